@@ -1,0 +1,2 @@
+//! Switchboard: which official account talks to this client?
+
