@@ -1,2 +1,3 @@
 //! Switchboard: which official account talks to this client?
 
+pub mod numbering;

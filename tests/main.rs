@@ -11,3 +11,4 @@
     reason = "tests fail by panicking"
 )]
 
+mod numbering;

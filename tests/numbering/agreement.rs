@@ -1,0 +1,240 @@
+//! The table against the library, over numbers drawn from the library's own patterns.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use switchboard::numbering::{E164, Origin, Region};
+
+use super::{
+    diagram::{Diagrams, Set},
+    draw::{Chance, Pattern, spoil},
+    library::{self, Verdict},
+    plan,
+};
+
+/// A number that the library finds valid.
+struct Drawn {
+    code: u16,
+    national: String,
+    /// The region and the type whose pattern it was drawn from, not always those it belongs to.
+    from: (String, &'static str),
+    verdict: Verdict,
+}
+
+/// At least this many numbers are drawn in all; how many that is of each type of each region.
+const AT_LEAST: usize = 200_000;
+const OF_EACH: usize = 200;
+
+/// Valid numbers of every type of every region that has one.
+static DRAWN: LazyLock<Vec<Drawn>> = LazyLock::new(|| {
+    let mut chance = Chance::new(1);
+    let mut drawn = Vec::new();
+    for (region, kind, desc) in described() {
+        let (code, pattern) = (library::calling_code(&region), Pattern::new(desc));
+        let mut left = OF_EACH;
+        for _ in 0..OF_EACH * 20 {
+            let national = pattern.draw(&mut chance);
+            let Some(verdict) = library::verdict(code, &national).filter(|verdict| verdict.valid) else {
+                continue;
+            };
+            if code.to_string().len() + national.len() > 15 {
+                continue; // longer than E.164 allows
+            }
+            drawn.push(Drawn { code, national, from: (region.clone(), kind), verdict });
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    drawn
+});
+
+/// Every pattern of a type of a region.
+fn described() -> Vec<(String, &'static str, &'static str)> {
+    let mut found = Vec::new();
+    for region in library::all_regions() {
+        let Some(metadata) = library::metadata(&region) else { continue };
+        for (kind, desc) in library::KINDS.into_iter().zip(metadata.kinds) {
+            found.extend(desc.pattern.map(|pattern| (region.clone(), kind, pattern)));
+        }
+    }
+    found
+}
+
+fn origin(code: u16, national: &str) -> Origin {
+    let number = E164::parse(&format!("+{code}{national}")).unwrap();
+    assert_eq!(number.calling_code().number(), code);
+    number.origin()
+}
+
+#[test]
+fn examples_of_every_type_of_every_region_agree() {
+    let mut agreed = 0;
+    for region in library::all_regions() {
+        let Some(metadata) = library::metadata(&region) else { continue };
+        let code = library::calling_code(&region);
+        for (kind, desc) in library::KINDS.into_iter().zip(metadata.kinds) {
+            let Some(national) = desc.example else { continue };
+            let verdict = library::verdict(code, national).unwrap();
+            assert!(verdict.valid, "the example of {region} {kind}");
+            let expected = Origin { region: verdict.region, guessed: false };
+            assert_eq!(origin(code, national), expected, "the example of {region} {kind}");
+            agreed += 1;
+        }
+    }
+    assert!(agreed > 1_000, "{agreed}");
+}
+
+#[test]
+fn valid_numbers_are_of_the_librarys_region() {
+    for drawn in &*DRAWN {
+        let expected = Origin { region: drawn.verdict.region, guessed: false };
+        assert_eq!(origin(drawn.code, &drawn.national), expected, "+{} {}", drawn.code, drawn.national);
+    }
+    assert!(DRAWN.len() >= AT_LEAST, "{}", DRAWN.len());
+}
+
+#[test]
+fn no_region_and_no_type_is_missing() {
+    let mut patterns = BTreeMap::new();
+    let mut regions = BTreeMap::new();
+    let mut kinds = BTreeMap::new();
+    for drawn in &*DRAWN {
+        *patterns.entry(drawn.from.clone()).or_insert(0) += 1;
+        *regions.entry(drawn.verdict.region.unwrap()).or_insert(0) += 1;
+        *kinds.entry(format!("{:?}", drawn.verdict.kind)).or_insert(0) += 1;
+    }
+    for (region, kind, _) in described() {
+        assert!(patterns.contains_key(&(region.clone(), kind)), "none drawn of {region} {kind}");
+    }
+    // The library lists MA first for +212, and MA's patterns hold all of EH's.
+    let expected = Region::all().filter(|region| region.calling_code().is_some() && region.alpha2() != "EH");
+    assert_eq!(regions.keys().copied().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(kinds.len(), 11, "all types but Unknown: {kinds:?}");
+    println!("{} numbers: {kinds:?}", DRAWN.len());
+}
+
+#[test]
+fn shared_calling_codes_reach_all_their_regions() {
+    let mut reached = BTreeMap::<u16, BTreeSet<Region>>::new();
+    for drawn in &*DRAWN {
+        reached.entry(drawn.code).or_default().extend(origin(drawn.code, &drawn.national).region);
+    }
+    let mut shared = Vec::new();
+    for code in library::calling_codes() {
+        let listed: BTreeSet<Region> =
+            library::regions(code).iter().map(|region| Region::from_alpha2(region).unwrap()).collect();
+        if listed.len() < 2 {
+            continue;
+        }
+        shared.push(code);
+        match code {
+            212 => assert_eq!(reached[&code], BTreeSet::from([Region::from_alpha2("MA").unwrap()])),
+            _ => assert_eq!(reached[&code], listed, "+{code}"),
+        }
+    }
+    assert_eq!(shared, [1, 7, 39, 44, 47, 61, 212, 262, 290, 358, 590, 599]);
+}
+
+/// The region of an invalid number, worked out from the sets: that of the longest known prefix, if it is
+/// one, else the main one.
+fn guess(diagrams: &Diagrams, code: &plan::Code, national: &str) -> Option<Region> {
+    let mut known: Vec<(&String, Set)> = code.regions.iter().zip(code.valid.iter().copied()).collect();
+    known.retain(|(_, set)| *set != Set::EMPTY);
+    for digit in national.bytes() {
+        let mut next = known.clone();
+        next.iter_mut().for_each(|(_, set)| *set = diagrams.after(*set)[usize::from(digit - b'0')]);
+        next.retain(|(_, set)| *set != Set::EMPTY);
+        if next.is_empty() {
+            break;
+        }
+        known = next;
+    }
+    match known[..] {
+        [(only, _)] => Region::from_alpha2(only),
+        _ => Region::from_alpha2(code.regions.first()?),
+    }
+}
+
+#[test]
+fn spoilt_numbers_are_guessed_exactly_where_they_are_not_valid() {
+    let mut diagrams = Diagrams::new();
+    let codes = plan::codes(&mut diagrams);
+    let mut chance = Chance::new(2);
+    let (mut valid, mut guessed, mut settled) = (0, 0, 0);
+    while valid + guessed < AT_LEAST + 50_000 {
+        let from = chance.one_of(&DRAWN);
+        let national = spoil(&from.national, &mut chance);
+        let length = from.code.to_string().len() + national.len();
+        let Some(verdict) = library::verdict(from.code, &national) else { continue };
+        if !(5..=15).contains(&length) {
+            continue;
+        }
+        let found = origin(from.code, &national);
+        assert_eq!(found.guessed, !verdict.valid, "+{} {national}", from.code);
+        if verdict.valid {
+            assert_eq!(found.region, verdict.region, "+{} {national}", from.code);
+            valid += 1;
+        } else {
+            let code = codes.iter().find(|code| code.number == from.code).unwrap();
+            assert_eq!(found.region, guess(&diagrams, code, &national), "+{} {national}", from.code);
+            guessed += 1;
+            settled += usize::from(found.region != Region::from_alpha2(&code.regions[0]));
+        }
+    }
+    println!("{valid} valid, {guessed} guessed, {settled} of them not as the main region's");
+    assert!(valid > 20_000 && guessed > 100_000 && settled > 5_000);
+}
+
+#[test]
+fn every_edge_of_the_automaton_is_the_librarys() {
+    let mut diagrams = Diagrams::new();
+    let mut chance = Chance::new(3);
+    let (mut valid, mut invalid) = (0, 0);
+    for code in plan::codes(&mut diagrams) {
+        let mut seen = BTreeSet::new();
+        let mut waiting = vec![(String::new(), code.valid.clone())];
+        while let Some((front, sets)) = waiting.pop() {
+            if sets.iter().all(|set| *set == Set::EMPTY) || !seen.insert(sets.clone()) {
+                continue;
+            }
+            for digit in 0..10 {
+                let front = format!("{front}{digit}");
+                let sets: Vec<Set> = sets.iter().map(|set| diagrams.after(*set)[digit]).collect();
+                // As it is; to an end that each region's set calls valid; and some digits further.
+                let mut tried = vec![front.clone()];
+                for set in sets.iter().filter(|set| **set != Set::EMPTY) {
+                    tried.push(format!("{front}{}", ending(&diagrams, *set, &mut chance)));
+                }
+                tried.push(format!("{front}{}", chance.digits(1, 6)));
+                for national in tried {
+                    let Some(verdict) = library::verdict(code.number, &national) else { continue };
+                    let Ok(number) = E164::parse(&format!("{}{national}", code.number)) else { continue };
+                    let found = number.origin();
+                    assert_eq!(found.guessed, !verdict.valid, "+{} {national}", code.number);
+                    assert!(found.guessed || found.region == verdict.region, "+{} {national}", code.number);
+                    *if verdict.valid { &mut valid } else { &mut invalid } += 1;
+                }
+                waiting.push((front, sets));
+            }
+        }
+    }
+    println!("{valid} valid, {invalid} not");
+    assert!(valid > 20_000 && invalid > 50_000, "{valid} {invalid}");
+}
+
+/// Digits at random that lead to an end of the set.
+fn ending(diagrams: &Diagrams, mut set: Set, chance: &mut Chance) -> String {
+    let mut digits = String::new();
+    while !diagrams.holds_empty(set) {
+        let after = diagrams.after(set);
+        let open: Vec<usize> = (0..10).filter(|digit| after[*digit] != Set::EMPTY).collect();
+        let digit = *chance.one_of(&open);
+        digits.push(char::from(b'0' + digit as u8));
+        set = after[digit];
+    }
+    digits
+}

@@ -1,0 +1,139 @@
+//! Makes `src/numbering/table.rs`, and holds the one that is checked in to what it would make today.
+
+use std::fmt::Write;
+
+use super::{
+    diagram::Diagrams,
+    library,
+    plan::{self, Automaton, Code, State, Whose},
+};
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/numbering/table.rs");
+const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract numbering::generate";
+
+#[test]
+fn the_table_is_the_librarys() {
+    let made = table();
+    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+        std::fs::write(TABLE, &made).unwrap();
+        println!("wrote {TABLE}: {} bytes", made.len());
+        return;
+    }
+    let found = std::fs::read_to_string(TABLE).unwrap();
+    let differs = made.lines().zip(found.lines()).position(|(made, found)| made != found);
+    let line = differs.unwrap_or(made.lines().count().min(found.lines().count())) + 1;
+    assert!(
+        made == found,
+        "src/numbering/table.rs:{line}: not what the locked rlibphonenumber gives. Write it anew with\n    {REMEDY}"
+    );
+}
+
+/// The whole file.
+fn table() -> String {
+    let regions = library::all_regions();
+    let mut diagrams = Diagrams::new();
+    let codes = plan::codes(&mut diagrams);
+    let mut automaton = Automaton::new();
+    let starts: Vec<u32> =
+        codes.iter().map(|code| start(&mut automaton, &diagrams, code, &regions)).collect();
+    assert!(automaton.states.len() <= 1 << 16, "states are u16: {}", automaton.states.len());
+
+    let mut out = String::new();
+    header(&mut out, automaton.states.len());
+    writeln!(out, "/// Every region's letters, and its calling code, 0 where it has none.").unwrap();
+    writeln!(out, "pub(super) static REGIONS: [(&str, u16); Region::COUNT] = [").unwrap();
+    for line in regions.chunks(8) {
+        let items = line.iter().map(|region| format!("(\"{region}\", {})", library::calling_code(region)));
+        writeln!(out, "    {},", items.collect::<Vec<_>>().join(", ")).unwrap();
+    }
+    writeln!(out, "];\n").unwrap();
+    writeln!(out, "/// Every assigned calling code, ascending.").unwrap();
+    writeln!(out, "pub(super) static CODES: [Entry; {}] = [", codes.len()).unwrap();
+    for (code, start) in codes.iter().zip(starts) {
+        let regions: Vec<_> = code.regions.iter().map(|region| format!("r(\"{region}\")")).collect();
+        let line = format!(
+            "    Entry {{ number: {}, start: {start}, regions: &[{}] }},",
+            code.number,
+            regions.join(", ")
+        );
+        writeln!(out, "{}", wrapped(&line)).unwrap();
+    }
+    writeln!(out, "];\n").unwrap();
+    writeln!(out, "/// The automaton; a state leads only to states before it.").unwrap();
+    writeln!(out, "pub(super) static STATES: [State; {}] = [", automaton.states.len()).unwrap();
+    for (id, state) in automaton.states.iter().enumerate() {
+        assert!(state.next.iter().all(|next| *next < id as u32 || *next == 0), "no way back");
+        let next = state.next.map(|next| next.to_string()).join(",");
+        writeln!(out, "    S({}, [{next}]),", mark(state, &regions)).unwrap();
+    }
+    writeln!(out, "];").unwrap();
+    out
+}
+
+fn header(out: &mut String, states: usize) {
+    let (library, iso) = (locked("rlibphonenumber"), locked("iso3166-static"));
+    write!(
+        out,
+        "//! Made by tests/numbering/generate.rs: do not edit. From the metadata of libphonenumber as in the crate\n\
+         //! rlibphonenumber {library}, and the alpha-2 codes of ISO 3166-1 as in iso3166-static {iso}.\n\
+         //! After an update of either:\n\
+         //! `{REMEDY}`\n\
+         //!\n\
+         //! {states} states of 22 bytes: {} KB.\n\
+         \n\
+         use super::{{\n    Region,\n    calling_code::Entry,\n    origin::{{Mark::*, State, State as S}},\n}};\n\
+         \n\
+         const fn r(alpha2: &str) -> Region {{\n    Region::named(alpha2)\n}}\n\n",
+        states * 22 / 1000
+    )
+    .unwrap();
+}
+
+/// The version of a package in Cargo.lock.
+fn locked(package: &str) -> &'static str {
+    let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
+    let (_, after) = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).unwrap();
+    after.split_once('"').unwrap().0
+}
+
+fn start(automaton: &mut Automaton, diagrams: &Diagrams, code: &Code, regions: &[String]) -> u32 {
+    let index = |region: &String| regions.binary_search(region).unwrap() as u8;
+    let start =
+        automaton.add(diagrams, code.regions.iter().map(index).zip(code.valid.iter().copied()).collect());
+    let state = automaton.states[start as usize];
+    assert_eq!(start == 0, code.regions.is_empty(), "+{}", code.number);
+    assert!(
+        state.ends.is_none() && state.settles.is_none(),
+        "+{}: a walk looks at no start's mark",
+        code.number
+    );
+    start
+}
+
+fn mark(state: &State, regions: &[String]) -> String {
+    let region = |index: u8| format!("r(\"{}\")", regions[usize::from(index)]);
+    match (state.settles, state.ends) {
+        (None, None) => "Open".to_owned(),
+        (None, Some(Whose::Settled)) => "Valid".to_owned(),
+        (None, Some(Whose::Region(index))) => format!("ValidIn({})", region(index)),
+        (Some(index), None) => format!("Settles({})", region(index)),
+        (Some(index), Some(Whose::Settled)) => format!("SettlesValid({})", region(index)),
+        (Some(_), Some(Whose::Region(_))) => unreachable!("what is settled is told once"),
+    }
+}
+
+/// A line of over 110 characters, broken at its commas.
+fn wrapped(line: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in line.split_inclusive(", ") {
+        if width + word.trim_end().len() > 110 {
+            out.truncate(out.trim_end().len());
+            out.push_str("\n        ");
+            width = 8;
+        }
+        out.push_str(word);
+        width += word.len();
+    }
+    out
+}
