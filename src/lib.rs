@@ -1,3 +1,5 @@
 //! Switchboard: which official account talks to this client?
 
+pub mod account;
 pub mod numbering;
+pub mod registry;

@@ -12,3 +12,4 @@
 )]
 
 mod numbering;
+mod registry;

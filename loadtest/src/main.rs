@@ -1,1 +1,51 @@
-fn main() {}
+//! Registries to try Switchboard with: large ones drawn from a seed, and the demo bank.
+#![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
+
+mod account;
+mod bank;
+mod channel;
+mod dice;
+mod error;
+mod numbers;
+mod output;
+mod registry;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Makes registries to try and to load Switchboard with
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 done; 1 the work says no; 2 wrong usage; 3 cannot write."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Draw a large, realistic registry from a seed: same arguments, same bytes
+    #[command(after_help = "Example: a million accounts, in some seconds\n  \
+        loadtest registry --accounts 1000000 --ous 100000 --pools 20000 --seed 7 -o big")]
+    Registry(registry::Size),
+    /// Write the demo bank, as it is checked in under config/demo
+    #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
+    Bank(bank::Bank),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Registry(size) => registry::generate(&size),
+        Command::Bank(bank) => bank::generate(&bank),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loadtest: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What can go wrong, said with what to do, and the exit code it ends in.
+
+use std::{fmt, io, path::PathBuf};
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The arguments cannot be met. Exit code 2.
+    Usage(String),
+    /// A path cannot be read or written. Exit code 3.
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// The work itself says no: numbers run out, a template is broken. Exit code 1.
+    Refused(String),
+}
+
+impl Error {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Error::Refused(_) => 1,
+            Error::Usage(_) => 2,
+            Error::Io { .. } => 3,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(what) | Error::Refused(what) => f.write_str(what),
+            Error::Io { doing, path, source } => {
+                write!(f, "cannot {doing} {}: {source}; ", path.display())?;
+                f.write_str(match source.kind() {
+                    io::ErrorKind::PermissionDenied => "choose a folder you may write to",
+                    io::ErrorKind::StorageFull => "free some space, or choose another disk",
+                    io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                        "a file is in the way: choose another folder"
+                    }
+                    _ => "check the path, then run the command again",
+                })
+            }
+        }
+    }
+}

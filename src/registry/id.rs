@@ -1,0 +1,30 @@
+//! What an id may look like.
+
+use super::shown::shown;
+use super::{Code, Findings, Place};
+
+/// In bytes.
+const LONGEST: usize = 128;
+
+/// 1 to 128 bytes of printable ASCII without space, comma, slash or quote: ids stand in CSV cells,
+/// URLs and comma-separated lists unescaped.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'/' | b'"' | b'\''))
+}
+
+/// Reports a text that is no id. `what` says whose it should be: `OU id`.
+pub(super) fn demand_id(text: &str, what: &str, place: &Place, findings: &mut Findings) {
+    if is_id(text) {
+        return;
+    }
+    let message = if text.is_empty() {
+        format!("{what} is empty")
+    } else if text.len() > LONGEST {
+        format!("{what} {} is longer than {LONGEST} bytes", shown(text))
+    } else {
+        format!("{what} {} has a character that ids do not have", shown(text))
+    };
+    let help = "use 1 to 128 printable ASCII characters without space, comma, slash or quote";
+    findings.add(place, Code::InvalidId, message, help);
+}

@@ -1,0 +1,36 @@
+//! Floor 1. What administrators write: companies, organizational units, pools, official accounts.
+//!
+//! Files become a [`Registry`] in two passes that both report everything they find, never only the
+//! first fault: [`read()`] turns each file into values with their lines kept, and [`check()`] holds the
+//! whole against the rules. Nothing here knows how a snapshot looks.
+//!
+//! Reading order: [`model`], [`source`], [`finding`], then `read/` and `check/`. The small ones serve
+//! both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version` (what
+//! such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean").
+
+mod address;
+pub mod channel;
+pub mod check;
+pub mod finding;
+mod id;
+mod layout;
+pub mod model;
+mod nearest;
+pub mod read;
+mod shown;
+pub mod source;
+mod tree;
+mod version;
+
+pub use crate::account::{Condition, Role};
+pub use channel::{AddressKind, ChannelProfile, RolePair};
+pub use check::check;
+pub use finding::{Code, Finding, Findings, Place, Severity};
+pub use model::{
+    Account, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool, Pool, Registry,
+    Test, Version,
+};
+pub use read::read;
+pub(crate) use shown::shown;
+pub use source::Files;
+pub use tree::{Stamp, Unreadable};

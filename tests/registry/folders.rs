@@ -1,0 +1,142 @@
+//! Folders on disk: what is looked at, what is not, and how a change is noticed.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use switchboard::registry::{Code, Files, Stamp};
+
+use super::base::{judged, printed, sound};
+
+fn write(root: &Path) {
+    for (path, text) in sound() {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+fn names(files: &Files) -> Vec<&str> {
+    files.files.keys().map(|name| &**name).collect()
+}
+
+const SOUND: [&str; 5] =
+    ["acme/accounts.csv", "acme/company.toml", "acme/ous.csv", "acme/tests.toml", "channels.toml"];
+
+#[test]
+fn litter_and_notes_are_not_looked_at() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path());
+    let sound = Files::read_dir(root.path()).unwrap();
+    for litter in [
+        ".DS_Store",
+        "acme/.accounts.csv.swp",
+        "acme/accounts.csv~",
+        "README",
+        "readme.txt",
+        "acme/notes.md",
+        "acme/#company.toml#",
+        "acme/x.swp",
+    ] {
+        fs::write(root.path().join(litter), "x").unwrap();
+    }
+    fs::create_dir(root.path().join("lost+found")).unwrap();
+    fs::create_dir(root.path().join(".git")).unwrap();
+    fs::write(root.path().join(".git/config"), "x").unwrap();
+    let files = Files::read_dir(root.path()).unwrap();
+    assert_eq!(names(&files), SOUND);
+    assert_eq!(files.digest(), sound.digest());
+}
+
+#[test]
+fn links_are_followed_as_volumes_are_mounted() {
+    let root = tempfile::tempdir().unwrap();
+    let version = root.path().join("..2026_01_01");
+    fs::create_dir(&version).unwrap();
+    write(&version);
+    symlink("..2026_01_01", root.path().join("..data")).unwrap();
+    symlink("..data/acme", root.path().join("acme")).unwrap();
+    symlink("..data/channels.toml", root.path().join("channels.toml")).unwrap();
+    let files = Files::read_dir(root.path()).unwrap();
+    assert_eq!(names(&files), SOUND);
+    let (_, findings) = judged(&files);
+    assert!(findings.0.is_empty(), "{}", printed(&findings.0));
+
+    // The swap of a volume's version is one rename of `..data`.
+    let before = Stamp::of(root.path()).unwrap();
+    let next = root.path().join("..2026_01_02");
+    fs::create_dir(&next).unwrap();
+    write(&next);
+    symlink("..2026_01_02", root.path().join("..data_tmp")).unwrap();
+    fs::rename(root.path().join("..data_tmp"), root.path().join("..data")).unwrap();
+    assert_ne!(Stamp::of(root.path()).unwrap(), before);
+    assert_eq!(Files::read_dir(root.path()).unwrap().digest(), files.digest());
+}
+
+#[test]
+fn what_belongs_nowhere_is_found_and_never_opened() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path());
+    symlink(".", root.path().join("acme/loop")).unwrap();
+    let _pipe = std::os::unix::net::UnixListener::bind(root.path().join("acme/accounts.sock")).unwrap();
+    fs::write(root.path().join("company.toml"), "x").unwrap();
+    let (_, findings) = judged(&Files::read_dir(root.path()).unwrap());
+    let found: Vec<_> = findings.0.iter().map(|it| (it.code, it.place.to_string())).collect();
+    assert_eq!(
+        found,
+        [
+            (Code::UnknownFile, "acme/accounts.sock:1".to_owned()),
+            (Code::UnknownFile, "acme/loop/:1".to_owned()),
+            (Code::UnknownFile, "company.toml:1".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_no_registry() {
+    let root = tempfile::tempdir().unwrap();
+    let absent = Files::read_dir(&root.path().join("absent")).unwrap_err();
+    assert_eq!(&*absent.path, ".");
+    assert!(Stamp::of(&root.path().join("absent")).is_err());
+
+    write(root.path());
+    fs::remove_file(root.path().join("acme/ous.csv")).unwrap();
+    symlink("nowhere", root.path().join("acme/ous.csv")).unwrap();
+    let unreadable = Files::read_dir(root.path()).unwrap_err();
+    let finding = unreadable.finding();
+    assert_eq!((finding.code, finding.place.to_string().as_str()), (Code::Unreadable, "acme/ous.csv:1"));
+    assert!(!finding.message.is_empty() && !finding.help.is_empty());
+}
+
+#[test]
+fn a_stamp_notices_every_kind_of_change() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path());
+    let accounts = root.path().join("acme/accounts.csv");
+    let first = Stamp::of(root.path()).unwrap();
+    assert_eq!(Stamp::of(root.path()).unwrap(), first);
+
+    // Same length, and the old time of modification put back.
+    let modified = fs::metadata(&accounts).unwrap().modified().unwrap();
+    let text = fs::read_to_string(&accounts).unwrap().replace("wa-gb-1", "wa-gb-2");
+    fs::write(&accounts, text).unwrap();
+    fs::File::options().write(true).open(&accounts).unwrap().set_modified(modified).unwrap();
+    let second = Stamp::of(root.path()).unwrap();
+    assert_ne!(second, first);
+
+    fs::create_dir(root.path().join("bank")).unwrap();
+    assert_eq!(Stamp::of(root.path()).unwrap(), second);
+    fs::write(root.path().join("bank/company.toml"), "").unwrap();
+    assert_ne!(Stamp::of(root.path()).unwrap(), second);
+}
+
+#[test]
+fn digests_tell_paths_from_contents() {
+    let files = |pairs: &[(&str, &str)]| Files {
+        files: pairs.iter().map(|(path, text)| ((*path).into(), text.as_bytes().to_vec())).collect(),
+    };
+    assert_ne!(files(&[("ab", "c")]).digest(), files(&[("a", "bc")]).digest());
+    assert_ne!(files(&[("a", "")]).digest(), files(&[]).digest());
+    // Published: it stands in /status and in snapshots.
+    assert_eq!(files(&[]).digest(), 0x99aa_06d3_0147_98d8_6001_c324_468d_497f);
+}

@@ -1,0 +1,256 @@
+//! Many faults in the same files, the printed form, and what is folded or limited.
+
+use switchboard::registry::Code;
+
+use super::base::{Texts, files, judged, printed, replace, run, sound};
+
+const COMPANY: &str = r#"name = 7
+ou_without_pool = "inherits"
+colour = "red"
+platform_version = "new"
+
+[geography]
+IE = "ZZ"
+FR = "FR"
+
+[[ou]]
+id = "root"
+colour = "red"
+
+[[ou]]
+id = "a"
+parent = "b"
+
+[[ou]]
+id = "b"
+parent = "a"
+
+[[ou]]
+id = "a"
+
+[[pool]]
+id = "whats"
+channel = "whatsapp"
+ous = ["root", "nowhere-at-all"]
+priority = "high"
+geography = { NL = "DE", GB = "DE", BE = "FR" }
+
+[[pool]]
+id = "signal"
+channel = "signal"
+ous = []
+
+[[pool]]
+id = "fax"
+channel = "fax"
+ous = ["root"]
+
+[[pool]]
+id = "whats"
+channel = "whatsapp"
+ous = ["root"]
+"#;
+
+const ACCOUNTS: &str = "\
+id,channel,role,address,country,pool,user,weight,state,available_from
+w1,whatsapp,primary,+447400123400,GB,whats,,0,,
+w2,whatsapp,secondary,+447400123401,GB,whats,,,sleepy,
+w3,whatsapp,secondary,+4915123456701,UK,whats,,,,tomorrow
+w4,whatsapp,,+447400123402,GB,whats,,,,
+w5,whatsapp,secondary,+447400123403,GB,whats,user-1,,,
+w6,whatsapp,primary,+447400123404,GB,,user-1,,,
+w7,whatsapp,,+447400123405,GB,,user-2,,,
+w8,whatsapp,,+447400123406,GB,,user-2,,,
+w 9,whatsapp,secondary,+447400123407,GB,,,,,
+w10,whatsapp,secondary,service@acme.example,GB,,,,,
+w11,whatsapp,secondary,+447400123400,GB,,,,,
+w12,sms,secondary,+447400123408,FR,,,,,
+s1,signal,,+447400123409,GB,,user-3,,,
+s2,signal,secondary,+447400123410,GB,signal,,,,
+s2,signal,secondary,+447400123411,GB,signal,,,,
+";
+
+const TESTS: &str = r#"[[test]]
+name = "a"
+query = { chanel = "whatsapp" }
+expect = {}
+"#;
+
+#[test]
+fn one_registry_with_many_faults_reports_each_of_them() {
+    let mut texts = Texts::new();
+    texts.insert("acme/company.toml".to_owned(), COMPANY.into());
+    texts.insert("acme/accounts.csv".to_owned(), ACCOUNTS.into());
+    texts.insert("acme/tests.toml".to_owned(), TESTS.into());
+    texts.insert("acme/ous.csv".to_owned(), b"id,parent\nx,nobody\n".to_vec());
+    texts.insert(
+        "channels.toml".to_owned(),
+        b"[channel.viber]\naddress = \"handle\"\npool_must_hold = [\"secondary\"]\n".to_vec(),
+    );
+    let (_, findings) = run(&texts);
+    let found: Vec<(String, &str)> =
+        findings.iter().map(|it| (it.place.to_string(), it.code.text())).collect();
+    let company = |line: u32| format!("acme/company.toml:{line}");
+    let account = |line: u32| format!("acme/accounts.csv:{line}");
+    let expected = [
+        (account(2), "invalid_value"),
+        (account(3), "invalid_value"),
+        (account(4), "invalid_value"),
+        (account(4), "invalid_country"),
+        (account(5), "role"),
+        (account(6), "pool_and_user"),
+        (account(7), "role"),
+        (account(9), "duplicate_dedicated"),
+        (account(10), "invalid_id"),
+        (account(11), "invalid_address"),
+        (account(12), "duplicate_address"),
+        (account(13), "country_contradicted"),
+        (account(14), "dedicated_unsupported"),
+        (account(16), "duplicate_id"),
+        (company(1), "invalid_value"),
+        (company(2), "invalid_value"),
+        (company(3), "unknown_key"),
+        (company(4), "invalid_value"),
+        (company(7), "invalid_country"),
+        (company(8), "mapping_to_itself"),
+        (company(10), "unserved_ou"),
+        (company(12), "unknown_key"),
+        (company(14), "ou_cycle"),
+        (company(22), "duplicate_id"),
+        (company(28), "unknown_ou"),
+        (company(29), "invalid_value"),
+        (company(30), "unserved_target"),
+        (company(30), "unserved_target"),
+        (company(30), "unserved_target"),
+        (company(30), "unused_mapping"),
+        (company(32), "pool_without_ou"),
+        (company(39), "unknown_channel"),
+        (company(42), "duplicate_id"),
+        ("acme/ous.csv:2".to_owned(), "unknown_parent"),
+        ("acme/tests.toml:3".to_owned(), "unknown_key"),
+        ("acme/tests.toml:4".to_owned(), "invalid_value"),
+        ("channels.toml:1".to_owned(), "missing_key"),
+    ];
+    assert_eq!(found, expected, "{}", printed(&findings));
+    assert!(found.len() >= 30);
+}
+
+#[test]
+fn a_finding_is_printed_to_the_letter() {
+    let mut texts = sound();
+    replace(&mut texts, "acme/company.toml", "fallback_upward", "fallback_upwards");
+    let (_, findings) = run(&texts);
+    assert_eq!(
+        findings[0].to_string(),
+        "acme/company.toml:23: error[unknown_key]: unknown key `fallback_upwards`\n  help: did you mean `fallback_upward`?"
+    );
+    let mut texts = sound();
+    replace(&mut texts, "acme/company.toml", "NL = \"DE\"", "GB = \"DE\"");
+    let (_, findings) = run(&texts);
+    assert!(findings[0].to_string().starts_with(
+        "acme/company.toml:24: warning[unused_mapping]: the mapping `GB` to `DE` of pool `whats` is never used"
+    ));
+}
+
+/// A text in Latin-1 is one fault, however many of its lines show it.
+#[test]
+fn a_wrong_encoding_is_one_fault() {
+    let mut texts = sound();
+    texts.insert(
+        "acme/ous.csv".to_owned(),
+        b"id,parent,name\nlondon,emea,x\nzurich,emea,Z\xfcrich\nbern,emea,K\xf6niz\n".to_vec(),
+    );
+    texts.insert("acme/tests.toml".to_owned(), b"# ok\n# Z\xfcrich\n".to_vec());
+    let (_, findings) = run(&texts);
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+    assert_eq!(
+        found,
+        [(Code::Syntax, "acme/ous.csv:3".to_owned()), (Code::Syntax, "acme/tests.toml:2".to_owned())]
+    );
+}
+
+#[test]
+fn unserved_ous_do_not_flood() {
+    let mut texts = sound();
+    replace(
+        &mut texts,
+        "acme/company.toml",
+        "\"wechat_miniapp\"\nous = [\"acme\"]",
+        "\"wechat_miniapp\"\nous = [\"london\"]",
+    );
+    let mut ous = String::from("id,parent,name\nlondon,acme,\n");
+    for number in 0..1000 {
+        ous += &format!("ou-{number},acme,\n");
+    }
+    texts.insert("acme/ous.csv".to_owned(), ous.into_bytes());
+    let (_, findings) = run(&texts);
+    assert_eq!(findings.len(), 101, "{}", printed(&findings));
+    assert!(findings.iter().all(|finding| finding.code == Code::UnservedOu));
+    // `acme` and `emea` are without it as well.
+    assert!(findings[100].message.contains("901 more"), "{}", printed(&findings));
+}
+
+#[test]
+fn with_ou_without_pool_error_every_ou_needs_its_own() {
+    let mut texts = sound();
+    replace(&mut texts, "acme/company.toml", "\"inherit\"", "\"error\"");
+    let (_, findings) = run(&texts);
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+    assert_eq!(
+        found,
+        [
+            (Code::UnservedOu, "acme/company.toml:12".to_owned()),
+            (Code::UnservedOu, "acme/ous.csv:2".to_owned()),
+            (Code::UnservedOu, "acme/ous.csv:3".to_owned()),
+        ]
+    );
+    assert!(findings[0].message.contains("`wechat_miniapp`, `whatsapp`"));
+}
+
+fn chain_of(levels: u32) -> Texts {
+    let mut texts = sound();
+    let mut ous = String::from("id,parent\n");
+    for level in 2..levels {
+        let parent = if level == 2 { "emea".to_owned() } else { format!("l{}", level - 1) };
+        ous += &format!("l{level},{parent}\n");
+    }
+    texts.insert("acme/ous.csv".to_owned(), ous.into_bytes());
+    texts
+}
+
+#[test]
+fn a_tree_may_be_deep_but_not_endless() {
+    let (_, findings) = judged(&files(&chain_of(60_000)));
+    assert!(findings.0.is_empty(), "{}", printed(&findings.0));
+    let (_, findings) = judged(&files(&chain_of(60_001)));
+    assert_eq!(findings.0.len(), 1);
+    assert_eq!(findings.0[0].code, Code::Limit);
+}
+
+#[test]
+fn a_long_circle_is_one_finding() {
+    let mut texts = chain_of(5_000);
+    replace(&mut texts, "acme/company.toml", "id = \"acme\"", "id = \"acme\"\nparent = \"l4999\"");
+    let (_, findings) = run(&texts);
+    assert_eq!(findings.len(), 1, "{}", printed(&findings));
+    assert_eq!(findings[0].code, Code::OuCycle);
+    assert!(findings[0].message.ends_with("and 4990 more"));
+}
+
+#[test]
+fn two_countries_that_stand_in_for_each_other_are_no_chain() {
+    let mut texts = sound();
+    replace(&mut texts, "acme/company.toml", "NL = \"DE\"", "NL = \"DE\", AT = \"CH\", CH = \"AT\"");
+    let (_, findings) = run(&texts);
+    assert!(findings.iter().all(|finding| finding.code == Code::UnservedTarget), "{}", printed(&findings));
+}
+
+/// A suspended number's country may be mapped in its stead.
+#[test]
+fn a_mapping_of_a_suspended_country_is_used() {
+    let mut texts = sound();
+    replace(&mut texts, "acme/company.toml", "NL = \"DE\"", "DE = \"GB\"");
+    replace(&mut texts, "acme/accounts.csv", ",5,active", ",5,suspended");
+    let (_, findings) = run(&texts);
+    assert!(findings.is_empty(), "{}", printed(&findings));
+}
