@@ -3,3 +3,4 @@
 pub mod account;
 pub mod numbering;
 pub mod registry;
+pub mod snapshot;

@@ -1,0 +1,21 @@
+//! Floor 2. The registry compiled to one immutable, flat run of bytes, and the way back in.
+//!
+//! [`compile()`] turns a checked registry into bytes; [`Snapshot::open`] proves bytes sound and reads
+//! them in place. Only `compile/` knows the registry; only `view` has `unsafe`.
+//!
+//! Reading order: [`mod@format`] (what is stored), `compile/` (how it is made), [`open`](Snapshot::open)
+//! (what is proved), [`view`] (how it is read), [`mod@file`] (how it reaches the disk).
+
+pub mod compile;
+pub mod file;
+pub mod format;
+pub mod header;
+pub mod index;
+pub mod open;
+pub mod rendezvous;
+pub mod view;
+
+pub use compile::{Draft, compile};
+pub use header::Header;
+pub use open::{Rejection, Stage};
+pub use view::Snapshot;

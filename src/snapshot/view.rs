@@ -1,0 +1,266 @@
+//! A snapshot in memory, read in place. The only `unsafe` of the crate is here.
+
+use std::sync::Arc;
+
+use rkyv::util::AlignedVec;
+
+use super::format::*;
+use super::{Header, index};
+use crate::account::{Condition, Role};
+use crate::numbering::Region;
+
+/// A verified snapshot: bytes that nobody changes, and records read where they lie.
+pub struct Snapshot {
+    /// INVARIANT `verified`: these bytes passed [`Snapshot::open`], in full, and are never written to.
+    bytes: AlignedVec,
+    header: Header,
+    tests: Vec<SnapshotTest>,
+}
+
+/// One of the expected selections that a snapshot carries, so that whoever loads it can ask again.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SnapshotTest {
+    /// The company's id.
+    pub company: String,
+    /// For people.
+    pub name: String,
+    /// The query's fields, a JSON object without the company.
+    pub query: String,
+    /// The answer's fields that must be so, a JSON object.
+    pub expect: String,
+}
+
+impl Snapshot {
+    /// For [`open`](super::open) alone, which upholds `verified`.
+    pub(super) fn verified(bytes: AlignedVec, header: Header, tests: Vec<SnapshotTest>) -> Snapshot {
+        Snapshot { bytes, header, tests }
+    }
+
+    /// The records.
+    #[allow(unsafe_code, reason = "the archive was checked when the file was opened")]
+    pub fn contents(&self) -> &ArchivedContents {
+        let end = super::header::LEN + self.header.contents_len as usize;
+        let archive = self.bytes.get(super::header::LEN..end).unwrap_or_default();
+        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedContents`, they
+        // have not changed since, and `AlignedVec` never moves while it is not written to.
+        unsafe { rkyv::access_unchecked::<ArchivedContents>(archive) }
+    }
+
+    /// What the header says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The number of this snapshot.
+    pub fn generation(&self) -> u64 {
+        self.header.generation
+    }
+
+    /// XXH3-128 of everything, in hexadecimal.
+    pub fn digest(&self) -> String {
+        format!("{:032x}", self.header.checksum)
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The expected selections it carries.
+    pub fn tests(&self) -> &[SnapshotTest] {
+        &self.tests
+    }
+
+    /// The company with this id.
+    pub fn company(&self, id: &str) -> Option<u32> {
+        let contents = self.contents();
+        let hash = index::hash(0, id.as_bytes());
+        index::find(&contents.company_index, hash, |at| {
+            self.text(&contents.companies.at(at).id) == id.as_bytes()
+        })
+    }
+
+    /// The channel with this id. There are a handful: a scan is quicker than a hash.
+    pub fn channel(&self, id: &str) -> Option<u32> {
+        self.contents()
+            .channels
+            .iter()
+            .position(|channel| self.text(&channel.id) == id.as_bytes())
+            .map(|at| at as u32)
+    }
+
+    /// The company's OU with this id.
+    pub fn ou(&self, company: u32, id: &str) -> Option<u32> {
+        let contents = self.contents();
+        let hash = index::hash(u64::from(company), id.as_bytes());
+        index::find(&contents.ou_index, hash, |at| {
+            let ou = contents.ous.at(at);
+            ou.company.to_native() == company && self.text(&ou.id) == id.as_bytes()
+        })
+    }
+
+    /// The company's account with this id.
+    pub fn account(&self, company: u32, id: &str) -> Option<u32> {
+        let contents = self.contents();
+        let hash = index::hash(u64::from(company), id.as_bytes());
+        index::find(&contents.account_index, hash, |at| {
+            let account = contents.accounts.at(at);
+            account.company.to_native() == company && self.account_id(account) == id.as_bytes()
+        })
+    }
+
+    /// The user's own account on this channel.
+    pub fn dedicated(&self, company: u32, channel: u32, user: &str) -> Option<u32> {
+        let contents = self.contents();
+        let hash = index::hash(index::user_scope(company, channel), user.as_bytes());
+        let found = index::find(&contents.user_index, hash, |at| {
+            let dedicated = contents.dedicated.at(at);
+            dedicated.company.to_native() == company
+                && dedicated.channel.to_native() == channel
+                && self.text(&dedicated.user) == user.as_bytes()
+        })?;
+        Some(contents.dedicated.at(found).account.to_native())
+    }
+
+    /// Where the chain of (OU, channel, role) begins: the level, and how far above the OU it is.
+    pub fn chain(&self, company: u32, ou: u32, channel: u32, role: Role) -> Option<(&ArchivedLevel, u32)> {
+        let contents = self.contents();
+        let company = contents.companies.at(company);
+        let column = contents.columns.at(company.columns.to_native() + channel).to_native();
+        if column == NO_COLUMN {
+            return None;
+        }
+        let ou = ou - company.ous.start.to_native();
+        let row = ou * u32::from(company.column_count.to_native()) + u32::from(column);
+        let entry = contents.entries.at(company.entries.to_native() + row * 2 + role as u32);
+        let level = entry.level.to_native();
+        (level != NONE).then(|| (contents.levels.at(level), entry.climbed.to_native()))
+    }
+
+    /// The level that a chain goes on at, and how far above this one it is.
+    pub fn next(&self, level: &ArchivedLevel) -> Option<(&ArchivedLevel, u32)> {
+        let next = level.next.to_native();
+        (next != NONE).then(|| (self.contents().levels.at(next), level.next_climbed.to_native()))
+    }
+
+    /// The level's steps for a client of this country, in order.
+    pub fn steps(&self, level: &ArchivedLevel, country: Option<Region>) -> &[ArchivedStep] {
+        let contents = self.contents();
+        let run = match country {
+            None => level.stateless.to_native(),
+            Some(region) => match rank(&level.excepted, region.index()) {
+                Some(rank) => contents.exceptions.at(level.exceptions.to_native() + rank).to_native(),
+                None => level.otherwise.to_native(),
+            },
+        };
+        contents.steps.range(contents.runs.at(run))
+    }
+
+    /// The pool of a step.
+    pub fn step_pool(&self, level: &ArchivedLevel, step: &ArchivedStep) -> u32 {
+        let at = level.pools.to_native() + u32::from(step.slot.to_native());
+        self.contents().level_pools.at(at).to_native()
+    }
+
+    /// The step's candidates; `None` where it has none.
+    pub fn group(&self, step: &ArchivedStep) -> Option<&ArchivedGroup> {
+        let group = step.group.to_native();
+        (group != NONE).then(|| self.contents().groups.at(group))
+    }
+
+    /// A text of the snapshot.
+    pub fn text(&self, span: &ArchivedSpan) -> &[u8] {
+        self.slice(span.start.to_native(), span.len.to_native())
+    }
+
+    /// An account's id.
+    pub fn account_id(&self, account: &ArchivedAccount) -> &[u8] {
+        self.slice(account.id.to_native(), u32::from(account.id_len))
+    }
+
+    fn slice(&self, start: u32, len: u32) -> &[u8] {
+        self.contents().text.get(start as usize..start as usize + len as usize).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Snapshot").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+/// The snapshot a request is answered from: held for as long as the answer is made, then let go.
+pub type Pinned = Arc<Snapshot>;
+
+/// Records by verified index.
+pub trait Records<T> {
+    /// The record at an index that `open` proved to be in range.
+    fn at(&self, index: u32) -> &T;
+    /// The records of a range that `open` proved to be in range.
+    fn range(&self, range: &ArchivedRange) -> &[T];
+}
+
+impl<T> Records<T> for [T] {
+    #[allow(clippy::indexing_slicing, reason = "every stored index was checked when the file was opened")]
+    fn at(&self, index: u32) -> &T {
+        &self[index as usize]
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "every stored range was checked when the file was opened")]
+    fn range(&self, range: &ArchivedRange) -> &[T] {
+        let start = range.start.to_native() as usize;
+        &self[start..start + range.len.to_native() as usize]
+    }
+}
+
+impl ArchivedAccount {
+    /// Its condition in the registry.
+    pub fn condition(&self) -> Condition {
+        match self.state {
+            0 => Condition::Active,
+            1 => Condition::Draining,
+            _ => Condition::Suspended,
+        }
+    }
+
+    /// Its country.
+    pub fn country(&self) -> Option<Region> {
+        Region::from_index(self.country)
+    }
+
+    /// Its role; a dedicated account has none, nor need a spare one.
+    pub fn role(&self) -> Option<Role> {
+        role(self.role)
+    }
+
+    /// Whether it is one user's own.
+    pub fn is_dedicated(&self) -> bool {
+        self.role == CONVERSATION
+    }
+}
+
+impl ArchivedChannel {
+    /// The role that clients are talked to on.
+    pub fn conversation_role(&self) -> Role {
+        role(self.conversation_role).unwrap_or(Role::Secondary)
+    }
+}
+
+fn role(stored: u8) -> Option<Role> {
+    match stored {
+        0 => Some(Role::Primary),
+        1 => Some(Role::Secondary),
+        _ => None,
+    }
+}
+
+/// How many bits before this one are set, where this one is.
+#[allow(clippy::indexing_slicing, reason = "a u8 over 64 is below four")]
+fn rank(bits: &[rkyv::rend::u64_le; 4], bit: u8) -> Option<u32> {
+    let (word, mask) = (usize::from(bit / 64), 1u64 << (bit % 64));
+    if bits[word].to_native() & mask == 0 {
+        return None;
+    }
+    let before: u32 = bits[..word].iter().map(|word| word.to_native().count_ones()).sum();
+    Some(before + (bits[word].to_native() & (mask - 1)).count_ones())
+}
