@@ -3,4 +3,5 @@
 pub mod account;
 pub mod numbering;
 pub mod registry;
+pub mod select;
 pub mod snapshot;

@@ -1,0 +1,61 @@
+//! Selections and problems as JSON, put together from pieces that the snapshot holds ready.
+
+use crate::snapshot::Snapshot;
+use crate::snapshot::view::Records;
+
+use super::{Code, Selection};
+
+/// Appends a selection as a JSON object, from bytes prepared in the snapshot.
+pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selection) {
+    let contents = snapshot.contents();
+    let account = contents.accounts.at(selection.account);
+    out.extend_from_slice(snapshot.text(&account.json));
+    out.extend_from_slice(snapshot.text(contents.tails.at(account.tail.to_native())));
+    out.extend_from_slice(br#","rule":""#);
+    out.extend_from_slice(selection.rule.text().as_bytes());
+    out.push(b'"');
+    if let Some(found) = selection.found {
+        out.extend_from_slice(br#","ou":"#);
+        out.extend_from_slice(snapshot.text(&contents.ous.at(found.ou).json));
+        out.extend_from_slice(br#","pool":"#);
+        out.extend_from_slice(snapshot.text(&contents.pools.at(found.pool).json));
+        out.extend_from_slice(br#","climbed":"#);
+        out.extend_from_slice(itoa::Buffer::new().format(found.climbed).as_bytes());
+    }
+    if let Some(country) = selection.client_country {
+        out.extend_from_slice(br#","client_country":""#);
+        out.extend_from_slice(country.alpha2().as_bytes());
+        out.push(b'"');
+    }
+    if let Some(ignored) = selection.current_ignored {
+        out.extend_from_slice(br#","current_ignored":""#);
+        out.extend_from_slice(ignored.text().as_bytes());
+        out.push(b'"');
+    }
+    out.extend_from_slice(br#","generation":"#);
+    out.extend_from_slice(itoa::Buffer::new().format(snapshot.generation()).as_bytes());
+    out.push(b'}');
+}
+
+/// Appends a problem (RFC 9457) as a JSON object.
+///
+/// `detail` replaces the code's own where more is known; it must not repeat anything a caller sent.
+pub fn write_problem(out: &mut Vec<u8>, code: Code, detail: Option<&str>, generation: Option<u64>) {
+    out.extend_from_slice(br#"{"type":"urn:switchboard:problem:"#);
+    out.extend_from_slice(code.text().as_bytes());
+    out.extend_from_slice(br#"","title":""#);
+    out.extend_from_slice(code.title().as_bytes());
+    out.extend_from_slice(br#"","status":"#);
+    out.extend_from_slice(itoa::Buffer::new().format(code.status()).as_bytes());
+    out.extend_from_slice(br#","detail":"#);
+    // Titles and details of our own need no escaping; what a message quotes may.
+    out.extend_from_slice(serde_json::Value::from(detail.unwrap_or(code.detail())).to_string().as_bytes());
+    out.extend_from_slice(br#","code":""#);
+    out.extend_from_slice(code.text().as_bytes());
+    out.push(b'"');
+    if let Some(generation) = generation {
+        out.extend_from_slice(br#","generation":"#);
+        out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
+    }
+    out.push(b'}');
+}

@@ -1,0 +1,24 @@
+//! Floor 3. A query and a snapshot to the account that talks to the client.
+//!
+//! Pure: no I/O, no lock, no clock, no allocation. The time and the chance of the moment are handed in
+//! with the query. [`select()`] and [`explain()`] are the same walk; the second has a tracer along.
+//!
+//! Reading order: [`query`], [`client`], [`walk`], [`pick`], [`reason`], [`answer`],
+//! [`explain`](mod@explain).
+
+pub mod answer;
+pub mod client;
+pub mod code;
+pub mod explain;
+pub mod pick;
+pub mod query;
+pub mod query_json;
+pub mod reason;
+pub mod walk;
+
+pub use answer::{write_problem, write_selection};
+pub use code::Code;
+pub use explain::explain;
+pub use query::{BadQuery, Fallback, Fields, Query};
+pub use reason::{Ignored, Outcome, Rule};
+pub use walk::{Answer, Found, Moment, Selection, select};

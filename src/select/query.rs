@@ -1,0 +1,199 @@
+//! What a gateway asks. Fields arrive one by one, from a URL, a JSON object or a command line, and are
+//! held to the same rules whichever way they came.
+//!
+//! A phone number is personal data, and a caller may put one in the wrong field: no message in here
+//! repeats a value.
+
+use std::borrow::Cow;
+
+use crate::account::Role;
+
+/// The fields of a query, in the order they are documented.
+pub const FIELDS: [&str; 11] = [
+    "company", "channel", "ou", "phone", "country", "client", "user", "role", "current", "exclude",
+    "fallback",
+];
+/// Most accounts that a query can exclude.
+pub const MOST_EXCLUDED: usize = 64;
+/// Longest client id, in bytes.
+pub const LONGEST_CLIENT: usize = 128;
+
+/// A well-formed query. Whether its company, phone and so on exist is the walk's to find out.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Query<'a> {
+    /// Optional where the snapshot holds just one.
+    pub company: Option<Cow<'a, str>>,
+    /// The channel's id.
+    pub channel: Cow<'a, str>,
+    /// The organizational unit's id.
+    pub ou: Cow<'a, str>,
+    /// The client's phone, as given.
+    pub phone: Option<Cow<'a, str>>,
+    /// The client's country, as given.
+    pub country: Option<Cow<'a, str>>,
+    /// An opaque id of the client: the same client gets the same account.
+    pub client: Option<Cow<'a, str>>,
+    /// The employee who invites.
+    pub user: Option<Cow<'a, str>>,
+    /// Another role than the channel's conversation role.
+    pub role: Option<Role>,
+    /// The account that the client already talks to.
+    pub current: Option<Cow<'a, str>>,
+    /// Accounts to pass over.
+    pub exclude: Excluded<'a>,
+    /// How far to look.
+    pub fallback: Fallback,
+}
+
+/// Account ids, separated by commas: ids contain none.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Excluded<'a>(Cow<'a, str>);
+
+/// How far to look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// The whole chain.
+    #[default]
+    All,
+    /// The country rule at the first level that has pools, or nothing.
+    None,
+}
+
+/// A malformed query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadQuery {
+    /// What is malformed, for people: the first fault.
+    pub message: Cow<'static, str>,
+    /// The channel that it named all the same: malformed queries are counted by channel as well.
+    pub channel: Option<String>,
+}
+
+/// A query while its fields arrive. The first fault is kept, and the rest still taken.
+#[derive(Default)]
+pub struct Fields<'a> {
+    query: Query<'a>,
+    /// One bit for each of [`FIELDS`] that has been set.
+    seen: u16,
+    fault: Option<Cow<'static, str>>,
+}
+
+type Fault = Cow<'static, str>;
+
+impl<'a> Fields<'a> {
+    /// Sets a field from text; lists are comma-separated.
+    pub fn set(&mut self, name: &str, value: Cow<'a, str>) {
+        if let Err(fault) = self.first(name).and_then(|()| self.take(name, value)) {
+            self.refuse(fault);
+        }
+    }
+
+    /// Sets `exclude` from a list.
+    pub fn set_list(&mut self, name: &str, values: &[Cow<'a, str>]) {
+        if let Err(fault) = self.first(name).and_then(|()| self.take_list(name, values)) {
+            self.refuse(fault);
+        }
+    }
+
+    /// Whoever reads the fields found a fault. It must not repeat a value.
+    pub fn refuse(&mut self, fault: impl Into<Cow<'static, str>>) {
+        self.fault.get_or_insert_with(|| fault.into());
+    }
+
+    /// The query, once all fields are set.
+    pub fn finish(mut self) -> Result<Query<'a>, BadQuery> {
+        for name in ["channel", "ou"] {
+            if self.fault.is_none() && !self.has(name) {
+                self.refuse(format!("{name}: this field is required"));
+            }
+        }
+        match self.fault {
+            None => Ok(self.query),
+            Some(message) => {
+                let channel = Some(self.query.channel.into_owned()).filter(|channel| !channel.is_empty());
+                Err(BadQuery { message, channel })
+            }
+        }
+    }
+
+    fn take(&mut self, name: &str, value: Cow<'a, str>) -> Result<(), Fault> {
+        let query = &mut self.query;
+        match name {
+            "company" => query.company = Some(value),
+            "channel" => query.channel = value,
+            "ou" => query.ou = value,
+            "phone" => query.phone = Some(value),
+            "country" => query.country = Some(value),
+            "client" => query.client = Some(client(value)?),
+            "user" => query.user = Some(value),
+            "role" => query.role = Some(Role::parse(&value).ok_or("role: expected primary or secondary")?),
+            "current" => query.current = Some(value),
+            "exclude" => {
+                few_enough(value.split(',').filter(|id| !id.is_empty()).count())?;
+                query.exclude = Excluded(value);
+            }
+            "fallback" => {
+                query.fallback = match &*value {
+                    "all" => Fallback::All,
+                    "none" => Fallback::None,
+                    _ => return Err("fallback: expected all or none".into()),
+                }
+            }
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+
+    fn take_list(&mut self, name: &str, values: &[Cow<'a, str>]) -> Result<(), Fault> {
+        if name != "exclude" {
+            return Err(format!("{name}: expected a text, not a list").into());
+        }
+        few_enough(values.len())?;
+        // No id has a comma; a value that has one is nobody's, and must not turn into two that are.
+        let ids: Vec<&str> = values.iter().map(|id| &**id).filter(|id| !id.contains(',')).collect();
+        self.query.exclude = Excluded(ids.join(",").into());
+        Ok(())
+    }
+
+    /// Whether the field exists and is set for the first time.
+    fn first(&mut self, name: &str) -> Result<(), Fault> {
+        let at = FIELDS.iter().position(|field| *field == name).ok_or_else(|| unknown(name))?;
+        if self.seen & (1 << at) != 0 {
+            return Err(format!("{name}: this field is given twice").into());
+        }
+        self.seen |= 1 << at;
+        Ok(())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        FIELDS.iter().position(|field| *field == name).is_some_and(|at| self.seen & (1 << at) != 0)
+    }
+}
+
+impl Excluded<'_> {
+    /// The ids.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',').filter(|id| !id.is_empty())
+    }
+}
+
+/// Present and in bounds: an empty id would send all who have none to the same account.
+fn client(value: Cow<'_, str>) -> Result<Cow<'_, str>, Fault> {
+    if value.is_empty() || value.len() > LONGEST_CLIENT {
+        return Err(format!("client: expected 1 to {LONGEST_CLIENT} bytes; leave it out if unknown").into());
+    }
+    Ok(value)
+}
+
+fn few_enough(count: usize) -> Result<(), Fault> {
+    if count > MOST_EXCLUDED {
+        return Err(format!("exclude: {count} account ids, of at most {MOST_EXCLUDED}").into());
+    }
+    Ok(())
+}
+
+fn unknown(name: &str) -> Fault {
+    let quotable = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let name = if quotable && !name.is_empty() { name } else { "a field" };
+    format!("{name}: unknown; the fields are {}", FIELDS.join(", ")).into()
+}

@@ -1,0 +1,154 @@
+//! A query as a JSON object.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::query::{BadQuery, FIELDS, Fields, Query};
+
+impl<'a> Query<'a> {
+    /// Reads a JSON object. Texts without escapes are borrowed.
+    pub fn from_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
+        let mut fields = Fields::default();
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
+            // serde_json's own message may repeat the value: only where it stands is said.
+            let (line, column) = (error.line(), error.column());
+            fields.refuse(format!("not a JSON object with a query's fields: line {line}, column {column}"));
+        }
+        fields.finish()
+    }
+}
+
+/// The object, into fields.
+struct Object<'f, 'a>(&'f mut Fields<'a>);
+
+impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key_seed(TextSeed)? {
+            match map.next_value_seed(ValueSeed)? {
+                Value::Text(text) if name != "exclude" => self.0.set(&name, text),
+                Value::List(list) => self.0.set_list(&name, &list),
+                Value::Text(_) | Value::Other if FIELDS.contains(&&*name) => {
+                    let list = if name == "exclude" { "a list of texts" } else { "a text" };
+                    self.0.refuse(format!("{name}: expected {list}"));
+                }
+                // Whatever it holds, the name is the fault.
+                Value::Text(_) | Value::Other => self.0.set(&name, Cow::Borrowed("")),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Text<'a>(Cow<'a, str>);
+
+struct TextSeed;
+
+impl<'de> DeserializeSeed<'de> for TextSeed {
+    type Value = Text<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Text<'de>, D::Error> {
+        json.deserialize_str(TextSeed)
+    }
+}
+
+impl<'de> Visitor<'de> for TextSeed {
+    type Value = Text<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    List(Vec<Cow<'a, str>>),
+    /// Number, boolean, null, object, or a list of other things than texts.
+    Other,
+}
+
+struct ValueSeed;
+
+impl<'de> DeserializeSeed<'de> for ValueSeed {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value<'de>, D::Error> {
+        json.deserialize_any(ValueSeed)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed {
+    type Value = Value<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a text or a list of texts")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value<'de>, A::Error> {
+        let mut texts = Some(Vec::new());
+        while let Some(value) = list.next_element_seed(ValueSeed)? {
+            match (value, &mut texts) {
+                (Value::Text(text), Some(texts)) => texts.push(text),
+                _ => texts = None,
+            }
+        }
+        Ok(texts.map_or(Value::Other, Value::List))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+}

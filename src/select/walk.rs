@@ -1,0 +1,346 @@
+//! The walk: from a query to an account, step by step, in the order that faults are reported in.
+
+use crate::account::{Condition, Role};
+use crate::numbering::Region;
+use crate::snapshot::Snapshot;
+use crate::snapshot::format::{ArchivedAccount, ArchivedLevel, ArchivedStep, NO_COUNTRY, NONE};
+use crate::snapshot::rendezvous::Seed;
+use crate::snapshot::view::Records;
+
+use super::client::{Client, client};
+use super::pick::pick;
+use super::query::{Fallback, MOST_EXCLUDED, Query};
+use super::{Code, Ignored, Outcome, Rule};
+
+/// What the walk may not find out by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Unix seconds.
+    pub now: i64,
+    /// Another number each time: what candidates are spread by where a query names no client.
+    pub chance: u64,
+}
+
+/// What a query comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The channel, where the query named a known one.
+    pub channel: Option<u32>,
+    /// The account, or why there is none.
+    pub result: Result<Selection, Code>,
+}
+
+/// The account that talks to the client, and how it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection {
+    /// The account.
+    pub account: u32,
+    /// Why this one.
+    pub rule: Rule,
+    /// Where; a dedicated account is in no pool.
+    pub found: Option<Found>,
+    /// The client's country.
+    pub client_country: Option<Region>,
+    /// Why the account that the client talks to was not kept.
+    pub current_ignored: Option<Ignored>,
+}
+
+/// Where in the chain an account was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The OU.
+    pub ou: u32,
+    /// The pool.
+    pub pool: u32,
+    /// Levels above the query's OU.
+    pub climbed: u32,
+}
+
+/// What goes along on the walk and sees every step.
+pub trait Tracer {
+    /// Whether the walk goes on to the end of the chain when the account is found.
+    const WHOLE_CHAIN: bool;
+    /// The client, once its country is known.
+    fn client(&mut self, _client: Client) {}
+    /// The chain, where there is one.
+    fn chain(&mut self) {}
+    /// A step, before anything is picked; `outcome` tells of any account whether it can be had.
+    fn step(&mut self, _step: Step<'_>, _outcome: impl Fn(u32) -> Outcome) {}
+}
+
+/// Nobody goes along.
+pub struct Alone;
+
+impl Tracer for Alone {
+    const WHOLE_CHAIN: bool = false;
+}
+
+/// A step of the chain, as a tracer sees it.
+#[derive(Clone, Copy)]
+pub struct Step<'s> {
+    /// As stored.
+    pub stored: &'s ArchivedStep,
+    /// Its rule.
+    pub rule: Rule,
+    /// Where its accounts are.
+    pub found: Found,
+    /// The country it looks for.
+    pub country: Option<Region>,
+}
+
+/// Answers a query.
+pub fn select(snapshot: &Snapshot, query: &Query<'_>, moment: Moment) -> Answer {
+    walk(snapshot, query, moment, &mut Alone)
+}
+
+/// Answers a query, with a tracer along.
+pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment, tracer: &mut impl Tracer) -> Answer {
+    let mut channel = None;
+    let result = Walk::new(snapshot, query, moment, &mut channel).and_then(|walk| walk.run(tracer));
+    Answer { channel, result }
+}
+
+/// A query whose names are resolved.
+struct Walk<'a> {
+    snapshot: &'a Snapshot,
+    query: &'a Query<'a>,
+    moment: Moment,
+    company: u32,
+    channel: u32,
+    ou: u32,
+    /// One role holds for all the steps.
+    role: Role,
+    conversation: bool,
+    client: Client,
+    seed: Seed,
+    excluded: Excluded,
+}
+
+impl<'a> Walk<'a> {
+    /// Steps 1 to 3: names, role, country.
+    fn new(
+        snapshot: &'a Snapshot,
+        query: &'a Query<'a>,
+        moment: Moment,
+        known_channel: &mut Option<u32>,
+    ) -> Result<Walk<'a>, Code> {
+        let contents = snapshot.contents();
+        // The channel is looked up first for the metrics' sake; its fault is reported in its turn.
+        let channel = snapshot.channel(&query.channel);
+        *known_channel = channel;
+        let company = match &query.company {
+            Some(id) => snapshot.company(id).ok_or(Code::UnknownCompany)?,
+            None if contents.companies.len() == 1 => 0,
+            None => return Err(Code::BadRequest),
+        };
+        let channel = channel.ok_or(Code::UnknownChannel)?;
+        let ou = snapshot.ou(company, &query.ou).ok_or(Code::UnknownOu)?;
+        let conversation_role = contents.channels.at(channel).conversation_role();
+        let role = query.role.unwrap_or(conversation_role);
+        let (client, phone) = client(query)?;
+        let seed = match (&query.client, &phone) {
+            (Some(client), _) => Seed::of(client.as_bytes()),
+            (None, Some(phone)) => Seed::of(phone.digits().as_bytes()),
+            (None, None) => Seed(moment.chance),
+        };
+        let conversation = role == conversation_role;
+        let excluded = Excluded::new(snapshot, company, query);
+        Ok(Walk { snapshot, query, moment, company, channel, ou, role, conversation, client, seed, excluded })
+    }
+
+    /// Steps 4 to 8.
+    fn run(&self, tracer: &mut impl Tracer) -> Result<Selection, Code> {
+        tracer.client(self.client);
+        let dedicated = match &self.query.user {
+            Some(user) if self.conversation => self.snapshot.dedicated(self.company, self.channel, user),
+            _ => None,
+        };
+        let current = self.query.current.as_ref().map(|id| self.current(id, dedicated));
+        let current_ignored = current.and_then(Result::err);
+        let selection = |account, rule, found| Selection {
+            account,
+            rule,
+            found,
+            client_country: self.client.country,
+            current_ignored,
+        };
+        let decided = match (current, dedicated) {
+            (Some(Ok((account, found))), _) => Some(Ok(selection(account, Rule::Current, found))),
+            (_, Some(account)) if self.available(account) => {
+                Some(Ok(selection(account, Rule::Dedicated, None)))
+            }
+            (_, Some(_)) if self.dedicated_falls_back() => None,
+            (_, Some(_)) => Some(Err(Code::DedicatedUnavailable)),
+            (_, None) => None,
+        };
+        match decided {
+            Some(decided) => {
+                self.trace(tracer);
+                decided
+            }
+            None => self.chain(tracer).map(|(account, rule, found)| selection(account, rule, Some(found))),
+        }
+    }
+
+    /// Step 4: the account that the client talks to, if it is kept.
+    fn current(&self, id: &str, dedicated: Option<u32>) -> Result<(u32, Option<Found>), Ignored> {
+        let at = self.snapshot.account(self.company, id).ok_or(Ignored::Unknown)?;
+        let account = self.snapshot.contents().accounts.at(at);
+        if u32::from(account.channel.to_native()) != self.channel {
+            return Err(Ignored::OtherChannel);
+        }
+        let of_role = match account.role() {
+            Some(role) => role == self.role,
+            // A dedicated account counts as of the conversation role; a spare one of none.
+            None => self.conversation && account.is_dedicated(),
+        };
+        if !of_role {
+            return Err(Ignored::OtherRole);
+        }
+        if account.condition() == Condition::Suspended {
+            return Err(Ignored::Suspended);
+        }
+        if self.excluded.has(at) {
+            return Err(Ignored::Excluded);
+        }
+        if account.available_from.to_native() > self.moment.now {
+            return Err(Ignored::Resting);
+        }
+        if dedicated == Some(at) {
+            return Ok((at, None));
+        }
+        match self.membership(account) {
+            Some(found) => Ok((at, Some(found))),
+            None => Err(Ignored::NotInChain),
+        }
+    }
+
+    /// The first step of the whole chain that the account is a member of.
+    fn membership(&self, account: &ArchivedAccount) -> Option<Found> {
+        let pool = account.pool.to_native();
+        let country = account.country()?;
+        if pool == NONE {
+            return None;
+        }
+        let mut found = None;
+        self.each_step(|step| {
+            let client = self.client.country;
+            let is_member = match step.rule {
+                Rule::CallingCode => Some(country) != client && shares_calling_code(country, client),
+                _ => step.country == Some(country),
+            };
+            if step.found.pool == pool && is_member {
+                found = Some(step.found);
+            }
+            found.is_none()
+        });
+        found
+    }
+
+    /// Steps 6 to 8: the chain, to the first step with an available account.
+    fn chain(&self, tracer: &mut impl Tracer) -> Result<(u32, Rule, Found), Code> {
+        self.first_level().ok_or(Code::NoPool)?;
+        tracer.chain();
+        let (winner, any) = self.walk_chain(tracer, true);
+        winner.ok_or(if any { Code::NoAccountAvailable } else { Code::NoAccount })
+    }
+
+    /// The chain for the tracer's eyes alone, where the answer is known without it.
+    fn trace<T: Tracer>(&self, tracer: &mut T) {
+        tracer.chain();
+        if T::WHOLE_CHAIN {
+            self.walk_chain(tracer, false);
+        }
+    }
+
+    /// The winner, where one is wanted, and whether any step that was tried had accounts.
+    fn walk_chain<T: Tracer>(&self, tracer: &mut T, wanted: bool) -> (Option<(u32, Rule, Found)>, bool) {
+        let mut winner = None;
+        let mut any = false;
+        let first_climb = self.first_level().map_or(0, |(_, climbed)| climbed);
+        self.each_step(|step| {
+            tracer.step(step, |account| self.outcome(account));
+            let tried = self.query.fallback == Fallback::All
+                || (step.rule == Rule::Country && step.found.climbed == first_climb);
+            let group = self.snapshot.group(step.stored).filter(|_| wanted && tried && winner.is_none());
+            if let Some(group) = group {
+                any = true;
+                let picked = pick(self.snapshot, group, self.seed, |account| self.available(account));
+                winner = picked.map(|account| (account, step.rule, step.found));
+            }
+            T::WHOLE_CHAIN || (winner.is_none() && (tried || self.query.fallback == Fallback::All))
+        });
+        (winner, any)
+    }
+
+    /// Every step of the whole chain in order, for as long as `visit` wants more.
+    fn each_step(&self, mut visit: impl FnMut(Step<'a>) -> bool) {
+        let mut at = self.first_level();
+        while let Some((level, climbed)) = at {
+            for stored in self.snapshot.steps(level, self.client.country) {
+                let pool = self.snapshot.step_pool(level, stored);
+                let found = Found { ou: level.ou.to_native(), pool, climbed };
+                let country = match stored.country {
+                    NO_COUNTRY => self.client.country,
+                    country => Region::from_index(country),
+                };
+                if !visit(Step { stored, rule: Rule::of_step(stored.rule), found, country }) {
+                    return;
+                }
+            }
+            at = self.snapshot.next(level).map(|(next, further)| (next, climbed.saturating_add(further)));
+        }
+    }
+
+    fn first_level(&self) -> Option<(&'a ArchivedLevel, u32)> {
+        self.snapshot.chain(self.company, self.ou, self.channel, self.role)
+    }
+
+    /// Step 7. A dedicated account counts like any other.
+    fn available(&self, at: u32) -> bool {
+        self.outcome(at) == Outcome::Available
+    }
+
+    fn outcome(&self, at: u32) -> Outcome {
+        let account = self.snapshot.contents().accounts.at(at);
+        match account.condition() {
+            Condition::Draining => Outcome::Draining,
+            Condition::Suspended => Outcome::Suspended,
+            Condition::Active if self.excluded.has(at) => Outcome::Excluded,
+            Condition::Active if account.available_from.to_native() > self.moment.now => Outcome::Resting,
+            Condition::Active => Outcome::Available,
+        }
+    }
+
+    fn dedicated_falls_back(&self) -> bool {
+        self.snapshot.contents().companies.at(self.company).dedicated_falls_back != 0
+    }
+}
+
+fn shares_calling_code(country: Region, client: Option<Region>) -> bool {
+    client.is_some_and(|client| {
+        client.calling_code().is_some() && client.calling_code() == country.calling_code()
+    })
+}
+
+/// The excluded accounts of the company; ids that are nobody's exclude nobody.
+struct Excluded {
+    accounts: [u32; MOST_EXCLUDED],
+    len: usize,
+}
+
+impl Excluded {
+    fn new(snapshot: &Snapshot, company: u32, query: &Query<'_>) -> Excluded {
+        let mut excluded = Excluded { accounts: [NONE; MOST_EXCLUDED], len: 0 };
+        let known = query.exclude.ids().filter_map(|id| snapshot.account(company, id));
+        for (to, account) in excluded.accounts.iter_mut().zip(known) {
+            *to = account;
+            excluded.len += 1;
+        }
+        excluded
+    }
+
+    fn has(&self, account: u32) -> bool {
+        self.accounts.iter().take(self.len).any(|&excluded| excluded == account)
+    }
+}
