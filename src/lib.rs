@@ -1,6 +1,7 @@
 //! Switchboard: which official account talks to this client?
 
 pub mod account;
+pub mod live;
 pub mod numbering;
 pub mod registry;
 pub mod select;

@@ -11,5 +11,9 @@
     reason = "tests fail by panicking"
 )]
 
+mod expected;
 mod numbering;
+mod oracle;
+mod publish;
 mod registry;
+mod snapshot;

@@ -1,0 +1,78 @@
+//! The example company's expected selections, by the oracle: what keeps the oracle honest.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use switchboard::registry::{Expectation, Files};
+
+use super::interpreter::{Verdict, answer};
+use super::properties::sound;
+use super::query::Query;
+use super::registries::NOW;
+
+/// The fewest that there are.
+const TESTS: usize = 45;
+
+#[test]
+fn the_oracle_holds_the_example_to_its_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/acme");
+    let mut files = Files::default();
+    for file in std::fs::read_dir(&folder).expect("the example's folder") {
+        let file = file.expect("a file of the example").path();
+        let name = format!("acme/{}", file.file_name().expect("its name").to_string_lossy());
+        files.files.insert(name.into(), std::fs::read(&file).expect("its content"));
+    }
+    let registry = sound(&files).expect("a sound example");
+    let tests = &registry.companies[0].tests;
+    assert!(tests.len() >= TESTS, "{} tests", tests.len());
+    let failed: Vec<String> = tests
+        .iter()
+        .filter_map(|test| {
+            let why = deviates(&answer(&registry, &of(&test.query), NOW), &test.expect)?;
+            Some(format!("{}: {}: {why}", test.place, test.name))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The query of a test.
+fn of(text: &str) -> Query {
+    let mut fields: Map<String, Value> = serde_json::from_str(text).expect("an object");
+    let mut take = |name: &str| fields.remove(name).map(|value| value.as_str().expect("a text").to_owned());
+    let mut query = Query {
+        company: take("company"),
+        channel: take("channel"),
+        ou: take("ou"),
+        phone: take("phone"),
+        country: take("country"),
+        client: take("client"),
+        user: take("user"),
+        role: take("role"),
+        current: take("current"),
+        fallback: take("fallback"),
+        ..Query::default()
+    };
+    if let Some(Value::Array(ids)) = fields.remove("exclude") {
+        query.exclude = ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect();
+    }
+    assert!(fields.is_empty(), "fields that the oracle does not know: {fields:?}");
+    query
+}
+
+/// What is not as expected.
+fn deviates(verdict: &Verdict, expect: &Expectation) -> Option<String> {
+    let Expectation { account, rule, ou, pool, climbed, error } = expect;
+    let selected = match verdict {
+        Verdict::Refused(code) if error.as_deref() == Some(*code) => return None,
+        Verdict::Refused(code) => return Some((*code).to_owned()),
+        Verdict::Selected(selected) => selected,
+    };
+    let found = selected.found.as_ref();
+    let same = error.is_none()
+        && account.as_deref().is_none_or(|id| selected.candidates.iter().eq([id]))
+        && rule.as_deref().is_none_or(|rule| rule == selected.rule)
+        && ou.as_deref().is_none_or(|ou| found.is_some_and(|found| found.ou == ou))
+        && pool.as_deref().is_none_or(|pool| found.is_some_and(|found| found.pool == pool))
+        && climbed.is_none_or(|climbed| found.is_some_and(|found| found.climbed == climbed as usize));
+    (!same).then(|| format!("{} of {:?} at {:?}", selected.rule, selected.candidates, selected.found))
+}

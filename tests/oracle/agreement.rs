@@ -1,0 +1,222 @@
+//! Whether the real thing answers what the interpreter says it must.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use switchboard::numbering::Region;
+use switchboard::registry::Registry;
+
+use super::chain::Step;
+use super::coverage::Coverage;
+use super::interpreter::{self, Client, Explained, Selected, Verdict};
+use super::query::Query;
+use super::subject::Subject;
+
+/// The most candidates that explain lists in one step.
+const LISTED: usize = 50;
+
+/// One snapshot in service, beside the registry that it was compiled from.
+pub struct Trial<'a> {
+    pub registry: &'a Registry,
+    pub subject: &'a Subject,
+    pub generation: u64,
+}
+
+type Agreed<T = ()> = Result<T, String>;
+
+/// Fails with a text unless it holds.
+macro_rules! agree {
+    ($holds:expr, $($what:tt)+) => {
+        if !$holds {
+            return Err(format!($($what)+));
+        }
+    };
+}
+
+impl Trial<'_> {
+    /// Holds select to the verdict, in every field. What was selected, if anything was.
+    pub fn select(&self, query: &Query, now: i64, coverage: &mut Coverage) -> Agreed<Option<String>> {
+        let (status, body) = self.subject.select(&query.text(), now);
+        match interpreter::answer(self.registry, query, now) {
+            Verdict::Refused(code) => {
+                coverage.count("problem", code);
+                self.problem(code, query, status, &body)?;
+                Ok(None)
+            }
+            Verdict::Selected(selected) => {
+                count(&selected, coverage);
+                agree!(status == 200, "status {status}, not 200: {body}");
+                Ok(Some(self.selection(&selected, query, &body)?))
+            }
+        }
+    }
+
+    /// Holds explain to the verdict and the steps. `picked` is what select picked of the equals.
+    pub fn explain(&self, query: &Query, now: i64, picked: Option<&str>, coverage: &mut Coverage) -> Agreed {
+        let (status, body) = self.subject.explain(&query.text(), now);
+        let (client, verdict, steps) = match interpreter::steps(self.registry, query, now) {
+            Explained::Refused(code) => {
+                coverage.count("explained", "no chain");
+                return self.problem(code, query, status, &body);
+            }
+            Explained::Walked(client, verdict, steps) => (client, verdict, steps),
+        };
+        agree!(status == 200, "explain has status {status}, not 200: {body}");
+        agree!(body["generation"] == self.generation, "explain is of another generation: {body}");
+        self::client(&client, &body["client"], coverage)?;
+        let chosen = match &verdict {
+            Verdict::Refused(code) => {
+                coverage.count("explained", "problem");
+                agree!(body.get("selection").is_none(), "explain selects, and must not: {body}");
+                self.problem(code, query, status_of(code), &body["problem"])?;
+                None
+            }
+            Verdict::Selected(selected) => {
+                coverage.count("explained", "selection");
+                agree!(body.get("problem").is_none(), "explain has a problem, and must not: {body}");
+                let account = self.selection(selected, query, &body["selection"])?;
+                agree!(
+                    !query.keyed() || picked == Some(&*account),
+                    "explain selects {account}, select {picked:?}"
+                );
+                selected.step.map(|step| (step, account))
+            }
+        };
+        let shown = body["steps"].as_array().ok_or_else(|| format!("explain has no steps: {body}"))?;
+        agree!(shown.len() == steps.len(), "explain has {} steps, not {}: {body}", shown.len(), steps.len());
+        for (at, ((step, outcomes), shown)) in steps.iter().zip(shown).enumerate() {
+            let chosen = chosen.as_ref().filter(|(step, _)| *step == at).map(|(_, account)| account.as_str());
+            self::step(step, outcomes, chosen, shown, coverage)
+                .map_err(|why| format!("step {at}: {why}: {shown}"))?;
+        }
+        Ok(())
+    }
+
+    /// Holds an answer to every field that it must have, and to no other.
+    fn selection(&self, selected: &Selected, query: &Query, body: &Value) -> Agreed<String> {
+        let id = body["account"].as_str().ok_or_else(|| format!("no account: {body}"))?;
+        agree!(selected.candidates.contains(id), "{id} is none of {:?}: {body}", selected.candidates);
+        let company = self.registry.companies.iter().find(|company| *company.id == *selected.company);
+        let account = company.and_then(|company| company.accounts.iter().find(|account| *account.id == *id));
+        let account = account.ok_or_else(|| format!("{id} is of no account"))?;
+        let found = selected.found.as_ref();
+        let wanted = [
+            ("account", Some(json!(id))),
+            ("address", Some(json!(account.address))),
+            ("channel", Some(json!(query.channel))),
+            ("role", account.role.filter(|_| found.is_some()).map(|role| json!(role.text()))),
+            ("country", account.country.map(text)),
+            ("rule", Some(json!(selected.rule))),
+            ("ou", found.map(|found| json!(found.ou))),
+            ("pool", found.map(|found| json!(found.pool))),
+            ("climbed", found.map(|found| json!(found.climbed))),
+            ("client_country", selected.client_country.map(text)),
+            ("current_ignored", selected.current_ignored.map(|reason| json!(reason))),
+            ("generation", Some(json!(self.generation))),
+        ];
+        let wanted: Map<String, Value> =
+            wanted.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        agree!(body.as_object() == Some(&wanted), "{body}\nmust be\n{}", Value::from(wanted));
+        Ok(id.to_owned())
+    }
+
+    fn problem(&self, code: &str, query: &Query, status: u16, body: &Value) -> Agreed {
+        agree!(body["code"] == code, "{status} {body}\nmust be the problem {code}");
+        agree!(status == status_of(code) && body["status"] == status, "{code} has status {status}: {body}");
+        for member in ["type", "title", "detail"] {
+            agree!(body[member].is_string(), "a problem without {member}: {body}");
+        }
+        let generation = body.get("generation");
+        agree!(
+            generation.map_or(code == "bad_request", |one| *one == self.generation),
+            "a problem of another generation: {body}"
+        );
+        let digits = query.phone.as_deref().map(|phone| phone.trim_start_matches('+')).unwrap_or_default();
+        agree!(
+            digits.len() < 5 || !body.to_string().contains(digits),
+            "a problem that tells the phone: {body}"
+        );
+        Ok(())
+    }
+}
+
+fn status_of(code: &str) -> u16 {
+    match code {
+        "bad_request" | "client_required" | "invalid_phone" | "invalid_country" => 400,
+        "unknown_company" | "unknown_channel" | "unknown_ou" => 404,
+        _ => 422,
+    }
+}
+
+fn text(region: Region) -> Value {
+    Value::from(region.alpha2())
+}
+
+/// Holds explain's words on the client to what they must be. An absent word on a doubt is a no.
+fn client(client: &Client, shown: &Value, coverage: &mut Coverage) -> Agreed {
+    let says = |what: &str| shown.get(what).and_then(Value::as_bool).unwrap_or(false);
+    let country = shown.get("country").filter(|country| !country.is_null());
+    agree!(
+        country == client.country.map(text).as_ref(),
+        "the client's country is {:?}: {shown}",
+        client.country
+    );
+    agree!(shown["source"] == client.source, "the country's source is the {}: {shown}", client.source);
+    for (what, known) in [("guessed", client.guessed), ("conflict", client.conflict)] {
+        agree!(known.is_none_or(|known| says(what) == known), "{what} is {known:?}: {shown}");
+        if known == Some(true) {
+            coverage.count("client", what);
+        }
+    }
+    if client.country.is_none() {
+        coverage.count("client", "no country");
+    }
+    Ok(())
+}
+
+/// Holds one step to what it must be.
+fn step(
+    step: &Step<'_>,
+    outcomes: &[&'static str],
+    chosen: Option<&str>,
+    shown: &Value,
+    coverage: &mut Coverage,
+) -> Agreed {
+    let same = shown["rule"] == step.rule
+        && shown["ou"] == step.ou
+        && shown["pool"] == step.pool
+        && shown["country"] == text(step.country)
+        && shown["climbed"] == step.climbed;
+    let (rule, ou, pool, climbed) = (step.rule, step.ou, step.pool, step.climbed);
+    agree!(same, "must be {rule} of {pool} at {ou}, {climbed} up, {:?}", step.country);
+
+    let mut wanted: BTreeMap<&str, &str> =
+        step.accounts.iter().zip(outcomes).map(|(account, outcome)| (&*account.id, *outcome)).collect();
+    if let Some(chosen) = chosen {
+        wanted.insert(chosen, "chosen");
+    }
+    let listed = shown["candidates"].as_array().ok_or("no candidates")?;
+    let more = shown.get("more").and_then(Value::as_u64).unwrap_or(0);
+    agree!(listed.len() == wanted.len().min(LISTED), "{} candidates of {}", listed.len(), wanted.len());
+    agree!(more as usize == wanted.len().saturating_sub(LISTED), "{more} more of {}", wanted.len());
+    for candidate in listed {
+        let account = candidate["account"].as_str().ok_or("a candidate without account")?;
+        // Taken out, so that none stands twice.
+        let outcome = wanted.remove(account).ok_or_else(|| format!("{account} is none of its candidates"))?;
+        agree!(candidate["outcome"] == outcome, "{account} is {outcome}");
+        coverage.count("outcome", outcome);
+    }
+    Ok(())
+}
+
+fn count(selected: &Selected, coverage: &mut Coverage) {
+    coverage.count("rule", selected.rule);
+    coverage.count("equals", if selected.candidates.len() == 1 { "1" } else { "2+" });
+    if let Some(reason) = selected.current_ignored {
+        coverage.count("current_ignored", reason);
+    }
+    if let Some(found) = &selected.found {
+        coverage
+            .count("climbed", if found.climbed < 3 { found.climbed.to_string() } else { "3+".to_owned() });
+    }
+}

@@ -1,0 +1,159 @@
+//! The chain of a query: every step it could fall through, in order, with every account of each.
+
+use switchboard::numbering::Region;
+use switchboard::registry::{Account, Company, Condition, Holder, Ou, OuWithoutPool, Pool, Role};
+
+use super::interpreter::Found;
+
+/// What a query turned out to ask, once its names are resolved.
+pub struct Asked<'a> {
+    pub company: &'a Company,
+    /// The channel's id and its index among the profiles.
+    pub channel: (&'a str, u16),
+    pub ou: &'a Ou,
+    pub role: Role,
+    /// The role the channel talks to clients on.
+    pub conversation_role: Role,
+    /// The client's country; none for a number that belongs to no country.
+    pub country: Option<Region>,
+    pub excluded: &'a [String],
+    pub now: i64,
+}
+
+/// One step.
+pub struct Step<'a> {
+    pub rule: &'static str,
+    pub ou: &'a str,
+    pub pool: &'a str,
+    /// The country whose accounts it tries; under `calling_code`, the client's.
+    pub country: Region,
+    pub climbed: usize,
+    /// Every account it has, usable or not.
+    pub accounts: Vec<&'a Account>,
+}
+
+impl Step<'_> {
+    /// Where its accounts are found.
+    pub fn place(&self) -> Found {
+        Found { ou: self.ou.to_owned(), pool: self.pool.to_owned(), climbed: self.climbed }
+    }
+}
+
+/// One OU on the way up that has pools of the channel.
+struct Level<'a> {
+    ou: &'a str,
+    climbed: usize,
+    pools: Vec<&'a Pool>,
+}
+
+impl<'a> Asked<'a> {
+    /// The whole chain, whatever the query's `fallback`; none where no level has a pool.
+    pub fn chain(&self) -> Option<Vec<Step<'a>>> {
+        let levels = self.levels();
+        if levels.is_empty() {
+            return None;
+        }
+        let mut steps = Vec::new();
+        for level in &levels {
+            for rule in ["country", "calling_code", "geography", "default_region"] {
+                for pool in &level.pools {
+                    steps.extend(self.step(rule, level, pool));
+                }
+            }
+        }
+        Some(steps)
+    }
+
+    /// How far up the first level with pools is.
+    pub fn first_level(&self) -> Option<usize> {
+        self.levels().first().map(|level| level.climbed)
+    }
+
+    fn levels(&self) -> Vec<Level<'a>> {
+        let mut levels = Vec::new();
+        let mut climbed = 0;
+        let mut here = Some(self.ou);
+        while let Some(ou) = here {
+            let pools = self.pools_of(ou);
+            if pools.is_empty() {
+                if climbed == 0 && self.company.ou_without_pool == OuWithoutPool::Error {
+                    break;
+                }
+            } else {
+                let goes_on = pools.iter().any(|pool| pool.fallback_upward);
+                levels.push(Level { ou: &ou.id, climbed, pools });
+                if !goes_on {
+                    break;
+                }
+            }
+            here = ou.parent.as_ref().and_then(|above| self.company.ous.iter().find(|ou| ou.id == *above));
+            climbed += 1;
+        }
+        levels
+    }
+
+    fn pools_of(&self, ou: &Ou) -> Vec<&'a Pool> {
+        let mut pools: Vec<&Pool> = self
+            .company
+            .pools
+            .iter()
+            .filter(|pool| *pool.channel == *self.channel.0 && pool.ous.contains(&ou.id))
+            .collect();
+        pools.sort_by(|a, b| (a.priority, a.id.as_bytes()).cmp(&(b.priority, b.id.as_bytes())));
+        pools
+    }
+
+    /// The step of this rule and pool, where there is one.
+    fn step(&self, rule: &'static str, level: &Level<'a>, pool: &'a Pool) -> Option<Step<'a>> {
+        let country = match rule {
+            "country" => self.country?,
+            "calling_code" if pool.match_calling_code => self.country?,
+            "calling_code" => return None,
+            "geography" => self.mapped(pool)?,
+            _ => pool.default_country?,
+        };
+        let belongs = |account: &&Account| match (rule, account.country) {
+            (_, None) => false,
+            ("calling_code", Some(its)) => {
+                its != country && its.calling_code().is_some() && its.calling_code() == country.calling_code()
+            }
+            (_, Some(its)) => its == country,
+        };
+        let accounts = self
+            .company
+            .accounts
+            .iter()
+            .filter(|account| {
+                account.holder == Holder::Pool(pool.id.clone()) && account.role == Some(self.role)
+            })
+            .filter(belongs)
+            .collect();
+        Some(Step { rule, ou: level.ou, pool: &pool.id, country, climbed: level.climbed, accounts })
+    }
+
+    /// Where the client's country is served from: the pool's word, else the company's.
+    fn mapped(&self, pool: &Pool) -> Option<Region> {
+        let country = self.country?;
+        let (to, _) = pool.geography.get(&country).or_else(|| self.company.geography.get(&country))?;
+        (*to != country).then_some(*to)
+    }
+
+    /// Why an account is passed over, or that it is not.
+    pub fn outcome(&self, account: &Account) -> &'static str {
+        match account.state {
+            Condition::Suspended => "suspended",
+            Condition::Draining => "draining",
+            Condition::Active if self.excludes(account) => "excluded",
+            Condition::Active if self.rests(account) => "resting",
+            Condition::Active => "available",
+        }
+    }
+
+    pub fn excludes(&self, account: &Account) -> bool {
+        self.excluded.iter().any(|id| **id == *account.id)
+    }
+
+    pub fn rests(&self, account: &Account) -> bool {
+        account.available_from.is_some_and(|from| from > self.now)
+    }
+}

@@ -1,0 +1,158 @@
+//! Groups of equal accounts, and who gets which of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use switchboard::registry::Files;
+
+use super::registries::NOW;
+use super::render::files;
+use super::subject::Subject;
+
+/// The generation of every group's first snapshot.
+const GENERATION: u64 = 1;
+
+/// One account of a group.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub id: String,
+    pub weight: u16,
+    pub state: &'static str,
+}
+
+/// Accounts of one country in the only pool: equals, but for their weights.
+#[derive(Debug, Clone)]
+pub struct Group(pub Vec<Member>);
+
+impl Group {
+    /// As many accounts as there are weights.
+    pub fn of(weights: impl IntoIterator<Item = u16>) -> Group {
+        let member = |(n, weight)| Member { id: format!("account-{n}"), weight, state: "active" };
+        Group(weights.into_iter().enumerate().map(member).collect())
+    }
+
+    /// Without the account of this id.
+    pub fn without(&self, id: &str) -> Group {
+        Group(self.0.iter().filter(|member| member.id != id).cloned().collect())
+    }
+
+    /// With the account of this id suspended.
+    pub fn suspending(&self, id: &str) -> Group {
+        let mut group = self.clone();
+        group.0.iter_mut().filter(|member| member.id == id).for_each(|member| member.state = "suspended");
+        group
+    }
+
+    /// With its rows in another order, a fixed shuffle.
+    pub fn shuffled(&self) -> Group {
+        let mut group = self.clone();
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        for at in (1..group.0.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            group.0.swap(at, (state >> 33) as usize % (at + 1));
+        }
+        group
+    }
+
+    /// Compiled.
+    pub fn serve(&self) -> Serving {
+        self.serve_as(GENERATION)
+    }
+
+    /// Compiled as this generation.
+    pub fn serve_as(&self, generation: u64) -> Serving {
+        Serving(Subject::compile(&self.files(), generation).expect("a sound registry"))
+    }
+
+    /// A registry of this group alone: channel `telegram`, OU `all`, country US.
+    pub fn files(&self) -> Files {
+        let settings = "name = \"A company\"\n[[ou]]\nid = \"all\"\n\
+                        [[pool]]\nid = \"pool\"\nchannel = \"telegram\"\nous = [\"all\"]\n";
+        let mut rows = String::from("id,channel,role,address,country,pool,weight,state\n");
+        for Member { id, weight, state } in &self.0 {
+            let _ = writeln!(rows, "{id},telegram,secondary,@{id},US,pool,{weight},{state}");
+        }
+        let texts = [("acme/company.toml", settings.to_owned()), ("acme/accounts.csv", rows)];
+        files(texts.map(|(path, text)| (path.to_owned(), text)))
+    }
+
+    /// How often each account is to be picked, of one in all.
+    pub fn shares(&self) -> BTreeMap<&str, f64> {
+        let whole: f64 = self.0.iter().map(|member| f64::from(member.weight)).sum();
+        self.0.iter().map(|member| (&*member.id, f64::from(member.weight) / whole)).collect()
+    }
+}
+
+/// A group in service.
+pub struct Serving(Subject);
+
+impl Serving {
+    /// What the client of this number gets.
+    pub fn pick(&self, client: usize, excluded: Option<&str>) -> String {
+        let exclude = excluded.map(|id| format!(",\"exclude\":[\"{id}\"]")).unwrap_or_default();
+        self.ask(&format!(",\"client\":\"client-{client}\"{exclude}"))
+    }
+
+    /// What the phone of this number gets.
+    pub fn pick_by_phone(&self, number: usize) -> String {
+        self.ask(&format!(",\"phone\":\"+1201{number:07}\""))
+    }
+
+    /// What nobody in particular gets.
+    pub fn pick_for_nobody(&self) -> String {
+        self.ask("")
+    }
+
+    /// What each of the first clients gets.
+    pub fn picks(&self, clients: usize, excluded: Option<&str>) -> Vec<String> {
+        (0..clients).map(|client| self.pick(client, excluded)).collect()
+    }
+
+    fn ask(&self, rest: &str) -> String {
+        let query = format!("{{\"channel\":\"telegram\",\"ou\":\"all\",\"country\":\"US\"{rest}}}");
+        let (status, body) = self.0.select(&query, NOW);
+        assert_eq!(status, 200, "{query}: {body}");
+        body["account"].as_str().expect("an account").to_owned()
+    }
+}
+
+/// How often each account was picked.
+pub fn tally(picks: &[String]) -> BTreeMap<&str, f64> {
+    let mut tally = BTreeMap::new();
+    for id in picks {
+        *tally.entry(id.as_str()).or_default() += 1.0;
+    }
+    tally
+}
+
+/// Fails where the picks stray from the weights further than chance takes them once in 30,000 times.
+///
+/// Pearson's statistic, with its own variance (rare accounts raise it), held to the gamma distribution
+/// of the same mean and variance at four standard deviations. Accounts that would be picked less than
+/// every other time are counted together with those of their weight.
+pub fn assert_fair(group: &Group, picks: &[String]) {
+    let (tally, shares, n) = (tally(picks), group.shares(), picks.len() as f64);
+    assert!(tally.keys().all(|id| shares.contains_key(id)), "picks from elsewhere");
+    if shares.len() == 1 {
+        return;
+    }
+    let mut cells: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for (id, share) in shares {
+        let name = if n * share < 0.5 { format!("all with a share of {share}") } else { id.to_owned() };
+        let cell = cells.entry(name).or_default();
+        cell.0 += share;
+        cell.1 += tally.get(id).copied().unwrap_or(0.0);
+    }
+    let k = cells.len() as f64;
+    let strays: f64 = cells.values().map(|(share, picked)| (picked - n * share).powi(2) / (n * share)).sum();
+    let inverse: f64 = cells.values().map(|(share, _)| 1.0 / share).sum();
+    let variance = 2.0 * (k - 1.0) + (inverse - k * k - 2.0 * k + 2.0) / n;
+    // Wilson and Hilferty: the cube root of a gamma is nearly normal.
+    let ninth = variance / (9.0 * (k - 1.0) * (k - 1.0));
+    let limit = (k - 1.0) * (1.0 - ninth + 4.0 * ninth.sqrt()).powi(3);
+    let size = group.0.len();
+    assert!(
+        strays <= limit,
+        "{size} accounts, {n} picks: strays {strays:.1} from the weights, limit {limit:.1}"
+    );
+}

@@ -1,0 +1,139 @@
+//! The real thing answers what the interpreter says, over random registries and queries.
+
+use std::cell::RefCell;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use switchboard::registry::{Files, Findings, Registry, check, read};
+
+use super::agreement::Trial;
+use super::coverage::Coverage;
+use super::groups::Group;
+use super::queries::{QueryPlan, query};
+use super::query::Query;
+use super::registries::{NOW, RegistryPlan, registry};
+use super::subject::Subject;
+
+/// Registries in a run, unless `PROPTEST_CASES` says otherwise. Fewer are not held to the coverage.
+const CASES: u32 = 1_000;
+/// Queries to each.
+const QUERIES: usize = 40;
+/// Two generations of the same registry.
+const GENERATIONS: [u64; 2] = [7, 1_800_000_000_123];
+
+#[test]
+fn the_snapshot_answers_what_the_rules_say() {
+    let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    config.cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { CASES };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(7400);
+    }
+    let whole = config.cases >= CASES;
+    let coverage = RefCell::new(Coverage::default());
+    let plans = (registry(), prop::collection::vec(query(), QUERIES));
+    let run = TestRunner::new(config).run(&plans, |(plan, queries)| {
+        agrees(&plan, &queries, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
+    });
+    match run {
+        Ok(()) => {}
+        Err(TestError::Fail(why, (plan, _))) => panic!("{why}\n\n{}", shown(&plan.render())),
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+    let coverage = coverage.into_inner();
+    println!("{}", coverage.table());
+    let missing = coverage.missing();
+    assert!(!whole || missing.is_empty(), "never came past {missing:?}");
+}
+
+#[test]
+fn explain_lists_fifty_candidates_and_counts_the_others() {
+    for size in [49, 50, 51, 120] {
+        let files = Group::of((0..size).map(|n| n % 9 + 1)).files();
+        let registry = sound(&files).expect("a sound group");
+        let subject = Subject::compile(&files, GENERATIONS[0]).expect("a sound group");
+        let trial = Trial { registry: &registry, subject: &subject, generation: GENERATIONS[0] };
+        for client in 0..100 {
+            let [channel, ou, country] = ["telegram", "all", "US"].map(|text| Some(text.to_owned()));
+            let client = Some(format!("client-{client}"));
+            let query = Query { channel, ou, country, client, ..Query::default() };
+            let mut coverage = Coverage::default();
+            let picked = trial.select(&query, NOW, &mut coverage).expect("a selection");
+            trial.explain(&query, NOW, picked.as_deref(), &mut coverage).expect("an explanation");
+        }
+    }
+}
+
+/// Holds one registry, in two generations, to the interpreter on all the queries.
+fn agrees(plan: &RegistryPlan, queries: &[QueryPlan], coverage: &mut Coverage) -> Result<(), String> {
+    let files = plan.render();
+    let registry = sound(&files)?;
+    let [first, second] = GENERATIONS.map(|generation| Subject::compile(&files, generation));
+    let (first, second) = (first?, second?);
+    let [first, second] = [(&first, GENERATIONS[0]), (&second, GENERATIONS[1])]
+        .map(|(subject, generation)| Trial { registry: &registry, subject, generation });
+    for plan in queries {
+        let (query, later) = plan.aim(&registry);
+        let now = NOW + later;
+        holds(&first, &second, &query, now, coverage)
+            .map_err(|why| format!("{why}\nasked {} at {now}", query.text()))?;
+    }
+    Ok(())
+}
+
+fn holds(
+    first: &Trial<'_>,
+    second: &Trial<'_>,
+    query: &Query,
+    now: i64,
+    coverage: &mut Coverage,
+) -> Result<(), String> {
+    let picked = first.select(query, now, coverage)?;
+    let again = first.select(query, now, &mut Coverage::default())?;
+    let later = second.select(query, now, &mut Coverage::default())?;
+    if query.keyed() && (again != picked || later != picked) {
+        return Err(format!("{picked:?}, asked again {again:?}, in another generation {later:?}"));
+    }
+    if let Some(same) = written_otherwise(query) {
+        let other = first.select(&same, now, &mut Coverage::default())?;
+        if other != picked {
+            return Err(format!("{picked:?}, but {other:?} when asked as {}", same.text()));
+        }
+    }
+    first.explain(query, now, picked.as_deref(), coverage)
+}
+
+/// The same query: the phone's `+` and the country's case say nothing, nor does the phone's number
+/// where a client is named and its country is given.
+fn written_otherwise(query: &Query) -> Option<Query> {
+    let mut same = query.clone();
+    same.country = query.country.as_ref().map(|country| {
+        if country.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+            country.to_ascii_uppercase()
+        } else {
+            country.to_ascii_lowercase()
+        }
+    });
+    same.phone = query.phone.as_ref().map(|phone| match phone.strip_prefix('+') {
+        Some(digits) => digits.to_owned(),
+        None => format!("+{phone}"),
+    });
+    if query.client.is_some() && query.country.is_some() && query.phone.is_none() {
+        same.phone = Some("+12015550123".to_owned());
+    }
+    (query.keyed() && query.garbled.is_none()).then_some(same)
+}
+
+/// The registry that the files say, which must be free of errors.
+pub fn sound(files: &Files) -> Result<Registry, String> {
+    let (registry, mut findings): (Registry, Findings) = read(files);
+    check(&registry, &mut findings);
+    let told: String = findings.0.iter().map(|finding| format!("{finding}\n")).collect();
+    if findings.errors() > 0 { Err(told) } else { Ok(registry) }
+}
+
+fn shown(files: &Files) -> String {
+    let file = |(path, text): (&std::sync::Arc<str>, &Vec<u8>)| {
+        format!("--- {path}\n{}\n", String::from_utf8_lossy(text))
+    };
+    files.files.iter().map(file).collect()
+}

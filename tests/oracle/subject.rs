@@ -1,0 +1,68 @@
+//! The system under test, as narrow as it can be: files in, answers out.
+
+use std::cell::Cell;
+
+use serde_json::Value;
+use switchboard::live::{Refused, publish};
+use switchboard::registry::Files;
+use switchboard::select::{self, Code, Moment, Query, write_problem, write_selection};
+use switchboard::snapshot::Snapshot;
+
+/// A compiled snapshot in service.
+pub struct Subject {
+    snapshot: Snapshot,
+    /// As a worker has it: another chance for every query.
+    chance: Cell<u64>,
+}
+
+impl Subject {
+    /// Compiles the files as generation `generation`; the findings as text where they do not compile.
+    pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
+        match publish(files, generation, 0, &|_, _, _| {}) {
+            Ok(compiled) => Ok(Subject { snapshot: compiled.snapshot, chance: Cell::new(1) }),
+            Err(Refused { findings, .. }) => {
+                Err(findings.0.iter().map(|finding| format!("{finding}\n")).collect())
+            }
+        }
+    }
+
+    /// Answers one query, a JSON object, at `now` (Unix time in seconds): the HTTP status, and the
+    /// selection or the problem.
+    pub fn select(&self, query: &str, now: i64) -> (u16, Value) {
+        let query = match Query::from_json(query.as_bytes()) {
+            Ok(query) => query,
+            Err(_) => return self.problem(Code::BadRequest),
+        };
+        match select::select(&self.snapshot, &query, self.moment(now)).result {
+            Ok(selection) => {
+                let mut json = Vec::new();
+                write_selection(&mut json, &self.snapshot, &selection);
+                (200, serde_json::from_slice(&json).unwrap())
+            }
+            Err(code) => self.problem(code),
+        }
+    }
+
+    /// The same, explained.
+    pub fn explain(&self, query: &str, now: i64) -> (u16, Value) {
+        let query = match Query::from_json(query.as_bytes()) {
+            Ok(query) => query,
+            Err(_) => return self.problem(Code::BadRequest),
+        };
+        match select::explain(&self.snapshot, &query, self.moment(now)).1 {
+            Ok(explanation) => (200, explanation),
+            Err(code) => self.problem(code),
+        }
+    }
+
+    fn moment(&self, now: i64) -> Moment {
+        self.chance.set(self.chance.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        Moment { now, chance: self.chance.get() }
+    }
+
+    fn problem(&self, code: Code) -> (u16, Value) {
+        let mut json = Vec::new();
+        write_problem(&mut json, code, None, Some(self.snapshot.generation()));
+        (code.status(), serde_json::from_slice(&json).unwrap())
+    }
+}

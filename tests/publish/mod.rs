@@ -1,0 +1,28 @@
+//! From files to a snapshot that answers.
+
+use std::path::Path;
+
+use switchboard::live::{Refused, publish};
+use switchboard::registry::Files;
+
+const GENERATION: u64 = 7;
+const NOW: i64 = 1_790_000_000;
+
+fn demo() -> Files {
+    Files::read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap()
+}
+
+#[test]
+fn the_demo_has_no_error_and_passes_its_own_tests() {
+    let compiled =
+        publish(&demo(), GENERATION, NOW, &|_, _, _| {}).unwrap_or_else(|Refused { findings, .. }| {
+            panic!("{}", findings.0.iter().map(|finding| format!("{finding}\n")).collect::<String>())
+        });
+    assert!(compiled.coverage.tests >= 45);
+}
+
+#[test]
+fn the_same_registry_and_generation_give_the_same_bytes() {
+    let bytes = || publish(&demo(), GENERATION, NOW, &|_, _, _| {}).ok().unwrap().snapshot.bytes().to_vec();
+    assert_eq!(bytes(), bytes());
+}

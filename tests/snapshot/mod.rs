@@ -1,0 +1,112 @@
+//! What `open` refuses: whatever is not exactly what was written, and whatever points where nothing is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rkyv::util::AlignedVec;
+use switchboard::live::publish;
+use switchboard::registry::Files;
+use switchboard::select::{Moment, Query, explain, select, write_selection};
+use switchboard::snapshot::header::{self, Header};
+use switchboard::snapshot::{Rejection, Snapshot, Stage};
+
+use crate::expected::{self, demo};
+
+fn acme() -> AlignedVec {
+    let mut files = Files::read_dir(&demo()).unwrap();
+    files.files.retain(|path, _| path.starts_with("acme/"));
+    aligned(publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot.bytes())
+}
+
+fn aligned(bytes: &[u8]) -> AlignedVec {
+    let mut aligned = AlignedVec::new();
+    aligned.extend_from_slice(bytes);
+    aligned
+}
+
+/// A header whose checksum is right, over whatever the body has become.
+fn reseal(bytes: &mut AlignedVec) {
+    let sealed = Header::read(bytes).unwrap().seal(&bytes[header::LEN..]);
+    bytes[..header::LEN].copy_from_slice(&sealed);
+}
+
+fn stage(bytes: &[u8]) -> Stage {
+    Snapshot::open(aligned(bytes)).map(|_| ()).unwrap_err().stage
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let whole = acme();
+    for len in (0..512).chain((0..whole.len()).step_by(97)) {
+        assert_eq!(stage(&whole[..len]), Stage::Length, "{len} bytes");
+    }
+    let mut longer = whole.to_vec();
+    longer.push(0);
+    assert_eq!(stage(&longer), Stage::Length);
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let whole = acme();
+    for at in (0..header::LEN).chain((header::LEN..whole.len()).step_by(61)) {
+        let mut bytes = whole.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        let expected = match at {
+            0..24 => [Stage::Header, Stage::Checksum],
+            32..48 => [Stage::Length, Stage::Length],
+            _ => [Stage::Checksum, Stage::Checksum],
+        };
+        assert!(expected.contains(&stage(&bytes)), "byte {at}: {}", stage(&bytes).text());
+    }
+}
+
+/// Bodies that are wrong in one or a few places under a checksum that is right: refused, or answered
+/// from without a panic.
+#[test]
+fn no_record_leads_astray() {
+    let whole = acme();
+    let queries: Vec<String> = expected::of("acme").iter().map(as_json).collect();
+    let contents = Header::read(&whole).unwrap().contents_len as usize;
+    let mut random = 0x1234_5678_9abc_def1u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    let (mut refused, mut opened) = (0, 0);
+    for _ in 0..3_000 {
+        let mut bytes = aligned(&whole);
+        for _ in 0..=next(3) {
+            let at = header::LEN + next(contents);
+            bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at].wrapping_add(1)][next(6)];
+        }
+        reseal(&mut bytes);
+        match Snapshot::open(bytes) {
+            Err(Rejection { .. }) => refused += 1,
+            Ok(snapshot) => {
+                opened += 1;
+                let answered = catch_unwind(AssertUnwindSafe(|| ask(&snapshot, &queries)));
+                assert!(answered.is_ok(), "a snapshot that was opened made a query panic");
+            }
+        }
+    }
+    assert!(refused > 100 && opened > 100, "{refused} refused, {opened} opened: too one-sided to mean much");
+}
+
+fn ask(snapshot: &Snapshot, queries: &[String]) {
+    let moment = Moment { now: 1_790_000_000, chance: 1 };
+    let mut json = Vec::new();
+    for query in queries {
+        let query = Query::from_json(query.as_bytes()).unwrap();
+        if let Ok(selection) = select(snapshot, &query, moment).result {
+            write_selection(&mut json, snapshot, &selection);
+        }
+        let _ = explain(snapshot, &query, moment);
+    }
+}
+
+fn as_json(test: &expected::Expected) -> String {
+    let fields = test.query.iter().map(|(field, value)| match field.as_str() {
+        "exclude" => (field.clone(), value.split(',').map(str::to_owned).collect()),
+        _ => (field.clone(), serde_json::Value::from(value.as_str())),
+    });
+    serde_json::Value::Object(fields.collect()).to_string()
+}
