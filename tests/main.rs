@@ -12,6 +12,7 @@
 )]
 
 mod expected;
+mod http;
 mod numbering;
 mod oracle;
 mod publish;

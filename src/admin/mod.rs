@@ -1,0 +1,10 @@
+//! Floor 5. The admin listener: metrics, probes and status, on a thread and a runtime of its own, so
+//! that it answers when the workers cannot, and costs them nothing.
+//!
+//! It knows neither what a status holds nor who draws it up: that is handed in.
+
+mod listener;
+mod route;
+
+pub use listener::{Listener, Serving};
+pub use route::Status;

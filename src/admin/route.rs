@@ -1,0 +1,59 @@
+//! The routes of the admin listener.
+
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::http::Response;
+use crate::http::answers::respond;
+use crate::http::connection::Rest;
+use crate::http::problems::Problem;
+use crate::live::Store;
+use crate::select::Code;
+use crate::telemetry::Telemetry;
+
+/// The text format's version is part of its type; without it, scrapers guess.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Draws up the status.
+pub type Status = Arc<dyn Fn() -> Value + Send + Sync>;
+
+/// What the routes answer from.
+pub(super) struct Desk {
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) store: Store,
+    /// Whether the data listener takes no queries: not yet, or no more.
+    pub(super) closed: watch::Receiver<bool>,
+    pub(super) status: Status,
+}
+
+/// Answers a request.
+pub(super) fn answer(desk: &Desk, request: &Request<Incoming>) -> (Response, Rest) {
+    let rest = if request.body().is_end_stream() { Rest::Read } else { Rest::Unread };
+    let response = match (request.uri().path(), request.method().as_str()) {
+        ("/metrics", "GET" | "HEAD") => respond(200, METRICS, desk.telemetry.render().into()),
+        ("/livez", "GET" | "HEAD") => respond(200, TEXT, "alive\n".into()),
+        ("/readyz", "GET" | "HEAD") => ready(desk),
+        ("/status", "GET" | "HEAD") => respond(200, "application/json", (desk.status)().to_string().into()),
+        ("/metrics" | "/livez" | "/readyz" | "/status", _) => {
+            Problem::method_not_allowed("GET, HEAD").respond()
+        }
+        _ => Problem::new(Code::NotFound).respond(),
+    };
+    (response, rest)
+}
+
+/// Ready means: send queries here. Stale data are still data; none, or an end in sight, are not.
+fn ready(desk: &Desk) -> Response {
+    if desk.store.current().is_none() {
+        respond(503, TEXT, "no snapshot is in service\n".into())
+    } else if *desk.closed.borrow() {
+        respond(503, TEXT, "the data listener is closed: starting or draining\n".into())
+    } else {
+        respond(200, TEXT, "ready\n".into())
+    }
+}

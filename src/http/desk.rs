@@ -1,0 +1,91 @@
+//! What a worker answers from.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::tally;
+use crate::live::{Reader, Store};
+use crate::select::walk::Moment;
+use crate::select::{Answer, BadQuery, Code};
+use crate::snapshot::Snapshot;
+use crate::telemetry::{Selections, Telemetry, Timings};
+
+/// Everything that a worker answers from. One thread's alone: nothing in it is locked or shared but the
+/// counters.
+pub(super) struct Desk {
+    /// The way to the snapshot in service.
+    pub(super) reader: RefCell<Reader>,
+    /// Answers are put together here, then copied out at their exact size.
+    pub(super) scratch: RefCell<Vec<u8>>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) timings: Arc<Timings>,
+    /// The counters of one generation's channels.
+    selections: RefCell<(Option<u64>, Rc<Selections>)>,
+    chance: Cell<u64>,
+}
+
+impl Desk {
+    pub(super) fn new(store: Store, telemetry: Arc<Telemetry>) -> Desk {
+        Desk {
+            reader: RefCell::new(store.reader()),
+            scratch: RefCell::default(),
+            timings: telemetry.worker(),
+            selections: RefCell::new((None, Rc::new(telemetry.channels(&[])))),
+            // Every `RandomState` has other keys, seeded by the system.
+            chance: Cell::new(RandomState::new().hash_one(0)),
+            telemetry,
+        }
+    }
+
+    /// The time, and another number each time.
+    pub(super) fn moment(&self) -> Moment {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Moment { now: i64::try_from(now).unwrap_or(i64::MAX), chance: self.chance() }
+    }
+
+    /// SplitMix64: a counter, mixed until no bit tells what the next one is.
+    pub(super) fn chance(&self) -> u64 {
+        let count = self.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.chance.set(count);
+        let mixed = (count ^ (count >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The counters of this snapshot's channels.
+    pub(super) fn selections(&self, snapshot: &Snapshot) -> Rc<Selections> {
+        let mut selections = self.selections.borrow_mut();
+        if selections.0 != Some(snapshot.generation()) {
+            let channels = snapshot.contents().channels.iter();
+            let ids: Vec<&str> = channels
+                .map(|channel| str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
+                .collect();
+            *selections = (Some(snapshot.generation()), Rc::new(self.telemetry.channels(&ids)));
+        }
+        Rc::clone(&selections.1)
+    }
+
+    /// Counts a query that was answered.
+    pub(super) fn count(&self, selections: &Selections, answer: &Answer) {
+        selections.count(answer.channel, tally::outcome(answer));
+        if let Ok(selection) = answer.result
+            && let Some(found) = selection.found
+        {
+            self.telemetry.climbed(found.climbed);
+        }
+    }
+
+    /// Counts a query that is none, under the channel that it named.
+    pub(super) fn count_malformed(&self, selections: &Selections, snapshot: &Snapshot, bad: &BadQuery) {
+        let channel = bad.channel.as_ref().and_then(|channel| snapshot.channel(channel));
+        selections.count(channel, tally::outcome_of(Code::BadRequest));
+    }
+
+    /// Counts a query that came to nothing before there was anything to select from.
+    pub(super) fn count_early(&self, code: Code) {
+        self.selections.borrow().1.count(None, tally::outcome_of(code));
+    }
+}

@@ -1,0 +1,200 @@
+//! The thread that accepts connections and hands each to the worker that has the fewest.
+//!
+//! The workers do not accept for themselves: gateways keep a handful of connections each, and the
+//! kernel's spread over several sockets would leave some workers with all of them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::connection::drained;
+use super::pulse::LINGER;
+use super::worker::{Seat, Worker};
+use super::{Serving, Settings, problems};
+use crate::live::Store;
+use crate::telemetry::{Arrival, Telemetry};
+
+/// Connections the kernel holds until they are accepted; the usual limit of the system is 4096.
+const QUEUE: i32 = 1024;
+/// A wait after errors such as EMFILE: accepting at once fails at once, and turns a core into heat.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Most refused connections that are given time to read why. Beyond that they are just closed.
+const MOST_REFUSALS: usize = 64;
+
+/// The data listener, bound but not answering yet: what connects is queued.
+pub struct Listener {
+    socket: StdListener,
+    settings: Settings,
+}
+
+impl Listener {
+    /// Takes the address. A second process may take the same one, to hand over without a gap.
+    pub fn bind(settings: &Settings) -> io::Result<Listener> {
+        Ok(Listener { socket: bind(settings.listen)?, settings: settings.clone() })
+    }
+
+    /// The address, with the port that was taken.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Starts to answer. When `drain` turns true (or its sender is gone), nothing more is accepted and
+    /// every connection ends with the request in hand.
+    pub fn serve(
+        self,
+        store: Store,
+        telemetry: Arc<Telemetry>,
+        drain: watch::Receiver<bool>,
+    ) -> io::Result<Serving> {
+        let mut serving = Serving::default();
+        let mut workers = Vec::new();
+        for number in 0..self.settings.workers.max(1) {
+            let (to, queue) = mpsc::unbounded_channel();
+            let worker =
+                Worker::new(store.clone(), Arc::clone(&telemetry), self.settings.limits(), drain.clone());
+            serving.spawn(&format!("worker-{number}"), || worker.run(queue))?;
+            workers.push(Handover { to, load: Arc::default() });
+        }
+        let door =
+            Door { workers, telemetry, total: Arc::default(), most: self.settings.max_connections, drain };
+        let socket = self.socket;
+        serving.spawn("accept", || async { door.run(TcpListener::from_std(socket)).await })?;
+        Ok(serving)
+    }
+}
+
+/// Binds a listening socket that another process can bind too.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    Ok(socket.into())
+}
+
+/// The next connection. Errors that belong to one connection are passed over; the others are told, and
+/// waited out.
+pub(crate) async fn accept(listener: &TcpListener, failed: impl Fn(&io::Error)) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                failed(&error);
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// accept(2) also reports what happened to the connection that it would have returned.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | ConnectionRefused
+            | Interrupted
+            | WouldBlock
+            | TimedOut
+            | BrokenPipe
+            | HostUnreachable
+            | NetworkUnreachable
+            | NetworkDown
+    )
+}
+
+/// A worker, as seen from the door.
+struct Handover {
+    /// Without a bound of its own: there are never more connections than there may be in all.
+    to: mpsc::UnboundedSender<(StdStream, Seat)>,
+    load: Arc<AtomicUsize>,
+}
+
+struct Door {
+    workers: Vec<Handover>,
+    telemetry: Arc<Telemetry>,
+    total: Arc<AtomicUsize>,
+    most: usize,
+    drain: watch::Receiver<bool>,
+}
+
+impl Door {
+    async fn run(self, listener: io::Result<TcpListener>) {
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "the data listener cannot be polled"),
+        };
+        let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
+        let mut drain = self.drain.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = drained(&mut drain) => break,
+                stream = accept(&listener, |error| self.failed(error)) => {
+                    // Until now this thread polled it; from now on a worker does.
+                    if let Ok(stream) = stream.into_std() {
+                        self.take(stream, &refusals);
+                    }
+                }
+            }
+        }
+        // Whoever is in the queue has been told that it is connected: closing the socket would reset it.
+        // Asked of the system itself, which knows of them before the poller does.
+        if let Ok(queue) = listener.into_std() {
+            while let Ok((stream, _)) = queue.accept() {
+                if stream.set_nonblocking(true).is_ok() {
+                    self.take(stream, &refusals);
+                }
+            }
+        }
+        // Those being refused get to read why.
+        let _ = timeout(LINGER, refusals.acquire_many(MOST_REFUSALS as u32)).await;
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.telemetry.connection(Arrival::AcceptError);
+        tracing::warn!(%error, "a connection could not be accepted");
+    }
+
+    fn take(&self, stream: StdStream, refusals: &Arc<Semaphore>) {
+        if self.total.load(Ordering::Relaxed) >= self.most {
+            self.telemetry.connection(Arrival::Rejected);
+            if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
+                tokio::spawn(async move {
+                    // Whether it is read is the peer's business.
+                    let _ = timeout(LINGER, refuse(stream)).await;
+                    drop(permit);
+                });
+            }
+            return;
+        }
+        let fewest = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed));
+        let Some(worker) = fewest else { return };
+        self.telemetry.connection(Arrival::Accepted);
+        let seat = Seat::take([&self.total, &worker.load], &self.telemetry);
+        // A worker that is gone drops both, which closes the connection and frees the seat.
+        let _ = worker.to.send((stream, seat));
+    }
+}
+
+/// Says that there are too many, and waits for the peer to close: a reset would take the answer along.
+async fn refuse(stream: StdStream) -> io::Result<()> {
+    let mut stream = TcpStream::from_std(stream)?;
+    stream.write_all(&problems::overloaded()).await?;
+    stream.shutdown().await?;
+    let mut thrown_away = [0; 1024];
+    while stream.read(&mut thrown_away).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Floor 5. The data listener: HTTP/1.1 in, selections and problems out.
+//!
+//! One thread accepts and hands each connection to the worker that has the fewest; a worker is a thread
+//! with a runtime of its own, its own way to the snapshot in service and its own buffers, so that workers
+//! share nothing on the way of an answer but the counters they add to.
+//!
+//! Reading order: [`settings`], [`listener`], `serving`, `worker`, `desk` (threads); `connection`, `stream`,
+//! `pulse` (one connection); `route`, `handle`, `url`, `body`, `batch`, `answers`, `problems` (one request).
+
+mod batch;
+mod body;
+mod desk;
+mod handle;
+pub mod listener;
+mod route;
+mod serving;
+pub mod settings;
+mod tally;
+mod url;
+mod worker;
+
+pub(crate) mod answers;
+pub(crate) mod connection;
+pub(crate) mod problems;
+pub(crate) mod pulse;
+mod stream;
+
+pub use listener::Listener;
+pub use serving::Serving;
+pub use settings::Settings;
+pub use tally::{outcomes, routes, statuses};
+
+/// What the listeners answer with: a body that is there whole.
+pub(crate) type Response = hyper::Response<http_body_util::Full<bytes::Bytes>>;

@@ -1,0 +1,129 @@
+//! Problems as responses.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+
+use super::{Response, answers};
+use crate::select::{BadQuery, Code, write_problem};
+use crate::snapshot::Snapshot;
+
+/// A problem on its way to becoming a response.
+pub(crate) struct Problem {
+    code: Code,
+    detail: Option<String>,
+    generation: Option<u64>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// With the code's own texts. Those that pass come with the time to try again.
+    pub(crate) fn new(code: Code) -> Problem {
+        let passes = matches!(code, Code::NoSnapshot | Code::Overloaded);
+        let header = passes.then_some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        Problem { code, detail: None, generation: None, header }
+    }
+
+    /// The route has other methods.
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Problem {
+        Problem::new(Code::MethodNotAllowed).header(header::ALLOW, allow)
+    }
+
+    /// More is known. The text must not repeat anything a caller sent.
+    pub(crate) fn detail(self, detail: impl Into<String>) -> Problem {
+        Problem { detail: Some(detail.into()), ..self }
+    }
+
+    /// A snapshot was consulted.
+    pub(crate) fn generation(self, generation: u64) -> Problem {
+        Problem { generation: Some(generation), ..self }
+    }
+
+    /// A header says what would be taken instead.
+    pub(crate) fn header(self, name: HeaderName, value: &'static str) -> Problem {
+        Problem { header: Some((name, HeaderValue::from_static(value))), ..self }
+    }
+
+    /// What kind.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Appends it as a JSON object.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        write_problem(out, self.code, self.detail.as_deref(), self.generation);
+    }
+
+    /// The response.
+    pub(crate) fn respond(self) -> Response {
+        let mut bytes = Vec::with_capacity(512);
+        self.write(&mut bytes);
+        let mut response =
+            answers::respond(self.code.status(), "application/problem+json", Bytes::from(bytes));
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+/// A problem's JSON alone.
+pub(crate) fn body(code: Code, detail: Option<&str>, generation: Option<u64>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    write_problem(&mut bytes, code, detail, generation);
+    bytes
+}
+
+/// The whole answer to a connection that nobody has time for.
+pub(crate) fn overloaded() -> Vec<u8> {
+    let body = body(Code::Overloaded, None, None);
+    let mut whole = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+        cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: "
+        .to_vec();
+    whole.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    whole.extend_from_slice(b"\r\n\r\n");
+    whole.extend_from_slice(&body);
+    whole
+}
+
+/// The problem of a query that is no query.
+pub(super) fn malformed(bad: BadQuery) -> Problem {
+    Problem::new(Code::BadRequest).detail(bad.message)
+}
+
+/// The problem of a query that this snapshot has no account for.
+pub(super) fn unanswered(code: Code, snapshot: &Snapshot) -> Problem {
+    let problem = Problem::new(code).generation(snapshot.generation());
+    match code {
+        Code::BadRequest => {
+            problem.detail("company: this field is required where there are several companies")
+        }
+        _ => problem,
+    }
+}
+
+/// A panic is one request's `internal`, not the end of the connections beside it. What it says is left
+/// to the panic hook.
+pub(super) fn guarded<T>(answer: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    // Nothing that a panic can leave half-done is looked at again: the scratch buffer is cleared first.
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+        tracing::error!("a request panicked");
+        Err(Problem::new(Code::Internal))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_problem() {
+        let caught = guarded(|| -> Result<(), Problem> { panic!("+447400123456") });
+        let problem = caught.err().unwrap();
+        assert_eq!(problem.code(), Code::Internal);
+        let mut text = Vec::new();
+        problem.write(&mut text);
+        assert!(!String::from_utf8(text).unwrap().contains("447400"));
+    }
+}

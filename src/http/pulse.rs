@@ -1,0 +1,123 @@
+//! What a connection is waiting for, and until when.
+//!
+//! hyper has a time limit for heads, but counts it from the end of the answer before, so that it would
+//! end every idle connection; it has none for bodies, idling or peers that do not take their answers.
+//! All four are one deadline here, moved when bytes, requests and answers pass. Moving it is a store;
+//! the timer is only armed again where it would ring too late.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a peer gets to stop sending and read its last answer.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a connection waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From a request's first byte to the end of its head.
+    pub(crate) header_timeout: Duration,
+    /// From there to its answer.
+    pub(crate) body_timeout: Duration,
+    /// From there to the next request's first byte.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// The state that a connection, its stream and its service share.
+pub(super) struct Pulse {
+    limits: Limits,
+    deadline: Cell<Instant>,
+    waits: Cell<WaitsFor>,
+    /// Told the status that hyper itself refuses a request with, before any service saw it.
+    refused: Box<dyn Fn(u16)>,
+    /// Whether a request has come yet.
+    asked: Cell<bool>,
+    /// Whether bytes may still be on their way to us when the connection is closed.
+    linger: Cell<bool>,
+}
+
+/// What is to come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitsFor {
+    /// A request, or the peer to take an answer.
+    Request,
+    /// The rest of a head.
+    Head,
+    /// The rest of a body, or the answer.
+    Answer,
+    /// The peer to close.
+    End,
+}
+
+impl Pulse {
+    pub(super) fn new(limits: Limits, refused: impl Fn(u16) + 'static) -> Pulse {
+        Pulse {
+            limits,
+            deadline: Cell::new(Instant::now() + limits.idle_timeout),
+            waits: Cell::new(WaitsFor::Request),
+            refused: Box::new(refused),
+            asked: Cell::new(false),
+            linger: Cell::new(false),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline.get()
+    }
+
+    pub(super) fn waits_for(&self) -> WaitsFor {
+        self.waits.get()
+    }
+
+    /// Bytes came in.
+    pub(super) fn bytes(&self) {
+        if self.waits.get() == WaitsFor::Request {
+            self.wait(WaitsFor::Head, self.limits.header_timeout);
+        }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn request(&self) {
+        self.asked.set(true);
+        self.wait(WaitsFor::Answer, self.limits.body_timeout);
+    }
+
+    /// Whether a request has come yet.
+    pub(super) fn asked(&self) -> bool {
+        self.asked.get()
+    }
+
+    /// An answer is on its way.
+    pub(super) fn answer(&self) {
+        self.wait(WaitsFor::Request, self.limits.idle_timeout);
+    }
+
+    /// Our side is closed; what the peer still sends is thrown away for a moment.
+    pub(super) fn end(&self) {
+        if self.waits.get() != WaitsFor::End {
+            self.wait(WaitsFor::End, LINGER);
+        }
+    }
+
+    /// hyper refuses a request with this status. Told before the answer is written, so that whoever reads
+    /// the answer finds it counted.
+    pub(super) fn refuse(&self, status: u16) {
+        (self.refused)(status);
+        self.linger();
+    }
+
+    /// The connection will be closed before all that was sent is read.
+    pub(super) fn linger(&self) {
+        self.linger.set(true);
+    }
+
+    pub(super) fn lingers(&self) -> bool {
+        self.linger.get()
+    }
+
+    fn wait(&self, what: WaitsFor, time: Duration) {
+        self.waits.set(what);
+        self.deadline.set(Instant::now() + time);
+    }
+}

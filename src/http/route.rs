@@ -1,0 +1,55 @@
+//! Which request is which.
+
+/// The routes, as metrics label them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Select,
+    Batch,
+    Explain,
+    Other,
+}
+
+/// What a request wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A query in the URL.
+    Url(Route),
+    /// A query in the body.
+    Body(Route),
+    /// Queries in the body.
+    Batch,
+    /// A route that has other methods: its `Allow`.
+    Method(Route, &'static str),
+    /// Nothing.
+    Nowhere,
+}
+
+impl Route {
+    /// In the order of the discriminants.
+    pub(super) const TEXTS: [&'static str; 4] = ["select", "batch", "explain", "other"];
+}
+
+/// The whole map of this listener.
+pub(super) fn find(method: &str, path: &str) -> Target {
+    match (path, method) {
+        ("/v1/select", "GET" | "HEAD") => Target::Url(Route::Select),
+        ("/v1/select", "POST") => Target::Body(Route::Select),
+        ("/v1/select", _) => Target::Method(Route::Select, "GET, HEAD, POST"),
+        ("/v1/select/batch", "POST") => Target::Batch,
+        ("/v1/select/batch", _) => Target::Method(Route::Batch, "POST"),
+        ("/v1/explain", "GET" | "HEAD") => Target::Url(Route::Explain),
+        ("/v1/explain", "POST") => Target::Body(Route::Explain),
+        ("/v1/explain", _) => Target::Method(Route::Explain, "GET, HEAD, POST"),
+        _ => Target::Nowhere,
+    }
+}
+
+impl Target {
+    pub(super) fn route(self) -> Route {
+        match self {
+            Target::Url(route) | Target::Body(route) | Target::Method(route, _) => route,
+            Target::Batch => Route::Batch,
+            Target::Nowhere => Route::Other,
+        }
+    }
+}

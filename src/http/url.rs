@@ -1,0 +1,108 @@
+//! A URL's query string as a query.
+
+use std::borrow::Cow;
+
+use crate::select::{BadQuery, Fields, Query};
+
+/// Reads a query string. Values that need no decoding are borrowed.
+pub(super) fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
+    let mut fields = Fields::default();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (pair, after) = split(rest, b'&');
+        rest = after;
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = split(pair, b'=');
+        match (decode(name), decode(value)) {
+            (Some(name), Some(value)) => {
+                fields.set(&name, if name == "phone" { plus(value) } else { value });
+            }
+            (Some(name), None) => fields.refuse(not_encoded(known(&name))),
+            (None, _) => fields.refuse(not_encoded("a field's name")),
+        }
+    }
+    fields.finish()
+}
+
+/// The text before the first such byte, which is ASCII, and the text after it.
+fn split(text: &str, at: u8) -> (&str, &str) {
+    match memchr::memchr(at, text.as_bytes()) {
+        Some(found) => (text.get(..found).unwrap_or_default(), text.get(found + 1..).unwrap_or_default()),
+        None => (text, ""),
+    }
+}
+
+/// A `+` stands for a space in a query string, but whoever writes a phone means it.
+fn plus(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value.strip_prefix(' ') {
+        Some(digits) => Cow::Owned(format!("+{digits}")),
+        None => value,
+    }
+}
+
+/// Percent-decodes; `None` where the text is not encoded so, or does not come to UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).map(|value| value as u8)
+}
+
+/// Names are ours where they are known; others may hold anything.
+fn known(name: &str) -> &'static str {
+    let known = crate::select::query::FIELDS.iter().find(|field| **field == name);
+    known.copied().unwrap_or("a field")
+}
+
+fn not_encoded(what: &str) -> String {
+    format!("{what}: not percent-encoded UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Query<'_>, String> {
+        parse(text).map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn values_are_borrowed_where_they_can_be() {
+        let query = read("channel=sms&ou=a&client=x-1").unwrap();
+        assert!(matches!(query.channel, Cow::Borrowed("sms")));
+        assert!(matches!(query.client, Some(Cow::Borrowed("x-1"))));
+    }
+
+    #[test]
+    fn a_phones_plus_is_found_in_every_guise() {
+        for phone in ["+4479", "%2B4479", "%2b4479", "%204479"] {
+            let query = format!("channel=sms&ou=a&phone={phone}");
+            assert_eq!(read(&query).unwrap().phone.as_deref(), Some("+4479"));
+        }
+        assert_eq!(read("channel=sms&ou=a&phone=4479").unwrap().phone.as_deref(), Some("4479"));
+        assert_eq!(read("channel=sms&ou=a&client=+4479").unwrap().client.as_deref(), Some(" 4479"));
+    }
+
+    #[test]
+    fn empty_pairs_are_nothing_and_broken_encoding_is_a_fault() {
+        assert!(read("&channel=sms&&ou=%61&").is_ok());
+        for broken in ["ou=%", "ou=%4", "ou=%zz", "ou=%+1", "ou=%ff", "%ff=1"] {
+            assert!(read(broken).err().unwrap().ends_with("not percent-encoded UTF-8"), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The metrics as a struct of handles, with one method for each thing that happens.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics::{Counter, Gauge, Histogram};
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
+use metrics_process::Collector;
+
+use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES};
+use super::recorder::{build, counter, gauge, histogram};
+use super::{Selections, Timings, timings};
+
+/// The label values that other floors decide.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// What a query can end with: rules, then problem codes. Counted by index.
+    pub outcomes: Vec<&'static str>,
+    /// The data listener's routes. Counted by index.
+    pub routes: Vec<&'static str>,
+    /// The statuses that the data listener answers with.
+    pub statuses: Vec<u16>,
+    /// The stages that a snapshot can be rejected at.
+    pub stages: Vec<&'static str>,
+    /// The stages that loading a snapshot is timed by.
+    pub load_stages: Vec<&'static str>,
+}
+
+/// What becomes of a connection. The first three tell how it began, the others how it ended where that
+/// was not in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// Taken.
+    Accepted,
+    /// Refused: there are too many.
+    Rejected,
+    /// The system would not hand it over, for lack of file descriptors or memory.
+    AcceptError,
+    /// Nothing came, or went, for too long.
+    TimedOut,
+    /// It broke, or its bytes were not HTTP.
+    Error,
+}
+
+impl Arrival {
+    const TEXTS: [&'static str; 5] = ["accepted", "rejected", "accept_error", "timed_out", "error"];
+}
+
+/// Every metric.
+pub struct Telemetry {
+    recorder: PrometheusRecorder,
+    exporter: PrometheusHandle,
+    process: Collector,
+    labels: Labels,
+    statuses: Arc<[u16]>,
+    /// One for each worker there has been: what a worker counted stays when it ends.
+    timings: Mutex<Vec<Arc<Timings>>>,
+    climbed: [Counter; LEVELS.len()],
+    batch_lines: Counter,
+    connections: Gauge,
+    arrivals: [Counter; Arrival::TEXTS.len()],
+    generation: Gauge,
+    built: Gauge,
+    activated: Gauge,
+    bytes: Gauge,
+    entries: [Gauge; KINDS.len()],
+    reloads: [Counter; RELOAD_OUTCOMES.len()],
+    rejections: Vec<Counter>,
+    load: Vec<Histogram>,
+    alive: Gauge,
+}
+
+impl Telemetry {
+    /// All series, at zero.
+    pub fn new(version: &str, commit: &str, labels: Labels) -> Arc<Telemetry> {
+        let recorder = build();
+        let process = Collector::default();
+        metrics::with_local_recorder(&recorder, || process.describe());
+        gauge(&recorder, &names::BUILD, &[("version", version), ("commit", commit)]).set(1.0);
+        let telemetry = Telemetry {
+            exporter: recorder.handle(),
+            process,
+            statuses: labels.statuses.as_slice().into(),
+            timings: Mutex::default(),
+            climbed: LEVELS.map(|levels| counter(&recorder, &names::CLIMBED, &[("levels", levels)])),
+            batch_lines: counter(&recorder, &names::BATCH_LINES, &[]),
+            connections: gauge(&recorder, &names::CONNECTIONS, &[]),
+            arrivals: Arrival::TEXTS
+                .map(|outcome| counter(&recorder, &names::ARRIVALS, &[("outcome", outcome)])),
+            generation: gauge(&recorder, &names::GENERATION, &[]),
+            built: gauge(&recorder, &names::BUILT, &[]),
+            activated: gauge(&recorder, &names::ACTIVATED, &[]),
+            bytes: gauge(&recorder, &names::BYTES, &[]),
+            entries: KINDS.map(|kind| gauge(&recorder, &names::ENTRIES, &[("kind", kind)])),
+            reloads: RELOAD_OUTCOMES
+                .map(|outcome| counter(&recorder, &names::RELOADS, &[("outcome", outcome)])),
+            rejections: (labels.stages.iter())
+                .map(|stage| counter(&recorder, &names::REJECTIONS, &[("stage", stage)]))
+                .collect(),
+            load: (labels.load_stages.iter())
+                .map(|stage| histogram(&recorder, &names::LOAD_DURATION, &[("stage", stage)]))
+                .collect(),
+            alive: gauge(&recorder, &names::ALIVE, &[]),
+            labels,
+            recorder,
+        };
+        telemetry.channels(&[]);
+        Arc::new(telemetry)
+    }
+
+    /// The counters of a snapshot's channels, in its order; makes the series that are new. Once for each
+    /// generation, never while a query waits.
+    pub fn channels(&self, ids: &[&str]) -> Selections {
+        let row = |channel: &&str| {
+            let outcomes = self.labels.outcomes.iter();
+            let labelled = |outcome: &&str| {
+                counter(&self.recorder, &names::SELECTIONS, &[("channel", channel), ("outcome", outcome)])
+            };
+            outcomes.map(labelled).collect()
+        };
+        Selections::new([""].iter().chain(ids).map(row).collect())
+    }
+
+    /// A worker's own timings.
+    pub fn worker(&self) -> Arc<Timings> {
+        let timings = Arc::new(Timings::new(self.labels.routes.len(), &self.statuses));
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&timings));
+        timings
+    }
+
+    /// An account was found so many levels above the query's OU.
+    pub fn climbed(&self, levels: u32) {
+        let most = LEVELS.len() - 1;
+        if let Some(counter) = self.climbed.get((levels as usize).min(most)) {
+            counter.increment(1);
+        }
+    }
+
+    /// So many lines of a batch were answered.
+    pub fn batch_lines(&self, lines: u64) {
+        self.batch_lines.increment(lines);
+    }
+
+    /// Something happened to a connection of the data listener.
+    pub fn connection(&self, arrival: Arrival) {
+        if let Some(counter) = self.arrivals.get(arrival as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// A connection of the data listener is open now.
+    pub fn connection_opened(&self) {
+        self.connections.increment(1.0);
+    }
+
+    /// A connection of the data listener is open no more.
+    pub fn connection_closed(&self) {
+        self.connections.decrement(1.0);
+    }
+
+    /// A snapshot went into service. Times are Unix seconds; `entries` are companies, OUs, pools,
+    /// accounts and chains.
+    pub fn snapshot_published(
+        &self,
+        generation: u64,
+        built: Option<f64>,
+        activated: f64,
+        bytes: usize,
+        entries: [usize; 5],
+    ) {
+        self.generation.set(generation as f64);
+        self.built.set(built.unwrap_or(0.0));
+        self.activated.set(activated);
+        self.bytes.set(bytes as f64);
+        for (gauge, count) in self.entries.iter().zip(entries) {
+            gauge.set(count as f64);
+        }
+    }
+
+    /// A reload ended: `published`, `unchanged`, `rejected` or `unreadable`.
+    pub fn reload(&self, outcome: &'static str) {
+        if let Some(counter) = at(&self.reloads, &RELOAD_OUTCOMES, outcome) {
+            counter.increment(1);
+        }
+    }
+
+    /// A snapshot or a registry was rejected at this stage.
+    pub fn rejection(&self, stage: &'static str) {
+        if let Some(counter) = at(&self.rejections, &self.labels.stages, stage) {
+            counter.increment(1);
+        }
+    }
+
+    /// A stage of loading took so long.
+    pub fn load_seconds(&self, stage: &'static str, seconds: f64) {
+        if let Some(histogram) = at(&self.load, &self.labels.load_stages, stage) {
+            histogram.record(seconds);
+        }
+    }
+
+    /// So many snapshots are in memory.
+    pub fn snapshots_alive(&self, count: usize) {
+        self.alive.set(count as f64);
+    }
+
+    /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.
+    pub fn upkeep(&self) {
+        self.exporter.run_upkeep();
+    }
+
+    /// Everything, in the Prometheus text format.
+    pub fn render(&self) -> String {
+        metrics::with_local_recorder(&self.recorder, || self.process.collect());
+        let mut text = self.exporter.render();
+        let all = self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        timings::render(&mut text, &all, &self.labels.routes, &self.statuses);
+        text
+    }
+}
+
+/// The handle of a label value; a value outside the closed set has none.
+fn at<'h, H>(handles: &'h [H], values: &[&str], value: &str) -> Option<&'h H> {
+    let found = values.iter().position(|known| *known == value);
+    debug_assert!(found.is_some(), "{value} is no label");
+    found.and_then(|at| handles.get(at))
+}

@@ -1,0 +1,88 @@
+//! Many queries in one request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::daemon::Daemon;
+use super::fixture;
+
+fn line(country: &str) -> String {
+    format!(r#"{{"channel":"whatsapp","ou":"uk","country":"{country}"}}"#)
+}
+
+#[test]
+fn answers_come_in_order_and_a_bad_line_spoils_only_itself() {
+    let daemon = Daemon::start();
+    let body = format!("{}\n\nnot json\r\n{}\r\n{}\n   \n{}", line("GB"), line("DE"), line("JP"), line("US"));
+    let answer = daemon.post("/v1/select/batch", body);
+    assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+    let lines = answer.lines();
+    let said: Vec<&str> =
+        lines.iter().map(|line| line["account"].as_str().or(line["code"].as_str()).unwrap()).collect();
+    assert_eq!(
+        said,
+        ["wa-gb-1", "bad_request", "bad_request", "wa-de-1", "no_account", "bad_request", "wa-us-001"]
+    );
+    assert!(lines.iter().all(|line| line["generation"] == 7));
+    assert!(answer.text().ends_with("}\n"));
+}
+
+#[test]
+fn an_empty_batch_has_an_empty_answer() {
+    let daemon = Daemon::start();
+    let answer = daemon.post("/v1/select/batch", "");
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(daemon.post("/v1/select/batch", "\n").lines().len(), 1);
+}
+
+#[test]
+fn ten_thousand_lines_are_taken_and_not_one_more() {
+    let daemon = Daemon::start();
+    let full = format!("{}\n", line("GB")).repeat(10_000);
+    let lines = daemon.post("/v1/select/batch", &full).lines();
+    assert_eq!(lines.len(), 10_000);
+    assert!(lines.iter().all(|line| line["account"] == "wa-gb-1"));
+    let more = full + "\n";
+    daemon.post("/v1/select/batch", more).refuses(413, "body_too_large");
+}
+
+#[test]
+fn four_megabytes_are_taken_and_not_one_byte_more() {
+    let daemon = Daemon::start();
+    let mut body = format!("{}\n", line("GB")).into_bytes();
+    body.resize(4 << 20, b' ');
+    assert_eq!(daemon.post("/v1/select/batch", &body).lines().len(), 2);
+    body.push(b' ');
+    daemon.post("/v1/select/batch", &body).refuses(413, "body_too_large");
+    // Not announced, so found out on the way.
+    let mut client = daemon.client();
+    client.send("POST /v1/select/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400001\r\n");
+    client.send(&body);
+    client.answer().refuses(413, "body_too_large");
+}
+
+#[test]
+fn a_batch_comes_from_one_snapshot_while_others_are_published() {
+    let daemon = Daemon::start();
+    let body = format!("{}\n", line("GB")).repeat(5_000);
+    let mut seen = std::collections::BTreeSet::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for generation in 8.. {
+                daemon.store.publish(fixture::snapshot(generation, &["acme"]));
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        for _ in 0..20 {
+            let lines = daemon.post("/v1/select/batch", &body).lines();
+            let generation = lines[0]["generation"].as_u64().unwrap();
+            assert!(lines.iter().all(|line| line["generation"] == generation));
+            assert!(seen.last().is_none_or(|last| *last <= generation), "a generation went backwards");
+            seen.insert(generation);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(seen.len() > 1, "nothing was published in between: {seen:?}");
+}

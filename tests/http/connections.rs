@@ -1,0 +1,80 @@
+//! Connections that last.
+
+use super::daemon::{Daemon, settings};
+
+const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
+
+#[test]
+fn a_connection_is_kept() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    for country in ["GB", "DE", "JP", "US"] {
+        client.send(format!("GET {GET}{country} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!(answer.status, if country == "JP" { 422 } else { 200 });
+        assert_eq!(answer.header("connection"), None);
+    }
+    client.send(format!("GET {GET}GB HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    assert_eq!(client.answer().header("connection"), Some("close"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn an_old_client_gets_one_answer() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    client.send(format!("GET {GET}GB HTTP/1.0\r\n\r\n"));
+    assert_eq!(client.answer().account(), "wa-gb-1");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let body = r#"{"channel":"whatsapp","ou":"uk","country":"US"}"#;
+    let mut requests = String::new();
+    for _ in 0..100 {
+        for country in ["GB", "DE"] {
+            requests += &format!("GET {GET}{country} HTTP/1.1\r\nHost: x\r\n\r\n");
+        }
+        requests +=
+            &format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    }
+    client.send(requests);
+    for _ in 0..100 {
+        for account in ["wa-gb-1", "wa-de-1", "wa-us-001"] {
+            assert_eq!(client.answer().account(), account);
+        }
+    }
+}
+
+#[test]
+fn workers_share_the_connections() {
+    let daemon = Daemon::with(switchboard::http::Settings { workers: 3, ..settings() });
+    let mut clients: Vec<_> = (0..30).map(|_| daemon.client()).collect();
+    for client in &mut clients {
+        client.send(format!("GET {GET}GB HTTP/1.1\r\nHost: x\r\n\r\n"));
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().account(), "wa-gb-1");
+    }
+    assert_eq!(daemon.metric("switchboard_http_connections"), 30.0);
+}
+
+#[test]
+fn a_second_listener_takes_the_same_address() {
+    let daemon = Daemon::start();
+    let settings = switchboard::http::Settings { listen: daemon.data, ..settings() };
+    assert_eq!(switchboard::http::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
+}
+
+#[test]
+fn a_large_batch_does_not_hold_up_its_neighbours() {
+    let daemon = Daemon::start();
+    let mut batch = daemon.client();
+    let line = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n";
+    batch.post("/v1/select/batch", "", line.repeat(10_000));
+    assert_eq!(daemon.get(&format!("{GET}DE")).account(), "wa-de-1");
+    assert_eq!(batch.answer().lines().len(), 10_000);
+}

@@ -1,0 +1,112 @@
+//! Both listeners in this process, on ports of their own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchboard::live::Store;
+use switchboard::snapshot::Stage;
+use switchboard::telemetry::{Labels, Telemetry};
+use switchboard::{admin, http};
+use tokio::sync::watch;
+
+use super::client::{Answer, Client};
+use super::fixture;
+
+pub(super) struct Daemon {
+    pub(super) data: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) store: Store,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) drain: watch::Sender<bool>,
+    pub(super) serving: Option<http::Serving>,
+    _admin: admin::Serving,
+}
+
+/// One worker: what is asked of it, it does in a known order.
+pub(super) fn settings() -> http::Settings {
+    http::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..http::Settings::default() }
+}
+
+impl Daemon {
+    /// With generation 7 of one company.
+    pub(super) fn start() -> Daemon {
+        Daemon::with(settings())
+    }
+
+    pub(super) fn with(settings: http::Settings) -> Daemon {
+        let daemon = Daemon::empty(settings);
+        daemon.store.publish(fixture::snapshot(7, &["acme"]));
+        daemon
+    }
+
+    /// Before the first snapshot.
+    pub(super) fn empty(settings: http::Settings) -> Daemon {
+        let labels = Labels {
+            outcomes: http::outcomes(),
+            routes: http::routes(),
+            statuses: http::statuses(),
+            stages: Stage::ALL.map(Stage::text).to_vec(),
+            load_stages: switchboard::live::publish::LOAD_STAGES.to_vec(),
+        };
+        let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
+        let store = Store::default();
+        let drain = watch::Sender::new(false);
+        let listener = http::Listener::bind(&settings).unwrap();
+        let data = listener.local_addr().unwrap();
+        let serving = listener.serve(store.clone(), telemetry.clone(), drain.subscribe()).unwrap();
+        let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let admin = listener.local_addr().unwrap();
+        let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
+        let _admin = listener.serve(telemetry.clone(), store.clone(), drain.subscribe(), status).unwrap();
+        Daemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client::to(self.data)
+    }
+
+    /// One request on a connection of its own.
+    pub(super) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.client();
+        client.send(request);
+        client.answer()
+    }
+
+    pub(super) fn get(&self, target: &str) -> Answer {
+        self.ask(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"))
+    }
+
+    pub(super) fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.client();
+        client.post(target, "", body);
+        client.answer()
+    }
+
+    pub(super) fn admin(&self, target: &str) -> Answer {
+        let mut client = Client::to(self.admin);
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client.answer()
+    }
+
+    /// The value of a series.
+    pub(super) fn metric(&self, series: &str) -> f64 {
+        let text = self.admin("/metrics").text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+    }
+
+    /// Drains in a second at most; whether all ended in time.
+    pub(super) fn drain(&mut self, timeout: Duration) -> bool {
+        self.drain.send_replace(true);
+        self.serving.take().unwrap().drain(timeout)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if self.serving.is_some() {
+            self.drain(Duration::ZERO);
+        }
+    }
+}

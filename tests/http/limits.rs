@@ -1,0 +1,145 @@
+//! Heads and bodies that are too large, malformed, slow, or too many.
+
+use std::time::Duration;
+
+use switchboard::http::Settings;
+
+use super::daemon::{Daemon, settings};
+
+const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
+
+#[test]
+fn a_query_has_a_largest_size() {
+    let daemon = Daemon::start();
+    let padded = |size: usize| format!("{QUERY}{}", " ".repeat(size - QUERY.len()));
+    for target in ["/v1/select", "/v1/explain"] {
+        assert_eq!(daemon.post(target, padded(64 * 1024)).status, 200);
+        daemon.post(target, padded(64 * 1024 + 1)).refuses(413, "body_too_large");
+    }
+    // Announced is enough: nothing is read, and the client is not even told to go on.
+    let mut client = daemon.client();
+    client.send(
+        "POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9000000\r\n\r\n",
+    );
+    client.answer().refuses(413, "body_too_large");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_head_has_a_largest_size() {
+    let daemon = Daemon::start();
+    let start = "GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\nX-Pad: ";
+    let padded = |size: usize| format!("{start}{}\r\n\r\n", "x".repeat(size - start.len() - 4));
+    assert_eq!(daemon.ask(padded(32 * 1024)).account(), "wa-gb-1");
+    for too_large in [
+        padded(32 * 1024 + 1),
+        padded(300 * 1024),
+        format!("GET /v1/select?{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)),
+        format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(101)),
+    ] {
+        let mut client = daemon.client();
+        client.send(too_large);
+        let answer = client.answer();
+        answer.refuses(431, "header_too_large");
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn what_is_not_http_gets_a_problem_too() {
+    let daemon = Daemon::start();
+    for bytes in [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/1.1\r\nbad header\r\n\r\n",
+        "GET / HTTP/7.0\r\n\r\n",
+        "POST /v1/select HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        "\x16\x03\x01\x02\r\n",
+    ] {
+        let mut client = daemon.client();
+        client.send(bytes);
+        let answer = client.answer();
+        answer.refuses(400, "bad_request");
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.is_closed());
+    }
+    // Behind an answer in good order, both arrive.
+    let mut client = daemon.client();
+    client
+        .send("GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n");
+    assert_eq!(client.answer().account(), "wa-gb-1");
+    client.answer().refuses(400, "bad_request");
+}
+
+#[test]
+fn a_chunked_body_is_read_and_a_broken_one_refused() {
+    let daemon = Daemon::start();
+    let (first, second) = QUERY.split_at(20);
+    let head = "POST /v1/select HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunks = format!(
+        "{:x}\r\n{first}\r\n{:x};note=1\r\n{second}\r\n0\r\nTrailer: 1\r\n\r\n",
+        first.len(),
+        second.len()
+    );
+    assert_eq!(daemon.ask(format!("{head}{chunks}")).account(), "wa-gb-1");
+    daemon.ask(format!("{head}zz\r\n")).refuses(400, "bad_request");
+}
+
+#[test]
+fn a_client_that_asks_first_is_told_to_go_on() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let length = QUERY.len();
+    client.send(format!(
+        "POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    assert_eq!(client.answer().status, 100);
+    client.send(QUERY);
+    assert_eq!(client.answer().account(), "wa-gb-1");
+}
+
+#[test]
+fn a_head_that_never_ends_ends() {
+    let short = Duration::from_millis(50);
+    let daemon = Daemon::with(Settings { header_timeout: short, ..settings() });
+    let mut idle = daemon.client();
+    let mut client = daemon.client();
+    client.send("GET /v1/select");
+    assert!(client.is_closed());
+    // Idling has its own, longer limit.
+    idle.send("GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(idle.answer().account(), "wa-gb-1");
+    assert_eq!(daemon.metric("switchboard_http_connections_total{outcome=\"timed_out\"}"), 1.0);
+}
+
+#[test]
+fn bodies_and_pauses_end_too() {
+    let short = Duration::from_millis(50);
+    let daemon = Daemon::with(Settings { body_timeout: short, idle_timeout: short, ..settings() });
+    let mut body = daemon.client();
+    body.send("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{");
+    assert!(body.is_closed());
+    let mut idle = daemon.client();
+    assert!(idle.is_closed());
+    let mut used = daemon.client();
+    used.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(used.answer().status, 404);
+    assert!(used.is_closed());
+}
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let daemon = Daemon::with(Settings { max_connections: 1, ..settings() });
+    let mut first = daemon.client();
+    first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(first.answer().status, 404);
+    let mut second = daemon.client();
+    let answer = second.answer();
+    answer.refuses(503, "overloaded");
+    assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")));
+    assert!(second.is_closed());
+    assert_eq!(daemon.metric("switchboard_http_connections_total{outcome=\"rejected\"}"), 1.0);
+    assert_eq!(daemon.metric("switchboard_http_connections"), 1.0);
+    first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(first.answer().status, 404);
+}

@@ -1,0 +1,174 @@
+//! What is counted, and that it is there before anything is.
+
+use std::collections::BTreeMap;
+
+use switchboard::http;
+use switchboard::snapshot::Stage;
+
+use super::daemon::{Daemon, settings};
+
+const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
+
+/// Series to value.
+fn series(daemon: &Daemon) -> BTreeMap<String, f64> {
+    let answer = daemon.admin("/metrics");
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = answer.text();
+    let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn every_series_is_there_from_the_start() {
+    let daemon = Daemon::empty(settings());
+    daemon.telemetry.channels(&["sms", "whatsapp"]);
+    let series = series(&daemon);
+    let mut expected: Vec<String> = [
+        "switchboard_batch_lines_total",
+        "switchboard_http_connections",
+        "switchboard_snapshot_generation",
+        "switchboard_snapshot_built_timestamp_seconds",
+        "switchboard_snapshot_activated_timestamp_seconds",
+        "switchboard_snapshot_bytes",
+        "switchboard_snapshots_alive",
+        "switchboard_select_duration_seconds_count",
+        "switchboard_select_duration_seconds_sum",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut labelled = |name: &str, label: &str, values: &[&str]| {
+        expected.extend(values.iter().map(|value| format!("switchboard_{name}{{{label}=\"{value}\"}}")));
+    };
+    labelled("climbed_total", "levels", &["0", "1", "2", "3+"]);
+    labelled(
+        "http_connections_total",
+        "outcome",
+        &["accepted", "rejected", "accept_error", "timed_out", "error"],
+    );
+    labelled("snapshot_entries", "kind", &["companies", "ous", "pools", "accounts", "chains"]);
+    labelled("snapshot_reloads_total", "outcome", &["published", "unchanged", "rejected", "unreadable"]);
+    labelled("snapshot_rejections_total", "stage", &Stage::ALL.map(Stage::text));
+    labelled("snapshot_load_duration_seconds_count", "stage", &["read", "compile", "verify", "tests"]);
+    labelled("http_request_duration_seconds_count", "route", &["select", "batch", "explain", "other"]);
+    labelled("select_duration_seconds_bucket", "le", &["0.000001", "0.001", "0.005", "0.01", "0.1", "+Inf"]);
+    for channel in ["", "sms", "whatsapp"] {
+        let outcomes = http::outcomes();
+        expected.extend(outcomes.iter().map(|outcome| {
+            format!("switchboard_selections_total{{channel=\"{channel}\",outcome=\"{outcome}\"}}")
+        }));
+    }
+    for route in ["select", "batch", "explain", "other"] {
+        for code in [200, 400, 404, 405, 413, 415, 422, 431, 500, 503] {
+            expected.push(format!("switchboard_http_requests_total{{route=\"{route}\",code=\"{code}\"}}"));
+        }
+    }
+    for name in expected {
+        assert_eq!(series.get(&name), Some(&0.0), "{name}");
+    }
+    assert_eq!(series.get("switchboard_build_info{version=\"0.1.0\",commit=\"abcdef\"}"), Some(&1.0));
+    for name in [
+        "cpu_seconds_total",
+        "open_fds",
+        "max_fds",
+        "resident_memory_bytes",
+        "virtual_memory_bytes",
+        "start_time_seconds",
+    ] {
+        assert!(series.contains_key(&format!("process_{name}")), "{name}");
+    }
+}
+
+#[test]
+fn every_metric_says_what_it_is() {
+    let daemon = Daemon::start();
+    let text = daemon.admin("/metrics").text();
+    let names = |keyword: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(keyword));
+        let mut names: Vec<String> = lines.map(|rest| rest.split(' ').next().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let typed = names("# TYPE ");
+    assert_eq!(typed, names("# HELP "));
+    let mut once = typed.clone();
+    once.dedup();
+    assert_eq!(typed, once);
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        assert_eq!(line.ends_with(" counter"), line.contains("_total "), "{line}");
+    }
+}
+
+#[test]
+fn what_happens_is_counted() {
+    let daemon = Daemon::start();
+    daemon.get(&format!("{GET}GB"));
+    daemon.get(&format!("{GET}US"));
+    daemon.get(&format!("{GET}JP"));
+    daemon.get("/v1/select?channel=x&ou=uk&country=GB");
+    daemon.get("/v1/select?channel=whatsapp&ou=uk&country=GB&user=anna");
+    daemon.get("/v1/select?nonsense");
+    daemon.get("/v1/select?channel=whatsapp&ou=uk&country=GB&role=x");
+    daemon.post("/v1/select", "nonsense");
+    daemon.post("/v1/select/batch", "{\"channel\":\"whatsapp\",\"ou\":\"emea\",\"country\":\"GB\"}\n\n");
+    daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB");
+    daemon.get("/nowhere");
+    daemon.ask("nonsense\r\n\r\n");
+    let series = series(&daemon);
+    let expect = |name: &str, value: f64| {
+        assert_eq!(series.get(&format!("switchboard_{name}")), Some(&value), "{name}")
+    };
+    let selections = |channel: &str, outcome: &str, value: f64| {
+        expect(&format!("selections_total{{channel=\"{channel}\",outcome=\"{outcome}\"}}"), value);
+    };
+    selections("whatsapp", "country", 3.0);
+    selections("whatsapp", "dedicated", 1.0);
+    selections("whatsapp", "no_account", 1.0);
+    selections("", "unknown_channel", 1.0);
+    selections("", "bad_request", 3.0);
+    selections("whatsapp", "bad_request", 1.0);
+    expect("climbed_total{levels=\"0\"}", 1.0);
+    expect("climbed_total{levels=\"1\"}", 1.0);
+    expect("climbed_total{levels=\"2\"}", 1.0);
+    expect("batch_lines_total", 2.0);
+    expect("select_duration_seconds_count", 8.0);
+    expect("http_requests_total{route=\"select\",code=\"200\"}", 3.0);
+    expect("http_requests_total{route=\"select\",code=\"400\"}", 3.0);
+    expect("http_requests_total{route=\"batch\",code=\"200\"}", 1.0);
+    expect("http_requests_total{route=\"explain\",code=\"200\"}", 1.0);
+    expect("http_requests_total{route=\"other\",code=\"404\"}", 1.0);
+    expect("http_requests_total{route=\"other\",code=\"400\"}", 1.0);
+    expect("http_request_duration_seconds_count{route=\"select\"}", 8.0);
+    expect("http_connections_total{outcome=\"accepted\"}", 12.0);
+    let sum = series["switchboard_select_duration_seconds_sum"];
+    assert!(sum > 0.0 && sum < 1.0, "{sum}");
+}
+
+#[test]
+fn snapshots_and_reloads_are_counted() {
+    let daemon = Daemon::empty(settings());
+    let telemetry = &daemon.telemetry;
+    telemetry.snapshot_published(7, Some(1.5), 2.5, 4096, [1, 2, 3, 4, 5]);
+    telemetry.reload("published");
+    telemetry.rejection("checksum");
+    telemetry.load_seconds("compile", 0.02);
+    telemetry.snapshots_alive(2);
+    let series = series(&daemon);
+    for (name, value) in [
+        ("generation", 7.0),
+        ("built_timestamp_seconds", 1.5),
+        ("activated_timestamp_seconds", 2.5),
+        ("bytes", 4096.0),
+        ("entries{kind=\"accounts\"}", 4.0),
+        ("reloads_total{outcome=\"published\"}", 1.0),
+        ("rejections_total{stage=\"checksum\"}", 1.0),
+        ("load_duration_seconds_bucket{stage=\"compile\",le=\"0.01\"}", 0.0),
+        ("load_duration_seconds_bucket{stage=\"compile\",le=\"0.025\"}", 1.0),
+        ("load_duration_seconds_sum{stage=\"compile\"}", 0.02),
+    ] {
+        assert_eq!(series.get(&format!("switchboard_snapshot_{name}")), Some(&value), "{name}");
+    }
+    assert_eq!(series["switchboard_snapshots_alive"], 2.0);
+}

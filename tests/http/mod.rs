@@ -1,0 +1,20 @@
+//! Both listeners over real sockets, byte for byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod admin;
+mod batch;
+mod client;
+mod connections;
+mod daemon;
+mod drain;
+mod fixture;
+mod limits;
+mod metrics;
+mod queries;
+mod routes;

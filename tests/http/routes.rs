@@ -1,0 +1,163 @@
+//! Every route and method, and every problem that a route can give.
+
+use super::client::Client;
+use super::daemon::{Daemon, settings};
+use super::fixture;
+
+const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB","client":"c-1"}"#;
+
+#[test]
+fn a_selection_is_as_documented() {
+    let daemon = Daemon::start();
+    let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&phone=%2B447400123456&client=c-1");
+    assert_eq!(
+        answer.text(),
+        r#"{"account":"wa-gb-1","address":"+44740012347","channel":"whatsapp","role":"secondary","country":"GB","rule":"country","ou":"emea","pool":"emea-whatsapp","climbed":1,"client_country":"GB","generation":7}"#
+    );
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert!(answer.header("date").is_some());
+    assert_eq!(daemon.post("/v1/select", QUERY).text(), answer.text());
+}
+
+#[test]
+fn a_head_is_a_get_without_its_body() {
+    let daemon = Daemon::start();
+    for (target, status) in
+        [("/v1/select?channel=whatsapp&ou=uk&country=GB", 200), ("/v1/select", 400), ("/v1", 404)]
+    {
+        let length = daemon.get(target).body.len().to_string();
+        let mut client = daemon.client();
+        client.heads = true;
+        client.send(format!("HEAD {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("content-length")), (status, Some(length.as_str())));
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn explain_shows_the_steps_by_either_method() {
+    let daemon = Daemon::start();
+    let answer = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB&client=c-1").json();
+    assert_eq!(answer["selection"]["account"], "wa-gb-1");
+    assert_eq!(answer["steps"][0]["candidates"][0]["outcome"], "chosen");
+    assert_eq!(answer["generation"], 7);
+    assert_eq!(daemon.post("/v1/explain", QUERY).json(), answer);
+    // A query that comes to nothing is explained all the same; one without a chain is its problem.
+    let nothing = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=FR");
+    assert_eq!(
+        (nothing.status, nothing.json()["problem"]["code"].as_str()),
+        (200, Some("no_account_available"))
+    );
+    daemon.get("/v1/explain?channel=sms&ou=uk&country=FR").refuses(422, "no_pool");
+    daemon.get("/v1/explain?channel=whatsapp&ou=uk").refuses(400, "client_required");
+}
+
+#[test]
+fn every_problem_of_a_selection_has_its_status_and_generation() {
+    let daemon = Daemon::start();
+    for (query, status, code) in [
+        ("channel=whatsapp&ou=uk", 400, "client_required"),
+        ("channel=whatsapp&ou=uk&phone=12x", 400, "invalid_phone"),
+        ("channel=whatsapp&ou=uk&country=UK", 400, "invalid_country"),
+        ("company=x&channel=whatsapp&ou=uk&country=GB", 404, "unknown_company"),
+        ("channel=x&ou=uk&country=GB", 404, "unknown_channel"),
+        ("channel=whatsapp&ou=x&country=GB", 404, "unknown_ou"),
+        ("channel=sms&ou=uk&country=GB", 422, "no_pool"),
+        ("channel=whatsapp&ou=uk&country=JP", 422, "no_account"),
+        ("channel=whatsapp&ou=uk&country=FR", 422, "no_account_available"),
+        ("channel=whatsapp&ou=uk&country=GB&user=berta", 422, "dedicated_unavailable"),
+    ] {
+        let answer = daemon.get(&format!("/v1/select?{query}"));
+        answer.refuses(status, code);
+        assert_eq!(answer.json()["generation"], 7, "{query}");
+    }
+    let malformed = daemon.get("/v1/select?channel=whatsapp");
+    malformed.refuses(400, "bad_request");
+    assert_eq!(malformed.json()["generation"], 7, "as a malformed line of a batch");
+}
+
+#[test]
+fn of_several_companies_one_must_be_named() {
+    let daemon = Daemon::start();
+    daemon.store.publish(fixture::snapshot(8, &["acme", "beta"]));
+    let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&country=GB");
+    answer.refuses(400, "bad_request");
+    assert!(answer.problem().1.starts_with("company: "));
+    assert_eq!(daemon.get("/v1/select?company=beta&channel=whatsapp&ou=uk&country=GB").account(), "wa-gb-1");
+}
+
+#[test]
+fn other_routes_and_methods_are_refused() {
+    let daemon = Daemon::start();
+    for target in ["/", "/v1/select/", "/v1/Select", "/metrics", "/v1/select/batch/x", "*"] {
+        daemon.get(target).refuses(404, "not_found");
+    }
+    for (target, method, allow) in [
+        ("/v1/select", "PUT", "GET, HEAD, POST"),
+        ("/v1/explain", "DELETE", "GET, HEAD, POST"),
+        ("/v1/select/batch", "GET", "POST"),
+        ("/v1/select", "OPTIONS", "GET, HEAD, POST"),
+    ] {
+        let answer = daemon.ask(format!("{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        answer.refuses(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some(allow));
+    }
+}
+
+#[test]
+fn before_the_first_snapshot_there_is_none() {
+    let daemon = Daemon::empty(settings());
+    let query = "?channel=whatsapp&ou=uk&country=GB";
+    for answer in [
+        daemon.get(&format!("/v1/select{query}")),
+        daemon.get(&format!("/v1/explain{query}")),
+        daemon.post("/v1/select", QUERY),
+        daemon.post("/v1/explain", QUERY),
+        daemon.post("/v1/select/batch", QUERY),
+    ] {
+        answer.refuses(503, "no_snapshot");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    daemon.get("/v1").refuses(404, "not_found");
+    // The same connection sees the snapshot once it is there.
+    let mut client = daemon.client();
+    let request = format!("GET /v1/select{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send(&request);
+    assert_eq!(client.answer().status, 503);
+    daemon.store.publish(fixture::snapshot(7, &["acme"]));
+    client.send(&request);
+    assert_eq!(client.answer().account(), "wa-gb-1");
+}
+
+#[test]
+fn bodies_of_other_types_are_refused() {
+    let daemon = Daemon::start();
+    let post = |target: &str, headers: &str| {
+        let mut client: Client = daemon.client();
+        client.post(target, headers, QUERY);
+        client.answer()
+    };
+    for taken in
+        ["", "Content-Type: application/json\r\n", "Content-Type: Application/JSON; charset=utf-8\r\n"]
+    {
+        assert_eq!(post("/v1/select", taken).account(), "wa-gb-1");
+    }
+    for kind in ["x-ndjson", "ndjson", "jsonl", "json"] {
+        let answer = post("/v1/select/batch", &format!("Content-Type: application/{kind}\r\n"));
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+    }
+    for (target, accept) in [
+        ("/v1/select", "application/json"),
+        ("/v1/explain", "application/json"),
+        ("/v1/select/batch", "application/x-ndjson, application/ndjson, application/jsonl, application/json"),
+    ] {
+        let answer = post(target, "Content-Type: text/plain\r\n");
+        answer.refuses(415, "unsupported_media_type");
+        assert_eq!(answer.header("accept"), Some(accept));
+    }
+    let encoded = post("/v1/select", "Content-Encoding: gzip\r\n");
+    encoded.refuses(415, "unsupported_media_type");
+    assert_eq!(encoded.header("accept-encoding"), Some("identity"));
+}
