@@ -11,10 +11,14 @@
     reason = "tests fail by panicking"
 )]
 
+mod architecture;
+mod cli;
 mod expected;
 mod http;
 mod numbering;
 mod oracle;
+mod process;
 mod publish;
 mod registry;
+mod reload;
 mod snapshot;

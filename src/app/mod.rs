@@ -1,0 +1,161 @@
+//! Floor 6. Assembly: the only place that knows everything. Settings are mapped into what each
+//! subsystem takes, the threads are started, signals are heeded, and all of it ends in order.
+
+pub mod demo;
+mod logs;
+mod observe;
+mod status;
+
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Instant;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Settings;
+use crate::live::publish::LOAD_STAGES;
+use crate::live::watch::QUEUE;
+use crate::live::{Reloader, Source, Store, Wake};
+use crate::snapshot::Stage;
+use crate::telemetry::{Labels, Telemetry};
+use crate::{admin, http};
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotRun {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; is it another program's? see --listen and --admin-listen")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system refuses a thread, a signal handler or a runtime.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting. A source that is missing or broken does not: the process stays up,
+/// says so on `/readyz` and `/status`, and goes into service when a good one arrives.
+pub fn run(settings: Settings) -> Result<(), CannotRun> {
+    let Settings {
+        listen,
+        admin_listen,
+        registry,
+        snapshot,
+        workers,
+        max_connections,
+        header_timeout,
+        body_timeout,
+        idle_timeout,
+        drain_timeout,
+        poll_interval,
+        log_format,
+    } = settings;
+    logs::start(log_format);
+    // A panic's message may hold what a caller sent; where it happened tells enough.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
+    }));
+    let started = Instant::now();
+    let signals = Signals::new()?;
+    let source = match (registry, snapshot) {
+        (Some(root), _) => Source::Registry(root),
+        (None, Some(file)) => Source::Snapshot(file),
+        (None, None) => Source::Embedded(demo::files()),
+    };
+    let labels = Labels {
+        outcomes: http::outcomes(),
+        routes: http::routes(),
+        statuses: http::statuses(),
+        stages: Stage::ALL.iter().map(|stage| stage.text()).collect(),
+        load_stages: LOAD_STAGES.to_vec(),
+    };
+    let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"), labels);
+    let store = Store::default();
+    let (drain, draining) = watch::channel(false);
+    let (close, closed) = watch::channel(true);
+
+    let mut reloader =
+        Reloader::new(source.clone(), store.clone(), Box::new(observe::observer(Arc::clone(&telemetry))));
+    let status = status::Status { started, source, store: store.clone(), last: reloader.last() };
+
+    let admin_listener = admin::Listener::bind(admin_listen)
+        .map_err(|error| CannotRun::Listen { address: admin_listen, error })?;
+    let admin_address = admin_listener.local_addr()?;
+    let status: Arc<dyn Fn() -> serde_json::Value + Send + Sync> = Arc::new(move || status.json());
+    let admin = admin_listener.serve(Arc::clone(&telemetry), store.clone(), closed, status)?;
+
+    // The first look comes before the data listener: where a second process takes over from a first on
+    // the same address, it must not answer before it has something to answer from.
+    let (waker, wakes) = mpsc::sync_channel(QUEUE);
+    let _watch = reloader.watch(waker.clone());
+    reloader.look_again();
+    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&wakes, poll_interval))?;
+
+    let defaults = http::Settings::default();
+    let workers = if workers == 0 { defaults.workers } else { workers };
+    let http_settings =
+        http::Settings { listen, workers, max_connections, header_timeout, body_timeout, idle_timeout };
+    let listener =
+        http::Listener::bind(&http_settings).map_err(|error| CannotRun::Listen { address: listen, error })?;
+    let data_address = listener.local_addr()?;
+    let serving = listener.serve(store, telemetry, draining)?;
+    // Whoever waits for `/readyz` finds the data listener open.
+    close.send_replace(false);
+    tracing::info!(data = %data_address, admin = %admin_address, "listening");
+
+    signals.heed(&waker);
+    tracing::info!("draining");
+    close.send_replace(true);
+    drain.send_replace(true);
+    let in_time = serving.drain(drain_timeout);
+    // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.
+    let _ = waker.try_send(Wake::Stop);
+    drop(admin);
+    tracing::info!(in_time, "stopped");
+    Ok(())
+}
+
+/// The signals that are heeded, from the moment this exists: before it, they would end the process.
+struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
+        drop(inside);
+        Ok(Signals { runtime, terminate, interrupt, hangup })
+    }
+
+    /// Returns on SIGTERM or SIGINT; SIGHUP asks for a reload.
+    fn heed(mut self, waker: &mpsc::SyncSender<Wake>) {
+        self.runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return,
+                    _ = self.interrupt.recv() => return,
+                    _ = self.hangup.recv() => {
+                        // Where the queue is full, looks are due already.
+                        let _ = waker.try_send(Wake::Asked);
+                    }
+                }
+            }
+        });
+    }
+}

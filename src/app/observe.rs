@@ -1,0 +1,94 @@
+//! What the reload thread sees, as logs and metrics.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::live::Event;
+use crate::live::source::unix_ms;
+use crate::registry::{Findings, Severity};
+use crate::telemetry::Telemetry;
+
+/// Most errors of one rejected registry that are logged one by one.
+const MOST_LOGGED: usize = 50;
+
+/// An observer that logs and counts.
+pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send {
+    move |event| match event {
+        Event::Published { snapshot, built_at_ms, findings } => {
+            let contents = snapshot.contents();
+            let channels: Vec<&str> = contents
+                .channels
+                .iter()
+                .map(|channel| std::str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
+                .collect();
+            // Every series of the new channels is there before the first query counts.
+            telemetry.channels(&channels);
+            let counts = [
+                contents.companies.len(),
+                contents.ous.len(),
+                contents.pools.len(),
+                contents.accounts.len(),
+                contents.levels.len(),
+            ];
+            telemetry.snapshot_published(
+                snapshot.generation(),
+                Some(*built_at_ms as f64 / 1000.0),
+                unix_ms(SystemTime::now()) as f64 / 1000.0,
+                snapshot.bytes().len(),
+                counts,
+            );
+            telemetry.reload("published");
+            let [companies, ous, pools, accounts, _] = counts;
+            tracing::info!(
+                generation = snapshot.generation(),
+                digest = snapshot.digest(),
+                companies,
+                ous,
+                pools,
+                accounts,
+                warnings = findings.warnings(),
+                "published"
+            );
+        }
+        Event::Unchanged => {
+            telemetry.reload("unchanged");
+            tracing::info!("reload: the files say what they said before");
+        }
+        Event::Rejected { stage, reason, findings } => {
+            telemetry.reload("rejected");
+            telemetry.rejection(stage.text());
+            tracing::error!(stage = stage.text(), reason, "rejected: whatever was in service stays");
+            log_errors(findings);
+        }
+        Event::Unreadable { reason } => {
+            telemetry.reload("unreadable");
+            tracing::error!(reason, "unreadable: whatever was in service stays");
+        }
+        Event::Timed { timings } => {
+            for (stage, duration) in timings.iter() {
+                telemetry.load_seconds(stage, duration.as_secs_f64());
+            }
+        }
+        Event::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
+        Event::Unwatched { reason } => {
+            tracing::warn!(
+                reason,
+                "no events of changed files: looking for them every poll_interval instead"
+            );
+        }
+    }
+}
+
+/// Findings name files, lines and ids, never a phone number. Warnings are for `switchboard check`.
+fn log_errors(findings: &Findings) {
+    let errors = || findings.0.iter().filter(|finding| finding.code.severity() == Severity::Error);
+    for finding in errors().take(MOST_LOGGED) {
+        let (file, line, code) = (&*finding.place.file, finding.place.line, finding.code.text());
+        let (message, help) = (finding.message.as_str(), finding.help.as_str());
+        tracing::error!(file, line, code, help, "{message}");
+    }
+    let more = errors().count().saturating_sub(MOST_LOGGED);
+    if more > 0 {
+        tracing::error!(more, "further findings: `switchboard check` shows them all");
+    }
+}

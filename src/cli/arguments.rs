@@ -1,0 +1,182 @@
+//! The command line's grammar and its help texts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{LogFormat, duration};
+
+const ABOUT: &str = "Answers, per invite, which of a company's official accounts talks to a client";
+
+const EXAMPLES: &str = "\
+Examples:
+  switchboard                                  serve the demo registry on 127.0.0.1:7400
+  switchboard serve --registry /etc/switchboard/registry
+  switchboard check registry                   what is wrong with it, and where
+  switchboard compile registry -o registry.swb
+  switchboard select --registry registry channel=whatsapp ou=emea phone=+447400123456
+
+Exit codes: 0 done; 1 the work says no (findings, failed test, no account); 2 wrong usage;
+3 cannot read or write.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about = ABOUT, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// What to do; without one, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve, where no command is named.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer queries over HTTP; reload when the source changes
+    Serve(Serve),
+    /// Check a registry, run its tests and write the snapshot
+    Compile(Compile),
+    /// Check a registry and run its tests; write nothing
+    Check(Check),
+    /// Answer one query offline
+    Select(Query),
+    /// Show every step of one query's chain, and why each account was passed over
+    Explain(Query),
+    /// Show what a snapshot file holds
+    Inspect(Inspect),
+}
+
+/// `switchboard serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard serve                                        the demo registry
+  switchboard serve --registry /etc/switchboard/registry   compiled at start, watched
+  switchboard serve --snapshot /var/lib/switchboard/registry.swb --listen 0.0.0.0:7400
+  kill -HUP PID                                            read the source again
+  kill -TERM PID                                           finish what is in flight, then exit
+
+Without --registry and --snapshot, the demo registry that is part of the program is served.")]
+pub struct Serve {
+    /// A registry's folder: compiled at start, watched
+    #[arg(long, value_name = "DIR", conflicts_with = "snapshot")]
+    pub registry: Option<PathBuf>,
+    /// A compiled snapshot: loaded at start, watched
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+    /// Where queries are answered [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where metrics, probes and status are [default: 127.0.0.1:7401]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Threads that answer; 0 is one per core [default: 0]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// How long requests in flight have to finish after SIGTERM [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub drain_timeout: Option<Duration>,
+    /// How to log, on standard error [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// A settings file; config/switchboard.toml lists every key with its default
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `switchboard compile`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard compile registry -o registry.swb
+  switchboard compile registry -o registry.swb --generation 7
+
+The file is replaced atomically: whoever reads it sees the old one or the new one, whole. The same
+registry and generation give the same bytes.")]
+pub struct Compile {
+    /// The registry's folder
+    #[arg(value_name = "DIR")]
+    pub registry: PathBuf,
+    /// The snapshot to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The snapshot's number, greater than any before it [default: Unix time in ms]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    pub generation: Option<u64>,
+}
+
+/// `switchboard check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard check registry
+  switchboard check registry --fail-under 80
+  switchboard check registry --format json | jq '.findings[] | select(.severity == \"error\")'
+
+A finding is one line, file:line: severity[code]: message, and a line that says what to do.")]
+pub struct Check {
+    /// The registry's folder
+    #[arg(value_name = "DIR")]
+    pub registry: PathBuf,
+    /// Fail where the tests reach fewer than this share of the chains' steps, in percent
+    #[arg(long, value_name = "PCT", value_parser = percent)]
+    pub fail_under: Option<f64>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// `switchboard select` and `switchboard explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard select --registry registry channel=whatsapp ou=emea phone=+447400123456
+  switchboard select --snapshot registry.swb company=acme channel=sms ou=london country=GB exclude=sms-gb-1,sms-gb-2
+  switchboard explain channel=whatsapp company=acme ou=london country=FR
+
+Fields: company channel ou phone country client user role current exclude fallback.
+Without --registry and --snapshot, the demo registry that is part of the program is asked.")]
+pub struct Query {
+    /// A registry's folder
+    #[arg(long, value_name = "DIR", conflicts_with = "snapshot")]
+    pub registry: Option<PathBuf>,
+    /// A compiled snapshot
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+    /// The query's fields
+    #[arg(value_name = "FIELD=VALUE", required = true)]
+    pub fields: Vec<String>,
+}
+
+/// `switchboard inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard inspect registry.swb
+  switchboard inspect registry.swb --format json")]
+pub struct Inspect {
+    /// The snapshot
+    #[arg(value_name = "FILE")]
+    pub snapshot: PathBuf,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').parse::<f64>().ok();
+    number.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "expected 0 to 100".to_owned())
+}

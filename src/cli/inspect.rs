@@ -1,0 +1,72 @@
+//! `switchboard inspect FILE`
+
+use serde_json::json;
+
+use super::arguments::{Format, Inspect};
+use super::{Exit, Failure, output};
+use crate::snapshot::header::VERSION;
+use crate::snapshot::{Snapshot, file};
+
+/// Shows what a snapshot file holds.
+pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
+    let Inspect { snapshot: path, format } = arguments;
+    let failed = |what: &dyn std::fmt::Display| Failure::io(format!("{}: {what}", path.display()));
+    let bytes = file::read(path).map_err(|error| failed(&error))?;
+    let snapshot = Snapshot::open(bytes).map_err(|rejection| failed(&rejection))?;
+    let header = snapshot.header();
+    let contents = snapshot.contents();
+    let counts = [
+        ("companies", contents.companies.len()),
+        ("channels", contents.channels.len()),
+        ("ous", contents.ous.len()),
+        ("pools", contents.pools.len()),
+        ("accounts", contents.accounts.len()),
+        ("dedicated", contents.dedicated.len()),
+        ("chains", contents.levels.len()),
+        ("runs", contents.runs.len()),
+        ("steps", contents.steps.len()),
+        ("groups", contents.groups.len()),
+        ("candidates", contents.members.len()),
+        ("tests", snapshot.tests().len()),
+    ];
+    let built_at =
+        header.built_at_ms().and_then(|ms| jiff::Timestamp::from_millisecond(ms.try_into().ok()?).ok());
+    let built_at = built_at.map(|at| at.to_string());
+    let bytes = snapshot.bytes().len();
+    let per_account = bytes as f64 / contents.accounts.len().max(1) as f64;
+    let text = match format {
+        Format::Json => {
+            let counts: serde_json::Map<_, _> =
+                counts.iter().map(|&(name, n)| (name.to_owned(), n.into())).collect();
+            let whole = json!({
+                "format_version": VERSION,
+                "generation": header.generation,
+                "built_at": built_at,
+                "digest": snapshot.digest(),
+                "bytes": {"file": bytes, "contents": header.contents_len, "tests": header.tests_len,
+                          "text": contents.text.len()},
+                "counts": counts,
+            });
+            format!("{whole:#}\n")
+        }
+        Format::Text => {
+            let mut text = format!(
+                "format version  {VERSION}\ngeneration      {}\nbuilt at        {}\ndigest          {}\n\
+                 bytes           {bytes} ({per_account:.0} an account)\n  contents      {}\n  of it text    {}\n  \
+                 tests         {}\n",
+                header.generation,
+                built_at.as_deref().unwrap_or("not known: the generation is not a time"),
+                snapshot.digest(),
+                header.contents_len,
+                contents.text.len(),
+                header.tests_len,
+            );
+            for (name, count) in counts {
+                text.push_str(&format!("{name:<15} {count}\n"));
+            }
+            text
+        }
+    };
+    output::print(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,49 @@
+//! Standard output and standard error: colour on a terminal, plain in a pipe, and no panic where the
+//! reader has gone.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::Failure;
+
+/// Of errors.
+pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Of warnings.
+pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// Of what went well.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Of places.
+pub const PLACE: Style = Style::new().bold();
+/// Of remedies.
+pub const HELP: Style = AnsiColor::Cyan.on_default();
+
+/// Writes to standard output, styles kept only on a terminal.
+///
+/// # Errors
+/// Where it cannot be written. A reader that has gone, as in `| head`, is none.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::io(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes to standard error, styles kept only on a terminal.
+pub fn print_error(text: &str) {
+    // Where standard error is closed there is nobody left to tell.
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Says on standard error why a command could not be carried out.
+pub fn error(message: &str) {
+    print_error(&format!("{ERROR}error{ERROR:#}: {message}\n"));
+}
+
+/// `1 error`, `2 errors`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,107 @@
+//! `switchboard select` and `switchboard explain`: one query, offline, through the same walk as the
+//! daemon's.
+
+use super::arguments::Query as Arguments;
+use super::compile::{files, now_ms};
+use super::output;
+use super::progress::Progress;
+use super::{Exit, Failure, report};
+use crate::app::demo;
+use crate::live::publish::{open, publish};
+use crate::live::source::EMBEDDED_GENERATION;
+use crate::select::{self, BadQuery, Code, Fields, Moment, Query, write_problem, write_selection};
+use crate::snapshot::{Snapshot, file};
+
+/// Answers one query.
+pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
+    let query = match parse(&arguments.fields)? {
+        Ok(query) => query,
+        Err(bad) => return problem(Code::BadRequest, Some(&bad.to_string()), None),
+    };
+    let Some(snapshot) = snapshot(arguments)? else { return Ok(Exit::No) };
+    match select::select(&snapshot, &query, moment()).result {
+        Ok(selection) => {
+            let mut json = Vec::new();
+            write_selection(&mut json, &snapshot, &selection);
+            line(json)?;
+            Ok(Exit::Done)
+        }
+        Err(code) => problem(code, None, Some(snapshot.generation())),
+    }
+}
+
+/// Shows every step of one query's chain.
+pub fn explain(arguments: &Arguments) -> Result<Exit, Failure> {
+    let query = match parse(&arguments.fields)? {
+        Ok(query) => query,
+        Err(bad) => return problem(Code::BadRequest, Some(&bad.to_string()), None),
+    };
+    let Some(snapshot) = snapshot(arguments)? else { return Ok(Exit::No) };
+    let (answer, explanation) = select::explain(&snapshot, &query, moment());
+    match explanation {
+        Ok(explanation) => {
+            output::print(&format!("{explanation:#}\n"))?;
+            Ok(if answer.result.is_ok() { Exit::Done } else { Exit::No })
+        }
+        Err(code) => problem(code, None, Some(snapshot.generation())),
+    }
+}
+
+/// `field=value …`; a word without `=` is wrong usage, a wrong field or value a malformed query.
+fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Failure> {
+    let mut fields = Fields::default();
+    for word in words {
+        let Some((name, value)) = word.split_once('=') else {
+            return Err(Failure::usage(
+                "expected field=value, such as channel=whatsapp; see --help".to_owned(),
+            ));
+        };
+        fields.set(name, value.into());
+    }
+    Ok(fields.finish())
+}
+
+/// The snapshot to ask; `None` where the registry has findings, which are then printed.
+fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
+    if let Some(path) = &arguments.snapshot {
+        let failed = |what: &dyn std::fmt::Display| Failure::io(format!("{}: {what}", path.display()));
+        let bytes = file::read(path).map_err(|error| failed(&error))?;
+        return open(bytes).map(|(snapshot, _)| Some(snapshot)).map_err(|rejection| failed(&rejection));
+    }
+    let now = now_ms();
+    let (files, generation) = match &arguments.registry {
+        Some(registry) => (files(registry)?, now),
+        None => (demo::files(), EMBEDDED_GENERATION),
+    };
+    let progress = Progress::new();
+    match publish(&files, generation, (now / 1000) as i64, &|what, done, total| {
+        progress.report(what, done, total)
+    }) {
+        Ok(compiled) => Ok(Some(compiled.snapshot)),
+        Err(refused) => {
+            drop(progress);
+            let root = arguments.registry.clone().unwrap_or_default();
+            output::print_error(&report::text(&refused.findings, &root));
+            output::error("the registry has errors, so there is nothing to ask: mend them first");
+            Ok(None)
+        }
+    }
+}
+
+/// The clock decides which numbers rest, and, where a query names no client, which of equals it gets.
+fn moment() -> Moment {
+    let now = now_ms();
+    Moment { now: (now / 1000) as i64, chance: now.wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+}
+
+fn problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, Failure> {
+    let mut json = Vec::new();
+    write_problem(&mut json, code, detail, generation);
+    line(json)?;
+    Ok(Exit::No)
+}
+
+fn line(mut json: Vec<u8>) -> Result<(), Failure> {
+    json.push(b'\n');
+    output::print(&String::from_utf8_lossy(&json))
+}
