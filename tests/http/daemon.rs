@@ -96,8 +96,8 @@ impl Daemon {
         line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
     }
 
-    /// Drains in a second at most; whether all ended in time.
-    pub(super) fn drain(&mut self, timeout: Duration) -> bool {
+    /// Drains; how many connections were cut.
+    pub(super) fn drain(&mut self, timeout: Duration) -> usize {
         self.drain.send_replace(true);
         self.serving.take().unwrap().drain(timeout)
     }
