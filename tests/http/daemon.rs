@@ -42,6 +42,11 @@ impl Daemon {
 
     /// Before the first snapshot.
     pub(super) fn empty(settings: http::Settings) -> Daemon {
+        Daemon::on(http::Listener::bind(&settings).unwrap())
+    }
+
+    /// On a listener of one's own.
+    pub(super) fn on(listener: http::Listener) -> Daemon {
         let labels = Labels {
             outcomes: http::outcomes(),
             routes: http::routes(),
@@ -52,7 +57,6 @@ impl Daemon {
         let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
         let store = Store::default();
         let drain = watch::Sender::new(false);
-        let listener = http::Listener::bind(&settings).unwrap();
         let data = listener.local_addr().unwrap();
         let serving = listener.serve(store.clone(), telemetry.clone(), drain.subscribe()).unwrap();
         let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
