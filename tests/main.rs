@@ -21,4 +21,5 @@ mod process;
 mod publish;
 mod registry;
 mod reload;
+mod restart;
 mod snapshot;

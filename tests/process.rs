@@ -24,20 +24,14 @@ pub struct Daemon {
 impl Daemon {
     /// Starts `switchboard serve` and waits until it listens.
     pub fn start(arguments: &[&str]) -> Daemon {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-                "--log-format",
-                "json",
-            ])
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(arguments);
+        Daemon::launch(command)
+    }
+
+    /// Starts whatever this command becomes, and waits until it listens.
+    pub fn launch(mut command: Command) -> Daemon {
+        let mut child = command.args(["--log-format", "json"]).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, logs) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let reading = Arc::new(AtomicBool::new(true));

@@ -33,12 +33,10 @@ pub(super) struct Pulse {
     waits: Cell<WaitsFor>,
     /// Told the status that hyper itself refuses a request with, before any service saw it.
     refused: Box<dyn Fn(u16)>,
-    /// Since when the listener drains; later, when bytes last went out. `None` before, and once the
+    /// Since when the listener drains; later, when bytes last were to go out. `None` before, and once the
     /// connection was told to end.
     quiet: Cell<Option<Instant>>,
     draining: Cell<bool>,
-    /// Whether the peer does not take what is written.
-    blocked: Cell<bool>,
     /// Whether bytes may still be on their way to us when the connection is closed.
     linger: Cell<bool>,
 }
@@ -65,7 +63,6 @@ impl Pulse {
             refused: Box::new(refused),
             quiet: Cell::new(None),
             draining: Cell::new(false),
-            blocked: Cell::new(false),
             linger: Cell::new(false),
         }
     }
@@ -91,7 +88,7 @@ impl Pulse {
     /// When a connection that is idle while the listener drains has been so for long enough. One that
     /// takes its answer slowly is not idle: it has not been told yet that the answer is its last.
     pub(super) fn grace_ends(&self) -> Option<Instant> {
-        let idle = self.waits.get() == WaitsFor::Request && !self.blocked.get();
+        let idle = self.waits.get() == WaitsFor::Request;
         self.quiet.get().filter(|_| idle).map(|since| since + self.limits.drain_grace)
     }
 
@@ -100,9 +97,8 @@ impl Pulse {
         self.quiet.set(None);
     }
 
-    /// Bytes went out, or the peer does not take them.
-    pub(super) fn wrote(&self, blocked: bool) {
-        self.blocked.set(blocked);
+    /// Bytes went out, or were to: a write that the peer does not take is tried again with every poll.
+    pub(super) fn write(&self) {
         if self.quiet.get().is_some() {
             self.quiet.set(Some(Instant::now()));
         }
