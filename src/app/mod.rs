@@ -148,12 +148,12 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     signals::tell_ready();
 
     signals.heed(&waker, &reloading);
-    tracing::info!("draining");
-    signals::tell_stopping();
     close.send_replace(true);
     // Where another process answers on the same admin address, probes are for that one from here on.
     admin_door.iter().for_each(http::leave::lead_to_the_second);
     drain.send_replace(true);
+    tracing::info!("draining");
+    signals::tell_stopping();
     signals.cut_on_the_next(serving.cutter())?;
     let cut = serving.drain(drain_timeout);
     if cut > 0 {

@@ -38,14 +38,18 @@ pub struct Cutter {
 impl Cutter {
     /// Cuts every connection that is still open. Used again, it does nothing.
     pub fn cut(&self) {
-        // Before they go.
-        let open = self.open.load(Ordering::Relaxed);
-        if self.stop.send_if_modified(|stop| !std::mem::replace(stop, true)) {
-            self.cut.store(open, Ordering::Relaxed);
-            for _ in 0..open {
-                self.telemetry.connection(Arrival::Cut);
+        self.stop.send_if_modified(|stop| {
+            let first = !std::mem::replace(stop, true);
+            if first {
+                // Before anybody is told: then they go.
+                let open = self.open.load(Ordering::Relaxed);
+                self.cut.store(open, Ordering::Relaxed);
+                for _ in 0..open {
+                    self.telemetry.connection(Arrival::Cut);
+                }
             }
-        }
+            first
+        });
     }
 }
 
