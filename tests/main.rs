@@ -21,5 +21,6 @@ mod process;
 mod publish;
 mod registry;
 mod reload;
+mod restart;
 mod snapshot;
 mod standings;

@@ -28,6 +28,8 @@ const LIMITS: Limits = Limits {
     body_timeout: Duration::from_secs(10),
     // Probes come every few seconds, on connections of their own: nobody may keep them out by idling.
     idle_timeout: Duration::from_secs(5),
+    // It ends with the process.
+    drain_grace: Duration::ZERO,
 };
 /// What the exporter's histograms hold between two times is kept sample by sample.
 const UPKEEP: Duration = Duration::from_secs(1);
@@ -47,6 +49,17 @@ impl Listener {
     /// Takes the address; a second process may take the same one.
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
         Ok(Listener { socket: bind(address)? })
+    }
+
+    /// Takes a listening socket that this process was started with.
+    pub fn passed(socket: StdListener) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        Ok(Listener { socket })
+    }
+
+    /// The same socket once more, for whoever shuts the door.
+    pub(crate) fn door(&self) -> io::Result<StdListener> {
+        self.socket.try_clone()
     }
 
     /// The address, with the port that was taken.

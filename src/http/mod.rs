@@ -4,13 +4,15 @@
 //! with a runtime of its own, its own way to the snapshot in service and its own buffers, so that workers
 //! share nothing on the way of an answer but the counters they add to.
 //!
-//! Reading order: [`settings`], [`listener`], `serving`, `worker`, `desk` (threads); `connection`, `stream`,
+//! Reading order: [`settings`], [`listener`], `serving`, `worker`, `desk` (threads), `leave`
+//! (their end); `connection`, `stream`,
 //! `pulse` (one connection); `route`, `handle`, `url`, `body`, `batch`, `answers`, `problems` (one request).
 
 mod batch;
 mod body;
 mod desk;
 mod handle;
+pub(crate) mod leave;
 pub mod listener;
 mod route;
 mod serving;
@@ -26,7 +28,7 @@ mod stream;
 pub(crate) mod url;
 
 pub use listener::Listener;
-pub use serving::Serving;
+pub use serving::{Cutter, Serving};
 pub use settings::Settings;
 pub use tally::{outcomes, routes, statuses};
 

@@ -62,7 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let this = self.get_mut();
         ready!(this.flush_refusal(cx))?;
         match bare_refusal(bytes) {
-            None => Pin::new(&mut this.stream).poll_write(cx, bytes),
+            None => {
+                this.pulse.write();
+                Pin::new(&mut this.stream).poll_write(cx, bytes)
+            }
             Some((0, code)) => {
                 this.pulse.refuse(code.status());
                 this.refusal = with_body(bytes, code);
