@@ -5,12 +5,14 @@
 //! share nothing on the way of an answer but the counters they add to.
 //!
 //! Reading order: [`settings`], [`listener`], `serving`, `worker`, `desk` (threads); `connection`, `stream`,
-//! `pulse` (one connection); `route`, `handle`, `url`, `body`, `batch`, `answers`, `problems` (one request).
+//! `framing`, `head`, `pulse` (one connection); `route`, `handle`, `url`, `body`, `batch`, `answers`, `problems` (one request).
 
 mod batch;
 mod body;
 mod desk;
+mod framing;
 mod handle;
+mod head;
 pub mod listener;
 mod route;
 mod serving;

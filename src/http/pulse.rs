@@ -6,6 +6,8 @@
 //! the timer is only armed again where it would ring too late.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -35,6 +37,11 @@ pub(super) struct Pulse {
     asked: Cell<bool>,
     /// Whether bytes may still be on their way to us when the connection is closed.
     linger: Cell<bool>,
+    /// What a head was refused for, where it was not hyper that refused it.
+    fault: Cell<Option<&'static str>>,
+    /// Whether the peer takes no more for now, and who waits until it does.
+    full: Cell<bool>,
+    waiting: Cell<Option<Waker>>,
 }
 
 /// What is to come next.
@@ -59,6 +66,9 @@ impl Pulse {
             refused: Box::new(refused),
             asked: Cell::new(false),
             linger: Cell::new(false),
+            fault: Cell::new(None),
+            full: Cell::new(false),
+            waiting: Cell::new(None),
         }
     }
 
@@ -110,6 +120,36 @@ impl Pulse {
     /// The connection will be closed before all that was sent is read.
     pub(super) fn linger(&self) {
         self.linger.set(true);
+    }
+
+    /// A head is refused before hyper sees all of it.
+    pub(super) fn blame(&self, why: &'static str) {
+        self.fault.set(Some(why));
+    }
+
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        self.fault.get()
+    }
+
+    /// Whether the socket took what was last written.
+    pub(super) fn wrote(&self, some: bool) {
+        self.full.set(!some);
+        if some && let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    /// Comes when the peer has taken the answers before. Without it, one packet of pipelined requests
+    /// from a peer that reads nothing would be answered into memory, thousands of them.
+    pub(super) async fn room(&self) {
+        poll_fn(|cx| {
+            if !self.full.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     pub(super) fn lingers(&self) -> bool {

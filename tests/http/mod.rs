@@ -17,4 +17,5 @@ mod fixture;
 mod limits;
 mod metrics;
 mod queries;
+mod rfc;
 mod routes;
