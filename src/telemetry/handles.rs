@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 
-use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES};
+use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES, STANDING};
 use super::recorder::{build, counter, gauge, histogram};
 use super::{Selections, Timings, timings};
 
@@ -67,6 +67,7 @@ pub struct Telemetry {
     rejections: Vec<Counter>,
     load: Vec<Histogram>,
     alive: Gauge,
+    standings: [Gauge; STANDING.len()],
 }
 
 impl Telemetry {
@@ -100,6 +101,8 @@ impl Telemetry {
                 .map(|stage| histogram(&recorder, &names::LOAD_DURATION, &[("stage", stage)]))
                 .collect(),
             alive: gauge(&recorder, &names::ALIVE, &[]),
+            standings: STANDING
+                .map(|standing| gauge(&recorder, &names::STANDINGS, &[("standing", standing)])),
             labels,
             recorder,
         };
@@ -200,6 +203,13 @@ impl Telemetry {
     /// So many snapshots are in memory.
     pub fn snapshots_alive(&self, count: usize) {
         self.alive.set(count as f64);
+    }
+
+    /// So many accounts are draining, and so many suspended, by live standings.
+    pub fn standings(&self, draining: usize, suspended: usize) {
+        for (gauge, count) in self.standings.iter().zip([draining, suspended]) {
+            gauge.set(count as f64);
+        }
     }
 
     /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.
