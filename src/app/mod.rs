@@ -2,6 +2,7 @@
 //! subsystem takes, the threads are started, signals are heeded, and all of it ends in order.
 
 pub mod demo;
+mod descriptors;
 mod logs;
 mod observe;
 mod status;
@@ -61,6 +62,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         standings,
         workers,
         max_connections,
+        max_connections_per_peer,
+        max_body_bytes,
         header_timeout,
         body_timeout,
         idle_timeout,
@@ -74,6 +77,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
     }));
     let started = Instant::now();
+    let workers = if workers == 0 { http::Settings::default().workers } else { workers };
+    let descriptors = descriptors::plan(workers, max_connections, max_connections_per_peer);
     let signals = Signals::new()?;
     let source = match (registry, snapshot) {
         (Some(root), _) => Source::Registry(root),
@@ -106,7 +111,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         .map_err(|error| CannotRun::Listen { address: admin_listen, error })?;
     let admin_address = admin_listener.local_addr()?;
     let status: Arc<dyn Fn() -> serde_json::Value + Send + Sync> = Arc::new(move || status.json());
-    let admin = admin_listener.serve(Arc::clone(&telemetry), standings.clone(), closed, status)?;
+    let admin =
+        admin_listener.serve(Arc::clone(&telemetry), standings.clone(), closed, status, descriptors.admin)?;
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
@@ -115,10 +121,16 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     reloader.look_again();
     thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&wakes, poll_interval))?;
 
-    let defaults = http::Settings::default();
-    let workers = if workers == 0 { defaults.workers } else { workers };
-    let http_settings =
-        http::Settings { listen, workers, max_connections, header_timeout, body_timeout, idle_timeout };
+    let http_settings = http::Settings {
+        listen,
+        workers,
+        max_connections: descriptors.data,
+        max_connections_per_peer: descriptors.peer,
+        max_body_bytes,
+        header_timeout,
+        body_timeout,
+        idle_timeout,
+    };
     let listener =
         http::Listener::bind(&http_settings).map_err(|error| CannotRun::Listen { address: listen, error })?;
     let data_address = listener.local_addr()?;

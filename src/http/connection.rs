@@ -19,6 +19,8 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Response;
+use super::budget::Kept;
+use super::panics::{self, Place};
 use super::pulse::{Limits, Pulse, WaitsFor};
 use super::stream::Wire;
 
@@ -69,11 +71,15 @@ where
         let handle = &handle;
         async move {
             pulse.room().await;
+            panics::asked(request.headers(), Place::Connection);
             // hyper reads nothing behind a CONNECT: a tunnel would begin there.
             let last = request.method() == Method::CONNECT;
             let (mut response, rest) = handle(request).await;
             if rest == Rest::Unread {
                 pulse.linger();
+            }
+            if let Some(kept) = response.extensions_mut().remove::<Kept>() {
+                pulse.keep(kept);
             }
             if last || rest == Rest::Unread {
                 // hyper may go on where it finds the rest of a body at once, and may not: the client is told.

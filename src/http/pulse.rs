@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::budget::Kept;
+
 /// How long a peer gets to stop sending and read its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,8 @@ pub(super) struct Pulse {
     /// Whether the peer takes no more for now, and who waits until it does.
     full: Cell<bool>,
     waiting: Cell<Option<Waker>>,
+    /// What the answers not taken yet have of the memory for bodies.
+    kept: Cell<Vec<Kept>>,
 }
 
 /// What is to come next.
@@ -69,6 +73,7 @@ impl Pulse {
             fault: Cell::new(None),
             full: Cell::new(false),
             waiting: Cell::new(None),
+            kept: Cell::default(),
         }
     }
 
@@ -137,6 +142,18 @@ impl Pulse {
         if some && let Some(waiting) = self.waiting.take() {
             waiting.wake();
         }
+    }
+
+    /// An answer's share is kept until it is taken.
+    pub(super) fn keep(&self, share: Kept) {
+        let mut kept = self.kept.take();
+        kept.push(share);
+        self.kept.set(kept);
+    }
+
+    /// Every answer is with the system.
+    pub(super) fn flushed(&self) {
+        drop(self.kept.take());
     }
 
     /// Comes when the peer has taken the answers before. Without it, one packet of pipelined requests

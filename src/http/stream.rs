@@ -117,6 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.flush_refusal(cx))?;
+        // hyper flushes what it has written to the end.
+        this.pulse.flushed();
         Pin::new(&mut this.stream).poll_flush(cx)
     }
 
