@@ -12,6 +12,7 @@ use super::standings;
 use crate::http::Response;
 use crate::http::answers::respond;
 use crate::http::connection::Rest;
+use crate::http::panics::{self, Place};
 use crate::http::problems::Problem;
 use crate::live::Standings;
 use crate::live::standings::Counts;
@@ -37,6 +38,7 @@ pub(super) struct Desk {
 
 /// Answers a request.
 pub(super) async fn answer(desk: Rc<Desk>, request: Request<Incoming>) -> (Response, Rest) {
+    panics::asked(request.headers(), Place::Answer);
     let (head, body) = request.into_parts();
     let rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
     let path = head.uri.path();

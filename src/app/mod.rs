@@ -2,6 +2,7 @@
 //! subsystem takes, the threads are started, signals are heeded, and all of it ends in order.
 
 pub mod demo;
+mod descriptors;
 mod logs;
 mod observe;
 mod signals;
@@ -66,6 +67,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         standings,
         workers,
         max_connections,
+        max_connections_per_peer,
+        max_body_bytes,
         header_timeout,
         body_timeout,
         idle_timeout,
@@ -79,6 +82,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
     }));
     let started = Instant::now();
+    let workers = if workers == 0 { http::Settings::default().workers } else { workers };
+    let descriptors = descriptors::plan(workers, max_connections, max_connections_per_peer);
     let mut signals = Signals::new()?;
     let sockets = Sockets::passed().map_err(CannotRun::Passed)?;
     let source = match (registry, snapshot) {
@@ -124,7 +129,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     let admin_door = if own_admin { Some(admin_listener.door()?) } else { None };
     let admin_address = admin_listener.local_addr()?;
     let status: Arc<dyn Fn() -> serde_json::Value + Send + Sync> = Arc::new(move || status.json());
-    let admin = admin_listener.serve(Arc::clone(&telemetry), standings.clone(), closed, status)?;
+    let admin =
+        admin_listener.serve(Arc::clone(&telemetry), standings.clone(), closed, status, descriptors.admin)?;
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
@@ -133,14 +139,14 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     reloader.look_again();
     thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&wakes, poll_interval))?;
 
-    let defaults = http::Settings::default();
-    let workers = if workers == 0 { defaults.workers } else { workers };
     // Idle connections are closed in order well before those in flight are cut.
-    let drain_grace = defaults.drain_grace.min(drain_timeout / 2);
+    let drain_grace = http::Settings::default().drain_grace.min(drain_timeout / 2);
     let http_settings = http::Settings {
         listen,
         workers,
-        max_connections,
+        max_connections: descriptors.data,
+        max_connections_per_peer: descriptors.peer,
+        max_body_bytes,
         header_timeout,
         body_timeout,
         idle_timeout,

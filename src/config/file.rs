@@ -41,6 +41,8 @@ struct Keys {
     standings: Option<PathBuf>,
     workers: Option<usize>,
     max_connections: Option<usize>,
+    max_connections_per_peer: Option<usize>,
+    max_body_bytes: Option<usize>,
     #[serde(deserialize_with = "duration::deserialize")]
     header_timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::deserialize")]
@@ -80,6 +82,8 @@ impl Settings {
             standings,
             workers,
             max_connections,
+            max_connections_per_peer,
+            max_body_bytes,
             header_timeout,
             body_timeout,
             idle_timeout,
@@ -95,6 +99,11 @@ impl Settings {
         if max_connections == Some(0) {
             return Err(nothing("max_connections"));
         }
+        // Less than one body of each kind would refuse the largest whatever the load.
+        const LEAST: usize = 16 * 1024 * 1024;
+        if max_body_bytes.is_some_and(|bytes| bytes < LEAST) {
+            return Err(de::Error::custom(format!("max_body_bytes: expected at least {LEAST}")));
+        }
         let path = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
         Ok(Settings {
             listen: listen.unwrap_or(default.listen),
@@ -104,6 +113,8 @@ impl Settings {
             standings: path(standings),
             workers: workers.unwrap_or(default.workers),
             max_connections: max_connections.unwrap_or(default.max_connections),
+            max_connections_per_peer: max_connections_per_peer.unwrap_or(default.max_connections_per_peer),
+            max_body_bytes: max_body_bytes.unwrap_or(default.max_body_bytes),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
             body_timeout: body_timeout.unwrap_or(default.body_timeout),
             idle_timeout: idle_timeout.unwrap_or(default.idle_timeout),
@@ -130,7 +141,9 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused() {
-        for text in ["poll_interval = \"0s\"", "max_connections = 0", "idle_timeout = \"soon\""] {
+        for text in
+            ["poll_interval = \"0s\"", "max_connections = 0", "max_body_bytes = 1", "idle_timeout = \"soon\""]
+        {
             assert!(Settings::from_toml(text).is_err(), "{text}");
         }
     }

@@ -30,6 +30,10 @@ pub struct Settings {
     pub workers: usize,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Connections of one peer at a time; 0: no limit of its own.
+    pub max_connections_per_peer: usize,
+    /// Bytes of bodies and large answers in hand.
+    pub max_body_bytes: usize,
     /// For a request's head to arrive.
     pub header_timeout: Duration,
     /// From the end of a request's head to its answer, the arrival of its body included.
@@ -66,6 +70,8 @@ impl Default for Settings {
             standings: None,
             workers: 0,
             max_connections: http.max_connections,
+            max_connections_per_peer: http.max_connections_per_peer,
+            max_body_bytes: http.max_body_bytes,
             header_timeout: http.header_timeout,
             body_timeout: http.body_timeout,
             idle_timeout: http.idle_timeout,

@@ -1,11 +1,16 @@
 //! Many queries, one a line; one answer a line, in the same order, all from one snapshot.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::HeaderMap;
 
+use super::answers::LARGE;
+use super::budget::For;
 use super::desk::Desk;
-use super::problems::{Problem, guarded, malformed, unanswered};
+use super::panics::{self, Place, caught};
+use super::problems::{Problem, malformed, unanswered};
 use super::{Response, answers};
 use crate::live::Generation;
 use crate::select::walk::Moment;
@@ -14,13 +19,16 @@ use crate::telemetry::Selections;
 
 /// Most lines of a batch.
 const MOST_LINES: usize = 10_000;
-/// Lines between two looks at the other connections: about half a millisecond of work.
-const TURN: usize = 256;
+/// Time between two looks at the other connections. By time, since a line can take a microsecond or, where
+/// the OU has 20,000 above it, a thousand of them.
+const TURN: Duration = Duration::from_millis(1);
+/// Lines between two looks at the clock, which takes as long as a thirtieth of a line.
+const LOOK: usize = 4;
 /// Bytes to expect of an answer; most have 200 to 250.
 const ANSWER: usize = 256;
 
 /// Answers a batch.
-pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem> {
+pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Result<Response, Problem> {
     let ends = memchr::memchr_iter(b'\n', body).count();
     let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
     if lines > MOST_LINES {
@@ -32,26 +40,37 @@ pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem
     let generation = generation.ok_or_else(|| Problem::new(Code::NoSnapshot))?;
     let selections = desk.selections(&generation.snapshot);
     let now = desk.moment(&generation).now;
+    let mut share = desk.shared.budget.share(For::Many);
+    if lines * ANSWER > LARGE && !share.grow(lines * ANSWER) {
+        return Err(Problem::crowded());
+    }
     let mut out = Vec::with_capacity(lines * ANSWER);
     let mut rest = body;
+    let (mut turn, mut answered) = (Instant::now(), 0_usize);
     while !rest.is_empty() {
-        rest = guarded(|| {
-            for _ in 0..TURN {
-                if rest.is_empty() {
-                    break;
-                }
-                let (line, after) = first_line(rest);
-                rest = after;
-                answer_line(desk, &generation, &selections, now, line, &mut out);
-            }
-            Ok(rest)
-        })?;
-        if !rest.is_empty() {
+        let (line, after) = first_line(rest);
+        rest = after;
+        let before = out.len();
+        let whole = caught(|| {
+            panics::asked(headers, Place::Line);
+            answer_line(desk, &generation, &selections, now, line, &mut out);
+        });
+        if whole.is_none() {
+            desk.telemetry.panicked();
+            out.truncate(before);
+            Problem::new(Code::Internal).generation(generation.snapshot.generation()).write(&mut out);
+        }
+        out.push(b'\n');
+        answered += 1;
+        if answered.is_multiple_of(LOOK) && turn.elapsed() >= TURN {
             tokio::task::yield_now().await;
+            turn = Instant::now();
         }
     }
     desk.telemetry.batch_lines(lines as u64);
-    Ok(answers::respond(200, "application/x-ndjson", Bytes::from(out)))
+    let mut response = answers::respond(200, "application/x-ndjson", Bytes::from(out));
+    share.go_with(&mut response);
+    Ok(response)
 }
 
 /// A bad line, or a blank one, is a problem of its own.
@@ -78,7 +97,6 @@ fn answer_line(
             }
         }
     }
-    out.push(b'\n');
 }
 
 /// The first line, without its end, and what follows.

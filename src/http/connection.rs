@@ -6,22 +6,24 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Response;
+use super::budget::Kept;
+use super::panics::{self, Place};
 use super::pulse::{Limits, Pulse, WaitsFor};
 use super::stream::Wire;
 
 /// Most bytes of a request's head.
-const LARGEST_HEAD: usize = 32 * 1024;
+pub(super) const LARGEST_HEAD: usize = 32 * 1024;
 /// hyper's buffer, per direction; its default of 400 KB is sized for large bodies.
 const BUFFER: usize = 128 * 1024;
 
@@ -64,15 +66,23 @@ where
     let pulse = &Rc::new(Pulse::new(limits, refused));
     let service = service_fn(|request| {
         pulse.request();
-        let answer = handle(request);
+        let handle = &handle;
         async move {
-            let (mut response, rest) = answer.await;
-            if pulse.drains() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
+            pulse.room().await;
+            panics::asked(request.headers(), Place::Connection);
+            // hyper reads nothing behind a CONNECT: a tunnel would begin there.
+            let last = request.method() == Method::CONNECT;
+            let (mut response, rest) = handle(request).await;
             if rest == Rest::Unread || pulse.drains() {
-                // Asked for, or the peer may have sent the next request before it read that it may not.
+                // The peer may have sent more before it read that this answer is its last.
                 pulse.linger();
+            }
+            if let Some(kept) = response.extensions_mut().remove::<Kept>() {
+                pulse.keep(kept);
+            }
+            if last || rest == Rest::Unread || pulse.drains() {
+                // hyper may go on where it finds the rest of a body at once, and may not: the client is told.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             pulse.answer();
             Ok::<_, Infallible>(response)
@@ -82,6 +92,8 @@ where
         http1::Builder::new()
             .max_buf_size(BUFFER)
             .max_header_size(LARGEST_HEAD)
+            // Who has sent its last request still waits for the answer (RFC 9112, 9.6).
+            .half_close(true)
             // Its time is kept by the pulse, which does not count idling.
             .header_read_timeout(None)
             .serve_connection(TokioIo::new(Wire::new(stream, Rc::clone(pulse))), service)

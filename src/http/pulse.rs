@@ -6,9 +6,13 @@
 //! the timer is only armed again where it would ring too late.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::budget::Kept;
 
 /// How long a peer gets to stop sending and read its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
@@ -39,6 +43,13 @@ pub(super) struct Pulse {
     draining: Cell<bool>,
     /// Whether bytes may still be on their way to us when the connection is closed.
     linger: Cell<bool>,
+    /// What a head was refused for, where it was not hyper that refused it.
+    fault: Cell<Option<&'static str>>,
+    /// Whether the peer takes no more for now, and who waits until it does.
+    full: Cell<bool>,
+    waiting: Cell<Option<Waker>>,
+    /// What the answers not taken yet have of the memory for bodies.
+    kept: Cell<Vec<Kept>>,
 }
 
 /// What is to come next.
@@ -64,6 +75,10 @@ impl Pulse {
             quiet: Cell::new(None),
             draining: Cell::new(false),
             linger: Cell::new(false),
+            fault: Cell::new(None),
+            full: Cell::new(false),
+            waiting: Cell::new(None),
+            kept: Cell::default(),
         }
     }
 
@@ -95,13 +110,6 @@ impl Pulse {
     /// It was told to end; that is not asked again.
     pub(super) fn leave(&self) {
         self.quiet.set(None);
-    }
-
-    /// Bytes went out, or were to: a write that the peer does not take is tried again with every poll.
-    pub(super) fn write(&self) {
-        if self.quiet.get().is_some() {
-            self.quiet.set(Some(Instant::now()));
-        }
     }
 
     /// Bytes came in.
@@ -138,6 +146,52 @@ impl Pulse {
     /// The connection will be closed before all that was sent is read.
     pub(super) fn linger(&self) {
         self.linger.set(true);
+    }
+
+    /// A head is refused before hyper sees all of it.
+    pub(super) fn blame(&self, why: &'static str) {
+        self.fault.set(Some(why));
+    }
+
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        self.fault.get()
+    }
+
+    /// Whether the socket took what was last written. What it does not take is tried again with every
+    /// poll, so that a connection whose peer takes an answer slowly is never quiet for long.
+    pub(super) fn wrote(&self, some: bool) {
+        if self.quiet.get().is_some() {
+            self.quiet.set(Some(Instant::now()));
+        }
+        self.full.set(!some);
+        if some && let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    /// An answer's share is kept until it is taken.
+    pub(super) fn keep(&self, share: Kept) {
+        let mut kept = self.kept.take();
+        kept.push(share);
+        self.kept.set(kept);
+    }
+
+    /// Every answer is with the system.
+    pub(super) fn flushed(&self) {
+        drop(self.kept.take());
+    }
+
+    /// Comes when the peer has taken the answers before. Without it, one packet of pipelined requests
+    /// from a peer that reads nothing would be answered into memory, thousands of them.
+    pub(super) async fn room(&self) {
+        poll_fn(|cx| {
+            if !self.full.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     pub(super) fn lingers(&self) -> bool {

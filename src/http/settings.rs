@@ -16,6 +16,10 @@ pub struct Settings {
     pub workers: usize,
     /// Most connections at a time: one more is answered `overloaded`. An idle one costs about 20 KB.
     pub max_connections: usize,
+    /// Most of them from one peer: an IPv4 address, or a /64 of IPv6; 0: no limit of its own.
+    pub max_connections_per_peer: usize,
+    /// Most bytes of bodies being received, and of large answers not taken yet, in all.
+    pub max_body_bytes: usize,
     /// Longest time from a request's first byte to the end of its head.
     pub header_timeout: Duration,
     /// Longest time from the end of a request's head to its answer, the arrival of its body included.
@@ -33,6 +37,10 @@ impl Default for Settings {
             listen: (Ipv4Addr::LOCALHOST, 7400).into(),
             workers: thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: 10_000,
+            // A quarter: no one peer can take every place, and a proxy in front keeps far fewer.
+            max_connections_per_peer: 2_500,
+            // 16 bodies of the largest size, where a body is usually here in one piece.
+            max_body_bytes: 64 * 1024 * 1024,
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{Reason, drive};
-use super::desk::Desk;
+use super::desk::{Desk, Shared};
 use super::handle::handle;
+use super::panics::contained;
+use super::peers::PeerSeat;
 use super::pulse::Limits;
 use super::route::Route;
 use crate::live::Store;
@@ -26,6 +28,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     store: Store,
     telemetry: Arc<Telemetry>,
+    shared: Shared,
     limits: Limits,
     drain: watch::Receiver<bool>,
 }
@@ -34,33 +37,52 @@ impl Worker {
     pub(super) fn new(
         store: Store,
         telemetry: Arc<Telemetry>,
+        shared: Shared,
         limits: Limits,
         drain: watch::Receiver<bool>,
     ) -> Worker {
-        Worker { store, telemetry, limits, drain }
+        Worker { store, telemetry, shared, limits, drain }
     }
 
     /// Serves what is handed over, until nothing more is and all has ended.
     pub(super) async fn run(self, mut queue: mpsc::UnboundedReceiver<(StdStream, Seat)>) {
-        let desk = Rc::new(Desk::new(self.store, self.telemetry));
+        let desk = Rc::new(Desk::new(self.store, self.telemetry, self.shared));
         let mut connections = JoinSet::new();
         let mut refresh = interval(REFRESH);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = refresh.tick() => drop(desk.reader.borrow_mut().pin()),
-                handed = queue.recv() => {
-                    let Some((stream, seat)) = handed else { break };
-                    let served = serve(Rc::clone(&desk), stream, self.limits, self.drain.clone());
-                    connections.spawn_local(async move {
-                        served.await;
-                        drop(seat);
-                    });
+            let turn = async {
+                tokio::select! {
+                    _ = refresh.tick() => drop(desk.reader.borrow_mut().pin()),
+                    handed = queue.recv() => {
+                        let Some((stream, seat)) = handed else { return false };
+                        let served = serve(Rc::clone(&desk), stream, self.limits, self.drain.clone());
+                        connections.spawn_local(async move {
+                            served.await;
+                            drop(seat);
+                        });
+                    }
+                    Some(ended) = connections.join_next(), if !connections.is_empty() => count(&desk, ended),
                 }
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                true
+            };
+            match contained(turn).await {
+                Some(true) => {}
+                Some(false) => break,
+                // A thread that ended here would take its connections along, and swallow those to come.
+                None => desk.telemetry.panicked(),
             }
         }
-        while connections.join_next().await.is_some() {}
+        while let Some(ended) = connections.join_next().await {
+            count(&desk, ended);
+        }
+    }
+}
+
+/// A connection's task that panicked took nothing along but that connection.
+fn count(desk: &Desk, ended: Result<(), JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        desk.telemetry.panicked();
     }
 }
 
@@ -83,16 +105,17 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
 /// A connection's place among those that are open.
 pub(super) struct Seat {
     counts: [Arc<AtomicUsize>; 2],
+    _peer: PeerSeat,
     telemetry: Arc<Telemetry>,
 }
 
 impl Seat {
-    pub(super) fn take(counts: [&Arc<AtomicUsize>; 2], telemetry: &Arc<Telemetry>) -> Seat {
+    pub(super) fn take(counts: [&Arc<AtomicUsize>; 2], peer: PeerSeat, telemetry: &Arc<Telemetry>) -> Seat {
         for count in counts {
             count.fetch_add(1, Ordering::Relaxed);
         }
         telemetry.connection_opened();
-        Seat { counts: counts.map(Arc::clone), telemetry: Arc::clone(telemetry) }
+        Seat { counts: counts.map(Arc::clone), _peer: peer, telemetry: Arc::clone(telemetry) }
     }
 }
 

@@ -60,6 +60,7 @@ pub struct Telemetry {
     batch_lines: Counter,
     connections: Gauge,
     arrivals: [Counter; Arrival::TEXTS.len()],
+    panics: Counter,
     generation: Gauge,
     built: Gauge,
     activated: Gauge,
@@ -89,6 +90,7 @@ impl Telemetry {
             connections: gauge(&recorder, &names::CONNECTIONS, &[]),
             arrivals: Arrival::TEXTS
                 .map(|outcome| counter(&recorder, &names::ARRIVALS, &[("outcome", outcome)])),
+            panics: counter(&recorder, &names::PANICS, &[]),
             generation: gauge(&recorder, &names::GENERATION, &[]),
             built: gauge(&recorder, &names::BUILT, &[]),
             activated: gauge(&recorder, &names::ACTIVATED, &[]),
@@ -150,6 +152,11 @@ impl Telemetry {
         if let Some(counter) = self.arrivals.get(arrival as usize) {
             counter.increment(1);
         }
+    }
+
+    /// Something panicked, and was caught.
+    pub fn panicked(&self) {
+        self.panics.increment(1);
     }
 
     /// A connection of the data listener is open now.

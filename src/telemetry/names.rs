@@ -35,6 +35,10 @@ pub(super) const ARRIVALS: Metric = metric(
     "switchboard_http_connections_total",
     "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error, or cut at the end of a drain.",
 );
+pub(super) const PANICS: Metric = metric(
+    "switchboard_http_panics_total",
+    "Panics caught in either listener: a request's, which was answered 500, a batch line's or a connection's. Each is a fault of this program.",
+);
 pub(super) const GENERATION: Metric =
     metric("switchboard_snapshot_generation", "Generation of the snapshot in service; 0 before the first.");
 pub(super) const BUILT: Metric = metric(

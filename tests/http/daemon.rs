@@ -64,7 +64,7 @@ impl Daemon {
         let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
         let (standings, keeper) = Standings::open(store.clone(), None, Box::new(|_| {})).unwrap();
         std::thread::spawn(move || keeper.run());
-        let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status).unwrap();
+        let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status, 64).unwrap();
         Daemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
     }
 

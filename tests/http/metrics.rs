@@ -29,6 +29,7 @@ fn every_series_is_there_from_the_start() {
     let mut expected: Vec<String> = [
         "switchboard_batch_lines_total",
         "switchboard_http_connections",
+        "switchboard_http_panics_total",
         "switchboard_snapshot_generation",
         "switchboard_snapshot_built_timestamp_seconds",
         "switchboard_snapshot_activated_timestamp_seconds",
