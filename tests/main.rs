@@ -22,3 +22,4 @@ mod publish;
 mod registry;
 mod reload;
 mod snapshot;
+mod writers;

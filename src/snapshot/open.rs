@@ -86,11 +86,15 @@ impl Snapshot {
         let header = Header::read(&bytes)?;
         let body = bytes.get(header::LEN..).unwrap_or_default();
         if bytes.len() as u128 != header.file_len() {
-            let reason = format!(
-                "the header announces {} bytes in all, and there are others: it is still being written, or was cut \
-                 short",
-                header.file_len()
-            );
+            let reason = if header.is_possible() {
+                format!(
+                    "the header announces {} bytes in all, and there are others: it is still being written, or was \
+                     cut short",
+                    header.file_len()
+                )
+            } else {
+                format!("the header announces {} bytes in all, more than any snapshot has", header.file_len())
+            };
             return Err(Stage::Length.rejection(reason));
         }
         if header::checksum(&bytes, body) != header.checksum {

@@ -11,30 +11,37 @@ use super::super::view::Records;
 use super::runs::{Client, Runs};
 use super::{Tiles, is_country_or_none, record, require};
 
-/// The channel and role of a level.
-type Of = (u16, u8);
+/// Whose a level is: it begins the chain of its own OU, on one channel and for one role.
+#[derive(Clone, Copy)]
+struct Owner {
+    ou: u32,
+    of: Of,
+    /// How far above the level its chain ends.
+    height: u32,
+}
+
+/// What all levels of a chain have in common: company, channel, role.
+type Of = (u32, u16, u8);
 
 pub(super) fn verify(all: &ArchivedContents, mut runs: Runs<'_>) -> Result<(), Rejection> {
-    let of = owners(all)?;
+    let mut owners = owners(all)?;
     let mut lists = Lists::default();
     let mut pools = Tiles::new(&all.level_pools, "pools of a level");
     let mut exceptions = Tiles::new(&all.exceptions, "exceptions of a level");
-    // How far above each level its chain ends.
-    let mut heights: Vec<u64> = Vec::with_capacity(all.levels.len());
     let ends = all.levels.iter().skip(1).map(|level| level.pools.to_native() as usize);
     for (at, (level, end)) in all.levels.iter().zip(ends.chain([all.level_pools.len()])).enumerate() {
+        let owner = *record(&owners, at as u32, "level")?;
+        require(owner.ou != NONE, "level of nobody")?;
+        let (company, channel, role) = owner.of;
+        let company = all.companies.at(company);
         let start = level.pools.to_native();
         let own = pools.take(start, end.saturating_sub(start as usize) as u64)?;
-        let company = company_of(all, level.ou.to_native())?;
-        let foreign =
-            |pool: u32| pool.wrapping_sub(company.pools.start.to_native()) >= company.pools.len.to_native();
+        let first = company.pools.start.to_native();
+        let foreign = |pool: u32| pool.wrapping_sub(first) >= company.pools.len.to_native();
         require(!own.is_empty() && !own.iter().any(|pool| foreign(pool.to_native())), "pools of a level")?;
-        let of_level = *record(&of, at as u32, "level")?;
-        require(of_level.is_some(), "level of nobody")?;
-        let Some(role) = of_level else { continue };
 
         let list = (lists.number(own), own);
-        let mut hold = |run, client| runs.hold(run, client, role, list);
+        let mut hold = |run, client| runs.hold(run, client, (channel, role), list);
         hold(level.otherwise.to_native(), Client::Elsewhere)?;
         hold(level.stateless.to_native(), Client::Stateless)?;
         let bits: u32 = level.excepted.iter().map(|word| word.to_native().count_ones()).sum();
@@ -45,94 +52,92 @@ pub(super) fn verify(all: &ArchivedContents, mut runs: Runs<'_>) -> Result<(), R
         }
 
         let (next, climbed) = (level.next.to_native(), level.next_climbed.to_native());
-        let height = if next == NONE {
+        if next == NONE {
             require(climbed == 0, "climb to nowhere")?;
-            0
         } else {
             // A level lies behind the one that it leads to: so no chain can run in a circle.
-            require((next as usize) < at && climbed > 0, "next level")?;
-            let above = all.levels.at(next);
-            let same = record(&of, next, "level")? == &of_level;
-            require(
-                same && all.ous.at(above.ou.to_native()).company == all.ous.at(level.ou.to_native()).company,
-                "next level",
-            )?;
-            record(&heights, next, "level")? + u64::from(climbed)
-        };
-        require(height < u64::from(company.ous.len.to_native()), "height of a chain")?;
-        heights.push(height);
+            let above = *record(&owners, next, "level")?;
+            require((next as usize) < at && climbed > 0 && above.of == owner.of, "next level")?;
+            let height =
+                above.height.checked_add(climbed).filter(|&height| height < company.ous.len.to_native());
+            let (Some(height), Some(owner)) = (height, owners.get_mut(at)) else {
+                return require(false, TOO_HIGH);
+            };
+            owner.height = height;
+        }
     }
     pools.finish()?;
     exceptions.finish()?;
-    inherited(all, &of, &heights)
+    inherited(all, &owners)
 }
 
-/// Whose each level is: it begins the chain of its own OU, on one channel and for one role.
-fn owners(all: &ArchivedContents) -> Result<Vec<Option<Of>>, Rejection> {
-    let mut of = vec![None; all.levels.len()];
-    each_entry(all, |ou, role, entry| {
-        let (level, climbed) = (entry.level.to_native(), entry.climbed.to_native());
-        if level == NONE {
+/// A way up meets each OU once at most.
+const TOO_HIGH: &str = "chain higher than its company's tree";
+
+fn owners(all: &ArchivedContents) -> Result<Vec<Owner>, Rejection> {
+    let nobody = Owner { ou: NONE, of: (NONE, 0, 0), height: 0 };
+    let mut owners = vec![nobody; all.levels.len()];
+    each_entry(all, |ou, of, entry| {
+        let (at, climbed) = (entry.level.to_native(), entry.climbed.to_native());
+        if at == NONE {
             return require(climbed == 0, "climb to nowhere");
         }
-        let own = record(&all.levels, level, "level")?;
         if climbed == 0 {
-            require(own.ou.to_native() == ou, "OU of a level")?;
-            let owner = of.get_mut(level as usize).and_then(|of| of.replace(role));
-            require(owner.is_none(), "level of two")?;
+            require(record(&all.levels, at, "level")?.ou.to_native() == ou, "OU of a level")?;
+            let owner = owners
+                .get_mut(at as usize)
+                .map(|owner| std::mem::replace(owner, Owner { ou, of, height: 0 }));
+            require(owner.is_some_and(|owner| owner.ou == NONE), "level of two")?;
         }
         Ok(())
     })?;
-    Ok(of)
+    Ok(owners)
 }
 
 /// Chains that begin above their OU: at a level of the same company, channel and role, not too far up.
-fn inherited(all: &ArchivedContents, of: &[Option<Of>], heights: &[u64]) -> Result<(), Rejection> {
-    each_entry(all, |ou, role, entry| {
+fn inherited(all: &ArchivedContents, owners: &[Owner]) -> Result<(), Rejection> {
+    each_entry(all, |ou, of, entry| {
         let (at, climbed) = (entry.level.to_native(), entry.climbed.to_native());
         if at == NONE || climbed == 0 {
             return Ok(());
         }
-        let company = company_of(all, ou)?;
-        let level = all.levels.at(at);
-        let same = all.ous.at(level.ou.to_native()).company == all.ous.at(ou).company;
-        require(same && level.ou.to_native() != ou, "OU of a level")?;
-        require(record(of, at, "level")? == &Some(role), "role of a chain")?;
-        let height = record(heights, at, "level")? + u64::from(climbed);
-        require(height < u64::from(company.ous.len.to_native()), "height of a chain")
+        let owner = record(owners, at, "level")?;
+        require(owner.of == of && owner.ou != ou, "level of a chain")?;
+        let height = u64::from(owner.height) + u64::from(climbed);
+        require(height < u64::from(all.companies.at(of.0).ous.len.to_native()), TOO_HIGH)
     })
 }
 
-/// Every entry with its OU, channel and role.
+/// Every entry with its OU, and whose it is.
 fn each_entry(
     all: &ArchivedContents,
     mut see: impl FnMut(u32, Of, &ArchivedEntry) -> Result<(), Rejection>,
 ) -> Result<(), Rejection> {
-    for company in all.companies.iter() {
+    for (number, company) in (0u32..).zip(all.companies.iter()) {
         let columns = (company.columns.to_native()..).take(all.channels.len()).map(|at| all.columns.at(at));
         let used = (0u16..).zip(columns).filter(|(_, column)| column.to_native() != NO_COLUMN);
-        let of: Vec<Of> = used.flat_map(|(channel, _)| [(channel, 0), (channel, 1)]).collect();
-        let ous = company.ous.start.to_native()..company.ous.start.to_native() + company.ous.len.to_native();
-        let mut at = company.entries.to_native();
+        let of: Vec<Of> =
+            used.flat_map(|(channel, _)| [(number, channel, 0), (number, channel, 1)]).collect();
+        let ous = (company.ous.start.to_native()..).take(company.ous.len.to_native() as usize);
+        let mut entries = all.entries.iter().skip(company.entries.to_native() as usize);
         for ou in ous {
-            for role in &of {
-                see(ou, *role, all.entries.at(at))?;
-                at += 1;
+            for (of, entry) in of.iter().zip(&mut entries) {
+                see(ou, *of, entry)?;
             }
         }
     }
     Ok(())
 }
 
-fn company_of(all: &ArchivedContents, ou: u32) -> Result<&ArchivedCompany, Rejection> {
-    let ou = record(&all.ous, ou, "OU")?;
-    record(&all.companies, ou.company.to_native(), "company")
-}
-
 /// The countries of a set, in order.
 fn countries(set: &[rkyv::rend::u64_le; 4]) -> impl Iterator<Item = u8> {
-    (0..=u8::MAX).filter(|country| {
-        set.get(usize::from(country / 64)).is_some_and(|word| word.to_native() & (1 << (country % 64)) != 0)
+    set.iter().zip([0, 64, 128, 192]).flat_map(|(word, first)| {
+        let mut left = word.to_native();
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as u8;
+            left &= left.wrapping_sub(1);
+            (bit < 64).then(|| first + bit)
+        })
     })
 }
 
