@@ -7,7 +7,7 @@
 //! Reading order: [`settings`], [`listener`], `serving`, `worker`, `desk` (threads); `connection`, `stream`,
 //! `pulse` (one connection); `route`, `handle`, `url`, `body`, `batch`, `answers`, `problems` (one request).
 
-mod batch;
+pub mod batch;
 mod body;
 mod desk;
 mod handle;
@@ -16,7 +16,7 @@ mod route;
 mod serving;
 pub mod settings;
 mod tally;
-mod url;
+pub mod url;
 mod worker;
 
 pub(crate) mod answers;

@@ -7,7 +7,7 @@ use rkyv::util::AlignedVec;
 use super::format::ArchivedContents;
 use super::header::{self, BadHeader, Header};
 use super::verify::verify;
-use super::view::{Snapshot, SnapshotTest};
+use super::view::{Snapshot, SnapshotTest, test_lines};
 
 /// Where in opening a snapshot was refused: the label of the rejections that SREs count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +105,24 @@ impl Snapshot {
         let contents = rkyv::access::<ArchivedContents, rancor::Error>(archive)
             .map_err(|error| Stage::Archive.rejection(format!("not an archive of the records: {error}")))?;
         verify(contents)?;
-        let tests = read_tests(tests)?;
-        Ok(Snapshot::verified(bytes, header, tests))
+        check_tests(tests)?;
+        Ok(Snapshot::verified(bytes, header))
     }
 }
 
-/// One JSON object a line.
-fn read_tests(bytes: &[u8]) -> Result<Vec<SnapshotTest>, Rejection> {
-    let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    lines
-        .map(serde_json::from_slice)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Stage::Archive.rejection(format!("a test of the snapshot is none: {error}")))
+/// Every test can be read. They are read again when they are asked: kept as values, short ones would take
+/// more room than the file.
+fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
+    for line in test_lines(lines) {
+        if line.len() > LONGEST_TEST {
+            let reason = format!("a test of the snapshot is longer than {LONGEST_TEST} bytes");
+            return Err(Stage::Archive.rejection(reason));
+        }
+        serde_json::from_slice::<SnapshotTest>(line)
+            .map_err(|error| Stage::Archive.rejection(format!("a test of the snapshot is none: {error}")))?;
+    }
+    Ok(())
 }
+
+/// In bytes: many times the largest query, which a test holds with every quote escaped.
+const LONGEST_TEST: usize = 1 << 20;

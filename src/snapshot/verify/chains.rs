@@ -1,14 +1,10 @@
 //! Chains: every level is one OU's, for one channel and role, and leads to one of the same company further
 //! up. So a chain never meets an OU twice, and none is longer than its company has OUs.
 
-use std::collections::HashMap;
-
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
-
 use super::super::format::*;
 use super::super::open::Rejection;
 use super::super::view::Records;
-use super::runs::{Client, Runs};
+use super::runs::{Client, Holder, Runs, pools_of};
 use super::{Tiles, is_country_or_none, record, require};
 
 /// Whose a level is: it begins the chain of its own OU, on one channel and for one role.
@@ -25,23 +21,21 @@ type Of = (u32, u16, u8);
 
 pub(super) fn verify(all: &ArchivedContents, mut runs: Runs<'_>) -> Result<(), Rejection> {
     let mut owners = owners(all)?;
-    let mut lists = Lists::default();
     let mut pools = Tiles::new(&all.level_pools, "pools of a level");
     let mut exceptions = Tiles::new(&all.exceptions, "exceptions of a level");
-    let ends = all.levels.iter().skip(1).map(|level| level.pools.to_native() as usize);
-    for (at, (level, end)) in all.levels.iter().zip(ends.chain([all.level_pools.len()])).enumerate() {
-        let owner = *record(&owners, at as u32, "level")?;
+    for (at, level) in (0u32..).zip(all.levels.iter()) {
+        let owner = *record(&owners, at, "level")?;
         require(owner.ou != NONE, "level of nobody")?;
         let (company, channel, role) = owner.of;
         let company = all.companies.at(company);
-        let start = level.pools.to_native();
-        let own = pools.take(start, end.saturating_sub(start as usize) as u64)?;
+        let own = pools_of(all, at);
+        pools.take(level.pools.to_native(), own.len() as u64)?;
         let first = company.pools.start.to_native();
         let foreign = |pool: u32| pool.wrapping_sub(first) >= company.pools.len.to_native();
         require(!own.is_empty() && !own.iter().any(|pool| foreign(pool.to_native())), "pools of a level")?;
 
-        let list = (lists.number(own), own);
-        let mut hold = |run, client| runs.hold(run, client, (channel, role), list);
+        let holder = Holder { level: at, channel, role, pools: own };
+        let mut hold = |run, client| runs.hold(run, client, holder);
         hold(level.otherwise.to_native(), Client::Elsewhere)?;
         hold(level.stateless.to_native(), Client::Stateless)?;
         let bits: u32 = level.excepted.iter().map(|word| word.to_native().count_ones()).sum();
@@ -57,10 +51,10 @@ pub(super) fn verify(all: &ArchivedContents, mut runs: Runs<'_>) -> Result<(), R
         } else {
             // A level lies behind the one that it leads to: so no chain can run in a circle.
             let above = *record(&owners, next, "level")?;
-            require((next as usize) < at && climbed > 0 && above.of == owner.of, "next level")?;
+            require(next < at && climbed > 0 && above.of == owner.of, "next level")?;
             let height =
                 above.height.checked_add(climbed).filter(|&height| height < company.ous.len.to_native());
-            let (Some(height), Some(owner)) = (height, owners.get_mut(at)) else {
+            let (Some(height), Some(owner)) = (height, owners.get_mut(at as usize)) else {
                 return require(false, TOO_HIGH);
             };
             owner.height = height;
@@ -139,16 +133,4 @@ fn countries(set: &[rkyv::rend::u64_le; 4]) -> impl Iterator<Item = u8> {
             (bit < 64).then(|| first + bit)
         })
     })
-}
-
-/// Lists of pools by number: two levels with the same pools have the same runs, and those are held against
-/// the pools once.
-#[derive(Default)]
-struct Lists<'a>(HashMap<&'a [rkyv::rend::u32_le], u32, Xxh3DefaultBuilder>);
-
-impl<'a> Lists<'a> {
-    fn number(&mut self, pools: &'a [rkyv::rend::u32_le]) -> u32 {
-        let next = self.0.len() as u32;
-        *self.0.entry(pools).or_insert(next)
-    }
 }

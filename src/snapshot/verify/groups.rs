@@ -7,7 +7,7 @@ use super::{Tiles, record, refusal, require};
 use crate::numbering::Region;
 
 /// A set of countries, one bit each.
-pub(super) type Countries = [u64; 4];
+type Countries = [u64; 4];
 
 /// What the members of a group have in common, for the steps that use it.
 #[derive(Clone, Copy)]
@@ -35,12 +35,13 @@ impl Groups {
         record(&self.common, group, "group").copied()
     }
 
-    /// Adds the countries of a group's members.
-    pub(super) fn add_countries(&self, common: Common, to: &mut Countries) {
-        match self.several.get(common.several as usize) {
-            None => insert(to, common.country),
-            Some(several) => to.iter_mut().zip(several).for_each(|(word, more)| *word |= more),
-        }
+    /// Whether a group has a member of this country.
+    pub(super) fn has(&self, group: u32, country: u8) -> Result<bool, Rejection> {
+        let common = self.common(group)?;
+        Ok(match self.several.get(common.several as usize) {
+            None => common.country == country,
+            Some(several) => contains(several, country),
+        })
     }
 }
 
@@ -51,7 +52,7 @@ fn insert(set: &mut Countries, country: u8) {
 }
 
 /// Whether a country is in a set.
-pub(super) fn contains(set: &Countries, country: u8) -> bool {
+fn contains(set: &Countries, country: u8) -> bool {
     set.get(usize::from(country / 64)).is_some_and(|word| word & (1 << (country % 64)) != 0)
 }
 

@@ -8,22 +8,29 @@ use super::require;
 use super::texts::Texts;
 
 pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>, accounts: &[u64]) -> Result<(), Rejection> {
-    let companies =
-        all.companies.iter().map(|company| Ok(index::hash(0, texts.span(&company.id)?.as_bytes())));
-    check(&all.company_index, &companies.collect::<Result<Vec<_>, Rejection>>()?)?;
-    let ous = all
-        .ous
-        .iter()
-        .map(|ou| Ok(index::hash(u64::from(ou.company.to_native()), texts.span(&ou.id)?.as_bytes())));
-    check(&all.ou_index, &ous.collect::<Result<Vec<_>, Rejection>>()?)?;
+    check(&all.company_index, &hashes(texts, &all.companies, |company| (0, &company.id))?)?;
+    let of_company = |ou: &ArchivedOu| u64::from(ou.company.to_native());
+    check(&all.ou_index, &hashes(texts, &all.ous, |ou| (of_company(ou), &ou.id))?)?;
     check(&all.account_index, accounts)?;
-    let users = all.dedicated.iter().map(|dedicated| {
-        let scope = index::user_scope(dedicated.company.to_native(), dedicated.channel.to_native());
-        Ok(index::hash(scope, texts.span(&dedicated.user)?.as_bytes()))
-    });
-    let users = users.collect::<Result<Vec<_>, Rejection>>()?;
+    let scope =
+        |user: &ArchivedDedicated| index::user_scope(user.company.to_native(), user.channel.to_native());
+    let users = hashes(texts, &all.dedicated, |user| (scope(user), &user.user))?;
     check(&all.user_index, &users)?;
     once(all, texts, &users)
+}
+
+/// The hashes of records' keys: what each is unique within, and its text.
+fn hashes<T>(
+    texts: &Texts<'_>,
+    records: &[T],
+    key: impl Fn(&T) -> (u64, &ArchivedSpan),
+) -> Result<Vec<u64>, Rejection> {
+    let mut hashes = Vec::with_capacity(records.len());
+    for record in records {
+        let (scope, text) = key(record);
+        hashes.push(index::hash(scope, texts.span(text)?.as_bytes()));
+    }
+    Ok(hashes)
 }
 
 /// A record is found when its slot can be reached from where its hash places it: when no slot is free from

@@ -3,7 +3,8 @@
 
 use super::super::format::*;
 use super::super::open::Rejection;
-use super::groups::{Common, Countries, Groups, code_of, contains};
+use super::super::view::Records;
+use super::groups::{Common, Groups, code_of};
 use super::{Tiles, is_country_or_none, record, refusal, require};
 
 /// Rules as stored, in the order they are tried.
@@ -26,119 +27,160 @@ pub(super) enum Client {
     Stateless,
 }
 
-/// What a run asks of the level and the client that use it.
-#[derive(Default)]
-struct Run<'a> {
-    steps: &'a [ArchivedStep],
+/// What a run asks of the level and the client that use it: 16 bytes, since a hostile file may have a run
+/// for every 20 of its own.
+struct Run {
+    /// The level that its candidates were last found to be of the pools of, or [`NONE`].
+    held: u32,
+    /// The calling code of the client's country, where candidates share it; else 0.
+    code: u16,
     /// How many pools the level has, at least.
-    slots: usize,
+    slots: u16,
     /// Steps of the country rule: one for each pool of the level, or none for a client of no country.
-    country_steps: usize,
-    /// The rule of the last step before the default regions'.
-    last_rule: Option<u8>,
-    /// The channel and role of its candidates, where it has some.
-    of: Option<(u16, u8)>,
-    /// The client's country, where candidates are of it.
-    country: Option<u8>,
-    /// Where candidates share the client's calling code: that code, and their countries.
-    code: Option<(u16, Box<Countries>)>,
-    /// The list of pools that its candidates were last found to be of.
-    pools: Option<u32>,
+    country_steps: u16,
+    /// The channel of its candidates, where it has some.
+    channel: u16,
+    /// Their role, or [`NO_ROLE`] where it has none.
+    role: u8,
+    /// The client's country, where candidates are of it, or [`NO_COUNTRY`].
+    country: u8,
+    /// The last rule before the default region, or [`NONE_BEFORE`].
+    last_rule: u8,
 }
+
+/// The last rule of a run that has default regions alone.
+const NONE_BEFORE: u8 = u8::MAX;
 
 /// All runs.
 pub(super) struct Runs<'a> {
-    runs: Vec<Run<'a>>,
+    all: &'a ArchivedContents,
+    runs: Vec<Run>,
     groups: Groups,
+}
+
+/// A level, for what it has to say of its runs.
+#[derive(Clone, Copy)]
+pub(super) struct Holder<'a> {
+    pub(super) level: u32,
+    pub(super) channel: u16,
+    pub(super) role: u8,
+    pub(super) pools: &'a [rkyv::rend::u32_le],
 }
 
 impl<'a> Runs<'a> {
     pub(super) fn new(all: &'a ArchivedContents, groups: Groups) -> Result<Runs<'a>, Rejection> {
         let mut steps = Tiles::new(&all.steps, "steps of a run");
         let mut runs = Vec::with_capacity(all.runs.len());
+        let mut empty = 0;
         for run in all.runs.iter() {
-            runs.push(Run::sum_up(steps.take_range(run)?, &groups)?);
+            let own = steps.take_range(run)?;
+            empty += u32::from(own.is_empty());
+            runs.push(Run::sum_up(own, &groups)?);
         }
         steps.finish()?;
-        Ok(Runs { runs, groups })
+        require(empty <= 1, "run stored twice")?;
+        Ok(Runs { all, runs, groups })
     }
 
-    /// Holds a run against a level of this channel and role, whose pools are these, and against the client
-    /// that it is for. `list` is the number of that list of pools.
-    pub(super) fn hold(
-        &mut self,
-        run: u32,
-        client: Client,
-        of: (u16, u8),
-        (list, pools): (u32, &[rkyv::rend::u32_le]),
-    ) -> Result<(), Rejection> {
-        let Some(run) = self.runs.get_mut(run as usize) else { return Err(refusal("run of a level")) };
-        require(run.slots <= pools.len(), "pool of a step")?;
-        require(run.of.is_none_or(|own| own == of), "role of a step")?;
-        let (country_steps, last_rule) = match client {
+    /// Holds a run against a level that uses it, and against the client that it is for.
+    pub(super) fn hold(&mut self, at: u32, client: Client, holder: Holder<'_>) -> Result<(), Rejection> {
+        let Some(run) = self.runs.get_mut(at as usize) else { return Err(refusal("run of a level")) };
+        let Holder { level, channel, role, pools } = holder;
+        require(usize::from(run.slots) <= pools.len(), "pool of a step")?;
+        require(run.role == NO_ROLE || (run.role, run.channel) == (role, channel), "role of a step")?;
+        let steps = || self.all.steps.range(self.all.runs.at(at)).iter();
+        let last_rule_fits = match client {
             Client::Of(country) => {
-                require(run.country.is_none_or(|own| own == country), "country of a step")?;
-                let shared = |(code, countries): &(u16, Box<Countries>)| {
-                    *code == code_of(country) && !contains(countries, country)
-                };
-                require(run.code.as_ref().is_none_or(shared), "calling code of a step")?;
-                (pools.len(), Some(GEOGRAPHY))
+                require(run.country == NO_COUNTRY || run.country == country, "country of a step")?;
+                if run.code != 0 {
+                    require(run.code == code_of(country), "calling code of a step")?;
+                    for step in
+                        steps().filter(|step| step.rule == CALLING_CODE && step.group.to_native() != NONE)
+                    {
+                        let own = self.groups.has(step.group.to_native(), country)?;
+                        require(!own, "country of a step")?;
+                    }
+                }
+                true
             }
             Client::Elsewhere => {
-                require(run.country.is_none() && run.code.is_none(), "country of a step")?;
-                (pools.len(), Some(CALLING_CODE))
+                require(run.country == NO_COUNTRY && run.code == 0, "country of a step")?;
+                run.last_rule == COUNTRY || run.last_rule == CALLING_CODE
             }
-            Client::Stateless => (0, None),
+            Client::Stateless => run.last_rule == NONE_BEFORE,
         };
-        require(run.country_steps == country_steps && run.last_rule <= last_rule, "steps of a client")?;
-        if run.of.is_some() && run.pools != Some(list) {
-            for step in run.steps.iter().filter(|step| step.group.to_native() != NONE) {
+        let country_steps = if client == Client::Stateless { 0 } else { pools.len() };
+        require(last_rule_fits && usize::from(run.country_steps) == country_steps, "steps of a client")?;
+        // Levels with the same pools share their runs.
+        if run.role != NO_ROLE && (run.held == NONE || pools_of(self.all, run.held) != pools) {
+            for step in steps().filter(|step| step.group.to_native() != NONE) {
                 let pool = record(pools, u32::from(step.slot.to_native()), "pool")?;
                 require(self.groups.common(step.group.to_native())?.pool == *pool, "pool of a step")?;
             }
-            run.pools = Some(list);
+            run.held = level;
         }
         Ok(())
     }
 }
 
-impl<'a> Run<'a> {
-    fn sum_up(steps: &'a [ArchivedStep], groups: &Groups) -> Result<Run<'a>, Rejection> {
-        let mut run = Run { steps, ..Run::default() };
+/// The pools of a level: those before the next one's.
+pub(super) fn pools_of(all: &ArchivedContents, level: u32) -> &[rkyv::rend::u32_le] {
+    let first = |level: u32| all.levels.get(level as usize).map(|level| level.pools.to_native() as usize);
+    let end = first(level + 1).unwrap_or(all.level_pools.len());
+    first(level).and_then(|start| all.level_pools.get(start..end)).unwrap_or_default()
+}
+
+impl Run {
+    fn sum_up(steps: &[ArchivedStep], groups: &Groups) -> Result<Run, Rejection> {
+        let mut run = Run {
+            held: NONE,
+            code: 0,
+            slots: 0,
+            country_steps: 0,
+            channel: 0,
+            role: NO_ROLE,
+            country: NO_COUNTRY,
+            last_rule: NONE_BEFORE,
+        };
         let mut previous = None;
         for step in steps {
             let (rule, slot) = (step.rule, step.slot.to_native());
             // Rule by rule over all the pools: so a run has four steps for each pool at most.
             require(rule <= DEFAULT_REGION && previous < Some((rule, slot)), "order of steps")?;
+            require(slot < u16::MAX, "pool of a step")?;
             previous = Some((rule, slot));
-            run.slots = run.slots.max(usize::from(slot) + 1);
-            run.country_steps += usize::from(rule == COUNTRY);
+            run.slots = run.slots.max(slot + 1);
+            run.country_steps += u16::from(rule == COUNTRY);
             if rule != DEFAULT_REGION {
-                run.last_rule = Some(rule);
+                run.last_rule = rule;
             }
             let named = step.country != NO_COUNTRY && is_country_or_none(step.country);
-            let clients = rule == COUNTRY || rule == CALLING_CODE;
-            require(if clients { step.country == NO_COUNTRY } else { named }, "country of a step")?;
+            require(if rule >= GEOGRAPHY { named } else { step.country == NO_COUNTRY }, "country of a step")?;
             if step.group.to_native() != NONE {
-                run.add(step, groups.common(step.group.to_native())?, groups)?;
+                run.add(step, groups.common(step.group.to_native())?)?;
             }
         }
         Ok(run)
     }
 
     /// All its candidates are of one channel and role, and those of the client's country of one country.
-    fn add(&mut self, step: &ArchivedStep, common: Common, groups: &Groups) -> Result<(), Rejection> {
-        let of = *self.of.get_or_insert((common.channel, common.role));
-        require(of == (common.channel, common.role), "role of a step")?;
+    fn add(&mut self, step: &ArchivedStep, common: Common) -> Result<(), Rejection> {
+        if self.role == NO_ROLE {
+            (self.role, self.channel) = (common.role, common.channel);
+        }
+        require((self.role, self.channel) == (common.role, common.channel), "role of a step")?;
         match step.rule {
             COUNTRY => {
-                let country = *self.country.get_or_insert(common.country);
-                require(common.country != NO_COUNTRY && common.country == country, "country of a step")
+                let alike = self.country == NO_COUNTRY || common.country == self.country;
+                require(common.country != NO_COUNTRY && alike, "country of a step")?;
+                self.country = common.country;
+                Ok(())
             }
             CALLING_CODE => {
-                let (code, countries) = self.code.get_or_insert_with(|| (common.code, Box::default()));
-                groups.add_countries(common, countries);
-                require(common.code != 0 && common.code == *code, "calling code of a step")
+                let first = self.code == 0;
+                require(common.code != 0 && (first || common.code == self.code), "calling code of a step")?;
+                self.code = common.code;
+                Ok(())
             }
             _ => require(common.country == step.country, "country of a step"),
         }

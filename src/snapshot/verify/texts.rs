@@ -1,5 +1,7 @@
 //! Texts: UTF-8 from end to end, cut between characters, and JSON where an answer copies them raw.
 
+use std::io::{self, ErrorKind, Write};
+
 use super::super::format::ArchivedSpan;
 use super::super::open::{Rejection, Stage};
 use super::require;
@@ -46,14 +48,52 @@ pub(super) fn without_json<'j>(json: &'j str, text: &str) -> Option<&'j str> {
     if is_plain(text) {
         return json.strip_prefix('"')?.strip_prefix(text)?.strip_prefix('"');
     }
-    json.strip_prefix(&*serde_json::Value::from(text).to_string())
+    let mut left = Left(json.as_bytes());
+    serde_json::to_writer(&mut left, text).ok()?;
+    json.get(json.len() - left.0.len()..)
 }
 
-fn is_json_text(json: &str) -> bool {
-    match json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) {
-        Some(inner) => is_plain(inner) || serde_json::from_str::<String>(json).is_ok(),
-        None => false,
+/// Takes what is written to it off its front, where it is the same: an escaped text may be six times as long
+/// as it is, and need not be made to be compared.
+struct Left<'a>(&'a [u8]);
+
+impl Write for Left<'_> {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(written).ok_or(ErrorKind::InvalidData)?;
+        Ok(written.len())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A JSON text that whoever reads it reads the same: `\u` stands for control characters alone.
+fn is_json_text(json: &str) -> bool {
+    let Some(inner) = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) else { return false };
+    if is_plain(inner) {
+        return true;
+    }
+    let mut bytes = inner.bytes();
+    while let Some(byte) = bytes.next() {
+        let sound = match byte {
+            b'\\' => match bytes.next() {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => true,
+                Some(b'u') => {
+                    let digits = [bytes.next(), bytes.next(), bytes.next(), bytes.next()]
+                        .map(Option::unwrap_or_default);
+                    digits.starts_with(b"00")
+                        && matches!(digits, [_, _, b'0' | b'1', last] if last.is_ascii_hexdigit())
+                }
+                _ => false,
+            },
+            other => other >= 0x20 && other != b'"',
+        };
+        if !sound {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whether a text stands in JSON as it is. Without a way out in the middle, so that it takes vectors.
