@@ -24,3 +24,4 @@ mod reload;
 mod restart;
 mod snapshot;
 mod standings;
+mod writers;

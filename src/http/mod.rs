@@ -8,7 +8,7 @@
 //! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `route`, `handle`, `url`, `body`,
 //! `batch`, `explaining`, `answers`, `problems`, `budget`, `panics` (one request).
 
-mod batch;
+pub mod batch;
 mod body;
 mod budget;
 mod desk;
@@ -23,6 +23,7 @@ mod route;
 mod serving;
 pub mod settings;
 mod tally;
+pub mod url;
 mod worker;
 
 pub(crate) mod answers;
@@ -31,7 +32,6 @@ pub(crate) mod panics;
 pub(crate) mod problems;
 pub(crate) mod pulse;
 mod stream;
-pub(crate) mod url;
 
 pub use listener::Listener;
 pub use serving::{Cutter, Serving};
