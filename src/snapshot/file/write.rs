@@ -23,6 +23,12 @@ pub enum NotWritten {
     Unsettled(io::Error),
 }
 
+impl From<NotWritten> for io::Error {
+    fn from(NotWritten::Unchanged(error) | NotWritten::Unsettled(error): NotWritten) -> io::Error {
+        error
+    }
+}
+
 fn help(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
