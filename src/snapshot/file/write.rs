@@ -24,7 +24,8 @@ pub enum NotWritten {
 }
 
 impl From<NotWritten> for io::Error {
-    fn from(NotWritten::Unchanged(error) | NotWritten::Unsettled(error): NotWritten) -> io::Error {
+    fn from(failed: NotWritten) -> io::Error {
+        let (NotWritten::Unchanged(error) | NotWritten::Unsettled(error)) = failed;
         error
     }
 }
