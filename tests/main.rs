@@ -13,6 +13,7 @@
 
 mod architecture;
 mod cli;
+mod clients;
 mod expected;
 mod http;
 mod numbering;
