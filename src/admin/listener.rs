@@ -127,11 +127,7 @@ async fn run(socket: StdListener, desk: Rc<Desk>, mut stopped: watch::Receiver<b
                     // One after the other: whoever was let in gets to ask before many more come.
                     yield_now().await;
                 }
-                Some(ended) = connections.join_next(), if !connections.is_empty() => {
-                    if ended.is_err_and(|error| error.is_panic()) {
-                        desk.telemetry.panicked();
-                    }
-                }
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
             }
             true
         };
@@ -172,5 +168,7 @@ async fn serve(desk: Rc<Desk>, stream: TcpStream, stops: watch::Receiver<bool>, 
     };
     // Scrapes end here when the thread does: how is nobody's business but theirs.
     let _ = stream.set_nodelay(true);
-    let _ = drive(stream, LIMITS, stops, handle, |_| {}).await;
+    if contained(drive(stream, LIMITS, stops, handle, |_| {})).await.is_none() {
+        desk.telemetry.panicked();
+    }
 }
