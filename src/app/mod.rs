@@ -7,18 +7,16 @@ mod observe;
 mod status;
 
 use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 
-use crate::config::Settings;
+use crate::config::{Notice, Settings};
 use crate::live::publish::LOAD_STAGES;
-use crate::live::watch::QUEUE;
-use crate::live::{Reloader, Source, Store, Wake};
+use crate::live::{Reloader, Source, Store, Waker, bell};
 use crate::snapshot::Stage;
 use crate::telemetry::{Labels, Telemetry};
 use crate::{admin, http};
@@ -37,6 +35,11 @@ pub enum CannotRun {
     /// The system refuses a thread, a signal handler or a runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+    /// The source gave no snapshot, and one is required.
+    #[error(
+        "no snapshot, and --require-snapshot: {0}; mend the source, or start without to wait for a good one"
+    )]
+    NoSnapshot(String),
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -57,6 +60,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         idle_timeout,
         drain_timeout,
         poll_interval,
+        watch,
+        require_snapshot,
         log_format,
     } = settings;
     logs::start(log_format);
@@ -80,12 +85,13 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     };
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"), labels);
     let store = Store::default();
-    let (drain, draining) = watch::channel(false);
-    let (close, closed) = watch::channel(true);
+    let (drain, draining) = tokio::sync::watch::channel(false);
+    let (close, closed) = tokio::sync::watch::channel(true);
 
     let mut reloader =
         Reloader::new(source.clone(), store.clone(), Box::new(observe::observer(Arc::clone(&telemetry))));
-    let status = status::Status { started, source, store: store.clone(), last: reloader.last() };
+    let last = reloader.last();
+    let status = status::Status { started, source, store: store.clone(), last: Arc::clone(&last) };
 
     let admin_listener = admin::Listener::bind(admin_listen)
         .map_err(|error| CannotRun::Listen { address: admin_listen, error })?;
@@ -95,10 +101,16 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
-    let (waker, wakes) = mpsc::sync_channel(QUEUE);
-    let _watch = reloader.watch(waker.clone());
+    let (waker, bell) = bell();
+    if watch == Notice::Events {
+        reloader.watch(waker.clone());
+    }
     reloader.look_again();
-    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&wakes, poll_interval))?;
+    if require_snapshot && store.current().is_none() {
+        let reason = last.lock().unwrap_or_else(PoisonError::into_inner).error.clone();
+        return Err(CannotRun::NoSnapshot(reason.unwrap_or_default()));
+    }
+    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&bell, poll_interval))?;
 
     let defaults = http::Settings::default();
     let workers = if workers == 0 { defaults.workers } else { workers };
@@ -118,7 +130,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     drain.send_replace(true);
     let in_time = serving.drain(drain_timeout);
     // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.
-    let _ = waker.try_send(Wake::Stop);
+    waker.stop();
     drop(admin);
     tracing::info!(in_time, "stopped");
     Ok(())
@@ -144,16 +156,13 @@ impl Signals {
     }
 
     /// Returns on SIGTERM or SIGINT; SIGHUP asks for a reload.
-    fn heed(mut self, waker: &mpsc::SyncSender<Wake>) {
+    fn heed(mut self, waker: &Waker) {
         self.runtime.block_on(async {
             loop {
                 tokio::select! {
                     _ = self.terminate.recv() => return,
                     _ = self.interrupt.recv() => return,
-                    _ = self.hangup.recv() => {
-                        // Where the queue is full, looks are due already.
-                        let _ = waker.try_send(Wake::Asked);
-                    }
+                    _ = self.hangup.recv() => waker.ask(),
                 }
             }
         });

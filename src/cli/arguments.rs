@@ -68,6 +68,9 @@ pub struct Serve {
     /// A compiled snapshot: loaded at start, watched
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
+    /// Exit 3 where the source gives no snapshot at start, instead of waiting for a good one
+    #[arg(long)]
+    pub require_snapshot: bool,
     /// Where queries are answered [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,

@@ -2,89 +2,19 @@
 //! store, and frees the one it replaced. Whatever arrives broken is refused, told, and changes nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::publish::{self, Refused, Timings};
+use super::copying::Refusal;
+use super::event::{Event, LastReload, MOST_TOLD, Noticed, Observer};
+use super::publish::{self, Refused};
+use super::settle::{QUIET, Settling};
 use super::source::{EMBEDDED_GENERATION, Fetched, Look, Source, unix_ms};
 use super::store::Store;
-use super::watch::{Wake, Watch, watch};
+use super::wake::{Bell, Waker};
+use super::watch::Watch;
 use crate::registry::{Findings, Severity};
 use crate::snapshot::{Rejection, Snapshot, Stage};
-
-/// A source that still changes is read once it has looked the same for this long…
-const QUIET: Duration = Duration::from_millis(50);
-/// …or once it has been changing for this long: answers follow within two seconds all the same.
-const PATIENCE: Duration = Duration::from_millis(1000);
-
-/// Most findings that `/status` shows.
-pub const MOST_TOLD: usize = 20;
-
-/// What came of looking at the source.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A new generation is in service.
-    Published {
-        /// It.
-        snapshot: &'a Snapshot,
-        /// When it was built, in Unix milliseconds.
-        built_at_ms: u64,
-        /// Its registry's warnings.
-        findings: &'a Findings,
-    },
-    /// The files changed, but not what they say.
-    Unchanged,
-    /// What arrived is broken; the last good generation goes on.
-    Rejected {
-        /// Where it was refused.
-        stage: Stage,
-        /// Why.
-        reason: &'a str,
-        /// What is wrong with the registry.
-        findings: &'a Findings,
-    },
-    /// The source cannot be read; the last good generation goes on.
-    Unreadable {
-        /// Why.
-        reason: &'a str,
-    },
-    /// How long the stages of a load took.
-    Timed {
-        /// Stage and duration.
-        timings: &'a Timings,
-    },
-    /// How many snapshots are in memory: the one in service, and those that a request still holds.
-    Alive {
-        /// Their number.
-        snapshots: usize,
-    },
-    /// The source's folders cannot be watched: only looking every so often is left.
-    Unwatched {
-        /// Why.
-        reason: &'a str,
-    },
-}
-
-/// Sees every event, on the reload thread.
-pub type Observer = Box<dyn Fn(&Event<'_>) + Send>;
-
-/// The last reload, for `/status`.
-#[derive(Debug, Clone, Default)]
-pub struct LastReload {
-    /// Unix milliseconds; 0 before the first.
-    pub at_ms: u64,
-    /// `published`, `unchanged`, `rejected`, `unreadable`; empty before the first.
-    pub outcome: &'static str,
-    /// Why it was not published.
-    pub error: Option<String>,
-    /// The findings behind it, at most [`MOST_TOLD`].
-    pub findings: Vec<String>,
-    /// When the one in service was built, in Unix milliseconds.
-    pub built_at_ms: u64,
-    /// When it was put in service, in Unix milliseconds.
-    pub activated_at_ms: u64,
-}
 
 /// What the reload thread needs.
 pub struct Reloader {
@@ -92,8 +22,17 @@ pub struct Reloader {
     store: Store,
     observer: Observer,
     last: Arc<Mutex<LastReload>>,
+    watch: Option<Watch>,
+    /// Why events do not tell of changes, if they do not; none before that was tried.
+    unwatched: Option<Option<String>>,
     /// What the source looked like when it was last read.
     look: Option<Look>,
+    /// It looks different now, but is not read yet.
+    settling: Option<Settling>,
+    /// The digest of what was read while it changed: another change may look the same.
+    hasty: Option<u128>,
+    /// What was refused last.
+    refusal: Option<Refusal>,
     /// Why the source could not be read, when it was last tried.
     unreadable: Option<String>,
     /// The digest of the files that are in service.
@@ -111,7 +50,12 @@ impl Reloader {
             store,
             observer,
             last,
+            watch: None,
+            unwatched: None,
             look: None,
+            settling: None,
+            hasty: None,
+            refusal: None,
             unreadable: None,
             files_digest: None,
             retired: Vec::new(),
@@ -123,74 +67,106 @@ impl Reloader {
         Arc::clone(&self.last)
     }
 
-    /// Watches the source; events go to `waker`.
-    pub fn watch(&self, waker: SyncSender<Wake>) -> Option<Watch> {
-        watch(&self.source, waker).unwrap_or_else(|error| {
-            (self.observer)(&Event::Unwatched { reason: &error.to_string() });
-            None
-        })
+    /// Watches the source from the next look on. Without this it is only looked at every so often.
+    pub fn watch(&mut self, waker: Waker) {
+        self.watch = Some(Watch::new(waker));
     }
 
     /// Looks whenever woken, and every `poll` anyway, until told to stop.
-    pub fn run(mut self, wakes: &Receiver<Wake>, poll: Duration) {
+    pub fn run(mut self, bell: &Bell, poll: Duration) {
         loop {
-            let first = match wakes.recv_timeout(poll) {
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => None,
-                Ok(wake) => Some(wake),
+            // All that comes while it settles is answered by one look, however many events it is.
+            let due = if self.settling.is_some() || self.hasty.is_some() {
+                std::thread::sleep(QUIET);
+                Duration::ZERO
+            } else {
+                poll
             };
-            // All that has come by now is answered by one look.
-            for wake in first.into_iter().chain(wakes.try_iter()) {
-                match wake {
-                    Wake::Stop => return,
-                    Wake::Asked => self.look = None,
-                    Wake::Maybe => {}
-                }
+            let woken = bell.wait(due);
+            if woken.stop {
+                return;
+            }
+            if woken.asked {
+                self.look = None;
+                self.refusal = None;
+                self.hasty = None;
             }
             // A panic is a fault of this program, but no reason to stop looking.
-            if catch_unwind(AssertUnwindSafe(|| self.look_again())).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.step())).is_err() {
+                self.settling = None;
                 let reason =
                     "a fault of switchboard while it read the source; please report it with the source";
                 self.note("unreadable", Some(reason.to_owned()), &Findings::default());
                 (self.observer)(&Event::Unreadable { reason });
             }
             self.free();
+            // Events without a change, as of notes beside the registry, shall not keep it busy.
+            if woken.maybe && self.settling.is_none() {
+                std::thread::sleep(QUIET);
+            }
         }
     }
 
-    /// Reads the source if it looks different from when it was last read.
+    /// Reads the source if it looks different from when it was last read, once it has settled.
     pub fn look_again(&mut self) {
-        let mut look = self.source.look();
-        if self.look.as_ref() == Some(&look) {
-            return;
-        }
-        let started = Instant::now();
-        loop {
-            look = self.settled(look, started);
-            let fetched = self.source.fetch();
-            // Read while it changed: perhaps half of one state and half of the next.
-            let after = self.source.look();
-            if after != look && started.elapsed() < PATIENCE {
-                look = after;
-                continue;
-            }
-            self.look = Some(look);
-            self.take(fetched);
-            return;
+        self.step();
+        while self.settling.is_some() {
+            std::thread::sleep(QUIET);
+            self.step();
         }
     }
 
-    /// Waits until the source looks the same twice.
-    fn settled(&self, mut look: Look, started: Instant) -> Look {
-        while look != Look::Constant && started.elapsed() < PATIENCE {
-            std::thread::sleep(QUIET);
-            let again = self.source.look();
-            if again == look {
-                break;
+    /// Looks once; reads the source if it has changed and settled.
+    fn step(&mut self) {
+        self.keep_watch(false);
+        let mut look = self.source.look();
+        if self.settling.is_none() {
+            if self.look.as_ref() == Some(&look) && self.hasty.is_none() {
+                return;
             }
-            look = again;
+            // It may be elsewhere now, which events tell only to those who watch the way there.
+            self.keep_watch(true);
+            look = self.source.look();
         }
-        look
+        let now = Instant::now();
+        let writing = self.watch.as_ref().is_some_and(Watch::writing);
+        let mut settling = self.settling.take().unwrap_or_else(|| Settling::new(look.clone(), now));
+        settling.seen(look, now, writing);
+        if !settling.settled(now) {
+            self.settling = Some(settling);
+            return;
+        }
+        let fetched = self.source.fetch();
+        // Read while it changed: perhaps half of one state and half of the next.
+        let after = self.source.look();
+        if after != settling.look && !settling.overdue(now) {
+            settling.seen(after, Instant::now(), writing);
+            self.settling = Some(settling);
+            return;
+        }
+        let quiet = settling.quiet(now);
+        self.look = Some(settling.look);
+        let read_before = self.hasty.take();
+        if !quiet || read_before.is_some() {
+            let digest = fetched.as_ref().ok().map(Fetched::digest);
+            self.hasty = digest.filter(|_| !quiet);
+            if read_before.is_some() && read_before == digest {
+                return;
+            }
+        }
+        self.take(fetched);
+    }
+
+    fn keep_watch(&mut self, anew: bool) {
+        let Some(watch) = &mut self.watch else { return };
+        let unwatched = watch.keep(&self.source, anew).err();
+        if self.unwatched.as_ref() == Some(&unwatched) {
+            return;
+        }
+        let noticed = if unwatched.is_some() { Noticed::Poll } else { Noticed::Events };
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).noticed = noticed;
+        (self.observer)(&Event::Watching { unwatched: unwatched.as_deref() });
+        self.unwatched = Some(unwatched);
     }
 
     fn take(&mut self, fetched: Result<Fetched, String>) {
@@ -269,9 +245,14 @@ impl Reloader {
         (self.observer)(&Event::Unchanged);
     }
 
-    fn rejected(&self, stage: Stage, reason: String, findings: &Findings) {
+    fn rejected(&mut self, stage: Stage, reason: String, findings: &Findings) {
         self.note("rejected", Some(reason.clone()), findings);
-        (self.observer)(&Event::Rejected { stage, reason: &reason, findings });
+        let refusal = Refusal::of(&self.source, stage, self.watch.as_ref().and_then(Watch::change));
+        let told = self.refusal.as_ref().is_some_and(|earlier| refusal.continues(earlier));
+        self.refusal = Some(refusal);
+        if !told {
+            (self.observer)(&Event::Rejected { stage, reason: &reason, findings });
+        }
     }
 
     /// Before it is told, so that whoever hears of it finds it in `/status`.

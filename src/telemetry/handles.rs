@@ -67,6 +67,7 @@ pub struct Telemetry {
     rejections: Vec<Counter>,
     load: Vec<Histogram>,
     alive: Gauge,
+    watch: Gauge,
 }
 
 impl Telemetry {
@@ -100,6 +101,7 @@ impl Telemetry {
                 .map(|stage| histogram(&recorder, &names::LOAD_DURATION, &[("stage", stage)]))
                 .collect(),
             alive: gauge(&recorder, &names::ALIVE, &[]),
+            watch: gauge(&recorder, &names::WATCH, &[]),
             labels,
             recorder,
         };
@@ -200,6 +202,11 @@ impl Telemetry {
     /// So many snapshots are in memory.
     pub fn snapshots_alive(&self, count: usize) {
         self.alive.set(count as f64);
+    }
+
+    /// Whether events tell of changes of the source, or it is only looked at.
+    pub fn watch_active(&self, active: bool) {
+        self.watch.set(f64::from(u8::from(active)));
     }
 
     /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.
