@@ -17,7 +17,7 @@ use super::route::{Desk, Status, answer};
 use crate::http::connection::drive;
 use crate::http::listener::{accept, bind};
 use crate::http::pulse::Limits;
-use crate::live::Store;
+use crate::live::Standings;
 use crate::telemetry::Telemetry;
 
 /// Most connections at a time: a scraper, some probes, some people. One more is closed.
@@ -58,14 +58,14 @@ impl Listener {
     pub fn serve(
         self,
         telemetry: Arc<Telemetry>,
-        store: Store,
+        standings: Standings,
         closed: watch::Receiver<bool>,
         status: Status,
     ) -> io::Result<Serving> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let desk = Rc::new(Desk { telemetry, store, closed, status });
+            let desk = Rc::new(Desk { telemetry, standings, closed, status });
             LocalSet::new().block_on(&runtime, run(self.socket, desk, stopped));
         })?;
         Ok(Serving { stop, thread: Some(thread) })
@@ -108,6 +108,6 @@ async fn run(socket: StdListener, desk: Rc<Desk>, mut stopped: watch::Receiver<b
 async fn serve(desk: Rc<Desk>, stream: TcpStream, stops: watch::Receiver<bool>, seat: Rc<()>) {
     // Scrapes end here when the thread does: how is nobody's business but theirs.
     let _ = stream.set_nodelay(true);
-    let _ = drive(stream, LIMITS, stops, |request| std::future::ready(answer(&desk, &request)), |_| {}).await;
+    let _ = drive(stream, LIMITS, stops, |request| answer(Rc::clone(&desk), request), |_| {}).await;
     drop(seat);
 }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Notice, Settings};
 use crate::live::publish::LOAD_STAGES;
-use crate::live::{Reloader, Source, Store, Waker, bell};
+use crate::live::{Reloader, Source, Standings, Store, Waker, bell};
 use crate::snapshot::Stage;
 use crate::telemetry::{Labels, Telemetry};
 use crate::{admin, http};
@@ -29,6 +29,14 @@ pub enum CannotRun {
     Listen {
         /// The address.
         address: std::net::SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The journal of standings cannot be used.
+    #[error("{path}: {error}; without the journal, suspended accounts would be selected again; see --standings", path = .path.display())]
+    Standings {
+        /// The journal.
+        path: std::path::PathBuf,
         /// What the system says.
         error: io::Error,
     },
@@ -53,6 +61,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         admin_listen,
         registry,
         snapshot,
+        standings,
         workers,
         max_connections,
         header_timeout,
@@ -88,16 +97,22 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     let (drain, draining) = tokio::sync::watch::channel(false);
     let (close, closed) = tokio::sync::watch::channel(true);
 
+    // Before the first snapshot: none is ever in service without its standings.
+    let journal = standings.clone().unwrap_or_default();
+    let (standings, keeper) = Standings::open(store.clone(), standings, Box::new(observe::standings))
+        .map_err(|error| CannotRun::Standings { path: journal, error })?;
+    thread::Builder::new().name("standings".into()).spawn(move || keeper.run())?;
+
     let mut reloader =
         Reloader::new(source.clone(), store.clone(), Box::new(observe::observer(Arc::clone(&telemetry))));
     let last = reloader.last();
-    let status = status::Status { started, source, store: store.clone(), last: Arc::clone(&last) };
+    let status = status::Status { started, source, standings: standings.clone(), last: Arc::clone(&last) };
 
     let admin_listener = admin::Listener::bind(admin_listen)
         .map_err(|error| CannotRun::Listen { address: admin_listen, error })?;
     let admin_address = admin_listener.local_addr()?;
     let status: Arc<dyn Fn() -> serde_json::Value + Send + Sync> = Arc::new(move || status.json());
-    let admin = admin_listener.serve(Arc::clone(&telemetry), store.clone(), closed, status)?;
+    let admin = admin_listener.serve(Arc::clone(&telemetry), standings.clone(), closed, status)?;
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
@@ -127,6 +142,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     signals.heed(&waker);
     tracing::info!("draining");
     close.send_replace(true);
+    standings.hand_over();
     drain.send_replace(true);
     let in_time = serving.drain(drain_timeout);
     // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.

@@ -38,6 +38,7 @@ struct Keys {
     admin_listen: Option<SocketAddr>,
     registry: Option<PathBuf>,
     snapshot: Option<PathBuf>,
+    standings: Option<PathBuf>,
     workers: Option<usize>,
     max_connections: Option<usize>,
     #[serde(deserialize_with = "duration::deserialize")]
@@ -78,6 +79,7 @@ impl Settings {
             admin_listen,
             registry,
             snapshot,
+            standings,
             workers,
             max_connections,
             header_timeout,
@@ -103,6 +105,7 @@ impl Settings {
             admin_listen: admin_listen.unwrap_or(default.admin_listen),
             registry: path(registry),
             snapshot: path(snapshot),
+            standings: path(standings),
             workers: workers.unwrap_or(default.workers),
             max_connections: max_connections.unwrap_or(default.max_connections),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
@@ -128,7 +131,7 @@ mod tests {
         let keys = text.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).count();
         let fields =
             format!("{:#?}", Settings::default()).lines().filter(|line| line.starts_with("    ")).count();
-        assert!(keys >= 14 && fields >= keys, "{keys} keys of {fields} lines of fields");
+        assert!(keys >= 15 && fields >= keys, "{keys} keys of {fields} lines of fields");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Settings {
     pub registry: Option<PathBuf>,
     /// A compiled snapshot.
     pub snapshot: Option<PathBuf>,
+    /// The journal of live standings.
+    pub standings: Option<PathBuf>,
     /// Threads that answer; 0: one per core.
     pub workers: usize,
     /// Connections at a time.
@@ -76,6 +78,7 @@ impl Default for Settings {
             admin_listen: (Ipv4Addr::LOCALHOST, 7401).into(),
             registry: None,
             snapshot: None,
+            standings: None,
             workers: 0,
             max_connections: http.max_connections,
             header_timeout: http.header_timeout,

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::desk::Desk;
 use super::problems::{Problem, guarded, malformed, unanswered};
 use super::{Response, answers};
+use crate::live::Generation;
 use crate::select::walk::Moment;
 use crate::select::{Code, Query, select, write_selection};
-use crate::snapshot::Snapshot;
 use crate::telemetry::Selections;
 
 /// Most lines of a batch.
@@ -28,10 +28,10 @@ pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem
         return Err(Problem::new(Code::BodyTooLarge).detail(detail));
     }
     // Held across turns, so cloned: a guard would hold the worker's own view still.
-    let snapshot = desk.reader.borrow_mut().pin().map(Arc::clone);
-    let snapshot = snapshot.ok_or_else(|| Problem::new(Code::NoSnapshot))?;
-    let selections = desk.selections(&snapshot);
-    let now = desk.moment().now;
+    let generation = desk.reader.borrow_mut().pin().map(Arc::clone);
+    let generation = generation.ok_or_else(|| Problem::new(Code::NoSnapshot))?;
+    let selections = desk.selections(&generation.snapshot);
+    let now = desk.moment(&generation).now;
     let mut out = Vec::with_capacity(lines * ANSWER);
     let mut rest = body;
     while !rest.is_empty() {
@@ -42,7 +42,7 @@ pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem
                 }
                 let (line, after) = first_line(rest);
                 rest = after;
-                answer_line(desk, &snapshot, &selections, now, line, &mut out);
+                answer_line(desk, &generation, &selections, now, line, &mut out);
             }
             Ok(rest)
         })?;
@@ -57,19 +57,20 @@ pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem
 /// A bad line, or a blank one, is a problem of its own.
 fn answer_line(
     desk: &Desk,
-    snapshot: &Snapshot,
+    generation: &Generation,
     selections: &Selections,
     now: i64,
     line: &[u8],
     out: &mut Vec<u8>,
 ) {
+    let Generation { snapshot, overlay } = generation;
     match Query::from_json(line) {
         Err(bad) => {
             desk.count_malformed(selections, snapshot, &bad);
             malformed(bad).generation(snapshot.generation()).write(out);
         }
         Ok(query) => {
-            let answer = select(snapshot, &query, Moment { now, chance: desk.chance() });
+            let answer = select(snapshot, &query, Moment { now, chance: desk.chance(), standings: overlay });
             desk.count(selections, &answer);
             match answer.result {
                 Ok(selection) => write_selection(out, snapshot, &selection),

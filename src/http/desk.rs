@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::tally;
-use crate::live::{Reader, Store};
+use crate::live::{Generation, Reader, Store};
 use crate::select::walk::Moment;
 use crate::select::{Answer, BadQuery, Code};
 use crate::snapshot::Snapshot;
@@ -40,10 +40,14 @@ impl Desk {
         }
     }
 
-    /// The time, and another number each time.
-    pub(super) fn moment(&self) -> Moment {
+    /// The time, another number each time, and the standings of the generation that is asked.
+    pub(super) fn moment<'g>(&self, generation: &'g Generation) -> Moment<'g> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment { now: i64::try_from(now).unwrap_or(i64::MAX), chance: self.chance() }
+        Moment {
+            now: i64::try_from(now).unwrap_or(i64::MAX),
+            chance: self.chance(),
+            standings: &generation.overlay,
+        }
     }
 
     /// SplitMix64: a counter, mixed until no bit tells what the next one is.

@@ -14,8 +14,8 @@ use super::desk::Desk;
 use super::problems::{Problem, guarded, malformed, unanswered};
 use super::route::{self, Route, Target};
 use super::{Response, answers, batch, url};
+use crate::live::Generation;
 use crate::select::{BadQuery, Code, Query, explain, select, write_selection};
-use crate::snapshot::Snapshot;
 
 /// Answers a request, whatever happens.
 pub(super) async fn handle(desk: Rc<Desk>, request: Request<Incoming>) -> (Response, Rest) {
@@ -70,9 +70,10 @@ fn single(
     started: Instant,
 ) -> Result<Response, Problem> {
     let mut reader = desk.reader.borrow_mut();
-    let Some(snapshot) = reader.pin() else {
+    let Some(generation) = reader.pin() else {
         return Err(early(desk, route, Problem::new(Code::NoSnapshot)));
     };
+    let snapshot = &generation.snapshot;
     let answered = match query {
         Err(bad) => {
             if route == Route::Select {
@@ -80,8 +81,8 @@ fn single(
             }
             Err(malformed(bad).generation(snapshot.generation()))
         }
-        Ok(query) if route == Route::Explain => explained(desk, snapshot, &query),
-        Ok(query) => selected(desk, snapshot, &query),
+        Ok(query) if route == Route::Explain => explained(desk, generation, &query),
+        Ok(query) => selected(desk, generation, &query),
     };
     if route == Route::Select {
         desk.timings.select(started.elapsed());
@@ -89,8 +90,9 @@ fn single(
     answered
 }
 
-fn selected(desk: &Desk, snapshot: &Snapshot, query: &Query<'_>) -> Result<Response, Problem> {
-    let answer = select(snapshot, query, desk.moment());
+fn selected(desk: &Desk, generation: &Generation, query: &Query<'_>) -> Result<Response, Problem> {
+    let snapshot = &generation.snapshot;
+    let answer = select(snapshot, query, desk.moment(generation));
     desk.count(&desk.selections(snapshot), &answer);
     let selection = answer.result.map_err(|code| unanswered(code, snapshot))?;
     let mut scratch = desk.scratch.borrow_mut();
@@ -100,8 +102,9 @@ fn selected(desk: &Desk, snapshot: &Snapshot, query: &Query<'_>) -> Result<Respo
 }
 
 /// Not counted among the selections: nobody is invited by it.
-fn explained(desk: &Desk, snapshot: &Snapshot, query: &Query<'_>) -> Result<Response, Problem> {
-    let (_, explanation) = explain(snapshot, query, desk.moment());
+fn explained(desk: &Desk, generation: &Generation, query: &Query<'_>) -> Result<Response, Problem> {
+    let snapshot = &generation.snapshot;
+    let (_, explanation) = explain(snapshot, query, desk.moment(generation));
     let explanation = explanation.map_err(|code| unanswered(code, snapshot))?;
     Ok(answers::respond(200, "application/json", explanation.to_string().into()))
 }

@@ -16,7 +16,6 @@ mod route;
 mod serving;
 pub mod settings;
 mod tally;
-mod url;
 mod worker;
 
 pub(crate) mod answers;
@@ -24,6 +23,7 @@ pub(crate) mod connection;
 pub(crate) mod problems;
 pub(crate) mod pulse;
 mod stream;
+pub(crate) mod url;
 
 pub use listener::Listener;
 pub use serving::Serving;

@@ -1,10 +1,11 @@
-//! Floor 4. What changes while the daemon runs: the snapshot in service.
+//! Floor 4. What changes while the daemon runs: the snapshot in service, and its accounts' standings.
 //!
 //! [`publish`](mod@publish) makes a snapshot of files and is the one function that check, compile, serve
 //! and reload call; [`trial`] asks the expected selections; [`source`] says where snapshots come from;
 //! `trail` where on the way there something can change, and `watch` that it may have, which is what
 //! [`wake`] wakes for; `settle` when it is read; [`reload`] is the thread that fetches, proves and
-//! publishes; `copying` what of that is one refusal; [`event`] what it tells; [`store`] is the one cell
+//! publishes; `copying` what of that is one refusal; [`event`] what it tells; [`standings`] are set, kept
+//! and lifted; [`store`] is where both meet, and the one cell
 //! that answers are read through.
 
 mod copying;
@@ -13,6 +14,7 @@ pub mod publish;
 pub mod reload;
 mod settle;
 pub mod source;
+pub mod standings;
 pub mod store;
 mod trail;
 pub mod trial;
@@ -23,5 +25,6 @@ pub use event::{Event, LastReload, Noticed};
 pub use publish::{Compiled, Refused, publish};
 pub use reload::Reloader;
 pub use source::Source;
-pub use store::{Reader, Store};
+pub use standings::Standings;
+pub use store::{Generation, Reader, Store};
 pub use wake::{Bell, Waker, bell};

@@ -10,7 +10,7 @@ use super::event::{Event, LastReload, MOST_TOLD, Noticed, Observer};
 use super::publish::{self, Refused};
 use super::settle::{QUIET, Settling};
 use super::source::{EMBEDDED_GENERATION, Fetched, Look, Source, unix_ms};
-use super::store::Store;
+use super::store::{Generation, Store};
 use super::wake::{Bell, Waker};
 use super::watch::Watch;
 use crate::registry::{Findings, Severity};
@@ -38,7 +38,7 @@ pub struct Reloader {
     /// The digest of the files that are in service.
     files_digest: Option<u128>,
     /// Replaced, but perhaps still held by a request.
-    retired: Vec<Arc<Snapshot>>,
+    retired: Vec<Arc<Generation>>,
 }
 
 impl Reloader {
@@ -193,7 +193,7 @@ impl Reloader {
                 let now_ms = unix_ms(SystemTime::now());
                 let generation = match (&self.source, current) {
                     (Source::Embedded(_), _) => EMBEDDED_GENERATION,
-                    (_, Some(current)) => now_ms.max(current.generation() + 1),
+                    (_, Some(current)) => now_ms.max(current.snapshot.generation() + 1),
                     (_, None) => now_ms,
                 };
                 let now = (now_ms / 1000) as i64;
@@ -228,15 +228,17 @@ impl Reloader {
     }
 
     fn publish(&mut self, snapshot: Snapshot, built_at_ms: u64, findings: &Findings) {
-        let snapshot = Arc::new(snapshot);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.built_at_ms = built_at_ms;
         last.activated_at_ms = unix_ms(SystemTime::now());
         // Under the lock, so that `/status` shows a generation with its own times.
-        self.retired.extend(self.store.publish(Arc::clone(&snapshot)));
+        self.retired.extend(self.store.publish(snapshot));
         drop(last);
         self.note("published", None, findings);
-        (self.observer)(&Event::Published { snapshot: &snapshot, built_at_ms, findings });
+        // No other thread publishes.
+        if let Some(generation) = self.store.current() {
+            (self.observer)(&Event::Published { snapshot: &generation.snapshot, built_at_ms, findings });
+        }
         self.free();
     }
 
@@ -267,7 +269,7 @@ impl Reloader {
 
     /// Frees, here and not on a worker, what no request holds any more.
     fn free(&mut self) {
-        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());
         (self.observer)(&Event::Alive { snapshots: in_service + self.retired.len() });
     }
@@ -281,8 +283,8 @@ fn errors(findings: &Findings) -> String {
 }
 
 /// Whether to put it in service; an older one, or another of the same generation, is refused.
-fn newer(snapshot: &Snapshot, current: Option<&Snapshot>) -> Result<bool, Rejection> {
-    let Some(current) = current else { return Ok(true) };
+fn newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, Rejection> {
+    let Some(Generation { snapshot: current, .. }) = current else { return Ok(true) };
     if snapshot.header() == current.header() {
         return Ok(false);
     }

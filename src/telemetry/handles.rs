@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 
-use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES};
+use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES, STANDING};
 use super::recorder::{build, counter, gauge, histogram};
 use super::{Selections, Timings, timings};
 
@@ -68,6 +68,7 @@ pub struct Telemetry {
     load: Vec<Histogram>,
     alive: Gauge,
     watch: Gauge,
+    standings: [Gauge; STANDING.len()],
 }
 
 impl Telemetry {
@@ -102,6 +103,8 @@ impl Telemetry {
                 .collect(),
             alive: gauge(&recorder, &names::ALIVE, &[]),
             watch: gauge(&recorder, &names::WATCH, &[]),
+            standings: STANDING
+                .map(|standing| gauge(&recorder, &names::STANDINGS, &[("standing", standing)])),
             labels,
             recorder,
         };
@@ -207,6 +210,13 @@ impl Telemetry {
     /// Whether events tell of changes of the source, or it is only looked at.
     pub fn watch_active(&self, active: bool) {
         self.watch.set(f64::from(u8::from(active)));
+    }
+
+    /// So many accounts are draining, and so many suspended, by live standings.
+    pub fn standings(&self, draining: usize, suspended: usize) {
+        for (gauge, count) in self.standings.iter().zip([draining, suspended]) {
+            gauge.set(count as f64);
+        }
     }
 
     /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.

@@ -64,6 +64,10 @@ pub(super) const WATCH: Metric = metric(
     "switchboard_watch_active",
     "Whether events tell of changes of the source: 1; 0 where it is only looked at every poll_interval.",
 );
+pub(super) const STANDINGS: Metric = metric(
+    "switchboard_standings",
+    "Live standings in force on accounts of the snapshot in service, by what they make of the account.",
+);
 pub(super) const BUILD: Metric =
     metric("switchboard_build_info", "Always 1; its labels say what is running.");
 
@@ -73,6 +77,8 @@ pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
 pub(super) const KINDS: [&str; 5] = ["companies", "ous", "pools", "accounts", "chains"];
 /// `outcome` of a reload.
 pub(super) const RELOAD_OUTCOMES: [&str; 4] = ["published", "unchanged", "rejected", "unreadable"];
+/// `standing`.
+pub(super) const STANDING: [&str; 2] = ["draining", "suspended"];
 /// Bounds of load times in seconds: an unchanged small file takes 1 ms, a compile of millions 30 s.
 pub(super) const LOAD_BOUNDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::live::Store;
+use switchboard::live::{Standings, Store};
 use switchboard::snapshot::Stage;
 use switchboard::telemetry::{Labels, Telemetry};
 use switchboard::{admin, http};
@@ -58,7 +58,9 @@ impl Daemon {
         let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let admin = listener.local_addr().unwrap();
         let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
-        let _admin = listener.serve(telemetry.clone(), store.clone(), drain.subscribe(), status).unwrap();
+        let (standings, keeper) = Standings::open(store.clone(), None, Box::new(|_| {})).unwrap();
+        std::thread::spawn(move || keeper.run());
+        let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status).unwrap();
         Daemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
     }
 
