@@ -14,6 +14,7 @@
 mod architecture;
 mod cli;
 mod expected;
+mod generations;
 mod http;
 mod numbering;
 mod oracle;

@@ -3,13 +3,14 @@
 //! [`publish`](mod@publish) makes a snapshot of files and is the one function that check, compile, serve
 //! and reload call; [`trial`] asks the expected selections; [`source`] says where snapshots come from;
 //! `trail` where on the way there something can change, and `watch` that it may have, which is what
-//! [`wake`] wakes for; `settle` when it is read; [`reload`] is the thread that fetches, proves and
-//! publishes; `copying` what of that is one refusal; [`event`] what it tells; [`standings`] are set, kept
+//! [`wake`] wakes for; `looking` is the thread that looks and fetches, `settle` says when; [`reload`] proves
+//! and publishes; `copying` what of that is one refusal; [`event`] what it tells; [`standings`] are set, kept
 //! and lifted; [`store`] is where both meet, and the one cell
 //! that answers are read through.
 
 mod copying;
 pub mod event;
+mod looking;
 pub mod publish;
 pub mod reload;
 mod settle;

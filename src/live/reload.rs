@@ -1,44 +1,42 @@
-//! The reload thread: looks at the source, fetches it whole, proves it, publishes it by one pointer
-//! store, and frees the one it replaced. Whatever arrives broken is refused, told, and changes nothing.
+//! What the reload thread does with what it has fetched: proves it, publishes it by one pointer store,
+//! and frees the one it replaced. Whatever arrives broken is refused, told, and changes nothing.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use super::copying::Refusal;
-use super::event::{Event, LastReload, MOST_TOLD, Noticed, Observer};
+use super::event::{Event, LastReload, MOST_TOLD, Observer};
 use super::publish::{self, Refused};
-use super::settle::{QUIET, Settling};
+use super::settle::Settling;
 use super::source::{EMBEDDED_GENERATION, Fetched, Look, Source, unix_ms};
 use super::store::{Generation, Store};
-use super::wake::{Bell, Waker};
 use super::watch::Watch;
 use crate::registry::{Findings, Severity};
 use crate::snapshot::{Rejection, Snapshot, Stage};
 
 /// What the reload thread needs.
 pub struct Reloader {
-    source: Source,
+    pub(super) source: Source,
     store: Store,
-    observer: Observer,
-    last: Arc<Mutex<LastReload>>,
-    watch: Option<Watch>,
+    pub(super) observer: Observer,
+    pub(super) last: Arc<Mutex<LastReload>>,
+    pub(super) watch: Option<Watch>,
     /// Why events do not tell of changes, if they do not; none before that was tried.
-    unwatched: Option<Option<String>>,
+    pub(super) unwatched: Option<Option<String>>,
     /// What the source looked like when it was last read.
-    look: Option<Look>,
+    pub(super) look: Option<Look>,
     /// It looks different now, but is not read yet.
-    settling: Option<Settling>,
+    pub(super) settling: Option<Settling>,
     /// The digest of what was read while it changed: another change may look the same.
-    hasty: Option<u128>,
+    pub(super) hasty: Option<u128>,
     /// What was refused last.
-    refusal: Option<Refusal>,
+    pub(super) refusal: Option<Refusal>,
     /// Why the source could not be read, when it was last tried.
     unreadable: Option<String>,
     /// The digest of the files that are in service.
     files_digest: Option<u128>,
     /// Replaced, but perhaps still held by a request.
-    retired: Vec<Arc<Generation>>,
+    pub(super) retired: Vec<Arc<Generation>>,
 }
 
 impl Reloader {
@@ -67,109 +65,8 @@ impl Reloader {
         Arc::clone(&self.last)
     }
 
-    /// Watches the source from the next look on. Without this it is only looked at every so often.
-    pub fn watch(&mut self, waker: Waker) {
-        self.watch = Some(Watch::new(waker));
-    }
-
-    /// Looks whenever woken, and every `poll` anyway, until told to stop.
-    pub fn run(mut self, bell: &Bell, poll: Duration) {
-        loop {
-            // All that comes while it settles is answered by one look, however many events it is.
-            let due = if self.settling.is_some() || self.hasty.is_some() {
-                std::thread::sleep(QUIET);
-                Duration::ZERO
-            } else {
-                poll
-            };
-            let woken = bell.wait(due);
-            if woken.stop {
-                return;
-            }
-            if woken.asked {
-                self.look = None;
-                self.refusal = None;
-                self.hasty = None;
-            }
-            // A panic is a fault of this program, but no reason to stop looking.
-            if catch_unwind(AssertUnwindSafe(|| self.step())).is_err() {
-                self.settling = None;
-                let reason =
-                    "a fault of switchboard while it read the source; please report it with the source";
-                self.note("unreadable", Some(reason.to_owned()), &Findings::default());
-                (self.observer)(&Event::Unreadable { reason });
-            }
-            self.free();
-            // Events without a change, as of notes beside the registry, shall not keep it busy.
-            if woken.maybe && self.settling.is_none() {
-                std::thread::sleep(QUIET);
-            }
-        }
-    }
-
-    /// Reads the source if it looks different from when it was last read, once it has settled.
-    pub fn look_again(&mut self) {
-        self.step();
-        while self.settling.is_some() {
-            std::thread::sleep(QUIET);
-            self.step();
-        }
-    }
-
-    /// Looks once; reads the source if it has changed and settled.
-    fn step(&mut self) {
-        self.keep_watch(false);
-        let mut look = self.source.look();
-        if self.settling.is_none() {
-            if self.look.as_ref() == Some(&look) && self.hasty.is_none() {
-                return;
-            }
-            // It may be elsewhere now, which events tell only to those who watch the way there.
-            self.keep_watch(true);
-            look = self.source.look();
-        }
-        let now = Instant::now();
-        let writing = self.watch.as_ref().is_some_and(Watch::writing);
-        let mut settling = self.settling.take().unwrap_or_else(|| Settling::new(look.clone(), now));
-        settling.seen(look, now, writing);
-        if !settling.settled(now) {
-            self.settling = Some(settling);
-            return;
-        }
-        let fetched = self.source.fetch();
-        // Read while it changed: perhaps half of one state and half of the next.
-        let after = self.source.look();
-        if after != settling.look && !settling.overdue(now) {
-            settling.seen(after, Instant::now(), writing);
-            self.settling = Some(settling);
-            return;
-        }
-        let quiet = settling.quiet(now);
-        self.look = Some(settling.look);
-        let read_before = self.hasty.take();
-        if !quiet || read_before.is_some() {
-            let digest = fetched.as_ref().ok().map(Fetched::digest);
-            self.hasty = digest.filter(|_| !quiet);
-            if read_before.is_some() && read_before == digest {
-                return;
-            }
-        }
-        self.take(fetched);
-    }
-
-    fn keep_watch(&mut self, anew: bool) {
-        let Some(watch) = &mut self.watch else { return };
-        let unwatched = watch.keep(&self.source, anew).err();
-        if self.unwatched.as_ref() == Some(&unwatched) {
-            return;
-        }
-        let noticed = if unwatched.is_some() { Noticed::Poll } else { Noticed::Events };
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).noticed = noticed;
-        (self.observer)(&Event::Watching { unwatched: unwatched.as_deref() });
-        self.unwatched = Some(unwatched);
-    }
-
-    fn take(&mut self, fetched: Result<Fetched, String>) {
+    /// Proves and publishes what was fetched, or says why not.
+    pub(super) fn take(&mut self, fetched: Result<Fetched, String>) {
         let current = self.store.current();
         if fetched.is_ok() {
             self.unreadable = None;
@@ -258,7 +155,7 @@ impl Reloader {
     }
 
     /// Before it is told, so that whoever hears of it finds it in `/status`.
-    fn note(&self, outcome: &'static str, error: Option<String>, findings: &Findings) {
+    pub(super) fn note(&self, outcome: &'static str, error: Option<String>, findings: &Findings) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at_ms = unix_ms(SystemTime::now());
         last.outcome = outcome;
@@ -268,7 +165,7 @@ impl Reloader {
     }
 
     /// Frees, here and not on a worker, what no request holds any more.
-    fn free(&mut self) {
+    pub(super) fn free(&mut self) {
         self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());
         (self.observer)(&Event::Alive { snapshots: in_service + self.retired.len() });

@@ -5,6 +5,7 @@ mod noticed;
 mod replaced;
 mod served;
 mod start;
+mod storms;
 
 use std::fs;
 use std::path::Path;
