@@ -15,6 +15,7 @@ mod architecture;
 mod cli;
 mod clients;
 mod expected;
+mod generations;
 mod http;
 mod numbering;
 mod oracle;
