@@ -22,5 +22,7 @@ mod process;
 mod publish;
 mod registry;
 mod reload;
+mod restart;
 mod snapshot;
 mod standings;
+mod writers;

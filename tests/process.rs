@@ -13,8 +13,7 @@ use serde_json::Value;
 /// Longer than anything awaited here takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const SERVE: [&str; 7] =
-    ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"];
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
 pub struct Daemon {
     child: Child,
@@ -29,18 +28,22 @@ pub struct Daemon {
 impl Daemon {
     /// Starts `switchboard serve` and waits until it listens.
     pub fn start(arguments: &[&str]) -> Daemon {
-        Daemon::spawn(Command::new(env!("CARGO_BIN_EXE_switchboard")).args(SERVE).args(arguments))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.args(SERVE).args(arguments);
+        Daemon::launch(command)
     }
 
     /// The same under limits that a shell sets first, such as `ulimit -n 64`.
     pub fn start_under(limits: &str, arguments: &[&str]) -> Daemon {
+        let mut command = Command::new("bash");
         let run = format!("{limits}; exec \"$0\" \"$@\"");
-        let shell = ["-c", &run, env!("CARGO_BIN_EXE_switchboard")];
-        Daemon::spawn(Command::new("bash").args(shell).args(SERVE).args(arguments))
+        command.args(["-c", &run, env!("CARGO_BIN_EXE_switchboard")]).args(SERVE).args(arguments);
+        Daemon::launch(command)
     }
 
-    fn spawn(command: &mut Command) -> Daemon {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    /// Starts whatever this command becomes, and waits until it listens.
+    pub fn launch(mut command: Command) -> Daemon {
+        let mut child = command.args(["--log-format", "json"]).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, logs) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let reading = Arc::new(AtomicBool::new(true));

@@ -32,6 +32,8 @@ const LIMITS: Limits = Limits {
     body_timeout: Duration::from_secs(10),
     // Probes come every few seconds, on connections of their own: nobody may keep them out by idling.
     idle_timeout: Duration::from_secs(5),
+    // It ends with the process.
+    drain_grace: Duration::ZERO,
 };
 /// What the exporter's histograms hold between two times is kept sample by sample.
 const UPKEEP: Duration = Duration::from_secs(1);
@@ -51,6 +53,17 @@ impl Listener {
     /// Takes the address; a second process may take the same one.
     pub fn bind(address: SocketAddr) -> io::Result<Listener> {
         Ok(Listener { socket: bind(address)? })
+    }
+
+    /// Takes a listening socket that this process was started with.
+    pub fn passed(socket: StdListener) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        Ok(Listener { socket })
+    }
+
+    /// The same socket once more, for whoever shuts the door.
+    pub(crate) fn door(&self) -> io::Result<StdListener> {
+        self.socket.try_clone()
     }
 
     /// The address, with the port that was taken.
@@ -114,11 +127,7 @@ async fn run(socket: StdListener, desk: Rc<Desk>, mut stopped: watch::Receiver<b
                     // One after the other: whoever was let in gets to ask before many more come.
                     yield_now().await;
                 }
-                Some(ended) = connections.join_next(), if !connections.is_empty() => {
-                    if ended.is_err_and(|error| error.is_panic()) {
-                        desk.telemetry.panicked();
-                    }
-                }
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
             }
             true
         };
@@ -159,5 +168,7 @@ async fn serve(desk: Rc<Desk>, stream: TcpStream, stops: watch::Receiver<bool>, 
     };
     // Scrapes end here when the thread does: how is nobody's business but theirs.
     let _ = stream.set_nodelay(true);
-    let _ = drive(stream, LIMITS, stops, handle, |_| {}).await;
+    if contained(drive(stream, LIMITS, stops, handle, |_| {})).await.is_none() {
+        desk.telemetry.panicked();
+    }
 }

@@ -34,10 +34,7 @@ pub fn run(arguments: &Compile) -> Result<Exit, Failure> {
     };
     output::print_error(&report::text(&compiled.findings, registry));
     let bytes = compiled.snapshot.bytes();
-    file::write(output, bytes).map_err(|error| {
-        let path = output.display();
-        Failure::io(format!("{path}: {error}; whatever was there before is still there"))
-    })?;
+    file::write(output, bytes).map_err(|error| Failure::io(format!("{}: {error}", output.display())))?;
     let contents = compiled.snapshot.contents();
     output::print_error(&format!(
         "{GOOD}compiled{GOOD:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",

@@ -27,7 +27,7 @@ pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
         ("steps", contents.steps.len()),
         ("groups", contents.groups.len()),
         ("candidates", contents.members.len()),
-        ("tests", snapshot.tests().len()),
+        ("tests", snapshot.tests().count()),
     ];
     let built_at =
         header.built_at_ms().and_then(|ms| jiff::Timestamp::from_millisecond(ms.try_into().ok()?).ok());

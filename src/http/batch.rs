@@ -100,7 +100,7 @@ fn answer_line(
 }
 
 /// The first line, without its end, and what follows.
-fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
+pub fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'\n', text) {
         Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..).unwrap_or_default()),
         None => (text, &[]),

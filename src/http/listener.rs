@@ -3,8 +3,10 @@
 //! The workers do not accept for themselves: gateways keep a handful of connections each, and the
 //! kernel's spread over several sockets would leave some workers with all of them.
 
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,7 +22,7 @@ use super::desk::Shared;
 use super::peers::Peers;
 use super::pulse::LINGER;
 use super::worker::{Seat, Worker};
-use super::{Serving, Settings, problems};
+use super::{Serving, Settings, leave, problems};
 use crate::live::Store;
 use crate::telemetry::{Arrival, Telemetry};
 
@@ -35,13 +37,22 @@ const MOST_REFUSALS: usize = 64;
 /// The data listener, bound but not answering yet: what connects is queued.
 pub struct Listener {
     socket: StdListener,
+    /// Whether it is a queue of this process alone, beside those of others on the same address. One that
+    /// was passed is everybody's, and outlives us with all that is in it.
+    own: bool,
     settings: Settings,
 }
 
 impl Listener {
     /// Takes the address. A second process may take the same one, to hand over without a gap.
     pub fn bind(settings: &Settings) -> io::Result<Listener> {
-        Ok(Listener { socket: bind(settings.listen)?, settings: settings.clone() })
+        Ok(Listener { socket: bind(settings.listen)?, own: true, settings: settings.clone() })
+    }
+
+    /// Takes a listening socket that this process was started with.
+    pub fn passed(socket: StdListener, settings: &Settings) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        Ok(Listener { socket, own: false, settings: settings.clone() })
     }
 
     /// The address, with the port that was taken.
@@ -57,7 +68,8 @@ impl Listener {
         telemetry: Arc<Telemetry>,
         drain: watch::Receiver<bool>,
     ) -> io::Result<Serving> {
-        let mut serving = Serving::default();
+        let total = Arc::default();
+        let mut serving = Serving::new(Arc::clone(&total), Arc::clone(&telemetry));
         let mut workers = Vec::new();
         let shared = Shared::new(self.settings.max_body_bytes);
         for number in 0..self.settings.workers.max(1) {
@@ -74,9 +86,9 @@ impl Listener {
         }
         let peers = Peers::new(self.settings.max_connections_per_peer);
         let most = self.settings.max_connections;
-        let door = Door { workers, telemetry, total: Arc::default(), most, peers, drain };
+        let door = Door { workers, telemetry, total, most, peers, drain, own: self.own };
         let socket = self.socket;
-        serving.spawn("accept", || async { door.run(TcpListener::from_std(socket)).await })?;
+        serving.spawn("accept", move || door.run(socket))?;
         Ok(serving)
     }
 }
@@ -139,40 +151,58 @@ struct Door {
     most: usize,
     peers: Arc<Peers>,
     drain: watch::Receiver<bool>,
+    own: bool,
 }
 
 impl Door {
-    async fn run(self, listener: io::Result<TcpListener>) {
-        let listener = match listener {
+    async fn run(self, socket: StdListener) {
+        let polled = socket.try_clone().and_then(TcpListener::from_std);
+        let listener = match polled {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the data listener cannot be polled"),
         };
         let most_refusals = (self.most / 8).clamp(2, MOST_REFUSALS);
         let refusals = Arc::new(Semaphore::new(most_refusals));
         let mut drain = self.drain.clone();
-        loop {
-            tokio::select! {
-                biased;
-                () = drained(&mut drain) => break,
-                (stream, peer) = accept(&listener, |error| self.failed(error)) => {
-                    // Until now this thread polled it; from now on a worker does.
-                    if let Ok(stream) = stream.into_std() {
-                        self.take(stream, peer, &refusals);
-                    }
-                }
-            }
-        }
-        // Whoever is in the queue has been told that it is connected: closing the socket would reset it.
-        // Asked of the system itself, which knows of them before the poller does.
-        if let Ok(queue) = listener.into_std() {
-            while let Ok((stream, peer)) = queue.accept() {
+        self.take_until(drained(&mut drain), &listener, &refusals).await;
+        if self.own {
+            leave::lead_to_the_second(&socket);
+            leave::deafen(&socket);
+            self.take_until(sleep(leave::HANDSHAKES), &listener, &refusals).await;
+            leave::lead_nowhere(&socket);
+            // Whoever is in the queue has been told that it is connected: closing the socket would reset
+            // it. Asked of the system itself, which knows of them before the poller does.
+            while let Ok((stream, peer)) = socket.accept() {
                 if stream.set_nonblocking(true).is_ok() {
                     self.take(stream, peer, &refusals);
                 }
             }
         }
+        drop((listener, socket));
         // Those being refused get to read why.
         let _ = timeout(LINGER, refusals.acquire_many(most_refusals as u32)).await;
+    }
+
+    /// Takes what comes, until this does.
+    async fn take_until(
+        &self,
+        end: impl Future<Output = ()>,
+        listener: &TcpListener,
+        refusals: &Arc<Semaphore>,
+    ) {
+        let mut end = pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                (stream, peer) = accept(listener, |error| self.failed(error)) => {
+                    // Until now this thread polled it; from now on a worker does.
+                    if let Ok(stream) = stream.into_std() {
+                        self.take(stream, peer, refusals);
+                    }
+                }
+            }
+        }
     }
 
     fn failed(&self, error: &io::Error) {

@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) body_timeout: Duration,
     /// From there to the next request's first byte.
     pub(crate) idle_timeout: Duration,
+    /// How long it may be idle once the listener drains.
+    pub(crate) drain_grace: Duration,
 }
 
 /// The state that a connection, its stream and its service share.
@@ -35,8 +37,10 @@ pub(super) struct Pulse {
     waits: Cell<WaitsFor>,
     /// Told the status that hyper itself refuses a request with, before any service saw it.
     refused: Box<dyn Fn(u16)>,
-    /// Whether a request has come yet.
-    asked: Cell<bool>,
+    /// Since when the listener drains; later, when bytes last were to go out. `None` before, and once the
+    /// connection was told to end.
+    quiet: Cell<Option<Instant>>,
+    draining: Cell<bool>,
     /// Whether bytes may still be on their way to us when the connection is closed.
     linger: Cell<bool>,
     /// What a head was refused for, where it was not hyper that refused it.
@@ -68,7 +72,8 @@ impl Pulse {
             deadline: Cell::new(Instant::now() + limits.idle_timeout),
             waits: Cell::new(WaitsFor::Request),
             refused: Box::new(refused),
-            asked: Cell::new(false),
+            quiet: Cell::new(None),
+            draining: Cell::new(false),
             linger: Cell::new(false),
             fault: Cell::new(None),
             full: Cell::new(false),
@@ -85,6 +90,28 @@ impl Pulse {
         self.waits.get()
     }
 
+    /// The listener drains: the next answer is the last.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        self.quiet.set(Some(Instant::now()));
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// When a connection that is idle while the listener drains has been so for long enough. One that
+    /// takes its answer slowly is not idle: it has not been told yet that the answer is its last.
+    pub(super) fn grace_ends(&self) -> Option<Instant> {
+        let idle = self.waits.get() == WaitsFor::Request;
+        self.quiet.get().filter(|_| idle).map(|since| since + self.limits.drain_grace)
+    }
+
+    /// It was told to end; that is not asked again.
+    pub(super) fn leave(&self) {
+        self.quiet.set(None);
+    }
+
     /// Bytes came in.
     pub(super) fn bytes(&self) {
         if self.waits.get() == WaitsFor::Request {
@@ -94,13 +121,7 @@ impl Pulse {
 
     /// A request's head is complete.
     pub(super) fn request(&self) {
-        self.asked.set(true);
         self.wait(WaitsFor::Answer, self.limits.body_timeout);
-    }
-
-    /// Whether a request has come yet.
-    pub(super) fn asked(&self) -> bool {
-        self.asked.get()
     }
 
     /// An answer is on its way.
@@ -136,8 +157,12 @@ impl Pulse {
         self.fault.get()
     }
 
-    /// Whether the socket took what was last written.
+    /// Whether the socket took what was last written. What it does not take is tried again with every
+    /// poll, so that a connection whose peer takes an answer slowly is never quiet for long.
     pub(super) fn wrote(&self, some: bool) {
+        if self.quiet.get().is_some() {
+            self.quiet.set(Some(Instant::now()));
+        }
         self.full.set(!some);
         if some && let Some(waiting) = self.waiting.take() {
             waiting.wake();

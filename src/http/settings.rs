@@ -26,6 +26,9 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Longest time a connection may wait for its next request, or for its peer to take an answer.
     pub idle_timeout: Duration,
+    /// How long an idle connection is kept open for its next request once the listener drains, so that a
+    /// request that is on its way by then is answered, and the answer says that it is the last.
+    pub drain_grace: Duration,
 }
 
 impl Default for Settings {
@@ -41,6 +44,7 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
+            drain_grace: Duration::from_secs(2),
         }
     }
 }
@@ -51,6 +55,7 @@ impl Settings {
             header_timeout: self.header_timeout,
             body_timeout: self.body_timeout,
             idle_timeout: self.idle_timeout,
+            drain_grace: self.drain_grace,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::select::{BadQuery, Fields, Query};
 
 /// Reads a query string. Values that need no decoding are borrowed.
-pub(super) fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
+pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
     let mut fields = Fields::default();
     let mut rest = text;
     while !rest.is_empty() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{Reason, drive};
@@ -62,7 +62,7 @@ impl Worker {
                             drop(seat);
                         });
                     }
-                    Some(ended) = connections.join_next(), if !connections.is_empty() => count(&desk, ended),
+                    Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 }
                 true
             };
@@ -73,16 +73,7 @@ impl Worker {
                 None => desk.telemetry.panicked(),
             }
         }
-        while let Some(ended) = connections.join_next().await {
-            count(&desk, ended);
-        }
-    }
-}
-
-/// A connection's task that panicked took nothing along but that connection.
-fn count(desk: &Desk, ended: Result<(), JoinError>) {
-    if ended.is_err_and(|error| error.is_panic()) {
-        desk.telemetry.panicked();
+        while connections.join_next().await.is_some() {}
     }
 }
 
@@ -95,10 +86,13 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
     let timings = Arc::clone(&desk.timings);
     let refused = move |status| timings.refused(Route::Other as usize, status);
     let telemetry = Arc::clone(&desk.telemetry);
-    match drive(stream, limits, drain, |request| handle(Rc::clone(&desk), request), refused).await {
-        Reason::Closed => {}
-        Reason::TimedOut => telemetry.connection(Arrival::TimedOut),
-        Reason::Error => telemetry.connection(Arrival::Error),
+    let driven = drive(stream, limits, drain, |request| handle(Rc::clone(&desk), request), refused);
+    match contained(driven).await {
+        // It took nothing along but this connection.
+        None => telemetry.panicked(),
+        Some(Reason::Closed) => {}
+        Some(Reason::TimedOut) => telemetry.connection(Arrival::TimedOut),
+        Some(Reason::Error) => telemetry.connection(Arrival::Error),
     }
 }
 

@@ -96,8 +96,8 @@ pub fn open(bytes: AlignedVec) -> Result<(Snapshot, Timings), Rejection> {
     clock.lap("verify");
     let mut ignored = trial::Coverage::default();
     for test in snapshot.tests() {
-        trial::ask(&snapshot, test, trial::END_OF_TIME, &mut ignored).map_err(|reason| {
-            let SnapshotTest { company, name, .. } = test;
+        trial::ask(&snapshot, &test, trial::END_OF_TIME, &mut ignored).map_err(|reason| {
+            let SnapshotTest { company, name, .. } = &test;
             Stage::Tests.rejection(format!("{company}: test {}: {reason}", registry::shown(name)))
         })?;
     }

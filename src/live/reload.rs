@@ -66,6 +66,14 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// Whether this is how a look at a changed source ended.
+    pub fn is_outcome(&self) -> bool {
+        use Event::*;
+        matches!(self, Published { .. } | Unchanged | Rejected { .. } | Unreadable { .. })
+    }
+}
+
 /// Sees every event, on the reload thread.
 pub type Observer = Box<dyn Fn(&Event<'_>) + Send>;
 

@@ -15,6 +15,9 @@ pub const FIELDS: [&str; 11] = [
 ];
 /// Most accounts that a query can exclude.
 pub const MOST_EXCLUDED: usize = 64;
+/// Largest JSON object that is read as a query, in bytes. With every field as long as it may be and every
+/// character escaped it has less; reading one takes a few times its size, in a batch line by line.
+pub const LARGEST_JSON: usize = 64 * 1024;
 /// Longest client id, in bytes.
 pub const LONGEST_CLIENT: usize = 128;
 

@@ -5,12 +5,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::query::{BadQuery, FIELDS, Fields, Query};
+use super::query::{BadQuery, FIELDS, Fields, LARGEST_JSON, MOST_EXCLUDED, Query};
 
 impl<'a> Query<'a> {
     /// Reads a JSON object. Texts without escapes are borrowed.
     pub fn from_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
         let mut fields = Fields::default();
+        if bytes.len() > LARGEST_JSON {
+            fields.refuse(format!("a query has at most {LARGEST_JSON} bytes"));
+            return fields.finish();
+        }
         let mut json = serde_json::Deserializer::from_slice(bytes);
         if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
             // serde_json's own message may repeat the value: only where it stands is said.
@@ -120,6 +124,8 @@ impl<'de> Visitor<'de> for ValueSeed {
         let mut texts = Some(Vec::new());
         while let Some(value) = list.next_element_seed(ValueSeed)? {
             match (value, &mut texts) {
+                // One more than there may be is enough to be refused for.
+                (Value::Text(_), Some(texts)) if texts.len() > MOST_EXCLUDED => {}
                 (Value::Text(text), Some(texts)) => texts.push(text),
                 _ => texts = None,
             }

@@ -13,6 +13,10 @@ pub const MAGIC: [u8; 8] = *b"SWBOARD\n";
 pub const VERSION: u32 = 1;
 /// Bytes of the header; the archive behind it starts aligned to 16.
 pub const LEN: usize = 80;
+/// Where in the header the checksum stands: behind everything that it covers.
+pub const CHECKSUM_AT: usize = 64;
+/// Offsets in the archive are 32 bits with a sign: more bytes of it cannot be reached, nor were ever written.
+const MOST: u64 = 1 << 31;
 /// Generations from here on are Unix times in milliseconds (the default), and say when they were built:
 /// the same registry and generation give the same bytes, so the clock cannot be asked.
 const FIRST_TIME: u64 = 1_000_000_000_000;
@@ -67,7 +71,7 @@ impl Header {
             generation: u64_at(header, 24),
             contents_len: u64_at(header, 32),
             tests_len: u64_at(header, 40),
-            checksum: u128::from(u64_at(header, 64)) | u128::from(u64_at(header, 72)) << 64,
+            checksum: u128::from(u64_at(header, CHECKSUM_AT)) | u128::from(u64_at(header, 72)) << 64,
         })
     }
 
@@ -88,7 +92,7 @@ impl Header {
             to.copy_from_slice(&field.to_le_bytes());
         }
         let checksum = checksum(&bytes, body);
-        for (to, from) in bytes.iter_mut().skip(64).zip(checksum.to_le_bytes()) {
+        for (to, from) in bytes.iter_mut().skip(CHECKSUM_AT).zip(checksum.to_le_bytes()) {
             *to = from;
         }
         bytes
@@ -97,6 +101,11 @@ impl Header {
     /// Bytes of the whole file.
     pub fn file_len(&self) -> u128 {
         LEN as u128 + u128::from(self.contents_len) + u128::from(self.tests_len)
+    }
+
+    /// Whether a snapshot can be so long. The limit of the archive serves for its tests as well.
+    pub fn is_possible(&self) -> bool {
+        self.contents_len <= MOST && self.tests_len <= MOST
     }
 
     /// When it was built, in Unix milliseconds, where the generation says so.
@@ -108,7 +117,7 @@ impl Header {
 /// XXH3-128 of the header's first 64 bytes and the body.
 pub fn checksum(header: &[u8], body: &[u8]) -> u128 {
     let mut hash = Xxh3::new();
-    hash.update(header.get(..64).unwrap_or(header));
+    hash.update(header.get(..CHECKSUM_AT).unwrap_or(header));
     hash.update(body);
     hash.digest128()
 }

@@ -52,6 +52,6 @@ pub fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> bool) -> O
 }
 
 /// The upper half of the hash places, the lower half is the fingerprint: the two are independent.
-fn position(hash: u64, size: usize) -> usize {
+pub(super) fn position(hash: u64, size: usize) -> usize {
     (hash >> 32) as usize & (size - 1)
 }

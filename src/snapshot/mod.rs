@@ -4,7 +4,7 @@
 //! them in place. Only `compile/` knows the registry; only `view` has `unsafe`.
 //!
 //! Reading order: [`mod@format`] (what is stored), `compile/` (how it is made), [`open`](Snapshot::open)
-//! (what is proved), [`view`] (how it is read), [`mod@file`] (how it reaches the disk).
+//! and `verify/` (what is proved), [`view`] (how it is read), [`mod@file`] (how it reaches the disk).
 
 pub mod compile;
 pub mod file;
@@ -13,6 +13,7 @@ pub mod header;
 pub mod index;
 pub mod open;
 pub mod rendezvous;
+mod verify;
 pub mod view;
 
 pub use compile::{Draft, compile};

@@ -14,7 +14,6 @@ pub struct Snapshot {
     /// INVARIANT `verified`: these bytes passed [`Snapshot::open`], in full, and are never written to.
     bytes: AlignedVec,
     header: Header,
-    tests: Vec<SnapshotTest>,
 }
 
 /// One of the expected selections that a snapshot carries, so that whoever loads it can ask again.
@@ -30,10 +29,15 @@ pub struct SnapshotTest {
     pub expect: String,
 }
 
+/// One JSON object a line.
+pub(super) fn test_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+}
+
 impl Snapshot {
     /// For [`open`](super::open) alone, which upholds `verified`.
-    pub(super) fn verified(bytes: AlignedVec, header: Header, tests: Vec<SnapshotTest>) -> Snapshot {
-        Snapshot { bytes, header, tests }
+    pub(super) fn verified(bytes: AlignedVec, header: Header) -> Snapshot {
+        Snapshot { bytes, header }
     }
 
     /// The records.
@@ -67,8 +71,11 @@ impl Snapshot {
     }
 
     /// The expected selections it carries.
-    pub fn tests(&self) -> &[SnapshotTest] {
-        &self.tests
+    pub fn tests(&self) -> impl Iterator<Item = SnapshotTest> {
+        let start = super::header::LEN + self.header.contents_len as usize;
+        let lines = test_lines(self.bytes.get(start..).unwrap_or_default());
+        // By `verified`, every line is a test.
+        lines.filter_map(|line| serde_json::from_slice(line).ok())
     }
 
     /// The company with this id.

@@ -39,10 +39,12 @@ pub enum Arrival {
     TimedOut,
     /// It broke, or its bytes were not HTTP.
     Error,
+    /// It was still open when the time to drain was over.
+    Cut,
 }
 
 impl Arrival {
-    const TEXTS: [&'static str; 5] = ["accepted", "rejected", "accept_error", "timed_out", "error"];
+    const TEXTS: [&'static str; 6] = ["accepted", "rejected", "accept_error", "timed_out", "error", "cut"];
 }
 
 /// Every metric.

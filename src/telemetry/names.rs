@@ -33,7 +33,7 @@ pub(super) const CONNECTIONS: Metric =
     metric("switchboard_http_connections", "Open connections of the data listener.");
 pub(super) const ARRIVALS: Metric = metric(
     "switchboard_http_connections_total",
-    "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error.",
+    "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error, or cut at the end of a drain.",
 );
 pub(super) const PANICS: Metric = metric(
     "switchboard_http_panics_total",

@@ -47,7 +47,7 @@ fn every_series_is_there_from_the_start() {
     labelled(
         "http_connections_total",
         "outcome",
-        &["accepted", "rejected", "accept_error", "timed_out", "error"],
+        &["accepted", "rejected", "accept_error", "timed_out", "error", "cut"],
     );
     labelled("snapshot_entries", "kind", &["companies", "ous", "pools", "accounts", "chains"]);
     labelled("snapshot_reloads_total", "outcome", &["published", "unchanged", "rejected", "unreadable"]);

@@ -1,0 +1,211 @@
+//! Whoever writes a snapshot may die, run out of space or meet another writer: the file is the old one or
+//! the new one, whole, and nothing is left lying about.
+//!
+//! `SWITCHBOARD_LONG=1` kills 200 writers instead of 30.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use switchboard::live::publish;
+use switchboard::registry::Files;
+use switchboard::snapshot::file;
+
+use crate::expected::acme;
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn compiled(registry: &Path, generation: u64) -> Vec<u8> {
+    let files = Files::read_dir(registry).unwrap();
+    publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot.bytes().to_vec()
+}
+
+fn compile(registry: &Path, output: &Path, generation: u64) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.arg("compile").arg(registry).arg("-o").arg(output);
+    command.args(["--generation", &generation.to_string()]).stderr(Stdio::piped()).stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn a_killed_writer_leaves_the_old_file_or_the_new_one() {
+    let kills = if std::env::var_os("SWITCHBOARD_LONG").is_some() { 200 } else { 30 };
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("acme.swb");
+    let started = Instant::now();
+    assert!(compile(registry.path(), &output, 1).status().unwrap().success());
+    let usual = started.elapsed();
+    let mut there = compiled(registry.path(), 1);
+    assert_eq!(fs::read(&output).unwrap(), there);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut old, mut new, mut littered) = (0, 0, 0);
+    for kill in 0..kills {
+        let generation = kill + 2;
+        let mut writer = compile(registry.path(), &output, generation).spawn().unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let moment = Instant::now() + usual.mul_f64((random >> 33) as f64 / (1u64 << 31) as f64);
+        // Every other one dies at a random moment, every other while it writes.
+        while Instant::now() < moment + usual * (kill % 2) as u32 {
+            if kill % 2 == 1 && names(folder.path()).len() > 1 || writer.try_wait().unwrap().is_some() {
+                break;
+            }
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let now = fs::read(&output).unwrap();
+        if now == there {
+            old += 1;
+        } else {
+            there = compiled(registry.path(), generation);
+            assert!(now == there, "neither the old file nor the new one, after kill {kill}");
+            new += 1;
+        }
+        let litter = names(folder.path()).len() - 1;
+        assert!(litter <= 1, "the next writer removes what the last one left");
+        littered += litter;
+    }
+    println!(
+        "{kills} writers killed: the old file {old} times, the new one {new} times; {littered} died writing"
+    );
+    assert!(littered > 0, "none died while it wrote: this shows little");
+    assert!(compile(registry.path(), &output, 1000).status().unwrap().success());
+    assert_eq!(names(folder.path()), ["acme.swb"]);
+}
+
+#[test]
+fn without_space_the_old_file_stays() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("acme.swb");
+    let old = compiled(registry.path(), 1);
+    fs::write(&output, &old).unwrap();
+    // No file beyond a few kilobytes; the signal that says so is ignored, so that the write fails instead.
+    let script = r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#;
+    let command = compile(registry.path(), &output, 2);
+    let limited =
+        Command::new("sh").args(["-c", script]).arg(command.get_program()).args(command.get_args()).output();
+    refused_for_space(&limited.unwrap());
+    assert_eq!(fs::read(&output).unwrap(), old);
+    assert_eq!(names(folder.path()), ["acme.swb"]);
+}
+
+fn refused_for_space(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("acme.swb: ") && said.contains("still there: make room"), "{said}");
+}
+
+/// A disk of one snapshot and a half, where the system lets us mount one.
+#[test]
+fn on_a_full_disk_the_old_file_stays() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let old = folder.path().join("old.swb");
+    fs::write(&old, compiled(registry.path(), 1)).unwrap();
+    let size = fs::metadata(&old).unwrap().size() * 3 / 2;
+    let script = format!(
+        r#"mount -t tmpfs -o size={size} none "$D" || exit 99
+           cp "$D/../old.swb" "$D/acme.swb"
+           "$0" "$@"; code=$?
+           cmp "$D/../old.swb" "$D/acme.swb" || exit 98
+           ls -A "$D" >&2
+           exit $code"#
+    );
+    let command = compile(registry.path(), &disk.join("acme.swb"), 2);
+    let run = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env("D", &disk)
+        .output();
+    let Ok(run) = run else { return println!("no unshare here: no disk to fill") };
+    if !matches!(run.status.code(), Some(0 | 2 | 3 | 98)) {
+        return println!("no disk of our own here: {}", String::from_utf8_lossy(&run.stderr));
+    }
+    refused_for_space(&run);
+    assert_eq!(String::from_utf8_lossy(&run.stderr).lines().last(), Some("acme.swb"));
+}
+
+#[test]
+fn what_killed_writers_left_is_removed_and_what_living_ones_write_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("a.swb");
+    let dead = [".a.swb.77.tmp", ".a.swb.4194304-0.tmp"];
+    let others = [".a.swb.old.tmp", ".b.swb.77.tmp", "a.swb.77.tmp", ".a.swb.tmp", ".a.swb.1-0.tmp"];
+    for name in dead.iter().chain(&others) {
+        fs::write(folder.path().join(name), "half").unwrap();
+    }
+    let living = fs::File::open(folder.path().join(".a.swb.1-0.tmp")).unwrap();
+    living.lock().unwrap();
+    file::write(&output, b"whole").unwrap();
+    let mut left: Vec<&str> = others.into_iter().chain(["a.swb"]).collect();
+    left.sort_unstable();
+    assert_eq!(names(folder.path()), left);
+}
+
+#[test]
+fn writers_at_the_same_time_do_not_harm_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("a.swb");
+    std::thread::scope(|threads| {
+        for writer in 0..4u8 {
+            let output = &output;
+            threads.spawn(move || {
+                for _ in 0..25 {
+                    file::write(output, &vec![writer; 100_000]).unwrap();
+                    let there = fs::read(output).unwrap();
+                    assert!(there.len() == 100_000 && there.iter().all(|byte| *byte == there[0]));
+                }
+            });
+        }
+    });
+    assert_eq!(names(folder.path()), ["a.swb"]);
+}
+
+#[test]
+fn a_link_is_followed_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("versions")).unwrap();
+    symlink("versions/7.swb", at("current.swb")).unwrap();
+    symlink("current.swb", at("served.swb")).unwrap();
+    // It leads to nothing yet, then to a file, whose permissions stay.
+    for (bytes, mode) in [(b"first", 0o640), (b"other", 0o640)] {
+        file::write(&at("served.swb"), bytes).unwrap();
+        assert_eq!(fs::read(at("versions/7.swb")).unwrap(), bytes);
+        fs::set_permissions(at("versions/7.swb"), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    assert_eq!(fs::metadata(at("versions/7.swb")).unwrap().mode() & 0o777, 0o640);
+    assert_eq!(fs::read_link(at("served.swb")).unwrap(), Path::new("current.swb"));
+    assert_eq!(
+        (names(folder.path()), names(&at("versions"))),
+        (["current.swb", "served.swb", "versions"].map(String::from).to_vec(), vec!["7.swb".to_owned()])
+    );
+    symlink("circle.swb", at("circle.swb")).unwrap();
+    assert!(file::write(&at("circle.swb"), b"x").unwrap_err().to_string().contains("circle"));
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let before = Instant::now();
+    for place in [pipe.as_path(), folder.path(), Path::new("/dev/full")] {
+        assert!(file::write(place, b"x").unwrap_err().to_string().contains("no file"), "{}", place.display());
+    }
+    assert!(before.elapsed() < Duration::from_secs(10));
+    let nowhere = folder.path().join("none/a.swb");
+    assert!(file::write(&nowhere, b"x").unwrap_err().to_string().contains("make the folder first"));
+}
