@@ -13,6 +13,7 @@
 
 mod architecture;
 mod cli;
+mod corruption;
 mod expected;
 mod http;
 mod numbering;
