@@ -14,6 +14,7 @@
 mod architecture;
 mod cli;
 mod clients;
+mod corruption;
 mod expected;
 mod generations;
 mod http;
