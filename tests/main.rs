@@ -15,6 +15,7 @@ mod architecture;
 mod cli;
 mod corruption;
 mod expected;
+mod hostile_input;
 mod http;
 mod numbering;
 mod oracle;
