@@ -18,13 +18,14 @@
 //! ```
 //! use switchboard::app::demo;
 //! use switchboard::live::publish;
-//! use switchboard::select::{Moment, Query, select, write_selection};
+//! use switchboard::select::{Moment, NO_STANDINGS, Query, select, write_selection};
 //!
 //! let (generation, now) = (1, 1_790_000_000);
 //! let compiled = publish(&demo::files(), generation, now, &|_, _, _| {}).ok().unwrap();
 //! let query = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
 //! let query = Query::from_json(query.as_bytes())?;
-//! let answer = select(&compiled.snapshot, &query, Moment { now, chance: 0 });
+//! let moment = Moment { now, chance: 0, standings: &NO_STANDINGS };
+//! let answer = select(&compiled.snapshot, &query, moment);
 //! let mut json = Vec::new();
 //! write_selection(&mut json, &compiled.snapshot, &answer.result.unwrap());
 //! assert!(json.starts_with(br#"{"account":"wa-dach-ch-1","address":"+41781234501","#));

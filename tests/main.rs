@@ -13,8 +13,10 @@
 
 mod architecture;
 mod cli;
+mod clients;
 mod corruption;
 mod expected;
+mod generations;
 mod hostile_input;
 mod http;
 mod numbering;
@@ -23,5 +25,7 @@ mod process;
 mod publish;
 mod registry;
 mod reload;
+mod restart;
 mod snapshot;
+mod standings;
 mod writers;

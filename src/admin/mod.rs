@@ -1,10 +1,11 @@
-//! Floor 5. The admin listener: metrics, probes and status, on a thread and a runtime of its own, so
+//! Floor 5. The admin listener: metrics, probes, status and standings, on a thread and a runtime of its own, so
 //! that it answers when the workers cannot, and costs them nothing.
 //!
 //! It knows neither what a status holds nor who draws it up: that is handed in.
 
 mod listener;
 mod route;
+mod standings;
 
 pub use listener::{Listener, Serving};
 pub use route::Status;

@@ -1,5 +1,6 @@
 //! The routes of the admin listener.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::Request;
@@ -7,11 +8,14 @@ use hyper::body::{Body as _, Incoming};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::standings;
 use crate::http::Response;
 use crate::http::answers::respond;
 use crate::http::connection::Rest;
+use crate::http::panics::{self, Place};
 use crate::http::problems::Problem;
-use crate::live::Store;
+use crate::live::Standings;
+use crate::live::standings::Counts;
 use crate::select::Code;
 use crate::telemetry::Telemetry;
 
@@ -25,19 +29,32 @@ pub type Status = Arc<dyn Fn() -> Value + Send + Sync>;
 /// What the routes answer from.
 pub(super) struct Desk {
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) store: Store,
+    /// The standings, and the snapshot that they are of.
+    pub(super) standings: Standings,
     /// Whether the data listener takes no queries: not yet, or no more.
     pub(super) closed: watch::Receiver<bool>,
     pub(super) status: Status,
 }
 
 /// Answers a request.
-pub(super) fn answer(desk: &Desk, request: &Request<Incoming>) -> (Response, Rest) {
-    let rest = if request.body().is_end_stream() { Rest::Read } else { Rest::Unread };
-    let response = match (request.uri().path(), request.method().as_str()) {
-        ("/metrics", "GET" | "HEAD") => respond(200, METRICS, desk.telemetry.render().into()),
+pub(super) async fn answer(desk: Rc<Desk>, request: Request<Incoming>) -> (Response, Rest) {
+    panics::asked(request.headers(), Place::Answer);
+    let (head, body) = request.into_parts();
+    let rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
+    let path = head.uri.path();
+    let below = path.strip_prefix(standings::PATH).filter(|it| it.is_empty() || it.starts_with('/'));
+    if let Some(below) = below {
+        let query = head.uri.query().unwrap_or_default();
+        return match standings::answer(&desk.standings, &head.method, below, query, body).await {
+            // Nothing is done before the whole body is read.
+            Ok(response) => (response, Rest::Read),
+            Err(problem) => (problem.respond(), rest),
+        };
+    }
+    let response = match (path, head.method.as_str()) {
+        ("/metrics", "GET" | "HEAD") => respond(200, METRICS, metrics(&desk).into()),
         ("/livez", "GET" | "HEAD") => respond(200, TEXT, "alive\n".into()),
-        ("/readyz", "GET" | "HEAD") => ready(desk),
+        ("/readyz", "GET" | "HEAD") => ready(&desk),
         ("/status", "GET" | "HEAD") => respond(200, "application/json", (desk.status)().to_string().into()),
         ("/metrics" | "/livez" | "/readyz" | "/status", _) => {
             Problem::method_not_allowed("GET, HEAD").respond()
@@ -47,13 +64,32 @@ pub(super) fn answer(desk: &Desk, request: &Request<Incoming>) -> (Response, Res
     (response, rest)
 }
 
+fn metrics(desk: &Desk) -> String {
+    let Counts { draining, suspended, .. } = desk.standings.store().counts();
+    desk.telemetry.standings(draining, suspended);
+    desk.telemetry.render()
+}
+
 /// Ready means: send queries here. Stale data are still data; none, or an end in sight, are not.
 fn ready(desk: &Desk) -> Response {
-    if desk.store.current().is_none() {
-        respond(503, TEXT, "no snapshot is in service\n".into())
+    if desk.standings.store().current().is_none() {
+        respond(503, TEXT, unready(&(desk.status)()).into())
     } else if *desk.closed.borrow() {
         respond(503, TEXT, "the data listener is closed: starting or draining\n".into())
     } else {
         respond(200, TEXT, "ready\n".into())
     }
+}
+
+/// Why there is no snapshot, as the status has it: the last reload's error and findings. No phone number
+/// is ever in them.
+fn unready(status: &Value) -> String {
+    let last = &status["last_reload"];
+    let reason = last["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
+    let mut text = format!("no snapshot is in service{reason}\n");
+    for finding in last["findings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text.push_str(finding);
+        text.push('\n');
+    }
+    text
 }

@@ -2,23 +2,24 @@
 //! subsystem takes, the threads are started, signals are heeded, and all of it ends in order.
 
 pub mod demo;
+mod descriptors;
 mod logs;
 mod observe;
+mod signals;
+mod sockets;
 mod status;
 
 use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use signals::{Reloading, Signals};
+use sockets::Sockets;
 
-use crate::config::Settings;
+use crate::config::{Notice, Settings};
 use crate::live::publish::LOAD_STAGES;
-use crate::live::watch::QUEUE;
-use crate::live::{Reloader, Source, Store, Wake};
+use crate::live::{Event, Reloader, Source, Standings, Store, bell};
 use crate::snapshot::Stage;
 use crate::telemetry::{Labels, Telemetry};
 use crate::{admin, http};
@@ -34,9 +35,25 @@ pub enum CannotRun {
         /// What the system says.
         error: io::Error,
     },
+    /// The journal of standings cannot be used.
+    #[error("{path}: {error}; without the journal, suspended accounts would be selected again; see --standings", path = .path.display())]
+    Standings {
+        /// The journal.
+        path: std::path::PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A listening socket that the process was started with is none that it can use.
+    #[error("a passed socket cannot be used: {0}; see ListenStream= and FileDescriptorName= of its unit")]
+    Passed(String),
     /// The system refuses a thread, a signal handler or a runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+    /// The source gave no snapshot, and one is required.
+    #[error(
+        "no snapshot, and --require-snapshot: {0}; mend the source, or start without to wait for a good one"
+    )]
+    NoSnapshot(String),
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -50,13 +67,18 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         admin_listen,
         registry,
         snapshot,
+        standings,
         workers,
         max_connections,
+        max_connections_per_peer,
+        max_body_bytes,
         header_timeout,
         body_timeout,
         idle_timeout,
         drain_timeout,
         poll_interval,
+        watch,
+        require_snapshot,
         log_format,
     } = settings;
     logs::start(log_format);
@@ -65,7 +87,10 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
     }));
     let started = Instant::now();
-    let signals = Signals::new()?;
+    let workers = if workers == 0 { http::Settings::default().workers } else { workers };
+    let descriptors = descriptors::plan(workers, max_connections, max_connections_per_peer);
+    let mut signals = Signals::new()?;
+    let sockets = Sockets::passed().map_err(CannotRun::Passed)?;
     let source = match (registry, snapshot) {
         (Some(root), _) => Source::Registry(root),
         (None, Some(file)) => Source::Snapshot(file),
@@ -80,82 +105,98 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     };
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"), labels);
     let store = Store::default();
-    let (drain, draining) = watch::channel(false);
-    let (close, closed) = watch::channel(true);
+    let (drain, draining) = tokio::sync::watch::channel(false);
+    let (close, closed) = tokio::sync::watch::channel(true);
 
-    let mut reloader =
-        Reloader::new(source.clone(), store.clone(), Box::new(observe::observer(Arc::clone(&telemetry))));
-    let status = status::Status { started, source, store: store.clone(), last: reloader.last() };
+    // Before the first snapshot: none is ever in service without its standings.
+    let journal = standings.clone().unwrap_or_default();
+    let (standings, keeper) = Standings::open(store.clone(), standings, Box::new(observe::standings))
+        .map_err(|error| CannotRun::Standings { path: journal, error })?;
+    thread::Builder::new().name("standings".into()).spawn(move || keeper.run())?;
 
-    let admin_listener = admin::Listener::bind(admin_listen)
-        .map_err(|error| CannotRun::Listen { address: admin_listen, error })?;
+    let reloading = Reloading::default();
+    let (observer, reloaded) = (observe::observer(Arc::clone(&telemetry)), reloading.clone());
+    let observer = Box::new(move |event: &Event<'_>| {
+        observer(event);
+        if event.is_outcome() {
+            reloaded.end();
+        }
+    });
+    let mut reloader = Reloader::new(source.clone(), store.clone(), observer);
+    let last = reloader.last();
+    let status = status::Status { started, source, standings: standings.clone(), last: Arc::clone(&last) };
+
+    let own_admin = sockets.admin.is_none();
+    let admin_listener = match sockets.admin {
+        Some(socket) => admin::Listener::passed(socket)?,
+        None => admin::Listener::bind(admin_listen)
+            .map_err(|error| CannotRun::Listen { address: admin_listen, error })?,
+    };
+    let admin_door = if own_admin { Some(admin_listener.door()?) } else { None };
     let admin_address = admin_listener.local_addr()?;
     let status: Arc<dyn Fn() -> serde_json::Value + Send + Sync> = Arc::new(move || status.json());
-    let admin = admin_listener.serve(Arc::clone(&telemetry), store.clone(), closed, status)?;
+    let admin =
+        admin_listener.serve(Arc::clone(&telemetry), standings.clone(), closed, status, descriptors.admin)?;
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
-    let (waker, wakes) = mpsc::sync_channel(QUEUE);
-    let _watch = reloader.watch(waker.clone());
+    let (waker, bell) = bell();
+    if watch == Notice::Events {
+        reloader.watch(waker.clone());
+    }
     reloader.look_again();
-    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&wakes, poll_interval))?;
+    if require_snapshot && store.current().is_none() {
+        let reason = last.lock().unwrap_or_else(PoisonError::into_inner).error.clone();
+        return Err(CannotRun::NoSnapshot(reason.unwrap_or_default()));
+    }
+    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&bell, poll_interval))?;
 
-    let defaults = http::Settings::default();
-    let workers = if workers == 0 { defaults.workers } else { workers };
-    let http_settings =
-        http::Settings { listen, workers, max_connections, header_timeout, body_timeout, idle_timeout };
-    let listener =
-        http::Listener::bind(&http_settings).map_err(|error| CannotRun::Listen { address: listen, error })?;
+    // Idle connections are closed in order well before those in flight are cut.
+    let drain_grace = http::Settings::default().drain_grace.min(drain_timeout / 2);
+    let http_settings = http::Settings {
+        listen,
+        workers,
+        max_connections: descriptors.data,
+        max_connections_per_peer: descriptors.peer,
+        max_body_bytes,
+        header_timeout,
+        body_timeout,
+        idle_timeout,
+        drain_grace,
+    };
+    let own_data = sockets.data.is_none();
+    // A socket that was passed wins: whoever passed it sends the queries there, whatever the settings say.
+    let listener = match sockets.data {
+        Some(socket) => http::Listener::passed(socket, &http_settings)?,
+        None => http::Listener::bind(&http_settings)
+            .map_err(|error| CannotRun::Listen { address: listen, error })?,
+    };
     let data_address = listener.local_addr()?;
     let serving = listener.serve(store, telemetry, draining)?;
     // Whoever waits for `/readyz` finds the data listener open.
     close.send_replace(false);
-    tracing::info!(data = %data_address, admin = %admin_address, "listening");
+    tracing::info!(
+        data = %data_address, admin = %admin_address, passed = !(own_data && own_admin), "listening"
+    );
+    signals::tell_ready();
 
-    signals.heed(&waker);
-    tracing::info!("draining");
+    signals.heed(&waker, &reloading);
     close.send_replace(true);
+    standings.hand_over();
+    // Where another process answers on the same admin address, probes are for that one from here on.
+    admin_door.iter().for_each(http::leave::lead_to_the_second);
     drain.send_replace(true);
-    let in_time = serving.drain(drain_timeout);
+    tracing::info!("draining");
+    signals::tell_stopping();
+    signals.cut_on_the_next(serving.cutter())?;
+    let cut = serving.drain(drain_timeout);
+    if cut > 0 {
+        tracing::warn!(connections = cut, "cut: they were still open");
+    }
     // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.
-    let _ = waker.try_send(Wake::Stop);
+    waker.stop();
     drop(admin);
-    tracing::info!(in_time, "stopped");
+    admin_door.iter().for_each(http::leave::lead_nowhere);
+    tracing::info!(cut, "stopped");
     Ok(())
-}
-
-/// The signals that are heeded, from the moment this exists: before it, they would end the process.
-struct Signals {
-    runtime: Runtime,
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let inside = runtime.enter();
-        let terminate = signal(SignalKind::terminate())?;
-        let interrupt = signal(SignalKind::interrupt())?;
-        let hangup = signal(SignalKind::hangup())?;
-        drop(inside);
-        Ok(Signals { runtime, terminate, interrupt, hangup })
-    }
-
-    /// Returns on SIGTERM or SIGINT; SIGHUP asks for a reload.
-    fn heed(mut self, waker: &mpsc::SyncSender<Wake>) {
-        self.runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = self.terminate.recv() => return,
-                    _ = self.interrupt.recv() => return,
-                    _ = self.hangup.recv() => {
-                        // Where the queue is full, looks are due already.
-                        let _ = waker.try_send(Wake::Asked);
-                    }
-                }
-            }
-        });
-    }
 }

@@ -1,10 +1,11 @@
-//! What the reload thread sees, as logs and metrics.
+//! What the reload thread and the keeper of the standings see, as logs and metrics.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::live::Event;
 use crate::live::source::unix_ms;
+use crate::live::standings::keeper;
 use crate::registry::{Findings, Severity};
 use crate::telemetry::Telemetry;
 
@@ -70,11 +71,53 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             }
         }
         Event::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
-        Event::Unwatched { reason } => {
-            tracing::warn!(
-                reason,
-                "no events of changed files: looking for them every poll_interval instead"
+        Event::Watching { unwatched } => {
+            telemetry.watch_active(unwatched.is_none());
+            match unwatched {
+                None => tracing::info!("events tell of changed files"),
+                Some(reason) => tracing::warn!(
+                    reason,
+                    "no events of changed files: looking for them every poll_interval instead"
+                ),
+            }
+        }
+    }
+}
+
+/// Logs what happens to the standings. A reason is a person's text, and may hold anything: it is not
+/// logged.
+pub(super) fn standings(event: &keeper::Event<'_>) {
+    use keeper::Event;
+    match event {
+        Event::Set { key, standing } => {
+            let until = standing.until.as_ref().map(|until| &*until.text);
+            tracing::info!(
+                company = &*key.company,
+                account = &*key.account,
+                standing = standing.condition.text(),
+                until,
+                "standing set"
             );
+        }
+        Event::Lifted { key, ended } => {
+            tracing::info!(company = &*key.company, account = &*key.account, ended, "standing lifted");
+        }
+        Event::Read { contents, kept } => {
+            tracing::info!(standings = contents.standings.len(), "journal of standings read");
+            if contents.torn > 0 {
+                let bytes = contents.torn;
+                tracing::warn!(bytes, "the journal's last record was torn, and so never answered: cut off");
+            }
+            if let Some(kept) = kept {
+                let (lines, kept) = (format!("{:?}", contents.damaged), kept.display());
+                tracing::error!(%lines, %kept, "the journal is damaged: standings may be missing; the file is kept");
+            }
+        }
+        Event::Following => {
+            tracing::info!("another process holds the journal of standings: followed until it lets go");
+        }
+        Event::Failed { error } => {
+            tracing::error!(%error, "the journal of standings cannot be used: no standing can be changed");
         }
     }
 }

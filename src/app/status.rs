@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::live::{LastReload, Source, Store};
+use crate::live::standings::Counts;
+use crate::live::standings::keeper::Keeping;
+use crate::live::{LastReload, Source, Standings};
 
 /// What `/status` is made of.
 pub(super) struct Status {
@@ -13,8 +15,8 @@ pub(super) struct Status {
     pub(super) started: Instant,
     /// Where snapshots come from.
     pub(super) source: Source,
-    /// The snapshot in service.
-    pub(super) store: Store,
+    /// The live standings, and the snapshot in service.
+    pub(super) standings: Standings,
     /// The last reload.
     pub(super) last: Arc<Mutex<LastReload>>,
 }
@@ -23,7 +25,8 @@ impl Status {
     /// As JSON.
     pub(super) fn json(&self) -> Value {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let snapshot = self.store.current().map(|snapshot| {
+        let snapshot = self.standings.store().current().map(|generation| {
+            let snapshot = &generation.snapshot;
             let contents = snapshot.contents();
             json!({
                 "generation": snapshot.generation(),
@@ -47,8 +50,33 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "source": self.source.describe(),
+            "watch": last.noticed.text(),
             "snapshot": snapshot,
             "last_reload": reload,
+            "standings": self.standings(),
+        })
+    }
+
+    /// How many there are, and whether they outlive the process.
+    fn standings(&self) -> Value {
+        let Counts { draining, suspended, waiting } = self.standings.store().counts();
+        let (path, keeping) = self.standings.keeping();
+        let (kept, error) = match keeping {
+            Keeping::Memory => ("in memory: they last as long as the process; see --standings", None),
+            Keeping::Journal => ("in the journal", None),
+            Keeping::Following => ("in the journal, by another process, which this one follows", None),
+            Keeping::Failed(error) => {
+                ("the journal cannot be written: no standing can be changed", Some(error))
+            }
+        };
+        json!({
+            "draining": draining,
+            "suspended": suspended,
+            "waiting": waiting,
+            "durable": path.is_some(),
+            "journal": path,
+            "kept": kept,
+            "error": error,
         })
     }
 }

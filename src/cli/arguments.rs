@@ -68,10 +68,16 @@ pub struct Serve {
     /// A compiled snapshot: loaded at start, watched
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
+    /// Exit 3 where the source gives no snapshot at start, instead of waiting for a good one
+    #[arg(long)]
+    pub require_snapshot: bool,
+    /// The journal that keeps live standings; without it they last as long as the process
+    #[arg(long, value_name = "FILE")]
+    pub standings: Option<PathBuf>,
     /// Where queries are answered [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Where metrics, probes and status are [default: 127.0.0.1:7401]
+    /// Where metrics, probes, status and standings are [default: 127.0.0.1:7401]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub admin_listen: Option<SocketAddr>,
     /// Threads that answer; 0 is one per core [default: 0]

@@ -9,7 +9,9 @@ use super::{Exit, Failure, report};
 use crate::app::demo;
 use crate::live::publish::{open, publish};
 use crate::live::source::EMBEDDED_GENERATION;
-use crate::select::{self, BadQuery, Code, Fields, Moment, Query, write_problem, write_selection};
+use crate::select::{
+    self, BadQuery, Code, Fields, Moment, NO_STANDINGS, Query, write_problem, write_selection,
+};
 use crate::snapshot::{Snapshot, file};
 
 /// Answers one query.
@@ -89,9 +91,13 @@ fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
 }
 
 /// The clock decides which numbers rest, and, where a query names no client, which of equals it gets.
-fn moment() -> Moment {
+fn moment() -> Moment<'static> {
     let now = now_ms();
-    Moment { now: (now / 1000) as i64, chance: now.wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+    Moment {
+        now: (now / 1000) as i64,
+        chance: now.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        standings: &NO_STANDINGS,
+    }
 }
 
 fn problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, Failure> {

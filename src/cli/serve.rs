@@ -13,8 +13,18 @@ pub fn run(arguments: Serve) -> Result<Exit, Failure> {
 
 /// Flags over the file over the defaults.
 fn settings(arguments: Serve) -> Result<Settings, Failure> {
-    let Serve { registry, snapshot, listen, admin_listen, workers, drain_timeout, log_format, config } =
-        arguments;
+    let Serve {
+        registry,
+        snapshot,
+        require_snapshot,
+        standings,
+        listen,
+        admin_listen,
+        workers,
+        drain_timeout,
+        log_format,
+        config,
+    } = arguments;
     let file = match &config {
         None => Settings::default(),
         Some(path) => Settings::from_file(path).map_err(|error| match error {
@@ -27,6 +37,8 @@ fn settings(arguments: Serve) -> Result<Settings, Failure> {
     let settings = Settings {
         registry: if named { registry } else { file.registry },
         snapshot: if named { snapshot } else { file.snapshot },
+        require_snapshot: require_snapshot || file.require_snapshot,
+        standings: standings.or(file.standings),
         listen: listen.unwrap_or(file.listen),
         admin_listen: admin_listen.unwrap_or(file.admin_listen),
         workers: workers.unwrap_or(file.workers),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use toml::de;
 
-use super::{LogFormat, Settings, duration};
+use super::{LogFormat, Notice, Settings, duration};
 
 /// Why a settings file does not count.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +38,11 @@ struct Keys {
     admin_listen: Option<SocketAddr>,
     registry: Option<PathBuf>,
     snapshot: Option<PathBuf>,
+    standings: Option<PathBuf>,
     workers: Option<usize>,
     max_connections: Option<usize>,
+    max_connections_per_peer: Option<usize>,
+    max_body_bytes: Option<usize>,
     #[serde(deserialize_with = "duration::deserialize")]
     header_timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::deserialize")]
@@ -50,6 +53,8 @@ struct Keys {
     drain_timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::deserialize")]
     poll_interval: Option<Duration>,
+    watch: Option<Notice>,
+    require_snapshot: Option<bool>,
     log_format: Option<LogFormat>,
 }
 
@@ -76,13 +81,18 @@ impl Settings {
             admin_listen,
             registry,
             snapshot,
+            standings,
             workers,
             max_connections,
+            max_connections_per_peer,
+            max_body_bytes,
             header_timeout,
             body_timeout,
             idle_timeout,
             drain_timeout,
             poll_interval,
+            watch,
+            require_snapshot,
             log_format,
         } = toml::from_str(text)?;
         let default = Settings::default();
@@ -93,19 +103,29 @@ impl Settings {
         if max_connections == Some(0) {
             return Err(nothing("max_connections"));
         }
+        // Less than one body of each kind would refuse the largest whatever the load.
+        const LEAST: usize = 16 * 1024 * 1024;
+        if max_body_bytes.is_some_and(|bytes| bytes < LEAST) {
+            return Err(de::Error::custom(format!("max_body_bytes: expected at least {LEAST}")));
+        }
         let path = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
         Ok(Settings {
             listen: listen.unwrap_or(default.listen),
             admin_listen: admin_listen.unwrap_or(default.admin_listen),
             registry: path(registry),
             snapshot: path(snapshot),
+            standings: path(standings),
             workers: workers.unwrap_or(default.workers),
             max_connections: max_connections.unwrap_or(default.max_connections),
+            max_connections_per_peer: max_connections_per_peer.unwrap_or(default.max_connections_per_peer),
+            max_body_bytes: max_body_bytes.unwrap_or(default.max_body_bytes),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
             body_timeout: body_timeout.unwrap_or(default.body_timeout),
             idle_timeout: idle_timeout.unwrap_or(default.idle_timeout),
             drain_timeout: drain_timeout.unwrap_or(default.drain_timeout),
             poll_interval: poll_interval.unwrap_or(default.poll_interval),
+            watch: watch.unwrap_or(default.watch),
+            require_snapshot: require_snapshot.unwrap_or(default.require_snapshot),
             log_format: log_format.unwrap_or(default.log_format),
         })
     }
@@ -122,12 +142,18 @@ mod tests {
         let keys = text.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).count();
         let fields =
             format!("{:#?}", Settings::default()).lines().filter(|line| line.starts_with("    ")).count();
-        assert!(keys >= 12 && fields >= keys, "{keys} keys of {fields} lines of fields");
+        assert!(keys >= 15 && fields >= keys, "{keys} keys of {fields} lines of fields");
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        for text in ["poll_interval = \"0s\"", "max_connections = 0", "idle_timeout = \"soon\""] {
+        for text in [
+            "poll_interval = \"0s\"",
+            "max_connections = 0",
+            "max_body_bytes = 1",
+            "idle_timeout = \"soon\"",
+            "watch = \"never\"",
+        ] {
             assert!(Settings::from_toml(text).is_err(), "{text}");
         }
     }

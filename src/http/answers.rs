@@ -5,6 +5,10 @@ use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
+/// Larger answers count against the memory for bodies until their peers have taken them. 10,000 of this
+/// size at once would come to 160 MB.
+pub(super) const LARGE: usize = 16 * 1024;
+
 /// A response with its length stated, so that a HEAD gets it too. Nothing here may be cached: the next
 /// generation can answer otherwise.
 pub(crate) fn respond(status: u16, content_type: &'static str, body: Bytes) -> super::Response {

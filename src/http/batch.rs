@@ -1,26 +1,34 @@
 //! Many queries, one a line; one answer a line, in the same order, all from one snapshot.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::HeaderMap;
 
+use super::answers::LARGE;
+use super::budget::For;
 use super::desk::Desk;
-use super::problems::{Problem, guarded, malformed, unanswered};
+use super::panics::{self, Place, caught};
+use super::problems::{Problem, malformed, unanswered};
 use super::{Response, answers};
+use crate::live::Generation;
 use crate::select::walk::Moment;
 use crate::select::{Code, Query, select, write_selection};
-use crate::snapshot::Snapshot;
 use crate::telemetry::Selections;
 
 /// Most lines of a batch.
 const MOST_LINES: usize = 10_000;
-/// Lines between two looks at the other connections: about half a millisecond of work.
-const TURN: usize = 256;
+/// Time between two looks at the other connections. By time, since a line can take a microsecond or, where
+/// the OU has 20,000 above it, 150.
+const TURN: Duration = Duration::from_millis(1);
+/// Lines between two looks at the clock, which takes as long as a thirtieth of a line.
+const LOOK: usize = 4;
 /// Bytes to expect of an answer; most have 200 to 250.
 const ANSWER: usize = 256;
 
 /// Answers a batch.
-pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem> {
+pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Result<Response, Problem> {
     let ends = memchr::memchr_iter(b'\n', body).count();
     let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
     if lines > MOST_LINES {
@@ -28,48 +36,60 @@ pub(super) async fn answer(desk: &Desk, body: &[u8]) -> Result<Response, Problem
         return Err(Problem::new(Code::BodyTooLarge).detail(detail));
     }
     // Held across turns, so cloned: a guard would hold the worker's own view still.
-    let snapshot = desk.reader.borrow_mut().pin().map(Arc::clone);
-    let snapshot = snapshot.ok_or_else(|| Problem::new(Code::NoSnapshot))?;
-    let selections = desk.selections(&snapshot);
-    let now = desk.moment().now;
+    let generation = desk.reader.borrow_mut().pin().map(Arc::clone);
+    let generation = generation.ok_or_else(|| Problem::new(Code::NoSnapshot))?;
+    let selections = desk.selections(&generation.snapshot);
+    let now = desk.moment(&generation).now;
+    let mut share = desk.shared.budget.share(For::Many);
+    if lines * ANSWER > LARGE && !share.grow(lines * ANSWER) {
+        return Err(Problem::crowded());
+    }
     let mut out = Vec::with_capacity(lines * ANSWER);
     let mut rest = body;
+    let (mut turn, mut answered) = (Instant::now(), 0_usize);
     while !rest.is_empty() {
-        rest = guarded(|| {
-            for _ in 0..TURN {
-                if rest.is_empty() {
-                    break;
-                }
-                let (line, after) = first_line(rest);
-                rest = after;
-                answer_line(desk, &snapshot, &selections, now, line, &mut out);
-            }
-            Ok(rest)
-        })?;
-        if !rest.is_empty() {
+        let (line, after) = first_line(rest);
+        rest = after;
+        let before = out.len();
+        let whole = caught(|| {
+            panics::asked(headers, Place::Line);
+            answer_line(desk, &generation, &selections, now, line, &mut out);
+        });
+        if whole.is_none() {
+            desk.telemetry.panicked();
+            out.truncate(before);
+            Problem::new(Code::Internal).generation(generation.snapshot.generation()).write(&mut out);
+        }
+        out.push(b'\n');
+        answered += 1;
+        if answered.is_multiple_of(LOOK) && turn.elapsed() >= TURN {
             tokio::task::yield_now().await;
+            turn = Instant::now();
         }
     }
     desk.telemetry.batch_lines(lines as u64);
-    Ok(answers::respond(200, "application/x-ndjson", Bytes::from(out)))
+    let mut response = answers::respond(200, "application/x-ndjson", Bytes::from(out));
+    share.go_with(&mut response);
+    Ok(response)
 }
 
 /// A bad line, or a blank one, is a problem of its own.
 fn answer_line(
     desk: &Desk,
-    snapshot: &Snapshot,
+    generation: &Generation,
     selections: &Selections,
     now: i64,
     line: &[u8],
     out: &mut Vec<u8>,
 ) {
+    let Generation { snapshot, overlay } = generation;
     match Query::from_json(line) {
         Err(bad) => {
             desk.count_malformed(selections, snapshot, &bad);
             malformed(bad).generation(snapshot.generation()).write(out);
         }
         Ok(query) => {
-            let answer = select(snapshot, &query, Moment { now, chance: desk.chance() });
+            let answer = select(snapshot, &query, Moment { now, chance: desk.chance(), standings: overlay });
             desk.count(selections, &answer);
             match answer.result {
                 Ok(selection) => write_selection(out, snapshot, &selection),
@@ -77,7 +97,6 @@ fn answer_line(
             }
         }
     }
-    out.push(b'\n');
 }
 
 /// The first line, without its end, and what follows.

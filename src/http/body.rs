@@ -1,11 +1,14 @@
 //! A request's body: whether it is of a type that is taken, and all of it, up to a limit.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 
+use super::budget::{Budget, For, Share};
 use super::problems::Problem;
 use crate::select::Code;
 
@@ -59,9 +62,21 @@ impl Holds {
         }
     }
 
-    /// The whole body.
-    pub(super) async fn read(self, mut body: Incoming) -> Result<Bytes, Problem> {
+    fn whose(self) -> For {
+        match self {
+            Holds::Query => For::Query,
+            Holds::Batch => For::Many,
+        }
+    }
+
+    /// The whole body, and the share of the budget that it takes until it is answered.
+    pub(super) async fn read(
+        self,
+        mut body: Incoming,
+        budget: &Arc<Budget>,
+    ) -> Result<(Bytes, Share), Problem> {
         let limit = self.limit();
+        let mut share = budget.share(self.whose());
         if body.size_hint().lower() > limit as u64 {
             // Announced: not even asked for.
             return Err(self.too_large());
@@ -77,7 +92,11 @@ impl Holds {
             if first.len() + all.len() + data.len() > limit {
                 return Err(self.too_large());
             }
-            // Nearly always there is one piece, and it is taken as it is.
+            // Nearly always there is one piece, which is answered at once and is taken as it is.
+            let waits = !(first.is_empty() && all.is_empty() && body.is_end_stream());
+            if waits && !share.grow(data.len()) {
+                return Err(Problem::crowded());
+            }
             if first.is_empty() && all.is_empty() {
                 first = data;
                 continue;
@@ -89,7 +108,7 @@ impl Holds {
             }
             all.extend_from_slice(&data);
         }
-        Ok(if all.is_empty() { first } else { all.freeze() })
+        Ok((if all.is_empty() { first } else { all.freeze() }, share))
     }
 
     fn too_large(self) -> Problem {

@@ -6,8 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::budget::Budget;
+use super::explaining::Explaining;
 use super::tally;
-use crate::live::{Reader, Store};
+use crate::live::{Generation, Reader, Store};
 use crate::select::walk::Moment;
 use crate::select::{Answer, BadQuery, Code};
 use crate::snapshot::Snapshot;
@@ -22,13 +24,29 @@ pub(super) struct Desk {
     pub(super) scratch: RefCell<Vec<u8>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) timings: Arc<Timings>,
+    pub(super) shared: Shared,
     /// The counters of one generation's channels.
     selections: RefCell<(Option<u64>, Rc<Selections>)>,
     chance: Cell<u64>,
 }
 
+/// What all workers share beside the counters. A single query whose body comes in one piece meets none of
+/// it.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) budget: Arc<Budget>,
+    pub(super) explaining: Explaining,
+}
+
+impl Shared {
+    pub(super) fn new(body_bytes: usize) -> Shared {
+        let budget = Budget::new(body_bytes);
+        Shared { explaining: Explaining::new(&budget), budget }
+    }
+}
+
 impl Desk {
-    pub(super) fn new(store: Store, telemetry: Arc<Telemetry>) -> Desk {
+    pub(super) fn new(store: Store, telemetry: Arc<Telemetry>, shared: Shared) -> Desk {
         Desk {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
@@ -37,13 +55,18 @@ impl Desk {
             // Every `RandomState` has other keys, seeded by the system.
             chance: Cell::new(RandomState::new().hash_one(0)),
             telemetry,
+            shared,
         }
     }
 
-    /// The time, and another number each time.
-    pub(super) fn moment(&self) -> Moment {
+    /// The time, another number each time, and the standings of the generation that is asked.
+    pub(super) fn moment<'g>(&self, generation: &'g Generation) -> Moment<'g> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment { now: i64::try_from(now).unwrap_or(i64::MAX), chance: self.chance() }
+        Moment {
+            now: i64::try_from(now).unwrap_or(i64::MAX),
+            chance: self.chance(),
+            standings: &generation.overlay,
+        }
     }
 
     /// SplitMix64: a counter, mixed until no bit tells what the next one is.

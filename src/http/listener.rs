@@ -3,8 +3,10 @@
 //! The workers do not accept for themselves: gateways keep a handful of connections each, and the
 //! kernel's spread over several sockets would leave some workers with all of them.
 
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,9 +18,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::connection::drained;
+use super::desk::Shared;
+use super::peers::Peers;
 use super::pulse::LINGER;
 use super::worker::{Seat, Worker};
-use super::{Serving, Settings, problems};
+use super::{Serving, Settings, leave, problems};
 use crate::live::Store;
 use crate::telemetry::{Arrival, Telemetry};
 
@@ -26,19 +30,29 @@ use crate::telemetry::{Arrival, Telemetry};
 const QUEUE: i32 = 1024;
 /// A wait after errors such as EMFILE: accepting at once fails at once, and turns a core into heat.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Most refused connections that are given time to read why. Beyond that they are just closed.
+/// Most refused connections that are given time to read why, and no more than an eighth of those that are
+/// served. Beyond that they are just closed.
 const MOST_REFUSALS: usize = 64;
 
 /// The data listener, bound but not answering yet: what connects is queued.
 pub struct Listener {
     socket: StdListener,
+    /// Whether it is a queue of this process alone, beside those of others on the same address. One that
+    /// was passed is everybody's, and outlives us with all that is in it.
+    own: bool,
     settings: Settings,
 }
 
 impl Listener {
     /// Takes the address. A second process may take the same one, to hand over without a gap.
     pub fn bind(settings: &Settings) -> io::Result<Listener> {
-        Ok(Listener { socket: bind(settings.listen)?, settings: settings.clone() })
+        Ok(Listener { socket: bind(settings.listen)?, own: true, settings: settings.clone() })
+    }
+
+    /// Takes a listening socket that this process was started with.
+    pub fn passed(socket: StdListener, settings: &Settings) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        Ok(Listener { socket, own: false, settings: settings.clone() })
     }
 
     /// The address, with the port that was taken.
@@ -54,19 +68,27 @@ impl Listener {
         telemetry: Arc<Telemetry>,
         drain: watch::Receiver<bool>,
     ) -> io::Result<Serving> {
-        let mut serving = Serving::default();
+        let total = Arc::default();
+        let mut serving = Serving::new(Arc::clone(&total), Arc::clone(&telemetry));
         let mut workers = Vec::new();
+        let shared = Shared::new(self.settings.max_body_bytes);
         for number in 0..self.settings.workers.max(1) {
             let (to, queue) = mpsc::unbounded_channel();
-            let worker =
-                Worker::new(store.clone(), Arc::clone(&telemetry), self.settings.limits(), drain.clone());
+            let worker = Worker::new(
+                store.clone(),
+                Arc::clone(&telemetry),
+                shared.clone(),
+                self.settings.limits(),
+                drain.clone(),
+            );
             serving.spawn(&format!("worker-{number}"), || worker.run(queue))?;
             workers.push(Handover { to, load: Arc::default() });
         }
-        let door =
-            Door { workers, telemetry, total: Arc::default(), most: self.settings.max_connections, drain };
+        let peers = Peers::new(self.settings.max_connections_per_peer);
+        let most = self.settings.max_connections;
+        let door = Door { workers, telemetry, total, most, peers, drain, own: self.own };
         let socket = self.socket;
-        serving.spawn("accept", || async { door.run(TcpListener::from_std(socket)).await })?;
+        serving.spawn("accept", move || door.run(socket))?;
         Ok(serving)
     }
 }
@@ -84,10 +106,10 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 
 /// The next connection. Errors that belong to one connection are passed over; the others are told, and
 /// waited out.
-pub(crate) async fn accept(listener: &TcpListener, failed: impl Fn(&io::Error)) -> TcpStream {
+pub(crate) async fn accept(listener: &TcpListener, failed: impl Fn(&io::Error)) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 failed(&error);
@@ -127,40 +149,60 @@ struct Door {
     telemetry: Arc<Telemetry>,
     total: Arc<AtomicUsize>,
     most: usize,
+    peers: Arc<Peers>,
     drain: watch::Receiver<bool>,
+    own: bool,
 }
 
 impl Door {
-    async fn run(self, listener: io::Result<TcpListener>) {
-        let listener = match listener {
+    async fn run(self, socket: StdListener) {
+        let polled = socket.try_clone().and_then(TcpListener::from_std);
+        let listener = match polled {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the data listener cannot be polled"),
         };
-        let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
+        let most_refusals = (self.most / 8).clamp(2, MOST_REFUSALS);
+        let refusals = Arc::new(Semaphore::new(most_refusals));
         let mut drain = self.drain.clone();
+        self.take_until(drained(&mut drain), &listener, &refusals).await;
+        if self.own {
+            leave::lead_to_the_second(&socket);
+            leave::deafen(&socket);
+            self.take_until(sleep(leave::HANDSHAKES), &listener, &refusals).await;
+            leave::lead_nowhere(&socket);
+            // Whoever is in the queue has been told that it is connected: closing the socket would reset
+            // it. Asked of the system itself, which knows of them before the poller does.
+            while let Ok((stream, peer)) = socket.accept() {
+                if stream.set_nonblocking(true).is_ok() {
+                    self.take(stream, peer, &refusals);
+                }
+            }
+        }
+        drop((listener, socket));
+        // Those being refused get to read why.
+        let _ = timeout(LINGER, refusals.acquire_many(most_refusals as u32)).await;
+    }
+
+    /// Takes what comes, until this does.
+    async fn take_until(
+        &self,
+        end: impl Future<Output = ()>,
+        listener: &TcpListener,
+        refusals: &Arc<Semaphore>,
+    ) {
+        let mut end = pin!(end);
         loop {
             tokio::select! {
                 biased;
-                () = drained(&mut drain) => break,
-                stream = accept(&listener, |error| self.failed(error)) => {
+                () = &mut end => return,
+                (stream, peer) = accept(listener, |error| self.failed(error)) => {
                     // Until now this thread polled it; from now on a worker does.
                     if let Ok(stream) = stream.into_std() {
-                        self.take(stream, &refusals);
+                        self.take(stream, peer, refusals);
                     }
                 }
             }
         }
-        // Whoever is in the queue has been told that it is connected: closing the socket would reset it.
-        // Asked of the system itself, which knows of them before the poller does.
-        if let Ok(queue) = listener.into_std() {
-            while let Ok((stream, _)) = queue.accept() {
-                if stream.set_nonblocking(true).is_ok() {
-                    self.take(stream, &refusals);
-                }
-            }
-        }
-        // Those being refused get to read why.
-        let _ = timeout(LINGER, refusals.acquire_many(MOST_REFUSALS as u32)).await;
     }
 
     fn failed(&self, error: &io::Error) {
@@ -168,8 +210,9 @@ impl Door {
         tracing::warn!(%error, "a connection could not be accepted");
     }
 
-    fn take(&self, stream: StdStream, refusals: &Arc<Semaphore>) {
-        if self.total.load(Ordering::Relaxed) >= self.most {
+    fn take(&self, stream: StdStream, peer: SocketAddr, refusals: &Arc<Semaphore>) {
+        let room = self.total.load(Ordering::Relaxed) < self.most;
+        let Some(peer) = room.then(|| self.peers.take(peer.ip())).flatten() else {
             self.telemetry.connection(Arrival::Rejected);
             if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
                 tokio::spawn(async move {
@@ -179,12 +222,15 @@ impl Door {
                 });
             }
             return;
-        }
-        let fewest = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed));
-        let Some(worker) = fewest else { return };
+        };
+        // A worker that was gone would look idle for ever, and swallow whatever came.
+        let workers = self.workers.iter().filter(|worker| !worker.to.is_closed());
+        let Some(worker) = workers.min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else {
+            return tracing::error!("no worker is left to answer a connection");
+        };
         self.telemetry.connection(Arrival::Accepted);
-        let seat = Seat::take([&self.total, &worker.load], &self.telemetry);
-        // A worker that is gone drops both, which closes the connection and frees the seat.
+        let seat = Seat::take([&self.total, &worker.load], peer, &self.telemetry);
+        // A worker that goes just now drops both, which closes the connection and frees the seat.
         let _ = worker.to.send((stream, seat));
     }
 }

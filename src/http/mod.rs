@@ -4,14 +4,21 @@
 //! with a runtime of its own, its own way to the snapshot in service and its own buffers, so that workers
 //! share nothing on the way of an answer but the counters they add to.
 //!
-//! Reading order: [`settings`], [`listener`], `serving`, `worker`, `desk` (threads); `connection`, `stream`,
-//! `pulse` (one connection); `route`, `handle`, `url`, `body`, `batch`, `answers`, `problems` (one request).
+//! Reading order: [`settings`], [`listener`], `peers`, `serving`, `worker`, `desk` (threads), `leave` (their
+//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `route`, `handle`, `url`, `body`,
+//! `batch`, `explaining`, `answers`, `problems`, `budget`, `panics` (one request).
 
 pub mod batch;
 mod body;
+mod budget;
 mod desk;
+mod explaining;
+mod framing;
 mod handle;
+mod head;
+pub(crate) mod leave;
 pub mod listener;
+mod peers;
 mod route;
 mod serving;
 pub mod settings;
@@ -21,12 +28,13 @@ mod worker;
 
 pub(crate) mod answers;
 pub(crate) mod connection;
+pub(crate) mod panics;
 pub(crate) mod problems;
 pub(crate) mod pulse;
 mod stream;
 
 pub use listener::Listener;
-pub use serving::Serving;
+pub use serving::{Cutter, Serving};
 pub use settings::Settings;
 pub use tally::{outcomes, routes, statuses};
 

@@ -1,7 +1,5 @@
 //! Problems as responses.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 
@@ -28,6 +26,12 @@ impl Problem {
     /// The route has other methods.
     pub(crate) fn method_not_allowed(allow: &'static str) -> Problem {
         Problem::new(Code::MethodNotAllowed).header(header::ALLOW, allow)
+    }
+
+    /// There is no memory for this body or answer now. What waited for it is done with: the peer may try
+    /// again at once on another connection.
+    pub(crate) fn crowded() -> Problem {
+        Problem::new(Code::Overloaded).detail("too many large bodies at a time; try again in a moment")
     }
 
     /// More is known. The text must not repeat anything a caller sent.
@@ -100,30 +104,5 @@ pub(super) fn unanswered(code: Code, snapshot: &Snapshot) -> Problem {
             problem.detail("company: this field is required where there are several companies")
         }
         _ => problem,
-    }
-}
-
-/// A panic is one request's `internal`, not the end of the connections beside it. What it says is left
-/// to the panic hook.
-pub(super) fn guarded<T>(answer: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
-    // Nothing that a panic can leave half-done is looked at again: the scratch buffer is cleared first.
-    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-        tracing::error!("a request panicked");
-        Err(Problem::new(Code::Internal))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_is_a_problem() {
-        let caught = guarded(|| -> Result<(), Problem> { panic!("+447400123456") });
-        let problem = caught.err().unwrap();
-        assert_eq!(problem.code(), Code::Internal);
-        let mut text = Vec::new();
-        problem.write(&mut text);
-        assert!(!String::from_utf8(text).unwrap().contains("447400"));
     }
 }

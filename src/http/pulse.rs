@@ -6,9 +6,13 @@
 //! the timer is only armed again where it would ring too late.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::budget::Kept;
 
 /// How long a peer gets to stop sending and read its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
@@ -22,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) body_timeout: Duration,
     /// From there to the next request's first byte.
     pub(crate) idle_timeout: Duration,
+    /// How long it may be idle once the listener drains.
+    pub(crate) drain_grace: Duration,
 }
 
 /// The state that a connection, its stream and its service share.
@@ -31,10 +37,19 @@ pub(super) struct Pulse {
     waits: Cell<WaitsFor>,
     /// Told the status that hyper itself refuses a request with, before any service saw it.
     refused: Box<dyn Fn(u16)>,
-    /// Whether a request has come yet.
-    asked: Cell<bool>,
+    /// Since when the listener drains; later, when bytes last were to go out. `None` before, and once the
+    /// connection was told to end.
+    quiet: Cell<Option<Instant>>,
+    draining: Cell<bool>,
     /// Whether bytes may still be on their way to us when the connection is closed.
     linger: Cell<bool>,
+    /// What a head was refused for, where it was not hyper that refused it.
+    fault: Cell<Option<&'static str>>,
+    /// Whether the peer takes no more for now, and who waits until it does.
+    full: Cell<bool>,
+    waiting: Cell<Option<Waker>>,
+    /// What the answers not taken yet have of the memory for bodies.
+    kept: Cell<Vec<Kept>>,
 }
 
 /// What is to come next.
@@ -57,8 +72,13 @@ impl Pulse {
             deadline: Cell::new(Instant::now() + limits.idle_timeout),
             waits: Cell::new(WaitsFor::Request),
             refused: Box::new(refused),
-            asked: Cell::new(false),
+            quiet: Cell::new(None),
+            draining: Cell::new(false),
             linger: Cell::new(false),
+            fault: Cell::new(None),
+            full: Cell::new(false),
+            waiting: Cell::new(None),
+            kept: Cell::default(),
         }
     }
 
@@ -70,6 +90,28 @@ impl Pulse {
         self.waits.get()
     }
 
+    /// The listener drains: the next answer is the last.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        self.quiet.set(Some(Instant::now()));
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// When a connection that is idle while the listener drains has been so for long enough. One that
+    /// takes its answer slowly is not idle: it has not been told yet that the answer is its last.
+    pub(super) fn grace_ends(&self) -> Option<Instant> {
+        let idle = self.waits.get() == WaitsFor::Request;
+        self.quiet.get().filter(|_| idle).map(|since| since + self.limits.drain_grace)
+    }
+
+    /// It was told to end; that is not asked again.
+    pub(super) fn leave(&self) {
+        self.quiet.set(None);
+    }
+
     /// Bytes came in.
     pub(super) fn bytes(&self) {
         if self.waits.get() == WaitsFor::Request {
@@ -79,13 +121,7 @@ impl Pulse {
 
     /// A request's head is complete.
     pub(super) fn request(&self) {
-        self.asked.set(true);
         self.wait(WaitsFor::Answer, self.limits.body_timeout);
-    }
-
-    /// Whether a request has come yet.
-    pub(super) fn asked(&self) -> bool {
-        self.asked.get()
     }
 
     /// An answer is on its way.
@@ -110,6 +146,52 @@ impl Pulse {
     /// The connection will be closed before all that was sent is read.
     pub(super) fn linger(&self) {
         self.linger.set(true);
+    }
+
+    /// A head is refused before hyper sees all of it.
+    pub(super) fn blame(&self, why: &'static str) {
+        self.fault.set(Some(why));
+    }
+
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        self.fault.get()
+    }
+
+    /// Whether the socket took what was last written. What it does not take is tried again with every
+    /// poll, so that a connection whose peer takes an answer slowly is never quiet for long.
+    pub(super) fn wrote(&self, some: bool) {
+        if self.quiet.get().is_some() {
+            self.quiet.set(Some(Instant::now()));
+        }
+        self.full.set(!some);
+        if some && let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    /// An answer's share is kept until it is taken.
+    pub(super) fn keep(&self, share: Kept) {
+        let mut kept = self.kept.take();
+        kept.push(share);
+        self.kept.set(kept);
+    }
+
+    /// Every answer is with the system.
+    pub(super) fn flushed(&self) {
+        drop(self.kept.take());
+    }
+
+    /// Comes when the peer has taken the answers before. Without it, one packet of pipelined requests
+    /// from a peer that reads nothing would be answered into memory, thousands of them.
+    pub(super) async fn room(&self) {
+        poll_fn(|cx| {
+            if !self.full.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     pub(super) fn lingers(&self) -> bool {

@@ -1,5 +1,8 @@
-//! The stream between the socket and hyper: sees bytes come in, gives hyper's own refusals a body, and
-//! closes so that the peer gets to read its last answer.
+//! The stream between the socket and hyper: sees bytes come in and holds every head against the RFCs,
+//! gives refusals a body, and closes so that the peer gets to read its last answer.
+//!
+//! A head that is refused here is not passed on. In its place hyper gets one that it refuses itself, so
+//! that the refusal takes its turn behind the answers before it.
 
 use std::io;
 use std::pin::Pin;
@@ -9,18 +12,24 @@ use std::task::{Context, Poll, ready};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::framing::{Fault, Framing};
 use super::problems;
 use super::pulse::Pulse;
 use crate::select::Code;
 
 /// hyper's own refusals are its only answers without a body, and shorter than this.
 const LONGEST_BARE: usize = 256;
+/// What no parser takes for a part of a head, wherever it stands.
+const NO_HEAD: &[u8] = b"\0\r\n\r\n";
 const NO_BODY: &[u8] = b"content-length: 0\r\n";
 
 /// A stream of bytes that is watched. The socket itself is not known here: TLS would fit under it.
 pub(super) struct Wire<S> {
     stream: S,
     pulse: Rc<Pulse>,
+    framing: Framing,
+    /// Whether a request was refused: nothing more is passed on but the rest of this.
+    refused: Option<&'static [u8]>,
     /// A refusal that replaces hyper's, as far as it is not written yet.
     refusal: Vec<u8>,
     written: usize,
@@ -29,7 +38,8 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, pulse: Rc<Pulse>) -> Wire<S> {
-        Wire { stream, pulse, refusal: Vec::new(), written: 0, ended: false }
+        let framing = Framing::default();
+        Wire { stream, pulse, framing, refused: None, refusal: Vec::new(), written: 0, ended: false }
     }
 
     fn flush_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -46,13 +56,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = into.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
-        if into.filled().len() > before {
+        if this.refused.is_none() {
+            let before = into.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
+            let bytes = into.filled().get(before..).unwrap_or_default();
+            if bytes.is_empty() {
+                this.ended = true;
+                return Poll::Ready(Ok(()));
+            }
             this.pulse.bytes();
-        } else {
-            this.ended = true;
+            let (at, instead) = match this.framing.see(bytes) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(Fault::Head(at, why)) => {
+                    this.pulse.blame(why);
+                    (at, NO_HEAD)
+                }
+                // A body that ends here is one that hyper has an error for.
+                Err(Fault::Body(at)) => (at, &[][..]),
+            };
+            this.refused = Some(instead);
+            into.set_filled(before + at);
+            if at > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
+        let rest = this.refused.unwrap_or_default();
+        let (now, later) = rest.split_at(rest.len().min(into.remaining()));
+        into.put_slice(now);
+        this.refused = Some(later);
         Poll::Ready(Ok(()))
     }
 }
@@ -62,10 +93,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let this = self.get_mut();
         ready!(this.flush_refusal(cx))?;
         match bare_refusal(bytes) {
-            None => Pin::new(&mut this.stream).poll_write(cx, bytes),
+            None => {
+                let wrote = Pin::new(&mut this.stream).poll_write(cx, bytes);
+                this.pulse.wrote(wrote.is_ready());
+                wrote
+            }
             Some((0, code)) => {
                 this.pulse.refuse(code.status());
-                this.refusal = with_body(bytes, code);
+                this.refusal = with_body(bytes, code, this.pulse.fault());
                 // Taken over whole: what the socket does not take now goes with the flush.
                 match this.flush_refusal(cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -82,6 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.flush_refusal(cx))?;
+        // hyper flushes what it has written to the end.
+        this.pulse.flushed();
         Pin::new(&mut this.stream).poll_flush(cx)
     }
 
@@ -124,8 +161,8 @@ fn bare_refusal(bytes: &[u8]) -> Option<(usize, Code)> {
 }
 
 /// hyper's refusal, with a problem for a body.
-fn with_body(bare: &[u8], code: Code) -> Vec<u8> {
-    let detail = (code == Code::BadRequest).then_some("not an HTTP/1.1 request");
+fn with_body(bare: &[u8], code: Code, fault: Option<&'static str>) -> Vec<u8> {
+    let detail = (code == Code::BadRequest).then(|| fault.unwrap_or("not an HTTP/1.1 request"));
     let body = problems::body(code, detail, None);
     let at = memmem::find(bare, NO_BODY).unwrap_or(0);
     let (before, after) = bare.split_at(at);

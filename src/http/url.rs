@@ -43,7 +43,7 @@ fn plus(value: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Percent-decodes; `None` where the text is not encoded so, or does not come to UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
     }
@@ -57,6 +57,11 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
         });
     }
     String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+/// The same of a path's segment, where a `+` is itself.
+pub(crate) fn decode_path(segment: &str) -> Option<String> {
+    decode(&segment.replace('+', "%2B")).map(Cow::into_owned)
 }
 
 fn hex(digit: u8) -> Option<u8> {

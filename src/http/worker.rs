@@ -12,8 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{Reason, drive};
-use super::desk::Desk;
+use super::desk::{Desk, Shared};
 use super::handle::handle;
+use super::panics::contained;
+use super::peers::PeerSeat;
 use super::pulse::Limits;
 use super::route::Route;
 use crate::live::Store;
@@ -26,6 +28,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     store: Store,
     telemetry: Arc<Telemetry>,
+    shared: Shared,
     limits: Limits,
     drain: watch::Receiver<bool>,
 }
@@ -34,30 +37,40 @@ impl Worker {
     pub(super) fn new(
         store: Store,
         telemetry: Arc<Telemetry>,
+        shared: Shared,
         limits: Limits,
         drain: watch::Receiver<bool>,
     ) -> Worker {
-        Worker { store, telemetry, limits, drain }
+        Worker { store, telemetry, shared, limits, drain }
     }
 
     /// Serves what is handed over, until nothing more is and all has ended.
     pub(super) async fn run(self, mut queue: mpsc::UnboundedReceiver<(StdStream, Seat)>) {
-        let desk = Rc::new(Desk::new(self.store, self.telemetry));
+        let desk = Rc::new(Desk::new(self.store, self.telemetry, self.shared));
         let mut connections = JoinSet::new();
         let mut refresh = interval(REFRESH);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = refresh.tick() => drop(desk.reader.borrow_mut().pin()),
-                handed = queue.recv() => {
-                    let Some((stream, seat)) = handed else { break };
-                    let served = serve(Rc::clone(&desk), stream, self.limits, self.drain.clone());
-                    connections.spawn_local(async move {
-                        served.await;
-                        drop(seat);
-                    });
+            let turn = async {
+                tokio::select! {
+                    _ = refresh.tick() => drop(desk.reader.borrow_mut().pin()),
+                    handed = queue.recv() => {
+                        let Some((stream, seat)) = handed else { return false };
+                        let served = serve(Rc::clone(&desk), stream, self.limits, self.drain.clone());
+                        connections.spawn_local(async move {
+                            served.await;
+                            drop(seat);
+                        });
+                    }
+                    Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 }
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                true
+            };
+            match contained(turn).await {
+                Some(true) => {}
+                Some(false) => break,
+                // A thread that ended here would take its connections along, and swallow those to come.
+                None => desk.telemetry.panicked(),
             }
         }
         while connections.join_next().await.is_some() {}
@@ -73,26 +86,30 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
     let timings = Arc::clone(&desk.timings);
     let refused = move |status| timings.refused(Route::Other as usize, status);
     let telemetry = Arc::clone(&desk.telemetry);
-    match drive(stream, limits, drain, |request| handle(Rc::clone(&desk), request), refused).await {
-        Reason::Closed => {}
-        Reason::TimedOut => telemetry.connection(Arrival::TimedOut),
-        Reason::Error => telemetry.connection(Arrival::Error),
+    let driven = drive(stream, limits, drain, |request| handle(Rc::clone(&desk), request), refused);
+    match contained(driven).await {
+        // It took nothing along but this connection.
+        None => telemetry.panicked(),
+        Some(Reason::Closed) => {}
+        Some(Reason::TimedOut) => telemetry.connection(Arrival::TimedOut),
+        Some(Reason::Error) => telemetry.connection(Arrival::Error),
     }
 }
 
 /// A connection's place among those that are open.
 pub(super) struct Seat {
     counts: [Arc<AtomicUsize>; 2],
+    _peer: PeerSeat,
     telemetry: Arc<Telemetry>,
 }
 
 impl Seat {
-    pub(super) fn take(counts: [&Arc<AtomicUsize>; 2], telemetry: &Arc<Telemetry>) -> Seat {
+    pub(super) fn take(counts: [&Arc<AtomicUsize>; 2], peer: PeerSeat, telemetry: &Arc<Telemetry>) -> Seat {
         for count in counts {
             count.fetch_add(1, Ordering::Relaxed);
         }
         telemetry.connection_opened();
-        Seat { counts: counts.map(Arc::clone), telemetry: Arc::clone(telemetry) }
+        Seat { counts: counts.map(Arc::clone), _peer: peer, telemetry: Arc::clone(telemetry) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::registry::Expectation;
-use crate::select::{Code, Moment, Query, Rule, Selection, select, write_selection};
+use crate::select::{Code, Moment, NO_STANDINGS, Query, Rule, Selection, select, write_selection};
 use crate::snapshot::Snapshot;
 use crate::snapshot::view::{Records, SnapshotTest};
 
@@ -115,7 +115,8 @@ pub fn ask(
     let chances = if query.client.is_none() && query.phone.is_none() { CHANCES } else { 1 };
     for chance in 0..chances {
         // Any odd multiplier spreads the few chances over all hashes.
-        let moment = Moment { now, chance: chance.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
+        let moment =
+            Moment { now, chance: chance.wrapping_mul(0x9e37_79b9_7f4a_7c15), standings: &NO_STANDINGS };
         let answer = select(snapshot, &query, moment);
         let got = match &answer.result {
             Ok(selection) => {

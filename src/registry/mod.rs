@@ -5,14 +5,15 @@
 //! whole against the rules. Nothing here knows how a snapshot looks.
 //!
 //! Reading order: [`model`], [`source`], [`finding`], then `read/` and `check/`. The small ones serve
-//! both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version` (what
-//! such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean").
+//! both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version`, [`instant`]
+//! (what such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean").
 
 mod address;
 pub mod channel;
 pub mod check;
 pub mod finding;
 mod id;
+pub mod instant;
 mod layout;
 pub mod model;
 mod nearest;

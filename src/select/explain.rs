@@ -18,7 +18,7 @@ pub const MOST_CANDIDATES: usize = 50;
 
 /// Explains a query: the answer, and the explanation as JSON, or the problem where the query failed
 /// before there was a chain.
-pub fn explain(snapshot: &Snapshot, query: &Query<'_>, moment: Moment) -> (Answer, Result<Value, Code>) {
+pub fn explain(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> (Answer, Result<Value, Code>) {
     let mut notes = Notes { snapshot, client: None, chain: false, steps: Vec::new() };
     let answer = walk(snapshot, query, moment, &mut notes);
     let explanation = match (notes.client, answer.result) {

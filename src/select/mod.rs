@@ -1,15 +1,16 @@
 //! Floor 3. A query and a snapshot to the account that talks to the client.
 //!
-//! Pure: no I/O, no lock, no clock, no allocation. The time and the chance of the moment are handed in
-//! with the query. [`select()`] and [`explain()`] are the same walk; the second has a tracer along.
+//! Pure: no I/O, no lock, no clock, no allocation. The time, the chance and the live standings of the
+//! moment are handed in with the query. [`select()`] and [`explain()`] are the same walk; the second has a tracer along.
 //!
-//! Reading order: [`query`], [`client`], [`walk`], [`pick`], [`reason`], [`answer`],
+//! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`pick`], [`reason`], [`answer`],
 //! [`explain`](mod@explain).
 
 pub mod answer;
 pub mod client;
 pub mod code;
 pub mod explain;
+pub mod overlay;
 pub mod pick;
 pub mod query;
 pub mod query_json;
@@ -19,6 +20,7 @@ pub mod walk;
 pub use answer::{write_problem, write_selection};
 pub use code::Code;
 pub use explain::explain;
+pub use overlay::{NO_STANDINGS, Overlay};
 pub use query::{BadQuery, Fallback, Fields, Query};
 pub use reason::{Ignored, Outcome, Rule};
 pub use walk::{Answer, Found, Moment, Selection, select};

@@ -10,15 +10,17 @@ use crate::snapshot::view::Records;
 use super::client::{Client, client};
 use super::pick::pick;
 use super::query::{Fallback, MOST_EXCLUDED, Query};
-use super::{Code, Ignored, Outcome, Rule};
+use super::{Code, Ignored, Outcome, Overlay, Rule};
 
 /// What the walk may not find out by itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct Moment<'s> {
     /// Unix seconds.
     pub now: i64,
     /// Another number each time: what candidates are spread by where a query names no client.
     pub chance: u64,
+    /// The live standings of the snapshot's accounts.
+    pub standings: &'s Overlay,
 }
 
 /// What a query comes to.
@@ -89,12 +91,12 @@ pub struct Step<'s> {
 }
 
 /// Answers a query.
-pub fn select(snapshot: &Snapshot, query: &Query<'_>, moment: Moment) -> Answer {
+pub fn select(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> Answer {
     walk(snapshot, query, moment, &mut Alone)
 }
 
 /// Answers a query, with a tracer along.
-pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment, tracer: &mut impl Tracer) -> Answer {
+pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>, tracer: &mut impl Tracer) -> Answer {
     let mut channel = None;
     let result = Walk::new(snapshot, query, moment, &mut channel).and_then(|walk| walk.run(tracer));
     Answer { channel, result }
@@ -104,7 +106,7 @@ pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment, tracer: &mut
 struct Walk<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
-    moment: Moment,
+    moment: Moment<'a>,
     company: u32,
     channel: u32,
     ou: u32,
@@ -121,7 +123,7 @@ impl<'a> Walk<'a> {
     fn new(
         snapshot: &'a Snapshot,
         query: &'a Query<'a>,
-        moment: Moment,
+        moment: Moment<'a>,
         known_channel: &mut Option<u32>,
     ) -> Result<Walk<'a>, Code> {
         let contents = snapshot.contents();
@@ -197,7 +199,7 @@ impl<'a> Walk<'a> {
         if !of_role {
             return Err(Ignored::OtherRole);
         }
-        if account.condition() == Condition::Suspended {
+        if self.condition(at) == Condition::Suspended {
             return Err(Ignored::Suspended);
         }
         if self.excluded.has(at) {
@@ -303,13 +305,19 @@ impl<'a> Walk<'a> {
 
     fn outcome(&self, at: u32) -> Outcome {
         let account = self.snapshot.contents().accounts.at(at);
-        match account.condition() {
+        match self.condition(at) {
             Condition::Draining => Outcome::Draining,
             Condition::Suspended => Outcome::Suspended,
             Condition::Active if self.excluded.has(at) => Outcome::Excluded,
             Condition::Active if account.available_from.to_native() > self.moment.now => Outcome::Resting,
             Condition::Active => Outcome::Available,
         }
+    }
+
+    /// The more restrictive of the registry's state and the live standing.
+    fn condition(&self, at: u32) -> Condition {
+        let account = self.snapshot.contents().accounts.at(at);
+        account.condition().max(self.moment.standings.condition(at))
     }
 
     fn dedicated_falls_back(&self) -> bool {

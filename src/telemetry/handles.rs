@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 
-use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES};
+use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES, STANDING};
 use super::recorder::{build, counter, gauge, histogram};
 use super::{Selections, Timings, timings};
 
@@ -39,10 +39,12 @@ pub enum Arrival {
     TimedOut,
     /// It broke, or its bytes were not HTTP.
     Error,
+    /// It was still open when the time to drain was over.
+    Cut,
 }
 
 impl Arrival {
-    const TEXTS: [&'static str; 5] = ["accepted", "rejected", "accept_error", "timed_out", "error"];
+    const TEXTS: [&'static str; 6] = ["accepted", "rejected", "accept_error", "timed_out", "error", "cut"];
 }
 
 /// Every metric.
@@ -58,6 +60,7 @@ pub struct Telemetry {
     batch_lines: Counter,
     connections: Gauge,
     arrivals: [Counter; Arrival::TEXTS.len()],
+    panics: Counter,
     generation: Gauge,
     built: Gauge,
     activated: Gauge,
@@ -67,6 +70,8 @@ pub struct Telemetry {
     rejections: Vec<Counter>,
     load: Vec<Histogram>,
     alive: Gauge,
+    watch: Gauge,
+    standings: [Gauge; STANDING.len()],
 }
 
 impl Telemetry {
@@ -86,6 +91,7 @@ impl Telemetry {
             connections: gauge(&recorder, &names::CONNECTIONS, &[]),
             arrivals: Arrival::TEXTS
                 .map(|outcome| counter(&recorder, &names::ARRIVALS, &[("outcome", outcome)])),
+            panics: counter(&recorder, &names::PANICS, &[]),
             generation: gauge(&recorder, &names::GENERATION, &[]),
             built: gauge(&recorder, &names::BUILT, &[]),
             activated: gauge(&recorder, &names::ACTIVATED, &[]),
@@ -100,6 +106,9 @@ impl Telemetry {
                 .map(|stage| histogram(&recorder, &names::LOAD_DURATION, &[("stage", stage)]))
                 .collect(),
             alive: gauge(&recorder, &names::ALIVE, &[]),
+            watch: gauge(&recorder, &names::WATCH, &[]),
+            standings: STANDING
+                .map(|standing| gauge(&recorder, &names::STANDINGS, &[("standing", standing)])),
             labels,
             recorder,
         };
@@ -145,6 +154,11 @@ impl Telemetry {
         if let Some(counter) = self.arrivals.get(arrival as usize) {
             counter.increment(1);
         }
+    }
+
+    /// Something panicked, and was caught.
+    pub fn panicked(&self) {
+        self.panics.increment(1);
     }
 
     /// A connection of the data listener is open now.
@@ -200,6 +214,18 @@ impl Telemetry {
     /// So many snapshots are in memory.
     pub fn snapshots_alive(&self, count: usize) {
         self.alive.set(count as f64);
+    }
+
+    /// Whether events tell of changes of the source, or it is only looked at.
+    pub fn watch_active(&self, active: bool) {
+        self.watch.set(f64::from(u8::from(active)));
+    }
+
+    /// So many accounts are draining, and so many suspended, by live standings.
+    pub fn standings(&self, draining: usize, suspended: usize) {
+        for (gauge, count) in self.standings.iter().zip([draining, suspended]) {
+            gauge.set(count as f64);
+        }
     }
 
     /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.

@@ -33,7 +33,11 @@ pub(super) const CONNECTIONS: Metric =
     metric("switchboard_http_connections", "Open connections of the data listener.");
 pub(super) const ARRIVALS: Metric = metric(
     "switchboard_http_connections_total",
-    "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error.",
+    "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error, or cut at the end of a drain.",
+);
+pub(super) const PANICS: Metric = metric(
+    "switchboard_http_panics_total",
+    "Panics caught in either listener: a request's, which was answered 500, a batch line's or a connection's. Each is a fault of this program.",
 );
 pub(super) const GENERATION: Metric =
     metric("switchboard_snapshot_generation", "Generation of the snapshot in service; 0 before the first.");
@@ -60,6 +64,14 @@ pub(super) const ALIVE: Metric = metric(
     "switchboard_snapshots_alive",
     "Snapshots in memory; more than 1 for long means that an old one is held.",
 );
+pub(super) const WATCH: Metric = metric(
+    "switchboard_watch_active",
+    "Whether events tell of changes of the source: 1; 0 where it is only looked at every poll_interval.",
+);
+pub(super) const STANDINGS: Metric = metric(
+    "switchboard_standings",
+    "Live standings in force on accounts of the snapshot in service, by what they make of the account.",
+);
 pub(super) const BUILD: Metric =
     metric("switchboard_build_info", "Always 1; its labels say what is running.");
 
@@ -69,6 +81,8 @@ pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
 pub(super) const KINDS: [&str; 5] = ["companies", "ous", "pools", "accounts", "chains"];
 /// `outcome` of a reload.
 pub(super) const RELOAD_OUTCOMES: [&str; 4] = ["published", "unchanged", "rejected", "unreadable"];
+/// `standing`.
+pub(super) const STANDING: [&str; 2] = ["draining", "suspended"];
 /// Bounds of load times in seconds: an unchanged small file takes 1 ms, a compile of millions 30 s.
 pub(super) const LOAD_BOUNDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

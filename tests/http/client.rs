@@ -24,7 +24,10 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn to(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).unwrap();
+        Client::on(TcpStream::connect(address).unwrap())
+    }
+
+    pub(super) fn on(stream: TcpStream) -> Client {
         // A test that waits for what never comes fails rather than hangs.
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client { stream, rest: Vec::new(), heads: false }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::live::Store;
+use switchboard::live::{Standings, Store};
 use switchboard::snapshot::Stage;
 use switchboard::telemetry::{Labels, Telemetry};
 use switchboard::{admin, http};
@@ -42,6 +42,11 @@ impl Daemon {
 
     /// Before the first snapshot.
     pub(super) fn empty(settings: http::Settings) -> Daemon {
+        Daemon::on(http::Listener::bind(&settings).unwrap())
+    }
+
+    /// On a listener of one's own.
+    pub(super) fn on(listener: http::Listener) -> Daemon {
         let labels = Labels {
             outcomes: http::outcomes(),
             routes: http::routes(),
@@ -52,13 +57,14 @@ impl Daemon {
         let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
         let store = Store::default();
         let drain = watch::Sender::new(false);
-        let listener = http::Listener::bind(&settings).unwrap();
         let data = listener.local_addr().unwrap();
         let serving = listener.serve(store.clone(), telemetry.clone(), drain.subscribe()).unwrap();
         let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let admin = listener.local_addr().unwrap();
         let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
-        let _admin = listener.serve(telemetry.clone(), store.clone(), drain.subscribe(), status).unwrap();
+        let (standings, keeper) = Standings::open(store.clone(), None, Box::new(|_| {})).unwrap();
+        std::thread::spawn(move || keeper.run());
+        let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status, 64).unwrap();
         Daemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
     }
 
@@ -96,8 +102,8 @@ impl Daemon {
         line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
     }
 
-    /// Drains in a second at most; whether all ended in time.
-    pub(super) fn drain(&mut self, timeout: Duration) -> bool {
+    /// Drains; how many connections were cut.
+    pub(super) fn drain(&mut self, timeout: Duration) -> usize {
         self.drain.send_replace(true);
         self.serving.take().unwrap().drain(timeout)
     }

@@ -1,7 +1,6 @@
 //! A small registry by hand: acme (Americas: US) above emea (GB, DE) above uk (no pool of its own).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use switchboard::account::{Condition, Role};
 use switchboard::numbering::Region;
@@ -88,11 +87,11 @@ fn company(id: &str) -> Company {
 }
 
 /// A snapshot of these companies.
-pub(super) fn snapshot(generation: u64, companies: &[&str]) -> Arc<Snapshot> {
+pub(super) fn snapshot(generation: u64, companies: &[&str]) -> Snapshot {
     let registry = Registry {
         channels: vec![channel("sms"), channel("whatsapp")],
         companies: companies.iter().map(|id| company(id)).collect(),
     };
     let draft = compile(&registry, generation, &|_, _, _| {}).unwrap();
-    Arc::new(Snapshot::open(draft.preview()).unwrap())
+    Snapshot::open(draft.preview()).unwrap()
 }

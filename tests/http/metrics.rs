@@ -29,6 +29,7 @@ fn every_series_is_there_from_the_start() {
     let mut expected: Vec<String> = [
         "switchboard_batch_lines_total",
         "switchboard_http_connections",
+        "switchboard_http_panics_total",
         "switchboard_snapshot_generation",
         "switchboard_snapshot_built_timestamp_seconds",
         "switchboard_snapshot_activated_timestamp_seconds",
@@ -46,7 +47,7 @@ fn every_series_is_there_from_the_start() {
     labelled(
         "http_connections_total",
         "outcome",
-        &["accepted", "rejected", "accept_error", "timed_out", "error"],
+        &["accepted", "rejected", "accept_error", "timed_out", "error", "cut"],
     );
     labelled("snapshot_entries", "kind", &["companies", "ous", "pools", "accounts", "chains"]);
     labelled("snapshot_reloads_total", "outcome", &["published", "unchanged", "rejected", "unreadable"]);

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use switchboard::account::Condition;
 use switchboard::registry::{Files, Findings, Registry, check, read};
 
 use super::agreement::Trial;
@@ -30,13 +31,14 @@ fn the_snapshot_answers_what_the_rules_say() {
     }
     let whole = config.cases >= CASES;
     let coverage = RefCell::new(Coverage::default());
-    let plans = (registry(), prop::collection::vec(query(), QUERIES));
-    let run = TestRunner::new(config).run(&plans, |(plan, queries)| {
-        agrees(&plan, &queries, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
+    let standings = prop::collection::vec(standing(), 1..20);
+    let plans = (registry(), prop::collection::vec(query(), QUERIES), standings);
+    let run = TestRunner::new(config).run(&plans, |(plan, queries, standings)| {
+        agrees(&plan, &queries, &standings, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
     });
     match run {
         Ok(()) => {}
-        Err(TestError::Fail(why, (plan, _))) => panic!("{why}\n\n{}", shown(&plan.render())),
+        Err(TestError::Fail(why, (plan, ..))) => panic!("{why}\n\n{}", shown(&plan.render())),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
     let coverage = coverage.into_inner();
@@ -63,16 +65,53 @@ fn explain_lists_fifty_candidates_and_counts_the_others() {
     }
 }
 
-/// Holds one registry, in two generations, to the interpreter on all the queries.
-fn agrees(plan: &RegistryPlan, queries: &[QueryPlan], coverage: &mut Coverage) -> Result<(), String> {
+/// Live standings in turn, one for each account.
+fn standing() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        4 => Just(Condition::Active),
+        1 => Just(Condition::Draining),
+        1 => Just(Condition::Suspended),
+    ]
+}
+
+/// Holds one registry, in two generations, to the interpreter on all the queries: as it is, and with
+/// live standings, which must come to the same as a registry that says so.
+fn agrees(
+    plan: &RegistryPlan,
+    queries: &[QueryPlan],
+    standings: &[Condition],
+    coverage: &mut Coverage,
+) -> Result<(), String> {
     let files = plan.render();
-    let registry = sound(&files)?;
+    let mut registry = sound(&files)?;
     let [first, second] = GENERATIONS.map(|generation| Subject::compile(&files, generation));
     let (first, second) = (first?, second?);
-    let [first, second] = [(&first, GENERATIONS[0]), (&second, GENERATIONS[1])]
-        .map(|(subject, generation)| Trial { registry: &registry, subject, generation });
+    holds_all(&registry, &first, &second, queries, coverage)?;
+    let mut turns = standings.iter().cycle();
+    for company in &mut registry.companies {
+        for account in &mut company.accounts {
+            let standing = *turns.next().expect("at least one");
+            first.stand(&company.id, &account.id, standing);
+            second.stand(&company.id, &account.id, standing);
+            account.state = account.state.max(standing);
+        }
+    }
+    holds_all(&registry, &first, &second, queries, coverage).map_err(|why| {
+        format!("{why}\nwith the standings {standings:?}, account by account, again and again")
+    })
+}
+
+fn holds_all(
+    registry: &Registry,
+    first: &Subject,
+    second: &Subject,
+    queries: &[QueryPlan],
+    coverage: &mut Coverage,
+) -> Result<(), String> {
+    let [first, second] = [(first, GENERATIONS[0]), (second, GENERATIONS[1])]
+        .map(|(subject, generation)| Trial { registry, subject, generation });
     for plan in queries {
-        let (query, later) = plan.aim(&registry);
+        let (query, later) = plan.aim(registry);
         let now = NOW + later;
         holds(&first, &second, &query, now, coverage)
             .map_err(|why| format!("{why}\nasked {} at {now}", query.text()))?;

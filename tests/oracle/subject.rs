@@ -3,14 +3,16 @@
 use std::cell::Cell;
 
 use serde_json::Value;
-use switchboard::live::{Refused, publish};
+use switchboard::account::Condition;
+use switchboard::live::{Compiled, Refused, publish};
 use switchboard::registry::Files;
-use switchboard::select::{self, Code, Moment, Query, write_problem, write_selection};
+use switchboard::select::{self, Code, Moment, Overlay, Query, write_problem, write_selection};
 use switchboard::snapshot::Snapshot;
 
 /// A compiled snapshot in service.
 pub struct Subject {
     snapshot: Snapshot,
+    standings: Overlay,
     /// As a worker has it: another chance for every query.
     chance: Cell<u64>,
 }
@@ -19,11 +21,20 @@ impl Subject {
     /// Compiles the files as generation `generation`; the findings as text where they do not compile.
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
         match publish(files, generation, 0, &|_, _, _| {}) {
-            Ok(compiled) => Ok(Subject { snapshot: compiled.snapshot, chance: Cell::new(1) }),
+            Ok(Compiled { snapshot, .. }) => {
+                let standings = Overlay::new(snapshot.contents().accounts.len());
+                Ok(Subject { snapshot, standings, chance: Cell::new(1) })
+            }
             Err(Refused { findings, .. }) => {
                 Err(findings.0.iter().map(|finding| format!("{finding}\n")).collect())
             }
         }
+    }
+
+    /// Gives an account a live standing.
+    pub fn stand(&self, company: &str, account: &str, standing: Condition) {
+        let account = self.snapshot.company(company).and_then(|it| self.snapshot.account(it, account));
+        self.standings.set(account.expect("an account of the registry"), standing);
     }
 
     /// Answers one query, a JSON object, at `now` (Unix time in seconds): the HTTP status, and the
@@ -55,9 +66,9 @@ impl Subject {
         }
     }
 
-    fn moment(&self, now: i64) -> Moment {
+    fn moment(&self, now: i64) -> Moment<'_> {
         self.chance.set(self.chance.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        Moment { now, chance: self.chance.get() }
+        Moment { now, chance: self.chance.get(), standings: &self.standings }
     }
 
     fn problem(&self, code: Code) -> (u16, Value) {

@@ -1,5 +1,12 @@
 //! Real files, a real process: what changes in a source is served within two seconds, what is broken is not.
 
+mod copies;
+mod noticed;
+mod replaced;
+mod served;
+mod start;
+mod storms;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -196,6 +203,8 @@ fn what_is_no_file_or_far_too_large_is_refused_without_being_read() {
     replace(&fifo);
     assert!(daemon.log("unreadable")["reason"].as_str().unwrap().contains("not a regular file"));
     assert_eq!(daemon.select(GERMAN)["generation"], 5);
+    // What is no file is not written over.
+    fs::remove_file(&file).unwrap();
     compile(registry.path(), &file, 6);
     daemon.log("published");
     assert_eq!(daemon.select(GERMAN)["generation"], 6);

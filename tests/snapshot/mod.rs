@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rkyv::util::AlignedVec;
 use switchboard::live::publish;
 use switchboard::registry::Files;
-use switchboard::select::{Moment, Query, explain, select, write_selection};
+use switchboard::select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
 use switchboard::snapshot::header::{self, Header};
 use switchboard::snapshot::{Rejection, Snapshot, Stage, file};
 
@@ -92,7 +92,7 @@ fn no_record_leads_astray() {
 }
 
 fn ask(snapshot: &Snapshot, queries: &[String]) {
-    let moment = Moment { now: 1_790_000_000, chance: 1 };
+    let moment = Moment { now: 1_790_000_000, chance: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
     for query in queries {
         let query = Query::from_json(query.as_bytes()).unwrap();

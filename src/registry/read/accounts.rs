@@ -1,13 +1,13 @@
 //! `accounts.csv`.
 
+use super::cells;
 use super::channels::Channels;
 use super::sheet::Sheet;
-use super::{cells, instant};
 use crate::numbering::E164;
 use crate::registry::layout::Source;
 use crate::registry::nearest::did_you_mean;
 use crate::registry::shown;
-use crate::registry::{Account, AddressKind, Code, Condition, Findings, Holder, Place, Role, id};
+use crate::registry::{Account, AddressKind, Code, Condition, Findings, Holder, Place, Role, id, instant};
 
 const COLUMNS: [&str; 10] =
     ["id", "channel", "role", "address", "country", "pool", "user", "weight", "state", "available_from"];
@@ -208,7 +208,7 @@ fn available_from_of(id: &str, text: &str, place: &Place, findings: &mut Finding
     if text.is_empty() {
         return None;
     }
-    let instant = instant::parse(text);
+    let instant = instant::seconds(text);
     if instant.is_none() {
         let message = format!("available_from {} of account {} is no RFC 3339 date", shown(text), shown(id));
         let help =

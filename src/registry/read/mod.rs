@@ -5,8 +5,8 @@
 //! reported twice. Where a whole file could not be read, an entry with an empty id and on no line stands
 //! in the model for it, so that [`check`](super::check()) does not take whatever refers to it for a fault.
 //!
-//! `repair`, `document` and `fields` know TOML, `sheet` knows CSV, `cells` and `instant` what is written
-//! alike in both. Every other file knows one kind of entry.
+//! `repair`, `document` and `fields` know TOML, `sheet` knows CSV, `cells` what is written alike in
+//! both. Every other file knows one kind of entry.
 
 mod accounts;
 mod cells;
@@ -15,7 +15,6 @@ mod company;
 mod document;
 mod expectations;
 mod fields;
-mod instant;
 mod lines;
 mod mapping;
 mod ous;

@@ -23,6 +23,13 @@ pub enum NotWritten {
     Unsettled(io::Error),
 }
 
+impl From<NotWritten> for io::Error {
+    fn from(failed: NotWritten) -> io::Error {
+        let (NotWritten::Unchanged(error) | NotWritten::Unsettled(error)) = failed;
+        error
+    }
+}
+
 fn help(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

@@ -1,30 +1,41 @@
-//! `available_from`: an RFC 3339 date, or date and time with its offset.
+//! A moment as people write it: an RFC 3339 date, or date and time with its offset.
 
 use jiff::civil::Date;
 
-/// Unix seconds; a date begins at midnight UTC. A fraction is rounded up: no number is used a
+/// Unix seconds; a date begins at midnight UTC. A fraction is rounded up: nothing begins or ends a
 /// moment before its time. A leap second is the first one of the next minute.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub fn seconds(text: &str) -> Option<i64> {
+    parse(text).map(|(seconds, nanoseconds)| seconds + i64::from(nanoseconds > 0))
+}
+
+/// The same in Unix milliseconds.
+pub fn milliseconds(text: &str) -> Option<i64> {
+    let (seconds, nanoseconds) = parse(text)?;
+    Some(seconds * 1000 + i64::from(nanoseconds.div_ceil(1_000_000)))
+}
+
+/// Unix seconds, and nanoseconds beyond them. Digits beyond the ninth count as one more nanosecond.
+fn parse(text: &str) -> Option<(i64, u32)> {
     let (date, rest) = text.split_at_checked(10)?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     let midnight = date.duration_since(Date::constant(1970, 1, 1)).as_secs();
     if rest.is_empty() {
-        return Some(midnight);
+        return Some((midnight, 0));
     }
     let (clock, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     if second > 60 {
         return None;
     }
-    let (begun, offset) = match rest.strip_prefix('.') {
-        None => (false, rest),
+    let (nanoseconds, offset) = match rest.strip_prefix('.') {
+        None => (0, rest),
         Some(rest) => {
             let (digits, offset) = rest.split_at_checked(rest.find(|it: char| !it.is_ascii_digit())?)?;
             if digits.is_empty() {
                 return None;
             }
-            (digits.bytes().any(|digit| digit != b'0'), offset)
+            (fraction(digits), offset)
         }
     };
     let ahead = match offset.split_at_checked(1)? {
@@ -36,7 +47,17 @@ pub(super) fn parse(text: &str) -> Option<i64> {
         }
         _ => return None,
     };
-    Some(midnight + minutes(hour, minute)? * 60 + i64::from(second) + i64::from(begun) - ahead)
+    Some((midnight + minutes(hour, minute)? * 60 + i64::from(second) - ahead, nanoseconds))
+}
+
+fn fraction(digits: &str) -> u32 {
+    let (nine, beyond) = digits.split_at_checked(9).unwrap_or((digits, ""));
+    let nanoseconds = nine
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(9)
+        .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    nanoseconds + u32::from(beyond.bytes().any(|digit| digit != b'0'))
 }
 
 fn minutes(hour: i16, minute: i16) -> Option<i64> {
@@ -78,7 +99,21 @@ mod tests {
             ("9999-12-31", 253_402_214_400),
             ("9999-12-31T23:59:59Z", 253_402_300_799),
         ] {
-            assert_eq!(parse(text), Some(seconds), "{text}");
+            assert_eq!(super::seconds(text), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_rounded_up() {
+        for (text, at) in [
+            ("1970-01-01", 0),
+            ("1970-01-01T00:00:00.5Z", 500),
+            ("1970-01-01T00:00:00.0001Z", 1),
+            ("1970-01-01T00:00:00.9999999999Z", 1_000),
+            ("1970-01-01T00:00:00.0000000001Z", 1),
+            ("1969-12-31T23:59:59.25Z", -750),
+        ] {
+            assert_eq!(milliseconds(text), Some(at), "{text}");
         }
     }
 

@@ -1,0 +1,4 @@
+//! What a standing is read with.
+
+#[path = "../../src/registry/instant.rs"]
+pub mod instant;

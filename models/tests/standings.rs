@@ -1,0 +1,129 @@
+//! What must hold whatever comes between what.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::sync::Arc;
+
+use loom::model;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread::spawn;
+use models::account::Condition;
+use models::live::Store;
+use models::live::standings::{Key, Standing};
+use models::select::Overlay;
+use models::snapshot::Snapshot;
+
+const ACCOUNT: u32 = 0;
+
+fn snapshot(generation: u64) -> Snapshot {
+    Snapshot::new(generation, &["account"])
+}
+
+fn key() -> Key {
+    Key { company: "acme".into(), account: "account".into() }
+}
+
+fn standing(json: &str) -> Option<Standing> {
+    Some(Standing::from_json(json.as_bytes()).unwrap())
+}
+
+fn suspended() -> Option<Standing> {
+    standing(r#"{"standing":"suspended","reason":"x"}"#)
+}
+
+/// Sees the account suspended, once it was told so, and no generation go backwards.
+#[test]
+fn a_standing_that_was_set_is_seen_in_every_generation() {
+    model(|| {
+        let store = Store::default();
+        store.publish(snapshot(1));
+        let told = Arc::new(AtomicBool::new(false));
+        let setter = spawn({
+            let (store, told) = (store.clone(), Arc::clone(&told));
+            move || {
+                store.stand(key(), suspended());
+                // The answer to the PUT.
+                told.store(true, Ordering::Release);
+            }
+        });
+        let publisher = spawn({
+            let store = store.clone();
+            move || drop(store.publish(snapshot(2)))
+        });
+        let mut reader = store.reader();
+        let mut last = 0;
+        for _ in 0..2 {
+            let told = told.load(Ordering::Acquire);
+            let generation = reader.pin().unwrap();
+            let condition = generation.overlay.condition(ACCOUNT);
+            assert!(
+                !told || condition == Condition::Suspended,
+                "generation {}",
+                generation.snapshot.generation()
+            );
+            assert!(generation.snapshot.generation() >= last);
+            last = generation.snapshot.generation();
+        }
+        setter.join().unwrap();
+        publisher.join().unwrap();
+        let generation = reader.pin().unwrap();
+        assert_eq!(generation.snapshot.generation(), 2);
+        assert_eq!(generation.overlay.condition(ACCOUNT), Condition::Suspended);
+    });
+}
+
+#[test]
+fn no_generation_is_seen_without_its_standings() {
+    model(|| {
+        let store = Store::default();
+        store.stand(key(), suspended());
+        let publisher = spawn({
+            let store = store.clone();
+            move || {
+                store.publish(snapshot(1));
+                store.publish(snapshot(2));
+            }
+        });
+        let mut reader = store.reader();
+        for _ in 0..2 {
+            if let Some(generation) = reader.pin() {
+                assert_eq!(generation.overlay.condition(ACCOUNT), Condition::Suspended);
+            }
+        }
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn what_becomes_more_restrictive_never_looks_active_in_between() {
+    model(|| {
+        let overlay = Arc::new(Overlay::new(2));
+        overlay.set(0, Condition::Draining);
+        let writer = spawn({
+            let overlay = Arc::clone(&overlay);
+            move || overlay.set(0, Condition::Suspended)
+        });
+        // A neighbour in the same word.
+        overlay.set(1, Condition::Draining);
+        assert_ne!(overlay.condition(0), Condition::Active);
+        writer.join().unwrap();
+        assert_eq!(overlay.condition(0), Condition::Suspended);
+        assert_eq!(overlay.condition(1), Condition::Draining);
+    });
+}
+
+#[test]
+fn what_replaces_an_ended_standing_is_not_lifted_with_it() {
+    model(|| {
+        let store = Store::default();
+        store.publish(snapshot(1));
+        store.stand(key(), standing(r#"{"standing":"draining","reason":"x","until":"2020-01-01"}"#));
+        let lifter = spawn({
+            let store = store.clone();
+            move || drop(store.lift_ended(i64::MAX))
+        });
+        store.stand(key(), suspended());
+        lifter.join().unwrap();
+        assert_eq!(store.standing(&key()), suspended());
+        assert_eq!(store.current().unwrap().overlay.condition(ACCOUNT), Condition::Suspended);
+    });
+}

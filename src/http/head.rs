@@ -1,0 +1,173 @@
+//! A request's head, as RFC 9112 has it: what hyper lets pass, or takes away before a service sees it.
+//!
+//! hyper drops the `Content-Length` of a request that has a `Transfer-Encoding` too, takes any coding that
+//! ends in `chunked` for `chunked` alone, and asks for no `Host`. A proxy in front of us may read such a
+//! request otherwise than we do: what one client sends after it would then count as another's. So whatever
+//! can be read in two ways is refused, and its connection closed.
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+/// How the body of a request ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// After so many bytes; none where there is no body.
+    After(u64),
+    /// With a chunk of no size.
+    Chunks,
+}
+
+/// Most header fields of a head: hyper's own limit, which it refuses with 431.
+const MOST_FIELDS: usize = 100;
+
+/// What is said of heads that can be read in two ways.
+pub(super) const TWO_LENGTHS: &str = "the body's length is stated twice, and differently";
+const BOTH_LENGTHS: &str = "a request has either a Content-Length or a Transfer-Encoding";
+const BAD_LENGTH: &str = "Content-Length: expected digits";
+const BAD_CODING: &str = "Transfer-Encoding: only chunked is taken, in HTTP/1.1";
+const BAD_HOST: &str = "Host: expected exactly one, a name or an address with or without a port";
+const BAD_LINE: &str = "a line of the head begins or ends a name with white space, or has a CR or NUL within";
+const BAD_TARGET: &str = "the request target is neither a path nor an absolute http URL";
+const OTHER_VERSION: &str = "HTTP/1.1 is spoken here, without TLS; not HTTP/2";
+
+/// Where a head ends that begins with these bytes, looked for from an earlier look's end on: behind its
+/// first empty line. The other side: where to look from when there is more.
+pub(super) fn end(bytes: &[u8], from: usize) -> Result<usize, usize> {
+    for at in memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
+        let at = from + at;
+        match bytes.get(at + 1..).unwrap_or_default() {
+            [b'\n', ..] => return Ok(at + 2),
+            [b'\r', b'\n', ..] => return Ok(at + 3),
+            [] | [b'\r'] => return Err(at),
+            _ => {}
+        }
+    }
+    Err(bytes.len())
+}
+
+/// How the body behind a whole head ends, or what is wrong with the head. What hyper itself refuses may
+/// pass: it does so with the same bytes.
+pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let request = lines.next().unwrap_or_default();
+    let modern = request_line(request)?;
+    let (mut length, mut chunked, mut hosts, mut fields) = (None, false, 0, 0);
+    for line in lines.take_while(|line| !line.is_empty()) {
+        fields += 1;
+        let colon = memchr(b':', line).ok_or(BAD_LINE)?;
+        let (name, value) = line.split_at(colon);
+        let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        if blank(name.first()) || blank(name.last()) || memchr2(b'\r', 0, line).is_some() {
+            return Err(BAD_LINE);
+        }
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        // Three lengths of a name to look at; nearly all other fields are passed over here.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                hosts += 1;
+                if hosts > 1 || !is_host(value) {
+                    return Err(BAD_HOST);
+                }
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                let stated = digits(value).ok_or(BAD_LENGTH)?;
+                // RFC 9110, 8.6 lets the same length be stated twice.
+                if length.replace(stated).is_some_and(|before| before != stated) {
+                    return Err(TWO_LENGTHS);
+                }
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if chunked || !modern || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(BAD_CODING);
+                }
+                chunked = true;
+            }
+            _ => {}
+        }
+    }
+    // Beyond the limit hyper refuses it, with a status that says more.
+    if modern && hosts == 0 && fields <= MOST_FIELDS {
+        return Err(BAD_HOST);
+    }
+    match (length, chunked) {
+        (Some(_), true) => Err(BOTH_LENGTHS),
+        (_, true) => Ok(Ends::Chunks),
+        (length, false) => Ok(Ends::After(length.unwrap_or(0))),
+    }
+}
+
+/// Whether the request is of HTTP/1.1.
+fn request_line(line: &[u8]) -> Result<bool, &'static str> {
+    if memchr2(b'\r', 0, line).is_some() {
+        return Err(BAD_LINE);
+    }
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let version = words.next().unwrap_or_default();
+    if version.starts_with(b"HTTP/2") {
+        return Err(OTHER_VERSION);
+    }
+    let absolute = || {
+        let scheme = memchr(b':', target).and_then(|colon| target.split_at_checked(colon));
+        scheme.is_some_and(|(scheme, rest)| {
+            rest.starts_with(b"://")
+                && (scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https"))
+        })
+    };
+    // RFC 9112, 3.2: authority-form is for CONNECT alone.
+    if !(target.starts_with(b"/") || target == b"*" || method == b"CONNECT" || absolute()) {
+        return Err(BAD_TARGET);
+    }
+    Ok(version == b"HTTP/1.1")
+}
+
+/// Digits and nothing else: neither a sign, nor a list, nor 0x.
+fn digits(text: &[u8]) -> Option<u64> {
+    let plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    plain.then(|| str::from_utf8(text).ok()?.parse().ok()).flatten()
+}
+
+/// `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
+fn is_host(text: &[u8]) -> bool {
+    let closing = text.iter().rposition(|byte| *byte == b']');
+    let (name, port) = match (text.first(), closing) {
+        (Some(b'['), Some(at)) => text.split_at(at + 1),
+        (Some(b'['), None) | (_, Some(_)) => return false,
+        (_, None) => text.split_at(memchr(b':', text).unwrap_or(text.len())),
+    };
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    let inner = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
+    let named = match inner {
+        Some(address) => !address.is_empty() && address.iter().all(|byte| of_name(byte) || *byte == b':'),
+        None => name.iter().all(of_name),
+    };
+    named && (port.is_empty() || port.starts_with(b":") && port.iter().skip(1).all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_with_its_first_empty_line_however_it_comes() {
+        for head in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n", "G\r\n\n", "G\n\r\n"]
+        {
+            let mut from = 0;
+            for cut in 0..head.len() {
+                from = end(&head.as_bytes()[..cut], from).unwrap_err();
+            }
+            assert_eq!(end(head.as_bytes(), from), Ok(head.len()), "{head:?}");
+            assert_eq!(end(format!("{head}rest\n\n").as_bytes(), 0), Ok(head.len()), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses_with_or_without_a_port() {
+        for host in ["", "x", "a.b-c", "a:80", "a:", "[::1]", "[::1]:80", "1.2.3.4:5", "%41"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["a b", "a:b", "a/b", "a@b", "a:1:2", "[::1", "::1]", "[]", "[::1]x", "a\u{e4}", "[a]:b"]
+        {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+}

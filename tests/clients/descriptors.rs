@@ -1,0 +1,78 @@
+//! Without file descriptors: neither spinning nor stalling.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::{answer, ask, connect};
+use crate::expected::acme;
+use crate::process::Daemon;
+
+const TARGET: &str = "/v1/select?channel=whatsapp&ou=emea&country=DE";
+
+/// The value of a series, asked for on a connection that is there already.
+fn metric(admin: &mut std::net::TcpStream, series: &str) -> f64 {
+    write!(admin, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let (_, text) = answer(admin).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap().parse().unwrap()
+}
+
+fn soft_limit(daemon: &Daemon, limit: Option<u64>) -> Option<u64> {
+    let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
+    let was = prlimit(pid, Resource::Nofile, Rlimit { current: Some(20), maximum: None });
+    // Whoever may not raise the hard limit states it as it is.
+    let was = was.unwrap_or_else(|_| {
+        let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
+        prlimit(pid, Resource::Nofile, Rlimit { current: Some(20), maximum: hard }).unwrap()
+    });
+    prlimit(pid, Resource::Nofile, Rlimit { current: limit, maximum: was.maximum }).unwrap();
+    was.current
+}
+
+#[test]
+fn a_limit_that_falls_while_it_runs_is_waited_out() {
+    let registry = acme();
+    let daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap()]);
+    let mut admin = connect(&daemon.admin, 2, None);
+    let mut kept = connect(&daemon.data, 2, None);
+    assert_eq!(ask(&mut kept, TARGET), Some(200));
+    let before = soft_limit(&daemon, Some(5));
+    let mut waiting: Vec<_> = (0..5).map(|_| connect(&daemon.data, 3, None)).collect();
+    for stream in &mut waiting {
+        write!(stream, "GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    }
+    const ERRORS: &str = "switchboard_http_connections_total{outcome=\"accept_error\"}";
+    let (started, first) = (Instant::now(), metric(&mut admin, ERRORS));
+    while metric(&mut admin, ERRORS) < first + 5.0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "accept is not tried again");
+        assert_eq!(ask(&mut kept, TARGET), Some(200), "who is in is served");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // A pause of 50 ms between two attempts: not a core turned into heat.
+    let errors = metric(&mut admin, ERRORS) - first;
+    let most = started.elapsed().as_secs_f64() / 0.05 + 2.0;
+    assert!(errors <= most, "{errors} errors in {:?}", started.elapsed());
+    soft_limit(&daemon, before);
+    for stream in &mut waiting {
+        assert_eq!(answer(stream).map(|(status, _)| status), Some(200));
+    }
+    println!("{errors} accept errors in {:?}, then all 5 that waited were answered", started.elapsed());
+}
+
+#[test]
+fn with_64_descriptors_it_says_what_it_lowers() {
+    let registry = acme();
+    let daemon = Daemon::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
+    let told = daemon.logged_at_start("max_connections is lowered");
+    let most = usize::try_from(told["max_connections"].as_u64().unwrap()).unwrap();
+    let mut open: Vec<_> = (10..60).map(|from| connect(&daemon.data, from, None)).collect();
+    let statuses: Vec<_> = open.iter_mut().map(|stream| ask(stream, TARGET)).collect();
+    let served = statuses.iter().filter(|status| **status == Some(200)).count();
+    assert!((8..50).contains(&served), "{served} of 50 peers were served");
+    assert_eq!(served, most);
+    assert_eq!(daemon.metric("switchboard_http_connections"), served as f64);
+    assert!(daemon.metric("process_open_fds") < 64.0);
+    println!("64 descriptors: {served} of 50 connections served, the others refused");
+}

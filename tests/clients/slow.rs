@@ -1,0 +1,70 @@
+//! Slow clients in three modes, with 64 file descriptors, beside an honest client.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::attack::{Mode, attack};
+use super::{honest, long, status_of};
+use crate::expected::{acme, edit};
+use crate::process::Daemon;
+
+const DESCRIPTORS: usize = 64;
+/// More than there are descriptors, from two addresses.
+const ATTACKERS: usize = 50;
+
+#[test]
+fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors() {
+    let registry = acme();
+    let daemon = Daemon::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
+    let time = Duration::from_secs(if long() { 60 } else { 2 });
+    let before = honest::alone(&daemon.data, time.min(Duration::from_secs(5)));
+    let quiet = before.percentile(99);
+    for (mode, address) in
+        [(Mode::Headers, "+4915123456702"), (Mode::Body, "+4915123456703"), (Mode::Read, "+4915123456704")]
+    {
+        let stop = AtomicBool::new(false);
+        let (waits, tallies) = std::thread::scope(|scope| {
+            let attackers: Vec<_> = [8, 9]
+                .map(|from| {
+                    let (data, stop) = (&daemon.data, &stop);
+                    scope.spawn(move || attack(data, from, mode, ATTACKERS, stop))
+                })
+                .into();
+            let waits = scope.spawn(|| honest::asks(&daemon.data, &stop));
+            std::thread::sleep(time / 2);
+            // What else needs descriptors has them: the registry is read again, the metrics are answered.
+            let accounts = std::fs::read_to_string(registry.path().join("acme/accounts.csv")).unwrap();
+            let old = accounts
+                .lines()
+                .find_map(|line| line.split(',').find(|cell| cell.starts_with("+491512345670")));
+            edit(registry.path(), "acme/accounts.csv", old.unwrap(), address);
+            daemon.log("published");
+            assert!(daemon.metric("process_open_fds") <= DESCRIPTORS as f64);
+            std::thread::sleep(time / 2);
+            stop.store(true, Ordering::Relaxed);
+            let tallies = attackers.into_iter().map(|attacker| attacker.join().unwrap()).collect::<Vec<_>>();
+            (waits.join().unwrap(), tallies)
+        });
+        let (held, refused) =
+            tallies.iter().fold((0, 0), |(held, refused), it| (held + it.held, refused + it.refused));
+        let (p50, p99) = (waits.percentile(50), waits.percentile(99));
+        println!(
+            "{mode:?}: {} honest answers, p50 {p50:?}, p99 {p99:?} (alone {quiet:?}); {held} slow connections held, {refused} refused, RSS {} kB",
+            waits.count(),
+            status_of(daemon.pid(), "VmRSS")
+        );
+        assert!(held > 0 && refused > 0, "{mode:?}: {held} held, {refused} refused");
+        if long() && !cfg!(debug_assertions) {
+            assert!(p99 < Duration::from_millis(10), "{mode:?}: p99 {p99:?}");
+        } else {
+            // Other tests run beside this one: a worker that waited for a slow client would show as seconds.
+            assert!(
+                p99 < (quiet * 20).max(Duration::from_millis(250)),
+                "{mode:?}: p99 {p99:?}, alone {quiet:?}"
+            );
+        }
+        assert!(daemon.select("channel=whatsapp&ou=emea&country=DE")["account"].is_string());
+    }
+    assert!(daemon.metric("switchboard_http_connections_total{outcome=\"rejected\"}") > 0.0);
+    assert_eq!(daemon.metric("switchboard_http_connections_total{outcome=\"accept_error\"}"), 0.0);
+}

@@ -1,0 +1,196 @@
+//! Many connections, and many bytes: what there is of places and memory is shared.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use switchboard::http::Settings;
+
+use super::client::Client;
+use super::daemon::{Daemon, settings};
+
+const TARGET: &str = "/v1/select?channel=whatsapp&ou=uk&country=GB";
+const BATCH: &str = "POST /v1/select/batch HTTP/1.1\r\nHost: x\r\n";
+const REJECTED: &str = "switchboard_http_connections_total{outcome=\"rejected\"}";
+
+fn ask(client: &mut Client) -> u16 {
+    client.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    client.answer().status
+}
+
+/// A connection from another address of this machine: every 127.x.y.z is one.
+fn from(last: u8, to: SocketAddr) -> Client {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0);
+    socket.bind(&own.into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    Client::on(socket.into())
+}
+
+#[test]
+fn one_peer_cannot_take_every_place() {
+    let daemon = Daemon::with(Settings { max_connections_per_peer: 3, ..settings() });
+    let mut greedy: Vec<Client> = (0..3).map(|_| from(9, daemon.data)).collect();
+    assert!(greedy.iter_mut().all(|client| ask(client) == 200));
+    let mut refused = from(9, daemon.data);
+    let answer = refused.answer();
+    answer.refuses(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(daemon.metric(REJECTED), 1.0);
+    // Others come in, and so does it when it has given a place back.
+    assert_eq!(ask(&mut from(8, daemon.data)), 200);
+    drop((greedy.pop(), refused));
+    let again = (0..200).any(|_| {
+        let mut client = from(9, daemon.data);
+        client.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        std::thread::sleep(Duration::from_millis(5));
+        client.answer().status == 200
+    });
+    assert!(again);
+}
+
+#[test]
+fn bodies_share_a_budget_and_leave_some_to_single_queries() {
+    let daemon = Daemon::with(Settings { max_body_bytes: 4 << 20, ..settings() });
+    // 3.1 MB are for batches: two of these have room, but for their last byte.
+    let mut slow: Vec<Client> = (0..3).map(|_| daemon.client()).collect();
+    for client in &mut slow {
+        client.send(format!("{BATCH}Content-Length: 1500001\r\n\r\n"));
+        let _ = client.stream.write_all(&vec![b' '; 1_500_000]);
+    }
+    let answered = |client: &mut Client| {
+        client.stream.set_nonblocking(true).unwrap();
+        let answered = client.stream.peek(&mut [0]).is_ok();
+        client.stream.set_nonblocking(false).unwrap();
+        answered
+    };
+    let refused = (0..2_000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        slow.iter_mut().position(answered)
+    });
+    let answer = slow.remove(refused.unwrap()).answer();
+    answer.refuses(503, "overloaded");
+    assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")));
+    let query =
+        format!("{{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}}{}", " ".repeat(60_000));
+    assert_eq!(daemon.post("/v1/select", query).account(), "wa-gb-1");
+    // What is answered, or given up, is given back.
+    let mut last = slow.pop().unwrap();
+    last.send(" ");
+    assert_eq!(last.answer().lines().len(), 1);
+    drop(slow);
+    let taken = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        daemon.post("/v1/select/batch", vec![b' '; 2_500_000]).status == 200
+    });
+    assert!(taken);
+}
+
+#[test]
+fn answers_that_nobody_takes_count_too() {
+    let daemon = Daemon::with(Settings { max_body_bytes: 8 << 20, ..settings() });
+    let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
+    // Each answer has 2.5 MB, of which the system takes some; the rest stays with us.
+    let mut deaf: Vec<Client> = (0..3).map(|_| daemon.client()).collect();
+    let mut refused = 0;
+    for client in &mut deaf {
+        client.post("/v1/select/batch", "", &body);
+    }
+    for client in &mut deaf {
+        let mut first = [0; 12];
+        client.stream.read_exact(&mut first).unwrap();
+        refused += usize::from(first.ends_with(b"503"));
+    }
+    assert!(refused > 0, "three large answers lie in memory at once");
+    drop(deaf);
+    let taken = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        daemon.post("/v1/select/batch", &body).status == 200
+    });
+    assert!(taken);
+}
+
+#[test]
+fn whoever_reads_nothing_is_answered_no_further() {
+    let daemon = Daemon::start();
+    let mut deaf = daemon.client();
+    deaf.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let requests = format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(1_000);
+    let mut sent = 0;
+    // Until nothing more fits on the way: neither into the system's buffers nor into ours.
+    while sent < 64 << 20 {
+        match deaf.stream.write(requests.as_bytes()) {
+            Ok(some) => sent += some,
+            Err(_) => break,
+        }
+    }
+    let answered = daemon.metric("switchboard_http_requests_total{route=\"select\",code=\"200\"}");
+    assert!(sent < 64 << 20 && answered > 0.0, "{sent} bytes were taken, {answered} requests answered");
+    // Ours is at most a buffer for requests, and one for answers: the rest of the answers wait.
+    let (stopped, mut now) = (answered, 0.0);
+    while stopped != now {
+        std::thread::sleep(Duration::from_millis(50));
+        now = daemon.metric("switchboard_http_requests_total{route=\"select\",code=\"200\"}");
+        if now == stopped {
+            break;
+        }
+        assert!(now < stopped + 1_000.0, "{stopped} {now}");
+        now = stopped;
+    }
+    // When it reads, it gets them all, in order.
+    for _ in 0..200 {
+        assert_eq!(deaf.answer().account(), "wa-gb-1");
+    }
+}
+
+#[test]
+fn idle_admin_connections_keep_nobody_out() {
+    let daemon = Daemon::start();
+    let mut probe = Client::to(daemon.admin);
+    let mut ask = || {
+        probe.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+        probe.answer().status
+    };
+    assert_eq!(ask(), 200);
+    let mut idle = Vec::new();
+    for round in 0..300 {
+        let mut stream = TcpStream::connect(daemon.admin).unwrap();
+        if round % 2 == 0 {
+            let _ = stream.write_all(b"GET /liv");
+        }
+        idle.push(stream);
+        // Whoever goes on asking is never the one that has asked for nothing the longest.
+        if round % 20 == 0 {
+            assert_eq!(ask(), 200);
+            assert_eq!(daemon.admin("/readyz").status, 200);
+        }
+    }
+    assert_eq!(ask(), 200);
+    assert_eq!(daemon.admin("/livez").status, 200);
+}
+
+#[test]
+fn ten_thousand_connections_come_and_go() {
+    // Ends are noticed later than they come: one peer may have thousands open in between.
+    let daemon = Daemon::with(Settings { max_connections_per_peer: 0, ..settings() });
+    for round in 0..10_000 {
+        let mut stream = TcpStream::connect(daemon.data).unwrap();
+        match round % 4 {
+            0 => {}
+            1 => drop(stream.write_all(b"GET / HT")),
+            2 => drop(write!(stream, "GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n")),
+            // A reset in place of an end.
+            _ => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
+        }
+    }
+    assert_eq!(daemon.get(TARGET).account(), "wa-gb-1");
+    // All are gone but, at most, those whose end is still on its way.
+    let gone = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        daemon.metric("switchboard_http_connections") == 0.0
+    });
+    assert!(gone);
+    let mut client = daemon.client();
+    assert_eq!(ask(&mut client), 200);
+}

@@ -1,0 +1,104 @@
+//! A panic is one request's. The header that asks for one is known to debug builds alone.
+
+use super::client::{Answer, Client};
+use super::daemon::{Daemon, settings};
+
+const TARGET: &str = "/v1/select?channel=whatsapp&ou=uk&country=GB";
+const LINE: &str = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n";
+const COUNTER: &str = "switchboard_http_panics_total";
+
+fn get(client: &mut Client, target: &str, place: &str) -> Answer {
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: {place}\r\n\r\n"));
+    client.answer()
+}
+
+#[test]
+fn a_request_that_panics_is_a_500_of_its_own() {
+    let daemon = Daemon::with(switchboard::http::Settings { workers: 1, ..settings() });
+    assert_eq!(daemon.metric(COUNTER), 0.0);
+    let (mut client, mut neighbour) = (daemon.client(), daemon.client());
+    let explain = TARGET.replace("select", "explain");
+    for round in 1..=50 {
+        for (target, place) in [(TARGET, "Answer"), ("/nowhere", "Answer"), (&explain, "Explain")] {
+            let answer = get(&mut client, target, place);
+            if !cfg!(debug_assertions) {
+                assert_ne!(answer.status, 500, "a release build hears nothing of it");
+                continue;
+            }
+            answer.refuses(500, "internal");
+            // Neither the connection nor the worker, which is the only one, has noticed.
+            assert_eq!(answer.header("connection"), None);
+            assert_eq!(get(&mut client, TARGET, "Elsewhere").account(), "wa-gb-1");
+            assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");
+        }
+        if cfg!(debug_assertions) {
+            assert_eq!(daemon.metric(COUNTER), f64::from(3 * round));
+        }
+    }
+    if cfg!(debug_assertions) {
+        let count = |route: &str| {
+            daemon.metric(&format!("switchboard_http_requests_total{{route=\"{route}\",code=\"500\"}}"))
+        };
+        assert_eq!(["select", "explain", "other"].map(count), [50.0; 3]);
+    }
+}
+
+#[test]
+fn a_line_that_panics_is_a_problem_of_its_own() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    client.post("/v1/select/batch", "X-Switchboard-Panic: Line\r\n", LINE.repeat(3));
+    let lines = client.answer().lines();
+    assert!(lines.len() == 3 && lines.iter().all(|line| line["code"] == "internal"), "{lines:?}");
+    client.post("/v1/select/batch", "", LINE.repeat(3));
+    assert!(client.answer().lines().iter().all(|line| line["account"] == "wa-gb-1"));
+    assert_eq!(daemon.metric(COUNTER), 3.0);
+}
+
+#[test]
+fn a_connection_that_panics_takes_nothing_along() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let daemon = Daemon::start();
+    let mut neighbour = daemon.client();
+    assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");
+    for _ in 0..50 {
+        let mut client = daemon.client();
+        client.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: Connection\r\n\r\n"));
+        assert!(client.is_closed());
+        assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");
+    }
+    settles(&daemon, COUNTER, 50.0);
+    settles(&daemon, "switchboard_http_connections", 1.0);
+}
+
+#[test]
+fn the_admin_thread_outlives_panics_too() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let daemon = Daemon::start();
+    let mut client = Client::to(daemon.admin);
+    for _ in 0..5 {
+        get(&mut client, "/livez", "Answer").refuses(500, "internal");
+        assert_eq!(get(&mut client, "/livez", "").status, 200);
+        let mut lost = Client::to(daemon.admin);
+        lost.send("GET /livez HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: Connection\r\n\r\n");
+        assert!(lost.is_closed());
+    }
+    settles(&daemon, COUNTER, 10.0);
+}
+
+/// A connection closes before its end is counted.
+#[track_caller]
+fn settles(daemon: &Daemon, series: &str, value: f64) {
+    let settled = (0..2_000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        daemon.metric(series) == value
+    });
+    assert!(settled, "{series} is {}, not {value}", daemon.metric(series));
+}

@@ -1,0 +1,38 @@
+//! Killed under load, and started again.
+
+use std::time::{Duration, Instant};
+
+use super::load::{Habit, Load};
+use super::{free_address, restarts, serve};
+use crate::process::Daemon;
+
+#[test]
+fn a_kill_loses_what_is_in_flight_and_nothing_more() {
+    let (data, admin) = (free_address(), free_address());
+    let habits = [Habit::Fresh, Habit::Busy, Habit::Busy, Habit::Idle(Duration::from_millis(20))];
+    let mut lost = 0;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..restarts() {
+        let since = Instant::now();
+        let mut daemon = Daemon::launch(serve(&data, &admin));
+        slowest = slowest.max(since.elapsed());
+        let load = Load::with(&data, &habits);
+        std::thread::sleep(Duration::from_millis(200));
+        daemon.signal("-KILL");
+        assert_eq!(daemon.wait().code(), None);
+        let counted = load.stop();
+        assert!(counted.answered > 10, "{counted:?}");
+        // One each at most, as it stops there; and what came is right.
+        assert_eq!(counted.sent - counted.answered, counted.lost.len() as u64);
+        for error in &counted.lost {
+            let in_flight = ["closed after", "reset", "Broken pipe", "refused"];
+            assert!(in_flight.iter().any(|how| error.contains(how)), "{error}");
+        }
+        lost += counted.lost.len();
+    }
+    println!(
+        "{} kills: {lost} requests in flight lost; slowest start until it is ready {slowest:?}",
+        restarts()
+    );
+    assert!(slowest < Duration::from_secs(10));
+}

@@ -1,0 +1,165 @@
+//! Load that counts every request it sends and every whole, right answer it gets. It never sends a
+//! request twice: what is lost stays lost, and whoever lost one stops.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::{Duration, Instant};
+
+const GET: &str =
+    "GET /v1/select?company=acme&channel=whatsapp&ou=zurich&phone=33612345678 HTTP/1.1\r\nHost: x\r\n\r\n";
+const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
+/// The account that all of them are for.
+const ACCOUNT: &str = r#""account":"wa-dach-ch-1""#;
+const LINES: usize = 50;
+/// Longer than an answer takes on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a client uses its connections.
+#[derive(Clone, Copy)]
+pub(super) enum Habit {
+    /// One for each request.
+    Fresh,
+    /// One for as long as it lasts, one request at once after the other.
+    Busy,
+    /// The same, with so long between two requests.
+    Idle(Duration),
+}
+
+/// What was counted.
+#[derive(Default, Debug, Clone)]
+pub(super) struct Counted {
+    pub(super) sent: u64,
+    pub(super) answered: u64,
+    pub(super) connections: u64,
+    pub(super) slowest: Duration,
+    pub(super) lost: Vec<String>,
+}
+
+pub(super) struct Load {
+    clients: Vec<JoinHandle<()>>,
+    goes_on: Arc<AtomicBool>,
+    counted: Arc<Mutex<Counted>>,
+}
+
+impl Load {
+    /// Fresh, busy and idle clients that ask by GET, POST and batch.
+    pub(super) fn on(address: &str) -> Load {
+        let habits = [Habit::Fresh, Habit::Fresh, Habit::Fresh, Habit::Busy, Habit::Busy, Habit::Busy];
+        let idle = (0..24).map(|at| Habit::Idle(Duration::from_millis(50 * at + 40)));
+        Load::with(address, &habits.into_iter().chain(idle).collect::<Vec<_>>())
+    }
+
+    pub(super) fn with(address: &str, habits: &[Habit]) -> Load {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let counted = Arc::new(Mutex::new(Counted::default()));
+        let clients = habits.iter().enumerate().map(|(at, habit)| {
+            let (goes_on, counted) = (Arc::clone(&goes_on), Arc::clone(&counted));
+            let (address, habit) = (address.to_owned(), *habit);
+            spawn(move || {
+                let mut own = Counted::default();
+                ask(&address, habit, at, &goes_on, &mut own);
+                let mut all = counted.lock().unwrap();
+                all.sent += own.sent;
+                all.answered += own.answered;
+                all.connections += own.connections;
+                all.slowest = all.slowest.max(own.slowest);
+                all.lost.append(&mut own.lost);
+            })
+        });
+        Load { clients: clients.collect(), goes_on, counted }
+    }
+
+    /// Stops asking, and waits for what is under way.
+    pub(super) fn stop(self) -> Counted {
+        self.goes_on.store(false, Ordering::SeqCst);
+        for client in self.clients {
+            client.join().unwrap();
+        }
+        let counted = self.counted.lock().unwrap().clone();
+        println!("{counted:?}");
+        counted
+    }
+}
+
+fn ask(address: &str, habit: Habit, number: usize, goes_on: &AtomicBool, counted: &mut Counted) {
+    let mut kept: Option<TcpStream> = None;
+    for round in number.. {
+        if !goes_on.load(Ordering::SeqCst) {
+            return;
+        }
+        // As every pool of connections does: one that the server has closed is not used again.
+        let usable = kept.take().filter(|connection| !is_closed(connection));
+        counted.sent += 1;
+        let since = Instant::now();
+        let connected = match usable {
+            Some(connection) => Ok(connection),
+            None => {
+                counted.connections += 1;
+                TcpStream::connect(address).map_err(|error| format!("connect: {error}"))
+            }
+        };
+        match connected.and_then(|mut connection| Ok((exchange(&mut connection, round)?, connection))) {
+            Ok((last, connection)) => {
+                counted.answered += 1;
+                kept = Some(connection).filter(|_| !last && !matches!(habit, Habit::Fresh));
+            }
+            Err(error) => return counted.lost.push(error),
+        }
+        counted.slowest = counted.slowest.max(since.elapsed());
+        if let Habit::Idle(pause) = habit {
+            sleep(pause);
+        }
+    }
+}
+
+fn is_closed(connection: &TcpStream) -> bool {
+    connection.set_nonblocking(true).unwrap();
+    let closed = !matches!(connection.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    connection.set_nonblocking(false).unwrap();
+    closed
+}
+
+/// One request and its answer; whether it was the connection's last.
+fn exchange(connection: &mut TcpStream, round: usize) -> Result<bool, String> {
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_nodelay(true).unwrap();
+    let (request, accounts) = match round % 3 {
+        0 => (GET.to_owned(), 1),
+        1 => (post("/v1/select", QUERY), 1),
+        _ => (post("/v1/select/batch", &format!("{QUERY}\n").repeat(LINES)), LINES),
+    };
+    connection.write_all(request.as_bytes()).map_err(|error| format!("send: {error}"))?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 32 * 1024];
+    let (head, length) = loop {
+        let read = connection.read(&mut piece).map_err(|error| format!("{error} after {}", answer.len()))?;
+        if read == 0 {
+            return Err(format!("closed after {} bytes of the answer", answer.len()));
+        }
+        answer.extend_from_slice(&piece[..read]);
+        if let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+            let length: usize = field(&head, "content-length").and_then(|text| text.parse().ok()).unwrap();
+            if answer.len() >= end + 4 + length {
+                break (head, length);
+            }
+        }
+    };
+    let body = String::from_utf8_lossy(&answer[answer.len() - length..]);
+    if !head.starts_with("http/1.1 200") || body.matches(ACCOUNT).count() != accounts {
+        return Err(format!("wrong: {head} {body}"));
+    }
+    Ok(field(&head, "connection") == Some("close"))
+}
+
+fn post(target: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}

@@ -1,0 +1,136 @@
+//! A listening socket that somebody else holds: systemd, or this test.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+
+use super::load::Load;
+use super::{free_address, restarts};
+use crate::process::{Daemon, get};
+
+/// A daemon that is started as systemd starts one: descriptors from 3 on, and its own pid in the
+/// environment, which a shell knows before it becomes the daemon.
+fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
+    let mut command = Command::new("sh");
+    let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+    command
+        .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#, env!("CARGO_BIN_EXE_switchboard"), "serve"])
+        // Taken by somebody else, and not listened on.
+        .args(["--listen", "192.0.2.1:1", "--admin-listen", "127.0.0.1:0"])
+        .env("LISTEN_FDS", sockets.len().to_string())
+        .env("LISTEN_FDNAMES", names.join(":"));
+    let mapping = |(at, (_, socket)): (usize, &(&str, &TcpListener))| FdMapping {
+        parent_fd: OwnedFd::from(socket.try_clone().unwrap()),
+        child_fd: 3 + at as i32,
+    };
+    command.fd_mappings(sockets.iter().enumerate().map(mapping).collect()).unwrap();
+    command
+}
+
+#[test]
+fn no_request_is_lost_where_the_socket_is_passed() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    let mut old = Daemon::launch(activated(&[("data", &socket)]));
+    assert_eq!(old.data, address);
+    let load = Load::on(&address);
+    for round in 0..restarts() {
+        // Either way: the next one before this one ends, or only then, as `systemctl restart` does.
+        let next = (round % 2 == 0).then(|| Daemon::launch(activated(&[("data", &socket)])));
+        old.signal("-TERM");
+        let stopped = old.log("stopped");
+        assert_eq!((old.wait().code(), &stopped["cut"]), (Some(0), &0.into()));
+        old = next.unwrap_or_else(|| Daemon::launch(activated(&[("data", &socket)])));
+    }
+    let counted = load.stop();
+    assert!(counted.answered > 100 * restarts() as u64, "{counted:?}");
+    assert_eq!((counted.lost.as_slice(), counted.answered), ([].as_slice(), counted.sent));
+}
+
+#[test]
+fn both_listeners_take_passed_sockets_by_name() {
+    let [data, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let daemon = Daemon::launch(activated(&[("admin", &admin), ("data", &data)]));
+    assert_eq!(daemon.data, data.local_addr().unwrap().to_string());
+    assert_eq!(daemon.admin, admin.local_addr().unwrap().to_string());
+    assert_eq!(get(&daemon.admin, "/readyz").0, 200);
+    assert_eq!(daemon.get("/v1/select").0, 400);
+}
+
+#[test]
+fn a_passed_descriptor_that_is_no_listening_socket_ends_the_start() {
+    let output = Command::new("sh")
+        .args(["-c", r#"LISTEN_PID=$$ exec "$0" serve 3</dev/null"#, env!("CARGO_BIN_EXE_switchboard")])
+        .env("LISTEN_FDS", "1")
+        .stdout(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("a passed socket cannot be used: fd 3"), "{said}");
+}
+
+#[test]
+fn sockets_meant_for_another_process_are_left_alone() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.env("LISTEN_FDS", "1").env("LISTEN_PID", std::process::id().to_string());
+    let mapping = FdMapping { parent_fd: OwnedFd::from(socket.try_clone().unwrap()), child_fd: 3 };
+    command.fd_mappings(vec![mapping]).unwrap();
+    let daemon = Daemon::launch(command);
+    assert_ne!(daemon.data, socket.local_addr().unwrap().to_string());
+}
+
+#[test]
+fn systemd_itself_can_pass_it() {
+    let address = free_address();
+    let mut command = Command::new("systemd-socket-activate");
+    command
+        .args(["--listen", &address, "--fdname=data", env!("CARGO_BIN_EXE_switchboard"), "serve"])
+        .args(["--admin-listen", "127.0.0.1:0"]);
+    // It listens, and becomes the daemon with the first connection, which is answered.
+    let asked = std::thread::spawn({
+        let address = address.clone();
+        move || {
+            while std::net::TcpStream::connect(&address).is_err() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            get(&address, "/v1/select?company=acme&channel=whatsapp&ou=zurich&country=FR")
+        }
+    });
+    let mut daemon = Daemon::launch(command);
+    assert_eq!(asked.join().unwrap().0, 200);
+    assert_eq!(daemon.data, address);
+    daemon.signal("-TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let told = || {
+        let mut text = [0; 256];
+        let length = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..length].to_vec()).unwrap()
+    };
+    let mut command = super::serve("127.0.0.1:0", "127.0.0.1:0");
+    command.env("NOTIFY_SOCKET", &path);
+    let mut daemon = Daemon::launch(command);
+    assert_eq!(told(), "READY=1\n");
+    assert_eq!(get(&daemon.admin, "/readyz").0, 200);
+    daemon.signal("-HUP");
+    let reloading = told();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(told(), "READY=1\n");
+    daemon.signal("-TERM");
+    assert_eq!(told(), "STOPPING=1\n");
+    assert_eq!(daemon.wait().code(), Some(0));
+}

@@ -1,0 +1,86 @@
+//! `kill -9` at any moment: what was answered holds.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::*;
+use crate::expected::acme;
+use crate::process::request;
+
+/// Kills, unless `SWITCHBOARD_KILLS` says otherwise.
+const KILLS: u64 = 8;
+const ACCOUNTS: [&str; 4] = ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-3"];
+
+/// What was last answered of an account, and what was asked and not answered, if anything.
+#[derive(Default)]
+struct Known {
+    answered: Option<Value>,
+    asked: Option<Option<Value>>,
+}
+
+#[test]
+fn nothing_that_was_answered_is_lost() {
+    let kills = std::env::var("SWITCHBOARD_KILLS").map_or(KILLS, |text| text.parse().unwrap());
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let known: Mutex<HashMap<&str, Known>> = Mutex::default();
+    let (mut changes, mut unanswered) = (0_u64, 0_u64);
+    for kill in 0..=kills {
+        let mut daemon = serve(registry.path(), Some(&journal));
+        for (account, known) in known.lock().unwrap().iter_mut() {
+            let found = stored(&daemon, &format!("/v1/standings/acme/{account}"));
+            let asked = known.asked.take();
+            unanswered += u64::from(asked.is_some());
+            // What was not answered may have happened or not.
+            assert!(
+                found == known.answered || Some(&found) == asked.as_ref(),
+                "{account} has {found:?}, but {:?} was answered, and {asked:?} asked",
+                known.answered
+            );
+            known.answered = found;
+        }
+        if kill == kills {
+            break;
+        }
+        let admin = &daemon.admin.clone();
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = ACCOUNTS
+                .iter()
+                .map(|account| {
+                    let known = &known;
+                    scope.spawn(move || {
+                        let path = format!("/v1/standings/acme/{account}");
+                        for round in 0_u64.. {
+                            let next = (round % 3 != 2).then(
+                                || json!({"standing": "draining", "reason": format!("{kill} {round}")}),
+                            );
+                            known.lock().unwrap().entry(account).or_default().asked = Some(next.clone());
+                            let answer = match &next {
+                                Some(body) => request(admin, "PUT", &path, &body.to_string()),
+                                None => request(admin, "DELETE", &path, ""),
+                            };
+                            match answer {
+                                Ok((200 | 204, _)) => {
+                                    let mut known = known.lock().unwrap();
+                                    let known = known.entry(account).or_default();
+                                    (known.answered, known.asked) = (next, None);
+                                }
+                                Ok(other) => panic!("{other:?}"),
+                                Err(_) => return round,
+                            }
+                        }
+                        unreachable!()
+                    })
+                })
+                .collect();
+            // Anywhere from the first change to the hundredth.
+            std::thread::sleep(Duration::from_millis(kill * 37 % 211));
+            daemon.kill();
+            changes += writers.into_iter().map(|writer| writer.join().unwrap()).sum::<u64>();
+        });
+    }
+    println!("{kills} kills, {changes} changes answered, {unanswered} cut off: none lost");
+    assert!(changes > kills);
+}

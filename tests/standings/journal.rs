@@ -1,0 +1,189 @@
+//! The journal on disk: kept, compacted, torn, damaged, full.
+
+use std::fs;
+use std::process::Command;
+
+use switchboard::live::standings::journal::Contents;
+
+use super::*;
+use crate::expected::acme;
+
+#[test]
+fn standings_outlive_the_process() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = serve(registry.path(), Some(&journal));
+    let status = &daemon.status()["standings"];
+    assert_eq!((&status["durable"], &status["journal"]), (&true.into(), &journal.to_str().unwrap().into()));
+    put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-2", &standing("draining"));
+    lift(&daemon, "/v1/standings/acme/wa-emea-gb-1");
+    let short = json!({"standing": "draining", "reason": "short", "until": from_now(400)});
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &short);
+    daemon.kill();
+    std::thread::sleep(std::time::Duration::from_millis(400));
+
+    let daemon = serve(registry.path(), Some(&journal));
+    // From the very first answer on.
+    assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-2"), Some(standing("draining")));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), None, "it has ended meanwhile");
+}
+
+#[test]
+fn a_torn_end_is_cut_off_wherever_it_is_torn() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = serve(registry.path(), Some(&journal));
+    put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
+    let one = fs::read(&journal).unwrap();
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
+    let two = fs::read(&journal).unwrap();
+    daemon.kill();
+    assert!(two.starts_with(&one) && two.len() > one.len());
+    // Without its lock: while another test starts a process, that one has every lock of this one's.
+    let read = |bytes: &[u8]| {
+        fs::write(&journal, bytes).unwrap();
+        Contents::read(&journal).unwrap()
+    };
+    for end in one.len()..two.len() {
+        let contents = read(&two[..end]);
+        assert_eq!((contents.standings.len(), contents.torn), (1, end - one.len()));
+        assert!(contents.damaged.is_empty());
+    }
+    // What was never zeroed, or written by nobody.
+    for tail in [&[0; 700][..], b"\n\n", b"0123456789abcdef {}\n"] {
+        let contents = read(&[&two[..], tail].concat());
+        assert_eq!((contents.standings.len(), contents.torn), (2, tail.len()));
+        assert!(contents.damaged.is_empty());
+    }
+
+    fs::write(&journal, &two[..two.len() - 9]).unwrap();
+    let daemon = serve(registry.path(), Some(&journal));
+    assert_eq!(fs::read(&journal).unwrap(), one);
+    assert!(daemon.logged_at_start("the journal's last record was torn")["bytes"].as_u64() > Some(0));
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), None);
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
+    drop(daemon);
+    assert_eq!(fs::read(&journal).unwrap(), two);
+}
+
+#[test]
+fn a_damaged_journal_is_kept_and_the_rest_of_it_holds() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = serve(registry.path(), Some(&journal));
+    for account in ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2"] {
+        put(&daemon, &format!("/v1/standings/acme/{account}"), &standing("suspended"));
+    }
+    daemon.kill();
+    let mut bytes = fs::read(&journal).unwrap();
+    let at = bytes.windows(12).position(|twelve| twelve == b"wa-emea-gb-1").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&journal, &bytes).unwrap();
+
+    let daemon = serve(registry.path(), Some(&journal));
+    let told = daemon.logged_at_start("the journal is damaged");
+    assert_eq!(told["lines"], "[3]");
+    assert_eq!(fs::read(told["kept"].as_str().unwrap()).unwrap(), bytes);
+    for (account, holds) in [("wa-emea-de-1", true), ("wa-emea-gb-1", false), ("wa-emea-gb-2", true)] {
+        let path = format!("/v1/standings/acme/{account}");
+        assert_eq!(stored(&daemon, &path).is_some(), holds, "{account}");
+    }
+}
+
+#[test]
+fn what_is_no_journal_is_not_written_over() {
+    let registry = acme();
+    let accounts = registry.path().join("acme/accounts.csv");
+    let before = fs::read(&accounts).unwrap();
+    let missing = registry.path().join("no/such/folder/standings");
+    for journal in [&accounts, &missing] {
+        let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--standings"])
+            .arg(journal)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains(journal.to_str().unwrap()) && stderr.contains("--standings"), "{stderr}");
+    }
+    assert_eq!(fs::read(&accounts).unwrap(), before);
+}
+
+#[test]
+fn the_journal_stays_small() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = serve(registry.path(), Some(&journal));
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("suspended"));
+    let mut largest = 0;
+    for round in 0..1_500 {
+        put(&daemon, GERMAN_ACCOUNT, &standing(["draining", "suspended"][round % 2]));
+        largest = largest.max(fs::metadata(&journal).unwrap().len());
+    }
+    assert!(largest < 200_000, "{largest} bytes");
+    daemon.kill();
+    let daemon = serve(registry.path(), Some(&journal));
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("suspended")));
+}
+
+/// A file that may not grow any further stands for a full disk: the write fails halfway.
+#[test]
+fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = Daemon::start_under(
+        "trap '' XFSZ; ulimit -f 4",
+        &["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()],
+    );
+    let accounts = ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2"];
+    let mut held = std::collections::BTreeMap::new();
+    let mut refused = 0;
+    for round in 0..60 {
+        let path = format!("/v1/standings/acme/{}", accounts[round % 3]);
+        let body = json!({"standing": "draining", "reason": format!("round {round} {}", "x".repeat(80))});
+        match daemon.admin("PUT", &path, &body.to_string()) {
+            (200, _) => drop(held.insert(path, body)),
+            (status, problem) => {
+                assert!(status == 500 && problem.contains("nothing was changed"), "{status} {problem}");
+                assert!(daemon.status()["standings"]["error"].is_string());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && held.len() == 3, "{refused} refused");
+    let holds = |daemon: &Daemon| {
+        for (path, body) in &held {
+            assert_eq!(stored(daemon, path).as_ref(), Some(body));
+        }
+    };
+    holds(&daemon);
+    daemon.kill();
+    // With room again.
+    holds(&serve(registry.path(), Some(&journal)));
+}
+
+#[test]
+fn a_journal_that_was_deleted_is_written_again() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = serve(registry.path(), Some(&journal));
+    put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
+    fs::remove_file(&journal).unwrap();
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
+    daemon.kill();
+    let daemon = serve(registry.path(), Some(&journal));
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("draining")));
+}

@@ -1,0 +1,55 @@
+//! Live standings: set over HTTP, seen by every worker, kept through crashes and generations.
+
+mod crash;
+mod hand_over;
+mod journal;
+mod routes;
+mod selection;
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::process::Daemon;
+
+const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";
+/// The only account that serves a German client of EMEA.
+const GERMAN_ACCOUNT: &str = "/v1/standings/acme/wa-emea-de-1";
+
+/// Serves acme, with a journal of standings where one is named.
+fn serve(registry: &Path, journal: Option<&Path>) -> Daemon {
+    let mut arguments = vec!["--registry", registry.to_str().unwrap()];
+    if let Some(journal) = journal {
+        arguments.extend(["--standings", journal.to_str().unwrap()]);
+    }
+    Daemon::start(&arguments)
+}
+
+fn standing(standing: &str) -> Value {
+    json!({"standing": standing, "reason": "under review"})
+}
+
+/// Sets a standing, which must be answered with itself.
+#[track_caller]
+fn put(daemon: &Daemon, path: &str, body: &Value) {
+    let (status, stored) = daemon.admin("PUT", path, &body.to_string());
+    assert_eq!((status, serde_json::from_str(&stored).ok().as_ref()), (200, Some(body)), "{stored}");
+}
+
+#[track_caller]
+fn lift(daemon: &Daemon, path: &str) {
+    assert_eq!(daemon.admin("DELETE", path, ""), (204, String::new()));
+}
+
+/// The standing that is stored, if one is.
+fn stored(daemon: &Daemon, path: &str) -> Option<Value> {
+    let (status, body) = daemon.admin("GET", path, "");
+    assert!(status == 200 || status == 404, "{status} {body}");
+    (status == 200).then(|| serde_json::from_str(&body).unwrap())
+}
+
+/// A time so many milliseconds from now, or ago.
+fn from_now(milliseconds: i64) -> String {
+    let now = jiff::Timestamp::now();
+    (now + jiff::SignedDuration::from_millis(milliseconds)).to_string()
+}

@@ -1,0 +1,108 @@
+//! The routes, to the letter.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::expected::acme;
+
+fn problem(answer: (u16, String)) -> (u16, String) {
+    let body: Value = serde_json::from_str(&answer.1).unwrap();
+    assert_eq!(body["status"], answer.0);
+    (answer.0, body["code"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_standing_is_set_told_listed_and_lifted() {
+    let registry = acme();
+    let daemon = serve(registry.path(), None);
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), None);
+    let until = from_now(3_600_000);
+    let body = json!({"standing": "draining", "reason": "moves to \"B\"", "until": until});
+    put(&daemon, GERMAN_ACCOUNT, &body);
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(body.clone()));
+    put(&daemon, "/v1/standings/acme/wa%2Demea%2dgb-1", &standing("suspended"));
+    let listed = |query: &str| -> Value {
+        let (status, body) = daemon.admin("GET", &format!("/v1/standings{query}"), "");
+        assert_eq!(status, 200);
+        serde_json::from_str(&body).unwrap()
+    };
+    let all = json!({"company": "acme", "standings": [
+        {"account": "wa-emea-de-1", "standing": "draining", "reason": "moves to \"B\"", "until": until},
+        {"account": "wa-emea-gb-1", "standing": "suspended", "reason": "under review"},
+    ]});
+    assert_eq!(listed("?company=acme"), all);
+    // There is just one company.
+    assert_eq!(listed(""), all);
+    assert_eq!(daemon.metric("switchboard_standings{standing=\"draining\"}"), 1.0);
+    assert_eq!(daemon.metric("switchboard_standings{standing=\"suspended\"}"), 1.0);
+    let status = &daemon.status()["standings"];
+    assert_eq!((&status["draining"], &status["suspended"]), (&json!(1), &json!(1)));
+    assert_eq!((&status["durable"], &status["journal"]), (&json!(false), &Value::Null));
+    assert!(status["kept"].as_str().unwrap().contains("as long as the process"));
+
+    lift(&daemon, GERMAN_ACCOUNT);
+    lift(&daemon, GERMAN_ACCOUNT);
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), None);
+    assert_eq!(daemon.metric("switchboard_standings{standing=\"draining\"}"), 0.0);
+}
+
+#[test]
+fn what_is_not_known_or_not_right_changes_nothing() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let daemon = serve(registry.path(), Some(&journal));
+    let before = std::fs::read(&journal).unwrap();
+    let good = standing("draining").to_string();
+    for (method, path, body, status, code) in [
+        ("PUT", "/v1/standings/acme/wa-emea-de-99", &*good, 404, "not_found"),
+        ("GET", "/v1/standings/acme/wa-emea-de-99", "", 404, "not_found"),
+        ("DELETE", "/v1/standings/acme/wa-emea-de-99", "", 404, "not_found"),
+        ("GET", GERMAN_ACCOUNT, "", 404, "not_found"),
+        ("PUT", "/v1/standings/nobody/wa-emea-de-1", &good, 404, "unknown_company"),
+        ("GET", "/v1/standings/nobody/wa-emea-de-1", "", 404, "unknown_company"),
+        ("GET", "/v1/standings?company=nobody", "", 404, "unknown_company"),
+        ("GET", "/v1/standings?company=acme&company=acme", "", 400, "bad_request"),
+        ("GET", "/v1/standings?ou=emea", "", 400, "bad_request"),
+        ("GET", "/v1/standings?company=%zz", "", 400, "bad_request"),
+        ("PUT", "/v1/standings/acme/wa-emea-de-1?x=1", &good, 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, "", 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, "draining", 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, r#"{"standing":"active","reason":"x"}"#, 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, r#"{"standing":"draining"}"#, 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, r#"{"standing":"draining","reason":"x","since":"y"}"#, 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, r#"{"standing":"draining","reason":"x","until":"soon"}"#, 400, "bad_request"),
+        (
+            "PUT",
+            GERMAN_ACCOUNT,
+            r#"{"standing":"draining","reason":"x","until":"2020-01-01T00:00:00Z"}"#,
+            400,
+            "bad_request",
+        ),
+        ("PUT", GERMAN_ACCOUNT, &"x".repeat(10_000), 413, "body_too_large"),
+        ("POST", GERMAN_ACCOUNT, &good, 405, "method_not_allowed"),
+        ("PUT", "/v1/standings", &good, 405, "method_not_allowed"),
+        ("GET", "/v1/standings/", "", 404, "not_found"),
+        ("GET", "/v1/standings/acme", "", 404, "not_found"),
+        ("GET", "/v1/standings/acme/", "", 404, "not_found"),
+        ("GET", "/v1/standings/acme/wa-emea-de-1/x", "", 404, "not_found"),
+        ("GET", "/v1/standingsx", "", 404, "not_found"),
+        ("GET", "/v1/standings/acme/%ff", "", 404, "not_found"),
+    ] {
+        let answer = problem(daemon.admin(method, path, body));
+        assert_eq!(answer, (status, code.to_owned()), "{method} {path} {body:.80}");
+    }
+    assert_eq!(std::fs::read(&journal).unwrap(), before);
+    let (_, listed) = daemon.admin("GET", "/v1/standings?company=acme", "");
+    assert_eq!(listed, r#"{"company":"acme","standings":[]}"#);
+}
+
+#[test]
+fn before_the_first_snapshot_no_account_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("none.swb");
+    let daemon = Daemon::start(&["--snapshot", file.to_str().unwrap()]);
+    let put = daemon.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
+    assert_eq!(problem(put), (503, "no_snapshot".to_owned()));
+    assert_eq!(problem(daemon.admin("GET", "/v1/standings", "")), (503, "no_snapshot".to_owned()));
+}
