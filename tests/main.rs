@@ -17,6 +17,7 @@ mod clients;
 mod corruption;
 mod expected;
 mod generations;
+mod hostile_input;
 mod http;
 mod numbering;
 mod oracle;
