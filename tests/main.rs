@@ -14,7 +14,10 @@
 mod architecture;
 mod cli;
 mod clients;
+mod corruption;
 mod expected;
+mod generations;
+mod hostile_input;
 mod http;
 mod numbering;
 mod oracle;

@@ -73,10 +73,23 @@ fn metrics(desk: &Desk) -> String {
 /// Ready means: send queries here. Stale data are still data; none, or an end in sight, are not.
 fn ready(desk: &Desk) -> Response {
     if desk.standings.store().current().is_none() {
-        respond(503, TEXT, "no snapshot is in service\n".into())
+        respond(503, TEXT, unready(&(desk.status)()).into())
     } else if *desk.closed.borrow() {
         respond(503, TEXT, "the data listener is closed: starting or draining\n".into())
     } else {
         respond(200, TEXT, "ready\n".into())
     }
+}
+
+/// Why there is no snapshot, as the status has it: the last reload's error and findings. No phone number
+/// is ever in them.
+fn unready(status: &Value) -> String {
+    let last = &status["last_reload"];
+    let reason = last["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
+    let mut text = format!("no snapshot is in service{reason}\n");
+    for finding in last["findings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text.push_str(finding);
+        text.push('\n');
+    }
+    text
 }

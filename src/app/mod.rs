@@ -10,18 +10,16 @@ mod sockets;
 mod status;
 
 use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use signals::{Reloading, Signals};
 use sockets::Sockets;
-use tokio::sync::watch;
 
-use crate::config::Settings;
+use crate::config::{Notice, Settings};
 use crate::live::publish::LOAD_STAGES;
-use crate::live::watch::QUEUE;
-use crate::live::{Event, Reloader, Source, Standings, Store, Wake};
+use crate::live::{Event, Reloader, Source, Standings, Store, bell};
 use crate::snapshot::Stage;
 use crate::telemetry::{Labels, Telemetry};
 use crate::{admin, http};
@@ -51,6 +49,11 @@ pub enum CannotRun {
     /// The system refuses a thread, a signal handler or a runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+    /// The source gave no snapshot, and one is required.
+    #[error(
+        "no snapshot, and --require-snapshot: {0}; mend the source, or start without to wait for a good one"
+    )]
+    NoSnapshot(String),
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -74,6 +77,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         idle_timeout,
         drain_timeout,
         poll_interval,
+        watch,
+        require_snapshot,
         log_format,
     } = settings;
     logs::start(log_format);
@@ -100,8 +105,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     };
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"), labels);
     let store = Store::default();
-    let (drain, draining) = watch::channel(false);
-    let (close, closed) = watch::channel(true);
+    let (drain, draining) = tokio::sync::watch::channel(false);
+    let (close, closed) = tokio::sync::watch::channel(true);
 
     // Before the first snapshot: none is ever in service without its standings.
     let journal = standings.clone().unwrap_or_default();
@@ -118,7 +123,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         }
     });
     let mut reloader = Reloader::new(source.clone(), store.clone(), observer);
-    let status = status::Status { started, source, standings: standings.clone(), last: reloader.last() };
+    let last = reloader.last();
+    let status = status::Status { started, source, standings: standings.clone(), last: Arc::clone(&last) };
 
     let own_admin = sockets.admin.is_none();
     let admin_listener = match sockets.admin {
@@ -134,10 +140,16 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
-    let (waker, wakes) = mpsc::sync_channel(QUEUE);
-    let _watch = reloader.watch(waker.clone());
+    let (waker, bell) = bell();
+    if watch == Notice::Events {
+        reloader.watch(waker.clone());
+    }
     reloader.look_again();
-    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&wakes, poll_interval))?;
+    if require_snapshot && store.current().is_none() {
+        let reason = last.lock().unwrap_or_else(PoisonError::into_inner).error.clone();
+        return Err(CannotRun::NoSnapshot(reason.unwrap_or_default()));
+    }
+    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&bell, poll_interval))?;
 
     // Idle connections are closed in order well before those in flight are cut.
     let drain_grace = http::Settings::default().drain_grace.min(drain_timeout / 2);
@@ -182,7 +194,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         tracing::warn!(connections = cut, "cut: they were still open");
     }
     // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.
-    let _ = waker.try_send(Wake::Stop);
+    waker.stop();
     drop(admin);
     admin_door.iter().for_each(http::leave::lead_nowhere);
     tracing::info!(cut, "stopped");

@@ -71,11 +71,15 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             }
         }
         Event::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
-        Event::Unwatched { reason } => {
-            tracing::warn!(
-                reason,
-                "no events of changed files: looking for them every poll_interval instead"
-            );
+        Event::Watching { unwatched } => {
+            telemetry.watch_active(unwatched.is_none());
+            match unwatched {
+                None => tracing::info!("events tell of changed files"),
+                Some(reason) => tracing::warn!(
+                    reason,
+                    "no events of changed files: looking for them every poll_interval instead"
+                ),
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Signals, and what the service manager is told of them.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 
 use sd_notify::NotifyState;
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::http::Cutter;
-use crate::live::Wake;
+use crate::live::Waker;
 
 /// The signals that are heeded, from the moment this exists: before it, they would end the process.
 pub(super) struct Signals {
@@ -32,7 +32,7 @@ impl Signals {
     }
 
     /// Returns on SIGTERM or SIGINT; SIGHUP asks for a reload.
-    pub(super) fn heed(&mut self, waker: &mpsc::SyncSender<Wake>, reloading: &Reloading) {
+    pub(super) fn heed(&mut self, waker: &Waker, reloading: &Reloading) {
         let Signals { runtime, terminate, interrupt, hangup } = self;
         runtime.block_on(async {
             loop {
@@ -41,10 +41,7 @@ impl Signals {
                     _ = interrupt.recv() => return,
                     _ = hangup.recv() => {
                         reloading.begin();
-                        if waker.try_send(Wake::Asked).is_err() {
-                            // Where the queue is full, looks are due already.
-                            reloading.end();
-                        }
+                        waker.ask();
                     }
                 }
             }

@@ -50,6 +50,7 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "source": self.source.describe(),
+            "watch": last.noticed.text(),
             "snapshot": snapshot,
             "last_reload": reload,
             "standings": self.standings(),

@@ -68,6 +68,9 @@ pub struct Serve {
     /// A compiled snapshot: loaded at start, watched
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
+    /// Exit 3 where the source gives no snapshot at start, instead of waiting for a good one
+    #[arg(long)]
+    pub require_snapshot: bool,
     /// The journal that keeps live standings; without it they last as long as the process
     #[arg(long, value_name = "FILE")]
     pub standings: Option<PathBuf>,

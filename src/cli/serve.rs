@@ -16,6 +16,7 @@ fn settings(arguments: Serve) -> Result<Settings, Failure> {
     let Serve {
         registry,
         snapshot,
+        require_snapshot,
         standings,
         listen,
         admin_listen,
@@ -36,6 +37,7 @@ fn settings(arguments: Serve) -> Result<Settings, Failure> {
     let settings = Settings {
         registry: if named { registry } else { file.registry },
         snapshot: if named { snapshot } else { file.snapshot },
+        require_snapshot: require_snapshot || file.require_snapshot,
         standings: standings.or(file.standings),
         listen: listen.unwrap_or(file.listen),
         admin_listen: admin_listen.unwrap_or(file.admin_listen),

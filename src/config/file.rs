@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use toml::de;
 
-use super::{LogFormat, Settings, duration};
+use super::{LogFormat, Notice, Settings, duration};
 
 /// Why a settings file does not count.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,8 @@ struct Keys {
     drain_timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::deserialize")]
     poll_interval: Option<Duration>,
+    watch: Option<Notice>,
+    require_snapshot: Option<bool>,
     log_format: Option<LogFormat>,
 }
 
@@ -89,6 +91,8 @@ impl Settings {
             idle_timeout,
             drain_timeout,
             poll_interval,
+            watch,
+            require_snapshot,
             log_format,
         } = toml::from_str(text)?;
         let default = Settings::default();
@@ -120,6 +124,8 @@ impl Settings {
             idle_timeout: idle_timeout.unwrap_or(default.idle_timeout),
             drain_timeout: drain_timeout.unwrap_or(default.drain_timeout),
             poll_interval: poll_interval.unwrap_or(default.poll_interval),
+            watch: watch.unwrap_or(default.watch),
+            require_snapshot: require_snapshot.unwrap_or(default.require_snapshot),
             log_format: log_format.unwrap_or(default.log_format),
         })
     }
@@ -136,14 +142,18 @@ mod tests {
         let keys = text.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).count();
         let fields =
             format!("{:#?}", Settings::default()).lines().filter(|line| line.starts_with("    ")).count();
-        assert!(keys >= 13 && fields >= keys, "{keys} keys of {fields} lines of fields");
+        assert!(keys >= 15 && fields >= keys, "{keys} keys of {fields} lines of fields");
     }
 
     #[test]
     fn what_cannot_work_is_refused() {
-        for text in
-            ["poll_interval = \"0s\"", "max_connections = 0", "max_body_bytes = 1", "idle_timeout = \"soon\""]
-        {
+        for text in [
+            "poll_interval = \"0s\"",
+            "max_connections = 0",
+            "max_body_bytes = 1",
+            "idle_timeout = \"soon\"",
+            "watch = \"never\"",
+        ] {
             assert!(Settings::from_toml(text).is_err(), "{text}");
         }
     }

@@ -44,6 +44,10 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// How often to look for changed files.
     pub poll_interval: Duration,
+    /// How to notice changed files.
+    pub watch: Notice,
+    /// Whether to end where the first look at the source gives no snapshot.
+    pub require_snapshot: bool,
     /// How to log.
     pub log_format: LogFormat,
 }
@@ -57,6 +61,17 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+/// How to notice changed files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notice {
+    /// By events of the file system, and by looking.
+    #[default]
+    Events,
+    /// By looking alone.
+    Poll,
 }
 
 impl Default for Settings {
@@ -77,6 +92,8 @@ impl Default for Settings {
             idle_timeout: http.idle_timeout,
             drain_timeout: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
+            watch: Notice::Events,
+            require_snapshot: false,
             log_format: LogFormat::Text,
         }
     }

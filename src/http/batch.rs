@@ -20,7 +20,7 @@ use crate::telemetry::Selections;
 /// Most lines of a batch.
 const MOST_LINES: usize = 10_000;
 /// Time between two looks at the other connections. By time, since a line can take a microsecond or, where
-/// the OU has 20,000 above it, a thousand of them.
+/// the OU has 20,000 above it, 150.
 const TURN: Duration = Duration::from_millis(1);
 /// Lines between two looks at the clock, which takes as long as a thirtieth of a line.
 const LOOK: usize = 4;

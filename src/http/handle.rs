@@ -25,59 +25,49 @@ pub(super) async fn handle(desk: Rc<Desk>, request: Request<Incoming>) -> (Respo
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let target = route::find(head.method.as_str(), head.uri.path());
-    // Whatever panics has not read all of it, as far as anybody knows.
-    let mut rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
+    let rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
     let answered = contained(answer(&desk, target, &head, body, started)).await;
-    let answered = answered.unwrap_or_else(|| {
+    let (answered, rest) = answered.unwrap_or_else(|| {
         desk.telemetry.panicked();
-        Err((Problem::new(Code::Internal), rest))
+        // Whatever panics has not read the body, as far as anybody knows.
+        (Err(Problem::new(Code::Internal)), rest)
     });
-    let response = match answered {
-        Ok(response) => {
-            rest = Rest::Read;
-            response
-        }
-        Err((problem, read)) => {
-            rest = read;
-            problem.respond()
-        }
-    };
+    let response = answered.unwrap_or_else(Problem::respond);
     desk.timings.request(target.route() as usize, response.status().as_u16(), started.elapsed());
     (response, rest)
 }
 
-/// The answer; or the problem, and whether the body was read by then.
+/// The answer, and whether the body was read by then.
 async fn answer(
     desk: &Desk,
     target: Target,
     head: &Parts,
     body: Incoming,
     started: Instant,
-) -> Result<Response, (Problem, Rest)> {
+) -> (Result<Response, Problem>, Rest) {
     panics::asked(&head.headers, Place::Answer);
     let rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
-    let read = |problem| (problem, Rest::Read);
+    let explaining = &desk.shared.explaining;
     let query = || head.uri.query().unwrap_or_default();
     match target {
         Target::Url(Route::Explain) => {
             let asked = Asked::Url(query().to_owned());
-            desk.shared.explaining.explain(desk, &head.headers, asked).await.map_err(|it| (it, rest))
+            (explaining.explain(desk, &head.headers, asked).await, rest)
         }
-        Target::Url(_) => selected(desk, url::parse(query()), started).map_err(|it| (it, rest)),
+        Target::Url(_) => (selected(desk, url::parse(query()), started), rest),
         Target::Body(route) => match receive(desk, Holds::Query, head, body).await {
             Ok((body, _share)) if route == Route::Explain => {
-                let asked = Asked::Body(body);
-                desk.shared.explaining.explain(desk, &head.headers, asked).await.map_err(read)
+                (explaining.explain(desk, &head.headers, Asked::Body(body)).await, Rest::Read)
             }
-            Ok((body, _share)) => selected(desk, Query::from_json(&body), started).map_err(read),
-            Err(problem) => Err((early(desk, route, problem), rest)),
+            Ok((body, _share)) => (selected(desk, Query::from_json(&body), started), Rest::Read),
+            Err(problem) => (Err(early(desk, route, problem)), rest),
         },
         Target::Batch => match receive(desk, Holds::Batch, head, body).await {
-            Ok((body, _share)) => batch::answer(desk, &head.headers, &body).await.map_err(read),
-            Err(problem) => Err((problem, rest)),
+            Ok((body, _share)) => (batch::answer(desk, &head.headers, &body).await, Rest::Read),
+            Err(problem) => (Err(problem), rest),
         },
-        Target::Method(_, allow) => Err((Problem::method_not_allowed(allow), rest)),
-        Target::Nowhere => Err((Problem::new(Code::NotFound), rest)),
+        Target::Method(_, allow) => (Err(Problem::method_not_allowed(allow)), rest),
+        Target::Nowhere => (Err(Problem::new(Code::NotFound)), rest),
     }
 }
 

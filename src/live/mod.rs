@@ -2,21 +2,30 @@
 //!
 //! [`publish`](mod@publish) makes a snapshot of files and is the one function that check, compile, serve
 //! and reload call; [`trial`] asks the expected selections; [`source`] says where snapshots come from;
-//! [`watch`](mod@watch) notices that they may have changed; [`reload`] is the thread that fetches, proves
-//! and publishes; [`standings`] are set, kept and lifted; [`store`] is where both meet, and the one cell
+//! `trail` where on the way there something can change, and `watch` that it may have, which is what
+//! [`wake`] wakes for; `looking` is the thread that looks and fetches, `settle` says when; [`reload`] proves
+//! and publishes; `copying` what of that is one refusal; [`event`] what it tells; [`standings`] are set, kept
+//! and lifted; [`store`] is where both meet, and the one cell
 //! that answers are read through.
 
+mod copying;
+pub mod event;
+mod looking;
 pub mod publish;
 pub mod reload;
+mod settle;
 pub mod source;
 pub mod standings;
 pub mod store;
+mod trail;
 pub mod trial;
-pub mod watch;
+pub mod wake;
+mod watch;
 
+pub use event::{Event, LastReload, Noticed};
 pub use publish::{Compiled, Refused, publish};
-pub use reload::{Event, LastReload, Reloader};
+pub use reload::Reloader;
 pub use source::Source;
 pub use standings::Standings;
 pub use store::{Generation, Reader, Store};
-pub use watch::Wake;
+pub use wake::{Bell, Waker, bell};

@@ -1,113 +1,42 @@
-//! The reload thread: looks at the source, fetches it whole, proves it, publishes it by one pointer
-//! store, and frees the one it replaced. Whatever arrives broken is refused, told, and changes nothing.
+//! What the reload thread does with what it has fetched: proves it, publishes it by one pointer store,
+//! and frees the one it replaced. Whatever arrives broken is refused, told, and changes nothing.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
-use super::publish::{self, Refused, Timings};
+use super::copying::Refusal;
+use super::event::{Event, LastReload, MOST_TOLD, Observer};
+use super::publish::{self, Refused};
+use super::settle::Settling;
 use super::source::{EMBEDDED_GENERATION, Fetched, Look, Source, unix_ms};
 use super::store::{Generation, Store};
-use super::watch::{Wake, Watch, watch};
+use super::watch::Watch;
 use crate::registry::{Findings, Severity};
 use crate::snapshot::{Rejection, Snapshot, Stage};
 
-/// A source that still changes is read once it has looked the same for this long…
-const QUIET: Duration = Duration::from_millis(50);
-/// …or once it has been changing for this long: answers follow within two seconds all the same.
-const PATIENCE: Duration = Duration::from_millis(1000);
-
-/// Most findings that `/status` shows.
-pub const MOST_TOLD: usize = 20;
-
-/// What came of looking at the source.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A new generation is in service.
-    Published {
-        /// It.
-        snapshot: &'a Snapshot,
-        /// When it was built, in Unix milliseconds.
-        built_at_ms: u64,
-        /// Its registry's warnings.
-        findings: &'a Findings,
-    },
-    /// The files changed, but not what they say.
-    Unchanged,
-    /// What arrived is broken; the last good generation goes on.
-    Rejected {
-        /// Where it was refused.
-        stage: Stage,
-        /// Why.
-        reason: &'a str,
-        /// What is wrong with the registry.
-        findings: &'a Findings,
-    },
-    /// The source cannot be read; the last good generation goes on.
-    Unreadable {
-        /// Why.
-        reason: &'a str,
-    },
-    /// How long the stages of a load took.
-    Timed {
-        /// Stage and duration.
-        timings: &'a Timings,
-    },
-    /// How many snapshots are in memory: the one in service, and those that a request still holds.
-    Alive {
-        /// Their number.
-        snapshots: usize,
-    },
-    /// The source's folders cannot be watched: only looking every so often is left.
-    Unwatched {
-        /// Why.
-        reason: &'a str,
-    },
-}
-
-impl Event<'_> {
-    /// Whether this is how a look at a changed source ended.
-    pub fn is_outcome(&self) -> bool {
-        use Event::*;
-        matches!(self, Published { .. } | Unchanged | Rejected { .. } | Unreadable { .. })
-    }
-}
-
-/// Sees every event, on the reload thread.
-pub type Observer = Box<dyn Fn(&Event<'_>) + Send>;
-
-/// The last reload, for `/status`.
-#[derive(Debug, Clone, Default)]
-pub struct LastReload {
-    /// Unix milliseconds; 0 before the first.
-    pub at_ms: u64,
-    /// `published`, `unchanged`, `rejected`, `unreadable`; empty before the first.
-    pub outcome: &'static str,
-    /// Why it was not published.
-    pub error: Option<String>,
-    /// The findings behind it, at most [`MOST_TOLD`].
-    pub findings: Vec<String>,
-    /// When the one in service was built, in Unix milliseconds.
-    pub built_at_ms: u64,
-    /// When it was put in service, in Unix milliseconds.
-    pub activated_at_ms: u64,
-}
-
 /// What the reload thread needs.
 pub struct Reloader {
-    source: Source,
+    pub(super) source: Source,
     store: Store,
-    observer: Observer,
-    last: Arc<Mutex<LastReload>>,
+    pub(super) observer: Observer,
+    pub(super) last: Arc<Mutex<LastReload>>,
+    pub(super) watch: Option<Watch>,
+    /// Why events do not tell of changes, if they do not; none before that was tried.
+    pub(super) unwatched: Option<Option<String>>,
     /// What the source looked like when it was last read.
-    look: Option<Look>,
+    pub(super) look: Option<Look>,
+    /// It looks different now, but is not read yet.
+    pub(super) settling: Option<Settling>,
+    /// The digest of what was read while it changed: another change may look the same.
+    pub(super) hasty: Option<u128>,
+    /// What was refused last.
+    pub(super) refusal: Option<Refusal>,
     /// Why the source could not be read, when it was last tried.
-    unreadable: Option<String>,
+    pub(super) unreadable: Option<String>,
     /// The digest of the files that are in service.
     files_digest: Option<u128>,
     /// Replaced, but perhaps still held by a request.
-    retired: Vec<Arc<Generation>>,
+    pub(super) retired: Vec<Arc<Generation>>,
 }
 
 impl Reloader {
@@ -119,7 +48,12 @@ impl Reloader {
             store,
             observer,
             last,
+            watch: None,
+            unwatched: None,
             look: None,
+            settling: None,
+            hasty: None,
+            refusal: None,
             unreadable: None,
             files_digest: None,
             retired: Vec::new(),
@@ -131,77 +65,8 @@ impl Reloader {
         Arc::clone(&self.last)
     }
 
-    /// Watches the source; events go to `waker`.
-    pub fn watch(&self, waker: SyncSender<Wake>) -> Option<Watch> {
-        watch(&self.source, waker).unwrap_or_else(|error| {
-            (self.observer)(&Event::Unwatched { reason: &error.to_string() });
-            None
-        })
-    }
-
-    /// Looks whenever woken, and every `poll` anyway, until told to stop.
-    pub fn run(mut self, wakes: &Receiver<Wake>, poll: Duration) {
-        loop {
-            let first = match wakes.recv_timeout(poll) {
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => None,
-                Ok(wake) => Some(wake),
-            };
-            // All that has come by now is answered by one look.
-            for wake in first.into_iter().chain(wakes.try_iter()) {
-                match wake {
-                    Wake::Stop => return,
-                    Wake::Asked => self.look = None,
-                    Wake::Maybe => {}
-                }
-            }
-            // A panic is a fault of this program, but no reason to stop looking.
-            if catch_unwind(AssertUnwindSafe(|| self.look_again())).is_err() {
-                let reason =
-                    "a fault of switchboard while it read the source; please report it with the source";
-                self.note("unreadable", Some(reason.to_owned()), &Findings::default());
-                (self.observer)(&Event::Unreadable { reason });
-            }
-            self.free();
-        }
-    }
-
-    /// Reads the source if it looks different from when it was last read.
-    pub fn look_again(&mut self) {
-        let mut look = self.source.look();
-        if self.look.as_ref() == Some(&look) {
-            return;
-        }
-        let started = Instant::now();
-        loop {
-            look = self.settled(look, started);
-            let fetched = self.source.fetch();
-            // Read while it changed: perhaps half of one state and half of the next.
-            let after = self.source.look();
-            if after != look && started.elapsed() < PATIENCE {
-                look = after;
-                continue;
-            }
-            self.look = Some(look);
-            self.take(fetched);
-            return;
-        }
-    }
-
-    /// Waits until the source looks the same twice.
-    fn settled(&self, mut look: Look, started: Instant) -> Look {
-        while look != Look::Constant && started.elapsed() < PATIENCE {
-            std::thread::sleep(QUIET);
-            let again = self.source.look();
-            if again == look {
-                break;
-            }
-            look = again;
-        }
-        look
-    }
-
-    fn take(&mut self, fetched: Result<Fetched, String>) {
+    /// Proves and publishes what was fetched, or says why not.
+    pub(super) fn take(&mut self, fetched: Result<Fetched, String>) {
         let current = self.store.current();
         if fetched.is_ok() {
             self.unreadable = None;
@@ -279,13 +144,18 @@ impl Reloader {
         (self.observer)(&Event::Unchanged);
     }
 
-    fn rejected(&self, stage: Stage, reason: String, findings: &Findings) {
+    fn rejected(&mut self, stage: Stage, reason: String, findings: &Findings) {
         self.note("rejected", Some(reason.clone()), findings);
-        (self.observer)(&Event::Rejected { stage, reason: &reason, findings });
+        let refusal = Refusal::of(&self.source, stage, self.watch.as_ref().and_then(Watch::change));
+        let told = self.refusal.as_ref().is_some_and(|earlier| refusal.continues(earlier));
+        self.refusal = Some(refusal);
+        if !told {
+            (self.observer)(&Event::Rejected { stage, reason: &reason, findings });
+        }
     }
 
     /// Before it is told, so that whoever hears of it finds it in `/status`.
-    fn note(&self, outcome: &'static str, error: Option<String>, findings: &Findings) {
+    pub(super) fn note(&self, outcome: &'static str, error: Option<String>, findings: &Findings) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at_ms = unix_ms(SystemTime::now());
         last.outcome = outcome;
@@ -295,7 +165,7 @@ impl Reloader {
     }
 
     /// Frees, here and not on a worker, what no request holds any more.
-    fn free(&mut self) {
+    pub(super) fn free(&mut self) {
         self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());
         (self.observer)(&Event::Alive { snapshots: in_service + self.retired.len() });

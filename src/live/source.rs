@@ -2,7 +2,7 @@
 //! reaches [`reload`](super::reload) from here is bytes or files, whole; how they got here stays here.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rkyv::util::AlignedVec;
@@ -35,6 +35,16 @@ pub enum Fetched {
         /// Unix milliseconds of the file's last change.
         modified_ms: u64,
     },
+}
+
+impl Fetched {
+    /// Of all that was read: equal digests mean equal content.
+    pub(super) fn digest(&self) -> u128 {
+        match self {
+            Fetched::Files(files) => files.digest(),
+            Fetched::Bytes { bytes, .. } => xxhash_rust::xxh3::xxh3_128(bytes),
+        }
+    }
 }
 
 /// What a source looks like from outside, to notice changes without reading: sizes, times and inodes.
@@ -87,16 +97,6 @@ impl Source {
         }
     }
 
-    /// The folders in which something happens when it changes. Never the file itself: a watch on a file
-    /// is lost when another is renamed over it.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        match self {
-            Source::Embedded(_) => Vec::new(),
-            Source::Registry(root) => vec![root.clone()],
-            Source::Snapshot(path) => vec![folder_of(path)],
-        }
-    }
-
     /// For people.
     pub fn describe(&self) -> String {
         match self {
@@ -104,13 +104,6 @@ impl Source {
             Source::Registry(root) => format!("the registry {}", root.display()),
             Source::Snapshot(path) => format!("the snapshot {}", path.display()),
         }
-    }
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
     }
 }
 

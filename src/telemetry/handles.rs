@@ -70,6 +70,7 @@ pub struct Telemetry {
     rejections: Vec<Counter>,
     load: Vec<Histogram>,
     alive: Gauge,
+    watch: Gauge,
     standings: [Gauge; STANDING.len()],
 }
 
@@ -105,6 +106,7 @@ impl Telemetry {
                 .map(|stage| histogram(&recorder, &names::LOAD_DURATION, &[("stage", stage)]))
                 .collect(),
             alive: gauge(&recorder, &names::ALIVE, &[]),
+            watch: gauge(&recorder, &names::WATCH, &[]),
             standings: STANDING
                 .map(|standing| gauge(&recorder, &names::STANDINGS, &[("standing", standing)])),
             labels,
@@ -212,6 +214,11 @@ impl Telemetry {
     /// So many snapshots are in memory.
     pub fn snapshots_alive(&self, count: usize) {
         self.alive.set(count as f64);
+    }
+
+    /// Whether events tell of changes of the source, or it is only looked at.
+    pub fn watch_active(&self, active: bool) {
+        self.watch.set(f64::from(u8::from(active)));
     }
 
     /// So many accounts are draining, and so many suspended, by live standings.

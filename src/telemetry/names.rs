@@ -64,6 +64,10 @@ pub(super) const ALIVE: Metric = metric(
     "switchboard_snapshots_alive",
     "Snapshots in memory; more than 1 for long means that an old one is held.",
 );
+pub(super) const WATCH: Metric = metric(
+    "switchboard_watch_active",
+    "Whether events tell of changes of the source: 1; 0 where it is only looked at every poll_interval.",
+);
 pub(super) const STANDINGS: Metric = metric(
     "switchboard_standings",
     "Live standings in force on accounts of the snapshot in service, by what they make of the account.",

@@ -104,6 +104,7 @@ const CASES: &[Case] = &[
     case("9110 5.6.3", "white space around a value", "{GET}Host: \t x \t\r\n\r\n", &[200], Open),
     // ---- bodies and their lengths
     case("9112 6.3", "a body of the length stated", "{POST}Content-Length: 48\r\n\r\n{BODY}", &[200], Open),
+    case("9110 9.3.1", "a body of a GET means nothing, and is not taken for a request", "{GET}Host: x\r\nContent-Length: 48\r\n\r\n{BODY}", &[200], Closed),
     case("9112 6.3", "no length is no body", "{POST}\r\n", &[400], Open),
     case("9110 8.6", "an equal length, stated twice", "{POST}Content-Length: 48\r\nContent-Length: 48\r\n\r\n{BODY}", &[200], Open),
     case("9112 6.3", "two lengths that differ", "{POST}Content-Length: 48\r\nContent-Length: 4\r\n\r\n{BODY}", &[400], Closed),

@@ -1,5 +1,12 @@
 //! Real files, a real process: what changes in a source is served within two seconds, what is broken is not.
 
+mod copies;
+mod noticed;
+mod replaced;
+mod served;
+mod start;
+mod storms;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use switchboard::live::publish;
 use switchboard::registry::Files;
 use switchboard::select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
 use switchboard::snapshot::header::{self, Header};
-use switchboard::snapshot::{Rejection, Snapshot, Stage};
+use switchboard::snapshot::{Rejection, Snapshot, Stage, file};
 
 use crate::expected::{self, demo};
 
@@ -109,4 +109,69 @@ fn as_json(test: &expected::Expected) -> String {
         _ => (field.clone(), serde_json::Value::from(value.as_str())),
     });
     serde_json::Value::Object(fields.collect()).to_string()
+}
+
+/// From so many accounts on, two threads share the proof: each of them is heard.
+#[test]
+fn a_large_snapshot_is_proved_as_a_small_one_is() {
+    let mut files = Files::default();
+    let company = "[[ou]]\nid = \"hq\"\n[[pool]]\nid = \"p\"\nchannel = \"telegram\"\nous = [\"hq\"]\n";
+    let mut accounts = "id,channel,role,address,country,pool\n".to_owned();
+    for number in 0..66_000 {
+        accounts += &format!("t{number},telegram,secondary,@t{number},GB,p\n");
+    }
+    files.files.insert("large/company.toml".into(), company.into());
+    files.files.insert("large/accounts.csv".into(), accounts.into_bytes());
+    let snapshot = publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot;
+    let contents = snapshot.contents();
+    let fields: [*const u8; 3] = [
+        (&raw const contents.accounts[40_000].id_hash).cast(),
+        (&raw const contents.members[40_000].account).cast(),
+        (&raw const contents.exceptions[0]).cast(),
+    ];
+    for field in fields {
+        let mut bytes = aligned(snapshot.bytes());
+        bytes[field as usize - snapshot.bytes().as_ptr() as usize] ^= 1;
+        reseal(&mut bytes);
+        assert_eq!(stage(&bytes), Stage::Index);
+    }
+    // Half of it again for the proof, the rest is the file.
+    let bytes = aligned(snapshot.bytes());
+    let used = allocation_counter::measure(|| drop(Snapshot::open(bytes).unwrap())).bytes_max;
+    assert!(used <= snapshot.bytes().len() as u64 / 2, "{used}");
+}
+
+#[test]
+fn a_file_costs_no_more_than_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.swb");
+    let whole = acme();
+    std::fs::write(&path, &whole).unwrap();
+    let used =
+        allocation_counter::measure(|| assert_eq!(file::read(&path).unwrap().as_slice(), whole.as_slice()));
+    assert!(used.bytes_max <= 2 * whole.len() as u64, "{}", used.bytes_max);
+
+    // Nothing but a header, and holes as far as it says; then more than there can be.
+    for contents_len in [1 << 28, 1 << 40] {
+        let header = Header { contents_len, ..Header::read(&whole).unwrap() };
+        std::fs::write(&path, header.seal(&[])).unwrap();
+        let len = u64::try_from(header.file_len()).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+        let used = allocation_counter::measure(|| {
+            let bytes = file::read(&path).unwrap();
+            assert_eq!(stage(&bytes), Stage::Length);
+        });
+        assert!(used.bytes_max < 1 << 20, "{} bytes for a file of holes", used.bytes_max);
+    }
+
+    // Larger than the first step: it grows as bytes arrive.
+    let mut bytes = whole.to_vec();
+    let tests = Header::read(&whole).unwrap().tests_len as usize;
+    let at = bytes.len() - tests;
+    bytes.splice(at..at, std::iter::repeat_n(b'\n', 4 << 20));
+    let header = Header { tests_len: (tests + (4 << 20)) as u64, ..Header::read(&whole).unwrap() };
+    let sealed = header.seal(&bytes[header::LEN..]);
+    bytes[..header::LEN].copy_from_slice(&sealed);
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(file::read(&path).unwrap().as_slice(), bytes);
 }

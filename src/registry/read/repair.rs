@@ -16,8 +16,18 @@ use crate::registry::{Code, Findings, Place};
 const TOML_HELP: &str =
     "correct the line; texts stand in quotes, lists in brackets, tables as `[name]` or `[[name]]`";
 
+/// In bytes: some 70,000 pools. While it is read, a document takes up to 120 times its text (one `[[pool]]`
+/// after the other), and what is no TOML up to 230 times: this bounds what a file can cost.
+pub(super) const LARGEST: usize = 8 << 20;
+
 /// The text that can be parsed; what is not UTF-8 or not TOML is reported. `None` where nothing can be saved.
 pub(super) fn sound<'f>((file, bytes): Source<'f>, findings: &mut Findings) -> Option<Cow<'f, str>> {
+    if bytes.len() > LARGEST {
+        let place = Place { file: file.clone(), line: 0 };
+        let message = format!("the file has {} bytes, of at most {LARGEST}", bytes.len());
+        findings.add(&place, Code::Limit, message, "keep OUs in `ous.csv`, or split the company");
+        return None;
+    }
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = match str::from_utf8(bytes) {
         Ok(text) => text,

@@ -9,6 +9,9 @@ use crate::registry::nearest::{did_you_mean, nearest};
 use crate::registry::shown::{shown, shown_list};
 use crate::registry::{Code, Findings, Place};
 
+/// Each column that is not known is a finding of its own: a row of commas would be a million.
+const MOST_COLUMNS: usize = 1000;
+
 /// A file whose header is understood. `N` is the number of columns that it may have.
 pub(super) struct Sheet<'f, const N: usize> {
     reader: Reader<&'f [u8]>,
@@ -55,6 +58,11 @@ impl<'f, const N: usize> Sheet<'f, N> {
         }
         let line = lines.of(header.position().map_or(0, csv::Position::byte));
         let place = Place { file: file.clone(), line };
+        if header.len() > MOST_COLUMNS {
+            let message = format!("the header row has {} columns, of at most {MOST_COLUMNS}", header.len());
+            findings.add(&place, Code::UnknownColumn, message, "remove those that are empty or not known");
+            return None;
+        }
         let mut sheet =
             Sheet { reader, lines, file, known, at: [None; N], width: header.len(), doubtful: false };
         sheet.place_columns(&header, required, &place, findings).then_some(sheet)

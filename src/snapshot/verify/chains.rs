@@ -4,7 +4,8 @@
 use super::super::format::*;
 use super::super::open::Rejection;
 use super::super::view::Records;
-use super::runs::{Client, Holder, Runs, pools_of};
+use super::countries::Countries;
+use super::runs::{Client, Level, Runs, pools_of};
 use super::{Tiles, is_country_or_none, record, require};
 
 /// Whose a level is: it begins the chain of its own OU, on one channel and for one role.
@@ -19,28 +20,30 @@ struct Owner {
 /// What all levels of a chain have in common: company, channel, role.
 type Of = (u32, u16, u8);
 
-pub(super) fn verify(all: &ArchivedContents, mut runs: Runs<'_>) -> Result<(), Rejection> {
+pub(super) fn verify(all: &ArchivedContents, runs: &Runs<'_>) -> Result<(), Rejection> {
     let mut owners = owners(all)?;
-    let mut pools = Tiles::new(&all.level_pools, "pools of a level");
+    let mut level_pools = Tiles::new(&all.level_pools, "pools of a level");
     let mut exceptions = Tiles::new(&all.exceptions, "exceptions of a level");
     for (at, level) in (0u32..).zip(all.levels.iter()) {
         let owner = *record(&owners, at, "level")?;
         require(owner.ou != NONE, "level of nobody")?;
         let (company, channel, role) = owner.of;
         let company = all.companies.at(company);
-        let own = pools_of(all, at);
-        pools.take(level.pools.to_native(), own.len() as u64)?;
+        let pools = pools_of(all, at);
+        level_pools.take(level.pools.to_native(), pools.len() as u64)?;
         let first = company.pools.start.to_native();
         let foreign = |pool: u32| pool.wrapping_sub(first) >= company.pools.len.to_native();
-        require(!own.is_empty() && !own.iter().any(|pool| foreign(pool.to_native())), "pools of a level")?;
+        require(
+            !pools.is_empty() && !pools.iter().any(|pool| foreign(pool.to_native())),
+            "pools of a level",
+        )?;
 
-        let holder = Holder { level: at, channel, role, pools: own };
-        let mut hold = |run, client| runs.hold(run, client, holder);
-        hold(level.otherwise.to_native(), Client::Elsewhere)?;
+        let excepted = Countries::stored(&level.excepted);
+        let own = exceptions.take(level.exceptions.to_native(), u64::from(excepted.len()))?;
+        let hold = |run, client| runs.hold(run, client, Level { channel, role, pools });
+        hold(level.otherwise.to_native(), Client::Elsewhere(excepted))?;
         hold(level.stateless.to_native(), Client::Stateless)?;
-        let bits: u32 = level.excepted.iter().map(|word| word.to_native().count_ones()).sum();
-        let own = exceptions.take(level.exceptions.to_native(), u64::from(bits))?;
-        for (country, run) in countries(&level.excepted).zip(own) {
+        for (country, run) in excepted.iter().zip(own) {
             require(country != NO_COUNTRY && is_country_or_none(country), "excepted country")?;
             hold(run.to_native(), Client::Of(country))?;
         }
@@ -60,7 +63,7 @@ pub(super) fn verify(all: &ArchivedContents, mut runs: Runs<'_>) -> Result<(), R
             owner.height = height;
         }
     }
-    pools.finish()?;
+    level_pools.finish()?;
     exceptions.finish()?;
     inherited(all, &owners)
 }
@@ -121,16 +124,4 @@ fn each_entry(
         }
     }
     Ok(())
-}
-
-/// The countries of a set, in order.
-fn countries(set: &[rkyv::rend::u64_le; 4]) -> impl Iterator<Item = u8> {
-    set.iter().zip([0, 64, 128, 192]).flat_map(|(word, first)| {
-        let mut left = word.to_native();
-        std::iter::from_fn(move || {
-            let bit = left.trailing_zeros() as u8;
-            left &= left.wrapping_sub(1);
-            (bit < 64).then(|| first + bit)
-        })
-    })
 }

@@ -1,0 +1,320 @@
+//! The matrix: one sound file, and every way of it to be wrong.
+
+use std::mem::size_of_val;
+
+use rkyv::util::AlignedVec;
+use switchboard::live::publish;
+use switchboard::registry::Files;
+use switchboard::snapshot::format::ArchivedContents;
+use switchboard::snapshot::header::{self, Header};
+use switchboard::snapshot::{Snapshot, Stage};
+
+use crate::expected::demo;
+
+/// The generation of the sound file.
+pub const GENERATION: u64 = 100;
+
+/// A file, and what must become of it.
+pub struct Case {
+    pub name: String,
+    /// What kind of wrong it is: a sample has some of each.
+    pub kind: &'static str,
+    pub bytes: Vec<u8>,
+    /// Where it may be refused; nowhere: it is sound after all, and served.
+    pub stages: Vec<Stage>,
+}
+
+/// The demo's acme, and a company with a group that is large enough for a directory of cells.
+pub fn registry() -> Files {
+    let mut files = Files::read_dir(&demo()).unwrap();
+    files.files.retain(|path, _| path.starts_with("acme/"));
+    let company = "[[ou]]\nid = \"hq\"\n[[pool]]\nid = \"bulk\"\nchannel = \"telegram\"\nous = [\"hq\"]\n\
+                   [[pool]]\nid = \"rest\"\nchannel = \"telegram\"\nous = [\"hq\"]\n";
+    let mut accounts = "id,channel,role,address,country,pool,weight\n".to_owned();
+    for number in 0..600 {
+        let weight = 1 + number % 600 / 590;
+        accounts += &format!("t{number},telegram,secondary,@bulk{number},GB,bulk,{weight}\n");
+    }
+    accounts += "other,telegram,secondary,@caf\u{e9},FR,rest,1\n";
+    files.files.insert("bulk/company.toml".into(), company.into());
+    files.files.insert("bulk/accounts.csv".into(), accounts.into_bytes());
+    files.files.insert("empty/company.toml".into(), b"[[ou]]\nid = \"nobody\"\n".to_vec());
+    files
+}
+
+pub fn sound(files: &Files, generation: u64) -> AlignedVec {
+    match publish(files, generation, 1_790_000_000, &|_, _, _| {}) {
+        Ok(compiled) => aligned(compiled.snapshot.bytes()),
+        Err(refused) => panic!("{:?}", refused.findings),
+    }
+}
+
+pub fn aligned(bytes: &[u8]) -> AlignedVec {
+    let mut aligned = AlignedVec::new();
+    aligned.extend_from_slice(bytes);
+    aligned
+}
+
+/// Puts a header with the right checksum before whatever the body has become.
+pub fn sealed(mut bytes: Vec<u8>, header: impl Fn(&mut Header)) -> Vec<u8> {
+    let mut read = Header::read(&bytes).unwrap();
+    header(&mut read);
+    let sealed = read.seal(&bytes[header::LEN..]);
+    bytes[..header::LEN].copy_from_slice(&sealed);
+    bytes
+}
+
+/// All cases over a sound file.
+pub fn all() -> Vec<Case> {
+    let whole = sound(&registry(), GENERATION);
+    let mut cases = damaged(&whole);
+    cases.extend(records(&whole));
+    cases.extend(extras(&whole));
+    cases
+}
+
+/// What the checksum, or what stands before it, tells.
+fn damaged(whole: &[u8]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut case = |kind, name: String, bytes, stages: &[Stage]| {
+        cases.push(Case { name, kind, bytes, stages: stages.to_vec() });
+    };
+    for len in (0..512).chain((4096..whole.len()).step_by(4096)) {
+        case("truncation", format!("{len} bytes"), whole[..len].to_vec(), &[Stage::Length]);
+    }
+    for at in (0..whole.len()).step_by(1024).chain(8..80) {
+        let mut bytes = whole.to_vec();
+        bytes[at] ^= 1 << (at / 1024 % 8);
+        let stage = match at {
+            0..12 | 16..24 => Stage::Header,
+            32..48 => Stage::Length,
+            _ => Stage::Checksum,
+        };
+        case("bit", format!("a bit of byte {at}"), bytes, &[stage]);
+    }
+    let fields = [
+        ("magic", 0, Stage::Header),
+        ("version", 8, Stage::Header),
+        ("schema digest", 16, Stage::Header),
+        ("length of the archive", 32, Stage::Length),
+        ("length of the tests", 40, Stage::Length),
+        ("checksum", 64, Stage::Checksum),
+        ("second half of the checksum", 72, Stage::Checksum),
+    ];
+    for (name, at, stage) in fields {
+        let was = u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
+        for value in [0, 1, was.wrapping_add(1), was.wrapping_sub(1), u64::MAX, 1 << 40, !was] {
+            let mut bytes = whole.to_vec();
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            if value != was {
+                case("header", format!("{name} {value:#x}"), bytes, &[stage]);
+            }
+        }
+    }
+    cases
+}
+
+/// Writes values over one field of one record of every kind, and seals the file again.
+struct Editor<'s> {
+    snapshot: &'s Snapshot,
+    cases: Vec<Case>,
+}
+
+impl Editor<'_> {
+    fn field<T>(&mut self, name: &str, field: &T, values: &[u64]) {
+        let at = std::ptr::from_ref(field) as usize - self.snapshot.bytes().as_ptr() as usize;
+        for value in values {
+            let mut bytes = self.snapshot.bytes().to_vec();
+            let was = bytes.clone();
+            let size = size_of_val(field);
+            bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+            if bytes != was {
+                self.push(format!("{name} = {value:#x}"), "record", bytes);
+            }
+        }
+    }
+
+    /// Two records in each other's place.
+    fn swap<T>(&mut self, name: &str, records: &[T], a: usize, b: usize) {
+        let size = size_of_val(&records[a]);
+        let at = |record: &T| std::ptr::from_ref(record) as usize - self.snapshot.bytes().as_ptr() as usize;
+        let (a, b) = (at(&records[a]), at(&records[b]));
+        let mut bytes = self.snapshot.bytes().to_vec();
+        for byte in 0..size {
+            bytes.swap(a + byte, b + byte);
+        }
+        self.push(format!("{name} in another order"), "order", bytes);
+    }
+
+    fn push(&mut self, name: String, kind: &'static str, bytes: Vec<u8>) {
+        let bytes = sealed(bytes, |_| {});
+        self.cases.push(Case { name, kind, bytes, stages: vec![Stage::Index] });
+    }
+}
+
+/// Dangling, unsorted and contradictory records, under a checksum that is right.
+fn records(whole: &[u8]) -> Vec<Case> {
+    let snapshot = Snapshot::open(aligned(whole)).unwrap();
+    let all: &ArchivedContents = snapshot.contents();
+    let mut edit = Editor { snapshot: &snapshot, cases: Vec::new() };
+    // Nowhere, just behind the end, and elsewhere.
+    const NOWHERE: u64 = 0xffff_fffe;
+    macro_rules! fields {
+        ($table:ident[$at:expr], $($($field:ident).+ => $values:expr),* $(,)?) => {{
+            let record = &all.$table[$at];
+            $(edit.field(concat!(stringify!($table), stringify!($(.$field)+)), &record.$($field).+, &$values);)*
+        }};
+    }
+    let past = |len: usize| [len as u64, NOWHERE];
+    let text = past(all.text.len());
+    let acme = 0;
+    fields!(companies[acme],
+        id.start => text, id.len => text, ous.start => [1, NOWHERE], ous.len => [0, 1, NOWHERE],
+        pools.start => [1, NOWHERE], pools.len => [0, NOWHERE], accounts.start => [1, NOWHERE],
+        accounts.len => [0, 1, NOWHERE], columns => [1, NOWHERE], column_count => [0, 1, 0xffff],
+        dedicated_falls_back => [2, 255], entries => [2, NOWHERE]);
+    fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255]);
+    fields!(ous[1], id.start => text, id.len => [1, NOWHERE], json.start => text, json.len => [1, NOWHERE],
+        company => [1, past(all.companies.len())[0], NOWHERE]);
+    fields!(pools[1], id.start => text, id.len => [1, NOWHERE], json.start => text, json.len => [1, NOWHERE]);
+    fields!(accounts[3], id_hash => [0, u64::MAX], json.start => text, json.len => [0, 12, NOWHERE], id => text,
+        pool => [0xffff_ffff, all.pools.len() as u64 - 1, NOWHERE], tail => past(all.tails.len()),
+        company => [1, NOWHERE], channel => [0xffff, all.channels.len() as u64, 0], weight => [0, 1001, 7],
+        id_len => [0, 255], country => [252, 255, 3], role => [2, 254, 255], state => [3, 255]);
+    fields!(dedicated[0], user.start => text, user.len => text, company => [1, NOWHERE],
+        channel => past(all.channels.len()), account => [0, all.accounts.len() as u64, NOWHERE]);
+    let used = all.columns.iter().position(|column| column.to_native() == 0).unwrap();
+    edit.field("columns", &all.columns[used], &[0xffff, 0xfffe, 1]);
+    let entry = all
+        .entries
+        .iter()
+        .position(|entry| entry.climbed.to_native() == 0 && entry.level.to_native() != u32::MAX);
+    fields!(entries[entry.unwrap()], level => [0xffff_ffff, all.levels.len() as u64, NOWHERE], climbed => [1, 1000, NOWHERE]);
+    let level = all.levels.iter().position(|level| level.next.to_native() != u32::MAX).unwrap();
+    fields!(levels[level], exceptions => [0, all.exceptions.len() as u64, NOWHERE], otherwise => past(all.runs.len()),
+        stateless => past(all.runs.len()), pools => [0, all.level_pools.len() as u64, NOWHERE], ou => [0, all.ous.len() as u64, NOWHERE],
+        next => [level as u64, level as u64 + 1, all.levels.len() as u64, NOWHERE, u64::from(all.levels[level].next.to_native()) ^ 1],
+        next_climbed => [0, 1000, NOWHERE]);
+    edit.field("levels.excepted", &all.levels[level].excepted[3], &[1 << 63, 0]);
+    edit.field(
+        "level_pools",
+        &all.level_pools[0],
+        &[all.pools.len() as u64, NOWHERE, all.pools.len() as u64 - 1],
+    );
+    edit.field(
+        "exceptions",
+        &all.exceptions[0],
+        &[all.runs.len() as u64, NOWHERE, all.runs.len() as u64 - 1],
+    );
+    fields!(runs[1], start => [0, all.steps.len() as u64, NOWHERE], len => [0, NOWHERE]);
+    let step =
+        all.steps.iter().position(|step| step.group.to_native() != u32::MAX && step.country != 255).unwrap();
+    fields!(steps[step], group => [0xffff_ffff, all.groups.len() as u64, NOWHERE, all.groups.len() as u64 - 1, u64::from(all.steps[step].group.to_native()) ^ 1],
+        slot => [1, 0xffff], rule => [0, 1, 4, 255], country => [255, 252, 0]);
+    fields!(groups[1], members.start => [0, all.members.len() as u64, NOWHERE], members.len => [0, NOWHERE],
+        classes.start => [1, NOWHERE], classes.len => [1, NOWHERE]);
+    fields!(classes[0], members.start => [0, all.members.len() as u64, NOWHERE], members.len => [0, 1, NOWHERE],
+        cells => [1, all.cells.len() as u64, NOWHERE, 0xffff_ffff]);
+    edit.field("cells", &all.cells[0], &[1, NOWHERE]);
+    edit.field("cells", &all.cells[100], &[0x7fff_ffff, all.cells[100].to_native().into(), 599]);
+    edit.field("cells", all.cells.last().unwrap(), &[0, NOWHERE]);
+    fields!(members[0], id_hash => [0], account => [all.accounts.len() as u64, NOWHERE, 0, 1], weight => [0, 1001, 9]);
+    let tail = &all.tails[0];
+    edit.field("tails.start", &tail.start, &text);
+    edit.field("tails.len", &tail.len, &[0, 12, NOWHERE]);
+    for (name, slots, records) in [
+        ("company_index", &all.company_index, all.companies.len()),
+        ("ou_index", &all.ou_index, all.ous.len()),
+        ("account_index", &all.account_index, all.accounts.len()),
+        ("user_index", &all.user_index, all.dedicated.len()),
+    ] {
+        let taken = slots.iter().position(|slot| slot.record.to_native() != u32::MAX).unwrap();
+        let other = (slots[taken].record.to_native() + 1) % records as u32;
+        edit.field(name, &slots[taken].record, &[0xffff_ffff, records as u64, NOWHERE, other.into()]);
+        edit.field(name, &slots[taken].fingerprint, &[0, 1]);
+        let free = slots.iter().position(|slot| slot.record.to_native() == u32::MAX).unwrap();
+        edit.field(name, &slots[free].record, &[0]);
+    }
+    edit.swap("companies", &all.companies, 0, 1);
+    edit.swap("channels", &all.channels, 0, 1);
+    edit.swap("OUs", &all.ous, 0, 1);
+    edit.swap("pools", &all.pools, 0, 1);
+    edit.swap("accounts", &all.accounts, 0, 1);
+    edit.swap("dedicated accounts", &all.dedicated, 0, 1);
+    edit.swap("levels", &all.levels, 0, all.levels.len() - 1);
+    edit.swap("runs", &all.runs, 0, all.runs.len() - 1);
+    edit.swap("groups", &all.groups, 0, all.groups.len() - 1);
+    edit.swap("classes", &all.classes, 0, 1);
+    edit.swap("members", &all.members, all.members.len() - 1, all.members.len() - 2);
+    texts(&mut edit, all);
+    edit.cases
+}
+
+/// Texts that are no UTF-8, and JSON that is none or another's.
+fn texts(edit: &mut Editor<'_>, all: &ArchivedContents) {
+    let cafe = all.text.windows(2).position(|pair| pair == [0xc3, 0xa9]).unwrap();
+    edit.field("text: half a character", &all.text[cafe], &[b'a'.into()]);
+    edit.field("text: no UTF-8", &all.text[all.text.len() / 2], &[0xff, 0x80]);
+    let other = all.accounts.iter().find(|account| {
+        let start = account.json.start.to_native() as usize;
+        (start..start + account.json.len.to_native() as usize).contains(&cafe)
+    });
+    let json = &other.unwrap().json;
+    // Ends within the character, which is followed by a quote.
+    edit.field("accounts.json.len: within a character", &json.len, &[u64::from(json.len.to_native()) - 2]);
+    let start = json.start.to_native() as usize;
+    for (what, at, byte) in [
+        ("the brace", start, b'['),
+        ("the id", start + 12, b'p'),
+        ("a quote in the address", cafe - 2, b'"'),
+        ("a backslash in the address", cafe - 1, b'\\'),
+        ("a line feed in the address", cafe - 1, b'\n'),
+    ] {
+        edit.field(&format!("accounts.json: {what}"), &all.text[at], &[byte.into()]);
+    }
+    let tail = all.tails[0].start.to_native() as usize;
+    edit.field("tails: the channel", &all.text[tail + 12], &[b'!'.into()]);
+    let ou = all.ous[0].json.start.to_native() as usize;
+    edit.field("ous.json: no quote", &all.text[ou], &[b'x'.into()]);
+}
+
+/// What is neither damage nor a wrong record.
+fn extras(whole: &[u8]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut case = |name: &str, kind, bytes, stages: &[Stage]| {
+        cases.push(Case { name: name.to_owned(), kind, bytes, stages: stages.to_vec() });
+    };
+    let header = Header::read(whole).unwrap();
+    let end = header::LEN + header.contents_len as usize;
+    // The archive's root stands at its end: a slice's relative pointer and its length.
+    for (name, byte) in
+        [("the last length of the root", 0xff), ("the last length of the root, a little", 0x7f)]
+    {
+        let mut bytes = whole.to_vec();
+        bytes[end - 1] = byte;
+        case(name, "archive", sealed(bytes, |_| {}), &[Stage::Archive]);
+    }
+    let mut bytes = whole.to_vec();
+    bytes[end] = b'!';
+    case("a test that is no JSON", "archive", sealed(bytes, |_| {}), &[Stage::Archive]);
+    let mut bytes = whole.to_vec();
+    let tests = String::from_utf8(bytes.split_off(end)).unwrap();
+    let other = tests.replacen("wa-", "wb-", 1).replacen("london", "nodnol", 1);
+    assert_ne!(tests, other);
+    bytes.extend_from_slice(other.as_bytes());
+    case("a test that fails", "tests", sealed(bytes, |_| {}), &[Stage::Tests]);
+
+    // Sound after all: an account that rests or drains is as good as any, if no test says otherwise.
+    let snapshot = Snapshot::open(aligned(whole)).unwrap();
+    let account = snapshot.contents().accounts.last().unwrap();
+    let at = |field: usize| field - snapshot.bytes().as_ptr() as usize;
+    let from = at(std::ptr::from_ref(&account.available_from) as usize);
+    let state = at(std::ptr::from_ref(&account.state) as usize);
+    let mut bytes = whole.to_vec();
+    bytes[from..from + 8].copy_from_slice(&i64::MAX.to_le_bytes());
+    case("an account that rests for ever", "sound", sealed(bytes, |header| header.generation += 1), &[]);
+    let mut bytes = whole.to_vec();
+    bytes[state] = 2;
+    case("a suspended account", "sound", sealed(bytes, |header| header.generation += 2), &[]);
+    cases
+}

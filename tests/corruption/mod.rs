@@ -1,0 +1,171 @@
+//! The corruption matrix: nothing that arrives in a file changes an answer, and each thing that is wrong is
+//! refused once, where it is wrong.
+//!
+//! All cases go through [`publish::open`]; a sample of every kind through a running process, and with
+//! `SWITCHBOARD_LONG=1` all of them.
+
+mod cases;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use switchboard::live::publish;
+use switchboard::snapshot::{Stage, file};
+
+use crate::expected;
+use crate::process::{Daemon, get};
+use cases::{Case, GENERATION};
+
+fn counted(cases: &[&Case]) -> String {
+    let mut kinds = BTreeMap::<&str, usize>::new();
+    cases.iter().for_each(|case| *kinds.entry(case.kind).or_default() += 1);
+    format!("{} corruptions: {kinds:?}", cases.len())
+}
+
+#[test]
+fn every_corruption_is_refused_where_it_is_wrong() {
+    let all = cases::all();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("case.swb");
+    let mut wrong = Vec::new();
+    for case in &all {
+        // As the daemon reads it: of a file that announces another length, only the header.
+        fs::write(&path, &case.bytes).unwrap();
+        let opened = publish::open(file::read(&path).unwrap());
+        let stage = opened.as_ref().err().map(|rejection| rejection.stage);
+        let expected = if case.stages.is_empty() {
+            stage.is_none()
+        } else {
+            stage.is_some_and(|at| case.stages.contains(&at))
+        };
+        if !expected {
+            let reason = opened.err().map(|rejection| rejection.reason);
+            wrong.push(format!("{}: {:?} ({reason:?}), not {:?}", case.name, stage, case.stages));
+        }
+    }
+    println!("{}", counted(&all.iter().collect::<Vec<_>>()));
+    assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), all.len());
+    assert!(all.len() > 700);
+}
+
+/// What the process serves, to the byte.
+fn answers(daemon: &Daemon, queries: &[String]) -> Vec<String> {
+    queries.iter().map(|query| daemon.get(query).1).collect()
+}
+
+fn queries() -> Vec<String> {
+    let query = |test: &expected::Expected| {
+        let fields = test.query.iter().map(|(field, value)| format!("{field}={}", value.replace('+', "%2B")));
+        let fields = fields.filter(|field| !field.starts_with("client=")).collect::<Vec<_>>().join("&");
+        // Named, so that equals do not take turns.
+        format!("/v1/select?company=acme&client=c&{fields}")
+    };
+    let tests = expected::of("acme");
+    tests
+        .iter()
+        .map(query)
+        .chain([format!("/v1/explain{}", &query(&tests[0])["/v1/select".len()..])])
+        .collect()
+}
+
+/// The sum of the rejections, and those of each stage.
+fn rejections(daemon: &Daemon) -> (f64, Vec<f64>) {
+    let text = get(&daemon.admin, "/metrics").1;
+    let of = |stage: &Stage| {
+        let series = format!("switchboard_snapshot_rejections_total{{stage=\"{}\"}} ", stage.text());
+        let line = text.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
+        line.parse::<f64>().unwrap()
+    };
+    let stages: Vec<f64> = Stage::ALL.iter().map(of).collect();
+    (stages.iter().sum(), stages)
+}
+
+fn replace(path: &Path, bytes: &[u8]) {
+    let other = path.with_extension("next");
+    fs::write(&other, bytes).unwrap();
+    fs::rename(&other, path).unwrap();
+}
+
+#[test]
+fn a_running_process_refuses_each_once_and_answers_as_before() {
+    let long = std::env::var_os("SWITCHBOARD_LONG").is_some();
+    let all = cases::all();
+    let broken: Vec<&Case> = all.iter().filter(|case| !case.stages.is_empty()).collect();
+    // Some of each kind, spread over all of it.
+    let kind_size = |kind| broken.iter().filter(|case| case.kind == kind).count();
+    let mut of_kind = BTreeMap::<&str, usize>::new();
+    let mut sampled = broken.clone();
+    sampled.retain(|case| {
+        let number = of_kind.entry(case.kind).or_default();
+        *number += 1;
+        long || *number % kind_size(case.kind).div_ceil(12) == 0
+    });
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acme.swb");
+    let mut files = cases::registry();
+    let sound = cases::sound(&files, GENERATION);
+    fs::write(&path, &sound).unwrap();
+    let daemon = Daemon::start(&["--snapshot", path.to_str().unwrap()]);
+    let queries = queries();
+    let before = answers(&daemon, &queries);
+    assert!(before.iter().all(|answer| answer.contains("\"generation\":100")), "{before:#?}");
+
+    let mut memory = None;
+    let refuse = |case: &Case| {
+        let (sum, stages) = rejections(&daemon);
+        replace(&path, &case.bytes);
+        let stage = daemon.log("rejected")["stage"].as_str().unwrap().to_owned();
+        let (more, of_stage) = rejections(&daemon);
+        assert!(case.stages.iter().any(|expected| expected.text() == stage), "{}: {stage}", case.name);
+        assert_eq!(more, sum + 1.0, "{}", case.name);
+        let counted = Stage::ALL.iter().position(|at| at.text() == stage).unwrap();
+        assert_eq!(of_stage[counted], stages[counted] + 1.0, "{}", case.name);
+        assert_eq!(daemon.metric("switchboard_snapshots_alive"), 1.0, "{}", case.name);
+        assert_eq!(answers(&daemon, &queries), before, "{}", case.name);
+    };
+    for (number, case) in sampled.iter().enumerate() {
+        refuse(case);
+        if number == 9 {
+            // Buffers have their size by now.
+            memory = Some(daemon.metric("process_resident_memory_bytes"));
+        }
+    }
+    let grown = daemon.metric("process_resident_memory_bytes") - memory.unwrap();
+    let (mib, file) = (1024.0 * 1024.0, sound.len() as f64);
+    // If it kept each file, or one in four, it would show.
+    assert!(
+        grown < f64::max(2.0 * mib, sampled.len() as f64 * file / 8.0).min(8.0 * mib),
+        "{grown} bytes more"
+    );
+
+    files.files.retain(|path, _| path.starts_with("acme/"));
+    let older = Case {
+        name: "older".into(),
+        kind: "generation",
+        bytes: cases::sound(&files, GENERATION - 1).to_vec(),
+        stages: vec![Stage::Generation],
+    };
+    let other = Case {
+        name: "same generation".into(),
+        bytes: cases::sound(&files, GENERATION).to_vec(),
+        stages: older.stages.clone(),
+        ..older
+    };
+    refuse(&older);
+    refuse(&other);
+    println!("{}, and 2 generations; {grown} bytes more in memory", counted(&sampled));
+
+    for case in all.iter().filter(|case| case.stages.is_empty()) {
+        replace(&path, &case.bytes);
+        daemon.log("published");
+    }
+    let files = cases::registry();
+    replace(&path, &cases::sound(&files, GENERATION + 50));
+    daemon.log("published");
+    let after = answers(&daemon, &queries);
+    let expected: Vec<String> =
+        before.iter().map(|answer| answer.replace("\"generation\":100", "\"generation\":150")).collect();
+    assert_eq!(after, expected);
+}

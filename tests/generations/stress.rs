@@ -1,0 +1,103 @@
+//! Generations published as fast as they can be, while every worker answers.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use switchboard::http;
+use switchboard::live::{Generation, Store};
+use switchboard::snapshot::{Stage, file};
+use switchboard::telemetry::{Labels, Telemetry};
+
+use super::duration;
+use super::encoded::snapshot;
+use super::readers::Readers;
+use crate::process::Daemon;
+
+const WORKERS: usize = 4;
+/// As many threads that ask: on two cores, each is interrupted at every point of its work.
+const READERS: usize = 4;
+
+/// The only place that publishes.
+fn publish(store: &Store, generation: u64) -> Option<Arc<Generation>> {
+    store.publish(snapshot(generation))
+}
+
+#[test]
+fn no_answer_mixes_generations_and_none_goes_back() {
+    let labels = Labels {
+        outcomes: http::outcomes(),
+        routes: http::routes(),
+        statuses: http::statuses(),
+        stages: Stage::ALL.map(Stage::text).to_vec(),
+        load_stages: switchboard::live::publish::LOAD_STAGES.to_vec(),
+    };
+    let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
+    let store = Store::default();
+    publish(&store, 1);
+    let settings =
+        http::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: WORKERS, ..http::Settings::default() };
+    let listener = http::Listener::bind(&settings).unwrap();
+    let data = listener.local_addr().unwrap();
+    let drain = tokio::sync::watch::Sender::new(false);
+    let serving = listener.serve(store.clone(), telemetry, drain.subscribe()).unwrap();
+
+    let readers = Readers::start(data, READERS);
+    let began = Instant::now();
+    let mut generation = 1;
+    let mut retired: Vec<Arc<Generation>> = Vec::new();
+    let mut most = 0;
+    while began.elapsed() < duration() {
+        generation += 1;
+        retired.extend(publish(&store, generation));
+        retired.retain(|replaced| Arc::strong_count(replaced) > 1);
+        most = most.max(retired.len());
+    }
+    let answers = readers.end();
+    println!(
+        "{generation} generations published, {answers} answers held, {most} replaced ones in memory at most"
+    );
+    assert!(generation > 100 && answers > 1_000);
+    // Idle workers let go within a second.
+    let until = Instant::now() + Duration::from_secs(20);
+    while retired.iter().any(|replaced| Arc::strong_count(replaced) > 1) {
+        assert!(Instant::now() < until, "a replaced generation is held for good");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drain.send_replace(true);
+    assert_eq!(serving.drain(Duration::from_secs(20)), 0);
+}
+
+/// The same over real files: a process that notices, reads, proves and publishes.
+#[test]
+fn no_answer_of_a_daemon_mixes_generations_and_none_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("encoded.swb");
+    file::write(&path, snapshot(1).bytes()).unwrap();
+    let config = folder.path().join("switchboard.toml");
+    fs::write(&config, format!("workers = {WORKERS}\npoll_interval = \"1h\"")).unwrap();
+    let daemon = Daemon::start(&["--snapshot", path.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+    let readers = Readers::start(daemon.data.parse().unwrap(), READERS);
+    let began = Instant::now();
+    let mut generation = 1;
+    while began.elapsed() < duration() {
+        generation += 1;
+        file::write(&path, snapshot(generation).bytes()).unwrap();
+        // Storms without a pause are read once a second; every fourth file is given the time to be read.
+        std::thread::sleep(Duration::from_millis(if generation.is_multiple_of(4) { 120 } else { 1 }));
+    }
+    let until = Instant::now() + Duration::from_secs(2);
+    while daemon.metric("switchboard_snapshot_generation") != generation as f64 {
+        assert!(Instant::now() < until, "the last write wins: {}", daemon.status());
+    }
+    let answers = readers.end();
+    let published = daemon.metric("switchboard_snapshot_reloads_total{outcome=\"published\"}");
+    println!("{generation} files written, {published} of them published, {answers} answers held");
+    assert!(published > 5.0 && answers > 1_000);
+    assert_eq!(daemon.metric("switchboard_snapshot_reloads_total{outcome=\"rejected\"}"), 0.0);
+    let until = Instant::now() + Duration::from_secs(20);
+    while daemon.metric("switchboard_snapshots_alive") != 1.0 {
+        assert!(Instant::now() < until, "a replaced snapshot is held for good");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,198 @@
+//! The fuzzer's properties over a bounded number of inputs, and over those shapes that cost the most.
+//!
+//! `SWITCHBOARD_LONG=1` tries a hundred times as many.
+
+#[path = "../../fuzz/src/properties.rs"]
+mod properties;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn cases(short: u32) -> ProptestConfig {
+    let cases = if std::env::var_os("SWITCHBOARD_LONG").is_some() { short * 100 } else { short };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
+}
+
+/// Bytes that mean something to JSON, to URLs, to TOML or to CSV, and others.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "\"",
+        "'",
+        ":",
+        ",",
+        "=",
+        "&",
+        "%",
+        "+",
+        "%2B",
+        "\\u00",
+        "\\ud800",
+        "\\",
+        "\n",
+        "\0",
+        "#",
+        " ",
+        "é",
+        "ou",
+        "channel",
+        "phone",
+        "country",
+        "exclude",
+        "current",
+        "fallback",
+        "none",
+        "role",
+        "primary",
+        "id",
+        "pool",
+        "ous",
+        "test",
+        "query",
+        "expect",
+        "account",
+        "geography",
+        "GB",
+        "whatsapp",
+        "+447400123401",
+        "1e999",
+        "-0",
+        "true",
+        "null",
+        "2027-01-01",
+        "id,channel,role,address,country,pool,user",
+    ];
+    let word = prop_oneof![
+        8 => proptest::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec()),
+        1 => vec(any::<u8>(), 1..4),
+    ];
+    vec(word, 0..60).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #![proptest_config(cases(2000))]
+
+    #[test]
+    fn any_bytes_as_a_query(data in text()) {
+        properties::query(&data);
+    }
+
+    #[test]
+    fn any_bytes_as_a_batch(data in text()) {
+        properties::batch(&data);
+    }
+
+    #[test]
+    fn any_bytes_as_a_registry(data in text()) {
+        properties::registry(&data);
+    }
+
+    #[test]
+    fn any_bytes_as_a_snapshot(data in vec(any::<u8>(), 0..500)) {
+        properties::open(&data);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_wrong_in_a_few_places(data in vec(any::<u8>(), 5..40)) {
+        properties::resealed(&data);
+    }
+}
+
+/// Bytes of each shape: enough for what grows to dwarf what is constant.
+const LARGE: usize = 1 << 18;
+
+fn repeated(begin: &str, part: &str) -> Vec<u8> {
+    let mut text = begin.to_owned();
+    while text.len() < LARGE {
+        text += part;
+    }
+    text.into_bytes()
+}
+
+#[test]
+fn no_query_costs_more_than_its_worth_nor_any_stack() {
+    let exclude = r#"{"channel":"a","ou":"b","exclude":"#;
+    for (begin, part) in [
+        ("", "["),
+        ("", "{\"a\":"),
+        (exclude, "["),
+        (&format!("{exclude}["), "\"\","),
+        (&format!("{exclude}["), "[],"),
+        (&format!("{exclude}\""), "\\n"),
+        ("{\"channel\":\"", "\\u0041"),
+        ("{", "\"ou\":\"\","),
+        ("{\"", "x"),
+        ("exclude=", ","),
+        ("exclude=", "%2C"),
+        ("", "&"),
+        ("", "a=&"),
+        ("channel=", "%41"),
+        ("phone=", "+"),
+        ("1e", "9"),
+    ] {
+        for len in [64 * 1024, LARGE] {
+            let text = &repeated(begin, part)[..len];
+            properties::query(text);
+            properties::batch(text);
+        }
+        let lines = repeated("", &format!("{begin}{}\n", part.repeat(1000)));
+        properties::batch(&lines);
+    }
+}
+
+/// Times its own size that a registry's file takes at most, with every shape that is known to cost much.
+#[test]
+fn no_registry_costs_more_than_is_said() {
+    let mut most = 0.0;
+    for (file, begin, part) in [
+        (1, "a = [", "[],"),
+        (1, "a = [", "{},"),
+        (1, "a = [", "1,"),
+        (1, "a = [", "\"\","),
+        (1, "a = ", "["),
+        (1, "a = ", "{a="),
+        (1, "", "[[ou]]\n"),
+        (1, "", "[[pool]]\n"),
+        (1, "", "[[a]]\n"),
+        (1, "", "a.a.a.a.a.a=1\n"),
+        (1, "a", ".a"),
+        (1, "[a", ".a"),
+        (1, "ous = [", "\"\","),
+        (1, "[[pool]]\nid = \"a\"\nchannel = \"sms\"\nous = [", "\"\","),
+        (1, "", "\n"),
+        (1, "", "="),
+        (1, "", "#\n"),
+        (2, "id,parent,name\n", "a,,\n"),
+        (2, "id,parent,name\n", "\n"),
+        (2, "id,parent,name\n", "\"\n"),
+        (2, "id,parent,name\n", ",,,,,,\n"),
+        (2, "", ","),
+        (3, "id,channel,role,address,country,pool,user,weight,state,available_from\n", ",,,,,,,,,\n"),
+        (3, "id,channel,role,address,country,pool,user,weight,state,available_from\n", ",,,,,,,,,"),
+        (3, "id,channel,address\n", "a,,\n"),
+        (3, "id,channel,address\n", "\n"),
+        (4, "", "[[test]]\n"),
+        (4, "[[test]]\nquery = {exclude = [", "\"\","),
+        (0, "", "[channel.a]\n"),
+        (0, "[channel", ".a"),
+    ] {
+        let text = repeated(begin, part);
+        let mut data = vec![file];
+        data.extend_from_slice(&text);
+        let times = properties::registry(&data) as f64 / text.len() as f64;
+        println!("{times:5.1} times: {file} {begin:?} {part:?}…");
+        most = f64::max(most, times);
+    }
+    println!("{most:.1} times at most");
+    // Beyond its limit a file is not parsed at all.
+    let mut data = vec![1];
+    while data.len() < 9 << 20 {
+        data.extend_from_slice(b"[[pool]]\n");
+    }
+    assert!(properties::registry(&data) < 1 << 20);
+}

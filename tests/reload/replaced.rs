@@ -1,0 +1,234 @@
+//! Every way a file is replaced: told by events alone where there are events, by looking where there are none.
+
+use std::fs;
+use std::path::Path;
+
+use super::GERMAN;
+use super::served::*;
+
+/// One after the other, each more than once: what the one leaves behind is where the next begins.
+fn replaces_a_snapshot(settings: &str) {
+    let served = Served::snapshot(settings);
+    let (file, deep, inner) =
+        (served.path("inner/deep/acme.swb"), served.path("inner/deep"), served.path("inner"));
+    let mut generation = 1;
+    let mut next = || {
+        generation += 1;
+        generation
+    };
+    for round in 0..2 {
+        let away = |name: &str| served.path(&format!("{name}.{round}"));
+
+        let renamed = next();
+        rename_over(&file, &snapshot(renamed));
+        served.serves(renamed);
+
+        let in_place = next();
+        fs::write(&file, snapshot(in_place)).unwrap();
+        served.serves(in_place);
+
+        let recreated = next();
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, snapshot(recreated)).unwrap();
+        served.serves(recreated);
+
+        let missed = next();
+        served.tells("unreadable", || fs::remove_file(&file).unwrap());
+        fs::write(&file, snapshot(missed)).unwrap();
+        served.serves(missed);
+
+        let folder_replaced = next();
+        let beside = served.path("inner/beside");
+        fs::create_dir(&beside).unwrap();
+        fs::write(beside.join("acme.swb"), snapshot(folder_replaced)).unwrap();
+        fs::rename(&deep, away("deep")).unwrap();
+        fs::rename(&beside, &deep).unwrap();
+        served.serves(folder_replaced);
+
+        let folder_recreated = next();
+        served.tells("unreadable", || fs::remove_dir_all(&deep).unwrap());
+        fs::create_dir(&deep).unwrap();
+        fs::write(&file, snapshot(folder_recreated)).unwrap();
+        served.serves(folder_recreated);
+
+        let parent_replaced = next();
+        fs::create_dir_all(served.path("other/deep")).unwrap();
+        fs::write(served.path("other/deep/acme.swb"), snapshot(parent_replaced)).unwrap();
+        served.tells("unreadable", || fs::rename(&inner, away("inner")).unwrap());
+        fs::rename(served.path("other"), &inner).unwrap();
+        served.serves(parent_replaced);
+
+        // The watch stands on what is there now.
+        let after = next();
+        rename_over(&file, &snapshot(after));
+        served.serves(after);
+    }
+    assert_eq!(served.reloads("rejected"), 0.0);
+    assert_eq!(served.reloads("published"), generation as f64);
+}
+
+#[test]
+fn a_snapshot_however_it_is_replaced_is_served() {
+    replaces_a_snapshot(EVENTS);
+}
+
+#[test]
+fn a_snapshot_however_it_is_replaced_is_served_without_events() {
+    replaces_a_snapshot(POLL);
+}
+
+fn replaces_a_registry(settings: &str) {
+    let served = Served::registry(settings);
+    let (deep, inner) = (served.path("inner/deep"), served.path("inner"));
+    let accounts = deep.join("acme/accounts.csv");
+    let with_number = |version| {
+        let other = tempfile::tempdir().unwrap();
+        registry(other.path(), version);
+        fs::read(other.path().join("acme/accounts.csv")).unwrap()
+    };
+    rename_over(&accounts, &with_number(1));
+    served.serves_number(1);
+    fs::write(&accounts, with_number(2)).unwrap();
+    served.serves_number(2);
+    fs::remove_file(&accounts).unwrap();
+    fs::write(&accounts, with_number(3)).unwrap();
+    served.serves_number(3);
+
+    registry(&served.path("beside"), 4);
+    fs::rename(deep.join("acme"), served.path("acme.old")).unwrap();
+    fs::rename(served.path("beside/acme"), deep.join("acme")).unwrap();
+    served.serves_number(4);
+    rename_over(&accounts, &with_number(5));
+    served.serves_number(5);
+
+    registry(&served.path("inner/root"), 6);
+    fs::rename(&deep, served.path("root.old")).unwrap();
+    fs::rename(served.path("inner/root"), &deep).unwrap();
+    served.serves_number(6);
+    rename_over(&accounts, &with_number(7));
+    served.serves_number(7);
+
+    served.tells("unreadable", || fs::remove_dir_all(&deep).unwrap());
+    registry(&deep, 8);
+    served.serves_number(8);
+
+    registry(&served.path("parent/deep"), 9);
+    fs::rename(&inner, served.path("inner.old")).unwrap();
+    fs::rename(served.path("parent"), &inner).unwrap();
+    served.serves_number(9);
+    fs::write(&accounts, with_number(10)).unwrap();
+    served.serves_number(10);
+
+    // A company that comes later is watched as the others are.
+    served.tells("rejected", || {
+        fs::create_dir(deep.join("zeta")).unwrap();
+        fs::copy(deep.join("acme/company.toml"), deep.join("zeta/company.toml")).unwrap();
+    });
+    let before = served.reloads("published");
+    fs::write(deep.join("zeta/accounts.csv"), with_number(11)).unwrap();
+    served.counts("published", before + 1.0);
+    let answer = served.daemon.select(&format!("company=zeta&{GERMAN}"));
+    assert_eq!(answer["address"], "+4915123457011");
+}
+
+#[test]
+fn a_registry_however_it_is_replaced_is_served() {
+    replaces_a_registry(EVENTS);
+}
+
+#[test]
+fn a_registry_however_it_is_replaced_is_served_without_events() {
+    replaces_a_registry(POLL);
+}
+
+/// `acme.swb -> ..data/acme.swb`, and `..data` is turned.
+fn turns_a_volume(settings: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("volume");
+    let fill = |generation| move |to: &Path| fs::write(to.join("acme.swb"), snapshot(generation)).unwrap();
+    project(&volume, 1, fill(1));
+    let served = Served::start(settings, folder, "--snapshot", "volume/acme.swb");
+    for generation in 2..6 {
+        project(&volume, generation, fill(generation.into()));
+        served.serves(generation.into());
+    }
+    assert_eq!(served.reloads("published"), 5.0);
+    assert_eq!(served.reloads("rejected"), 0.0);
+
+    // A registry: the companies' folders are links, and the files in them.
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("volume");
+    project(&volume, 0, |to| registry(to, 0));
+    let files = folder.path().join("files");
+    project(&files.join("acme"), 0, |to| {
+        registry(to, 0);
+        for file in fs::read_dir(to.join("acme")).unwrap() {
+            let file = file.unwrap();
+            fs::rename(file.path(), to.join(file.file_name())).unwrap();
+        }
+        fs::remove_dir(to.join("acme")).unwrap();
+    });
+    let turn = |version| {
+        project(&files.join("acme"), version, |to| {
+            let whole = tempfile::tempdir().unwrap();
+            registry(whole.path(), version);
+            for file in fs::read_dir(whole.path().join("acme")).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        });
+    };
+    let served = Served::start(settings, folder, "--registry", "volume");
+    let by_files =
+        Served::start(settings, tempfile::tempdir().unwrap(), "--registry", files.to_str().unwrap());
+    for version in 1..4 {
+        project(&volume, version, |to| registry(to, version));
+        turn(version);
+        served.serves_number(version);
+        by_files.serves_number(version);
+    }
+    for served in [served, by_files] {
+        assert_eq!(served.reloads("rejected"), 0.0);
+    }
+}
+
+#[test]
+fn a_volume_as_kubernetes_turns_it_is_served() {
+    turns_a_volume(EVENTS);
+}
+
+#[test]
+fn a_volume_as_kubernetes_turns_it_is_served_without_events() {
+    turns_a_volume(POLL);
+}
+
+#[test]
+fn what_a_link_leads_to_is_watched_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for release in ["releases/1", "releases/2"] {
+        fs::create_dir_all(folder.path().join(release)).unwrap();
+    }
+    let link = |to: &str, name: &str| {
+        let turned = folder.path().join("turned");
+        std::os::unix::fs::symlink(to, &turned).unwrap();
+        fs::rename(turned, folder.path().join(name)).unwrap();
+    };
+    fs::write(folder.path().join("releases/1/acme.swb"), snapshot(1)).unwrap();
+    link("releases/1", "current");
+    link("current/acme.swb", "acme.swb");
+    let path = folder.path().to_owned();
+    let served = Served::start(
+        EVENTS,
+        tempfile::tempdir().unwrap(),
+        "--snapshot",
+        path.join("acme.swb").to_str().unwrap(),
+    );
+    fs::write(path.join("releases/1/acme.swb"), snapshot(2)).unwrap();
+    served.serves(2);
+    fs::write(path.join("releases/2/acme.swb"), snapshot(3)).unwrap();
+    link("releases/2", "current");
+    served.serves(3);
+    rename_over(&path.join("releases/2/acme.swb"), &snapshot(4));
+    served.serves(4);
+    assert_eq!(served.reloads("published"), 4.0);
+}

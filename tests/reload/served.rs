@@ -1,0 +1,184 @@
+//! A daemon with a source of its own that is going to change.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::GERMAN;
+use crate::expected::{acme, edit};
+use crate::process::Daemon;
+
+/// What an administrator waits at most.
+pub(super) const PROMISED: Duration = Duration::from_secs(2);
+/// So rare that whatever is served within two seconds was told by an event.
+pub(super) const EVENTS: &str = "poll_interval = \"1h\"";
+/// No events at all.
+pub(super) const POLL: &str = "watch = \"poll\"\npoll_interval = \"300ms\"";
+
+pub(super) struct Served {
+    pub(super) folder: TempDir,
+    pub(super) daemon: Daemon,
+}
+
+impl Served {
+    /// From a folder and the source in it.
+    pub(super) fn start(settings: &str, folder: TempDir, kind: &str, source: &str) -> Served {
+        let config = folder.path().join("switchboard.toml");
+        fs::write(&config, settings).unwrap();
+        let source = folder.path().join(source);
+        let daemon = Daemon::start(&[kind, source.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+        Served { folder, daemon }
+    }
+
+    /// A snapshot of generation 1 at `inner/deep/acme.swb`.
+    pub(super) fn snapshot(settings: &str) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("inner/deep")).unwrap();
+        fs::write(folder.path().join("inner/deep/acme.swb"), snapshot(1)).unwrap();
+        let served = Served::start(settings, folder, "--snapshot", "inner/deep/acme.swb");
+        assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
+        served
+    }
+
+    /// A registry at `inner/deep`, whose German account has number 0.
+    pub(super) fn registry(settings: &str) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        registry(&folder.path().join("inner/deep"), 0);
+        let served = Served::start(settings, folder, "--registry", "inner/deep");
+        assert_eq!(served.daemon.select(GERMAN)["address"], number(0));
+        served
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Waits until this generation is served, and holds it to the promise.
+    pub(super) fn serves(&self, generation: u64) {
+        self.answers("generation", &generation.into());
+    }
+
+    /// The same of the German account's number.
+    pub(super) fn serves_number(&self, version: u32) {
+        self.answers("address", &number(version).into());
+    }
+
+    fn answers(&self, field: &str, value: &serde_json::Value) {
+        let changed = Instant::now();
+        while &self.daemon.select(GERMAN)[field] != value {
+            assert!(changed.elapsed() < PROMISED, "no {field} {value}: {}", self.daemon.status());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(super) fn reloads(&self, outcome: &str) -> f64 {
+        self.daemon.metric(&format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}}"))
+    }
+
+    /// Does what has this outcome, and waits for it.
+    pub(super) fn tells(&self, outcome: &str, change: impl FnOnce()) {
+        let before = self.reloads(outcome);
+        change();
+        let changed = Instant::now();
+        while self.reloads(outcome) == before {
+            assert!(changed.elapsed() < PROMISED, "not {outcome}: {}", self.daemon.status());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until so many reloads had an outcome.
+    pub(super) fn counts(&self, outcome: &str, times: f64) {
+        let changed = Instant::now();
+        while self.reloads(outcome) < times {
+            assert!(changed.elapsed() < PROMISED, "not {times} {outcome}: {}", self.daemon.status());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(self.reloads(outcome), times, "{outcome}");
+    }
+
+    /// Does what changes how changes are noticed, and waits for that.
+    pub(super) fn tells_watch(&self, how: &str, change: impl FnOnce()) {
+        change();
+        let changed = Instant::now();
+        while self.daemon.status()["watch"] != how {
+            assert!(changed.elapsed() < PROMISED, "not {how}: {}", self.daemon.status());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Holds the gauge and `/status` against each other.
+    pub(super) fn noticed(&self, how: &str) {
+        assert_eq!(self.daemon.status()["watch"], how);
+        assert_eq!(self.daemon.metric("switchboard_watch_active"), f64::from(u8::from(how == "events")));
+    }
+}
+
+/// The bytes of a snapshot.
+pub(super) fn snapshot(generation: u64) -> Vec<u8> {
+    let registry = acme();
+    let files = switchboard::registry::Files::read_dir(registry.path()).unwrap();
+    let compiled = switchboard::live::publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
+    compiled.snapshot.bytes().to_vec()
+}
+
+/// A registry in a new folder, with this number of the German account.
+pub(super) fn registry(root: &Path, version: u32) {
+    let demo = acme();
+    renumber(demo.path(), version);
+    fs::create_dir_all(root.join("acme")).unwrap();
+    for file in fs::read_dir(demo.path().join("acme")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), root.join("acme").join(file.file_name())).unwrap();
+    }
+}
+
+/// Writes a number into the demo's accounts.
+pub(super) fn renumber(root: &Path, version: u32) {
+    edit(root, "acme/accounts.csv", "+4915123456701", &number(version));
+}
+
+fn number(version: u32) -> String {
+    format!("+4915123457{version:03}")
+}
+
+/// Writes beside, and renames over.
+pub(super) fn rename_over(path: &Path, bytes: &[u8]) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, bytes).unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+/// Copies in place, in so many pieces, with a pause after each but the last.
+pub(super) fn copy_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Duration) {
+    let mut file = File::create(path).unwrap();
+    for (at, piece) in bytes.chunks(bytes.len().div_ceil(pieces)).enumerate() {
+        if at > 0 {
+            std::thread::sleep(pause);
+        }
+        file.write_all(piece).unwrap();
+    }
+}
+
+/// Publishes files as Kubernetes does: in a folder of their own, behind `..data`, which is turned to it by
+/// a rename; every first name is a link through `..data`.
+pub(super) fn project(volume: &Path, version: u32, fill: impl Fn(&Path)) {
+    let name = format!("..2026_11_24_{version}");
+    fs::create_dir_all(volume.join(&name)).unwrap();
+    fill(&volume.join(&name));
+    let turned = volume.join("..data_tmp");
+    std::os::unix::fs::symlink(&name, &turned).unwrap();
+    let before = fs::read_link(volume.join("..data")).ok();
+    fs::rename(&turned, volume.join("..data")).unwrap();
+    for entry in fs::read_dir(volume.join("..data")).unwrap() {
+        let name = entry.unwrap().file_name();
+        if !volume.join(&name).exists() {
+            std::os::unix::fs::symlink(Path::new("..data").join(&name), volume.join(&name)).unwrap();
+        }
+    }
+    if let Some(before) = before {
+        fs::remove_dir_all(volume.join(before)).unwrap();
+    }
+}

@@ -1,0 +1,105 @@
+//! Before there is anything to answer from.
+
+use std::fs;
+use std::process::Command;
+
+use super::GERMAN;
+use super::served::*;
+use crate::expected::{acme, edit};
+use crate::process::get;
+
+/// What every route says before the first snapshot.
+fn waits(served: &Served, reasons: &[&str]) {
+    assert_eq!(get(&served.daemon.admin, "/livez").0, 200);
+    let (status, text) = get(&served.daemon.admin, "/readyz");
+    assert_eq!(status, 503);
+    for reason in reasons {
+        assert!(text.contains(reason), "{reason} not in {text}");
+    }
+    assert!(text.starts_with("no snapshot is in service: "), "{text}");
+    for target in [format!("/v1/select?{GERMAN}"), format!("/v1/explain?{GERMAN}")] {
+        let (status, text) = served.daemon.get(&target);
+        assert_eq!(status, 503);
+        assert!(text.contains("\"code\":\"no_snapshot\""), "{text}");
+    }
+    let mut stream = std::net::TcpStream::connect(&served.daemon.data).unwrap();
+    use std::io::{Read, Write};
+    write!(stream, "GET /v1/select?{GERMAN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.to_lowercase().contains("\r\nretry-after: "), "{answer}");
+}
+
+#[test]
+fn whatever_is_wrong_with_the_snapshot_is_said_until_a_good_one_comes() {
+    let good = snapshot(1);
+    let mut flipped = good.clone();
+    flipped[good.len() - 1] ^= 1;
+    for (bad, reason) in [
+        (None, "No such file"),
+        (Some(&b""[..]), "0 bytes are too few"),
+        (Some(&good[..4000]), "cut short"),
+        (Some(&flipped), "checksum"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(bad) = bad {
+            fs::write(folder.path().join("acme.swb"), bad).unwrap();
+        }
+        let served = Served::start(EVENTS, folder, "--snapshot", "acme.swb");
+        waits(&served, &[reason, "acme.swb"]);
+        fs::write(served.path("acme.swb"), &good).unwrap();
+        served.serves(1);
+        assert_eq!(get(&served.daemon.admin, "/readyz"), (200, "ready\n".to_owned()));
+    }
+}
+
+#[test]
+fn whatever_is_wrong_with_the_registry_is_said_until_it_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    registry(&folder.path().join("registry"), 1);
+    edit(folder.path(), "registry/acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    let served = Served::start(EVENTS, folder, "--registry", "registry");
+    waits(&served, &["error", "acme/company.toml:", "`dech`"]);
+    edit(served.folder.path(), "registry/acme/company.toml", "parent = \"dech\"", "parent = \"dach\"");
+    served.serves_number(1);
+}
+
+fn required(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn where_a_snapshot_is_required_the_lack_of_one_is_an_exit_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.swb");
+    let config = folder.path().join("switchboard.toml");
+    fs::write(&config, "require_snapshot = true").unwrap();
+    let broken = acme();
+    edit(broken.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    let missing = missing.to_str().unwrap();
+    for (arguments, reason) in [
+        (["--snapshot", missing, "--require-snapshot"].as_slice(), "No such file"),
+        (&["--snapshot", missing, "--config", config.to_str().unwrap()], "No such file"),
+        (&["--registry", broken.path().to_str().unwrap(), "--require-snapshot"], "1 error"),
+    ] {
+        let output = required(arguments);
+        assert_eq!(output.status.code(), Some(3));
+        let text = String::from_utf8(output.stderr).unwrap();
+        let last = text.lines().last().unwrap();
+        for part in [reason, "--require-snapshot", "mend the source"] {
+            assert!(text.contains(part), "{part} not in {last}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("acme.swb"), snapshot(1)).unwrap();
+    let served =
+        Served::start("require_snapshot = true\npoll_interval = \"1h\"", folder, "--snapshot", "acme.swb");
+    served.serves(1);
+    // Only the first look is required.
+    served.tells("unreadable", || fs::remove_file(served.path("acme.swb")).unwrap());
+    served.serves(1);
+}
