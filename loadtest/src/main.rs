@@ -1,4 +1,5 @@
-//! Registries to try Switchboard with: large ones drawn from a seed, and the demo bank.
+//! Registries to try Switchboard with: large ones drawn from a seed, and the demo bank; and a daemon
+//! under load for as long as one likes.
 #![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
 
 mod account;
@@ -9,6 +10,7 @@ mod error;
 mod numbers;
 mod output;
 mod registry;
+mod soak;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,12 +36,17 @@ enum Command {
     /// Write the demo bank, as it is checked in under config/demo
     #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
     Bank(bank::Bank),
+    /// Run a daemon under load, reloads, changing standings and slow clients, and watch it for growth
+    #[command(after_help = "Example: an hour, against the release build\n  \
+        cargo build --release --workspace && loadtest soak --duration 60m")]
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Registry(size) => registry::generate(&size),
         Command::Bank(bank) => bank::generate(&bank),
+        Command::Soak(soak) => soak::run(&soak),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

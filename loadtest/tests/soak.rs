@@ -1,0 +1,18 @@
+//! The soak's short form: three seconds of everything at once.
+
+use std::{path::Path, process::Command};
+
+/// `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
+#[test]
+fn three_seconds_of_everything() {
+    let program = Path::new(env!("CARGO_BIN_EXE_loadtest"));
+    let daemon = program.with_file_name("switchboard");
+    assert!(daemon.is_file(), "no {}: run `cargo build -p switchboard` first", daemon.display());
+    let soak = Command::new(program)
+        .args(["soak", "--duration", "3s", "--rate", "100", "--reload-every", "300ms"])
+        .output()
+        .unwrap();
+    let (table, errors) = (String::from_utf8_lossy(&soak.stdout), String::from_utf8_lossy(&soak.stderr));
+    assert!(soak.status.success(), "{table}{errors}");
+    assert!(table.contains("answers as asked"), "{table}");
+}
