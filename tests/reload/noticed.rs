@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::GERMAN;
@@ -69,15 +70,25 @@ fn without_inotify_it_is_looked_and_tried_again() {
     served.serves(4);
 }
 
+/// Ends the noise also where the test fails: its thread would be waited for.
+struct Noise<'s>(&'s AtomicBool);
+
+impl Drop for Noise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_request_to_reload_is_never_lost() {
     let served = Served::snapshot(EVENTS);
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Notes beside the source: events without end.
         let (folder, stop) = (served.path("inner/deep"), &stop);
+        let _noise = Noise(stop);
+        // Notes beside the source: events without end.
         scope.spawn(move || {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            while !stop.load(Ordering::SeqCst) {
                 fs::write(folder.join("acme.swb.notes"), "note").unwrap();
                 fs::File::open(folder.join("acme.swb")).unwrap();
             }
@@ -85,7 +96,6 @@ fn a_request_to_reload_is_never_lost() {
         for _ in 0..10 {
             served.tells("unchanged", || served.daemon.signal("-HUP"));
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
 }
