@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, SockRef, Socket, Type};
 use switchboard::live::{Standings, Store};
 use switchboard::snapshot::Stage;
 use switchboard::telemetry::{Labels, Telemetry};
@@ -45,6 +46,17 @@ impl Daemon {
         Daemon::on(http::Listener::bind(&settings).unwrap())
     }
 
+    /// With send buffers that hold 16 KiB of an answer: those of loopback would take 2.6 MB.
+    pub(super) fn with_small_send_buffers(settings: http::Settings) -> Daemon {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.bind(&settings.listen.into()).unwrap();
+        socket.listen(8).unwrap();
+        let daemon = Daemon::on(http::Listener::passed(socket.into(), &settings).unwrap());
+        daemon.store.publish(fixture::snapshot(7, &["acme"]));
+        daemon
+    }
+
     /// On a listener of one's own.
     pub(super) fn on(listener: http::Listener) -> Daemon {
         let labels = Labels {
@@ -70,6 +82,13 @@ impl Daemon {
 
     pub(super) fn client(&self) -> Client {
         Client::to(self.data)
+    }
+
+    /// One that takes 16 KiB before it reads.
+    pub(super) fn slow_client(&self) -> Client {
+        let client = self.client();
+        SockRef::from(&client.stream).set_recv_buffer_size(16 * 1024).unwrap();
+        client
     }
 
     /// One request on a connection of its own.

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use switchboard::http::{Listener, Settings};
+use switchboard::http::Settings;
 
 use super::daemon::{Daemon, settings};
 use super::fixture;
@@ -108,15 +108,8 @@ fn a_slow_head_and_a_slow_body_are_waited_for() {
 fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
     let grace = Duration::from_millis(300);
     // With buffers that hold only a piece of it.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_send_buffer_size(16 * 1024).unwrap();
-    socket.bind(&settings().listen.into()).unwrap();
-    socket.listen(8).unwrap();
-    let settings = Settings { drain_grace: grace, ..settings() };
-    let mut daemon = Daemon::on(Listener::passed(socket.into(), &settings).unwrap());
-    daemon.store.publish(fixture::snapshot(7, &["acme"]));
-    let mut slow = daemon.client();
-    socket2::SockRef::from(&slow.stream).set_recv_buffer_size(16 * 1024).unwrap();
+    let mut daemon = Daemon::with_small_send_buffers(Settings { drain_grace: grace, ..settings() });
+    let mut slow = daemon.slow_client();
     let lines = 10_000;
     slow.post("/v1/select/batch", "", format!("{QUERY}\n").repeat(lines));
     // It has begun.
