@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use switchboard::http::Settings;
 
 use super::daemon::{Daemon, settings};
-use super::fixture;
 
 const LONG: Duration = Duration::from_secs(20);
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
