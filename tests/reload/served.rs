@@ -148,7 +148,7 @@ pub(super) fn renumber(root: &Path, version: u32) {
     edit(root, "acme/accounts.csv", "+4915123456701", &number(version));
 }
 
-fn number(version: u32) -> String {
+pub(super) fn number(version: u32) -> String {
     format!("+4915123457{version:03}")
 }
 

@@ -4,6 +4,9 @@ use std::fs::{self, File, FileTimes};
 use std::io::{Seek, Write};
 use std::time::Duration;
 
+use notify::event::AccessKind;
+use notify::{EventKind, RecursiveMode, Watcher};
+
 use super::GERMAN;
 use super::served::*;
 
@@ -99,4 +102,40 @@ fn the_last_of_fifty_changes_of_a_registry_wins() {
         std::thread::sleep(Duration::from_millis(15));
     }
     served.serves_number(50);
+}
+
+/// What comes while the change before it is compiled has its event taken by nobody but that look; an hour
+/// passes before the next poll.
+#[test]
+fn a_change_that_comes_while_another_is_compiled_is_served() {
+    let served = Served::registry(EVENTS);
+    let folder = served.path("inner/deep/acme");
+    // Enough to be compiled that the next change comes in the middle of it.
+    let mut accounts = fs::read_to_string(folder.join("accounts.csv")).unwrap();
+    for number in 0..5_000 {
+        accounts += &format!("wa-more-{number},whatsapp,secondary,+4474{number:08},GB,emea-whatsapp,,,,\n");
+    }
+    fs::remove_file(folder.join("tests.toml")).unwrap();
+    let version = |version| accounts.replace(&number(0), &number(version));
+    let file = folder.join("accounts.csv");
+    let (to, opened) = std::sync::mpsc::channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let opens = |event: &notify::Event| matches!(event.kind, EventKind::Access(AccessKind::Open(_)));
+        if event.is_ok_and(|event| opens(&event) && event.paths[0].ends_with("accounts.csv")) {
+            let _ = to.send(());
+        }
+    })
+    .unwrap();
+    watcher.watch(&folder, RecursiveMode::NonRecursive).unwrap();
+    let next = served.path("next");
+    for round in 0..8 {
+        rename_over(&file, version(2 * round + 1).as_bytes());
+        fs::write(&next, version(2 * round + 2)).unwrap();
+        // Nobody else opens it. What is left to read takes it less than a millisecond, the rest far longer.
+        opened.recv_timeout(Duration::from_secs(20)).unwrap();
+        std::thread::sleep(Duration::from_millis(round.into()));
+        fs::rename(&next, &file).unwrap();
+        served.serves_number(2 * round + 2);
+        while opened.try_recv().is_ok() {}
+    }
 }
