@@ -173,6 +173,33 @@ fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
     holds(&serve(registry.path(), Some(&journal)));
 }
 
+/// What was written of the change that failed must not run into the one that comes next.
+#[test]
+fn where_there_is_room_again_changes_go_on_and_none_is_lost() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let mut daemon = Daemon::start_under(
+        "trap '' XFSZ; ulimit -S -f 2",
+        &["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()],
+    );
+    let body = json!({"standing": "draining", "reason": "x".repeat(200)});
+    let refused = |daemon: &Daemon| daemon.admin("PUT", GERMAN_ACCOUNT, &body.to_string()).0 == 500;
+    assert!((0..50).any(|_| refused(&daemon)));
+    let pid = daemon.pid().to_string();
+    assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status().unwrap().success());
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("suspended"));
+    put(&daemon, "/v1/standings/acme/wa-emea-gb-2", &standing("draining"));
+    assert_eq!(daemon.status()["standings"]["error"], Value::Null);
+    daemon.kill();
+    let contents = Contents::read(&journal).unwrap();
+    assert_eq!((contents.torn, contents.damaged.len()), (0, 0));
+    let daemon = serve(registry.path(), Some(&journal));
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(body));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("suspended")));
+    assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-2"), Some(standing("draining")));
+}
+
 #[test]
 fn a_journal_that_was_deleted_is_written_again() {
     let registry = acme();
