@@ -1,6 +1,7 @@
 //! Live standings: set over HTTP, seen by every worker, kept through crashes and generations.
 
 mod crash;
+mod generations;
 mod hand_over;
 mod journal;
 mod routes;

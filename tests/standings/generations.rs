@@ -1,0 +1,147 @@
+//! Standings and generations that change places at the same time, in this process: whoever looks at every
+//! generation at once sees what a daemon that is asked now and then would not.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use switchboard::account::Condition;
+use switchboard::live::standings::{Key, Standing};
+use switchboard::live::{Reader, Standings, Store, publish};
+use switchboard::registry::Files;
+use switchboard::snapshot::Snapshot;
+
+use crate::expected::acme;
+
+const ACCOUNTS: [&str; 6] =
+    ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-3", "sms-gb-1", "line-jp-1"];
+/// Standings of accounts that are not there make each generation's own take their time.
+const WAITING: usize = 3_000;
+
+fn snapshot(files: &Files, generation: u64) -> Snapshot {
+    publish(files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot
+}
+
+fn key(account: &str) -> Key {
+    Key { company: "acme".into(), account: account.into() }
+}
+
+fn suspended() -> Standing {
+    Standing::from_json(br#"{"standing":"suspended","reason":"under review"}"#).unwrap()
+}
+
+/// The generation in service, and what it makes of an account.
+fn seen(reader: &mut Reader, account: &str) -> (u64, Condition) {
+    let generation = reader.pin().unwrap();
+    let company = generation.snapshot.company("acme").unwrap();
+    let account = generation.snapshot.account(company, account).unwrap();
+    (generation.snapshot.generation(), generation.overlay.condition(account))
+}
+
+#[test]
+fn no_generation_is_seen_without_its_standings() {
+    let files = Files::read_dir(acme().path()).unwrap();
+    let store = Store::default();
+    store.publish(snapshot(&files, 1));
+    let waiting = (0..WAITING).map(|number| format!("gone-{number}"));
+    let all: HashMap<Key, Standing> =
+        waiting.chain(ACCOUNTS.map(str::to_owned)).map(|account| (key(&account), suspended())).collect();
+    store.replace_standings(all);
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let (mut reader, mut looks) = (store.reader(), 0_u64);
+            while !ended.load(Ordering::SeqCst) {
+                for account in ACCOUNTS {
+                    let (generation, condition) = seen(&mut reader, account);
+                    if condition != Condition::Suspended {
+                        return Err(format!("{account} is {condition:?} in generation {generation}"));
+                    }
+                }
+                looks += 1;
+            }
+            Ok(looks)
+        });
+        let began = Instant::now();
+        let mut generation = 1;
+        while began.elapsed() < Duration::from_millis(500) && !looking.is_finished() {
+            generation += 1;
+            drop(store.publish(snapshot(&files, generation)));
+        }
+        ended.store(true, Ordering::SeqCst);
+        assert!(looking.join().unwrap().unwrap() > 10 && generation > 5, "{generation} generations");
+    });
+}
+
+#[test]
+fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
+    let files = Files::read_dir(acme().path()).unwrap();
+    let store = Store::default();
+    store.publish(snapshot(&files, 1));
+    let waiting = (0..WAITING).map(|number| (key(&format!("gone-{number}")), suspended()));
+    store.replace_standings(waiting.collect());
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let setting = scope.spawn(|| {
+            let (mut reader, mut rounds) = (store.reader(), 0_usize);
+            while !ended.load(Ordering::SeqCst) {
+                let account = ACCOUNTS[rounds % ACCOUNTS.len()];
+                for (standing, wanted) in
+                    [(Some(suspended()), Condition::Suspended), (None, Condition::Active)]
+                {
+                    let (before, _) = seen(&mut reader, account);
+                    store.stand(key(account), standing);
+                    // In the generation that was in service, and in the next one.
+                    loop {
+                        let (generation, condition) = seen(&mut reader, account);
+                        if condition != wanted {
+                            return Err(format!("{account} is {condition:?} in generation {generation}"));
+                        }
+                        if generation > before || ended.load(Ordering::SeqCst) {
+                            break;
+                        }
+                    }
+                }
+                rounds += 1;
+            }
+            Ok(rounds)
+        });
+        let began = Instant::now();
+        let mut generation = 1;
+        while began.elapsed() < Duration::from_millis(500) && !setting.is_finished() {
+            generation += 1;
+            drop(store.publish(snapshot(&files, generation)));
+        }
+        ended.store(true, Ordering::SeqCst);
+        assert!(setting.join().unwrap().unwrap() > 2 && generation > 5, "{generation} generations");
+    });
+}
+
+/// Whoever is told that a standing holds may ask any worker at once: the reply is the last thing that is done.
+#[test]
+fn a_change_is_kept_and_seen_before_it_is_replied_to() {
+    let files = Files::read_dir(acme().path()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let store = Store::default();
+    store.publish(snapshot(&files, 1));
+    let (standings, keeper) =
+        Standings::open(store.clone(), Some(journal.clone()), Box::new(|_| {})).unwrap();
+    let keeping = std::thread::spawn(move || keeper.run());
+    let (to, told) = channel();
+    for (standing, wanted) in [(Some(suspended()), Condition::Suspended), (None, Condition::Active)] {
+        let (store, to, journal) = (store.clone(), to.clone(), journal.clone());
+        let before = std::fs::metadata(&journal).unwrap().len();
+        standings.change(key("wa-emea-de-1"), standing.clone(), move |result| {
+            // On the keeper's own thread: nothing else is done meanwhile.
+            let longer = std::fs::metadata(&journal).unwrap().len() > before;
+            let stored = store.standing(&key("wa-emea-de-1")) == standing;
+            let (_, condition) = seen(&mut store.reader(), "wa-emea-de-1");
+            to.send((result, longer, stored, condition == wanted)).unwrap();
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), (Ok(()), true, true, true));
+    }
+    drop(standings);
+    keeping.join().unwrap();
+}
