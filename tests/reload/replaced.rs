@@ -1,10 +1,17 @@
 //! Every way a file is replaced: told by events alone where there are events, by looking where there are none.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use notify::event::AccessKind;
+use notify::{EventKind, RecursiveMode, Watcher};
+use serde_json::Value;
 
 use super::GERMAN;
 use super::served::*;
+use crate::process::{Daemon, request};
 
 /// One after the other, each more than once: what the one leaves behind is where the next begins.
 fn replaces_a_snapshot(settings: &str) {
@@ -231,4 +238,67 @@ fn what_a_link_leads_to_is_watched_where_it_is() {
     rename_over(&path.join("releases/2/acme.swb"), &snapshot(4));
     served.serves(4);
     assert_eq!(served.reloads("published"), 4.0);
+}
+
+/// Two companies' accounts change at once, while those of the first have been read and those of the second
+/// have not: never is one company's old state served beside the other's new one.
+#[test]
+fn what_changes_while_it_is_read_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // A version of its own folder, and a link to it that is yet to be turned.
+    let prepare = |version: u32| {
+        registry(&path(&version.to_string()), version);
+        symlink(version.to_string(), path("turned")).unwrap();
+    };
+    let turn = || fs::rename(path("turned"), path("current")).unwrap();
+    prepare(0);
+    turn();
+    let settings = fs::read_to_string(path("0/acme/company.toml")).unwrap();
+    // So long that the first company's file is being read when the others change.
+    let long = |round: u32| {
+        format!("{settings}\n{}\n# {round}\n", format!("#{}\n", "x".repeat(1_000)).repeat(7_000))
+    };
+    for company in ["a", "z"] {
+        fs::create_dir_all(path("registry").join(company)).unwrap();
+        fs::write(path("registry").join(company).join("company.toml"), &settings).unwrap();
+        symlink("../../current/acme/accounts.csv", path("registry").join(company).join("accounts.csv"))
+            .unwrap();
+    }
+    let config = path("switchboard.toml");
+    fs::write(&config, EVENTS).unwrap();
+    let source = path("registry");
+    let arguments = ["--registry", source.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    let daemon = Daemon::start(&arguments);
+
+    let (to, opened) = std::sync::mpsc::channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let opens = |event: &notify::Event| matches!(event.kind, EventKind::Access(AccessKind::Open(_)));
+        if event.is_ok_and(|event| opens(&event) && event.paths[0].ends_with("a/company.toml")) {
+            let _ = to.send(());
+        }
+    })
+    .unwrap();
+    watcher.watch(&path("registry/a"), RecursiveMode::NonRecursive).unwrap();
+    let line =
+        |company| format!(r#"{{"company":"{company}","channel":"whatsapp","ou":"emea","country":"DE"}}"#);
+    let both = format!("{}\n{}\n", line("a"), line("z"));
+    for version in 1..6 {
+        prepare(version);
+        rename_over(&path("registry/a/company.toml"), long(version).as_bytes());
+        opened.recv_timeout(Duration::from_secs(20)).unwrap();
+        turn();
+        let changed = Instant::now();
+        loop {
+            let (_, answers) = request(&daemon.data, "POST", "/v1/select/batch", &both).unwrap();
+            let address = |line: &str| serde_json::from_str::<Value>(line).unwrap()["address"].clone();
+            let addresses: Vec<Value> = answers.lines().map(address).collect();
+            assert_eq!(addresses[0], addresses[1], "of one generation");
+            if addresses[0] == number(version) {
+                break;
+            }
+            assert!(changed.elapsed() < patience(), "not served: {}", daemon.status());
+        }
+        while opened.try_recv().is_ok() {}
+    }
 }
