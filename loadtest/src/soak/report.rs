@@ -3,13 +3,14 @@
 use super::{
     Run,
     reload::Counts,
-    sample::{Sample, slope},
+    sample::{Sample, lows},
 };
 use std::{fmt::Write, process::ExitStatus, time::Duration};
 
-/// KiB a minute that are no growth yet: noise of the allocator.
-const STEEPEST: f64 = 200.0;
-/// A slope says nothing over less.
+/// KiB by which the last quarter's low may lie over the second's (the first is the warm-up): one step of
+/// the allocator. Over an hour, half an hour lies between the two, so that 70 KiB a minute are found.
+const GROWN: u64 = 2_048;
+/// Lows say nothing over less.
 const LONG: Duration = Duration::from_secs(300);
 /// Slow clients come and go between two samples.
 const MORE_FDS: u64 = 10;
@@ -57,7 +58,8 @@ impl Report<'_> {
             |of: fn(&Sample) -> u64| (self.samples.first().map_or(0, of), self.samples.last().map_or(0, of));
         let (first, last) = ends(|s| s.rss);
         row("RSS first / last, KiB", format!("{first} / {last}"));
-        row("RSS slope, KiB/min", format!("{:.1} over the second half", slope(&self.samples)));
+        let lows: Vec<_> = lows(&self.samples).iter().map(u64::to_string).collect();
+        row("RSS lows by quarter, KiB", lows.join(" / "));
         row("RSS", sparkline(&self.samples));
         let fds = || self.samples.iter().map(|s| s.fds);
         let (first, last) = ends(|s| s.fds);
@@ -86,9 +88,13 @@ impl Report<'_> {
         {
             failed.push(format!("open files grew from {} to {}", first.fds, last.fds));
         }
-        let steep = slope(&self.samples);
-        if self.duration >= LONG && steep > STEEPEST {
-            failed.push(format!("memory grows by {steep:.0} KiB/min"));
+        if let [_, second, _, last] = *lows(&self.samples)
+            && self.duration >= LONG
+            && last > second + GROWN
+        {
+            failed.push(format!(
+                "memory grows: its low was {second} KiB in the second quarter, {last} in the last"
+            ));
         }
         failed
     }

@@ -4,7 +4,6 @@ use super::{Run, reload};
 use std::{fs, time::Instant};
 
 pub(super) struct Sample {
-    pub(super) seconds: f64,
     /// Resident memory, KiB.
     pub(super) rss: u64,
     pub(super) fds: u64,
@@ -12,8 +11,7 @@ pub(super) struct Sample {
 
 /// Samples to the end of the run; the first one interval after its start, when all are connected.
 pub(super) fn series(run: &Run, end: Instant) -> Vec<Sample> {
-    let start = Instant::now();
-    let (mut samples, mut due) = (Vec::new(), start + run.sample_every);
+    let (mut samples, mut due) = (Vec::new(), Instant::now() + run.sample_every);
     while due <= end {
         run.sleep_until(due);
         if let Err(failure) = reload::metrics(run) {
@@ -21,7 +19,7 @@ pub(super) fn series(run: &Run, end: Instant) -> Vec<Sample> {
         }
         match (rss(run.pid), fds(run.pid)) {
             (Some(rss), Some(fds)) => {
-                samples.push(Sample { seconds: start.elapsed().as_secs_f64(), rss, fds });
+                samples.push(Sample { rss, fds });
             }
             _ => run.tally.failed(("process gone", format!("no /proc/{} to read", run.pid))),
         }
@@ -41,16 +39,12 @@ fn fds(pid: u32) -> Option<u64> {
     u64::try_from(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count()).ok()
 }
 
-/// Least squares over the second half, in KiB a minute: the first half is the warm-up, in which
-/// allocators and buffers reach their size.
-pub(super) fn slope(samples: &[Sample]) -> f64 {
-    let half = || samples.iter().skip(samples.len() / 2);
-    let count = half().count().max(1) as f64;
-    let mean_x = half().map(|s| s.seconds).sum::<f64>() / count;
-    let mean_y = half().map(|s| s.rss as f64).sum::<f64>() / count;
-    let both: f64 = half().map(|s| (s.seconds - mean_x) * (s.rss as f64 - mean_y)).sum();
-    let square: f64 = half().map(|s| (s.seconds - mean_x).powi(2)).sum();
-    if square > 0.0 { both / square * 60.0 } else { 0.0 }
+/// The lowest resident memory of each quarter of the run, KiB. Allocators take and give back in
+/// steps of a megabyte or two as slow clients come and go, so that one sample, or a slope over few of them,
+/// says little; what leaks raises the lows.
+pub(super) fn lows(samples: &[Sample]) -> Vec<u64> {
+    let quarter = samples.len().div_ceil(4).max(1);
+    samples.chunks(quarter).filter_map(|quarter| quarter.iter().map(|s| s.rss).min()).collect()
 }
 
 #[cfg(test)]
@@ -58,11 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slope_is_of_the_second_half_a_minute() {
-        let rss = [900, 10, 500, 100, 102, 104];
-        let samples: Vec<_> =
-            (0..6_u8).zip(rss).map(|(n, rss)| Sample { seconds: f64::from(n), rss, fds: 0 }).collect();
-        assert!((slope(&samples) - 120.0).abs() < 1e-6);
-        assert!(slope(&[]).abs() < 1e-6);
+    fn lows_are_of_the_quarters() {
+        let of = |rss: &[u64]| -> Vec<_> { rss.iter().map(|&rss| Sample { rss, fds: 0 }).collect() };
+        assert_eq!(lows(&of(&[9, 1, 7, 5, 3, 4, 8, 6])), [1, 5, 3, 6]);
+        assert_eq!(lows(&of(&[2, 1, 3, 4, 5])), [1, 3, 5]);
+        assert_eq!(lows(&[]), [0; 0]);
     }
 }
