@@ -35,9 +35,17 @@ pub struct Finding {
     pub help: String,
 }
 
-/// Everything that was found in one run.
+/// Everything that was found in one run. Of a kind that a file has thousands of, not all are kept: a finding
+/// takes more memory than the row that it is about.
 #[derive(Debug, Clone, Default)]
-pub struct Findings(pub Vec<Finding>);
+pub struct Findings(pub Vec<Finding>, Counts);
+
+/// How many there were, kept or not.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    alike: HashMap<(Arc<str>, Code), usize>,
+    all: usize,
+}
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident;)*) => {
@@ -114,7 +122,7 @@ codes! {
     MissingRole = "missing_role", Error;
     /// A country mapped to itself.
     MappingToItself = "mapping_to_itself", Error;
-    /// A registry beyond what the snapshot's format holds.
+    /// A registry beyond what the snapshot's format holds, or a file with too many faults to go on reading.
     Limit = "limit", Error;
     /// An expected selection that is not what is selected.
     FailedTest = "failed_test", Error;
@@ -134,11 +142,23 @@ codes! {
 
 /// Findings of one code in one company that are printed one by one.
 const MOST_ALIKE: usize = 100;
+/// Findings of one code in one file that are kept: they do not come in the order that they are printed in.
+const MOST_KEPT: usize = 10_000;
 
 impl Findings {
     /// Adds one.
     pub fn add(&mut self, place: &Place, code: Code, message: impl Into<String>, help: impl Into<String>) {
-        self.0.push(Finding { place: place.clone(), code, message: message.into(), help: help.into() });
+        self.1.all += 1;
+        let count = self.1.alike.entry((place.file.clone(), code)).or_default();
+        *count += 1;
+        if *count <= MOST_KEPT {
+            self.0.push(Finding { place: place.clone(), code, message: message.into(), help: help.into() });
+        }
+    }
+
+    /// How many were added, those that are not kept included.
+    pub fn added(&self) -> usize {
+        self.1.all
     }
 
     /// How many stop the compiler.
@@ -158,26 +178,22 @@ impl Findings {
 
     /// Keeps the first hundred of each code in each company. The one behind them says how many more there are.
     pub(super) fn fold(&mut self) {
-        let mut counts: HashMap<(String, Code), usize> = HashMap::new();
-        let key = |it: &Finding| {
-            let company = it.place.file.split_once('/').map_or("", |(company, _)| company);
-            (company.to_owned(), it.code)
-        };
-        let count = |counts: &mut HashMap<_, usize>, it: &Finding| {
-            let count = counts.entry(key(it)).or_default();
-            *count += 1;
-            *count
-        };
-        self.0.retain(|finding| count(&mut counts, finding) <= MOST_ALIKE + 1);
-        let mut seen = HashMap::new();
-        for finding in &mut self.0 {
-            if count(&mut seen, finding) > MOST_ALIKE {
-                let more = counts.get(&key(finding)).map_or(0, |all| all - MOST_ALIKE - 1);
-                if more > 0 {
-                    finding.message += &format!(" (and {more} more findings of this kind behind it)");
-                }
-            }
+        let company = |file: &str| file.split_once('/').map_or("", |(company, _)| company).to_owned();
+        let mut all: HashMap<(String, Code), usize> = HashMap::new();
+        for ((file, code), count) in &self.1.alike {
+            *all.entry((company(file), *code)).or_default() += count;
         }
+        let mut seen: HashMap<(String, Code), usize> = HashMap::new();
+        self.0.retain_mut(|finding| {
+            let key = (company(&finding.place.file), finding.code);
+            let more = all.get(&key).map_or(0, |all| all.saturating_sub(MOST_ALIKE + 1));
+            let at = seen.entry(key).or_default();
+            *at += 1;
+            if *at == MOST_ALIKE + 1 && more > 0 {
+                finding.message += &format!(" (and {more} more findings of this kind behind it)");
+            }
+            *at <= MOST_ALIKE + 1
+        });
     }
 }
 

@@ -176,6 +176,7 @@ fn no_registry_costs_more_than_is_said() {
         (3, "id,channel,role,address,country,pool,user,weight,state,available_from\n", ",,,,,,,,,"),
         (3, "id,channel,address\n", "a,,\n"),
         (3, "id,channel,address\n", "\n"),
+        (3, "id,channel,address\n", "a\n"),
         (4, "", "[[test]]\n"),
         (4, "[[test]]\nquery = {exclude = [", "\"\","),
         (0, "", "[channel.a]\n"),

@@ -90,8 +90,8 @@ pub(crate) fn files(texts: &Texts) -> Files {
 
 /// Reads and checks.
 pub(crate) fn run(texts: &Texts) -> (Registry, Vec<Finding>) {
-    let (registry, Findings(findings)) = judged(&files(texts));
-    (registry, findings)
+    let (registry, findings) = judged(&files(texts));
+    (registry, findings.0)
 }
 
 pub(crate) fn judged(files: &Files) -> (Registry, Findings) {

@@ -1,6 +1,6 @@
 //! Many faults in the same files, the printed form, and what is folded or limited.
 
-use switchboard::registry::Code;
+use switchboard::registry::{Code, Finding};
 
 use super::base::{Texts, files, judged, printed, replace, run, sound};
 
@@ -133,6 +133,41 @@ fn one_registry_with_many_faults_reports_each_of_them() {
     ];
     assert_eq!(found, expected, "{}", printed(&findings));
     assert!(found.len() >= 30);
+}
+
+#[test]
+fn a_file_of_faulty_rows_is_not_read_to_its_end() {
+    let mut texts = sound();
+    let rows = |count| "id,channel,address\n".to_owned() + &"x\n".repeat(count);
+    let of = |findings: &[Finding], code| findings.iter().filter(|it| it.code == code).count();
+    texts.insert("acme/accounts.csv".to_owned(), rows(10_000).into());
+    let (_, findings) = run(&texts);
+    assert_eq!((of(&findings, Code::Limit), of(&findings, Code::Syntax)), (0, 101));
+    texts.insert("acme/accounts.csv".to_owned(), rows(1_000_000).into());
+    let (_, findings) = run(&texts);
+    assert_eq!((of(&findings, Code::Limit), of(&findings, Code::Syntax)), (1, 101));
+    let end = findings.iter().find(|it| it.code == Code::Limit).unwrap();
+    assert_eq!(end.place.to_string(), "acme/accounts.csv:10002");
+    assert_eq!(end.message, "10000 rows above this one are faulty: reading ends here");
+}
+
+#[test]
+fn what_is_not_kept_is_counted() {
+    let mut texts = sound();
+    let rows = |count: u32| {
+        (0..count).map(|at| format!("a{at},whatsapp,secondary,+44740{at:07},GB,nowhere\n")).collect()
+    };
+    let rows: String = rows(30_000);
+    texts.insert(
+        "acme/accounts.csv".to_owned(),
+        format!("id,channel,role,address,country,pool\n{rows}").into(),
+    );
+    let (_, findings) = run(&texts);
+    let unknown: Vec<_> = findings.iter().filter(|it| it.code == Code::UnknownPool).collect();
+    assert_eq!(unknown.len(), 101);
+    let last = &unknown[100];
+    assert_eq!(last.place.line, 102);
+    assert!(last.message.ends_with(" (and 29899 more findings of this kind behind it)"), "{last}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn read(source: Source<'_>, channels: &Channels, findings: &mut Findi
         accounts.push(unread(&start));
         return accounts;
     };
-    accounts.reserve_exact(sheet.rows_at_most() + 1);
+    accounts.reserve_exact(sheet.rows() + 1);
     let mut sums = Sums { role_wanted: None, roles: sheet.has("role"), countries: sheet.judges("country") };
     let role_absent = !sums.roles && sheet.judges("role");
     let complete = sheet.each(findings, |cells, place, findings| {

@@ -44,7 +44,7 @@ pub(super) fn read(company: &str, source: Source<'_>, findings: &mut Findings) -
 }
 
 fn test(company: &str, fields: &Fields<'_>, findings: &mut Findings) -> Option<Test> {
-    let before = findings.0.len();
+    let before = findings.added();
     let meant = fields.demand_known(&KEYS, findings);
     let place = fields.place();
     let name = match fields.text("name", findings).given() {
@@ -62,7 +62,7 @@ fn test(company: &str, fields: &Fields<'_>, findings: &mut Findings) -> Option<T
     let asked = demand("query", findings).map(|inner| query(company, &inner, findings));
     let expect = demand("expect", findings).map(|inner| expectation(&inner, findings));
     let (Some(asked), Some(expect)) = (asked, expect) else { return None };
-    (findings.0.len() == before).then(|| Test { name, query: asked.into(), expect, place })
+    (findings.added() == before).then(|| Test { name, query: asked.into(), expect, place })
 }
 
 /// The query as the JSON object that a gateway would send.

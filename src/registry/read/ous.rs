@@ -51,7 +51,7 @@ pub(super) fn read_sheet(source: Source<'_>, ous: &mut Vec<Ou>, findings: &mut F
     };
     // A mistyped `parent` column must not make a root of every OU.
     let parents_known = sheet.judges("parent");
-    ous.reserve(sheet.rows_at_most());
+    ous.reserve(sheet.rows());
     let complete = sheet.each(findings, |[id, parent, name], place, findings| {
         id::demand_id(id, "OU id", place, findings);
         let parent =

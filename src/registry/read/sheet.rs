@@ -11,6 +11,11 @@ use crate::registry::{Code, Findings, Place};
 
 /// Each column that is not known is a finding of its own: a row of commas would be a million.
 const MOST_COLUMNS: usize = 1000;
+/// A file with so many faulty rows is no file of the kind, and what is found in it takes fifty times its
+/// size: the rest is not read.
+const MOST_FAULTY: usize = 10_000;
+/// Bytes of a short row; most of an account are its id, its channel and its address.
+const SHORT_ROW: usize = 24;
 
 /// A file whose header is understood. `N` is the number of columns that it may have.
 pub(super) struct Sheet<'f, const N: usize> {
@@ -123,9 +128,9 @@ impl<'f, const N: usize> Sheet<'f, N> {
         self.known.iter().zip(&self.at).any(|(known, at)| *known == column && at.is_some())
     }
 
-    /// An upper bound, so that a million rows need one allocation.
-    pub(super) fn rows_at_most(&self) -> usize {
-        memchr::memchr_iter(b'\n', self.lines.data).count()
+    /// An estimate, so that a million rows need one allocation; as many line ends are no reason for one.
+    pub(super) fn rows(&self) -> usize {
+        memchr::memchr_iter(b'\n', self.lines.data).count().min(self.lines.data.len() / SHORT_ROW)
     }
 
     /// Gives every row's cells in the order of the known columns; those that are absent are empty.
@@ -140,6 +145,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
         let mut record = StringRecord::new();
         let mut place = Place { file: self.file.clone(), line: 0 };
         let mut not_utf8: Option<(Place, usize)> = None;
+        let mut faulty = 0;
         loop {
             match self.reader.read_record(&mut record) {
                 Ok(true) => {}
@@ -158,6 +164,13 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 continue;
             }
             place.line = self.lines.of(record.position().map_or(0, csv::Position::byte));
+            if faulty == MOST_FAULTY {
+                complete = false;
+                let message = format!("{MOST_FAULTY} rows above this one are faulty: reading ends here");
+                findings.add(&place, Code::Limit, message, "mend those first");
+                break;
+            }
+            let found = findings.added();
             let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
             if self.lines.ends_in_open_quote(end) {
                 complete = false;
@@ -172,6 +185,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
                     "give every row as many commas as the header row; quote a cell that has a comma in it";
                 findings.add(&place, Code::Syntax, message, help);
             }
+            faulty += usize::from(findings.added() > found);
         }
         if let Some((place, count)) = not_utf8 {
             let more = if count > 1 { format!(" (nor are {} more rows)", count - 1) } else { String::new() };
