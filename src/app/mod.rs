@@ -110,9 +110,10 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
 
     // Before the first snapshot: none is ever in service without its standings.
     let journal = standings.clone().unwrap_or_default();
-    let (standings, keeper) = Standings::open(store.clone(), standings, Box::new(observe::standings))
+    let (standings, keeper, lifter) = Standings::open(store.clone(), standings, Arc::new(observe::standings))
         .map_err(|error| CannotRun::Standings { path: journal, error })?;
     thread::Builder::new().name("standings".into()).spawn(move || keeper.run())?;
+    thread::Builder::new().name("lifter".into()).spawn(move || lifter.run())?;
 
     let reloading = Reloading::default();
     let (observer, reloaded) = (observe::observer(Arc::clone(&telemetry)), reloading.clone());

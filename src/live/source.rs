@@ -107,6 +107,11 @@ impl Source {
     }
 }
 
+/// The time in Unix milliseconds.
+pub fn now_ms() -> i64 {
+    i64::try_from(unix_ms(SystemTime::now())).unwrap_or(i64::MAX)
+}
+
 /// Unix milliseconds of a moment; 0 before 1970.
 pub fn unix_ms(moment: SystemTime) -> u64 {
     moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)

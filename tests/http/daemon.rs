@@ -74,8 +74,9 @@ impl Daemon {
         let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let admin = listener.local_addr().unwrap();
         let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
-        let (standings, keeper) = Standings::open(store.clone(), None, Box::new(|_| {})).unwrap();
+        let (standings, keeper, lifter) = Standings::open(store.clone(), None, Arc::new(|_| {})).unwrap();
         std::thread::spawn(move || keeper.run());
+        std::thread::spawn(move || lifter.run());
         let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status, 64).unwrap();
         Daemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
     }

@@ -2,16 +2,19 @@
 //! generation at once sees what a daemon that is asked now and then would not.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use switchboard::account::Condition;
+use switchboard::live::standings::keeper::Event;
 use switchboard::live::standings::{Key, Standing};
 use switchboard::live::{Reader, Standings, Store, publish};
 use switchboard::registry::Files;
 use switchboard::snapshot::Snapshot;
 
+use super::from_now;
 use crate::expected::acme;
 
 const ACCOUNTS: [&str; 6] =
@@ -126,8 +129,8 @@ fn a_change_is_kept_and_seen_before_it_is_replied_to() {
     let journal = folder.path().join("standings");
     let store = Store::default();
     store.publish(snapshot(&files, 1));
-    let (standings, keeper) =
-        Standings::open(store.clone(), Some(journal.clone()), Box::new(|_| {})).unwrap();
+    let (standings, keeper, _) =
+        Standings::open(store.clone(), Some(journal.clone()), Arc::new(|_| {})).unwrap();
     let keeping = std::thread::spawn(move || keeper.run());
     let (to, told) = channel();
     for (standing, wanted) in [(Some(suspended()), Condition::Suspended), (None, Condition::Active)] {
@@ -144,4 +147,32 @@ fn a_change_is_kept_and_seen_before_it_is_replied_to() {
     }
     drop(standings);
     keeping.join().unwrap();
+}
+
+/// A standing that has ended is lifted in its second, however long the disk takes over somebody else's.
+#[test]
+fn what_ends_while_the_keeper_waits_is_lifted() {
+    let files = Files::read_dir(acme().path()).unwrap();
+    let store = Store::default();
+    store.publish(snapshot(&files, 1));
+    let (to, lifted) = channel();
+    let observer = move |event: &Event<'_>| {
+        if let Event::Lifted { key, ended: true } = event {
+            let _ = to.send((*key).clone());
+        }
+    };
+    let (standings, keeper, lifter) = Standings::open(store.clone(), None, Arc::new(observer)).unwrap();
+    let threads = [std::thread::spawn(move || keeper.run()), std::thread::spawn(move || lifter.run())];
+    let until = from_now(300);
+    let body = format!(r#"{{"standing":"suspended","reason":"for a moment","until":"{until}"}}"#);
+    standings.change(key("wa-emea-de-1"), Some(Standing::from_json(body.as_bytes()).unwrap()), |_| {});
+    let (release, held) = channel::<()>();
+    standings.change(key("sms-gb-1"), Some(suspended()), move |_| {
+        // On the keeper's own thread.
+        let _ = held.recv();
+    });
+    assert_eq!(lifted.recv_timeout(Duration::from_secs(20)).unwrap(), key("wa-emea-de-1"));
+    assert_eq!(seen(&mut store.reader(), "wa-emea-de-1"), (1, Condition::Active));
+    drop((release, standings));
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }

@@ -1,21 +1,22 @@
 //! The thread through which every change of a standing goes: first to the disk, then to the workers,
-//! then to whoever asked. It also lifts what has ended, and follows or takes over another process's journal.
+//! then to whoever asked. It also follows or takes over another process's journal.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::journal::{Contents, Journal};
+use super::lifter::Lifter;
 use super::record::Change;
 use super::standing::{Key, Refused, Standing};
-use crate::live::source::unix_ms;
+use crate::live::source::now_ms;
 use crate::live::store::Store;
 use crate::registry::Stamp;
 
-/// How often to look for standings that have ended, and for the other process's changes. Both are
-/// promised within a second.
+/// How often to look for another process's changes, which are promised within a second.
 const TICK: Duration = Duration::from_millis(200);
 /// Most changes that share one write to the disk.
 const MOST_AT_ONCE: usize = 256;
@@ -53,8 +54,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Sees every event.
-pub type Observer = Box<dyn Fn(&Event<'_>) + Send>;
+/// Sees every event, on the thread that it happens on.
+pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// Where the standings are kept, for `/status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub struct Keeper {
     keeping: Arc<Mutex<Keeping>>,
     observer: Observer,
     looked: Instant,
+    /// Ends the lifter with this.
+    _goes_on: Sender<Infallible>,
 }
 
 impl Standings {
@@ -107,8 +110,14 @@ impl Standings {
     /// # Errors
     /// A journal that cannot be read, or taken, or is none: going on without it would put suspended
     /// accounts back in service.
-    pub fn open(store: Store, path: Option<PathBuf>, observer: Observer) -> io::Result<(Standings, Keeper)> {
+    pub fn open(
+        store: Store,
+        path: Option<PathBuf>,
+        observer: Observer,
+    ) -> io::Result<(Standings, Keeper, Lifter)> {
         let (to, asked) = channel();
+        let (goes_on, over) = channel();
+        let lifter = Lifter { store: store.clone(), observer: Arc::clone(&observer), over };
         let path: Option<Arc<Path>> = path.map(Into::into);
         let keeping = Arc::new(Mutex::new(Keeping::Memory));
         let standings =
@@ -123,9 +132,10 @@ impl Standings {
             keeping,
             observer,
             looked: Instant::now(),
+            _goes_on: goes_on,
         };
         keeper.look()?;
-        Ok((standings, keeper))
+        Ok((standings, keeper, lifter))
     }
 
     /// Where they are shown to selection.
@@ -170,7 +180,6 @@ impl Keeper {
                 if let Err(error) = self.look() {
                     self.failed(&error);
                 }
-                self.lift_ended();
                 self.looked = Instant::now();
             }
         }
@@ -216,7 +225,7 @@ impl Keeper {
     /// Whether the account is known, and the change is one that this process may make.
     fn may(&self, Change { key, standing }: &Change) -> Result<(), Refused> {
         self.store.known(key)?;
-        if standing.as_ref().is_some_and(|standing| standing.has_ended(now())) {
+        if standing.as_ref().is_some_and(|standing| standing.has_ended(now_ms())) {
             return Err(Refused::Ended);
         }
         if self.path.is_some() && self.journal.is_none() {
@@ -243,12 +252,6 @@ impl Keeper {
                 self.failed(&error);
                 Err(Refused::Journal(error.to_string()))
             }
-        }
-    }
-
-    fn lift_ended(&mut self) {
-        for key in self.store.lift_ended(now()) {
-            (self.observer)(&Event::Lifted { key: &key, ended: true });
         }
     }
 
@@ -280,7 +283,7 @@ impl Keeper {
 
     fn take_over(&self, contents: Contents) {
         let mut standings = contents.standings;
-        let now = now();
+        let now = now_ms();
         standings.retain(|_, standing| !standing.has_ended(now));
         self.store.replace_standings(standings);
     }
@@ -298,9 +301,4 @@ impl Keeper {
             (self.observer)(&Event::Failed { error });
         }
     }
-}
-
-/// Unix milliseconds.
-fn now() -> i64 {
-    i64::try_from(unix_ms(SystemTime::now())).unwrap_or(i64::MAX)
 }

@@ -3,13 +3,15 @@
 //!
 //! [`standing`] is the value; the [`Store`](super::Store) holds them and shows them to selection;
 //! [`journal`] keeps them on disk, one [`record`] a change; [`keeper`] is the thread through which every
-//! change goes: it writes, lifts what has ended, and takes over from another process.
+//! change goes: it writes, and takes over from another process; [`lifter`] is the one that lifts what has ended.
 
 pub mod journal;
 pub mod keeper;
+pub mod lifter;
 pub mod record;
 pub mod standing;
 
 pub use journal::Journal;
 pub use keeper::{Keeper, Standings};
+pub use lifter::Lifter;
 pub use standing::{Counts, Key, Refused, Standing};
