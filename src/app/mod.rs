@@ -142,16 +142,29 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
     let (waker, bell) = bell();
-    if watch == Notice::Events {
-        reloader.watch(waker.clone());
+    let (looked, first_look) = tokio::sync::oneshot::channel();
+    let wake = waker.clone();
+    thread::Builder::new().name("reload".into()).spawn(move || {
+        if watch == Notice::Events {
+            reloader.watch(wake);
+        }
+        reloader.look_again();
+        // Whoever waited for it may have been told to stop.
+        let _ = looked.send(());
+        reloader.run(&bell, poll_interval);
+    })?;
+    // A source that is still being copied, or slow, must not hold up a stop.
+    if signals.heed(&waker, &reloading, first_look).is_none() {
+        waker.stop();
+        standings.hand_over();
+        signals::tell_stopping();
+        tracing::info!("stopped before the source was read");
+        return Ok(());
     }
-    reloader.look_again();
     if require_snapshot && store.current().is_none() {
         let reason = last.lock().unwrap_or_else(PoisonError::into_inner).error.clone();
         return Err(CannotRun::NoSnapshot(reason.unwrap_or_default()));
     }
-    thread::Builder::new().name("reload".into()).spawn(move || reloader.run(&bell, poll_interval))?;
-
     // Idle connections are closed in order well before those in flight are cut.
     let drain_grace = http::Settings::default().drain_grace.min(drain_timeout / 2);
     let http_settings = http::Settings {
@@ -181,7 +194,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     );
     signals::tell_ready();
 
-    signals.heed(&waker, &reloading);
+    signals.heed(&waker, &reloading, std::future::pending::<()>());
     close.send_replace(true);
     standings.hand_over();
     // Where another process answers on the same admin address, probes are for that one from here on.

@@ -1,5 +1,6 @@
 //! Signals, and what the service manager is told of them.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,21 +32,28 @@ impl Signals {
         Ok(Signals { runtime, terminate, interrupt, hangup })
     }
 
-    /// Returns on SIGTERM or SIGINT; SIGHUP asks for a reload.
-    pub(super) fn heed(&mut self, waker: &Waker, reloading: &Reloading) {
+    /// Returns on SIGTERM or SIGINT, or with what comes before them; SIGHUP asks for a reload.
+    pub(super) fn heed<T>(
+        &mut self,
+        waker: &Waker,
+        reloading: &Reloading,
+        until: impl Future<Output = T>,
+    ) -> Option<T> {
         let Signals { runtime, terminate, interrupt, hangup } = self;
         runtime.block_on(async {
+            let mut until = std::pin::pin!(until);
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => return,
-                    _ = interrupt.recv() => return,
+                    _ = terminate.recv() => return None,
+                    _ = interrupt.recv() => return None,
+                    came = &mut until => return Some(came),
                     _ = hangup.recv() => {
                         reloading.begin();
                         waker.ask();
                     }
                 }
             }
-        });
+        })
     }
 
     /// From now on a further SIGTERM or SIGINT cuts what is still open: whoever sends a second one does

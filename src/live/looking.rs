@@ -75,10 +75,10 @@ impl Reloader {
 
     /// Reads the source if it looks different from when it was last read, once it has settled.
     pub fn look_again(&mut self) {
-        self.step();
+        self.step_surely();
         while self.settling.is_some() {
             std::thread::sleep(QUIET);
-            self.step();
+            self.step_surely();
         }
     }
 

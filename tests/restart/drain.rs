@@ -1,9 +1,12 @@
 //! Told to stop, with something in flight.
 
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::{free_address, serve};
 use crate::process::{Daemon, get};
 
 const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","country":"FR"}"#;
@@ -68,4 +71,36 @@ fn a_second_signal_ends_the_drain_at_once() {
         assert_eq!(daemon.log("stopped")["cut"], 1);
         assert_eq!(daemon.wait().code(), Some(0));
     }
+}
+
+/// A file that somebody still writes is awaited for ten seconds at the start; a stop is not.
+#[test]
+fn a_stop_does_not_wait_for_a_source_that_is_still_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slow.swb");
+    File::create(&path).unwrap();
+    let admin = free_address();
+    let mut command = serve("127.0.0.1:0", &admin);
+    let written = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+            while !written.load(Ordering::SeqCst) {
+                file.write_all(b"more").unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut child = command.arg("--snapshot").arg(&path).spawn().unwrap();
+        let began = Instant::now();
+        while TcpStream::connect(&admin).is_err() && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let alive = get(&admin, "/livez").0;
+        let told = Instant::now();
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let status = child.wait().unwrap();
+        written.store(true, Ordering::SeqCst);
+        assert_eq!((alive, status.code()), (200, Some(0)));
+        assert!(told.elapsed() < Duration::from_secs(5), "after {:?}", told.elapsed());
+    });
 }
