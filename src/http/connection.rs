@@ -24,8 +24,9 @@ use super::stream::Wire;
 
 /// Most bytes of a request's head.
 pub(super) const LARGEST_HEAD: usize = 32 * 1024;
-/// hyper's buffer, per direction; its default of 400 KB is sized for large bodies.
-const BUFFER: usize = 128 * 1024;
+/// hyper's buffer, per direction: it keeps what it has once grown to, so that this, many connections over,
+/// is memory that a peer can make us hold. Enough for a head; bodies are read in pieces of it.
+const BUFFER: usize = LARGEST_HEAD + 16 * 1024;
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,6 @@ where
         pulse.request();
         let handle = &handle;
         async move {
-            pulse.room().await;
             panics::asked(request.headers(), Place::Connection);
             // hyper reads nothing behind a CONNECT: a tunnel would begin there.
             let last = request.method() == Method::CONNECT;

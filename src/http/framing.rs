@@ -111,14 +111,14 @@ impl Framing {
                     Ok(end)
                 }
                 Err(looked) => {
-                    self.head.extend_from_slice(rest);
+                    self.keep(rest);
                     self.looked = looked;
                     Ok(rest.len())
                 }
             };
         }
         let before = self.head.len();
-        self.head.extend_from_slice(rest);
+        self.keep(rest);
         match head::end(&self.head, self.looked) {
             Ok(end) => {
                 let whole = std::mem::take(&mut self.head);
@@ -135,6 +135,16 @@ impl Framing {
                 Ok(rest.len())
             }
         }
+    }
+
+    /// Grows by doubling, so that a head that comes byte by byte is not moved at each, but not beyond what
+    /// a head may have: there may be thousands.
+    fn keep(&mut self, rest: &[u8]) {
+        let (length, most) = (self.head.len(), ENOUGH + 1);
+        if self.head.capacity() < length + rest.len() {
+            self.head.reserve_exact(rest.len().max(length.min(most.saturating_sub(length))));
+        }
+        self.head.extend_from_slice(rest);
     }
 }
 

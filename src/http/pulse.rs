@@ -6,8 +6,6 @@
 //! the timer is only armed again where it would ring too late.
 
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -45,9 +43,6 @@ pub(super) struct Pulse {
     linger: Cell<bool>,
     /// What a head was refused for, where it was not hyper that refused it.
     fault: Cell<Option<&'static str>>,
-    /// Whether the peer takes no more for now, and who waits until it does.
-    full: Cell<bool>,
-    waiting: Cell<Option<Waker>>,
     /// What the answers not taken yet have of the memory for bodies.
     kept: Cell<Vec<Kept>>,
 }
@@ -76,8 +71,6 @@ impl Pulse {
             draining: Cell::new(false),
             linger: Cell::new(false),
             fault: Cell::new(None),
-            full: Cell::new(false),
-            waiting: Cell::new(None),
             kept: Cell::default(),
         }
     }
@@ -157,15 +150,11 @@ impl Pulse {
         self.fault.get()
     }
 
-    /// Whether the socket took what was last written. What it does not take is tried again with every
-    /// poll, so that a connection whose peer takes an answer slowly is never quiet for long.
-    pub(super) fn wrote(&self, some: bool) {
+    /// Bytes are to go out. What the socket does not take is tried again with every poll, so that a
+    /// connection whose peer takes an answer slowly is never quiet for long.
+    pub(super) fn wrote(&self) {
         if self.quiet.get().is_some() {
             self.quiet.set(Some(Instant::now()));
-        }
-        self.full.set(!some);
-        if some && let Some(waiting) = self.waiting.take() {
-            waiting.wake();
         }
     }
 
@@ -179,19 +168,6 @@ impl Pulse {
     /// Every answer is with the system.
     pub(super) fn flushed(&self) {
         drop(self.kept.take());
-    }
-
-    /// Comes when the peer has taken the answers before. Without it, one packet of pipelined requests
-    /// from a peer that reads nothing would be answered into memory, thousands of them.
-    pub(super) async fn room(&self) {
-        poll_fn(|cx| {
-            if !self.full.get() {
-                return Poll::Ready(());
-            }
-            self.waiting.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await;
     }
 
     pub(super) fn lingers(&self) -> bool {

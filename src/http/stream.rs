@@ -94,9 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         ready!(this.flush_refusal(cx))?;
         match bare_refusal(bytes) {
             None => {
-                let wrote = Pin::new(&mut this.stream).poll_write(cx, bytes);
-                this.pulse.wrote(wrote.is_ready());
-                wrote
+                this.pulse.wrote();
+                Pin::new(&mut this.stream).poll_write(cx, bytes)
             }
             Some((0, code)) => {
                 this.pulse.refuse(code.status());
