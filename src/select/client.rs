@@ -13,32 +13,31 @@ pub struct Client {
     pub stated: bool,
     /// Whether it was derived from a phone that is not a valid number.
     pub guessed: bool,
-    /// Whether the phone's country is another than the stated one.
-    pub conflict: bool,
+    /// The number, where the query has one.
+    pub phone: Option<E164>,
 }
 
-/// Step 3: where the client is, and its number.
-pub(super) fn client(query: &Query<'_>) -> Result<(Client, Option<E164>), Code> {
-    let stated = match &query.country {
-        Some(country) => Some(Region::from_alpha2(country).ok_or(Code::InvalidCountry)?),
-        None => None,
-    };
-    let phone = match &query.phone {
-        Some(phone) => Some(E164::parse(phone).map_err(|_| Code::InvalidPhone)?),
-        None => None,
-    };
-    let origin = phone.map(|phone| phone.origin());
-    let client = match (stated, origin) {
-        (Some(country), origin) => Client {
-            country: Some(country),
-            stated: true,
-            guessed: false,
-            conflict: origin.and_then(|origin| origin.region).is_some_and(|region| region != country),
-        },
-        (None, Some(origin)) => {
-            Client { country: origin.region, stated: false, guessed: origin.guessed, conflict: false }
+impl Client {
+    /// Step 3. A phone beside a stated country need not be placed, which is half the work.
+    pub(super) fn of(query: &Query<'_>) -> Result<Client, Code> {
+        let stated = match &query.country {
+            Some(country) => Some(Region::from_alpha2(country).ok_or(Code::InvalidCountry)?),
+            None => None,
+        };
+        let phone = match &query.phone {
+            Some(phone) => Some(E164::parse(phone).map_err(|_| Code::InvalidPhone)?),
+            None => None,
+        };
+        if stated.is_some() {
+            return Ok(Client { country: stated, stated: true, guessed: false, phone });
         }
-        (None, None) => return Err(Code::ClientRequired),
-    };
-    Ok((client, phone))
+        let origin = phone.ok_or(Code::ClientRequired)?.origin();
+        Ok(Client { country: origin.region, stated: false, guessed: origin.guessed, phone })
+    }
+
+    /// Whether the phone's country is another than the stated one.
+    pub fn conflict(&self) -> bool {
+        let placed = self.phone.filter(|_| self.stated).and_then(|phone| phone.origin().region);
+        placed.is_some_and(|region| Some(region) != self.country)
+    }
 }

@@ -83,7 +83,7 @@ impl Notes<'_> {
         }
         about.insert("source".into(), if client.stated { "query" } else { "phone" }.into());
         about.insert("guessed".into(), client.guessed.into());
-        about.insert("conflict".into(), client.conflict.into());
+        about.insert("conflict".into(), client.conflict().into());
         explanation.insert("client".into(), about.into());
         let mut bytes = Vec::new();
         let (name, chosen) = match &answer.result {

@@ -5,7 +5,7 @@
 
 use crate::snapshot::Snapshot;
 use crate::snapshot::format::{ArchivedClass, ArchivedGroup, ArchivedMember, NONE};
-use crate::snapshot::rendezvous::{Draw, Seed, cell, pass};
+use crate::snapshot::rendezvous::{Draw, Seed, cell, may_share_pass, pass};
 use crate::snapshot::view::Records;
 
 /// The account of the group that this client gets, among those that can be had.
@@ -30,17 +30,57 @@ pub fn pick(
     best.map(|(_, account)| account)
 }
 
-/// Draws for every member.
+/// Draws for every member, weight by weight.
 fn scan(
-    members: &[ArchivedMember],
+    mut members: &[ArchivedMember],
     seed: Seed,
     available: &impl Fn(u32) -> bool,
     best: &mut Option<(Draw, u32)>,
 ) {
-    for member in members {
-        let draw = seed.draw(member.id_hash.to_native(), member.weight.to_native());
-        offer(best, draw, member.account.to_native(), available);
+    while let (Some(first), Some(last)) = (members.first(), members.last()) {
+        // Members are ordered by weight, and most groups have but one.
+        let end = match first.weight == last.weight {
+            true => members.len(),
+            false => members.partition_point(|member| member.weight <= first.weight),
+        };
+        let (run, rest) = members.split_at(end);
+        scan_run(run, seed, available, best);
+        members = rest;
     }
+}
+
+/// Draws for members of one weight. The best draw has the lowest pass, which is the highest hash's: the others
+/// need not draw at all, unless the winner cannot be had.
+fn scan_run(
+    run: &[ArchivedMember],
+    seed: Seed,
+    available: &impl Fn(u32) -> bool,
+    best: &mut Option<(Draw, u32)>,
+) {
+    let highest = run.iter().map(|member| seed.mix(member.id_hash.to_native())).max().unwrap_or_default();
+    let least = may_share_pass(highest);
+    let mut winner = None;
+    for member in run {
+        if seed.mix(member.id_hash.to_native()) >= least {
+            offer(&mut winner, draw(seed, member), member.account.to_native(), &|_| true);
+        }
+    }
+    let Some((leader, account)) =
+        winner.filter(|(leader, _)| best.is_none_or(|(other, _)| leader.beats(other)))
+    else {
+        return;
+    };
+    if available(account) {
+        *best = Some((leader, account));
+    } else {
+        for member in run {
+            offer(best, draw(seed, member), member.account.to_native(), available);
+        }
+    }
+}
+
+fn draw(seed: Seed, member: &ArchivedMember) -> Draw {
+    seed.draw(member.id_hash.to_native(), member.weight.to_native())
 }
 
 /// Looks into the cells in the client's order of pass 0 until one holds a member that drew that pass.
@@ -55,13 +95,15 @@ fn follow(
 ) -> bool {
     let cells = &snapshot.contents().cells;
     let first = class.cells.to_native();
+    let zero = may_share_pass(u64::MAX);
     let mut winner = None;
     for (position, at) in seed.order(0).cells().enumerate() {
         let (start, end) = (cells.at(first + at).to_native(), cells.at(first + at + 1).to_native());
         for member in members.get(start as usize..end as usize).unwrap_or_default() {
             let id_hash = member.id_hash.to_native();
             let mixed = seed.mix(id_hash);
-            if pass(mixed) == 0 {
+            // The first half decides for nearly all, without a logarithm.
+            if mixed >= zero && pass(mixed) == 0 {
                 debug_assert_eq!(cell(id_hash), at);
                 let draw = Draw::new(0, position as u32, mixed, member.weight.to_native());
                 offer(&mut winner, draw, member.account.to_native(), available);

@@ -174,6 +174,11 @@ impl<'a> Fields<'a> {
 }
 
 impl Excluded<'_> {
+    /// Whether nothing is excluded.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The ids.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.split(',').filter(|id| !id.is_empty())

@@ -7,9 +7,9 @@ use crate::snapshot::format::{ArchivedAccount, ArchivedLevel, ArchivedStep, NO_C
 use crate::snapshot::rendezvous::Seed;
 use crate::snapshot::view::Records;
 
-use super::client::{Client, client};
+use super::client::Client;
 use super::pick::pick;
-use super::query::{Fallback, MOST_EXCLUDED, Query};
+use super::query::{Fallback, Query};
 use super::{Code, Ignored, Outcome, Overlay, Rule};
 
 /// What the walk may not find out by itself.
@@ -115,7 +115,6 @@ struct Walk<'a> {
     conversation: bool,
     client: Client,
     seed: Seed,
-    excluded: Excluded,
 }
 
 impl<'a> Walk<'a> {
@@ -139,15 +138,14 @@ impl<'a> Walk<'a> {
         let ou = snapshot.ou(company, &query.ou).ok_or(Code::UnknownOu)?;
         let conversation_role = contents.channels.at(channel).conversation_role();
         let role = query.role.unwrap_or(conversation_role);
-        let (client, phone) = client(query)?;
-        let seed = match (&query.client, &phone) {
+        let client = Client::of(query)?;
+        let seed = match (&query.client, &client.phone) {
             (Some(client), _) => Seed::of(client.as_bytes()),
             (None, Some(phone)) => Seed::of(phone.digits().as_bytes()),
             (None, None) => Seed(moment.chance),
         };
         let conversation = role == conversation_role;
-        let excluded = Excluded::new(snapshot, company, query);
-        Ok(Walk { snapshot, query, moment, company, channel, ou, role, conversation, client, seed, excluded })
+        Ok(Walk { snapshot, query, moment, company, channel, ou, role, conversation, client, seed })
     }
 
     /// Steps 4 to 8.
@@ -199,10 +197,10 @@ impl<'a> Walk<'a> {
         if !of_role {
             return Err(Ignored::OtherRole);
         }
-        if self.condition(at) == Condition::Suspended {
+        if self.condition(at, account) == Condition::Suspended {
             return Err(Ignored::Suspended);
         }
-        if self.excluded.has(at) {
+        if self.excluded(account) {
             return Err(Ignored::Excluded);
         }
         if account.available_from.to_native() > self.moment.now {
@@ -305,19 +303,28 @@ impl<'a> Walk<'a> {
 
     fn outcome(&self, at: u32) -> Outcome {
         let account = self.snapshot.contents().accounts.at(at);
-        match self.condition(at) {
+        match self.condition(at, account) {
             Condition::Draining => Outcome::Draining,
             Condition::Suspended => Outcome::Suspended,
-            Condition::Active if self.excluded.has(at) => Outcome::Excluded,
+            Condition::Active if self.excluded(account) => Outcome::Excluded,
             Condition::Active if account.available_from.to_native() > self.moment.now => Outcome::Resting,
             Condition::Active => Outcome::Available,
         }
     }
 
     /// The more restrictive of the registry's state and the live standing.
-    fn condition(&self, at: u32) -> Condition {
-        let account = self.snapshot.contents().accounts.at(at);
+    fn condition(&self, at: u32, account: &ArchivedAccount) -> Condition {
         account.condition().max(self.moment.standings.condition(at))
+    }
+
+    /// By id: of a group, only accounts that would win are asked, so that most of the ids that a query
+    /// excludes need never be looked up. All accounts of a chain are of the query's company.
+    fn excluded(&self, account: &ArchivedAccount) -> bool {
+        let exclude = &self.query.exclude;
+        !exclude.is_empty() && {
+            let id = self.snapshot.account_id(account);
+            exclude.ids().any(|excluded| excluded.as_bytes() == id)
+        }
     }
 
     fn dedicated_falls_back(&self) -> bool {
@@ -329,26 +336,4 @@ fn shares_calling_code(country: Region, client: Option<Region>) -> bool {
     client.is_some_and(|client| {
         client.calling_code().is_some() && client.calling_code() == country.calling_code()
     })
-}
-
-/// The excluded accounts of the company; ids that are nobody's exclude nobody.
-struct Excluded {
-    accounts: [u32; MOST_EXCLUDED],
-    len: usize,
-}
-
-impl Excluded {
-    fn new(snapshot: &Snapshot, company: u32, query: &Query<'_>) -> Excluded {
-        let mut excluded = Excluded { accounts: [NONE; MOST_EXCLUDED], len: 0 };
-        let known = query.exclude.ids().filter_map(|id| snapshot.account(company, id));
-        for (to, account) in excluded.accounts.iter_mut().zip(known) {
-            *to = account;
-            excluded.len += 1;
-        }
-        excluded
-    }
-
-    fn has(&self, account: u32) -> bool {
-        self.accounts.iter().take(self.len).any(|&excluded| excluded == account)
-    }
 }

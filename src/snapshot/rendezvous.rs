@@ -122,6 +122,12 @@ pub fn pass(hash: u64) -> u64 {
     (negative_ln(hash) * PASSES) >> 32
 }
 
+/// A hash below which none has the pass of this one, but a higher: passes are 1/64 apart in `-ln(u)`, and
+/// `-ln(1 - 1/64)` is 1/64 + 1/8127, well above what [`pass`] is off by.
+pub fn may_share_pass(hash: u64) -> u64 {
+    hash.saturating_sub((hash >> 6) + 1)
+}
+
 /// Murmur3's 64-bit finalizer: every bit of the input moves every bit of the output.
 fn finalize(mut x: u64) -> u64 {
     x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -198,6 +204,22 @@ mod tests {
             }
         }
         assert_eq!((pass(u64::MAX), pass(0)), (0, 2839));
+    }
+
+    #[test]
+    fn what_may_not_share_a_pass_does_not() {
+        let mut hash = 1u64;
+        for _ in 0..100_000 {
+            hash = finalize(hash.wrapping_add(0x9e37_79b9_7f4a_7c15));
+            for shift in [0, 3, 17, 40, 60] {
+                let h = hash >> shift;
+                if let Some(below) = may_share_pass(h).checked_sub(1) {
+                    assert!(pass(below) > pass(h), "{h:#x}");
+                    assert!(pass(below / 2) > pass(h), "{h:#x}");
+                }
+            }
+        }
+        assert!(pass(may_share_pass(u64::MAX) - 1) > 0);
     }
 
     #[test]
