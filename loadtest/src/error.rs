@@ -2,20 +2,30 @@
 
 use std::{fmt, io, path::PathBuf};
 
-pub(crate) type Result<T> = std::result::Result<T, Error>;
+/// What a command comes to.
+pub type Result<T> = std::result::Result<T, Error>;
 
+/// Why a command failed; its text says what to do.
 #[derive(Debug)]
-pub(crate) enum Error {
+pub enum Error {
     /// The arguments cannot be met. Exit code 2.
     Usage(String),
     /// A path cannot be read or written. Exit code 3.
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        /// As in "cannot … path": "write", "read", "make".
+        doing: &'static str,
+        /// What was to be read or written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The work itself says no: numbers run out, a template is broken. Exit code 1.
     Refused(String),
 }
 
 impl Error {
-    pub(crate) fn exit_code(&self) -> u8 {
+    /// The process's exit code: 1 the work says no, 2 wrong usage, 3 cannot read or write.
+    pub fn exit_code(&self) -> u8 {
         match self {
             Error::Refused(_) => 1,
             Error::Usage(_) => 2,

@@ -1,18 +1,8 @@
-//! Registries to try Switchboard with: large ones drawn from a seed, and the demo bank; and a daemon
-//! under load for as long as one likes.
+//! The commands of the load test.
 #![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
 
-mod account;
-mod bank;
-mod channel;
-mod dice;
-mod error;
-mod numbers;
-mod output;
-mod registry;
-mod soak;
-
 use clap::{Parser, Subcommand};
+use loadtest::{bank, registry, soak};
 use std::process::ExitCode;
 
 /// Makes registries to try and to load Switchboard with

@@ -16,8 +16,9 @@ use std::path::PathBuf;
 /// The company's id.
 const BANK: &str = "meridian";
 
+/// Where the bank goes, and what it is drawn from.
 #[derive(Args)]
-pub(crate) struct Bank {
+pub struct Bank {
     /// The registry's folder: empty, or made here; the bank is its subfolder meridian
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
@@ -26,7 +27,8 @@ pub(crate) struct Bank {
     pub(crate) seed: u64,
 }
 
-pub(crate) fn generate(bank: &Bank) -> Result<()> {
+/// Writes the bank: the same seed, the same bytes.
+pub fn generate(bank: &Bank) -> Result<()> {
     output::empty_dir(&bank.output)?;
     let dir = bank.output.join(BANK);
     output::make_dir(&dir)?;

@@ -23,30 +23,31 @@ use std::path::{Path, PathBuf};
 /// A pool holds a primary and a secondary at least, and a little more to choose from.
 const ACCOUNTS_PER_POOL: usize = 4;
 
+/// How large a registry is to be, and where it goes.
 #[derive(Args)]
-pub(crate) struct Size {
+pub struct Size {
     /// Accounts, over all companies: 96 % in pools, 3 % dedicated to users, 1 % spare
     #[arg(long, value_name = "N", default_value_t = 5_000)]
-    pub(crate) accounts: usize,
+    pub accounts: usize,
     /// Organizational units, over all companies
     #[arg(long, value_name = "N", default_value_t = 500)]
-    pub(crate) ous: usize,
+    pub ous: usize,
     /// Pools, over all companies
     #[arg(long, value_name = "N", default_value_t = 200)]
-    pub(crate) pools: usize,
+    pub pools: usize,
     /// Companies; everything else is divided among them
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) companies: usize,
+    pub companies: usize,
     /// Another seed gives another registry; the same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// The registry's folder: empty, or made here
     #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
 }
 
 /// Writes the registry, one folder a company.
-pub(crate) fn generate(size: &Size) -> Result<()> {
+pub fn generate(size: &Size) -> Result<()> {
     let &Size { accounts, ous, pools, companies, seed, ref output } = size;
     if companies == 0 || ous < companies || pools < companies {
         let what = "each company needs an OU and a pool: raise --ous and --pools, or lower --companies";

@@ -24,8 +24,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long, how hard and how restless.
 #[derive(Args)]
-pub(crate) struct Soak {
+pub struct Soak {
     /// The daemon's binary; without it, the one beside this program
     #[arg(long, value_name = "PATH")]
     switchboard: Option<PathBuf>,
@@ -70,7 +71,7 @@ impl Run {
 }
 
 /// Runs it, prints the table, and says no where the daemon did anything unasked.
-pub(crate) fn run(soak: &Soak) -> Result<()> {
+pub fn run(soak: &Soak) -> Result<()> {
     let program = daemon::program(soak.switchboard.clone())?;
     let folder = tempfile::tempdir().map_err(|source| Error::Io {
         doing: "create a folder in",

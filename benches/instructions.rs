@@ -1,0 +1,116 @@
+//! Instructions of the parts of an answer, under callgrind: they stay the same on a busy machine.
+#![allow(missing_docs, reason = "gungraun's macros write public items")]
+
+use std::hint::black_box;
+
+use benches::kinds::{Kind, json, query};
+use benches::{MOMENT, shapes};
+use gungraun::prelude::*;
+use switchboard::http::url;
+use switchboard::numbering::E164;
+use switchboard::select::{Answer, Query, Selection, select, write_problem, write_selection};
+use switchboard::snapshot::Snapshot;
+
+/// The snapshot, and the first queries of a kind.
+type Drawn = (Snapshot, Vec<String>);
+
+/// A hundred of each: what one branch more or less costs is seen, what one cold line costs is not.
+const EACH: usize = 100;
+
+fn drawn(kind: Kind) -> Drawn {
+    let snapshot = shapes::small();
+    let mut urls = kind.urls(&snapshot);
+    urls.truncate(EACH);
+    (snapshot, urls)
+}
+
+fn parsed(kind: Kind) -> (Snapshot, Vec<Query<'static>>) {
+    let (snapshot, urls) = drawn(kind);
+    (snapshot, urls.into_iter().map(|url| query(url.leak())).collect())
+}
+
+fn crowd() -> (Snapshot, Vec<Query<'static>>) {
+    let url = |client| format!("channel=whatsapp&ou=crowd&country=GB&client=c-{client}");
+    (shapes::crowd(10_000), (0..EACH).map(|client| query(url(client).leak())).collect())
+}
+
+#[library_benchmark]
+#[bench::hit(parsed(Kind::Hit))]
+#[bench::mapped(parsed(Kind::Mapped))]
+#[bench::default(parsed(Kind::Default))]
+#[bench::climbed(parsed(Kind::Climbed))]
+#[bench::error(parsed(Kind::Error))]
+#[bench::current(parsed(Kind::Current))]
+#[bench::dedicated(parsed(Kind::Dedicated))]
+#[bench::crowd(crowd())]
+fn selects((snapshot, queries): (Snapshot, Vec<Query<'static>>)) -> (Snapshot, Vec<Query<'static>>) {
+    for query in &queries {
+        black_box(select(black_box(&snapshot), query, MOMENT));
+    }
+    (snapshot, queries)
+}
+
+fn lines() -> Vec<String> {
+    drawn(Kind::Hit).1.iter().map(|url| json(url)).collect()
+}
+
+#[library_benchmark]
+#[bench::hit(drawn(Kind::Hit))]
+fn parses_url((snapshot, urls): Drawn) -> Drawn {
+    for url in &urls {
+        black_box(url::parse(black_box(url)).is_ok());
+    }
+    (snapshot, urls)
+}
+
+#[library_benchmark]
+#[bench::hit(lines())]
+fn parses_json(lines: Vec<String>) -> Vec<String> {
+    for line in &lines {
+        black_box(Query::from_json(black_box(line.as_bytes())).is_ok());
+    }
+    lines
+}
+
+fn numbers() -> Vec<String> {
+    (0..EACH).map(|at| format!("+4474{:08}", at * 97_003)).collect()
+}
+
+#[library_benchmark]
+#[bench::mobile(numbers())]
+fn places_numbers(numbers: Vec<String>) -> Vec<String> {
+    for number in &numbers {
+        black_box(E164::parse(black_box(number)).map(|number| number.origin()).ok());
+    }
+    numbers
+}
+
+fn selections() -> (Snapshot, Vec<Selection>) {
+    let (snapshot, queries) = parsed(Kind::Climbed);
+    let answers: Vec<Answer> = queries.iter().map(|query| select(&snapshot, query, MOMENT)).collect();
+    (snapshot, answers.into_iter().filter_map(|answer| answer.result.ok()).collect())
+}
+
+#[library_benchmark]
+#[bench::climbed(selections())]
+fn renders_selections((snapshot, selections): (Snapshot, Vec<Selection>)) -> (Snapshot, Vec<u8>) {
+    let mut out = Vec::with_capacity(64 * 1_024);
+    for selection in &selections {
+        write_selection(&mut out, &snapshot, black_box(selection));
+    }
+    (snapshot, out)
+}
+
+#[library_benchmark]
+fn renders_problems() -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 * 1_024);
+    for _ in 0..EACH {
+        write_problem(&mut out, black_box(switchboard::select::Code::NoAccount), None, Some(1));
+    }
+    out
+}
+
+library_benchmark_group!(name = selecting, benchmarks = selects);
+library_benchmark_group!(name = parsing, benchmarks = [parses_url, parses_json, places_numbers]);
+library_benchmark_group!(name = rendering, benchmarks = [renders_selections, renders_problems]);
+main!(library_benchmark_groups = [selecting, parsing, rendering]);

@@ -1,0 +1,96 @@
+//! What stands around a selection: queries read, numbers placed, answers put together.
+#![allow(missing_docs, reason = "criterion's macros write public items")]
+
+use std::hint::black_box;
+
+use benches::kinds::{Kind, json, query};
+use benches::{MOMENT, Rounds, shapes};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use switchboard::http::url;
+use switchboard::numbering::E164;
+use switchboard::select::{Query, Selection, select, write_problem, write_selection};
+
+fn parse(c: &mut Criterion) {
+    let snapshot = shapes::small();
+    let urls = Kind::Hit.urls(&snapshot);
+    let lines: Vec<String> = urls.iter().map(|url| json(url)).collect();
+    let mut group = c.benchmark_group("parse");
+    let mut rounds = Rounds::of(&urls);
+    group.bench_function("url", |b| b.iter(|| url::parse(black_box(rounds.next())).is_ok()));
+    let mut rounds = Rounds::of(&lines);
+    group
+        .bench_function("json", |b| b.iter(|| Query::from_json(black_box(rounds.next()).as_bytes()).is_ok()));
+}
+
+fn render(c: &mut Criterion) {
+    let snapshot = shapes::small();
+    let urls = Kind::Climbed.urls(&snapshot);
+    let chosen = |url: &String| select(&snapshot, &query(url), MOMENT).result.ok();
+    let selections: Vec<Selection> = urls.iter().filter_map(chosen).collect();
+    let mut group = c.benchmark_group("render");
+    let mut out = Vec::with_capacity(4_096);
+    let mut rounds = Rounds::of(&selections);
+    group.bench_function("selection", |b| {
+        b.iter(|| {
+            out.clear();
+            write_selection(&mut out, &snapshot, black_box(rounds.next()));
+        });
+    });
+    let code = select(&snapshot, &query(&Kind::Error.fields(1, "", 0)), MOMENT).result.err();
+    let code = code.unwrap_or_else(|| unreachable!("nobody is there"));
+    group.bench_function("problem", |b| {
+        b.iter(|| {
+            out.clear();
+            write_problem(&mut out, black_box(code), None, Some(1));
+        });
+    });
+}
+
+fn numbering(c: &mut Criterion) {
+    let mut random = fastrand::Rng::with_seed(benches::SEED);
+    let number = |_| match random.u8(..4) {
+        0 => format!("+4474{:08}", random.u32(..100_000_000)),
+        1 => format!("+1201{:07}", random.u32(..10_000_000)),
+        2 => format!("+49151{:08}", random.u32(..100_000_000)),
+        _ => format!("+7{:010}", random.u64(..10_000_000_000)),
+    };
+    let numbers: Vec<String> = (0..benches::QUERIES).map(number).collect();
+    let mut group = c.benchmark_group("numbering");
+    let mut rounds = Rounds::of(&numbers);
+    group.bench_function("E.164", |b| b.iter(|| E164::parse(black_box(rounds.next())).is_ok()));
+    let mut rounds = Rounds::of(&numbers);
+    group.bench_function("E.164 and origin", |b| {
+        b.iter(|| E164::parse(black_box(rounds.next())).map(|number| number.origin()).ok());
+    });
+}
+
+/// All of a batch's line but its transport.
+fn line(c: &mut Criterion) {
+    let snapshot = shapes::small();
+    let urls = Kind::Hit.urls(&snapshot);
+    let by_country: Vec<String> = urls.iter().map(|url| json(url)).collect();
+    let by_phone = urls.iter().enumerate().map(|(at, url)| {
+        json(&url.replace("country=GB", &format!("phone=+4474{:08}", at * 97_003 % 100_000_000)))
+    });
+    let by_phone: Vec<String> = by_phone.collect();
+    let mut group = c.benchmark_group("a batch's line");
+    group.throughput(Throughput::Elements(1));
+    let mut out = Vec::with_capacity(4_096);
+    for (name, lines) in [("by country", &by_country), ("by phone", &by_phone)] {
+        let mut rounds = Rounds::of(lines);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                out.clear();
+                let query = Query::from_json(rounds.next().as_bytes());
+                let answer = query.map(|query| select(&snapshot, &query, MOMENT).result);
+                if let Ok(Ok(selection)) = answer {
+                    write_selection(&mut out, &snapshot, &selection);
+                }
+                out.len()
+            });
+        });
+    }
+}
+
+criterion_group!(benches, parse, render, numbering, line);
+criterion_main!(benches);

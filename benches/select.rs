@@ -1,0 +1,48 @@
+//! `select()`: every kind of query on 1,000 accounts, a group of 10,000, and a million accounts at random.
+#![allow(missing_docs, reason = "criterion's macros write public items")]
+
+use std::hint::black_box;
+
+use benches::kinds::{Kind, query};
+use benches::{MOMENT, QUERIES, Rounds, SEED, large, shapes};
+use criterion::{Criterion, criterion_group, criterion_main};
+use switchboard::select::{Query, select};
+use switchboard::snapshot::Snapshot;
+
+/// The time of one selection among these.
+fn selections(c: &mut Criterion, group: &str, name: &str, snapshot: &Snapshot, urls: &[String]) {
+    let queries: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
+    let mut rounds = Rounds::of(&queries);
+    c.benchmark_group(group).bench_function(name, |b| {
+        b.iter(|| select(black_box(snapshot), rounds.next(), MOMENT));
+    });
+}
+
+fn kinds(c: &mut Criterion) {
+    let snapshot = shapes::small();
+    for kind in Kind::ALL {
+        selections(c, "select, 1,000 accounts", kind.name(), &snapshot, &kind.urls(&snapshot));
+    }
+}
+
+fn crowd(c: &mut Criterion) {
+    for size in [100, 1_000, 10_000] {
+        let snapshot = shapes::crowd(size);
+        let mut random = fastrand::Rng::with_seed(SEED);
+        let url = |_| format!("channel=whatsapp&ou=crowd&country=GB&client=c-{}", random.u64(..));
+        let urls: Vec<String> = (0..QUERIES).map(url).collect();
+        selections(c, "select, one group", &size.to_string(), &snapshot, &urls);
+    }
+}
+
+/// How the cost grows: queries at random, more of them than any cache holds.
+fn large(c: &mut Criterion) {
+    for accounts in [1_000, 10_000, 100_000, 1_000_000] {
+        let snapshot = large::snapshot(accounts);
+        let urls = large::urls(&snapshot, 200_000, SEED);
+        selections(c, "select, at random", &accounts.to_string(), &snapshot, &urls);
+    }
+}
+
+criterion_group!(benches, kinds, crowd, large);
+criterion_main!(benches);

@@ -1,0 +1,53 @@
+//! Large registries from the load test's generator, and queries drawn at random from all that they hold.
+
+use loadtest::registry::{Size, generate};
+use switchboard::live::publish;
+use switchboard::registry::Files;
+use switchboard::select::select;
+use switchboard::snapshot::Snapshot;
+
+use crate::kinds::query;
+use crate::{MOMENT, NOW, SEED};
+
+/// Countries that clients are from: with accounts, mapped and neither.
+const COUNTRIES: [&str; 12] = ["GB", "DE", "FR", "US", "CH", "JP", "BR", "IN", "SG", "NL", "PL", "KE"];
+
+/// A registry's files with so many accounts, a tenth as many OUs and a fiftieth as many pools.
+pub fn files(accounts: usize) -> Files {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+    let output = folder.path().join("registry");
+    let size = Size { accounts, ous: accounts / 10, pools: accounts / 50, companies: 1, seed: SEED, output };
+    generate(&size).unwrap_or_else(|error| panic!("the registry of {accounts} accounts: {error}"));
+    Files::read_dir(&size.output).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// That registry, compiled.
+pub fn snapshot(accounts: usize) -> Snapshot {
+    match publish(&files(accounts), 1, NOW, &|_, _, _| {}) {
+        Ok(compiled) => compiled.snapshot,
+        Err(refused) => panic!("the drawn registry is refused: {:?}", refused.findings),
+    }
+}
+
+/// So many queries that are answered, as the fields of URLs: any OU, any channel, any client.
+pub fn urls(snapshot: &Snapshot, count: usize, seed: u64) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let contents = snapshot.contents();
+    let text = |span| String::from_utf8_lossy(snapshot.text(span)).into_owned();
+    let channels: Vec<String> = contents.channels.iter().map(|channel| text(&channel.id)).collect();
+    let mut urls = Vec::with_capacity(count);
+    while urls.len() < count {
+        let ou = contents.ous.get(random.usize(..contents.ous.len())).map(|ou| text(&ou.id));
+        let url = format!(
+            "channel={}&ou={}&country={}&client=c-{}",
+            channels.get(random.usize(..channels.len())).map_or("", String::as_str),
+            ou.unwrap_or_default(),
+            random.choice(COUNTRIES).unwrap_or_default(),
+            random.u32(..),
+        );
+        if select(snapshot, &query(&url), MOMENT).result.is_ok() {
+            urls.push(url);
+        }
+    }
+    urls
+}

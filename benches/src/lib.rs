@@ -1,0 +1,46 @@
+//! What the benches measure with: registries of known shapes, and queries drawn from a seed before any
+//! clock runs.
+#![allow(clippy::panic, clippy::expect_used, reason = "a bench that cannot be set up has nothing to say")]
+
+pub mod kinds;
+pub mod large;
+pub mod shapes;
+
+use switchboard::select::{Moment, NO_STANDINGS};
+
+/// Where drawing begins, unless a bench says otherwise.
+pub const SEED: u64 = 7;
+
+/// Queries of a kind: enough that no branch predictor learns them by heart, few enough to stay cached.
+pub const QUERIES: usize = 1_024;
+
+/// When all selections are made: 2026-09-21, in Unix seconds.
+pub const NOW: i64 = 1_790_000_000;
+
+/// The moment that all selections are made at, without standings.
+pub const MOMENT: Moment<'static> = Moment { now: NOW, chance: 0, standings: &NO_STANDINGS };
+
+/// Hands out the queries one after another, round and round.
+pub struct Rounds<'q, T> {
+    all: &'q [T],
+    at: usize,
+}
+
+impl<'q, T> Rounds<'q, T> {
+    /// Of at least one.
+    pub fn of(all: &'q [T]) -> Rounds<'q, T> {
+        assert!(!all.is_empty(), "nothing was drawn");
+        Rounds { all, at: 0 }
+    }
+
+    /// The next one.
+    #[allow(clippy::should_implement_trait, reason = "an iterator could end")]
+    pub fn next(&mut self) -> &'q T {
+        let item = self.all.get(self.at).unwrap_or_else(|| unreachable!("kept below the length"));
+        self.at += 1;
+        if self.at == self.all.len() {
+            self.at = 0;
+        }
+        item
+    }
+}
