@@ -296,9 +296,12 @@ impl<'a> Walk<'a> {
         self.snapshot.chain(self.company, self.ou, self.channel, self.role)
     }
 
-    /// Step 7. A dedicated account counts like any other.
+    /// Step 7. A dedicated account counts like any other. The list of those excluded comes last: it is the longest.
     fn available(&self, at: u32) -> bool {
-        self.outcome(at) == Outcome::Available
+        let account = self.snapshot.contents().accounts.at(at);
+        account.available_from.to_native() <= self.moment.now
+            && self.condition(at, account) == Condition::Active
+            && !self.excluded(account)
     }
 
     fn outcome(&self, at: u32) -> Outcome {
