@@ -1,5 +1,7 @@
 //! What `open` refuses: whatever is not exactly what was written, and whatever points where nothing is.
 
+mod golden;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rkyv::util::AlignedVec;
