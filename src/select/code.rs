@@ -26,7 +26,7 @@ pub enum Code {
     NoAccountAvailable,
     /// The user's own account cannot be used now.
     DedicatedUnavailable,
-    /// No such route.
+    /// No such route, or nothing at it.
     NotFound,
     /// The route has another method.
     MethodNotAllowed,
@@ -147,7 +147,7 @@ impl Code {
                 "The user's own account is not available",
                 "it is draining, suspended, excluded or resting, and the company does not fall back to its pools",
             ),
-            Code::NotFound => ("not_found", 404, "No such route", "see the routes of this listener"),
+            Code::NotFound => ("not_found", 404, "Nothing is here", "see the routes of this listener"),
             Code::MethodNotAllowed => {
                 ("method_not_allowed", 405, "The route has another method", "see the Allow header")
             }

@@ -99,7 +99,7 @@ impl Standing {
         let until = match until {
             None => None,
             some => Some(text(&some).and_then(Until::parse).ok_or(
-                "until: expected an RFC 3339 date-time with its offset, such as 2026-03-01T08:00:00Z",
+                "until: expected an RFC 3339 date, or date-time with its offset, such as 2026-03-01T08:00:00Z",
             )?),
         };
         Ok(Standing { condition, reason: reason.into(), until })
