@@ -57,26 +57,43 @@ fn scan_run(
     available: &impl Fn(u32) -> bool,
     best: &mut Option<(Draw, u32)>,
 ) {
-    let highest = run.iter().map(|member| seed.mix(member.id_hash.to_native())).max().unwrap_or_default();
-    let least = may_share_pass(highest);
-    let mut winner = None;
-    for member in run {
-        if seed.mix(member.id_hash.to_native()) >= least {
-            offer(&mut winner, draw(seed, member), member.account.to_native(), &|_| true);
+    let Some((leader, may_tie)) = highest(run, seed) else { return };
+    let mut winner = (draw(seed, leader), leader.account.to_native());
+    if may_tie {
+        let least = may_share_pass(winner.0.mixed());
+        for member in run {
+            if seed.mix(member.id_hash.to_native()) >= least {
+                let draw = draw(seed, member);
+                if draw.beats(winner.0) {
+                    winner = (draw, member.account.to_native());
+                }
+            }
         }
     }
-    let Some((leader, account)) =
-        winner.filter(|(leader, _)| best.is_none_or(|(other, _)| leader.beats(other)))
-    else {
+    if best.is_some_and(|(other, _)| !winner.0.beats(other)) {
         return;
-    };
-    if available(account) {
-        *best = Some((leader, account));
+    }
+    if available(winner.1) {
+        *best = Some(winner);
     } else {
         for member in run {
             offer(best, draw(seed, member), member.account.to_native(), available);
         }
     }
+}
+
+/// The member with the highest hash, and whether another's is so near that it may share its pass: of 20 members,
+/// none is three times in four. Written without branches, which the hashes would make unpredictable.
+fn highest(run: &[ArchivedMember], seed: Seed) -> Option<(&ArchivedMember, bool)> {
+    let (first, rest) = run.split_first()?;
+    let (mut leader, mut highest, mut second) = (first, seed.mix(first.id_hash.to_native()), 0);
+    for member in rest {
+        let mixed = seed.mix(member.id_hash.to_native());
+        second = second.max(mixed.min(highest));
+        leader = if mixed > highest { member } else { leader };
+        highest = highest.max(mixed);
+    }
+    Some((leader, second >= may_share_pass(highest)))
 }
 
 fn draw(seed: Seed, member: &ArchivedMember) -> Draw {

@@ -109,12 +109,13 @@ struct Walk<'a> {
     moment: Moment<'a>,
     company: u32,
     channel: u32,
-    ou: u32,
     /// One role holds for all the steps.
     role: Role,
     conversation: bool,
     client: Client,
     seed: Seed,
+    /// Where the chain begins, where there is one.
+    first: Option<(&'a ArchivedLevel, u32)>,
 }
 
 impl<'a> Walk<'a> {
@@ -145,7 +146,8 @@ impl<'a> Walk<'a> {
             (None, None) => Seed(moment.chance),
         };
         let conversation = role == conversation_role;
-        Ok(Walk { snapshot, query, moment, company, channel, ou, role, conversation, client, seed })
+        let first = snapshot.chain(company, ou, channel, role);
+        Ok(Walk { snapshot, query, moment, company, channel, role, conversation, client, seed, first })
     }
 
     /// Steps 4 to 8.
@@ -239,7 +241,7 @@ impl<'a> Walk<'a> {
 
     /// Steps 6 to 8: the chain, to the first step with an available account.
     fn chain(&self, tracer: &mut impl Tracer) -> Result<(u32, Rule, Found), Code> {
-        self.first_level().ok_or(Code::NoPool)?;
+        self.first.ok_or(Code::NoPool)?;
         tracer.chain();
         let (winner, any) = self.walk_chain(tracer, true);
         winner.ok_or(if any { Code::NoAccountAvailable } else { Code::NoAccount })
@@ -257,7 +259,7 @@ impl<'a> Walk<'a> {
     fn walk_chain<T: Tracer>(&self, tracer: &mut T, wanted: bool) -> (Option<(u32, Rule, Found)>, bool) {
         let mut winner = None;
         let mut any = false;
-        let first_climb = self.first_level().map_or(0, |(_, climbed)| climbed);
+        let first_climb = self.first.map_or(0, |(_, climbed)| climbed);
         self.each_step(|step| {
             tracer.step(step, |account| self.outcome(account));
             let tried = self.query.fallback == Fallback::All
@@ -275,7 +277,7 @@ impl<'a> Walk<'a> {
 
     /// Every step of the whole chain in order, for as long as `visit` wants more.
     fn each_step(&self, mut visit: impl FnMut(Step<'a>) -> bool) {
-        let mut at = self.first_level();
+        let mut at = self.first;
         while let Some((level, climbed)) = at {
             for stored in self.snapshot.steps(level, self.client.country) {
                 let pool = self.snapshot.step_pool(level, stored);
@@ -290,10 +292,6 @@ impl<'a> Walk<'a> {
             }
             at = self.snapshot.next(level).map(|(next, further)| (next, climbed.saturating_add(further)));
         }
-    }
-
-    fn first_level(&self) -> Option<(&'a ArchivedLevel, u32)> {
-        self.snapshot.chain(self.company, self.ou, self.channel, self.role)
     }
 
     /// Step 7. A dedicated account counts like any other. The list of those excluded comes last: it is the longest.
