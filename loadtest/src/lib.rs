@@ -6,6 +6,7 @@ pub mod bank;
 mod channel;
 mod dice;
 pub mod error;
+pub mod null;
 mod numbers;
 mod output;
 pub mod registry;

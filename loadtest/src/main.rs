@@ -2,7 +2,7 @@
 #![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
 
 use clap::{Parser, Subcommand};
-use loadtest::{bank, registry, soak};
+use loadtest::{bank, null, registry, soak};
 use std::process::ExitCode;
 
 /// Makes registries to try and to load Switchboard with
@@ -30,6 +30,10 @@ enum Command {
     #[command(after_help = "Example: an hour, against the release build\n  \
         cargo build --release --workspace && loadtest soak --duration 60m")]
     Soak(soak::Soak),
+    /// Answer every request with the same bytes, by bare hyper: what there is to reach
+    #[command(after_help = "Example: \n  loadtest null --listen 127.0.0.1:7500 &\n  \
+        wrk -t1 -c32 http://127.0.0.1:7500/")]
+    Null(null::Null),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Registry(size) => registry::generate(&size),
         Command::Bank(bank) => bank::generate(&bank),
         Command::Soak(soak) => soak::run(&soak),
+        Command::Null(null) => null::run(&null),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
