@@ -5,7 +5,7 @@
 //! request otherwise than we do: what one client sends after it would then count as another's. So whatever
 //! can be read in two ways is refused, and its connection closed.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter};
 
 /// How the body of a request ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +47,23 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<usize, usize> {
 /// How the body behind a whole head ends, or what is wrong with the head. What hyper itself refuses may
 /// pass: it does so with the same bytes.
 pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let request = lines.next().unwrap_or_default();
+    if has_stray(head) {
+        return Err(BAD_LINE);
+    }
+    let (request, mut rest) = line(head);
     let modern = request_line(request)?;
     let (mut length, mut chunked, mut hosts, mut fields) = (None, false, 0, 0);
-    for line in lines.take_while(|line| !line.is_empty()) {
+    loop {
+        let (field, after) = line(rest);
+        if field.is_empty() {
+            break;
+        }
+        rest = after;
         fields += 1;
-        let colon = memchr(b':', line).ok_or(BAD_LINE)?;
-        let (name, value) = line.split_at(colon);
+        let colon = memchr(b':', field).ok_or(BAD_LINE)?;
+        let (name, value) = field.split_at(colon);
         let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-        if blank(name.first()) || blank(name.last()) || memchr2(b'\r', 0, line).is_some() {
+        if blank(name.first()) || blank(name.last()) {
             return Err(BAD_LINE);
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();
@@ -95,14 +102,32 @@ pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
     }
 }
 
+/// Whether there is a NUL, or a CR with no LF behind it. Branch-free, so that it is done for many bytes at once.
+fn has_stray(head: &[u8]) -> bool {
+    let next = head.get(1..).unwrap_or_default();
+    let stray = |bad, (byte, next): (&u8, &u8)| bad | (*byte == 0) | ((*byte == b'\r') & (*next != b'\n'));
+    // The last byte of a head is a line feed.
+    head.iter().zip(next).fold(false, stray)
+}
+
+/// The first line, without its end, and what follows it.
+fn line(text: &[u8]) -> (&[u8], &[u8]) {
+    let at = memchr(b'\n', text).unwrap_or(text.len());
+    let (line, rest) = text.split_at(at);
+    (line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..).unwrap_or_default())
+}
+
+/// The bytes before the first space, and those behind it.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    let (word, rest) = text.split_at(memchr(b' ', text).unwrap_or(text.len()));
+    (word, rest.get(1..).unwrap_or_default())
+}
+
 /// Whether the request is of HTTP/1.1.
 fn request_line(line: &[u8]) -> Result<bool, &'static str> {
-    if memchr2(b'\r', 0, line).is_some() {
-        return Err(BAD_LINE);
-    }
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let version = words.next().unwrap_or_default();
+    let (method, rest) = word(line);
+    let (target, rest) = word(rest);
+    let (version, _) = word(rest);
     if version.starts_with(b"HTTP/2") {
         return Err(OTHER_VERSION);
     }
@@ -128,11 +153,12 @@ fn digits(text: &[u8]) -> Option<u64> {
 
 /// `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
 fn is_host(text: &[u8]) -> bool {
-    let closing = text.iter().rposition(|byte| *byte == b']');
-    let (name, port) = match (text.first(), closing) {
-        (Some(b'['), Some(at)) => text.split_at(at + 1),
-        (Some(b'['), None) | (_, Some(_)) => return false,
-        (_, None) => text.split_at(memchr(b':', text).unwrap_or(text.len())),
+    let (name, port) = match text.first() {
+        Some(b'[') => match text.iter().rposition(|byte| *byte == b']') {
+            Some(at) => text.split_at(at + 1),
+            None => return false,
+        },
+        _ => text.split_at(memchr(b':', text).unwrap_or(text.len())),
     };
     let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
     let inner = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));

@@ -7,6 +7,9 @@ use crate::select::{BadQuery, Fields, Query};
 /// Reads a query string. Values that need no decoding are borrowed.
 pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
     let mut fields = Fields::default();
+    // One look at the whole spares most queries a look at every name and value.
+    let plain = !is_encoded(text);
+    let decoded = |text| if plain { Some(Cow::Borrowed(text)) } else { decode(text) };
     let mut rest = text;
     while !rest.is_empty() {
         let (pair, after) = split(rest, b'&');
@@ -15,7 +18,7 @@ pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
             continue;
         }
         let (name, value) = split(pair, b'=');
-        match (decode(name), decode(value)) {
+        match (decoded(name), decoded(value)) {
             (Some(name), Some(value)) => {
                 fields.set(&name, if name == "phone" { plus(value) } else { value });
             }
@@ -42,9 +45,13 @@ fn plus(value: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+fn is_encoded(text: &str) -> bool {
+    memchr::memchr2(b'%', b'+', text.as_bytes()).is_some()
+}
+
 /// Percent-decodes; `None` where the text is not encoded so, or does not come to UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
+    if !is_encoded(text) {
         return Some(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());

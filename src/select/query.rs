@@ -13,6 +13,21 @@ pub const FIELDS: [&str; 11] = [
     "company", "channel", "ou", "phone", "country", "client", "user", "role", "current", "exclude",
     "fallback",
 ];
+/// One of [`FIELDS`]: told apart once, by number ever after.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Company,
+    Channel,
+    Ou,
+    Phone,
+    Country,
+    Client,
+    User,
+    Role,
+    Current,
+    Exclude,
+    Fallback,
+}
 /// Most accounts that a query can exclude.
 pub const MOST_EXCLUDED: usize = 64;
 /// Largest JSON object that is read as a query, in bytes. With every field as long as it may be and every
@@ -76,7 +91,7 @@ pub struct BadQuery {
 #[derive(Default)]
 pub struct Fields<'a> {
     query: Query<'a>,
-    /// One bit for each of [`FIELDS`] that has been set.
+    /// One bit for each field that has been set.
     seen: u16,
     fault: Option<Cow<'static, str>>,
 }
@@ -86,14 +101,14 @@ type Fault = Cow<'static, str>;
 impl<'a> Fields<'a> {
     /// Sets a field from text; lists are comma-separated.
     pub fn set(&mut self, name: &str, value: Cow<'a, str>) {
-        if let Err(fault) = self.first(name).and_then(|()| self.take(name, value)) {
+        if let Err(fault) = self.first(name).and_then(|field| self.take(field, value)) {
             self.refuse(fault);
         }
     }
 
     /// Sets `exclude` from a list.
     pub fn set_list(&mut self, name: &str, values: &[Cow<'a, str>]) {
-        if let Err(fault) = self.first(name).and_then(|()| self.take_list(name, values)) {
+        if let Err(fault) = self.first(name).and_then(|field| self.take_list(field, name, values)) {
             self.refuse(fault);
         }
     }
@@ -105,9 +120,12 @@ impl<'a> Fields<'a> {
 
     /// The query, once all fields are set.
     pub fn finish(mut self) -> Result<Query<'a>, BadQuery> {
-        for name in ["channel", "ou"] {
-            if self.fault.is_none() && !self.has(name) {
-                self.refuse(format!("{name}: this field is required"));
+        for (field, missing) in [
+            (Field::Channel, "channel: this field is required"),
+            (Field::Ou, "ou: this field is required"),
+        ] {
+            if self.seen & field.bit() == 0 {
+                self.refuse(missing);
             }
         }
         match self.fault {
@@ -119,36 +137,37 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn take(&mut self, name: &str, value: Cow<'a, str>) -> Result<(), Fault> {
+    fn take(&mut self, field: Field, value: Cow<'a, str>) -> Result<(), Fault> {
         let query = &mut self.query;
-        match name {
-            "company" => query.company = Some(value),
-            "channel" => query.channel = value,
-            "ou" => query.ou = value,
-            "phone" => query.phone = Some(value),
-            "country" => query.country = Some(value),
-            "client" => query.client = Some(client(value)?),
-            "user" => query.user = Some(value),
-            "role" => query.role = Some(Role::parse(&value).ok_or("role: expected primary or secondary")?),
-            "current" => query.current = Some(value),
-            "exclude" => {
+        match field {
+            Field::Company => query.company = Some(value),
+            Field::Channel => query.channel = value,
+            Field::Ou => query.ou = value,
+            Field::Phone => query.phone = Some(value),
+            Field::Country => query.country = Some(value),
+            Field::Client => query.client = Some(client(value)?),
+            Field::User => query.user = Some(value),
+            Field::Role => {
+                query.role = Some(Role::parse(&value).ok_or("role: expected primary or secondary")?);
+            }
+            Field::Current => query.current = Some(value),
+            Field::Exclude => {
                 few_enough(value.split(',').filter(|id| !id.is_empty()).count())?;
                 query.exclude = Excluded(value);
             }
-            "fallback" => {
+            Field::Fallback => {
                 query.fallback = match &*value {
                     "all" => Fallback::All,
                     "none" => Fallback::None,
                     _ => return Err("fallback: expected all or none".into()),
                 }
             }
-            _ => return Err(unknown(name)),
         }
         Ok(())
     }
 
-    fn take_list(&mut self, name: &str, values: &[Cow<'a, str>]) -> Result<(), Fault> {
-        if name != "exclude" {
+    fn take_list(&mut self, field: Field, name: &str, values: &[Cow<'a, str>]) -> Result<(), Fault> {
+        if field != Field::Exclude {
             return Err(format!("{name}: expected a text, not a list").into());
         }
         few_enough(values.len())?;
@@ -158,18 +177,37 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Whether the field exists and is set for the first time.
-    fn first(&mut self, name: &str) -> Result<(), Fault> {
-        let at = FIELDS.iter().position(|field| *field == name).ok_or_else(|| unknown(name))?;
-        if self.seen & (1 << at) != 0 {
+    /// The field, where it exists and is set for the first time.
+    fn first(&mut self, name: &str) -> Result<Field, Fault> {
+        let field = Field::parse(name).ok_or_else(|| unknown(name))?;
+        if self.seen & field.bit() != 0 {
             return Err(format!("{name}: this field is given twice").into());
         }
-        self.seen |= 1 << at;
-        Ok(())
+        self.seen |= field.bit();
+        Ok(field)
+    }
+}
+
+impl Field {
+    fn parse(name: &str) -> Option<Field> {
+        Some(match name {
+            "company" => Field::Company,
+            "channel" => Field::Channel,
+            "ou" => Field::Ou,
+            "phone" => Field::Phone,
+            "country" => Field::Country,
+            "client" => Field::Client,
+            "user" => Field::User,
+            "role" => Field::Role,
+            "current" => Field::Current,
+            "exclude" => Field::Exclude,
+            "fallback" => Field::Fallback,
+            _ => return None,
+        })
     }
 
-    fn has(&self, name: &str) -> bool {
-        FIELDS.iter().position(|field| *field == name).is_some_and(|at| self.seen & (1 << at) != 0)
+    fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
 
