@@ -98,26 +98,38 @@ where
             .header_read_timeout(None)
             .serve_connection(TokioIo::new(Wire::new(stream, Rc::clone(pulse))), service)
     );
+    // Both are polled once for each thing they tell: this task's waker stays with them, and most of the time a
+    // look at a number says that there is nothing yet.
+    let told = drain.clone();
+    let (mut listens, mut armed) = (false, false);
     let mut drained = pin!(drained(&mut drain));
     let mut alarm = pin!(sleep_until(pulse.deadline()));
     poll_fn(|cx| {
         // Before the requests: what is answered after this says that it is the last.
-        if !pulse.drains() && drained.as_mut().poll(cx).is_ready() {
+        let news = !listens || told.has_changed().unwrap_or(true);
+        if news && !pulse.drains() && drained.as_mut().poll(cx).is_ready() {
             pulse.drain();
         }
+        listens = true;
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(if result.is_ok() { Reason::Closed } else { Reason::Error });
             }
+            let now = Instant::now();
+            pulse.settle(now);
             let grace = pulse.grace_ends();
             let next = grace.map_or(pulse.deadline(), |ends| ends.min(pulse.deadline()));
             if next < alarm.deadline() {
                 alarm.as_mut().reset(next);
+                armed = false;
             }
-            if alarm.as_mut().poll(cx).is_pending() {
+            if armed && now < alarm.deadline() {
                 return Poll::Pending;
             }
-            let now = Instant::now();
+            armed = alarm.as_mut().poll(cx).is_pending();
+            if armed {
+                return Poll::Pending;
+            }
             if pulse.deadline() <= now {
                 let lingered = pulse.waits_for() == WaitsFor::End;
                 return Poll::Ready(if lingered { Reason::Closed } else { Reason::TimedOut });

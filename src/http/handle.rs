@@ -20,31 +20,43 @@ use super::{Response, answers, batch, url};
 use crate::live::Generation;
 use crate::select::{BadQuery, Code, Query, select, write_selection};
 
+/// How a request was answered.
+struct Answered {
+    response: Result<Response, Problem>,
+    /// Whether the body was read by then.
+    rest: Rest,
+    /// Whether it was a single selection, of which there are times of their own.
+    selected: bool,
+}
+
+impl From<(Result<Response, Problem>, Rest)> for Answered {
+    fn from((response, rest): (Result<Response, Problem>, Rest)) -> Answered {
+        Answered { response, rest, selected: false }
+    }
+}
+
 /// Answers a request, whatever happens.
 pub(super) async fn handle(desk: Rc<Desk>, request: Request<Incoming>) -> (Response, Rest) {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let target = route::find(head.method.as_str(), head.uri.path());
     let rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
-    let answered = contained(answer(&desk, target, &head, body, started)).await;
-    let (answered, rest) = answered.unwrap_or_else(|| {
+    let answered = contained(answer(&desk, target, &head, body)).await;
+    let Answered { response, rest, selected } = answered.unwrap_or_else(|| {
         desk.telemetry.panicked();
         // Whatever panics has not read the body, as far as anybody knows.
-        (Err(Problem::new(Code::Internal)), rest)
+        (Err(Problem::new(Code::Internal)), rest).into()
     });
-    let response = answered.unwrap_or_else(Problem::respond);
-    desk.timings.request(target.route() as usize, response.status().as_u16(), started.elapsed());
+    let response = response.unwrap_or_else(Problem::respond);
+    let took = started.elapsed();
+    if selected {
+        desk.timings.select(took);
+    }
+    desk.timings.request(target.route() as usize, response.status().as_u16(), took);
     (response, rest)
 }
 
-/// The answer, and whether the body was read by then.
-async fn answer(
-    desk: &Desk,
-    target: Target,
-    head: &Parts,
-    body: Incoming,
-    started: Instant,
-) -> (Result<Response, Problem>, Rest) {
+async fn answer(desk: &Desk, target: Target, head: &Parts, body: Incoming) -> Answered {
     panics::asked(&head.headers, Place::Answer);
     let rest = if body.is_end_stream() { Rest::Read } else { Rest::Unread };
     let explaining = &desk.shared.explaining;
@@ -52,22 +64,22 @@ async fn answer(
     match target {
         Target::Url(Route::Explain) => {
             let asked = Asked::Url(query().to_owned());
-            (explaining.explain(desk, &head.headers, asked).await, rest)
+            (explaining.explain(desk, &head.headers, asked).await, rest).into()
         }
-        Target::Url(_) => (selected(desk, url::parse(query()), started), rest),
+        Target::Url(_) => selected(desk, url::parse(query()), rest),
         Target::Body(route) => match receive(desk, Holds::Query, head, body).await {
             Ok((body, _share)) if route == Route::Explain => {
-                (explaining.explain(desk, &head.headers, Asked::Body(body)).await, Rest::Read)
+                (explaining.explain(desk, &head.headers, Asked::Body(body)).await, Rest::Read).into()
             }
-            Ok((body, _share)) => (selected(desk, Query::from_json(&body), started), Rest::Read),
-            Err(problem) => (Err(early(desk, route, problem)), rest),
+            Ok((body, _share)) => selected(desk, Query::from_json(&body), Rest::Read),
+            Err(problem) => (Err(early(desk, route, problem)), rest).into(),
         },
         Target::Batch => match receive(desk, Holds::Batch, head, body).await {
-            Ok((body, _share)) => (batch::answer(desk, &head.headers, &body).await, Rest::Read),
-            Err(problem) => (Err(problem), rest),
+            Ok((body, _share)) => (batch::answer(desk, &head.headers, &body).await, Rest::Read).into(),
+            Err(problem) => (Err(problem), rest).into(),
         },
-        Target::Method(_, allow) => (Err(Problem::method_not_allowed(allow)), rest),
-        Target::Nowhere => (Err(Problem::new(Code::NotFound)), rest),
+        Target::Method(_, allow) => (Err(Problem::method_not_allowed(allow)), rest).into(),
+        Target::Nowhere => (Err(Problem::new(Code::NotFound)), rest).into(),
     }
 }
 
@@ -84,12 +96,12 @@ async fn receive(desk: &Desk, holds: Holds, head: &Parts, body: Incoming) -> Res
 }
 
 /// One query, selected.
-fn selected(desk: &Desk, query: Result<Query<'_>, BadQuery>, started: Instant) -> Result<Response, Problem> {
+fn selected(desk: &Desk, query: Result<Query<'_>, BadQuery>, rest: Rest) -> Answered {
     let mut reader = desk.reader.borrow_mut();
     let Some(generation) = reader.pin() else {
-        return Err(early(desk, Route::Select, Problem::new(Code::NoSnapshot)));
+        return (Err(early(desk, Route::Select, Problem::new(Code::NoSnapshot))), rest).into();
     };
-    let answered = match query {
+    let response = match query {
         Err(bad) => {
             let snapshot = &generation.snapshot;
             desk.count_malformed(&desk.selections(snapshot), snapshot, &bad);
@@ -97,8 +109,7 @@ fn selected(desk: &Desk, query: Result<Query<'_>, BadQuery>, started: Instant) -
         }
         Ok(query) => found(desk, generation, &query),
     };
-    desk.timings.select(started.elapsed());
-    answered
+    Answered { response, rest, selected: true }
 }
 
 fn found(desk: &Desk, generation: &Generation, query: &Query<'_>) -> Result<Response, Problem> {

@@ -2,8 +2,9 @@
 //!
 //! hyper has a time limit for heads, but counts it from the end of the answer before, so that it would
 //! end every idle connection; it has none for bodies, idling or peers that do not take their answers.
-//! All four are one deadline here, moved when bytes, requests and answers pass. Moving it is a store;
-//! the timer is only armed again where it would ring too late.
+//! All four are one deadline here, moved when bytes, requests and answers pass. Moving it is a store: the
+//! clock is read once, when all that has come is dealt with, and the timer is only armed again where it
+//! would ring too late.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(crate) struct Limits {
 pub(super) struct Pulse {
     limits: Limits,
     deadline: Cell<Instant>,
+    /// A wait that has begun since the clock was last read.
+    begun: Cell<Option<Duration>>,
     waits: Cell<WaitsFor>,
     /// Told the status that hyper itself refuses a request with, before any service saw it.
     refused: Box<dyn Fn(u16)>,
@@ -65,6 +68,7 @@ impl Pulse {
         Pulse {
             limits,
             deadline: Cell::new(Instant::now() + limits.idle_timeout),
+            begun: Cell::new(None),
             waits: Cell::new(WaitsFor::Request),
             refused: Box::new(refused),
             quiet: Cell::new(None),
@@ -75,6 +79,14 @@ impl Pulse {
         }
     }
 
+    /// What has begun began now.
+    pub(super) fn settle(&self, now: Instant) {
+        if let Some(time) = self.begun.take() {
+            self.deadline.set(now + time);
+        }
+    }
+
+    /// As last settled.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline.get()
     }
@@ -176,6 +188,6 @@ impl Pulse {
 
     fn wait(&self, what: WaitsFor, time: Duration) {
         self.waits.set(what);
-        self.deadline.set(Instant::now() + time);
+        self.begun.set(Some(time));
     }
 }

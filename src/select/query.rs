@@ -120,10 +120,9 @@ impl<'a> Fields<'a> {
 
     /// The query, once all fields are set.
     pub fn finish(mut self) -> Result<Query<'a>, BadQuery> {
-        for (field, missing) in [
-            (Field::Channel, "channel: this field is required"),
-            (Field::Ou, "ou: this field is required"),
-        ] {
+        for (field, missing) in
+            [(Field::Channel, "channel: this field is required"), (Field::Ou, "ou: this field is required")]
+        {
             if self.seen & field.bit() == 0 {
                 self.refuse(missing);
             }
