@@ -48,8 +48,15 @@ pub fn write_problem(out: &mut Vec<u8>, code: Code, detail: Option<&str>, genera
     out.extend_from_slice(br#"","status":"#);
     out.extend_from_slice(itoa::Buffer::new().format(code.status()).as_bytes());
     out.extend_from_slice(br#","detail":"#);
-    // Titles and details of our own need no escaping; what a message quotes may.
-    out.extend_from_slice(serde_json::Value::from(detail.unwrap_or(code.detail())).to_string().as_bytes());
+    match detail {
+        // Titles and details of our own need no escaping; what a message quotes may.
+        Some(detail) => out.extend_from_slice(serde_json::Value::from(detail).to_string().as_bytes()),
+        None => {
+            out.push(b'"');
+            out.extend_from_slice(code.detail().as_bytes());
+            out.push(b'"');
+        }
+    }
     out.extend_from_slice(br#","code":""#);
     out.extend_from_slice(code.text().as_bytes());
     out.push(b'"');
@@ -58,4 +65,22 @@ pub fn write_problem(out: &mut Vec<u8>, code: Code, detail: Option<&str>, genera
         out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
     }
     out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_problems_say_needs_no_escaping_or_is_escaped() {
+        for code in Code::ALL {
+            for detail in [None, Some("a \"b\" \\ \u{1} c")] {
+                let mut out = Vec::new();
+                write_problem(&mut out, code, detail, Some(7));
+                let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+                assert_eq!(read["title"], code.title());
+                assert_eq!(read["detail"], detail.unwrap_or(code.detail()));
+            }
+        }
+    }
 }
