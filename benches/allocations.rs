@@ -1,6 +1,12 @@
 //! What an answer allocates: counted for the whole process, in a binary of its own, since the allocator that
 //! counts is everybody's.
-#![allow(missing_docs, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

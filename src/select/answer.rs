@@ -5,22 +5,37 @@ use crate::snapshot::view::Records;
 
 use super::{Code, Selection};
 
+/// More than the fixed parts, the rule, the country, the reason and the two numbers take together.
+const LONGEST_REST: usize = 192;
+
 /// Appends a selection as a JSON object, from bytes prepared in the snapshot.
+///
+/// All pieces are found before the first is copied: in a large snapshot each lies in memory that is far away,
+/// and so they are fetched side by side.
 pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selection) {
     let contents = snapshot.contents();
     let account = contents.accounts.at(selection.account);
-    out.extend_from_slice(snapshot.text(&account.json));
-    out.extend_from_slice(snapshot.text(contents.tails.at(account.tail.to_native())));
+    let place =
+        selection.found.map(|found| (contents.ous.at(found.ou), contents.pools.at(found.pool), found));
+    let json = snapshot.text(&account.json);
+    let tail = snapshot.text(contents.tails.at(account.tail.to_native()));
+    let place =
+        place.map(|(ou, pool, found)| (snapshot.text(&ou.json), snapshot.text(&pool.json), found.climbed));
+    let (ou, pool) = place.map_or((0, 0), |(ou, pool, _)| (ou.len(), pool.len()));
+    out.reserve(json.len() + tail.len() + ou + pool + LONGEST_REST);
+
+    out.extend_from_slice(json);
+    out.extend_from_slice(tail);
     out.extend_from_slice(br#","rule":""#);
     out.extend_from_slice(selection.rule.text().as_bytes());
     out.push(b'"');
-    if let Some(found) = selection.found {
+    if let Some((ou, pool, climbed)) = place {
         out.extend_from_slice(br#","ou":"#);
-        out.extend_from_slice(snapshot.text(&contents.ous.at(found.ou).json));
+        out.extend_from_slice(ou);
         out.extend_from_slice(br#","pool":"#);
-        out.extend_from_slice(snapshot.text(&contents.pools.at(found.pool).json));
+        out.extend_from_slice(pool);
         out.extend_from_slice(br#","climbed":"#);
-        out.extend_from_slice(itoa::Buffer::new().format(found.climbed).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(climbed).as_bytes());
     }
     if let Some(country) = selection.client_country {
         out.extend_from_slice(br#","client_country":""#);

@@ -93,34 +93,34 @@ records! {
         json: Span,
     }
 
-    /// An official account.
+    /// An official account. What an answer is made from comes first: in one cache line, two times in three.
     Account {
-        /// XXH3-64 of its id: what the pick is drawn from.
-        id_hash: u64,
         /// Unix seconds from which it may be selected; `i64::MIN`: always.
         available_from: i64,
         /// `{"account":"…","address":"…"`: how an answer begins.
         json: Span,
-        /// First byte of its id in the text; its length is `id_len`.
-        id: u32,
-        /// The pool it is shared through, or [`NONE`].
-        pool: u32,
         /// Which of [`Contents::tails`] follows `json` in an answer.
         tail: u32,
-        /// Its company.
-        company: u32,
         /// Its channel.
         channel: u16,
-        /// 1 to 1000.
-        weight: u16,
-        /// Bytes of its id.
-        id_len: u8,
+        /// Its condition in the registry.
+        state: u8,
         /// Its country, or [`NO_COUNTRY`].
         country: u8,
         /// Its role, [`CONVERSATION`] or [`NO_ROLE`].
         role: u8,
-        /// Its condition in the registry.
-        state: u8,
+        /// Bytes of its id.
+        id_len: u8,
+        /// 1 to 1000.
+        weight: u16,
+        /// First byte of its id in the text; its length is `id_len`.
+        id: u32,
+        /// The pool it is shared through, or [`NONE`].
+        pool: u32,
+        /// Its company.
+        company: u32,
+        /// XXH3-64 of its id: what the pick is drawn from.
+        id_hash: u64,
     }
 
     /// A user's own account on one channel.
