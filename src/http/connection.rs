@@ -14,6 +14,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::Response;
@@ -99,10 +100,11 @@ where
             .serve_connection(TokioIo::new(Wire::new(stream, Rc::clone(pulse))), service)
     );
     // Both are polled once for each thing they tell: this task's waker stays with them, and most of the time a
-    // look at a number says that there is nothing yet.
+    // look at a number says that there is nothing yet. Unconstrained, since one that is put off for what else this
+    // task has done would not have heard of the waker.
     let told = drain.clone();
     let (mut listens, mut armed) = (false, false);
-    let mut drained = pin!(drained(&mut drain));
+    let mut drained = pin!(unconstrained(drained(&mut drain)));
     let mut alarm = pin!(sleep_until(pulse.deadline()));
     poll_fn(|cx| {
         // Before the requests: what is answered after this says that it is the last.
@@ -126,7 +128,7 @@ where
             if armed && now < alarm.deadline() {
                 return Poll::Pending;
             }
-            armed = alarm.as_mut().poll(cx).is_pending();
+            armed = pin!(unconstrained(alarm.as_mut())).poll(cx).is_pending();
             if armed {
                 return Poll::Pending;
             }
