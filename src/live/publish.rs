@@ -3,13 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use rkyv::util::AlignedVec;
-
 use super::trial;
 use crate::registry::{self, Code, Files, Findings, Registry};
 use crate::snapshot::compile::Progress;
 use crate::snapshot::view::SnapshotTest;
-use crate::snapshot::{self, Rejection, Snapshot, Stage};
+use crate::snapshot::{self, Bytes, Rejection, Snapshot, Stage};
 
 /// A registry that is sound, as a snapshot that was opened and has answered its own tests.
 pub struct Compiled {
@@ -90,7 +88,7 @@ pub fn publish(
 }
 
 /// Opens a compiled file, and asks it the tests that it carries.
-pub fn open(bytes: AlignedVec) -> Result<(Snapshot, Timings), Rejection> {
+pub fn open(bytes: impl Into<Bytes>) -> Result<(Snapshot, Timings), Rejection> {
     let mut clock = Clock::new();
     let snapshot = Snapshot::open(bytes)?;
     clock.lap("verify");

@@ -5,10 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rkyv::util::AlignedVec;
-
 use crate::registry::{Files, Stamp};
-use crate::snapshot::file;
+use crate::snapshot::{Bytes, file};
 
 /// The one generation of what never changes.
 pub const EMBEDDED_GENERATION: u64 = 1;
@@ -31,7 +29,7 @@ pub enum Fetched {
     /// A snapshot to open.
     Bytes {
         /// The whole file.
-        bytes: AlignedVec,
+        bytes: Bytes,
         /// Unix milliseconds of the file's last change.
         modified_ms: u64,
     },

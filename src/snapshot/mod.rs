@@ -4,8 +4,9 @@
 //! them in place. Only `compile/` knows the registry; only `view` has `unsafe`.
 //!
 //! Reading order: [`mod@format`] (what is stored), `compile/` (how it is made), [`open`](Snapshot::open)
-//! and `verify/` (what is proved), [`view`] (how it is read), [`mod@file`] (how it reaches the disk).
+//! and `verify/` (what is proved), [`view`] (how it is read), `bytes` (where it lies), [`mod@file`] (how it reaches the disk).
 
+mod bytes;
 pub mod compile;
 pub mod file;
 pub mod format;
@@ -16,6 +17,7 @@ pub mod rendezvous;
 mod verify;
 pub mod view;
 
+pub use bytes::Bytes;
 pub use compile::{Draft, compile};
 pub use header::Header;
 pub use open::{Rejection, Stage};

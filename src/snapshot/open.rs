@@ -2,8 +2,8 @@
 //! rkyv proves the shape of the records; that account 7 exists, `verify` does.
 
 use rkyv::rancor;
-use rkyv::util::AlignedVec;
 
+use super::Bytes;
 use super::format::ArchivedContents;
 use super::header::{self, BadHeader, Header};
 use super::verify::verify;
@@ -82,7 +82,8 @@ impl From<BadHeader> for Rejection {
 
 impl Snapshot {
     /// Proves the bytes sound, and takes them over.
-    pub fn open(bytes: AlignedVec) -> Result<Snapshot, Rejection> {
+    pub fn open(bytes: impl Into<Bytes>) -> Result<Snapshot, Rejection> {
+        let bytes = bytes.into();
         let header = Header::read(&bytes)?;
         let body = bytes.get(header::LEN..).unwrap_or_default();
         if bytes.len() as u128 != header.file_len() {

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use rkyv::util::AlignedVec;
-
 use super::format::*;
-use super::{Header, index};
+use super::{Bytes, Header, index};
 use crate::account::{Condition, Role};
 use crate::numbering::Region;
 
 /// A verified snapshot: bytes that nobody changes, and records read where they lie.
 pub struct Snapshot {
     /// INVARIANT `verified`: these bytes passed [`Snapshot::open`], in full, and are never written to.
-    bytes: AlignedVec,
+    bytes: Bytes,
     header: Header,
 }
 
@@ -36,7 +34,7 @@ pub(super) fn test_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl Snapshot {
     /// For [`open`](super::open) alone, which upholds `verified`.
-    pub(super) fn verified(bytes: AlignedVec, header: Header) -> Snapshot {
+    pub(super) fn verified(bytes: Bytes, header: Header) -> Snapshot {
         Snapshot { bytes, header }
     }
 
@@ -46,7 +44,7 @@ impl Snapshot {
         let end = super::header::LEN + self.header.contents_len as usize;
         let archive = self.bytes.get(super::header::LEN..end).unwrap_or_default();
         // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedContents`, they
-        // have not changed since, and `AlignedVec` never moves while it is not written to.
+        // have not changed since, and neither kind of `Bytes` moves while it is not written to.
         unsafe { rkyv::access_unchecked::<ArchivedContents>(archive) }
     }
 

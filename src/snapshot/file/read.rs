@@ -8,53 +8,37 @@ use std::path::Path;
 use rkyv::util::AlignedVec;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::super::Bytes;
 use super::super::header::{self, Header};
 
-/// Room for the first bytes of the archive; from there on it grows by half of what has arrived.
-const FIRST: usize = 4 << 20;
 /// Bytes of a file for each that its disk holds, from which on it must be made of holes. File systems that
 /// compress store at best 4 KiB for 128 KiB (btrfs), and snapshots shrink to a third.
 const HOLLOW: u64 = 64;
 
-/// Reads a file whole. Never mapped: a truncated mapping kills the process, a written one is undefined.
+/// Reads a file whole. The file is never mapped: a truncated mapping kills the process, a written one is undefined.
 ///
 /// The header comes first: where it is none, or announces another length than the file has, only its
 /// bytes are returned, for [`open`](super::super::Snapshot::open) to refuse. So no file, however large,
 /// costs memory before it has shown to be a snapshot. What a header announces is believed only as far as
 /// bytes arrive; and a file of holes, which has bytes without end for nothing, must show its checksum first.
-pub fn read(path: &Path) -> io::Result<AlignedVec> {
+pub fn read(path: &Path) -> io::Result<Bytes> {
     // Opening a pipe would wait for whoever writes into it.
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let mut file = File::open(path)?;
-    let mut bytes = AlignedVec::new();
-    append(&mut bytes, &mut file, header::LEN)?;
-    let Ok(header) = Header::read(&bytes) else { return Ok(bytes) };
+    let mut head = AlignedVec::new();
+    head.extend_from_reader(&mut (&mut file).take(header::LEN as u64))?;
+    let Ok(header) = Header::read(&head) else { return Ok(head.into()) };
     if header.file_len() != u128::from(metadata.len()) || !header.is_possible() {
-        return Ok(bytes);
+        return Ok(head.into());
     }
-    if is_hollow(&metadata) && !is_sound(&header, &bytes, &mut file)? {
-        return Ok(bytes);
+    if is_hollow(&metadata) && !is_sound(&header, &head, &mut file)? {
+        return Ok(head.into());
     }
     // Possible lengths fit 33 bits.
-    let mut left = metadata.len().saturating_sub(header::LEN as u64) as usize;
-    while left > 0 {
-        let step = left.min(FIRST.max(bytes.len() / 2));
-        let got = append(&mut bytes, &mut file, step)?;
-        if got < step {
-            break;
-        }
-        left -= step;
-    }
-    Ok(bytes)
-}
-
-/// Appends so many bytes, or as many as there are.
-fn append(bytes: &mut AlignedVec, file: &mut File, count: usize) -> io::Result<usize> {
-    bytes.reserve_exact(count);
-    bytes.extend_from_reader(&mut file.take(count as u64))
+    Bytes::read(&head, file, metadata.len() as usize)
 }
 
 fn is_hollow(metadata: &Metadata) -> bool {
