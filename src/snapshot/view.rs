@@ -1,5 +1,6 @@
 //! A snapshot in memory, read in place. The only `unsafe` of the crate is here.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::format::*;
@@ -11,8 +12,18 @@ use crate::numbering::Region;
 pub struct Snapshot {
     /// INVARIANT `verified`: these bytes passed [`Snapshot::open`], in full, and are never written to.
     bytes: Bytes,
+    /// INVARIANT `inside`: points into `bytes`, which own their memory and never move it. Found once, since
+    /// every look at the records begins here; no `&`, whose target would have to outlive the snapshot.
+    contents: NonNull<ArchivedContents>,
     header: Header,
 }
+
+// SAFETY: by `verified` and `inside`, `contents` is read and never written, and goes where its bytes go.
+#[allow(unsafe_code, reason = "a pointer into bytes of its own")]
+unsafe impl Send for Snapshot {}
+// SAFETY: as above; what is only read may be read by many.
+#[allow(unsafe_code, reason = "a pointer into bytes of its own")]
+unsafe impl Sync for Snapshot {}
 
 /// One of the expected selections that a snapshot carries, so that whoever loads it can ask again.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,18 +45,21 @@ pub(super) fn test_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl Snapshot {
     /// For [`open`](super::open) alone, which upholds `verified`.
+    #[allow(unsafe_code, reason = "the archive was checked when the file was opened")]
     pub(super) fn verified(bytes: Bytes, header: Header) -> Snapshot {
-        Snapshot { bytes, header }
+        let end = super::header::LEN + header.contents_len as usize;
+        let archive = bytes.get(super::header::LEN..end).unwrap_or_default();
+        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedContents`, and
+        // they have not changed since.
+        let contents = NonNull::from(unsafe { rkyv::access_unchecked::<ArchivedContents>(archive) });
+        Snapshot { bytes, contents, header }
     }
 
     /// The records.
-    #[allow(unsafe_code, reason = "the archive was checked when the file was opened")]
+    #[allow(unsafe_code, reason = "a pointer into bytes of its own")]
     pub fn contents(&self) -> &ArchivedContents {
-        let end = super::header::LEN + self.header.contents_len as usize;
-        let archive = self.bytes.get(super::header::LEN..end).unwrap_or_default();
-        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedContents`, they
-        // have not changed since, and neither kind of `Bytes` moves while it is not written to.
-        unsafe { rkyv::access_unchecked::<ArchivedContents>(archive) }
+        // SAFETY: by `inside`, they lie where they lay, for as long as `self` owns them.
+        unsafe { self.contents.as_ref() }
     }
 
     /// What the header says.
