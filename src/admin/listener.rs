@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::route::{Desk, Status, answer};
 use crate::http::connection::{Rest, drive};
+use crate::http::direct::Nothing;
 use crate::http::listener::{accept, bind};
 use crate::http::panics::contained;
 use crate::http::problems::Problem;
@@ -168,7 +169,7 @@ async fn serve(desk: Rc<Desk>, stream: TcpStream, stops: watch::Receiver<bool>, 
     };
     // Scrapes end here when the thread does: how is nobody's business but theirs.
     let _ = stream.set_nodelay(true);
-    if contained(drive(stream, LIMITS, stops, handle, |_| {})).await.is_none() {
+    if contained(drive(stream, Nothing, LIMITS, stops, handle, |_| {})).await.is_none() {
         desk.telemetry.panicked();
     }
 }

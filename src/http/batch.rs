@@ -10,12 +10,11 @@ use super::answers::LARGE;
 use super::budget::For;
 use super::desk::Desk;
 use super::panics::{self, Place, caught};
-use super::problems::{Problem, malformed, unanswered};
+use super::problems::Problem;
+use super::selecting::select_from;
 use super::{Response, answers};
-use crate::live::Generation;
 use crate::select::walk::Moment;
-use crate::select::{Code, Query, select, write_selection};
-use crate::telemetry::Selections;
+use crate::select::{Code, Query};
 
 /// Most lines of a batch.
 const MOST_LINES: usize = 10_000;
@@ -53,7 +52,9 @@ pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Res
         let before = out.len();
         let whole = caught(|| {
             panics::asked(headers, Place::Line);
-            answer_line(desk, &generation, &selections, now, line, &mut out);
+            // A bad line, or a blank one, is a problem of its own.
+            let moment = Moment { now, chance: desk.chance(), standings: &generation.overlay };
+            select_from(desk, &generation, &selections, moment, Query::from_json(line), &mut out);
         });
         if whole.is_none() {
             desk.telemetry.panicked();
@@ -71,32 +72,6 @@ pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Res
     let mut response = answers::respond(200, "application/x-ndjson", Bytes::from(out));
     share.go_with(&mut response);
     Ok(response)
-}
-
-/// A bad line, or a blank one, is a problem of its own.
-fn answer_line(
-    desk: &Desk,
-    generation: &Generation,
-    selections: &Selections,
-    now: i64,
-    line: &[u8],
-    out: &mut Vec<u8>,
-) {
-    let Generation { snapshot, overlay } = generation;
-    match Query::from_json(line) {
-        Err(bad) => {
-            desk.count_malformed(selections, snapshot, &bad);
-            malformed(bad).generation(snapshot.generation()).write(out);
-        }
-        Ok(query) => {
-            let answer = select(snapshot, &query, Moment { now, chance: desk.chance(), standings: overlay });
-            desk.count(selections, &answer);
-            match answer.result {
-                Ok(selection) => write_selection(out, snapshot, &selection),
-                Err(code) => unanswered(code, snapshot).write(out),
-            }
-        }
-    }
 }
 
 /// The first line, without its end, and what follows.

@@ -30,7 +30,7 @@ pub(super) enum Holds {
 }
 
 impl Holds {
-    fn types(self) -> &'static str {
+    pub(super) fn types(self) -> &'static str {
         match self {
             Holds::Query => QUERY_TYPES,
             Holds::Batch => BATCH_TYPES,

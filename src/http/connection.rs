@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Response;
 use super::budget::Kept;
+use super::direct::Direct;
 use super::panics::{self, Place};
 use super::pulse::{Limits, Pulse, WaitsFor};
 use super::stream::Wire;
@@ -49,12 +50,13 @@ pub(crate) enum Rest {
     Unread,
 }
 
-/// Serves a connection until it ends. Once it drains, the next answer says that it is the last, and the
+/// Serves a connection until it ends: what `direct` answers, and through `handle` all else. Once it drains, the next answer says that it is the last, and the
 /// connection ends with it; an idle one waits for that request for the grace, since closing it at once
 /// would lose a request that is on its way. `refused` is told the
 /// status of a request that is refused before it is one.
-pub(crate) async fn drive<S, H, F>(
+pub(crate) async fn drive<S, D, H, F>(
     stream: S,
+    direct: D,
     limits: Limits,
     mut drain: watch::Receiver<bool>,
     handle: H,
@@ -62,6 +64,7 @@ pub(crate) async fn drive<S, H, F>(
 ) -> Reason
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    D: Direct + Unpin,
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = (Response, Rest)>,
 {
@@ -97,7 +100,7 @@ where
             .half_close(true)
             // Its time is kept by the pulse, which does not count idling.
             .header_read_timeout(None)
-            .serve_connection(TokioIo::new(Wire::new(stream, Rc::clone(pulse))), service)
+            .serve_connection(TokioIo::new(Wire::new(stream, direct, Rc::clone(pulse))), service)
     );
     // Both are polled once for each thing they tell: this task's waker stays with them, and most of the time a
     // look at a number says that there is nothing yet. Unconstrained, since one that is put off for what else this

@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::budget::Budget;
+use super::clock::Clock;
 use super::explaining::Explaining;
 use super::tally;
 use crate::live::{Generation, Reader, Store};
@@ -25,6 +25,7 @@ pub(super) struct Desk {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) timings: Arc<Timings>,
     pub(super) shared: Shared,
+    pub(super) clock: Clock,
     /// The counters of one generation's channels.
     selections: RefCell<(Option<u64>, Rc<Selections>)>,
     chance: Cell<u64>,
@@ -51,6 +52,7 @@ impl Desk {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
             timings: telemetry.worker(),
+            clock: Clock::new(),
             selections: RefCell::new((None, Rc::new(telemetry.channels(&[])))),
             // Every `RandomState` has other keys, seeded by the system.
             chance: Cell::new(RandomState::new().hash_one(0)),
@@ -61,12 +63,7 @@ impl Desk {
 
     /// The time, another number each time, and the standings of the generation that is asked.
     pub(super) fn moment<'g>(&self, generation: &'g Generation) -> Moment<'g> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment {
-            now: i64::try_from(now).unwrap_or(i64::MAX),
-            chance: self.chance(),
-            standings: &generation.overlay,
-        }
+        Moment { now: self.clock.look(), chance: self.chance(), standings: &generation.overlay }
     }
 
     /// SplitMix64: a counter, mixed until no bit tells what the next one is.

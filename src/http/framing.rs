@@ -60,6 +60,11 @@ impl Default for Framing {
 }
 
 impl Framing {
+    /// Whether all that was seen are whole requests.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.state, State::Head) && self.head.is_empty()
+    }
+
     /// Sees the next bytes of the connection.
     pub(super) fn see(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let mut at = 0;

@@ -14,11 +14,11 @@ use super::connection::Rest;
 use super::desk::Desk;
 use super::explaining::Asked;
 use super::panics::{self, Place, contained};
-use super::problems::{Problem, malformed, unanswered};
+use super::problems::Problem;
 use super::route::{self, Route, Target};
+use super::selecting::{Kind, select_now};
 use super::{Response, answers, batch, url};
-use crate::live::Generation;
-use crate::select::{BadQuery, Code, Query, select, write_selection};
+use crate::select::{BadQuery, Code, Query};
 
 /// How a request was answered.
 struct Answered {
@@ -97,30 +97,15 @@ async fn receive(desk: &Desk, holds: Holds, head: &Parts, body: Incoming) -> Res
 
 /// One query, selected.
 fn selected(desk: &Desk, query: Result<Query<'_>, BadQuery>, rest: Rest) -> Answered {
-    let mut reader = desk.reader.borrow_mut();
-    let Some(generation) = reader.pin() else {
-        return (Err(early(desk, Route::Select, Problem::new(Code::NoSnapshot))), rest).into();
-    };
-    let response = match query {
-        Err(bad) => {
-            let snapshot = &generation.snapshot;
-            desk.count_malformed(&desk.selections(snapshot), snapshot, &bad);
-            Err(malformed(bad).generation(snapshot.generation()))
-        }
-        Ok(query) => found(desk, generation, &query),
-    };
-    Answered { response, rest, selected: true }
-}
-
-fn found(desk: &Desk, generation: &Generation, query: &Query<'_>) -> Result<Response, Problem> {
-    let snapshot = &generation.snapshot;
-    let answer = select(snapshot, query, desk.moment(generation));
-    desk.count(&desk.selections(snapshot), &answer);
-    let selection = answer.result.map_err(|code| unanswered(code, snapshot))?;
     let mut scratch = desk.scratch.borrow_mut();
     scratch.clear();
-    write_selection(&mut scratch, snapshot, &selection);
-    Ok(answers::respond(200, "application/json", Bytes::copy_from_slice(&scratch)))
+    match select_now(desk, query, &mut scratch) {
+        None => (Err(early(desk, Route::Select, Problem::new(Code::NoSnapshot))), rest).into(),
+        Some(Kind { status, content_type }) => {
+            let body = Bytes::copy_from_slice(&scratch);
+            Answered { response: Ok(answers::respond(status, content_type, body)), rest, selected: true }
+        }
+    }
 }
 
 /// Counts a selection that ended before it began.

@@ -146,13 +146,13 @@ fn request_line(line: &[u8]) -> Result<bool, &'static str> {
 }
 
 /// Digits and nothing else: neither a sign, nor a list, nor 0x.
-fn digits(text: &[u8]) -> Option<u64> {
+pub(super) fn digits(text: &[u8]) -> Option<u64> {
     let plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     plain.then(|| str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
 /// `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
-fn is_host(text: &[u8]) -> bool {
+pub(super) fn is_host(text: &[u8]) -> bool {
     let (name, port) = match text.first() {
         Some(b'[') => match text.iter().rposition(|byte| *byte == b']') {
             Some(at) => text.split_at(at + 1),

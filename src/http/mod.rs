@@ -5,12 +5,14 @@
 //! share nothing on the way of an answer but the counters they add to.
 //!
 //! Reading order: [`settings`], [`listener`], `peers`, `serving`, `worker`, `desk` (threads), `leave` (their
-//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `route`, `handle`, `url`, `body`,
-//! `batch`, `explaining`, `answers`, `problems`, `budget`, `panics` (one request).
+//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `direct`, `selecting`, `url`, `clock`
+//! (one selection); `route`, `handle`, `body`, `batch`, `explaining`, `answers`, `problems`, `budget`, `panics` (one
+//! request through hyper).
 
 pub mod batch;
 mod body;
 mod budget;
+mod clock;
 mod desk;
 mod explaining;
 mod framing;
@@ -20,6 +22,7 @@ pub(crate) mod leave;
 pub mod listener;
 mod peers;
 mod route;
+mod selecting;
 mod serving;
 pub mod settings;
 mod tally;
@@ -28,6 +31,7 @@ mod worker;
 
 pub(crate) mod answers;
 pub(crate) mod connection;
+pub(crate) mod direct;
 pub(crate) mod panics;
 pub(crate) mod problems;
 pub(crate) mod pulse;

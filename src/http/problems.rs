@@ -7,6 +7,9 @@ use super::{Response, answers};
 use crate::select::{BadQuery, Code, write_problem};
 use crate::snapshot::Snapshot;
 
+/// A problem's media type (RFC 9457).
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+
 /// A problem on its way to becoming a response.
 pub(crate) struct Problem {
     code: Code,
@@ -63,8 +66,7 @@ impl Problem {
     pub(crate) fn respond(self) -> Response {
         let mut bytes = Vec::with_capacity(512);
         self.write(&mut bytes);
-        let mut response =
-            answers::respond(self.code.status(), "application/problem+json", Bytes::from(bytes));
+        let mut response = answers::respond(self.code.status(), CONTENT_TYPE, Bytes::from(bytes));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

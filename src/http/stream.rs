@@ -1,5 +1,10 @@
-//! The stream between the socket and hyper: sees bytes come in and holds every head against the RFCs,
-//! gives refusals a body, and closes so that the peer gets to read its last answer.
+//! The stream between the socket and hyper: answers what can be answered directly, holds every head that goes
+//! on to hyper against the RFCs, gives refusals a body, and closes so that the peer gets to read its last
+//! answer.
+//!
+//! Answers keep their order because a request is answered directly only while hyper has nothing to say: all that
+//! it was passed are whole requests, which it has answered, since it asks for the next; and what it wrote is
+//! with the system.
 //!
 //! A head that is refused here is not passed on. In its place hyper gets one that it refuses itself, so
 //! that the refusal takes its turn behind the answers before it.
@@ -12,6 +17,8 @@ use std::task::{Context, Poll, ready};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::answers::LARGE;
+use super::direct::Direct;
 use super::framing::{Fault, Framing};
 use super::problems;
 use super::pulse::Pulse;
@@ -24,46 +31,91 @@ const NO_HEAD: &[u8] = b"\0\r\n\r\n";
 const NO_BODY: &[u8] = b"content-length: 0\r\n";
 
 /// A stream of bytes that is watched. The socket itself is not known here: TLS would fit under it.
-pub(super) struct Wire<S> {
+pub(super) struct Wire<S, D> {
     stream: S,
+    direct: D,
     pulse: Rc<Pulse>,
     framing: Framing,
     /// Whether a request was refused: nothing more is passed on but the rest of this.
     refused: Option<&'static [u8]>,
-    /// A refusal that replaces hyper's, as far as it is not written yet.
-    refusal: Vec<u8>,
+    /// What is not hyper's: direct answers, and refusals that replace its own, as far as they are not written yet.
+    ours: Vec<u8>,
     written: usize,
+    /// Whether hyper has bytes that the system has not.
+    unflushed: bool,
     ended: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(stream: S, pulse: Rc<Pulse>) -> Wire<S> {
-        let framing = Framing::default();
-        Wire { stream, pulse, framing, refused: None, refusal: Vec::new(), written: 0, ended: false }
+impl<S: AsyncRead + AsyncWrite + Unpin, D: Direct> Wire<S, D> {
+    pub(super) fn new(stream: S, direct: D, pulse: Rc<Pulse>) -> Wire<S, D> {
+        Wire {
+            stream,
+            direct,
+            pulse,
+            framing: Framing::default(),
+            refused: None,
+            ours: Vec::new(),
+            written: 0,
+            unflushed: false,
+            ended: false,
+        }
     }
 
-    fn flush_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.refusal.get(self.written..).filter(|rest| !rest.is_empty()) {
+    fn flush_ours(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.ours.get(self.written..).filter(|rest| !rest.is_empty()) {
+            self.pulse.wrote();
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 some => self.written += some,
             }
         }
+        self.ours.clear();
+        self.written = 0;
         Poll::Ready(Ok(()))
+    }
+
+    /// Answers the requests that these bytes begin with, as far as that can be done here; how many bytes they have.
+    /// No more than an answer of hyper's may take: a peer that sends many requests may read no answer.
+    fn answer(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        if self.framing.is_between() && !self.unflushed && !self.pulse.drains() {
+            while self.ours.len() < LARGE
+                && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
+                && let Some(len) = self.direct.answer(rest, &mut self.ours)
+            {
+                at += len;
+            }
+        }
+        if at > 0 {
+            self.pulse.answer();
+        }
+        at
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, D: Direct + Unpin> AsyncRead for Wire<S, D> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.refused.is_none() {
+        while this.refused.is_none() {
+            // Who does not take answers is not asked for requests.
+            ready!(this.flush_ours(cx))?;
             let before = into.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
-            let bytes = into.filled().get(before..).unwrap_or_default();
+            let bytes = into.filled_mut().get_mut(before..).unwrap_or_default();
             if bytes.is_empty() {
                 this.ended = true;
                 return Poll::Ready(Ok(()));
             }
+            let answered = this.answer(bytes);
+            let len = bytes.len() - answered;
+            if answered > 0 {
+                bytes.copy_within(answered.., 0);
+                into.set_filled(before + len);
+                if len == 0 {
+                    continue;
+                }
+            }
+            let bytes = into.filled().get(before..).unwrap_or_default();
             this.pulse.bytes();
             let (at, instead) = match this.framing.see(bytes) {
                 Ok(()) => return Poll::Ready(Ok(())),
@@ -88,10 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, D: Direct + Unpin> AsyncWrite for Wire<S, D> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.flush_refusal(cx))?;
+        this.unflushed = true;
+        ready!(this.flush_ours(cx))?;
         match bare_refusal(bytes) {
             None => {
                 this.pulse.wrote();
@@ -99,9 +152,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             }
             Some((0, code)) => {
                 this.pulse.refuse(code.status());
-                this.refusal = with_body(bytes, code, this.pulse.fault());
+                this.ours = with_body(bytes, code, this.pulse.fault());
                 // Taken over whole: what the socket does not take now goes with the flush.
-                match this.flush_refusal(cx) {
+                match this.flush_ours(cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                     _ => Poll::Ready(Ok(bytes.len())),
                 }
@@ -115,15 +168,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.flush_refusal(cx))?;
+        ready!(this.flush_ours(cx))?;
         // hyper flushes what it has written to the end.
+        this.unflushed = false;
         this.pulse.flushed();
         Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.flush_refusal(cx))?;
+        ready!(this.flush_ours(cx))?;
         ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         // A socket closed with unread bytes is reset, and a reset can take the answer with it before the
         // peer has read it (RFC 9112, 9.6). Only where there may be such bytes.

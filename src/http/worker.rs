@@ -86,7 +86,8 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
     let timings = Arc::clone(&desk.timings);
     let refused = move |status| timings.refused(Route::Other as usize, status);
     let telemetry = Arc::clone(&desk.telemetry);
-    let driven = drive(stream, limits, drain, |request| handle(Rc::clone(&desk), request), refused);
+    let driven =
+        drive(stream, Rc::clone(&desk), limits, drain, |request| handle(Rc::clone(&desk), request), refused);
     match contained(driven).await {
         // It took nothing along but this connection.
         None => telemetry.panicked(),

@@ -13,6 +13,7 @@ mod client;
 mod connections;
 mod crowds;
 mod daemon;
+mod direct;
 mod drain;
 mod fixture;
 mod limits;

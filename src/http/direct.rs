@@ -1,0 +1,177 @@
+//! Single selections, answered where their heads are read.
+//!
+//! Nearly all that gateways send is one kind of request: a small `GET /v1/select?…`, or a `POST` with its
+//! body right behind the head. Through hyper such a request takes 8,000 instructions beside its answer, for a
+//! `Request`, its header map, its URI, a service's future and a `Response`. Here the same parser that hyper
+//! has under it, httparse, reads the head in place, and the answer is written behind a head of our own.
+//!
+//! Only what hyper would take, and answer with the same bytes, is taken (`tests/http/direct` holds that).
+//! Whatever is out of the ordinary in the least - another route, a refusal, a body that has not come yet, a
+//! field with a meaning to HTTP - goes to hyper, which sees the connection as if the requests answered here
+//! had never been on it.
+
+use std::mem::MaybeUninit;
+use std::rc::Rc;
+use std::time::Instant;
+
+use hyper::StatusCode;
+
+use super::body::{Holds, LARGEST_QUERY};
+use super::connection::LARGEST_HEAD;
+use super::desk::Desk;
+use super::head::{digits, is_host};
+use super::panics::caught;
+use super::problems::Problem;
+use super::route::Route;
+use super::selecting::{Kind, select_now};
+use super::url;
+use crate::select::{Code, Query};
+
+/// Most header fields of a head that is taken; gateways send a handful.
+const MOST_FIELDS: usize = 32;
+
+/// What answers requests without hyper.
+pub(crate) trait Direct {
+    /// Answers the request that these bytes begin with: appends the whole response, and returns how many
+    /// bytes the request has. `None`, and nothing appended, where it is one for hyper.
+    fn answer(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize>;
+}
+
+/// Everything goes through hyper.
+pub(crate) struct Nothing;
+
+impl Direct for Nothing {
+    fn answer(&self, _: &[u8], _: &mut Vec<u8>) -> Option<usize> {
+        None
+    }
+}
+
+impl Direct for Rc<Desk> {
+    fn answer(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+        let started = Instant::now();
+        let (asked, len) = read(bytes)?;
+        let mut body = self.scratch.borrow_mut();
+        body.clear();
+        let kind = caught(|| {
+            let query = match asked {
+                Asked::Url(text) => url::parse(text),
+                Asked::Body(json) => Query::from_json(json),
+            };
+            select_now(self, query, &mut body)
+        });
+        let kind = match kind {
+            Some(kind) => kind?,
+            None => {
+                self.telemetry.panicked();
+                body.clear();
+                Problem::new(Code::Internal).write(&mut body);
+                Kind::problem(Code::Internal.status())
+            }
+        };
+        respond(out, kind, &body, self.clock.date().as_bytes());
+        let took = started.elapsed();
+        self.timings.select(took);
+        self.timings.request(Route::Select as usize, kind.status, took);
+        Some(len)
+    }
+}
+
+/// A query, where it lies in the request.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked<'r> {
+    /// The URL's query string.
+    Url(&'r str),
+    /// The body.
+    Body(&'r [u8]),
+}
+
+/// The query of the single selection that these bytes begin with, and how many bytes that request has.
+fn read(bytes: &[u8]) -> Option<(Asked<'_>, usize)> {
+    // Told apart before anything is parsed: a batch is not looked at twice.
+    let posted = match (bytes.strip_prefix(b"GET /v1/select"), bytes.strip_prefix(b"POST /v1/select ")) {
+        (Some(rest), _) if matches!(rest.first(), Some(b'?' | b' ')) => false,
+        (_, Some(_)) => true,
+        _ => return None,
+    };
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut head = httparse::Request::new(&mut []);
+    let Ok(httparse::Status::Complete(end)) = head.parse_with_uninit_headers(bytes, &mut fields) else {
+        return None;
+    };
+    if head.version != Some(1) || end > LARGEST_HEAD {
+        return None;
+    }
+    let length = body_length(head.headers, posted)?;
+    if posted {
+        let len = end + length;
+        return Some((Asked::Body(bytes.get(end..len)?), len));
+    }
+    let query = head.path?.get("/v1/select".len()..)?;
+    let query = query.strip_prefix('?').unwrap_or_default();
+    (length == 0 && is_plain(query.as_bytes())).then_some((Asked::Url(query), end))
+}
+
+/// The length of the body, where no field says anything else that matters.
+fn body_length(fields: &[httparse::Header<'_>], posted: bool) -> Option<usize> {
+    let (mut hosts, mut length) = (0, None);
+    for field in fields {
+        let (name, value) = (field.name, field.value);
+        // By length first: most fields are passed over after this one look.
+        let plain = match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => {
+                hosts += 1;
+                is_host(value)
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                let stated = digits(value).and_then(|stated| usize::try_from(stated).ok());
+                stated.is_some_and(|stated| stated <= LARGEST_QUERY) && length.replace(stated?).is_none()
+            }
+            10 if name.eq_ignore_ascii_case("connection") => value.eq_ignore_ascii_case(b"keep-alive"),
+            12 if posted && name.eq_ignore_ascii_case("content-type") => {
+                value.eq_ignore_ascii_case(Holds::Query.types().as_bytes())
+            }
+            16 => !name.eq_ignore_ascii_case("content-encoding"),
+            17 => !name.eq_ignore_ascii_case("transfer-encoding"),
+            6 => !name.eq_ignore_ascii_case("expect"),
+            7 => !name.eq_ignore_ascii_case("upgrade"),
+            // Tests ask for panics by it; in hyper's way, too.
+            19 if cfg!(debug_assertions) => !name.eq_ignore_ascii_case("x-switchboard-panic"),
+            _ => true,
+        };
+        if !plain {
+            return None;
+        }
+    }
+    (hosts == 1).then_some(length.unwrap_or(0))
+}
+
+/// Whether a query string has only bytes that need no second thought in a URI: all that RFC 3986 lets stand
+/// unescaped. Branch-free, so that many bytes are looked at at once.
+fn is_plain(query: &[u8]) -> bool {
+    let plain =
+        |byte: u8| matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~');
+    query.iter().fold(true, |all, &byte| all & plain(byte))
+}
+
+/// Appends a response, as hyper would write it.
+fn respond(out: &mut Vec<u8>, kind: Kind, body: &[u8], date: &[u8]) {
+    out.reserve(256 + body.len());
+    match kind.status {
+        200 => out.extend_from_slice(b"HTTP/1.1 200 OK"),
+        status => {
+            let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+            out.extend_from_slice(b"HTTP/1.1 ");
+            out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(reason.unwrap_or_default().as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\ncontent-type: ");
+    out.extend_from_slice(kind.content_type.as_bytes());
+    out.extend_from_slice(b"\r\ncache-control: no-store\r\ncontent-length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    out.extend_from_slice(b"\r\ndate: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body);
+}

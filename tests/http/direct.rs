@@ -1,0 +1,170 @@
+//! Single selections are answered without hyper where they can be. Nobody can tell by the answers: the same
+//! request with `Upgrade`, a field that has it go through hyper and means nothing there, is answered with the
+//! same bytes, and whatever comes in whatever pieces is answered in its turn.
+
+use std::io::Read;
+use std::net::Shutdown;
+
+use super::client::Client;
+use super::daemon::Daemon;
+
+const QUERIES: [&str; 12] = [
+    "channel=whatsapp&ou=uk&country=GB",
+    "channel=whatsapp&ou=uk&phone=%2B447400123456&client=c%20%C3%A9",
+    "channel=whatsapp&ou=uk&phone=+447400123456&user=anna",
+    "channel=whatsapp&ou=uk&phone=447400123456&current=wa-gb-1&exclude=wa-de-1,x",
+    "channel=whatsapp&ou=uk&country=FR",
+    "channel=whatsapp&ou=uk&country=GB&user=berta",
+    "channel=whatsapp&ou=uk&country=FR&fallback=none",
+    "channel=line&ou=uk&country=GB",
+    "channel=whatsapp&ou=nowhere&country=GB",
+    "channel=whatsapp&ou=uk&country=GB&colour=red",
+    "channel=whatsapp&ou=uk&country=%zz",
+    "",
+];
+
+/// All that a connection answers to these bytes, sent at once, but for the dates.
+fn answers(daemon: &Daemon, request: &[u8]) -> String {
+    let mut client = daemon.client();
+    client.send(request);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    // A refusal can end in a reset; what came before it counts.
+    let _ = client.stream.read_to_end(&mut all);
+    without_dates(&String::from_utf8(all).unwrap())
+}
+
+fn without_dates(answers: &str) -> String {
+    let dated = |line: &str| line.starts_with("date: ") && line.ends_with(" GMT\r\n");
+    answers.split_inclusive('\n').map(|line| if dated(line) { "date\r\n" } else { line }).collect()
+}
+
+fn get(query: &str, fields: &str) -> String {
+    format!("GET /v1/select?{query} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
+}
+
+fn post(body: &str, fields: &str) -> String {
+    let length = body.len();
+    format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{fields}\r\n{body}")
+}
+
+fn json(query: &str) -> String {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let pairs: Vec<String> = pairs.map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+#[test]
+fn answers_are_the_same_to_the_byte() {
+    let daemon = Daemon::start();
+    for query in QUERIES {
+        for (direct, through) in [
+            (get(query, ""), get(query, "Upgrade: x\r\n")),
+            (get(query, "Connection: keep-alive\r\nA: b\r\n"), get(query, "A: b\r\nUpgrade: x\r\n")),
+            (post(&json(query), ""), post(&json(query), "Upgrade: x\r\n")),
+        ] {
+            let answer = answers(&daemon, direct.as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 ") && answer.contains("\r\ndate\r\n"), "{answer}");
+            assert_eq!(answer, answers(&daemon, through.as_bytes()), "{direct}");
+        }
+    }
+}
+
+/// Every byte of a request replaced by every byte that has a meaning somewhere in HTTP.
+#[test]
+fn what_is_spoilt_is_refused_the_same_way() {
+    let daemon = Daemon::start();
+    for request in
+        [get(QUERIES[0], "Accept: */*\r\n"), post(&json(QUERIES[0]), "Content-Type: application/json\r\n")]
+    {
+        let line = request.find("Host").unwrap();
+        for at in 0..request.find("\r\n\r\n").unwrap() {
+            for byte in *b"\0\t\n\r \"#%+,/0:;<=?@A\\{\x7f\x80\xff" {
+                let mut spoilt = request.as_bytes().to_vec();
+                spoilt[at] = byte;
+                let (line, rest) = spoilt.split_at(line);
+                let through = [line, b"Upgrade: x\r\n", rest].concat();
+                let (direct, through) = (answers(&daemon, &spoilt), answers(&daemon, &through));
+                assert_eq!(direct, through, "{byte:#x} at {at} of {request}");
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_keep_their_order_however_requests_are_cut() {
+    let daemon = Daemon::start();
+    let batch = "POST /v1/select/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+    let chunked =
+        "POST /v1/select HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    let explain = "GET /v1/explain?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (one, other) = (get(QUERIES[0], ""), get("channel=whatsapp&ou=uk&country=US", ""));
+    let requests = [&*one, &*other, batch, &*one, explain, &*other, chunked, &*post(&json(QUERIES[0]), "")];
+    let apart: String = requests.iter().map(|request| answers(&daemon, request.as_bytes())).collect();
+    let stream = requests.concat();
+    for cut in (0..stream.len()).step_by(7) {
+        let (first, second) = stream.as_bytes().split_at(cut);
+        let mut client = daemon.client();
+        client.send(first);
+        // What came whole is answered before the rest is sent.
+        for _ in 0..first.windows(4).filter(|four| four == b"HTTP").count().saturating_sub(2) {
+            client.answer();
+        }
+        client.send(second);
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        client.stream.read_to_end(&mut rest).unwrap();
+        let rest = without_dates(&String::from_utf8_lossy(&rest));
+        assert!(apart.ends_with(&rest), "cut at {cut}: {rest}");
+    }
+    assert_eq!(answers(&daemon, stream.as_bytes()), apart);
+}
+
+/// A peer that only sends is not answered into memory without end.
+#[test]
+fn who_reads_nothing_is_asked_no_more() {
+    let daemon = Daemon::with_small_send_buffers(super::daemon::settings());
+    let mut client = daemon.slow_client();
+    let many = get(QUERIES[0], "").repeat(100);
+    client.stream.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    let mut idle = 0;
+    while idle < 50 {
+        match std::io::Write::write(&mut client.stream, &many.as_bytes()[sent % many.len()..]) {
+            Ok(some) => (sent, idle) = (sent + some, 0),
+            Err(_) => {
+                // The daemon, on a thread of this process, gets to take what it still would.
+                idle += 1;
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        assert!(sent < 64 << 20, "the daemon takes whatever is sent");
+    }
+    client.stream.set_nonblocking(false).unwrap();
+    let whole = sent / get(QUERIES[0], "").len();
+    let mut client = Client::on(client.stream.try_clone().unwrap());
+    for _ in 0..whole {
+        assert_eq!(client.answer().status, 200);
+    }
+}
+
+#[test]
+fn what_is_answered_directly_is_counted() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    client.send(get(QUERIES[0], "").repeat(3) + &get(QUERIES[7], "") + &post("[]", ""));
+    let statuses: Vec<u16> = (0..5).map(|_| client.answer().status).collect();
+    assert_eq!(statuses, [200, 200, 200, 404, 400]);
+    for (series, count) in [
+        ("switchboard_http_requests_total{route=\"select\",code=\"200\"}", 3.0),
+        ("switchboard_http_requests_total{route=\"select\",code=\"404\"}", 1.0),
+        ("switchboard_http_requests_total{route=\"select\",code=\"400\"}", 1.0),
+        ("switchboard_select_duration_seconds_count", 5.0),
+        ("switchboard_http_request_duration_seconds_count{route=\"select\"}", 5.0),
+        ("switchboard_selections_total{channel=\"whatsapp\",outcome=\"country\"}", 3.0),
+        ("switchboard_selections_total{channel=\"\",outcome=\"unknown_channel\"}", 1.0),
+        ("switchboard_selections_total{channel=\"\",outcome=\"bad_request\"}", 1.0),
+    ] {
+        assert_eq!(daemon.metric(series), count, "{series}");
+    }
+}
