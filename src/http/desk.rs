@@ -13,7 +13,7 @@ use crate::live::{Generation, Reader, Store};
 use crate::select::walk::Moment;
 use crate::select::{Answer, BadQuery, Code};
 use crate::snapshot::Snapshot;
-use crate::telemetry::{Selections, Telemetry, Timings};
+use crate::telemetry::{self, Selections, Telemetry};
 
 /// Everything that a worker answers from. One thread's alone: nothing in it is locked or shared but the
 /// counters.
@@ -23,7 +23,8 @@ pub(super) struct Desk {
     /// Answers are put together here, then copied out at their exact size.
     pub(super) scratch: RefCell<Vec<u8>>,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) timings: Arc<Timings>,
+    /// What this worker counts.
+    pub(super) counts: Arc<telemetry::Worker>,
     pub(super) shared: Shared,
     pub(super) clock: Clock,
     /// The counters of one generation's channels.
@@ -48,14 +49,15 @@ impl Shared {
 
 impl Desk {
     pub(super) fn new(store: Store, telemetry: Arc<Telemetry>, shared: Shared) -> Desk {
+        let counts = telemetry.worker();
         Desk {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
-            timings: telemetry.worker(),
             clock: Clock::new(),
-            selections: RefCell::new((None, Rc::new(telemetry.channels(&[])))),
+            selections: RefCell::new((None, Rc::new(counts.outcomes.channels(&[])))),
             // Every `RandomState` has other keys, seeded by the system.
             chance: Cell::new(RandomState::new().hash_one(0)),
+            counts,
             telemetry,
             shared,
         }
@@ -83,7 +85,7 @@ impl Desk {
             let ids: Vec<&str> = channels
                 .map(|channel| str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
                 .collect();
-            *selections = (Some(snapshot.generation()), Rc::new(self.telemetry.channels(&ids)));
+            *selections = (Some(snapshot.generation()), Rc::new(self.counts.outcomes.channels(&ids)));
         }
         Rc::clone(&selections.1)
     }
@@ -94,7 +96,7 @@ impl Desk {
         if let Ok(selection) = answer.result
             && let Some(found) = selection.found
         {
-            self.telemetry.climbed(found.climbed);
+            self.counts.outcomes.climbed(found.climbed);
         }
     }
 

@@ -50,9 +50,9 @@ pub(super) async fn handle(desk: Rc<Desk>, request: Request<Incoming>) -> (Respo
     let response = response.unwrap_or_else(Problem::respond);
     let took = started.elapsed();
     if selected {
-        desk.timings.select(took);
+        desk.counts.timings.select(took);
     }
-    desk.timings.request(target.route() as usize, response.status().as_u16(), took);
+    desk.counts.timings.request(target.route() as usize, response.status().as_u16(), took);
     (response, rest)
 }
 

@@ -83,8 +83,8 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
     let Ok(stream) = nodelay.and_then(|()| TcpStream::from_std(stream)) else {
         return desk.telemetry.connection(Arrival::Error);
     };
-    let timings = Arc::clone(&desk.timings);
-    let refused = move |status| timings.refused(Route::Other as usize, status);
+    let counts = Arc::clone(&desk.counts);
+    let refused = move |status| counts.timings.refused(Route::Other as usize, status);
     let telemetry = Arc::clone(&desk.telemetry);
     let driven =
         drive(stream, Rc::clone(&desk), limits, drain, |request| handle(Rc::clone(&desk), request), refused);

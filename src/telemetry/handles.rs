@@ -1,14 +1,16 @@
 //! The metrics as a struct of handles, with one method for each thing that happens.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 
-use super::names::{self, KINDS, LEVELS, RELOAD_OUTCOMES, STANDING};
+use super::names::{self, KINDS, RELOAD_OUTCOMES, STANDING};
 use super::recorder::{build, counter, gauge, histogram};
-use super::{Selections, Timings, timings};
+use super::selections::{self, Outcomes};
+use super::{Timings, Worker, timings};
 
 /// The label values that other floors decide.
 #[derive(Debug, Clone)]
@@ -55,8 +57,9 @@ pub struct Telemetry {
     labels: Labels,
     statuses: Arc<[u16]>,
     /// One for each worker there has been: what a worker counted stays when it ends.
-    timings: Mutex<Vec<Arc<Timings>>>,
-    climbed: [Counter; LEVELS.len()],
+    workers: Mutex<Vec<Arc<Worker>>>,
+    /// The channels there have been.
+    channels: Mutex<BTreeSet<String>>,
     batch_lines: Counter,
     connections: Gauge,
     arrivals: [Counter; Arrival::TEXTS.len()],
@@ -85,8 +88,8 @@ impl Telemetry {
             exporter: recorder.handle(),
             process,
             statuses: labels.statuses.as_slice().into(),
-            timings: Mutex::default(),
-            climbed: LEVELS.map(|levels| counter(&recorder, &names::CLIMBED, &[("levels", levels)])),
+            workers: Mutex::default(),
+            channels: Mutex::new([String::new()].into()),
             batch_lines: counter(&recorder, &names::BATCH_LINES, &[]),
             connections: gauge(&recorder, &names::CONNECTIONS, &[]),
             arrivals: Arrival::TEXTS
@@ -112,36 +115,20 @@ impl Telemetry {
             labels,
             recorder,
         };
-        telemetry.channels(&[]);
         Arc::new(telemetry)
     }
 
-    /// The counters of a snapshot's channels, in its order; makes the series that are new. Once for each
-    /// generation, never while a query waits.
-    pub fn channels(&self, ids: &[&str]) -> Selections {
-        let row = |channel: &&str| {
-            let outcomes = self.labels.outcomes.iter();
-            let labelled = |outcome: &&str| {
-                counter(&self.recorder, &names::SELECTIONS, &[("channel", channel), ("outcome", outcome)])
-            };
-            outcomes.map(labelled).collect()
-        };
-        Selections::new([""].iter().chain(ids).map(row).collect())
+    /// A snapshot has these channels: their series are there from now on.
+    pub fn channels(&self, ids: &[&str]) {
+        held(&self.channels).extend(ids.iter().map(|id| (*id).to_owned()));
     }
 
-    /// A worker's own timings.
-    pub fn worker(&self) -> Arc<Timings> {
-        let timings = Arc::new(Timings::new(self.labels.routes.len(), &self.statuses));
-        self.timings.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&timings));
-        timings
-    }
-
-    /// An account was found so many levels above the query's OU.
-    pub fn climbed(&self, levels: u32) {
-        let most = LEVELS.len() - 1;
-        if let Some(counter) = self.climbed.get((levels as usize).min(most)) {
-            counter.increment(1);
-        }
+    /// A worker's own counters.
+    pub fn worker(&self) -> Arc<Worker> {
+        let timings = Timings::new(self.labels.routes.len(), &self.statuses);
+        let worker = Arc::new(Worker { timings, outcomes: Outcomes::new(self.labels.outcomes.len()) });
+        held(&self.workers).push(Arc::clone(&worker));
+        worker
     }
 
     /// So many lines of a batch were answered.
@@ -237,10 +224,18 @@ impl Telemetry {
     pub fn render(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         let mut text = self.exporter.render();
-        let all = self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        timings::render(&mut text, &all, &self.labels.routes, &self.statuses);
+        let workers = held(&self.workers).clone();
+        let outcomes = workers.iter().map(|worker| &worker.outcomes);
+        selections::render(&mut text, outcomes, &held(&self.channels), &self.labels.outcomes);
+        let all = workers.iter().map(|worker| &worker.timings);
+        timings::render(&mut text, all, &self.labels.routes, &self.statuses);
         text
     }
+}
+
+/// What is kept under these locks is whole after each change.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The handle of a label value; a value outside the closed set has none.

@@ -2,13 +2,13 @@
 //!
 //! The exporter's own histograms keep every sample, with the time it was taken, until upkeep sorts it
 //! into buckets: 24 bytes a sample, an allocation every 64, and 46 ns each time. These are 23 counters
-//! that one thread adds to, summed when somebody looks: 4 ns, and no memory that grows with the load.
+//! that one thread adds to, summed when somebody looks: no memory that grows with the load, and 2 ns.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::count::Count;
 use super::names::{Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION};
 
 /// One worker's times.
@@ -17,13 +17,13 @@ pub struct Timings {
     /// By route.
     requests: Vec<Buckets>,
     /// By route, then by status: requests are counted where they are timed.
-    codes: Vec<Vec<AtomicU64>>,
+    codes: Vec<Vec<Count>>,
     statuses: Arc<[u16]>,
 }
 
 impl Timings {
     pub(super) fn new(routes: usize, statuses: &Arc<[u16]>) -> Timings {
-        let row = || statuses.iter().map(|_| AtomicU64::new(0)).collect();
+        let row = || statuses.iter().map(|_| Count::default()).collect();
         Timings {
             select: Buckets::default(),
             requests: (0..routes).map(|_| Buckets::default()).collect(),
@@ -51,37 +51,42 @@ impl Timings {
         let counter = self.codes.get(route).zip(at).and_then(|(row, at)| row.get(at));
         debug_assert!(counter.is_some(), "status {status} is no label");
         if let Some(counter) = counter {
-            counter.fetch_add(1, Relaxed);
+            counter.add(1);
         }
     }
 }
 
 /// Appends all workers' times in the text format.
-pub(super) fn render(out: &mut String, all: &[Arc<Timings>], routes: &[&'static str], statuses: &[u16]) {
+pub(super) fn render<'t>(
+    out: &mut String,
+    all: impl Iterator<Item = &'t Timings> + Clone,
+    routes: &[&'static str],
+    statuses: &[u16],
+) {
     head(out, &REQUESTS, "counter");
     for (at, route) in routes.iter().enumerate() {
         for (code, status) in statuses.iter().enumerate() {
-            let counters = all.iter().filter_map(|one| one.codes.get(at)?.get(code));
-            let total: u64 = counters.map(|counter| counter.load(Relaxed)).sum();
+            let counters = all.clone().filter_map(|one| one.codes.get(at)?.get(code));
+            let total: u64 = counters.map(Count::get).sum();
             let _ = writeln!(out, "{}{{route=\"{route}\",code=\"{status}\"}} {total}", REQUESTS.name);
         }
     }
     head(out, &REQUEST_DURATION, "histogram");
     for (at, route) in routes.iter().enumerate() {
-        let one_route = all.iter().filter_map(|one| one.requests.get(at));
+        let one_route = all.clone().filter_map(|one| one.requests.get(at));
         let labels = format!("route=\"{route}\"");
         histogram(out, &REQUEST_DURATION, &labels, &Total::of(one_route), REQUEST_BOUNDS.len());
     }
     head(out, &SELECT_DURATION, "histogram");
-    histogram(out, &SELECT_DURATION, "", &Total::of(all.iter().map(|one| &one.select)), SELECT_BOUNDS);
+    histogram(out, &SELECT_DURATION, "", &Total::of(all.map(|one| &one.select)), SELECT_BOUNDS);
 }
 
 /// Counters by bound, the last beyond all bounds. Alone on its cache lines as far as workers go, since
 /// each allocates its own.
 #[derive(Default)]
 struct Buckets {
-    counts: [AtomicU64; REQUEST_BOUNDS.len() + 1],
-    nanos: AtomicU64,
+    counts: [Count; REQUEST_BOUNDS.len() + 1],
+    nanos: Count,
 }
 
 impl Buckets {
@@ -89,9 +94,9 @@ impl Buckets {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let at = REQUEST_BOUNDS.partition_point(|&bound| bound < nanos);
         if let Some(count) = self.counts.get(at) {
-            count.fetch_add(1, Relaxed);
+            count.add(1);
         }
-        self.nanos.fetch_add(nanos, Relaxed);
+        self.nanos.add(nanos);
     }
 }
 
@@ -106,15 +111,15 @@ impl Total {
         let mut total = Total::default();
         for buckets in all {
             for (to, from) in total.counts.iter_mut().zip(&buckets.counts) {
-                *to += from.load(Relaxed);
+                *to += from.get();
             }
-            total.nanos += buckets.nanos.load(Relaxed);
+            total.nanos += buckets.nanos.get();
         }
         total
     }
 }
 
-fn head(out: &mut String, metric: &Metric, kind: &str) {
+pub(super) fn head(out: &mut String, metric: &Metric, kind: &str) {
     let _ = writeln!(out, "\n# HELP {} {}\n# TYPE {0} {kind}", metric.name, metric.help);
 }
 
@@ -142,12 +147,12 @@ mod tests {
 
     #[test]
     fn a_time_counts_in_every_bucket_it_fits() {
-        let timings = Arc::new(Timings::new(1, &[200].into()));
+        let timings = Timings::new(1, &[200].into());
         timings.select(Duration::from_micros(5));
         timings.select(Duration::from_nanos(5_001));
         timings.select(Duration::from_secs(2));
         let mut text = String::new();
-        render(&mut text, &[timings], &["select"], &[200]);
+        render(&mut text, [&timings].into_iter(), &["select"], &[200]);
         for line in [
             "switchboard_select_duration_seconds_bucket{le=\"0.0000025\"} 0",
             "switchboard_select_duration_seconds_bucket{le=\"0.000005\"} 1",
