@@ -1,9 +1,11 @@
-//! The time of day, as selections and the `date` of answers need it: one look at the clock for both.
+//! The time of day, as selections and the `date` of answers need it: to the second, by one look at the clock for
+//! both.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use httpdate::fmt_http_date;
+use rustix::time::{ClockId, clock_gettime};
 
 /// A worker's clock.
 pub(super) struct Clock {
@@ -22,7 +24,8 @@ impl Clock {
 
     /// Looks at the clock: Unix seconds.
     pub(super) fn look(&self) -> i64 {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        // Of the last tick, 4 ms ago at most: a fifth of the time that the exact one takes, 25 ns.
+        let seconds = u64::try_from(clock_gettime(ClockId::RealtimeCoarse).tv_sec).unwrap_or_default();
         if self.seconds.replace(seconds) != seconds {
             *self.date.borrow_mut() = fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
         }

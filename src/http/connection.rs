@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::Response;
 use super::budget::Kept;
@@ -120,8 +120,7 @@ where
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(if result.is_ok() { Reason::Closed } else { Reason::Error });
             }
-            let now = Instant::now();
-            pulse.settle(now);
+            let now = pulse.settle();
             let grace = pulse.grace_ends();
             let next = grace.map_or(pulse.deadline(), |ends| ends.min(pulse.deadline()));
             if next < alarm.deadline() {

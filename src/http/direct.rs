@@ -32,22 +32,30 @@ const MOST_FIELDS: usize = 32;
 
 /// What answers requests without hyper.
 pub(crate) trait Direct {
-    /// Answers the request that these bytes begin with: appends the whole response, and returns how many
-    /// bytes the request has. `None`, and nothing appended, where it is one for hyper.
-    fn answer(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize>;
+    /// Answers the request that these bytes begin with, by appending the whole response. `None`, and nothing
+    /// appended, where it is one for hyper.
+    fn answer(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<Answered>;
+}
+
+/// A request that was answered.
+pub(crate) struct Answered {
+    /// How many bytes it has.
+    pub(crate) len: usize,
+    /// When it was.
+    pub(crate) at: Instant,
 }
 
 /// Everything goes through hyper.
 pub(crate) struct Nothing;
 
 impl Direct for Nothing {
-    fn answer(&self, _: &[u8], _: &mut Vec<u8>) -> Option<usize> {
+    fn answer(&self, _: &[u8], _: &mut Vec<u8>) -> Option<Answered> {
         None
     }
 }
 
 impl Direct for Rc<Desk> {
-    fn answer(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    fn answer(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<Answered> {
         let started = Instant::now();
         let (asked, len) = read(bytes)?;
         let mut body = self.scratch.borrow_mut();
@@ -69,10 +77,11 @@ impl Direct for Rc<Desk> {
             }
         };
         respond(out, kind, &body, self.clock.date().as_bytes());
-        let took = started.elapsed();
-        self.timings.select(took);
-        self.timings.request(Route::Select as usize, kind.status, took);
-        Some(len)
+        let at = Instant::now();
+        let took = at.saturating_duration_since(started);
+        self.counts.timings.select(took);
+        self.counts.timings.request(Route::Select as usize, kind.status, took);
+        Some(Answered { len, at })
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Pulse {
     deadline: Cell<Instant>,
     /// A wait that has begun since the clock was last read.
     begun: Cell<Option<Duration>>,
+    /// The time, where it is known and was not used yet.
+    now: Cell<Option<Instant>>,
     waits: Cell<WaitsFor>,
     /// Told the status that hyper itself refuses a request with, before any service saw it.
     refused: Box<dyn Fn(u16)>,
@@ -69,6 +71,7 @@ impl Pulse {
             limits,
             deadline: Cell::new(Instant::now() + limits.idle_timeout),
             begun: Cell::new(None),
+            now: Cell::new(None),
             waits: Cell::new(WaitsFor::Request),
             refused: Box::new(refused),
             quiet: Cell::new(None),
@@ -79,11 +82,13 @@ impl Pulse {
         }
     }
 
-    /// What has begun began now.
-    pub(super) fn settle(&self, now: Instant) {
+    /// What has begun began now: the time, which is not looked at again where a request was just answered.
+    pub(super) fn settle(&self) -> Instant {
+        let now = self.now.take().unwrap_or_else(Instant::now);
         if let Some(time) = self.begun.take() {
             self.deadline.set(now + time);
         }
+        now
     }
 
     /// As last settled.
@@ -132,6 +137,12 @@ impl Pulse {
     /// An answer is on its way.
     pub(super) fn answer(&self) {
         self.wait(WaitsFor::Request, self.limits.idle_timeout);
+    }
+
+    /// A request was answered at this time.
+    pub(super) fn answered(&self, at: std::time::Instant) {
+        self.now.set(Some(Instant::from_std(at)));
+        self.answer();
     }
 
     /// Our side is closed; what the peer still sends is thrown away for a moment.

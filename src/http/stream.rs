@@ -77,17 +77,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Direct> Wire<S, D> {
     /// Answers the requests that these bytes begin with, as far as that can be done here; how many bytes they have.
     /// No more than an answer of hyper's may take: a peer that sends many requests may read no answer.
     fn answer(&mut self, bytes: &[u8]) -> usize {
-        let mut at = 0;
+        let (mut at, mut last) = (0, None);
         if self.framing.is_between() && !self.unflushed && !self.pulse.drains() {
             while self.ours.len() < LARGE
                 && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
-                && let Some(len) = self.direct.answer(rest, &mut self.ours)
+                && let Some(answered) = self.direct.answer(rest, &mut self.ours)
             {
-                at += len;
+                at += answered.len;
+                last = Some(answered.at);
             }
         }
-        if at > 0 {
-            self.pulse.answer();
+        if let Some(last) = last {
+            self.pulse.answered(last);
         }
         at
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 use crate::select::{BadQuery, Fields, Query};
 
 /// Reads a query string. Values that need no decoding are borrowed.
@@ -9,7 +11,6 @@ pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
     let mut fields = Fields::default();
     // One look at the whole spares most queries a look at every name and value.
     let plain = !is_encoded(text);
-    let decoded = |text| if plain { Some(Cow::Borrowed(text)) } else { decode(text) };
     let mut rest = text;
     while !rest.is_empty() {
         let (pair, after) = split(rest, b'&');
@@ -18,12 +19,10 @@ pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
             continue;
         }
         let (name, value) = split(pair, b'=');
-        match (decoded(name), decoded(value)) {
-            (Some(name), Some(value)) => {
-                fields.set(&name, if name == "phone" { plus(value) } else { value });
-            }
-            (Some(name), None) => fields.refuse(not_encoded(known(&name))),
-            (None, _) => fields.refuse(not_encoded("a field's name")),
+        if plain {
+            fields.set(name, Cow::Borrowed(value));
+        } else {
+            set_decoded(&mut fields, name, value);
         }
     }
     fields.finish()
@@ -31,10 +30,32 @@ pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
 
 /// The text before the first such byte, which is ASCII, and the text after it.
 fn split(text: &str, at: u8) -> (&str, &str) {
-    match memchr::memchr(at, text.as_bytes()) {
+    match memchr(at, text.as_bytes()) {
         Some(found) => (text.get(..found).unwrap_or_default(), text.get(found + 1..).unwrap_or_default()),
         None => (text, ""),
     }
+}
+
+/// Sets a field whose name or value may be encoded.
+fn set_decoded<'t>(fields: &mut Fields<'t>, name: &'t str, value: &'t str) {
+    if name == "phone" && is_digits_behind_plus(value) {
+        let digits = value.get(ENCODED_PLUS.len()..).unwrap_or_default();
+        return fields.set(name, Cow::Borrowed(digits));
+    }
+    match (decode(name), decode(value)) {
+        (Some(name), Some(value)) => fields.set(&name, if name == "phone" { plus(value) } else { value }),
+        (Some(name), None) => fields.refuse(not_encoded(known(&name))),
+        (None, _) => fields.refuse(not_encoded("a field's name")),
+    }
+}
+
+/// A `+` as most clients write it.
+const ENCODED_PLUS: &str = "%2B";
+
+/// Whether a phone is written as nearly all are, so that nothing of it need be copied: its plus may be left out.
+fn is_digits_behind_plus(value: &str) -> bool {
+    let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
 /// A `+` stands for a space in a query string, but whoever writes a phone means it.
@@ -46,7 +67,7 @@ fn plus(value: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 fn is_encoded(text: &str) -> bool {
-    memchr::memchr2(b'%', b'+', text.as_bytes()).is_some()
+    memchr2(b'%', b'+', text.as_bytes()).is_some()
 }
 
 /// Percent-decodes; `None` where the text is not encoded so, or does not come to UTF-8.
@@ -102,17 +123,29 @@ mod tests {
 
     #[test]
     fn a_phones_plus_is_found_in_every_guise() {
-        for phone in ["+4479", "%2B4479", "%2b4479", "%204479"] {
-            let query = format!("channel=sms&ou=a&phone={phone}");
-            assert_eq!(read(&query).unwrap().phone.as_deref(), Some("+4479"));
+        for (given, phone) in [
+            ("+4479", "+4479"),
+            ("%2b4479", "+4479"),
+            ("%204479", "+4479"),
+            // The plus is optional: what is left needs no copy.
+            ("%2B4479", "4479"),
+            ("4479", "4479"),
+            ("%2B", "+"),
+            ("%2B%2B4479", "++4479"),
+            ("%2B44x", "+44x"),
+        ] {
+            let query = format!("channel=sms&ou=a&phone={given}");
+            assert_eq!(read(&query).unwrap().phone.as_deref(), Some(phone));
         }
-        assert_eq!(read("channel=sms&ou=a&phone=4479").unwrap().phone.as_deref(), Some("4479"));
         assert_eq!(read("channel=sms&ou=a&client=+4479").unwrap().client.as_deref(), Some(" 4479"));
     }
 
     #[test]
     fn empty_pairs_are_nothing_and_broken_encoding_is_a_fault() {
         assert!(read("&channel=sms&&ou=%61&").is_ok());
+        assert_eq!(read("channel=sms&ou=a&=").err().unwrap(), read("channel=sms&ou=a&=x").err().unwrap());
+        assert!(read("channel=sms&ou=a&=").err().unwrap().starts_with("a field: unknown"));
+        assert!(read("channel=sms&ou=a&client").err().unwrap().starts_with("client: expected"));
         for broken in ["ou=%", "ou=%4", "ou=%zz", "ou=%+1", "ou=%ff", "%ff=1"] {
             assert!(read(broken).err().unwrap().ends_with("not percent-encoded UTF-8"), "{broken}");
         }
