@@ -4,15 +4,18 @@
 use std::hint::black_box;
 
 use benches::kinds::{Kind, json, query};
-use benches::{MOMENT, shapes};
+use benches::{MOMENT, moment, overlay, shapes};
 use gungraun::prelude::*;
 use switchboard::http::url;
 use switchboard::numbering::E164;
-use switchboard::select::{Answer, Query, Selection, select, write_problem, write_selection};
+use switchboard::select::{Answer, Overlay, Query, Selection, select, write_problem, write_selection};
 use switchboard::snapshot::Snapshot;
 
 /// The snapshot, and the first queries of a kind.
 type Drawn = (Snapshot, Vec<String>);
+
+/// A snapshot in service, and queries.
+type Asked = ((Snapshot, Overlay), Vec<Query<'static>>);
 
 /// A hundred of each: what one branch more or less costs is seen, what one cold line costs is not.
 const EACH: usize = 100;
@@ -24,14 +27,17 @@ fn drawn(kind: Kind) -> Drawn {
     (snapshot, urls)
 }
 
-fn parsed(kind: Kind) -> (Snapshot, Vec<Query<'static>>) {
+fn parsed(kind: Kind) -> Asked {
     let (snapshot, urls) = drawn(kind);
-    (snapshot, urls.into_iter().map(|url| query(url.leak())).collect())
+    let overlay = overlay(&snapshot);
+    ((snapshot, overlay), urls.into_iter().map(|url| query(url.leak())).collect())
 }
 
-fn crowd() -> (Snapshot, Vec<Query<'static>>) {
+fn crowd() -> Asked {
     let url = |client| format!("channel=whatsapp&ou=crowd&country=GB&client=c-{client}");
-    (shapes::crowd(10_000), (0..EACH).map(|client| query(url(client).leak())).collect())
+    let snapshot = shapes::crowd(10_000);
+    let overlay = overlay(&snapshot);
+    ((snapshot, overlay), (0..EACH).map(|client| query(url(client).leak())).collect())
 }
 
 #[library_benchmark]
@@ -43,9 +49,11 @@ fn crowd() -> (Snapshot, Vec<Query<'static>>) {
 #[bench::current(parsed(Kind::Current))]
 #[bench::dedicated(parsed(Kind::Dedicated))]
 #[bench::crowd(crowd())]
-fn selects((snapshot, queries): (Snapshot, Vec<Query<'static>>)) -> (Snapshot, Vec<Query<'static>>) {
+fn selects((snapshot, queries): Asked) -> Asked {
+    // Of a snapshot in service, where most accounts need no look.
+    let moment = moment(&snapshot.1);
     for query in &queries {
-        black_box(select(black_box(&snapshot), query, MOMENT));
+        black_box(select(black_box(&snapshot.0), query, moment));
     }
     (snapshot, queries)
 }
@@ -86,7 +94,7 @@ fn places_numbers(numbers: Vec<String>) -> Vec<String> {
 }
 
 fn selections() -> (Snapshot, Vec<Selection>) {
-    let (snapshot, queries) = parsed(Kind::Climbed);
+    let ((snapshot, _), queries) = parsed(Kind::Climbed);
     let answers: Vec<Answer> = queries.iter().map(|query| select(&snapshot, query, MOMENT)).collect();
     (snapshot, answers.into_iter().filter_map(|answer| answer.result.ok()).collect())
 }

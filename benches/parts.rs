@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use benches::kinds::{Kind, json, query};
-use benches::{MOMENT, Rounds, shapes};
+use benches::{MOMENT, Rounds, moment, overlay, shapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switchboard::http::url;
 use switchboard::numbering::E164;
@@ -67,6 +67,8 @@ fn numbering(c: &mut Criterion) {
 /// All of a batch's line but its transport.
 fn line(c: &mut Criterion) {
     let snapshot = shapes::small();
+    let overlay = overlay(&snapshot);
+    let moment = moment(&overlay);
     let urls = Kind::Hit.urls(&snapshot);
     let by_country: Vec<String> = urls.iter().map(|url| json(url)).collect();
     let by_phone = urls.iter().enumerate().map(|(at, url)| {
@@ -82,7 +84,7 @@ fn line(c: &mut Criterion) {
             b.iter(|| {
                 out.clear();
                 let query = Query::from_json(rounds.next().as_bytes());
-                let answer = query.map(|query| select(&snapshot, &query, MOMENT).result);
+                let answer = query.map(|query| select(&snapshot, &query, moment).result);
                 if let Ok(Ok(selection)) = answer {
                     write_selection(&mut out, &snapshot, &selection);
                 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use benches::kinds::{Kind, query};
-use benches::{MOMENT, QUERIES, Rounds, SEED, large, shapes};
+use benches::{QUERIES, Rounds, SEED, large, moment, overlay, shapes};
 use criterion::{Criterion, criterion_group, criterion_main};
 use switchboard::select::{Query, select};
 use switchboard::snapshot::Snapshot;
@@ -12,9 +12,11 @@ use switchboard::snapshot::Snapshot;
 /// The time of one selection among these.
 fn selections(c: &mut Criterion, group: &str, name: &str, snapshot: &Snapshot, urls: &[String]) {
     let queries: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
+    let overlay = overlay(snapshot);
+    let moment = moment(&overlay);
     let mut rounds = Rounds::of(&queries);
     c.benchmark_group(group).bench_function(name, |b| {
-        b.iter(|| select(black_box(snapshot), rounds.next(), MOMENT));
+        b.iter(|| select(black_box(snapshot), rounds.next(), moment));
     });
 }
 

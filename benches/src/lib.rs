@@ -6,7 +6,8 @@ pub mod kinds;
 pub mod large;
 pub mod shapes;
 
-use switchboard::select::{Moment, NO_STANDINGS};
+use switchboard::select::{Moment, NO_STANDINGS, Overlay};
+use switchboard::snapshot::Snapshot;
 
 /// Where drawing begins, unless a bench says otherwise.
 pub const SEED: u64 = 7;
@@ -19,6 +20,16 @@ pub const NOW: i64 = 1_790_000_000;
 
 /// The moment that all selections are made at, without standings.
 pub const MOMENT: Moment<'static> = Moment { now: NOW, chance: 0, standings: &NO_STANDINGS };
+
+/// The overlay of a snapshot in service, as the daemon makes it: without standings.
+pub fn overlay(snapshot: &Snapshot) -> Overlay {
+    Overlay::of(snapshot.free_accounts())
+}
+
+/// The same moment, in service.
+pub fn moment(standings: &Overlay) -> Moment<'_> {
+    Moment { standings, ..MOMENT }
+}
 
 /// Hands out the queries one after another, round and round.
 pub struct Rounds<'q, T> {

@@ -30,6 +30,11 @@ impl Snapshot {
         &self.contents
     }
 
+    /// All of them are.
+    pub fn free_accounts(&self) -> impl Iterator<Item = bool> {
+        self.contents.accounts.iter().map(|_| true)
+    }
+
     /// There is one company.
     pub fn company(&self, _id: &str) -> Option<u32> {
         Some(0)

@@ -23,7 +23,6 @@ pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
         ("accounts", contents.accounts.len()),
         ("dedicated", contents.dedicated.len()),
         ("chains", contents.levels.len()),
-        ("runs", contents.runs.len()),
         ("steps", contents.steps.len()),
         ("groups", contents.groups.len()),
         ("candidates", contents.members.len()),

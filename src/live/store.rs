@@ -48,7 +48,7 @@ impl Store {
     /// Puts a snapshot in service, with its standings, and returns the generation it replaces, for the
     /// caller to let go of: freeing a large one takes milliseconds, which no worker should spend.
     pub fn publish(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
-        let overlay = Overlay::new(snapshot.contents().accounts.len());
+        let overlay = Overlay::of(snapshot.free_accounts());
         let _turn = self.turn();
         for standing in &self.shared.standings {
             if let Some(account) = account(&snapshot, standing.key()) {

@@ -63,16 +63,13 @@ fn steps(snapshot: &Snapshot) -> BTreeSet<StepKey> {
     for level in contents.levels.iter() {
         let count: u32 = level.excepted.iter().map(|word| word.to_native().count_ones()).sum();
         let first = level.exceptions.to_native();
-        let exceptions = (first..first + count).map(|at| contents.exceptions.at(at).to_native());
+        let exceptions = (first..first + count).map(|at| contents.exceptions.at(at).run.to_native());
         for run in exceptions.chain([level.otherwise.to_native(), level.stateless.to_native()]) {
-            for step in contents.steps.range(contents.runs.at(run)) {
-                let Some(group) = snapshot.group(step) else { continue };
-                let members = contents.members.range(&group.members);
-                let role =
-                    members.first().map(|member| contents.accounts.at(member.account.to_native()).role);
-                let pool = snapshot.step_pool(level, step);
-                let rule = Rule::of_step(step.rule);
-                steps.insert((level.ou.to_native(), pool, rule, role.unwrap_or_default()));
+            for step in snapshot.run(run) {
+                let Some(member) = snapshot.members(step).first() else { continue };
+                let role = contents.accounts.at(member.account.to_native()).role;
+                let pool = contents.level_pools.at(snapshot.step_pool(level, step)).pool.to_native();
+                steps.insert((level.ou.to_native(), pool, Rule::of_step(step.rule()), role));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Selections and problems as JSON, put together from pieces that the snapshot holds ready.
 
 use crate::snapshot::Snapshot;
+use crate::snapshot::format::{ArchivedAccount, ArchivedMember};
 use crate::snapshot::view::Records;
 
 use super::{Code, Selection};
@@ -8,33 +9,61 @@ use super::{Code, Selection};
 /// More than the fixed parts, the rule, the country, the reason and the two numbers take together.
 const LONGEST_REST: usize = 192;
 
+/// Where in the snapshot lies what an answer says of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lead {
+    start: u32,
+    len: u16,
+    id_len: u16,
+    tail: u16,
+}
+
+impl Lead {
+    /// A candidate's.
+    pub fn of_member(member: &ArchivedMember) -> Lead {
+        Lead {
+            start: member.lead.start.to_native(),
+            len: member.lead.len.to_native(),
+            id_len: member.lead.id_len.to_native(),
+            tail: member.tail.to_native(),
+        }
+    }
+
+    /// Any account's.
+    pub fn of_account(account: &ArchivedAccount) -> Lead {
+        Lead {
+            start: account.lead.start.to_native(),
+            len: account.lead.len.to_native(),
+            id_len: account.lead.id_len.to_native(),
+            tail: account.tail.to_native(),
+        }
+    }
+}
+
 /// Appends a selection as a JSON object, from bytes prepared in the snapshot.
 ///
 /// All pieces are found before the first is copied: in a large snapshot each lies in memory that is far away,
 /// and so they are fetched side by side.
 pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selection) {
     let contents = snapshot.contents();
-    let account = contents.accounts.at(selection.account);
-    let place =
-        selection.found.map(|found| (contents.ous.at(found.ou), contents.pools.at(found.pool), found));
-    let json = snapshot.text(&account.json);
-    let tail = snapshot.text(contents.tails.at(account.tail.to_native()));
-    let place =
-        place.map(|(ou, pool, found)| (snapshot.text(&ou.json), snapshot.text(&pool.json), found.climbed));
-    let (ou, pool) = place.map_or((0, 0), |(ou, pool, _)| (ou.len(), pool.len()));
-    out.reserve(json.len() + tail.len() + ou + pool + LONGEST_REST);
+    let Lead { start, len, id_len, tail } = selection.lead;
+    let lead = snapshot.slice(start, u32::from(len));
+    let tail = snapshot.text(contents.tails.at(u32::from(tail)));
+    let place = selection
+        .found
+        .map(|found| (snapshot.text(&contents.level_pools.at(found.place).place), found.climbed));
+    let (id, address) = lead.split_at_checked(usize::from(id_len)).unwrap_or_default();
+    out.reserve(lead.len() + tail.len() + place.map_or(0, |(place, _)| place.len()) + LONGEST_REST);
 
-    out.extend_from_slice(json);
+    out.extend_from_slice(br#"{"account":""#);
+    out.extend_from_slice(id);
+    out.extend_from_slice(br#"","address":""#);
+    out.extend_from_slice(address);
     out.extend_from_slice(tail);
-    out.extend_from_slice(br#","rule":""#);
     out.extend_from_slice(selection.rule.text().as_bytes());
     out.push(b'"');
-    if let Some((ou, pool, climbed)) = place {
-        out.extend_from_slice(br#","ou":"#);
-        out.extend_from_slice(ou);
-        out.extend_from_slice(br#","pool":"#);
-        out.extend_from_slice(pool);
-        out.extend_from_slice(br#","climbed":"#);
+    if let Some((place, climbed)) = place {
+        out.extend_from_slice(place);
         out.extend_from_slice(itoa::Buffer::new().format(climbed).as_bytes());
     }
     if let Some(country) = selection.client_country {

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 
 use crate::numbering::Region;
 use crate::snapshot::Snapshot;
-use crate::snapshot::format::ArchivedMember;
 use crate::snapshot::view::Records;
 
 use super::answer::{write_problem, write_selection};
@@ -57,11 +56,8 @@ impl Tracer for Notes<'_> {
     }
 
     fn step(&mut self, step: Step<'_>, outcome: impl Fn(u32) -> Outcome) {
-        let members: &[ArchivedMember] = match self.snapshot.group(step.stored) {
-            Some(group) => self.snapshot.contents().members.range(&group.members),
-            None => &[],
-        };
-        let accounts = members.iter().map(|member| member.account.to_native());
+        let members = self.snapshot.members(step.stored).iter();
+        let accounts = members.map(|member| member.account.to_native());
         let mut candidates: Vec<(u32, Outcome)> =
             accounts.map(|account| (account, outcome(account))).collect();
         candidates.sort_unstable();

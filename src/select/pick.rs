@@ -4,22 +4,28 @@
 //! had is passed over, and nobody else's draw changes.
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::format::{ArchivedClass, ArchivedGroup, ArchivedMember, NONE};
+use crate::snapshot::format::{ArchivedClass, ArchivedMember, ArchivedStep, NONE};
 use crate::snapshot::rendezvous::{Draw, Seed, cell, may_share_pass, pass};
 use crate::snapshot::view::Records;
 
-/// The account of the group that this client gets, among those that can be had.
-pub fn pick(
-    snapshot: &Snapshot,
-    group: &ArchivedGroup,
+/// Members whose hashes are made at once: 512 bytes of them.
+const AT_ONCE: usize = 64;
+
+/// The best draw so far, and whose it is.
+type Best<'s> = Option<(Draw, &'s ArchivedMember)>;
+
+/// The one of the step's candidates that this client gets, among those that can be had.
+pub fn pick<'s>(
+    snapshot: &'s Snapshot,
+    step: &ArchivedStep,
     seed: Seed,
     available: impl Fn(u32) -> bool,
-) -> Option<u32> {
+) -> Option<&'s ArchivedMember> {
     let contents = snapshot.contents();
-    let classes = contents.classes.range(&group.classes);
+    let classes = snapshot.classes(step);
     let mut best = None;
     if classes.is_empty() {
-        scan(contents.members.range(&group.members), seed, &available, &mut best);
+        scan(snapshot.members(step), seed, &available, &mut best);
     }
     for class in classes {
         let members = contents.members.range(&class.members);
@@ -27,15 +33,15 @@ pub fn pick(
             scan(members, seed, &available, &mut best);
         }
     }
-    best.map(|(_, account)| account)
+    best.map(|(_, member)| member)
 }
 
 /// Draws for every member, weight by weight.
-fn scan(
-    mut members: &[ArchivedMember],
+fn scan<'s>(
+    mut members: &'s [ArchivedMember],
     seed: Seed,
     available: &impl Fn(u32) -> bool,
-    best: &mut Option<(Draw, u32)>,
+    best: &mut Best<'s>,
 ) {
     while let (Some(first), Some(last)) = (members.first(), members.last()) {
         // Members are ordered by weight, and most groups have but one.
@@ -51,49 +57,46 @@ fn scan(
 
 /// Draws for members of one weight. The best draw has the lowest pass, which is the highest hash's: the others
 /// need not draw at all, unless the winner cannot be had.
-fn scan_run(
-    run: &[ArchivedMember],
+fn scan_run<'s>(
+    run: &'s [ArchivedMember],
     seed: Seed,
     available: &impl Fn(u32) -> bool,
-    best: &mut Option<(Draw, u32)>,
+    best: &mut Best<'s>,
 ) {
-    let Some((leader, may_tie)) = highest(run, seed) else { return };
-    let mut winner = (draw(seed, leader), leader.account.to_native());
-    if may_tie {
-        let least = may_share_pass(winner.0.mixed());
-        for member in run {
-            if seed.mix(member.id_hash.to_native()) >= least {
-                let draw = draw(seed, member);
-                if draw.beats(winner.0) {
-                    winner = (draw, member.account.to_native());
-                }
-            }
-        }
-    }
-    if best.is_some_and(|(other, _)| !winner.0.beats(other)) {
+    let Some(leader) = leader(run, seed) else { return };
+    if best.is_some_and(|(other, _)| !leader.0.beats(other)) {
         return;
     }
-    if available(winner.1) {
-        *best = Some(winner);
+    if available(leader.1.account.to_native()) {
+        *best = Some(leader);
     } else {
         for member in run {
-            offer(best, draw(seed, member), member.account.to_native(), available);
+            offer(best, draw(seed, member), member, available);
         }
     }
 }
 
-/// The member with the highest hash, and whether another's is so near that it may share its pass: of 20 members,
-/// none is three times in four. Written without branches, which the hashes would make unpredictable.
-fn highest(run: &[ArchivedMember], seed: Seed) -> Option<(&ArchivedMember, bool)> {
-    let (first, rest) = run.split_first()?;
-    let (mut leader, mut highest, mut second) = (first, seed.mix(first.id_hash.to_native()), 0);
-    for member in rest {
-        let mixed = seed.mix(member.id_hash.to_native());
-        second = second.max(mixed.min(highest));
-        leader = if mixed > highest { member } else { leader };
-        highest = highest.max(mixed);
+/// The best draw of members of one weight: of those whose hash is so near the highest that it may share its pass,
+/// three among 200. Hashes are kept while they are few enough to be so: without branches, which they would make
+/// unpredictable, and without being made twice.
+fn leader(run: &[ArchivedMember], seed: Seed) -> Option<(Draw, &ArchivedMember)> {
+    let mut best: Best<'_> = None;
+    let mut mixed = [0; AT_ONCE];
+    for run in run.chunks(AT_ONCE) {
+        let mut highest = best.map_or(0, |(draw, _)| draw.mixed());
+        for (mixed, member) in mixed.iter_mut().zip(run) {
+            *mixed = seed.mix(member.id_hash.to_native());
+            highest = highest.max(*mixed);
+        }
+        let least = may_share_pass(highest);
+        for (member, _) in run.iter().zip(&mixed).filter(|(_, mixed)| **mixed >= least) {
+            let draw = draw(seed, member);
+            if best.is_none_or(|(other, _)| draw.beats(other)) {
+                best = Some((draw, member));
+            }
+        }
     }
-    Some((leader, second >= may_share_pass(highest)))
+    best
 }
 
 fn draw(seed: Seed, member: &ArchivedMember) -> Draw {
@@ -102,13 +105,13 @@ fn draw(seed: Seed, member: &ArchivedMember) -> Draw {
 
 /// Looks into the cells in the client's order of pass 0 until one holds a member that drew that pass.
 /// Whether there was one.
-fn follow(
+fn follow<'s>(
     snapshot: &Snapshot,
     class: &ArchivedClass,
-    members: &[ArchivedMember],
+    members: &'s [ArchivedMember],
     seed: Seed,
     available: &impl Fn(u32) -> bool,
-    best: &mut Option<(Draw, u32)>,
+    best: &mut Best<'s>,
 ) -> bool {
     let cells = &snapshot.contents().cells;
     let first = class.cells.to_native();
@@ -123,12 +126,12 @@ fn follow(
             if mixed >= zero && pass(mixed) == 0 {
                 debug_assert_eq!(cell(id_hash), at);
                 let draw = Draw::new(0, position as u32, mixed, member.weight.to_native());
-                offer(&mut winner, draw, member.account.to_native(), available);
+                offer(&mut winner, draw, member, available);
             }
         }
-        if let Some((draw, account)) = winner {
+        if let Some((draw, member)) = winner {
             // Found available already: only the draw is left to compare with other classes'.
-            offer(best, draw, account, &|_| true);
+            offer(best, draw, member, &|_| true);
             return true;
         }
     }
@@ -136,8 +139,8 @@ fn follow(
 }
 
 /// Takes a candidate that is better than the best so far, if it can be had.
-fn offer(best: &mut Option<(Draw, u32)>, draw: Draw, account: u32, available: &impl Fn(u32) -> bool) {
-    if best.is_none_or(|(other, _)| draw.beats(other)) && available(account) {
-        *best = Some((draw, account));
+fn offer<'s>(best: &mut Best<'s>, draw: Draw, member: &'s ArchivedMember, available: &impl Fn(u32) -> bool) {
+    if best.is_none_or(|(other, _)| draw.beats(other)) && available(member.account.to_native()) {
+        *best = Some((draw, member));
     }
 }

@@ -3,10 +3,13 @@
 use crate::account::{Condition, Role};
 use crate::numbering::Region;
 use crate::snapshot::Snapshot;
-use crate::snapshot::format::{ArchivedAccount, ArchivedLevel, ArchivedStep, NO_COUNTRY, NONE};
+use crate::snapshot::format::{
+    ArchivedAccount, ArchivedLevel, ArchivedMember, ArchivedStep, NO_COUNTRY, NONE,
+};
 use crate::snapshot::rendezvous::Seed;
 use crate::snapshot::view::Records;
 
+use super::answer::Lead;
 use super::client::Client;
 use super::pick::pick;
 use super::query::{Fallback, Query};
@@ -37,6 +40,8 @@ pub struct Answer {
 pub struct Selection {
     /// The account.
     pub account: u32,
+    /// What an answer says of it.
+    pub lead: Lead,
     /// Why this one.
     pub rule: Rule,
     /// Where; a dedicated account is in no pool.
@@ -54,6 +59,8 @@ pub struct Found {
     pub ou: u32,
     /// The pool.
     pub pool: u32,
+    /// Both as an answer has them: which of the snapshot's `level_pools`.
+    pub place: u32,
     /// Levels above the query's OU.
     pub climbed: u32,
 }
@@ -114,8 +121,10 @@ struct Walk<'a> {
     conversation: bool,
     client: Client,
     seed: Seed,
+    /// How many OUs are above the query's.
+    depth: u32,
     /// Where the chain begins, where there is one.
-    first: Option<(&'a ArchivedLevel, u32)>,
+    first: Option<&'a ArchivedLevel>,
 }
 
 impl<'a> Walk<'a> {
@@ -136,18 +145,22 @@ impl<'a> Walk<'a> {
             None => return Err(Code::BadRequest),
         };
         let channel = channel.ok_or(Code::UnknownChannel)?;
-        let ou = snapshot.ou(company, &query.ou).ok_or(Code::UnknownOu)?;
+        // What takes no memory is done while the OU's place is fetched; its faults are reported in their turn.
+        let sought = snapshot.seek_ou(company, &query.ou);
         let conversation_role = contents.channels.at(channel).conversation_role();
         let role = query.role.unwrap_or(conversation_role);
-        let client = Client::of(query)?;
-        let seed = match (&query.client, &client.phone) {
-            (Some(client), _) => Seed::of(client.as_bytes()),
-            (None, Some(phone)) => Seed::of(phone.digits().as_bytes()),
-            (None, None) => Seed(moment.chance),
-        };
         let conversation = role == conversation_role;
+        let client = Client::of(query);
+        let seed = match (&query.client, client.as_ref().map(|client| &client.phone)) {
+            (Some(client), _) => Seed::of(client.as_bytes()),
+            (None, Ok(Some(phone))) => Seed::of(phone.digits().as_bytes()),
+            (None, _) => Seed(moment.chance),
+        };
+        let ou = snapshot.ou(company, &query.ou, sought).ok_or(Code::UnknownOu)?;
+        let client = client?;
+        let depth = contents.ous.at(ou).depth.to_native();
         let first = snapshot.chain(company, ou, channel, role);
-        Ok(Walk { snapshot, query, moment, company, channel, role, conversation, client, seed, first })
+        Ok(Walk { snapshot, query, moment, company, channel, role, conversation, client, seed, depth, first })
     }
 
     /// Steps 4 to 8.
@@ -159,17 +172,20 @@ impl<'a> Walk<'a> {
         };
         let current = self.query.current.as_ref().map(|id| self.current(id, dedicated));
         let current_ignored = current.and_then(Result::err);
-        let selection = |account, rule, found| Selection {
+        let selection = |(account, lead), rule, found| Selection {
             account,
+            lead,
             rule,
             found,
             client_country: self.client.country,
             current_ignored,
         };
         let decided = match (current, dedicated) {
-            (Some(Ok((account, found))), _) => Some(Ok(selection(account, Rule::Current, found))),
+            (Some(Ok((account, found))), _) => {
+                Some(Ok(selection(self.with_lead(account), Rule::Current, found)))
+            }
             (_, Some(account)) if self.available(account) => {
-                Some(Ok(selection(account, Rule::Dedicated, None)))
+                Some(Ok(selection(self.with_lead(account), Rule::Dedicated, None)))
             }
             (_, Some(_)) if self.dedicated_falls_back() => None,
             (_, Some(_)) => Some(Err(Code::DedicatedUnavailable)),
@@ -180,8 +196,14 @@ impl<'a> Walk<'a> {
                 self.trace(tracer);
                 decided
             }
-            None => self.chain(tracer).map(|(account, rule, found)| selection(account, rule, Some(found))),
+            None => self.chain(tracer).map(|(member, rule, found)| {
+                selection((member.account.to_native(), Lead::of_member(member)), rule, Some(found))
+            }),
         }
+    }
+
+    fn with_lead(&self, account: u32) -> (u32, Lead) {
+        (account, Lead::of_account(self.snapshot.contents().accounts.at(account)))
     }
 
     /// Step 4: the account that the client talks to, if it is kept.
@@ -240,7 +262,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Steps 6 to 8: the chain, to the first step with an available account.
-    fn chain(&self, tracer: &mut impl Tracer) -> Result<(u32, Rule, Found), Code> {
+    fn chain(&self, tracer: &mut impl Tracer) -> Result<(&'a ArchivedMember, Rule, Found), Code> {
         self.first.ok_or(Code::NoPool)?;
         tracer.chain();
         let (winner, any) = self.walk_chain(tracer, true);
@@ -256,19 +278,23 @@ impl<'a> Walk<'a> {
     }
 
     /// The winner, where one is wanted, and whether any step that was tried had accounts.
-    fn walk_chain<T: Tracer>(&self, tracer: &mut T, wanted: bool) -> (Option<(u32, Rule, Found)>, bool) {
+    fn walk_chain<T: Tracer>(
+        &self,
+        tracer: &mut T,
+        wanted: bool,
+    ) -> (Option<(&'a ArchivedMember, Rule, Found)>, bool) {
         let mut winner = None;
         let mut any = false;
-        let first_climb = self.first.map_or(0, |(_, climbed)| climbed);
+        let first_climb = self.first.map_or(0, |level| self.climbed(level));
         self.each_step(|step| {
             tracer.step(step, |account| self.outcome(account));
             let tried = self.query.fallback == Fallback::All
                 || (step.rule == Rule::Country && step.found.climbed == first_climb);
-            let group = self.snapshot.group(step.stored).filter(|_| wanted && tried && winner.is_none());
-            if let Some(group) = group {
+            let empty = step.stored.group.to_native() == NONE;
+            if !empty && wanted && tried && winner.is_none() {
                 any = true;
-                let picked = pick(self.snapshot, group, self.seed, |account| self.available(account));
-                winner = picked.map(|account| (account, step.rule, step.found));
+                let picked = pick(self.snapshot, step.stored, self.seed, |account| self.available(account));
+                winner = picked.map(|member| (member, step.rule, step.found));
             }
             T::WHOLE_CHAIN || (winner.is_none() && (tried || self.query.fallback == Fallback::All))
         });
@@ -278,24 +304,35 @@ impl<'a> Walk<'a> {
     /// Every step of the whole chain in order, for as long as `visit` wants more.
     fn each_step(&self, mut visit: impl FnMut(Step<'a>) -> bool) {
         let mut at = self.first;
-        while let Some((level, climbed)) = at {
+        while let Some(level) = at {
+            let climbed = self.climbed(level);
             for stored in self.snapshot.steps(level, self.client.country) {
-                let pool = self.snapshot.step_pool(level, stored);
-                let found = Found { ou: level.ou.to_native(), pool, climbed };
+                let place = self.snapshot.step_pool(level, stored);
+                let pool = self.snapshot.contents().level_pools.at(place).pool.to_native();
+                let found = Found { ou: level.ou.to_native(), pool, place, climbed };
                 let country = match stored.country {
                     NO_COUNTRY => self.client.country,
                     country => Region::from_index(country),
                 };
-                if !visit(Step { stored, rule: Rule::of_step(stored.rule), found, country }) {
+                if !visit(Step { stored, rule: Rule::of_step(stored.rule()), found, country }) {
                     return;
                 }
             }
-            at = self.snapshot.next(level).map(|(next, further)| (next, climbed.saturating_add(further)));
+            at = self.snapshot.next(level);
         }
+    }
+
+    /// How far above the query's OU a level of its chain is.
+    fn climbed(&self, level: &ArchivedLevel) -> u32 {
+        self.depth.saturating_sub(level.depth.to_native())
     }
 
     /// Step 7. A dedicated account counts like any other. The list of those excluded comes last: it is the longest.
     fn available(&self, at: u32) -> bool {
+        // Nearly always, without a look at the account, which is far away.
+        if self.moment.standings.is_free(at) && self.query.exclude.is_empty() {
+            return true;
+        }
         let account = self.snapshot.contents().accounts.at(at);
         account.available_from.to_native() <= self.moment.now
             && self.condition(at, account) == Condition::Active

@@ -13,6 +13,8 @@ pub const NO_COUNTRY: u8 = u8::MAX;
 pub const NO_ROLE: u8 = u8::MAX;
 /// A dedicated account's role: the conversation role, whichever that is.
 pub const CONVERSATION: u8 = 254;
+/// What the last step of a run has in its `rule` besides.
+pub const LAST: u8 = 0x80;
 /// "None" in every `u16` column.
 pub const NO_COLUMN: u16 = u16::MAX;
 
@@ -79,28 +81,37 @@ records! {
     Ou {
         /// Its id.
         id: Span,
-        /// The id as a JSON string, quotes included.
-        json: Span,
         /// Its company.
         company: u32,
+        /// How many OUs are above it: what a level's own is taken from to tell how far a query climbed.
+        depth: u32,
     }
 
     /// A pool.
     Pool {
         /// Its id.
         id: Span,
-        /// The id as a JSON string, quotes included.
-        json: Span,
     }
 
-    /// An official account. What an answer is made from comes first: in one cache line, two times in three.
+    /// What an answer says of an account itself: its id and its address, one behind the other, escaped as JSON
+    /// and without quotes.
+    Lead {
+        /// First byte in [`Contents::text`].
+        start: u32,
+        /// Bytes of both.
+        len: u16,
+        /// Bytes of the id, escaped.
+        id_len: u16,
+    }
+
+    /// An official account.
     Account {
         /// Unix seconds from which it may be selected; `i64::MIN`: always.
         available_from: i64,
-        /// `{"account":"…","address":"…"`: how an answer begins.
-        json: Span,
-        /// Which of [`Contents::tails`] follows `json` in an answer.
-        tail: u32,
+        /// Its id and address, for answers.
+        lead: Lead,
+        /// Which of [`Contents::tails`] follows them in an answer.
+        tail: u16,
         /// Its channel.
         channel: u16,
         /// Its condition in the registry.
@@ -113,7 +124,7 @@ records! {
         id_len: u8,
         /// 1 to 1000.
         weight: u16,
-        /// First byte of its id in the text; its length is `id_len`.
+        /// First byte of its id in the text; its length is `id_len`. Where nothing is escaped, the lead's.
         id: u32,
         /// The pool it is shared through, or [`NONE`].
         pool: u32,
@@ -147,12 +158,23 @@ records! {
     Entry {
         /// The first level that has pools, or [`NONE`].
         level: u32,
-        /// How many levels above the OU that is.
-        climbed: u32,
+        /// The level's, so that both are fetched at once; 0 where there is none.
+        exceptions: u32,
+    }
+
+    /// What a client of an excepted country is served by.
+    Exception {
+        /// The run.
+        run: u32,
+        /// Where the run's first candidates are among the [`Contents::members`], so that both are fetched at once;
+        /// 0 where it has none.
+        members: u32,
     }
 
     /// One level of a chain: an OU's pools of one channel, for one role. A chain is a level and
     /// those that its `next` leads to. All OUs that reach the same level share it.
+    ///
+    /// A run of steps is named by its first one; it ends with the first that is marked [`LAST`].
     Level {
         /// One bit for each country whose run differs from `otherwise`: bit `c % 64` of word `c / 64`.
         excepted: [u64; 4],
@@ -160,25 +182,36 @@ records! {
         exceptions: u32,
         /// The run of every other country.
         otherwise: u32,
-        /// The run of a client that belongs to no country.
+        /// The run of a client that belongs to no country, or [`NONE`] where it has no step.
         stateless: u32,
         /// First of its [`Contents::level_pools`].
         pools: u32,
         /// The OU.
         ou: u32,
+        /// That OU's depth.
+        depth: u32,
         /// Where the search goes on, or [`NONE`].
         next: u32,
-        /// How many levels above this one that is.
-        next_climbed: u32,
+    }
+
+    /// A pool of a level.
+    LevelPool {
+        /// The pool.
+        pool: u32,
+        /// `,"ou":"…","pool":"…","climbed":`: how an answer tells where an account was found.
+        place: Span,
     }
 
     /// A step: one rule at one pool.
     Step {
-        /// The candidates, or [`NONE`] where there are none.
+        /// The candidates: its group's [`Contents::members`], here so that a pick need not look there. None where
+        /// it has no group.
+        members: Range,
+        /// The group, or [`NONE`] where there are no candidates.
         group: u32,
         /// The pool: which of the level's.
         slot: u16,
-        /// The rule.
+        /// The rule, and [`LAST`] where a run ends.
         rule: u8,
         /// The country that is looked for; [`NO_COUNTRY`]: the client's.
         country: u8,
@@ -200,14 +233,18 @@ records! {
         cells: u32,
     }
 
-    /// A candidate.
+    /// A candidate: what a pick, and then an answer, needs of the account, so that neither looks there.
     Member {
-        /// The account's `id_hash`, here so that a pick reads one run of memory.
+        /// The account's `id_hash`.
         id_hash: u64,
+        /// The account's.
+        lead: Lead,
         /// The account.
         account: u32,
         /// The account's weight.
         weight: u16,
+        /// The account's.
+        tail: u16,
     }
 
     /// A whole registry.
@@ -226,17 +263,15 @@ records! {
         dedicated: Vec<Dedicated>,
         /// Company and channel to column, or [`NO_COLUMN`].
         columns: Vec<u16>,
-        /// (OU, column, role) to chain.
+        /// (Role, OU, column) to chain.
         entries: Vec<Entry>,
         /// Levels.
         levels: Vec<Level>,
         /// The levels' pools, in the order they are tried.
-        level_pools: Vec<u32>,
+        level_pools: Vec<LevelPool>,
         /// The runs of the levels' excepted countries.
-        exceptions: Vec<u32>,
+        exceptions: Vec<Exception>,
         /// Runs of steps, each stored once.
-        runs: Vec<Range>,
-        /// The runs' steps.
         steps: Vec<Step>,
         /// Groups.
         groups: Vec<Group>,
@@ -246,7 +281,7 @@ records! {
         members: Vec<Member>,
         /// Cell to first member, within the class; one more entry than there are cells.
         cells: Vec<u32>,
-        /// `,"channel":"…","role":"…","country":"…"`: how an answer goes on after the account's own part.
+        /// `","channel":"…","role":"…","country":"…","rule":"`: how an answer goes on behind the address.
         tails: Vec<Span>,
         /// Company id to company.
         company_index: Vec<Slot>,

@@ -5,7 +5,7 @@ use std::mem::size_of_val;
 use rkyv::util::AlignedVec;
 use switchboard::live::publish;
 use switchboard::registry::Files;
-use switchboard::snapshot::format::ArchivedContents;
+use switchboard::snapshot::format::{ArchivedAccount, ArchivedContents};
 use switchboard::snapshot::header::{self, Header};
 use switchboard::snapshot::{Snapshot, Stage};
 
@@ -174,10 +174,12 @@ fn records(whole: &[u8]) -> Vec<Case> {
         accounts.len => [0, 1, NOWHERE], columns => [1, NOWHERE], column_count => [0, 1, 0xffff],
         dedicated_falls_back => [2, 255], entries => [2, NOWHERE]);
     fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255]);
-    fields!(ous[1], id.start => text, id.len => [1, NOWHERE], json.start => text, json.len => [1, NOWHERE],
+    let leaf = all.ous.iter().position(|ou| ou.depth.to_native() > 1).unwrap();
+    fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE],
         company => [1, past(all.companies.len())[0], NOWHERE]);
-    fields!(pools[1], id.start => text, id.len => [1, NOWHERE], json.start => text, json.len => [1, NOWHERE]);
-    fields!(accounts[3], id_hash => [0, u64::MAX], json.start => text, json.len => [0, 12, NOWHERE], id => text,
+    fields!(pools[1], id.start => text, id.len => [1, NOWHERE]);
+    fields!(accounts[3], id_hash => [0, u64::MAX], id => text,
+        lead.start => text, lead.len => [0, 3, 12, 0xffff], lead.id_len => [0, 3, 0xffff],
         pool => [0xffff_ffff, all.pools.len() as u64 - 1, NOWHERE], tail => past(all.tails.len()),
         company => [1, NOWHERE], channel => [0xffff, all.channels.len() as u64, 0], weight => [0, 1001, 7],
         id_len => [0, 255], country => [252, 255, 3], role => [2, 254, 255], state => [3, 255]);
@@ -185,32 +187,23 @@ fn records(whole: &[u8]) -> Vec<Case> {
         channel => past(all.channels.len()), account => [0, all.accounts.len() as u64, NOWHERE]);
     let used = all.columns.iter().position(|column| column.to_native() == 0).unwrap();
     edit.field("columns", &all.columns[used], &[0xffff, 0xfffe, 1]);
-    let entry = all
-        .entries
-        .iter()
-        .position(|entry| entry.climbed.to_native() == 0 && entry.level.to_native() != u32::MAX);
-    fields!(entries[entry.unwrap()], level => [0xffff_ffff, all.levels.len() as u64, NOWHERE], climbed => [1, 1000, NOWHERE]);
+    let entry = all.entries.iter().position(|entry| entry.level.to_native() == 0).unwrap();
+    let levels = all.levels.len() as u64;
+    fields!(entries[entry], level => [0xffff_ffff, levels, NOWHERE, levels - 1], exceptions => [1, NOWHERE]);
     let level = all.levels.iter().position(|level| level.next.to_native() != u32::MAX).unwrap();
-    fields!(levels[level], exceptions => [0, all.exceptions.len() as u64, NOWHERE], otherwise => past(all.runs.len()),
-        stateless => past(all.runs.len()), pools => [0, all.level_pools.len() as u64, NOWHERE], ou => [0, all.ous.len() as u64, NOWHERE],
-        next => [level as u64, level as u64 + 1, all.levels.len() as u64, NOWHERE, u64::from(all.levels[level].next.to_native()) ^ 1],
-        next_climbed => [0, 1000, NOWHERE]);
+    fields!(levels[level], exceptions => [0, all.exceptions.len() as u64, NOWHERE], otherwise => past(all.steps.len()),
+        stateless => past(all.steps.len()), depth => [0, 1000, NOWHERE], pools => [0, all.level_pools.len() as u64, NOWHERE], ou => [0, all.ous.len() as u64, NOWHERE],
+        next => [level as u64, level as u64 + 1, all.levels.len() as u64, NOWHERE, u64::from(all.levels[level].next.to_native()) ^ 1]);
     edit.field("levels.excepted", &all.levels[level].excepted[3], &[1 << 63, 0]);
-    edit.field(
-        "level_pools",
-        &all.level_pools[0],
-        &[all.pools.len() as u64, NOWHERE, all.pools.len() as u64 - 1],
-    );
-    edit.field(
-        "exceptions",
-        &all.exceptions[0],
-        &[all.runs.len() as u64, NOWHERE, all.runs.len() as u64 - 1],
-    );
-    fields!(runs[1], start => [0, all.steps.len() as u64, NOWHERE], len => [0, NOWHERE]);
+    let pools = all.pools.len() as u64;
+    fields!(level_pools[0], pool => [pools, NOWHERE, pools - 1], place.start => text, place.len => [0, 9, NOWHERE]);
+    let steps = all.steps.len() as u64;
+    fields!(exceptions[0], run => [steps, NOWHERE, steps - 1, 0xffff_ffff], members => [1, NOWHERE]);
     let step =
         all.steps.iter().position(|step| step.group.to_native() != u32::MAX && step.country != 255).unwrap();
+    fields!(steps[step], members.start => past(all.members.len()), members.len => [0, 1000, NOWHERE]);
     fields!(steps[step], group => [0xffff_ffff, all.groups.len() as u64, NOWHERE, all.groups.len() as u64 - 1, u64::from(all.steps[step].group.to_native()) ^ 1],
-        slot => [1, 0xffff], rule => [0, 1, 4, 255], country => [255, 252, 0]);
+        slot => [1, 0xffff], rule => [0, 1, 4, 255, u64::from(all.steps[step].rule) ^ 0x80], country => [255, 252, 0]);
     fields!(groups[1], members.start => [0, all.members.len() as u64, NOWHERE], members.len => [0, NOWHERE],
         classes.start => [1, NOWHERE], classes.len => [1, NOWHERE]);
     fields!(classes[0], members.start => [0, all.members.len() as u64, NOWHERE], members.len => [0, 1, NOWHERE],
@@ -218,7 +211,9 @@ fn records(whole: &[u8]) -> Vec<Case> {
     edit.field("cells", &all.cells[0], &[1, NOWHERE]);
     edit.field("cells", &all.cells[100], &[0x7fff_ffff, all.cells[100].to_native().into(), 599]);
     edit.field("cells", all.cells.last().unwrap(), &[0, NOWHERE]);
-    fields!(members[0], id_hash => [0], account => [all.accounts.len() as u64, NOWHERE, 0, 1], weight => [0, 1001, 9]);
+    fields!(members[0], id_hash => [0], account => [all.accounts.len() as u64, NOWHERE, 0, 1], weight => [0, 1001, 9],
+        lead.start => text, lead.len => [0, 0xffff], lead.id_len => [0, 0xffff], tail => past(all.tails.len()));
+    edit.field("steps: the last one", &all.steps.last().unwrap().rule, &[0, 3]);
     let tail = &all.tails[0];
     edit.field("tails.start", &tail.start, &text);
     edit.field("tails.len", &tail.len, &[0, 12, NOWHERE]);
@@ -242,7 +237,8 @@ fn records(whole: &[u8]) -> Vec<Case> {
     edit.swap("accounts", &all.accounts, 0, 1);
     edit.swap("dedicated accounts", &all.dedicated, 0, 1);
     edit.swap("levels", &all.levels, 0, all.levels.len() - 1);
-    edit.swap("runs", &all.runs, 0, all.runs.len() - 1);
+    edit.swap("steps", &all.steps, 0, all.steps.len() - 1);
+    edit.swap("pools of levels", &all.level_pools, 0, all.level_pools.len() - 1);
     edit.swap("groups", &all.groups, 0, all.groups.len() - 1);
     edit.swap("classes", &all.classes, 0, 1);
     edit.swap("members", &all.members, all.members.len() - 1, all.members.len() - 2);
@@ -255,27 +251,30 @@ fn texts(edit: &mut Editor<'_>, all: &ArchivedContents) {
     let cafe = all.text.windows(2).position(|pair| pair == [0xc3, 0xa9]).unwrap();
     edit.field("text: half a character", &all.text[cafe], &[b'a'.into()]);
     edit.field("text: no UTF-8", &all.text[all.text.len() / 2], &[0xff, 0x80]);
-    let other = all.accounts.iter().find(|account| {
-        let start = account.json.start.to_native() as usize;
-        (start..start + account.json.len.to_native() as usize).contains(&cafe)
-    });
-    let json = &other.unwrap().json;
-    // Ends within the character, which is followed by a quote.
-    edit.field("accounts.json.len: within a character", &json.len, &[u64::from(json.len.to_native()) - 2]);
-    let start = json.start.to_native() as usize;
+    let lead_of = |account: &ArchivedAccount| {
+        let start = account.lead.start.to_native() as usize;
+        start..start + usize::from(account.lead.len.to_native())
+    };
+    let other = all.accounts.iter().find(|account| lead_of(account).contains(&cafe)).unwrap();
+    // Ends within the character, which is the last.
+    edit.field(
+        "accounts.lead.len: within a character",
+        &other.lead.len,
+        &[u64::from(other.lead.len.to_native()) - 1],
+    );
+    let start = lead_of(other).start;
     for (what, at, byte) in [
-        ("the brace", start, b'['),
-        ("the id", start + 12, b'p'),
+        ("the id", start + 2, b'p'),
         ("a quote in the address", cafe - 2, b'"'),
         ("a backslash in the address", cafe - 1, b'\\'),
         ("a line feed in the address", cafe - 1, b'\n'),
     ] {
-        edit.field(&format!("accounts.json: {what}"), &all.text[at], &[byte.into()]);
+        edit.field(&format!("accounts.lead: {what}"), &all.text[at], &[byte.into()]);
     }
     let tail = all.tails[0].start.to_native() as usize;
-    edit.field("tails: the channel", &all.text[tail + 12], &[b'!'.into()]);
-    let ou = all.ous[0].json.start.to_native() as usize;
-    edit.field("ous.json: no quote", &all.text[ou], &[b'x'.into()]);
+    edit.field("tails: the channel", &all.text[tail + 14], &[b'!'.into()]);
+    let place = all.level_pools[0].place.start.to_native() as usize;
+    edit.field("level_pools.place: the OU", &all.text[place + 7], &[b'!'.into()]);
 }
 
 /// What is neither damage nor a wrong record.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use super::super::format::{Contents, Entry, Level, NO_COUNTRY, NONE, Range, Step};
+use super::super::format::{Contents, Exception, LAST, Level, NO_COUNTRY, NONE, Range, Step};
 use super::groups::PoolGroups;
 use crate::account::Role;
 use crate::numbering::Region;
@@ -20,7 +20,7 @@ const GEOGRAPHY: u8 = 2;
 /// See [`COUNTRY`].
 const DEFAULT_REGION: u8 = 3;
 
-/// Runs already stored.
+/// Runs already stored, by their steps.
 #[derive(Default)]
 pub(super) struct Interned {
     runs: HashMap<Box<[Step]>, u32, Xxh3DefaultBuilder>,
@@ -29,14 +29,14 @@ pub(super) struct Interned {
 }
 
 impl Interned {
-    fn run(&mut self, contents: &mut Contents, steps: &[Step]) -> u32 {
-        if let Some(&run) = self.runs.get(steps) {
+    fn run(&mut self, contents: &mut Contents, mut steps: Vec<Step>) -> u32 {
+        let Some(last) = steps.last_mut() else { return NONE };
+        last.rule |= LAST;
+        if let Some(&run) = self.runs.get(&*steps) {
             return run;
         }
-        let range = Range { start: contents.steps.len() as u32, len: steps.len() as u32 };
-        contents.steps.extend_from_slice(steps);
-        contents.runs.push(range);
-        let run = contents.runs.len() as u32 - 1;
+        let run = contents.steps.len() as u32;
+        contents.steps.extend_from_slice(&steps);
         self.runs.insert(steps.into(), run);
         run
     }
@@ -50,20 +50,29 @@ pub(super) struct Slot<'a> {
     pub(super) groups: usize,
 }
 
-/// Stores the level of an OU whose pools of a channel these are, in the order they are tried.
+/// Whose a level is.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a> {
+    pub(super) ou: u32,
+    pub(super) depth: u32,
+    pub(super) role: Role,
+    /// The OU's pools of the channel, in the order they are tried: the last of the [`Contents::level_pools`].
+    pub(super) slots: &'a [Slot<'a>],
+}
+
+/// Stores a level.
 ///
-/// `above` is where the nearest ancestor's chain begins, seen from this OU.
+/// `above` is where the nearest ancestor's chain begins.
 pub(super) fn level(
     contents: &mut Contents,
     interned: &mut Interned,
     groups: &mut [PoolGroups],
-    (ou, role, slots): (u32, Role, &[Slot<'_>]),
+    Own { ou, depth, role, slots }: Own<'_>,
     company_mapping: &Mapping,
-    above: Entry,
+    above: u32,
 ) -> u32 {
     interned.most_slots = interned.most_slots.max(slots.len());
-    let pools = contents.level_pools.len() as u32;
-    contents.level_pools.extend(slots.iter().map(|slot| slot.number));
+    let pools = (contents.level_pools.len() - slots.len()) as u32;
 
     let otherwise = run(contents, interned, groups, role, slots, company_mapping, Client::Elsewhere);
     let stateless = run(contents, interned, groups, role, slots, company_mapping, Client::Stateless);
@@ -74,22 +83,27 @@ pub(super) fn level(
         if own != otherwise {
             let bit = usize::from(country.index());
             excepted[bit / 64] |= 1 << (bit % 64);
-            contents.exceptions.push(own);
+            let members = first_members(contents, own);
+            contents.exceptions.push(Exception { run: own, members });
         }
     }
     let upward = slots.iter().any(|slot| slot.pool.fallback_upward);
-    let next = if upward { above } else { Entry { level: NONE, climbed: 0 } };
-    contents.levels.push(Level {
-        excepted,
-        exceptions,
-        otherwise,
-        stateless,
-        pools,
-        ou,
-        next: next.level,
-        next_climbed: next.climbed,
-    });
+    let next = if upward { above } else { NONE };
+    contents.levels.push(Level { excepted, exceptions, otherwise, stateless, pools, ou, depth, next });
     contents.levels.len() as u32 - 1
+}
+
+/// Where the first candidates of a run are.
+fn first_members(contents: &Contents, run: u32) -> u32 {
+    for step in contents.steps.iter().skip(run as usize) {
+        if step.group != NONE {
+            return step.members.start;
+        }
+        if step.rule & LAST != 0 {
+            break;
+        }
+    }
+    0
 }
 
 /// Whose run it is.
@@ -135,6 +149,7 @@ fn run(
 ) -> u32 {
     let mut steps = Vec::with_capacity(4 * slots.len());
     let step = |slot: usize, rule, country: Option<Region>, group| Step {
+        members: Range::default(),
         group,
         slot: slot as u16,
         rule,
@@ -171,5 +186,8 @@ fn run(
             steps.push(step(at, DEFAULT_REGION, Some(country), group));
         }
     }
-    interned.run(contents, &steps)
+    for step in steps.iter_mut().filter(|step| step.group != NONE) {
+        step.members = contents.groups[step.group as usize].members.clone();
+    }
+    interned.run(contents, steps)
 }

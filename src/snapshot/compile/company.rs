@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::format::{
-    Account, CONVERSATION, Company, Dedicated, Entry, NO_COLUMN, NO_COUNTRY, NO_ROLE, NONE, Ou, Pool, Range,
+    Account, CONVERSATION, Company, Contents, Dedicated, Entry, LevelPool, NO_COLUMN, NO_COUNTRY, NO_ROLE,
+    NONE, Ou, Pool, Range,
 };
 use super::super::{index, rendezvous};
 use super::Builder;
@@ -23,14 +24,15 @@ pub(super) fn compile(builder: &mut Builder<'_>, registry: &Registry, company: &
 
     let ou_range = Range { start: builder.contents.ous.len() as u32, len: ous.len() as u32 };
     let pool_range = Range { start: builder.contents.pools.len() as u32, len: pools.len() as u32 };
-    for ou in &ous {
-        let (id, json) = builder.text.quoted(&ou.id);
+    let tree = Tree::new(&ous);
+    for (ou, &depth) in ous.iter().zip(&tree.depth) {
+        let id = builder.text.plain(&ou.id);
         builder.ou_hashes.push(index::hash(u64::from(number), ou.id.as_bytes()));
-        builder.contents.ous.push(Ou { id, json, company: number });
+        builder.contents.ous.push(Ou { id, company: number, depth });
     }
     for pool in &pools {
-        let (id, json) = builder.text.quoted(&pool.id);
-        builder.contents.pools.push(Pool { id, json });
+        let id = builder.text.plain(&pool.id);
+        builder.contents.pools.push(Pool { id });
     }
     let mut groups: Vec<PoolGroups> = pools.iter().map(|_| PoolGroups::default()).collect();
     let account_range = accounts(builder, registry, company, number, &pools, pool_range.start, &mut groups);
@@ -46,66 +48,70 @@ pub(super) fn compile(builder: &mut Builder<'_>, registry: &Registry, company: &
         dedicated_falls_back: u8::from(company.dedicated_unavailable == DedicatedUnavailable::Pool),
         entries: builder.contents.entries.len() as u32,
     };
-    let tree = Tree::new(&ous);
     let rows = ous.len() * usize::from(column_count) * 2;
-    builder
-        .contents
-        .entries
-        .resize_with(record.entries as usize + rows, || Entry { level: NONE, climbed: 0 });
+    let nowhere = Entry { level: NONE, exceptions: 0 };
+    builder.contents.entries.resize(record.entries as usize + rows, nowhere);
     for (channel, &column) in
         registry.channels.iter().zip(&columns).filter(|(_, column)| **column != NO_COLUMN)
     {
-        let slots = slots(&channel.id, &pools, pool_range_start(&record), &tree);
+        let slots = slots(&channel.id, &pools, record.pools.start, &tree);
         for role in [Role::Primary, Role::Secondary] {
             let place = |ou: usize| {
-                let row = ou * usize::from(column_count) + usize::from(column);
-                record.entries as usize + row * 2 + role as usize
+                let row = role as usize * ous.len() + ou;
+                record.entries as usize + row * usize::from(column_count) + usize::from(column)
             };
-            chain_entries(builder, company, &tree, &slots, &mut groups, role, record.ous.start, place);
+            let ous = Ous { first: record.ous.start, ids: &ous, tree: &tree };
+            chain_entries(builder, company, ous, &slots, &mut groups, role, place);
         }
     }
     builder.company_hashes.push(index::hash(0, company.id.as_bytes()));
     builder.contents.companies.push(record);
 }
 
-fn pool_range_start(company: &Company) -> u32 {
-    company.pools.start
+/// A company's OUs.
+#[derive(Clone, Copy)]
+struct Ous<'a> {
+    /// The number of the first.
+    first: u32,
+    ids: &'a [&'a registry::Ou],
+    tree: &'a Tree<'a>,
 }
 
 /// Where every OU's chain of one channel and role begins: at itself if it has pools, else where its
-/// parent's does, one level further up.
-#[allow(clippy::too_many_arguments, reason = "one call, each of another kind")]
+/// parent's does.
 fn chain_entries(
     builder: &mut Builder<'_>,
     company: &registry::Company,
-    tree: &Tree,
+    ous: Ous<'_>,
     slots: &[Vec<Slot<'_>>],
     groups: &mut [PoolGroups],
     role: Role,
-    first_ou: u32,
     place: impl Fn(usize) -> usize,
 ) {
-    let nowhere = Entry { level: NONE, climbed: 0 };
-    let mut reached = vec![nowhere.clone(); tree.parent.len()];
+    let tree = ous.tree;
+    let mut reached = vec![NONE; tree.parent.len()];
+    let entry = |contents: &Contents, level: u32| Entry {
+        level,
+        exceptions: contents.levels.get(level as usize).map_or(0, |level| level.exceptions),
+    };
     for &ou in &tree.parents_first {
-        let above = match tree.parent[ou] {
-            Some(parent) if reached[parent].level != NONE => {
-                Entry { level: reached[parent].level, climbed: reached[parent].climbed + 1 }
-            }
-            _ => nowhere.clone(),
-        };
+        let above = tree.parent[ou].map_or(NONE, |parent| reached[parent]);
         if slots[ou].is_empty() {
             if company.ou_without_pool == OuWithoutPool::Inherit {
-                builder.contents.entries[place(ou)] = above.clone();
+                builder.contents.entries[place(ou)] = entry(&builder.contents, above);
             }
             reached[ou] = above;
             continue;
         }
+        for slot in &slots[ou] {
+            let place = builder.text.place(&ous.ids[ou].id, &slot.pool.id);
+            builder.contents.level_pools.push(LevelPool { pool: slot.number, place });
+        }
         let (contents, interned) = (&mut builder.contents, &mut builder.chains);
-        let own = (first_ou + ou as u32, role, slots[ou].as_slice());
+        let own = chains::Own { ou: ous.first + ou as u32, depth: tree.depth[ou], role, slots: &slots[ou] };
         let level = chains::level(contents, interned, groups, own, &company.geography, above);
-        reached[ou] = Entry { level, climbed: 0 };
-        builder.contents.entries[place(ou)] = reached[ou].clone();
+        reached[ou] = level;
+        builder.contents.entries[place(ou)] = entry(&builder.contents, level);
     }
 }
 
@@ -163,16 +169,17 @@ fn accounts(
             Holder::Pool(id) => pool_number.get(&**id).copied(),
             Holder::User(_) | Holder::Spare => None,
         };
-        let (json, id) = builder.text.account(&account.id, &account.address);
+        let (lead, id) = builder.text.lead(&account.id, &account.address);
         builder.account_hashes.push(index::hash(u64::from(number), account.id.as_bytes()));
         let tail = builder.text.tail(channel, channel_id, account.role, account.country);
         builder.contents.accounts.push(Account {
             id_hash: rendezvous::id_hash(account.id.as_bytes()),
             available_from: account.available_from.unwrap_or(i64::MIN),
-            json,
-            id: id.start,
+            lead,
+            id,
             pool: pool.map_or(NONE, |pool| first_pool + pool as u32),
-            tail,
+            // `finish` refuses what does not fit.
+            tail: tail as u16,
             company: number,
             channel,
             weight: account.weight,
@@ -207,6 +214,8 @@ fn stored_role(account: &registry::Account) -> u8 {
 struct Tree<'a> {
     number: HashMap<&'a str, usize>,
     parent: Vec<Option<usize>>,
+    /// How many OUs are above each.
+    depth: Vec<u32>,
     parents_first: Vec<usize>,
 }
 
@@ -229,8 +238,10 @@ impl<'a> Tree<'a> {
                 depth[ou] = Some(below);
             }
         }
+        // Each has one by now.
+        let depth: Vec<u32> = depth.into_iter().map(Option::unwrap_or_default).collect();
         let mut parents_first: Vec<usize> = (0..ous.len()).collect();
         parents_first.sort_by_key(|&ou| depth[ou]);
-        Tree { number, parent, parents_first }
+        Tree { number, parent, depth, parents_first }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::format::{Class, Contents, Group, Member, NONE, Range};
+use super::super::format::{Account, Class, Contents, Group, Member, NONE, Range};
 use super::super::rendezvous::{CELLS, SCANNED, cell};
 use crate::account::Role;
 use crate::numbering::{CallingCode, Region};
@@ -64,7 +64,8 @@ fn build(contents: &mut Contents, accounts: Vec<u32>) -> u32 {
     let start = contents.members.len();
     contents.members.extend(accounts.into_iter().map(|account| {
         let record = &contents.accounts[account as usize];
-        Member { id_hash: record.id_hash, account, weight: record.weight }
+        let &Account { id_hash, ref lead, weight, tail, .. } = record;
+        Member { id_hash, lead: lead.clone(), account, weight, tail }
     }));
     contents.members[start..].sort_unstable_by_key(|m| (m.weight, m.id_hash, m.account));
     let members = Range { start: start as u32, len: (contents.members.len() - start) as u32 };

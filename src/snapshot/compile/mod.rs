@@ -88,13 +88,16 @@ impl<'p> Builder<'p> {
             ("accounts", contents.accounts.len()),
             ("chain entries", contents.entries.len()),
             ("chain steps", contents.steps.len()),
+            ("pools of levels", contents.level_pools.len()),
             ("candidates", contents.members.len()),
             ("cells", contents.cells.len()),
             ("pools of one OU on one channel", self.chains.most_slots),
+            ("kinds of account by channel, role and country", contents.tails.len()),
         ];
         let mut findings = Findings::default();
         for (what, count) in most {
-            let limit = if what.starts_with("pools") { usize::from(u16::MAX) } else { NONE as usize };
+            let few = what.starts_with("pools of one") || what.starts_with("kinds");
+            let limit = if few { usize::from(u16::MAX) } else { NONE as usize };
             if count >= limit {
                 let place = Place { file: "".into(), line: 0 };
                 let message = format!("{count} {what}, but a snapshot holds fewer than {limit}");

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::super::format::Span;
+use super::super::format::{Lead, Span};
 use crate::account::Role;
 use crate::numbering::Region;
 
@@ -12,7 +12,7 @@ use crate::numbering::Region;
 pub(super) struct Arena {
     pub(super) bytes: Vec<u8>,
     pub(super) tails: Vec<Span>,
-    tail_of: HashMap<(u16, Option<Role>, Option<Region>), u32>,
+    tail_of: HashMap<(u16, Option<Role>, Option<Region>), usize>,
 }
 
 impl Arena {
@@ -23,56 +23,55 @@ impl Arena {
         self.span(start)
     }
 
-    /// A text and the same as a JSON string; where nothing needs escaping, the first lies within the second.
-    pub(super) fn quoted(&mut self, text: &str) -> (Span, Span) {
+    /// An account's lead, and where its id begins as it is: there, where nothing is escaped.
+    pub(super) fn lead(&mut self, id: &str, address: &str) -> (Lead, u32) {
         let start = self.bytes.len();
-        write_json(&mut self.bytes, text);
-        let json = self.span(start);
-        let inner = Span { start: json.start + 1, len: json.len.saturating_sub(2) };
-        let id = if inner.len as usize == text.len() { inner } else { self.plain(text) };
-        (id, json)
+        write_escaped(&mut self.bytes, id);
+        let id_len = self.bytes.len() - start;
+        write_escaped(&mut self.bytes, address);
+        let len = self.bytes.len() - start;
+        // An id has 128 bytes at most, an address 128 characters or 254 bytes: escaped, far fewer than 65,536.
+        let lead = Lead { start: start as u32, len: len as u16, id_len: id_len as u16 };
+        let id = if id_len == id.len() { lead.start } else { self.plain(id).start };
+        (lead, id)
     }
 
-    /// How an account's answer begins, and where its id is.
-    pub(super) fn account(&mut self, id: &str, address: &str) -> (Span, Span) {
+    /// How an answer tells where an account was found.
+    pub(super) fn place(&mut self, ou: &str, pool: &str) -> Span {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(br#"{"account":"#);
-        let id_start = self.bytes.len();
-        write_json(&mut self.bytes, id);
-        let escaped = self.bytes.len() - id_start != id.len() + 2;
-        self.bytes.extend_from_slice(br#","address":"#);
-        write_json(&mut self.bytes, address);
-        let json = self.span(start);
-        let id = match escaped {
-            true => self.plain(id),
-            false => Span { start: id_start as u32 + 1, len: id.len() as u32 },
-        };
-        (json, id)
+        self.bytes.extend_from_slice(br#","ou":""#);
+        write_escaped(&mut self.bytes, ou);
+        self.bytes.extend_from_slice(br#"","pool":""#);
+        write_escaped(&mut self.bytes, pool);
+        self.bytes.extend_from_slice(br#"","climbed":"#);
+        self.span(start)
     }
 
-    /// How an answer goes on behind the account's own part.
+    /// How an answer goes on behind the address.
     pub(super) fn tail(
         &mut self,
         number: u16,
         channel: &str,
         role: Option<Role>,
         country: Option<Region>,
-    ) -> u32 {
+    ) -> usize {
         if let Some(&tail) = self.tail_of.get(&(number, role, country)) {
             return tail;
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(br#","channel":"#);
-        write_json(&mut self.bytes, channel);
+        self.bytes.extend_from_slice(br#"","channel":""#);
+        write_escaped(&mut self.bytes, channel);
+        self.bytes.push(b'"');
         if let Some(role) = role {
             self.bytes.extend_from_slice(format!(r#","role":"{}""#, role.text()).as_bytes());
         }
         if let Some(country) = country {
             self.bytes.extend_from_slice(format!(r#","country":"{}""#, country.alpha2()).as_bytes());
         }
+        self.bytes.extend_from_slice(br#","rule":""#);
         let span = self.span(start);
         self.tails.push(span);
-        let tail = self.tails.len() as u32 - 1;
+        let tail = self.tails.len() - 1;
         self.tail_of.insert((number, role, country), tail);
         tail
     }
@@ -83,13 +82,12 @@ impl Arena {
     }
 }
 
-/// A JSON string, quotes included.
-fn write_json(out: &mut Vec<u8>, text: &str) {
+/// A JSON string without its quotes.
+fn write_escaped(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.push(b'"');
         out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
     } else {
-        out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+        let quoted = serde_json::Value::from(text).to_string();
+        out.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default().as_bytes());
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<Vec<u6
             require(previous < Some(id), "order of accounts")?;
             previous = Some(id);
             require(account.company.to_native() as usize == number, "company of an account")?;
-            require(texts::begins_an_answer(texts.span(&account.json)?, id), "JSON of an account")?;
+            texts.lead(&account.lead, id)?;
             require(account.id_hash.to_native() == rendezvous::id_hash(id.as_bytes()), "hash of an account")?;
             hashes.push(index::hash(number as u64, id.as_bytes()));
             let channel = record(&all.channels, u32::from(account.channel.to_native()), "channel");
@@ -71,7 +71,7 @@ impl<'a> Tails<'a> {
     }
 
     fn check(&mut self, account: &ArchivedAccount, channel: &ArchivedChannel) -> Result<(), Rejection> {
-        let at = account.tail.to_native();
+        let at = u32::from(account.tail.to_native());
         let text = record(&self.all, at, "tail")?;
         let key = (account.channel.to_native(), account.role(), account.country);
         let Some(of) = self.of.get_mut(at as usize) else { return Ok(()) };
@@ -84,9 +84,11 @@ impl<'a> Tails<'a> {
     }
 }
 
-/// Whether a text is `,"channel":"…","role":"…","country":"…"`, as far as the account has them.
+/// Whether a text is `","channel":"…","role":"…","country":"…","rule":"`, as far as the account has them.
 fn is_tail(text: &str, channel: &str, account: &ArchivedAccount) -> bool {
-    let mut rest = text.strip_prefix(r#","channel":"#).and_then(|rest| texts::without_json(rest, channel));
+    let channel =
+        text.strip_prefix(r#"","channel":""#).and_then(|rest| texts::without_escaped(rest, channel));
+    let mut rest = channel.and_then(|rest| rest.strip_prefix('"'));
     let fields =
         [("role", account.role().map(Role::text)), ("country", account.country().map(Region::alpha2))];
     for (name, value) in fields {
@@ -94,5 +96,5 @@ fn is_tail(text: &str, channel: &str, account: &ArchivedAccount) -> bool {
             rest = rest.and_then(|rest| rest.strip_prefix(&*format!(r#","{name}":"{value}""#)));
         }
     }
-    rest == Some("")
+    rest == Some(r#","rule":""#)
 }

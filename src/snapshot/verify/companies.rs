@@ -29,14 +29,15 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<(), Re
         let own = ous.take_range(&company.ous)?;
         let mut previous = None;
         for ou in own {
-            let id = texts.quoted(&ou.id, &ou.json)?;
+            let id = texts.span(&ou.id)?;
             require(previous < Some(id), "order of OUs")?;
             require(ou.company.to_native() as usize == number, "company of an OU")?;
+            require(ou.depth.to_native() < company.ous.len.to_native(), "depth of an OU")?;
             previous = Some(id);
         }
         let mut previous = None;
         for pool in pools.take_range(&company.pools)? {
-            let id = texts.quoted(&pool.id, &pool.json)?;
+            let id = texts.span(&pool.id)?;
             require(previous < Some(id), "order of pools")?;
             previous = Some(id);
         }

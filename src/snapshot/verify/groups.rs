@@ -58,7 +58,12 @@ impl Groups {
         for member in members {
             let (hash, weight, at) = (member.id_hash, member.weight, member.account.to_native());
             let account = record(&all.accounts, at, "account")?;
-            require(hash == account.id_hash && weight == account.weight, "copy of an account")?;
+            let lead = |lead: &ArchivedLead| (lead.start, lead.len, lead.id_len);
+            let same = hash == account.id_hash
+                && weight == account.weight
+                && member.tail == account.tail
+                && lead(&member.lead) == lead(&account.lead);
+            require(same, "copy of an account")?;
             let order = Some((weight.to_native(), hash.to_native(), at));
             require(previous < order, "order of members")?;
             previous = order;

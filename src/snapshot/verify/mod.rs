@@ -40,7 +40,7 @@ pub(super) fn verify(all: &ArchivedContents) -> Result<(), Rejection> {
     };
     let chains = || {
         let runs = Runs::new(all, Groups::new(all)?)?;
-        chains::verify(all, &runs)
+        chains::verify(all, &texts, &runs)
     };
     if all.accounts.len() < MANY {
         return records().and_then(|()| chains());

@@ -3,11 +3,11 @@
 
 use super::super::format::*;
 use super::super::open::Rejection;
-use super::super::view::Records;
+use super::super::view::Run;
 use super::countries::Countries;
 use super::groups::Groups;
 use super::shares::Shares;
-use super::{Tiles, is_country_or_none, record, require};
+use super::{is_country_or_none, record, require};
 
 /// Rules as stored, in the order they are tried.
 const COUNTRY: u8 = 0;
@@ -34,7 +34,7 @@ pub(super) enum Client {
 pub(super) struct Level<'a> {
     pub(super) channel: u16,
     pub(super) role: u8,
-    pub(super) pools: &'a [rkyv::rend::u32_le],
+    pub(super) pools: &'a [ArchivedLevelPool],
 }
 
 /// All runs.
@@ -42,39 +42,45 @@ pub(super) struct Runs<'a> {
     all: &'a ArchivedContents,
     groups: Groups,
     shares: Shares,
+    /// Whether a run begins with a step.
+    first: Vec<bool>,
 }
 
 impl<'a> Runs<'a> {
     /// Proves what is so of a run for whomever it is.
     pub(super) fn new(all: &'a ArchivedContents, groups: Groups) -> Result<Runs<'a>, Rejection> {
         let shares = Shares::new(all, &groups)?;
-        let mut steps = Tiles::new(&all.steps, "steps of a run");
-        for run in all.runs.iter() {
-            let mut previous = None;
-            for step in steps.take_range(run)? {
-                let (rule, slot) = (step.rule, step.slot.to_native());
-                // Rule by rule over all the pools: so a run has four steps for each pool at most.
-                require(rule <= DEFAULT_REGION && previous < Some((rule, slot)), "order of steps")?;
-                previous = Some((rule, slot));
-                let named = step.country != NO_COUNTRY;
-                require(
-                    named == (rule >= GEOGRAPHY) && is_country_or_none(step.country),
-                    "country of a step",
-                )?;
-            }
+        let mut first = Vec::with_capacity(all.steps.len());
+        let mut previous = None;
+        for step in all.steps.iter() {
+            first.push(previous.is_none());
+            let (rule, slot) = (step.rule(), step.slot.to_native());
+            // Rule by rule over all the pools: so a run has four steps for each pool at most.
+            require(rule <= DEFAULT_REGION && previous < Some((rule, slot)), "order of steps")?;
+            previous = if step.is_last() { None } else { Some((rule, slot)) };
+            let named = step.country != NO_COUNTRY;
+            require(named == (rule >= GEOGRAPHY) && is_country_or_none(step.country), "country of a step")?;
+            let members = |range: &ArchivedRange| (range.start.to_native(), range.len.to_native());
+            let copied = match step.group.to_native() {
+                NONE => (0, 0),
+                group => members(&record(&all.groups, group, "group")?.members),
+            };
+            require(members(&step.members) == copied, "members of a step")?;
         }
-        steps.finish()?;
-        Ok(Runs { all, groups, shares })
+        require(previous.is_none(), "end of a run")?;
+        Ok(Runs { all, groups, shares, first })
     }
 
     /// Holds a run against a level that uses it, and against the client that it is for.
     pub(super) fn hold(&self, run: u32, client: Client, level: Level<'_>) -> Result<(), Rejection> {
-        let run = record(&self.all.runs, run, "run")?;
+        let begins = run == NONE && client == Client::Stateless || *record(&self.first, run, "step")?;
+        require(begins, "beginning of a run")?;
         let mut country_steps = 0;
-        for step in self.all.steps.range(run) {
-            let pool = record(level.pools, u32::from(step.slot.to_native()), "pool of a level")?.to_native();
+        for step in Run::of(self.all, run) {
+            let pool = record(level.pools, u32::from(step.slot.to_native()), "pool of a level")?;
+            let pool = pool.pool.to_native();
             let there = self.shares.countries(pool, level.role);
-            country_steps += usize::from(step.rule == COUNTRY);
+            country_steps += usize::from(step.rule() == COUNTRY);
             let wanted = wanted(step, client, there)?;
             let found = match step.group.to_native() {
                 NONE => Countries::default(),
@@ -95,7 +101,7 @@ impl<'a> Runs<'a> {
 
 /// Of the countries that a pool has accounts of, those that a step is about.
 fn wanted(step: &ArchivedStep, client: Client, there: Countries) -> Result<Countries, Rejection> {
-    let wanted = match (step.rule, client) {
+    let wanted = match (step.rule(), client) {
         (DEFAULT_REGION, _) | (GEOGRAPHY, Client::Of(_)) => there.and(Countries::only(step.country)),
         (COUNTRY, Client::Of(country)) => there.and(Countries::only(country)),
         (CALLING_CODE, Client::Of(country)) => {
@@ -112,13 +118,13 @@ fn wanted(step: &ArchivedStep, client: Client, there: Countries) -> Result<Count
         }
         _ => return Err(super::refusal("step of no client")),
     };
-    let elsewhere = matches!(client, Client::Elsewhere(_)) && step.rule != DEFAULT_REGION;
+    let elsewhere = matches!(client, Client::Elsewhere(_)) && step.rule() != DEFAULT_REGION;
     require(!elsewhere || wanted.is_empty(), "country that is not excepted")?;
     Ok(wanted)
 }
 
 /// The pools of a level: those before the next one's.
-pub(super) fn pools_of(all: &ArchivedContents, level: u32) -> &[rkyv::rend::u32_le] {
+pub(super) fn pools_of(all: &ArchivedContents, level: u32) -> &[ArchivedLevelPool] {
     let first = |level: u32| all.levels.get(level as usize).map(|level| level.pools.to_native() as usize);
     let end = first(level + 1).unwrap_or(all.level_pools.len());
     first(level).and_then(|start| all.level_pools.get(start..end)).unwrap_or_default()

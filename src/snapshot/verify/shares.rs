@@ -66,8 +66,9 @@ impl Shares {
 fn in_service(all: &ArchivedContents) -> Result<u64, Rejection> {
     let mut used = vec![false; all.pools.len()];
     for pool in all.level_pools.iter() {
-        record(&all.pools, pool.to_native(), "pool")?;
-        if let Some(used) = used.get_mut(pool.to_native() as usize) {
+        let pool = pool.pool.to_native();
+        record(&all.pools, pool, "pool")?;
+        if let Some(used) = used.get_mut(pool as usize) {
             *used = true;
         }
     }

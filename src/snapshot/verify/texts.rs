@@ -1,10 +1,11 @@
 //! Texts: UTF-8 from end to end, cut between characters, and JSON where an answer copies them raw.
 
-use std::io::{self, ErrorKind, Write};
-
-use super::super::format::ArchivedSpan;
+use super::super::format::{ArchivedLead, ArchivedSpan};
 use super::super::open::{Rejection, Stage};
 use super::require;
+
+/// In bytes: more than a registry lets one have.
+const LONGEST_ID: usize = 255;
 
 /// The arena of texts.
 pub(super) struct Texts<'a>(&'a str);
@@ -29,52 +30,32 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// An id and the same as a JSON string.
-    pub(super) fn quoted(&self, id: &ArchivedSpan, json: &ArchivedSpan) -> Result<&'a str, Rejection> {
-        let (id, json) = (self.span(id)?, self.span(json)?);
-        require(without_json(json, id) == Some(""), "JSON of an id")?;
-        Ok(id)
+    /// An account's lead: its id, which is this one, and an address, both as they stand between quotes in JSON.
+    pub(super) fn lead(&self, lead: &ArchivedLead, id: &str) -> Result<(), Rejection> {
+        let both = self.run(lead.start.to_native(), u32::from(lead.len.to_native()))?;
+        let (escaped, address) = both.split_at_checked(usize::from(lead.id_len.to_native())).unzip();
+        require(escaped.and_then(|escaped| without_escaped(escaped, id)) == Some(""), "JSON of an account")?;
+        require(address.is_some_and(is_escaped), "JSON of an address")
     }
 }
 
-/// Whether `json` is `{"account":"<id>","address":"…"`.
-pub(super) fn begins_an_answer(json: &str, id: &str) -> bool {
-    let behind_id = json.strip_prefix(r#"{"account":"#).and_then(|json| without_json(json, id));
-    behind_id.and_then(|json| json.strip_prefix(r#","address":"#)).is_some_and(is_json_text)
+/// What follows an id as it stands between quotes in JSON.
+pub(super) fn without_escaped<'j>(json: &'j str, id: &str) -> Option<&'j str> {
+    if is_plain(id) {
+        return json.strip_prefix(id);
+    }
+    // Few have anything to escape; an id without end must not be copied, nor is it one.
+    let quoted = (id.len() <= LONGEST_ID).then(|| serde_json::Value::from(id).to_string())?;
+    json.strip_prefix(quoted.strip_prefix('"')?.strip_suffix('"')?)
 }
 
-/// What follows `text` as a JSON string.
-pub(super) fn without_json<'j>(json: &'j str, text: &str) -> Option<&'j str> {
+/// Whether a text can stand between quotes in JSON, and whoever reads it reads the same: `\u` stands for control
+/// characters alone.
+fn is_escaped(text: &str) -> bool {
     if is_plain(text) {
-        return json.strip_prefix('"')?.strip_prefix(text)?.strip_prefix('"');
-    }
-    let mut left = Left(json.as_bytes());
-    serde_json::to_writer(&mut left, text).ok()?;
-    json.get(json.len() - left.0.len()..)
-}
-
-/// Takes what is written to it off its front, where it is the same: an escaped text may be six times as long
-/// as it is, and need not be made to be compared.
-struct Left<'a>(&'a [u8]);
-
-impl Write for Left<'_> {
-    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.strip_prefix(written).ok_or(ErrorKind::InvalidData)?;
-        Ok(written.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A JSON text that whoever reads it reads the same: `\u` stands for control characters alone.
-fn is_json_text(json: &str) -> bool {
-    let Some(inner) = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) else { return false };
-    if is_plain(inner) {
         return true;
     }
-    let mut bytes = inner.bytes();
+    let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let sound = match byte {
             b'\\' => match bytes.next() {
