@@ -10,4 +10,5 @@ pub mod null;
 mod numbers;
 mod output;
 pub mod registry;
+pub mod report;
 pub mod soak;

@@ -1,0 +1,3 @@
+//! What is handed out at the end: the table, the JSON, the page.
+
+pub mod model;
