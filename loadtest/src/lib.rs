@@ -12,3 +12,4 @@ mod output;
 pub mod registry;
 pub mod report;
 pub mod soak;
+pub mod traffic;
