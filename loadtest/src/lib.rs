@@ -5,6 +5,7 @@ mod account;
 pub mod bank;
 mod channel;
 mod dice;
+pub mod engine;
 pub mod error;
 pub mod null;
 mod numbers;
