@@ -1,41 +1,51 @@
 //! The chain of a query: every step it could fall through, in order, with every account of each.
 
 use switchboard::numbering::Region;
-use switchboard::registry::{Account, Company, Condition, Holder, Ou, OuWithoutPool, Pool, Role};
+use switchboard::registry::{Account, Condition, Ou, OuWithoutPool, Pool, Role};
 
-use super::interpreter::Found;
+use crate::interpreter::Found;
+use crate::sorted::Sorted;
 
 /// What a query turned out to ask, once its names are resolved.
 pub struct Asked<'a> {
-    pub company: &'a Company,
+    /// Whose it is.
+    pub sorted: &'a Sorted<'a>,
     /// The channel's id and its index among the profiles.
     pub channel: (&'a str, u16),
+    /// Where the client is invited.
     pub ou: &'a Ou,
+    /// The role that holds for all the steps.
     pub role: Role,
     /// The role the channel talks to clients on.
     pub conversation_role: Role,
     /// The client's country; none for a number that belongs to no country.
     pub country: Option<Region>,
+    /// Accounts to pass over.
     pub excluded: &'a [String],
+    /// Unix seconds.
     pub now: i64,
 }
 
 /// One step.
 pub struct Step<'a> {
+    /// Its rule.
     pub rule: &'static str,
+    /// The OU it is at.
     pub ou: &'a str,
+    /// The pool it tries.
     pub pool: &'a str,
     /// The country whose accounts it tries; under `calling_code`, the client's.
     pub country: Region,
+    /// Levels above the query's OU.
     pub climbed: usize,
     /// Every account it has, usable or not.
     pub accounts: Vec<&'a Account>,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Where its accounts are found.
-    pub fn place(&self) -> Found {
-        Found { ou: self.ou.to_owned(), pool: self.pool.to_owned(), climbed: self.climbed }
+    pub fn place(&self) -> Found<'a> {
+        Found { ou: self.ou, pool: self.pool, climbed: self.climbed }
     }
 }
 
@@ -76,7 +86,7 @@ impl<'a> Asked<'a> {
         while let Some(ou) = here {
             let pools = self.pools_of(ou);
             if pools.is_empty() {
-                if climbed == 0 && self.company.ou_without_pool == OuWithoutPool::Error {
+                if climbed == 0 && self.sorted.company.ou_without_pool == OuWithoutPool::Error {
                     break;
                 }
             } else {
@@ -86,19 +96,15 @@ impl<'a> Asked<'a> {
                     break;
                 }
             }
-            here = ou.parent.as_ref().and_then(|above| self.company.ous.iter().find(|ou| ou.id == *above));
+            here = ou.parent.as_ref().and_then(|above| self.sorted.ou(above));
             climbed += 1;
         }
         levels
     }
 
     fn pools_of(&self, ou: &Ou) -> Vec<&'a Pool> {
-        let mut pools: Vec<&Pool> = self
-            .company
-            .pools
-            .iter()
-            .filter(|pool| *pool.channel == *self.channel.0 && pool.ous.contains(&ou.id))
-            .collect();
+        let all = self.sorted.pools(&ou.id).iter().copied();
+        let mut pools: Vec<&Pool> = all.filter(|pool| *pool.channel == *self.channel.0).collect();
         pools.sort_by(|a, b| (a.priority, a.id.as_bytes()).cmp(&(b.priority, b.id.as_bytes())));
         pools
     }
@@ -119,22 +125,15 @@ impl<'a> Asked<'a> {
             }
             (_, Some(its)) => its == country,
         };
-        let accounts = self
-            .company
-            .accounts
-            .iter()
-            .filter(|account| {
-                account.holder == Holder::Pool(pool.id.clone()) && account.role == Some(self.role)
-            })
-            .filter(belongs)
-            .collect();
+        let all = self.sorted.shared(&pool.id).iter().copied();
+        let accounts = all.filter(|account| account.role == Some(self.role)).filter(belongs).collect();
         Some(Step { rule, ou: level.ou, pool: &pool.id, country, climbed: level.climbed, accounts })
     }
 
     /// Where the client's country is served from: the pool's word, else the company's.
     fn mapped(&self, pool: &Pool) -> Option<Region> {
         let country = self.country?;
-        let (to, _) = pool.geography.get(&country).or_else(|| self.company.geography.get(&country))?;
+        let (to, _) = pool.geography.get(&country).or_else(|| self.sorted.company.geography.get(&country))?;
         (*to != country).then_some(*to)
     }
 
@@ -149,10 +148,12 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Whether the query passes it over.
     pub fn excludes(&self, account: &Account) -> bool {
         self.excluded.iter().any(|id| **id == *account.id)
     }
 
+    /// Whether it may not be selected yet.
     pub fn rests(&self, account: &Account) -> bool {
         account.available_from.is_some_and(|from| from > self.now)
     }

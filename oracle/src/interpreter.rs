@@ -1,29 +1,39 @@
 //! What a query must be answered, step by step as the rules are written.
 
-use std::collections::BTreeSet;
-
 use switchboard::numbering::{E164, Region};
-use switchboard::registry::{Account, Condition, DedicatedUnavailable, Holder, Registry, Role};
+use switchboard::registry::{Account, Company, Condition, DedicatedUnavailable, Holder, Registry, Role};
 
-use super::chain::{Asked, Step};
-use super::query::Query;
+use crate::chain::{Asked, Step};
+use crate::query::Query;
+use crate::sorted::Sorted;
+
+/// Answers for a registry.
+pub struct Oracle<'a> {
+    registry: &'a Registry,
+    companies: Vec<Sorted<'a>>,
+}
 
 /// What must come out.
-pub enum Verdict {
-    Selected(Selected),
+pub enum Verdict<'a> {
+    /// One of these accounts.
+    Selected(Selected<'a>),
     /// A problem's code.
     Refused(&'static str),
 }
 
 /// A selection, but for which of the equals it is.
-pub struct Selected {
-    pub company: String,
-    /// Ids of the accounts that may be picked.
-    pub candidates: BTreeSet<String>,
+pub struct Selected<'a> {
+    /// Whose they are.
+    pub company: &'a Company,
+    /// The accounts that may be picked.
+    pub candidates: Vec<&'a Account>,
+    /// Why they.
     pub rule: &'static str,
     /// Absent for a dedicated account.
-    pub found: Option<Found>,
+    pub found: Option<Found<'a>>,
+    /// None for a number that belongs to no country.
     pub client_country: Option<Region>,
+    /// Why the query's `current` is not kept.
     pub current_ignored: Option<&'static str>,
     /// Which step of the whole chain it is from; absent for a dedicated account.
     pub step: Option<usize>,
@@ -31,15 +41,20 @@ pub struct Selected {
 
 /// Where an account was found.
 #[derive(Debug)]
-pub struct Found {
-    pub ou: String,
-    pub pool: String,
+pub struct Found<'a> {
+    /// The OU's id.
+    pub ou: &'a str,
+    /// The pool's id.
+    pub pool: &'a str,
+    /// Levels above the query's OU.
     pub climbed: usize,
 }
 
 /// What is known of the client's country.
 pub struct Client {
+    /// None for a number that belongs to no country.
     pub country: Option<Region>,
+    /// The query field it is from.
     pub source: &'static str,
     /// From a number that is not valid; only said of a country that came from the phone.
     pub guessed: Option<bool>,
@@ -52,66 +67,69 @@ pub enum Explained<'a> {
     /// It fails before there is a chain.
     Refused(&'static str),
     /// The client, the verdict, and every step with each candidate's outcome before one was chosen.
-    Walked(Client, Verdict, Vec<(Step<'a>, Vec<&'static str>)>),
+    Walked(Client, Verdict<'a>, Vec<(Step<'a>, Vec<&'static str>)>),
 }
 
-/// The verdict on one query.
-pub fn answer(registry: &Registry, query: &Query, now: i64) -> Verdict {
-    match resolve(registry, query, now) {
-        Err(code) => Verdict::Refused(code),
-        Ok((asked, client)) => decide(&asked, &client, query),
+impl<'a> Oracle<'a> {
+    /// Sorts the registry, which must be free of errors.
+    pub fn new(registry: &'a Registry) -> Oracle<'a> {
+        Oracle { registry, companies: registry.companies.iter().map(Sorted::of).collect() }
     }
-}
 
-/// The verdict and every step of the whole chain.
-pub fn steps<'a>(registry: &'a Registry, query: &'a Query, now: i64) -> Explained<'a> {
-    let (asked, client) = match resolve(registry, query, now) {
-        Err(code) => return Explained::Refused(code),
-        Ok(resolved) => resolved,
-    };
-    let verdict = decide(&asked, &client, query);
-    if matches!(verdict, Verdict::Refused("no_pool")) {
-        return Explained::Refused("no_pool");
+    /// The verdict on one query.
+    pub fn answer<'q>(&'q self, query: &'q Query, now: i64) -> Verdict<'q> {
+        match self.resolve(query, now) {
+            Err(code) => Verdict::Refused(code),
+            Ok((asked, client)) => decide(&asked, &client, query),
+        }
     }
-    let chain = asked.chain().unwrap_or_default();
-    let steps = chain.into_iter().map(|step| {
-        let outcomes = step.accounts.iter().map(|account| asked.outcome(account)).collect();
-        (step, outcomes)
-    });
-    Explained::Walked(client, verdict, steps.collect())
-}
 
-/// Steps 1 to 3: names, role, client's country.
-fn resolve<'a>(
-    registry: &'a Registry,
-    query: &'a Query,
-    now: i64,
-) -> Result<(Asked<'a>, Client), &'static str> {
-    if malformed(registry, query) {
-        return Err("bad_request");
+    /// The verdict and every step of the whole chain.
+    pub fn steps<'q>(&'q self, query: &'q Query, now: i64) -> Explained<'q> {
+        let (asked, client) = match self.resolve(query, now) {
+            Err(code) => return Explained::Refused(code),
+            Ok(resolved) => resolved,
+        };
+        let verdict = decide(&asked, &client, query);
+        if matches!(verdict, Verdict::Refused("no_pool")) {
+            return Explained::Refused("no_pool");
+        }
+        let chain = asked.chain().unwrap_or_default();
+        let steps = chain.into_iter().map(|step| {
+            let outcomes = step.accounts.iter().map(|account| asked.outcome(account)).collect();
+            (step, outcomes)
+        });
+        Explained::Walked(client, verdict, steps.collect())
     }
-    let company = match &query.company {
-        Some(id) => registry.companies.iter().find(|company| *company.id == **id),
-        None => registry.companies.first(),
-    };
-    let company = company.ok_or("unknown_company")?;
-    let channel = registry.channels.iter().position(|profile| Some(&*profile.id) == query.channel.as_deref());
-    let channel = channel.ok_or("unknown_channel")?;
-    let profile = &registry.channels[channel];
-    let ou = company.ous.iter().find(|ou| Some(&*ou.id) == query.ou.as_deref()).ok_or("unknown_ou")?;
-    let role = query.role.as_deref().and_then(Role::parse).unwrap_or(profile.conversation_role);
-    let client = locate(query)?;
-    let asked = Asked {
-        company,
-        channel: (&profile.id, channel as u16),
-        ou,
-        role,
-        conversation_role: profile.conversation_role,
-        country: client.country,
-        excluded: &query.exclude,
-        now,
-    };
-    Ok((asked, client))
+
+    /// Steps 1 to 3: names, role, client's country.
+    fn resolve<'q>(&'q self, query: &'q Query, now: i64) -> Result<(Asked<'q>, Client), &'static str> {
+        if malformed(self.registry, query) {
+            return Err("bad_request");
+        }
+        let sorted = match &query.company {
+            Some(id) => self.companies.iter().find(|sorted| *sorted.company.id == **id),
+            None => self.companies.first(),
+        };
+        let sorted = sorted.ok_or("unknown_company")?;
+        let mut channels = self.registry.channels.iter().zip(0..);
+        let channel = channels.find(|(profile, _)| Some(&*profile.id) == query.channel.as_deref());
+        let (profile, channel) = channel.ok_or("unknown_channel")?;
+        let ou = query.ou.as_deref().and_then(|id| sorted.ou(id)).ok_or("unknown_ou")?;
+        let role = query.role.as_deref().and_then(Role::parse).unwrap_or(profile.conversation_role);
+        let client = locate(query)?;
+        let asked = Asked {
+            sorted,
+            channel: (&profile.id, channel),
+            ou,
+            role,
+            conversation_role: profile.conversation_role,
+            country: client.country,
+            excluded: &query.exclude,
+            now,
+        };
+        Ok((asked, client))
+    }
 }
 
 fn malformed(registry: &Registry, query: &Query) -> bool {
@@ -155,16 +173,16 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
 }
 
 /// Steps 4 to 7: current, dedicated, the chain.
-fn decide(asked: &Asked<'_>, client: &Client, query: &Query) -> Verdict {
+fn decide<'a>(asked: &Asked<'a>, client: &Client, query: &Query) -> Verdict<'a> {
     let chain = asked.chain();
     let whole = chain.as_deref().unwrap_or_default();
     let own = dedicated(asked, query);
-    let selected = |rule, accounts: &[&Account], step: Option<usize>, current_ignored| {
+    let selected = |rule, candidates: Vec<&'a Account>, step: Option<usize>, current_ignored| {
         Verdict::Selected(Selected {
-            company: asked.company.id.to_string(),
-            candidates: accounts.iter().map(|account| account.id.to_string()).collect(),
+            company: asked.sorted.company,
+            candidates,
             rule,
-            found: step.map(|at| whole[at].place()),
+            found: step.and_then(|at| whole.get(at)).map(Step::place),
             client_country: client.country,
             current_ignored,
             step,
@@ -174,7 +192,7 @@ fn decide(asked: &Asked<'_>, client: &Client, query: &Query) -> Verdict {
     let mut ignored = None;
     if let Some(current) = &query.current {
         match keep(asked, whole, own, current) {
-            Ok((account, step)) => return selected("current", &[account], step, None),
+            Ok((account, step)) => return selected("current", vec![account], step, None),
             Err(reason) => ignored = Some(reason),
         }
     }
@@ -183,9 +201,9 @@ fn decide(asked: &Asked<'_>, client: &Client, query: &Query) -> Verdict {
         && asked.role == asked.conversation_role
     {
         if asked.outcome(own) == "available" {
-            return selected("dedicated", &[own], None, ignored);
+            return selected("dedicated", vec![own], None, ignored);
         }
-        if asked.company.dedicated_unavailable == DedicatedUnavailable::Error {
+        if asked.sorted.company.dedicated_unavailable == DedicatedUnavailable::Error {
             return Verdict::Refused("dedicated_unavailable");
         }
     }
@@ -203,7 +221,7 @@ fn decide(asked: &Asked<'_>, client: &Client, query: &Query) -> Verdict {
         let available: Vec<&Account> =
             step.accounts.iter().copied().filter(|account| asked.outcome(account) == "available").collect();
         if !available.is_empty() {
-            return selected(step.rule, &available, Some(at), ignored);
+            return selected(step.rule, available, Some(at), ignored);
         }
     }
     Verdict::Refused(if some { "no_account_available" } else { "no_account" })
@@ -211,12 +229,8 @@ fn decide(asked: &Asked<'_>, client: &Client, query: &Query) -> Verdict {
 
 /// The account of the query's user on the channel.
 fn dedicated<'a>(asked: &Asked<'a>, query: &Query) -> Option<&'a Account> {
-    let user = Holder::User(query.user.as_deref()?.into());
-    asked
-        .company
-        .accounts
-        .iter()
-        .find(|account| account.holder == user && account.channel == Some(asked.channel.1))
+    let own = asked.sorted.dedicated(query.user.as_deref()?);
+    own.iter().copied().find(|account| account.channel == Some(asked.channel.1))
 }
 
 /// The current account and the first step it is in, or why it is not kept.
@@ -226,7 +240,7 @@ fn keep<'a>(
     own: Option<&Account>,
     current: &str,
 ) -> Result<(&'a Account, Option<usize>), &'static str> {
-    let account = asked.company.accounts.iter().find(|account| *account.id == *current).ok_or("unknown")?;
+    let account = asked.sorted.account(current).ok_or("unknown")?;
     if account.channel != Some(asked.channel.1) {
         return Err("other_channel");
     }

@@ -5,16 +5,27 @@ use serde_json::Value;
 /// A query, field by field.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
+    /// Optional where the registry has just one.
     pub company: Option<String>,
+    /// The channel's id.
     pub channel: Option<String>,
+    /// The OU's id.
     pub ou: Option<String>,
+    /// The client's number.
     pub phone: Option<String>,
+    /// The client's country.
     pub country: Option<String>,
+    /// An opaque id of the client.
     pub client: Option<String>,
+    /// The employee who invites.
     pub user: Option<String>,
+    /// Another role than the conversation role.
     pub role: Option<String>,
+    /// The account that the client talks to.
     pub current: Option<String>,
+    /// `all` or `none`.
     pub fallback: Option<String>,
+    /// Accounts to pass over.
     pub exclude: Vec<String>,
     /// Text that is sent in place of all that and is no query.
     pub garbled: Option<String>,
