@@ -7,6 +7,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     report::model::{Failures, Interval, Latency},
+    traffic::Outcomes,
 };
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
@@ -21,7 +22,7 @@ pub(super) struct Recorder {
     lateness: Histogram<u64>,
     bodies: Histogram<u64>,
     errors: BTreeMap<&'static str, (u64, String)>,
-    pub(super) outcomes: BTreeMap<&'static str, u64>,
+    pub(super) outcomes: Outcomes,
     /// Answers that came while it was recorded, and the selections in them.
     answers: u64,
     selections: u64,
@@ -53,7 +54,7 @@ impl Recorder {
             lateness: histogram()?,
             bodies: histogram()?,
             errors: BTreeMap::new(),
-            outcomes: BTreeMap::new(),
+            outcomes: Outcomes::default(),
             answers: 0,
             selections: 0,
             due: 0,
@@ -166,7 +167,7 @@ impl Recorder {
             lateness: latency(&self.lateness),
             body: usize::try_from(self.bodies.value_at_quantile(0.5)).unwrap_or(0),
             errors: self.errors.into_iter().map(failures).collect(),
-            outcomes: self.outcomes.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            outcomes: self.outcomes.counts().map(|(name, count)| (name.to_owned(), count)).collect(),
             due: self.due,
             answers: self.answers,
             selections: self.selections,

@@ -6,16 +6,17 @@ use super::{
     pace::{Pace, Plan, Schedule, nanos},
     recorder::{Recorder, Told},
     sockets,
-    source::{Source, Wrong},
+    source::Source,
 };
 use crate::{
     engine::answer::Head,
     error::{Error, Result},
     report::model::{Interval, Step},
+    traffic::Outcomes,
 };
 use mio::{Events, Poll, event::Event};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io,
     time::{Duration, Instant},
 };
@@ -61,7 +62,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
         serial: 0,
         in_flight: 0,
         recorder: Recorder::new(schedule)?,
-        unrecorded: BTreeMap::new(),
+        unrecorded: Outcomes::default(),
         buffer: vec![0; BUFFER],
         started: Instant::now(),
     };
@@ -104,7 +105,7 @@ struct Sender<'a> {
     in_flight: usize,
     recorder: Recorder,
     /// Outcomes of the warm-up.
-    unrecorded: BTreeMap<&'static str, u64>,
+    unrecorded: Outcomes,
     buffer: Vec<u8>,
     started: Instant,
 }
@@ -253,11 +254,9 @@ impl Sender<'_> {
         let outcomes = if recorded { &mut self.recorder.outcomes } else { &mut self.unrecorded };
         let verdict = self.source.check(request, head.status, at.body(&self.buffer, head), outcomes);
         self.recorder.ended(due, Some(sent), now);
-        self.recorder.answered(due, now, head.body, self.source.selections(request));
-        match verdict {
-            Ok(()) => {}
-            Err(Wrong::Status(why)) => self.recorder.failed(due, "unexpected_status", || why),
-            Err(Wrong::Answer(why)) => self.recorder.failed(due, "wrong_answer", || why),
+        self.recorder.answered(due, now, head.body, self.source.selections());
+        if let Err(wrong) = verdict {
+            self.recorder.failed(due, wrong.kind, || wrong.why.into_owned());
         }
         if head.last || !at.has_written(self.source.bytes(request)) {
             at.stream = None;

@@ -8,7 +8,7 @@ pub struct Outcomes(BTreeMap<&'static str, u64>);
 
 impl Outcomes {
     /// One more.
-    pub(super) fn count(&mut self, outcome: &'static str) {
+    pub fn count(&mut self, outcome: &'static str) {
         *self.0.entry(outcome).or_default() += 1;
     }
 

@@ -5,8 +5,11 @@ mod stall;
 mod stub;
 mod throughput;
 
-use loadtest::engine::{Pace, Plan, Source, Wrong};
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use loadtest::{
+    engine::{Pace, Plan, Source},
+    traffic::{Outcomes, Wrong},
+};
+use std::{net::SocketAddr, time::Duration};
 
 /// One request again and again; a right answer is `yes`.
 struct Yes;
@@ -20,20 +23,17 @@ impl Source for Yes {
         b"GET / HTTP/1.1\r\nhost: stub\r\n\r\n"
     }
 
-    fn check(
-        &mut self,
-        _: usize,
-        status: u16,
-        body: &[u8],
-        outcomes: &mut BTreeMap<&'static str, u64>,
-    ) -> Result<(), Wrong> {
+    fn check(&mut self, _: usize, status: u16, body: &[u8], outcomes: &mut Outcomes) -> Result<(), Wrong> {
         if status != 200 {
-            return Err(Wrong::Status(format!("{status} for 200")));
+            return Err(Wrong { kind: "unexpected_status", why: format!("{status} for 200").into() });
         }
         if body != b"yes" {
-            return Err(Wrong::Answer(String::from_utf8_lossy(body).into_owned()));
+            return Err(Wrong {
+                kind: "wrong_answer",
+                why: String::from_utf8_lossy(body).into_owned().into(),
+            });
         }
-        *outcomes.entry("yes").or_default() += 1;
+        outcomes.count("yes");
         Ok(())
     }
 }
