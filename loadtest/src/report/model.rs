@@ -118,6 +118,8 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The highest rate at which every limit held; only of a sweep.
     pub knee: Option<f64>,
+    /// What the corrected p99 of each step must keep to; only of a sweep.
+    pub limit: Option<f64>,
 }
 
 /// A while at a constant rate.
