@@ -1,4 +1,5 @@
 //! The sender against servers that misbehave: what a client suffers must be in the figures.
+#![cfg(test)]
 
 mod failures;
 mod stall;

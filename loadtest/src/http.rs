@@ -1,27 +1,29 @@
 //! One keep-alive connection of HTTP/1.1, blocking: as much as the daemon's answers need.
 
-use super::tally::Failure;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+/// A failure's kind, and what was seen.
+pub(crate) type Failure = (&'static str, String);
+
 /// Longer than the daemon's own limits: what takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
     /// The daemon closes after this one.
-    pub(super) last: bool,
+    pub(crate) last: bool,
 }
 
-pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
+pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     let opened = TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -32,7 +34,7 @@ pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
 }
 
 /// A request's bytes.
-pub(super) fn request(method: &str, target: &str, kind: &str, body: &str) -> String {
+pub(crate) fn request(method: &str, target: &str, kind: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "{method} {target} HTTP/1.1\r\nhost: soak\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -40,12 +42,12 @@ pub(super) fn request(method: &str, target: &str, kind: &str, body: &str) -> Str
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self, Failure> {
         Ok(Self { stream: BufReader::new(connect(address)?) })
     }
 
     /// Sends a request and reads its whole answer.
-    pub(super) fn ask(&mut self, request: &str) -> Result<Answer, Failure> {
+    pub(crate) fn ask(&mut self, request: &str) -> Result<Answer, Failure> {
         let sent = self.stream.get_mut().write_all(request.as_bytes());
         sent.map_err(|error| ("cannot send", error.to_string()))?;
         let status = self.line()?;
