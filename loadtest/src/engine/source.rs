@@ -53,9 +53,9 @@ impl Source for Traffic {
 }
 
 /// The same requests to a server that answers none of them: any answer will do.
-pub struct Unjudged<'a>(pub &'a mut Traffic);
+pub struct Unjudged<'a, S>(pub &'a mut S);
 
-impl Source for Unjudged<'_> {
+impl<S: Source> Source for Unjudged<'_, S> {
     fn next(&mut self) -> usize {
         self.0.next()
     }
