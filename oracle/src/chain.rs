@@ -7,7 +7,7 @@ use crate::interpreter::Found;
 use crate::sorted::Sorted;
 
 /// What a query turned out to ask, once its names are resolved.
-pub struct Asked<'a> {
+pub struct Asked<'a, 'q> {
     /// Whose it is.
     pub sorted: &'a Sorted<'a>,
     /// The channel's id and its index among the profiles.
@@ -21,7 +21,7 @@ pub struct Asked<'a> {
     /// The client's country; none for a number that belongs to no country.
     pub country: Option<Region>,
     /// Accounts to pass over.
-    pub excluded: &'a [String],
+    pub excluded: &'q [String],
     /// Unix seconds.
     pub now: i64,
 }
@@ -56,7 +56,7 @@ struct Level<'a> {
     pools: Vec<&'a Pool>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Asked<'a, '_> {
     /// The whole chain, whatever the query's `fallback`; none where no level has a pool.
     pub fn chain(&self) -> Option<Vec<Step<'a>>> {
         let levels = self.levels();

@@ -77,7 +77,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The verdict on one query.
-    pub fn answer<'q>(&'q self, query: &'q Query, now: i64) -> Verdict<'q> {
+    pub fn answer(&self, query: &Query, now: i64) -> Verdict<'_> {
         match self.resolve(query, now) {
             Err(code) => Verdict::Refused(code),
             Ok((asked, client)) => decide(&asked, &client, query),
@@ -85,7 +85,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The verdict and every step of the whole chain.
-    pub fn steps<'q>(&'q self, query: &'q Query, now: i64) -> Explained<'q> {
+    pub fn steps(&self, query: &Query, now: i64) -> Explained<'_> {
         let (asked, client) = match self.resolve(query, now) {
             Err(code) => return Explained::Refused(code),
             Ok(resolved) => resolved,
@@ -103,7 +103,11 @@ impl<'a> Oracle<'a> {
     }
 
     /// Steps 1 to 3: names, role, client's country.
-    fn resolve<'q>(&'q self, query: &'q Query, now: i64) -> Result<(Asked<'q>, Client), &'static str> {
+    fn resolve<'s, 'q>(
+        &'s self,
+        query: &'q Query,
+        now: i64,
+    ) -> Result<(Asked<'s, 'q>, Client), &'static str> {
         if malformed(self.registry, query) {
             return Err("bad_request");
         }
@@ -173,7 +177,7 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
 }
 
 /// Steps 4 to 7: current, dedicated, the chain.
-fn decide<'a>(asked: &Asked<'a>, client: &Client, query: &Query) -> Verdict<'a> {
+fn decide<'a>(asked: &Asked<'a, '_>, client: &Client, query: &Query) -> Verdict<'a> {
     let chain = asked.chain();
     let whole = chain.as_deref().unwrap_or_default();
     let own = dedicated(asked, query);
@@ -228,14 +232,14 @@ fn decide<'a>(asked: &Asked<'a>, client: &Client, query: &Query) -> Verdict<'a> 
 }
 
 /// The account of the query's user on the channel.
-fn dedicated<'a>(asked: &Asked<'a>, query: &Query) -> Option<&'a Account> {
+fn dedicated<'a>(asked: &Asked<'a, '_>, query: &Query) -> Option<&'a Account> {
     let own = asked.sorted.dedicated(query.user.as_deref()?);
     own.iter().copied().find(|account| account.channel == Some(asked.channel.1))
 }
 
 /// The current account and the first step it is in, or why it is not kept.
 fn keep<'a>(
-    asked: &Asked<'a>,
+    asked: &Asked<'a, '_>,
     chain: &[Step<'a>],
     own: Option<&Account>,
     current: &str,

@@ -2,19 +2,41 @@
 //!
 //! [`Traffic::draw`] prepares requests as bytes and has each one's answer ready, from the oracle; the sender
 //! asks for [`Traffic::next`], sends [`Traffic::bytes`], and hands each answer to [`Traffic::check`].
+//!
+//! Reading order: [`mix`] (what is wanted), `targets` and `aim` (queries that may come to it), `worlds` (what the
+//! oracle says they come to), `draw`, `request` (bytes), `order`; then `ask` and `answer` (the check of an answer),
+//! `words` (what is wrong with one). `churn` chooses the accounts whose standings may change.
 
+mod aim;
+mod answer;
+mod ask;
+mod candidates;
+mod churn;
+mod draw;
+mod kind;
 mod mix;
+mod order;
 mod outcomes;
 mod published;
+mod request;
+mod share;
+mod targets;
+mod words;
+mod worlds;
 mod wrong;
 
-pub use self::{mix::Mix, outcomes::Outcomes, published::Published, wrong::Wrong};
-use crate::{
-    dice::Dice,
-    error::{Error, Result},
+pub use self::{
+    churn::churnable, kind::Kind, mix::Mix, outcomes::Outcomes, published::Published, wrong::Wrong,
 };
+
+use self::{
+    ask::Ask,
+    draw::{Drawn, Request},
+    order::Order,
+    words::Titles,
+};
+use crate::error::Result;
 use std::path::Path;
-use switchboard::registry::{self, Condition, Files, Holder};
 
 /// What requests are drawn from.
 #[derive(Debug, Clone, Copy)]
@@ -26,67 +48,40 @@ pub struct Ground<'a> {
     pub churned: &'a [(String, String)],
     /// The same seed draws the same requests.
     pub seed: u64,
-    /// Unix seconds: numbers at rest until later than this are at rest for the whole run.
+    /// Unix seconds. Requests whose answer changes by itself from an hour before to a day after, as numbers come to
+    /// the end of their rest, are not asked.
     pub now: i64,
 }
 
 /// Requests ready to be sent, the order they are sent in, and what they must be answered.
 pub struct Traffic {
-    requests: Vec<(Vec<u8>, String)>,
-    dice: Dice,
+    asks: Vec<Ask>,
+    requests: Vec<Request>,
+    order: Order,
+    lines: u32,
     published: Published,
+    titles: Titles,
     notes: Vec<String>,
 }
 
 impl Traffic {
-    /// Draws requests by the mix.
+    /// Draws requests by the mix. Answers may be of the generations that are published, at the time they come.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a registry that has nothing to ask for.
+    /// A mix out of bounds, a folder that cannot be read, a registry with errors or with nothing to ask for.
     pub fn draw(mix: &Mix, ground: &Ground<'_>, published: Published) -> Result<Traffic> {
-        let mut dice = Dice::new(ground.seed, 0);
-        let folder = ground.registries.first().ok_or_else(|| Error::Usage("name a registry".to_owned()))?;
-        let files = Files::read_dir(folder).map_err(|unreadable| Error::Io {
-            doing: "read",
-            path: folder.join(&*unreadable.path),
-            source: unreadable.error,
-        })?;
-        let (registry, _) = registry::read(&files);
-        let mut askable = Vec::new();
-        for company in &registry.companies {
-            for account in &company.accounts {
-                let Holder::Pool(pool) = &account.holder else { continue };
-                let (Some(country), Some(channel)) = (account.country, account.channel) else { continue };
-                let profile = registry.channels.get(usize::from(channel));
-                let Some(profile) = profile.filter(|it| account.role == Some(it.conversation_role)) else {
-                    continue;
-                };
-                let pool = company.pools.iter().find(|it| it.id == *pool);
-                let Some(ou) = pool.and_then(|pool| pool.ous.first()) else { continue };
-                if account.state == Condition::Active && account.available_from.is_none() {
-                    askable.push((&*company.id, &*profile.id, &**ou, country));
-                }
-            }
-        }
-        let requests = (0..mix.distinct).filter_map(|_| {
-            let (company, channel, ou, country) = dice.one_of(&askable)?;
-            let target = format!(
-                "/v1/select?company={company}&channel={channel}&ou={ou}&country={}",
-                country.alpha2()
-            );
-            let bytes = format!("GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").into_bytes();
-            Some((bytes, format!(",\"rule\":\"country\",\"ou\":\"{ou}\",")))
-        });
-        let requests: Vec<_> = requests.collect();
-        if requests.is_empty() {
-            return Err(Error::Refused(format!("{} has no account to ask for", folder.display())));
-        }
-        Ok(Traffic { requests, dice, published, notes: Vec::new() })
+        let Drawn { asks, requests, order, notes } = draw::draw(mix, ground)?;
+        let lines = mix.batch.unwrap_or(1);
+        Ok(Traffic { asks, requests, order, lines, published, titles: Titles::new(), notes })
     }
 
     /// The request to send now, by number.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it has no end, and what it returns is no item but a number"
+    )]
     pub fn next(&mut self) -> usize {
-        self.dice.below(self.requests.len())
+        self.order.next()
     }
 
     /// How many distinct requests there are.
@@ -101,12 +96,12 @@ impl Traffic {
 
     /// A whole request, head and body.
     pub fn bytes(&self, request: usize) -> &[u8] {
-        self.requests.get(request).map_or(&[], |(bytes, _)| bytes)
+        self.requests.get(request).map_or(&[], |request| &request.bytes)
     }
 
     /// Selections in each request: 1, or the lines of a batch.
     pub fn lines(&self) -> u32 {
-        1
+        self.lines
     }
 
     /// Holds an answer to what it must be, and counts its outcomes.
@@ -120,15 +115,30 @@ impl Traffic {
         body: &[u8],
         outcomes: &mut Outcomes,
     ) -> std::result::Result<(), Wrong> {
-        let wanted = self.requests.get(request).map_or("", |(_, wanted)| wanted);
-        let text = String::from_utf8_lossy(body);
+        let Traffic { asks, requests, lines, published, titles, .. } = self;
+        let wanted = requests.get(request).map_or(&[][..], |request| &request.asks);
+        if let ([ask], 1) = (wanted, *lines) {
+            let ask = asks.get_mut(*ask as usize).ok_or_else(|| Wrong::answer("nothing was asked"))?;
+            outcomes.count(ask.check(Some(status), body, published, titles)?.text());
+            return Ok(());
+        }
         if status != 200 {
-            return Err(Wrong::status(status, 200, &text));
+            return Err(Wrong::status(status, 200, &String::from_utf8_lossy(body)));
         }
-        if !text.contains(wanted) {
-            return Err(Wrong::answer(format!("{text} does not have {wanted}")));
+        let mut rest = body;
+        for (n, ask) in (1..).zip(wanted) {
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                return Err(Wrong::answer(format!("{} lines, not {}", n - 1, wanted.len())));
+            };
+            let (line, after) = rest.split_at_checked(end).unwrap_or_default();
+            rest = after.get(1..).unwrap_or_default();
+            let ask = asks.get_mut(*ask as usize).ok_or_else(|| Wrong::answer("nothing was asked"))?;
+            let kind = ask.check(None, line, published, titles).map_err(|wrong| wrong.at_line(n))?;
+            outcomes.count(kind.text());
         }
-        outcomes.count("country");
+        if !rest.is_empty() {
+            return Err(Wrong::answer(format!("more than {} lines", wanted.len())));
+        }
         Ok(())
     }
 

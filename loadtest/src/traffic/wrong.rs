@@ -21,4 +21,9 @@ impl Wrong {
     pub(super) fn answer(why: impl Into<Cow<'static, str>>) -> Wrong {
         Wrong { kind: "wrong_answer", why: why.into() }
     }
+
+    /// In this line of a batch.
+    pub(super) fn at_line(self, line: usize) -> Wrong {
+        Wrong { why: format!("line {line}: {}", self.why).into(), ..self }
+    }
 }
