@@ -2,6 +2,8 @@
 
 pub(crate) mod files;
 pub mod model;
+pub mod page;
+pub mod read;
 pub mod summary;
 pub mod units;
 

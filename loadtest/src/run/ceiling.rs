@@ -13,13 +13,9 @@ use crate::{
     error::{Error, Result},
     report::model::Ceiling,
 };
-use std::time::Duration;
 
 /// Pairs of runs: the machine may be slower for a while, and then is so for both of a pair.
 const PAIRS: usize = 5;
-
-/// Before each is recorded.
-const WARM_UP: Duration = Duration::from_millis(200);
 
 pub(super) fn measure(
     context: &Context<'_>,
@@ -28,7 +24,7 @@ pub(super) fn measure(
     cores: &[u32],
 ) -> Result<Ceiling> {
     let measure = context.scenario.ceiling.0;
-    let stretch = Stretch { pace: Pace::AsAnswered, warm_up: WARM_UP, measure };
+    let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
     let mut null_server = None;
     let mut ceiling = Ceiling { null: Vec::new(), daemon: Vec::new(), ratio: 0.0 };
     let mut ratios = Vec::new();

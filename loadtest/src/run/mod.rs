@@ -120,7 +120,7 @@ fn one(
         setup: Setup {
             command: std::env::args().collect::<Vec<_>>().join(" "),
             daemon: told.as_ref().and_then(|told| told.build()),
-            commit: option_env!("LOADTEST_COMMIT").map(str::to_owned),
+            commit: Some(env!("SWITCHBOARD_COMMIT").to_owned()).filter(|commit| commit != "unknown"),
             daemon_command: match &stage.subject {
                 Subject::Ours(ours) => Some(ours.command()),
                 Subject::Theirs { .. } => None,

@@ -37,6 +37,9 @@ pub struct Options {
     /// How long is recorded: seconds, or 500ms, 30s, 10m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub duration: Option<Duration>,
+    /// How long it goes on before
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub warm_up: Option<Duration>,
     /// Connections
     #[arg(long, value_name = "N")]
     pub connections: Option<NonZero<u32>>,
@@ -66,6 +69,7 @@ impl Options {
         Scenario {
             rate: self.rate.unwrap_or(scenario.rate),
             duration: self.duration.map_or(scenario.duration, Span),
+            warm_up: self.warm_up.map_or(scenario.warm_up, Span),
             connections: self.connections.unwrap_or(scenario.connections),
             repeat: self.repeat.unwrap_or(scenario.repeat),
             registry: self.size.unwrap_or(scenario.registry),

@@ -1,0 +1,6 @@
+//! The HTML page: that it is whole, that it hides nothing, and that what is drawn is where the figures say.
+
+mod escapes;
+mod fixtures;
+mod places;
+mod whole;
