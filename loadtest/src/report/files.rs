@@ -1,6 +1,6 @@
 //! The report as files: JSON for programs, a page for people.
 
-use super::model::Report;
+use super::{model::Report, page};
 use crate::{
     error::{Error, Result},
     output, say,
@@ -18,7 +18,8 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
         path: stem.clone(),
         source: io::Error::other(error),
     })?;
-    put("data", &stem.with_extension("json"), &json)
+    put("data", &stem.with_extension("json"), &json)?;
+    put("page", &stem.with_extension("html"), &page::render(report))
 }
 
 fn put(what: &str, path: &Path, text: &str) -> Result<()> {
