@@ -45,7 +45,7 @@ fn mixed(distinct: usize) -> Mix {
     struct Scenario {
         mix: Mix,
     }
-    let mixed: Scenario = toml::from_str(include_str!("mixed.toml")).unwrap();
+    let mixed: Scenario = toml::from_str(include_str!("../../scenarios/mixed.toml")).unwrap();
     Mix { distinct, ..mixed.mix }
 }
 
