@@ -4,6 +4,7 @@
 mod account;
 pub mod bank;
 mod channel;
+pub mod compare;
 pub mod daemon;
 mod dice;
 mod duration;

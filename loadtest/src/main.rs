@@ -2,7 +2,7 @@
 #![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
 
 use clap::{Parser, Subcommand};
-use loadtest::{bank, daemon, null, registry, report::page, run, soak};
+use loadtest::{bank, compare, daemon, null, registry, report::page, run, soak};
 use std::process::ExitCode;
 
 const RUN: &str = "\
@@ -33,10 +33,15 @@ struct Cli {
 enum Command {
     /// Run scenarios against a daemon, and report what a client would have seen
     #[command(after_help = RUN)]
-    Run(run::Options),
+    Run(Box<run::Options>),
     /// Draw the page of a report again, from its JSON
     #[command(after_help = "Example:\n  loadtest page loadtest-steady-20261124T091233Z.json -o steady.html")]
     Page(page::Page),
+    /// Print what changed from one report to another, beyond the noise of repeated runs
+    #[command(
+        after_help = "Exit code 1 where something got worse.\n\nExample:\n  loadtest compare before.json after.json"
+    )]
+    Compare(compare::Compare),
     /// Draw a large, realistic registry from a seed: same arguments, same bytes
     #[command(after_help = "Example: a million accounts, in some seconds\n  \
         loadtest registry --accounts 1000000 --ous 100000 --pools 20000 --seed 7 -o big")]
@@ -58,12 +63,13 @@ enum Command {
 
 /// `run`, with all its defaults.
 fn standard() -> Command {
-    Cli::parse_from(["loadtest", "run"]).command.unwrap_or(Command::Run(run::Options::default()))
+    Cli::parse_from(["loadtest", "run"]).command.unwrap_or(Command::Run(Box::default()))
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command.unwrap_or_else(standard) {
         Command::Run(options) => run::run(&options),
+        Command::Compare(it) => compare::run(&it),
         Command::Page(it) => page::run(&it),
         Command::Registry(size) => registry::generate(&size),
         Command::Bank(bank) => bank::generate(&bank),

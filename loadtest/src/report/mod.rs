@@ -1,6 +1,7 @@
 //! What is handed out at the end: the table, the JSON, the page.
 
 pub(crate) mod files;
+pub(crate) mod middle;
 pub mod model;
 pub mod page;
 pub mod read;

@@ -1,7 +1,8 @@
 //! The daemon beside a null server, both as fast as they answer.
 
-use super::figures::{median, percent};
+use super::figures::percent;
 use crate::report::{
+    middle::median,
     model::{Ceiling, Report},
     units,
 };

@@ -57,15 +57,6 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let high = sorted.get(sorted.len() / 2)?;
-    let low = sorted.get(sorted.len().checked_sub(1)? / 2)?;
-    Some(f64::midpoint(*low, *high))
-}
-
 pub(super) fn errors(step: &Step) -> u64 {
     step.errors.values().map(|failures| failures.count).sum()
 }
@@ -116,12 +107,5 @@ mod tests {
             [0.0, 1e-6, 2e-4, 0.0314, 0.623].map(percent),
             ["0 %", "under 0.001 %", "0.020 %", "3.14 %", "62.3 %"]
         );
-    }
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
     }
 }

@@ -1,7 +1,8 @@
 //! What a reader wants to know first: whether it can be trusted, whether it holds, and the figures.
 
-use super::figures::{errors, is_sweep, main_step, median, micro, percent, time};
+use super::figures::{errors, is_sweep, main_step, micro, percent, time};
 use crate::report::{
+    middle::median,
     model::{Report, Step, Verdict},
     units,
 };

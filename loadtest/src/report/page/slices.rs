@@ -1,7 +1,9 @@
 //! A run's timeline as it is drawn: the steps one after the other, and no more slices than there is space for.
 
-use super::figures::median;
-use crate::report::model::{Event, Interval, Run};
+use crate::report::{
+    middle::median,
+    model::{Event, Interval, Run},
+};
 
 /// More would be less than two pixels each.
 const MOST: usize = 500;

@@ -1,10 +1,11 @@
 //! The runs beside each other: how much of a figure is chance.
 
 use super::{
-    figures::{errors, is_sweep, main_step, median, middle_run, time},
+    figures::{errors, is_sweep, main_step, middle_run, time},
     svg::across,
 };
 use crate::report::{
+    middle::median,
     model::{Report, Run, Step},
     units,
 };
