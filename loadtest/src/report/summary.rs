@@ -1,7 +1,8 @@
 //! The table at the end.
 
 use super::{
-    model::{Latency, Report, Run, Step},
+    middle::median,
+    model::{Ceiling, Latency, Report, Run, Step},
     units::{megabytes, rate, thousands, time},
 };
 use crate::error::{Error, Result};
@@ -75,19 +76,21 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
         ),
     )?;
     row("load", format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
-    if let Some(ceiling) = &report.ceiling {
-        let best = |rates: &[f64]| rate(rates.iter().copied().fold(0.0, f64::max));
-        row(
-            "ceiling",
-            format!(
-                "{}/s by the daemon, {}/s by a null server: {:.2} of it",
-                best(&ceiling.daemon),
-                best(&ceiling.null),
-                ceiling.ratio
-            ),
-        )?;
+    match &report.ceiling {
+        Some(it) => row("ceiling", ceiling(it)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The middle of the runs, and the middle of their ratios.
+pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
+    let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
+    format!(
+        "{}/s by the daemon, {}/s by a null server: {:.2} of it",
+        middle(&ceiling.daemon),
+        middle(&ceiling.null),
+        ceiling.ratio
+    )
 }
 
 fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {

@@ -3,7 +3,6 @@
 
 use super::{
     asked::Asked,
-    median,
     step::{Context, Stretch},
     subject::Answerer,
 };
@@ -11,20 +10,22 @@ use crate::{
     daemon::NullServer,
     engine::{Pace, Unjudged},
     error::{Error, Result},
-    report::model::Ceiling,
+    report::{middle::median, model::Ceiling},
 };
 
 /// Pairs of runs: the machine may be slower for a while, and then is so for both of a pair.
 const PAIRS: usize = 5;
 
+/// The daemon's highest rate, and what it is beside a null server's; not of a daemon on another machine.
 pub(super) fn measure(
     context: &Context<'_>,
     answerer: &Answerer,
     asked: &mut Asked,
     cores: &[u32],
-) -> Result<Ceiling> {
+) -> Result<(f64, Option<Ceiling>)> {
     let measure = context.scenario.ceiling.0;
     let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
+    let here = answerer.data.ip().is_loopback();
     let mut null_server = None;
     let mut ceiling = Ceiling { null: Vec::new(), daemon: Vec::new(), ratio: 0.0 };
     let mut ratios = Vec::new();
@@ -36,6 +37,10 @@ pub(super) fn measure(
                 failures.count, failures.first
             )));
         }
+        ceiling.daemon.push(daemon.step.achieved);
+        if !here {
+            continue;
+        }
         // Its answers are as long as the daemon's, which are known now.
         let null = match &mut null_server {
             Some(null) => null,
@@ -43,10 +48,9 @@ pub(super) fn measure(
         };
         let null = Answerer::theirs(null.data);
         let null = context.measure("null server", &null, &mut Unjudged(asked), stretch, || ())?;
-        ratios.push(daemon.step.achieved / null.step.achieved);
-        ceiling.daemon.push(daemon.step.achieved);
         ceiling.null.push(null.step.achieved);
+        ratios.push(daemon.step.achieved / null.step.achieved);
     }
-    ceiling.ratio = median(&ratios);
-    Ok(ceiling)
+    let highest = median(&ceiling.daemon).unwrap_or_default();
+    Ok((highest, median(&ratios).map(|ratio| Ceiling { ratio, ..ceiling })))
 }

@@ -85,15 +85,13 @@ fn one(
 
     let answerer = stage.subject.start()?;
     let told = answerer.metrics();
-    let ceiling = ceiling::measure(&context, &answerer, &mut asked, daemon_cores)?;
+    let (highest, ceiling) = ceiling::measure(&context, &answerer, &mut asked, daemon_cores)?;
     answerer.stop()?;
-    let highest = median(&ceiling.daemon);
-    say::line(&format!(
-        "ceiling     {}/s by the daemon, {}/s by a null server: {:.2}",
-        units::rate(highest),
-        units::rate(median(&ceiling.null)),
-        ceiling.ratio
-    ));
+    let told_of = ceiling.as_ref().map_or_else(
+        || format!("{}/s by the daemon; no null server beside it", units::rate(highest)),
+        summary::ceiling,
+    );
+    say::line(&format!("ceiling     {told_of}"));
 
     let mut runs = Vec::new();
     for n in 1..=scenario.repeat.get() {
@@ -132,8 +130,8 @@ fn one(
             connections: scenario.connections.get(),
             timeout_us: u64::try_from(scenario.timeout.0.as_micros()).unwrap_or(u64::MAX),
         },
-        verdicts: verdicts::verdicts(&scenario.demand, &runs, Some(&ceiling)),
-        ceiling: Some(ceiling),
+        verdicts: verdicts::verdicts(&scenario.demand, &runs, ceiling.as_ref()),
+        ceiling,
         runs,
     })
 }
@@ -154,30 +152,4 @@ fn line(name: &str, step: &Step) {
     let max = units::time(step.corrected.max);
     let rate = units::rate(step.rate);
     say::line(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
-}
-
-/// The middle one, or the mean of the two in the middle; 0 of none.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match (sorted.get(middle), sorted.len() % 2) {
-        (Some(&high), 0) => {
-            (high + middle.checked_sub(1).and_then(|low| sorted.get(low)).unwrap_or(&high)) / 2.0
-        }
-        (Some(&middle), _) => middle,
-        (None, _) => 0.0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(&[]), 0.0);
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
-    }
 }

@@ -1,8 +1,8 @@
 //! Whether what was demanded holds.
 
-use super::median;
 use crate::{
     report::{
+        middle::median,
         model::{Ceiling, Run, Step, Verdict},
         units,
     },
@@ -16,7 +16,8 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     let steps = || runs.iter().filter(|run| run.knee.is_none()).flat_map(|run| &run.steps);
     let mut limit = |name: &str, limit: Option<Span>, of: fn(&Step) -> f64| {
         let Some(limit) = limit.filter(|_| !sweep) else { return };
-        let (limit, measured) = (limit.0.as_secs_f64() * 1e6, median(&steps().map(of).collect::<Vec<_>>()));
+        let (limit, measured) =
+            (limit.0.as_secs_f64() * 1e6, median(&steps().map(of).collect::<Vec<_>>()).unwrap_or_default());
         verdicts.push(Verdict {
             demand: format!("{name} at most {}", units::time(limit)),
             measured: units::time(measured),
@@ -48,8 +49,7 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
             holds: measured.is_some_and(|measured| measured >= least),
         });
     };
-    let all =
-        |values: Option<Vec<f64>>| values.filter(|values| !values.is_empty()).map(|values| median(&values));
+    let all = |values: Option<Vec<f64>>| values.and_then(|values| median(&values));
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     least("share of the null server", demand.null_ratio, ceiling.map(|it| it.ratio), |ratio| {
         format!("{ratio:.2}")
