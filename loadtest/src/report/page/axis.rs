@@ -11,6 +11,13 @@ pub(super) struct Tick {
     pub(super) minor: bool,
 }
 
+impl Tick {
+    /// What its label is styled as.
+    pub(super) fn class(&self) -> &'static str {
+        if self.minor { "tick minor" } else { "tick" }
+    }
+}
+
 /// A linear or logarithmic axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {

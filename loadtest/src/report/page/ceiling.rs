@@ -14,8 +14,10 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { "The ceiling" }
             p.about {
-                "The same requests, as fast as they are answered: by the daemon, and by a null server, which is bare hyper that answers each with "
-                "the same bytes. The daemon reaches " strong { (percent(ceiling.ratio)) } " of it. What is beyond the null server is beyond this harness, too."
+                "The same requests, as fast as they are answered: by the daemon, and by a null server, "
+                "which is bare hyper that answers each with the same bytes. The daemon reaches "
+                strong { (percent(ceiling.ratio)) } " of it. "
+                "What is beyond the null server is beyond this harness, too."
             }
             div.bars { (bars(ceiling)) }
         }
@@ -31,7 +33,9 @@ fn bars(ceiling: &Ceiling) -> Markup {
             span.name { (name) }
             span.bar {
                 i class={"fill " (class)} style={"width:" (width(middle))} {}
-                @for rate in rates { i.once style={"left:" (width(*rate))} title={(units::rate(*rate)) " answers a second"} {} }
+                @for rate in rates {
+                    i.once style={"left:" (width(*rate))} title={(units::rate(*rate)) " answers a second"} {}
+                }
             }
             span.value { (units::rate(middle)) "/s" }
         }

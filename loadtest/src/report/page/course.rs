@@ -2,7 +2,7 @@
 
 use super::{
     axis::Axis,
-    figures::{is_sweep, middle_run, tick_rate, tick_seconds, tick_time, time},
+    figures::{is_sweep, middle_is, middle_run, tick_rate, tick_seconds, tick_time, time},
     lanes,
     slices::{Course, Slice},
     svg::{self, Band, across, short},
@@ -17,6 +17,9 @@ const RATE: Band = Band { top: 18.0, height: 110.0 };
 const LATENCY: f64 = 220.0;
 /// Places that can be pointed at, at the most.
 const POINTS: usize = 200;
+
+const KEYS: [(&str, &str); 5] =
+    [("due", "due"), ("answered", "answered"), ("p50", "p50"), ("p99", "p99"), ("max", "the longest")];
 
 pub(super) fn section(report: &Report) -> Markup {
     let Some(middle) = middle_run(report) else { return html! {} };
@@ -34,10 +37,10 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 { "Rate and latency over time" }
             p.about {
                 @if is_sweep(report) { "Step after step; what was sent between them to settle is left out. " }
-                @if report.runs.len() > 1 { "Run " (middle + 1) ", the middle one; the others are below it. " }
+                @if report.runs.len() > 1 { (middle_is(report, middle)) "; the others are below it. " }
                 "Latencies are corrected, of the requests that ended in each slice of the time."
             }
-            (svg::legend(&[("due", "due"), ("answered", "answered"), ("p50", "p50"), ("p99", "p99"), ("max", "the longest")]))
+            (svg::legend(&KEYS))
             @for (n, run) in &runs { @if *n == middle { (plot(run)) } }
             @for (n, run) in &runs {
                 @if *n != middle { details { summary { "Run " (n + 1) } (plot(run)) } }
@@ -56,9 +59,11 @@ fn plot(run: &Run) -> Markup {
     let seconds = Axis::linear(course.seconds);
     let rate = Axis::to_tick(slices.iter().flat_map(|slice| [slice.due, slice.answered]).fold(0.0, f64::max));
     let log = Axis::log(slices.iter().flat_map(|slice| [slice.p50, slice.p99, slice.max]));
+    let before = slices.iter().filter(|slice| !slice.after);
+    let due = before.map(|slice| (seconds.of(slice.from), seconds.of(slice.to), rate.of(slice.due)));
     let curves = html! {
         (area(slices, &seconds, &rate))
-        (svg::stairs("due", 0.0, slices.iter().map(|slice| (seconds.of(slice.to), rate.of(slice.due))), RATE))
+        (svg::stairs("due", due, RATE))
         @for (class, of) in CURVES { (svg::curve(class, points(slices, of, &seconds, &log), latency)) }
     };
     html! {
@@ -75,7 +80,9 @@ fn plot(run: &Run) -> Markup {
                 (lanes::draw(&lanes, &seconds, lanes_top))
             }
             @if course.merged > 1 {
-                figcaption { "Each place is up to " (course.merged) " slices of the time: the highest p99 and the longest of them." }
+                figcaption {
+                    "Each place is up to " (course.merged) " slices of the time: the highest p99 and the longest of them."
+                }
             }
         }
     }
@@ -127,7 +134,8 @@ fn hits(slices: &[Slice], seconds: &Axis, top: f64, bottom: f64) -> Markup {
                     title {
                         (format!("{:.1} to {:.1} s\n", first.from, last.to))
                         (units::rate(worst.answered)) "/s of " (units::rate(worst.due)) "/s\n"
-                        "p50 " (time(worst.p50)) ", p99 " (time(worst.p99)) ", longest " (time(longest))
+                        @if worst.p99 > 0.0 { "p50 " (time(worst.p50)) ", p99 " (time(worst.p99)) ", " }
+                        "longest " (time(longest))
                     }
                 }
             }

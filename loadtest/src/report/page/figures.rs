@@ -87,9 +87,18 @@ pub(super) fn middle_run(report: &Report) -> Option<usize> {
     order.get(order.len().checked_sub(1)? / 2).map(|(_, n)| *n)
 }
 
+/// What that run is among the others.
+pub(super) fn middle_is(report: &Report, middle: usize) -> String {
+    let invalid = report.runs.iter().filter_map(main_step).filter(|step| step.invalid.is_some()).count();
+    let of = if invalid > 0 && invalid < report.runs.len() { " of the valid ones" } else { " one" };
+    format!("Run {}, the middle{of}", middle + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::read;
+    use std::path::Path;
 
     #[test]
     fn ticks_have_the_digits_they_need() {
@@ -107,5 +116,22 @@ mod tests {
             [0.0, 1e-6, 2e-4, 0.0314, 0.623].map(percent),
             ["0 %", "under 0.001 %", "0.020 %", "3.14 %", "62.3 %"]
         );
+    }
+
+    #[test]
+    fn the_middle_run_means_something_where_one_does() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports/steady.json");
+        let mut report = read::report(&fixture).unwrap();
+        for (run, p99) in report.runs.iter_mut().zip([300.0, 100.0, 200.0]) {
+            run.steps[0].corrected.p99 = p99;
+        }
+        assert_eq!(middle_run(&report), Some(2));
+        report.runs[2].steps[0].invalid = Some("late".to_owned());
+        assert_eq!(middle_run(&report), Some(1));
+        assert_eq!(middle_is(&report, 1), "Run 2, the middle of the valid ones");
+        report.runs.iter_mut().for_each(|run| run.steps[0].invalid = Some("late".to_owned()));
+        assert_eq!((middle_run(&report), middle_is(&report, 2).as_str()), (Some(2), "Run 3, the middle one"));
+        report.runs.clear();
+        assert_eq!(middle_run(&report), None);
     }
 }

@@ -18,13 +18,19 @@ pub(super) fn header(report: &Report) -> Markup {
         }
         @if !invalid.is_empty() {
             section.invalid role="alert" {
-                h2 { @if invalid.len() == report.runs.len() { "These figures mean nothing" } @else { "Not every run means something" } }
+                h2 {
+                    @if invalid.len() == report.runs.len() { "These figures mean nothing" }
+                    @else { "Not every run means something" }
+                }
                 ul { @for why in &invalid { li { (why) } } }
-                p { "Measure again: with a lower rate, with less beside it on the machine, or with cores of its own for the harness." }
+                p {
+                    "Measure again: with a lower rate, with less beside it on the machine, or with cores of its own for "
+                    "the harness."
+                }
             }
         }
         @if !report.verdicts.is_empty() {
-            ul.verdicts { @for verdict in &report.verdicts { (shown(verdict)) } }
+            ul.verdicts { @for verdict in &report.verdicts { (shown(verdict, !invalid.is_empty())) } }
         }
         (figures(report))
     }
@@ -57,11 +63,16 @@ fn about(report: &Report) -> String {
     format!("{} · {runs}{length}{daemon} · {}", report.started, report.setup.machine.processor)
 }
 
-fn shown(verdict: &Verdict) -> Markup {
-    let (class, sign, word) = if verdict.holds { ("good", "✓", "holds") } else { ("bad", "✗", "fails") };
+/// What holds in runs that mean nothing does not hold.
+fn shown(verdict: &Verdict, invalid: bool) -> Markup {
+    let (class, word) = match (verdict.holds, invalid) {
+        (true, false) => ("good", "✓ holds"),
+        (true, true) => ("void", "? invalid"),
+        (false, _) => ("bad", "✗ fails"),
+    };
     html! {
         li class=(class) {
-            span class={"badge " (class)} { (sign) " " (word) }
+            span class={"badge " (class)} { (word) }
             span { (micro(&verdict.demand)) }
             span.measured { "measured: " (micro(&verdict.measured)) }
         }
@@ -76,10 +87,12 @@ fn figures(report: &Report) -> Markup {
         (steps.iter().map(|step| step.due).sum::<u64>(), steps.iter().map(|step| errors(step)).sum::<u64>());
     let selections: Vec<_> = steps.iter().filter_map(|step| step.selections).collect();
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
+    let due_rate =
+        median(&of(|step| step.rate)).map(|due| format!("of {} due", rate(due))).unwrap_or_default();
     html! {
         div.figures {
             @if !knees.is_empty() { (figure("highest good rate", &knees, rate, "the knee of the sweep")) }
-            (figure("answered", &of(|step| step.achieved), rate, &median(&of(|step| step.rate)).map(|due| format!("of {} due", rate(due))).unwrap_or_default()))
+            (figure("answered", &of(|step| step.achieved), rate, &due_rate))
             @if !selections.is_empty() { (figure("selections", &selections, rate, "in batches")) }
             (figure("p50", &of(|step| step.corrected.p50), time, "corrected"))
             (figure("p99", &of(|step| step.corrected.p99), time, "corrected"))

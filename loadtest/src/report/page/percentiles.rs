@@ -3,7 +3,7 @@
 
 use super::{
     axis::{Axis, Tick},
-    figures::{is_sweep, main_step, middle_run, tick_time, time},
+    figures::{is_sweep, main_step, middle_is, middle_run, tick_time, time},
     svg::{self, Band, across, short},
 };
 use crate::report::{
@@ -50,7 +50,7 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 { "Latency by percentile" }
             p.about {
                 @if is_sweep(report) { "At " (units::rate(step.rate)) " requests a second, the knee of the sweep. " }
-                @if report.runs.len() > 1 { "Run " (middle + 1) ", the middle one, beside the others. " }
+                @if report.runs.len() > 1 { (middle_is(report, middle)) ", beside the others. " }
                 "Where the two curves part, requests waited to be sent because earlier ones were not answered."
             }
             (svg::legend(&keys))
@@ -65,7 +65,8 @@ pub(super) fn section(report: &Report) -> Markup {
                             g class=[minor.then_some("minor")] {
                                 (mark("uncorrected", x, upward_axis.of(of(uncorrected)), name, "uncorrected", of(uncorrected)))
                                 (mark("corrected", x, upward_axis.of(value), name, "corrected", value))
-                                text.value x=(across(x)) y=(short(BAND.y(upward_axis.of(value)) - 9.0)) text-anchor=(if x > 0.2 { "end" } else { "middle" }) { (time(value)) }
+                                @let (y, anchor) = (BAND.y(upward_axis.of(value)) - 9.0, if x > 0.2 { "end" } else { "middle" });
+                                text.value x=(across(x)) y=(short(y)) text-anchor=(anchor) { (time(value)) }
                             }
                         }
                     }
@@ -90,7 +91,9 @@ const MARKS: [Mark; 6] = [
 
 fn mark(class: &str, x: f64, y: f64, name: &str, kind: &str, value: f64) -> Markup {
     html! {
-        circle class={"dot " (class)} cx=(across(x)) cy=(short(BAND.y(y))) r="4" { title { (name) ", " (kind) ": " (time(value)) } }
+        circle class={"dot " (class)} cx=(across(x)) cy=(short(BAND.y(y))) r="4" {
+            title { (name) ", " (kind) ": " (time(value)) }
+        }
     }
 }
 

@@ -17,12 +17,19 @@ pub(super) fn section(report: &Report) -> Markup {
             dl {
                 dt { "command" } dd { code { (setup.command) } }
                 dt { "daemon" } dd { (setup.daemon.as_deref().unwrap_or("does not tell")) }
-                dt { "its command" } dd { @match &setup.daemon_command { Some(command) => code { (command) }, None => "ran already" } }
+                dt { "its command" } dd {
+                    @match &setup.daemon_command { Some(command) => code { (command) }, None => "ran already" }
+                }
                 dt { "harness" } dd { (setup.commit.as_deref().unwrap_or("not built in a checkout")) }
-                dt { "machine" } dd { (machine.processor) ", " (machine.cores) " cores, " (format!("{:.1}", machine.memory as f64 / 1e9)) " GB, " (machine.kernel) }
+                dt { "machine" } dd {
+                    (machine.processor) ", " (machine.cores) " cores, " (format!("{:.1}", machine.memory as f64 / 1e9)) " GB, "
+                    (machine.kernel)
+                }
                 dt { "pinning" } dd { (pinning(setup.pinning.as_ref())) }
                 dt { "registry" } dd {
-                    (registry.source) ": " (count(registry.companies)) @if registry.companies == 1 { " company, " } @else { " companies, " } (count(registry.ous)) " OUs, " (count(registry.pools)) " pools, "
+                    (registry.source) ": " (count(registry.companies))
+                    @if registry.companies == 1 { " company, " } @else { " companies, " }
+                    (count(registry.ous)) " OUs, " (count(registry.pools)) " pools, "
                     (count(registry.accounts)) " accounts"
                     @if let Some(bytes) = registry.snapshot_bytes { ", a snapshot of " (units::megabytes(bytes)) }
                 }

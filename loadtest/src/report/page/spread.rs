@@ -20,28 +20,32 @@ struct Row {
 
 pub(super) fn section(report: &Report) -> Markup {
     let middle = middle_run(report);
+    let several = report.runs.len() > 1;
+    let chosen = |n: usize| (Some(n) == middle && several).then_some("chosen");
     let rows = rows(report);
     html! {
         section {
-            h2 { @if report.runs.len() > 1 { "The runs" } @else { "The run" } }
+            h2 { @if several { "The runs" } @else { "The run" } }
             p.about {
                 @if is_sweep(report) { "Each at its knee. " }
-                @if report.runs.len() > 1 { "What differs between runs of the same is noise: a change that is smaller says nothing. " }
+                @if several {
+                    "What differs between runs of the same is noise: a change that is smaller says nothing. "
+                }
                 @else { "One run tells nothing of the noise: repeat it before you compare. " }
                 "Lateness is the harness's own: how long after it was due it got round to a request, whatever the daemon did."
             }
             div.wide { table {
                 thead { tr {
                     th.words { "" }
-                    @for n in 0..report.runs.len() { th class=[(Some(n) == middle && report.runs.len() > 1).then_some("chosen")] { "run " (n + 1) } }
-                    @if report.runs.len() > 1 { th { "median" } th { "spread" } th.words { "from 0 to the highest" } }
+                    @for n in 0..report.runs.len() { th class=[chosen(n)] { "run " (n + 1) } }
+                    @if several { th { "median" } th { "spread" } th.words { "from 0 to the highest" } }
                 } }
                 tbody { @for row in &rows { tr {
                     th.words { (row.name) }
                     @for (n, value) in row.values.iter().enumerate() {
-                        td class=[(Some(n) == middle && report.runs.len() > 1).then_some("chosen")] { @if let Some(value) = value { ((row.show)(*value)) } @else { "–" } }
+                        td class=[chosen(n)] { (value.map_or_else(|| "–".to_owned(), row.show)) }
                     }
-                    @if report.runs.len() > 1 { (spread(row)) }
+                    @if several { (spread(row)) }
                 } } }
             } }
         }
@@ -59,7 +63,9 @@ fn spread(row: &Row) -> Markup {
         td.words {
             svg.dots width="140" height="16" aria-hidden="true" {
                 line.track x1="0" x2="100%" y1="8" y2="8" {}
-                @if high > 0.0 { @for value in &there { circle.dot cx=(across(value / high * 0.96)) cy="8" r="3.5" { title { ((row.show)(*value)) } } } }
+                @for value in there.iter().filter(|_| high > 0.0) {
+                    circle.dot cx=(across(value / high * 0.96)) cy="8" r="3.5" { title { ((row.show)(*value)) } }
+                }
             }
         }
     }

@@ -47,9 +47,9 @@ pub(super) fn upward(ticks: &[Tick], band: Band) -> Markup {
     html! {
         @for tick in ticks {
             @let y = short(band.y(tick.at));
-            line class=[Some(if tick.label.is_some() { "grid" } else { "grid faint" })] x1="0" x2="100%" y1=(y) y2=(y) {}
+            line class=(if tick.label.is_some() { "grid" } else { "grid faint" }) x1="0" x2="100%" y1=(y) y2=(y) {}
             @if let Some(label) = &tick.label {
-                text class=[Some(if tick.minor { "tick minor" } else { "tick" })] x="-8" y=(y) dy=".32em" text-anchor="end" { (label) }
+                text class=(tick.class()) x="-8" y=(y) dy=".32em" text-anchor="end" { (label) }
             }
         }
     }
@@ -61,11 +61,12 @@ pub(super) fn sideways(ticks: &[Tick], bands: &[Band]) -> Markup {
     html! {
         @for tick in ticks {
             @for band in bands {
-                line class=[Some(if tick.minor { "grid faint" } else { "grid" })] x1=(across(tick.at)) x2=(across(tick.at)) y1=(short(band.top)) y2=(short(band.bottom())) {}
+                @let (x, class) = (across(tick.at), if tick.minor { "grid faint" } else { "grid" });
+                line class=(class) x1=(x) x2=(x) y1=(short(band.top)) y2=(short(band.bottom())) {}
             }
             @if let Some(label) = &tick.label {
                 @let anchor = if tick.at > 0.98 { "end" } else { "middle" };
-                text class=[Some(if tick.minor { "tick minor" } else { "tick" })] x=(across(tick.at)) y=(short(below)) text-anchor=(anchor) { (label) }
+                text class=(tick.class()) x=(across(tick.at)) y=(short(below)) text-anchor=(anchor) { (label) }
             }
         }
     }
@@ -74,7 +75,8 @@ pub(super) fn sideways(ticks: &[Tick], bands: &[Band]) -> Markup {
 /// What `content`, in units of [`WIDE`] and pixels, is stretched in.
 pub(super) fn stretched(height: f64, content: &Markup) -> Markup {
     html! {
-        svg width="100%" height=(short(height)) viewBox={"0 0 " (WIDE) " " (short(height))} preserveAspectRatio="none" { (content) }
+        @let box_of = format!("0 0 {WIDE} {}", short(height));
+        svg width="100%" height=(short(height)) viewBox=(box_of) preserveAspectRatio="none" { (content) }
     }
 }
 
@@ -92,22 +94,15 @@ pub(super) fn curve(class: &str, points: impl IntoIterator<Item = Option<(f64, f
     html! { path class={"curve " (class)} d=(path) {} }
 }
 
-/// The same as steps: each point holds from the one before it to its own place.
-pub(super) fn stairs(
-    class: &str,
-    from: f64,
-    points: impl IntoIterator<Item = (f64, f64)>,
-    band: Band,
-) -> Markup {
+/// The same as steps: from, to, and how high in between; with a gap where one does not begin where the last one ended.
+pub(super) fn stairs(class: &str, points: impl IntoIterator<Item = (f64, f64, f64)>, band: Band) -> Markup {
     let mut path = String::new();
-    let mut last = from;
-    for (x, y) in points {
-        let y = short(band.y(y));
-        let _ = match path.is_empty() {
-            true => write!(path, "M{} {y}H{}", short(last * WIDE), short(x * WIDE)),
-            false => write!(path, "V{y}H{}", short(x * WIDE)),
-        };
-        last = x;
+    let mut last = None;
+    for (from, to, y) in points {
+        let joined = last == Some(from);
+        let (from, end, y) = (short(from * WIDE), short(to * WIDE), short(band.y(y)));
+        let _ = if joined { write!(path, "V{y}H{end}") } else { write!(path, "M{from} {y}H{end}") };
+        last = Some(to);
     }
     html! { path class={"curve " (class)} d=(path) {} }
 }
@@ -131,8 +126,8 @@ mod tests {
         let points = [Some((0.0, 0.0)), Some((0.5, 0.25)), None, Some((0.75, 1.0)), Some((1.0, 0.123))];
         let drawn = curve("p50", points, band).into_string();
         assert_eq!(drawn, r#"<path class="curve p50" d="M0 210L500 160M750 10L1000 185.4"></path>"#);
-        let drawn = stairs("due", 0.0, [(0.5, 0.5), (1.0, 1.0)], band).into_string();
-        assert_eq!(drawn, r#"<path class="curve due" d="M0 110H500V10H1000"></path>"#);
+        let drawn = stairs("due", [(0.0, 0.5, 0.5), (0.5, 0.75, 1.0), (0.8, 1.0, 0.0)], band).into_string();
+        assert_eq!(drawn, r#"<path class="curve due" d="M0 110H500V10H750M800 210H1000"></path>"#);
         assert_eq!([across(0.25), across(1.0), across(0.123456)], ["25%", "100%", "12.35%"]);
         assert_eq!([short(-0.01), short(10.0), short(1.25)], ["0", "10", "1.2"]);
     }

@@ -22,22 +22,39 @@ const CURVES: [Curve; 3] = [
     ("p999", "p99.9", |step| step.corrected.p999),
 ];
 
+/// The last one only where there are other runs.
+const KEYS: [(&str, &str); 6] = [
+    ("p50", "p50"),
+    ("p99", "p99"),
+    ("p999", "p99.9"),
+    ("limit", "the limit of the p99"),
+    ("knee", "the knee"),
+    ("other", "p99 and knee of the other runs"),
+];
+
 pub(super) fn section(report: &Report) -> Markup {
-    let Some(run) = middle_run(report).filter(|_| is_sweep(report)).and_then(|n| report.runs.get(n)) else {
-        return html! {};
-    };
+    let Some(middle) = middle_run(report).filter(|_| is_sweep(report)) else { return html! {} };
+    let Some(run) = report.runs.get(middle) else { return html! {} };
+    let several = report.runs.len() > 1;
+    let of_run = if several { format!("in run {}, the middle one, ", middle + 1) } else { String::new() };
     html! {
         section {
             h2 { "Latency against rate" }
             p.about {
                 @match (run.knee, run.limit) {
-                    (Some(knee), Some(limit)) => { "The highest rate with a p99 of at most " (time(limit)) " and without an error is " strong { (units::rate(knee)) " requests a second" } ". " }
-                    (Some(knee), None) => { "The highest rate at which every limit held is " strong { (units::rate(knee)) " requests a second" } ". " }
-                    (None, _) => { "No rate was found at which every limit held. " }
+                    (Some(knee), Some(limit)) => {
+                        "The highest rate " (of_run) "with a p99 of at most " (time(limit)) " and without an error is "
+                        strong { (units::rate(knee)) " requests a second" } ". "
+                    }
+                    (Some(knee), None) => {
+                        "The highest rate " (of_run) "at which every limit held is "
+                        strong { (units::rate(knee)) " requests a second" } ". "
+                    }
+                    (None, _) => { "No rate was found " (of_run) "at which every limit held. " }
                 }
                 "Hollow: a step that did not hold."
             }
-            (svg::legend(&[("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("limit", "the limit of the p99"), ("knee", "the knee")]))
+            (svg::legend(if several { &KEYS } else { KEYS.split_last().map_or(&[], |(_, keys)| keys) }))
             (plot(report, run))
             (table(run))
         }
@@ -46,6 +63,7 @@ pub(super) fn section(report: &Report) -> Markup {
 
 fn plot(report: &Report, run: &Run) -> Markup {
     let steps = by_rate(run);
+    let others = || report.runs.iter().filter(|other| !std::ptr::eq(*other, run));
     let all = || report.runs.iter().flat_map(|run| &run.steps);
     let rate = Axis::linear(all().map(|step| step.rate).fold(0.0, f64::max) * 1.04);
     let log = Axis::log(all().flat_map(|step| CURVES.map(|(.., of)| of(step))).chain(run.limit));
@@ -53,7 +71,7 @@ fn plot(report: &Report, run: &Run) -> Markup {
         svg::curve(class, steps.iter().map(|step| Some((rate.of(step.rate), log.of(of(step))))), BAND)
     };
     let curves = html! {
-        @for other in report.runs.iter().filter(|other| !std::ptr::eq(*other, run)) {
+        @for other in others() {
             @let steps = by_rate(other);
             (line("other", &steps, |step| step.corrected.p99))
         }
@@ -66,13 +84,24 @@ fn plot(report: &Report, run: &Run) -> Markup {
                 (svg::sideways(&rate.ticks(tick_rate), &[BAND]))
                 @if let Some(limit) = run.limit {
                     @let y = BAND.y(log.of(limit));
-                    line.limit x1="0" x2="100%" y1=(short(y)) y2=(short(y)) { title { "limit of the p99: " (time(limit)) } }
+                    line.limit x1="0" x2="100%" y1=(short(y)) y2=(short(y)) {
+                        title { "limit of the p99: " (time(limit)) }
+                    }
                     text.limit x="6" y=(short(y - 6.0)) { "limit " (time(limit)) }
+                }
+                @for knee in others().filter_map(|other| other.knee) {
+                    @let x = across(rate.of(knee));
+                    line.elsewhere x1=(x) x2=(x) y1=(short(BAND.top)) y2=(short(BAND.bottom())) {
+                        title { "the knee of another run: " (units::rate(knee)) " requests a second" }
+                    }
                 }
                 @if let Some(knee) = run.knee {
                     @let at = rate.of(knee);
-                    line.knee x1=(across(at)) x2=(across(at)) y1=(short(BAND.top)) y2=(short(BAND.bottom())) { title { "the knee: " (units::rate(knee)) " requests a second" } }
-                    text.knee x=(across(at)) y=(short(BAND.top - 8.0)) text-anchor=(if at > 0.9 { "end" } else { "middle" }) { "knee " (units::rate(knee)) "/s" }
+                    @let (x, anchor) = (across(at), if at > 0.9 { "end" } else { "middle" });
+                    line.knee x1=(x) x2=(x) y1=(short(BAND.top)) y2=(short(BAND.bottom())) {
+                        title { "the knee: " (units::rate(knee)) " requests a second" }
+                    }
+                    text.knee x=(x) y=(short(BAND.top - 8.0)) text-anchor=(anchor) { "knee " (units::rate(knee)) "/s" }
                 }
                 (svg::stretched(HEIGHT, &curves))
                 @for (class, name, of) in CURVES {
@@ -120,7 +149,10 @@ fn table(run: &Run) -> Markup {
         details {
             summary { "The steps in figures" }
             div.wide { table {
-                thead { tr { th { "due" } th { "answered" } th { "p50" } th { "p99" } th { "p99.9" } th { "longest" } th { "errors" } th.words { "" } } }
+                thead { tr {
+                    @for name in ["due", "answered", "p50", "p99", "p99.9", "longest", "errors"] { th { (name) } }
+                    th.words { "" }
+                } }
                 tbody { @for step in by_rate(run) { tr class=[(run.knee == Some(step.rate)).then_some("chosen")] {
                     td { (units::rate(step.rate)) "/s" }
                     td { (units::rate(step.achieved)) "/s" }

@@ -35,7 +35,9 @@ pub(super) fn errors(report: &Report) -> Markup {
     html! {
         section {
             h2 { "Errors" }
-            @if kinds.is_empty() { p.about { "None in " (units::thousands(due)) " requests. Each answer was held against the oracle's." } }
+            @if kinds.is_empty() {
+                p.about { "None in " (units::thousands(due)) " requests: no time-out, no broken connection, no wrong answer." }
+            }
             @else {
                 p.about { "Of " (units::thousands(due)) " requests, all of them counted in the distributions." }
                 dl.errors { @for (kind, seen) in &kinds {
@@ -70,7 +72,8 @@ pub(super) fn outcomes(report: &Report) -> Markup {
             div.bars { @for (outcome, count) in sorted {
                 @let class = if RULES.contains(&outcome) { "rule" } else { "problem" };
                 span.name { code { (outcome) } }
-                span.bar { i class={"fill " (class)} style={"width:" (format!("{:.2}", count as f64 / most * 100.0)) "%"} {} }
+                @let width = format!("width:{:.2}%", count as f64 / most * 100.0);
+                span.bar { i class={"fill " (class)} style=(width) {} }
                 span.value { (percent(count as f64 / all)) span.more { " " (units::thousands(count)) } }
             } }
         }
