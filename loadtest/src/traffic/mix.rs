@@ -24,11 +24,11 @@ pub struct Mix {
     pub client: f64,
     /// Per cent that are sent as JSON, by POST; the others are URLs.
     pub post: f64,
-    /// Per cent that name a user who has no account of their own.
+    /// Per cent that name the user who invites, those with an account of their own among them.
     pub user: f64,
-    /// Per cent with a `current` that cannot be kept.
+    /// Per cent with a `current` that cannot be kept. This and what follows is for requests that a pool answers.
     pub current_ignored: f64,
-    /// Per cent that exclude an account or two.
+    /// Per cent that exclude an account or more: one or two, except where the outcome takes all.
     pub exclude: f64,
     /// Per cent with `role = primary`.
     pub primary: f64,

@@ -3,7 +3,7 @@
 //! [`Traffic::draw`] prepares requests as bytes and has each one's answer ready, from the oracle; the sender
 //! asks for [`Traffic::next`], sends [`Traffic::bytes`], and hands each answer to [`Traffic::check`].
 //!
-//! Reading order: [`mix`] (what is wanted), `targets` and `aim` (queries that may come to it), `worlds` (what the
+//! Reading order: `mix` (what is wanted), `targets` and `aim` (queries that may come to it), `worlds` (what the
 //! oracle says they come to), `draw`, `request` (bytes), `order`; then `ask` and `answer` (the check of an answer),
 //! `words` (what is wrong with one). `churn` chooses the accounts whose standings may change.
 

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 
 /// How many times the weight at hand a debt is spread over: enough that chance is left in each decision.
-const SPREAD: f64 = 4.0;
+const SPREAD: f64 = 2.0;
 
 /// A share of some weights. What chance gives too much or too little is made good by those that follow, so that
 /// it comes out even where the first request weighs as much as a thousand others.
