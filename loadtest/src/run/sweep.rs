@@ -12,6 +12,9 @@ use crate::{
     scenario::Sweep,
 };
 
+/// How often a rate that broke at once is lowered.
+const DESCENTS: u32 = 8;
+
 /// Rates beyond this are no sweep any more.
 const STEPS: usize = 60;
 
@@ -39,7 +42,7 @@ impl Climb {
                 (good + bad) / 2.0
             }
             // The first step broke already: down by the factor, and not for ever.
-            (None, Some(bad)) if self.halved < 20 => {
+            (None, Some(bad)) if self.halved < DESCENTS => {
                 self.halved += 1;
                 bad / self.sweep.factor
             }
@@ -76,8 +79,13 @@ pub(super) fn run(
         }
     }
     if climb.good.is_none() {
-        let what = "not one step kept to its limit: begin lower with sweep.start, or raise sweep.p99";
-        return Err(Error::Refused(what.to_owned()));
+        let what = match steps.iter().filter_map(|step| step.invalid.as_ref()).next_back() {
+            Some(why) => format!("there is no knee to be found: {why}"),
+            None => {
+                "not one step kept to its limit: begin lower with sweep.start, or raise sweep.p99".to_owned()
+            }
+        };
+        return Err(Error::Refused(what));
     }
     // What the harness could not measure is no limit of the daemon's.
     let bad = |step: &&Step| Some(step.rate) == climb.bad;

@@ -38,7 +38,8 @@ fn what_waits_for_a_connection_times_out_as_well() {
     let (count, _) = only(&step, "timeout");
     assert_eq!(count, 100);
     assert!(step.corrected.p50 >= 99_000.0, "{:?}", step.corrected);
-    assert!(step.uncorrected.count < 100, "{} of 100 were sent", step.uncorrected.count);
+    // Four connections, twenty requests a time-out: each waits for four fifths of its time.
+    assert!(step.uncorrected.p50 < 60_000.0, "{:?}", step.uncorrected);
     assert_eq!(step.achieved, 0.0);
     assert_eq!(step.invalid, None);
 }
