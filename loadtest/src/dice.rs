@@ -4,6 +4,7 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
+use rand_distr::{Distribution, Zipf};
 
 pub(crate) struct Dice(ChaCha8Rng);
 
@@ -28,6 +29,16 @@ impl Dice {
     /// True `n` times in a thousand.
     pub(crate) fn per_mille(&mut self, n: usize) -> bool {
         self.below(1000) < n
+    }
+
+    /// From 0 to below 1, by steps of 2^-53.
+    pub(crate) fn chance(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A rank from 0, the most frequent.
+    pub(crate) fn rank(&mut self, zipf: &Zipf<f64>) -> usize {
+        (zipf.sample(&mut self.0) as usize).saturating_sub(1)
     }
 
     pub(crate) fn one_of<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {

@@ -19,6 +19,13 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file is there, and is not what it must be. Exit code 3.
+    Unlike {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and what to do.
+        what: String,
+    },
     /// The work itself says no: numbers run out, a template is broken. Exit code 1.
     Refused(String),
 }
@@ -29,7 +36,7 @@ impl Error {
         match self {
             Error::Refused(_) => 1,
             Error::Usage(_) => 2,
-            Error::Io { .. } => 3,
+            Error::Io { .. } | Error::Unlike { .. } => 3,
         }
     }
 }
@@ -38,6 +45,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Usage(what) | Error::Refused(what) => f.write_str(what),
+            Error::Unlike { path, what } => write!(f, "{}: {what}", path.display()),
             Error::Io { doing, path, source } => {
                 write!(f, "cannot {doing} {}: {source}; ", path.display())?;
                 f.write_str(match source.kind() {

@@ -2,23 +2,46 @@
 #![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
 
 use clap::{Parser, Subcommand};
-use loadtest::{bank, null, registry, soak};
+use loadtest::{bank, compare, daemon, null, registry, report::page, run, soak};
 use std::process::ExitCode;
 
-/// Makes registries to try and to load Switchboard with
+const RUN: &str = "\
+Examples:
+  loadtest run                                     the standard scenario: steady
+  loadtest run ramp mixed reload-storm
+  loadtest run steady --rate 20000 --duration 60s --size large
+  loadtest run mine.toml --target http://127.0.0.1:7400 --admin http://127.0.0.1:7401 --registry registry
+
+Built in: steady ramp mixed batch reload-storm standings-churn slow-clients. Their files, in loadtest/scenarios,
+say every key; docs/loadtest.md says how it measures.";
+
+/// Puts load on a Switchboard daemon and reports what a client would have seen; without a command, runs the standard
+/// scenario on a generated registry
 #[derive(Parser)]
 #[command(
     version,
     about,
-    after_help = "Exit codes: 0 done; 1 the work says no; 2 wrong usage; 3 cannot write."
+    after_help = "Exit codes: 0 done; 1 the work says no (a demand does not hold, a run means nothing); 2 wrong usage; 3 cannot \
+                  read or write."
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run scenarios against a daemon, and report what a client would have seen
+    #[command(after_help = RUN)]
+    Run(Box<run::Options>),
+    /// Draw the page of a report again, from its JSON
+    #[command(after_help = "Example:\n  loadtest page loadtest-steady-20261124T091233Z.json -o steady.html")]
+    Page(page::Page),
+    /// Print what changed from one report to another, beyond the noise of repeated runs
+    #[command(
+        after_help = "Exit code 1 where something got worse.\n\nExample:\n  loadtest compare before.json after.json"
+    )]
+    Compare(compare::Compare),
     /// Draw a large, realistic registry from a seed: same arguments, same bytes
     #[command(after_help = "Example: a million accounts, in some seconds\n  \
         loadtest registry --accounts 1000000 --ous 100000 --pools 20000 --seed 7 -o big")]
@@ -34,14 +57,25 @@ enum Command {
     #[command(after_help = "Example: \n  loadtest null --listen 127.0.0.1:7500 &\n  \
         wrk -t1 -c32 http://127.0.0.1:7500/")]
     Null(null::Null),
+    #[command(hide = true)]
+    Tied(daemon::Tied),
+}
+
+/// `run`, with all its defaults.
+fn standard() -> Command {
+    Cli::parse_from(["loadtest", "run"]).command.unwrap_or(Command::Run(Box::default()))
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let done = match Cli::parse().command.unwrap_or_else(standard) {
+        Command::Run(options) => run::run(&options),
+        Command::Compare(it) => compare::run(&it),
+        Command::Page(it) => page::run(&it),
         Command::Registry(size) => registry::generate(&size),
         Command::Bank(bank) => bank::generate(&bank),
         Command::Soak(soak) => soak::run(&soak),
         Command::Null(null) => null::run(&null),
+        Command::Tied(tied) => daemon::run_tied(&tied),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,10 @@
 //! Phone numbers that libphonenumber calls valid, without end: a region's example mobile number
 //! with its last digits varied, then more of them, every number checked before it is given out.
 
-use crate::error::{Error, Result};
+use crate::{
+    dice::Dice,
+    error::{Error, Result},
+};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Region};
 use std::collections::HashMap;
 
@@ -22,6 +25,26 @@ impl Numbers {
             Entry::Occupied(known) => known.into_mut().next(),
             Entry::Vacant(new) => new.insert(Line::of(country)?).next(),
         }
+    }
+}
+
+/// How many tries a number of a client gets: in most regions the first is valid.
+const TRIES: usize = 20;
+
+/// Numbers of clients, of whom two may share one.
+#[derive(Default)]
+pub(crate) struct Clients(HashMap<&'static str, Option<Line>>);
+
+impl Clients {
+    /// A number of `country` in E.164 with its plus; none where no mobile number of it is known.
+    pub(crate) fn draw(&mut self, country: &'static str, dice: &mut Dice) -> Option<String> {
+        let line = self.0.entry(country).or_insert_with(|| Line::of(country).ok()).as_ref()?;
+        (0..TRIES).find_map(|_| {
+            let tail = dice.below(10_usize.pow(FIRST_BLOCK as u32));
+            let (stem, _) = line.example.split_at_checked(line.example.len().checked_sub(FIRST_BLOCK)?)?;
+            let number = format!("{}{stem}{tail:0width$}", line.calling_code, width = FIRST_BLOCK);
+            line.is_ours(&number).then_some(number)
+        })
     }
 }
 
@@ -111,6 +134,20 @@ mod tests {
                 assert!(seen.insert(number.clone()), "{number} came twice");
             }
         }
+    }
+
+    #[test]
+    fn clients_have_valid_numbers_of_their_country_or_none() {
+        let (mut clients, mut dice) = (Clients::default(), Dice::new(1, 0));
+        let mut known = 0;
+        for country in switchboard::numbering::Region::all().map(|region| region.alpha2()) {
+            let Some(number) = clients.draw(country, &mut dice) else { continue };
+            let parsed = PHONE_NUMBER_UTIL.parse(&number, None).expect(country);
+            assert!(parsed.is_valid(), "{number}");
+            assert_eq!(parsed.get_region_code(), country.parse::<Region>().ok(), "{number}");
+            known += 1;
+        }
+        assert!(known > 230, "{known}");
     }
 
     #[test]

@@ -9,7 +9,9 @@ fn three_seconds_of_everything() {
     let daemon = program.with_file_name("switchboard");
     assert!(daemon.is_file(), "no {}: run `cargo build -p switchboard` first", daemon.display());
     let soak = Command::new(program)
-        .args(["soak", "--duration", "3s", "--rate", "100", "--reload-every", "300ms"])
+        .args(["soak", "--switchboard"])
+        .arg(&daemon)
+        .args(["--duration", "3s", "--rate", "100", "--reload-every", "300ms"])
         .output()
         .unwrap();
     let (table, errors) = (String::from_utf8_lossy(&soak.stdout), String::from_utf8_lossy(&soak.stderr));

@@ -153,3 +153,16 @@ fn one_cell_publishes_snapshots() {
         sources().into_iter().filter(|(_, code)| code.contains("ArcSwap")).map(|(file, _)| file).collect();
     assert_eq!(cells, ["live/store.rs"]);
 }
+
+#[test]
+fn the_oracle_sees_neither_the_compiler_nor_the_walk() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/src");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for after in text.split("switchboard::").skip(1) {
+            let seen = ["registry::", "numbering::"].iter().any(|module| after.starts_with(module));
+            assert!(seen, "{} sees switchboard::{}", path.display(), after.lines().next().unwrap());
+        }
+    }
+}

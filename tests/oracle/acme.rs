@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
+use oracle::{Oracle, Query, Verdict};
 use serde_json::{Map, Value};
 use switchboard::registry::{Expectation, Files};
 
-use super::interpreter::{Verdict, answer};
 use super::properties::sound;
-use super::query::Query;
 use super::registries::NOW;
 
 /// The fewest that there are.
@@ -23,12 +22,13 @@ fn the_oracle_holds_the_example_to_its_tests() {
         files.files.insert(name.into(), std::fs::read(&file).expect("its content"));
     }
     let registry = sound(&files).expect("a sound example");
+    let oracle = Oracle::new(&registry);
     let tests = &registry.companies[0].tests;
     assert!(tests.len() >= TESTS, "{} tests", tests.len());
     let failed: Vec<String> = tests
         .iter()
         .filter_map(|test| {
-            let why = deviates(&answer(&registry, &of(&test.query), NOW), &test.expect)?;
+            let why = deviates(&oracle.answer(&of(&test.query), NOW), &test.expect)?;
             Some(format!("{}: {}: {why}", test.place, test.name))
         })
         .collect();
@@ -60,7 +60,7 @@ fn of(text: &str) -> Query {
 }
 
 /// What is not as expected.
-fn deviates(verdict: &Verdict, expect: &Expectation) -> Option<String> {
+fn deviates(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
     let selected = match verdict {
         Verdict::Refused(code) if error.as_deref() == Some(*code) => return None,
@@ -68,11 +68,12 @@ fn deviates(verdict: &Verdict, expect: &Expectation) -> Option<String> {
         Verdict::Selected(selected) => selected,
     };
     let found = selected.found.as_ref();
+    let ids: Vec<&str> = selected.candidates.iter().map(|account| &*account.id).collect();
     let same = error.is_none()
-        && account.as_deref().is_none_or(|id| selected.candidates.iter().eq([id]))
+        && account.as_deref().is_none_or(|id| ids == [id])
         && rule.as_deref().is_none_or(|rule| rule == selected.rule)
         && ou.as_deref().is_none_or(|ou| found.is_some_and(|found| found.ou == ou))
         && pool.as_deref().is_none_or(|pool| found.is_some_and(|found| found.pool == pool))
         && climbed.is_none_or(|climbed| found.is_some_and(|found| found.climbed == climbed as usize));
-    (!same).then(|| format!("{} of {:?} at {:?}", selected.rule, selected.candidates, selected.found))
+    (!same).then(|| format!("{} of {ids:?} at {found:?}", selected.rule))
 }

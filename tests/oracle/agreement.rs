@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use oracle::{Client, Explained, Oracle, Query, Selected, Step, Verdict};
 use serde_json::{Map, Value, json};
 use switchboard::numbering::Region;
-use switchboard::registry::Registry;
 
-use super::chain::Step;
 use super::coverage::Coverage;
-use super::interpreter::{self, Client, Explained, Selected, Verdict};
-use super::query::Query;
 use super::subject::Subject;
 
 /// The most candidates that explain lists in one step.
@@ -17,7 +14,7 @@ const LISTED: usize = 50;
 
 /// One snapshot in service, beside the registry that it was compiled from.
 pub struct Trial<'a> {
-    pub registry: &'a Registry,
+    pub oracle: &'a Oracle<'a>,
     pub subject: &'a Subject,
     pub generation: u64,
 }
@@ -37,7 +34,7 @@ impl Trial<'_> {
     /// Holds select to the verdict, in every field. What was selected, if anything was.
     pub fn select(&self, query: &Query, now: i64, coverage: &mut Coverage) -> Agreed<Option<String>> {
         let (status, body) = self.subject.select(&query.text(), now);
-        match interpreter::answer(self.registry, query, now) {
+        match self.oracle.answer(query, now) {
             Verdict::Refused(code) => {
                 coverage.count("problem", code);
                 self.problem(code, query, status, &body)?;
@@ -54,7 +51,7 @@ impl Trial<'_> {
     /// Holds explain to the verdict and the steps. `picked` is what select picked of the equals.
     pub fn explain(&self, query: &Query, now: i64, picked: Option<&str>, coverage: &mut Coverage) -> Agreed {
         let (status, body) = self.subject.explain(&query.text(), now);
-        let (client, verdict, steps) = match interpreter::steps(self.registry, query, now) {
+        let (client, verdict, steps) = match self.oracle.steps(query, now) {
             Explained::Refused(code) => {
                 coverage.count("explained", "no chain");
                 return self.problem(code, query, status, &body);
@@ -93,12 +90,13 @@ impl Trial<'_> {
     }
 
     /// Holds an answer to every field that it must have, and to no other.
-    fn selection(&self, selected: &Selected, query: &Query, body: &Value) -> Agreed<String> {
+    fn selection(&self, selected: &Selected<'_>, query: &Query, body: &Value) -> Agreed<String> {
         let id = body["account"].as_str().ok_or_else(|| format!("no account: {body}"))?;
-        agree!(selected.candidates.contains(id), "{id} is none of {:?}: {body}", selected.candidates);
-        let company = self.registry.companies.iter().find(|company| *company.id == *selected.company);
-        let account = company.and_then(|company| company.accounts.iter().find(|account| *account.id == *id));
-        let account = account.ok_or_else(|| format!("{id} is of no account"))?;
+        let account = selected.candidates.iter().find(|account| *account.id == *id);
+        let account = account.ok_or_else(|| {
+            let ids: Vec<&str> = selected.candidates.iter().map(|account| &*account.id).collect();
+            format!("{id} is none of {ids:?}: {body}")
+        })?;
         let found = selected.found.as_ref();
         let wanted = [
             ("account", Some(json!(id))),
@@ -209,7 +207,7 @@ fn step(
     Ok(())
 }
 
-fn count(selected: &Selected, coverage: &mut Coverage) {
+fn count(selected: &Selected<'_>, coverage: &mut Coverage) {
     coverage.count("rule", selected.rule);
     coverage.count("equals", if selected.candidates.len() == 1 { "1" } else { "2+" });
     if let Some(reason) = selected.current_ignored {

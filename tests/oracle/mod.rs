@@ -1,9 +1,8 @@
-//! The oracle: the selection rules once more, written apart from the compiler and the compiled walk.
+//! Switchboard held to the oracle, the crate that is the selection rules once more.
 //!
-//! [`interpreter`] and [`chain`] read the registry as the administrators' files say it, with lists and
-//! loops and no index, and say what a query must be answered. [`properties`] holds the real thing
-//! against that over random [`registries`] and [`queries`]; [`picks`] holds the pick to its promises,
-//! which no interpreter can foretell; [`acme`] holds the oracle itself to the example company's tests.
+//! [`properties`] holds the real thing to it over random [`registries`] and [`queries`]; [`picks`] holds
+//! the pick to its promises, which no interpreter can foretell; [`acme`] holds the oracle itself to the
+//! example company's tests.
 //!
 //! The real thing is reached through [`subject::Subject`] alone.
 //!
@@ -14,14 +13,11 @@
 
 mod acme;
 mod agreement;
-mod chain;
 mod coverage;
 mod groups;
-mod interpreter;
 mod picks;
 mod properties;
 mod queries;
-mod query;
 mod registries;
 mod render;
 mod subject;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use oracle::{Oracle, Query};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use switchboard::account::Condition;
@@ -11,7 +12,6 @@ use super::agreement::Trial;
 use super::coverage::Coverage;
 use super::groups::Group;
 use super::queries::{QueryPlan, query};
-use super::query::Query;
 use super::registries::{NOW, RegistryPlan, registry};
 use super::subject::Subject;
 
@@ -53,7 +53,8 @@ fn explain_lists_fifty_candidates_and_counts_the_others() {
         let files = Group::of((0..size).map(|n| n % 9 + 1)).files();
         let registry = sound(&files).expect("a sound group");
         let subject = Subject::compile(&files, GENERATIONS[0]).expect("a sound group");
-        let trial = Trial { registry: &registry, subject: &subject, generation: GENERATIONS[0] };
+        let oracle = Oracle::new(&registry);
+        let trial = Trial { oracle: &oracle, subject: &subject, generation: GENERATIONS[0] };
         for client in 0..100 {
             let [channel, ou, country] = ["telegram", "all", "US"].map(|text| Some(text.to_owned()));
             let client = Some(format!("client-{client}"));
@@ -108,8 +109,9 @@ fn holds_all(
     queries: &[QueryPlan],
     coverage: &mut Coverage,
 ) -> Result<(), String> {
+    let oracle = &Oracle::new(registry);
     let [first, second] = [(first, GENERATIONS[0]), (second, GENERATIONS[1])]
-        .map(|(subject, generation)| Trial { registry, subject, generation });
+        .map(|(subject, generation)| Trial { oracle, subject, generation });
     for plan in queries {
         let (query, later) = plan.aim(registry);
         let now = NOW + later;

@@ -1,10 +1,10 @@
 //! Random queries, aimed at a registry: mostly answerable, sometimes faulty, in every field.
 
+use oracle::Query;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use switchboard::registry::{Company, Holder, Ou, Registry};
 
-use super::query::Query;
 use super::registries::{CLIENTS, USERS, place};
 
 /// A query before it is aimed.

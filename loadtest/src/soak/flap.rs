@@ -1,10 +1,7 @@
 //! A standing that is set and lifted again, several times a second.
 
-use super::{
-    Run,
-    http::{self, Connection},
-    tally::Failure,
-};
+use super::Run;
+use crate::http::{self, Connection, Failure};
 use std::time::{Duration, Instant};
 
 /// An account that the load is never answered with.

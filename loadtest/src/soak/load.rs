@@ -1,11 +1,7 @@
 //! The steady load: requests at their scheduled times, and each answer looked at.
 
-use super::{
-    Run,
-    http::{self, Answer, Connection},
-    reload,
-    tally::Failure,
-};
+use super::{Run, reload};
+use crate::http::{self, Answer, Connection, Failure};
 use hdrhistogram::Histogram;
 use serde_json::Value;
 use std::time::{Duration, Instant};

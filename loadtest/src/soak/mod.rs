@@ -1,28 +1,32 @@
 //! A daemon under everything at once, for as long as one likes: queries, reloads good and bad,
 //! standings that change, slow clients. It must answer each query as asked, and not grow.
 
-mod daemon;
-mod duration;
 mod flap;
-mod http;
 mod load;
 mod reload;
 mod report;
 mod sample;
-mod slow;
 mod tally;
 
-use self::{daemon::Daemon, reload::Registry, tally::Tally};
-use crate::error::{Error, Result};
+use self::{reload::Registry, tally::Tally};
+use crate::{
+    daemon::{self, Daemon, Launch},
+    duration,
+    error::{Error, Result},
+    slow,
+    until::Until,
+};
 use clap::Args;
 use std::{
     io::{self, Write},
     net::SocketAddr,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
+
+/// How many send and read a little at a time.
+const SLOW: u32 = 20;
 
 /// How long, how hard and how restless.
 #[derive(Args)]
@@ -49,24 +53,17 @@ struct Run {
     rate: u32,
     reload_every: Duration,
     sample_every: Duration,
-    over: AtomicBool,
+    over: Until,
     tally: Tally,
 }
 
 impl Run {
     fn goes_on(&self) -> bool {
-        !self.over.load(Ordering::Relaxed)
+        self.over.goes_on()
     }
 
-    /// Sleeps in short pieces, so that the end of the run is not missed.
     fn sleep_until(&self, then: Instant) {
-        while self.goes_on() {
-            let left = then.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            thread::sleep(left.min(Duration::from_millis(100)));
-        }
+        self.over.sleep_until(then);
     }
 }
 
@@ -79,7 +76,13 @@ pub fn run(soak: &Soak) -> Result<()> {
         source,
     })?;
     let mut registry = Registry::write(folder.path(), program.clone())?;
-    let daemon = Daemon::start(&program, registry.snapshot(), &folder.path().join("standings"))?;
+    let daemon = Daemon::start(&Launch {
+        program: &program,
+        snapshot: registry.snapshot(),
+        journal: Some(&folder.path().join("standings")),
+        workers: None,
+        cores: &[],
+    })?;
     let run = Run {
         data: daemon.data,
         admin: daemon.admin,
@@ -88,7 +91,7 @@ pub fn run(soak: &Soak) -> Result<()> {
         reload_every: soak.reload_every,
         // Ten samples at the least of a short run.
         sample_every: Duration::from_secs(2).min(soak.duration / 10),
-        over: AtomicBool::new(false),
+        over: Until::default(),
         tally: Tally::default(),
     };
     let samples = thread::scope(|scope| {
@@ -96,13 +99,17 @@ pub fn run(soak: &Soak) -> Result<()> {
         for n in 0..load::CONNECTIONS {
             scope.spawn(move || load::steady(run, n));
         }
-        for n in 0..slow::CLIENTS {
-            scope.spawn(move || slow::client(run, n));
+        for n in 0..SLOW {
+            let seen = |seen| match seen {
+                Ok(()) => run.tally.slow.one(),
+                Err(failure) => run.tally.failed(failure),
+            };
+            scope.spawn(move || slow::client(&run.over, run.data, n, &seen));
         }
         scope.spawn(|| reload::turns(run, &mut registry));
         scope.spawn(|| flap::flap(run));
         let samples = sample::series(run, Instant::now() + soak.duration);
-        run.over.store(true, Ordering::Relaxed);
+        run.over.end();
         samples
     });
     let reloads = reload::counts(&run);

@@ -1,7 +1,8 @@
 //! The registry, compiled again and again; every fourth file is corrupt.
 
-use super::{Run, http, http::Connection, tally::Failure};
+use super::Run;
 use crate::{
+    daemon::metrics,
     error::{Error, Result},
     output::{self, Sheet},
 };
@@ -132,25 +133,13 @@ pub(super) struct Counts {
 
 /// From the daemon's metrics.
 pub(super) fn counts(run: &Run) -> Counts {
-    let text = metrics(run).unwrap_or_else(|failure| {
+    let metrics = metrics(run.admin).unwrap_or_else(|failure| {
         run.tally.failed(failure);
-        String::new()
+        Default::default()
     });
-    let value = |name| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
-    };
     Counts {
-        published: value("switchboard_snapshot_reloads_total{outcome=\"published\"} "),
-        rejected: value("switchboard_snapshot_reloads_total{outcome=\"rejected\"} "),
-        generation: value("switchboard_snapshot_generation "),
-    }
-}
-
-pub(super) fn metrics(run: &Run) -> std::result::Result<String, Failure> {
-    let answer = Connection::open(run.admin)?.ask(&http::request("GET", "/metrics", "text/plain", ""))?;
-    match answer.status {
-        200 => Ok(answer.body),
-        other => Err(("metrics refused", format!("status {other}"))),
+        published: metrics.reloads("published"),
+        rejected: metrics.reloads("rejected"),
+        generation: metrics.generation(),
     }
 }

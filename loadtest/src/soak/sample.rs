@@ -1,6 +1,7 @@
 //! The daemon's memory and open files, as the kernel counts them.
 
-use super::{Run, reload};
+use super::Run;
+use crate::daemon::metrics;
 use std::{fs, time::Instant};
 
 pub(super) struct Sample {
@@ -14,7 +15,7 @@ pub(super) fn series(run: &Run, end: Instant) -> Vec<Sample> {
     let (mut samples, mut due) = (Vec::new(), Instant::now() + run.sample_every);
     while due <= end {
         run.sleep_until(due);
-        if let Err(failure) = reload::metrics(run) {
+        if let Err(failure) = metrics(run.admin) {
             run.tally.failed(failure);
         }
         match (rss(run.pid), fds(run.pid)) {

@@ -1,5 +1,6 @@
 //! What happened, counted by all threads.
 
+use crate::http::Failure;
 use hdrhistogram::Histogram;
 use std::{
     collections::BTreeMap,
@@ -8,9 +9,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-
-/// A failure's kind, and what was seen.
-pub(super) type Failure = (&'static str, String);
 
 #[derive(Default)]
 pub(super) struct Tally {

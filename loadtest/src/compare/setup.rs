@@ -1,0 +1,111 @@
+//! What differs in the setup: then more is compared than the daemon.
+
+use super::steps::{is_sweep, same};
+use crate::report::{
+    middle::median,
+    model::{Pinning, Report, Setup},
+    units::{rate, thousands, time},
+};
+use serde::Serialize;
+
+/// Something that is not the same in both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What.
+    pub what: &'static str,
+    /// In the first.
+    pub a: String,
+    /// In the second.
+    pub b: String,
+    /// Whether it is what one compares, a daemon or a harness of another commit, and not what it is compared under.
+    pub expected: bool,
+}
+
+/// All of it, what weighs most first.
+pub(super) fn differences(a: &Report, b: &Report) -> Vec<Difference> {
+    let sides = conditions(a).into_iter().zip(conditions(b));
+    let mut found: Vec<_> = sides
+        .filter(|((_, of_a, _), (_, of_b, _))| of_a != of_b)
+        .map(|((what, a, expected), (_, b, _))| Difference { what, a, b, expected })
+        .collect();
+    found.extend(asked(a, b));
+    found.sort_by_key(|difference| difference.expected);
+    found
+}
+
+fn conditions(report: &Report) -> Vec<(&'static str, String, bool)> {
+    let Setup { machine, registry, .. } = &report.setup;
+    let setup = &report.setup;
+    let count = thousands;
+    let seconds = |report: &Report| match report.runs.first().and_then(|run| run.steps.first()) {
+        Some(step) => format!("{:.1} s", step.seconds),
+        None => "no run".to_owned(),
+    };
+    vec![
+        ("scenario", report.scenario.clone(), false),
+        (
+            "registry",
+            format!(
+                "{} ({} companies, {} OUs, {} pools, {} accounts)",
+                registry.source,
+                count(registry.companies),
+                count(registry.ous),
+                count(registry.pools),
+                count(registry.accounts)
+            ),
+            false,
+        ),
+        ("seed", setup.seed.to_string(), false),
+        ("connections", setup.connections.to_string(), false),
+        ("time-out", time(setup.timeout_us as f64), false),
+        ("a step's length", seconds(report), false),
+        ("processor", format!("{}, {} cores", machine.processor, machine.cores), false),
+        ("kernel", machine.kernel.clone(), false),
+        ("pinning", pinning(setup.pinning.as_ref()), false),
+        ("daemon's command", setup.daemon_command.as_deref().map_or("ran already".to_owned(), flags), false),
+        ("daemon", setup.daemon.clone().unwrap_or_else(|| "does not tell".to_owned()), true),
+        ("harness", setup.commit.clone().unwrap_or_else(|| "not of a checkout".to_owned()), true),
+    ]
+}
+
+/// The rate that was asked for, where it is a share of what was measured first.
+fn asked(a: &Report, b: &Report) -> Option<Difference> {
+    let of = |report: &Report| {
+        let rates: Vec<_> = report.runs.iter().flat_map(|run| &run.steps).map(|step| step.rate).collect();
+        median(&rates)
+    };
+    let (of_a, of_b) = (of(a)?, of(b)?);
+    let differs = !is_sweep(a) && !is_sweep(b) && !same(of_a, of_b);
+    let shown = |value: f64| format!("{}/s", rate(value));
+    differs.then(|| Difference { what: "rate", a: shown(of_a), b: shown(of_b), expected: false })
+}
+
+fn pinning(pinning: Option<&Pinning>) -> String {
+    match pinning {
+        Some(it) => format!("daemon {:?}, harness {:?}", it.daemon, it.harness),
+        None => "none".to_owned(),
+    }
+}
+
+/// A command line without what is of one run only: folders and ports.
+fn flags(command: &str) -> String {
+    let words = command.split_whitespace().skip(1);
+    let kept = words.map(|word| if word.contains(['/', ':']) { "…" } else { word });
+    kept.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_ports_are_no_difference() {
+        let at = |folder: &str, workers: &str| {
+            flags(&format!(
+                "{folder}/switchboard serve --snapshot {folder}/a.swb --listen 127.0.0.1:0 --workers {workers}"
+            ))
+        };
+        assert_eq!(at("/tmp/x", "1"), at("/tmp/y", "1"));
+        assert_ne!(at("/tmp/x", "1"), at("/tmp/x", "2"));
+    }
+}

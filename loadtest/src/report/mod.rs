@@ -1,0 +1,27 @@
+//! What is handed out at the end: the table, the JSON, the page.
+
+pub(crate) mod files;
+pub(crate) mod middle;
+pub mod model;
+pub mod page;
+pub mod read;
+pub mod summary;
+pub mod units;
+
+use self::model::Report;
+
+/// Why the command ends with exit code 1; empty where all is well.
+pub(crate) fn failures(report: &Report) -> Vec<String> {
+    let unkept = report.verdicts.iter().filter(|verdict| !verdict.holds);
+    let unkept = unkept.map(|it| format!("{}: {}, measured {}", report.scenario, it.demand, it.measured));
+    let steps = report.runs.iter().enumerate().flat_map(|(n, run)| {
+        // A sweep goes on until a step fails: the one at its knee must mean something.
+        let counts = move |rate: f64| run.knee.is_none_or(|knee| knee == rate);
+        run.steps.iter().filter(move |step| counts(step.rate)).map(move |step| (n, step))
+    });
+    let invalid = steps.filter_map(|(n, step)| {
+        let why = step.invalid.as_ref()?;
+        Some(format!("{}: run {} is invalid: {why}", report.scenario, n + 1))
+    });
+    unkept.chain(invalid).collect()
+}

@@ -1,0 +1,43 @@
+//! The daemon beside a null server, both as fast as they answer.
+
+use super::figures::percent;
+use crate::report::{
+    middle::median,
+    model::{Ceiling, Report},
+    units,
+};
+use maud::{Markup, html};
+
+pub(super) fn section(report: &Report) -> Markup {
+    let Some(ceiling) = &report.ceiling else { return html! {} };
+    html! {
+        section {
+            h2 { "The ceiling" }
+            p.about {
+                "The same requests, as fast as they are answered: by the daemon, and by a null server, "
+                "which is bare hyper that answers each with the same bytes. The daemon reaches "
+                strong { (percent(ceiling.ratio)) } " of it. "
+                "What is beyond the null server is beyond this harness, too."
+            }
+            div.bars { (bars(ceiling)) }
+        }
+    }
+}
+
+fn bars(ceiling: &Ceiling) -> Markup {
+    let most = ceiling.null.iter().chain(&ceiling.daemon).fold(1.0_f64, |most, rate| most.max(*rate));
+    let width = |rate: f64| format!("{:.2}%", rate / most * 100.0);
+    html! {
+        @for (class, name, rates) in [("null", "null server", &ceiling.null), ("daemon", "daemon", &ceiling.daemon)] {
+            @let middle = median(rates).unwrap_or_default();
+            span.name { (name) }
+            span.bar {
+                i class={"fill " (class)} style={"width:" (width(middle))} {}
+                @for rate in rates {
+                    i.once style={"left:" (width(*rate))} title={(units::rate(*rate)) " answers a second"} {}
+                }
+            }
+            span.value { (units::rate(middle)) "/s" }
+        }
+    }
+}

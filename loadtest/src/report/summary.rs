@@ -1,0 +1,171 @@
+//! The table at the end.
+
+use super::{
+    middle::median,
+    model::{Ceiling, Latency, Report, Run, Step},
+    units::{megabytes, rate, thousands, time},
+};
+use crate::error::{Error, Result};
+use anstyle::{AnsiColor, Style};
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const HEAD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// On standard output: colour on a terminal, plain in a pipe.
+pub(crate) fn print(report: &Report) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(table(report).as_bytes()).and_then(|()| out.flush()) {
+        // A reader that has gone, as in `| head`, is no failure.
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { doing: "write to", path: "standard output".into(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The table, with styles.
+pub fn table(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = setup(&mut out, report);
+    let _ = steps(&mut out, &report.runs);
+    let _ = failures(&mut out, &report.runs);
+    let _ = verdicts(&mut out, report);
+    out
+}
+
+fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
+    let setup = &report.setup;
+    writeln!(out, "\n{HEAD}{}{HEAD:#}  {}", report.scenario, report.started)?;
+    let mut row = |name: &str, value: String| writeln!(out, "{DIM}{name:<12}{DIM:#}{value}");
+    let machine = &setup.machine;
+    let memory = machine.memory as f64 / f64::from(1 << 30);
+    row(
+        "machine",
+        format!("{}, {} cores, {memory:.0} GiB, {}", machine.processor, machine.cores, machine.kernel),
+    )?;
+    let daemon = setup.daemon.clone().unwrap_or_else(|| "unknown".to_owned());
+    row("daemon", format!("{daemon}, harness {}", setup.commit.as_deref().unwrap_or("of no checkout")))?;
+    if let Some(command) = &setup.daemon_command {
+        row("", command.clone())?;
+    }
+    row(
+        "pinning",
+        match &setup.pinning {
+            Some(pinning) => format!("daemon on core {:?}, harness on {:?}", pinning.daemon, pinning.harness),
+            None => "none".to_owned(),
+        },
+    )?;
+    let registry = &setup.registry;
+    let bytes = registry.snapshot_bytes.map(|bytes| format!(", {}", megabytes(bytes))).unwrap_or_default();
+    row("registry", registry.source.clone())?;
+    row(
+        "",
+        format!(
+            "{} accounts, {} pools, {} OUs{bytes}; seed {}",
+            thousands(registry.accounts),
+            thousands(registry.pools),
+            thousands(registry.ous),
+            setup.seed
+        ),
+    )?;
+    row("load", format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
+    match &report.ceiling {
+        Some(it) => row("ceiling", ceiling(it)),
+        None => Ok(()),
+    }
+}
+
+/// The middle of the runs, and the middle of their ratios.
+pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
+    let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
+    format!(
+        "{}/s by the daemon, {}/s by a null server: {:.2} of it",
+        middle(&ceiling.daemon),
+        middle(&ceiling.null),
+        ceiling.ratio
+    )
+}
+
+fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n{HEAD}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}{HEAD:#}",
+        "", "rate/s", "answers/s", "p50", "p90", "p99", "p99.9", "max", "errors"
+    )?;
+    let many = runs.len() > 1;
+    for (n, run) in runs.iter().enumerate() {
+        if many {
+            writeln!(out, "{DIM}run {}{DIM:#}", n + 1)?;
+        }
+        for step in &run.steps {
+            one(out, step)?;
+        }
+        if let Some(knee) = run.knee {
+            writeln!(out, "{HEAD}the highest rate that kept to the limit: {}/s{HEAD:#}", rate(knee))?;
+        }
+    }
+    Ok(())
+}
+
+fn one(out: &mut String, step: &Step) -> std::fmt::Result {
+    let errors: u64 = step.errors.values().map(|failures| failures.count).sum();
+    let style = if errors > 0 || step.invalid.is_some() { BAD } else { Style::new() };
+    let row = |name: &str, latency: &Latency| {
+        let of = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(time);
+        let [p50, p90, p99, p999, max] = of;
+        (name.to_owned(), format!("{p50:>10}{p90:>10}{p99:>10}{p999:>10}{max:>10}"))
+    };
+    let (name, figures) = row("corrected", &step.corrected);
+    writeln!(
+        out,
+        "{style}{name:>9}{:>10}{:>10}{figures}{errors:>8}{style:#}",
+        rate(step.rate),
+        rate(step.achieved)
+    )?;
+    for (name, latency) in [("from send", &step.uncorrected), ("lateness", &step.lateness)] {
+        let (name, figures) = row(name, latency);
+        writeln!(out, "{DIM}{name:>9}{:20}{figures}{DIM:#}", "")?;
+    }
+    if let Some(selections) = step.selections {
+        writeln!(out, "{:>9}{:>10}/s", "lines", rate(selections))?;
+    }
+    if let Some(why) = &step.invalid {
+        writeln!(out, "{BAD}invalid: {why}{BAD:#}")?;
+    }
+    Ok(())
+}
+
+fn failures(out: &mut String, runs: &[Run]) -> std::fmt::Result {
+    for (n, run) in runs.iter().enumerate() {
+        for step in &run.steps {
+            for (kind, failures) in &step.errors {
+                writeln!(
+                    out,
+                    "{BAD}run {}: {} × {kind}{BAD:#}, the first: {}",
+                    n + 1,
+                    failures.count,
+                    failures.first
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn verdicts(out: &mut String, report: &Report) -> std::fmt::Result {
+    if !report.verdicts.is_empty() {
+        writeln!(out)?;
+    }
+    for verdict in &report.verdicts {
+        let (style, word) = if verdict.holds { (GOOD, "holds") } else { (BAD, "FAILS") };
+        writeln!(out, "{style}{word}{style:#}  {}: {}", verdict.demand, verdict.measured)?;
+    }
+    writeln!(out)
+}

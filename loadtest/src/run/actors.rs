@@ -1,0 +1,178 @@
+//! What is done to the daemon while it is asked.
+
+use super::{
+    stage::FIRST,
+    subject::{Answerer, Ours, Subject},
+};
+use crate::{
+    daemon::metrics,
+    http::{self, Connection},
+    pin,
+    report::model::{Event, Failures},
+    scenario::{Reload, Scenario, Standings},
+    slow,
+    traffic::Published,
+    until::Until,
+};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::{self, Scope},
+    time::{Duration, Instant},
+};
+
+/// The daemon looks once a second where no event tells it; a loaded machine may take longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What they need, and what comes of them.
+pub(super) struct Actors<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) subject: &'a Subject,
+    pub(super) answerer: &'a Answerer,
+    pub(super) published: &'a Published,
+    /// Company and account.
+    pub(super) churned: &'a [(String, String)],
+    pub(super) cores: &'a [u32],
+    /// When the recording begins: events before are not told.
+    pub(super) from: Instant,
+    pub(super) until: Until,
+    pub(super) diary: Mutex<Diary>,
+}
+
+#[derive(Default)]
+pub(super) struct Diary {
+    pub(super) events: Vec<Event>,
+    pub(super) errors: BTreeMap<String, Failures>,
+}
+
+impl Actors<'_> {
+    /// Starts them; they end with [`Until`].
+    pub(super) fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        if let (Some(reload), Subject::Ours(ours)) = (self.scenario.reload, self.subject) {
+            scope.spawn(move || self.on_cores(|| self.reload(ours, reload)));
+        }
+        if let (Some(standings), Some(admin)) = (self.scenario.standings, self.answerer.admin) {
+            scope.spawn(move || self.on_cores(|| self.churn(admin, standings)));
+        }
+        if let Some(slow_clients) = self.scenario.slow_clients {
+            let count = slow_clients.count.get();
+            for n in 0..count {
+                scope.spawn(move || self.on_cores(|| self.dawdle(n)));
+            }
+            self.event(self.from, "slow_clients", format!("{count} slow clients from before the start"));
+        }
+    }
+
+    fn on_cores(&self, act: impl FnOnce()) {
+        match pin::this_thread(self.cores) {
+            Ok(()) => act(),
+            Err(error) => self.failed("pin", error.to_string()),
+        }
+    }
+
+    fn reload(&self, ours: &Ours, reload: Reload) {
+        let mut due = Instant::now();
+        for (generation, path) in ours.snapshots.iter().filter(|(generation, _)| *generation > FIRST) {
+            due += reload.every.0;
+            self.until.sleep_until(due);
+            if !self.until.goes_on() {
+                return;
+            }
+            // Before it is there: the first answer of it may come at once.
+            self.published.announce(*generation);
+            let placed = Instant::now();
+            if let Err(error) = ours.serve(path) {
+                return self.failed("reload_not_written", error.to_string());
+            }
+            let Some(admin) = self.answerer.admin else { return };
+            loop {
+                match metrics(admin) {
+                    Ok(told) if told.generation() == *generation => break,
+                    Err((kind, why)) => self.failed("metrics", format!("{kind}: {why}")),
+                    Ok(_) if placed.elapsed() > PATIENCE => {
+                        self.failed("reload_not_seen", format!("generation {generation} after {PATIENCE:?}"));
+                        break;
+                    }
+                    Ok(_) if !self.until.goes_on() => return,
+                    // Scarcely: rendering the metrics takes from the core that answers.
+                    Ok(_) => thread::sleep(Duration::from_millis(50)),
+                }
+            }
+            let text = format!("generation {generation}, served after {} ms", placed.elapsed().as_millis());
+            self.event(placed, "reload", text);
+        }
+    }
+
+    fn churn(&self, admin: SocketAddr, standings: Standings) {
+        let body = r#"{"standing":"suspended","reason":"load test"}"#;
+        let step = Duration::from_secs_f64(1.0 / standings.rate);
+        let (mut due, mut line) = (Instant::now(), None);
+        let mut changes = 0_u64;
+        for (company, account) in self.churned.iter().cycle() {
+            let target = format!("/v1/standings/{company}/{account}");
+            let put = http::request("PUT", &target, "application/json", body);
+            let delete = http::request("DELETE", &target, "application/json", "");
+            for (request, status) in [(&put, 200), (&delete, 204)] {
+                due += step;
+                // What is set is lifted even where the run is over: a daemon that is not ours goes on.
+                if status == 200 || self.until.goes_on() {
+                    self.until.sleep_until(due);
+                }
+                if status == 200 && !self.until.goes_on() {
+                    let text = format!("{changes} standings changed, {} a second", standings.rate);
+                    return self.event(self.from, "standing", text);
+                }
+                match change(admin, &mut line, request) {
+                    Ok(answered) if answered == status => changes += 1,
+                    Ok(answered) => {
+                        self.failed("standing_refused", format!("{answered} for {status}: {target}"))
+                    }
+                    Err((kind, why)) => {
+                        line = None;
+                        self.failed("standing_refused", format!("{kind}: {why}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn dawdle(&self, n: u32) {
+        slow::client(&self.until, self.answerer.data, n, &|seen| {
+            if let Err((kind, why)) = seen {
+                self.failed("slow_client", format!("{kind}: {why}"));
+            }
+        });
+    }
+
+    fn diary(&self) -> MutexGuard<'_, Diary> {
+        self.diary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event(&self, at: Instant, kind: &str, text: String) {
+        if let Some(since) = at.checked_duration_since(self.from) {
+            self.diary().events.push(Event { at: since.as_secs_f64(), kind: kind.to_owned(), text });
+        }
+    }
+
+    fn failed(&self, kind: &str, why: String) {
+        let mut diary = self.diary();
+        diary.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: why }).count += 1;
+    }
+}
+
+fn change(
+    admin: SocketAddr,
+    line: &mut Option<Connection>,
+    request: &str,
+) -> std::result::Result<u16, http::Failure> {
+    let mut connection = match line.take() {
+        Some(connection) => connection,
+        None => Connection::open(admin)?,
+    };
+    let answer = connection.ask(request)?;
+    if !answer.last {
+        *line = Some(connection);
+    }
+    Ok(answer.status)
+}

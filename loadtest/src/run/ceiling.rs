@@ -1,0 +1,56 @@
+//! What the harness itself can do, and the daemon at best: as fast as answers come, in turn of a null server and the
+//! daemon.
+
+use super::{
+    asked::Asked,
+    step::{Context, Stretch},
+    subject::Answerer,
+};
+use crate::{
+    daemon::NullServer,
+    engine::{Pace, Unjudged},
+    error::{Error, Result},
+    report::{middle::median, model::Ceiling},
+};
+
+/// Pairs of runs: the machine may be slower for a while, and then is so for both of a pair.
+const PAIRS: usize = 5;
+
+/// The daemon's highest rate, and what it is beside a null server's; not of a daemon on another machine.
+pub(super) fn measure(
+    context: &Context<'_>,
+    answerer: &Answerer,
+    asked: &mut Asked,
+    cores: &[u32],
+) -> Result<(f64, Option<Ceiling>)> {
+    let measure = context.scenario.ceiling.0;
+    let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
+    let here = answerer.data.ip().is_loopback();
+    let mut null_server = None;
+    let mut ceiling = Ceiling { null: Vec::new(), daemon: Vec::new(), ratio: 0.0 };
+    let mut ratios = Vec::new();
+    for _ in 0..PAIRS {
+        let daemon = context.measure("daemon", answerer, asked, stretch, || ())?;
+        if let Some((kind, failures)) = daemon.step.errors.iter().next() {
+            return Err(Error::Refused(format!(
+                "{} × {kind} before anything was measured, the first: {}",
+                failures.count, failures.first
+            )));
+        }
+        ceiling.daemon.push(daemon.step.achieved);
+        if !here {
+            continue;
+        }
+        // Its answers are as long as the daemon's, which are known now.
+        let null = match &mut null_server {
+            Some(null) => null,
+            none => none.insert(NullServer::start(daemon.body, cores)?),
+        };
+        let null = Answerer::theirs(null.data);
+        let null = context.measure("null server", &null, &mut Unjudged(asked), stretch, || ())?;
+        ceiling.null.push(null.step.achieved);
+        ratios.push(daemon.step.achieved / null.step.achieved);
+    }
+    let highest = median(&ceiling.daemon).unwrap_or_default();
+    Ok((highest, median(&ratios).map(|ratio| Ceiling { ratio, ..ceiling })))
+}

@@ -1,0 +1,155 @@
+//! `loadtest run`: sets the stage, finds out what there is to reach, measures, and tells.
+
+mod actors;
+mod asked;
+mod ceiling;
+mod cores;
+mod machine;
+mod options;
+mod progress;
+mod queries;
+mod scratch;
+mod stage;
+mod step;
+mod subject;
+mod sweep;
+mod variant;
+mod verdicts;
+
+pub use self::options::Options;
+use self::{
+    scratch::Scratch,
+    stage::Stage,
+    step::{Context, Stretch},
+    subject::Subject,
+};
+use crate::{
+    engine::Pace,
+    error::{Error, Result},
+    report::{
+        self,
+        model::{Pinning, Report, Run, SCHEMA, Setup, Step},
+        summary, units,
+    },
+    say,
+    scenario::{self, Scenario},
+    traffic,
+};
+
+/// Runs the scenarios one after the other; says no where a demand does not hold or a run means nothing.
+///
+/// # Errors
+/// The arguments, the files, the daemon; and every demand that does not hold.
+pub fn run(options: &Options) -> Result<()> {
+    let names = match options.scenarios.as_slice() {
+        [] => &["steady".to_owned()],
+        names => names,
+    };
+    let mut scenarios = Vec::new();
+    for name in names {
+        let scenario = options.over(scenario::load(name)?);
+        options.check(&scenario)?;
+        scenarios.push(scenario);
+    }
+    let pinning = cores::cores(&options.pin)?;
+    let scratch = Scratch::new()?;
+    let mut failed = Vec::new();
+    for scenario in &scenarios {
+        let report = one(scenario, options, pinning.as_ref(), &scratch)?;
+        summary::print(&report)?;
+        report::files::write(&report, &options.out)?;
+        failed.extend(report::failures(&report));
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Error::Refused(format!("failed: {}", failed.join("; ")))) }
+}
+
+fn one(
+    scenario: &Scenario,
+    options: &Options,
+    pinning: Option<&Pinning>,
+    scratch: &Scratch,
+) -> Result<Report> {
+    let started = jiff::Timestamp::now();
+    say::line(&format!("\n{}: {}", scenario.name, scenario.about));
+    let stage = stage::set(scenario, options, pinning, scratch)?;
+    let churned = churned(scenario, options, &stage)?;
+    let context = Context {
+        scenario,
+        subject: &stage.subject,
+        churned: &churned,
+        cores: pinning.map(|pinning| pinning.harness.as_slice()).unwrap_or_default(),
+    };
+    let daemon_cores = pinning.map(|pinning| pinning.daemon.as_slice()).unwrap_or_default();
+    let mut asked = asked::draw(scenario, options, &stage, &churned)?;
+    asked.notes().iter().for_each(|note| say::line(&format!("requests    {note}")));
+
+    let answerer = stage.subject.start()?;
+    let told = answerer.metrics();
+    let (highest, ceiling) = ceiling::measure(&context, &answerer, &mut asked, daemon_cores)?;
+    answerer.stop()?;
+    let told_of = ceiling.as_ref().map_or_else(
+        || format!("{}/s by the daemon; no null server beside it", units::rate(highest)),
+        summary::ceiling,
+    );
+    say::line(&format!("ceiling     {told_of}"));
+
+    let mut runs = Vec::new();
+    for n in 1..=scenario.repeat.get() {
+        let mut asked = asked::draw(scenario, options, &stage, &churned)?;
+        let answerer = stage.subject.start()?;
+        runs.push(match scenario.sweep {
+            Some(sweep) => {
+                sweep::run(&context, &answerer, &mut asked, sweep, highest, &|step| line("step", step))?
+            }
+            None => {
+                let pace = Pace::Rate(scenario.rate.of(highest));
+                let stretch = Stretch { pace, warm_up: scenario.warm_up.0, measure: scenario.duration.0 };
+                let step = context.step(&format!("run {n}"), &answerer, &mut asked, stretch)?;
+                line(&format!("run {n}"), &step);
+                Run { steps: vec![step], knee: None, limit: None }
+            }
+        });
+        answerer.stop()?;
+    }
+    Ok(Report {
+        schema: SCHEMA,
+        scenario: scenario.name.clone(),
+        started: started.round(jiff::Unit::Second).unwrap_or(started).to_string(),
+        setup: Setup {
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            daemon: told.as_ref().and_then(|told| told.build()),
+            commit: Some(env!("SWITCHBOARD_COMMIT").to_owned()).filter(|commit| commit != "unknown"),
+            daemon_command: match &stage.subject {
+                Subject::Ours(ours) => Some(ours.command()),
+                Subject::Theirs { .. } => None,
+            },
+            machine: machine::machine(),
+            pinning: pinning.cloned(),
+            registry: stage.subject.facts(options, stage.source.clone(), told.as_ref()),
+            seed: options.seed,
+            connections: scenario.connections.get(),
+            timeout_us: u64::try_from(scenario.timeout.0.as_micros()).unwrap_or(u64::MAX),
+        },
+        verdicts: verdicts::verdicts(&scenario.demand, &runs, ceiling.as_ref()),
+        ceiling,
+        runs,
+    })
+}
+
+/// The accounts whose standings change; none where none do.
+fn churned(scenario: &Scenario, options: &Options, stage: &Stage) -> Result<Vec<(String, String)>> {
+    let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
+    let Some(registry) = stage.registries.first() else { return Ok(Vec::new()) };
+    let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
+    traffic::churnable(registry, most, options.seed)
+}
+
+fn line(name: &str, step: &Step) {
+    let failed: u64 = step.errors.values().map(|failures| failures.count).sum();
+    let failed = if failed > 0 { format!(", {failed} errors") } else { String::new() };
+    let invalid = step.invalid.as_ref().map(|why| format!("; INVALID: {why}")).unwrap_or_default();
+    let (p50, p99) = (units::time(step.corrected.p50), units::time(step.corrected.p99));
+    let max = units::time(step.corrected.max);
+    let rate = units::rate(step.rate);
+    say::line(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
+}

@@ -1,0 +1,162 @@
+//! The command line of `loadtest run`.
+
+use crate::{
+    duration,
+    error::{Error, Result},
+    scenario::{Rate, Scenario, Size, Span},
+};
+use clap::Args;
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    num::NonZero,
+    path::PathBuf,
+    time::Duration,
+};
+
+/// What to run, against what.
+#[derive(Args, Default, Debug, Clone)]
+pub struct Options {
+    /// Scenarios: built-in ones by name, or files that end in .toml [default: steady]
+    #[arg(value_name = "SCENARIO|FILE.toml")]
+    pub scenarios: Vec<String>,
+    /// A daemon that already runs, as in http://127.0.0.1:7400; without it, one is started
+    #[arg(long, value_name = "URL", value_parser = address)]
+    pub target: Option<SocketAddr>,
+    /// Its admin listener, as in http://127.0.0.1:7401: what it says of itself; scenarios with standings need it
+    #[arg(long, value_name = "URL", value_parser = address, requires = "target")]
+    pub admin: Option<SocketAddr>,
+    /// The registry to serve; with --target, the one that is served, so that answers can be checked
+    #[arg(long, value_name = "DIR")]
+    pub registry: Option<PathBuf>,
+    /// Queries, one JSON object a line, for a --target whose registry is not at hand: answers are held to their shape alone
+    #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "registry")]
+    pub queries: Option<PathBuf>,
+    /// Requests a second, or a share of the highest rate as in 50%
+    #[arg(long, value_name = "R", value_parser = Rate::parse)]
+    pub rate: Option<Rate>,
+    /// How long is recorded: seconds, or 500ms, 30s, 10m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub duration: Option<Duration>,
+    /// How long it goes on before
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub warm_up: Option<Duration>,
+    /// Connections
+    #[arg(long, value_name = "N")]
+    pub connections: Option<NonZero<u32>>,
+    /// How often the whole is run
+    #[arg(long, value_name = "N")]
+    pub repeat: Option<NonZero<u32>>,
+    /// All chance is drawn from it
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Which cores: auto (the first is the daemon's, the last the harness's), none, or as in daemon:0,harness:1
+    #[arg(long, value_name = "CORES", default_value = "auto")]
+    pub pin: String,
+    /// How large a registry is generated: small, standard, large, or accounts/ous/pools as in 100000/10000/2000
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "registry")]
+    pub size: Option<Size>,
+    /// Where the reports are written
+    #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
+    pub out: PathBuf,
+    /// The daemon's binary; without it, the one beside this program, which cargo builds where it runs this program
+    #[arg(long, value_name = "PATH", conflicts_with = "target")]
+    pub switchboard: Option<PathBuf>,
+}
+
+impl Options {
+    /// The scenario, with what is named on the command line.
+    pub(super) fn over(&self, scenario: Scenario) -> Scenario {
+        Scenario {
+            rate: self.rate.unwrap_or(scenario.rate),
+            duration: self.duration.map_or(scenario.duration, Span),
+            warm_up: self.warm_up.map_or(scenario.warm_up, Span),
+            connections: self.connections.unwrap_or(scenario.connections),
+            repeat: self.repeat.unwrap_or(scenario.repeat),
+            registry: self.size.unwrap_or(scenario.registry),
+            ..scenario
+        }
+    }
+
+    /// Says what a scenario needs and is not there.
+    pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
+        let name = &scenario.name;
+        let missing = |what: &str| Err(Error::Usage(format!("{name} {what}")));
+        if self.target.is_none() {
+            return Ok(());
+        }
+        if self.registry.is_none() && self.queries.is_none() {
+            return missing(
+                "needs the registry that --target serves: name it with --registry, so that answers can be checked, or \
+                 name queries with --queries",
+            );
+        }
+        if scenario.reload.is_some() {
+            return missing(
+                "replaces the daemon's snapshot: run it without --target, with --registry if need be",
+            );
+        }
+        if scenario.standings.is_some() && (self.admin.is_none() || self.registry.is_none()) {
+            return missing(
+                "changes standings: name the admin listener with --admin, and the registry with --registry",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// `http://host:port`, or without the scheme.
+fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+    if text.starts_with("https://") {
+        return Err(
+            "the load test speaks plain HTTP: name the daemon itself, not what terminates TLS".to_owned()
+        );
+    }
+    let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let found = host.to_socket_addrs().map_err(|error| format!("{error}; write http://HOST:PORT"))?;
+    found.into_iter().next().ok_or_else(|| "no address; write http://HOST:PORT".to_owned())
+}
+
+fn size(text: &str) -> std::result::Result<Size, String> {
+    match text {
+        "small" => return Ok(Size::SMALL),
+        "standard" => return Ok(Size::STANDARD),
+        "large" => return Ok(Size::LARGE),
+        _ => {}
+    }
+    let counts: Vec<usize> = text.split('/').filter_map(|count| count.parse().ok()).collect();
+    match counts.as_slice() {
+        &[accounts, ous, pools] if text.matches('/').count() == 2 => Ok(Size { accounts, ous, pools }),
+        _ => Err("write small, standard, large, or accounts/ous/pools as in 100000/10000/2000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario;
+
+    #[test]
+    fn values() {
+        assert_eq!(size("5000/500/200"), Ok(Size::SMALL));
+        assert!(size("5000/500").is_err() && size("5000/x/500/200").is_err() && size("tiny").is_err());
+        for text in ["http://127.0.0.1:7400", "127.0.0.1:7400", "http://127.0.0.1:7400/"] {
+            assert_eq!(address(text), Ok(([127, 0, 0, 1], 7400).into()), "{text}");
+        }
+        assert!(address("https://127.0.0.1:7400").unwrap_err().contains("plain HTTP"));
+        assert!(address("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn what_a_scenario_lacks_is_said() {
+        let target = Options { target: Some(([127, 0, 0, 1], 1).into()), ..Options::default() };
+        let with = Options { registry: Some("r".into()), ..target.clone() };
+        let said = |options: &Options, name: &str| {
+            options.check(&scenario::load(name).unwrap()).map_err(|error| error.to_string())
+        };
+        assert!(said(&target, "steady").unwrap_err().contains("--registry"));
+        assert_eq!(said(&with, "steady"), Ok(()));
+        assert!(said(&with, "reload-storm").unwrap_err().contains("without --target"));
+        assert!(said(&with, "standings-churn").unwrap_err().contains("--admin"));
+        assert_eq!(said(&Options::default(), "reload-storm"), Ok(()));
+    }
+}

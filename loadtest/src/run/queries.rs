@@ -1,0 +1,101 @@
+//! Queries of the user's own, for a daemon whose registry is not at hand.
+
+use crate::{
+    engine::Source,
+    error::{Error, Result},
+    traffic::{Outcomes, Wrong},
+};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// Asked in turn; answers are held to their shape.
+pub(super) struct Queries {
+    requests: Vec<Vec<u8>>,
+    next: usize,
+}
+
+impl Queries {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|source| Error::Io {
+            doing: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut requests = Vec::new();
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            if !matches!(serde_json::from_str(line), Ok(Value::Object(_))) {
+                let what = "write one JSON object a line, as in the body of POST /v1/select";
+                return Err(Error::Usage(format!("{}:{}: {what}", path.display(), n + 1)));
+            }
+            let head = "POST /v1/select HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json";
+            requests.push(format!("{head}\r\ncontent-length: {}\r\n\r\n{line}", line.len()).into_bytes());
+        }
+        if requests.is_empty() {
+            return Err(Error::Usage(format!(
+                "{} has no query: write one JSON object a line",
+                path.display()
+            )));
+        }
+        Ok(Self { requests, next: 0 })
+    }
+}
+
+impl Source for Queries {
+    fn next(&mut self) -> usize {
+        let request = self.next;
+        self.next = (request + 1) % self.requests.len();
+        request
+    }
+
+    fn bytes(&self, request: usize) -> &[u8] {
+        self.requests.get(request).map_or(&[], Vec::as_slice)
+    }
+
+    fn check(
+        &mut self,
+        _: usize,
+        status: u16,
+        body: &[u8],
+        outcomes: &mut Outcomes,
+    ) -> std::result::Result<(), Wrong> {
+        let told = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
+        let outcome = match status {
+            200 if told(b"\"account\":") && told(b"\"rule\":") => "selection",
+            400..=422 if told(b"\"code\":") => "problem",
+            200 | 400..=422 => {
+                let why = format!("neither a selection nor a problem: {}", String::from_utf8_lossy(body));
+                return Err(Wrong { kind: "wrong_answer", why: why.into() });
+            }
+            _ => {
+                let why = format!("{status}: {}", String::from_utf8_lossy(body));
+                return Err(Wrong { kind: "unexpected_status", why: why.into() });
+            }
+        };
+        outcomes.count(outcome);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_turn_and_held_to_their_shape() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "{\"ou\":\"a\"}\n\n{\"ou\":\"b\"}\n").unwrap();
+        let mut queries = Queries::read(file.path()).unwrap();
+        assert_eq!([queries.next(), queries.next(), queries.next()], [0, 1, 0]);
+        assert!(queries.bytes(1).ends_with(b"content-length: 10\r\n\r\n{\"ou\":\"b\"}"));
+        let mut outcomes = Outcomes::default();
+        let mut kind = |status, body: &str| {
+            queries.check(0, status, body.as_bytes(), &mut outcomes).map_err(|wrong| wrong.kind)
+        };
+        assert_eq!(kind(200, r#"{"account":"a","rule":"country"}"#), Ok(()));
+        assert_eq!(kind(404, r#"{"code":"unknown_ou"}"#), Ok(()));
+        assert_eq!(kind(200, "hello"), Err("wrong_answer"));
+        assert_eq!(kind(503, r#"{"code":"overloaded"}"#), Err("unexpected_status"));
+        fs::write(file.path(), "[]").unwrap();
+        assert!(Queries::read(file.path()).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! A while at one rate, with all that is done meanwhile.
+
+use super::{
+    actors::{Actors, Diary},
+    asked::Asked,
+    machine, progress,
+    subject::{Answerer, Subject},
+};
+use crate::{
+    engine::{self, Measured, Pace, Plan, Source},
+    error::{Error, Result},
+    pin,
+    report::model::{Interval, Step},
+    scenario::Scenario,
+    until::Until,
+};
+use std::{
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What the steps of a scenario share.
+pub(super) struct Context<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) subject: &'a Subject,
+    pub(super) churned: &'a [(String, String)],
+    /// The harness's.
+    pub(super) cores: &'a [u32],
+}
+
+/// A rate, and for how long.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch {
+    pub(super) pace: Pace,
+    pub(super) warm_up: Duration,
+    pub(super) measure: Duration,
+}
+
+impl Context<'_> {
+    /// The plan of a stretch.
+    fn plan(&self, answerer: &Answerer, stretch: Stretch) -> Plan {
+        Plan {
+            target: answerer.data,
+            connections: usize::try_from(self.scenario.connections.get()).unwrap_or(1),
+            pace: stretch.pace,
+            warm_up: stretch.warm_up,
+            measure: stretch.measure,
+            timeout: self.scenario.timeout.0,
+            latest: self.scenario.latest_us.map(Duration::from_micros),
+        }
+    }
+
+    /// Measures it, and tells what was done meanwhile.
+    pub(super) fn step(
+        &self,
+        name: &str,
+        answerer: &Answerer,
+        asked: &mut Asked,
+        stretch: Stretch,
+    ) -> Result<Step> {
+        let published = asked.published();
+        let actors = Actors {
+            scenario: self.scenario,
+            subject: self.subject,
+            answerer,
+            published: &published,
+            churned: self.churned,
+            cores: self.cores,
+            from: Instant::now() + stretch.warm_up,
+            until: Until::default(),
+            diary: Mutex::new(Diary::default()),
+        };
+        let mut cpu = None;
+        let measured = thread::scope(|scope| {
+            actors.start(scope);
+            let recording = || cpu = answerer.pid().and_then(machine::cpu_seconds);
+            let measured = self.measure(name, answerer, asked, stretch, recording);
+            actors.until.end();
+            measured
+        })?;
+        let mut step = measured.step;
+        let diary = actors.diary.into_inner().unwrap_or_else(PoisonError::into_inner);
+        step.events = diary.events;
+        step.errors.extend(diary.errors);
+        step.process = answerer.pid().zip(cpu).and_then(|(pid, before)| machine::process(pid, before));
+        Ok(step)
+    }
+
+    /// Measures it from a thread of its own, and shows how it goes.
+    pub(super) fn measure<S: Source + Send>(
+        &self,
+        name: &str,
+        answerer: &Answerer,
+        source: &mut S,
+        stretch: Stretch,
+        recording: impl FnMut(),
+    ) -> Result<Measured> {
+        let plan = self.plan(answerer, stretch);
+        let (tell, slices) = mpsc::channel::<Interval>();
+        thread::scope(|scope| {
+            let sender = scope.spawn(move || {
+                pin::this_thread(self.cores)?;
+                engine::measure(&plan, source, &mut |slice| drop(tell.send(slice.clone())))
+            });
+            progress::follow(name, &slices, stretch.warm_up, stretch.measure, recording);
+            sender.join().unwrap_or_else(|_| Err(Error::Refused("the sender panicked".to_owned())))
+        })
+    }
+}

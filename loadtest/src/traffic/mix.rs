@@ -1,0 +1,91 @@
+//! What is asked, and how often: the `[mix]` table of a scenario.
+
+use super::kind::Kind;
+use crate::error::{Error, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Which requests, in which shares. Without anything said: a client's country, found at once.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mix {
+    /// How many requests are prepared, each of a client of its own.
+    pub distinct: usize,
+    /// Lines of a batch; absent: single selections.
+    pub batch: Option<u32>,
+    /// The exponent of the Zipf distribution that clients are drawn from, outcome by outcome: at 1, the second
+    /// busiest asks half as often as the busiest. Absent: all ask equally often.
+    pub zipf: Option<f64>,
+    /// What requests come to, each rule or problem code with its weight against the others'.
+    pub outcomes: BTreeMap<Kind, f64>,
+    /// Per cent that give the client's phone, instead of a country.
+    pub phone: f64,
+    /// Per cent that give an id of the client.
+    pub client: f64,
+    /// Per cent that are sent as JSON, by POST; the others are URLs.
+    pub post: f64,
+    /// Per cent that name the user who invites, those with an account of their own among them.
+    pub user: f64,
+    /// Per cent with a `current` that cannot be kept. This and what follows is for requests that a pool answers.
+    pub current_ignored: f64,
+    /// Per cent that exclude an account or more: one or two, except where the outcome takes all.
+    pub exclude: f64,
+    /// Per cent with `role = primary`.
+    pub primary: f64,
+    /// Per cent with `fallback = none`.
+    pub strict: f64,
+}
+
+impl Default for Mix {
+    fn default() -> Mix {
+        Mix {
+            distinct: 20_000,
+            batch: None,
+            zipf: None,
+            outcomes: BTreeMap::from([(Kind::Country, 1.0)]),
+            phone: 50.0,
+            client: 80.0,
+            post: 0.0,
+            user: 0.0,
+            current_ignored: 0.0,
+            exclude: 0.0,
+            primary: 0.0,
+            strict: 0.0,
+        }
+    }
+}
+
+impl Mix {
+    /// Holds every value to its bounds.
+    pub(super) fn check(&self) -> Result<()> {
+        let shares = [
+            ("phone", self.phone),
+            ("client", self.client),
+            ("post", self.post),
+            ("user", self.user),
+            ("current_ignored", self.current_ignored),
+            ("exclude", self.exclude),
+            ("primary", self.primary),
+            ("strict", self.strict),
+        ];
+        for (name, share) in shares {
+            if !(0.0..=100.0).contains(&share) {
+                return Err(Error::Usage(format!("mix.{name} = {share}: give a share of 0 to 100 per cent")));
+            }
+        }
+        let wrong = if !(1..=10_000_000).contains(&self.distinct) {
+            "mix.distinct: give 1 to 10,000,000 requests"
+        } else if self.batch.is_some_and(|lines| !(1..=10_000).contains(&lines)) {
+            "mix.batch: a batch has 1 to 10,000 lines"
+        } else if self.zipf.is_some_and(|exponent| !(0.01..=10.0).contains(&exponent)) {
+            "mix.zipf: give an exponent of 0.01 to 10; leave it out where all clients ask equally often"
+        } else if !self.outcomes.values().all(|weight| weight.is_finite() && *weight >= 0.0)
+            || self.outcomes.values().sum::<f64>() <= 0.0
+        {
+            "mix.outcomes: give weights of 0 or more, and one of them more than 0"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Usage(wrong.to_owned()))
+    }
+}

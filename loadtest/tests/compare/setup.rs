@@ -1,0 +1,29 @@
+//! What differs in the setup is said, whatever else is.
+
+use crate::synthetic::{Noise, steady};
+use loadtest::compare::Comparison;
+
+#[test]
+fn a_different_setup_is_said_before_anything_else() {
+    let before = steady(3, &mut Noise::new(1, 0.01));
+    let mut after = before.clone();
+    after.scenario = "mine".to_owned();
+    let setup = &mut after.setup;
+    setup.seed = 8;
+    setup.connections = 64;
+    setup.registry.accounts = 1_000_000;
+    setup.pinning = None;
+    setup.machine.cores = 8;
+    setup.daemon = Some("0.2.0 (abcdef0)".to_owned());
+    setup.command = "elsewhere/loadtest run".to_owned();
+    after.runs.iter_mut().for_each(|run| run.steps[0].rate *= 1.05);
+    let found = Comparison::of(&before, &after).differences;
+    let named = |expected| {
+        found.iter().filter(move |it| it.expected == expected).map(|it| it.what).collect::<Vec<_>>()
+    };
+    let conditions = ["scenario", "registry", "seed", "connections", "processor", "pinning", "rate"];
+    assert_eq!(named(false), conditions);
+    assert_eq!(named(true), ["daemon"]);
+    let seed = found.iter().find(|it| it.what == "seed").unwrap();
+    assert_eq!((seed.a.as_str(), seed.b.as_str()), ("7", "8"));
+}

@@ -1,0 +1,69 @@
+//! Reports made up: as many runs as wanted, each figure with its own noise.
+
+use loadtest::{
+    compare::{Change, Comparison, Verdict},
+    report::{model::Report, read},
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+use std::path::Path;
+
+/// Noise that multiplies: its logarithm is normal, of this width.
+pub(crate) struct Noise {
+    rng: ChaCha8Rng,
+    width: f64,
+}
+
+impl Noise {
+    pub(crate) fn new(seed: u64, width: f64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), width }
+    }
+
+    fn uniform(&mut self) -> f64 {
+        (self.rng.next_u32() as f64 + 0.5) / 4_294_967_296.0
+    }
+
+    pub(crate) fn times(&mut self, value: f64) -> f64 {
+        let normal = (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos();
+        value * (self.width * normal).exp()
+    }
+}
+
+pub(crate) fn fixture(name: &str) -> Report {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
+    read::report(&folder.join(name).with_extension("json")).expect(name)
+}
+
+/// The steady scenario in so many runs that differ by noise alone; its ceiling, too.
+pub(crate) fn steady(runs: usize, noise: &mut Noise) -> Report {
+    let mut report = fixture("steady");
+    let mut run = report.runs.swap_remove(0);
+    let step = &mut run.steps[0];
+    (step.timeline, step.corrected.curve, step.uncorrected.curve) = Default::default();
+    report.runs = vec![run; runs];
+    for run in &mut report.runs {
+        let step = &mut run.steps[0];
+        let latencies = [&mut step.corrected, &mut step.uncorrected];
+        let figures = latencies
+            .into_iter()
+            .flat_map(|it| [&mut it.p50, &mut it.p90, &mut it.p99, &mut it.p999, &mut it.max]);
+        let process = step.process.as_mut().expect("ours");
+        for figure in figures.chain([&mut step.achieved, &mut process.cpu_seconds]) {
+            *figure = noise.times(*figure);
+        }
+        process.rss = noise.times(process.rss as f64) as u64;
+    }
+    let ceiling = report.ceiling.as_mut().expect("measured");
+    (ceiling.null, ceiling.daemon) = (0..runs).map(|_| (noise.times(80e3), noise.times(50e3))).unzip();
+    report
+}
+
+pub(crate) fn named<'a>(comparison: &'a Comparison, figure: &str) -> &'a Change {
+    comparison.changes.iter().find(|change| change.figure == figure).expect(figure)
+}
+
+pub(crate) fn names(comparison: &Comparison, verdict: Verdict) -> Vec<String> {
+    comparison.are(verdict).map(Change::name).collect()
+}

@@ -1,0 +1,80 @@
+//! Whatever goes wrong is counted by its kind, and in the distribution.
+
+use crate::{Yes, plan, stub, stub::Fate};
+use loadtest::{
+    engine::{Plan, measure},
+    report::model::Step,
+};
+use std::time::Duration;
+
+fn step(fate: impl Fn(u64) -> Fate + Send + Sync + 'static, timeout: Duration) -> Step {
+    let target = stub::serve(fate);
+    let plan = Plan { timeout, ..plan(target, 200.0, Duration::from_millis(500)) };
+    let step = measure(&plan, &mut Yes, &mut |_| ()).unwrap().step;
+    assert_eq!((step.due, step.corrected.count), (100, 100), "each request is in the distribution");
+    step
+}
+
+/// Of this kind alone: how many, and the first.
+fn only(step: &Step, kind: &str) -> (u64, String) {
+    assert_eq!(step.errors.keys().collect::<Vec<_>>(), [kind]);
+    (step.errors[kind].count, step.errors[kind].first.clone())
+}
+
+#[test]
+fn time_outs_count_for_as_long_as_they_lasted() {
+    let timeout = Duration::from_millis(150);
+    let step = step(|n| if n % 20 == 19 { Fate::Silence } else { stub::YES }, timeout);
+    let (count, first) = only(&step, "timeout");
+    assert!((4..=6).contains(&count), "{count}");
+    assert_eq!(first, "no answer within 150ms");
+    assert_eq!(step.outcomes["yes"], 100 - count);
+    assert!(step.corrected.max >= 150_000.0 && step.corrected.p99 >= 149_000.0, "{:?}", step.corrected);
+}
+
+#[test]
+fn what_waits_for_a_connection_times_out_as_well() {
+    let step = step(|_| Fate::Silence, Duration::from_millis(100));
+    let (count, _) = only(&step, "timeout");
+    assert_eq!(count, 100);
+    assert!(step.corrected.p50 >= 99_000.0, "{:?}", step.corrected);
+    // Four connections, twenty requests a time-out: each waits for four fifths of its time.
+    assert!(step.uncorrected.p50 < 60_000.0, "{:?}", step.uncorrected);
+    assert_eq!(step.achieved, 0.0);
+    assert_eq!(step.invalid, None);
+}
+
+#[test]
+fn closed_connections_are_replaced() {
+    let step = step(|n| if n % 10 == 9 { Fate::Close } else { stub::YES }, Duration::from_secs(1));
+    let (count, first) = only(&step, "closed");
+    assert!((9..=11).contains(&count), "{count}");
+    assert_eq!(first, "closed without an answer");
+    assert_eq!(step.outcomes["yes"], 100 - count);
+}
+
+#[test]
+fn connections_that_the_server_gives_up_after_an_answer_are_no_failure() {
+    const LAST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nyes";
+    let step = step(|n| if n % 2 == 0 { stub::YES } else { Fate::Answer(LAST) }, Duration::from_secs(1));
+    assert!(step.errors.is_empty(), "{:?}", step.errors);
+}
+
+#[test]
+fn wrong_answers_are_found() {
+    const NO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
+    const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\nyes";
+    const LONG: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyesno";
+    for (answer, kind, words) in [
+        (NO, "wrong_answer", "no"),
+        (BUSY, "unexpected_status", "503 for 200"),
+        (LONG, "malformed", "2 bytes behind the answer"),
+        ("SMTP\r\n\r\n", "malformed", "no answer in HTTP/1.1: invalid HTTP version"),
+    ] {
+        let step =
+            step(move |n| if n % 10 == 9 { Fate::Answer(answer) } else { stub::YES }, Duration::from_secs(1));
+        let (count, first) = only(&step, kind);
+        assert!((9..=11).contains(&count), "{count}");
+        assert_eq!(first, words);
+    }
+}

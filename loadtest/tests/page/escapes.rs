@@ -1,0 +1,42 @@
+//! What a report says is text, whatever it holds.
+
+use crate::fixtures::{all, report, words, xml};
+use loadtest::report::{
+    model::{Event, Failures, Report, Verdict},
+    page::render,
+};
+use roxmltree::Document;
+
+const EVIL: &str = r#"</title></style><script>alert("1")</script><b title='x'>&amp;"#;
+
+#[test]
+fn markup_in_a_report_is_shown_and_not_obeyed() {
+    let mut report = report("steady");
+    report.scenario = EVIL.to_owned();
+    report.started = EVIL.to_owned();
+    report.verdicts = vec![Verdict { demand: EVIL.to_owned(), measured: EVIL.to_owned(), holds: false }];
+    let Report { setup, runs, .. } = &mut report;
+    for text in [
+        &mut setup.command,
+        &mut setup.machine.processor,
+        &mut setup.machine.kernel,
+        &mut setup.registry.source,
+    ] {
+        EVIL.clone_into(text);
+    }
+    for text in [&mut setup.daemon, &mut setup.commit, &mut setup.daemon_command] {
+        *text = Some(EVIL.to_owned());
+    }
+    let step = &mut runs[0].steps[0];
+    step.invalid = Some(EVIL.to_owned());
+    step.errors.insert(EVIL.to_owned(), Failures { count: 1, first: EVIL.to_owned() });
+    step.outcomes.insert(EVIL.to_owned(), 1);
+    step.events.push(Event { at: 1.0, kind: EVIL.to_owned(), text: EVIL.to_owned() });
+    let xml = xml(&render(&report));
+    let document = Document::parse(&xml).unwrap();
+    assert!(all(&document, "script", &[]).is_empty() && all(&document, "b", &[]).is_empty());
+    let text = words(document.root_element());
+    // Title, heading, started, demand, measured, command, daemon twice and its command, harness, processor twice, kernel,
+    // registry, the invalid run, the error and its kind, the outcome, the event and its kind.
+    assert_eq!(text.matches(EVIL).count(), 20, "{text}");
+}

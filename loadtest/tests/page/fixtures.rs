@@ -1,0 +1,63 @@
+//! Reports to draw, and pages to look into.
+
+use loadtest::report::{
+    model::{Latency, Report},
+    read,
+};
+use std::path::{Path, PathBuf};
+
+pub(crate) const NAMES: [&str; 4] = ["steady", "ramp", "reload-storm", "failing"];
+
+pub(crate) fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports").join(name).with_extension("json")
+}
+
+pub(crate) fn report(name: &str) -> Report {
+    read::report(&path(name)).expect(name)
+}
+
+/// The page as XML: what HTML leaves open is closed.
+pub(crate) fn xml(page: &str) -> String {
+    let page = page.strip_prefix("<!DOCTYPE html>").expect("a doctype");
+    let mut xml = String::new();
+    for (n, piece) in page.split("<meta ").enumerate() {
+        match piece.split_once('>') {
+            Some((attributes, rest)) if n > 0 => xml.push_str(&format!("<meta {attributes}/>{rest}")),
+            _ => xml.push_str(piece),
+        }
+    }
+    xml
+}
+
+/// Elements of a name and of all these classes.
+pub(crate) fn all<'a>(
+    page: &'a roxmltree::Document<'_>,
+    name: &str,
+    classes: &[&str],
+) -> Vec<roxmltree::Node<'a, 'a>> {
+    let of = |node: &roxmltree::Node<'_, '_>| {
+        let has = node.attribute("class").unwrap_or_default();
+        node.has_tag_name(name) && classes.iter().all(|class| has.split(' ').any(|it| it == *class))
+    };
+    page.root().descendants().filter(of).collect()
+}
+
+/// All the words in an element.
+pub(crate) fn words(node: roxmltree::Node<'_, '_>) -> String {
+    node.descendants().filter(roxmltree::Node::is_text).filter_map(|it| it.text()).collect()
+}
+
+/// A distribution whose curve goes through three points, of 1,000 values.
+pub(crate) fn latency(p50: f64, p99: f64, max: f64) -> Latency {
+    Latency {
+        count: 1_000,
+        mean: p50,
+        p50,
+        p90: p50,
+        p99,
+        p999: max,
+        p9999: max,
+        max,
+        curve: vec![(0.0, p50), (0.9, p50), (0.99, p99), (1.0, max)],
+    }
+}

@@ -1,0 +1,136 @@
+//! One file, well formed, small, and alone.
+
+use crate::fixtures::{NAMES, all, report, words, xml};
+use loadtest::report::{
+    model::{Interval, Report},
+    page::render,
+    units,
+};
+use roxmltree::Document;
+
+#[test]
+fn every_page_is_well_formed_and_needs_nothing_beside_it() {
+    for name in NAMES {
+        let page = render(&report(name));
+        let xml = xml(&page);
+        let document = Document::parse(&xml).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for node in document.root().descendants().filter(roxmltree::Node::is_element) {
+            let tag = node.tag_name().name();
+            assert!(
+                !["script", "link", "iframe", "img", "object", "image", "use"].contains(&tag),
+                "{name}: <{tag}>"
+            );
+            for attribute in node.attributes() {
+                assert!(
+                    !["src", "href", "onload", "onclick"].contains(&attribute.name()),
+                    "{name}: {attribute:?}"
+                );
+                assert!(!attribute.value().contains("://"), "{name}: {attribute:?}");
+                assert!(
+                    !attribute.value().contains("NaN") && !attribute.value().contains("inf"),
+                    "{name}: {attribute:?}"
+                );
+            }
+            if tag == "style" {
+                let style = words(node);
+                assert!(
+                    !style.contains("url(")
+                        && !style.contains("@import")
+                        && style.contains("prefers-color-scheme: dark")
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_figure_is_on_the_page() {
+    for name in NAMES {
+        let report = report(name);
+        let page = render(&report);
+        let xml = xml(&page);
+        let text = words(Document::parse(&xml).unwrap().root_element());
+        let has = |what: &str| assert!(text.contains(&what.replace(" us", " µs")), "{name}: {what}");
+        for verdict in &report.verdicts {
+            has(&verdict.demand);
+            has(&format!("measured: {}", verdict.measured));
+        }
+        for step in report.runs.iter().flat_map(|run| &run.steps) {
+            has(&units::rate(step.achieved));
+            for time in [step.corrected.p50, step.corrected.p99, step.corrected.p999, step.corrected.max] {
+                has(&units::time(time));
+            }
+            step.errors.values().for_each(|failures| has(&failures.first));
+            step.invalid.iter().for_each(|why| has(why));
+            step.events.iter().for_each(|event| has(&event.text));
+            step.outcomes.keys().for_each(|outcome| has(outcome));
+        }
+        for rate in report.ceiling.iter().flat_map(|ceiling| ceiling.null.iter().chain(&ceiling.daemon)) {
+            assert!(
+                page.contains(&format!("title=\"{} answers a second\"", units::rate(*rate))),
+                "{name}: {rate}"
+            );
+        }
+        let setup = &report.setup;
+        has(&setup.command);
+        has(&setup.registry.source);
+        has(&setup.machine.processor);
+        has(&units::thousands(setup.registry.accounts));
+        setup.daemon_command.iter().chain(&setup.commit).chain(&setup.daemon).for_each(|it| has(it));
+        assert_eq!(
+            text.contains("mean nothing") || text.contains("Not every run"),
+            name == "failing",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn three_runs_of_a_thousand_intervals_are_small() {
+    let mut report = report("reload-storm");
+    for run in &mut report.runs {
+        let step = &mut run.steps[0];
+        step.timeline = (1..=1_000_u32)
+            .map(|n| Interval {
+                at: f64::from(n) * 0.03,
+                due: 13_000.0,
+                answered: 13_000.0 - f64::from(n * 37 % 101),
+                p50: 40.0 + f64::from(n * 31 % 17),
+                p99: 90.0 + f64::from(n * 7919 % 1_013),
+                max: 900.0 + f64::from(n * 104_729 % 20_011),
+                errors: u64::from(n % 10 == 0),
+            })
+            .collect();
+    }
+    let page = render(&report);
+    assert!(page.len() < 300_000, "{} bytes", page.len());
+    let xml = xml(&page);
+    let document = Document::parse(&xml).unwrap();
+    // Every error is in a mark, and the longest of two merged slices is the one that is told.
+    assert_eq!(all(&document, "line", &["mark", "error"]).len(), 3 * 100);
+    assert!(page.contains("up to 2 slices"));
+}
+
+#[test]
+fn a_report_with_next_to_nothing_is_a_page() {
+    let bare = |change: fn(&mut Report)| {
+        let mut report = report("steady");
+        report.ceiling = None;
+        report.verdicts.clear();
+        report.runs.truncate(1);
+        change(&mut report);
+        let xml = xml(&render(&report));
+        Document::parse(&xml).map(|document| words(document.root_element())).unwrap()
+    };
+    assert!(bare(|report| report.runs.clear()).contains("0 runs"));
+    let nothing_answered = bare(|report| {
+        let step = &mut report.runs[0].steps[0];
+        step.timeline.clear();
+        step.outcomes.clear();
+        step.process = None;
+        (step.corrected, step.uncorrected, step.lateness) = Default::default();
+    });
+    assert!(nothing_answered.contains("One run tells nothing of the noise"));
+    let unfound = bare(|report| report.runs[0].limit = Some(5_000.0));
+    assert!(unfound.contains("No rate was found"));
+}

@@ -1,0 +1,70 @@
+//! A load test that is killed leaves no process behind, and one that is interrupted no files either.
+
+use crate::daemon;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// One whose daemon is up, its files below the folder.
+fn started(folder: &Path) -> Child {
+    let scenario = folder.join("long.toml");
+    fs::write(&scenario, "about = 'long'\nrate = 100\nduration = '10m'\nceiling = '20ms'\ntimeout = '60s'")
+        .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .arg("run")
+        .arg(scenario)
+        .args(["--size", "small", "--pin", "none", "--switchboard"])
+        .arg(daemon())
+        .env("TMPDIR", folder)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.into_iter().any(|line| line.starts_with("snapshot")));
+    await_processes(folder, |n| n >= 2);
+    child
+}
+
+/// Until so many processes have the folder on their command line.
+fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    let folder = folder.as_os_str().as_encoded_bytes();
+    let has = |line: Vec<u8>| line.windows(folder.len()).any(|window| window == folder);
+    loop {
+        let lines = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+        let found = lines.filter(|line| has(line.clone())).count();
+        if enough(found) {
+            return;
+        }
+        assert!(Instant::now() < until, "{found} processes after a minute");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_kill_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = started(folder.path());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    await_processes(folder.path(), |n| n == 0);
+}
+
+#[test]
+fn an_interrupt_leaves_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = started(folder.path());
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    await_processes(folder.path(), |n| n == 0);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["long.toml"]);
+}

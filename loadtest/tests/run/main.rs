@@ -1,0 +1,40 @@
+//! `loadtest run` against a real daemon, each scenario in its shortest form.
+//!
+//! `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
+#![cfg(test)]
+
+mod interrupted;
+mod scenarios;
+mod target;
+
+use loadtest::report::model::Report;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn daemon() -> PathBuf {
+    let daemon = Path::new(env!("CARGO_BIN_EXE_loadtest")).with_file_name("switchboard");
+    assert!(daemon.is_file(), "no {}: run `cargo build -p switchboard` first", daemon.display());
+    daemon
+}
+
+/// `loadtest run`, its reports in a folder.
+fn run(out: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.arg("run").args(arguments).arg("--out").arg(out).args(["--pin", "none"]);
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The one report in the folder.
+fn report(out: &Path) -> Report {
+    let files = fs::read_dir(out).unwrap().map(|file| file.unwrap().path());
+    let json: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "json")).collect();
+    assert_eq!(json.len(), 1, "{json:?}");
+    serde_json::from_slice(&fs::read(&json[0]).unwrap()).unwrap()
+}

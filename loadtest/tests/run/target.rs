@@ -1,0 +1,127 @@
+//! A daemon that runs already; and what cannot be run is said.
+
+use crate::{daemon, report, run, said};
+use loadtest::registry::{self, Size};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// A daemon that ends with the test.
+struct Running {
+    child: Child,
+    data: String,
+    admin: String,
+}
+
+impl Running {
+    fn serve(registry: &Path) -> Running {
+        let mut child = Command::new(daemon())
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+            ])
+            .arg("--registry")
+            .arg(registry)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut logs = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+        let listening = logs.find(|log| log["message"] == "listening").unwrap();
+        // To the end: a full pipe would stop the daemon.
+        std::thread::spawn(move || logs.for_each(drop));
+        let url = |name| format!("http://{}", listening[name].as_str().unwrap());
+        Running { data: url("data"), admin: url("admin"), child }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn registry(folder: &Path, seed: u64) -> PathBuf {
+    let output = folder.join(format!("registry-{seed}"));
+    registry::generate(&Size {
+        accounts: 400,
+        ous: 40,
+        pools: 20,
+        companies: 1,
+        seed,
+        output: output.clone(),
+    })
+    .unwrap();
+    output
+}
+
+/// Times cut short; no limit on the lateness of a machine that is shared.
+fn scenario(folder: &Path) -> String {
+    let file = folder.join("short.toml");
+    let text = "about = 'short'\nrate = 200\nduration = '300ms'\nwarm_up = '50ms'\nrepeat = 1\nceiling = '40ms'\n\
+        connections = 4\nlatest_us = 60000000\ntimeout = '60s'";
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn answers_are_held_to_the_registry_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, out) = (scenario(folder.path()), folder.path().join("out"));
+    let served = registry(folder.path(), 1);
+    let running = Running::serve(&served);
+    let ask = |registry: &Path| {
+        let registry = registry.to_str().unwrap();
+        run(&out, &[&scenario, "--target", &running.data, "--admin", &running.admin, "--registry", registry])
+    };
+    let right = ask(&served);
+    assert!(right.status.success(), "{}", said(&right));
+    let told = report(&out);
+    assert_eq!(told.setup.registry.accounts, 400);
+    assert_eq!((told.setup.daemon_command, told.runs[0].steps[0].process.clone()), (None, None));
+    let wrong = ask(&registry(folder.path(), 2));
+    assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
+    assert!(said(&wrong).contains("before anything was measured"), "{}", said(&wrong));
+}
+
+#[test]
+fn queries_of_the_users_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, out) = (scenario(folder.path()), folder.path().join("out"));
+    let running = Running::serve(&registry(folder.path(), 1));
+    let queries = folder.path().join("queries.ndjson");
+    let lines = "{\"channel\":\"whatsapp\",\"ou\":\"corp\",\"country\":\"GB\"}\n{\"channel\":\"sms\",\"ou\":\"nowhere\",\"country\":\"GB\"}\n";
+    fs::write(&queries, lines).unwrap();
+    let ran = run(&out, &[&scenario, "--target", &running.data, "--queries", queries.to_str().unwrap()]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    let told = report(&out);
+    assert!(told.setup.registry.source.contains("answers held to their shape alone"));
+    assert!(told.runs[0].steps[0].outcomes["problem"] >= 30, "{:?}", told.runs[0].steps[0].outcomes);
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, code, words) in [
+        (&["steady", "--target", "http://127.0.0.1:1"][..], 2, "--registry"),
+        (&["reload-storm", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "without --target"),
+        (&["standings-churn", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "--admin"),
+        (&["unsteady"], 2, "there are steady, ramp"),
+        (&["none.toml"], 3, "cannot read none.toml"),
+        (&["--pin", "all"], 2, ""),
+        (&["--switchboard", "/none/switchboard"], 2, "there is no /none/switchboard"),
+    ] {
+        let ran = run(folder.path(), arguments);
+        assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {}", said(&ran));
+        assert!(said(&ran).contains(words), "{arguments:?}: {}", said(&ran));
+    }
+}

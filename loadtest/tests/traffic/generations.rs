@@ -1,0 +1,92 @@
+//! Two registries in turn: an answer is right by the one that its generation is of.
+
+use super::{NOW, SEED, demo, mixed, stand_in::StandIn};
+use loadtest::traffic::{Ground, Outcomes, Published, Traffic};
+use std::{fs, path::Path};
+
+/// The demo with one account in ten suspended, but for the tests that then fail.
+fn other(folder: &Path) {
+    for company in ["acme", "meridian"] {
+        let (from, to) = (demo().join(company), folder.join(company));
+        fs::create_dir_all(&to).unwrap();
+        for file in fs::read_dir(&from).unwrap() {
+            let name = file.unwrap().file_name();
+            if name != "tests.toml" {
+                fs::copy(from.join(&name), to.join(&name)).unwrap();
+            }
+        }
+        let sheet = fs::read_to_string(to.join("accounts.csv")).unwrap();
+        let rows = sheet.lines().enumerate().map(|(n, row)| {
+            let mut cells: Vec<&str> = row.split(',').collect();
+            if n % 10 == 3 && !cells[5].is_empty() {
+                cells[8] = "suspended";
+            }
+            cells.join(",") + "\n"
+        });
+        fs::write(to.join("accounts.csv"), rows.collect::<String>()).unwrap();
+    }
+}
+
+#[test]
+fn each_generation_answers_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    other(folder.path());
+    let (first, second) = (demo(), folder.path());
+    let ground = Ground { registries: &[&first, second], churned: &[], seed: SEED, now: NOW };
+    let published = Published::only(2);
+    let mut traffic = Traffic::draw(&mixed(5_000), &ground, published.clone()).unwrap();
+    let (even, odd) = (StandIn::serving(&first, 2, NOW), StandIn::serving(second, 3, NOW));
+    let mislabelled = StandIn::serving(second, 2, NOW);
+    let mut outcomes = Outcomes::default();
+    let answer = |traffic: &Traffic, of: &StandIn, request| of.answer(traffic.bytes(request));
+    let (status, body) = answer(&traffic, &odd, 0);
+    let wrong = traffic.check(0, status, &body, &mut outcomes).unwrap_err();
+    assert!(wrong.why.contains("generation 3 was never published"), "{}", wrong.why);
+    published.announce(3);
+    let mut differ = 0;
+    for request in 0..traffic.len() {
+        let (asked, _) = (traffic.bytes(request).to_vec(), ());
+        for of in [&even, &odd, &even] {
+            let (status, body) = of.answer(&asked);
+            if let Err(wrong) = traffic.check(request, status, &body, &mut outcomes) {
+                panic!("{}\n{}", wrong.why, String::from_utf8_lossy(&asked));
+            }
+        }
+        let (status, body) = mislabelled.answer(&asked);
+        let right = even.answer(&asked);
+        let keyed =
+            [&b"client"[..], b"phone"].iter().any(|key| asked.windows(key.len()).any(|at| at == *key));
+        if keyed && (status, &body) != (right.0, &right.1) {
+            differ += 1;
+            assert!(
+                traffic.check(request, status, &body, &mut outcomes).is_err(),
+                "{}",
+                String::from_utf8_lossy(&body)
+            );
+        }
+    }
+    assert!(differ > 100, "{differ}");
+}
+
+#[test]
+fn a_client_that_moves_between_generations_for_nothing_is_seen() {
+    let first = demo();
+    let ground = Ground { registries: &[&first, &first], churned: &[], seed: SEED, now: NOW };
+    let mut traffic = Traffic::draw(&mixed(2_000), &ground, Published::any()).unwrap();
+    let (even, odd) = (StandIn::serving(&first, 2, NOW), StandIn::serving(&first, 3, NOW));
+    let mut outcomes = Outcomes::default();
+    let mut seen = 0;
+    for request in 0..traffic.len() {
+        let asked = String::from_utf8(traffic.bytes(request).to_vec()).unwrap();
+        let (status, body) = even.answer(asked.as_bytes());
+        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        let (_, other) = odd.answer(asked.replace("client=client-", "client=another-").as_bytes());
+        let same = String::from_utf8(body).unwrap().replace("\"generation\":2", "\"generation\":3");
+        if asked.contains("client=") && asked.starts_with("GET") && other != same.as_bytes() {
+            let wrong = traffic.check(request, status, &other, &mut outcomes).unwrap_err();
+            assert!(wrong.why.contains("another generation"), "{}", wrong.why);
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}

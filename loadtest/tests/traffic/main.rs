@@ -1,0 +1,62 @@
+//! What is asked and what must be answered, against Switchboard itself: its snapshot, in this process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+mod batches;
+mod churn;
+mod expectations;
+mod generations;
+mod proportions;
+mod stand_in;
+mod tampered;
+
+use loadtest::{
+    registry::{Size, generate},
+    traffic::{Ground, Mix, Published, Traffic},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+use tempfile::TempDir;
+
+/// 2027-01-15T08:00:00Z.
+const NOW: i64 = 1_800_000_000;
+const SEED: u64 = 7;
+
+/// The demo: two companies, one of them a bank with every rule in it.
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo")
+}
+
+/// A registry as the load test draws them, made once.
+fn drawn() -> PathBuf {
+    static DRAWN: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("registry");
+        generate(&Size { accounts: 5_000, ous: 600, pools: 200, companies: 1, seed: SEED, output }).unwrap();
+        folder
+    });
+    DRAWN.path().join("registry")
+}
+
+/// Every outcome and everything that a request can have, in the shares of the scenario `mixed`.
+fn mixed(distinct: usize) -> Mix {
+    #[derive(serde::Deserialize)]
+    struct Scenario {
+        mix: Mix,
+    }
+    let mixed: Scenario = toml::from_str(include_str!("../../scenarios/mixed.toml")).unwrap();
+    Mix { distinct, ..mixed.mix }
+}
+
+/// Traffic of one registry, asked of generation 1 alone.
+fn traffic(mix: &Mix, registry: &Path) -> Traffic {
+    let ground = Ground { registries: &[registry], churned: &[], seed: SEED, now: NOW };
+    Traffic::draw(mix, &ground, Published::only(1)).unwrap()
+}

@@ -1,0 +1,79 @@
+//! Switchboard without its listener: bytes of a request in, status and body out.
+
+use std::{cell::Cell, path::Path};
+use switchboard::{
+    account::Condition,
+    http::url,
+    live::publish,
+    registry::Files,
+    select::{self, BadQuery, Code, Moment, Overlay, Query, write_problem, write_selection},
+    snapshot::Snapshot,
+};
+
+pub(crate) struct StandIn {
+    snapshot: Snapshot,
+    standings: Overlay,
+    chance: Cell<u64>,
+    now: i64,
+}
+
+impl StandIn {
+    /// Compiles the folder.
+    pub(crate) fn serving(folder: &Path, generation: u64, now: i64) -> StandIn {
+        let files = Files::read_dir(folder).unwrap();
+        let Ok(compiled) = publish(&files, generation, now, &|_, _, _| {}) else {
+            panic!("{} does not compile", folder.display());
+        };
+        let standings = Overlay::new(compiled.snapshot.contents().accounts.len());
+        StandIn { snapshot: compiled.snapshot, standings, chance: Cell::new(1), now }
+    }
+
+    /// Gives an account a live standing.
+    pub(crate) fn stand(&self, company: &str, account: &str, standing: Condition) {
+        let company = self.snapshot.company(company).unwrap();
+        self.standings.set(self.snapshot.account(company, account).unwrap(), standing);
+    }
+
+    /// Answers a whole request.
+    pub(crate) fn answer(&self, request: &[u8]) -> (u16, Vec<u8>) {
+        let text = str::from_utf8(request).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let (method, rest) = head.split_once(' ').unwrap();
+        let target = rest.split(' ').next().unwrap();
+        match method {
+            "GET" => self.one(url::parse(target.split_once('?').unwrap().1)),
+            _ if target == "/v1/select" => self.one(Query::from_json(body.as_bytes())),
+            _ => {
+                let answers = body.lines().flat_map(|line| {
+                    let (_, answer) = self.one(Query::from_json(line.as_bytes()));
+                    answer.into_iter().chain(*b"\n")
+                });
+                (200, answers.collect())
+            }
+        }
+    }
+
+    fn one(&self, query: Result<Query<'_>, BadQuery>) -> (u16, Vec<u8>) {
+        let mut body = Vec::new();
+        let generation = Some(self.snapshot.generation());
+        let query = match query {
+            Ok(query) => query,
+            Err(bad) => {
+                write_problem(&mut body, Code::BadRequest, Some(&bad.message), generation);
+                return (400, body);
+            }
+        };
+        self.chance.set(self.chance.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        let moment = Moment { now: self.now, chance: self.chance.get(), standings: &self.standings };
+        match select::select(&self.snapshot, &query, moment).result {
+            Ok(selection) => {
+                write_selection(&mut body, &self.snapshot, &selection);
+                (200, body)
+            }
+            Err(code) => {
+                write_problem(&mut body, code, None, generation);
+                (code.status(), body)
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Wrong answers are found, whatever is wrong with them.
+
+use super::{NOW, demo, mixed, stand_in::StandIn, traffic};
+use loadtest::traffic::Outcomes;
+use serde_json::{Map, Value, json};
+
+/// The answer with one thing wrong, each in turn.
+fn tampered(body: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let right: Map<String, Value> = serde_json::from_slice(body).unwrap();
+    let bytes = |fields: &Map<String, Value>| serde_json::to_vec(fields).unwrap();
+    let mut wrong = Vec::new();
+    for (name, value) in &right {
+        let mut other = right.clone();
+        // The detail of a problem is for people: any will do, but there must be one.
+        let instead = match value {
+            Value::String(_) if name == "detail" => json!(""),
+            Value::String(text) => json!(format!("{text}x")),
+            Value::Number(number) => json!(number.as_u64().unwrap() + 1),
+            _ => panic!("{name} is {value}"),
+        };
+        other.insert(name.clone(), instead);
+        wrong.push((format!("another {name}"), bytes(&other)));
+        let mut other = right.clone();
+        other.shift_remove(name);
+        wrong.push((format!("no {name}"), bytes(&other)));
+        if name == "generation" {
+            continue;
+        }
+        let mut other = right.clone();
+        let value = other.shift_remove(name).unwrap();
+        let generation = other.shift_remove("generation").unwrap();
+        other.insert(name.clone(), value);
+        other.insert("generation".to_owned(), generation);
+        if !other.keys().eq(right.keys()) {
+            wrong.push((format!("{name} in another place"), bytes(&other)));
+        }
+    }
+    for name in ["role", "climbed", "current_ignored", "colour"] {
+        if !right.contains_key(name) {
+            let mut other = right.clone();
+            let generation = other.shift_remove("generation").unwrap();
+            other.insert(name.to_owned(), json!("x"));
+            other.insert("generation".to_owned(), generation);
+            wrong.push((format!("a {name}"), bytes(&other)));
+        }
+    }
+    wrong.push(("its end cut off".to_owned(), body[..body.len() - 1].to_vec()));
+    wrong.push(("nothing".to_owned(), Vec::new()));
+    wrong.push(("more".to_owned(), [body, b" "].concat()));
+    wrong
+}
+
+#[test]
+fn every_field_is_looked_at() {
+    let mut traffic = traffic(&mixed(2_000), &demo());
+    let switchboard = StandIn::serving(&demo(), 1, NOW);
+    let mut outcomes = Outcomes::default();
+    for request in 0..traffic.len() {
+        let asked = traffic.bytes(request).to_vec();
+        let (status, body) = switchboard.answer(&asked);
+        // The right one first: what a problem calls itself is known from then on.
+        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        let counted = outcomes.clone();
+        for (what, wrong) in tampered(&body) {
+            let verdict = traffic.check(request, status, &wrong, &mut outcomes);
+            let text = String::from_utf8_lossy(&wrong);
+            assert!(
+                verdict.is_err(),
+                "{what} was taken for right: {text}\n{}",
+                String::from_utf8_lossy(&asked)
+            );
+        }
+        for other in [200, 400, 404, 422, 503].into_iter().filter(|other| *other != status) {
+            let wrong = traffic.check(request, other, &body, &mut outcomes).unwrap_err();
+            assert_eq!(wrong.kind, "unexpected_status", "{}", wrong.why);
+        }
+        assert_eq!(outcomes, counted, "a wrong answer was counted");
+        traffic.check(request, status, &body, &mut outcomes).unwrap();
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let mut traffic = traffic(&mixed(400), &demo());
+    let switchboard = StandIn::serving(&demo(), 1, NOW);
+    let mut outcomes = Outcomes::default();
+    let mut said = 0;
+    for request in 0..traffic.len() {
+        let (status, body) = switchboard.answer(traffic.bytes(request));
+        let text = String::from_utf8(body).unwrap();
+        let other = text.replace("\"climbed\":", "\"climbed\":9");
+        if status == 200 && other != text {
+            let wrong = traffic.check(request, status, other.as_bytes(), &mut outcomes).unwrap_err();
+            assert_eq!(wrong.kind, "wrong_answer");
+            assert!(wrong.why.starts_with("climbed is 9"), "{}", wrong.why);
+            said += 1;
+        }
+    }
+    assert!(said > 100);
+}
+
+#[test]
+fn a_client_that_gets_another_account_is_seen() {
+    let mut traffic = traffic(&mixed(2_000), &demo());
+    let switchboard = StandIn::serving(&demo(), 1, NOW);
+    let mut outcomes = Outcomes::default();
+    let mut seen = 0;
+    for request in 0..traffic.len() {
+        let asked = String::from_utf8(traffic.bytes(request).to_vec()).unwrap();
+        if !asked.starts_with("GET") || !asked.contains("client=client-") {
+            continue;
+        }
+        let (status, body) = switchboard.answer(asked.as_bytes());
+        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        let nobody = asked.replace("client=client-", "client=another-client-");
+        let (_, other) = switchboard.answer(nobody.as_bytes());
+        if other != body {
+            let wrong = traffic.check(request, status, &other, &mut outcomes).unwrap_err();
+            assert!(wrong.why.starts_with("the client has "), "{}", wrong.why);
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
