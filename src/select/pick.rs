@@ -8,11 +8,11 @@ use crate::snapshot::format::{ArchivedClass, ArchivedMember, ArchivedStep, NONE}
 use crate::snapshot::rendezvous::{Draw, Seed, cell, may_share_pass, pass};
 use crate::snapshot::view::Records;
 
-/// Members whose hashes are made at once: 512 bytes of them.
-const AT_ONCE: usize = 64;
+/// Members whose hashes are made at once.
+const AT_ONCE: usize = 32;
 
-/// The best draw so far, and whose it is.
-type Best<'s> = Option<(Draw, &'s ArchivedMember)>;
+/// Whose draw is the best so far, of those that can be had.
+type Best<'s> = Option<&'s ArchivedMember>;
 
 /// The one of the step's candidates that this client gets, among those that can be had.
 pub fn pick<'s>(
@@ -21,19 +21,18 @@ pub fn pick<'s>(
     seed: Seed,
     available: impl Fn(u32) -> bool,
 ) -> Option<&'s ArchivedMember> {
-    let contents = snapshot.contents();
     let classes = snapshot.classes(step);
     let mut best = None;
     if classes.is_empty() {
         scan(snapshot.members(step), seed, &available, &mut best);
     }
     for class in classes {
-        let members = contents.members.range(&class.members);
+        let members = snapshot.contents().members.range(&class.members);
         if class.cells.to_native() == NONE || !follow(snapshot, class, members, seed, &available, &mut best) {
             scan(members, seed, &available, &mut best);
         }
     }
-    best.map(|(_, member)| member)
+    best
 }
 
 /// Draws for every member, weight by weight.
@@ -64,39 +63,43 @@ fn scan_run<'s>(
     best: &mut Best<'s>,
 ) {
     let Some(leader) = leader(run, seed) else { return };
-    if best.is_some_and(|(other, _)| !leader.0.beats(other)) {
+    if best.is_some_and(|other| !draw(seed, leader).beats(draw(seed, other))) {
         return;
     }
-    if available(leader.1.account.to_native()) {
+    if available(leader.account.to_native()) {
         *best = Some(leader);
-    } else {
-        for member in run {
-            offer(best, draw(seed, member), member, available);
-        }
+        return;
     }
+    let mut drawn = best.map(|other| (draw(seed, other), other));
+    for member in run {
+        offer(&mut drawn, draw(seed, member), member, available);
+    }
+    *best = drawn.map(|(_, member)| member);
 }
 
-/// The best draw of members of one weight: of those whose hash is so near the highest that it may share its pass,
-/// three among 200. Hashes are kept while they are few enough to be so: without branches, which they would make
-/// unpredictable, and without being made twice.
-fn leader(run: &[ArchivedMember], seed: Seed) -> Option<(Draw, &ArchivedMember)> {
-    let mut best: Best<'_> = None;
+/// The best draw of members of one weight. Only those draw whose hash is so near the highest that it may share its
+/// pass, three among 200, and where that is one, it need not. Hashes are made without branches, which they would
+/// make unpredictable.
+fn leader(run: &[ArchivedMember], seed: Seed) -> Option<&ArchivedMember> {
+    let mut best: Option<(u64, &ArchivedMember)> = None;
     let mut mixed = [0; AT_ONCE];
     for run in run.chunks(AT_ONCE) {
-        let mut highest = best.map_or(0, |(draw, _)| draw.mixed());
+        let mut highest = best.map_or(0, |(mixed, _)| mixed);
         for (mixed, member) in mixed.iter_mut().zip(run) {
             *mixed = seed.mix(member.id_hash.to_native());
             highest = highest.max(*mixed);
         }
         let least = may_share_pass(highest);
-        for (member, _) in run.iter().zip(&mixed).filter(|(_, mixed)| **mixed >= least) {
-            let draw = draw(seed, member);
-            if best.is_none_or(|(other, _)| draw.beats(other)) {
-                best = Some((draw, member));
+        for (member, &mixed) in run.iter().zip(&mixed).filter(|(_, mixed)| **mixed >= least) {
+            let wins = |(other, rival): (u64, &ArchivedMember)| {
+                other < least || draw(seed, member).beats(draw(seed, rival))
+            };
+            if best.is_none_or(wins) {
+                best = Some((mixed, member));
             }
         }
     }
-    best
+    best.map(|(_, member)| member)
 }
 
 fn draw(seed: Seed, member: &ArchivedMember) -> Draw {
@@ -131,7 +134,9 @@ fn follow<'s>(
         }
         if let Some((draw, member)) = winner {
             // Found available already: only the draw is left to compare with other classes'.
-            offer(best, draw, member, &|_| true);
+            if best.is_none_or(|other| draw.beats(self::draw(seed, other))) {
+                *best = Some(member);
+            }
             return true;
         }
     }
@@ -139,7 +144,12 @@ fn follow<'s>(
 }
 
 /// Takes a candidate that is better than the best so far, if it can be had.
-fn offer<'s>(best: &mut Best<'s>, draw: Draw, member: &'s ArchivedMember, available: &impl Fn(u32) -> bool) {
+fn offer<'s>(
+    best: &mut Option<(Draw, &'s ArchivedMember)>,
+    draw: Draw,
+    member: &'s ArchivedMember,
+    available: &impl Fn(u32) -> bool,
+) {
     if best.is_none_or(|(other, _)| draw.beats(other)) && available(member.account.to_native()) {
         *best = Some((draw, member));
     }

@@ -18,6 +18,17 @@ pub const LAST: u8 = 0x80;
 /// "None" in every `u16` column.
 pub const NO_COLUMN: u16 = u16::MAX;
 
+/// Bytes of an id that stand in the record: with them nearly every id is confirmed without a look at its text, which
+/// lies elsewhere.
+pub const HEAD: usize = 16;
+
+/// An id's first bytes, with zeros behind one that is shorter.
+pub fn head(id: &[u8]) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+    head
+}
+
 /// Declares the stored records and, from their very tokens, the text whose digest the header carries:
 /// a field added, moved or retyped makes older files unreadable instead of misread.
 macro_rules! records {
@@ -81,6 +92,8 @@ records! {
     Ou {
         /// Its id.
         id: Span,
+        /// See [`head`].
+        head: [u8; HEAD],
         /// Its company.
         company: u32,
         /// How many OUs are above it: what a level's own is taken from to tell how far a query climbed.

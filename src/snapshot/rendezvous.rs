@@ -110,11 +110,6 @@ impl Draw {
         Draw { ticks: (pass * u64::from(CELLS) + u64::from(position)) * 2 + 1, tie: mixed, weight }
     }
 
-    /// The hash behind it.
-    pub fn mixed(self) -> u64 {
-        self.tie
-    }
-
     /// Whether this draw wins over that one. Ticks stay below 2^25, weights below 2^10.
     pub fn beats(self, other: Draw) -> bool {
         let (mine, theirs) = (self.ticks * u64::from(other.weight), other.ticks * u64::from(self.weight));

@@ -125,7 +125,12 @@ impl Snapshot {
         let contents = self.contents();
         index::find(&contents.ou_index, hash, |at| {
             let ou = contents.ous.at(at);
-            ou.company.to_native() == company && self.text(&ou.id) == id.as_bytes()
+            let same = match ou.head.get(..id.len()) {
+                // All of a short id stands in the record.
+                Some(head) => ou.id.len.to_native() as usize == id.len() && head == id.as_bytes(),
+                None => self.text(&ou.id) == id.as_bytes(),
+            };
+            same && ou.company.to_native() == company
         })
     }
 

@@ -175,7 +175,7 @@ fn records(whole: &[u8]) -> Vec<Case> {
         dedicated_falls_back => [2, 255], entries => [2, NOWHERE]);
     fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255]);
     let leaf = all.ous.iter().position(|ou| ou.depth.to_native() > 1).unwrap();
-    fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE],
+    fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE], head => [0, 0x6161],
         company => [1, past(all.companies.len())[0], NOWHERE]);
     fields!(pools[1], id.start => text, id.len => [1, NOWHERE]);
     fields!(accounts[3], id_hash => [0, u64::MAX], id => text,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::format::{
     Account, CONVERSATION, Company, Contents, Dedicated, Entry, LevelPool, NO_COLUMN, NO_COUNTRY, NO_ROLE,
-    NONE, Ou, Pool, Range,
+    NONE, Ou, Pool, Range, head,
 };
 use super::super::{index, rendezvous};
 use super::Builder;
@@ -28,7 +28,7 @@ pub(super) fn compile(builder: &mut Builder<'_>, registry: &Registry, company: &
     for (ou, &depth) in ous.iter().zip(&tree.depth) {
         let id = builder.text.plain(&ou.id);
         builder.ou_hashes.push(index::hash(u64::from(number), ou.id.as_bytes()));
-        builder.contents.ous.push(Ou { id, company: number, depth });
+        builder.contents.ous.push(Ou { id, head: head(ou.id.as_bytes()), company: number, depth });
     }
     for pool in &pools {
         let id = builder.text.plain(&pool.id);

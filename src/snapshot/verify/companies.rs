@@ -32,6 +32,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<(), Re
             let id = texts.span(&ou.id)?;
             require(previous < Some(id), "order of OUs")?;
             require(ou.company.to_native() as usize == number, "company of an OU")?;
+            require(ou.head == head(id.as_bytes()), "head of an OU's id")?;
             require(ou.depth.to_native() < company.ous.len.to_native(), "depth of an OU")?;
             previous = Some(id);
         }
