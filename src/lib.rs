@@ -9,7 +9,7 @@
 //! * **3** [`select`](mod@select): a query and a snapshot to an account. Pure.
 //! * **2** [`snapshot`]: the registry as one immutable run of bytes.
 //! * **1** [`registry`]: what administrators write, and what is wrong with it.
-//! * **0** [`numbering`], [`account`]: the words that all of them share.
+//! * **0** [`numbering`], [`account`], [`id`]: the words that all of them share.
 //!
 //! Reading order: [`select::walk`], which is the specification's section 2 in code; [`snapshot::format`],
 //! what it reads; [`snapshot::compile`](mod@snapshot::compile), where that comes from; [`live::publish()`],
@@ -38,6 +38,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod id;
 pub mod live;
 pub mod numbering;
 pub mod registry;

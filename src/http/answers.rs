@@ -6,7 +6,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 /// Larger answers count against the memory for bodies until their peers have taken them. 10,000 of this
-/// size at once would come to 160 MB.
+/// size at once would come to 160 MB, and as much again where direct answers wait before each.
 pub(super) const LARGE: usize = 16 * 1024;
 
 /// A response, whose length hyper states. Nothing here may be cached: the next generation can answer otherwise.

@@ -15,8 +15,7 @@ use crate::select::{Answer, BadQuery, Code};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{self, Selections, Telemetry};
 
-/// Everything that a worker answers from. One thread's alone: nothing in it is locked or shared but the
-/// counters.
+/// Everything that a worker answers from. One thread's alone: nothing in it is shared on the way of an answer.
 pub(super) struct Desk {
     /// The way to the snapshot in service.
     pub(super) reader: RefCell<Reader>,

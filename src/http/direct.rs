@@ -6,8 +6,8 @@
 //! has under it, httparse, reads the head in place, and the answer is written behind a head of our own.
 //!
 //! Only what hyper would take, and answer with the same bytes, is taken (`tests/http/direct` holds that).
-//! Whatever is out of the ordinary in the least - another route, a refusal, a body that has not come yet, a
-//! field with a meaning to HTTP - goes to hyper, which sees the connection as if the requests answered here
+//! Whatever is out of the ordinary in the least - another route, a head to refuse, a body that has not come yet,
+//! a field with a meaning to HTTP - goes to hyper, which sees the connection as if the requests answered here
 //! had never been on it.
 
 use std::mem::MaybeUninit;
@@ -20,7 +20,7 @@ use super::body::{Holds, LARGEST_QUERY};
 use super::connection::LARGEST_HEAD;
 use super::desk::Desk;
 use super::head::{digits, is_host};
-use super::panics::caught;
+use super::panics::{self, caught};
 use super::problems::Problem;
 use super::route::Route;
 use super::selecting::{Kind, select_now};
@@ -61,12 +61,14 @@ impl Direct for Rc<Desk> {
         let mut body = self.scratch.borrow_mut();
         body.clear();
         let kind = caught(|| {
+            panics::asked_directly(bytes);
             let query = match asked {
                 Asked::Url(text) => url::parse(text),
                 Asked::Body(json) => Query::from_json(json),
             };
             select_now(self, query, &mut body)
         });
+        let panicked = kind.is_none();
         let kind = match kind {
             Some(kind) => kind?,
             None => {
@@ -79,14 +81,15 @@ impl Direct for Rc<Desk> {
         respond(out, kind, &body, self.clock.date().as_bytes());
         let at = Instant::now();
         let took = at.saturating_duration_since(started);
-        self.counts.timings.select(took);
+        if !panicked {
+            self.counts.timings.select(took);
+        }
         self.counts.timings.request(Route::Select as usize, kind.status, took);
         Some(Answered { len, at })
     }
 }
 
 /// A query, where it lies in the request.
-#[derive(Debug, PartialEq, Eq)]
 enum Asked<'r> {
     /// The URL's query string.
     Url(&'r str),
@@ -143,8 +146,10 @@ fn body_length(fields: &[httparse::Header<'_>], posted: bool) -> Option<usize> {
             17 => !name.eq_ignore_ascii_case("transfer-encoding"),
             6 => !name.eq_ignore_ascii_case("expect"),
             7 => !name.eq_ignore_ascii_case("upgrade"),
-            // Tests ask for panics by it; in hyper's way, too.
-            19 if cfg!(debug_assertions) => !name.eq_ignore_ascii_case("x-switchboard-panic"),
+            // Tests ask for panics by it: here, or in hyper's way.
+            19 if cfg!(debug_assertions) => {
+                !name.eq_ignore_ascii_case(panics::HEADER) || value == panics::DIRECTLY
+            }
             _ => true,
         };
         if !plain {
@@ -183,4 +188,91 @@ fn respond(out: &mut Vec<u8>, kind: Kind, body: &[u8], date: &[u8]) {
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n\r\n");
     out.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::framing::Framing;
+    use super::*;
+
+    /// Whatever is answered directly is one whole request to the framing, too: so both agree on where the next one
+    /// begins. Random requests, cut, doubled and spoilt.
+    #[test]
+    fn what_is_taken_is_one_whole_request() {
+        let get = b"GET /v1/select?channel=sms&ou=a HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n".as_slice();
+        let post = b"POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Type: application/json\r\n\r\n{ }\n";
+        let pieces: [&[u8]; 14] = [
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b" ",
+            b":",
+            b"\0",
+            b"Host: b\r\n",
+            b"Content-Length: 2\r\n",
+            b"Content-Length: +4\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Connection: close\r\n",
+            b"HTTP/1.1",
+            b"?",
+            b"{}",
+        ];
+        let mut random = 7_u64;
+        let mut below = |most: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % most
+        };
+        let mut taken = 0;
+        for _ in 0..200_000 {
+            let mut bytes = if below(2) == 0 { get.to_vec() } else { post.to_vec() };
+            for _ in 0..below(4) {
+                let at = below(bytes.len());
+                let piece = pieces[below(pieces.len())];
+                let to = at + below(2).min(bytes.len() - at) * below(piece.len() + 1).min(bytes.len() - at);
+                bytes.splice(at..to, piece.iter().copied());
+            }
+            bytes.extend_from_slice(get);
+            if let Some((_, len)) = read(&bytes) {
+                let mut framing = Framing::default();
+                let (request, _) = bytes.split_at(len);
+                let (all_but_one, last) = request.split_at(len - 1);
+                let text = String::from_utf8_lossy(&bytes);
+                assert_eq!(framing.see(all_but_one), Ok(()), "{text}");
+                assert!(!framing.is_between(), "{text}");
+                assert_eq!(framing.see(last), Ok(()), "{text}");
+                assert!(framing.is_between(), "{text}");
+                taken += 1;
+            }
+        }
+        assert!((20_000..180_000).contains(&taken), "{taken}: too one-sided to mean much");
+    }
+
+    #[test]
+    fn what_goes_to_hyper() {
+        let taken = |request: &str| read(request.as_bytes()).is_some();
+        assert!(taken("GET /v1/select HTTP/1.1\r\nhost: a\r\n\r\n"));
+        assert!(taken("GET /v1/select?a=b%20c HTTP/1.1\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n"));
+        assert!(taken("POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}GET"));
+        for request in [
+            "GET /v1/select HTTP/1.0\r\nHost: a\r\n\r\n",
+            "GET /v1/selected HTTP/1.1\r\nHost: a\r\n\r\n",
+            "HEAD /v1/select HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /v1/select?a=\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /v1/select?a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /v1/select HTTP/1.1\r\n\r\n",
+            "GET /v1/select HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+            "GET /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+            "GET /v1/select HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "GET /v1/select HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+            "GET /v1/select HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n",
+            "POST /v1/select?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+            "POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{",
+            "POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n{}",
+            "POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\n{}",
+            "POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Encoding: gzip\r\n\r\n{}",
+            "POST /v1/select HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert!(!taken(request), "{request}");
+        }
+    }
 }

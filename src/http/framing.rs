@@ -21,6 +21,8 @@ pub(super) struct Framing {
     /// The beginning of a head whose end has not come, and how much of it was looked through.
     head: Vec<u8>,
     looked: usize,
+    /// Whether hyper has line ends before a head that has not come.
+    blank: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,14 +57,14 @@ enum Chunk {
 
 impl Default for Framing {
     fn default() -> Framing {
-        Framing { state: State::Head, head: Vec::new(), looked: 0 }
+        Framing { state: State::Head, head: Vec::new(), looked: 0, blank: false }
     }
 }
 
 impl Framing {
     /// Whether all that was seen are whole requests.
     pub(super) fn is_between(&self) -> bool {
-        matches!(self.state, State::Head) && self.head.is_empty()
+        matches!(self.state, State::Head) && self.head.is_empty() && !self.blank
     }
 
     /// Sees the next bytes of the connection.
@@ -107,8 +109,10 @@ impl Framing {
             // RFC 9112, 2.2: empty lines before a request are passed over.
             let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             if empty > 0 {
+                self.blank = true;
                 return Ok(empty);
             }
+            self.blank = false;
             // Nearly every head comes whole, and is looked at where it lies.
             return match head::end(rest, 0) {
                 Ok(end) => {

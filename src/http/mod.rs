@@ -1,8 +1,8 @@
 //! Floor 5. The data listener: HTTP/1.1 in, selections and problems out.
 //!
 //! One thread accepts and hands each connection to the worker that has the fewest; a worker is a thread
-//! with a runtime of its own, its own way to the snapshot in service and its own buffers, so that workers
-//! share nothing on the way of an answer but the counters they add to.
+//! with a runtime of its own, its own way to the snapshot in service, its own buffers and counters, so that workers
+//! share nothing on the way of an answer.
 //!
 //! Reading order: [`settings`], [`listener`], `peers`, `serving`, `worker`, `desk` (threads), `leave` (their
 //! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `direct`, `selecting`, `url`, `clock`

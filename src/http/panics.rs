@@ -38,12 +38,28 @@ pub(crate) enum Place {
     Connection,
 }
 
+/// The header that asks for one.
+pub(super) const HEADER: &str = "x-switchboard-panic";
+/// Its value where the request is answered without hyper.
+pub(super) const DIRECTLY: &[u8] = b"Directly";
+
+/// Panics where a request that is answered without hyper asks for it, in a debug build.
+#[inline]
+#[allow(clippy::panic, reason = "a panic is what is asked for, and only a debug build hears it")]
+pub(super) fn asked_directly(request: &[u8]) {
+    #[cfg(debug_assertions)]
+    if memchr::memmem::find(request, DIRECTLY).is_some() {
+        panic!("asked for");
+    }
+    let _ = request;
+}
+
 /// Panics where the headers ask for it, in a debug build.
 #[inline]
 #[allow(clippy::panic, reason = "a panic is what is asked for, and only a debug build hears it")]
 pub(crate) fn asked(headers: &HeaderMap, place: Place) {
     #[cfg(debug_assertions)]
-    if headers.get("x-switchboard-panic").is_some_and(|named| *named == *format!("{place:?}")) {
+    if headers.get(HEADER).is_some_and(|named| *named == *format!("{place:?}")) {
         panic!("asked for");
     }
     let _ = (headers, place);

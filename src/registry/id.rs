@@ -1,17 +1,9 @@
-//! What an id may look like.
+//! Texts that should be ids.
 
 use super::shown::shown;
 use super::{Code, Findings, Place};
-
-/// In bytes.
-const LONGEST: usize = 128;
-
-/// 1 to 128 bytes of printable ASCII without space, comma, slash or quote: ids stand in CSV cells,
-/// URLs and comma-separated lists unescaped.
-pub(super) fn is_id(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'/' | b'"' | b'\''))
-}
+use crate::id::LONGEST;
+pub(super) use crate::id::is_id;
 
 /// Reports a text that is no id. `what` says whose it should be: `OU id`.
 pub(super) fn demand_id(text: &str, what: &str, place: &Place, findings: &mut Findings) {

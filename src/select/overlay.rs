@@ -1,7 +1,7 @@
 //! What live standings add to a snapshot: one condition per account, read by every worker while the
 //! standings change.
 //!
-//! Two bits an account, so that a million accounts take 250 KB: next to a snapshot of 150 MB, this stays
+//! Two bits an account, so that a million accounts take 250 KB: next to a snapshot of 160 MB, this stays
 //! in the processor's cache. So it also says which accounts need no look at all: those that the registry
 //! has as active from always on, nearly every one.
 

@@ -72,7 +72,9 @@ pub(super) fn render<'o>(
     let mut totals: BTreeMap<String, Vec<u64>> =
         announced.iter().map(|channel| (channel.clone(), vec![0; outcomes.len()])).collect();
     for one in all.clone() {
-        for (channel, row) in &*one.rows.lock().unwrap_or_else(PoisonError::into_inner) {
+        // A copy of the pointers: a worker may want the lock.
+        let rows = one.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (channel, row) in &rows {
             let totals = totals.entry(channel.clone()).or_insert_with(|| vec![0; outcomes.len()]);
             totals.iter_mut().zip(&**row).for_each(|(total, count)| *total += count.get());
         }
@@ -80,7 +82,7 @@ pub(super) fn render<'o>(
     head(out, &names::SELECTIONS, "counter");
     let name = names::SELECTIONS.name;
     for (channel, totals) in totals {
-        // An id has no quote and no line feed, but it may have this.
+        // An id has no quote and no line feed (`snapshot::verify`), but it may have this.
         let channel = channel.replace('\\', "\\\\");
         for (outcome, total) in outcomes.iter().zip(totals) {
             let _ = writeln!(out, "{name}{{channel=\"{channel}\",outcome=\"{outcome}\"}} {total}");

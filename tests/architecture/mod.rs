@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module to floor: a module names only those on lower floors, and those of its own house.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("account", 0),
+    ("id", 0),
     ("numbering", 0),
     ("registry", 1),
     ("snapshot", 2),

@@ -175,8 +175,9 @@ fn records(whole: &[u8]) -> Vec<Case> {
         dedicated_falls_back => [2, 255], entries => [2, NOWHERE]);
     fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255]);
     let leaf = all.ous.iter().position(|ou| ou.depth.to_native() > 1).unwrap();
-    fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE], head => [0, 0x6161],
+    fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE],
         company => [1, past(all.companies.len())[0], NOWHERE]);
+    edit.field("ous.head", &all.ous[leaf].head[0], &[0, b'!'.into()]);
     fields!(pools[1], id.start => text, id.len => [1, NOWHERE]);
     fields!(accounts[3], id_hash => [0, u64::MAX], id => text,
         lead.start => text, lead.len => [0, 3, 12, 0xffff], lead.id_len => [0, 3, 0xffff],
@@ -271,6 +272,8 @@ fn texts(edit: &mut Editor<'_>, all: &ArchivedContents) {
     ] {
         edit.field(&format!("accounts.lead: {what}"), &all.text[at], &[byte.into()]);
     }
+    let channel = all.channels[0].id.start.to_native() as usize;
+    edit.field("channels.id: a quote", &all.text[channel], &[b'"'.into(), b' '.into(), 0]);
     let tail = all.tails[0].start.to_native() as usize;
     edit.field("tails: the channel", &all.text[tail + 14], &[b'!'.into()]);
     let place = all.level_pools[0].place.start.to_native() as usize;

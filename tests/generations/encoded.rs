@@ -153,7 +153,7 @@ fn generation(text: &str) -> u64 {
 fn answer(generation: u64) -> String {
     let snapshot = snapshot(generation);
     let query = Query::from_json(br#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#).unwrap();
-    let none = Overlay::new(ACCOUNTS as usize);
+    let none = Overlay::of(snapshot.free_accounts());
     let answer = select(&snapshot, &query, Moment { now: 0, chance: 0, standings: &none });
     let mut json = Vec::new();
     write_selection(&mut json, &snapshot, &answer.result.unwrap());

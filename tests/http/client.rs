@@ -49,14 +49,26 @@ impl Client {
         let _ = self.stream.write_all(&request);
     }
 
+    /// The next answer as it came.
+    pub(super) fn whole_answer(&mut self) -> Vec<u8> {
+        let (mut whole, answer) = self.parts();
+        whole.extend_from_slice(&answer.body);
+        whole
+    }
+
     pub(super) fn answer(&mut self) -> Answer {
-        let head = loop {
+        self.parts().1
+    }
+
+    /// A head as it came, and the answer that it is of.
+    fn parts(&mut self) -> (Vec<u8>, Answer) {
+        let raw = loop {
             if let Some(end) = self.rest.windows(4).position(|four| four == b"\r\n\r\n") {
                 break self.rest.drain(..end + 4).collect::<Vec<u8>>();
             }
             assert!(self.more(), "closed before an answer: {:?}", String::from_utf8_lossy(&self.rest));
         };
-        let head = String::from_utf8(head).unwrap();
+        let head = str::from_utf8(&raw).unwrap();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers: Vec<(String, String)> = lines
@@ -71,7 +83,7 @@ impl Client {
             }
             answer.body = self.rest.drain(..length).collect();
         }
-        answer
+        (raw, answer)
     }
 
     /// Whether the other side closes without another byte.

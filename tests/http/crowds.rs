@@ -117,7 +117,7 @@ fn whoever_reads_nothing_is_answered_no_further() {
     deaf.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(all));
     deaf.stream.peek(&mut [0]).unwrap();
     let answered = || daemon.metric("switchboard_http_requests_total{route=\"select\",code=\"200\"}");
-    // The one worker takes turns, and answers 16 requests of a connection in each: by the time it has
+    // The one worker takes turns, and answers so much of a connection in each: by the time it has
     // answered so many others, it has gone on here as far as it will.
     for _ in 0..all / 10 {
         assert_eq!(daemon.get("/nowhere").status, 404);

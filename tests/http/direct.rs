@@ -4,9 +4,12 @@
 
 use std::io::Read;
 use std::net::Shutdown;
+use std::time::Duration;
+
+use switchboard::http::Settings;
 
 use super::client::Client;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, settings};
 
 const QUERIES: [&str; 12] = [
     "channel=whatsapp&ou=uk&country=GB",
@@ -102,20 +105,27 @@ fn answers_keep_their_order_however_requests_are_cut() {
     let requests = [&*one, &*other, batch, &*one, explain, &*other, chunked, &*post(&json(QUERIES[0]), "")];
     let apart: String = requests.iter().map(|request| answers(&daemon, request.as_bytes())).collect();
     let stream = requests.concat();
+    let ends: Vec<usize> = requests
+        .iter()
+        .scan(0, |at, request| {
+            *at += request.len();
+            Some(*at)
+        })
+        .collect();
     for cut in (0..stream.len()).step_by(7) {
         let (first, second) = stream.as_bytes().split_at(cut);
         let mut client = daemon.client();
         client.send(first);
         // What came whole is answered before the rest is sent.
-        for _ in 0..first.windows(4).filter(|four| four == b"HTTP").count().saturating_sub(2) {
-            client.answer();
+        let ends = ends.iter().filter(|end| **end <= cut).count();
+        let mut all = Vec::new();
+        for _ in 0..ends {
+            all.extend(client.whole_answer());
         }
         client.send(second);
         client.stream.shutdown(Shutdown::Write).unwrap();
-        let mut rest = Vec::new();
-        client.stream.read_to_end(&mut rest).unwrap();
-        let rest = without_dates(&String::from_utf8_lossy(&rest));
-        assert!(apart.ends_with(&rest), "cut at {cut}: {rest}");
+        client.stream.read_to_end(&mut all).unwrap();
+        assert_eq!(without_dates(&String::from_utf8_lossy(&all)), apart, "cut at {cut}");
     }
     assert_eq!(answers(&daemon, stream.as_bytes()), apart);
 }
@@ -123,7 +133,7 @@ fn answers_keep_their_order_however_requests_are_cut() {
 /// A peer that only sends is not answered into memory without end.
 #[test]
 fn who_reads_nothing_is_asked_no_more() {
-    let daemon = Daemon::with_small_send_buffers(super::daemon::settings());
+    let daemon = Daemon::with_small_send_buffers(settings());
     let mut client = daemon.slow_client();
     let many = get(QUERIES[0], "").repeat(100);
     client.stream.set_nonblocking(true).unwrap();
@@ -135,7 +145,7 @@ fn who_reads_nothing_is_asked_no_more() {
             Err(_) => {
                 // The daemon, on a thread of this process, gets to take what it still would.
                 idle += 1;
-                std::thread::sleep(std::time::Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(2));
             }
         }
         assert!(sent < 64 << 20, "the daemon takes whatever is sent");
@@ -146,6 +156,56 @@ fn who_reads_nothing_is_asked_no_more() {
     for _ in 0..whole {
         assert_eq!(client.answer().status, 200);
     }
+}
+
+/// Empty lines between requests are nobody's: they neither pile up nor begin a head.
+#[test]
+fn empty_lines_between_requests_are_passed_over() {
+    let settings = Settings { header_timeout: Duration::from_millis(50), ..settings() };
+    let daemon = Daemon::with(settings);
+    let mut client = daemon.client();
+    let request = post(&json(QUERIES[0]), "") + "\r\n\n";
+    for _ in 0..3 {
+        client.send(&request);
+        assert_eq!(client.answer().status, 200);
+        // Longer than a head may take.
+        std::thread::sleep(Duration::from_millis(80));
+    }
+    // More of them than a head may have.
+    for _ in 0..200 {
+        client.send(request.repeat(100));
+        (0..100).for_each(|_| assert_eq!(client.answer().status, 200));
+    }
+    // A lone CR is none, in however many pieces it comes.
+    let explain = "GET /v1/explain?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\n";
+    client.send("\r\n".repeat(50) + explain + &get(QUERIES[0], ""));
+    assert_eq!([client.answer().status, client.answer().status], [200, 200]);
+    client.send("\r");
+    client.send(get(QUERIES[0], ""));
+    assert_eq!(client.answer().status, 400);
+}
+
+#[test]
+fn a_connection_that_only_knew_direct_answers_drains() {
+    let mut daemon = Daemon::start();
+    let mut client = daemon.client();
+    client.send(get(QUERIES[0], "") + "\r\n");
+    assert_eq!(client.answer().status, 200);
+    daemon.drain.send_replace(true);
+    client.send(get(QUERIES[0], ""));
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert!(client.is_closed());
+    // One that says nothing more goes after its grace, uncut.
+    drop(client);
+    assert_eq!(daemon.drain(Duration::from_secs(20)), 0);
+
+    let mut daemon = Daemon::with(Settings { drain_grace: Duration::from_millis(50), ..settings() });
+    let mut idle = daemon.client();
+    idle.send("\r\n".to_owned() + &get(QUERIES[0], "") + "\r\n");
+    assert_eq!(idle.answer().status, 200);
+    assert_eq!(daemon.drain(Duration::from_secs(20)), 0);
+    assert!(idle.is_closed());
 }
 
 #[test]

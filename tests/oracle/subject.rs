@@ -22,7 +22,7 @@ impl Subject {
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
         match publish(files, generation, 0, &|_, _, _| {}) {
             Ok(Compiled { snapshot, .. }) => {
-                let standings = Overlay::new(snapshot.contents().accounts.len());
+                let standings = Overlay::of(snapshot.free_accounts());
                 Ok(Subject { snapshot, standings, chance: Cell::new(1) })
             }
             Err(Refused { findings, .. }) => {

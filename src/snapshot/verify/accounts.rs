@@ -7,6 +7,7 @@ use super::super::{index, rendezvous};
 use super::texts::{self, Texts};
 use super::{is_country_or_none, record, require};
 use crate::account::Role;
+use crate::id::is_id;
 use crate::numbering::Region;
 
 /// Returns the hashes that the index of accounts is made of: whoever has the ids at hand computes them
@@ -20,6 +21,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<Vec<u6
         let mut previous = None;
         for account in all.accounts.range(&company.accounts) {
             let id = texts.run(account.id.to_native(), u32::from(account.id_len))?;
+            require(is_id(id), "id of an account")?;
             require(previous < Some(id), "order of accounts")?;
             previous = Some(id);
             require(account.company.to_native() as usize == number, "company of an account")?;

@@ -8,7 +8,7 @@ use super::{Tiles, require};
 pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<(), Rejection> {
     let mut previous = None;
     for channel in all.channels.iter() {
-        let id = texts.span(&channel.id)?;
+        let id = texts.id(&channel.id)?;
         require(previous < Some(id), "order of channels")?;
         require(channel.conversation_role <= 1, "conversation role")?;
         previous = Some(id);
@@ -22,14 +22,14 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<(), Re
     let mut entries = Tiles::new(&all.entries, "entries of a company");
     let mut previous = None;
     for (number, company) in all.companies.iter().enumerate() {
-        let id = texts.span(&company.id)?;
+        let id = texts.id(&company.id)?;
         require(previous < Some(id), "order of companies")?;
         previous = Some(id);
         require(company.dedicated_falls_back <= 1, "setting of a company")?;
         let own = ous.take_range(&company.ous)?;
         let mut previous = None;
         for ou in own {
-            let id = texts.span(&ou.id)?;
+            let id = texts.id(&ou.id)?;
             require(previous < Some(id), "order of OUs")?;
             require(ou.company.to_native() as usize == number, "company of an OU")?;
             require(ou.head == head(id.as_bytes()), "head of an OU's id")?;
@@ -38,7 +38,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<(), Re
         }
         let mut previous = None;
         for pool in pools.take_range(&company.pools)? {
-            let id = texts.span(&pool.id)?;
+            let id = texts.id(&pool.id)?;
             require(previous < Some(id), "order of pools")?;
             previous = Some(id);
         }

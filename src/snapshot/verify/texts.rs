@@ -3,9 +3,7 @@
 use super::super::format::{ArchivedLead, ArchivedSpan};
 use super::super::open::{Rejection, Stage};
 use super::require;
-
-/// In bytes: more than a registry lets one have.
-const LONGEST_ID: usize = 255;
+use crate::id::is_id;
 
 /// The arena of texts.
 pub(super) struct Texts<'a>(&'a str);
@@ -18,6 +16,13 @@ impl<'a> Texts<'a> {
 
     pub(super) fn span(&self, span: &ArchivedSpan) -> Result<&'a str, Rejection> {
         self.run(span.start.to_native(), span.len.to_native())
+    }
+
+    /// A text that is an id.
+    pub(super) fn id(&self, span: &ArchivedSpan) -> Result<&'a str, Rejection> {
+        let id = self.span(span)?;
+        require(is_id(id), "id")?;
+        Ok(id)
     }
 
     /// A text that is there, and neither begins nor ends within a character.
@@ -44,8 +49,8 @@ pub(super) fn without_escaped<'j>(json: &'j str, id: &str) -> Option<&'j str> {
     if is_plain(id) {
         return json.strip_prefix(id);
     }
-    // Few have anything to escape; an id without end must not be copied, nor is it one.
-    let quoted = (id.len() <= LONGEST_ID).then(|| serde_json::Value::from(id).to_string())?;
+    // Of what ids are made of, a backslash alone is escaped.
+    let quoted = serde_json::Value::from(id).to_string();
     json.strip_prefix(quoted.strip_prefix('"')?.strip_suffix('"')?)
 }
 
