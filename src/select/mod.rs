@@ -14,6 +14,7 @@ pub mod overlay;
 pub mod pick;
 pub mod query;
 pub mod query_json;
+mod query_plain;
 pub mod reason;
 pub mod walk;
 

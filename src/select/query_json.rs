@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::query::{BadQuery, FIELDS, Fields, LARGEST_JSON, MOST_EXCLUDED, Query};
+use super::query_plain;
 
 impl<'a> Query<'a> {
     /// Reads a JSON object. Texts without escapes are borrowed.
@@ -15,6 +16,12 @@ impl<'a> Query<'a> {
             fields.refuse(format!("a query has at most {LARGEST_JSON} bytes"));
             return fields.finish();
         }
+        query_plain::read(bytes).unwrap_or_else(|| Query::from_any_json(bytes))
+    }
+
+    /// The same by a general parser.
+    pub(super) fn from_any_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
+        let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_slice(bytes);
         if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
             // serde_json's own message may repeat the value: only where it stands is said.
