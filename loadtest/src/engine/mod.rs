@@ -15,4 +15,4 @@ mod source;
 
 pub use pace::{Pace, Plan};
 pub use sender::{Measured, measure};
-pub use source::{Source, Unjudged};
+pub use source::{Media, Received, Source, Unjudged};

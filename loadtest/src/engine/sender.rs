@@ -6,7 +6,7 @@ use super::{
     pace::{Pace, Plan, Schedule, nanos},
     recorder::{Recorder, Told},
     sockets,
-    source::Source,
+    source::{Received, Source},
 };
 use crate::{
     engine::answer::Head,
@@ -197,7 +197,10 @@ impl Sender<'_> {
         }
         at.state = State::Connecting;
         match sockets::opened(self.poll.registry(), self.plan.target, place) {
-            Ok(stream) => at.stream = Some(stream),
+            Ok(stream) => {
+                at.stream = Some(stream);
+                at.replaced += 1;
+            }
             Err(error) => self.fail(place, self.now(), "connect", || error.to_string()),
         }
     }
@@ -252,7 +255,15 @@ impl Sender<'_> {
         let Flight { request, due, sent, .. } = at.flight;
         let recorded = self.recorder.records(due);
         let outcomes = if recorded { &mut self.recorder.outcomes } else { &mut self.unrecorded };
-        let verdict = self.source.check(request, head.status, at.body(&self.buffer, head), outcomes);
+        let answer = Received {
+            status: head.status,
+            media: head.media,
+            body: at.body(&self.buffer, head),
+            place: (place, at.replaced),
+            sent: self.started + Duration::from_nanos(sent),
+            read: self.started + Duration::from_nanos(now),
+        };
+        let verdict = self.source.check(request, &answer, outcomes);
         self.recorder.ended(due, Some(sent), now);
         self.recorder.answered(due, now, head.body, self.source.selections());
         if let Err(wrong) = verdict {

@@ -2,7 +2,7 @@
 
 use super::{options::Options, queries::Queries, stage::FIRST, stage::Stage};
 use crate::{
-    engine::Source,
+    engine::{Received, Source},
     error::{Error, Result},
     scenario::Scenario,
     traffic::{Ground, Outcomes, Published, Traffic, Wrong},
@@ -82,10 +82,9 @@ impl Source for Asked {
     fn check(
         &mut self,
         request: usize,
-        status: u16,
-        body: &[u8],
+        answer: &Received<'_>,
         outcomes: &mut Outcomes,
     ) -> std::result::Result<(), Wrong> {
-        self.inner_mut().check(request, status, body, outcomes)
+        self.inner_mut().check(request, answer, outcomes)
     }
 }

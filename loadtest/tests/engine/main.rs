@@ -7,7 +7,7 @@ mod stub;
 mod throughput;
 
 use loadtest::{
-    engine::{Pace, Plan, Source},
+    engine::{Pace, Plan, Received, Source},
     traffic::{Outcomes, Wrong},
 };
 use std::{net::SocketAddr, time::Duration};
@@ -24,7 +24,8 @@ impl Source for Yes {
         b"GET / HTTP/1.1\r\nhost: stub\r\n\r\n"
     }
 
-    fn check(&mut self, _: usize, status: u16, body: &[u8], outcomes: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(&mut self, _: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
+        let Received { status, body, .. } = *answer;
         if status != 200 {
             return Err(Wrong { kind: "unexpected_status", why: format!("{status} for 200").into() });
         }
