@@ -87,7 +87,7 @@ impl Source for Traffic {
     }
 
     fn check(&mut self, request: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
-        self.check(request, answer.status, answer.body, outcomes)
+        self.check(request, answer, outcomes)
     }
 }
 
