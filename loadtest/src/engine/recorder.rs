@@ -27,6 +27,8 @@ pub(super) struct Recorder {
     answers: u64,
     selections: u64,
     due: u64,
+    /// Nanoseconds of the recorded time in which the sender had nothing to do.
+    idle: u64,
     /// Values that no histogram took.
     lost: u64,
     schedule: Schedule,
@@ -58,6 +60,7 @@ impl Recorder {
             answers: 0,
             selections: 0,
             due: 0,
+            idle: 0,
             lost: 0,
             schedule,
             slice,
@@ -103,6 +106,11 @@ impl Recorder {
             self.errors.entry(kind).or_insert_with(|| (0, why())).0 += 1;
             self.slice.errors += 1;
         }
+    }
+
+    /// The sender had nothing to do from then to now.
+    pub(super) fn idled(&mut self, since: u64, now: u64) {
+        self.idle += now.min(self.schedule.to).saturating_sub(since.max(self.schedule.from));
     }
 
     /// Whether what is due then is recorded.
@@ -173,10 +181,12 @@ impl Recorder {
             selections: self.selections,
             timeline: self.timeline,
             seconds: Duration::from_nanos(self.schedule.to - self.schedule.from).as_secs_f64(),
+            idle_percent: 100.0 * self.idle as f64 / (self.schedule.to - self.schedule.from).max(1) as f64,
         })
     }
 }
 
+#[derive(Default)]
 pub(super) struct Told {
     pub(super) corrected: Latency,
     pub(super) uncorrected: Latency,
@@ -189,4 +199,5 @@ pub(super) struct Told {
     pub(super) selections: u64,
     pub(super) timeline: Vec<Interval>,
     pub(super) seconds: f64,
+    pub(super) idle_percent: f64,
 }

@@ -106,6 +106,10 @@ pub struct Ceiling {
     pub null: Vec<f64>,
     /// By the daemon.
     pub daemon: Vec<f64>,
+    /// The share of the time that the harness itself was idle, run by run: beside the null server.
+    pub null_idle: Vec<f64>,
+    /// Beside the daemon.
+    pub daemon_idle: Vec<f64>,
     /// Median of the ratios daemon to null of neighbouring runs.
     pub ratio: f64,
 }
@@ -140,8 +144,12 @@ pub struct Step {
     pub uncorrected: Latency,
     /// How much later than it should the harness itself got round to sending, whatever the server did.
     pub lateness: Latency,
-    /// Why these figures mean nothing: the harness was too late. `None` where they do.
+    /// The share of the time in which the harness had nothing to do. One without any measures itself.
+    pub idle_percent: f64,
+    /// Why these figures mean nothing: the harness was too late, or had no time left. `None` where they do.
     pub invalid: Option<String>,
+    /// What to bear in mind where they do.
+    pub warnings: Vec<String>,
     /// By kind: `timeout`, `connect`, `closed`, `malformed`, `unexpected_status`, `wrong_answer`, …
     pub errors: BTreeMap<String, Failures>,
     /// Answers by rule or problem code.
@@ -154,6 +162,8 @@ pub struct Step {
     pub events: Vec<Event>,
     /// The daemon's, where it is ours.
     pub process: Option<Process>,
+    /// How long a core was not to be had.
+    pub waited: Waited,
 }
 
 /// Failures of one kind.
@@ -232,6 +242,16 @@ pub struct Process {
     pub rss: u64,
     /// The most it was, bytes.
     pub rss_peak: u64,
+}
+
+/// The share of the time in which a thread could have run, and something else had its core: as the kernel counts it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waited {
+    /// The daemon's thread that waited longest; `None` where it is not ours, or the kernel does not tell.
+    pub daemon_percent: Option<f64>,
+    /// The thread that sends.
+    pub harness_percent: Option<f64>,
 }
 
 /// One demand.

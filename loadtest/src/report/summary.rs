@@ -5,7 +5,10 @@ use super::{
     model::{Ceiling, Latency, Report, Run, Step},
     units::{megabytes, rate, thousands, time},
 };
-use crate::error::{Error, Result};
+use crate::{
+    engine::IDLE_PERCENT,
+    error::{Error, Result},
+};
 use anstyle::{AnsiColor, Style};
 use std::{
     fmt::Write as _,
@@ -14,6 +17,7 @@ use std::{
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default();
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -85,12 +89,25 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
 /// The middle of the runs, and the middle of their ratios.
 pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
     let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
-    format!(
+    let all = format!(
         "{}/s by the daemon, {}/s by a null server: {:.2} of it",
         middle(&ceiling.daemon),
         middle(&ceiling.null),
         ceiling.ratio
-    )
+    );
+    match harness_limit(ceiling) {
+        Some(idle) => format!(
+            "{all} at the most: beside the null server the harness was idle for {idle:.1} % of the time, so that its \
+             figure is the harness's own limit"
+        ),
+        None => all,
+    }
+}
+
+/// How long the harness was idle beside the null server, in per cent, where that is so little that the null server
+/// was not the limit.
+pub(crate) fn harness_limit(ceiling: &Ceiling) -> Option<f64> {
+    median(&ceiling.null_idle).filter(|idle| *idle < IDLE_PERCENT)
 }
 
 fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
@@ -136,10 +153,26 @@ fn one(out: &mut String, step: &Step) -> std::fmt::Result {
     if let Some(selections) = step.selections {
         writeln!(out, "{:>9}{:>10}/s", "lines", rate(selections))?;
     }
+    waited(out, step)?;
     if let Some(why) = &step.invalid {
         writeln!(out, "{BAD}invalid: {why}{BAD:#}")?;
     }
+    for warning in &step.warnings {
+        writeln!(out, "{WARNING}warning: {warning}{WARNING:#}")?;
+    }
     Ok(())
+}
+
+fn waited(out: &mut String, step: &Step) -> std::fmt::Result {
+    let percent = |percent: Option<f64>| percent.map_or("unknown".to_owned(), |it| format!("{it:.1} %"));
+    writeln!(
+        out,
+        "{DIM}{:>9} for a core: daemon {}, harness {}; harness idle {:.1} %{DIM:#}",
+        "waited",
+        percent(step.waited.daemon_percent),
+        percent(step.waited.harness_percent),
+        step.idle_percent
+    )
 }
 
 fn failures(out: &mut String, runs: &[Run]) -> std::fmt::Result {

@@ -27,7 +27,13 @@ pub(super) fn measure(
     let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
     let here = answerer.data.ip().is_loopback();
     let mut null_server = None;
-    let mut ceiling = Ceiling { null: Vec::new(), daemon: Vec::new(), ratio: 0.0 };
+    let mut ceiling = Ceiling {
+        null: Vec::new(),
+        daemon: Vec::new(),
+        null_idle: Vec::new(),
+        daemon_idle: Vec::new(),
+        ratio: 0.0,
+    };
     let mut ratios = Vec::new();
     for _ in 0..PAIRS {
         let daemon = context.measure("daemon", answerer, asked, stretch, || ())?;
@@ -38,6 +44,7 @@ pub(super) fn measure(
             )));
         }
         ceiling.daemon.push(daemon.step.achieved);
+        ceiling.daemon_idle.push(daemon.step.idle_percent);
         if !here {
             continue;
         }
@@ -49,6 +56,7 @@ pub(super) fn measure(
         let null = Answerer::theirs(null.data);
         let null = context.measure("null server", &null, &mut Unjudged(asked), stretch, || ())?;
         ceiling.null.push(null.step.achieved);
+        ceiling.null_idle.push(null.step.idle_percent);
         ratios.push(daemon.step.achieved / null.step.achieved);
     }
     let highest = median(&ceiling.daemon).unwrap_or_default();

@@ -10,11 +10,13 @@ mod progress;
 mod queries;
 mod scratch;
 mod stage;
+mod standings;
 mod step;
 mod subject;
 mod sweep;
 mod variant;
 mod verdicts;
+mod waits;
 
 pub use self::options::Options;
 use self::{
@@ -77,6 +79,7 @@ fn one(
         scenario,
         subject: &stage.subject,
         churned: &churned,
+        owed: &scratch.owed,
         cores: pinning.map(|pinning| pinning.harness.as_slice()).unwrap_or_default(),
     };
     let daemon_cores = pinning.map(|pinning| pinning.daemon.as_slice()).unwrap_or_default();
@@ -141,7 +144,23 @@ fn churned(scenario: &Scenario, options: &Options, stage: &Stage) -> Result<Vec<
     let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
     let Some(registry) = stage.registries.first() else { return Ok(Vec::new()) };
     let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
-    traffic::churnable(registry, most, options.seed)
+    let mut accounts = traffic::churnable(registry, most, options.seed)?;
+    if let Subject::Theirs { admin: Some(admin), .. } = stage.subject {
+        let found = accounts.len();
+        accounts = standings::without_standing(admin, accounts)?;
+        if accounts.len() < found {
+            let held = found - accounts.len();
+            say::line(&format!("standings   {held} accounts have one already, and are left alone"));
+        }
+    }
+    if accounts.is_empty() {
+        return Err(Error::Refused(format!(
+            "{} has no account to change the standing of: that takes four accounts in use of one pool, role and country, \
+             of which one has no standing yet; name another registry",
+            scenario.name
+        )));
+    }
+    Ok(accounts)
 }
 
 fn line(name: &str, step: &Step) {

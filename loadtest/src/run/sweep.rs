@@ -136,8 +136,8 @@ mod tests {
         let step: Step = serde_json::from_value(serde_json::json!({
             "rate": 1.0, "seconds": 1.0, "due": 1, "achieved": 1.0,
             "corrected": latency(5_000.0), "uncorrected": latency(1.0), "lateness": latency(1.0),
-            "invalid": null, "errors": {}, "outcomes": {}, "selections": null, "timeline": [], "events": [],
-            "process": null
+            "idle_percent": 50.0, "invalid": null, "warnings": [], "errors": {}, "outcomes": {}, "selections": null, "timeline": [], "events": [],
+            "process": null, "waited": {"daemon_percent": null, "harness_percent": null}
         }))
         .unwrap();
         assert!(holds(&step, &sweep));

@@ -40,8 +40,8 @@ pub struct Scenario {
     /// A request without an answer so long after it was due is a time-out.
     #[serde(default = "seconds::<5>")]
     pub timeout: Span,
-    /// The harness's own lateness, at its p99, in microseconds, beyond which a run is invalid. Absent: 1,000, or half of
-    /// the corrected median where that is more.
+    /// The harness's own lateness, at its p99, in microseconds, beyond which a run is invalid. Absent: a tenth of the
+    /// uncorrected median, but 1,000 at the least and 10,000 at the most.
     #[serde(default)]
     pub latest_us: Option<u64>,
     /// How long each of the ten runs is that find out the highest rate, and that of a null server.

@@ -1,6 +1,6 @@
 //! The closed loop, and the null server.
 
-use crate::{Yes, plan};
+use crate::{Yes, alone, plan};
 use loadtest::{
     engine::{Pace, Plan, measure},
     null,
@@ -9,6 +9,7 @@ use std::{net::TcpListener, thread, time::Duration};
 
 #[test]
 fn a_closed_loop_is_as_fast_as_the_answers() {
+    let _alone = alone();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = socket.local_addr().unwrap();
     thread::spawn(move || null::serve(socket, 3));

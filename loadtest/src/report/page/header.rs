@@ -9,7 +9,7 @@ use crate::report::{
 use maud::{Markup, html};
 
 pub(super) fn header(report: &Report) -> Markup {
-    let invalid = invalid(report);
+    let (invalid, warned) = (invalid(report), warned(report));
     html! {
         header {
             p.kind { "Switchboard load test" }
@@ -29,6 +29,12 @@ pub(super) fn header(report: &Report) -> Markup {
                 }
             }
         }
+        @if !warned.is_empty() {
+            section.warned role="note" {
+                h2 { "To bear in mind" }
+                ul { @for warning in &warned { li { (warning) } } }
+            }
+        }
         @if !report.verdicts.is_empty() {
             ul.verdicts { @for verdict in &report.verdicts { (shown(verdict, !invalid.is_empty())) } }
         }
@@ -40,6 +46,17 @@ pub(super) fn header(report: &Report) -> Markup {
 fn invalid(report: &Report) -> Vec<String> {
     let runs = report.runs.iter().enumerate().filter_map(|(n, run)| Some((n, main_step(run)?)));
     runs.filter_map(|(n, step)| Some(format!("Run {}: {}", n + 1, step.invalid.as_ref()?))).collect()
+}
+
+/// What each step warns of; a sweep's with their rates.
+fn warned(report: &Report) -> Vec<String> {
+    let sweep = is_sweep(report);
+    let of = |n: usize, step: &Step| {
+        let rate = if sweep { format!(" at {}/s", units::rate(step.rate)) } else { String::new() };
+        step.warnings.iter().map(|warning| format!("Run {}{rate}: {warning}", n + 1)).collect::<Vec<_>>()
+    };
+    let runs = report.runs.iter().enumerate();
+    runs.flat_map(|(n, run)| run.steps.iter().flat_map(move |step| of(n, step))).collect()
 }
 
 fn badge(report: &Report, invalid: bool) -> Markup {
