@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     daemon::NullServer,
-    engine::{Pace, Unjudged},
+    engine::{Measured, Pace, Unjudged},
     error::{Error, Result},
     report::{middle::median, model::Ceiling},
 };
@@ -37,12 +37,7 @@ pub(super) fn measure(
     let mut ratios = Vec::new();
     for _ in 0..PAIRS {
         let daemon = context.measure("daemon", answerer, asked, stretch, || ())?;
-        if let Some((kind, failures)) = daemon.step.errors.iter().next() {
-            return Err(Error::Refused(format!(
-                "{} × {kind} before anything was measured, the first: {}",
-                failures.count, failures.first
-            )));
-        }
+        sound("the daemon", &daemon)?;
         ceiling.daemon.push(daemon.step.achieved);
         ceiling.daemon_idle.push(daemon.step.idle_percent);
         if !here {
@@ -55,10 +50,29 @@ pub(super) fn measure(
         };
         let null = Answerer::theirs(null.data);
         let null = context.measure("null server", &null, &mut Unjudged(asked), stretch, || ())?;
+        sound("the null server", &null)?;
         ceiling.null.push(null.step.achieved);
         ceiling.null_idle.push(null.step.idle_percent);
         ratios.push(daemon.step.achieved / null.step.achieved);
     }
     let highest = median(&ceiling.daemon).unwrap_or_default();
     Ok((highest, median(&ratios).map(|ratio| Ceiling { ratio, ..ceiling })))
+}
+
+/// Holds a run to what makes it comparable: each request answered, over connections that last.
+fn sound(by: &str, measured: &Measured) -> Result<()> {
+    if let Some((kind, failures)) = measured.step.errors.iter().next() {
+        return Err(Error::Refused(format!(
+            "{} × {kind} before anything was measured, the first by {by}: {}",
+            failures.count, failures.first
+        )));
+    }
+    if measured.reopened > 0 {
+        return Err(Error::Refused(format!(
+            "{by} closed {} connections before anything was measured, so that there is no rate to compare with: let \
+             connections last, and leave out requests after which one is closed",
+            measured.reopened
+        )));
+    }
+    Ok(())
 }
