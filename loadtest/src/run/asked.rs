@@ -5,7 +5,7 @@ use crate::{
     engine::{Received, Source},
     error::{Error, Result},
     scenario::Scenario,
-    traffic::{Ground, Outcomes, Published, Traffic, Wrong},
+    traffic::{Ground, Outcomes, Published, Suspensions, Traffic, Wrong},
 };
 use std::path::Path;
 
@@ -41,6 +41,14 @@ impl Asked {
         match self {
             Asked::Drawn(traffic) => traffic.published().clone(),
             Asked::Given(_) => Published::any(),
+        }
+    }
+
+    /// Told by whoever changes standings; of no account where no answer can be held to them.
+    pub(super) fn suspensions(&self) -> Suspensions {
+        match self {
+            Asked::Drawn(traffic) => traffic.suspensions().clone(),
+            Asked::Given(_) => Suspensions::new(0),
         }
     }
 

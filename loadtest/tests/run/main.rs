@@ -5,6 +5,7 @@
 
 mod interrupted;
 mod scenarios;
+mod standings;
 mod target;
 
 use loadtest::report::model::Report;

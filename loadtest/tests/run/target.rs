@@ -10,14 +10,14 @@ use std::{
 };
 
 /// A daemon that ends with the test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    data: String,
-    admin: String,
+    pub(crate) data: String,
+    pub(crate) admin: String,
 }
 
 impl Running {
-    fn serve(registry: &Path) -> Running {
+    pub(crate) fn serve(registry: &Path) -> Running {
         let mut child = Command::new(daemon())
             .args([
                 "serve",
@@ -50,7 +50,7 @@ impl Drop for Running {
     }
 }
 
-fn registry(folder: &Path, seed: u64) -> PathBuf {
+pub(crate) fn registry(folder: &Path, seed: u64) -> PathBuf {
     let output = folder.join(format!("registry-{seed}"));
     registry::generate(&Size {
         accounts: 400,
