@@ -4,6 +4,7 @@
 //! Times are microseconds, rates are requests a second, unless a name says otherwise.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The number of this shape: raised when a field changes its meaning.
@@ -39,6 +40,16 @@ pub struct Setup {
     pub daemon: Option<String>,
     /// The commit of the harness, where it was built in a checkout.
     pub commit: Option<String>,
+    /// How the harness was built: `release` or `debug`.
+    pub profile: String,
+    /// XXH3 of the harness's executable: it tells builds of one commit apart.
+    pub harness_digest: Option<String>,
+    /// Of the daemon's; `None` where it ran already.
+    pub daemon_digest: Option<String>,
+    /// The scenario as it ran, with what the command line said: the keys of its file.
+    pub effective: Map<String, Value>,
+    /// What the registry did not let be asked as the scenario says.
+    pub notes: Vec<String>,
     /// The daemon's command line; `None` where it ran already.
     pub daemon_command: Option<String>,
     /// Processor, cores, memory, kernel.

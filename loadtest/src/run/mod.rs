@@ -4,6 +4,7 @@ mod actors;
 mod asked;
 mod ceiling;
 mod cores;
+mod digest;
 mod machine;
 mod options;
 mod progress;
@@ -122,6 +123,14 @@ fn one(
             command: std::env::args().collect::<Vec<_>>().join(" "),
             daemon: told.as_ref().and_then(|told| told.build()),
             commit: Some(env!("SWITCHBOARD_COMMIT").to_owned()).filter(|commit| commit != "unknown"),
+            profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+            harness_digest: std::env::current_exe().ok().and_then(|program| digest::of(&program)),
+            daemon_digest: match &stage.subject {
+                Subject::Ours(ours) => digest::of(&ours.program),
+                Subject::Theirs { .. } => None,
+            },
+            effective: scenario.effective(),
+            notes: asked.notes().to_vec(),
             daemon_command: match &stage.subject {
                 Subject::Ours(ours) => Some(ours.command()),
                 Subject::Theirs { .. } => None,

@@ -9,6 +9,9 @@ fn a_different_setup_is_said_before_anything_else() {
     let mut after = before.clone();
     after.scenario = "mine".to_owned();
     let setup = &mut after.setup;
+    setup.effective["mix"]["phone"] = 70.0.into();
+    setup.effective.insert("duration".to_owned(), "30s".into());
+    setup.daemon_digest = Some("0123456789abcdef".to_owned());
     setup.seed = 8;
     setup.connections = 64;
     setup.registry.accounts = 1_000_000;
@@ -19,11 +22,25 @@ fn a_different_setup_is_said_before_anything_else() {
     after.runs.iter_mut().for_each(|run| run.steps[0].rate *= 1.05);
     let found = Comparison::of(&before, &after).differences;
     let named = |expected| {
-        found.iter().filter(move |it| it.expected == expected).map(|it| it.what).collect::<Vec<_>>()
+        found
+            .iter()
+            .filter(move |it| it.expected == expected)
+            .map(|it| it.what.to_string())
+            .collect::<Vec<_>>()
     };
-    let conditions = ["scenario", "registry", "seed", "connections", "processor", "pinning", "rate"];
+    let conditions = [
+        "scenario",
+        "scenario's duration",
+        "scenario's mix.phone",
+        "registry",
+        "seed",
+        "connections",
+        "processor",
+        "pinning",
+        "rate",
+    ];
     assert_eq!(named(false), conditions);
-    assert_eq!(named(true), ["daemon"]);
+    assert_eq!(named(true), ["daemon", "daemon's binary"]);
     let seed = found.iter().find(|it| it.what == "seed").unwrap();
     assert_eq!((seed.a.as_str(), seed.b.as_str()), ("7", "8"));
 }

@@ -21,6 +21,13 @@ pub(super) fn section(report: &Report) -> Markup {
                     @match &setup.daemon_command { Some(command) => code { (command) }, None => "ran already" }
                 }
                 dt { "harness" } dd { (setup.commit.as_deref().unwrap_or("not built in a checkout")) }
+                dt { "builds" } dd {
+                    "harness " (setup.profile)
+                    @if let Some(digest) = &setup.harness_digest { " " code { (digest) } }
+                    @if let Some(digest) = &setup.daemon_digest { ", daemon " code { (digest) } }
+                }
+                dt { "scenario" } dd { code { (serde_json::Value::from(setup.effective.clone()).to_string()) } }
+                @for note in &setup.notes { dt { "requests" } dd { (note) } }
                 dt { "machine" } dd {
                     (machine.processor) ", " (machine.cores) " cores, " (format!("{:.1}", machine.memory as f64 / 1e9)) " GB, "
                     (machine.kernel)
