@@ -66,7 +66,7 @@ fn report() -> Report {
             daemon_idle: vec![1.0],
             ratio: 1.0,
         }),
-        runs: vec![Run { steps: vec![step], knee: None, limit: None }],
+        runs: vec![Run { steps: vec![step], knee: None, no_knee: None, limit: None }],
         verdicts: vec![Verdict { demand: String::new(), measured: String::new(), holds: true }],
     }
 }

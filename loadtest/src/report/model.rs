@@ -48,7 +48,7 @@ pub struct Setup {
     pub daemon_digest: Option<String>,
     /// The scenario as it ran, with what the command line said: the keys of its file.
     pub effective: Map<String, Value>,
-    /// What the registry did not let be asked as the scenario says.
+    /// What the registry did not let be asked as the scenario says, and why there is no ceiling where one failed.
     pub notes: Vec<String>,
     /// The daemon's command line; `None` where it ran already.
     pub daemon_command: Option<String>,
@@ -133,6 +133,8 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The highest rate at which every limit held; only of a sweep.
     pub knee: Option<f64>,
+    /// Why there is none; only of a sweep.
+    pub no_knee: Option<String>,
     /// What the corrected p99 of each step must keep to; only of a sweep.
     pub limit: Option<f64>,
 }

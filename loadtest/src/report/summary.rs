@@ -124,6 +124,9 @@ fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
         for step in &run.steps {
             one(out, step)?;
         }
+        if let Some(why) = &run.no_knee {
+            writeln!(out, "{BAD}no highest rate was found: {why}{BAD:#}")?;
+        }
         if let Some(knee) = run.knee {
             writeln!(out, "{HEAD}the highest rate that kept to the limit: {}/s{HEAD:#}", rate(knee))?;
         }

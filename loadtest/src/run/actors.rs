@@ -1,16 +1,14 @@
 //! What is done to the daemon while it is asked.
 
 use super::{
-    stage::FIRST,
     standings::{self, Owed},
-    subject::{Answerer, Ours, Subject},
+    subject::{Answerer, Subject},
 };
 use crate::{
-    daemon::metrics,
     http::Failure,
     pin,
     report::model::{Event, Failures},
-    scenario::{Reload, Scenario, Standings},
+    scenario::{Scenario, Standings},
     slow,
     traffic::{Published, Suspensions},
     until::Until,
@@ -19,12 +17,9 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
-    thread::{self, Scope},
+    thread::Scope,
     time::{Duration, Instant},
 };
-
-/// The daemon looks once a second where no event tells it; a loaded machine may take longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What they need, and what comes of them.
 pub(super) struct Actors<'a> {
@@ -71,39 +66,6 @@ impl Actors<'_> {
         match pin::this_thread(self.cores) {
             Ok(()) => act(),
             Err(error) => self.failed("pin", error.to_string()),
-        }
-    }
-
-    fn reload(&self, ours: &Ours, reload: Reload) {
-        let mut due = Instant::now();
-        for (generation, path) in ours.snapshots.iter().filter(|(generation, _)| *generation > FIRST) {
-            due += reload.every.0;
-            self.until.sleep_until(due);
-            if !self.until.goes_on() {
-                return;
-            }
-            // Before it is there: the first answer of it may come at once.
-            self.published.announce(*generation);
-            let placed = Instant::now();
-            if let Err(error) = ours.serve(path) {
-                return self.failed("reload_not_written", error.to_string());
-            }
-            let Some(admin) = self.answerer.admin else { return };
-            loop {
-                match metrics(admin) {
-                    Ok(told) if told.generation() == *generation => break,
-                    Err((kind, why)) => self.failed("metrics", format!("{kind}: {why}")),
-                    Ok(_) if placed.elapsed() > PATIENCE => {
-                        self.failed("reload_not_seen", format!("generation {generation} after {PATIENCE:?}"));
-                        break;
-                    }
-                    Ok(_) if !self.until.goes_on() => return,
-                    // Scarcely: rendering the metrics takes from the core that answers.
-                    Ok(_) => thread::sleep(Duration::from_millis(50)),
-                }
-            }
-            let text = format!("generation {generation}, served after {} ms", placed.elapsed().as_millis());
-            self.event(placed, "reload", text);
         }
     }
 
@@ -160,13 +122,13 @@ impl Actors<'_> {
         self.diary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn event(&self, at: Instant, kind: &str, text: String) {
+    pub(super) fn event(&self, at: Instant, kind: &str, text: String) {
         if let Some(since) = at.checked_duration_since(self.from) {
             self.diary().events.push(Event { at: since.as_secs_f64(), kind: kind.to_owned(), text });
         }
     }
 
-    fn failed(&self, kind: &str, why: String) {
+    pub(super) fn failed(&self, kind: &str, why: String) {
         let mut diary = self.diary();
         diary.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: why }).count += 1;
     }

@@ -9,6 +9,7 @@ mod machine;
 mod options;
 mod progress;
 mod queries;
+mod reloads;
 mod scratch;
 mod stage;
 mod standings;
@@ -24,14 +25,14 @@ use self::{
     scratch::Scratch,
     stage::Stage,
     step::{Context, Stretch},
-    subject::Subject,
+    subject::{Answerer, Subject},
 };
 use crate::{
     engine::Pace,
     error::{Error, Result},
     report::{
-        self,
-        model::{Pinning, Report, Run, SCHEMA, Setup, Step},
+        self, DAEMON_ENDED,
+        model::{Failures, Pinning, Report, Run, SCHEMA, Setup, Step},
         summary, units,
     },
     say,
@@ -52,13 +53,28 @@ pub fn run(options: &Options) -> Result<()> {
     for name in names {
         let scenario = options.over(scenario::load(name)?);
         options.check(&scenario)?;
+        if scenarios.iter().any(|known: &Scenario| known.name == scenario.name) {
+            return Err(Error::Usage(format!(
+                "two scenarios are called {}: for more runs of one raise --repeat; else rename a file",
+                scenario.name
+            )));
+        }
         scenarios.push(scenario);
     }
     let pinning = cores::cores(&options.pin)?;
     let scratch = Scratch::new()?;
     let mut failed = Vec::new();
     for scenario in &scenarios {
-        let report = one(scenario, options, pinning.as_ref(), &scratch)?;
+        let report = match one(scenario, options, pinning.as_ref(), &scratch) {
+            Ok(report) => report,
+            // What one cannot measure, the next may.
+            Err(Error::Refused(why)) => {
+                say::line(&why);
+                failed.push(format!("{}: {why}", scenario.name));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         summary::print(&report)?;
         report::files::write(&report, &options.out)?;
         failed.extend(report::failures(&report));
@@ -89,8 +105,15 @@ fn one(
 
     let answerer = stage.subject.start()?;
     let told = answerer.metrics();
-    let (highest, ceiling) = ceiling::measure(&context, &answerer, &mut asked, daemon_cores)?;
-    answerer.stop()?;
+    let ceiling = ceiling::measure(&context, &answerer, &mut asked, daemon_cores);
+    let (highest, ceiling) = match (ceiling, answerer.stop()) {
+        (Ok(ceiling), None) => ceiling,
+        (Ok(_), Some(why)) => return Err(Error::Refused(format!("the daemon ended: {why}"))),
+        (Err(error), None) => return Err(error),
+        (Err(error), Some(why)) => {
+            return Err(Error::Refused(format!("{error}; the daemon ended: {why}")));
+        }
+    };
     let told_of = ceiling.as_ref().map_or_else(
         || format!("{}/s by the daemon; no null server beside it", units::rate(highest)),
         summary::ceiling,
@@ -101,19 +124,20 @@ fn one(
     for n in 1..=scenario.repeat.get() {
         let mut asked = asked::draw(scenario, options, &stage, &churned)?;
         let answerer = stage.subject.start()?;
-        runs.push(match scenario.sweep {
+        let run = match scenario.sweep {
             Some(sweep) => {
-                sweep::run(&context, &answerer, &mut asked, sweep, highest, &|step| line("step", step))?
+                sweep::run(&context, &answerer, &mut asked, sweep, highest, &|step| line("step", step))
             }
             None => {
                 let pace = Pace::Rate(scenario.rate.of(highest));
                 let stretch = Stretch { pace, warm_up: scenario.warm_up.0, measure: scenario.duration.0 };
-                let step = context.step(&format!("run {n}"), &answerer, &mut asked, stretch)?;
-                line(&format!("run {n}"), &step);
-                Run { steps: vec![step], knee: None, limit: None }
+                context.step(&format!("run {n}"), &answerer, &mut asked, stretch).map(|step| {
+                    line(&format!("run {n}"), &step);
+                    Run { steps: vec![step], knee: None, no_knee: None, limit: None }
+                })
             }
-        });
-        answerer.stop()?;
+        };
+        runs.push(ended_well(answerer, run)?);
     }
     Ok(Report {
         schema: SCHEMA,
@@ -146,6 +170,21 @@ fn one(
         ceiling,
         runs,
     })
+}
+
+/// The run, with what was wrong where its daemon did not end well.
+fn ended_well(answerer: Answerer, run: Result<Run>) -> Result<Run> {
+    let why = answerer.stop();
+    match (run, why) {
+        (Ok(mut run), Some(first)) => {
+            if let Some(step) = run.steps.last_mut() {
+                step.errors.entry(DAEMON_ENDED.to_owned()).or_insert(Failures { count: 1, first });
+            }
+            Ok(run)
+        }
+        (Err(error), Some(why)) => Err(Error::Refused(format!("{error}; the daemon ended: {why}"))),
+        (run, None) => run,
+    }
 }
 
 /// The accounts whose standings change; none where none do.

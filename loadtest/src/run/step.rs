@@ -12,7 +12,10 @@ use crate::{
     engine::{self, Measured, Pace, Plan, Source},
     error::{Error, Result},
     pin,
-    report::model::{Interval, Step},
+    report::{
+        DAEMON_ENDED,
+        model::{Failures, Interval, Step},
+    },
     scenario::Scenario,
     until::Until,
 };
@@ -91,6 +94,9 @@ impl Context<'_> {
         let diary = actors.diary.into_inner().unwrap_or_else(PoisonError::into_inner);
         step.events = diary.events;
         step.errors.extend(diary.errors);
+        if let Some(why) = answerer.ended() {
+            step.errors.insert(DAEMON_ENDED.to_owned(), Failures { count: 1, first: why });
+        }
         step.waited.daemon_percent =
             waited.zip(answerer.pid().and_then(Waits::of_process)).and_then(|(from, to)| from.percent(&to));
         waits::warn(&mut step);

@@ -50,7 +50,10 @@ pub(super) fn section(report: &Report) -> Markup {
                         "The highest rate " (of_run) "at which every limit held is "
                         strong { (units::rate(knee)) " requests a second" } ". "
                     }
-                    (None, _) => { "No rate was found " (of_run) "at which every limit held. " }
+                    (None, _) => {
+                        "No highest rate was found" (if several { format!(" in run {}, the middle one", middle + 1) } else { String::new() })
+                        @if let Some(why) = &run.no_knee { ": " (why) } ". "
+                    }
                 }
                 "Hollow: a step that did not hold."
             }
