@@ -163,7 +163,7 @@ impl Recorder {
         }
         if self.lost > 0 {
             return Err(Error::Refused(format!(
-                "{} values were longer than an hour, and are lost",
+                "{} values were longer than two hours, and are lost",
                 self.lost
             )));
         }

@@ -81,6 +81,14 @@ impl Options {
     pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
         let name = &scenario.name;
         let missing = |what: &str| Err(Error::Usage(format!("{name} {what}")));
+        scenario.check().map_err(|why| Error::Usage(format!("{name}: {why}")))?;
+        let told = self.rate.is_some() || self.duration.is_some() || self.warm_up.is_some();
+        if told && scenario.sweep.is_some() {
+            return missing(
+                "is a sweep, with rates and times of its own: leave out --rate, --duration and --warm-up, or write \
+                 another with sweep.start, sweep.step and sweep.settle",
+            );
+        }
         if self.target.is_none() {
             return Ok(());
         }
@@ -158,5 +166,14 @@ mod tests {
         assert!(said(&with, "reload-storm").unwrap_err().contains("without --target"));
         assert!(said(&with, "standings-churn").unwrap_err().contains("--admin"));
         assert_eq!(said(&Options::default(), "reload-storm"), Ok(()));
+        let fast = Options { rate: Some(Rate::PerSecond(1e9)), ..Options::default() };
+        assert!(said(&fast, "ramp").unwrap_err().contains("is a sweep"));
+        let over = fast.over(scenario::load("steady").unwrap());
+        assert!(
+            fast.check(&over)
+                .unwrap_err()
+                .to_string()
+                .contains("rate must be more than 0 and at most 10,000,000")
+        );
     }
 }

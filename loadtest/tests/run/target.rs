@@ -115,6 +115,8 @@ fn what_is_missing_is_said() {
         (&["steady", "--target", "http://127.0.0.1:1"][..], 2, "--registry"),
         (&["reload-storm", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "without --target"),
         (&["standings-churn", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "--admin"),
+        (&["steady", "steady"], 2, "two scenarios are called steady"),
+        (&["ramp", "--rate", "100"], 2, "is a sweep"),
         (&["unsteady"], 2, "there are steady, ramp"),
         (&["none.toml"], 3, "cannot read none.toml"),
         (&["--pin", "all"], 2, ""),
