@@ -30,7 +30,7 @@ exit 101
 
 fn scenario(folder: &Path, name: &str, more: &str) -> String {
     let file = folder.join(name).with_extension("toml");
-    let text = "about = 'a'\nrate = 200\nduration = '500ms'\nwarm_up = '100ms'\nrepeat = 1\nceiling = '40ms'\n\
+    let text = "about = 'a'\nrate = 200\nduration = '1s'\nwarm_up = '100ms'\nrepeat = 1\nceiling = '40ms'\n\
         latest_us = 60000000\ntimeout = '20s'\n";
     fs::write(&file, format!("{text}{more}")).unwrap();
     file.to_str().unwrap().to_owned()
@@ -40,7 +40,7 @@ fn scenario(folder: &Path, name: &str, more: &str) -> String {
 fn a_crash_is_an_error_with_the_last_words() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = short_lived(folder.path());
-    let first = scenario(folder.path(), "first", "connections = 34\n");
+    let first = scenario(folder.path(), "first", "connections = 34\n[reload]\nevery = '100ms'\n");
     let next = scenario(folder.path(), "next", "");
     let out = folder.path().join("out");
     let ran = run(&out, &[&first, &next, "--switchboard", &daemon, "--size", "small"]);
@@ -60,7 +60,9 @@ fn a_crash_is_an_error_with_the_last_words() {
     let errors = &report(&out).runs[0].steps[0].errors;
     let ended = &errors["daemon_ended"];
     assert!(ended.first.contains("101") && ended.first.contains("out of luck"), "{}", ended.first);
-    assert!(errors.len() > 1, "requests failed, too: {errors:?}");
+    // And who looks out for a reload does not look for ever.
+    assert!(errors.contains_key("metrics") && errors.contains_key("reload_not_seen"), "{errors:?}");
+    assert!(errors.contains_key("connect"), "requests failed, too: {errors:?}");
 }
 
 #[test]
@@ -78,4 +80,16 @@ fn a_sweep_without_a_knee_leaves_a_report() {
     assert_eq!((told.runs[0].knee, told.runs[0].limit), (None, Some(1.0)));
     assert!(told.runs[0].no_knee.is_some() && told.runs[0].steps.len() >= 8, "{}", said(&ran));
     assert!(said(&ran).contains("no highest rate was found: "), "{}", said(&ran));
+}
+
+#[test]
+fn not_one_reload_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = scenario(folder.path(), "rarely", "connections = 4\n[reload]\nevery = '30s'\n");
+    let out = folder.path().join("out");
+    let ran = run(&out, &[&file, "--switchboard", daemon().to_str().unwrap(), "--size", "small"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    let told = report(&out);
+    let errors = &told.runs[0].steps[0].errors;
+    assert!(errors["reload_not_seen"].first.contains("reload.every shorter"), "{errors:?}");
 }
