@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, time::Duration};
 const SLICES: u64 = 200;
 const SHORTEST: u64 = 100_000_000;
 
+/// The kind that is an error even before it is recorded.
+const WRONG: &str = "wrong_answer";
+
 pub(super) struct Recorder {
     corrected: Histogram<u64>,
     uncorrected: Histogram<u64>,
@@ -105,6 +108,11 @@ impl Recorder {
         if self.schedule.records(due) {
             self.errors.entry(kind).or_insert_with(|| (0, why())).0 += 1;
             self.slice.errors += 1;
+        } else if kind == WRONG && due < self.schedule.from {
+            // Slow and broken the start may be, but not wrong.
+            let failures =
+                self.errors.entry(kind).or_insert_with(|| (0, format!("in the warm-up: {}", why())));
+            failures.0 += 1;
         }
     }
 
