@@ -278,3 +278,17 @@ pub struct Verdict {
     /// Whether it holds.
     pub holds: bool,
 }
+
+impl Report {
+    /// Whether the rate grew from step to step.
+    pub fn is_sweep(&self) -> bool {
+        self.runs.iter().any(|run| run.knee.is_some() || run.limit.is_some() || run.steps.len() > 1)
+    }
+}
+
+impl Step {
+    /// Errors of all kinds.
+    pub fn failed(&self) -> u64 {
+        self.errors.values().map(|failures| failures.count).sum()
+    }
+}

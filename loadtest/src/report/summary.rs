@@ -3,7 +3,7 @@
 use super::{
     middle::median,
     model::{Ceiling, Latency, Report, Run, Step},
-    units::{megabytes, rate, thousands, time},
+    units::{self, megabytes, rate, thousands, time},
 };
 use crate::{
     engine::IDLE_PERCENT,
@@ -59,13 +59,7 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(command) = &setup.daemon_command {
         row("", command.clone())?;
     }
-    row(
-        "pinning",
-        match &setup.pinning {
-            Some(pinning) => format!("daemon on core {:?}, harness on {:?}", pinning.daemon, pinning.harness),
-            None => "none".to_owned(),
-        },
-    )?;
+    row("pinning", units::pinning(setup.pinning.as_ref()))?;
     let registry = &setup.registry;
     let bytes = registry.snapshot_bytes.map(|bytes| format!(", {}", megabytes(bytes))).unwrap_or_default();
     row("registry", registry.source.clone())?;
@@ -80,6 +74,9 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
         ),
     )?;
     row("load", format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
+    for note in &setup.notes {
+        row("note", note.clone())?;
+    }
     match &report.ceiling {
         Some(it) => row("ceiling", ceiling(it)),
         None => Ok(()),
@@ -135,7 +132,7 @@ fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
 }
 
 fn one(out: &mut String, step: &Step) -> std::fmt::Result {
-    let errors: u64 = step.errors.values().map(|failures| failures.count).sum();
+    let errors: u64 = step.failed();
     let style = if errors > 0 || step.invalid.is_some() { BAD } else { Style::new() };
     let row = |name: &str, latency: &Latency| {
         let of = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(time);

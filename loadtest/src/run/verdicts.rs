@@ -35,7 +35,7 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     limit("max", demand.max, |step| step.corrected.max);
     if !sweep {
         let share = |step: &Step| {
-            let failed: u64 = step.errors.values().map(|failures| failures.count).sum();
+            let failed: u64 = step.failed();
             100.0 * failed as f64 / step.due.max(1) as f64
         };
         // Of every run: a median would hide the one that failed.

@@ -1,10 +1,7 @@
 //! What a reader needs to run the same again.
 
 use super::figures::time;
-use crate::report::{
-    model::{Pinning, Report},
-    units,
-};
+use crate::report::{model::Report, units};
 use maud::{Markup, html};
 
 pub(super) fn section(report: &Report) -> Markup {
@@ -27,12 +24,12 @@ pub(super) fn section(report: &Report) -> Markup {
                     @if let Some(digest) = &setup.daemon_digest { ", daemon " code { (digest) } }
                 }
                 dt { "scenario" } dd { code { (serde_json::Value::from(setup.effective.clone()).to_string()) } }
-                @for note in &setup.notes { dt { "requests" } dd { (note) } }
+                @for note in &setup.notes { dt { "note" } dd { (note) } }
                 dt { "machine" } dd {
                     (machine.processor) ", " (machine.cores) " cores, " (format!("{:.1}", machine.memory as f64 / 1e9)) " GB, "
                     (machine.kernel)
                 }
-                dt { "pinning" } dd { (pinning(setup.pinning.as_ref())) }
+                dt { "pinning" } dd { (units::pinning(setup.pinning.as_ref())) }
                 dt { "registry" } dd {
                     (registry.source) ": " (count(registry.companies))
                     @if registry.companies == 1 { " company, " } @else { " companies, " }
@@ -46,13 +43,5 @@ pub(super) fn section(report: &Report) -> Markup {
                 dt { "schema" } dd { (report.schema) }
             }
         }
-    }
-}
-
-fn pinning(pinning: Option<&Pinning>) -> String {
-    let list = |cores: &[u32]| cores.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    match pinning {
-        Some(it) => format!("daemon on core {}, harness on core {}", list(&it.daemon), list(&it.harness)),
-        None => "none: the system moves them about".to_owned(),
     }
 }
