@@ -1,10 +1,10 @@
 //! What differs in the setup: then more is compared than the daemon.
 
-use super::steps::{is_sweep, same};
+use super::steps::same;
 use crate::report::{
     middle::median,
-    model::{Pinning, Report, Setup},
-    units::{rate, thousands, time},
+    model::{Report, Setup},
+    units::{self, rate, thousands, time},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -109,7 +109,7 @@ fn conditions(report: &Report) -> Vec<(&'static str, String, bool)> {
         ("a step's length", seconds(report), false),
         ("processor", format!("{}, {} cores", machine.processor, machine.cores), false),
         ("kernel", machine.kernel.clone(), false),
-        ("pinning", pinning(setup.pinning.as_ref()), false),
+        ("pinning", units::pinning(setup.pinning.as_ref()), false),
         ("daemon's command", setup.daemon_command.as_deref().map_or("ran already".to_owned(), flags), false),
         ("daemon", setup.daemon.clone().unwrap_or_else(|| "does not tell".to_owned()), true),
         ("harness's build", setup.profile.clone(), false),
@@ -126,16 +126,9 @@ fn asked(a: &Report, b: &Report) -> Option<Difference> {
         median(&rates)
     };
     let (of_a, of_b) = (of(a)?, of(b)?);
-    let differs = !is_sweep(a) && !is_sweep(b) && !same(of_a, of_b);
+    let differs = !a.is_sweep() && !b.is_sweep() && !same(of_a, of_b);
     let shown = |value: f64| format!("{}/s", rate(value));
     differs.then(|| Difference { what: "rate".into(), a: shown(of_a), b: shown(of_b), expected: false })
-}
-
-fn pinning(pinning: Option<&Pinning>) -> String {
-    match pinning {
-        Some(it) => format!("daemon {:?}, harness {:?}", it.daemon, it.harness),
-        None => "none".to_owned(),
-    }
 }
 
 /// A command line without what is of one run only: folders and ports.

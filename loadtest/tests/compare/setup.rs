@@ -1,7 +1,7 @@
 //! What differs in the setup is said, whatever else is.
 
-use crate::synthetic::{Noise, steady};
-use loadtest::compare::Comparison;
+use crate::synthetic::{Noise, named, steady};
+use loadtest::compare::{Comparison, Verdict};
 
 #[test]
 fn a_different_setup_is_said_before_anything_else() {
@@ -20,8 +20,12 @@ fn a_different_setup_is_said_before_anything_else() {
     setup.daemon = Some("0.2.0 (abcdef0)".to_owned());
     setup.command = "elsewhere/loadtest run".to_owned();
     after.runs.iter_mut().for_each(|run| run.steps[0].rate *= 1.05);
-    let found = Comparison::of(&before, &after).differences;
-    let named = |expected| {
+    let comparison = Comparison::of(&before, &after);
+    assert_eq!(named(&comparison, "p99").verdict, Verdict::NotComparable, "at another rate");
+    assert_eq!(named(&comparison, "memory").verdict, Verdict::None);
+    assert_eq!(named(&comparison, "of a null server").verdict, Verdict::Unknown, "one start of the daemon");
+    let found = comparison.differences;
+    let differing = |expected| {
         found
             .iter()
             .filter(move |it| it.expected == expected)
@@ -39,8 +43,8 @@ fn a_different_setup_is_said_before_anything_else() {
         "pinning",
         "rate",
     ];
-    assert_eq!(named(false), conditions);
-    assert_eq!(named(true), ["daemon", "daemon's binary"]);
+    assert_eq!(differing(false), conditions);
+    assert_eq!(differing(true), ["daemon", "daemon's binary"]);
     let seed = found.iter().find(|it| it.what == "seed").unwrap();
     assert_eq!((seed.a.as_str(), seed.b.as_str()), ("7", "8"));
 }
