@@ -61,11 +61,10 @@ pub fn run(options: &Options) -> Result<()> {
         }
         scenarios.push(scenario);
     }
-    let pinning = cores::cores(&options.pin)?;
     let scratch = Scratch::new()?;
     let mut failed = Vec::new();
     for scenario in &scenarios {
-        let report = match one(scenario, options, pinning.as_ref(), &scratch) {
+        let report = match one(scenario, options, &scratch) {
             Ok(report) => report,
             // What one cannot measure, the next may.
             Err(Error::Refused(why)) => {
@@ -82,14 +81,11 @@ pub fn run(options: &Options) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { Err(Error::Refused(format!("failed: {}", failed.join("; ")))) }
 }
 
-fn one(
-    scenario: &Scenario,
-    options: &Options,
-    pinning: Option<&Pinning>,
-    scratch: &Scratch,
-) -> Result<Report> {
+fn one(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Report> {
     let started = jiff::Timestamp::now();
     say::line(&format!("\n{}: {}", scenario.name, scenario.about));
+    let pinning = pinning(scenario, options)?;
+    let pinning = pinning.as_ref();
     let stage = stage::set(scenario, options, pinning, scratch)?;
     let churned = churned(scenario, options, &stage)?;
     let context = Context {
@@ -103,21 +99,36 @@ fn one(
     let mut asked = asked::draw(scenario, options, &stage, &churned)?;
     asked.notes().iter().for_each(|note| say::line(&format!("requests    {note}")));
 
+    let mut notes = asked.notes().to_vec();
     let answerer = stage.subject.start()?;
     let told = answerer.metrics();
-    let ceiling = ceiling::measure(&context, &answerer, &mut asked, daemon_cores);
+    // Flat out is no way to ask a daemon that may be serving others, unless that is wanted.
+    let needed = scenario.needs_ceiling();
+    let mut without = "not measured: --ceiling asks the daemon flat out".to_owned();
+    let ceiling = match needed || options.ceiling || options.target.is_none() {
+        true => ceiling::measure(&context, &answerer, &mut asked, daemon_cores),
+        false => Ok((0.0, None)),
+    };
     let (highest, ceiling) = match (ceiling, answerer.stop()) {
         (Ok(ceiling), None) => ceiling,
         (Ok(_), Some(why)) => return Err(Error::Refused(format!("the daemon ended: {why}"))),
+        (Err(Error::Refused(why)), None) if !needed => {
+            without = format!("none: {why}");
+            notes.push(format!("ceiling {without}"));
+            (0.0, None)
+        }
         (Err(error), None) => return Err(error),
         (Err(error), Some(why)) => {
             return Err(Error::Refused(format!("{error}; the daemon ended: {why}")));
         }
     };
-    let told_of = ceiling.as_ref().map_or_else(
-        || format!("{}/s by the daemon; no null server beside it", units::rate(highest)),
-        summary::ceiling,
-    );
+    let told_of = match &ceiling {
+        Some(ceiling) => summary::ceiling(ceiling),
+        None if highest > 0.0 => {
+            format!("{}/s by the daemon; no null server that is like it", units::rate(highest))
+        }
+        None => without,
+    };
     say::line(&format!("ceiling     {told_of}"));
 
     let mut runs = Vec::new();
@@ -154,7 +165,7 @@ fn one(
                 Subject::Theirs { .. } => None,
             },
             effective: scenario.effective(),
-            notes: asked.notes().to_vec(),
+            notes,
             daemon_command: match &stage.subject {
                 Subject::Ours(ours) => Some(ours.command()),
                 Subject::Theirs { .. } => None,
@@ -187,6 +198,12 @@ fn ended_well(answerer: Answerer, run: Result<Run>) -> Result<Run> {
     }
 }
 
+fn pinning(scenario: &Scenario, options: &Options) -> Result<Option<Pinning>> {
+    let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
+    let pinning = cores::cores(&options.pin, workers)?;
+    Ok(if options.target.is_some() { pinning.map(Pinning::of_harness_alone) } else { pinning })
+}
+
 /// The accounts whose standings change; none where none do.
 fn churned(scenario: &Scenario, options: &Options, stage: &Stage) -> Result<Vec<(String, String)>> {
     let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
@@ -212,7 +229,7 @@ fn churned(scenario: &Scenario, options: &Options, stage: &Stage) -> Result<Vec<
 }
 
 fn line(name: &str, step: &Step) {
-    let failed: u64 = step.errors.values().map(|failures| failures.count).sum();
+    let failed: u64 = step.failed();
     let failed = if failed > 0 { format!(", {failed} errors") } else { String::new() };
     let invalid = step.invalid.as_ref().map(|why| format!("; INVALID: {why}")).unwrap_or_default();
     let (p50, p99) = (units::time(step.corrected.p50), units::time(step.corrected.p99));

@@ -40,6 +40,9 @@ pub struct Options {
     /// How long it goes on before
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub warm_up: Option<Duration>,
+    /// Find out how much a --target can do at the most, flat out, also where the rate is a number
+    #[arg(long, requires = "target")]
+    pub ceiling: bool,
     /// Connections
     #[arg(long, value_name = "N")]
     pub connections: Option<NonZero<u32>>,
@@ -49,7 +52,7 @@ pub struct Options {
     /// All chance is drawn from it
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Which cores: auto (the first is the daemon's, the last the harness's), none, or as in daemon:0,harness:1
+    /// Which cores: auto (the first are the daemon's, one a worker, and the last the harness's), none, or as in daemon:0,harness:1
     #[arg(long, value_name = "CORES", default_value = "auto")]
     pub pin: String,
     /// How large a registry is generated: small, standard, large, or accounts/ous/pools as in 100000/10000/2000

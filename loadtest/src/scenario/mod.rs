@@ -147,6 +147,12 @@ pub struct Sweep {
 }
 
 impl Scenario {
+    /// Whether it cannot be run before it is known what there is to reach.
+    pub fn needs_ceiling(&self) -> bool {
+        let rate = self.sweep.map_or(self.rate, |sweep| sweep.start);
+        matches!(rate, Rate::Share(_))
+    }
+
     /// Every key that is set, as a file of it would have them: what a repetition needs.
     pub fn effective(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {

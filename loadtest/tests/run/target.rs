@@ -88,9 +88,10 @@ fn answers_are_held_to_the_registry_that_is_named() {
     let told = report(&out);
     assert_eq!(told.setup.registry.accounts, 400);
     assert_eq!((told.setup.daemon_command, told.runs[0].steps[0].process.clone()), (None, None));
+    assert_eq!(told.ceiling, None, "flat out without being told to");
     let wrong = ask(&registry(folder.path(), 2));
     assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
-    assert!(said(&wrong).contains("before anything was measured"), "{}", said(&wrong));
+    assert!(said(&wrong).contains("wrong_answer"), "{}", said(&wrong));
 }
 
 #[test]
