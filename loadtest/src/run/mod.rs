@@ -24,6 +24,7 @@ pub use self::options::Options;
 use self::{
     scratch::Scratch,
     stage::Stage,
+    standings::Owed,
     step::{Context, Stretch},
     subject::{Answerer, Subject},
 };
@@ -88,11 +89,17 @@ fn one(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Repo
     let pinning = pinning.as_ref();
     let stage = stage::set(scenario, options, pinning, scratch)?;
     let churned = churned(scenario, options, &stage)?;
+    // Our own daemon goes with this process, and its standings with it: nothing is owed to it.
+    let own = Owed::default();
+    let owed = match stage.subject {
+        Subject::Ours(_) => &own,
+        Subject::Theirs { .. } => &scratch.owed,
+    };
     let context = Context {
         scenario,
         subject: &stage.subject,
         churned: &churned,
-        owed: &scratch.owed,
+        owed,
         cores: pinning.map(|pinning| pinning.harness.as_slice()).unwrap_or_default(),
     };
     let daemon_cores = pinning.map(|pinning| pinning.daemon.as_slice()).unwrap_or_default();
