@@ -18,6 +18,17 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As [`parse`] reads it.
+pub(crate) fn shown(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match micros {
+        0 => "0us".to_owned(),
+        _ if micros.is_multiple_of(1_000_000) => format!("{}s", micros / 1_000_000),
+        _ if micros.is_multiple_of(1_000) => format!("{}ms", micros / 1_000),
+        _ => format!("{micros}us"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,6 +37,11 @@ mod tests {
     fn units() {
         for (text, micros) in [("90", 90_000_000), ("800us", 800), ("500ms", 500_000), ("10m", 600_000_000)] {
             assert_eq!(parse(text), Ok(Duration::from_micros(micros)), "{text}");
+            assert_eq!(
+                parse(&shown(Duration::from_micros(micros))),
+                Ok(Duration::from_micros(micros)),
+                "{text}"
+            );
         }
         for text in ["", "0", "s", "1h", "-1s", "1.5s", "99999999999999999999"] {
             assert!(parse(text).is_err(), "{text}");

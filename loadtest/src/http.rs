@@ -1,5 +1,6 @@
 //! One keep-alive connection of HTTP/1.1, blocking: as much as the daemon's answers need.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -31,6 +32,14 @@ pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
         Ok(stream)
     });
     opened.map_err(|error| ("cannot connect", error.to_string()))
+}
+
+/// What a URL need not encode: RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A value, or a part of a path, as a URL has it.
+pub(crate) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ENCODED)
 }
 
 /// A request's bytes.

@@ -5,16 +5,16 @@
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use clap::Args;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::{
-    Response,
+    Request, Response,
+    body::Incoming,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use std::{
-    convert::Infallible,
     io::{self, Write},
     net::{SocketAddr, TcpListener as StdListener},
 };
@@ -55,16 +55,25 @@ pub fn serve(socket: StdListener, bytes: usize) -> io::Result<()> {
             stream.set_nodelay(true)?;
             let body = body.clone();
             tokio::task::spawn_local(async move {
-                let answer = service_fn(|_| {
-                    let mut response = Response::new(Full::new(body.clone()));
-                    let headers = response.headers_mut();
-                    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                    async { Ok::<_, Infallible>(response) }
+                let answer = service_fn(|request: Request<Incoming>| {
+                    let body = body.clone();
+                    async move {
+                        // Read to its end, as the daemon must: hyper closes a connection whose rest is not read.
+                        request.into_body().collect().await?;
+                        Ok::<_, hyper::Error>(response(body))
+                    }
                 });
                 // A client that goes away is not this server's concern.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
             });
         }
     })
+}
+
+fn response(body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -20,13 +20,16 @@ fn report() -> Report {
         corrected: latency.clone(),
         uncorrected: latency.clone(),
         lateness: latency,
+        idle_percent: 1.0,
         invalid: None,
+        warnings: vec![String::new()],
         errors: BTreeMap::from([("timeout".to_owned(), failures)]),
         outcomes: BTreeMap::new(),
         selections: None,
         timeline: vec![interval],
         events: vec![Event { at: 1.0, kind: "reload".to_owned(), text: String::new() }],
         process: Some(Process { cpu_seconds: 1.0, rss: 1, rss_peak: 1 }),
+        waited: Waited { daemon_percent: Some(1.0), harness_percent: Some(1.0) },
     };
     Report {
         schema: SCHEMA,
@@ -36,6 +39,11 @@ fn report() -> Report {
             command: String::new(),
             daemon: None,
             commit: None,
+            profile: String::new(),
+            harness_digest: None,
+            daemon_digest: None,
+            effective: Map::new(),
+            notes: Vec::new(),
             daemon_command: None,
             machine: Machine { processor: String::new(), cores: 1, memory: 1, kernel: String::new() },
             pinning: Some(Pinning { daemon: vec![0], harness: vec![1] }),
@@ -51,8 +59,14 @@ fn report() -> Report {
             connections: 1,
             timeout_us: 1,
         },
-        ceiling: Some(Ceiling { null: vec![1.0], daemon: vec![1.0], ratio: 1.0 }),
-        runs: vec![Run { steps: vec![step], knee: None, limit: None }],
+        ceiling: Some(Ceiling {
+            null: vec![1.0],
+            daemon: vec![1.0],
+            null_idle: vec![1.0],
+            daemon_idle: vec![1.0],
+            ratio: 1.0,
+        }),
+        runs: vec![Run { steps: vec![step], knee: None, no_knee: None, limit: None }],
         verdicts: vec![Verdict { demand: String::new(), measured: String::new(), holds: true }],
     }
 }
@@ -85,6 +99,7 @@ fn each_field_of_a_report() {
         ("Interval", "/runs/0/steps/0/timeline/0"),
         ("Event", "/runs/0/steps/0/events/0"),
         ("Process", "/runs/0/steps/0/process"),
+        ("Waited", "/runs/0/steps/0/waited"),
         ("Verdict", "/verdicts/0"),
     ] {
         let object = json.pointer(at).and_then(Value::as_object).unwrap();

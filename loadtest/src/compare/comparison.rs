@@ -4,7 +4,7 @@ use super::{
     figure::{Better, FIGURES, Unit},
     judge::{self, Verdict},
     setup::{self, Difference},
-    steps::{self, is_sweep},
+    steps::{self, same},
 };
 use crate::report::{
     middle::median,
@@ -83,20 +83,20 @@ impl Comparison {
             (ratios(a), ratios(b)),
             1,
         ));
-        let sweep = is_sweep(a) || is_sweep(b);
+        let sweep = a.is_sweep() || b.is_sweep();
         for (of_a, of_b) in &matched.pairs {
+            // How long one waits depends on how much is asked.
+            let alike = same(of_a.rate, of_b.rate);
             for figure in &FIGURES {
                 let values =
                     |steps: &steps::Steps<'_>| steps.steps.iter().copied().filter_map(figure.of).collect();
                 let rate = sweep.then_some(of_a.rate);
-                changes.extend(change(
-                    figure.name,
-                    rate,
-                    figure.unit,
-                    figure.better,
-                    (values(of_a), values(of_b)),
-                    shares,
-                ));
+                let values = (values(of_a), values(of_b));
+                let change = change(figure.name, rate, figure.unit, figure.better, values, shares);
+                changes.extend(change.map(|change| match figure.unit {
+                    Unit::Microseconds if !alike => Change { verdict: Verdict::NotComparable, ..change },
+                    _ => change,
+                }));
             }
         }
         Self {
@@ -141,9 +141,7 @@ fn knees(report: &Report) -> Vec<f64> {
     report.runs.iter().filter(holds).filter_map(|run| run.knee).collect()
 }
 
-/// Daemon to null server, of neighbouring runs.
+/// Daemon to null server: one for all, since the pairs are of one start of the daemon, and say nothing of how starts differ.
 fn ratios(report: &Report) -> Vec<f64> {
-    let Some(ceiling) = &report.ceiling else { return Vec::new() };
-    let pairs = ceiling.daemon.iter().zip(&ceiling.null);
-    pairs.filter(|(_, null)| **null > 0.0).map(|(daemon, null)| daemon / null).collect()
+    report.ceiling.iter().map(|ceiling| ceiling.ratio).collect()
 }

@@ -74,7 +74,7 @@ pub(super) const FIGURES: [Figure; 11] = [
     low("max", Unit::Microseconds, |step| Some(step.corrected.max)),
     low("p99 uncorrected", Unit::Microseconds, |step| Some(step.uncorrected.p99)),
     low("errors", Unit::Percent, |step| {
-        let failed: u64 = step.errors.values().map(|failures| failures.count).sum();
+        let failed: u64 = step.failed();
         Some(100.0 * failed as f64 / step.due.max(1) as f64)
     }),
     low("processor a request", Unit::ProcessorMicroseconds, |step| {

@@ -33,6 +33,8 @@ pub enum Verdict {
     None,
     /// Too few runs: the noise is not known.
     Unknown,
+    /// Latencies at different rates.
+    NotComparable,
 }
 
 /// `shares` figures share the level.

@@ -1,18 +1,23 @@
 //! What differs in the setup: then more is compared than the daemon.
 
-use super::steps::{is_sweep, same};
+use super::steps::same;
 use crate::report::{
     middle::median,
-    model::{Pinning, Report, Setup},
-    units::{rate, thousands, time},
+    model::{Report, Setup},
+    units::{self, rate, thousands, time},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Something that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// What.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// In the first.
     pub a: String,
     /// In the second.
@@ -23,14 +28,58 @@ pub struct Difference {
 
 /// All of it, what weighs most first.
 pub(super) fn differences(a: &Report, b: &Report) -> Vec<Difference> {
+    let mut found = scenarios(a, b);
     let sides = conditions(a).into_iter().zip(conditions(b));
-    let mut found: Vec<_> = sides
+    let differ = sides
         .filter(|((_, of_a, _), (_, of_b, _))| of_a != of_b)
-        .map(|((what, a, expected), (_, b, _))| Difference { what, a, b, expected })
-        .collect();
+        .map(|((what, a, expected), (_, b, _))| Difference { what: what.into(), a, b, expected });
+    found.extend(differ);
     found.extend(asked(a, b));
     found.sort_by_key(|difference| difference.expected);
     found
+}
+
+/// Keys of a scenario that are for people, or stand with the setup.
+const ELSEWHERE: [&str; 4] = ["about", "registry", "connections", "timeout"];
+
+/// What was to be done, key by key.
+fn scenarios(a: &Report, b: &Report) -> Vec<Difference> {
+    let difference =
+        |what: Cow<'static, str>, a: String, b: String| Difference { what, a, b, expected: false };
+    let mut found = Vec::new();
+    if a.scenario != b.scenario {
+        found.push(difference("scenario".into(), a.scenario.clone(), b.scenario.clone()));
+    }
+    let (of_a, of_b) = (keys(a), keys(b));
+    let names: BTreeSet<&String> = of_a.keys().chain(of_b.keys()).collect();
+    for name in names {
+        let [a, b] = [&of_a, &of_b].map(|keys| keys.get(name).map_or("absent".to_owned(), Value::to_string));
+        if a != b {
+            found.push(difference(format!("scenario's {name}").into(), a, b));
+        }
+    }
+    found
+}
+
+/// `mix.phone` and its value.
+fn keys(report: &Report) -> BTreeMap<String, Value> {
+    fn below(prefix: &str, keys: &Map<String, Value>, found: &mut BTreeMap<String, Value>) {
+        for (name, value) in keys {
+            match value {
+                Value::Object(keys) => below(&format!("{prefix}{name}."), keys, found),
+                value => drop(found.insert(format!("{prefix}{name}"), value.clone())),
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    let mut keys = report.setup.effective.clone();
+    keys.retain(|name, _| !ELSEWHERE.contains(&name.as_str()));
+    below("", &keys, &mut found);
+    found
+}
+
+fn digest(digest: &Option<String>) -> String {
+    digest.clone().unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn conditions(report: &Report) -> Vec<(&'static str, String, bool)> {
@@ -42,7 +91,6 @@ fn conditions(report: &Report) -> Vec<(&'static str, String, bool)> {
         None => "no run".to_owned(),
     };
     vec![
-        ("scenario", report.scenario.clone(), false),
         (
             "registry",
             format!(
@@ -61,9 +109,12 @@ fn conditions(report: &Report) -> Vec<(&'static str, String, bool)> {
         ("a step's length", seconds(report), false),
         ("processor", format!("{}, {} cores", machine.processor, machine.cores), false),
         ("kernel", machine.kernel.clone(), false),
-        ("pinning", pinning(setup.pinning.as_ref()), false),
+        ("pinning", units::pinning(setup.pinning.as_ref()), false),
         ("daemon's command", setup.daemon_command.as_deref().map_or("ran already".to_owned(), flags), false),
         ("daemon", setup.daemon.clone().unwrap_or_else(|| "does not tell".to_owned()), true),
+        ("harness's build", setup.profile.clone(), false),
+        ("daemon's binary", digest(&setup.daemon_digest), true),
+        ("harness's binary", digest(&setup.harness_digest), true),
         ("harness", setup.commit.clone().unwrap_or_else(|| "not of a checkout".to_owned()), true),
     ]
 }
@@ -75,16 +126,9 @@ fn asked(a: &Report, b: &Report) -> Option<Difference> {
         median(&rates)
     };
     let (of_a, of_b) = (of(a)?, of(b)?);
-    let differs = !is_sweep(a) && !is_sweep(b) && !same(of_a, of_b);
+    let differs = !a.is_sweep() && !b.is_sweep() && !same(of_a, of_b);
     let shown = |value: f64| format!("{}/s", rate(value));
-    differs.then(|| Difference { what: "rate", a: shown(of_a), b: shown(of_b), expected: false })
-}
-
-fn pinning(pinning: Option<&Pinning>) -> String {
-    match pinning {
-        Some(it) => format!("daemon {:?}, harness {:?}", it.daemon, it.harness),
-        None => "none".to_owned(),
-    }
+    differs.then(|| Difference { what: "rate".into(), a: shown(of_a), b: shown(of_b), expected: false })
 }
 
 /// A command line without what is of one run only: folders and ports.

@@ -1,6 +1,9 @@
 //! Which steps of two reports are of the same rate.
 
-use crate::report::model::{Report, Step};
+use crate::report::{
+    middle::median,
+    model::{Report, Step},
+};
 
 /// Rates that differ by less are the same.
 pub(super) const SAME: f64 = 0.01;
@@ -18,14 +21,10 @@ pub(super) struct Matched<'a> {
     pub(super) only_b: Vec<f64>,
 }
 
-pub(super) fn is_sweep(report: &Report) -> bool {
-    report.runs.iter().any(|run| run.knee.is_some() || run.limit.is_some() || run.steps.len() > 1)
-}
-
 /// By rate. Where neither is a sweep there is one step in each run, and what its rate was is part of the setup.
 pub(super) fn matched<'a>(a: &'a Report, b: &'a Report) -> Matched<'a> {
     let (mut of_a, mut of_b) = (by_rate(a), by_rate(b));
-    if !is_sweep(a) && !is_sweep(b) {
+    if !a.is_sweep() && !b.is_sweep() {
         let pairs = whole(of_a).zip(whole(of_b)).into_iter().collect();
         return Matched { pairs, only_a: Vec::new(), only_b: Vec::new() };
     }
@@ -59,6 +58,7 @@ fn by_rate(report: &Report) -> Vec<Steps<'_>> {
 }
 
 fn whole(all: Vec<Steps<'_>>) -> Option<Steps<'_>> {
-    let rate = all.first()?.rate;
-    Some(Steps { rate, steps: all.into_iter().flat_map(|steps| steps.steps).collect() })
+    let steps: Vec<_> = all.into_iter().flat_map(|steps| steps.steps).collect();
+    let rates: Vec<_> = steps.iter().map(|step| step.rate).collect();
+    Some(Steps { rate: median(&rates)?, steps })
 }

@@ -84,7 +84,7 @@ fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Better => GOOD,
         Verdict::Worse => BAD,
-        Verdict::None | Verdict::Unknown => DIM,
+        Verdict::None | Verdict::Unknown | Verdict::NotComparable => DIM,
     }
 }
 
@@ -92,6 +92,7 @@ fn style(verdict: Verdict) -> Style {
 pub(super) fn word(comparison: &Comparison, change: &Change) -> &'static str {
     match change.verdict {
         Verdict::Better | Verdict::Worse => change.unit.word(change.median_b > change.median_a),
+        Verdict::NotComparable => "not comparable: the rates differ",
         Verdict::None => "no change that the noise would not explain",
         Verdict::Unknown if change.a.len() == 1 && change.b.len() == 1 => "no repeated runs: noise unknown",
         Verdict::Unknown if change.a.len() < 3 || change.b.len() < 3 => {
@@ -105,8 +106,10 @@ pub(super) fn word(comparison: &Comparison, change: &Change) -> &'static str {
 fn sum(out: &mut String, comparison: &Comparison) -> fmt::Result {
     let number = |verdict| comparison.are(verdict).count();
     let (worse, better) = (number(Verdict::Worse), number(Verdict::Better));
-    let (style, judged) =
-        (if worse > 0 { BAD } else { GOOD }, comparison.changes.len() - number(Verdict::Unknown));
+    let (style, judged) = (
+        if worse > 0 { BAD } else { GOOD },
+        comparison.changes.len() - number(Verdict::Unknown) - number(Verdict::NotComparable),
+    );
     if judged == 0 {
         return writeln!(
             out,

@@ -13,12 +13,13 @@ pub(crate) use self::{
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::{
+    collections::VecDeque,
     ffi::OsString,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::Path,
     process::{Child, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -53,8 +54,13 @@ impl Launch<'_> {
     }
 }
 
+/// Lines that are kept of what a daemon says, for when it ends.
+const LAST_WORDS: usize = 5;
+
 pub(crate) struct Daemon {
-    child: Kept,
+    child: Mutex<Kept>,
+    pid: u32,
+    said: Arc<Mutex<VecDeque<String>>>,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
@@ -66,8 +72,18 @@ impl Daemon {
         command.args(launch.arguments()).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = Kept::spawn(command, launch.program)?;
         let stderr = child.0.stderr.take();
-        match heard(stderr, addresses) {
-            Some((data, admin)) => Ok(Self { child, data, admin }),
+        let (pid, said) = (child.0.id(), Arc::new(Mutex::new(VecDeque::new())));
+        let keep = Arc::clone(&said);
+        let listens = move |line: &str| {
+            let mut said = locked(&keep);
+            said.push_back(line.to_owned());
+            if said.len() > LAST_WORDS {
+                said.pop_front();
+            }
+            addresses(line)
+        };
+        match heard(stderr, listens) {
+            Some((data, admin)) => Ok(Self { child: Mutex::new(child), pid, said, data, admin }),
             None => {
                 let what = "the daemon did not say that it listens: run it by hand to see why";
                 Err(Error::Refused(what.to_owned()))
@@ -76,11 +92,25 @@ impl Daemon {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.0.id()
+        self.pid
+    }
+
+    /// How it ended, where it has, with what it said last.
+    pub(crate) fn ended(&self) -> Option<String> {
+        let status = locked(&self.child).0.try_wait().ok()??;
+        // What it said last may still be in the pipe.
+        thread::sleep(Duration::from_millis(50));
+        Some(self.told(status))
+    }
+
+    fn told(&self, status: ExitStatus) -> String {
+        let said: Vec<_> = locked(&self.said).iter().cloned().collect();
+        let said = if said.is_empty() { "nothing".to_owned() } else { said.join("\n") };
+        format!("{status}; what it said last: {said}")
     }
 
     /// SIGTERM, and how it ended.
-    pub(crate) fn stop(mut self) -> Result<ExitStatus> {
+    pub(crate) fn stop(self) -> Result<ExitStatus> {
         let failed = |source| Error::Io { doing: "stop", path: "the daemon".into(), source };
         if let Some(pid) = rustix::process::Pid::from_raw(self.pid().cast_signed()) {
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)
@@ -88,7 +118,7 @@ impl Daemon {
         }
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            if let Some(status) = self.child.0.try_wait().map_err(failed)? {
+            if let Some(status) = locked(&self.child).0.try_wait().map_err(failed)? {
                 return Ok(status);
             }
             thread::sleep(Duration::from_millis(20));
@@ -116,6 +146,10 @@ impl NullServer {
             None => Err(Error::Refused("the null server did not say that it listens".to_owned())),
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A child that does not outlive its owner.

@@ -1,5 +1,6 @@
 //! An answer's head: as much of HTTP/1.1 as tells where the answer ends.
 
+use super::source::Media;
 use httparse::{EMPTY_HEADER, Response, Status};
 
 /// More than the daemon, or a proxy before it, sends.
@@ -9,6 +10,7 @@ const HEADERS: usize = 48;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,
+    pub(super) media: Media,
     /// Bytes of the head, and of the body behind it.
     pub(super) head: usize,
     pub(super) body: usize,
@@ -30,9 +32,12 @@ pub(super) fn head(bytes: &[u8]) -> Result<Option<Head>, String> {
     };
     let status = response.code.unwrap_or_default();
     let (mut length, mut last) = (None, response.version == Some(0));
+    let mut media = Media::Other;
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             length = std::str::from_utf8(header.value).ok().and_then(|value| value.trim().parse().ok());
+        } else if header.name.eq_ignore_ascii_case("content-type") {
+            media = Media::of(header.value);
         } else if header.name.eq_ignore_ascii_case("connection") {
             last |= header.value.eq_ignore_ascii_case(b"close");
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
@@ -44,7 +49,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Option<Head>, String> {
         (_, Some(length)) => length,
         (_, None) => return Err("an answer without a Content-Length".to_owned()),
     };
-    Ok(Some(Head { status, head, body, last }))
+    Ok(Some(Head { status, media, head, body, last }))
 }
 
 #[cfg(test)]
@@ -55,12 +60,24 @@ mod tests {
     fn heads() {
         let of = |text: &str| head(text.as_bytes());
         let whole = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-        assert_eq!(of(whole), Ok(Some(Head { status: 200, head: 38, body: 5, last: false })));
+        assert_eq!(
+            of(whole),
+            Ok(Some(Head { status: 200, media: Media::Other, head: 38, body: 5, last: false }))
+        );
         for cut in 0..38 {
             assert_eq!(of(&whole[..cut]), Ok(None), "{cut}");
         }
         let last = "HTTP/1.1 503 \r\nconnection: Close\r\ncontent-length: 0\r\n\r\n";
         assert!(of(last).unwrap().unwrap().last);
+        for (said, media) in [
+            ("application/json", Media::Json),
+            ("Application/Problem+JSON; charset=utf-8", Media::Problem),
+            ("application/x-ndjson", Media::Lines),
+            ("application/jsonl", Media::Other),
+        ] {
+            let whole = format!("HTTP/1.1 200 OK\r\nContent-Type: {said}\r\nContent-Length: 0\r\n\r\n");
+            assert_eq!(of(&whole).unwrap().unwrap().media, media, "{said}");
+        }
         assert_eq!(of("HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().body, 0);
         for broken in [
             "SMTP ready\r\n\r\n",

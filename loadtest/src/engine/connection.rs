@@ -28,6 +28,8 @@ pub(super) struct Flight {
 
 pub(super) struct Connection {
     pub(super) stream: Option<TcpStream>,
+    /// Sockets that were opened here before this one.
+    pub(super) replaced: u64,
     pub(super) state: State,
     pub(super) flight: Flight,
     written: usize,
@@ -52,7 +54,7 @@ pub(super) enum Arrival {
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
         let (flight, held) = (Flight::default(), Vec::new());
-        Self { stream: Some(stream), state: State::Idle, flight, written: 0, held, head: None }
+        Self { stream: Some(stream), replaced: 0, state: State::Idle, flight, written: 0, held, head: None }
     }
 
     /// Makes the place ready for the next request.

@@ -6,8 +6,8 @@ use crate::{
 };
 use hdrhistogram::Histogram;
 
-/// An hour: no time-out is as long.
-const MOST: u64 = 3_600_000_000_000;
+/// Two hours: the longest time-out is one.
+const MOST: u64 = 7_200_000_000_000;
 
 /// Points of the curve by which the rest to 1 is halved.
 const POINTS: u32 = 4;

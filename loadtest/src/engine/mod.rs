@@ -12,7 +12,9 @@ mod recorder;
 mod sender;
 mod sockets;
 mod source;
+mod validity;
 
 pub use pace::{Pace, Plan};
 pub use sender::{Measured, measure};
-pub use source::{Source, Unjudged};
+pub use source::{Media, Received, Source, Unjudged};
+pub(crate) use validity::IDLE_PERCENT;

@@ -27,8 +27,8 @@ pub struct Plan {
     pub measure: Duration,
     /// A request that has no answer so long after it was due is a time-out.
     pub timeout: Duration,
-    /// The lateness of the sender itself, at its p99, beyond which nothing is worth reading. `None`: 1 ms, or half of
-    /// the corrected median where that is longer.
+    /// The lateness of the sender itself, at its p99, beyond which nothing is worth reading. `None`: a tenth of the
+    /// uncorrected median, but 1 ms at the least, and 10 ms at the most.
     pub latest: Option<Duration>,
 }
 

@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, time::Duration};
 const SLICES: u64 = 200;
 const SHORTEST: u64 = 100_000_000;
 
+/// The kind that is an error even before it is recorded.
+const WRONG: &str = "wrong_answer";
+
 pub(super) struct Recorder {
     corrected: Histogram<u64>,
     uncorrected: Histogram<u64>,
@@ -27,6 +30,8 @@ pub(super) struct Recorder {
     answers: u64,
     selections: u64,
     due: u64,
+    /// Nanoseconds of the recorded time in which the sender had nothing to do.
+    idle: u64,
     /// Values that no histogram took.
     lost: u64,
     schedule: Schedule,
@@ -58,6 +63,7 @@ impl Recorder {
             answers: 0,
             selections: 0,
             due: 0,
+            idle: 0,
             lost: 0,
             schedule,
             slice,
@@ -102,7 +108,17 @@ impl Recorder {
         if self.schedule.records(due) {
             self.errors.entry(kind).or_insert_with(|| (0, why())).0 += 1;
             self.slice.errors += 1;
+        } else if kind == WRONG && due < self.schedule.from {
+            // Slow and broken the start may be, but not wrong.
+            let failures =
+                self.errors.entry(kind).or_insert_with(|| (0, format!("in the warm-up: {}", why())));
+            failures.0 += 1;
         }
+    }
+
+    /// The sender had nothing to do from then to now.
+    pub(super) fn idled(&mut self, since: u64, now: u64) {
+        self.idle += now.min(self.schedule.to).saturating_sub(since.max(self.schedule.from));
     }
 
     /// Whether what is due then is recorded.
@@ -155,7 +171,7 @@ impl Recorder {
         }
         if self.lost > 0 {
             return Err(Error::Refused(format!(
-                "{} values were longer than an hour, and are lost",
+                "{} values were longer than two hours, and are lost",
                 self.lost
             )));
         }
@@ -173,10 +189,12 @@ impl Recorder {
             selections: self.selections,
             timeline: self.timeline,
             seconds: Duration::from_nanos(self.schedule.to - self.schedule.from).as_secs_f64(),
+            idle_percent: 100.0 * self.idle as f64 / (self.schedule.to - self.schedule.from).max(1) as f64,
         })
     }
 }
 
+#[derive(Default)]
 pub(super) struct Told {
     pub(super) corrected: Latency,
     pub(super) uncorrected: Latency,
@@ -189,4 +207,5 @@ pub(super) struct Told {
     pub(super) selections: u64,
     pub(super) timeline: Vec<Interval>,
     pub(super) seconds: f64,
+    pub(super) idle_percent: f64,
 }

@@ -6,18 +6,19 @@ use super::{
     pace::{Pace, Plan, Schedule, nanos},
     recorder::{Recorder, Told},
     sockets,
-    source::Source,
+    source::{Received, Source},
+    validity,
 };
 use crate::{
     engine::answer::Head,
     error::{Error, Result},
-    report::model::{Interval, Step},
+    report::model::{Interval, Step, Waited},
     traffic::Outcomes,
 };
 use mio::{Events, Poll, event::Event};
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     time::{Duration, Instant},
 };
 
@@ -35,6 +36,8 @@ pub struct Measured {
     pub step: Step,
     /// The median length of the answers' bodies.
     pub body: usize,
+    /// How often a connection had to be made anew.
+    pub reopened: u64,
 }
 
 /// Sends at the plan's pace, and shows each slice of the time when it is over.
@@ -61,31 +64,45 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
         flights: VecDeque::with_capacity(1 << 16),
         serial: 0,
         in_flight: 0,
+        reopened: 0,
+        worked: false,
         recorder: Recorder::new(schedule)?,
         unrecorded: Outcomes::default(),
         buffer: vec![0; BUFFER],
         started: Instant::now(),
     };
+    let mut idle_since = 0;
     loop {
         sender.turn();
         let now = sender.now();
+        if mem::take(&mut sender.worked) {
+            idle_since = now;
+        }
         sender.recorder.turn(now, show);
         if sender.is_over(now) {
             break;
         }
-        let wait = sender.wait(now);
-        match sender.poll.poll(&mut events, Some(wait)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(failed(error)),
-            _ => {}
+        sender.look_for(&mut events, Duration::ZERO).map_err(failed)?;
+        // Slept only where there is nothing: an event that is there already is no idleness.
+        if events.is_empty() {
+            let wait = sender.wait(now);
+            if !wait.is_zero() {
+                sender.look_for(&mut events, wait).map_err(failed)?;
+            }
+            let now = sender.now();
+            sender.recorder.idled(idle_since, now);
+            idle_since = now;
         }
         for event in &events {
+            sender.worked = true;
             sender.look(event);
             // What became due meanwhile must not wait for the rest of the events.
             sender.turn();
         }
     }
+    let reopened = sender.reopened;
     let told = sender.recorder.tell(show)?;
-    Ok(step(plan, told))
+    Ok(step(plan, told, reopened))
 }
 
 struct Sender<'a> {
@@ -103,6 +120,10 @@ struct Sender<'a> {
     flights: VecDeque<(u64, usize, u64)>,
     serial: u64,
     in_flight: usize,
+    /// Connections that had to be made anew.
+    reopened: u64,
+    /// Whether there was anything to do since this was last looked at.
+    worked: bool,
     recorder: Recorder,
     /// Outcomes of the warm-up.
     unrecorded: Outcomes,
@@ -113,6 +134,13 @@ struct Sender<'a> {
 impl Sender<'_> {
     fn now(&self) -> u64 {
         nanos(self.started.elapsed())
+    }
+
+    fn look_for(&mut self, events: &mut Events, wait: Duration) -> io::Result<()> {
+        match self.poll.poll(events, Some(wait)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn is_over(&self, now: u64) -> bool {
@@ -134,6 +162,7 @@ impl Sender<'_> {
                 break;
             }
             self.schedule.advance();
+            self.worked = true;
             self.recorder.due(due, now);
             // None is waiting while one is free.
             match self.free.pop_front() {
@@ -177,6 +206,7 @@ impl Sender<'_> {
                 break;
             }
             self.waiting.pop_front();
+            self.worked = true;
             self.recorder.ended(due, None, now);
             let why = || format!("no connection was free within {:?}", self.plan.timeout);
             self.recorder.failed(due, "timeout", why);
@@ -187,6 +217,7 @@ impl Sender<'_> {
     fn launch(&mut self, place: usize, due: u64, now: u64) {
         let request = self.source.next();
         self.serial += 1;
+        self.worked = true;
         self.in_flight += 1;
         self.flights.push_back((due, place, self.serial));
         let Some(at) = self.places.get_mut(place) else { return };
@@ -196,8 +227,12 @@ impl Sender<'_> {
             return self.write(place);
         }
         at.state = State::Connecting;
+        self.reopened += 1;
         match sockets::opened(self.poll.registry(), self.plan.target, place) {
-            Ok(stream) => at.stream = Some(stream),
+            Ok(stream) => {
+                at.stream = Some(stream);
+                at.replaced += 1;
+            }
             Err(error) => self.fail(place, self.now(), "connect", || error.to_string()),
         }
     }
@@ -252,7 +287,15 @@ impl Sender<'_> {
         let Flight { request, due, sent, .. } = at.flight;
         let recorded = self.recorder.records(due);
         let outcomes = if recorded { &mut self.recorder.outcomes } else { &mut self.unrecorded };
-        let verdict = self.source.check(request, head.status, at.body(&self.buffer, head), outcomes);
+        let answer = Received {
+            status: head.status,
+            media: head.media,
+            body: at.body(&self.buffer, head),
+            place: (place, at.replaced),
+            sent: self.started + Duration::from_nanos(sent),
+            read: self.started + Duration::from_nanos(now),
+        };
+        let verdict = self.source.check(request, &answer, outcomes);
         self.recorder.ended(due, Some(sent), now);
         self.recorder.answered(due, now, head.body, self.source.selections());
         if let Err(wrong) = verdict {
@@ -293,22 +336,13 @@ impl Sender<'_> {
     }
 }
 
-fn step(plan: &Plan, told: Told) -> Measured {
+fn step(plan: &Plan, told: Told, reopened: u64) -> Measured {
     let achieved = told.answers as f64 / told.seconds;
     let rate = match plan.pace {
         Pace::Rate(rate) => rate,
         Pace::AsAnswered => achieved,
     };
-    let bound =
-        plan.latest.map_or_else(|| (told.corrected.p50 / 2.0).max(1_000.0), |at| at.as_secs_f64() * 1e6);
-    let late = told.lateness.p99;
-    let invalid = if told.due == 0 {
-        Some("no request was due: raise the rate, or measure for longer".to_owned())
-    } else {
-        (late > bound).then(|| {
-            format!("the harness was {late:.0} us late at its p99, beyond {bound:.0}: give it a core of its own, or a lower rate")
-        })
-    };
+    let judgement = validity::judge(plan, &told);
     let batches = told.selections > told.answers;
     let step = Step {
         rate,
@@ -318,13 +352,16 @@ fn step(plan: &Plan, told: Told) -> Measured {
         corrected: told.corrected,
         uncorrected: told.uncorrected,
         lateness: told.lateness,
-        invalid,
+        idle_percent: told.idle_percent,
+        invalid: judgement.invalid,
+        warnings: judgement.warnings,
         errors: told.errors,
         outcomes: told.outcomes,
         selections: batches.then_some(told.selections as f64 / told.seconds),
         timeline: told.timeline,
         events: Vec::new(),
         process: None,
+        waited: Waited::default(),
     };
-    Measured { step, body: told.body }
+    Measured { step, body: told.body, reopened }
 }

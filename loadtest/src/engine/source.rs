@@ -1,6 +1,57 @@
 //! Where requests come from, and who judges their answers.
 
 use crate::traffic::{Outcomes, Traffic, Wrong};
+use std::time::Instant;
+
+/// An answer as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// Its status.
+    pub status: u16,
+    /// What it says that its body is.
+    pub media: Media,
+    /// Its body.
+    pub body: &'a [u8],
+    /// The place of its connection, from 0, and how many were opened there before it.
+    pub place: (usize, u64),
+    /// When its request was sent, at the earliest.
+    pub sent: Instant,
+    /// When it was read to its end.
+    pub read: Instant,
+}
+
+/// A media type that answers have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// application/json.
+    Json,
+    /// application/problem+json.
+    Problem,
+    /// application/x-ndjson.
+    Lines,
+    /// Another, or none.
+    Other,
+}
+
+impl Media {
+    /// Of a Content-Type, its parameters aside.
+    pub(crate) fn of(value: &[u8]) -> Media {
+        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let all = [Media::Json, Media::Problem, Media::Lines];
+        let named = all.into_iter().find(|media| essence.eq_ignore_ascii_case(media.text().as_bytes()));
+        named.unwrap_or(Media::Other)
+    }
+
+    /// As a header has it.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::Problem => "application/problem+json",
+            Media::Lines => "application/x-ndjson",
+            Media::Other => "another",
+        }
+    }
+}
 
 /// Distinct requests, numbered, and the order they are asked in.
 pub trait Source {
@@ -19,13 +70,7 @@ pub trait Source {
     ///
     /// # Errors
     /// Why it is not what had to be answered.
-    fn check(
-        &mut self,
-        request: usize,
-        status: u16,
-        body: &[u8],
-        outcomes: &mut Outcomes,
-    ) -> Result<(), Wrong>;
+    fn check(&mut self, request: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong>;
 }
 
 impl Source for Traffic {
@@ -41,14 +86,8 @@ impl Source for Traffic {
         self.lines().into()
     }
 
-    fn check(
-        &mut self,
-        request: usize,
-        status: u16,
-        body: &[u8],
-        outcomes: &mut Outcomes,
-    ) -> Result<(), Wrong> {
-        self.check(request, status, body, outcomes)
+    fn check(&mut self, request: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
+        self.check(request, answer, outcomes)
     }
 }
 
@@ -64,7 +103,7 @@ impl<S: Source> Source for Unjudged<'_, S> {
         self.0.bytes(request)
     }
 
-    fn check(&mut self, _: usize, _: u16, _: &[u8], _: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(&mut self, _: usize, _: &Received<'_>, _: &mut Outcomes) -> Result<(), Wrong> {
         Ok(())
     }
 }

@@ -12,14 +12,16 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
     output::make_dir(folder)?;
     // Without colons, which some file systems and every scp take for something else.
     let time = report.started.replace([':', '-'], "");
-    let stem = folder.join(format!("loadtest-{}-{time}", report.scenario));
+    // Not as an extension: a scenario's name may have a dot.
+    let path = |kind: &str| folder.join(format!("loadtest-{}-{time}.{kind}", report.scenario));
+    let data = path("json");
     let json = serde_json::to_string_pretty(report).map_err(|error| Error::Io {
         doing: "write as JSON",
-        path: stem.clone(),
+        path: data.clone(),
         source: io::Error::other(error),
     })?;
-    put("data", &stem.with_extension("json"), &json)?;
-    put("page", &stem.with_extension("html"), &page::render(report))
+    put("data", &data, &json)?;
+    put("page", &path("html"), &page::render(report))
 }
 
 fn put(what: &str, path: &Path, text: &str) -> Result<()> {

@@ -4,6 +4,7 @@
 //! Times are microseconds, rates are requests a second, unless a name says otherwise.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The number of this shape: raised when a field changes its meaning.
@@ -39,6 +40,16 @@ pub struct Setup {
     pub daemon: Option<String>,
     /// The commit of the harness, where it was built in a checkout.
     pub commit: Option<String>,
+    /// How the harness was built: `release` or `debug`.
+    pub profile: String,
+    /// XXH3 of the harness's executable: it tells builds of one commit apart.
+    pub harness_digest: Option<String>,
+    /// Of the daemon's; `None` where it ran already.
+    pub daemon_digest: Option<String>,
+    /// The scenario as it ran, with what the command line said: the keys of its file.
+    pub effective: Map<String, Value>,
+    /// What the registry did not let be asked as the scenario says, and why there is no ceiling where one failed.
+    pub notes: Vec<String>,
     /// The daemon's command line; `None` where it ran already.
     pub daemon_command: Option<String>,
     /// Processor, cores, memory, kernel.
@@ -106,6 +117,10 @@ pub struct Ceiling {
     pub null: Vec<f64>,
     /// By the daemon.
     pub daemon: Vec<f64>,
+    /// The share of the time that the harness itself was idle, run by run: beside the null server.
+    pub null_idle: Vec<f64>,
+    /// Beside the daemon.
+    pub daemon_idle: Vec<f64>,
     /// Median of the ratios daemon to null of neighbouring runs.
     pub ratio: f64,
 }
@@ -118,6 +133,8 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The highest rate at which every limit held; only of a sweep.
     pub knee: Option<f64>,
+    /// Why there is none; only of a sweep.
+    pub no_knee: Option<String>,
     /// What the corrected p99 of each step must keep to; only of a sweep.
     pub limit: Option<f64>,
 }
@@ -140,8 +157,12 @@ pub struct Step {
     pub uncorrected: Latency,
     /// How much later than it should the harness itself got round to sending, whatever the server did.
     pub lateness: Latency,
-    /// Why these figures mean nothing: the harness was too late. `None` where they do.
+    /// The share of the time in which the harness had nothing to do. One without any measures itself.
+    pub idle_percent: f64,
+    /// Why these figures mean nothing: the harness was too late, or had no time left. `None` where they do.
     pub invalid: Option<String>,
+    /// What to bear in mind where they do.
+    pub warnings: Vec<String>,
     /// By kind: `timeout`, `connect`, `closed`, `malformed`, `unexpected_status`, `wrong_answer`, …
     pub errors: BTreeMap<String, Failures>,
     /// Answers by rule or problem code.
@@ -154,6 +175,8 @@ pub struct Step {
     pub events: Vec<Event>,
     /// The daemon's, where it is ours.
     pub process: Option<Process>,
+    /// How long a core was not to be had.
+    pub waited: Waited,
 }
 
 /// Failures of one kind.
@@ -234,6 +257,16 @@ pub struct Process {
     pub rss_peak: u64,
 }
 
+/// The share of the time in which a thread could have run, and something else had its core: as the kernel counts it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waited {
+    /// The daemon's thread that waited longest; `None` where it is not ours, or the kernel does not tell.
+    pub daemon_percent: Option<f64>,
+    /// The thread that sends.
+    pub harness_percent: Option<f64>,
+}
+
 /// One demand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,4 +277,18 @@ pub struct Verdict {
     pub measured: String,
     /// Whether it holds.
     pub holds: bool,
+}
+
+impl Report {
+    /// Whether the rate grew from step to step.
+    pub fn is_sweep(&self) -> bool {
+        self.runs.iter().any(|run| run.knee.is_some() || run.limit.is_some() || run.steps.len() > 1)
+    }
+}
+
+impl Step {
+    /// Errors of all kinds.
+    pub fn failed(&self) -> u64 {
+        self.errors.values().map(|failures| failures.count).sum()
+    }
 }

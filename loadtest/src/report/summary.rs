@@ -3,9 +3,12 @@
 use super::{
     middle::median,
     model::{Ceiling, Latency, Report, Run, Step},
-    units::{megabytes, rate, thousands, time},
+    units::{self, megabytes, rate, thousands, time},
 };
-use crate::error::{Error, Result};
+use crate::{
+    engine::IDLE_PERCENT,
+    error::{Error, Result},
+};
 use anstyle::{AnsiColor, Style};
 use std::{
     fmt::Write as _,
@@ -14,6 +17,7 @@ use std::{
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default();
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -55,13 +59,7 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(command) = &setup.daemon_command {
         row("", command.clone())?;
     }
-    row(
-        "pinning",
-        match &setup.pinning {
-            Some(pinning) => format!("daemon on core {:?}, harness on {:?}", pinning.daemon, pinning.harness),
-            None => "none".to_owned(),
-        },
-    )?;
+    row("pinning", units::pinning(setup.pinning.as_ref()))?;
     let registry = &setup.registry;
     let bytes = registry.snapshot_bytes.map(|bytes| format!(", {}", megabytes(bytes))).unwrap_or_default();
     row("registry", registry.source.clone())?;
@@ -76,6 +74,9 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
         ),
     )?;
     row("load", format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
+    for note in &setup.notes {
+        row("note", note.clone())?;
+    }
     match &report.ceiling {
         Some(it) => row("ceiling", ceiling(it)),
         None => Ok(()),
@@ -85,12 +86,25 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
 /// The middle of the runs, and the middle of their ratios.
 pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
     let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
-    format!(
+    let all = format!(
         "{}/s by the daemon, {}/s by a null server: {:.2} of it",
         middle(&ceiling.daemon),
         middle(&ceiling.null),
         ceiling.ratio
-    )
+    );
+    match harness_limit(ceiling) {
+        Some(idle) => format!(
+            "{all} at the most: beside the null server the harness was idle for {idle:.1} % of the time, so that its \
+             figure is the harness's own limit"
+        ),
+        None => all,
+    }
+}
+
+/// How long the harness was idle beside the null server, in per cent, where that is so little that the null server
+/// was not the limit.
+pub(crate) fn harness_limit(ceiling: &Ceiling) -> Option<f64> {
+    median(&ceiling.null_idle).filter(|idle| *idle < IDLE_PERCENT)
 }
 
 fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
@@ -107,6 +121,9 @@ fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
         for step in &run.steps {
             one(out, step)?;
         }
+        if let Some(why) = &run.no_knee {
+            writeln!(out, "{BAD}no highest rate was found: {why}{BAD:#}")?;
+        }
         if let Some(knee) = run.knee {
             writeln!(out, "{HEAD}the highest rate that kept to the limit: {}/s{HEAD:#}", rate(knee))?;
         }
@@ -115,7 +132,7 @@ fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
 }
 
 fn one(out: &mut String, step: &Step) -> std::fmt::Result {
-    let errors: u64 = step.errors.values().map(|failures| failures.count).sum();
+    let errors: u64 = step.failed();
     let style = if errors > 0 || step.invalid.is_some() { BAD } else { Style::new() };
     let row = |name: &str, latency: &Latency| {
         let of = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(time);
@@ -136,10 +153,26 @@ fn one(out: &mut String, step: &Step) -> std::fmt::Result {
     if let Some(selections) = step.selections {
         writeln!(out, "{:>9}{:>10}/s", "lines", rate(selections))?;
     }
+    waited(out, step)?;
     if let Some(why) = &step.invalid {
         writeln!(out, "{BAD}invalid: {why}{BAD:#}")?;
     }
+    for warning in &step.warnings {
+        writeln!(out, "{WARNING}warning: {warning}{WARNING:#}")?;
+    }
     Ok(())
+}
+
+fn waited(out: &mut String, step: &Step) -> std::fmt::Result {
+    let percent = |percent: Option<f64>| percent.map_or("unknown".to_owned(), |it| format!("{it:.1} %"));
+    writeln!(
+        out,
+        "{DIM}{:>9} for a core: daemon {}, harness {}; harness idle {:.1} %{DIM:#}",
+        "waited",
+        percent(step.waited.daemon_percent),
+        percent(step.waited.harness_percent),
+        step.idle_percent
+    )
 }
 
 fn failures(out: &mut String, runs: &[Run]) -> std::fmt::Result {

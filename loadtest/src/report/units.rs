@@ -1,5 +1,7 @@
 //! Figures as people read them: three digits that say something, and a unit.
 
+use super::model::Pinning;
+
 /// Microseconds.
 pub fn time(micros: f64) -> String {
     let (value, unit) = match micros {
@@ -38,6 +40,18 @@ fn digits(value: f64) -> String {
         value if value < 9.995 => format!("{value:.2}"),
         value if value < 99.95 => format!("{value:.1}"),
         value => format!("{value:.0}"),
+    }
+}
+
+/// Who runs on which cores. A daemon that ran already is where it was.
+pub fn pinning(pinning: Option<&Pinning>) -> String {
+    let list = |cores: &[u32]| cores.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    match pinning {
+        Some(it) if it.daemon.is_empty() => {
+            format!("harness on core {}, the daemon where it ran", list(&it.harness))
+        }
+        Some(it) => format!("daemon on core {}, harness on core {}", list(&it.daemon), list(&it.harness)),
+        None => "none: the system moves them about".to_owned(),
     }
 }
 

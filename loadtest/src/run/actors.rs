@@ -1,29 +1,25 @@
 //! What is done to the daemon while it is asked.
 
 use super::{
-    stage::FIRST,
-    subject::{Answerer, Ours, Subject},
+    standings::{self, Owed},
+    subject::{Answerer, Subject},
 };
 use crate::{
-    daemon::metrics,
-    http::{self, Connection},
+    http::Failure,
     pin,
     report::model::{Event, Failures},
-    scenario::{Reload, Scenario, Standings},
+    scenario::{Scenario, Standings},
     slow,
-    traffic::Published,
+    traffic::{Published, Suspensions},
     until::Until,
 };
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
-    thread::{self, Scope},
+    thread::Scope,
     time::{Duration, Instant},
 };
-
-/// The daemon looks once a second where no event tells it; a loaded machine may take longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What they need, and what comes of them.
 pub(super) struct Actors<'a> {
@@ -33,6 +29,8 @@ pub(super) struct Actors<'a> {
     pub(super) published: &'a Published,
     /// Company and account.
     pub(super) churned: &'a [(String, String)],
+    pub(super) suspensions: &'a Suspensions,
+    pub(super) owed: &'a Owed,
     pub(super) cores: &'a [u32],
     /// When the recording begins: events before are not told.
     pub(super) from: Instant,
@@ -71,70 +69,45 @@ impl Actors<'_> {
         }
     }
 
-    fn reload(&self, ours: &Ours, reload: Reload) {
-        let mut due = Instant::now();
-        for (generation, path) in ours.snapshots.iter().filter(|(generation, _)| *generation > FIRST) {
-            due += reload.every.0;
-            self.until.sleep_until(due);
-            if !self.until.goes_on() {
-                return;
-            }
-            // Before it is there: the first answer of it may come at once.
-            self.published.announce(*generation);
-            let placed = Instant::now();
-            if let Err(error) = ours.serve(path) {
-                return self.failed("reload_not_written", error.to_string());
-            }
-            let Some(admin) = self.answerer.admin else { return };
-            loop {
-                match metrics(admin) {
-                    Ok(told) if told.generation() == *generation => break,
-                    Err((kind, why)) => self.failed("metrics", format!("{kind}: {why}")),
-                    Ok(_) if placed.elapsed() > PATIENCE => {
-                        self.failed("reload_not_seen", format!("generation {generation} after {PATIENCE:?}"));
-                        break;
-                    }
-                    Ok(_) if !self.until.goes_on() => return,
-                    // Scarcely: rendering the metrics takes from the core that answers.
-                    Ok(_) => thread::sleep(Duration::from_millis(50)),
-                }
-            }
-            let text = format!("generation {generation}, served after {} ms", placed.elapsed().as_millis());
-            self.event(placed, "reload", text);
-        }
-    }
-
     fn churn(&self, admin: SocketAddr, standings: Standings) {
-        let body = r#"{"standing":"suspended","reason":"load test"}"#;
         let step = Duration::from_secs_f64(1.0 / standings.rate);
         let (mut due, mut line) = (Instant::now(), None);
         let mut changes = 0_u64;
-        for (company, account) in self.churned.iter().cycle() {
-            let target = format!("/v1/standings/{company}/{account}");
-            let put = http::request("PUT", &target, "application/json", body);
-            let delete = http::request("DELETE", &target, "application/json", "");
-            for (request, status) in [(&put, 200), (&delete, 204)] {
-                due += step;
-                // What is set is lifted even where the run is over: a daemon that is not ours goes on.
-                if status == 200 || self.until.goes_on() {
-                    self.until.sleep_until(due);
-                }
-                if status == 200 && !self.until.goes_on() {
-                    let text = format!("{changes} standings changed, {} a second", standings.rate);
-                    return self.event(self.from, "standing", text);
-                }
-                match change(admin, &mut line, request) {
-                    Ok(answered) if answered == status => changes += 1,
-                    Ok(answered) => {
-                        self.failed("standing_refused", format!("{answered} for {status}: {target}"))
-                    }
-                    Err((kind, why)) => {
-                        line = None;
-                        self.failed("standing_refused", format!("{kind}: {why}"));
-                    }
-                }
+        for (n, (company, account)) in self.churned.iter().enumerate().cycle() {
+            let path = standings::path(company, account);
+            due += step;
+            self.until.sleep_until(due);
+            if !self.until.goes_on() {
+                break;
             }
+            let suspended = self.owed.suspend(admin, &mut line, &path);
+            if matches!(suspended, Ok(200)) {
+                self.suspensions.acknowledged(n, standings::CERTAIN);
+            }
+            changes += u64::from(self.changed(suspended, 200, &path));
+            due += step;
+            // What is set is lifted even where the run is over: a daemon that is not ours goes on.
+            self.until.sleep_until(due);
+            self.suspensions.lifting(n);
+            changes += u64::from(self.changed(self.owed.lift(admin, &mut line, &path), 204, &path));
         }
+        for why in self.owed.lift_all() {
+            self.failed("standing_not_lifted", why);
+        }
+        self.event(
+            self.from,
+            "standing",
+            format!("{changes} standings changed, {} a second", standings.rate),
+        );
+    }
+
+    fn changed(&self, answered: std::result::Result<u16, Failure>, status: u16, path: &str) -> bool {
+        match answered {
+            Ok(answered) if answered == status => return true,
+            Ok(answered) => self.failed("standing_refused", format!("{answered} for {status}: {path}")),
+            Err((kind, why)) => self.failed("standing_refused", format!("{kind}: {why}")),
+        }
+        false
     }
 
     fn dawdle(&self, n: u32) {
@@ -149,30 +122,14 @@ impl Actors<'_> {
         self.diary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn event(&self, at: Instant, kind: &str, text: String) {
+    pub(super) fn event(&self, at: Instant, kind: &str, text: String) {
         if let Some(since) = at.checked_duration_since(self.from) {
             self.diary().events.push(Event { at: since.as_secs_f64(), kind: kind.to_owned(), text });
         }
     }
 
-    fn failed(&self, kind: &str, why: String) {
+    pub(super) fn failed(&self, kind: &str, why: String) {
         let mut diary = self.diary();
         diary.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: why }).count += 1;
     }
-}
-
-fn change(
-    admin: SocketAddr,
-    line: &mut Option<Connection>,
-    request: &str,
-) -> std::result::Result<u16, http::Failure> {
-    let mut connection = match line.take() {
-        Some(connection) => connection,
-        None => Connection::open(admin)?,
-    };
-    let answer = connection.ask(request)?;
-    if !answer.last {
-        *line = Some(connection);
-    }
-    Ok(answer.status)
 }

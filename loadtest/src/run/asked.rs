@@ -2,10 +2,10 @@
 
 use super::{options::Options, queries::Queries, stage::FIRST, stage::Stage};
 use crate::{
-    engine::Source,
+    engine::{Received, Source},
     error::{Error, Result},
     scenario::Scenario,
-    traffic::{Ground, Outcomes, Published, Traffic, Wrong},
+    traffic::{Ground, Outcomes, Published, Suspensions, Traffic, Wrong},
 };
 use std::path::Path;
 
@@ -41,6 +41,14 @@ impl Asked {
         match self {
             Asked::Drawn(traffic) => traffic.published().clone(),
             Asked::Given(_) => Published::any(),
+        }
+    }
+
+    /// Told by whoever changes standings; of no account where no answer can be held to them.
+    pub(super) fn suspensions(&self) -> Suspensions {
+        match self {
+            Asked::Drawn(traffic) => traffic.suspensions().clone(),
+            Asked::Given(_) => Suspensions::new(0),
         }
     }
 
@@ -82,10 +90,9 @@ impl Source for Asked {
     fn check(
         &mut self,
         request: usize,
-        status: u16,
-        body: &[u8],
+        answer: &Received<'_>,
         outcomes: &mut Outcomes,
     ) -> std::result::Result<(), Wrong> {
-        self.inner_mut().check(request, status, body, outcomes)
+        self.inner_mut().check(request, answer, outcomes)
     }
 }

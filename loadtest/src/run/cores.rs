@@ -6,16 +6,25 @@ use crate::{
     report::model::Pinning,
 };
 
-/// `auto`, `none`, or as in `daemon:0-1,harness:3`; none where there is one core alone.
-pub(super) fn cores(text: &str) -> Result<Option<Pinning>> {
-    plan(text, &pin::usable())
+/// `auto`, `none`, or as in `daemon:0-1,harness:3`; none where there is one core alone. By itself, a daemon gets a core for
+/// each of its workers, as far as there are.
+pub(super) fn cores(text: &str, workers: usize) -> Result<Option<Pinning>> {
+    plan(text, &pin::usable(), workers)
 }
 
-fn plan(text: &str, usable: &[u32]) -> Result<Option<Pinning>> {
+impl Pinning {
+    /// Where the daemon ran already: it is not moved.
+    pub(super) fn of_harness_alone(self) -> Pinning {
+        Pinning { daemon: Vec::new(), ..self }
+    }
+}
+
+fn plan(text: &str, usable: &[u32], workers: usize) -> Result<Option<Pinning>> {
     match (text, usable) {
         ("none", _) => return Ok(None),
-        ("auto", &[first, .., last]) => {
-            return Ok(Some(Pinning { daemon: vec![first], harness: vec![last] }));
+        ("auto", [others @ .., last]) if !others.is_empty() => {
+            let daemon = others.iter().take(workers.max(1)).copied().collect();
+            return Ok(Some(Pinning { daemon, harness: vec![*last] }));
         }
         ("auto", _) => return Ok(None),
         _ => {}
@@ -52,13 +61,18 @@ mod tests {
 
     #[test]
     fn plans() {
-        let of = |text, usable: &[u32]| plan(text, usable).unwrap().map(|p| (p.daemon, p.harness));
+        let with = |text, usable: &[u32], workers| {
+            plan(text, usable, workers).unwrap().map(|p| (p.daemon, p.harness))
+        };
+        let of = |text, usable: &[u32]| with(text, usable, 1);
+        assert_eq!(with("auto", &[0, 1, 2, 3], 2), Some((vec![0, 1], vec![3])));
+        assert_eq!(with("auto", &[0, 1, 2], 8), Some((vec![0, 1], vec![2])));
         assert_eq!(of("auto", &[0, 1, 2]), Some((vec![0], vec![2])));
         assert_eq!(of("auto", &[3]), None);
         assert_eq!(of("none", &[0, 1]), None);
         assert_eq!(of("daemon:0-1,harness:3", &[0, 1, 2, 3]), Some((vec![0, 1], vec![3])));
         for text in ["both", "daemon:0", "daemon:0,harness:9", "daemon:x,harness:1", "server:0,harness:1"] {
-            assert!(plan(text, &[0, 1]).is_err(), "{text}");
+            assert!(plan(text, &[0, 1], 1).is_err(), "{text}");
         }
     }
 }

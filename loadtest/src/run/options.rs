@@ -40,6 +40,9 @@ pub struct Options {
     /// How long it goes on before
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub warm_up: Option<Duration>,
+    /// Find out how much a --target can do at the most, flat out, also where the rate is a number
+    #[arg(long, requires = "target")]
+    pub ceiling: bool,
     /// Connections
     #[arg(long, value_name = "N")]
     pub connections: Option<NonZero<u32>>,
@@ -49,7 +52,7 @@ pub struct Options {
     /// All chance is drawn from it
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Which cores: auto (the first is the daemon's, the last the harness's), none, or as in daemon:0,harness:1
+    /// Which cores: auto (the first are the daemon's, one a worker, and the last the harness's), none, or as in daemon:0,harness:1
     #[arg(long, value_name = "CORES", default_value = "auto")]
     pub pin: String,
     /// How large a registry is generated: small, standard, large, or accounts/ous/pools as in 100000/10000/2000
@@ -81,6 +84,14 @@ impl Options {
     pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
         let name = &scenario.name;
         let missing = |what: &str| Err(Error::Usage(format!("{name} {what}")));
+        scenario.check().map_err(|why| Error::Usage(format!("{name}: {why}")))?;
+        let told = self.rate.is_some() || self.duration.is_some() || self.warm_up.is_some();
+        if told && scenario.sweep.is_some() {
+            return missing(
+                "is a sweep, with rates and times of its own: leave out --rate, --duration and --warm-up, or write \
+                 another with sweep.start, sweep.step and sweep.settle",
+            );
+        }
         if self.target.is_none() {
             return Ok(());
         }
@@ -158,5 +169,14 @@ mod tests {
         assert!(said(&with, "reload-storm").unwrap_err().contains("without --target"));
         assert!(said(&with, "standings-churn").unwrap_err().contains("--admin"));
         assert_eq!(said(&Options::default(), "reload-storm"), Ok(()));
+        let fast = Options { rate: Some(Rate::PerSecond(1e9)), ..Options::default() };
+        assert!(said(&fast, "ramp").unwrap_err().contains("is a sweep"));
+        let over = fast.over(scenario::load("steady").unwrap());
+        assert!(
+            fast.check(&over)
+                .unwrap_err()
+                .to_string()
+                .contains("rate must be more than 0 and at most 10,000,000")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Queries of the user's own, for a daemon whose registry is not at hand.
 
 use crate::{
-    engine::Source,
+    engine::{Media, Received, Source},
     error::{Error, Result},
     traffic::{Outcomes, Wrong},
 };
@@ -54,12 +54,17 @@ impl Source for Queries {
     fn check(
         &mut self,
         _: usize,
-        status: u16,
-        body: &[u8],
+        answer: &Received<'_>,
         outcomes: &mut Outcomes,
     ) -> std::result::Result<(), Wrong> {
+        let Received { status, body, .. } = *answer;
         let told = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
+        let due = if status == 200 { Media::Json } else { Media::Problem };
         let outcome = match status {
+            200 | 400..=422 if answer.media != due => {
+                let why = format!("status {status} is not of content-type {}", due.text());
+                return Err(Wrong { kind: "wrong_answer", why: why.into() });
+            }
             200 if told(b"\"account\":") && told(b"\"rule\":") => "selection",
             400..=422 if told(b"\"code\":") => "problem",
             200 | 400..=422 => {
@@ -89,7 +94,13 @@ mod tests {
         assert!(queries.bytes(1).ends_with(b"content-length: 10\r\n\r\n{\"ou\":\"b\"}"));
         let mut outcomes = Outcomes::default();
         let mut kind = |status, body: &str| {
-            queries.check(0, status, body.as_bytes(), &mut outcomes).map_err(|wrong| wrong.kind)
+            let now = std::time::Instant::now();
+            let media = if status == 200 { Media::Json } else { Media::Problem };
+            let body = body.as_bytes();
+            let answer = Received { status, media, body, place: (0, 0), sent: now, read: now };
+            let other = queries.check(0, &Received { media: Media::Other, ..answer }, &mut outcomes);
+            assert!(other.is_err());
+            queries.check(0, &answer, &mut outcomes).map_err(|wrong| wrong.kind)
         };
         assert_eq!(kind(200, r#"{"account":"a","rule":"country"}"#), Ok(()));
         assert_eq!(kind(404, r#"{"code":"unknown_ou"}"#), Ok(()));

@@ -4,13 +4,18 @@ use super::{
     actors::{Actors, Diary},
     asked::Asked,
     machine, progress,
+    standings::Owed,
     subject::{Answerer, Subject},
+    waits::{self, Waits},
 };
 use crate::{
     engine::{self, Measured, Pace, Plan, Source},
     error::{Error, Result},
     pin,
-    report::model::{Interval, Step},
+    report::{
+        DAEMON_ENDED,
+        model::{Failures, Interval, Step},
+    },
     scenario::Scenario,
     until::Until,
 };
@@ -25,6 +30,7 @@ pub(super) struct Context<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) subject: &'a Subject,
     pub(super) churned: &'a [(String, String)],
+    pub(super) owed: &'a Owed,
     /// The harness's.
     pub(super) cores: &'a [u32],
 }
@@ -59,22 +65,27 @@ impl Context<'_> {
         asked: &mut Asked,
         stretch: Stretch,
     ) -> Result<Step> {
-        let published = asked.published();
+        let (published, suspensions) = (asked.published(), asked.suspensions());
         let actors = Actors {
             scenario: self.scenario,
             subject: self.subject,
             answerer,
             published: &published,
             churned: self.churned,
+            suspensions: &suspensions,
+            owed: self.owed,
             cores: self.cores,
             from: Instant::now() + stretch.warm_up,
             until: Until::default(),
             diary: Mutex::new(Diary::default()),
         };
-        let mut cpu = None;
+        let (mut cpu, mut waited) = (None, None);
         let measured = thread::scope(|scope| {
             actors.start(scope);
-            let recording = || cpu = answerer.pid().and_then(machine::cpu_seconds);
+            let recording = || {
+                cpu = answerer.pid().and_then(machine::cpu_seconds);
+                waited = answerer.pid().and_then(Waits::of_process);
+            };
             let measured = self.measure(name, answerer, asked, stretch, recording);
             actors.until.end();
             measured
@@ -83,6 +94,12 @@ impl Context<'_> {
         let diary = actors.diary.into_inner().unwrap_or_else(PoisonError::into_inner);
         step.events = diary.events;
         step.errors.extend(diary.errors);
+        if let Some(why) = answerer.ended() {
+            step.errors.insert(DAEMON_ENDED.to_owned(), Failures { count: 1, first: why });
+        }
+        step.waited.daemon_percent =
+            waited.zip(answerer.pid().and_then(Waits::of_process)).and_then(|(from, to)| from.percent(&to));
+        waits::warn(&mut step);
         step.process = answerer.pid().zip(cpu).and_then(|(pid, before)| machine::process(pid, before));
         Ok(step)
     }
@@ -94,17 +111,30 @@ impl Context<'_> {
         answerer: &Answerer,
         source: &mut S,
         stretch: Stretch,
-        recording: impl FnMut(),
+        mut recording: impl FnMut(),
     ) -> Result<Measured> {
         let plan = self.plan(answerer, stretch);
         let (tell, slices) = mpsc::channel::<Interval>();
+        let (tell_thread, thread) = mpsc::channel();
         thread::scope(|scope| {
             let sender = scope.spawn(move || {
                 pin::this_thread(self.cores)?;
-                engine::measure(&plan, source, &mut |slice| drop(tell.send(slice.clone())))
+                let own = rustix::thread::gettid().as_raw_nonzero().get();
+                let _ = tell_thread.send(own);
+                let measured = engine::measure(&plan, source, &mut |slice| drop(tell.send(slice.clone())))?;
+                Ok((measured, Waits::of_thread(own)))
             });
+            let mut waited = None;
+            let recording = || {
+                recording();
+                waited = thread.try_recv().ok().and_then(Waits::of_thread);
+            };
             progress::follow(name, &slices, stretch.warm_up, stretch.measure, recording);
-            sender.join().unwrap_or_else(|_| Err(Error::Refused("the sender panicked".to_owned())))
+            let done =
+                sender.join().unwrap_or_else(|_| Err(Error::Refused("the sender panicked".to_owned())));
+            let (mut measured, until) = done?;
+            measured.step.waited.harness_percent = waited.zip(until).and_then(|(from, to)| from.percent(&to));
+            Ok(measured)
         })
     }
 }

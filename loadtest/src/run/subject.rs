@@ -117,13 +117,21 @@ impl Answerer {
         metrics(self.admin?).ok()
     }
 
-    /// Ends it, where it is ours; it must end well.
-    pub(super) fn stop(self) -> Result<()> {
-        let Some(daemon) = self.daemon else { return Ok(()) };
-        let exit = daemon.stop()?;
-        if exit.success() {
-            return Ok(());
+    /// How it ended, with its last words, where it is ours and has.
+    pub(super) fn ended(&self) -> Option<String> {
+        self.daemon.as_ref()?.ended()
+    }
+
+    /// Ends it, where it is ours; what was wrong where it did not end well.
+    pub(super) fn stop(self) -> Option<String> {
+        let daemon = self.daemon?;
+        if let Some(why) = daemon.ended() {
+            return Some(why);
         }
-        Err(Error::Refused(format!("the daemon ended with {exit}")))
+        match daemon.stop() {
+            Ok(exit) if exit.success() => None,
+            Ok(exit) => Some(format!("{exit}, when it was told to end")),
+            Err(error) => Some(error.to_string()),
+        }
     }
 }

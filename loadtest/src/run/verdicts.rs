@@ -9,19 +9,24 @@ use crate::{
     scenario::{Demand, Span},
 };
 
-/// Each demand, and what was measured for it. What is demanded of steps is demanded of those of a constant rate.
+/// Each demand, and what was measured for it. What is demanded of steps is demanded of those of a constant rate. Runs that
+/// mean nothing measure nothing; where there are no others, no demand holds.
 pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
-    let sweep = runs.iter().any(|run| run.knee.is_some());
-    let steps = || runs.iter().filter(|run| run.knee.is_none()).flat_map(|run| &run.steps);
+    let sweep = runs.iter().any(|run| run.limit.is_some());
+    let steps = || runs.iter().flat_map(|run| &run.steps).filter(|step| step.invalid.is_none());
+    let measures = |run: &&Run| {
+        let of = |step: &&Step| run.knee.is_none_or(|knee| knee == step.rate);
+        run.steps.iter().filter(of).all(|step| step.invalid.is_none())
+    };
     let mut limit = |name: &str, limit: Option<Span>, of: fn(&Step) -> f64| {
         let Some(limit) = limit.filter(|_| !sweep) else { return };
-        let (limit, measured) =
-            (limit.0.as_secs_f64() * 1e6, median(&steps().map(of).collect::<Vec<_>>()).unwrap_or_default());
+        let limit = limit.0.as_secs_f64() * 1e6;
+        let measured = median(&steps().map(of).collect::<Vec<_>>());
         verdicts.push(Verdict {
             demand: format!("{name} at most {}", units::time(limit)),
-            measured: units::time(measured),
-            holds: measured <= limit,
+            measured: measured.map_or_else(not_measured, units::time),
+            holds: measured.is_some_and(|measured| measured <= limit),
         });
     };
     limit("p50", demand.p50, |step| step.corrected.p50);
@@ -30,31 +35,88 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     limit("max", demand.max, |step| step.corrected.max);
     if !sweep {
         let share = |step: &Step| {
-            let failed: u64 = step.errors.values().map(|failures| failures.count).sum();
+            let failed: u64 = step.failed();
             100.0 * failed as f64 / step.due.max(1) as f64
         };
         // Of every run: a median would hide the one that failed.
-        let worst = steps().map(share).fold(0.0, f64::max);
+        let worst = steps().map(share).reduce(f64::max);
         verdicts.push(Verdict {
             demand: format!("errors at most {} %", demand.errors_percent),
-            measured: if worst == 0.0 { "none".to_owned() } else { format!("{worst:.4} %") },
-            holds: worst <= demand.errors_percent,
+            measured: worst.map_or_else(not_measured, |worst| match worst {
+                0.0 => "none".to_owned(),
+                worst => format!("{worst:.4} %"),
+            }),
+            holds: worst.is_some_and(|worst| worst <= demand.errors_percent),
         });
     }
     let mut least = |name: &str, least: Option<f64>, measured: Option<f64>, shown: fn(f64) -> String| {
         let Some(least) = least else { return };
         verdicts.push(Verdict {
             demand: format!("{name} at least {}", shown(least)),
-            measured: measured.map_or_else(|| "not measured".to_owned(), shown),
+            measured: measured.map_or_else(not_measured, shown),
             holds: measured.is_some_and(|measured| measured >= least),
         });
     };
     let all = |values: Option<Vec<f64>>| values.and_then(|values| median(&values));
+    let knees = runs.iter().filter(measures).map(|run| run.knee);
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     least("share of the null server", demand.null_ratio, ceiling.map(|it| it.ratio), |ratio| {
         format!("{ratio:.2}")
     });
-    least("highest good rate", demand.knee, all(runs.iter().map(|run| run.knee).collect()), rate);
+    least("highest good rate", demand.knee, all(knees.collect()), rate);
     least("selections", demand.selections, all(steps().map(|step| step.selections).collect()), rate);
     verdicts
+}
+
+fn not_measured() -> String {
+    "not measured".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::read;
+    use std::path::Path;
+
+    fn runs(name: &str) -> Vec<Run> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
+        read::report(&folder.join(name).with_extension("json")).unwrap().runs
+    }
+
+    fn told(demand: &Demand, runs: &[Run]) -> Vec<(String, bool)> {
+        verdicts(demand, runs, None).into_iter().map(|it| (it.measured, it.holds)).collect()
+    }
+
+    #[test]
+    fn runs_that_mean_nothing_measure_nothing() {
+        let demand = Demand { p99: Some(Span(std::time::Duration::from_millis(1))), ..Demand::default() };
+        let mut runs = runs("steady");
+        for (run, p99) in runs.iter_mut().zip([100.0, 9_000.0, 8_000.0]) {
+            run.steps[0].corrected.p99 = p99;
+        }
+        assert_eq!(told(&demand, &runs)[0], ("8.00 ms".to_owned(), false));
+        for run in runs.iter_mut().skip(1) {
+            run.steps[0].invalid = Some("late".to_owned());
+        }
+        assert_eq!(told(&demand, &runs), [("100 us".to_owned(), true), ("none".to_owned(), true)]);
+        runs[0].steps[0].invalid = Some("late".to_owned());
+        let nothing = ("not measured".to_owned(), false);
+        assert_eq!(told(&demand, &runs), [nothing.clone(), nothing]);
+    }
+
+    #[test]
+    fn a_knee_that_means_nothing_or_is_missing_is_none() {
+        let demand = Demand { knee: Some(1.0), ..Demand::default() };
+        let mut runs = runs("ramp");
+        assert!(told(&demand, &runs)[0].1);
+        for run in &mut runs {
+            let knee = run.knee;
+            for step in run.steps.iter_mut().filter(|step| Some(step.rate) == knee) {
+                step.invalid = Some("late".to_owned());
+            }
+        }
+        assert_eq!(told(&demand, &runs), [("not measured".to_owned(), false)]);
+        runs.iter_mut().for_each(|run| run.knee = None);
+        assert_eq!(told(&demand, &runs), [("not measured".to_owned(), false)]);
+    }
 }

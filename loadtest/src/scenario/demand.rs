@@ -1,11 +1,11 @@
 //! What must come of a run.
 
 use super::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Limits; those that are absent hold nothing. Latencies are the corrected ones, and of each figure the median
 /// over the repeated runs counts.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Demand {
     /// The median at the most.

@@ -10,11 +10,12 @@ pub use self::{
     quantity::{Rate, Span},
 };
 use crate::traffic::Mix;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::{num::NonZero, time::Duration};
 
 /// A scenario. Every key but `about` may be left out.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// The name of its file, without `.toml`.
@@ -40,8 +41,8 @@ pub struct Scenario {
     /// A request without an answer so long after it was due is a time-out.
     #[serde(default = "seconds::<5>")]
     pub timeout: Span,
-    /// The harness's own lateness, at its p99, in microseconds, beyond which a run is invalid. Absent: 1,000, or half of
-    /// the corrected median where that is more.
+    /// The harness's own lateness, at its p99, in microseconds, beyond which a run is invalid. Absent: a tenth of the
+    /// uncorrected median, but 1,000 at the least and 10,000 at the most.
     #[serde(default)]
     pub latest_us: Option<u64>,
     /// How long each of the ten runs is that find out the highest rate, and that of a null server.
@@ -74,7 +75,7 @@ pub struct Scenario {
 }
 
 /// Counts of a generated registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
     /// Accounts.
@@ -101,7 +102,7 @@ impl Default for Size {
 }
 
 /// A new generation every so often, in turn of two registries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
     /// From one to the next.
@@ -109,7 +110,7 @@ pub struct Reload {
 }
 
 /// Live standings that change.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standings {
     /// Changes a second; every second one lifts what the one before it set.
@@ -120,7 +121,7 @@ pub struct Standings {
 }
 
 /// Slow clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlowClients {
     /// At a time; who is closed comes back at once.
@@ -128,7 +129,7 @@ pub struct SlowClients {
 }
 
 /// Steps of growing rate until a limit breaks, and then closer and closer to where it did.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// The first step's rate.
@@ -146,8 +147,26 @@ pub struct Sweep {
 }
 
 impl Scenario {
+    /// Whether it cannot be run before it is known what there is to reach.
+    pub fn needs_ceiling(&self) -> bool {
+        let rate = self.sweep.map_or(self.rate, |sweep| sweep.start);
+        matches!(rate, Rate::Share(_))
+    }
+
+    /// Every key that is set, as a file of it would have them: what a repetition needs.
+    pub fn effective(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(mut keys)) => {
+                drop_absent(&mut keys);
+                keys
+            }
+            // Of strings, numbers and tables alone: always an object.
+            _ => Map::new(),
+        }
+    }
+
     /// What serde cannot hold it to.
-    fn check(&self) -> std::result::Result<(), String> {
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
         let rate = |name: &str, rate: Rate| match rate {
             Rate::PerSecond(rate) if !(rate > 0.0 && rate <= 10e6) => {
                 Err(format!("{name} must be more than 0 and at most 10,000,000 a second"))
@@ -164,14 +183,28 @@ impl Scenario {
                 return Err("sweep.factor must be more than 1 and at most 10".to_owned());
             }
         }
-        if self.standings.is_some_and(|it| !(it.rate > 0.0 && it.rate <= 10_000.0)) {
-            return Err("standings.rate must be more than 0 and at most 10,000 a second".to_owned());
+        if self.sweep.is_some() && self.reload.is_some() {
+            return Err("[sweep] and [reload] cannot be together: the snapshots are numbered for a run of one rate; take \
+                        one of them out"
+                .to_owned());
+        }
+        if self.timeout.0 > Duration::from_secs(3_600) {
+            return Err("timeout must be 60m or less: a client that waits longer has gone".to_owned());
+        }
+        if self.standings.is_some_and(|it| !(it.rate >= 0.01 && it.rate <= 10_000.0)) {
+            return Err("standings.rate must be at least 0.01 and at most 10,000 a second".to_owned());
         }
         if self.reload.is_some_and(|it| it.every.0 < Duration::from_millis(100)) {
             return Err("reload.every must be 100ms or more".to_owned());
         }
         Ok(())
     }
+}
+
+/// TOML has no null: what is absent is not there.
+fn drop_absent(keys: &mut Map<String, Value>) {
+    keys.retain(|_, value| !value.is_null());
+    keys.values_mut().filter_map(Value::as_object_mut).for_each(drop_absent);
 }
 
 fn half() -> Rate {

@@ -2,7 +2,7 @@
 
 use crate::duration;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Visitor},
 };
 use std::{fmt, time::Duration};
@@ -62,11 +62,25 @@ impl<'de> Deserialize<'de> for Rate {
                 self.visit_f64(rate as f64)
             }
 
+            fn visit_u64<E: Error>(self, rate: u64) -> Result<Rate, E> {
+                self.visit_f64(rate as f64)
+            }
+
             fn visit_f64<E: Error>(self, rate: f64) -> Result<Rate, E> {
                 Ok(Rate::PerSecond(rate))
             }
         }
         deserializer.deserialize_any(Rates)
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Rate::PerSecond(rate) => serializer.serialize_f64(*rate),
+            // Without the digits that a hundredth has too many in binary.
+            Rate::Share(share) => serializer.collect_str(&format_args!("{} %", (share * 1e8).round() / 1e6)),
+        }
     }
 }
 
@@ -78,5 +92,11 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
         let text = String::deserialize(deserializer)?;
         duration::parse(&text).map(Span).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&duration::shown(self.0))
     }
 }

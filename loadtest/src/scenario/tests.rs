@@ -51,6 +51,13 @@ fn what_is_wrong_is_said_with_its_line() {
         ("about = 'a'\nrepeat = 0", "nonzero"),
         ("rate = 7", "missing field `about`"),
         ("about = 'a'\nrate = -1", "rate must be more than 0"),
+        ("about = 'a'\ntimeout = '61m'", "timeout must be 60m or less"),
+        ("about = 'a'\n[standings]\nrate = 1e-300", "standings.rate must be at least 0.01"),
+        (
+            "about = 'a'\n[sweep]\nstart = 1\nfactor = 2\nstep = '1s'\nsettle = '1s'\np99 = '1ms'\nrefine = 1\n\
+             [reload]\nevery = '1s'",
+            "[sweep] and [reload] cannot be together",
+        ),
         ("about = 'a'\n[reload]\nevery = '1ms'", "reload.every must be 100ms or more"),
         (
             "about = 'a'\n[sweep]\nstart = 1\nfactor = 1\nstep = '1s'\nsettle = '1s'\np99 = '1ms'\nrefine = 1",
@@ -63,4 +70,17 @@ fn what_is_wrong_is_said_with_its_line() {
     assert!(read("it", "about = 'a'\nraet = 7").unwrap_err().contains("line 2"));
     assert!(load("stead").unwrap_err().to_string().contains("there are steady, ramp"));
     assert!(load("none.toml").is_err());
+}
+
+#[test]
+fn the_effective_scenario_is_the_scenario() {
+    for (name, _) in BUILTIN {
+        let scenario = load(name).unwrap();
+        let effective = scenario.effective();
+        let text = serde_json::to_string(&effective).unwrap();
+        let again = serde_json::from_str::<Scenario>(&text).unwrap();
+        assert_eq!(Scenario { name: name.to_owned(), ..again }, scenario, "{text}");
+        assert!(!text.contains("null"), "{text}");
+    }
+    assert_eq!(load("steady").unwrap().effective()["rate"], "50 %");
 }

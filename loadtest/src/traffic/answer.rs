@@ -41,6 +41,8 @@ pub(super) struct Problem {
 /// What the bytes say, looked at from one answer that may be.
 pub(super) enum Seen {
     Right,
+    /// The right one, where this account, among the candidates, is in use: its standing changes.
+    Churned(u32),
     /// The right one, and the first from which the client's account is known.
     First,
     /// The right one for this request, but it had another before: both, among the candidates.
@@ -97,12 +99,15 @@ impl Selection {
         if candidate.start() != account {
             return Seen::Other;
         }
-        self.hold(at, candidate.churned)
+        self.hold(at, candidate.churned.is_some())
     }
 
-    /// The account that is answered, held to the one before. One whose standing changes comes and goes.
+    /// The account that is answered, held to the one before. One whose standing changes comes and goes with it.
     pub(super) fn hold(&mut self, at: u32, churned: bool) -> Seen {
-        if !self.keyed || churned {
+        if churned {
+            return Seen::Churned(at);
+        }
+        if !self.keyed {
             return Seen::Right;
         }
         match self.pinned {

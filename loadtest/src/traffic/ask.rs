@@ -2,11 +2,41 @@
 
 use super::{
     answer::{Answer, Seen},
+    candidates::Candidate,
     kind::Kind,
     published::Published,
+    suspensions::Suspensions,
     words::{self, Titles},
     wrong::Wrong,
 };
+use std::time::Instant;
+
+/// What holds of every answer, whatever was asked.
+pub(super) struct Held<'a> {
+    pub(super) published: &'a Published,
+    pub(super) suspensions: &'a Suspensions,
+    pub(super) titles: &'a mut Titles,
+    /// When its request was sent, and when it was read.
+    pub(super) sent: Instant,
+    pub(super) read: Instant,
+}
+
+impl Held<'_> {
+    /// Holds an account whose standing changes to what was known of it all the while.
+    fn in_use(&self, account: Option<&Candidate>) -> Result<(), Wrong> {
+        let known = account.and_then(|account| {
+            let at = usize::try_from(account.churned?).ok()?;
+            Some((account, self.suspensions.known(at, self.sent, self.read)?))
+        });
+        let Some((account, since)) = known else { return Ok(()) };
+        let since = since.as_secs_f64() * 1e3;
+        Err(Wrong::answer(format!(
+            "account {} is suspended: acknowledged {since:.3} ms before the request was sent, and not lifted before it was \
+             answered",
+            account.id()
+        )))
+    }
+}
 
 /// What a query may be answered: by each registry that is served in turn, and under each state that standings
 /// may be in.
@@ -26,13 +56,12 @@ impl Ask {
         &mut self,
         status: Option<u16>,
         body: &[u8],
-        published: &Published,
-        titles: &mut Titles,
-    ) -> Result<Kind, Wrong> {
+        held: &mut Held<'_>,
+    ) -> Result<(Kind, u64), Wrong> {
         let Some((head, generation)) = split(body) else {
             return Err(self.without_generation(status, body));
         };
-        if !published.has(generation) {
+        if !held.published.has(generation) {
             return Err(Wrong::answer(format!("generation {generation} was never published")));
         }
         let variant = generation.checked_rem(self.variants.len() as u64).unwrap_or_default();
@@ -44,13 +73,20 @@ impl Ask {
             }
             let kind = answer.kind();
             match answer.see(head) {
-                Seen::Right => return Ok(kind),
-                Seen::First => return self.agree(variant).map(|()| kind),
+                Seen::Right => return Ok((kind, generation)),
+                Seen::Churned(at) => {
+                    if let Answer::Selection(selection) = answer {
+                        held.in_use(selection.candidates.get(at))?;
+                    }
+                    return Ok((kind, generation));
+                }
+                Seen::First => return self.agree(variant).map(|()| (kind, generation)),
                 Seen::Moved(before, now) => return Err(moved(answer, before, now)),
                 Seen::Other => {}
             }
         }
-        read(answers, status, (body, head, generation), self.phone.as_deref(), titles)
+        let kind = read(answers, status, (body, head, generation), self.phone.as_deref(), held)?;
+        Ok((kind, generation))
     }
 
     /// Where one registry's account could be selected by the other and the reverse, by the same rule at the same
@@ -99,7 +135,7 @@ fn read(
     status: Option<u16>,
     (body, head, generation): (&[u8], &[u8], u64),
     phone: Option<&str>,
-    titles: &mut Titles,
+    held: &mut Held<'_>,
 ) -> Result<Kind, Wrong> {
     let mut why = None;
     for answer in answers {
@@ -108,7 +144,7 @@ fn read(
             why.get_or_insert_with(|| Wrong::status(status, wanted, &String::from_utf8_lossy(body)));
             continue;
         }
-        match words::differs(answer, body, generation, phone, titles) {
+        match words::differs(answer, body, generation, phone, held.titles) {
             Some(text) => {
                 why.get_or_insert_with(|| Wrong::answer(text));
             }
@@ -116,7 +152,9 @@ fn read(
                 match answer {
                     Answer::Problem(problem) => problem.known = Some(head.into()),
                     // The same in other bytes, and by none of the fast comparisons: the account is not kept.
-                    Answer::Selection(_) => {}
+                    Answer::Selection(selection) => {
+                        held.in_use(words::named(selection, body))?;
+                    }
                 }
                 return Ok(answer.kind());
             }

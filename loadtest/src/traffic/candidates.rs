@@ -1,9 +1,6 @@
 //! The accounts that an answer may name, as the bytes that it begins with.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 use switchboard::registry::{Account, Registry};
 
 /// Accounts of which an answer names one. Shared by all requests that these are the candidates of.
@@ -15,8 +12,8 @@ pub(super) struct Candidates(Box<[Candidate]>);
 pub(super) struct Candidate {
     /// `{"account":"…","address":"…","channel":"…"`, and role and country where it has them.
     start: Box<[u8]>,
-    /// Its standing changes during the run.
-    pub(super) churned: bool,
+    /// Its place among the accounts whose standing changes during the run.
+    pub(super) churned: Option<u32>,
 }
 
 impl Candidates {
@@ -57,13 +54,13 @@ impl Candidate {
 /// Makes candidates of accounts, each set once.
 pub(super) struct Sets<'a> {
     registry: &'a Registry,
-    churned: HashSet<(&'a str, &'a str)>,
+    churned: HashMap<(&'a str, &'a str), u32>,
     made: HashMap<(&'a str, bool, Vec<&'a str>), Arc<Candidates>>,
 }
 
 impl<'a> Sets<'a> {
     pub(super) fn new(registry: &'a Registry, churned: &'a [(String, String)]) -> Sets<'a> {
-        let churned = churned.iter().map(|(company, id)| (&**company, &**id)).collect();
+        let churned = (0..).zip(churned).map(|(at, (company, id))| ((&**company, &**id), at)).collect();
         Sets { registry, churned, made: HashMap::new() }
     }
 
@@ -79,7 +76,7 @@ impl<'a> Sets<'a> {
         let made = self.made.entry(key).or_insert_with(|| {
             let candidate = |account: &&Account| Candidate {
                 start: start(registry, account, with_role).into_bytes().into(),
-                churned: churned.contains(&(company, &*account.id)),
+                churned: churned.get(&(company, &*account.id)).copied(),
             };
             let mut candidates: Vec<Candidate> = accounts.iter().map(candidate).collect();
             candidates.sort_by(|a, b| a.start.cmp(&b.start));

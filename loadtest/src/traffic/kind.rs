@@ -1,10 +1,10 @@
 //! What a request comes to: a rule, or a problem.
 
 use oracle::Verdict;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A rule or a problem's code, as answers have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The account that the client already talks to.

@@ -2,11 +2,11 @@
 
 use super::kind::Kind;
 use crate::error::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which requests, in which shares. Without anything said: a client's country, found at once.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mix {
     /// How many requests are prepared, each of a client of its own.
@@ -75,8 +75,8 @@ impl Mix {
         }
         let wrong = if !(1..=10_000_000).contains(&self.distinct) {
             "mix.distinct: give 1 to 10,000,000 requests"
-        } else if self.batch.is_some_and(|lines| !(1..=10_000).contains(&lines)) {
-            "mix.batch: a batch has 1 to 10,000 lines"
+        } else if self.batch.is_some_and(|lines| !(2..=10_000).contains(&lines)) {
+            "mix.batch: a batch has 2 to 10,000 lines; leave it out for single selections"
         } else if self.zipf.is_some_and(|exponent| !(0.01..=10.0).contains(&exponent)) {
             "mix.zipf: give an exponent of 0.01 to 10; leave it out where all clients ask equally often"
         } else if !self.outcomes.values().all(|weight| weight.is_finite() && *weight >= 0.0)

@@ -5,7 +5,7 @@
 //!
 //! Reading order: `mix` (what is wanted), `targets` and `aim` (queries that may come to it), `worlds` (what the
 //! oracle says they come to), `draw`, `request` (bytes), `order`; then `ask` and `answer` (the check of an answer),
-//! `words` (what is wrong with one). `churn` chooses the accounts whose standings may change.
+//! `words` (what is wrong with one), `judge` (what holds of a connection, and of the time). `churn` chooses the accounts whose standings may change.
 
 mod aim;
 mod answer;
@@ -13,6 +13,7 @@ mod ask;
 mod candidates;
 mod churn;
 mod draw;
+mod judge;
 mod kind;
 mod mix;
 mod order;
@@ -20,18 +21,21 @@ mod outcomes;
 mod published;
 mod request;
 mod share;
+mod suspensions;
 mod targets;
 mod words;
 mod worlds;
 mod wrong;
 
 pub use self::{
-    churn::churnable, kind::Kind, mix::Mix, outcomes::Outcomes, published::Published, wrong::Wrong,
+    churn::churnable, kind::Kind, mix::Mix, outcomes::Outcomes, published::Published,
+    suspensions::Suspensions, wrong::Wrong,
 };
 
 use self::{
     ask::Ask,
     draw::{Drawn, Request},
+    judge::Generations,
     order::Order,
     words::Titles,
 };
@@ -60,7 +64,9 @@ pub struct Traffic {
     order: Order,
     lines: u32,
     published: Published,
+    suspensions: Suspensions,
     titles: Titles,
+    generations: Generations,
     notes: Vec<String>,
 }
 
@@ -72,7 +78,9 @@ impl Traffic {
     pub fn draw(mix: &Mix, ground: &Ground<'_>, published: Published) -> Result<Traffic> {
         let Drawn { asks, requests, order, notes } = draw::draw(mix, ground)?;
         let lines = mix.batch.unwrap_or(1);
-        Ok(Traffic { asks, requests, order, lines, published, titles: Titles::new(), notes })
+        let suspensions = Suspensions::new(ground.churned.len());
+        let (titles, generations) = (Titles::new(), Generations::default());
+        Ok(Traffic { asks, requests, order, lines, published, suspensions, titles, generations, notes })
     }
 
     /// The request to send now, by number.
@@ -104,44 +112,6 @@ impl Traffic {
         self.lines
     }
 
-    /// Holds an answer to what it must be, and counts its outcomes.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn check(
-        &mut self,
-        request: usize,
-        status: u16,
-        body: &[u8],
-        outcomes: &mut Outcomes,
-    ) -> std::result::Result<(), Wrong> {
-        let Traffic { asks, requests, lines, published, titles, .. } = self;
-        let wanted = requests.get(request).map_or(&[][..], |request| &request.asks);
-        if let ([ask], 1) = (wanted, *lines) {
-            let ask = asks.get_mut(*ask as usize).ok_or_else(|| Wrong::answer("nothing was asked"))?;
-            outcomes.count(ask.check(Some(status), body, published, titles)?.text());
-            return Ok(());
-        }
-        if status != 200 {
-            return Err(Wrong::status(status, 200, &String::from_utf8_lossy(body)));
-        }
-        let mut rest = body;
-        for (n, ask) in (1..).zip(wanted) {
-            let Some(end) = memchr::memchr(b'\n', rest) else {
-                return Err(Wrong::answer(format!("{} lines, not {}", n - 1, wanted.len())));
-            };
-            let (line, after) = rest.split_at_checked(end).unwrap_or_default();
-            rest = after.get(1..).unwrap_or_default();
-            let ask = asks.get_mut(*ask as usize).ok_or_else(|| Wrong::answer("nothing was asked"))?;
-            let kind = ask.check(None, line, published, titles).map_err(|wrong| wrong.at_line(n))?;
-            outcomes.count(kind.text());
-        }
-        if !rest.is_empty() {
-            return Err(Wrong::answer(format!("more than {} lines", wanted.len())));
-        }
-        Ok(())
-    }
-
     /// What the registry did not let be drawn as asked, for the report.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -150,5 +120,10 @@ impl Traffic {
     /// The generations that may answer.
     pub fn published(&self) -> &Published {
         &self.published
+    }
+
+    /// Which of the churned accounts are suspended: to be told by whoever suspends them.
+    pub fn suspensions(&self) -> &Suspensions {
+        &self.suspensions
     }
 }

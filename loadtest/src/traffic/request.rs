@@ -1,10 +1,7 @@
 //! Queries as requests of HTTP/1.1.
 
+use crate::http;
 use oracle::Query;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What a URL need not encode: RFC 3986's unreserved characters.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A field that no query has: what makes one malformed.
 const UNKNOWN: (&str, &str) = ("region", "emea");
@@ -31,7 +28,7 @@ pub(super) fn get(query: &Query) -> Vec<u8> {
         ("current", &query.current),
         ("fallback", &query.fallback),
     ];
-    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+    let encoded = |text: &str| http::encoded(text).to_string();
     let mut pairs: Vec<String> = fields
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))))

@@ -2,6 +2,7 @@
 
 use super::{
     answer::{Answer, Problem, Selection},
+    candidates::Candidate,
     kind::Kind,
 };
 use serde_json::{Map, Value};
@@ -29,6 +30,13 @@ pub(super) fn differs(
         Answer::Selection(selection) => selects(selection, &said, generation),
         Answer::Problem(problem) => refuses(problem, &said, generation, phone, titles),
     }
+}
+
+/// The candidate that an answer names.
+pub(super) fn named<'s>(selection: &'s Selection, body: &[u8]) -> Option<&'s Candidate> {
+    let said: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let id = said.get("account")?.as_str()?;
+    selection.candidates.all().iter().find(|candidate| candidate.id() == id)
 }
 
 fn selects(selection: &Selection, said: &Map<String, Value>, generation: u64) -> Option<String> {

@@ -1,7 +1,7 @@
 //! What differs in the setup is said, whatever else is.
 
-use crate::synthetic::{Noise, steady};
-use loadtest::compare::Comparison;
+use crate::synthetic::{Noise, named, steady};
+use loadtest::compare::{Comparison, Verdict};
 
 #[test]
 fn a_different_setup_is_said_before_anything_else() {
@@ -9,6 +9,9 @@ fn a_different_setup_is_said_before_anything_else() {
     let mut after = before.clone();
     after.scenario = "mine".to_owned();
     let setup = &mut after.setup;
+    setup.effective["mix"]["phone"] = 70.0.into();
+    setup.effective.insert("duration".to_owned(), "30s".into());
+    setup.daemon_digest = Some("0123456789abcdef".to_owned());
     setup.seed = 8;
     setup.connections = 64;
     setup.registry.accounts = 1_000_000;
@@ -17,13 +20,31 @@ fn a_different_setup_is_said_before_anything_else() {
     setup.daemon = Some("0.2.0 (abcdef0)".to_owned());
     setup.command = "elsewhere/loadtest run".to_owned();
     after.runs.iter_mut().for_each(|run| run.steps[0].rate *= 1.05);
-    let found = Comparison::of(&before, &after).differences;
-    let named = |expected| {
-        found.iter().filter(move |it| it.expected == expected).map(|it| it.what).collect::<Vec<_>>()
+    let comparison = Comparison::of(&before, &after);
+    assert_eq!(named(&comparison, "p99").verdict, Verdict::NotComparable, "at another rate");
+    assert_eq!(named(&comparison, "memory").verdict, Verdict::None);
+    assert_eq!(named(&comparison, "of a null server").verdict, Verdict::Unknown, "one start of the daemon");
+    let found = comparison.differences;
+    let differing = |expected| {
+        found
+            .iter()
+            .filter(move |it| it.expected == expected)
+            .map(|it| it.what.to_string())
+            .collect::<Vec<_>>()
     };
-    let conditions = ["scenario", "registry", "seed", "connections", "processor", "pinning", "rate"];
-    assert_eq!(named(false), conditions);
-    assert_eq!(named(true), ["daemon"]);
+    let conditions = [
+        "scenario",
+        "scenario's duration",
+        "scenario's mix.phone",
+        "registry",
+        "seed",
+        "connections",
+        "processor",
+        "pinning",
+        "rate",
+    ];
+    assert_eq!(differing(false), conditions);
+    assert_eq!(differing(true), ["daemon", "daemon's binary"]);
     let seed = found.iter().find(|it| it.what == "seed").unwrap();
     assert_eq!((seed.a.as_str(), seed.b.as_str()), ("7", "8"));
 }

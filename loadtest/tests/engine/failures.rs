@@ -74,7 +74,12 @@ fn wrong_answers_are_found() {
         let step =
             step(move |n| if n % 10 == 9 { Fate::Answer(answer) } else { stub::YES }, Duration::from_secs(1));
         let (count, first) = only(&step, kind);
-        assert!((9..=11).contains(&count), "{count}");
+        // Of the twenty in the warm-up, the wrong ones count.
+        let (range, words) = match kind {
+            "wrong_answer" => (11..=13, format!("in the warm-up: {words}")),
+            _ => (9..=11, words.to_owned()),
+        };
+        assert!(range.contains(&count), "{count}");
         assert_eq!(first, words);
     }
 }

@@ -5,12 +5,17 @@ mod failures;
 mod stall;
 mod stub;
 mod throughput;
+mod validity;
 
 use loadtest::{
-    engine::{Pace, Plan, Source},
+    engine::{Pace, Plan, Received, Source},
     traffic::{Outcomes, Wrong},
 };
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// One request again and again; a right answer is `yes`.
 struct Yes;
@@ -24,7 +29,8 @@ impl Source for Yes {
         b"GET / HTTP/1.1\r\nhost: stub\r\n\r\n"
     }
 
-    fn check(&mut self, _: usize, status: u16, body: &[u8], outcomes: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(&mut self, _: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
+        let Received { status, body, .. } = *answer;
         if status != 200 {
             return Err(Wrong { kind: "unexpected_status", why: format!("{status} for 200").into() });
         }
@@ -37,6 +43,12 @@ impl Source for Yes {
         outcomes.count("yes");
         Ok(())
     }
+}
+
+/// For tests that take a core, or need one: one after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn plan(target: SocketAddr, rate: f64, measure: Duration) -> Plan {

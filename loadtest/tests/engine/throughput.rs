@@ -1,14 +1,16 @@
 //! The closed loop, and the null server.
 
-use crate::{Yes, plan};
+use crate::{Yes, alone, plan};
 use loadtest::{
-    engine::{Pace, Plan, measure},
+    engine::{Pace, Plan, Received, Source, measure},
     null,
+    traffic::{Outcomes, Wrong},
 };
 use std::{net::TcpListener, thread, time::Duration};
 
 #[test]
 fn a_closed_loop_is_as_fast_as_the_answers() {
+    let _alone = alone();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = socket.local_addr().unwrap();
     thread::spawn(move || null::serve(socket, 3));
@@ -17,8 +19,41 @@ fn a_closed_loop_is_as_fast_as_the_answers() {
     let step = measured.step;
     assert_eq!(measured.body, 3);
     // `xxx`, not `yes`: every answer is looked at.
-    assert_eq!(step.errors["wrong_answer"].first, "xxx");
-    assert_eq!(step.errors["wrong_answer"].count, step.due);
+    assert_eq!(step.errors["wrong_answer"].first, "in the warm-up: xxx");
+    // Those of the warm-up, too.
+    assert!(step.errors["wrong_answer"].count > step.due);
     assert!(step.achieved > 1_000.0 && step.due as f64 / step.seconds > 1_000.0, "{}", step.achieved);
     assert!((step.rate - step.achieved).abs() < f64::EPSILON);
+}
+
+/// [`Yes`], asked with more than a server reads at once.
+struct Large(Vec<u8>);
+
+impl Source for Large {
+    fn next(&mut self) -> usize {
+        0
+    }
+
+    fn bytes(&self, _: usize) -> &[u8] {
+        &self.0
+    }
+
+    fn check(&mut self, _: usize, _: &Received<'_>, _: &mut Outcomes) -> Result<(), Wrong> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_null_server_keeps_its_connections_after_large_requests() {
+    const LENGTH: usize = 1 << 20;
+    let _alone = alone();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = socket.local_addr().unwrap();
+    thread::spawn(move || null::serve(socket, 3));
+    let plan = Plan { pace: Pace::AsAnswered, ..plan(target, 1.0, Duration::from_millis(300)) };
+    let head = format!("POST / HTTP/1.1\r\nhost: null\r\ncontent-length: {LENGTH}\r\n\r\n");
+    let mut source = Large([head.into_bytes(), vec![b'x'; LENGTH]].concat());
+    let measured = measure(&plan, &mut source, &mut |_| ()).unwrap();
+    assert!(measured.step.errors.is_empty() && measured.step.due > 10, "{:?}", measured.step.errors);
+    assert_eq!(measured.reopened, 0);
 }

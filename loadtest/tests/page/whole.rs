@@ -132,5 +132,20 @@ fn a_report_with_next_to_nothing_is_a_page() {
     });
     assert!(nothing_answered.contains("One run tells nothing of the noise"));
     let unfound = bare(|report| report.runs[0].limit = Some(5_000.0));
-    assert!(unfound.contains("No rate was found"));
+    assert!(unfound.contains("No highest rate was found"));
+}
+
+#[test]
+fn warnings_and_the_harness_s_own_limit_are_said() {
+    let mut report = report("steady");
+    let before = render(&report);
+    assert!(!before.contains("To bear in mind") && before.contains("beyond this harness, too"));
+    report.runs[1].steps[0].warnings = vec!["others ran on the daemon's core for 7 % of the time".to_owned()];
+    report.ceiling.as_mut().unwrap().null_idle = vec![1.0, 2.0, 30.0];
+    let page = render(&report);
+    roxmltree::Document::parse(&xml(&page)).unwrap();
+    assert!(page.contains("Run 2: others ran on the daemon's core for 7 % of the time"));
+    assert!(page.contains("idle for 2.00 % of the time") && !page.contains("beyond this harness, too"));
+    let table = loadtest::report::summary::table(&report);
+    assert!(table.contains("warning: ") && table.contains("0.62 of it at the most"), "{table}");
 }

@@ -3,8 +3,10 @@
 //! `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
 #![cfg(test)]
 
+mod crash;
 mod interrupted;
 mod scenarios;
+mod standings;
 mod target;
 
 use loadtest::report::model::Report;

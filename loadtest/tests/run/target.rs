@@ -10,14 +10,14 @@ use std::{
 };
 
 /// A daemon that ends with the test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    data: String,
-    admin: String,
+    pub(crate) data: String,
+    pub(crate) admin: String,
 }
 
 impl Running {
-    fn serve(registry: &Path) -> Running {
+    pub(crate) fn serve(registry: &Path) -> Running {
         let mut child = Command::new(daemon())
             .args([
                 "serve",
@@ -50,7 +50,7 @@ impl Drop for Running {
     }
 }
 
-fn registry(folder: &Path, seed: u64) -> PathBuf {
+pub(crate) fn registry(folder: &Path, seed: u64) -> PathBuf {
     let output = folder.join(format!("registry-{seed}"));
     registry::generate(&Size {
         accounts: 400,
@@ -88,9 +88,10 @@ fn answers_are_held_to_the_registry_that_is_named() {
     let told = report(&out);
     assert_eq!(told.setup.registry.accounts, 400);
     assert_eq!((told.setup.daemon_command, told.runs[0].steps[0].process.clone()), (None, None));
+    assert_eq!(told.ceiling, None, "flat out without being told to");
     let wrong = ask(&registry(folder.path(), 2));
     assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
-    assert!(said(&wrong).contains("before anything was measured"), "{}", said(&wrong));
+    assert!(said(&wrong).contains("wrong_answer"), "{}", said(&wrong));
 }
 
 #[test]
@@ -115,6 +116,8 @@ fn what_is_missing_is_said() {
         (&["steady", "--target", "http://127.0.0.1:1"][..], 2, "--registry"),
         (&["reload-storm", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "without --target"),
         (&["standings-churn", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "--admin"),
+        (&["steady", "steady"], 2, "two scenarios are called steady"),
+        (&["ramp", "--rate", "100"], 2, "is a sweep"),
         (&["unsteady"], 2, "there are steady, ramp"),
         (&["none.toml"], 3, "cannot read none.toml"),
         (&["--pin", "all"], 2, ""),

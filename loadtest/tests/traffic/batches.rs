@@ -1,7 +1,10 @@
 //! Batches, line by line.
 
-use super::{NOW, demo, mixed, stand_in::StandIn, traffic};
-use loadtest::traffic::{Mix, Outcomes};
+use super::{NOW, SEED, check, demo, mixed, received, stand_in::StandIn, traffic};
+use loadtest::{
+    engine::{Media, Received},
+    traffic::{Ground, Mix, Outcomes, Published, Traffic},
+};
 
 #[test]
 fn every_line_is_looked_at() {
@@ -12,7 +15,7 @@ fn every_line_is_looked_at() {
     let mut outcomes = Outcomes::default();
     for request in 0..traffic.len() {
         let (status, body) = switchboard.answer(traffic.bytes(request));
-        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         let text = String::from_utf8(body).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         for n in [0, 7, 49] {
@@ -20,11 +23,13 @@ fn every_line_is_looked_at() {
             let other = lines[n].replace("\"generation\":1", "\"generation\":2");
             wrong[n] = &other;
             let body = wrong.join("\n") + "\n";
-            let wrong = traffic.check(request, 200, body.as_bytes(), &mut Outcomes::default()).unwrap_err();
+            let wrong =
+                check(&mut traffic, request, 200, body.as_bytes(), &mut Outcomes::default()).unwrap_err();
             assert!(wrong.why.starts_with(&format!("line {}: ", n + 1)), "{}", wrong.why);
         }
         let mut refuse = |body: &str, why: &str| {
-            let wrong = traffic.check(request, 200, body.as_bytes(), &mut Outcomes::default()).unwrap_err();
+            let wrong =
+                check(&mut traffic, request, 200, body.as_bytes(), &mut Outcomes::default()).unwrap_err();
             assert!(wrong.why.contains(why), "{}", wrong.why);
         };
         refuse(&(lines[..49].join("\n") + "\n"), "49 lines, not 50");
@@ -34,7 +39,34 @@ fn every_line_is_looked_at() {
         if lines[0] != lines[49] {
             refuse(&(turned.join("\n") + "\n"), "line ");
         }
-        assert!(traffic.check(request, 400, text.as_bytes(), &mut Outcomes::default()).is_err());
+        assert!(check(&mut traffic, request, 400, text.as_bytes(), &mut Outcomes::default()).is_err());
     }
     assert_eq!(outcomes.counts().map(|(_, count)| count).sum::<u64>(), 1_000);
+}
+
+#[test]
+fn one_generation_and_one_media_type() {
+    let published = Published::only(1);
+    let registry = demo();
+    let ground = Ground { registries: &[&registry], churned: &[], seed: SEED, now: NOW };
+    let mix = Mix { batch: Some(20), ..mixed(400) };
+    let mut traffic = Traffic::draw(&mix, &ground, published.clone()).unwrap();
+    published.announce(2);
+    let (old, new) = (StandIn::serving(&registry, 1, NOW), StandIn::serving(&registry, 2, NOW));
+    let (_, before) = old.answer(traffic.bytes(0));
+    let (_, after) = new.answer(traffic.bytes(0));
+    let [before, after] = [before, after].map(|body| String::from_utf8(body).unwrap());
+    let (first, last) = before.split_once('\n').zip(after.split_once('\n')).unwrap();
+    let torn = format!("{}\n{}", first.0, last.1);
+    let wrong = check(&mut traffic, 0, 200, torn.as_bytes(), &mut Outcomes::default()).unwrap_err();
+    assert!(wrong.why.starts_with("line 2: of generation 2, and the line before of 1"), "{}", wrong.why);
+    let whole = received(&traffic, 200, after.as_bytes());
+    let other = Received { media: Media::Json, ..whole };
+    let wrong = traffic.check(0, &other, &mut Outcomes::default()).unwrap_err();
+    assert_eq!(wrong.why, "its content-type is application/json, not application/x-ndjson");
+    traffic.check(0, &whole, &mut Outcomes::default()).unwrap();
+    // The same connection, and a generation before.
+    let back = Received { body: before.as_bytes(), ..whole };
+    let wrong = traffic.check(0, &back, &mut Outcomes::default()).unwrap_err();
+    assert!(wrong.why.contains("on a connection that had answers of 2"), "{}", wrong.why);
 }

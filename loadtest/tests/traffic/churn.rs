@@ -1,8 +1,15 @@
 //! Standings that change meanwhile: an answer is right if it is right under any state that they can be in.
 
-use super::{NOW, SEED, demo, drawn, mixed, stand_in::StandIn};
-use loadtest::traffic::{Ground, Outcomes, Published, Traffic, churnable};
-use std::{collections::BTreeSet, path::Path};
+use super::{NOW, SEED, check, demo, drawn, mixed, received, stand_in::StandIn};
+use loadtest::{
+    engine::Received,
+    traffic::{Ground, Outcomes, Published, Traffic, churnable},
+};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
 use switchboard::account::Condition;
 
 fn hold(registry: &Path) {
@@ -24,7 +31,7 @@ fn hold(registry: &Path) {
         }
         for request in 0..traffic.len() {
             let (status, body) = switchboard.answer(traffic.bytes(request));
-            if let Err(wrong) = traffic.check(request, status, &body, &mut outcomes) {
+            if let Err(wrong) = check(&mut traffic, request, status, &body, &mut outcomes) {
                 panic!("turn {turn}: {}\n{}", wrong.why, String::from_utf8_lossy(traffic.bytes(request)));
             }
             match before.get_mut(request) {
@@ -61,7 +68,7 @@ fn an_account_that_nobody_suspends_must_not_go_away() {
         let asked = traffic.bytes(request).to_vec();
         let text = String::from_utf8_lossy(&asked).into_owned();
         let (status, body) = switchboard.answer(&asked);
-        traffic.check(request, status, &body, &mut Outcomes::default()).unwrap();
+        check(&mut traffic, request, status, &body, &mut Outcomes::default()).unwrap();
         let said: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let keyed = text.contains("client") || text.contains("phone");
         let company = if text.contains("acme") { "acme" } else { "meridian" };
@@ -79,9 +86,45 @@ fn an_account_that_nobody_suspends_must_not_go_away() {
             // As if it had been out of use when the first one answered.
             continue;
         }
-        let verdict = traffic.check(request, status, &body, &mut Outcomes::default());
+        let verdict = check(&mut traffic, request, status, &body, &mut Outcomes::default());
         assert!(verdict.is_err(), "{id} went away: {}", String::from_utf8_lossy(&body));
         seen += 1;
     }
     assert!(seen > 500, "{seen}");
+}
+
+/// A daemon that acknowledges suspensions and selects as if there were none.
+#[test]
+fn a_daemon_that_ignores_standings_is_found_out() {
+    let registry = drawn();
+    let churned = churnable(&registry, 40, SEED).unwrap();
+    let ground = Ground { registries: &[&registry], churned: &churned, seed: SEED, now: NOW };
+    let mut traffic = Traffic::draw(&mixed(4_000), &ground, Published::only(1)).unwrap();
+    let switchboard = StandIn::serving(&registry, 1, NOW);
+    let suspensions = traffic.suspensions().clone();
+    let mut outcomes = Outcomes::default();
+    let mut named = 0;
+    for request in 0..traffic.len() {
+        let (status, body) = switchboard.answer(traffic.bytes(request));
+        let early = received(&traffic, status, &body);
+        traffic.check(request, &early, &mut outcomes).unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let account = churned.iter().position(|(_, id)| said["account"] == **id);
+        let Some(account) = account else { continue };
+        named += 1;
+        suspensions.acknowledged(account, Duration::from_secs(60));
+        // Sent before the suspension was known; sent after it; the same in other bytes; read after it was lifted.
+        traffic.check(request, &early, &mut outcomes).unwrap();
+        let late = received(&traffic, status, &body);
+        let wrong = traffic.check(request, &late, &mut outcomes).unwrap_err();
+        assert!(wrong.why.contains("is suspended: acknowledged"), "{}", wrong.why);
+        let escaped = String::from_utf8(body.clone()).unwrap().replacen("{\"", "{ \"", 1);
+        let other = received(&traffic, status, escaped.as_bytes());
+        let wrong = traffic.check(request, &other, &mut outcomes).unwrap_err();
+        assert!(wrong.why.contains("is suspended: acknowledged"), "{}", wrong.why);
+        suspensions.lifting(account);
+        let lifted = Received { read: Instant::now(), ..late };
+        traffic.check(request, &lifted, &mut outcomes).unwrap();
+    }
+    assert!(named > 20, "{named} answers name a churned account");
 }

@@ -1,6 +1,6 @@
 //! Right answers are taken for right.
 
-use super::{NOW, demo, drawn, mixed, stand_in::StandIn, traffic};
+use super::{NOW, check, demo, drawn, mixed, stand_in::StandIn, traffic};
 use loadtest::traffic::{Kind, Mix, Outcomes};
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn hold(registry: &Path, distinct: usize) -> Outcomes {
     for request in (0..traffic.len()).chain(0..traffic.len()) {
         let asked = traffic.bytes(request).to_vec();
         let (status, body) = switchboard.answer(&asked);
-        if let Err(wrong) = traffic.check(request, status, &body, &mut outcomes) {
+        if let Err(wrong) = check(&mut traffic, request, status, &body, &mut outcomes) {
             panic!("{}: {}\n{}", wrong.kind, wrong.why, String::from_utf8_lossy(&asked));
         }
     }
@@ -53,7 +53,7 @@ fn numbers_that_end_their_rest_during_the_run_are_not_asked_for() {
         let switchboard = StandIn::serving(folder.path(), 1, now);
         for request in 0..traffic.len() {
             let (status, body) = switchboard.answer(traffic.bytes(request));
-            traffic.check(request, status, &body, &mut Outcomes::default()).unwrap();
+            check(&mut traffic, request, status, &body, &mut Outcomes::default()).unwrap();
             assert!(String::from_utf8(body).unwrap().contains("\"country\":\"FR\""));
         }
     }

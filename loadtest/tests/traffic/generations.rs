@@ -1,6 +1,6 @@
 //! Two registries in turn: an answer is right by the one that its generation is of.
 
-use super::{NOW, SEED, demo, mixed, stand_in::StandIn};
+use super::{NOW, SEED, check, demo, mixed, stand_in::StandIn};
 use loadtest::traffic::{Ground, Outcomes, Published, Traffic};
 use std::{fs, path::Path};
 
@@ -40,7 +40,7 @@ fn each_generation_answers_for_itself() {
     let mut outcomes = Outcomes::default();
     let answer = |traffic: &Traffic, of: &StandIn, request| of.answer(traffic.bytes(request));
     let (status, body) = answer(&traffic, &odd, 0);
-    let wrong = traffic.check(0, status, &body, &mut outcomes).unwrap_err();
+    let wrong = check(&mut traffic, 0, status, &body, &mut outcomes).unwrap_err();
     assert!(wrong.why.contains("generation 3 was never published"), "{}", wrong.why);
     published.announce(3);
     let mut differ = 0;
@@ -48,7 +48,7 @@ fn each_generation_answers_for_itself() {
         let (asked, _) = (traffic.bytes(request).to_vec(), ());
         for of in [&even, &odd, &even] {
             let (status, body) = of.answer(&asked);
-            if let Err(wrong) = traffic.check(request, status, &body, &mut outcomes) {
+            if let Err(wrong) = check(&mut traffic, request, status, &body, &mut outcomes) {
                 panic!("{}\n{}", wrong.why, String::from_utf8_lossy(&asked));
             }
         }
@@ -59,7 +59,7 @@ fn each_generation_answers_for_itself() {
         if keyed && (status, &body) != (right.0, &right.1) {
             differ += 1;
             assert!(
-                traffic.check(request, status, &body, &mut outcomes).is_err(),
+                check(&mut traffic, request, status, &body, &mut outcomes).is_err(),
                 "{}",
                 String::from_utf8_lossy(&body)
             );
@@ -79,11 +79,11 @@ fn a_client_that_moves_between_generations_for_nothing_is_seen() {
     for request in 0..traffic.len() {
         let asked = String::from_utf8(traffic.bytes(request).to_vec()).unwrap();
         let (status, body) = even.answer(asked.as_bytes());
-        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         let (_, other) = odd.answer(asked.replace("client=client-", "client=another-").as_bytes());
         let same = String::from_utf8(body).unwrap().replace("\"generation\":2", "\"generation\":3");
         if asked.contains("client=") && asked.starts_with("GET") && other != same.as_bytes() {
-            let wrong = traffic.check(request, status, &other, &mut outcomes).unwrap_err();
+            let wrong = check(&mut traffic, request, status, &other, &mut outcomes).unwrap_err();
             assert!(wrong.why.contains("another generation"), "{}", wrong.why);
             seen += 1;
         }

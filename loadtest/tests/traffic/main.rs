@@ -16,12 +16,17 @@ mod stand_in;
 mod tampered;
 
 use loadtest::{
+    engine::{Media, Received},
     registry::{Size, generate},
-    traffic::{Ground, Mix, Published, Traffic},
+    traffic::{Ground, Mix, Outcomes, Published, Traffic, Wrong},
 };
 use std::{
     path::{Path, PathBuf},
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 use tempfile::TempDir;
 
@@ -59,4 +64,28 @@ fn mixed(distinct: usize) -> Mix {
 fn traffic(mix: &Mix, registry: &Path) -> Traffic {
     let ground = Ground { registries: &[registry], churned: &[], seed: SEED, now: NOW };
     Traffic::draw(mix, &ground, Published::only(1)).unwrap()
+}
+
+/// An answer of its own connection, which has just come.
+fn received<'a>(traffic: &Traffic, status: u16, body: &'a [u8]) -> Received<'a> {
+    static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+    let media = match status {
+        200 if traffic.lines() > 1 => Media::Lines,
+        200 => Media::Json,
+        _ => Media::Problem,
+    };
+    let now = Instant::now();
+    let place = (0, CONNECTIONS.fetch_add(1, Ordering::Relaxed));
+    Received { status, media, body, place, sent: now, read: now }
+}
+
+fn check(
+    traffic: &mut Traffic,
+    request: usize,
+    status: u16,
+    body: &[u8],
+    outcomes: &mut Outcomes,
+) -> Result<(), Wrong> {
+    let answer = received(traffic, status, body);
+    traffic.check(request, &answer, outcomes)
 }

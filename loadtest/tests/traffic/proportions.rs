@@ -1,6 +1,6 @@
 //! What is asked comes out in the shares that were asked for, the same from the same seed.
 
-use super::{NOW, SEED, demo, drawn, mixed, stand_in::StandIn, traffic};
+use super::{NOW, SEED, check, demo, drawn, mixed, stand_in::StandIn, traffic};
 use loadtest::traffic::{Ground, Mix, Outcomes, Published, Traffic};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn outcomes_and_everything_else_come_in_their_shares() {
             *features.entry("post").or_default() += usize::from(text.starts_with("POST"));
             *features.entry("primary").or_default() += usize::from(has("role"));
             let (status, body) = switchboard.answer(asked);
-            traffic.check(request, status, &body, &mut outcomes).unwrap();
+            check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         }
         let counts: BTreeMap<&str, u64> = outcomes.counts().collect();
         let whole: f64 = mix.outcomes.values().sum();

@@ -1,6 +1,6 @@
 //! Wrong answers are found, whatever is wrong with them.
 
-use super::{NOW, demo, mixed, stand_in::StandIn, traffic};
+use super::{NOW, check, demo, mixed, stand_in::StandIn, traffic};
 use loadtest::traffic::Outcomes;
 use serde_json::{Map, Value, json};
 
@@ -59,10 +59,10 @@ fn every_field_is_looked_at() {
         let asked = traffic.bytes(request).to_vec();
         let (status, body) = switchboard.answer(&asked);
         // The right one first: what a problem calls itself is known from then on.
-        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         let counted = outcomes.clone();
         for (what, wrong) in tampered(&body) {
-            let verdict = traffic.check(request, status, &wrong, &mut outcomes);
+            let verdict = check(&mut traffic, request, status, &wrong, &mut outcomes);
             let text = String::from_utf8_lossy(&wrong);
             assert!(
                 verdict.is_err(),
@@ -71,11 +71,11 @@ fn every_field_is_looked_at() {
             );
         }
         for other in [200, 400, 404, 422, 503].into_iter().filter(|other| *other != status) {
-            let wrong = traffic.check(request, other, &body, &mut outcomes).unwrap_err();
+            let wrong = check(&mut traffic, request, other, &body, &mut outcomes).unwrap_err();
             assert_eq!(wrong.kind, "unexpected_status", "{}", wrong.why);
         }
         assert_eq!(outcomes, counted, "a wrong answer was counted");
-        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
     }
 }
 
@@ -90,7 +90,7 @@ fn what_is_wrong_is_said() {
         let text = String::from_utf8(body).unwrap();
         let other = text.replace("\"climbed\":", "\"climbed\":9");
         if status == 200 && other != text {
-            let wrong = traffic.check(request, status, other.as_bytes(), &mut outcomes).unwrap_err();
+            let wrong = check(&mut traffic, request, status, other.as_bytes(), &mut outcomes).unwrap_err();
             assert_eq!(wrong.kind, "wrong_answer");
             assert!(wrong.why.starts_with("climbed is 9"), "{}", wrong.why);
             said += 1;
@@ -111,11 +111,11 @@ fn a_client_that_gets_another_account_is_seen() {
             continue;
         }
         let (status, body) = switchboard.answer(asked.as_bytes());
-        traffic.check(request, status, &body, &mut outcomes).unwrap();
+        check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         let nobody = asked.replace("client=client-", "client=another-client-");
         let (_, other) = switchboard.answer(nobody.as_bytes());
         if other != body {
-            let wrong = traffic.check(request, status, &other, &mut outcomes).unwrap_err();
+            let wrong = check(&mut traffic, request, status, &other, &mut outcomes).unwrap_err();
             assert!(wrong.why.starts_with("the client has "), "{}", wrong.why);
             seen += 1;
         }

@@ -4,6 +4,7 @@ use super::figures::percent;
 use crate::report::{
     middle::median,
     model::{Ceiling, Report},
+    summary::harness_limit,
     units,
 };
 use maud::{Markup, html};
@@ -17,7 +18,11 @@ pub(super) fn section(report: &Report) -> Markup {
                 "The same requests, as fast as they are answered: by the daemon, and by a null server, "
                 "which is bare hyper that answers each with the same bytes. The daemon reaches "
                 strong { (percent(ceiling.ratio)) } " of it. "
-                "What is beyond the null server is beyond this harness, too."
+                @if let Some(idle) = harness_limit(ceiling) {
+                    "That is the most that it can be: beside the null server the harness was idle for "
+                    (percent(idle / 100.0)) " of the time, so that its figure is the harness's own limit."
+                }
+                @else { "What is beyond the null server is beyond this harness, too." }
             }
             div.bars { (bars(ceiling)) }
         }

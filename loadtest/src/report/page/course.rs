@@ -2,7 +2,7 @@
 
 use super::{
     axis::Axis,
-    figures::{is_sweep, middle_is, middle_run, tick_rate, tick_seconds, tick_time, time},
+    figures::{middle_is, middle_run, tick_rate, tick_seconds, tick_time, time},
     lanes,
     slices::{Course, Slice},
     svg::{self, Band, across, short},
@@ -36,7 +36,7 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { "Rate and latency over time" }
             p.about {
-                @if is_sweep(report) { "Step after step; what was sent between them to settle is left out. " }
+                @if report.is_sweep() { "Step after step; what was sent between them to settle is left out. " }
                 @if report.runs.len() > 1 { (middle_is(report, middle)) "; the others are below it. " }
                 "Latencies are corrected, of the requests that ended in each slice of the time."
             }

@@ -57,15 +57,6 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-pub(super) fn errors(step: &Step) -> u64 {
-    step.errors.values().map(|failures| failures.count).sum()
-}
-
-/// Whether the rate grew from step to step.
-pub(super) fn is_sweep(report: &Report) -> bool {
-    report.runs.iter().any(|run| run.knee.is_some() || run.limit.is_some() || run.steps.len() > 1)
-}
-
 /// The step of a run that stands for it: the one at the knee, or the only one.
 pub(super) fn main_step(run: &Run) -> Option<&Step> {
     match run.knee {

@@ -1,6 +1,6 @@
 //! What a reader wants to know first: whether it can be trusted, whether it holds, and the figures.
 
-use super::figures::{errors, is_sweep, main_step, micro, percent, time};
+use super::figures::{main_step, micro, percent, time};
 use crate::report::{
     middle::median,
     model::{Report, Step, Verdict},
@@ -9,7 +9,7 @@ use crate::report::{
 use maud::{Markup, html};
 
 pub(super) fn header(report: &Report) -> Markup {
-    let invalid = invalid(report);
+    let (invalid, warned) = (invalid(report), warned(report));
     html! {
         header {
             p.kind { "Switchboard load test" }
@@ -29,6 +29,12 @@ pub(super) fn header(report: &Report) -> Markup {
                 }
             }
         }
+        @if !warned.is_empty() {
+            section.warned role="note" {
+                h2 { "To bear in mind" }
+                ul { @for warning in &warned { li { (warning) } } }
+            }
+        }
         @if !report.verdicts.is_empty() {
             ul.verdicts { @for verdict in &report.verdicts { (shown(verdict, !invalid.is_empty())) } }
         }
@@ -40,6 +46,17 @@ pub(super) fn header(report: &Report) -> Markup {
 fn invalid(report: &Report) -> Vec<String> {
     let runs = report.runs.iter().enumerate().filter_map(|(n, run)| Some((n, main_step(run)?)));
     runs.filter_map(|(n, step)| Some(format!("Run {}: {}", n + 1, step.invalid.as_ref()?))).collect()
+}
+
+/// What each step warns of; a sweep's with their rates.
+fn warned(report: &Report) -> Vec<String> {
+    let sweep = report.is_sweep();
+    let of = |n: usize, step: &Step| {
+        let rate = if sweep { format!(" at {}/s", units::rate(step.rate)) } else { String::new() };
+        step.warnings.iter().map(|warning| format!("Run {}{rate}: {warning}", n + 1)).collect::<Vec<_>>()
+    };
+    let runs = report.runs.iter().enumerate();
+    runs.flat_map(|(n, run)| run.steps.iter().flat_map(move |step| of(n, step))).collect()
 }
 
 fn badge(report: &Report, invalid: bool) -> Markup {
@@ -55,7 +72,7 @@ fn about(report: &Report) -> String {
     let runs = report.runs.len();
     let runs = format!("{runs} run{}", if runs == 1 { "" } else { "s" });
     let length = match report.runs.first() {
-        Some(run) if is_sweep(report) => format!(" of {} steps", run.steps.len()),
+        Some(run) if report.is_sweep() => format!(" of {} steps", run.steps.len()),
         Some(run) => run.steps.first().map(|step| format!(" of {:.0} s", step.seconds)).unwrap_or_default(),
         None => String::new(),
     };
@@ -84,7 +101,7 @@ fn figures(report: &Report) -> Markup {
     let knees: Vec<_> = report.runs.iter().filter_map(|run| run.knee).collect();
     let of = |figure: fn(&Step) -> f64| steps.iter().map(|step| figure(step)).collect::<Vec<_>>();
     let (due, failed) =
-        (steps.iter().map(|step| step.due).sum::<u64>(), steps.iter().map(|step| errors(step)).sum::<u64>());
+        (steps.iter().map(|step| step.due).sum::<u64>(), steps.iter().map(|step| step.failed()).sum::<u64>());
     let selections: Vec<_> = steps.iter().filter_map(|step| step.selections).collect();
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     let due_rate =

@@ -1,10 +1,7 @@
 //! What a reader needs to run the same again.
 
 use super::figures::time;
-use crate::report::{
-    model::{Pinning, Report},
-    units,
-};
+use crate::report::{model::Report, units};
 use maud::{Markup, html};
 
 pub(super) fn section(report: &Report) -> Markup {
@@ -21,11 +18,18 @@ pub(super) fn section(report: &Report) -> Markup {
                     @match &setup.daemon_command { Some(command) => code { (command) }, None => "ran already" }
                 }
                 dt { "harness" } dd { (setup.commit.as_deref().unwrap_or("not built in a checkout")) }
+                dt { "builds" } dd {
+                    "harness " (setup.profile)
+                    @if let Some(digest) = &setup.harness_digest { " " code { (digest) } }
+                    @if let Some(digest) = &setup.daemon_digest { ", daemon " code { (digest) } }
+                }
+                dt { "scenario" } dd { code { (serde_json::Value::from(setup.effective.clone()).to_string()) } }
+                @for note in &setup.notes { dt { "note" } dd { (note) } }
                 dt { "machine" } dd {
                     (machine.processor) ", " (machine.cores) " cores, " (format!("{:.1}", machine.memory as f64 / 1e9)) " GB, "
                     (machine.kernel)
                 }
-                dt { "pinning" } dd { (pinning(setup.pinning.as_ref())) }
+                dt { "pinning" } dd { (units::pinning(setup.pinning.as_ref())) }
                 dt { "registry" } dd {
                     (registry.source) ": " (count(registry.companies))
                     @if registry.companies == 1 { " company, " } @else { " companies, " }
@@ -39,13 +43,5 @@ pub(super) fn section(report: &Report) -> Markup {
                 dt { "schema" } dd { (report.schema) }
             }
         }
-    }
-}
-
-fn pinning(pinning: Option<&Pinning>) -> String {
-    let list = |cores: &[u32]| cores.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    match pinning {
-        Some(it) => format!("daemon on core {}, harness on core {}", list(&it.daemon), list(&it.harness)),
-        None => "none: the system moves them about".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! The runs beside each other: how much of a figure is chance.
 
 use super::{
-    figures::{errors, is_sweep, main_step, middle_run, time},
+    figures::{main_step, middle_run, time},
     svg::across,
 };
 use crate::report::{
@@ -27,7 +27,7 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { @if several { "The runs" } @else { "The run" } }
             p.about {
-                @if is_sweep(report) { "Each at its knee. " }
+                @if report.is_sweep() { "Each at its knee. " }
                 @if several {
                     "What differs between runs of the same is noise: a change that is smaller says nothing. "
                 }
@@ -91,7 +91,7 @@ fn rows(report: &Report) -> Vec<Row> {
         of("p99.99", |_, step| Some(step.corrected.p9999), time),
         of("longest", |_, step| Some(step.corrected.max), time),
         of("p99, uncorrected", |_, step| Some(step.uncorrected.p99), time),
-        of("errors", |_, step| Some(errors(step) as f64), count),
+        of("errors", |_, step| Some(step.failed() as f64), count),
         of("lateness, p99", |_, step| Some(step.lateness.p99), time),
         of("lateness, longest", |_, step| Some(step.lateness.max), time),
         of(

@@ -2,7 +2,7 @@
 
 use super::{
     axis::Axis,
-    figures::{errors, is_sweep, middle_run, tick_rate, tick_time, time},
+    figures::{middle_run, tick_rate, tick_time, time},
     svg::{self, Band, across, short},
 };
 use crate::report::{
@@ -33,7 +33,7 @@ const KEYS: [(&str, &str); 6] = [
 ];
 
 pub(super) fn section(report: &Report) -> Markup {
-    let Some(middle) = middle_run(report).filter(|_| is_sweep(report)) else { return html! {} };
+    let Some(middle) = middle_run(report).filter(|_| report.is_sweep()) else { return html! {} };
     let Some(run) = report.runs.get(middle) else { return html! {} };
     let several = report.runs.len() > 1;
     let of_run = if several { format!("in run {}, the middle one, ", middle + 1) } else { String::new() };
@@ -50,7 +50,10 @@ pub(super) fn section(report: &Report) -> Markup {
                         "The highest rate " (of_run) "at which every limit held is "
                         strong { (units::rate(knee)) " requests a second" } ". "
                     }
-                    (None, _) => { "No rate was found " (of_run) "at which every limit held. " }
+                    (None, _) => {
+                        "No highest rate was found" (if several { format!(" in run {}, the middle one", middle + 1) } else { String::new() })
+                        @if let Some(why) = &run.no_knee { ": " (why) } ". "
+                    }
                 }
                 "Hollow: a step that did not hold."
             }
@@ -136,7 +139,7 @@ fn broken(run: &Run, step: &Step) -> Option<String> {
     if let Some(why) = &step.invalid {
         return Some(format!("invalid: {why}"));
     }
-    let failed = errors(step);
+    let failed = step.failed();
     if failed > 0 {
         return Some(format!("{} errors", units::thousands(failed)));
     }
@@ -158,7 +161,7 @@ fn table(run: &Run) -> Markup {
                     td { (units::rate(step.achieved)) "/s" }
                     @for of in CURVES.map(|(.., of)| of) { td { (time(of(step))) } }
                     td { (time(step.corrected.max)) }
-                    td { (units::thousands(errors(step))) }
+                    td { (units::thousands(step.failed())) }
                     td.words {
                         @if run.knee == Some(step.rate) { "the knee" }
                         @else if let Some(why) = broken(run, step) { (why) }

@@ -1,6 +1,6 @@
 //! What was counted: errors by kind, answers by rule and problem.
 
-use super::figures::{is_sweep, percent};
+use super::figures::percent;
 use crate::report::{model::Report, units};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(super) fn errors(report: &Report) -> Markup {
         for step in &run.steps {
             for (kind, failures) in &step.errors {
                 let seen = kinds.entry(kind).or_insert_with(|| {
-                    let rate = if is_sweep(report) {
+                    let rate = if report.is_sweep() {
                         format!(" at {}/s", units::rate(step.rate))
                     } else {
                         String::new()
@@ -39,7 +39,10 @@ pub(super) fn errors(report: &Report) -> Markup {
                 p.about { "None in " (units::thousands(due)) " requests: no time-out, no broken connection, no wrong answer." }
             }
             @else {
-                p.about { "Of " (units::thousands(due)) " requests, all of them counted in the distributions." }
+                p.about {
+                    "Of " (units::thousands(due)) " requests. What became of each is in the distributions; what went wrong with "
+                    "what was done meanwhile, with reloads, standings and slow clients, and wrong answers of the warm-up, is not."
+                 }
                 dl.errors { @for (kind, seen) in &kinds {
                     dt {
                         strong { (kind.replace('_', " ")) }

@@ -1,0 +1,95 @@
+//! A daemon that ends under load, and a sweep that finds nothing: there is a report, and the next scenario runs.
+
+use crate::{daemon, report, run, said};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+/// A daemon that is killed the second time that it serves, once all the connections are there; its last words are of the
+/// shell. The first time, the ceiling is measured.
+fn short_lived(folder: &Path) -> String {
+    let program = folder.join("short-lived");
+    let (real, served) = (daemon(), folder.join("served"));
+    let (real, served) = (real.display(), served.display());
+    let script = format!(
+        r#"#!/bin/sh
+if [ "$1" != serve ] || [ ! -e {served} ] || [ -e {served}.twice ]; then
+    [ "$1" = serve ] && : > {served}
+    exec {real} "$@"
+fi
+: > {served}.twice
+{real} "$@" &
+until [ "$(ls -l /proc/$!/fd | grep -c socket:)" -ge 36 ]; do sleep 0.02; done
+kill -9 $!
+echo "out of luck" >&2
+exit 101
+"#
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program.to_str().unwrap().to_owned()
+}
+
+fn scenario(folder: &Path, name: &str, more: &str) -> String {
+    let file = folder.join(name).with_extension("toml");
+    let text = "about = 'a'\nrate = 200\nduration = '1s'\nwarm_up = '100ms'\nrepeat = 1\nceiling = '40ms'\n\
+        latest_us = 60000000\ntimeout = '20s'\n";
+    fs::write(&file, format!("{text}{more}")).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_crash_is_an_error_with_the_last_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = short_lived(folder.path());
+    let first = scenario(folder.path(), "first", "connections = 34\n[reload]\nevery = '100ms'\n");
+    let next = scenario(folder.path(), "next", "");
+    let out = folder.path().join("out");
+    let ran = run(&out, &[&first, &next, "--switchboard", &daemon, "--size", "small"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    assert!(said(&ran).contains("first: the daemon ended in run 1"), "{}", said(&ran));
+    let of = |name: &str| {
+        let files = fs::read_dir(&out).unwrap().map(|file| file.unwrap().path());
+        let names = format!("loadtest-{name}-");
+        files.filter(move |path| path.file_name().unwrap().to_str().unwrap().starts_with(&names)).count()
+    };
+    assert_eq!((of("first"), of("next")), (2, 2), "{}", said(&ran));
+    for file in fs::read_dir(&out).unwrap().map(|file| file.unwrap().path()) {
+        if file.to_str().unwrap().contains("loadtest-next-") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    let errors = &report(&out).runs[0].steps[0].errors;
+    let ended = &errors["daemon_ended"];
+    assert!(ended.first.contains("101") && ended.first.contains("out of luck"), "{}", ended.first);
+    // And who looks out for a reload does not look for ever.
+    assert!(errors.contains_key("metrics") && errors.contains_key("reload_not_seen"), "{errors:?}");
+    assert!(errors.contains_key("connect"), "requests failed, too: {errors:?}");
+}
+
+#[test]
+fn a_sweep_without_a_knee_leaves_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    // No answer comes within a microsecond.
+    let sweep = "connections = 1\n[sweep]\nstart = 200\nfactor = 10\nstep = '100ms'\nsettle = '10ms'\np99 = '1us'\n\
+        refine = 1\n";
+    let file = scenario(folder.path(), "fast", sweep);
+    let out = folder.path().join("out");
+    let daemon = daemon();
+    let ran = run(&out, &[&file, "--switchboard", daemon.to_str().unwrap(), "--size", "small"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    let told = report(&out);
+    assert_eq!((told.runs[0].knee, told.runs[0].limit), (None, Some(1.0)));
+    assert!(told.runs[0].no_knee.is_some() && told.runs[0].steps.len() >= 8, "{}", said(&ran));
+    assert!(said(&ran).contains("no highest rate was found: "), "{}", said(&ran));
+}
+
+#[test]
+fn not_one_reload_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = scenario(folder.path(), "rarely", "connections = 4\n[reload]\nevery = '30s'\n");
+    let out = folder.path().join("out");
+    let ran = run(&out, &[&file, "--switchboard", daemon().to_str().unwrap(), "--size", "small"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    let told = report(&out);
+    let errors = &told.runs[0].steps[0].errors;
+    assert!(errors["reload_not_seen"].first.contains("reload.every shorter"), "{errors:?}");
+}

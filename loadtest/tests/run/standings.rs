@@ -1,0 +1,115 @@
+//! Standings of a daemon that is not ours: nothing of the run is left on it, and nothing of others' is touched.
+
+use crate::{
+    run, said,
+    target::{Running, registry},
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+fn scenario(folder: &Path, accounts: u32, more: &str) -> String {
+    let file = folder.join("churn.toml");
+    let text = format!(
+        "about = 'churn'\nrate = 100\nwarm_up = '50ms'\nrepeat = 1\nceiling = '20ms'\nconnections = 2\n\
+         latest_us = 60000000\ntimeout = '60s'\n{more}\naccounts = {accounts}"
+    );
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Asks the admin listener.
+fn asked(admin: &str, method: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(admin.strip_prefix("http://").unwrap()).unwrap();
+    let length = body.len();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}");
+    write!(stream, "{head}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The accounts that have a standing.
+fn held(admin: &str) -> BTreeSet<String> {
+    let answer = asked(admin, "GET", "/v1/standings", "");
+    let told: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let listed = told["standings"].as_array().unwrap();
+    listed.iter().map(|entry| entry["account"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A run that suspends each account for long, once it has.
+fn suspending(folder: &Path, running: &Running, registry: &Path) -> Child {
+    let file = scenario(folder, 5, "duration = '10m'\n[standings]\nrate = 0.3");
+    let child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["run", &file, "--pin", "none", "--target", &running.data, "--admin", &running.admin])
+        .arg("--registry")
+        .arg(registry)
+        .arg("--out")
+        .arg(folder.join("out"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while held(&running.admin).is_empty() {
+        assert!(Instant::now() < until, "no standing after a minute");
+        thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+#[test]
+fn an_interrupt_and_a_hang_up_lift_what_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(folder.path(), 1);
+    let running = Running::serve(&registry);
+    for signal in ["-INT", "-HUP"] {
+        let mut child = suspending(folder.path(), &running, &registry);
+        let told = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        assert_eq!(held(&running.admin), BTreeSet::new(), "{signal}");
+    }
+}
+
+#[test]
+fn standings_that_there_are_already_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(folder.path(), 1);
+    let running = Running::serve(&registry);
+    let churned = loadtest::traffic::churnable(&registry, 1_000, 1).unwrap();
+    let ask = || {
+        let file = scenario(folder.path(), 1_000, "duration = '500ms'\n[standings]\nrate = 200");
+        let registry = registry.to_str().unwrap();
+        let out = folder.path().join("out");
+        run(&out, &[&file, "--target", &running.data, "--admin", &running.admin, "--registry", registry])
+    };
+    // All but one: the run has something to do, and says of how many it keeps away.
+    let (free, others) = churned.split_last().unwrap();
+    for (company, account) in others {
+        let body = r#"{"standing":"draining","reason":"another's","until":"2999-01-01T00:00:00Z"}"#;
+        let answer = asked(&running.admin, "PUT", &format!("/v1/standings/{company}/{account}"), body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let before = held(&running.admin);
+    let ran = ask();
+    assert!(said(&ran).contains(&format!("{} accounts have one already", others.len())), "{}", said(&ran));
+    assert_eq!(held(&running.admin), before);
+    asked(
+        &running.admin,
+        "PUT",
+        &format!("/v1/standings/{}/{}", free.0, free.1),
+        r#"{"standing":"draining","reason":"x"}"#,
+    );
+    let ran = ask();
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    assert!(said(&ran).contains("has no account to change the standing of"), "{}", said(&ran));
+}
