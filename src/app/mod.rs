@@ -5,6 +5,7 @@ pub mod demo;
 mod descriptors;
 mod logs;
 mod observe;
+mod priority;
 mod signals;
 mod sockets;
 mod status;
@@ -14,6 +15,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use priority::give_way;
 use signals::{Reloading, Signals};
 use sockets::Sockets;
 
@@ -151,6 +153,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         reloader.look_again();
         // Whoever waited for it may have been told to stop.
         let _ = looked.send(());
+        // From now on there are workers who answer.
+        give_way();
         reloader.run(&bell, poll_interval);
     })?;
     // A source that is still being copied, or slow, must not hold up a stop.
