@@ -20,12 +20,11 @@ use tokio::time::sleep_until;
 use super::Response;
 use super::budget::Kept;
 use super::direct::Direct;
+use super::head::LARGEST_HEAD;
 use super::panics::{self, Place};
 use super::pulse::{Limits, Pulse, WaitsFor};
 use super::stream::Wire;
 
-/// Most bytes of a request's head.
-pub(super) const LARGEST_HEAD: usize = 32 * 1024;
 /// hyper's buffer, per direction: it keeps what it has once grown to, so that this, many connections over,
 /// is memory that a peer can make us hold. Enough for a head; bodies are read in pieces of it.
 const BUFFER: usize = LARGEST_HEAD + 16 * 1024;

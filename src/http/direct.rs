@@ -17,9 +17,8 @@ use std::time::Instant;
 use hyper::StatusCode;
 
 use super::body::{Holds, LARGEST_QUERY};
-use super::connection::LARGEST_HEAD;
 use super::desk::Desk;
-use super::head::{digits, is_host};
+use super::head::{LARGEST_HEAD, digits, is_host};
 use super::panics::{self, caught};
 use super::problems::Problem;
 use super::route::Route;

@@ -3,7 +3,7 @@
 use super::head::{self, Ends};
 
 /// Bytes of a head from which on hyper is sure to refuse it.
-const ENOUGH: usize = super::connection::LARGEST_HEAD;
+const ENOUGH: usize = head::LARGEST_HEAD;
 
 /// What is wrong, and where in the bytes just seen.
 #[derive(Debug, PartialEq, Eq)]

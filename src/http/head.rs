@@ -16,6 +16,8 @@ pub(super) enum Ends {
     Chunks,
 }
 
+/// Most bytes of a request's head.
+pub(super) const LARGEST_HEAD: usize = 32 * 1024;
 /// Most header fields of a head: hyper's own limit, which it refuses with 431.
 const MOST_FIELDS: usize = 100;
 
