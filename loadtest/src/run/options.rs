@@ -28,7 +28,7 @@ pub struct Options {
     /// The registry to serve; with --target, the one that is served, so that answers can be checked
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
-    /// Queries, one JSON object a line, for a --target whose registry is not at hand: answers are held to their shape alone
+    /// Queries, an object as in POST /v1/select or a /v1/select?… a line, for a --target whose registry is not at hand: answers are held to their shape alone
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "registry")]
     pub queries: Option<PathBuf>,
     /// Requests a second, or a share of the highest rate as in 50%

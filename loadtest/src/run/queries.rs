@@ -8,6 +8,21 @@ use crate::{
 use serde_json::Value;
 use std::{fs, path::Path};
 
+/// What a line of the file may be.
+const EXPECTED: &str =
+    "one query a line: a JSON object as in the body of POST /v1/select, or /v1/select?field=value&… as in a GET";
+
+/// A line as a request: a URL's path by GET, an object by POST.
+fn request(line: &str) -> Option<Vec<u8>> {
+    let plain = |byte: u8| byte.is_ascii_graphic();
+    if line.starts_with('/') && line.bytes().all(plain) {
+        return Some(format!("GET {line} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").into_bytes());
+    }
+    let Ok(Value::Object(_)) = serde_json::from_str(line) else { return None };
+    let head = "POST /v1/select HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json";
+    Some(format!("{head}\r\ncontent-length: {}\r\n\r\n{line}", line.len()).into_bytes())
+}
+
 /// Asked in turn; answers are held to their shape.
 pub(super) struct Queries {
     requests: Vec<Vec<u8>>,
@@ -23,16 +38,15 @@ impl Queries {
         })?;
         let mut requests = Vec::new();
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            if !matches!(serde_json::from_str(line), Ok(Value::Object(_))) {
-                let what = "write one JSON object a line, as in the body of POST /v1/select";
-                return Err(Error::Usage(format!("{}:{}: {what}", path.display(), n + 1)));
-            }
-            let head = "POST /v1/select HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json";
-            requests.push(format!("{head}\r\ncontent-length: {}\r\n\r\n{line}", line.len()).into_bytes());
+            requests.push(
+                request(line).ok_or_else(|| {
+                    Error::Usage(format!("{}:{}: expected {EXPECTED}", path.display(), n + 1))
+                })?,
+            );
         }
         if requests.is_empty() {
             return Err(Error::Usage(format!(
-                "{} has no query: write one JSON object a line",
+                "{} has no query: expected {EXPECTED}",
                 path.display()
             )));
         }
@@ -106,7 +120,12 @@ mod tests {
         assert_eq!(kind(404, r#"{"code":"unknown_ou"}"#), Ok(()));
         assert_eq!(kind(200, "hello"), Err("wrong_answer"));
         assert_eq!(kind(503, r#"{"code":"overloaded"}"#), Err("unexpected_status"));
-        fs::write(file.path(), "[]").unwrap();
-        assert!(Queries::read(file.path()).is_err());
+        for none in ["[]", "/v1/select?ou=a b", "ou=a"] {
+            fs::write(file.path(), none).unwrap();
+            assert!(Queries::read(file.path()).is_err(), "{none}");
+        }
+        fs::write(file.path(), "/v1/select?ou=a\n").unwrap();
+        let queries = Queries::read(file.path()).unwrap();
+        assert_eq!(queries.bytes(0), b"GET /v1/select?ou=a HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
     }
 }
