@@ -1,5 +1,6 @@
 //! Many queries, one a line; one answer a line, in the same order, all from one snapshot.
 
+use std::array::from_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,18 +12,19 @@ use super::budget::For;
 use super::desk::Desk;
 use super::panics::{self, Place, caught};
 use super::problems::Problem;
-use super::selecting::select_from;
+use super::selecting::{self, select_from};
 use super::{Response, answers};
+use crate::live::Generation;
+use crate::select::together::TOGETHER;
 use crate::select::walk::Moment;
-use crate::select::{Code, Query};
+use crate::select::{BadQuery, Code, Query, select_together};
+use crate::telemetry::Selections;
 
 /// Most lines of a batch.
 const MOST_LINES: usize = 10_000;
 /// Time between two looks at the other connections. By time, since a line can take a microsecond or, where
-/// the OU has 20,000 above it, 150.
+/// the OU has 20,000 above it, 150: eight of those are 1.2 ms.
 const TURN: Duration = Duration::from_millis(1);
-/// Lines between two looks at the clock, which takes as long as a thirtieth of a line.
-const LOOK: usize = 4;
 /// Bytes to expect of an answer; most have 200 to 250.
 const ANSWER: usize = 256;
 
@@ -45,25 +47,23 @@ pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Res
     }
     let mut out = Vec::with_capacity(lines * ANSWER);
     let mut rest = body;
-    let (mut turn, mut answered) = (Instant::now(), 0_usize);
+    let mut turn = Instant::now();
     while !rest.is_empty() {
-        let (line, after) = first_line(rest);
-        rest = after;
-        let before = out.len();
-        let whole = caught(|| {
-            panics::asked(headers, Place::Line);
-            // A bad line, or a blank one, is a problem of its own.
-            let moment = Moment { now, chance: desk.chance(), standings: &generation.overlay };
-            select_from(desk, &generation, &selections, moment, Query::from_json(line), &mut out);
+        let lines: [Option<&[u8]>; TOGETHER] = from_fn(|_| {
+            let (line, after) = (!rest.is_empty()).then(|| first_line(rest))?;
+            rest = after;
+            Some(line)
         });
-        if whole.is_none() {
-            desk.telemetry.panicked();
+        let before = out.len();
+        let answering = Answering { desk, headers, generation: &generation, selections: &selections, now };
+        if caught(|| answering.together(lines, &mut out)).is_none() {
+            // One of them panicked: which one, and what the others come to, is told when each is asked alone.
             out.truncate(before);
-            Problem::new(Code::Internal).generation(generation.snapshot.generation()).write(&mut out);
+            for line in lines.into_iter().flatten() {
+                answering.alone(line, &mut out);
+            }
         }
-        out.push(b'\n');
-        answered += 1;
-        if answered.is_multiple_of(LOOK) && turn.elapsed() >= TURN {
+        if turn.elapsed() >= TURN {
             tokio::task::yield_now().await;
             turn = Instant::now();
         }
@@ -72,6 +72,71 @@ pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Res
     let mut response = answers::respond(200, "application/x-ndjson", Bytes::from(out));
     share.go_with(&mut response);
     Ok(response)
+}
+
+/// What the lines of a batch are answered from.
+struct Answering<'b> {
+    desk: &'b Desk,
+    headers: &'b HeaderMap,
+    generation: &'b Generation,
+    selections: &'b Selections,
+    now: i64,
+}
+
+impl Answering<'_> {
+    /// Answers lines side by side. A bad line, or a blank one, is a problem of its own.
+    fn together(&self, lines: [Option<&[u8]>; TOGETHER], out: &mut Vec<u8>) {
+        panics::asked(self.headers, Place::Line);
+        let snapshot = &self.generation.snapshot;
+        let mut bad: [Option<BadQuery>; TOGETHER] = [const { None }; TOGETHER];
+        let mut bads = bad.iter_mut();
+        let queries = lines.map(|line| {
+            let bad = bads.next()?;
+            match Query::from_json(line?) {
+                Ok(query) => Some((query, self.moment())),
+                Err(refused) => {
+                    *bad = Some(refused);
+                    None
+                }
+            }
+        });
+        let answers = select_together(snapshot, &queries);
+        for (answer, bad) in answers.into_iter().zip(bad) {
+            let asked = match (answer, bad) {
+                (Some(answer), _) => Ok(answer),
+                (None, Some(bad)) => Err(bad),
+                (None, None) => break,
+            };
+            selecting::write(self.desk, snapshot, self.selections, asked, out);
+            out.push(b'\n');
+        }
+    }
+
+    /// Answers a line by itself, with a 500 of its own where it panics.
+    fn alone(&self, line: &[u8], out: &mut Vec<u8>) {
+        let before = out.len();
+        let whole = caught(|| {
+            panics::asked(self.headers, Place::Line);
+            select_from(
+                self.desk,
+                self.generation,
+                self.selections,
+                self.moment(),
+                Query::from_json(line),
+                out,
+            );
+        });
+        if whole.is_none() {
+            self.desk.telemetry.panicked();
+            out.truncate(before);
+            Problem::new(Code::Internal).generation(self.generation.snapshot.generation()).write(out);
+        }
+        out.push(b'\n');
+    }
+
+    fn moment(&self) -> Moment<'_> {
+        Moment { now: self.now, chance: self.desk.chance(), standings: &self.generation.overlay }
+    }
 }
 
 /// The first line, without its end, and what follows.

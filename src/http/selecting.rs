@@ -4,7 +4,8 @@ use super::desk::Desk;
 use super::problems::{malformed, unanswered};
 use crate::live::Generation;
 use crate::select::walk::Moment;
-use crate::select::{BadQuery, Query, select, write_selection};
+use crate::select::{Answer, BadQuery, Query, select, write_selection};
+use crate::snapshot::Snapshot;
 use crate::telemetry::Selections;
 
 /// What an answer is, beside its body.
@@ -42,14 +43,24 @@ pub(super) fn select_from(
     query: Result<Query<'_>, BadQuery>,
     out: &mut Vec<u8>,
 ) -> Kind {
-    let snapshot = &generation.snapshot;
-    let problem = match query {
+    let asked = query.map(|query| select(&generation.snapshot, &query, moment));
+    write(desk, &generation.snapshot, selections, asked, out)
+}
+
+/// Appends the selection that a query came to, or the problem, and counts it.
+pub(super) fn write(
+    desk: &Desk,
+    snapshot: &Snapshot,
+    selections: &Selections,
+    asked: Result<Answer, BadQuery>,
+    out: &mut Vec<u8>,
+) -> Kind {
+    let problem = match asked {
         Err(bad) => {
             desk.count_malformed(selections, snapshot, &bad);
             malformed(bad).generation(snapshot.generation())
         }
-        Ok(query) => {
-            let answer = select(snapshot, &query, moment);
+        Ok(answer) => {
             desk.count(selections, &answer);
             match answer.result {
                 Ok(selection) => {

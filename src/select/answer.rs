@@ -40,6 +40,14 @@ impl Lead {
     }
 }
 
+/// Begins to fetch what [`write_selection`] copies.
+pub(super) fn near_selection(snapshot: &Snapshot, selection: &Selection) {
+    snapshot.near_text(selection.lead.start);
+    if let Some(found) = selection.found {
+        snapshot.near_text(snapshot.contents().level_pools.at(found.place).place.start.to_native());
+    }
+}
+
 /// Appends a selection as a JSON object, from bytes prepared in the snapshot.
 ///
 /// All pieces are found before the first is copied: in a large snapshot each lies in memory that is far away,

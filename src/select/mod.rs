@@ -3,7 +3,7 @@
 //! Pure: no I/O, no lock, no clock, no allocation. The time, the chance and the live standings of the
 //! moment are handed in with the query. [`select()`] and [`explain()`] are the same walk; the second has a tracer along.
 //!
-//! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`pick`], [`reason`], [`answer`],
+//! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`together`], [`pick`], [`reason`], [`answer`],
 //! [`explain`](mod@explain).
 
 pub mod answer;
@@ -16,6 +16,7 @@ pub mod query;
 pub mod query_json;
 mod query_plain;
 pub mod reason;
+pub mod together;
 pub mod walk;
 
 pub use answer::{write_problem, write_selection};
@@ -24,4 +25,5 @@ pub use explain::explain;
 pub use overlay::{NO_STANDINGS, Overlay};
 pub use query::{BadQuery, Fallback, Fields, Query};
 pub use reason::{Ignored, Outcome, Rule};
+pub use together::select_together;
 pub use walk::{Answer, Found, Moment, Selection, select};

@@ -7,7 +7,7 @@ use crate::snapshot::format::{
     ArchivedAccount, ArchivedLevel, ArchivedMember, ArchivedStep, NO_COUNTRY, NONE,
 };
 use crate::snapshot::rendezvous::Seed;
-use crate::snapshot::view::Records;
+use crate::snapshot::view::{Records, Sought};
 
 use super::answer::Lead;
 use super::client::Client;
@@ -104,13 +104,97 @@ pub fn select(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> Ans
 
 /// Answers a query, with a tracer along.
 pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>, tracer: &mut impl Tracer) -> Answer {
-    let mut channel = None;
-    let result = Walk::new(snapshot, query, moment, &mut channel).and_then(|walk| walk.run(tracer));
+    let channel = snapshot.channel(&query.channel);
+    let begun = Begun::new(snapshot, query, moment, channel);
+    let result = begun.and_then(Begun::resolve).and_then(|resolved| resolved.walk().run(tracer));
     Answer { channel, result }
 }
 
-/// A query whose names are resolved.
-struct Walk<'a> {
+/// A query whose OU is sought, and all is done that can be done before that is found: what takes no memory is done
+/// while the OU's place is fetched, though its faults are reported in their turn.
+pub(super) struct Begun<'a> {
+    snapshot: &'a Snapshot,
+    query: &'a Query<'a>,
+    moment: Moment<'a>,
+    company: u32,
+    channel: u32,
+    role: Role,
+    conversation: bool,
+    client: Result<Client, Code>,
+    seed: Seed,
+    pub(super) sought: Sought,
+}
+
+impl<'a> Begun<'a> {
+    /// The channel was looked up first, for the metrics' sake; its fault is reported in its turn.
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        query: &'a Query<'a>,
+        moment: Moment<'a>,
+        channel: Option<u32>,
+    ) -> Result<Begun<'a>, Code> {
+        let contents = snapshot.contents();
+        let company = match &query.company {
+            Some(id) => snapshot.company(id).ok_or(Code::UnknownCompany)?,
+            None if contents.companies.len() == 1 => 0,
+            None => return Err(Code::BadRequest),
+        };
+        let channel = channel.ok_or(Code::UnknownChannel)?;
+        let sought = snapshot.seek_ou(company, &query.ou);
+        let conversation_role = contents.channels.at(channel).conversation_role();
+        let role = query.role.unwrap_or(conversation_role);
+        let conversation = role == conversation_role;
+        let client = Client::of(query);
+        let seed = match (&query.client, client.as_ref().map(|client| &client.phone)) {
+            (Some(client), _) => Seed::of(client.as_bytes()),
+            (None, Ok(Some(phone))) => Seed::of(phone.digits().as_bytes()),
+            (None, _) => Seed(moment.chance),
+        };
+        Ok(Begun { snapshot, query, moment, company, channel, role, conversation, client, seed, sought })
+    }
+
+    /// Steps 1 to 3: names, role, country.
+    pub(super) fn resolve(self) -> Result<Resolved<'a>, Code> {
+        let Begun { snapshot, query, moment, company, channel, role, conversation, client, seed, sought } =
+            self;
+        let ou = snapshot.ou(company, &query.ou, sought).ok_or(Code::UnknownOu)?;
+        let client = client?;
+        let depth = snapshot.contents().ous.at(ou).depth.to_native();
+        let entry = snapshot.seek_chain(company, ou, channel, role);
+        let walk = Walk {
+            snapshot,
+            query,
+            moment,
+            company,
+            channel,
+            role,
+            conversation,
+            client,
+            seed,
+            depth,
+            first: None,
+        };
+        Ok(Resolved { walk, entry })
+    }
+}
+
+/// A query whose names are resolved, before it is known where its chain begins.
+pub(super) struct Resolved<'a> {
+    walk: Walk<'a>,
+    entry: Option<u32>,
+}
+
+impl<'a> Resolved<'a> {
+    /// Where the chain begins.
+    pub(super) fn walk(self) -> Walk<'a> {
+        let Resolved { walk, entry } = self;
+        let snapshot: &'a Snapshot = walk.snapshot;
+        Walk { first: entry.and_then(|entry| snapshot.chain(entry)), ..walk }
+    }
+}
+
+/// A query whose chain is found.
+pub(super) struct Walk<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
     moment: Moment<'a>,
@@ -128,43 +212,22 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Steps 1 to 3: names, role, country.
-    fn new(
-        snapshot: &'a Snapshot,
-        query: &'a Query<'a>,
-        moment: Moment<'a>,
-        known_channel: &mut Option<u32>,
-    ) -> Result<Walk<'a>, Code> {
-        let contents = snapshot.contents();
-        // The channel is looked up first for the metrics' sake; its fault is reported in its turn.
-        let channel = snapshot.channel(&query.channel);
-        *known_channel = channel;
-        let company = match &query.company {
-            Some(id) => snapshot.company(id).ok_or(Code::UnknownCompany)?,
-            None if contents.companies.len() == 1 => 0,
-            None => return Err(Code::BadRequest),
-        };
-        let channel = channel.ok_or(Code::UnknownChannel)?;
-        // What takes no memory is done while the OU's place is fetched; its faults are reported in their turn.
-        let sought = snapshot.seek_ou(company, &query.ou);
-        let conversation_role = contents.channels.at(channel).conversation_role();
-        let role = query.role.unwrap_or(conversation_role);
-        let conversation = role == conversation_role;
-        let client = Client::of(query);
-        let seed = match (&query.client, client.as_ref().map(|client| &client.phone)) {
-            (Some(client), _) => Seed::of(client.as_bytes()),
-            (None, Ok(Some(phone))) => Seed::of(phone.digits().as_bytes()),
-            (None, _) => Seed(moment.chance),
-        };
-        let ou = snapshot.ou(company, &query.ou, sought).ok_or(Code::UnknownOu)?;
-        let client = client?;
-        let depth = contents.ous.at(ou).depth.to_native();
-        let first = snapshot.chain(company, ou, channel, role);
-        Ok(Walk { snapshot, query, moment, company, channel, role, conversation, client, seed, depth, first })
+    /// Begins to fetch the first step.
+    pub(super) fn near_steps(&self) {
+        if let Some(level) = self.first {
+            self.snapshot.near_steps(level, self.client.country);
+        }
+    }
+
+    /// Begins to fetch the first step's candidates.
+    pub(super) fn near_members(&self) {
+        if let Some(level) = self.first {
+            self.snapshot.near_members(level, self.client.country);
+        }
     }
 
     /// Steps 4 to 8.
-    fn run(&self, tracer: &mut impl Tracer) -> Result<Selection, Code> {
+    pub(super) fn run(&self, tracer: &mut impl Tracer) -> Result<Selection, Code> {
         tracer.client(self.client);
         let dedicated = match &self.query.user {
             Some(user) if self.conversation => self.snapshot.dedicated(self.company, self.channel, user),

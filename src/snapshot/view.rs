@@ -164,8 +164,15 @@ impl Snapshot {
         Some(contents.dedicated.at(found).account.to_native())
     }
 
-    /// The level where the chain of (OU, channel, role) begins.
-    pub fn chain(&self, company: u32, ou: u32, channel: u32, role: Role) -> Option<&ArchivedLevel> {
+    /// Begins to fetch the OU that is sought there, whichever it is.
+    pub fn near_ou(&self, Sought { hash }: Sought) {
+        let contents = self.contents();
+        let slot = contents.ou_index.get(index::position(hash, contents.ou_index.len()));
+        fetch(slot.and_then(|slot| contents.ous.get(slot.record.to_native() as usize)));
+    }
+
+    /// Which of the entries says where the chain of (OU, channel, role) begins: is fetched.
+    pub fn seek_chain(&self, company: u32, ou: u32, channel: u32, role: Role) -> Option<u32> {
         let contents = self.contents();
         let company = contents.companies.at(company);
         let column = contents.columns.at(company.columns.to_native() + channel).to_native();
@@ -175,13 +182,45 @@ impl Snapshot {
         let ou = ou - company.ous.start.to_native();
         let row = role as u32 * company.ous.len.to_native() + ou;
         let entry = row * u32::from(company.column_count.to_native()) + u32::from(column);
-        let entry = contents.entries.at(company.entries.to_native() + entry);
+        let entry = company.entries.to_native() + entry;
+        fetch(contents.entries.get(entry as usize));
+        Some(entry)
+    }
+
+    /// The level where the chain of this entry begins.
+    pub fn chain(&self, entry: u32) -> Option<&ArchivedLevel> {
+        let contents = self.contents();
+        let entry = contents.entries.at(entry);
         // Nearly all levels have few enough of them for two cache lines.
         let exceptions = entry.exceptions.to_native();
         for at in [exceptions, exceptions.saturating_add(8)] {
             fetch(contents.exceptions.get(at as usize));
         }
-        self.level(entry.level.to_native())
+        let level = self.level(entry.level.to_native());
+        fetch(level);
+        level
+    }
+
+    /// Begins to fetch the first step that the level has for a client of this country.
+    pub fn near_steps(&self, level: &ArchivedLevel, country: Option<Region>) {
+        fetch(self.steps(level, country).steps.first());
+    }
+
+    /// Begins to fetch the candidates of that step, and its pool.
+    pub fn near_members(&self, level: &ArchivedLevel, country: Option<Region>) {
+        let contents = self.contents();
+        let Some(step) = self.steps(level, country).next() else { return };
+        let start = step.members.start.to_native() as usize;
+        let lines = step.members.len.to_native().div_ceil(MEMBERS_A_LINE).min(LINES_AHEAD) as usize;
+        for line in 0..lines {
+            fetch(contents.members.get(start + line * MEMBERS_A_LINE as usize));
+        }
+        fetch(contents.level_pools.get(self.step_pool(level, step) as usize));
+    }
+
+    /// Begins to fetch a run of bytes of the text.
+    pub fn near_text(&self, start: u32) {
+        fetch(self.contents().text.get(start as usize));
     }
 
     /// The level that a chain goes on at.
@@ -298,6 +337,11 @@ impl std::fmt::Debug for Snapshot {
 pub struct Sought {
     hash: u64,
 }
+
+/// Candidates in a cache line, about.
+const MEMBERS_A_LINE: u32 = 64 / size_of::<ArchivedMember>() as u32;
+/// Lines of candidates that are fetched at once: the processor itself goes on with those behind them.
+const LINES_AHEAD: u32 = 4;
 
 /// Begins to bring a record near that will be needed. In a large snapshot every record is 40 to 160 ns away, which is
 /// what a selection takes its time for; what is asked for side by side takes that time once.

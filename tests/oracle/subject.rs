@@ -1,11 +1,13 @@
 //! The system under test, as narrow as it can be: files in, answers out.
 
-use std::cell::Cell;
+use std::array::from_fn;
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
 use switchboard::account::Condition;
 use switchboard::live::{Compiled, Refused, publish};
 use switchboard::registry::Files;
+use switchboard::select::together::{TOGETHER, select_together};
 use switchboard::select::{self, Code, Moment, Overlay, Query, write_problem, write_selection};
 use switchboard::snapshot::Snapshot;
 
@@ -15,6 +17,8 @@ pub struct Subject {
     standings: Overlay,
     /// As a worker has it: another chance for every query.
     chance: Cell<u64>,
+    /// How many queries were asked, and the last of them.
+    asked: RefCell<(usize, [String; TOGETHER])>,
 }
 
 impl Subject {
@@ -23,7 +27,7 @@ impl Subject {
         match publish(files, generation, 0, &|_, _, _| {}) {
             Ok(Compiled { snapshot, .. }) => {
                 let standings = Overlay::of(snapshot.free_accounts());
-                Ok(Subject { snapshot, standings, chance: Cell::new(1) })
+                Ok(Subject { snapshot, standings, chance: Cell::new(1), asked: RefCell::default() })
             }
             Err(Refused { findings, .. }) => {
                 Err(findings.0.iter().map(|finding| format!("{finding}\n")).collect())
@@ -39,12 +43,14 @@ impl Subject {
 
     /// Answers one query, a JSON object, at `now` (Unix time in seconds): the HTTP status, and the
     /// selection or the problem.
-    pub fn select(&self, query: &str, now: i64) -> (u16, Value) {
-        let query = match Query::from_json(query.as_bytes()) {
+    pub fn select(&self, text: &str, now: i64) -> (u16, Value) {
+        let query = match Query::from_json(text.as_bytes()) {
             Ok(query) => query,
             Err(_) => return self.problem(Code::BadRequest),
         };
-        match select::select(&self.snapshot, &query, self.moment(now)).result {
+        let moment = self.moment(now);
+        self.beside_others(text, moment);
+        match select::select(&self.snapshot, &query, moment).result {
             Ok(selection) => {
                 let mut json = Vec::new();
                 write_selection(&mut json, &self.snapshot, &selection);
@@ -52,6 +58,22 @@ impl Subject {
             }
             Err(code) => self.problem(code),
         }
+    }
+
+    /// As a line of a batch: beside the queries before it, on which no answer may depend. Every third group has gaps.
+    fn beside_others(&self, query: &str, moment: Moment<'_>) {
+        let mut asked = self.asked.borrow_mut();
+        let count = asked.0;
+        asked.0 += 1;
+        asked.1[count % TOGETHER] = query.to_owned();
+        let queries = from_fn(|at| {
+            let gap = count.is_multiple_of(3) && at % 2 == 0;
+            Query::from_json(asked.1[at].as_bytes()).ok().filter(|_| !gap).map(|query| (query, moment))
+        });
+        let alone = queries.each_ref().map(|query| {
+            query.as_ref().map(|(query, moment)| select::select(&self.snapshot, query, *moment))
+        });
+        assert_eq!(select_together(&self.snapshot, &queries), alone);
     }
 
     /// The same, explained.

@@ -9,8 +9,7 @@ use serde_json::Value;
 use std::{fs, path::Path};
 
 /// What a line of the file may be.
-const EXPECTED: &str =
-    "one query a line: a JSON object as in the body of POST /v1/select, or /v1/select?field=value&… as in a GET";
+const EXPECTED: &str = "one query a line: a JSON object as in the body of POST /v1/select, or /v1/select?field=value&… as in a GET";
 
 /// A line as a request: a URL's path by GET, an object by POST.
 fn request(line: &str) -> Option<Vec<u8>> {
@@ -45,10 +44,7 @@ impl Queries {
             );
         }
         if requests.is_empty() {
-            return Err(Error::Usage(format!(
-                "{} has no query: expected {EXPECTED}",
-                path.display()
-            )));
+            return Err(Error::Usage(format!("{} has no query: expected {EXPECTED}", path.display())));
         }
         Ok(Self { requests, next: 0 })
     }
