@@ -27,7 +27,10 @@ fn keys() -> BTreeMap<String, String> {
 fn items() -> BTreeMap<String, String> {
     let text = text("config/kubernetes/deployment.yaml");
     let items = text.lines().filter_map(|line| line.trim().strip_prefix("- { key: ")?.strip_suffix(" }"));
-    items.map(|item| item.split_once(", path: ").unwrap()).map(|(k, p)| (k.to_owned(), p.to_owned())).collect()
+    items
+        .map(|item| item.split_once(", path: ").unwrap())
+        .map(|(k, p)| (k.to_owned(), p.to_owned()))
+        .collect()
 }
 
 #[test]
