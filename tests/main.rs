@@ -15,6 +15,7 @@ mod architecture;
 mod cli;
 mod clients;
 mod corruption;
+mod deploy;
 mod expected;
 mod generations;
 mod hostile_input;

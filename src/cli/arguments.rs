@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 
 use crate::config::{LogFormat, duration};
 
@@ -18,12 +19,17 @@ Examples:
   switchboard compile registry -o registry.swb
   switchboard select --registry registry channel=whatsapp ou=emea phone=+447400123456
 
+";
+
+/// What every command's exit code means.
+pub const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the work says no (findings, failed test, no account); 2 wrong usage;
 3 cannot read or write.";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "switchboard", version, about = ABOUT, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(name = "switchboard", version, about = ABOUT, after_help = format!("{EXAMPLES}{EXIT_CODES}"))]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     /// What to do; without one, serve.
     #[command(subcommand)]
@@ -48,6 +54,10 @@ pub enum Command {
     Explain(Query),
     /// Show what a snapshot file holds
     Inspect(Inspect),
+    /// Print the script that completes this program's commands and options in a shell
+    Completions(Completions),
+    /// Print this program's man page, or write one for it and each of its commands into a folder
+    Man(Pages),
 }
 
 /// `switchboard serve`.
@@ -63,7 +73,7 @@ Examples:
 Without --registry and --snapshot, the demo registry that is part of the program is served.")]
 pub struct Serve {
     /// A registry's folder: compiled at start, watched
-    #[arg(long, value_name = "DIR", conflicts_with = "snapshot")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
     pub registry: Option<PathBuf>,
     /// A compiled snapshot: loaded at start, watched
     #[arg(long, value_name = "FILE")]
@@ -105,7 +115,7 @@ The file is replaced atomically: whoever reads it sees the old one or the new on
 registry and generation give the same bytes.")]
 pub struct Compile {
     /// The registry's folder
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
     /// The snapshot to write
     #[arg(short, long, value_name = "FILE")]
@@ -126,7 +136,7 @@ Examples:
 A finding is one line, file:line: severity[code]: message, and a line that says what to do.")]
 pub struct Check {
     /// The registry's folder
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
     /// Fail where the tests reach fewer than this share of the chains' steps, in percent
     #[arg(long, value_name = "PCT", value_parser = percent)]
@@ -148,7 +158,7 @@ Fields: company channel ou phone country client user role current exclude fallba
 Without --registry and --snapshot, the demo registry that is part of the program is asked.")]
 pub struct Query {
     /// A registry's folder
-    #[arg(long, value_name = "DIR", conflicts_with = "snapshot")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
     pub registry: Option<PathBuf>,
     /// A compiled snapshot
     #[arg(long, value_name = "FILE")]
@@ -171,6 +181,36 @@ pub struct Inspect {
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+/// `switchboard completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard completions bash > /etc/bash_completion.d/switchboard
+  switchboard completions zsh > /usr/local/share/zsh/site-functions/_switchboard
+  switchboard completions fish > ~/.config/fish/completions/switchboard.fish
+  source <(switchboard completions bash)                   for this shell alone
+
+The Debian package has those of bash, zsh and fish in their places.")]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// `switchboard man`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard man | man -l -                               read it
+  switchboard man /usr/local/share/man/man1                switchboard(1), switchboard-check(1), ...
+
+The folder is made where there is none; pages that are there are replaced.")]
+pub struct Pages {
+    /// The folder; without one, the program's own page goes to standard output
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
 }
 
 /// How to print.

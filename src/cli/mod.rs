@@ -3,7 +3,9 @@
 pub mod arguments;
 pub mod check;
 pub mod compile;
+pub mod completions;
 pub mod inspect;
+pub mod man;
 pub mod output;
 pub mod progress;
 pub mod query;
@@ -58,6 +60,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Select(query)) => query::select(&query),
         Some(Command::Explain(query)) => query::explain(&query),
         Some(Command::Inspect(inspect)) => inspect::run(&inspect),
+        Some(Command::Completions(completions)) => completions::run(&completions),
+        Some(Command::Man(pages)) => man::run(&pages),
     };
     let exit = done.unwrap_or_else(|failure| {
         output::error(&failure.message);

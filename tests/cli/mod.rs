@@ -1,5 +1,7 @@
 //! The command line, as a process: what it prints and how it exits.
 
+mod offered;
+
 use std::fs;
 use std::process::{Command, Output};
 

@@ -1,0 +1,86 @@
+//! What is handed out for production, as far as it can be held without a cluster or a service manager; `.ci/debian`
+//! and `.ci/manifests` hold the rest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use switchboard::config::Settings;
+
+fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The keys of the generated ConfigMap, and the file that each holds.
+fn keys() -> BTreeMap<String, String> {
+    let text = text("config/kubernetes/kustomization.yaml");
+    let files = text.lines().filter_map(|line| line.trim().strip_prefix("- acme."));
+    files
+        .map(|entry| entry.split_once('=').unwrap())
+        .map(|(key, file)| (format!("acme.{key}"), format!("config/kubernetes/{file}")))
+        .collect()
+}
+
+/// Where the Deployment puts them: key to path.
+fn items() -> BTreeMap<String, String> {
+    let text = text("config/kubernetes/deployment.yaml");
+    let items = text.lines().filter_map(|line| line.trim().strip_prefix("- { key: ")?.strip_suffix(" }"));
+    items
+        .map(|item| item.split_once(", path: ").unwrap())
+        .map(|(k, p)| (k.to_owned(), p.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_registry_of_the_config_map_passes_check_as_the_kubelet_lays_it() {
+    let (keys, items) = (keys(), items());
+    assert_eq!(keys.len(), 3);
+    assert!(keys.keys().eq(items.keys()), "{keys:?} {items:?}");
+    let volume = tempfile::tempdir().unwrap();
+    let version = volume.path().join("..2026_11_25_12_00_00.1");
+    for (key, path) in &items {
+        let path = version.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text(&keys[key])).unwrap();
+    }
+    symlink("..2026_11_25_12_00_00.1", volume.path().join("..data")).unwrap();
+    symlink("..data/acme", volume.path().join("acme")).unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_switchboard")).arg("check").arg(volume.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("0 errors, 0 warnings; 1 test, 0 failed"), "{said}");
+}
+
+#[test]
+fn the_settings_of_the_package_are_settings() {
+    let packaged = Settings::from_toml(&text("config/debian/switchboard.toml")).unwrap();
+    assert_eq!(packaged.registry.as_deref(), Some(Path::new("/etc/switchboard/registry")));
+    assert_eq!(packaged.standings.as_deref(), Some(Path::new("/var/lib/switchboard/standings")));
+}
+
+#[test]
+fn the_service_leaves_time_to_drain_and_descriptors_to_connections() {
+    let unit = text("config/systemd/switchboard.service");
+    let setting = |key: &str| {
+        let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key}")).parse::<u64>().unwrap()
+    };
+    let settings = Settings::default();
+    assert!(setting("TimeoutStopSec") > settings.drain_timeout.as_secs());
+    let connections = settings.max_connections as u64;
+    assert!(setting("LimitNOFILE") > connections + connections / 8 + 1000);
+}
+
+#[test]
+fn a_pod_has_time_to_drain() {
+    let deployment = text("config/kubernetes/deployment.yaml");
+    let number = |key: &str| {
+        let line = deployment.lines().find_map(|line| line.trim().strip_prefix(key));
+        line.unwrap_or_else(|| panic!("no {key}")).trim().parse::<u64>().unwrap()
+    };
+    let drain = Settings::default().drain_timeout.as_secs();
+    assert!(number("terminationGracePeriodSeconds:") > number("seconds:") + drain);
+}
