@@ -23,6 +23,7 @@ mod http;
 mod numbering;
 mod oracle;
 mod process;
+mod prometheus;
 mod publish;
 mod registry;
 mod reload;

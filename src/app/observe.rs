@@ -24,6 +24,7 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
                 .collect();
             // Every series of the new channels is there before the first query counts.
             telemetry.channels(&channels);
+            let now = now();
             let counts = [
                 contents.companies.len(),
                 contents.ous.len(),
@@ -34,10 +35,11 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             telemetry.snapshot_published(
                 snapshot.generation(),
                 Some(*built_at_ms as f64 / 1000.0),
-                unix_ms(SystemTime::now()) as f64 / 1000.0,
+                now,
                 snapshot.bytes().len(),
                 counts,
             );
+            telemetry.snapshot_confirmed(now);
             telemetry.reload("published");
             let [companies, ous, pools, accounts, _] = counts;
             tracing::info!(
@@ -52,9 +54,11 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             );
         }
         Event::Unchanged => {
+            telemetry.snapshot_confirmed(now());
             telemetry.reload("unchanged");
             tracing::info!("reload: the files say what they said before");
         }
+        Event::Confirmed => telemetry.snapshot_confirmed(now()),
         Event::Rejected { stage, reason, findings } => {
             telemetry.reload("rejected");
             telemetry.rejection(stage.text());
@@ -82,6 +86,11 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             }
         }
     }
+}
+
+/// Unix seconds.
+fn now() -> f64 {
+    unix_ms(SystemTime::now()) as f64 / 1000.0
 }
 
 /// Logs what happens to the standings. A reason is a person's text, and may hold anything: it is not

@@ -68,6 +68,7 @@ impl Listener {
         telemetry: Arc<Telemetry>,
         drain: watch::Receiver<bool>,
     ) -> io::Result<Serving> {
+        telemetry.connections_limit(self.settings.max_connections);
         let total = Arc::default();
         let mut serving = Serving::new(Arc::clone(&total), Arc::clone(&telemetry));
         let mut workers = Vec::new();

@@ -21,6 +21,8 @@ pub enum Event<'a> {
     },
     /// The files changed, but not what they say.
     Unchanged,
+    /// The source looks as it did when what is in service was read: it still is what the source says.
+    Confirmed,
     /// What arrived is broken; the last good generation goes on.
     Rejected {
         /// Where it was refused.

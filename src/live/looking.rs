@@ -88,6 +88,9 @@ impl Reloader {
         let mut look = self.source.look();
         if self.settling.is_none() {
             if self.look.as_ref() == Some(&look) && self.hasty.is_none() {
+                if self.confirmed {
+                    (self.observer)(&Event::Confirmed);
+                }
                 return;
             }
             // It may be elsewhere now, which events tell only to those who watch the way there.

@@ -33,6 +33,8 @@ pub struct Reloader {
     pub(super) refusal: Option<Refusal>,
     /// Why the source could not be read, when it was last tried.
     pub(super) unreadable: Option<String>,
+    /// Whether what is in service is what the source said when it was last read.
+    pub(super) confirmed: bool,
     /// The digest of the files that are in service.
     files_digest: Option<u128>,
     /// Replaced, but perhaps still held by a request.
@@ -55,6 +57,7 @@ impl Reloader {
             hasty: None,
             refusal: None,
             unreadable: None,
+            confirmed: false,
             files_digest: None,
             retired: Vec::new(),
         }
@@ -139,7 +142,7 @@ impl Reloader {
         self.free();
     }
 
-    fn unchanged(&self) {
+    fn unchanged(&mut self) {
         self.note("unchanged", None, &Findings::default());
         (self.observer)(&Event::Unchanged);
     }
@@ -155,7 +158,8 @@ impl Reloader {
     }
 
     /// Before it is told, so that whoever hears of it finds it in `/status`.
-    pub(super) fn note(&self, outcome: &'static str, error: Option<String>, findings: &Findings) {
+    pub(super) fn note(&mut self, outcome: &'static str, error: Option<String>, findings: &Findings) {
+        self.confirmed = matches!(outcome, "published" | "unchanged");
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at_ms = unix_ms(SystemTime::now());
         last.outcome = outcome;

@@ -118,19 +118,13 @@ impl Store {
         self.shared.standings.len()
     }
 
-    /// How many are in force.
+    /// How many are in force. Every scrape asks: it looks at the overlay, not at each standing.
     pub fn counts(&self) -> Counts {
         let generation = self.current();
-        let mut counts = Counts::default();
-        for standing in &self.shared.standings {
-            let known = generation.as_ref().is_some_and(|it| account(&it.snapshot, standing.key()).is_some());
-            match standing.condition {
-                _ if !known => counts.waiting += 1,
-                Condition::Suspended => counts.suspended += 1,
-                _ => counts.draining += 1,
-            }
-        }
-        counts
+        let (draining, suspended) = generation.map_or((0, 0), |it| it.overlay.counts());
+        // A standing may come between the two.
+        let waiting = self.held().saturating_sub(draining + suspended);
+        Counts { draining, suspended, waiting }
     }
 
     /// A way to the generation in service for one worker.

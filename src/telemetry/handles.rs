@@ -62,11 +62,13 @@ pub struct Telemetry {
     channels: Mutex<BTreeSet<String>>,
     batch_lines: Counter,
     connections: Gauge,
+    connections_limit: Gauge,
     arrivals: [Counter; Arrival::TEXTS.len()],
     panics: Counter,
     generation: Gauge,
     built: Gauge,
     activated: Gauge,
+    confirmed: Gauge,
     bytes: Gauge,
     entries: [Gauge; KINDS.len()],
     reloads: [Counter; RELOAD_OUTCOMES.len()],
@@ -92,12 +94,14 @@ impl Telemetry {
             channels: Mutex::new([String::new()].into()),
             batch_lines: counter(&recorder, &names::BATCH_LINES, &[]),
             connections: gauge(&recorder, &names::CONNECTIONS, &[]),
+            connections_limit: gauge(&recorder, &names::CONNECTIONS_LIMIT, &[]),
             arrivals: Arrival::TEXTS
                 .map(|outcome| counter(&recorder, &names::ARRIVALS, &[("outcome", outcome)])),
             panics: counter(&recorder, &names::PANICS, &[]),
             generation: gauge(&recorder, &names::GENERATION, &[]),
             built: gauge(&recorder, &names::BUILT, &[]),
             activated: gauge(&recorder, &names::ACTIVATED, &[]),
+            confirmed: gauge(&recorder, &names::CONFIRMED, &[]),
             bytes: gauge(&recorder, &names::BYTES, &[]),
             entries: KINDS.map(|kind| gauge(&recorder, &names::ENTRIES, &[("kind", kind)])),
             reloads: RELOAD_OUTCOMES
@@ -148,6 +152,11 @@ impl Telemetry {
         self.panics.increment(1);
     }
 
+    /// The data listener takes so many connections at most.
+    pub fn connections_limit(&self, most: usize) {
+        self.connections_limit.set(most as f64);
+    }
+
     /// A connection of the data listener is open now.
     pub fn connection_opened(&self) {
         self.connections.increment(1.0);
@@ -175,6 +184,11 @@ impl Telemetry {
         for (gauge, count) in self.entries.iter().zip(entries) {
             gauge.set(count as f64);
         }
+    }
+
+    /// The source was seen, at this Unix time, to hold what is in service.
+    pub fn snapshot_confirmed(&self, at: f64) {
+        self.confirmed.set(at);
     }
 
     /// A reload ended: `published`, `unchanged`, `rejected` or `unreadable`.

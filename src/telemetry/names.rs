@@ -31,6 +31,10 @@ pub(super) const REQUEST_DURATION: Metric = metric(
 );
 pub(super) const CONNECTIONS: Metric =
     metric("switchboard_http_connections", "Open connections of the data listener.");
+pub(super) const CONNECTIONS_LIMIT: Metric = metric(
+    "switchboard_http_connections_limit",
+    "Most connections of the data listener: max_connections, or what the limit on open files leaves of it; 0 before it listens.",
+);
 pub(super) const ARRIVALS: Metric = metric(
     "switchboard_http_connections_total",
     "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error, or cut at the end of a drain.",
@@ -48,6 +52,10 @@ pub(super) const BUILT: Metric = metric(
 pub(super) const ACTIVATED: Metric = metric(
     "switchboard_snapshot_activated_timestamp_seconds",
     "Unix time since which the snapshot is in service; 0 before the first.",
+);
+pub(super) const CONFIRMED: Metric = metric(
+    "switchboard_snapshot_confirmed_timestamp_seconds",
+    "Unix time at which the source was last found to hold what is in service: looked at every poll_interval, it stands still where the source is refused, unreadable or hangs; 0 before the first.",
 );
 pub(super) const BYTES: Metric = metric("switchboard_snapshot_bytes", "Size of the snapshot in service.");
 pub(super) const ENTRIES: Metric =

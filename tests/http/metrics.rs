@@ -33,6 +33,7 @@ fn every_series_is_there_from_the_start() {
         "switchboard_snapshot_generation",
         "switchboard_snapshot_built_timestamp_seconds",
         "switchboard_snapshot_activated_timestamp_seconds",
+        "switchboard_snapshot_confirmed_timestamp_seconds",
         "switchboard_snapshot_bytes",
         "switchboard_snapshots_alive",
         "switchboard_select_duration_seconds_count",
@@ -69,6 +70,7 @@ fn every_series_is_there_from_the_start() {
     for name in expected {
         assert_eq!(series.get(&name), Some(&0.0), "{name}");
     }
+    assert_eq!(series.get("switchboard_http_connections_limit"), Some(&10_000.0));
     assert_eq!(series.get("switchboard_build_info{version=\"0.1.0\",commit=\"abcdef\"}"), Some(&1.0));
     for name in [
         "cpu_seconds_total",

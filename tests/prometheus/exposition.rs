@@ -1,0 +1,90 @@
+//! A scrape, as series: and every name, label and value that rules and panels ask for, found in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Label, operator and value.
+type Matcher = (String, String, String);
+
+/// Names, to their labels, to the values there are.
+pub(super) struct Exposition(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
+
+impl Exposition {
+    pub(super) fn read(text: &str) -> Exposition {
+        let mut names: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let series = line.rsplit_once(' ').unwrap().0;
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let known = names.entry(name.to_owned()).or_default();
+            for (label, _, value) in matchers(labels.strip_suffix('}').unwrap()) {
+                known.entry(label).or_default().insert(value);
+            }
+        }
+        Exposition(names)
+    }
+
+    /// Holds an expression to it.
+    pub(super) fn hold(&self, expression: &str) {
+        let mut found = 0;
+        for (name, labels) in selectors(expression) {
+            let known = self.0.get(&name).unwrap_or_else(|| panic!("no metric {name}: {expression}"));
+            for (label, operator, value) in labels {
+                if label == "job" || label == "instance" || value.contains('$') {
+                    continue;
+                }
+                let values =
+                    known.get(&label).unwrap_or_else(|| panic!("{name} has no {label}: {expression}"));
+                let alternatives: Vec<&str> =
+                    if operator.ends_with('~') { value.split('|').collect() } else { vec![&value] };
+                for alternative in alternatives {
+                    let prefix = alternative.strip_suffix("..");
+                    let there = prefix.map_or_else(
+                        || values.contains(alternative),
+                        |prefix| values.iter().any(|value| value.starts_with(prefix)),
+                    );
+                    assert!(there, "{name} has no {label}={alternative:?}, but {values:?}: {expression}");
+                }
+            }
+            found += 1;
+        }
+        let recorded = expression.contains(":switchboard_");
+        assert!(found > 0 || recorded || expression.contains("up{"), "asks for nothing: {expression}");
+    }
+
+    /// Whether any metric has this label.
+    pub(super) fn has_label(&self, label: &str) -> bool {
+        matches!(label, "job" | "instance") || self.0.values().any(|labels| labels.contains_key(label))
+    }
+}
+
+/// The metrics that an expression names, with what it demands of their labels; recorded ones are left out.
+pub(super) fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let mut found = Vec::new();
+    let mut rest = expression;
+    while let Some(start) = rest.find(part) {
+        rest = &rest[start..];
+        let end = rest.find(|c| !part(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        let ours = word.starts_with("switchboard_") || word.starts_with("process_");
+        if ours && !word.contains(':') {
+            let labels = after.strip_prefix('{').map_or("", |labels| labels.split_once('}').unwrap().0);
+            found.push((word.to_owned(), matchers(labels)));
+        }
+    }
+    found
+}
+
+/// `a="b",c=~"d"` as label, operator and value. No value here has a quote or a comma.
+fn matchers(labels: &str) -> Vec<Matcher> {
+    let labels = labels.trim().trim_end_matches(',');
+    let labels = labels.strip_suffix('"').unwrap_or(labels);
+    let pairs = labels.split("\",").map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (left, value) = pair.split_once('"').unwrap();
+            let label = left.trim_end_matches(['=', '~', '!']);
+            (label.to_owned(), left[label.len()..].to_owned(), value.to_owned())
+        })
+        .collect()
+}

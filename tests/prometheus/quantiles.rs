@@ -1,0 +1,89 @@
+//! Percentiles by Prometheus against exact ones, of the same requests, measured from outside.
+//!
+//! A POST's time at the server lasts from its head to its answer, and so does the client's that holds its body back:
+//! the two differ by the way there and back, microseconds here against milliseconds held back. So the histogram's
+//! quantile must lie in the bucket of the exact percentile, or in one beside it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::server::Prometheus;
+use crate::process::{Daemon, get};
+
+const BODY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"emea","country":"DE"}"#;
+const CLIENTS: u32 = 8;
+const EACH: u32 = 25;
+
+/// Client-side times of requests whose bodies come late: most by a little, some by much.
+fn measured(address: &str) -> Vec<f64> {
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let address = address.to_owned();
+            std::thread::spawn(move || {
+                let stream = TcpStream::connect(address).unwrap();
+                stream.set_nodelay(true).unwrap();
+                let mut stream = BufReader::new(stream);
+                (0..EACH).map(|at| late(&mut stream, client + CLIENTS * at)).collect::<Vec<f64>>()
+            })
+        })
+        .collect();
+    let mut all: Vec<f64> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn late(stream: &mut BufReader<TcpStream>, number: u32) -> f64 {
+    let held = Duration::from_micros(u64::from(2_000 + number * number));
+    let start = Instant::now();
+    let head = format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", BODY.len());
+    stream.get_mut().write_all(head.as_bytes()).unwrap();
+    std::thread::sleep(held);
+    stream.get_mut().write_all(BODY.as_bytes()).unwrap();
+    let mut length = 0;
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "closed before an answer");
+        if let Some(stated) = line.strip_prefix("content-length: ") {
+            length = stated.trim().parse().unwrap();
+        }
+    }
+    stream.read_exact(&mut vec![0; length]).unwrap();
+    start.elapsed().as_secs_f64()
+}
+
+#[test]
+fn quantiles_agree_with_exact_ones() {
+    let daemon = Daemon::start(&[]);
+    let exact = measured(&daemon.data);
+    let prometheus = Prometheus::start(&[("switchboard", &daemon.admin)]);
+    let text = get(&daemon.admin, "/metrics").1;
+    for metric in
+        ["switchboard_select_duration_seconds", "switchboard_http_request_duration_seconds{route=\"select\"}"]
+    {
+        let (name, labels) = metric.split_once('{').unwrap_or((metric, "}"));
+        let labels = labels.strip_suffix('}').unwrap();
+        let counted = f64::from(CLIENTS * EACH);
+        prometheus.awaits(
+            "a scrape of all of them",
+            || {},
+            |prometheus| prometheus.value(&format!("{name}_count{{{labels}}}")) == Some(counted),
+        );
+        let prefix = format!("{name}_bucket{{{labels}");
+        let bounds: Vec<f64> = text
+            .lines()
+            .filter(|line| line.starts_with(&prefix))
+            .map(|line| line.split("le=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+            .collect();
+        let bucket = |seconds: f64| bounds.iter().position(|bound| seconds <= *bound).unwrap();
+        for quantile in [0.5, 0.9, 0.99] {
+            let theirs =
+                prometheus.value(&format!("histogram_quantile({quantile}, {name}_bucket{{{labels}}})"));
+            let theirs = theirs.unwrap();
+            let ours = exact[(quantile * counted) as usize - 1];
+            println!("{metric} p{}: {theirs:.6} s by Prometheus, {ours:.6} s from outside", quantile * 100.0);
+            assert!(bucket(theirs).abs_diff(bucket(ours)) <= 1, "{metric} {quantile}: {theirs} and {ours}");
+        }
+    }
+}
