@@ -3,12 +3,16 @@
 pub mod arguments;
 pub mod check;
 pub mod compile;
+pub mod explain;
 pub mod inspect;
 pub mod output;
+pub mod picture;
 pub mod progress;
 pub mod query;
 pub mod report;
+pub mod schema;
 pub mod serve;
+pub mod unreached;
 
 use std::process::ExitCode;
 
@@ -56,8 +60,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Compile(compile)) => compile::run(&compile),
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::Select(query)) => query::select(&query),
-        Some(Command::Explain(query)) => query::explain(&query),
+        Some(Command::Explain(query)) => explain::run(&query),
         Some(Command::Inspect(inspect)) => inspect::run(&inspect),
+        Some(Command::Schema(schema)) => schema::run(&schema),
     };
     let exit = done.unwrap_or_else(|failure| {
         output::error(&failure.message);
