@@ -28,6 +28,7 @@ mod publish;
 mod registry;
 mod reload;
 mod restart;
+mod schema;
 mod snapshot;
 mod standings;
 mod writers;

@@ -50,14 +50,16 @@ pub enum Command {
     Check(Check),
     /// Answer one query offline
     Select(Query),
-    /// Show every step of one query's chain, and why each account was passed over
-    Explain(Query),
+    /// Draw one query's climb: every step of its chain, and why each account was passed over
+    Explain(Explain),
     /// Show what a snapshot file holds
     Inspect(Inspect),
     /// Print the script that completes this program's commands and options in a shell
     Completions(Completions),
     /// Print this program's man page, or write one for it and each of its commands into a folder
     Man(Pages),
+    /// Print the JSON Schema of a registry's TOML file, for editors
+    Schema(Schema),
 }
 
 /// `switchboard serve`.
@@ -133,12 +135,14 @@ Examples:
   switchboard check registry --fail-under 80
   switchboard check registry --format json | jq '.findings[] | select(.severity == \"error\")'
 
-A finding is one line, file:line: severity[code]: message, and a line that says what to do.")]
+A finding is one line, file:line: severity[code]: message; below it the line of the file with what is wrong in it
+underlined, and what to do. With --fail-under, the steps that no test reaches are listed, and a test that would
+reach one of them.")]
 pub struct Check {
     /// The registry's folder
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
-    /// Fail where the tests reach fewer than this share of the chains' steps, in percent
+    /// Fail where the tests reach fewer than this share of the chains' steps, in percent; list the others
     #[arg(long, value_name = "PCT", value_parser = percent)]
     pub fail_under: Option<f64>,
     /// How to print
@@ -146,13 +150,32 @@ pub struct Check {
     pub format: Format,
 }
 
-/// `switchboard select` and `switchboard explain`.
+/// `switchboard explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard explain channel=whatsapp company=acme ou=london country=FR
+  switchboard explain --registry registry channel=sms ou=london phone=+14165550123
+  switchboard explain --snapshot registry.swb --format json channel=sms ou=london country=GB | jq .steps
+
+Fields: company channel ou phone country client user role current exclude fallback.
+Without --registry and --snapshot, the demo registry that is part of the program is asked. As JSON it is what
+/v1/explain of the daemon answers.")]
+pub struct Explain {
+    /// What is asked, and of whom
+    #[command(flatten)]
+    pub query: Query,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// `switchboard select`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   switchboard select --registry registry channel=whatsapp ou=emea phone=+447400123456
   switchboard select --snapshot registry.swb company=acme channel=sms ou=london country=GB exclude=sms-gb-1,sms-gb-2
-  switchboard explain channel=whatsapp company=acme ou=london country=FR
 
 Fields: company channel ou phone country client user role current exclude fallback.
 Without --registry and --snapshot, the demo registry that is part of the program is asked.")]
@@ -211,6 +234,32 @@ pub struct Pages {
     /// The folder; without one, the program's own page goes to standard output
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
+}
+
+/// `switchboard schema`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard schema company > company.schema.json
+
+An editor with Taplo (VS Code: Even Better TOML) completes and checks a file whose first line names its schema,
+relative to the file:
+  #:schema ../company.schema.json")]
+pub struct Schema {
+    /// Which file's
+    #[arg(value_name = "FILE")]
+    pub file: SchemaOf,
+}
+
+/// The files that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// company.toml
+    Company,
+    /// channels.toml
+    Channels,
+    /// tests.toml
+    Tests,
 }
 
 /// How to print.

@@ -1,11 +1,11 @@
 //! `switchboard check DIR`
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::arguments::{Check, Format};
 use super::output::{self, ERROR, GOOD, count};
 use super::progress::Progress;
-use super::{Exit, Failure, compile, report};
+use super::{Exit, Failure, compile, report, unreached};
 use crate::live::publish::publish;
 use crate::live::trial::Reach;
 
@@ -15,8 +15,8 @@ pub fn run(arguments: &Check) -> Result<Exit, Failure> {
     let files = compile::files(registry)?;
     let progress = Progress::new();
     let now = compile::now_ms();
-    let published =
-        publish(&files, now, (now / 1000) as i64, &|what, done, total| progress.report(what, done, total));
+    let seconds = (now / 1000) as i64;
+    let published = publish(&files, now, seconds, &|what, done, total| progress.report(what, done, total));
     drop(progress);
     let (findings, tests, failed, reach) = match &published {
         Ok(compiled) => {
@@ -26,13 +26,22 @@ pub fn run(arguments: &Check) -> Result<Exit, Failure> {
         Err(refused) => (&refused.findings, refused.tests, refused.failed, None),
     };
     let too_low = reach.zip(*fail_under).filter(|(reach, least)| reach.percent() < *least);
+    // Whoever asks for a share wants to know what is missing from it.
+    let missing = published
+        .as_ref()
+        .ok()
+        .filter(|_| fail_under.is_some())
+        .map(|compiled| (&compiled.snapshot, compiled.coverage.unreached(&compiled.snapshot, seconds)));
     match format {
         Format::Json => {
-            let coverage = reach.map(
+            let mut coverage = reach.map(
                 |reach| json!({"steps": reach.steps, "reached": reach.reached, "percent": reach.percent()}),
             );
+            if let (Some((_, missing)), Some(Value::Object(coverage))) = (&missing, &mut coverage) {
+                coverage.insert("unreached".to_owned(), unreached::json(missing));
+            }
             let whole = json!({
-                "findings": report::json(findings),
+                "findings": report::json(findings, &files),
                 "errors": findings.errors(),
                 "warnings": findings.warnings(),
                 "tests": {"run": tests, "failed": failed},
@@ -41,7 +50,7 @@ pub fn run(arguments: &Check) -> Result<Exit, Failure> {
             output::print(&format!("{whole:#}\n"))?;
         }
         Format::Text => {
-            let mut text = report::text(findings, registry);
+            let mut text = report::text(findings, &files, registry);
             let style = if findings.errors() > 0 || too_low.is_some() { ERROR } else { GOOD };
             let (errors, warnings) =
                 (count(findings.errors(), "error"), count(findings.warnings(), "warning"));
@@ -55,6 +64,9 @@ pub fn run(arguments: &Check) -> Result<Exit, Failure> {
                 text.push_str(&format!(
                     "the tests reach {reached} of the chains' {steps} steps, {percent:.1} %\n"
                 ));
+            }
+            if let Some((snapshot, missing)) = missing.filter(|(_, missing)| !missing.is_empty()) {
+                text.push_str(&unreached::text(&missing, snapshot, seconds));
             }
             output::print(&text)?;
         }

@@ -26,13 +26,13 @@ pub fn run(arguments: &Compile) -> Result<Exit, Failure> {
     let compiled = match published {
         Ok(compiled) => compiled,
         Err(refused) => {
-            output::print_error(&report::text(&refused.findings, registry));
+            output::print_error(&report::text(&refused.findings, &files, registry));
             let errors = count(refused.findings.errors(), "error");
             output::error(&format!("{errors}: nothing was written to {}", output.display()));
             return Ok(Exit::No);
         }
     };
-    output::print_error(&report::text(&compiled.findings, registry));
+    output::print_error(&report::text(&compiled.findings, &files, registry));
     let bytes = compiled.snapshot.bytes();
     file::write(output, bytes).map_err(|error| Failure::io(format!("{}: {error}", output.display())))?;
     let contents = compiled.snapshot.contents();

@@ -4,13 +4,17 @@ pub mod arguments;
 pub mod check;
 pub mod compile;
 pub mod completions;
+pub mod explain;
 pub mod inspect;
 pub mod man;
 pub mod output;
+pub mod picture;
 pub mod progress;
 pub mod query;
 pub mod report;
+pub mod schema;
 pub mod serve;
+pub mod unreached;
 
 use std::process::ExitCode;
 
@@ -58,10 +62,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Compile(compile)) => compile::run(&compile),
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::Select(query)) => query::select(&query),
-        Some(Command::Explain(query)) => query::explain(&query),
+        Some(Command::Explain(query)) => explain::run(&query),
         Some(Command::Inspect(inspect)) => inspect::run(&inspect),
         Some(Command::Completions(completions)) => completions::run(&completions),
         Some(Command::Man(pages)) => man::run(&pages),
+        Some(Command::Schema(schema)) => schema::run(&schema),
     };
     let exit = done.unwrap_or_else(|failure| {
         output::error(&failure.message);

@@ -17,6 +17,8 @@ pub const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub const PLACE: Style = Style::new().bold();
 /// Of remedies.
 pub const HELP: Style = AnsiColor::Cyan.on_default();
+/// Of what does not matter here.
+pub const ASIDE: Style = Style::new().dimmed();
 
 /// Writes to standard output, styles kept only on a terminal.
 ///
@@ -41,6 +43,12 @@ pub fn print_error(text: &str) {
 /// Says on standard error why a command could not be carried out.
 pub fn error(message: &str) {
     print_error(&format!("{ERROR}error{ERROR:#}: {message}\n"));
+}
+
+/// How many characters a line of the terminal has; `None` where standard output is none.
+pub fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(usize::from(width.0))
 }
 
 /// `1 error`, `2 errors`.

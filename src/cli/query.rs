@@ -1,5 +1,4 @@
-//! `switchboard select` and `switchboard explain`: one query, offline, through the same walk as the
-//! daemon's.
+//! `switchboard select field=value …`: one query, offline, through the same walk as the daemon's.
 
 use super::arguments::Query as Arguments;
 use super::compile::{files, now_ms};
@@ -32,25 +31,8 @@ pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
     }
 }
 
-/// Shows every step of one query's chain.
-pub fn explain(arguments: &Arguments) -> Result<Exit, Failure> {
-    let query = match parse(&arguments.fields)? {
-        Ok(query) => query,
-        Err(bad) => return problem(Code::BadRequest, Some(&bad.to_string()), None),
-    };
-    let Some(snapshot) = snapshot(arguments)? else { return Ok(Exit::No) };
-    let (answer, explanation) = select::explain(&snapshot, &query, moment());
-    match explanation {
-        Ok(explanation) => {
-            output::print(&format!("{explanation:#}\n"))?;
-            Ok(if answer.result.is_ok() { Exit::Done } else { Exit::No })
-        }
-        Err(code) => problem(code, None, Some(snapshot.generation())),
-    }
-}
-
 /// `field=value …`; a word without `=` is wrong usage, a wrong field or value a malformed query.
-fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Failure> {
+pub(super) fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Failure> {
     let mut fields = Fields::default();
     for word in words {
         let Some((name, value)) = word.split_once('=') else {
@@ -64,7 +46,7 @@ fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Failure> {
 }
 
 /// The snapshot to ask; `None` where the registry has findings, which are then printed.
-fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
+pub(super) fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
     if let Some(path) = &arguments.snapshot {
         let failed = |what: &dyn std::fmt::Display| Failure::io(format!("{}: {what}", path.display()));
         let bytes = file::read(path).map_err(|error| failed(&error))?;
@@ -83,7 +65,7 @@ fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
         Err(refused) => {
             drop(progress);
             let root = arguments.registry.clone().unwrap_or_default();
-            output::print_error(&report::text(&refused.findings, &root));
+            output::print_error(&report::text(&refused.findings, &files, &root));
             output::error("the registry has errors, so there is nothing to ask: mend them first");
             Ok(None)
         }
@@ -91,7 +73,7 @@ fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
 }
 
 /// The clock decides which numbers rest, and, where a query names no client, which of equals it gets.
-fn moment() -> Moment<'static> {
+pub(super) fn moment() -> Moment<'static> {
     let now = now_ms();
     Moment {
         now: (now / 1000) as i64,
@@ -100,7 +82,7 @@ fn moment() -> Moment<'static> {
     }
 }
 
-fn problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, Failure> {
+pub(super) fn problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, Failure> {
     let mut json = Vec::new();
     write_problem(&mut json, code, detail, generation);
     line(json)?;

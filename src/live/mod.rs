@@ -1,7 +1,8 @@
 //! Floor 4. What changes while the daemon runs: the snapshot in service, and its accounts' standings.
 //!
 //! [`publish`](mod@publish) makes a snapshot of files and is the one function that check, compile, serve
-//! and reload call; [`trial`] asks the expected selections; [`source`] says where snapshots come from;
+//! and reload call; [`trial`] asks the expected selections, [`unreached`] says what
+//! they leave out; [`source`] says where snapshots come from;
 //! `trail` where on the way there something can change, and `watch` that it may have, which is what
 //! [`wake`] wakes for; `looking` is the thread that looks and fetches, `settle` says when; [`reload`] proves
 //! and publishes; `copying` what of that is one refusal; [`event`] what it tells; [`standings`] are set, kept
@@ -19,6 +20,7 @@ pub mod standings;
 pub mod store;
 mod trail;
 pub mod trial;
+pub mod unreached;
 pub mod wake;
 mod watch;
 

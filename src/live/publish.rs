@@ -136,12 +136,8 @@ fn ask(
                 failed += 1;
                 let help = "mend the registry, or the expectation if the change is meant; \
                             `switchboard explain` shows every step";
-                findings.add(
-                    place,
-                    Code::FailedTest,
-                    format!("test {}: {reason}", registry::shown(&test.name)),
-                    help,
-                );
+                let message = format!("test {}: {reason}", registry::shown(&test.name));
+                findings.add(place, Code::FailedTest, message, help).value("expect");
             }
             Ok(()) if trial::ask(snapshot, &test, trial::END_OF_TIME, &mut ignored).is_ok() => {
                 lasting.push(test)

@@ -20,11 +20,11 @@ const CHANCES: u64 = 16;
 pub struct Coverage {
     /// Tests asked.
     pub tests: usize,
-    reached: BTreeSet<StepKey>,
+    pub(super) reached: BTreeSet<StepKey>,
 }
 
 /// (OU, pool, rule, role).
-type StepKey = (u32, u32, Rule, u8);
+pub(super) type StepKey = (u32, u32, Rule, u8);
 
 /// How many steps that have candidates there are, and how many of them the tests reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

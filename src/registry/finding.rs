@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::mark::{Beside, Mark};
+
 /// A file of the registry and a line in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -33,7 +35,15 @@ pub struct Finding {
     pub message: String,
     /// What to do.
     pub help: String,
+    /// What on the line it is about.
+    pub mark: Mark,
+    /// What else it is about.
+    pub beside: Vec<Beside>,
 }
+
+/// A finding that was just added, to be told what it points at. Where it was one too many to be kept, nobody listens.
+#[derive(Debug)]
+pub struct Added<'f>(Option<&'f mut Finding>);
 
 /// Everything that was found in one run. Of a kind that a file has thousands of, not all are kept: a finding
 /// takes more memory than the row that it is about.
@@ -147,13 +157,23 @@ const MOST_KEPT: usize = 10_000;
 
 impl Findings {
     /// Adds one.
-    pub fn add(&mut self, place: &Place, code: Code, message: impl Into<String>, help: impl Into<String>) {
+    pub fn add(
+        &mut self,
+        place: &Place,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Added<'_> {
         self.1.all += 1;
         let count = self.1.alike.entry((place.file.clone(), code)).or_default();
         *count += 1;
-        if *count <= MOST_KEPT {
-            self.0.push(Finding { place: place.clone(), code, message: message.into(), help: help.into() });
+        if *count > MOST_KEPT {
+            return Added(None);
         }
+        let (message, help) = (message.into(), help.into());
+        let (mark, beside) = (Mark::Line, Vec::new());
+        self.0.push(Finding { place: place.clone(), code, message, help, mark, beside });
+        Added(self.0.last_mut())
     }
 
     /// How many were added, those that are not kept included.
@@ -197,6 +217,29 @@ impl Findings {
     }
 }
 
+impl<'f> Added<'f> {
+    /// Points at this.
+    pub(super) fn at(mut self, mark: Mark) -> Added<'f> {
+        if let Some(finding) = &mut self.0 {
+            finding.mark = mark;
+        }
+        self
+    }
+
+    /// Points at the value of this key, or the cell of this column.
+    pub(crate) fn value(self, key: &str) -> Added<'f> {
+        self.at(Mark::Value(key.into()))
+    }
+
+    /// Points at something else as well, and says what that is.
+    pub(super) fn beside(mut self, place: &Place, mark: Mark, label: impl Into<String>) -> Added<'f> {
+        if let Some(finding) = &mut self.0 {
+            finding.beside.push(Beside { place: place.clone(), mark, label: label.into() });
+        }
+        self
+    }
+}
+
 impl fmt::Display for Severity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
@@ -215,7 +258,7 @@ impl fmt::Display for Place {
 /// `file:line: severity[code]: message`, then what to do on a line of its own.
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { place, code, message, help } = self;
+        let Finding { place, code, message, help, .. } = self;
         write!(out, "{place}: {}[{}]: {message}\n  help: {help}", code.severity(), code.text())
     }
 }

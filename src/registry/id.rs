@@ -1,12 +1,12 @@
 //! Texts that should be ids.
 
 use super::shown::shown;
-use super::{Code, Findings, Place};
+use super::{Code, Findings, Mark, Place};
 use crate::id::LONGEST;
 pub(super) use crate::id::is_id;
 
 /// Reports a text that is no id. `what` says whose it should be: `OU id`.
-pub(super) fn demand_id(text: &str, what: &str, place: &Place, findings: &mut Findings) {
+pub(super) fn demand_id(text: &str, what: &str, place: &Place, mark: Mark, findings: &mut Findings) {
     if is_id(text) {
         return;
     }
@@ -18,5 +18,5 @@ pub(super) fn demand_id(text: &str, what: &str, place: &Place, findings: &mut Fi
         format!("{what} {} has a character that ids do not have", shown(text))
     };
     let help = "use 1 to 128 printable ASCII characters without space, comma, slash or quote";
-    findings.add(place, Code::InvalidId, message, help);
+    findings.add(place, Code::InvalidId, message, help).at(mark);
 }

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`model`], [`source`], [`finding`], then `read/` and `check/`. The small ones serve
 //! both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version`, [`instant`]
-//! (what such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean").
+//! (what such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean"). [`quote`] finds
+//! what a finding points at.
 
 mod address;
 pub mod channel;
@@ -15,8 +16,10 @@ pub mod finding;
 mod id;
 pub mod instant;
 mod layout;
+pub mod mark;
 pub mod model;
 mod nearest;
+pub mod quote;
 pub mod read;
 mod shown;
 pub mod source;
@@ -27,10 +30,12 @@ pub use crate::account::{Condition, Role};
 pub use channel::{AddressKind, ChannelProfile, RolePair};
 pub use check::check;
 pub use finding::{Code, Finding, Findings, Place, Severity};
+pub use mark::{Beside, Mark};
 pub use model::{
     Account, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool, Pool, Registry,
     Test, Version,
 };
+pub use quote::{Quote, Quotes};
 pub use read::read;
 pub(crate) use shown::shown;
 pub use source::Files;

@@ -4,6 +4,7 @@
 //! here, not only the fields that are meant for numbers.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Enough to recognize a value by.
 const LONGEST: usize = 80;
@@ -55,36 +56,60 @@ fn is_date(value: &str) -> bool {
         && letters.all(clock)
 }
 
-/// Replaces every run of digits that may be a phone number by its end. Whatever people put
-/// between the digits of a number belongs to the run.
+/// Replaces every run of digits that may be a phone number by its end.
 fn mask(value: &str) -> String {
+    let letters: Vec<char> = value.chars().collect();
     let mut out = String::with_capacity(value.len());
-    let mut run = String::new();
-    let mut after_plus = false;
-    for letter in value.chars() {
-        if letter.is_numeric() || (!run.is_empty() && " -.()/\u{a0}".contains(letter)) {
-            run.push(letter);
-            continue;
-        }
-        end_run(&mut out, &mut run, after_plus);
-        after_plus = letter == '+';
-        out.push(letter);
+    let mut done = 0;
+    for run in numbers(&letters) {
+        out.extend(letters.get(done..run.start).unwrap_or_default());
+        out.push('…');
+        let number = letters.get(run.clone()).unwrap_or_default();
+        let digits: Vec<&char> = number.iter().filter(|letter| letter.is_numeric()).collect();
+        out.extend(digits.iter().skip(digits.len().saturating_sub(LEFT)).copied());
+        out.extend(number.iter().rev().take_while(|letter| !letter.is_numeric()));
+        done = run.end;
     }
-    end_run(&mut out, &mut run, after_plus);
+    out.extend(letters.get(done..).unwrap_or_default());
     out
 }
 
-fn end_run(out: &mut String, run: &mut String, after_plus: bool) {
-    let digits = run.chars().filter(|letter| letter.is_numeric()).count();
-    if digits >= if after_plus { NUMBER_AFTER_PLUS } else { NUMBER } {
-        out.push('…');
-        let end: Vec<char> = run.chars().filter(|letter| letter.is_numeric()).skip(digits - LEFT).collect();
-        out.extend(end);
-        out.extend(run.chars().rev().take_while(|letter| !letter.is_numeric()));
-    } else {
-        out.push_str(run);
+/// Makes the digits of whatever may be a phone number unreadable, and leaves every letter where it stands: for
+/// lines that are quoted, with something underlined.
+pub(super) fn veil(letters: &mut [char]) {
+    for run in numbers(letters) {
+        let number = letters.get_mut(run).unwrap_or_default();
+        let digits = number.iter().filter(|letter| letter.is_numeric()).count();
+        for digit in number.iter_mut().filter(|letter| letter.is_numeric()).take(digits.saturating_sub(LEFT))
+        {
+            *digit = '•';
+        }
     }
-    run.clear();
+}
+
+/// The runs of digits that may be phone numbers. Whatever people put between the digits of a number belongs
+/// to the run.
+fn numbers(letters: &[char]) -> Vec<Range<usize>> {
+    let mut numbers = Vec::new();
+    let mut run = 0..0;
+    let mut digits = 0;
+    let mut after_plus = false;
+    for (at, &letter) in letters.iter().chain(&['\n']).enumerate() {
+        if letter.is_numeric() || (digits > 0 && " -.()/\u{a0}".contains(letter)) {
+            if digits == 0 {
+                run.start = at;
+            }
+            digits += usize::from(letter.is_numeric());
+            run.end = at + 1;
+            continue;
+        }
+        if digits >= if after_plus { NUMBER_AFTER_PLUS } else { NUMBER } {
+            numbers.push(run.clone());
+        }
+        digits = 0;
+        after_plus = letter == '+';
+    }
+    numbers
 }
 
 #[cfg(test)]
@@ -112,6 +137,18 @@ mod tests {
         assert_eq!(shown("10023412"), "`10023412`");
         assert_eq!(shown("123456789"), "`123456789`");
         assert_eq!(shown("+1234"), "`+1234`");
+    }
+
+    #[test]
+    fn what_is_veiled_keeps_its_length() {
+        for (line, veiled) in [
+            ("phone = \"+44 7400 123456\" }", "phone = \"+•• •••• ••••56\" }"),
+            ("a,447400123456,2027-01-01,x", "a,••••••••••56,2027-01-01,x"),
+        ] {
+            let mut letters: Vec<char> = line.chars().collect();
+            veil(&mut letters);
+            assert_eq!(letters.iter().collect::<String>(), veiled);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::layout::{self, Level};
-use super::{Code, Finding, Place};
+use super::{Code, Finding, Mark, Place};
 
 /// A file or folder that could not be read. Nothing is known about the registry then.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,8 @@ impl Unreadable {
             code: Code::Unreadable,
             message: format!("cannot be read: {}", self.error),
             help: "see that it exists and that this process may read it".to_owned(),
+            mark: Mark::Line,
+            beside: Vec::new(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Floor 3. A query and a snapshot to the account that talks to the client.
 //!
 //! Pure: no I/O, no lock, no clock, no allocation. The time, the chance and the live standings of the
-//! moment are handed in with the query. [`select()`] and [`explain()`] are the same walk; the second has a tracer along.
+//! moment are handed in with the query. [`select()`] and [`climb()`] are the same walk; the second has a
+//! tracer along, and [`explain()`] is what it notes as JSON.
 //!
 //! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`together`], [`pick`], [`reason`], [`answer`],
-//! [`explain`](mod@explain).
+//! [`climb`](mod@climb), [`explain`](mod@explain).
 
 pub mod answer;
 pub mod client;
+pub mod climb;
 pub mod code;
 pub mod explain;
 pub mod overlay;
@@ -20,6 +22,7 @@ pub mod together;
 pub mod walk;
 
 pub use answer::{write_problem, write_selection};
+pub use climb::{Climb, climb};
 pub use code::Code;
 pub use explain::explain;
 pub use overlay::{NO_STANDINGS, Overlay};

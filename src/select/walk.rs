@@ -71,6 +71,10 @@ pub trait Tracer {
     const WHOLE_CHAIN: bool;
     /// The client, once its country is known.
     fn client(&mut self, _client: Client) {}
+    /// Why the account that the client talks to is not kept, or that it is.
+    fn current(&mut self, _ignored: Option<Ignored>) {}
+    /// The user's own account.
+    fn own(&mut self, _account: u32, _outcome: impl Fn(u32) -> Outcome) {}
     /// The chain, where there is one.
     fn chain(&mut self) {}
     /// A step, before anything is picked; `outcome` tells of any account whether it can be had.
@@ -235,6 +239,12 @@ impl<'a> Walk<'a> {
         };
         let current = self.query.current.as_ref().map(|id| self.current(id, dedicated));
         let current_ignored = current.and_then(Result::err);
+        if current.is_some() {
+            tracer.current(current_ignored);
+        }
+        if let Some(account) = dedicated {
+            tracer.own(account, |account| self.outcome(account));
+        }
         let selection = |(account, lead), rule, found| Selection {
             account,
             lead,

@@ -8,4 +8,5 @@ mod hostile;
 mod independent;
 mod many;
 mod numbers;
+mod quotes;
 mod values;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Subject;
 use crate::numbering::E164;
 use crate::registry::shown;
-use crate::registry::{Account, AddressKind, Code, Findings};
+use crate::registry::{Account, AddressKind, Code, Findings, Mark};
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     channel_mismatches(subject, findings);
@@ -28,7 +28,11 @@ fn channel_mismatches(subject: &Subject<'_>, findings: &mut Findings) {
             );
             let help =
                 "name a pool of the account's channel, or correct the channel of the account or of the pool";
-            findings.add(&account.place, Code::ChannelMismatch, message, help);
+            findings.add(&account.place, Code::ChannelMismatch, message, help).value("channel").beside(
+                &pool.place,
+                Mark::Value("channel".into()),
+                "the pool's channel",
+            );
         }
     }
 }
@@ -54,7 +58,11 @@ fn addresses(subject: &Subject<'_>, findings: &mut Findings) {
                     first.place.line
                 );
                 let help = "correct one of the two addresses, or remove one of the accounts";
-                findings.add(&account.place, Code::DuplicateAddress, message, help);
+                findings.add(&account.place, Code::DuplicateAddress, message, help).value("address").beside(
+                    &first.place,
+                    Mark::Value("address".into()),
+                    "the same address",
+                );
             }
         }
         if profile.address == AddressKind::Phone {
@@ -73,5 +81,9 @@ fn contradiction(account: &Account, findings: &mut Findings) {
         format!("account {} is of country `{country}`, its number is one of `{region}`", shown(&account.id));
     let help =
         "correct the country, or empty it to take the number's; keep it if the number serves that country";
-    findings.add(&account.place, Code::CountryContradicted, message, help);
+    findings.add(&account.place, Code::CountryContradicted, message, help).value("country").beside(
+        &account.place,
+        Mark::Value("address".into()),
+        format!("a number of `{region}`"),
+    );
 }

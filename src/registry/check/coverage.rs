@@ -28,7 +28,7 @@ pub(super) fn check(subject: &Subject<'_>, tree: &Tree, findings: &mut Findings)
     for (ou, channels) in unserved {
         let Some(ou) = subject.company.ous.get(ou) else { continue };
         let message = format!("no pool serves OU {} on {}", shown(&ou.id), shown_list(channels));
-        findings.add(&ou.place, Code::UnservedOu, message, help);
+        findings.add(&ou.place, Code::UnservedOu, message, help).value("id");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Subject;
 use crate::registry::shown;
-use crate::registry::{Account, Code, Findings, Holder};
+use crate::registry::{Account, Code, Findings, Holder, Mark};
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let mut first_of: HashMap<(&str, u16), &Account> = HashMap::new();
@@ -20,7 +20,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                 shown(&profile.id)
             );
             let help = "empty its user and put it into a pool";
-            findings.add(&account.place, Code::DedicatedUnsupported, message, help);
+            findings.add(&account.place, Code::DedicatedUnsupported, message, help).value("user");
             continue;
         };
         if let Some(version) = subject.company.platform_version.filter(|&version| version < since) {
@@ -30,7 +30,11 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                 shown(&profile.id)
             );
             let help = "put it into a pool, or correct `platform_version` once the platform is upgraded";
-            findings.add(&account.place, Code::DedicatedVersion, message, help);
+            findings.add(&account.place, Code::DedicatedVersion, message, help).value("user").beside(
+                &subject.company.place,
+                Mark::Value("platform_version".into()),
+                "the company's version",
+            );
         }
         match first_of.get(&(&**user, channel)) {
             None => drop(first_of.insert((user, channel), account)),
@@ -44,7 +48,11 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                     shown(&account.id)
                 );
                 let help = "keep one of them; put the other into a pool, or empty its user";
-                findings.add(&account.place, Code::DuplicateDedicated, message, help);
+                findings.add(&account.place, Code::DuplicateDedicated, message, help).value("user").beside(
+                    &first.place,
+                    Mark::Value("user".into()),
+                    "the first one",
+                );
             }
         }
     }

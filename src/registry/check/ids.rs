@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Subject;
 use crate::registry::shown;
-use crate::registry::{Code, Findings, Place};
+use crate::registry::{Code, Findings, Mark, Place};
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let company = subject.company;
@@ -26,11 +26,11 @@ fn unique<'r>(what: &str, ids: impl Iterator<Item = (&'r str, &'r Place)>, findi
             None => drop(seen.insert(id, place)),
             Some(first) => {
                 let message = format!("{what} id {} is there already, at {first}", shown(id));
-                findings.add(
-                    place,
-                    Code::DuplicateId,
-                    message,
-                    format!("give this {what} another id, or remove it"),
+                let help = format!("give this {what} another id, or remove it");
+                findings.add(place, Code::DuplicateId, message, help).value("id").beside(
+                    first,
+                    Mark::Value("id".into()),
+                    format!("the first {what} of this id"),
                 );
             }
         }

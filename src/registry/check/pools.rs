@@ -7,7 +7,7 @@ use crate::registry::{Code, Findings, Role};
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for pool in subject.company.pools.iter().filter(|pool| pool.place.line > 0 && pool.ous.is_empty()) {
         let message = format!("pool {} is allocated to no OU, so nobody is served from it", shown(&pool.id));
-        findings.add(&pool.place, Code::PoolWithoutOu, message, "name its OUs in `ous`");
+        findings.add(&pool.place, Code::PoolWithoutOu, message, "name its OUs in `ous`").value("ous");
     }
     if subject.accounts_unread {
         return;
@@ -28,7 +28,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                 shown(&pool.channel)
             );
             let help = format!("add to `accounts.csv` an account of role {word} with this pool");
-            findings.add(&pool.place, Code::MissingRole, message, help);
+            findings.add(&pool.place, Code::MissingRole, message, help).value("id");
         }
     }
 }

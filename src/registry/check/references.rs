@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Subject;
 use crate::registry::nearest::did_you_mean;
 use crate::registry::shown;
-use crate::registry::{Code, Findings, Holder};
+use crate::registry::{Code, Findings, Holder, Mark};
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     if !subject.ous_unread {
@@ -26,7 +26,9 @@ fn ous_of_pools(subject: &Subject<'_>, findings: &mut Findings) {
             let help = did_you_mean(ou, subject.ous.keys().copied(), || {
                 format!("add an OU {}, or take it out of `ous`", shown(ou))
             });
-            findings.add(place.unwrap_or(&pool.place), Code::UnknownOu, message, help);
+            findings
+                .add(place.unwrap_or(&pool.place), Code::UnknownOu, message, help)
+                .at(Mark::Item(ou.clone()));
         }
     }
 }
@@ -45,6 +47,6 @@ fn pools_of_accounts(subject: &Subject<'_>, findings: &mut Findings) {
             })
         });
         let message = format!("pool {} of account {} does not exist", shown(pool), shown(&account.id));
-        findings.add(&account.place, Code::UnknownPool, message, help.clone());
+        findings.add(&account.place, Code::UnknownPool, message, help.clone()).value("pool");
     }
 }

@@ -3,12 +3,14 @@
 use super::Subject;
 use crate::registry::nearest::did_you_mean;
 use crate::registry::shown::{shown, shown_list};
-use crate::registry::{Code, Findings, Ou};
+use crate::registry::{Code, Findings, Mark, Ou};
 
 /// In levels, so that what counts them fits into 16 bits with room for marks.
 const DEEPEST: u32 = 60_000;
 /// As many members of a cycle as a message names.
 const NAMED: usize = 10;
+/// As many others of them as are pointed at.
+const POINTED_AT: usize = 3;
 
 /// The tree as far as it is one.
 pub(super) struct Tree {
@@ -41,7 +43,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) -> Tree {
                 format!("add an OU {}, or leave the parent out to make this one a root", shown(parent))
             });
             let place = ou.parent_place.as_ref().unwrap_or(&ou.place);
-            findings.add(place, Code::UnknownParent, message, help);
+            findings.add(place, Code::UnknownParent, message, help).value("parent");
         }
     }
 
@@ -53,7 +55,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) -> Tree {
         && let Some(ou) = ous.get(at)
     {
         let message = format!("OU {} stands on level {}, of at most {DEEPEST}", shown(&ou.id), depth + 1);
-        findings.add(&ou.place, Code::Limit, message, "flatten the tree");
+        findings.add(&ou.place, Code::Limit, message, "flatten the tree").value("id");
     }
     tree.top_down = ordered.into_iter().map(|(_, at)| at).collect();
     tree
@@ -116,7 +118,12 @@ fn report_cycle(subject: &Subject<'_>, circle: &[usize], findings: &mut Findings
         1 => format!("OU {} is its own parent", shown(&ou.id)),
         _ => format!("the parents of these OUs form a circle: {names}"),
     };
-    findings.add(&ou.place, Code::OuCycle, message, "give one of them a parent outside the circle, or none");
+    let help = "give one of them a parent outside the circle, or none";
+    let mut added = findings.add(&ou.place, Code::OuCycle, message, help).value("parent");
+    for other in members.iter().skip(1).take(POINTED_AT) {
+        let label = format!("and so on, by way of {}", shown(&other.id));
+        added = added.beside(&other.place, Mark::Value("parent".into()), label);
+    }
 }
 
 fn put<T>(list: &mut [T], at: usize, value: T) {

@@ -7,7 +7,9 @@ use crate::numbering::E164;
 use crate::registry::layout::Source;
 use crate::registry::nearest::did_you_mean;
 use crate::registry::shown;
-use crate::registry::{Account, AddressKind, Code, Condition, Findings, Holder, Place, Role, id, instant};
+use crate::registry::{
+    Account, AddressKind, Code, Condition, Findings, Holder, Mark, Place, Role, id, instant,
+};
 
 const COLUMNS: [&str; 10] =
     ["id", "channel", "role", "address", "country", "pool", "user", "weight", "state", "available_from"];
@@ -73,7 +75,7 @@ fn account(
     findings: &mut Findings,
 ) -> Account {
     let [id, channel, role, address, country, pool, user, weight, state, available_from] = cells;
-    id::demand_id(id, "account id", place, findings);
+    id::demand_id(id, "account id", place, Mark::Value("id".into()), findings);
 
     let profile = channels.find(channel);
     match profile {
@@ -82,13 +84,13 @@ fn account(
             let wanted = profile.address.wanted();
             let message = format!("the address of account {} is not {wanted}", shown(id));
             let help = format!("write {wanted}, as channel {} has it", shown(channel));
-            findings.add(place, Code::InvalidAddress, message, help);
+            findings.add(place, Code::InvalidAddress, message, help).value("address");
         }
         Some(_) => {}
         None => channels.report_unknown(channel, place, findings),
     }
     let country = if !country.is_empty() {
-        cells::country("country", country, place, findings)
+        cells::country("country", country, place, || Mark::Value("country".into()), findings)
     } else if profile.is_some_and(|(_, profile)| profile.address == AddressKind::Phone)
         && address.starts_with('+')
     {
@@ -97,7 +99,7 @@ fn account(
         if sums.countries && profile.is_some_and(|(_, profile)| profile.address != AddressKind::Phone) {
             let message = format!("account {} has no country, and its address tells none", shown(id));
             let help = "write its country; only a phone number tells it by itself";
-            findings.add(place, Code::MissingCountry, message, help);
+            findings.add(place, Code::MissingCountry, message, help).value("country");
         }
         None
     };
@@ -129,15 +131,21 @@ fn holder_role(
     findings: &mut Findings,
 ) -> Option<Role> {
     if !user.is_empty() {
-        id::demand_id(user, "user id", place, findings);
+        id::demand_id(user, "user id", place, Mark::Value("user".into()), findings);
     }
     if !pool.is_empty() && !user.is_empty() {
         let message =
             format!("account {} has both a pool, {}, and a user, {}", shown(id), shown(pool), shown(user));
         let help = "empty one of the two cells: an account is shared or dedicated, never both";
-        findings.add(place, Code::PoolAndUser, message, help);
+        findings.add(place, Code::PoolAndUser, message, help).value("user").beside(
+            place,
+            Mark::Value("pool".into()),
+            "and a pool",
+        );
     }
-    let mut report = |message: String, help: &str| findings.add(place, Code::Role, message, help);
+    let mut report = |message: String, help: &str| {
+        findings.add(place, Code::Role, message, help).value("role");
+    };
     let words = ["primary", "secondary"];
     match role {
         "primary" | "secondary" if pool.is_empty() && !user.is_empty() => {
@@ -165,7 +173,7 @@ fn holder_role(
                 shown(other),
                 shown(id)
             );
-            findings.add(place, Code::InvalidValue, message, help);
+            findings.add(place, Code::InvalidValue, message, help).value("role");
             None
         }
     }
@@ -182,7 +190,7 @@ fn weight_of(id: &str, text: &str, place: &Place, findings: &mut Findings) -> u1
             let message =
                 format!("weight {} of account {} is no whole number from 1 to 1000", shown(text), shown(id));
             let help = "write a number from 1 to 1000, or leave the cell empty for 1";
-            findings.add(place, Code::InvalidValue, message, help);
+            findings.add(place, Code::InvalidValue, message, help).value("weight");
             1
         }
     }
@@ -198,7 +206,7 @@ fn state_of(id: &str, text: &str, place: &Place, findings: &mut Findings) -> Con
             let message = format!("state {} of account {} is not known", shown(other), shown(id));
             let help =
                 did_you_mean(other, words.into_iter(), || format!("write one of {}", shown_words(&words)));
-            findings.add(place, Code::InvalidValue, message, help);
+            findings.add(place, Code::InvalidValue, message, help).value("state");
             Condition::Active
         }
     }
@@ -213,7 +221,7 @@ fn available_from_of(id: &str, text: &str, place: &Place, findings: &mut Finding
         let message = format!("available_from {} of account {} is no RFC 3339 date", shown(text), shown(id));
         let help =
             "write a date such as 2026-03-01, or a date-time with its offset such as 2026-03-01T08:00:00Z";
-        findings.add(place, Code::InvalidValue, message, help);
+        findings.add(place, Code::InvalidValue, message, help).value("available_from");
     }
     instant
 }

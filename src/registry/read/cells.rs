@@ -2,10 +2,16 @@
 
 use crate::numbering::Region;
 use crate::registry::shown;
-use crate::registry::{Code, Findings, Place};
+use crate::registry::{Code, Findings, Mark, Place};
 
 /// An assigned country, in either case.
-pub(super) fn country(key: &str, text: &str, place: &Place, findings: &mut Findings) -> Option<Region> {
+pub(super) fn country(
+    key: &str,
+    text: &str,
+    place: &Place,
+    mark: impl FnOnce() -> Mark,
+    findings: &mut Findings,
+) -> Option<Region> {
     let region = Region::from_alpha2(text);
     if region.is_none() {
         let help = match text.to_ascii_uppercase().as_str() {
@@ -15,7 +21,7 @@ pub(super) fn country(key: &str, text: &str, place: &Place, findings: &mut Findi
             _ => "write two letters that ISO 3166-1 assigns to a country, such as `GB`",
         };
         let message = format!("{key} {} is not an assigned country", shown(text));
-        findings.add(place, Code::InvalidCountry, message, help);
+        findings.add(place, Code::InvalidCountry, message, help).at(mark());
     }
     region
 }

@@ -9,7 +9,9 @@ use super::repair;
 use crate::registry::layout::Source;
 use crate::registry::nearest::did_you_mean;
 use crate::registry::shown::{shown, shown_list};
-use crate::registry::{AddressKind, ChannelProfile, Code, Findings, Place, Role, RolePair, Version, id};
+use crate::registry::{
+    AddressKind, ChannelProfile, Code, Findings, Mark, Place, Role, RolePair, Version, id,
+};
 
 /// The built-in profiles, in the same form as a registry's own.
 const BUILT_IN: &str = include_str!("../../../config/channels.toml");
@@ -66,7 +68,7 @@ impl Channels {
         let help = did_you_mean(id, known(), || {
             format!("name one of {}, or describe the channel in `channels.toml`", shown_list(known()))
         });
-        findings.add(place, Code::UnknownChannel, message, help);
+        findings.add(place, Code::UnknownChannel, message, help).value("channel");
     }
 
     pub(super) fn into_profiles(self) -> Vec<ChannelProfile> {
@@ -83,10 +85,10 @@ fn overlay(source: Source<'_>, profiles: &mut Vec<ChannelProfile>, findings: &mu
     let table = root.table("channel", findings);
     let complete = meant.is_empty() && !matches!(table, Field::Faulty);
     let Some(table) = table.given() else { return complete };
-    for (name, value, place) in table.each() {
+    for (name, value, place, span) in table.each() {
         let known = profiles.iter().position(|profile| *profile.id == *name);
         if known.is_none() {
-            id::demand_id(name, "channel id", &place, findings);
+            id::demand_id(name, "channel id", &place, Mark::Bytes(span), findings);
         }
         let blank = || ChannelProfile {
             id: name.into(),
@@ -139,12 +141,8 @@ fn override_with(fields: &Fields<'_>, profile: &mut ChannelProfile, new: bool, f
         let version = Version::parse(text);
         if version.is_none() {
             let message = format!("`dedicated_since` is {}, which is no version", shown(text));
-            findings.add(
-                place,
-                Code::InvalidValue,
-                message,
-                "write a version such as \"1.24.0\", or \"never\"",
-            );
+            let help = "write a version such as \"1.24.0\", or \"never\"";
+            findings.add(place, Code::InvalidValue, message, help).value("dedicated_since");
         }
         version.map(Some)
     });
@@ -160,7 +158,8 @@ fn role_pair(roles: &[(&str, Place)], findings: &mut Findings) -> RolePair {
             Some((_, Role::Primary)) => pair.primary = true,
             Some((_, Role::Secondary)) => pair.secondary = true,
             None => {
-                unknown_word("pool_must_hold", word, ROLES.iter().map(|(word, _)| *word), place, findings)
+                let (words, mark) = (ROLES.iter().map(|(word, _)| *word), Mark::Item((*word).into()));
+                unknown_word("pool_must_hold", word, words, place, mark, findings);
             }
         }
     }

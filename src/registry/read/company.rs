@@ -56,12 +56,8 @@ pub(super) fn read(
             let version = Version::parse(text);
             if version.is_none() {
                 let message = format!("`platform_version` is {}, which is no version", shown(text));
-                findings.add(
-                    place,
-                    Code::InvalidValue,
-                    message,
-                    "write up to three numbers, such as \"1.24.0\"",
-                );
+                let help = "write up to three numbers, such as \"1.24.0\"";
+                findings.add(place, Code::InvalidValue, message, help).value("platform_version");
             }
             version
         })

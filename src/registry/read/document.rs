@@ -1,5 +1,6 @@
 //! A TOML file as a tree whose every key knows its line.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -7,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::fields::Fields;
 use super::lines::Lines;
 use crate::registry::shown;
-use crate::registry::{Code, Findings, Place};
+use crate::registry::{Code, Findings, Mark, Place};
 
 /// A parsed file.
 pub(super) struct Document<'t> {
@@ -32,26 +33,21 @@ impl<'t> Document<'t> {
     pub(super) fn entries(&self, name: &str, findings: &mut Findings) -> (Vec<Fields<'_>>, bool) {
         let mut entries = Vec::new();
         let Some((key, value)) = self.root.get_key_value(name) else { return (entries, true) };
-        let line = self.lines.at(key.span().start);
-        let mut wrong = |line| {
-            let place = Place { file: self.file.clone(), line };
+        let mut wrong = |span: Range<usize>| {
+            let place = Place { file: self.file.clone(), line: self.lines.at(span.start) };
             let message = format!("{} is not a list of tables", shown(name));
-            findings.add(
-                &place,
-                Code::InvalidValue,
-                message,
-                format!("write each entry under its own `[[{name}]]`"),
-            );
+            let help = format!("write each entry under its own `[[{name}]]`");
+            findings.add(&place, Code::InvalidValue, message, help).at(Mark::Bytes(span));
         };
         let DeValue::Array(items) = value.get_ref() else {
-            wrong(line);
+            wrong(key.span());
             return (entries, false);
         };
         for item in items {
             let line = self.lines.at(item.span().start);
             match item.get_ref() {
                 DeValue::Table(table) => entries.push(Fields::new(&self.file, &self.lines, table, line)),
-                _ => wrong(line),
+                _ => wrong(item.span()),
             }
         }
         (entries, true)

@@ -7,7 +7,7 @@ use super::fields::{Field, Fields, as_text, unknown_word};
 use super::repair;
 use crate::registry::layout::Source;
 use crate::registry::shown;
-use crate::registry::{Code, Expectation, Findings, Test};
+use crate::registry::{Code, Expectation, Findings, Mark, Test};
 
 const KEYS: [&str; 3] = ["name", "query", "expect"];
 /// The fields of a query, as a gateway may send them.
@@ -69,7 +69,7 @@ fn test(company: &str, fields: &Fields<'_>, findings: &mut Findings) -> Option<T
 fn query(company: &str, fields: &Fields<'_>, findings: &mut Findings) -> String {
     fields.demand_known(&QUERY, findings);
     let mut json = Map::new();
-    for (key, value, place) in fields.each() {
+    for (key, value, place, _) in fields.each() {
         // No value of a query is ever repeated in a finding: it may be a client's.
         match key {
             "exclude" => {
@@ -77,7 +77,7 @@ fn query(company: &str, fields: &Fields<'_>, findings: &mut Findings) -> String 
                 if list.len() > MOST_EXCLUDED {
                     let message = format!("`exclude` names {} accounts", list.len());
                     let help = format!("a query excludes at most {MOST_EXCLUDED}");
-                    findings.add(&place, Code::InvalidValue, message, help);
+                    findings.add(&place, Code::InvalidValue, message, help).value("exclude");
                 }
                 json.insert(key.to_owned(), list.iter().map(|(id, _)| Value::from(*id)).collect());
             }
@@ -85,12 +85,8 @@ fn query(company: &str, fields: &Fields<'_>, findings: &mut Findings) -> String 
                 let named = as_text(key, value, &place, findings);
                 if named.is_some_and(|named| named != company) {
                     let message = format!("`company` is not {}, whose folder this is", shown(company));
-                    findings.add(
-                        &place,
-                        Code::InvalidValue,
-                        message,
-                        "remove it: a test asks its own company",
-                    );
+                    let help = "remove it: a test asks its own company";
+                    findings.add(&place, Code::InvalidValue, message, help).value("company");
                 }
             }
             _ if QUERY.contains(&key) => {
@@ -108,12 +104,8 @@ fn expectation(fields: &Fields<'_>, findings: &mut Findings) -> Expectation {
     let unknown = fields.demand_known(&EXPECT, findings);
     if fields.each().is_empty() && unknown.is_empty() {
         let message = "`expect` is empty, so the test can never fail";
-        findings.add(
-            &fields.place(),
-            Code::InvalidValue,
-            message,
-            format!("give at least one of {}", EXPECT.join(", ")),
-        );
+        let help = format!("give at least one of {}", EXPECT.join(", "));
+        findings.add(&fields.place(), Code::InvalidValue, message, help).value("expect");
     }
     let mut text = |key: &str| fields.text(key, findings).given().map(Box::from);
     let (account, ou, pool) = (text("account"), text("ou"), text("pool"));
@@ -129,12 +121,8 @@ fn expectation(fields: &Fields<'_>, findings: &mut Findings) -> Expectation {
                 if levels.is_none() {
                     let message =
                         format!("`climbed` is {}, which is no number of levels", shown(&climbed.to_string()));
-                    findings.add(
-                        place,
-                        Code::InvalidValue,
-                        message,
-                        "write 0 for the query's own OU, 1 for its parent, …",
-                    );
+                    let help = "write 0 for the query's own OU, 1 for its parent, …";
+                    findings.add(place, Code::InvalidValue, message, help).value("climbed");
                 }
                 levels
             })
@@ -150,7 +138,7 @@ fn word(fields: &Fields<'_>, key: &str, known: &[&str], findings: &mut Findings)
             if known.contains(&text) {
                 return Some(text.into());
             }
-            unknown_word(key, text, known.iter().copied(), place, findings);
+            unknown_word(key, text, known.iter().copied(), place, Mark::Value(key.into()), findings);
             None
         })
         .given()

@@ -1,5 +1,6 @@
 //! One TOML table, read key by key: wrong types and values become findings at the key's line.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -9,7 +10,7 @@ use super::lines::Lines;
 use crate::numbering::Region;
 use crate::registry::nearest::{did_you_mean, nearest};
 use crate::registry::shown;
-use crate::registry::{Code, Findings, Place};
+use crate::registry::{Code, Findings, Mark, Place};
 
 /// What a key holds.
 pub(super) enum Field<T> {
@@ -83,18 +84,20 @@ impl<'d> Fields<'d> {
                 format!("remove it; the keys here are {}", known.join(", "))
             });
             let message = format!("unknown key {}", shown(key.get_ref()));
-            findings.add(&self.place_at(key.span().start), Code::UnknownKey, message, help);
+            findings
+                .add(&self.place_at(key.span().start), Code::UnknownKey, message, help)
+                .at(Mark::Bytes(key.span()));
         }
         meant
     }
 
-    /// Every key with its value's fields at hand, in the order of the file.
-    pub(super) fn each(&self) -> Vec<(&'d str, &'d Spanned<DeValue<'d>>, Place)> {
+    /// Every key with its value, its place and its bytes, in the order of the file.
+    pub(super) fn each(&self) -> Vec<(&'d str, &'d Spanned<DeValue<'d>>, Place, Range<usize>)> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         entries
             .into_iter()
-            .map(|(key, value)| (&**key.get_ref(), value, self.place_at(key.span().start)))
+            .map(|(key, value)| (&**key.get_ref(), value, self.place_at(key.span().start), key.span()))
             .collect()
     }
 
@@ -114,7 +117,7 @@ impl<'d> Fields<'d> {
     ) -> Option<Fields<'d>> {
         match value.get_ref() {
             DeValue::Table(table) => Some(Fields::new(self.file, self.lines, table, place.line)),
-            other => wrong_type(key, other, "a table", place, findings),
+            _ => wrong_type(key, value, "a table", place, findings),
         }
     }
 
@@ -129,8 +132,8 @@ impl<'d> Fields<'d> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         match value.get_ref() {
             DeValue::Boolean(flag) => Field::Given(*flag, place),
-            other => {
-                wrong_type::<()>(key, other, "`true` or `false`", &place, findings);
+            _ => {
+                wrong_type::<()>(key, value, "`true` or `false`", &place, findings);
                 Field::Faulty
             }
         }
@@ -140,14 +143,16 @@ impl<'d> Fields<'d> {
     pub(super) fn integer(&self, key: &str, findings: &mut Findings) -> Field<i64> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         let DeValue::Integer(number) = value.get_ref() else {
-            wrong_type::<()>(key, value.get_ref(), "a whole number", &place, findings);
+            wrong_type::<()>(key, value, "a whole number", &place, findings);
             return Field::Faulty;
         };
         match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Field::Given(number, place),
             Err(_) => {
                 let message = format!("{} is beyond 64 bits", shown(key));
-                findings.add(&place, Code::InvalidValue, message, "use a smaller number");
+                findings
+                    .add(&place, Code::InvalidValue, message, "use a smaller number")
+                    .at(Mark::Bytes(value.span()));
                 Field::Faulty
             }
         }
@@ -157,7 +162,7 @@ impl<'d> Fields<'d> {
     pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Field<Vec<(&'d str, Place)>> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         let DeValue::Array(items) = value.get_ref() else {
-            wrong_type::<()>(key, value.get_ref(), "a list of texts, in brackets", &place, findings);
+            wrong_type::<()>(key, value, "a list of texts, in brackets", &place, findings);
             return Field::Faulty;
         };
         let mut texts = Vec::with_capacity(items.len());
@@ -179,7 +184,8 @@ impl<'d> Fields<'d> {
         self.text(key, findings).and_then(findings, |text, place, findings| {
             let found = words.iter().find(|(word, _)| *word == text).map(|&(_, value)| value);
             if found.is_none() {
-                unknown_word(key, text, words.iter().map(|(word, _)| *word), place, findings);
+                let mark = Mark::Value(key.into());
+                unknown_word(key, text, words.iter().map(|(word, _)| *word), place, mark, findings);
             }
             found
         })
@@ -187,8 +193,9 @@ impl<'d> Fields<'d> {
 
     /// An assigned country.
     pub(super) fn country(&self, key: &str, findings: &mut Findings) -> Field<Region> {
-        self.text(key, findings)
-            .and_then(findings, |text, place, findings| super::cells::country(key, text, place, findings))
+        self.text(key, findings).and_then(findings, |text, place, findings| {
+            super::cells::country(key, text, place, || Mark::Value(key.into()), findings)
+        })
     }
 
     /// Reports that a key is missing, at the table's header.
@@ -204,16 +211,13 @@ pub(super) fn unknown_word<'w>(
     text: &str,
     words: impl Iterator<Item = &'w str> + Clone,
     place: &Place,
+    mark: Mark,
     findings: &mut Findings,
 ) {
     let all = words.clone().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let help = did_you_mean(text, words, || format!("write one of {all}"));
-    findings.add(
-        place,
-        Code::InvalidValue,
-        format!("{} is {}, which is none of {all}", shown(key), shown(text)),
-        help,
-    );
+    let message = format!("{} is {}, which is none of {all}", shown(key), shown(text));
+    findings.add(place, Code::InvalidValue, message, help).at(mark);
 }
 
 /// A value as a text.
@@ -225,18 +229,18 @@ pub(super) fn as_text<'d>(
 ) -> Option<&'d str> {
     match value.get_ref() {
         DeValue::String(text) => Some(text),
-        other => wrong_type(key, other, "a text, in quotes", place, findings),
+        _ => wrong_type(key, value, "a text, in quotes", place, findings),
     }
 }
 
 fn wrong_type<T>(
     key: &str,
-    found: &DeValue<'_>,
+    value: &Spanned<DeValue<'_>>,
     wanted: &str,
     place: &Place,
     findings: &mut Findings,
 ) -> Option<T> {
-    let found = match found {
+    let found = match value.get_ref() {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
@@ -246,6 +250,6 @@ fn wrong_type<T>(
         DeValue::Table(_) => "a table",
     };
     let message = format!("{} is {found}, not {wanted}", shown(key));
-    findings.add(place, Code::InvalidValue, message, format!("write {wanted}"));
+    findings.add(place, Code::InvalidValue, message, format!("write {wanted}")).at(Mark::Bytes(value.span()));
     None
 }

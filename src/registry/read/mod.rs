@@ -23,9 +23,11 @@ mod repair;
 mod sheet;
 
 use channels::Channels;
+pub(super) use lines::Lines;
+pub(super) use repair::sections;
 
 use super::layout::{Folder, sort_out};
-use super::{Code, Company, Files, Findings, Place, Registry, id};
+use super::{Code, Company, Files, Findings, Mark, Place, Registry, id};
 
 /// Reads a registry's files, and reports everything in them that is wrong by itself.
 /// [`check`](super::check()) then judges what was read as a whole.
@@ -45,7 +47,7 @@ pub fn read(files: &Files) -> (Registry, Findings) {
 fn company(id: &str, folder: &Folder<'_>, channels: &mut Channels, findings: &mut Findings) -> Company {
     let path = folder.settings.map_or_else(|| format!("{id}/company.toml").into(), |(path, _)| path.clone());
     let place = Place { file: path, line: 0 };
-    id::demand_id(id, "the folder's name is the company's id, and", &place, findings);
+    id::demand_id(id, "the folder's name is the company's id, and", &place, Mark::Line, findings);
 
     let mut company = company::read(id, place, folder.settings, channels, findings);
     if folder.settings.is_none() {

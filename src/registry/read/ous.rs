@@ -3,7 +3,7 @@
 use super::fields::{Field, Fields};
 use super::sheet::Sheet;
 use crate::registry::layout::Source;
-use crate::registry::{Findings, Ou, Place, id};
+use crate::registry::{Findings, Mark, Ou, Place, id};
 
 const KEYS: [&str; 3] = ["id", "parent", "name"];
 
@@ -18,7 +18,7 @@ pub(super) fn read_table(fields: &Fields<'_>, findings: &mut Findings) -> Ou {
     let meant = fields.demand_known(&KEYS, findings);
     match fields.text("id", findings) {
         Field::Given(text, place) => {
-            id::demand_id(text, "OU id", &place, findings);
+            id::demand_id(text, "OU id", &place, Mark::Value("id".into()), findings);
             ou.id = text.into();
         }
         Field::Absent if !meant.contains(&"id") => fields.missing("id", "the OU", findings),
@@ -27,7 +27,7 @@ pub(super) fn read_table(fields: &Fields<'_>, findings: &mut Findings) -> Ou {
     ou.parent = match fields.text("parent", findings) {
         Field::Given(text, place) => {
             if text.is_empty() {
-                id::demand_id(text, "parent", &place, findings);
+                id::demand_id(text, "parent", &place, Mark::Value("parent".into()), findings);
             }
             ou.parent_place = Some(place);
             Some(text.into())
@@ -53,7 +53,7 @@ pub(super) fn read_sheet(source: Source<'_>, ous: &mut Vec<Ou>, findings: &mut F
     let parents_known = sheet.judges("parent");
     ous.reserve(sheet.rows());
     let complete = sheet.each(findings, |[id, parent, name], place, findings| {
-        id::demand_id(id, "OU id", place, findings);
+        id::demand_id(id, "OU id", place, Mark::Value("id".into()), findings);
         let parent =
             if parents_known { (!parent.is_empty()).then(|| parent.into()) } else { Some("".into()) };
         ous.push(Ou { id: id.into(), parent, parent_place: None, name: name.into(), place: place.clone() });

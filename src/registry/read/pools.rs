@@ -7,7 +7,7 @@ use super::fields::{Field, Fields};
 use super::mapping;
 use crate::registry::model::Mapping;
 use crate::registry::shown;
-use crate::registry::{Code, Findings, Place, Pool, id};
+use crate::registry::{Code, Findings, Mark, Place, Pool, id};
 
 const KEYS: [&str; 8] =
     ["id", "channel", "ous", "priority", "country_match", "default_country", "fallback_upward", "geography"];
@@ -36,7 +36,7 @@ pub(super) fn read(fields: &Fields<'_>, channels: &Channels, findings: &mut Find
 
     match fields.text("id", findings) {
         Field::Given(text, place) => {
-            id::demand_id(text, "pool id", &place, findings);
+            id::demand_id(text, "pool id", &place, Mark::Value("id".into()), findings);
             pool.id = text.into();
         }
         Field::Absent if !meant.contains(&"id") => fields.missing("id", "the pool", findings),
@@ -63,7 +63,9 @@ pub(super) fn read(fields: &Fields<'_>, channels: &Channels, findings: &mut Find
                     pool.ous_places.push(place);
                 } else {
                     let message = format!("`ous` of pool {} names {} twice", shown(&pool.id), shown(ou));
-                    findings.add(&place, Code::DuplicateId, message, "name each OU once");
+                    findings
+                        .add(&place, Code::DuplicateId, message, "name each OU once")
+                        .at(Mark::Value("ous".into()));
                 }
             }
         }

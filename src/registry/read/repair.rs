@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::lines::Lines;
 use crate::registry::layout::Source;
-use crate::registry::{Code, Findings, Place};
+use crate::registry::{Code, Findings, Mark, Place};
 
 const TOML_HELP: &str =
     "correct the line; texts stand in quotes, lists in brackets, tables as `[name]` or `[[name]]`";
@@ -49,9 +49,10 @@ pub(super) fn sound<'f>((file, bytes): Source<'f>, findings: &mut Findings) -> O
     }
 
     let lines = Lines::of(text);
-    let mut report = |at: usize, message: &str| {
-        let place = Place { file: file.clone(), line: lines.at(at) };
-        findings.add(&place, Code::Syntax, format!("not TOML: {message}"), TOML_HELP);
+    let mut report = |span: Range<usize>, message: &str| {
+        let place = Place { file: file.clone(), line: lines.at(span.start) };
+        let message = format!("not TOML: {message}");
+        findings.add(&place, Code::Syntax, message, TOML_HELP).at(Mark::Bytes(span));
     };
     let mut repaired = text.as_bytes().to_vec();
     let mut lost: Vec<String> = Vec::new();
@@ -61,8 +62,8 @@ pub(super) fn sound<'f>((file, bytes): Source<'f>, findings: &mut Findings) -> O
         // A table inside an entry that was taken out has nothing to belong to.
         let orphan = lost.last().is_some_and(|lost| belongs(&header, lost));
         let first = if orphan { None } else { faults(body).into_iter().next() };
-        if let Some((at, message)) = &first {
-            report(section.start + at, message);
+        if let Some((span, message)) = &first {
+            report(section.start + span.start..section.start + span.end, message);
             lost.push(if header.starts_with('[') { header } else { String::new() });
         }
         if orphan || first.is_some() {
@@ -72,11 +73,11 @@ pub(super) fn sound<'f>((file, bytes): Source<'f>, findings: &mut Findings) -> O
     let repaired = String::from_utf8(repaired).ok()?;
     let rest = faults(&repaired);
     let mut last = 0;
-    for (at, message) in &rest {
+    for (span, message) in &rest {
         // What is left are keys and tables that are there twice, in sections sound by themselves.
-        let line = lines.at(*at);
+        let line = lines.at(span.start);
         if line != last {
-            report(*at, message);
+            report(span.clone(), message);
         }
         last = line;
         if !message.contains("duplicate") {
@@ -87,18 +88,18 @@ pub(super) fn sound<'f>((file, bytes): Source<'f>, findings: &mut Findings) -> O
 }
 
 /// Where and what, in the order of the text.
-fn faults(text: &str) -> Vec<(usize, String)> {
+fn faults(text: &str) -> Vec<(Range<usize>, String)> {
     let (_, errors) = DeTable::parse_recoverable(text);
-    let mut faults: Vec<(usize, String)> = errors
+    let mut faults: Vec<(Range<usize>, String)> = errors
         .iter()
-        .map(|error| (error.span().map_or(0, |span| span.start), error.message().replace('\n', " ")))
+        .map(|error| (error.span().unwrap_or_default(), error.message().replace('\n', " ")))
         .collect();
-    faults.sort_by_key(|&(at, _)| at);
+    faults.sort_by_key(|(span, _)| span.start);
     faults
 }
 
 /// The text cut before every line that begins a table.
-fn sections(text: &str) -> Vec<Range<usize>> {
+pub(in crate::registry) fn sections(text: &str) -> Vec<Range<usize>> {
     let mut sections = Vec::new();
     let (mut start, mut at) = (0, 0);
     for line in text.split_inclusive('\n') {

@@ -7,7 +7,7 @@ use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 use crate::registry::layout::Source;
 use crate::registry::nearest::{did_you_mean, nearest};
 use crate::registry::shown::{shown, shown_list};
-use crate::registry::{Code, Findings, Place};
+use crate::registry::{Code, Findings, Mark, Place};
 
 /// Each column that is not known is a finding of its own: a row of commas would be a million.
 const MOST_COLUMNS: usize = 1000;
@@ -90,15 +90,17 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 Some(_) => {
                     twice = true;
                     let message = format!("column {} is there twice", shown(name));
-                    findings.add(place, Code::UnknownColumn, message, "remove one of the two");
+                    findings
+                        .add(place, Code::UnknownColumn, message, "remove one of the two")
+                        .at(Mark::Cell(index));
                 }
-                None => unknown.push(name),
+                None => unknown.push((index, name)),
             }
         }
         let absent: Vec<_> =
             self.known.iter().zip(&self.at).filter(|(_, at)| at.is_none()).map(|(name, _)| *name).collect();
         let mut missing: Vec<_> = required.iter().copied().filter(|name| absent.contains(name)).collect();
-        for name in &unknown {
+        for (index, name) in &unknown {
             // A required column under another name is one fault, not two.
             let renamed = nearest(name, absent.iter().copied()).or_else(|| missing.first().copied());
             missing.retain(|name| Some(*name) != renamed);
@@ -108,7 +110,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
                     format!("remove it; the columns here are {}", shown_list(self.known))
                 }),
             };
-            findings.add(place, Code::UnknownColumn, format!("unknown column {}", shown(name)), help);
+            let message = format!("unknown column {}", shown(name));
+            findings.add(place, Code::UnknownColumn, message, help).at(Mark::Cell(*index));
         }
         for name in &missing {
             let help = "add it to the header row, and its value to every row";

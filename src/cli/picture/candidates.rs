@@ -1,0 +1,108 @@
+//! The accounts of one step: who was chosen, and why not the others.
+
+use jiff::Timestamp;
+
+use super::canvas::{Canvas, printable};
+use crate::cli::output::{ASIDE, GOOD, count};
+use crate::select::climb::Tried;
+use crate::select::{Climb, Outcome};
+use crate::snapshot::Snapshot;
+use crate::snapshot::view::Records;
+
+/// Most accounts of a step that are drawn; the rest is counted.
+const MOST: usize = 12;
+const FIRST: &str = "│    ";
+const REST: &str = "│       ";
+/// Ids up to so long stand in a column.
+const COLUMN: usize = 32;
+
+pub(super) fn draw(
+    canvas: &mut Canvas,
+    snapshot: &Snapshot,
+    climb: &Climb,
+    step: &Tried,
+    chosen: Option<u32>,
+) {
+    let listed: Vec<(u32, Outcome, String)> = step
+        .listed(MOST, chosen)
+        .map(|(account, outcome)| (account, outcome, id(snapshot, account)))
+        .collect();
+    let wide = listed.iter().map(|(.., id)| id.len()).filter(|&len| len <= COLUMN).max().unwrap_or(0);
+    let equals = step.candidates.iter().filter(|(_, outcome)| *outcome == Outcome::Available).count();
+    for (account, outcome, id) in &listed {
+        let line = if chosen == Some(*account) {
+            format!("{GOOD}✔ {id:wide$}  CHOSEN{GOOD:#}{}", how(climb, equals))
+        } else if *outcome == Outcome::Available {
+            format!(
+                "{ASIDE}·{ASIDE:#} {id:wide$}  {ASIDE}available, another was drawn{}{ASIDE:#}",
+                weight(snapshot, *account)
+            )
+        } else {
+            format!("✘ {id:wide$}  {}", reason(snapshot, *account, *outcome))
+        };
+        canvas.line(FIRST, REST, &line);
+    }
+    let more = step.candidates.len() - listed.len();
+    if more > 0 {
+        let left: Vec<(u32, Outcome)> = step
+            .candidates
+            .iter()
+            .filter(|(account, _)| !listed.iter().any(|(listed, ..)| listed == account))
+            .copied()
+            .collect();
+        canvas.line(FIRST, REST, &format!("{ASIDE}… and {more} more: {}{ASIDE:#}", outcomes(&left)));
+    }
+}
+
+/// An account's id.
+pub(super) fn id(snapshot: &Snapshot, account: u32) -> String {
+    printable(snapshot.account_id(snapshot.contents().accounts.at(account)))
+}
+
+/// How one came to be drawn among equals.
+fn how(climb: &Climb, equals: usize) -> String {
+    match (equals, climb.asked.by_chance) {
+        (0 | 1, _) => String::new(),
+        (equals, false) => format!(" among {equals}: always this one for this client"),
+        (equals, true) => format!(" among {equals}, by chance: the query names no client"),
+    }
+}
+
+fn weight(snapshot: &Snapshot, account: u32) -> String {
+    match snapshot.contents().accounts.at(account).weight.to_native() {
+        1 => String::new(),
+        weight => format!(" (weight {weight})"),
+    }
+}
+
+/// Why an account cannot be had.
+pub(super) fn reason(snapshot: &Snapshot, account: u32, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Available => "available".to_owned(),
+        Outcome::Draining => "draining: keeps its clients, gets no new one".to_owned(),
+        Outcome::Suspended => "suspended: never used".to_owned(),
+        Outcome::Excluded => "excluded by the query".to_owned(),
+        Outcome::Resting => {
+            let until = snapshot.contents().accounts.at(account).available_from.to_native();
+            match Timestamp::from_second(until) {
+                Ok(until) => format!("resting until {}", until.to_string().trim_end_matches("T00:00:00Z")),
+                Err(_) => "resting".to_owned(),
+            }
+        }
+    }
+}
+
+/// `3 accounts (1 available, 2 draining)`.
+pub(super) fn summary(candidates: &[(u32, Outcome)]) -> String {
+    format!("{} ({})", count(candidates.len(), "account"), outcomes(candidates))
+}
+
+fn outcomes(candidates: &[(u32, Outcome)]) -> String {
+    let all =
+        [Outcome::Available, Outcome::Draining, Outcome::Suspended, Outcome::Excluded, Outcome::Resting];
+    let counts = all.into_iter().filter_map(|outcome| {
+        let number = candidates.iter().filter(|(_, is)| *is == outcome).count();
+        (number > 0).then(|| format!("{number} {}", outcome.text()))
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}

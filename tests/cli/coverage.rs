@@ -1,0 +1,66 @@
+//! `check --fail-under`: the steps that no test reaches, and the test that would reach one.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{stdout, switchboard};
+use crate::expected::acme;
+
+fn covered(root: &str) -> Value {
+    let output = switchboard(&["check", root, "--fail-under", "100", "--format", "json"]);
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+#[test]
+fn what_is_suggested_reaches_a_step_until_nothing_is_left() {
+    let registry = acme();
+    let root = registry.path().to_str().unwrap();
+    let tests = registry.path().join("acme/tests.toml");
+    fs::remove_file(&tests).unwrap();
+    let mut reached = 0;
+    let mut written = String::new();
+    loop {
+        let json = covered(root);
+        let coverage = &json["coverage"];
+        let unreached = coverage["unreached"].as_array().unwrap();
+        let (steps, now) = (coverage["steps"].as_u64().unwrap(), coverage["reached"].as_u64().unwrap());
+        assert_eq!(now, reached, "{json:#}");
+        assert_eq!(unreached.len() as u64, steps - now, "{json:#}");
+        assert!(
+            unreached
+                .iter()
+                .all(|step| step["no_country"] == true || !step["countries"].as_array().unwrap().is_empty())
+        );
+        let output = switchboard(&["check", root, "--fail-under", "100"]);
+        let text = stdout(&output);
+        let Some((list, test)) = text.split_once("it goes into acme/tests.toml\n\n") else {
+            assert!(steps - now <= 3, "{text}");
+            break;
+        };
+        assert!(
+            list.contains("step that no test reaches") || list.contains("steps that no test reaches"),
+            "{list}"
+        );
+        assert_eq!(output.status.code(), Some(1));
+        written += test;
+        fs::write(&tests, &written).unwrap();
+        reached += 1;
+    }
+    assert!(reached > 20, "{reached}");
+}
+
+#[test]
+fn steps_are_listed_where_a_share_is_asked_for() {
+    let registry = acme();
+    let root = registry.path().to_str().unwrap();
+    assert!(!stdout(&switchboard(&["check", root])).contains("that no test reaches"));
+    let json: Value =
+        serde_json::from_str(&stdout(&switchboard(&["check", root, "--format", "json"]))).unwrap();
+    assert!(json["coverage"].get("unreached").is_none());
+    let text = stdout(&switchboard(&["check", root, "--fail-under", "1"]));
+    assert!(text.contains("acme: OU acme, sms primary, pool acme-sms, country: US"), "{text}");
+    let step = &covered(root)["coverage"]["unreached"][0];
+    let keys: Vec<&String> = step.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["company", "ou", "channel", "role", "pool", "rule", "countries", "no_country"]);
+}

@@ -1,0 +1,221 @@
+//! `switchboard explain`: the picture, and the JSON behind it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{stdout, switchboard};
+use crate::expected;
+use crate::process::Daemon;
+
+/// Wide enough for the demo, and what every terminal has.
+const COLUMNS: usize = 80;
+
+/// What it prints, asked of the demo, and how it exits.
+fn picture(fields: &[&str]) -> (String, Option<i32>) {
+    let output = switchboard(&[&["explain"], fields].concat());
+    (stdout(&output), output.status.code())
+}
+
+fn json(fields: &[&str]) -> Value {
+    serde_json::from_str(&stdout(&switchboard(&[&["explain", "--format", "json"], fields].concat()))).unwrap()
+}
+
+fn whatsapp(fields: &[&str]) -> (String, Option<i32>) {
+    picture(&[&["company=acme", "channel=whatsapp"], fields].concat())
+}
+
+#[test]
+fn the_picture_to_the_letter() {
+    let expected = "\
+answer    wa-dach-ch-1  +41781234501
+          whatsapp, secondary, CH
+rule      default_region: it is of the pool's default country
+found     pool dach-whatsapp, OU dach, 1 level up
+client    FR, derived from the phone number
+asked     whatsapp for OU zurich of acme; role secondary
+
+OU zurich (asked about)
+└─ no pool of this channel: it inherits from above ↑
+OU dach (1 level up)
+├─ country FR in dach-vip-whatsapp, dach-whatsapp: no account
+├─ default region CH in dach-whatsapp
+│    ✔ wa-dach-ch-1  CHOSEN
+└─ answered here: no need to climb
+OU emea (2 levels up): not needed
+├─ country FR in emea-whatsapp: no account
+└─ on to the OU above: a pool here has `fallback_upward` ↑
+OU acme (3 levels up): not needed
+├─ country FR in global-whatsapp: 1 account (1 available)
+├─ default region US in global-whatsapp: 1 account (1 available)
+└─ the end of the chain: no OU is above
+";
+    assert_eq!(whatsapp(&["ou=zurich", "phone=+33612345678"]), (expected.to_owned(), Some(0)));
+}
+
+/// Each way to be passed over has its words.
+#[test]
+fn why_each_account_was_passed_over() {
+    for (fields, exit, lines) in [
+        (&["ou=dach", "country=AT"][..], 0, &["✘ wa-vip-at-1  resting until 2099-01-01"][..]),
+        (&["ou=london", "country=ZA"], 0, &["✘ wa-emea-za-1  suspended: never used", "nobody is available"]),
+        (&["ou=emea", "country=AE"], 0, &["✘ wa-emea-ae-1  draining: keeps its clients, gets no new one"]),
+        (
+            &["ou=emea", "country=IE", "client=x", "exclude=wa-emea-gb-1"],
+            0,
+            &[
+                "✘ wa-emea-gb-1  excluded by the query",
+                "CHOSEN among 2: always this one",
+                "another was drawn",
+            ],
+        ),
+        (&["ou=emea", "country=IE"], 0, &["geography: IE is mapped to GB in emea-whatsapp", "by chance"]),
+        (&["ou=americas", "country=CA"], 0, &["calling code +1 in apac-whatsapp"]),
+        (&["ou=emea", "phone=+80012345678"], 0, &["no country, the phone number belongs to none"]),
+        (&["ou=emea", "country=GB", "phone=+33612345678"], 0, &["the phone number is of another country"]),
+        (&["ou=emea", "phone=+4474"], 1, &["none: invalid_phone"]),
+        (&["ou=emea", "phone=+442079460"], 0, &["(guessed): it is not a valid number"]),
+        (&["ou=nowhere", "country=GB"], 1, &["none: unknown_ou"]),
+        (
+            &["ou=research", "country=FR"],
+            1,
+            &["none: no_account", "no account", "the end of the chain: no `fall"],
+        ),
+        (
+            &["ou=dach", "country=FR", "fallback=none"],
+            1,
+            &[
+                "fallback none",
+                "default region CH in dach-whatsapp: 1 account (1 available), not tried",
+                "no climb",
+            ],
+        ),
+        (
+            &["ou=emea", "country=AE", "current=wa-emea-ae-1"],
+            0,
+            &["✔ current: wa-emea-ae-1  CHOSEN: the client already talks to it, though it"],
+        ),
+        (
+            &["ou=emea", "country=GB", "current=sms-us-1"],
+            0,
+            &["✘ current: sms-us-1 is not kept: it is of another"],
+        ),
+        (
+            &["ou=emea", "country=GB", "user=trader-1@acme.example"],
+            0,
+            &["✔ dedicated: wa-trader-1  CHOSEN: it is the user's own", "OU emea (asked about): not needed"],
+        ),
+        (
+            &["ou=emea", "country=GB", "user=trader-2@acme.example"],
+            1,
+            &["✘ dedicated: the user's own, wa-trader-2, is suspended", "OU emea (asked about): not tried"],
+        ),
+    ] {
+        let (text, code) = whatsapp(fields);
+        assert_eq!(code, Some(exit), "{fields:?}\n{text}");
+        for line in lines {
+            assert!(text.contains(line), "{fields:?}: {line}\n{text}");
+        }
+    }
+}
+
+/// Over every expected selection of the demo: one account is chosen, the one that answers; no line is too long; the
+/// exit code is that of the JSON; and the client's number is nowhere.
+#[test]
+fn every_picture_of_the_demo_is_sound() {
+    for test in expected::of("acme") {
+        let mut fields: Vec<String> =
+            test.query.iter().map(|(field, value)| format!("{field}={value}")).collect();
+        fields.push("company=acme".to_owned());
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let (text, code) = picture(&fields);
+        assert_eq!(code, Some(i32::from(test.expect.contains_key("error"))), "{}\n{text}", test.name);
+        let answer = text.lines().next().unwrap().trim_start_matches("answer").trim();
+        let chosen: Vec<&str> = text.lines().filter(|line| line.contains("CHOSEN")).collect();
+        match test.expect.get("error") {
+            Some(error) => {
+                assert_eq!(answer, format!("none: {}", error.as_str().unwrap()), "{}", test.name);
+                assert!(chosen.is_empty(), "{text}");
+            }
+            None => {
+                let account = answer.split(' ').next().unwrap();
+                assert!(matches!(chosen[..], [one] if one.contains(&format!(" {account} "))), "{text}");
+            }
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        assert!(!text.contains('\u{1b}'), "colour in a pipe: {text}");
+        for (field, value) in &test.query {
+            let digits = value.trim_start_matches('+');
+            assert!(field != "phone" || digits.len() < 7 || !text.contains(digits), "{}\n{text}", test.name);
+        }
+    }
+}
+
+/// What the daemon answers, and what the picture is drawn from.
+#[test]
+fn as_json_it_has_every_step() {
+    let explained = json(&["company=acme", "channel=whatsapp", "ou=london", "country=IE"]);
+    let steps: Vec<(&str, &str)> = explained["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["rule"].as_str().unwrap(), step["ou"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("country", "emea"),
+        ("geography", "emea"),
+        ("country", "acme"),
+        ("geography", "acme"),
+        ("default_region", "acme"),
+    ];
+    assert_eq!(steps, expected);
+    assert_eq!(explained["steps"][1]["candidates"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn as_json_it_is_what_the_daemon_answers() {
+    let daemon = Daemon::start(&[]);
+    for query in ["channel=whatsapp&ou=zurich&phone=33612345678", "channel=sms&ou=london&country=GB&client=a"]
+    {
+        let fields: Vec<&str> = query.split('&').chain(["company=acme"]).collect();
+        let (status, body) = daemon.get(&format!("/v1/explain?company=acme&{query}"));
+        assert_eq!((status, json(&fields)), (200, serde_json::from_str(&body).unwrap()));
+    }
+    let problem = json(&["company=acme", "channel=whatsapp", "ou=nowhere", "country=GB"]);
+    assert_eq!(problem["code"], "unknown_ou");
+}
+
+/// Forty levels, each with accounts that are of no use, and two hundred equals at the top.
+#[test]
+fn long_chains_and_crowds_are_folded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("deep")).unwrap();
+    let mut company = String::new();
+    let mut accounts = "id,channel,role,address,country,pool,state\n".to_owned();
+    for level in 0..60 {
+        let parent = if level == 0 { String::new() } else { format!("parent = \"ou-{}\"\n", level - 1) };
+        company += &format!("[[ou]]\nid = \"ou-{level}\"\n{parent}");
+        company += &format!(
+            "[[pool]]\nid = \"pool-{level}\"\nchannel = \"line\"\nous = [\"ou-{level}\"]\nfallback_upward = true\n"
+        );
+        let (number, state) = if level == 0 { (200, "active") } else { (1, "suspended") };
+        for at in 0..number {
+            accounts +=
+                &format!("line-{level}-{at:03},line,secondary,@a{level}-{at},GB,pool-{level},{state}\n");
+        }
+    }
+    fs::write(folder.path().join("deep/company.toml"), company).unwrap();
+    fs::write(folder.path().join("deep/accounts.csv"), accounts).unwrap();
+    let root = folder.path().to_str().unwrap();
+    let (text, code) = picture(&["--registry", root, "channel=line", "ou=ou-59", "country=GB", "client=c"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("… 34 levels more where nobody is available"), "{text}");
+    assert!(text.contains("… and 188 more: 188 available") && text.contains("CHOSEN among 200"), "{text}");
+    assert!(text.contains("OU ou-59 (asked about)") && text.contains("OU ou-0 (59 levels up)"), "{text}");
+    assert!(text.lines().count() < 140, "{text}");
+    let (text, _) = picture(&["--registry", root, "channel=line", "ou=ou-3", "country=FR"]);
+    assert!(
+        text.contains("none: no_account\n") && text.contains("the end of the chain: no OU is above"),
+        "{text}"
+    );
+}

@@ -1,0 +1,89 @@
+//! Findings as `check` prints them: the line quoted, the fault underlined, the remedy.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{stderr, stdout, switchboard};
+use crate::expected::{acme, edit};
+
+#[test]
+fn a_finding_to_the_letter() {
+    let registry = acme();
+    edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    edit(
+        registry.path(),
+        "acme/accounts.csv",
+        "sms-gb-1,sms,secondary,+447400123451",
+        "sms-gb-1,sms,secondary,+12015550151",
+    );
+    let root = registry.path().to_str().unwrap();
+    let output = switchboard(&["check", root]);
+    let text = stdout(&output);
+    let company = fs::read_to_string(registry.path().join("acme/company.toml")).unwrap();
+    let line = company.lines().position(|line| line == "parent = \"dech\"").unwrap() + 1;
+    let parent = format!(
+        "{root}/acme/company.toml:{line}: error[unknown_parent]: parent `dech` of OU `zurich` does not exist\n   \
+         |\n{line} | parent = \"dech\"\n   |          ^^^^^^\n   |\n   = help: did you mean `dach`?\n"
+    );
+    assert!(text.contains(&parent), "{parent}\n{text}");
+    let address = "31 | sms-gb-1,sms,secondary,+12015550151,GB,acme-sms,,,,\n   |                        ^^^^^^^^^^^^\n";
+    let first = "30 | sms-us-1,sms,secondary,+12015550151,US,acme-sms,,,,\n   \
+                 |                        ------------ the same address\n";
+    assert!(text.contains(address) && text.contains(first), "{text}");
+    // Wherever findings are printed, they are printed so.
+    let target = registry.path().join("x.swb");
+    let compiled = stderr(&switchboard(&["compile", root, "-o", target.to_str().unwrap()]));
+    assert!(compiled.contains(&parent), "{compiled}");
+    let asked = stderr(&switchboard(&["select", "--registry", root, "channel=sms", "ou=emea", "country=GB"]));
+    assert!(asked.contains(&parent), "{asked}");
+}
+
+#[test]
+fn as_json_a_finding_has_its_columns() {
+    let registry = acme();
+    edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    let json = stdout(&switchboard(&["check", registry.path().to_str().unwrap(), "--format", "json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["code"] == "unknown_parent").unwrap();
+    assert_eq!((&finding["column"], &finding["end_column"]), (&10.into(), &16.into()));
+    let keys: Vec<&String> = finding.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["file", "line", "severity", "code", "message", "help", "column", "end_column"]);
+    // What is named on a line below the header has no column on the header's.
+    let unserved = findings.iter().find(|finding| finding["code"] == "unserved_ou").unwrap();
+    assert!(unserved.get("column").is_none() && unserved["line"].is_u64());
+}
+
+/// The query of a failed test may have a client's number, and the line with it may be quoted.
+#[test]
+fn a_failed_test_shows_what_was_expected_and_no_number() {
+    let registry = acme();
+    let test = "\n[[test]]\nname = \"x\"\nquery = { channel = \"whatsapp\", ou = \"emea\", phone = \"+447400999888\" }\n\
+                expect = { rule = \"geography\" }\n";
+    let path = registry.path().join("acme/tests.toml");
+    fs::write(&path, fs::read_to_string(&path).unwrap() + test).unwrap();
+    let text = stdout(&switchboard(&["check", registry.path().to_str().unwrap()]));
+    assert!(text.contains("| expect = { rule = \"geography\" }\n"), "{text}");
+    assert!(text.contains("|          ^^^^^^^^^^^^^^^^^^^^^^\n"), "{text}");
+    assert!(text.contains("phone = \"+••••••••••88\"") && !text.contains("447400999888"), "{text}");
+}
+
+/// Whole files are not quoted, long lines are cut, and nothing a file holds reaches the terminal as it is.
+#[test]
+fn odd_lines() {
+    let registry = acme();
+    let long = format!(
+        "line = {{ x = \"{}\u{1b}[31m\", chanel = 1, y = \"{}\" }}\n",
+        "é".repeat(5000),
+        "z".repeat(5000)
+    );
+    let path = registry.path().join("acme/company.toml");
+    fs::write(&path, long.clone() + &fs::read_to_string(&path).unwrap()).unwrap();
+    fs::write(registry.path().join("acme/stray.txt"), "x").unwrap();
+    let text = stdout(&switchboard(&["check", registry.path().to_str().unwrap()]));
+    assert!(text.lines().all(|line| line.chars().count() < 300), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let stray = "stray.txt:1: error[unknown_file]: no file of a registry is called `stray.txt`\n  help: ";
+    assert!(text.contains(stray), "{text}");
+}

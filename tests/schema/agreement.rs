@@ -1,0 +1,97 @@
+//! Each schema and its reader know the same keys: what one has, the other has.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use switchboard::registry::{Code, Files, check, read};
+
+/// Where in a schema a table is, the file it is in, and the table with a key that nobody knows.
+const TABLES: [(&str, &str, &str, &str); 7] = [
+    ("company", "", "c/company.toml", "zzzzzzzz = 1\n"),
+    ("company", "/properties/ou/items", "c/company.toml", "[[ou]]\nid = \"a\"\nzzzzzzzz = 1\n"),
+    ("company", "/properties/pool/items", "c/company.toml", "[[pool]]\nid = \"a\"\nzzzzzzzz = 1\n"),
+    ("channels", "/properties/channel/additionalProperties", "channels.toml", "[channel.x]\nzzzzzzzz = 1\n"),
+    ("channels", "/properties/channel/properties/sms", "channels.toml", "[channel.sms]\nzzzzzzzz = 1\n"),
+    (
+        "tests",
+        "/properties/test/items/properties/query",
+        "c/tests.toml",
+        "[[test]]\nquery = { zzzzzzzz = 1 }\n",
+    ),
+    (
+        "tests",
+        "/properties/test/items/properties/expect",
+        "c/tests.toml",
+        "[[test]]\nexpect = { zzzzzzzz = 1 }\n",
+    ),
+];
+
+fn schema(name: &str) -> Value {
+    super::all().into_iter().find(|(known, _)| *known == name).unwrap().1
+}
+
+/// The keys that the reader lists where it meets one that it does not know.
+fn readers_keys(file: &str, text: &str) -> BTreeSet<String> {
+    let sound = [("c/company.toml", "[[ou]]\nid = \"a\"\n")].into_iter().chain([(file, text)]);
+    let files = Files { files: sound.map(|(path, text)| (path.into(), text.as_bytes().to_vec())).collect() };
+    let (registry, mut findings) = read(&files);
+    check(&registry, &mut findings);
+    let unknown = findings.0.iter().find(|finding| finding.code == Code::UnknownKey).unwrap();
+    let (_, keys) = unknown.help.split_once("the keys here are ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_of_the_readers_is_in_the_schema_and_no_other() {
+    for (name, pointer, file, text) in TABLES {
+        let schema = schema(name);
+        let table = schema.pointer(pointer).unwrap_or_else(|| panic!("{name} has {pointer}: {schema:#}"));
+        let keys: BTreeSet<String> = table["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, readers_keys(file, text), "{name} {pointer}");
+        assert_eq!(table["additionalProperties"], false, "{name} {pointer}");
+    }
+    let root = schema("tests");
+    assert_eq!(root["additionalProperties"], false);
+    assert_eq!(readers_keys("c/tests.toml", "zzzzzzzz = 1\n"), ["test".to_owned()].into());
+    assert_eq!(readers_keys("channels.toml", "zzzzzzzz = 1\n"), ["channel".to_owned()].into());
+    assert_eq!(
+        readers_keys("c/tests.toml", "[[test]]\nzzzzzzzz = 1\n"),
+        root["properties"]["test"]["items"]["properties"].as_object().unwrap().keys().cloned().collect()
+    );
+}
+
+/// The built-in channels have a table each, in the file and in the schema.
+#[test]
+fn the_built_in_channels_are_those_of_the_file() {
+    let text = include_str!("../../config/channels.toml");
+    let built_in: toml::Table = text.parse().unwrap();
+    let built_in: BTreeSet<&String> = built_in["channel"].as_table().unwrap().keys().collect();
+    let schema = schema("channels");
+    let known = schema["properties"]["channel"]["properties"].as_object().unwrap();
+    assert_eq!(known.keys().collect::<BTreeSet<_>>(), built_in);
+}
+
+/// Whoever completes a key in an editor is told what it does, with an example or the words it may have.
+#[test]
+fn every_key_is_described() {
+    fn walk(name: &str, value: &Value) {
+        if let Some(properties) = value.get("properties").and_then(Value::as_object) {
+            for (key, property) in properties {
+                assert!(
+                    property["description"].as_str().is_some_and(|text| text.len() > 10),
+                    "{name}: {key}"
+                );
+                let says = ["examples", "enum", "oneOf", "default", "items", "properties"];
+                assert!(says.iter().any(|word| property.get(word).is_some()), "{name}: {key} {property}");
+            }
+        }
+        match value {
+            Value::Object(object) => object.values().for_each(|value| walk(name, value)),
+            Value::Array(list) => list.iter().for_each(|value| walk(name, value)),
+            _ => {}
+        }
+    }
+    for (name, schema) in super::all() {
+        walk(name, &schema);
+    }
+}

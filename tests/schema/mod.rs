@@ -1,0 +1,49 @@
+//! The JSON Schemas of a registry's TOML files: made from the types beside this file, checked in, and held to what
+//! the readers know. `company`, `channels` and `expectations` describe one file each.
+
+#![allow(dead_code, reason = "the types are there for what is derived from them")]
+
+mod agreement;
+mod channels;
+mod company;
+mod expectations;
+mod files;
+mod words;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract schema::";
+
+/// Draft 7 without references, which every editor's TOML plugin reads.
+fn of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// Name, and schema as the types have it.
+fn all() -> [(&'static str, Value); 3] {
+    [
+        ("company", of::<company::Company>()),
+        ("channels", of::<channels::Channels>()),
+        ("tests", of::<expectations::Tests>()),
+    ]
+}
+
+#[test]
+fn what_is_checked_in_is_what_the_types_say() {
+    for (name, schema) in all() {
+        let path = format!("{}/docs/schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let made = format!("{schema:#}\n");
+        if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+            std::fs::write(&path, &made).unwrap();
+            continue;
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            made == found,
+            "docs/schema/{name}.schema.json: not what the types say. Write it anew with\n    {REMEDY}"
+        );
+    }
+}

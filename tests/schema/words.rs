@@ -1,0 +1,52 @@
+//! Values that several files have.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+/// Declares a text of a given form.
+macro_rules! forms {
+    ($($name:ident = $schema:tt;)*) => {
+        $(#[derive(Default, Serialize)]
+        pub struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        })*
+    };
+}
+
+forms! {
+    Id = {"type": "string", "pattern": "^[!#-&(-+.0-~-]{1,128}$"};
+    Country = {"type": "string", "pattern": "^[A-Za-z]{2}$", "examples": ["GB"]};
+    Version = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+){0,2}$", "examples": ["1.24.0"]};
+    Since = {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+){0,2}|never)$", "examples": ["1.24.0", "never"]};
+    Mapping = {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z]{2}$"},
+        "additionalProperties": {"type": "string", "pattern": "^[A-Za-z]{2}$"},
+        "examples": [{"IE": "GB"}]
+    };
+}
+
+/// Of a key that has no default: leaves it out of the schema.
+pub fn absent<T>(_: &T) -> bool {
+    true
+}
+
+#[derive(Default, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    #[default]
+    Primary,
+    Secondary,
+}
