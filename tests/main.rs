@@ -15,6 +15,8 @@ mod architecture;
 mod cli;
 mod clients;
 mod corruption;
+mod coverage;
+mod diff;
 mod expected;
 mod generations;
 mod hostile_input;

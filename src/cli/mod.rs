@@ -3,7 +3,10 @@
 pub mod arguments;
 pub mod check;
 pub mod compile;
+pub mod coverage;
+pub mod diff;
 pub mod inspect;
+pub mod opened;
 pub mod output;
 pub mod progress;
 pub mod query;
@@ -57,6 +60,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::Select(query)) => query::select(&query),
         Some(Command::Explain(query)) => query::explain(&query),
+        Some(Command::Coverage(coverage)) => coverage::run(&coverage),
+        Some(Command::Diff(diff)) => diff::run(&diff),
         Some(Command::Inspect(inspect)) => inspect::run(&inspect),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -210,6 +210,8 @@ fn help_has_examples() {
         &["compile", "--help"],
         &["check", "--help"],
         &["select", "--help"],
+        &["coverage", "--help"],
+        &["diff", "--help"],
     ] {
         let output = switchboard(command);
         assert!(output.status.success() && stdout(&output).contains("Examples:"), "{command:?}");
