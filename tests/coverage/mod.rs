@@ -1,5 +1,5 @@
 //! `switchboard coverage`: every row is what `select` answers, whichever way it is written.
 
-mod agreement;
-mod command;
+pub mod agreement;
+pub mod command;
 mod page;
