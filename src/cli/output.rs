@@ -35,7 +35,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes what `fill` writes to standard output as it is, however much that is.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn stream(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
     written(fill(&mut out).and_then(|()| out.flush()))

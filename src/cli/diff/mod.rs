@@ -1,6 +1,6 @@
 //! `switchboard diff OLD NEW`: which decisions an edit changes, and which recorded queries.
 //!
-//! [`command`] asks; what comes out is `text` for people, folded by `fold`, or `json`, whole.
+//! `command` asks; what comes out is `text` for people, folded by `fold`, or `json`, whole.
 
 mod command;
 mod fold;
