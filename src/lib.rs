@@ -5,7 +5,8 @@
 //!
 //! * **6** [`app`], [`cli`], [`config`]: assembly, commands, settings. Start at [`cli::run`].
 //! * **5** [`http`], [`admin`], [`telemetry`]: the listeners and the metrics.
-//! * **4** [`live`]: the snapshot in service, and how another takes its place.
+//! * **4** [`live`]: the snapshot in service, and how another takes its place. [`decisions`]: every decision of a
+//!   snapshot at once.
 //! * **3** [`select`](mod@select): a query and a snapshot to an account. Pure.
 //! * **2** [`snapshot`]: the registry as one immutable run of bytes.
 //! * **1** [`registry`]: what administrators write, and what is wrong with it.
@@ -37,6 +38,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod decisions;
 pub mod http;
 pub mod id;
 pub mod live;

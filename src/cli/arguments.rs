@@ -18,6 +18,8 @@ Examples:
   switchboard check registry                   what is wrong with it, and where
   switchboard compile registry -o registry.swb
   switchboard select --registry registry channel=whatsapp ou=emea phone=+447400123456
+  switchboard coverage registry                which rule serves each country, OU by OU
+  switchboard diff registry.swb registry       which decisions an edit changes
 
 ";
 
@@ -52,6 +54,10 @@ pub enum Command {
     Select(Query),
     /// Draw one query's climb: every step of its chain, and why each account was passed over
     Explain(Explain),
+    /// Show which rule serves each country, for every OU and channel
+    Coverage(Coverage),
+    /// Show which decisions change between two registries or snapshots
+    Diff(Diff),
     /// Show what a snapshot file holds
     Inspect(Inspect),
     /// Print the script that completes this program's commands and options in a shell
@@ -189,6 +195,104 @@ pub struct Query {
     /// The query's fields
     #[arg(value_name = "FIELD=VALUE", required = true)]
     pub fields: Vec<String>,
+}
+
+/// `switchboard coverage`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard coverage registry
+  switchboard coverage registry.swb --company acme --channel whatsapp,sms --ou london
+  switchboard coverage registry --format csv | grep ',no_account'
+  switchboard coverage registry --format html -o coverage.html
+
+What is answered for a client of whom only the country is known, in the channel's conversation role, at this
+moment: numbers that rest or are out of use serve nobody. The table counts each country once: as none where
+there is no answer, as climbed where an OU above serves it, else by the rule. CSV and JSON have one row for every
+country: company, ou, channel, country, rule (or the problem's code), climbed, pool.")]
+pub struct Coverage {
+    /// A registry's folder, or a compiled snapshot
+    #[arg(value_name = "DIR|FILE")]
+    pub source: PathBuf,
+    /// Of what to tell
+    #[command(flatten)]
+    pub scope: Named,
+    /// One line of the table for OUs of which every country is decided alike
+    #[arg(long)]
+    pub fold: bool,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CoverageFormat,
+    /// Write there, atomically, instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Of what a command tells. Nothing named: of everything.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Companies; several with commas between them [default: all]
+    #[arg(long = "company", value_name = "ID", value_delimiter = ',')]
+    pub companies: Vec<String>,
+    /// Channels [default: those that the company has pools of]
+    #[arg(long = "channel", value_name = "ID", value_delimiter = ',')]
+    pub channels: Vec<String>,
+    /// Organizational units [default: all]
+    #[arg(long = "ou", value_name = "ID", value_delimiter = ',')]
+    pub ous: Vec<String>,
+}
+
+/// How to print a coverage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CoverageFormat {
+    /// A table, for people.
+    Text,
+    /// A row for every country, for spreadsheets.
+    Csv,
+    /// The same, for programs.
+    Json,
+    /// A page with a map of the world.
+    Html,
+}
+
+/// `switchboard diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  switchboard diff registry.swb registry                   what is in service, and what is to be
+  switchboard diff main/registry registry --fail-on errors   in the pipeline of the registry's repository
+  switchboard diff old.swb new.swb --queries recorded.ndjson
+  switchboard diff old.swb new.swb --format json | jq '.changes'
+
+A decision is what one OU answers on one channel for a client of whom only the country is known: rule, level, pool,
+and the accounts that can be had there at this moment. Recorded queries are one JSON object a line, as for
+/v1/select/batch; each is asked of both, and only line numbers are ever printed of them.
+
+Exit codes: 0 done, whatever changes; 1 a registry has errors, a recorded query cannot be read, or, with --fail-on
+errors, a decision or a recorded query becomes an error; 2 wrong usage; 3 cannot read.")]
+pub struct Diff {
+    /// What is: a registry's folder, or a compiled snapshot
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// What is to be
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Replay the recorded queries of this file against both
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+    /// Exit 1 where this happens
+    #[arg(long, value_name = "WHAT")]
+    pub fail_on: Option<FailOn>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// What a pipeline does not let pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A decision, or a recorded query, becomes an error.
+    Errors,
 }
 
 /// `switchboard inspect`.

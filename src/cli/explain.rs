@@ -1,7 +1,8 @@
 //! `switchboard explain field=value …`: the climb of one query, offline, as a picture or as the daemon's JSON.
 
 use super::arguments::{Explain, Format};
-use super::query::{moment, parse, problem, snapshot};
+use super::opened::Origin;
+use super::query::{moment, parse, problem};
 use super::{Exit, Failure, output, picture};
 use crate::select::explain::explanation;
 use crate::select::{Code, climb};
@@ -17,7 +18,9 @@ pub fn run(arguments: &Explain) -> Result<Exit, Failure> {
         Ok(query) => query,
         Err(bad) => return refuse(Code::BadRequest, Some(&bad.to_string()), None),
     };
-    let Some(snapshot) = snapshot(asked)? else { return Ok(Exit::No) };
+    let Some(snapshot) = Origin::flagged(&asked.registry, &asked.snapshot).open()? else {
+        return Ok(Exit::No);
+    };
     let (answer, climb) = climb(&snapshot, &query, moment());
     let climb = match climb {
         Ok(climb) => climb,

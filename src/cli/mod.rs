@@ -4,9 +4,12 @@ pub mod arguments;
 pub mod check;
 pub mod compile;
 pub mod completions;
+pub mod coverage;
+pub mod diff;
 pub mod explain;
 pub mod inspect;
 pub mod man;
+pub mod opened;
 pub mod output;
 pub mod picture;
 pub mod progress;
@@ -63,6 +66,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::Select(query)) => query::select(&query),
         Some(Command::Explain(query)) => explain::run(&query),
+        Some(Command::Coverage(coverage)) => coverage::run(&coverage),
+        Some(Command::Diff(diff)) => diff::run(&diff),
         Some(Command::Inspect(inspect)) => inspect::run(&inspect),
         Some(Command::Completions(completions)) => completions::run(&completions),
         Some(Command::Man(pages)) => man::run(&pages),

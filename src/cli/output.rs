@@ -1,11 +1,13 @@
 //! Standard output and standard error: colour on a terminal, plain in a pipe, and no panic where the
 //! reader has gone.
 
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
 use super::Failure;
+use crate::snapshot::file;
 
 /// Of errors.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -20,14 +22,42 @@ pub const HELP: Style = AnsiColor::Cyan.on_default();
 /// Of what does not matter here.
 pub const ASIDE: Style = Style::new().dimmed();
 
+/// Bytes to gather before they are written.
+const BUFFER: usize = 1 << 16;
+
 /// Writes to standard output, styles kept only on a terminal.
 ///
 /// # Errors
 /// Where it cannot be written. A reader that has gone, as in `| head`, is none.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes what `fill` writes to standard output as it is, however much that is.
+///
+/// # Errors
+/// As [`print()`].
+pub fn stream(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    written(fill(&mut out).and_then(|()| out.flush()))
+}
+
+/// Writes what `fill` writes to a file, which is replaced atomically.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn to_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let filled = file::write_with(path, |file| {
+        let mut out = BufWriter::with_capacity(BUFFER, file);
+        fill(&mut out).and_then(|()| out.flush())
+    });
+    filled.map_err(|error| Failure::io(format!("{}: {error}", path.display())))
+}
+
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::io(format!("standard output: {error}")))
         }
         _ => Ok(()),

@@ -1,17 +1,12 @@
 //! `switchboard select field=value …`: one query, offline, through the same walk as the daemon's.
 
 use super::arguments::Query as Arguments;
-use super::compile::{files, now_ms};
-use super::output;
-use super::progress::Progress;
-use super::{Exit, Failure, report};
-use crate::app::demo;
-use crate::live::publish::{open, publish};
-use crate::live::source::EMBEDDED_GENERATION;
+use super::compile::now_ms;
+use super::opened::Origin;
+use super::{Exit, Failure, output};
 use crate::select::{
     self, BadQuery, Code, Fields, Moment, NO_STANDINGS, Query, write_problem, write_selection,
 };
-use crate::snapshot::{Snapshot, file};
 
 /// Answers one query.
 pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -19,7 +14,9 @@ pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(query) => query,
         Err(bad) => return problem(Code::BadRequest, Some(&bad.to_string()), None),
     };
-    let Some(snapshot) = snapshot(arguments)? else { return Ok(Exit::No) };
+    let Some(snapshot) = Origin::flagged(&arguments.registry, &arguments.snapshot).open()? else {
+        return Ok(Exit::No);
+    };
     match select::select(&snapshot, &query, moment()).result {
         Ok(selection) => {
             let mut json = Vec::new();
@@ -43,33 +40,6 @@ pub(super) fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Fai
         fields.set(name, value.into());
     }
     Ok(fields.finish())
-}
-
-/// The snapshot to ask; `None` where the registry has findings, which are then printed.
-pub(super) fn snapshot(arguments: &Arguments) -> Result<Option<Snapshot>, Failure> {
-    if let Some(path) = &arguments.snapshot {
-        let failed = |what: &dyn std::fmt::Display| Failure::io(format!("{}: {what}", path.display()));
-        let bytes = file::read(path).map_err(|error| failed(&error))?;
-        return open(bytes).map(|(snapshot, _)| Some(snapshot)).map_err(|rejection| failed(&rejection));
-    }
-    let now = now_ms();
-    let (files, generation) = match &arguments.registry {
-        Some(registry) => (files(registry)?, now),
-        None => (demo::files(), EMBEDDED_GENERATION),
-    };
-    let progress = Progress::new();
-    match publish(&files, generation, (now / 1000) as i64, &|what, done, total| {
-        progress.report(what, done, total)
-    }) {
-        Ok(compiled) => Ok(Some(compiled.snapshot)),
-        Err(refused) => {
-            drop(progress);
-            let root = arguments.registry.clone().unwrap_or_default();
-            output::print_error(&report::text(&refused.findings, &files, &root));
-            output::error("the registry has errors, so there is nothing to ask: mend them first");
-            Ok(None)
-        }
-    }
 }
 
 /// The clock decides which numbers rest, and, where a query names no client, which of equals it gets.

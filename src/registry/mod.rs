@@ -35,6 +35,7 @@ pub use model::{
     Account, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool, Pool, Registry,
     Test, Version,
 };
+pub(crate) use nearest::did_you_mean;
 pub use quote::{Quote, Quotes};
 pub use read::read;
 pub(crate) use shown::shown;

@@ -22,7 +22,7 @@ pub(super) fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> 
 }
 
 /// `did you mean X?`, or what else to do where nothing is close.
-pub(super) fn did_you_mean<'k>(
+pub(crate) fn did_you_mean<'k>(
     wrong: &str,
     known: impl Iterator<Item = &'k str>,
     otherwise: impl FnOnce() -> String,

@@ -193,7 +193,7 @@ impl<'a> Resolved<'a> {
     pub(super) fn walk(self) -> Walk<'a> {
         let Resolved { walk, entry } = self;
         let snapshot: &'a Snapshot = walk.snapshot;
-        Walk { first: entry.and_then(|entry| snapshot.chain(entry)), ..walk }
+        Walk { first: entry.and_then(|entry| snapshot.first_level(entry)), ..walk }
     }
 }
 

@@ -187,8 +187,13 @@ impl Snapshot {
         Some(entry)
     }
 
+    /// The level where the chain of (OU, channel, role) begins.
+    pub fn chain(&self, company: u32, ou: u32, channel: u32, role: Role) -> Option<&ArchivedLevel> {
+        self.first_level(self.seek_chain(company, ou, channel, role)?)
+    }
+
     /// The level where the chain of this entry begins.
-    pub fn chain(&self, entry: u32) -> Option<&ArchivedLevel> {
+    pub fn first_level(&self, entry: u32) -> Option<&ArchivedLevel> {
         let contents = self.contents();
         let entry = contents.entries.at(entry);
         // Nearly all levels have few enough of them for two cache lines.

@@ -195,6 +195,8 @@ fn help_has_examples() {
         &["check", "--help"],
         &["select", "--help"],
         &["explain", "--help"],
+        &["coverage", "--help"],
+        &["diff", "--help"],
     ] {
         let output = switchboard(command);
         assert!(output.status.success() && stdout(&output).contains("Examples:"), "{command:?}");

@@ -46,6 +46,11 @@ fn help(error: &io::Error) -> &'static str {
 /// Writes a file: temporary file beside it, fsync, rename, fsync of the folder. A link is followed, and
 /// what it leads to replaced. What writers left behind that were killed is removed.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), NotWritten> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// The same, of what `fill` writes.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), NotWritten> {
     let path = target(path)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -65,7 +70,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), NotWritten> {
             // Who could not read the old one shall not read the new one either.
             file.set_permissions(replaced.permissions())?;
         }
-        file.write_all(bytes)?;
+        fill(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, &path)
     })();

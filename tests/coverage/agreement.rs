@@ -1,0 +1,122 @@
+//! Every OU, channel and country, held to the oracle.
+
+use oracle::{Oracle, Query, Verdict};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use switchboard::decisions::{Decision, Scope, Survey, Tally};
+use switchboard::live::{Compiled, publish};
+use switchboard::registry::{Files, Registry};
+use switchboard::snapshot::Snapshot;
+
+use crate::oracle::properties::sound;
+use crate::oracle::registries::{NOW, registry};
+
+/// Random registries.
+const CASES: u32 = 60;
+
+/// Rule or code, and, where an account serves, how far up, the pool, the OU and the accounts, by id.
+pub type Told = (String, Option<(u32, String, String, Vec<(String, u16)>)>);
+
+/// What the oracle says of a country alone.
+pub fn told(oracle: &Oracle<'_>, now: i64, company: &str, ou: &str, channel: &str, country: &str) -> Told {
+    let [company, ou, channel, country] = [company, ou, channel, country].map(|text| Some(text.to_owned()));
+    match oracle.answer(&Query { company, ou, channel, country, ..Query::default() }, now) {
+        Verdict::Refused(code) => (code.to_owned(), None),
+        Verdict::Selected(selected) => {
+            let found = selected.found.expect("a pool's account");
+            let mut accounts: Vec<(String, u16)> =
+                selected.candidates.iter().map(|one| (one.id.to_string(), one.weight)).collect();
+            accounts.sort();
+            let place = (found.climbed as u32, found.pool.to_owned(), found.ou.to_owned(), accounts);
+            (selected.rule.to_owned(), Some(place))
+        }
+    }
+}
+
+pub fn compiled(files: &Files) -> Snapshot {
+    match publish(files, 1, NOW, &|_, _, _| {}) {
+        Ok(Compiled { snapshot, .. }) => snapshot,
+        Err(refused) => panic!("{:?}", refused.findings.0),
+    }
+}
+
+/// What a survey says of a decision.
+pub fn surveyed(survey: &Survey<'_>, decision: &Decision) -> Told {
+    let place = decision.served().map(|served| {
+        let snapshot = survey.snapshot();
+        let available = survey.available(served);
+        let ids = switchboard::decisions::candidates::ids(survey, available);
+        let weights = available.iter().map(|member| member.weight.to_native());
+        let accounts = ids.into_iter().map(str::to_owned).zip(weights).collect();
+        (served.climbed, served.pool(snapshot).to_owned(), served.ou(snapshot).to_owned(), accounts)
+    });
+    (decision.text().to_owned(), place)
+}
+
+fn holds(files: &Files) -> Result<(), String> {
+    let registry: Registry = sound(files)?;
+    let oracle = Oracle::new(&registry);
+    let snapshot = compiled(files);
+    let channels: Vec<String> = registry.channels.iter().map(|channel| channel.id.to_string()).collect();
+    let mut survey = Survey::new(&snapshot, NOW);
+    for company in &registry.companies {
+        let named = [company.id.to_string()];
+        let scope = Scope { companies: &named, channels: &channels, ous: &[] };
+        for scoped in scope.find(&snapshot).map_err(|unknown| unknown.to_string())? {
+            let mut ous: Vec<&str> = company.ous.iter().map(|ou| &*ou.id).collect();
+            ous.sort_unstable();
+            let mut names: Vec<&str> = channels.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!((scoped.ous.len(), scoped.channels.len()), (ous.len(), names.len()));
+            for (&number, ou) in scoped.ous.iter().zip(&ous) {
+                for (&channel_number, channel) in scoped.channels.iter().zip(&names) {
+                    let row = survey.ask(scoped.company, number, channel_number);
+                    let row = survey.row(row);
+                    for (country, decision) in row.countries() {
+                        let expected = told(&oracle, NOW, &company.id, ou, channel, country.alpha2());
+                        let got = surveyed(&survey, decision);
+                        if got != expected {
+                            return Err(format!("{ou} {channel} {country}: {got:?}, not {expected:?}"));
+                        }
+                    }
+                    counted(&Tally::of(&row), row.countries().map(|(_, decision)| *decision))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The table's counts are those of the rows, each in one column.
+fn counted(tally: &Tally, decisions: impl Iterator<Item = Decision>) -> Result<(), String> {
+    let mut recounted = Tally::default();
+    for decision in decisions {
+        match (decision.served().map(|served| served.climbed), decision.text()) {
+            (None, code) => {
+                recounted.none += 1;
+                *recounted.reasons.entry(code).or_default() += 1;
+            }
+            (Some(1..), _) => recounted.climbed += 1,
+            (_, "country") => recounted.country += 1,
+            (_, "calling_code") => recounted.calling_code += 1,
+            (_, "geography") => recounted.mapping += 1,
+            (_, "default_region") => recounted.default += 1,
+            (_, other) => return Err(format!("a country alone is decided by {other}")),
+        }
+    }
+    let same = *tally == recounted && tally.sum() == 252;
+    if same { Ok(()) } else { Err(format!("{tally:?}, not {recounted:?}")) }
+}
+
+#[test]
+fn every_decision_of_random_registries_is_what_the_rules_say() {
+    let config = Config {
+        failure_persistence: None,
+        cases: CASES,
+        rng_seed: RngSeed::Fixed(7401),
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
+    let run =
+        TestRunner::new(config).run(&registry(), |plan| holds(&plan.render()).map_err(TestCaseError::fail));
+    run.unwrap_or_else(|error| panic!("{error}"));
+}

@@ -1,0 +1,160 @@
+//! The command as a process: rows, formats, names, exit codes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use oracle::Oracle;
+use serde_json::Value;
+use switchboard::numbering::Region;
+use switchboard::registry::Files;
+
+use super::agreement::told;
+use crate::expected::{acme, demo, edit};
+use crate::oracle::properties::sound;
+
+pub fn switchboard(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_switchboard")).args(arguments).output().unwrap()
+}
+
+pub fn coverage(arguments: &[&str]) -> String {
+    let demo = demo();
+    let output = switchboard(&[&["coverage", demo.to_str().unwrap()], arguments].concat());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_row_of_the_demo_is_what_the_rules_say() {
+    let files = Files::read_dir(&demo()).unwrap();
+    let registry = sound(&files).unwrap();
+    let oracle = Oracle::new(&registry);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let text = coverage(&["--format", "csv"]);
+    let mut csv = csv::Reader::from_reader(text.as_bytes());
+    assert_eq!(
+        csv.headers().unwrap(),
+        vec!["company", "ou", "channel", "country", "rule", "climbed", "pool"]
+    );
+    let (mut rows, mut last, mut asked) = (0, Vec::new(), BTreeSet::new());
+    for record in csv.records() {
+        let record = record.unwrap();
+        let key: Vec<String> = record.iter().take(4).map(str::to_owned).collect();
+        assert!(key > last, "{key:?} after {last:?}");
+        asked.insert((key[0].clone(), key[2].clone()));
+        // The larger company has a million rows; the oracle takes a while for each.
+        if rows < 20_000 || rows % 23 == 0 {
+            let (rule, place) = told(&oracle, now, &key[0], &key[1], &key[2], &key[3]);
+            let (climbed, pool) =
+                place.map(|(climbed, pool, ..)| (climbed.to_string(), pool)).unwrap_or_default();
+            assert_eq!([&record[4], &record[5], &record[6]], [&rule, &climbed, &pool], "{record:?}");
+        }
+        last = key;
+        rows += 1;
+    }
+    let mut expected = 0;
+    for company in &registry.companies {
+        let channels: BTreeSet<&str> = company.pools.iter().map(|pool| &*pool.channel).collect();
+        expected += company.ous.len() * channels.len() * Region::COUNT;
+        assert!(
+            channels.iter().all(|channel| asked.contains(&(company.id.to_string(), (*channel).to_owned())))
+        );
+    }
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn json_says_what_csv_says() {
+    let scope = ["--company", "acme", "--ou", "zurich,london", "--channel", "sms", "--channel", "signal"];
+    let text = coverage(&[&scope[..], &["--format", "csv"]].concat());
+    let json: Vec<Value> =
+        serde_json::from_str(&coverage(&[&scope[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(json.len(), 2 * 2 * Region::COUNT);
+    let mut csv = csv::Reader::from_reader(text.as_bytes());
+    for (record, object) in csv.records().zip(&json) {
+        let record = record.unwrap();
+        let shown = |name: &str| match &object[name] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let names = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
+        assert_eq!(record.iter().map(str::to_owned).collect::<Vec<_>>(), names.map(shown));
+        assert_eq!(object.as_object().unwrap().len(), names.len());
+        assert!(object["climbed"].is_null() == object["pool"].is_null());
+    }
+}
+
+#[test]
+fn a_snapshot_says_what_its_registry_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = folder.path().join("demo.swb");
+    let demo = demo();
+    let written = switchboard(&["compile", demo.to_str().unwrap(), "-o", snapshot.to_str().unwrap()]);
+    assert!(written.status.success());
+    let of = |path: &str| switchboard(&["coverage", path, "--company", "acme", "--format", "csv"]).stdout;
+    assert_eq!(of(snapshot.to_str().unwrap()), of(demo.to_str().unwrap()));
+}
+
+#[test]
+fn the_table_adds_up_and_folds_without_loss() {
+    let whole = coverage(&["--company", "acme"]);
+    assert!(whole.starts_with("acme: 9 OUs, 8 channels, 252 countries each\n"), "{whole}");
+    let total = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("total")).unwrap().to_owned();
+        line.split_whitespace().skip(1).map(|count| count.parse().unwrap_or(0)).collect::<Vec<usize>>()
+    };
+    assert_eq!(total(&whole).iter().sum::<usize>(), 9 * 8 * Region::COUNT);
+    let folded = coverage(&["--fold"]);
+    assert!(folded.lines().count() < coverage(&[]).lines().count() / 4, "{folded}");
+    assert_eq!(
+        total(&coverage(&["--company", "meridian", "--fold"])),
+        total(&coverage(&["--company", "meridian"]))
+    );
+    assert!(!whole.contains('\u{1b}'), "colour in a pipe");
+}
+
+#[test]
+fn what_there_is_not_is_said_with_the_nearest_name() {
+    let demo = demo();
+    for (flag, name, meant) in
+        [("--ou", "lodnon", "london"), ("--channel", "whatsap", "whatsapp"), ("--company", "acne", "acme")]
+    {
+        let output = switchboard(&["coverage", demo.to_str().unwrap(), flag, name]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(name) && text.contains(&format!("did you mean `{meant}`?")), "{text}");
+    }
+    assert_eq!(switchboard(&["coverage", "/nowhere/at/all"]).status.code(), Some(3));
+    assert_eq!(switchboard(&["coverage", "/etc/hostname"]).status.code(), Some(3));
+    let registry = acme();
+    edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    let output = switchboard(&["coverage", registry.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("error[unknown_parent]"));
+}
+
+#[test]
+fn a_channel_that_is_named_is_shown_though_nothing_uses_it() {
+    let registry = acme();
+    fs::write(registry.path().join("channels.toml"), "[channel.pager]\nconversation_role = \"primary\"\npool_must_hold = [\"primary\"]\naddress = \"phone\"\n").unwrap();
+    let of = |more: &[&str]| {
+        let root = registry.path().to_str().unwrap();
+        let output = switchboard(&[&["coverage", root, "--format", "csv"], more].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!of(&[]).contains(",pager,"));
+    let named = of(&["--channel", "pager", "--ou", "emea"]);
+    assert_eq!(named.matches("acme,emea,pager,").count(), Region::COUNT);
+    assert_eq!(named.matches(",no_pool,,").count(), Region::COUNT);
+}
+
+/// A million decisions and more; in an optimized build, a tenth of a second.
+#[test]
+fn a_large_registry_takes_no_time() {
+    let started = Instant::now();
+    assert!(coverage(&["--format", "csv"]).lines().count() > 1_200_000);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}

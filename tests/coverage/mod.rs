@@ -1,0 +1,5 @@
+//! `switchboard coverage`: every row is what `select` answers, whichever way it is written.
+
+pub mod agreement;
+pub mod command;
+mod page;

@@ -1,0 +1,110 @@
+//! The page: whole in itself, and about every country.
+
+use switchboard::numbering::Region;
+
+use super::command::coverage;
+
+fn page() -> String {
+    coverage(&["--company", "acme", "--format", "html"])
+}
+
+/// What stands between, and what follows.
+fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to}")).0
+}
+
+#[test]
+fn it_refers_to_nothing_outside_itself() {
+    let page = page();
+    for outside in
+        ["src=", "href=", "url(http", "@import", "http://", "https://", "<link", "<iframe", "fetch("]
+    {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("CC BY 4.0") && page.contains("Victor Cazanave"), "whose the map is");
+    // Every url() is a part of the page.
+    assert_eq!(page.matches("url(").count(), page.matches("url(#hatch)").count());
+}
+
+#[test]
+fn every_country_is_in_the_table_and_on_the_map_or_listed() {
+    let page = page();
+    let map = between(&page, "<svg", "</svg>");
+    let small = between(&page, "<ul class=\"small\">", "</ul>");
+    let table = between(&page, "<tbody>", "</tbody>");
+    let mut on_map = 0;
+    for region in Region::all() {
+        let code = format!("data-code=\"{region}\"");
+        assert_eq!(table.matches(&code).count(), 1, "{region} in the table");
+        let (drawn, listed) = (map.matches(&code).count(), small.matches(&code).count());
+        assert_eq!(drawn + listed, 1, "{region}: {drawn} on the map, {listed} in the list");
+        on_map += drawn;
+    }
+    assert!(on_map > 160, "{on_map}");
+}
+
+/// What the script is given comes to the rows of the CSV.
+#[test]
+fn its_data_are_the_decisions() {
+    let page = page();
+    let data: serde_json::Value =
+        serde_json::from_str(between(&page, "<script type=\"application/json\" id=\"data\">", "</script>"))
+            .unwrap();
+    let text = coverage(&["--company", "acme", "--format", "csv"]);
+    let mut csv = csv::Reader::from_reader(text.as_bytes());
+    let mut records = csv.records();
+    let letters = data["letters"].as_str().unwrap();
+    for company in data["companies"].as_array().unwrap() {
+        for ou in company["ous"].as_array().unwrap() {
+            for (channel, row) in
+                company["channels"].as_array().unwrap().iter().zip(ou[1].as_array().unwrap())
+            {
+                let row = &data["rows"][row.as_u64().unwrap() as usize];
+                for (region, letter) in Region::all().zip(row[1].as_str().unwrap().chars()) {
+                    let place = letters.find(letter).unwrap_or((letter as usize).wrapping_sub(0x100));
+                    let decision = &data["decisions"][row[0][place].as_u64().unwrap() as usize];
+                    let record = records.next().unwrap().unwrap();
+                    let climbed = decision[1].as_u64().map(|it| it.to_string()).unwrap_or_default();
+                    let shown = [
+                        company["id"].as_str().unwrap(),
+                        ou[0].as_str().unwrap(),
+                        channel.as_str().unwrap(),
+                        region.alpha2(),
+                        decision[0].as_str().unwrap(),
+                        &climbed,
+                        decision[2].as_str().unwrap_or_default(),
+                    ];
+                    assert_eq!(record, shown.to_vec());
+                }
+            }
+        }
+    }
+    assert!(records.next().is_none());
+}
+
+/// Without a script, the first OU and channel are shown: what XML can be made of it is well formed.
+#[test]
+fn it_is_well_formed() {
+    let page = page();
+    let (before, rest) = page.split_once("<script").unwrap();
+    assert!(rest.ends_with("</script></body></html>"));
+    let body = before.replace("<!DOCTYPE html>", "") + "</body></html>";
+    let mut closed = String::new();
+    for part in body.split_inclusive('>') {
+        let void = ["<meta", "<br", "<input"].iter().any(|name| part.trim_start().starts_with(name));
+        closed.push_str(&if void { part.replace('>', "/>") } else { part.to_owned() });
+    }
+    let tree = roxmltree::Document::parse(&closed).unwrap_or_else(|error| panic!("{error}"));
+    let labels = tree.descendants().filter(|node| node.has_tag_name("select"));
+    assert_eq!(labels.count(), 4);
+}
+
+#[test]
+fn it_is_written_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coverage.html");
+    let printed = coverage(&["--company", "acme", "--format", "html", "-o", path.to_str().unwrap()]);
+    assert!(printed.is_empty());
+    assert_eq!(std::fs::read_to_string(path).unwrap(), page());
+}

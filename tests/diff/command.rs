@@ -1,0 +1,136 @@
+//! The command as a process: sums, groups, recorded queries, exit codes.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::coverage::command::switchboard;
+use crate::expected::{acme, edit};
+
+/// What was, and what an edit made of it: an account lost, one suspended, one with another weight, an OU renamed.
+fn edited() -> (TempDir, TempDir) {
+    let (old, new) = (acme(), acme());
+    fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
+    let account = |from: &str, to: &str| edit(new.path(), "acme/accounts.csv", from, to);
+    account("sms-us-1,sms,secondary,+12015550151,US,acme-sms,,,,\n", "");
+    account("+41781234501,CH,dach-whatsapp,,,,", "+41781234501,CH,dach-whatsapp,,,suspended,");
+    account("+447400123401,GB,emea-whatsapp,,,,", "+447400123401,GB,emea-whatsapp,,7,,");
+    (old, new)
+}
+
+fn diff(old: &Path, new: &Path, more: &[&str]) -> (i32, String, String) {
+    let output = switchboard(&[&["diff", old.to_str().unwrap(), new.to_str().unwrap()], more].concat());
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn errors_come_first_and_fail_where_they_are_to() {
+    let (old, new) = edited();
+    let (exit, text, _) = diff(old.path(), new.path(), &[]);
+    assert_eq!(exit, 0);
+    // 25 countries of +1 at each of the 9 OUs have no SMS account any more.
+    assert!(text.starts_with("225 decisions become errors, "), "{text}");
+    let places = ["\nbecome errors\n", "\nchange rule, level or pool\n", "\nchange accounts\n"]
+        .map(|heading| text.find(heading).unwrap_or_else(|| panic!("{heading}{text}")));
+    assert!(places.is_sorted());
+    assert!(text.contains("weight of wa-emea-gb-1 from 1 to 7") && text.contains("wa-dach-ch-1"), "{text}");
+    assert!(!text.contains('\u{1b}'), "colour in a pipe");
+    assert_eq!(diff(old.path(), new.path(), &["--fail-on", "errors"]).0, 1);
+    assert_eq!(diff(new.path(), old.path(), &["--fail-on", "errors"]).0, 0);
+    let (exit, text, _) = diff(old.path(), old.path(), &["--fail-on", "errors"]);
+    assert_eq!((exit, &*text), (0, "no decision changes, of 18144\n"));
+}
+
+#[test]
+fn json_holds_every_change() {
+    let (old, new) = edited();
+    let json: Value = serde_json::from_str(&diff(old.path(), new.path(), &["--format", "json"]).1).unwrap();
+    assert_eq!(json["changes"]["becomes_error"], 225);
+    let groups = json["groups"].as_array().unwrap();
+    let mut changed = 0;
+    for group in groups {
+        let places = group["where"].as_array().unwrap().iter();
+        let count: usize = places
+            .map(|place| {
+                place["ous"].as_array().unwrap().len() * place["countries"].as_array().unwrap().len()
+            })
+            .sum();
+        assert_eq!(group["decisions"], count);
+        changed += count;
+    }
+    let sum: u64 = json["changes"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((changed as u64, json["compared"].as_u64().unwrap()), (sum, 18144));
+    assert_eq!(json["unchanged"], 18144 - changed);
+    let lost = groups.iter().find(|group| group["kind"] == "becomes_error").unwrap();
+    assert_eq!(lost["old"]["accounts"][0]["account"], "sms-us-1");
+    assert_eq!(lost["new"]["rule"], "no_account");
+}
+
+#[test]
+fn an_ou_that_is_renamed_is_one_line_gone_and_one_new() {
+    let (old, new) = (acme(), acme());
+    fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
+    edit(new.path(), "acme/company.toml", "\"research\"", "\"recherche\"");
+    let (exit, text, _) = diff(old.path(), new.path(), &["--fail-on", "errors"]);
+    assert_eq!(exit, 1);
+    assert!(
+        text.contains("acme: the OU recherche is new: ") && text.contains("acme: the OU research is gone: ")
+    );
+    assert!(text.lines().count() < 8, "{text}");
+}
+
+#[test]
+fn recorded_queries_are_asked_of_both() {
+    let (old, new) = edited();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queries.ndjson");
+    let phone = r#"{"channel":"sms","ou":"london","phone":"+12015550155"}"#;
+    let kept = r#"{"channel":"telegram","ou":"london","country":"GB"}"#;
+    let lines: Vec<&str> = std::iter::repeat_n(kept, 97).chain([phone; 3]).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let queries = ["--queries", file.to_str().unwrap()];
+    let (exit, text, _) = diff(old.path(), new.path(), &queries);
+    assert_eq!(exit, 0, "{text}");
+    assert!(
+        text.contains("100 recorded queries") && text.contains("97   97.00 %  are answered as before"),
+        "{text}"
+    );
+    assert!(text.contains("country → no_account: lines 98, 99, 100"), "{text}");
+    assert!(!text.contains("2015550155"), "a phone number");
+    let flags = [&queries[..], &["--fail-on", "errors"]].concat();
+    assert_eq!(diff(old.path(), new.path(), &flags).0, 1);
+    // Nothing that names no client seems to change where nothing does.
+    let many: String = [r#"{"channel":"whatsapp","ou":"emea","country":"GB"}"#; 500].join("\n");
+    fs::write(&file, many).unwrap();
+    let (_, text, _) = diff(old.path(), old.path(), &queries);
+    assert!(text.contains("500  100.00 %  are answered as before"), "{text}");
+}
+
+#[test]
+fn a_line_that_is_no_query_is_named_without_what_it_says() {
+    let (old, new) = edited();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queries.ndjson");
+    fs::write(&file, "{\"channel\":\"sms\",\"ou\":\"emea\",\"country\":\"GB\"}\n{\"phone\":+447400123456}\n")
+        .unwrap();
+    let (exit, text, error) = diff(old.path(), new.path(), &["--queries", file.to_str().unwrap()]);
+    assert_eq!(exit, 1);
+    assert!(error.contains("queries.ndjson:2: not a query"), "{error}");
+    assert!(!error.contains("447400123456") && !text.contains("447400123456"));
+}
+
+#[test]
+fn what_cannot_be_read_exits_3_and_a_refused_registry_1() {
+    let (old, new) = edited();
+    let nowhere = Path::new("/nowhere/at/all");
+    assert_eq!(diff(old.path(), nowhere, &[]).0, 3);
+    assert_eq!(diff(old.path(), Path::new("/etc/hostname"), &[]).0, 3);
+    assert_eq!(diff(old.path(), new.path(), &["--queries", "/nowhere/at/all"]).0, 3);
+    assert_eq!(diff(old.path(), new.path(), &["--fail-on", "weather"]).0, 2);
+    edit(new.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    let (exit, _, error) = diff(old.path(), new.path(), &[]);
+    assert!(exit == 1 && error.contains("error[unknown_parent]"), "{error}");
+}
