@@ -131,3 +131,28 @@ fn it_is_of_this_release_and_served_as_json() {
     let length = answer.body.len().to_string();
     assert_eq!((head.status, head.header("content-length")), (200, Some(length.as_str())));
 }
+
+#[test]
+fn the_page_for_gateways_knows_every_code_field_and_limit() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/integrating.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    for code in Code::ALL {
+        let is_its_row = |row: &&&str| {
+            row.contains(&code.status().to_string()) && row.contains(&format!("`{}`", code.text()))
+        };
+        assert_eq!(rows.iter().filter(is_its_row).count(), 1, "{}: expected one row", code.text());
+    }
+    for field in FIELDS {
+        assert!(rows.iter().any(|row| row.contains(&format!("`{field}`"))), "{field}: expected a row");
+    }
+    let settings = http::Settings::default();
+    for limit in [
+        format!("after {} s (`idle_timeout`)", settings.idle_timeout.as_secs()),
+        "2,500 of one address and 10,000 in all".to_owned(),
+        "leaves idle connections two seconds".to_owned(),
+    ] {
+        assert!(page.contains(&limit), "{limit}");
+    }
+    let (peer, all) = (settings.max_connections_per_peer, settings.max_connections);
+    assert_eq!((peer, all, settings.drain_grace.as_secs()), (2_500, 10_000, 2));
+}
