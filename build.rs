@@ -1,18 +1,27 @@
-//! The commit that `switchboard_build_info` names; `unknown` outside a checkout.
+//! The commit, and the description of the interface as JSON, so that the daemon that serves it has no parser of YAML.
 
-use std::process::Command;
+#[path = "build/commit.rs"]
+mod commit;
 
-fn git(arguments: &[&str]) -> Option<String> {
-    let output =
-        Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+const DESCRIPTION: &str = "docs/openapi.yaml";
+
+/// The members stay in the order that they are written in.
+fn describe() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={DESCRIPTION}");
+    let yaml = fs::read_to_string(DESCRIPTION).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
+    let description: serde_json::Value =
+        serde_saphyr::from_str(&yaml).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
+    let folder = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    fs::write(Path::new(&folder).join("openapi.json"), description.to_string())?;
+    Ok(())
 }
 
-fn main() {
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=SWITCHBOARD_COMMIT={commit}");
-    // HEAD itself holds the name of a branch; its log grows with every commit and checkout.
-    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
-        println!("cargo::rerun-if-changed={log}");
-    }
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build");
+    commit::tell();
+    describe()
 }

@@ -23,6 +23,7 @@ mod generations;
 mod hostile_input;
 mod http;
 mod numbering;
+mod openapi;
 mod oracle;
 mod process;
 mod prometheus;

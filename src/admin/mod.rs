@@ -1,4 +1,4 @@
-//! Floor 5. The admin listener: metrics, probes, status and standings, on a thread and a runtime of its own, so
+//! Floor 5. The admin listener: metrics, probes, status, standings and the description of the interface, on a thread and a runtime of its own, so
 //! that it answers when the workers cannot, and costs them nothing.
 //!
 //! It knows neither what a status holds nor who draws it up: that is handed in.
@@ -8,4 +8,4 @@ mod route;
 mod standings;
 
 pub use listener::{Listener, Serving};
-pub use route::Status;
+pub use route::{PATHS, Status};

@@ -8,7 +8,7 @@ use hyper::body::{Body as _, Incoming};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::standings;
+use super::standings::{self, JSON};
 use crate::http::Response;
 use crate::http::answers::respond;
 use crate::http::connection::Rest;
@@ -22,6 +22,21 @@ use crate::telemetry::Telemetry;
 /// The text format's version is part of its type; without it, scrapers guess.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The interface of both listeners: `docs/openapi.yaml`, made JSON by the build script.
+const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// Every path of this listener, and its methods as `Allow` states them.
+pub const PATHS: [(&str, &str); 7] = [
+    ("/metrics", READ),
+    ("/livez", READ),
+    ("/readyz", READ),
+    ("/status", READ),
+    ("/openapi.json", READ),
+    (standings::PATH, READ),
+    (standings::PATH_OF_ONE, "GET, HEAD, PUT, DELETE"),
+];
+const READ: &str = "GET, HEAD";
 
 /// Draws up the status.
 pub type Status = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -51,17 +66,23 @@ pub(super) async fn answer(desk: Rc<Desk>, request: Request<Incoming>) -> (Respo
             Err(problem) => (problem.respond(), rest),
         };
     }
-    let response = match (path, head.method.as_str()) {
-        ("/metrics", "GET" | "HEAD") => respond(200, METRICS, metrics(&desk).into()),
-        ("/livez", "GET" | "HEAD") => respond(200, TEXT, "alive\n".into()),
-        ("/readyz", "GET" | "HEAD") => ready(&desk),
-        ("/status", "GET" | "HEAD") => respond(200, "application/json", (desk.status)().to_string().into()),
-        ("/metrics" | "/livez" | "/readyz" | "/status", _) => {
-            Problem::method_not_allowed("GET, HEAD").respond()
-        }
+    let read = matches!(head.method.as_str(), "GET" | "HEAD");
+    let response = match (path, allow(path)) {
+        (_, None) => Problem::new(Code::NotFound).respond(),
+        (_, Some(allow)) if !read => Problem::method_not_allowed(allow).respond(),
+        ("/metrics", _) => respond(200, METRICS, metrics(&desk).into()),
+        ("/livez", _) => respond(200, TEXT, "alive\n".into()),
+        ("/readyz", _) => ready(&desk),
+        ("/status", _) => respond(200, JSON, (desk.status)().to_string().into()),
+        ("/openapi.json", _) => respond(200, JSON, OPENAPI.into()),
         _ => Problem::new(Code::NotFound).respond(),
     };
     (response, rest)
+}
+
+/// The methods of a path as this listener states them.
+pub(super) fn allow(path: &str) -> Option<&'static str> {
+    PATHS.iter().find(|(known, _)| *known == path).map(|(_, allow)| *allow)
 }
 
 fn metrics(desk: &Desk) -> String {

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
+use super::route::allow;
 use crate::http::Response;
 use crate::http::answers::respond;
 use crate::http::problems::Problem;
@@ -19,9 +20,11 @@ use crate::snapshot::view::Records;
 
 /// The path that the standings are below.
 pub(super) const PATH: &str = "/v1/standings";
+/// That of one account's, as it is documented.
+pub(super) const PATH_OF_ONE: &str = "/v1/standings/{company}/{account}";
 /// Largest body: a reason has at most 1024 bytes, of which JSON makes six each at worst.
 const LARGEST: usize = 8 * 1024;
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// Answers a request for the standings; `below` is the path below [`PATH`], and `query` the URL's.
 pub(super) async fn answer(
@@ -34,7 +37,7 @@ pub(super) async fn answer(
     if below.is_empty() {
         return match *method {
             Method::GET | Method::HEAD => list(standings, query),
-            _ => Err(Problem::method_not_allowed("GET, HEAD")),
+            _ => Err(other_method(PATH)),
         };
     }
     let key = key(below).ok_or_else(|| Problem::new(Code::NotFound))?;
@@ -57,8 +60,12 @@ pub(super) async fn answer(
             response.headers_mut().clear();
             Ok(response)
         }
-        _ => Err(Problem::method_not_allowed("GET, HEAD, PUT, DELETE")),
+        _ => Err(other_method(PATH_OF_ONE)),
     }
+}
+
+fn other_method(path: &str) -> Problem {
+    Problem::method_not_allowed(allow(path).unwrap_or_default())
 }
 
 /// Every standing of a company's accounts, in order of their ids.

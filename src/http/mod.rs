@@ -38,6 +38,7 @@ pub(crate) mod pulse;
 mod stream;
 
 pub use listener::Listener;
+pub use route::PATHS;
 pub use serving::{Cutter, Serving};
 pub use settings::Settings;
 pub use tally::{outcomes, routes, statuses};

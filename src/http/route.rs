@@ -24,6 +24,10 @@ pub(super) enum Target {
     Nowhere,
 }
 
+/// Every path of this listener, and its methods as `Allow` states them.
+pub const PATHS: [(&str, &str); 3] =
+    [("/v1/select", "GET, HEAD, POST"), ("/v1/select/batch", "POST"), ("/v1/explain", "GET, HEAD, POST")];
+
 impl Route {
     /// In the order of the discriminants.
     pub(super) const TEXTS: [&'static str; 4] = ["select", "batch", "explain", "other"];
@@ -31,15 +35,16 @@ impl Route {
 
 /// The whole map of this listener.
 pub(super) fn find(method: &str, path: &str) -> Target {
+    let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else { return Target::Nowhere };
     match (path, method) {
         ("/v1/select", "GET" | "HEAD") => Target::Url(Route::Select),
         ("/v1/select", "POST") => Target::Body(Route::Select),
-        ("/v1/select", _) => Target::Method(Route::Select, "GET, HEAD, POST"),
+        ("/v1/select", _) => Target::Method(Route::Select, allow),
         ("/v1/select/batch", "POST") => Target::Batch,
-        ("/v1/select/batch", _) => Target::Method(Route::Batch, "POST"),
+        ("/v1/select/batch", _) => Target::Method(Route::Batch, allow),
         ("/v1/explain", "GET" | "HEAD") => Target::Url(Route::Explain),
         ("/v1/explain", "POST") => Target::Body(Route::Explain),
-        ("/v1/explain", _) => Target::Method(Route::Explain, "GET, HEAD, POST"),
+        ("/v1/explain", _) => Target::Method(Route::Explain, allow),
         _ => Target::Nowhere,
     }
 }

@@ -6,39 +6,39 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub(super) struct Client {
-    pub(super) stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     /// Read, but not part of an answer yet.
     rest: Vec<u8>,
     /// Answers to HEAD have no body.
-    pub(super) heads: bool,
+    pub(crate) heads: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Names in lower case.
     headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
-    pub(super) fn to(address: SocketAddr) -> Client {
+    pub(crate) fn to(address: SocketAddr) -> Client {
         Client::on(TcpStream::connect(address).unwrap())
     }
 
-    pub(super) fn on(stream: TcpStream) -> Client {
+    pub(crate) fn on(stream: TcpStream) -> Client {
         // A test that waits for what never comes fails rather than hangs.
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client { stream, rest: Vec::new(), heads: false }
     }
 
-    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
     /// A POST of JSON, with further header lines.
-    pub(super) fn post(&mut self, target: &str, headers: &str, body: impl AsRef<[u8]>) {
+    pub(crate) fn post(&mut self, target: &str, headers: &str, body: impl AsRef<[u8]>) {
         let body = body.as_ref();
         let length = body.len();
         let mut request =
@@ -50,13 +50,13 @@ impl Client {
     }
 
     /// The next answer as it came.
-    pub(super) fn whole_answer(&mut self) -> Vec<u8> {
+    pub(crate) fn whole_answer(&mut self) -> Vec<u8> {
         let (mut whole, answer) = self.parts();
         whole.extend_from_slice(&answer.body);
         whole
     }
 
-    pub(super) fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         self.parts().1
     }
 
@@ -76,7 +76,7 @@ impl Client {
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if status != 100 && !self.heads {
+        if !matches!(status, 100 | 204) && !self.heads {
             let length: usize = answer.header("content-length").expect("a length").parse().unwrap();
             while self.rest.len() < length {
                 assert!(self.more(), "closed within a body");
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Whether the other side closes without another byte.
-    pub(super) fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.rest.is_empty() && !self.more()
     }
 
@@ -106,25 +106,25 @@ impl Client {
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
     }
 
     /// Every line of a batch's answer.
-    pub(super) fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The account of a selection.
-    pub(super) fn account(&self) -> String {
+    pub(crate) fn account(&self) -> String {
         assert_eq!(
             (self.status, self.header("content-type")),
             (200, Some("application/json")),
@@ -135,7 +135,7 @@ impl Answer {
     }
 
     /// Holds a problem against RFC 9457, and returns its code and detail.
-    pub(super) fn problem(&self) -> (String, String) {
+    pub(crate) fn problem(&self) -> (String, String) {
         let json = self.json();
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
@@ -148,7 +148,7 @@ impl Answer {
 
     /// A problem's status and code.
     #[track_caller]
-    pub(super) fn refuses(&self, status: u16, code: &str) {
+    pub(crate) fn refuses(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.problem().0.as_str()), (status, code), "{}", self.text());
     }
 }

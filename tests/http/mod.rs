@@ -9,7 +9,7 @@
 
 mod admin;
 mod batch;
-mod client;
+pub(crate) mod client;
 mod connections;
 mod crowds;
 mod daemon;

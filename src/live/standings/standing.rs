@@ -142,6 +142,9 @@ mod tests {
             let standing = Standing::from_json(text.as_bytes()).unwrap();
             assert_eq!(Value::from(standing.fields()).to_string(), text);
         }
+        // As many serializers write what there is none of.
+        let null = Standing::from_json(br#"{"standing":"draining","reason":"x","until":null}"#);
+        assert_eq!(null.unwrap().until, None);
         let ends =
             Standing::from_json(br#"{"standing":"draining","reason":"x","until":"1970-01-01T00:00:01Z"}"#);
         assert!(ends.as_ref().unwrap().has_ended(1_000) && !ends.unwrap().has_ended(999));

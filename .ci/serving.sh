@@ -1,0 +1,24 @@
+# For scripts to source: `serve ARGUMENTS…` starts a daemon on ports of the system's choosing and sets $data and $admin to its
+# URLs, once it listens; whatever was started ends with the script.
+daemons=() logs=()
+stop() {
+  kill "${daemons[@]}" 2>/dev/null || true
+  rm -f "${logs[@]}"
+}
+trap stop EXIT
+
+serve() {
+  local log listening
+  log=$(mktemp)
+  "${SWITCHBOARD:-target/debug/switchboard}" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json "$@" 2>"$log" &
+  daemons+=($!) logs+=("$log")
+  for _ in $(seq 300); do
+    listening=$(grep '"message":"listening"' "$log" || true)
+    [ -n "$listening" ] && break
+    kill -0 "${daemons[-1]}" || { cat "$log"; exit 1; }
+    sleep 0.1
+  done
+  [ -n "$listening" ] || { cat "$log"; exit 1; }
+  data=http://$(sed -E 's/.*"data":"([^"]+)".*/\1/' <<<"$listening")
+  admin=http://$(sed -E 's/.*"admin":"([^"]+)".*/\1/' <<<"$listening")
+}

@@ -1,0 +1,158 @@
+//! Whatever the code has is described, and whatever is described the code has.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use switchboard::id;
+use switchboard::select::explain::MOST_CANDIDATES;
+use switchboard::select::query::{FIELDS, LARGEST_JSON, LONGEST_CLIENT, MOST_EXCLUDED};
+use switchboard::select::{Code, Ignored, Outcome, Rule};
+use switchboard::{admin, http};
+
+use super::document::{Document, members};
+use crate::process::Daemon;
+
+fn document() -> Document {
+    Document::of(&Daemon::start(&[]))
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_route_and_method_is_described_and_no_other() {
+    let document = document();
+    let mut described = BTreeSet::new();
+    for (path, method, _) in document.operations() {
+        let server = document.root["paths"][path]["servers"][0]["url"].as_str().unwrap();
+        described.insert((server.rsplit(':').next().unwrap(), path, method.to_uppercase()));
+    }
+    let mut routed = BTreeSet::new();
+    for (port, paths) in [("7400", &http::PATHS[..]), ("7401", &admin::PATHS[..])] {
+        for (path, methods) in paths {
+            routed.extend(methods.split(", ").map(|method| (port, *path, method.to_owned())));
+        }
+    }
+    assert_eq!(described, routed);
+}
+
+#[test]
+fn every_code_is_described_with_its_status_and_title() {
+    let document = document();
+    let schemas = &document.root["components"]["schemas"];
+    let codes: BTreeSet<&str> = texts(&schemas["Code"]["enum"]).into_iter().collect();
+    assert_eq!(codes, Code::ALL.map(Code::text).into());
+    let statuses = schemas["Problem"]["properties"]["status"]["enum"].as_array().unwrap();
+    let statuses: BTreeSet<u64> = statuses.iter().map(|status| status.as_u64().unwrap()).collect();
+    assert_eq!(statuses, Code::ALL.map(|code| u64::from(code.status())).into());
+    let mut shown = BTreeSet::new();
+    for example in document.examples() {
+        let problem = &example.example["value"];
+        if example.content_type == Some("application/problem+json") {
+            let code = Code::ALL.into_iter().find(|code| problem["code"] == code.text()).unwrap();
+            assert_eq!(example.status, code.status());
+            assert_eq!(problem["title"], code.title());
+            shown.insert(code.text());
+        }
+    }
+    assert_eq!(shown, codes, "every code has an example");
+}
+
+#[test]
+fn every_word_of_an_answer_is_described() {
+    let document = document();
+    let schemas = &document.root["components"]["schemas"];
+    let rules = texts(&schemas["Rule"]["enum"]);
+    assert_eq!(rules, Rule::ALL.map(Rule::text));
+    let ignored = [
+        Ignored::Unknown,
+        Ignored::OtherChannel,
+        Ignored::OtherRole,
+        Ignored::Suspended,
+        Ignored::Excluded,
+        Ignored::Resting,
+        Ignored::NotInChain,
+    ];
+    let reasons = texts(&schemas["Selection"]["properties"]["current_ignored"]["enum"]);
+    assert_eq!(reasons, ignored.map(Ignored::text));
+    let candidates = &schemas["Explanation"]["properties"]["steps"]["items"]["properties"]["candidates"];
+    let outcomes =
+        [Outcome::Available, Outcome::Draining, Outcome::Suspended, Outcome::Excluded, Outcome::Resting];
+    let outcomes: Vec<&str> = ["chosen"].into_iter().chain(outcomes.map(Outcome::text)).collect();
+    assert_eq!(texts(&candidates["items"]["properties"]["outcome"]["enum"]), outcomes);
+    assert_eq!(candidates["maxItems"], MOST_CANDIDATES);
+    for (member, words) in [("rule", rules), ("current_ignored", reasons)] {
+        let shown: BTreeSet<&str> = document
+            .examples()
+            .iter()
+            .filter_map(|example| example.example["value"][member].as_str())
+            .collect();
+        assert_eq!(shown, words.into_iter().collect(), "every {member} has an example");
+    }
+}
+
+#[test]
+fn every_field_of_a_query_is_described_with_its_limits() {
+    let document = document();
+    let query = &document.root["components"]["schemas"]["Query"];
+    let fields: Vec<&str> = members(&query["properties"]).map(|(name, _)| name).collect();
+    assert_eq!(fields, FIELDS);
+    assert_eq!(query["additionalProperties"], false);
+    let parameters = &document.root["components"]["parameters"];
+    assert_eq!(members(parameters).map(|(name, _)| name).collect::<Vec<_>>(), FIELDS);
+    for path in ["/v1/select", "/v1/explain"] {
+        let given = document.root["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let given: Vec<&Value> = given.iter().map(|parameter| &document.follow(parameter)["name"]).collect();
+        assert_eq!(given, FIELDS);
+    }
+    assert_eq!(query["properties"]["client"]["maxLength"], LONGEST_CLIENT);
+    assert_eq!(parameters["client"]["schema"]["maxLength"], LONGEST_CLIENT);
+    assert_eq!(query["properties"]["exclude"]["maxItems"], MOST_EXCLUDED);
+    assert_eq!(parameters["exclude"]["schema"]["maxItems"], MOST_EXCLUDED);
+    assert_eq!(document.root["components"]["schemas"]["Id"]["maxLength"], id::LONGEST);
+    let body = document.root["paths"]["/v1/select"]["post"]["requestBody"]["description"].as_str().unwrap();
+    assert_eq!(body.replace(',', ""), format!("At most {LARGEST_JSON} bytes."));
+}
+
+#[test]
+fn it_is_of_this_release_and_served_as_json() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    assert_eq!(document.root["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(document.root["openapi"].as_str().unwrap().starts_with("3.1."));
+    let mut client = crate::http::client::Client::to(daemon.admin.parse().unwrap());
+    client.send("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    client.heads = true;
+    client.send("HEAD /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = client.answer();
+    let length = answer.body.len().to_string();
+    assert_eq!((head.status, head.header("content-length")), (200, Some(length.as_str())));
+}
+
+#[test]
+fn the_page_for_gateways_knows_every_code_field_and_limit() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/integrating.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    for code in Code::ALL {
+        let is_its_row = |row: &&&str| {
+            row.contains(&code.status().to_string()) && row.contains(&format!("`{}`", code.text()))
+        };
+        assert_eq!(rows.iter().filter(is_its_row).count(), 1, "{}: expected one row", code.text());
+    }
+    for field in FIELDS {
+        assert!(rows.iter().any(|row| row.contains(&format!("`{field}`"))), "{field}: expected a row");
+    }
+    let settings = http::Settings::default();
+    for limit in [
+        format!("after {} s (`idle_timeout`)", settings.idle_timeout.as_secs()),
+        "2,500 of one address and 10,000 in all".to_owned(),
+        "leaves idle connections two seconds".to_owned(),
+    ] {
+        assert!(page.contains(&limit), "{limit}");
+    }
+    let (peer, all) = (settings.max_connections_per_peer, settings.max_connections);
+    assert_eq!((peer, all, settings.drain_grace.as_secs()), (2_500, 10_000, 2));
+}

@@ -1,0 +1,151 @@
+//! Every example is what a daemon answers.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use super::document::{Document, Example, members};
+use super::request::Request;
+use crate::http::client::Answer;
+use crate::process::Daemon;
+
+/// What differs from one start, or one build, to the next: only its kind is compared.
+const VOLATILE: [&str; 6] = [
+    "/uptime_seconds",
+    "/snapshot/digest",
+    "/snapshot/built_at",
+    "/snapshot/activated_at",
+    "/snapshot/bytes",
+    "/last_reload/at",
+];
+
+#[test]
+fn every_example_is_really_answered_so() {
+    let demo = Daemon::start(&[]);
+    let without = Daemon::start(&["--registry", "missing"]);
+    let document = Document::of(&demo);
+    let examples = document.examples();
+    let mut asked = HashSet::new();
+    for example in &examples {
+        let request = Request::of(&document, example);
+        if !asked.insert(request.clone()) {
+            continue;
+        }
+        let what = format!("{} of {} {}", example.name, request.method, request.target);
+        let answer = match example.example["x-when"].as_str() {
+            None => {
+                lift_all(&demo);
+                if example.example["x-after"].is_object() {
+                    let before = Request::stated(&example.example["x-after"]).ask(&document, &demo);
+                    assert_eq!(before.status, 200, "{what}: {}", before.text());
+                }
+                request.ask(&document, &demo)
+            }
+            Some("no_snapshot") => request.ask(&document, &without),
+            Some("overloaded") => overloaded(&document, &request),
+            Some("draining") => draining(&document, &request),
+            // Only a debug build can be asked for a fault of its own.
+            Some("internal") if cfg!(debug_assertions) => {
+                request.with_header("X-Switchboard-Panic: Explain").ask(&document, &demo)
+            }
+            Some("internal") => continue,
+            Some(other) => panic!("{what}: when is {other}?"),
+        };
+        hold(&document, example, &answer, &what);
+    }
+    assert!(asked.len() > 60, "{}: most examples were passed over", asked.len());
+}
+
+fn lift_all(daemon: &Daemon) {
+    for company in ["acme", "meridian"] {
+        let (_, listed) = daemon.admin("GET", &format!("/v1/standings?company={company}"), "");
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        for standing in listed["standings"].as_array().unwrap() {
+            let account = standing["account"].as_str().unwrap();
+            daemon.admin("DELETE", &format!("/v1/standings/{company}/{account}"), "");
+        }
+    }
+}
+
+/// Of a daemon whose only connection is taken.
+fn overloaded(document: &Document, request: &Request) -> Answer {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("switchboard.toml");
+    fs::write(&settings, "max_connections = 1\n").unwrap();
+    let daemon = Daemon::start(&["--config", settings.to_str().unwrap()]);
+    let mut first = crate::process::Connection::to(&daemon.data);
+    first.select("company=acme&channel=whatsapp&ou=emea&country=GB");
+    request.ask(document, &daemon)
+}
+
+/// Of a daemon that has been told to stop, while a connection is still open.
+fn draining(document: &Document, request: &Request) -> Answer {
+    let daemon = Daemon::start(&[]);
+    let mut open = TcpStream::connect(&daemon.data).unwrap();
+    std::io::Write::write_all(&mut open, b"GET /v1/select?").unwrap();
+    // Accepted, and in the middle of a request, once a later one has been answered.
+    crate::process::Connection::to(&daemon.data).select("company=acme&channel=whatsapp&ou=emea&country=GB");
+    daemon.signal("-TERM");
+    daemon.log("draining");
+    request.ask(document, &daemon)
+}
+
+fn hold(document: &Document, example: &Example<'_>, answer: &Answer, what: &str) {
+    let text = answer.text();
+    assert_eq!(answer.status, example.status, "{what}: {text}");
+    assert_eq!(answer.header("content-type"), example.content_type, "{what}");
+    for (name, header) in members(example.headers) {
+        let header = document.follow(header);
+        let value = answer.header(&name.to_lowercase());
+        assert!(value.is_some() || header["required"] != true, "{what}: no {name}");
+        if let (Some(value), Some(stated)) = (value, header["schema"].get("const")) {
+            assert_eq!(value, stated.as_str().map_or(stated.to_string(), str::to_owned), "{what}: {name}");
+        }
+    }
+    if answer.header("content-length").is_some() && text.is_empty() {
+        return; // The head alone was asked for.
+    }
+    let stated = &example.example["value"];
+    let excerpt = example.example["x-excerpt"] == true;
+    match (example.content_type, stated) {
+        (None, _) => assert_eq!(text, "", "{what}"),
+        (Some(_), Value::String(lines)) if excerpt => {
+            assert!(text.contains(lines.as_str()), "{what}")
+        }
+        (Some(_), Value::String(stated)) => assert_eq!(&text, stated, "{what}"),
+        (Some(_), Value::Array(lines)) => assert_eq!(&answer.lines(), lines, "{what}"),
+        (Some(_), _) if excerpt => {
+            for (name, value) in members(stated) {
+                assert_eq!(&answer.json()[name], value, "{what}: {name}");
+            }
+        }
+        // Those of a status differ each time; all others are the same to the byte, members in their order.
+        (Some(_), _) if stated.get("uptime_seconds").is_some() => {
+            assert_eq!(steady(&answer.json()), steady(stated), "{what}");
+        }
+        (Some(_), _) => assert_eq!(text, stated.to_string(), "{what}"),
+    }
+}
+
+/// The same with the shape of what is volatile in its place.
+fn steady(value: &Value) -> Value {
+    let mut value = value.clone();
+    for pointer in VOLATILE {
+        if let Some(volatile) = value.pointer_mut(pointer) {
+            *volatile = match volatile.as_str() {
+                None => volatile.is_u64().into(),
+                Some(text) if pointer == "/snapshot/digest" => {
+                    assert!(text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
+                    text.len().into()
+                }
+                // Of a time, zeroes at the end of its fraction are not written.
+                Some(text) => {
+                    text.split('.').next().unwrap().replace(|c: char| c.is_ascii_digit(), "0").into()
+                }
+            };
+        }
+    }
+    value
+}
