@@ -135,7 +135,11 @@ fn exchange(connection: &mut TcpStream, round: usize) -> Result<bool, String> {
     let mut answer = Vec::new();
     let mut piece = [0; 32 * 1024];
     let (head, length) = loop {
-        let read = connection.read(&mut piece).map_err(|error| format!("{error} after {}", answer.len()))?;
+        let read = match connection.read(&mut piece) {
+            // A process that was paused and goes on has its call interrupted: nothing is lost by that.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.map_err(|error| format!("{error} after {}", answer.len()))?,
+        };
         if read == 0 {
             return Err(format!("closed after {} bytes of the answer", answer.len()));
         }
