@@ -246,6 +246,7 @@ pub struct Named {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CoverageFormat {
     /// A table, for people.
+    #[value(alias = "table")]
     Text,
     /// A row for every country, for spreadsheets.
     Csv,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use oracle::Oracle;
@@ -107,6 +108,7 @@ fn the_table_adds_up_and_folds_without_loss() {
         line.split_whitespace().skip(1).map(|count| count.parse().unwrap_or(0)).collect::<Vec<usize>>()
     };
     assert_eq!(total(&whole).iter().sum::<usize>(), 9 * 8 * Region::COUNT);
+    assert_eq!(coverage(&["--company", "acme", "--format", "table"]), whole);
     let folded = coverage(&["--fold"]);
     assert!(folded.lines().count() < coverage(&[]).lines().count() / 4, "{folded}");
     assert_eq!(
@@ -114,6 +116,26 @@ fn the_table_adds_up_and_folds_without_loss() {
         total(&coverage(&["--company", "meridian"]))
     );
     assert!(!whole.contains('\u{1b}'), "colour in a pipe");
+    // Where many are one line, their number is there, however long the name.
+    let line = folded.lines().find(|line| line.starts_with("us-wealth-boston ")).unwrap();
+    assert!(line.split_whitespace().nth(1).is_some_and(|more| more.starts_with('+')), "{line}");
+}
+
+/// `| head` has what it wants, and nothing is wrong.
+#[test]
+fn whoever_reads_may_stop() {
+    for format in ["text", "csv", "json", "html"] {
+        let demo = demo();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+            .args(["coverage", demo.to_str().unwrap(), "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        process.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let output = process.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]), "{format}");
+    }
 }
 
 #[test]

@@ -15,10 +15,10 @@ pub fn run(arguments: &Coverage) -> Result<Exit, Failure> {
     let scope = scope.map_err(|unknown| Failure::usage(format!("{}: {unknown}", source.display())))?;
     let mut survey = Survey::new(&snapshot, (now_ms() / 1000) as i64);
     if *format == CoverageFormat::Text {
-        let text = table::render(&mut survey, &scope, *fold);
         return match output {
-            None => output::print(&text),
+            None => output::print(&table::render(&mut survey, &scope, *fold, output::width())),
             Some(path) => {
+                let text = table::render(&mut survey, &scope, *fold, None);
                 let plain = anstream::adapter::strip_str(&text).to_string();
                 output::to_file(path, |out| out.write_all(plain.as_bytes()))
             }

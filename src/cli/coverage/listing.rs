@@ -28,15 +28,23 @@ struct Line<'s> {
 /// As CSV, with a header; what a problem has not is empty.
 pub(super) fn csv(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(COLUMNS)?;
+    csv.write_record(COLUMNS).map_err(unwrapped)?;
     let mut digits = itoa::Buffer::new();
     each(survey, scope, |line| {
         let Line { company, ou, channel, country, rule, climbed, pool } = line;
         let climbed = climbed.map(|climbed| digits.format(climbed)).unwrap_or_default();
-        csv.write_record([company, ou, channel, country, rule, climbed, pool.unwrap_or_default()])?;
-        Ok(())
+        let record = [company, ou, channel, country, rule, climbed, pool.unwrap_or_default()];
+        csv.write_record(record).map_err(unwrapped)
     })?;
     csv.flush()
+}
+
+/// The fault of the output itself: whoever reads on, or has gone, is told by its kind.
+fn unwrapped(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// As one JSON array; what a problem has not is null.

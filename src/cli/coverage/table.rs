@@ -9,15 +9,12 @@ use crate::cli::output::{ERROR, PLACE, count};
 use crate::decisions::decision::id;
 use crate::decisions::{Scoped, Survey, Tally};
 use crate::numbering::Region;
-use crate::snapshot::Snapshot;
 use crate::snapshot::view::Records;
 
 /// Longer names are cut short: the table must fit. CSV and JSON have them whole.
 const LONGEST: usize = 40;
 /// What is left of a name at least, on however narrow a terminal.
 const SHORTEST: usize = 10;
-/// As many OUs as a folded line names.
-const MOST_NAMED: usize = 3;
 /// Between columns.
 const GAP: usize = 2;
 /// Of nothing.
@@ -30,14 +27,21 @@ const HEADERS: [[&str; 2]; 6] =
 const NARROWEST: usize = 7;
 
 /// A line of the table.
-struct Line {
-    ou: String,
-    channel: String,
+struct Line<'s> {
+    ou: &'s str,
+    /// How many OUs beside it the line is about: ` +5`.
+    more: String,
+    channel: &'s str,
     tally: Tally,
 }
 
-/// The tables of all companies, with styles.
-pub(super) fn render(survey: &mut Survey<'_>, scope: &[Scoped], fold: bool) -> String {
+/// The tables of all companies, with styles, in lines of this width where there is room for it.
+pub(super) fn render(
+    survey: &mut Survey<'_>,
+    scope: &[Scoped],
+    fold: bool,
+    terminal: Option<usize>,
+) -> String {
     let snapshot = survey.snapshot();
     let mut text = String::new();
     let mut all = Tally::default();
@@ -60,7 +64,7 @@ pub(super) fn render(survey: &mut Survey<'_>, scope: &[Scoped], fold: bool) -> S
             (_, true) => text.push_str(
                 "it has no pool, so there is nothing to decide; --channel ID shows one all the same\n",
             ),
-            _ => table(&mut text, &lines, &total),
+            _ => table(&mut text, &lines, &total, terminal.unwrap_or(usize::MAX)),
         }
         all.add(&total, 1);
     }
@@ -73,7 +77,7 @@ pub(super) fn render(survey: &mut Survey<'_>, scope: &[Scoped], fold: bool) -> S
     text
 }
 
-fn lines(survey: &mut Survey<'_>, scoped: &Scoped, fold: bool) -> (Vec<Line>, Tally) {
+fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Line<'s>>, Tally) {
     let snapshot = survey.snapshot();
     let contents = snapshot.contents();
     let (mut lines, mut total) = (Vec::new(), Tally::default());
@@ -92,26 +96,26 @@ fn lines(survey: &mut Survey<'_>, scoped: &Scoped, fold: bool) -> (Vec<Line>, Ta
         }
     }
     for (rows, ous) in &alike {
-        let ou = named(snapshot, ous);
+        let Some(&first) = ous.first() else { continue };
+        let ou = id(snapshot.text(&contents.ous.at(first).id));
+        let more = if ous.len() > 1 { format!(" +{}", ous.len() - 1) } else { String::new() };
         for (&row, &channel) in rows.iter().zip(&scoped.channels) {
             let tally = tallies.entry(row).or_insert_with(|| Tally::of(&survey.row(row)));
             total.add(tally, ous.len());
-            let channel = id(snapshot.text(&contents.channels.at(channel).id)).to_owned();
-            lines.push(Line { ou: ou.clone(), channel, tally: tally.clone() });
+            let channel = id(snapshot.text(&contents.channels.at(channel).id));
+            lines.push(Line { ou, more: more.clone(), channel, tally: tally.clone() });
         }
     }
     (lines, total)
 }
 
-fn table(text: &mut String, lines: &[Line], total: &Tally) {
-    let longest =
-        |of: fn(&Line) -> &str| lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0);
+fn table(text: &mut String, lines: &[Line<'_>], total: &Tally, terminal: usize) {
+    let longest = |of: fn(&Line<'_>) -> usize| lines.iter().map(of).max().unwrap_or(0);
     let number = total.sum().to_string().len().max(NARROWEST);
-    let channel = longest(|line| &line.channel).clamp("channel".len(), LONGEST);
+    let channel = longest(|line| line.channel.len()).clamp("channel".len(), LONGEST);
     let rest = channel + HEADERS.len() * (number + GAP) + GAP;
-    let terminal = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0));
     let ou = terminal.saturating_sub(rest).clamp(SHORTEST, LONGEST);
-    let ou = longest(|line| &line.ou).clamp("total".len(), ou);
+    let ou = longest(|line| line.ou.len() + line.more.len()).clamp("total".len(), ou);
     let reasons = lines.iter().map(|line| why(&line.tally.reasons).len()).max().unwrap_or(0);
     let widths = Widths { ou, channel, number, reasons: ou + rest + GAP + reasons <= terminal };
     for line in [0, 1] {
@@ -125,9 +129,13 @@ fn table(text: &mut String, lines: &[Line], total: &Tally) {
     let mut last = "";
     for line in lines {
         // An OU is named once; what follows is blank.
-        let ou = if line.ou == last { "" } else { &line.ou };
-        last = &line.ou;
-        row(text, &widths, ou, &line.channel, &line.tally, Style::new());
+        let ou = match line.ou == last {
+            true => String::new(),
+            // However little room there is, the number is whole.
+            false => short(line.ou, widths.ou.saturating_sub(line.more.len())) + &line.more,
+        };
+        last = line.ou;
+        row(text, &widths, &ou, line.channel, &line.tally, Style::new());
     }
     row(text, &Widths { reasons: false, ..widths }, "total", "", total, PLACE);
     if total.none > 0 {
@@ -145,7 +153,7 @@ struct Widths {
 }
 
 fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, tally: &Tally, style: Style) {
-    let (ou, channel) = (short(ou, widths.ou), short(channel, widths.channel));
+    let channel = short(channel, widths.channel);
     let _ = write!(text, "{style}{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
     let Tally { country, calling_code, mapping, default, climbed, none, reasons } = tally;
     for count in [country, calling_code, mapping, default, climbed] {
@@ -182,19 +190,9 @@ fn in_words(tally: &Tally) -> String {
     text
 }
 
-/// OUs by their ids, the first few of many.
-fn named(snapshot: &Snapshot, ous: &[u32]) -> String {
-    let one = |&ou: &u32| id(snapshot.text(&snapshot.contents().ous.at(ou).id));
-    let named: Vec<&str> = ous.iter().take(MOST_NAMED).map(one).collect();
-    match ous.len().saturating_sub(MOST_NAMED) {
-        0 => named.join(", "),
-        more => format!("{} +{more}", named.join(", ")),
-    }
-}
-
 fn short(name: &str, width: usize) -> String {
     match name.char_indices().nth(width) {
         None => name.to_owned(),
-        Some(_) => name.chars().take(width - 1).chain(['…']).collect(),
+        Some(_) => name.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
     }
 }
