@@ -100,11 +100,5 @@ pub(super) fn malformed(bad: BadQuery) -> Problem {
 
 /// The problem of a query that this snapshot has no account for.
 pub(super) fn unanswered(code: Code, snapshot: &Snapshot) -> Problem {
-    let problem = Problem::new(code).generation(snapshot.generation());
-    match code {
-        Code::BadRequest => {
-            problem.detail("company: this field is required where there are several companies")
-        }
-        _ => problem,
-    }
+    Problem::new(code).generation(snapshot.generation())
 }

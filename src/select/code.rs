@@ -86,7 +86,13 @@ impl Code {
     /// Code, HTTP status, title, and a detail for where nothing more particular is known.
     const fn texts(self) -> (&'static str, u16, &'static str, &'static str) {
         match self {
-            Code::BadRequest => ("bad_request", 400, "The query is malformed", "see the fields of a query"),
+            // Whatever else a query lacks is told where it is read.
+            Code::BadRequest => (
+                "bad_request",
+                400,
+                "The query is malformed",
+                "company: this field is required where there are several companies",
+            ),
             Code::ClientRequired => (
                 "client_required",
                 400,

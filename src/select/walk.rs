@@ -65,18 +65,44 @@ pub struct Found {
     pub climbed: u32,
 }
 
+/// A query's names, resolved, and what else its steps depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The company.
+    pub company: u32,
+    /// The channel.
+    pub channel: u32,
+    /// The OU.
+    pub ou: u32,
+    /// The role: the query's, or the channel's conversation role.
+    pub role: Role,
+    /// Whether nothing but the first country rule counts.
+    pub strictly: bool,
+    /// Whether the pick is a matter of chance: the query names nobody.
+    pub by_chance: bool,
+}
+
+/// A level of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// The OU.
+    pub ou: u32,
+    /// How far above the query's.
+    pub climbed: u32,
+}
+
 /// What goes along on the walk and sees every step.
 pub trait Tracer {
     /// Whether the walk goes on to the end of the chain when the account is found.
     const WHOLE_CHAIN: bool;
-    /// The client, once its country is known.
-    fn client(&mut self, _client: Client) {}
+    /// What is asked, once all its names are resolved, and of whom.
+    fn asked(&mut self, _asked: Asked, _client: Client) {}
     /// Why the account that the client talks to is not kept, or that it is.
     fn current(&mut self, _ignored: Option<Ignored>) {}
     /// The user's own account.
     fn own(&mut self, _account: u32, _outcome: impl Fn(u32) -> Outcome) {}
-    /// The chain, where there is one.
-    fn chain(&mut self) {}
+    /// The chain, where there is one: its levels that have pools, from the query's OU up.
+    fn chain(&mut self, _levels: impl Iterator<Item = Level>) {}
     /// A step, before anything is picked; `outcome` tells of any account whether it can be had.
     fn step(&mut self, _step: Step<'_>, _outcome: impl Fn(u32) -> Outcome) {}
 }
@@ -171,6 +197,7 @@ impl<'a> Begun<'a> {
             moment,
             company,
             channel,
+            ou,
             role,
             conversation,
             client,
@@ -204,6 +231,7 @@ pub(super) struct Walk<'a> {
     moment: Moment<'a>,
     company: u32,
     channel: u32,
+    ou: u32,
     /// One role holds for all the steps.
     role: Role,
     conversation: bool,
@@ -232,7 +260,7 @@ impl<'a> Walk<'a> {
 
     /// Steps 4 to 8.
     pub(super) fn run(&self, tracer: &mut impl Tracer) -> Result<Selection, Code> {
-        tracer.client(self.client);
+        tracer.asked(self.asked(), self.client);
         let dedicated = match &self.query.user {
             Some(user) if self.conversation => self.snapshot.dedicated(self.company, self.channel, user),
             _ => None,
@@ -273,6 +301,18 @@ impl<'a> Walk<'a> {
                 selection((member.account.to_native(), Lead::of_member(member)), rule, Some(found))
             }),
         }
+    }
+
+    fn asked(&self) -> Asked {
+        let &Walk { query, company, channel, ou, role, .. } = self;
+        let strictly = query.fallback == Fallback::None;
+        let by_chance = query.client.is_none() && query.phone.is_none();
+        Asked { company, channel, ou, role, strictly, by_chance }
+    }
+
+    fn levels(&self) -> impl Iterator<Item = Level> {
+        let levels = std::iter::successors(self.first, |level| self.snapshot.next(level));
+        levels.map(|level| Level { ou: level.ou.to_native(), climbed: self.climbed(level) })
     }
 
     fn with_lead(&self, account: u32) -> (u32, Lead) {
@@ -337,14 +377,14 @@ impl<'a> Walk<'a> {
     /// Steps 6 to 8: the chain, to the first step with an available account.
     fn chain(&self, tracer: &mut impl Tracer) -> Result<(&'a ArchivedMember, Rule, Found), Code> {
         self.first.ok_or(Code::NoPool)?;
-        tracer.chain();
+        tracer.chain(self.levels());
         let (winner, any) = self.walk_chain(tracer, true);
         winner.ok_or(if any { Code::NoAccountAvailable } else { Code::NoAccount })
     }
 
     /// The chain for the tracer's eyes alone, where the answer is known without it.
     fn trace<T: Tracer>(&self, tracer: &mut T) {
-        tracer.chain();
+        tracer.chain(self.levels());
         if T::WHOLE_CHAIN {
             self.walk_chain(tracer, false);
         }

@@ -219,3 +219,10 @@ fn long_chains_and_crowds_are_folded() {
         "{text}"
     );
 }
+
+#[test]
+fn whose_registry_holds_several_companies_is_told_that_one_is_wanted() {
+    let (text, exit) = picture(&["channel=whatsapp", "ou=zurich", "country=CH"]);
+    assert_eq!(exit, Some(1));
+    assert!(text.contains("company: this field is required where there are several"), "{text}");
+}

@@ -31,7 +31,8 @@ pub(super) fn draw(
     let equals = step.candidates.iter().filter(|(_, outcome)| *outcome == Outcome::Available).count();
     for (account, outcome, id) in &listed {
         let line = if chosen == Some(*account) {
-            format!("{GOOD}✔ {id:wide$}  CHOSEN{GOOD:#}{}", how(climb, equals))
+            let how = how(climb, equals, &weight(snapshot, *account));
+            format!("{GOOD}✔ {id:wide$}  CHOSEN{GOOD:#}{how}")
         } else if *outcome == Outcome::Available {
             format!(
                 "{ASIDE}·{ASIDE:#} {id:wide$}  {ASIDE}available, another was drawn{}{ASIDE:#}",
@@ -60,11 +61,11 @@ pub(super) fn id(snapshot: &Snapshot, account: u32) -> String {
 }
 
 /// How one came to be drawn among equals.
-fn how(climb: &Climb, equals: usize) -> String {
+fn how(climb: &Climb, equals: usize, weight: &str) -> String {
     match (equals, climb.asked.by_chance) {
         (0 | 1, _) => String::new(),
-        (equals, false) => format!(" among {equals}: always this one for this client"),
-        (equals, true) => format!(" among {equals}, by chance: the query names no client"),
+        (equals, false) => format!(" among {equals}{weight}: always this one for this client"),
+        (equals, true) => format!(" among {equals}{weight}, by chance: the query names no client"),
     }
 }
 
