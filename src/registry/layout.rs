@@ -119,6 +119,13 @@ fn stray(
     known: &[&'static str],
     findings: &mut Findings,
 ) -> Option<&'static str> {
+    let place = Place { file: path.clone(), line: 0 };
+    let no_file = name.strip_suffix(['/', '|']).and_then(|bare| known.iter().find(|known| **known == bare));
+    if let Some(known) = no_file {
+        let message = format!("{} is a folder or a pipe, where a file belongs", shown(known));
+        findings.add(&place, Code::UnknownFile, message, "put the file in its place");
+        return Some(known);
+    }
     let meant = nearest(&name.to_ascii_lowercase(), known.iter().copied());
     let help = match meant {
         Some(meant) => format!("rename it to `{meant}`, or move it out of the registry"),
@@ -128,7 +135,6 @@ fn stray(
         }
         None => format!("move it out of the registry; the files that belong here are {}", known.join(", ")),
     };
-    let place = Place { file: path.clone(), line: 0 };
     findings.add(&place, Code::UnknownFile, format!("no file of a registry is called {}", shown(name)), help);
     meant
 }

@@ -84,7 +84,8 @@ impl FileStamp {
 
 /// One entry that is neither a company's folder nor litter.
 pub(super) struct Entry {
-    /// Relative to the root, `/`-separated; a folder where none belongs ends in `/`.
+    /// Relative to the root, `/`-separated. What is no file has no file's name: a folder where none belongs ends
+    /// in `/`, a pipe or a socket in `|`.
     pub(super) name: Arc<str>,
     pub(super) path: PathBuf,
     pub(super) meta: Metadata,
@@ -133,9 +134,11 @@ fn list(dir: &Path, level: Level, prefix: &str, into: &mut Vec<Entry>) -> Result
             (Level::Company, true) => {
                 into.push(Entry { name: format!("{name}/").into(), path, meta, kind: Kind::Other });
             }
+            (_, false) if meta.is_file() => {
+                into.push(Entry { name: name.into(), path, meta, kind: Kind::File });
+            }
             (_, false) => {
-                let kind = if meta.is_file() { Kind::File } else { Kind::Other };
-                into.push(Entry { name: name.into(), path, meta, kind });
+                into.push(Entry { name: format!("{name}|").into(), path, meta, kind: Kind::Other });
             }
         }
     }

@@ -80,13 +80,21 @@ fn what_belongs_nowhere_is_found_and_never_opened() {
     symlink(".", root.path().join("acme/loop")).unwrap();
     let _pipe = std::os::unix::net::UnixListener::bind(root.path().join("acme/accounts.sock")).unwrap();
     fs::write(root.path().join("company.toml"), "x").unwrap();
+    // What has a file's name and is none must not pass for an empty file.
+    fs::remove_file(root.path().join("acme/accounts.csv")).unwrap();
+    fs::create_dir(root.path().join("acme/accounts.csv")).unwrap();
+    fs::remove_file(root.path().join("acme/tests.toml")).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(root.path().join("acme/tests.toml")).status();
+    assert!(pipe.unwrap().success());
     let (_, findings) = judged(&Files::read_dir(root.path()).unwrap());
     let found: Vec<_> = findings.0.iter().map(|it| (it.code, it.place.to_string())).collect();
     assert_eq!(
         found,
         [
-            (Code::UnknownFile, "acme/accounts.sock:1".to_owned()),
+            (Code::UnknownFile, "acme/accounts.csv/:1".to_owned()),
+            (Code::UnknownFile, "acme/accounts.sock|:1".to_owned()),
             (Code::UnknownFile, "acme/loop/:1".to_owned()),
+            (Code::UnknownFile, "acme/tests.toml|:1".to_owned()),
             (Code::UnknownFile, "company.toml:1".to_owned()),
         ]
     );
