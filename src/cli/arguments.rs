@@ -262,6 +262,7 @@ pub enum CoverageFormat {
 Examples:
   switchboard diff registry.swb registry                   what is in service, and what is to be
   switchboard diff main/registry registry --fail-on errors   in the pipeline of the registry's repository
+  switchboard diff old.swb new.swb --company acme --channel whatsapp
   switchboard diff old.swb new.swb --queries recorded.ndjson
   switchboard diff old.swb new.swb --format json | jq '.changes'
 
@@ -278,6 +279,9 @@ pub struct Diff {
     /// What is to be
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
+    /// Of what to tell; recorded queries are asked whatever they name
+    #[command(flatten)]
+    pub scope: Named,
     /// Replay the recorded queries of this file against both
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,

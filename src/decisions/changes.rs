@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::compare::{Comparison, Kind};
-use super::decision::{Decision, id};
-use super::scope::used;
+use super::decision::Decision;
+use super::scope::Scope;
 use super::survey::Survey;
 use crate::numbering::Region;
 use crate::select::Code;
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
 
 /// What changes between two snapshots.
 #[derive(Debug, Default)]
@@ -48,7 +46,7 @@ pub struct Place<'s> {
 
 impl Changes<'_> {
     /// How many decisions change, kind by kind.
-    pub fn counts(&self) -> [(Kind, usize); 5] {
+    pub fn counts(&self) -> [(Kind, usize); 6] {
         Kind::ALL.map(|kind| {
             let groups = self.groups.iter().filter(|group| group.kind == kind);
             (kind, groups.map(Group::decisions).sum())
@@ -93,14 +91,18 @@ impl<'s> Place<'s> {
     }
 }
 
-/// Holds every decision of both against each other.
-pub fn changes<'s>(comparison: &mut Comparison<'s>) -> Changes<'s> {
+/// Holds every decision of both that is asked for against each other.
+pub fn changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Changes<'s> {
     let mut changes = Changes::default();
     let (old, new) = (comparison.old.snapshot(), comparison.new.snapshot());
-    for (company, [old_company, new_company]) in both(companies(old), companies(new)) {
+    for (company, [old_company, new_company]) in both(scope.companies(old), scope.companies(new)) {
         let sides = [(old, old_company), (new, new_company)];
-        let [old_channels, new_channels] = sides.map(|(side, company)| channels(side, company));
-        let [old_ous, new_ous] = sides.map(|(side, company)| ous(side, company));
+        let [old_channels, new_channels] = sides.map(|(side, company)| {
+            let channels = company.into_iter().flat_map(|company| scope.channels(side, company));
+            channels.map(|(channel, _)| channel).collect::<BTreeSet<&str>>()
+        });
+        let [old_ous, new_ous] =
+            sides.map(|(side, company)| company.into_iter().flat_map(|company| scope.ous(side, company)));
         let ous = both(old_ous, new_ous);
         for channel in old_channels.union(&new_channels) {
             changes.compared += ous.len() * Region::COUNT;
@@ -176,24 +178,4 @@ fn both<'s>(
         *now = Some(number);
     }
     both
-}
-
-fn companies(snapshot: &Snapshot) -> impl Iterator<Item = (&str, u32)> {
-    snapshot.contents().companies.iter().map(|company| id(snapshot.text(&company.id))).zip(0..)
-}
-
-fn ous(snapshot: &Snapshot, company: Option<u32>) -> impl Iterator<Item = (&str, u32)> {
-    let contents = snapshot.contents();
-    let company = company.map(|company| contents.companies.at(company));
-    company.into_iter().flat_map(move |company| {
-        let ids = contents.ous.range(&company.ous).iter().map(|ou| id(snapshot.text(&ou.id)));
-        ids.zip(company.ous.start.to_native()..)
-    })
-}
-
-fn channels(snapshot: &Snapshot, company: Option<u32>) -> BTreeSet<&str> {
-    let contents = snapshot.contents();
-    let company = company.map(|company| contents.companies.at(company));
-    let used = company.into_iter().flat_map(|company| used(snapshot, company));
-    used.map(|channel| id(snapshot.text(&contents.channels.at(channel).id))).collect()
 }

@@ -23,12 +23,14 @@ pub enum Kind {
     Moved,
     /// The same step, other accounts in it.
     Accounts,
+    /// The same step and accounts, on another level above the query's OU.
+    Level,
 }
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Kind; 5] =
-        [Kind::BecomesError, Kind::OtherError, Kind::Answered, Kind::Moved, Kind::Accounts];
+    pub const ALL: [Kind; 6] =
+        [Kind::BecomesError, Kind::OtherError, Kind::Answered, Kind::Moved, Kind::Accounts, Kind::Level];
 
     /// For programs.
     pub const fn text(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Kind {
             Kind::Answered => "answered",
             Kind::Moved => "moved",
             Kind::Accounts => "accounts",
+            Kind::Level => "level",
         }
     }
 }
@@ -74,10 +77,12 @@ impl<'s> Comparison<'s> {
             (Decision::Refused(_), Decision::Served(_)) => Some(Kind::Answered),
             (Decision::Refused(old), Decision::Refused(new)) => (old != new).then_some(Kind::OtherError),
             (Decision::Served(old), Decision::Served(new)) => {
-                if self.is_elsewhere(old, new) {
-                    Some(Kind::Moved)
-                } else {
-                    self.difference(old, new).map(|_| Kind::Accounts)
+                let elsewhere = self.is_elsewhere(old, new);
+                match (old.climbed == new.climbed, self.difference(old, new)) {
+                    _ if elsewhere => Some(Kind::Moved),
+                    (false, Some(_)) => Some(Kind::Moved),
+                    (false, None) => Some(Kind::Level),
+                    (true, difference) => difference.map(|_| Kind::Accounts),
                 }
             }
         };
@@ -99,9 +104,6 @@ impl<'s> Comparison<'s> {
 
     fn is_elsewhere(&self, old: &Served, new: &Served) -> bool {
         let (before, now) = (self.old.snapshot(), self.new.snapshot());
-        old.rule != new.rule
-            || old.climbed != new.climbed
-            || old.pool(before) != new.pool(now)
-            || old.ou(before) != new.ou(now)
+        old.rule != new.rule || old.pool(before) != new.pool(now) || old.ou(before) != new.ou(now)
     }
 }

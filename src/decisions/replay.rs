@@ -62,12 +62,18 @@ impl<'s> Replay<'s> {
         Replay { sides: [side(old), side(new)], now, asked: 0, transitions: BTreeMap::new(), bad: Vec::new() }
     }
 
-    /// Asks both what a line asks.
+    /// Asks both what a line asks. A blank one asks nothing.
     pub fn ask(&mut self, line: usize, text: &[u8]) {
+        let text = if line == 1 { text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text) } else { text };
+        if text.trim_ascii().is_empty() {
+            return;
+        }
         let query = match Query::from_json(text) {
             Ok(query) => query,
-            // Messages of these repeat no value.
-            Err(bad) => return self.bad.push((line, bad.to_string())),
+            // Messages of these repeat no value. Where in the file the line is, is told beside them.
+            Err(bad) => {
+                return self.bad.push((line, bad.to_string().replace(": line 1, column", ", column")));
+            }
         };
         self.asked += 1;
         // Spread over the equals, and the same on both sides: what names no client must not seem to change.

@@ -1,9 +1,11 @@
 //! Of which companies, OUs and channels the decisions are asked for.
 
+use std::collections::BTreeSet;
+
 use super::decision::id;
 use crate::registry::did_you_mean;
 use crate::snapshot::Snapshot;
-use crate::snapshot::format::{ArchivedCompany, NO_COLUMN};
+use crate::snapshot::format::NO_COLUMN;
 use crate::snapshot::view::Records;
 
 /// What is asked for, by id. Nothing named: all there is, of channels those that the company has pools of.
@@ -41,79 +43,92 @@ pub struct Unknown {
 const MOST_LISTED: usize = 12;
 
 impl Scope<'_> {
-    /// Finds what is named. An OU need be only one of the companies'; those that have none of the named are
-    /// left out.
+    /// Sees that one at least of the snapshots has what is named. An OU need be only one of the companies'.
+    pub fn demand(&self, snapshots: &[&Snapshot]) -> Result<(), Unknown> {
+        let snapshots = || snapshots.iter().copied();
+        demand("company", self.companies, || snapshots().flat_map(companies))?;
+        demand("channel", self.channels, || snapshots().flat_map(channels))?;
+        demand("organizational unit", self.ous, || {
+            let of_company = |(snapshot, (_, company))| ous(snapshot, company);
+            let asked = |snapshot| self.companies(snapshot).map(move |company| (snapshot, company));
+            snapshots().flat_map(asked).flat_map(of_company)
+        })
+    }
+
+    /// What is named, of companies that have any of the OUs that are.
     pub fn find(&self, snapshot: &Snapshot) -> Result<Vec<Scoped>, Unknown> {
-        let contents = snapshot.contents();
-        let company_ids = || contents.companies.iter().map(|company| id(snapshot.text(&company.id)));
-        let channel_ids = || contents.channels.iter().map(|channel| id(snapshot.text(&channel.id)));
-        let companies = named("company", self.companies, company_ids, |name| snapshot.company(name))?;
-        let companies = match self.companies {
-            [] => (0..contents.companies.len() as u32).collect(),
-            _ => companies,
-        };
-        let channels = named("channel", self.channels, channel_ids, |name| snapshot.channel(name))?;
-        let find_ou = |company, name: &str| snapshot.ou(company, name, snapshot.seek_ou(company, name));
-        let ou_ids = || {
-            let of = |&company: &u32| contents.ous.range(&contents.companies.at(company).ous).iter();
-            companies.iter().flat_map(of).map(|ou| id(snapshot.text(&ou.id)))
-        };
-        named("organizational unit", self.ous, ou_ids, |name| {
-            companies.iter().find_map(|&company| find_ou(company, name))
-        })?;
-        let of_company = |&number: &u32| {
-            let company = contents.companies.at(number);
-            let mut ous: Vec<u32> = match self.ous {
-                [] => {
-                    let first = company.ous.start.to_native();
-                    (first..first + company.ous.len.to_native()).collect()
-                }
-                names => names.iter().filter_map(|name| find_ou(number, name)).collect(),
-            };
-            ous.sort_unstable();
-            ous.dedup();
-            let channels = if self.channels.is_empty() { used(snapshot, company) } else { channels.clone() };
-            Scoped { company: number, ous, channels }
-        };
-        let scoped = companies.iter().map(of_company);
+        self.demand(&[snapshot])?;
+        let numbers = |(_, number)| number;
+        let scoped = self.companies(snapshot).map(|(_, company)| Scoped {
+            company,
+            ous: self.ous(snapshot, company).map(numbers).collect(),
+            channels: self.channels(snapshot, company).map(numbers).collect(),
+        });
         Ok(scoped.filter(|scoped| self.ous.is_empty() || !scoped.ous.is_empty()).collect())
     }
+
+    /// The companies that are asked for, by id and number.
+    pub fn companies<'s>(&self, snapshot: &'s Snapshot) -> impl Iterator<Item = (&'s str, u32)> {
+        companies(snapshot).filter(|(id, _)| wanted(self.companies, id))
+    }
+
+    /// The OUs of a company that are asked for.
+    pub fn ous<'s>(&self, snapshot: &'s Snapshot, company: u32) -> impl Iterator<Item = (&'s str, u32)> {
+        ous(snapshot, company).filter(|(id, _)| wanted(self.ous, id))
+    }
+
+    /// The channels that are asked for; where none is named, those that the company has pools of.
+    pub fn channels<'s>(&self, snapshot: &'s Snapshot, company: u32) -> impl Iterator<Item = (&'s str, u32)> {
+        let contents = snapshot.contents();
+        let first = contents.companies.at(company).columns.to_native();
+        let uses = move |channel| contents.columns.at(first + channel).to_native() != NO_COLUMN;
+        channels(snapshot).filter(move |&(id, channel)| match self.channels {
+            [] => uses(channel),
+            named => wanted(named, id),
+        })
+    }
 }
 
-/// The channels that a company has pools of.
-pub fn used(snapshot: &Snapshot, company: &ArchivedCompany) -> Vec<u32> {
-    let contents = snapshot.contents();
-    let first = company.columns.to_native();
-    let uses = |&channel: &u32| contents.columns.at(first + channel).to_native() != NO_COLUMN;
-    (0..contents.channels.len() as u32).filter(uses).collect()
+fn wanted(named: &[String], id: &str) -> bool {
+    named.is_empty() || named.iter().any(|name| name == id)
 }
 
-/// The numbers of what is named, in order, each once.
-fn named<'k, K: Iterator<Item = &'k str>>(
+fn companies(snapshot: &Snapshot) -> impl Iterator<Item = (&str, u32)> {
+    snapshot.contents().companies.iter().map(|company| id(snapshot.text(&company.id))).zip(0..)
+}
+
+fn channels(snapshot: &Snapshot) -> impl Iterator<Item = (&str, u32)> {
+    snapshot.contents().channels.iter().map(|channel| id(snapshot.text(&channel.id))).zip(0..)
+}
+
+fn ous(snapshot: &Snapshot, company: u32) -> impl Iterator<Item = (&str, u32)> {
+    let ous = &snapshot.contents().companies.at(company).ous;
+    let ids = snapshot.contents().ous.range(ous).iter().map(|ou| id(snapshot.text(&ou.id)));
+    ids.zip(ous.start.to_native()..)
+}
+
+fn demand<'k, K: Iterator<Item = (&'k str, u32)>>(
     kind: &'static str,
     names: &[String],
-    known: impl Fn() -> K,
-    find: impl Fn(&str) -> Option<u32>,
-) -> Result<Vec<u32>, Unknown> {
-    let mut found = Vec::with_capacity(names.len());
-    for name in names {
-        let unknown = || {
-            let help = did_you_mean(name, known(), || there_are(&mut known()));
-            Unknown { kind, name: name.clone(), help }
-        };
-        found.push(find(name).ok_or_else(unknown)?);
+    all: impl Fn() -> K,
+) -> Result<(), Unknown> {
+    let known = || all().map(|(id, _)| id);
+    match names.iter().find(|name| !known().any(|id| id == *name)) {
+        None => Ok(()),
+        Some(name) => {
+            // Two snapshots have most of them in common.
+            let known: BTreeSet<&str> = known().collect();
+            let help = did_you_mean(name, known.iter().copied(), || there_are(&known));
+            Err(Unknown { kind, name: name.clone(), help })
+        }
     }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
 }
 
-fn there_are<'k>(known: &mut impl Iterator<Item = &'k str>) -> String {
-    let mut listed: Vec<&str> = known.by_ref().take(MOST_LISTED).collect();
-    listed.sort_unstable();
-    match (listed.is_empty(), known.count()) {
-        (true, _) => "there is none at all".to_owned(),
-        (false, 0) => format!("there are {}", listed.join(", ")),
-        (false, more) => format!("there are {} and {more} more", listed.join(", ")),
+fn there_are(known: &BTreeSet<&str>) -> String {
+    let listed = known.iter().take(MOST_LISTED).copied().collect::<Vec<_>>().join(", ");
+    match known.len().saturating_sub(MOST_LISTED) {
+        _ if known.is_empty() => "there is none at all".to_owned(),
+        0 => format!("there are {listed}"),
+        more => format!("there are {listed} and {more} more"),
     }
 }

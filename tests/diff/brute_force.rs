@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::Oracle;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use switchboard::decisions::Scope;
 use switchboard::decisions::changes::changes;
 use switchboard::decisions::compare::{Comparison, Kind};
 use switchboard::numbering::Region;
@@ -42,8 +43,13 @@ fn kind(old: &Told, new: &Told) -> Option<Kind> {
         ((_, None), (_, None)) => Some(Kind::OtherError),
         ((_, None), (_, Some(_))) => Some(Kind::Answered),
         ((old, Some(before)), (new, Some(now))) => {
-            let moved = (old, before.0, &before.1, &before.2) != (new, now.0, &now.1, &now.2);
-            Some(if moved { Kind::Moved } else { Kind::Accounts })
+            let elsewhere = (old, &before.1, &before.2) != (new, &now.1, &now.2);
+            Some(match (before.0 == now.0, before.3 == now.3) {
+                _ if elsewhere => Kind::Moved,
+                (false, false) => Kind::Moved,
+                (false, true) => Kind::Level,
+                (true, _) => Kind::Accounts,
+            })
         }
     }
 }
@@ -65,7 +71,7 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), Stri
     }
     let snapshots = [compiled(old), compiled(new)];
     let mut comparison = Comparison::new(&snapshots[0], &snapshots[1], NOW);
-    let changes = changes(&mut comparison);
+    let changes = changes(&mut comparison, Scope::default());
     if changes.compared != asked.len() * Region::COUNT {
         return Err(format!("{} compared, not {} rows", changes.compared, asked.len()));
     }
@@ -73,7 +79,7 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), Stri
         let sides = (surveyed(&comparison.old, &group.old), surveyed(&comparison.new, &group.new));
         let altered = match (group.kind, &group.old, &group.new) {
             (
-                Kind::Accounts,
+                Kind::Accounts | Kind::Moved,
                 switchboard::decisions::Decision::Served(a),
                 switchboard::decisions::Decision::Served(b),
             ) => comparison.difference(a, b).is_some_and(|difference| !difference.altered.is_empty()),
@@ -88,6 +94,7 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), Stri
                         Some(one) if one == (group.kind, sides.0.clone(), sides.1.clone()) => {}
                         // Of the same ids and weights, with other addresses, which the oracle is not asked for.
                         None if altered && sides.0 == sides.1 => {}
+                        Some((Kind::Level, ..)) if altered => {}
                         other => return Err(format!("{key:?}: {:?} {sides:?}, not {other:?}", group.kind)),
                     }
                 }
@@ -111,16 +118,21 @@ fn what_changes_is_what_the_rules_say_otherwise() {
     };
     let seen = std::cell::RefCell::new(BTreeSet::new());
     let run = TestRunner::new(config).run(&(registry(), registry()), |(old, new)| {
-        // Unrelated ones, and one that lacks half of the other's accounts.
-        let mut edited = old.clone();
-        for company in &mut edited.companies {
+        // Unrelated ones, one that lacks half of the other's accounts, and one whose OUs stand all in one line.
+        let (mut lacking, mut in_line) = (old.clone(), old.clone());
+        for company in &mut lacking.companies {
             company.accounts.truncate(company.accounts.len() / 2);
         }
-        let [old, new, edited] = [old.render(), new.render(), edited.render()];
+        for ou in in_line.companies.iter_mut().flat_map(|company| &mut company.ous) {
+            ou.parent = 1;
+        }
+        let [old, new, lacking, in_line] = [old, new, lacking, in_line].map(|plan| plan.render());
         let seen = &mut seen.borrow_mut();
         holds(&old, &new, seen).map_err(TestCaseError::fail)?;
-        if sound(&edited).is_ok() {
-            holds(&old, &edited, seen).map_err(TestCaseError::fail)?;
+        for edited in [lacking, in_line] {
+            if sound(&edited).is_ok() {
+                holds(&old, &edited, seen).map_err(TestCaseError::fail)?;
+            }
         }
         holds(&old, &old, &mut BTreeSet::new()).map_err(TestCaseError::fail)
     });

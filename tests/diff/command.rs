@@ -44,6 +44,45 @@ fn errors_come_first_and_fail_where_they_are_to() {
     assert_eq!((exit, &*text), (0, "no decision changes, of 18144\n"));
 }
 
+/// Whoever moves an OU wants to see who is answered by somebody else, and not only from another height.
+#[test]
+fn what_changes_but_the_level_is_told_apart() {
+    let (old, new) = (acme(), acme());
+    fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
+    edit(
+        new.path(),
+        "acme/company.toml",
+        "id = \"zurich\"\nparent = \"dach\"",
+        "id = \"zurich\"\nparent = \"emea\"",
+    );
+    let (_, text, _) = diff(old.path(), new.path(), &[]);
+    let (moved, level) = text.split_once("\nchange the level alone: the same accounts answer\n").unwrap();
+    assert!(moved.contains("acme whatsapp: zurich") && !moved.contains("acme telegram"), "{text}");
+    assert!(level.contains("  acme telegram: zurich: every country\n    old: 3 up; new: 2 up\n"), "{text}");
+    let json: Value = serde_json::from_str(&diff(old.path(), new.path(), &["--format", "json"]).1).unwrap();
+    let group = json["groups"].as_array().unwrap().iter().find(|group| group["kind"] == "level").unwrap();
+    assert_eq!(group["old"]["accounts"], group["new"]["accounts"]);
+    assert_eq!(group["old"]["pool"], group["new"]["pool"]);
+    assert_ne!(group["old"]["climbed"], group["new"]["climbed"]);
+}
+
+#[test]
+fn a_part_of_it_can_be_asked_for() {
+    let (old, new) = edited();
+    edit(new.path(), "acme/company.toml", "\"research\"", "\"recherche\"");
+    let (exit, text, _) = diff(old.path(), new.path(), &["--channel", "sms", "--ou", "emea,london"]);
+    assert_eq!(exit, 0);
+    assert_eq!(text.lines().next().unwrap(), "50 decisions become errors; 454 of 504 stay as they are");
+    let whatsapp = ["--company", "acme", "--channel", "whatsapp", "--fail-on", "errors", "--ou", "emea"];
+    assert_eq!(diff(old.path(), new.path(), &whatsapp).0, 0);
+    // What one of the two has is known.
+    for ou in ["research", "recherche"] {
+        assert!(diff(old.path(), new.path(), &["--ou", ou]).1.contains(&format!("acme: the OU {ou} is ")));
+    }
+    let (exit, _, error) = diff(old.path(), new.path(), &["--ou", "lodnon"]);
+    assert!(exit == 2 && error.contains("did you mean `london`?"), "{error}");
+}
+
 #[test]
 fn json_holds_every_change() {
     let (old, new) = edited();
@@ -102,6 +141,10 @@ fn recorded_queries_are_asked_of_both() {
     assert!(!text.contains("2015550155"), "a phone number");
     let flags = [&queries[..], &["--fail-on", "errors"]].concat();
     assert_eq!(diff(old.path(), new.path(), &flags).0, 1);
+    // Blank lines ask nothing, and what spreadsheets put before a file is no part of a query.
+    fs::write(&file, format!("\u{feff}{kept}\r\n\r\n{kept}\n\n")).unwrap();
+    let (exit, text, error) = diff(old.path(), new.path(), &queries);
+    assert!(exit == 0 && text.contains("\n2 recorded queries\n"), "{text}{error}");
     // Nothing that names no client seems to change where nothing does.
     let many: String = [r#"{"channel":"whatsapp","ou":"emea","country":"GB"}"#; 500].join("\n");
     fs::write(&file, many).unwrap();
@@ -118,7 +161,7 @@ fn a_line_that_is_no_query_is_named_without_what_it_says() {
         .unwrap();
     let (exit, text, error) = diff(old.path(), new.path(), &["--queries", file.to_str().unwrap()]);
     assert_eq!(exit, 1);
-    assert!(error.contains("queries.ndjson:2: not a query"), "{error}");
+    assert!(error.contains("queries.ndjson:2: not a query") && error.ends_with(", column 10\n"), "{error}");
     assert!(!error.contains("447400123456") && !text.contains("447400123456"));
 }
 

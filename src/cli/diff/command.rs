@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{json, queries, text};
-use crate::cli::arguments::{Diff, Format};
+use crate::cli::arguments::{Diff, Format, Named};
 use crate::cli::compile::now_ms;
 use crate::cli::opened::Origin;
 use crate::cli::{Exit, Failure, output};
+use crate::decisions::Scope;
 use crate::decisions::changes::changes;
 use crate::decisions::compare::{Comparison, Kind};
 use crate::decisions::replay::{Fate, Replay};
@@ -16,13 +17,15 @@ const MOST_NAMED: usize = 10;
 
 /// Tells what changes.
 pub fn run(arguments: &Diff) -> Result<Exit, Failure> {
-    let Diff { old, new, queries, fail_on, format } = arguments;
+    let Diff { old, new, scope: Named { companies, channels, ous }, queries, fail_on, format } = arguments;
     // Both, so that the findings of both are told.
     let (before, now) = (Origin::named(old).open()?, Origin::named(new).open()?);
     let (Some(before), Some(now)) = (before, now) else { return Ok(Exit::No) };
+    let scope = Scope { companies, channels, ous };
+    scope.demand(&[&before, &now]).map_err(|unknown| Failure::usage(unknown.to_string()))?;
     let time = (now_ms() / 1000) as i64;
     let mut comparison = Comparison::new(&before, &now, time);
-    let changes = changes(&mut comparison);
+    let changes = changes(&mut comparison, scope);
     let replay = match queries {
         None => None,
         Some(path) => {

@@ -86,7 +86,9 @@ pub(super) fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -
         };
         let shown = (Shown::of(&comparison.old, old), Shown::of(&comparison.new, new));
         let next = folded.folds.len();
-        let at = *places.entry((*kind, *company, *channel, shown, difference.clone())).or_insert(next);
+        // Where nobody is answered by anybody else, which rule and pool they are answered by is not told.
+        let apart = (*kind != Kind::Level).then_some(shown);
+        let at = *places.entry((*kind, *company, *channel, apart, difference.clone())).or_insert(next);
         if at == next {
             folded.folds.push(Fold {
                 kind: *kind,

@@ -69,6 +69,7 @@ fn sum(changes: &Changes<'_>) -> String {
             Kind::Answered => "are answered now",
             Kind::Moved => "change rule, level or pool",
             Kind::Accounts => "change accounts",
+            Kind::Level => "change the level alone",
         };
         let (_, style) = heading(kind);
         if number > 0 {
@@ -90,6 +91,7 @@ fn heading(kind: Kind) -> (&'static str, Style) {
         Kind::Answered => ("are answered now", GOOD),
         Kind::Moved => ("change rule, level or pool", WARNING),
         Kind::Accounts => ("change accounts", PLACE),
+        Kind::Level => ("change the level alone: the same accounts answer", PLACE),
     }
 }
 
@@ -128,6 +130,9 @@ fn change(text: &mut String, fold: &Fold<'_>) {
         let _ = writeln!(text, "    {} in all", count(fold.decisions(), "decision"));
     }
     match &fold.difference {
+        _ if fold.kind == Kind::Level => {
+            let _ = writeln!(text, "    old: {}; new: {}", up(fold.old_climbed), up(fold.new_climbed));
+        }
         Some(difference) => {
             let _ = writeln!(text, "    {}", decision(&fold.old, fold.old_climbed));
             differences(text, difference);
@@ -173,11 +178,17 @@ fn decision(shown: &Shown<'_>, climbed: Climbed) -> String {
         Some(at) => {
             let up = match climbed {
                 None | Some((0, 0)) => String::new(),
-                Some((least, most)) if least == most => format!(", {least} up"),
-                Some((least, most)) => format!(", {least} to {most} up"),
+                climbed => format!(", {}", up(climbed)),
             };
             format!("{}, pool {} at {}{up}", shown.rule, at.pool, at.ou)
         }
+    }
+}
+
+fn up(climbed: Climbed) -> String {
+    match climbed {
+        Some((least, most)) if least < most => format!("{least} to {most} up"),
+        climbed => format!("{} up", climbed.map_or(0, |(least, _)| least)),
     }
 }
 
