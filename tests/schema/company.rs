@@ -3,16 +3,15 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::words::{Country, Id, Mapping, Version, absent};
+use super::words::{Country, Id, Mapping, Version};
 
 /// A company: its settings, organizational units and pools. Accounts are in accounts.csv beside this file.
-#[derive(JsonSchema, Serialize)]
+#[derive(JsonSchema)]
 #[schemars(title = "company.toml", deny_unknown_fields)]
 pub struct Company {
     /// The company's name, for people. Default: the name of its folder.
-    #[serde(default, skip_serializing_if = "absent")]
     #[schemars(example = &"Acme Capital")]
-    name: String,
+    name: Option<String>,
     /// What an OU does that has no pool of a channel: go on to its parent ("inherit"), or answer `no_pool` ("error").
     #[serde(default)]
     ou_without_pool: OuWithoutPool,
@@ -22,38 +21,32 @@ pub struct Company {
     dedicated_unavailable: DedicatedUnavailable,
     /// The messaging platform's version, up to three numbers. Dedicated accounts need 1.22.1 (WhatsApp) or 1.24.0
     /// (SMS); left out, it is not checked.
-    #[serde(default, skip_serializing_if = "absent")]
-    platform_version: Version,
+    platform_version: Option<Version>,
     /// Client's country to the country that serves it, behind every pool's own mapping: IE = "GB". One hop only.
-    #[serde(default, skip_serializing_if = "absent")]
-    geography: Mapping,
+    geography: Option<Mapping>,
     /// Organizational units; more may stand in ous.csv. Each id once.
-    #[serde(default, skip_serializing_if = "absent")]
-    ou: Vec<Ou>,
+    ou: Option<Vec<Ou>>,
     /// Pools of shared accounts. Those of one OU are tried in ascending order of priority, then of id.
-    #[serde(default, skip_serializing_if = "absent")]
-    pool: Vec<Pool>,
+    pool: Option<Vec<Pool>>,
 }
 
 /// An organizational unit.
-#[derive(JsonSchema, Serialize)]
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Ou {
     /// Its id, unique in the company: 1 to 128 printable characters without space, comma, slash or quote.
     #[schemars(example = &"emea")]
     id: Id,
     /// The id of the OU above it. Left out: it is a root.
-    #[serde(default, skip_serializing_if = "absent")]
     #[schemars(example = &"acme")]
-    parent: Id,
+    parent: Option<Id>,
     /// Its name, for people. Default: none.
-    #[serde(default, skip_serializing_if = "absent")]
     #[schemars(example = &"Europe, Middle East and Africa")]
-    name: String,
+    name: Option<String>,
 }
 
 /// A pool: shared accounts of one channel, allocated to OUs.
-#[derive(JsonSchema, Serialize)]
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Pool {
     /// Its id, unique in the company; accounts.csv names it.
@@ -65,9 +58,8 @@ struct Pool {
     channel: Id,
     /// The ids of the OUs that are served from it, and with them those below that have no pool. Default: none, so
     /// that nobody is.
-    #[serde(default, skip_serializing_if = "absent")]
     #[schemars(example = ["emea"])]
-    ous: Vec<Id>,
+    ous: Option<Vec<Id>>,
     /// Lower is tried first.
     #[serde(default)]
     #[schemars(example = 10)]
@@ -77,15 +69,13 @@ struct Pool {
     #[serde(default)]
     country_match: CountryMatch,
     /// The country whose accounts serve whoever nothing else serves. Default: none.
-    #[serde(default, skip_serializing_if = "absent")]
-    default_country: Country,
+    default_country: Option<Country>,
     /// Whether the search goes on at the parent OU where nobody here is available.
     #[serde(default)]
     #[schemars(example = true)]
     fallback_upward: bool,
     /// Client's country to the country that serves it, before the company's mapping: NL = "DE". One hop only.
-    #[serde(default, skip_serializing_if = "absent")]
-    geography: Mapping,
+    geography: Option<Mapping>,
 }
 
 #[derive(Default, JsonSchema, Serialize)]

@@ -10,8 +10,9 @@ mod expectations;
 mod files;
 mod words;
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract schema::";
@@ -19,7 +20,19 @@ const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract schema
 /// Draft 7 without references, which every editor's TOML plugin reads.
 fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let settings = settings.with_transform(RecursiveTransform(without_null));
     settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// TOML has no null: what is an [`Option`] may be left out, and no more.
+fn without_null(schema: &mut Schema) {
+    if let Some(Value::Array(words)) = schema.get_mut("enum") {
+        words.retain(|word| !word.is_null());
+    }
+    if let Some(Value::Array(types)) = schema.get("type") {
+        let only = types.iter().find(|word| *word != "null").cloned();
+        schema.insert("type".to_owned(), only.unwrap_or_default());
+    }
 }
 
 /// Name, and schema as the types have it.

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
 
 /// Declares a text of a given form.
 macro_rules! forms {
     ($($name:ident = $schema:tt;)*) => {
-        $(#[derive(Default, Serialize)]
-        pub struct $name;
+        $(pub struct $name;
 
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
@@ -38,15 +36,9 @@ forms! {
     };
 }
 
-/// Of a key that has no default: leaves it out of the schema.
-pub fn absent<T>(_: &T) -> bool {
-    true
-}
-
-#[derive(Default, JsonSchema, Serialize)]
+#[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    #[default]
     Primary,
     Secondary,
 }
