@@ -34,19 +34,35 @@ fn neither_a_selection_nor_its_request_allocates() {
     selections();
     let bare = of_a_request(bare(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let address = daemon();
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Current) {
-        let fields = kind.fields(7, "", 7);
+    for (name, fields) in asked() {
         let json = json(&fields);
-        let get = format!("GET /v1/select?{fields} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        // As any gateway's client writes it.
+        let url = fields.replace('+', "%2B");
+        let get = format!("GET /v1/select?{url} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let post = "POST /v1/select HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
         let post = format!("{post} {}\r\n\r\n{json}", json.len());
         for request in [get, post] {
             let ours = of_a_request(address, &request);
-            println!("{}: {ours:.2} allocations a request, where bare hyper has {bare:.2}", kind.name());
+            println!("{name}: {ours:.2} allocations a request, where bare hyper has {bare:.2}");
             // What the listener does once a second falls into some request's share.
             assert!(ours < 0.05, "{ours} allocations a request: {request}");
         }
     }
+}
+
+/// One query of each kind, and what none of the kinds has: a phone, an account that is not kept, the most that a query can say.
+fn asked() -> Vec<(&'static str, String)> {
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Current);
+    let mut asked: Vec<_> = kinds.map(|kind| (kind.name(), kind.fields(7, "", 7))).collect();
+    let hit = Kind::Hit.fields(7, "", 7);
+    let phone = hit.replace("country=GB", "phone=+447400123456");
+    asked.push(("ignored", format!("{hit}&current=nobody")));
+    asked.push((
+        "most",
+        format!("{phone}&company=bench&user=nobody&role=secondary&current=nobody&fallback=all"),
+    ));
+    asked.push(("phone", phone));
+    asked
 }
 
 /// None, whatever a selection comes to.
@@ -62,6 +78,12 @@ fn selections() {
             assert!(select(&snapshot, query, MOMENT).channel.is_some());
         }
         assert_eq!(HeapStats::get().total_blocks, before, "{}", kind.name());
+    }
+    for (name, fields) in asked() {
+        let query = query(&fields);
+        let before = HeapStats::get().total_blocks;
+        assert!(select(&snapshot, &query, MOMENT).channel.is_some());
+        assert_eq!(HeapStats::get().total_blocks, before, "{name}");
     }
     let query = query(url);
     let before = HeapStats::get().total_blocks;

@@ -45,6 +45,7 @@ fn every_example_is_really_answered_so() {
             }
             Some("no_snapshot") => request.ask(&document, &without),
             Some("overloaded") => overloaded(&document, &request),
+            Some("following") => following(&document, &request),
             Some("draining") => draining(&document, &request),
             // Only a debug build can be asked for a fault of its own.
             Some("internal") if cfg!(debug_assertions) => {
@@ -67,6 +68,15 @@ fn lift_all(daemon: &Daemon) {
             daemon.admin("DELETE", &format!("/v1/standings/{company}/{account}"), "");
         }
     }
+}
+
+/// Of a daemon beside another that keeps the journal of both.
+fn following(document: &Document, request: &Request) -> Answer {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let _first = Daemon::start(&["--standings", journal.to_str().unwrap()]);
+    let second = Daemon::start(&["--standings", journal.to_str().unwrap()]);
+    request.ask(document, &second)
 }
 
 /// Of a daemon whose only connection is taken.

@@ -3,4 +3,5 @@
 mod complete;
 mod document;
 mod examples;
+mod generated;
 mod request;

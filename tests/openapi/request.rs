@@ -63,13 +63,8 @@ impl Request {
         {
             let parameter = document.follow(parameter);
             let value = &parameter["examples"][name]["value"];
-            let text = match value {
-                Value::String(text) => encoded(text),
-                Value::Array(items) => {
-                    items.iter().map(|item| encoded(item.as_str().unwrap())).collect::<Vec<_>>().join(",")
-                }
-                _ => continue,
-            };
+            let Value::String(text) = value else { continue };
+            let text = encoded(text);
             named = true;
             let field = parameter["name"].as_str().unwrap();
             if parameter["in"] == "path" {

@@ -34,6 +34,8 @@ pub(super) struct Recorder {
     idle: u64,
     /// Values that no histogram took.
     lost: u64,
+    /// What a request without a right answer counts for at the least.
+    timeout: u64,
     schedule: Schedule,
     slice: Slice,
     timeline: Vec<Interval>,
@@ -49,7 +51,7 @@ struct Slice {
 }
 
 impl Recorder {
-    pub(super) fn new(schedule: Schedule) -> Result<Self> {
+    pub(super) fn new(schedule: Schedule, timeout: u64) -> Result<Self> {
         let length = ((schedule.to - schedule.from) / SLICES).max(SHORTEST);
         let end = schedule.from + length;
         let slice = Slice { length, end, latencies: histogram()?, due: 0, answers: 0, errors: 0 };
@@ -65,6 +67,7 @@ impl Recorder {
             due: 0,
             idle: 0,
             lost: 0,
+            timeout,
             schedule,
             slice,
             timeline: Vec::new(),
@@ -80,11 +83,14 @@ impl Recorder {
         }
     }
 
-    /// A request came to its end, good or bad; `sent` where it was.
-    pub(super) fn ended(&mut self, due: u64, sent: Option<u64>, now: u64) {
+    /// A request came to its end; `sent` where it was. Who was not served waits on, however soon that was known: a server
+    /// that refuses at once must not look quicker for it.
+    pub(super) fn ended(&mut self, due: u64, sent: Option<u64>, now: u64, served: bool) {
         if self.schedule.records(due) {
-            Self::record(&mut self.corrected, &mut self.lost, now.saturating_sub(due));
-            Self::record(&mut self.slice.latencies, &mut self.lost, now.saturating_sub(due));
+            let least = if served { 0 } else { self.timeout };
+            let waited = now.saturating_sub(due).max(least);
+            Self::record(&mut self.corrected, &mut self.lost, waited);
+            Self::record(&mut self.slice.latencies, &mut self.lost, waited);
             if let Some(sent) = sent {
                 Self::record(&mut self.uncorrected, &mut self.lost, now.saturating_sub(sent));
             }

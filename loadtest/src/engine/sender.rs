@@ -66,7 +66,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
         in_flight: 0,
         reopened: 0,
         worked: false,
-        recorder: Recorder::new(schedule)?,
+        recorder: Recorder::new(schedule, nanos(plan.timeout))?,
         unrecorded: Outcomes::default(),
         buffer: vec![0; BUFFER],
         started: Instant::now(),
@@ -207,7 +207,7 @@ impl Sender<'_> {
             }
             self.waiting.pop_front();
             self.worked = true;
-            self.recorder.ended(due, None, now);
+            self.recorder.ended(due, None, now, false);
             let why = || format!("no connection was free within {:?}", self.plan.timeout);
             self.recorder.failed(due, "timeout", why);
         }
@@ -296,7 +296,7 @@ impl Sender<'_> {
             read: self.started + Duration::from_nanos(now),
         };
         let verdict = self.source.check(request, &answer, outcomes);
-        self.recorder.ended(due, Some(sent), now);
+        self.recorder.ended(due, Some(sent), now, verdict.is_ok());
         self.recorder.answered(due, now, head.body, self.source.selections());
         if let Err(wrong) = verdict {
             self.recorder.failed(due, wrong.kind, || wrong.why.into_owned());
@@ -312,7 +312,7 @@ impl Sender<'_> {
         let Some(at) = self.places.get_mut(place) else { return };
         let Flight { due, sent, .. } = at.flight;
         at.stream = None;
-        self.recorder.ended(due, Some(sent), now);
+        self.recorder.ended(due, Some(sent), now, false);
         self.recorder.failed(due, kind, why);
         self.free(place);
     }

@@ -14,8 +14,13 @@ pub(super) fn connected(poll: &Poll, target: SocketAddr, place: usize) -> Result
         stream.set_nonblocking(true)?;
         watched(poll.registry(), TcpStream::from_std(stream), place)
     };
-    opened()
-        .map_err(|error| Error::Refused(format!("cannot connect to {target}: {error}; is the daemon up?")))
+    opened().map_err(|error| {
+        let what = match rustix::io::Errno::from_io_error(&error) {
+            Some(rustix::io::Errno::MFILE) => "raise the limit with ulimit -n, or take fewer connections",
+            _ => "is the daemon up?",
+        };
+        Error::Refused(format!("cannot connect to {target}: {error}; {what}"))
+    })
 }
 
 /// A connection that is being made: the poll tells when it stands.

@@ -7,9 +7,16 @@ use crate::{
 };
 use std::{fs, io, path::Path};
 
+/// Makes the folder, and holds it to taking files: told before anything is measured, not after.
+pub(crate) fn ready(folder: &Path) -> Result<()> {
+    output::make_dir(folder)?;
+    let taken = tempfile::Builder::new().prefix(".loadtest-").tempfile_in(folder);
+    let failed = |source| Error::Io { doing: "write into", path: folder.to_owned(), source };
+    taken.map(drop).map_err(failed)
+}
+
 /// Writes `loadtest-<scenario>-<time>.json` and `.html` into the folder, and says where.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
-    output::make_dir(folder)?;
     // Without colons, which some file systems and every scp take for something else.
     let time = report.started.replace([':', '-'], "");
     // Not as an extension: a scenario's name may have a dot.

@@ -16,7 +16,7 @@ pub(crate) const DAEMON_ENDED: &str = "daemon_ended";
 /// Why the command ends with exit code 1; empty where all is well.
 pub(crate) fn failures(report: &Report) -> Vec<String> {
     let unkept = report.verdicts.iter().filter(|verdict| !verdict.holds);
-    let unkept = unkept.map(|it| format!("{}: {}, measured {}", report.scenario, it.demand, it.measured));
+    let unkept = unkept.map(|it| format!("{}: {}, but it is {}", report.scenario, it.demand, it.measured));
     let steps = report.runs.iter().enumerate().flat_map(|(n, run)| {
         // A sweep goes on until a step fails: the one at its knee must mean something.
         let counts = move |rate: f64| run.limit.is_none() || run.knee == Some(rate);

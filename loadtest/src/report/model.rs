@@ -108,6 +108,13 @@ pub struct RegistryFacts {
     pub snapshot_bytes: Option<u64>,
 }
 
+impl RegistryFacts {
+    /// Whether the daemon told of it: a `--target` without `--admin` does not, and its counts are 0.
+    pub(crate) fn told(&self) -> bool {
+        self.accounts > 0
+    }
+}
+
 /// The same requests, as fast as they are answered, by the daemon and by a null server: bare hyper, which answers
 /// each with a constant of the same size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -21,6 +21,9 @@ const WARNING: Style = AnsiColor::Yellow.on_default();
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
+/// Of a registry's counts.
+pub(crate) const UNTOLD: &str = "not told how large: name the admin listener with --admin";
+
 /// On standard output: colour on a terminal, plain in a pipe.
 pub(crate) fn print(report: &Report) -> Result<()> {
     let mut out = anstream::stdout().lock();
@@ -63,16 +66,16 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
     let registry = &setup.registry;
     let bytes = registry.snapshot_bytes.map(|bytes| format!(", {}", megabytes(bytes))).unwrap_or_default();
     row("registry", registry.source.clone())?;
-    row(
-        "",
-        format!(
-            "{} accounts, {} pools, {} OUs{bytes}; seed {}",
+    let counts = match registry.told() {
+        true => format!(
+            "{} accounts, {} pools, {} OUs{bytes}",
             thousands(registry.accounts),
             thousands(registry.pools),
-            thousands(registry.ous),
-            setup.seed
+            thousands(registry.ous)
         ),
-    )?;
+        false => UNTOLD.to_owned(),
+    };
+    row("", format!("{counts}; seed {}", setup.seed))?;
     row("load", format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
     for note in &setup.notes {
         row("note", note.clone())?;

@@ -9,15 +9,18 @@ use crate::{
     pin,
     report::model::{Event, Failures},
     scenario::{Scenario, Standings},
-    slow,
+    slow::{self, Ways},
     traffic::{Published, Suspensions},
     until::Until,
 };
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
-    thread::Scope,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{Builder, Scope},
     time::{Duration, Instant},
 };
 
@@ -31,6 +34,9 @@ pub(super) struct Actors<'a> {
     pub(super) churned: &'a [(String, String)],
     pub(super) suspensions: &'a Suspensions,
     pub(super) owed: &'a Owed,
+    /// What slow clients ask, and how often they came so far.
+    pub(super) slowly: &'a Ways,
+    pub(super) came: AtomicU64,
     pub(super) cores: &'a [u32],
     /// When the recording begins: events before are not told.
     pub(super) from: Instant,
@@ -56,9 +62,20 @@ impl Actors<'_> {
         if let Some(slow_clients) = self.scenario.slow_clients {
             let count = slow_clients.count.get();
             for n in 0..count {
-                scope.spawn(move || self.on_cores(|| self.dawdle(n)));
+                let dawdle = move || self.on_cores(|| self.dawdle(n));
+                if let Err(error) = Builder::new().spawn_scoped(scope, dawdle) {
+                    self.failed("slow_client", format!("no thread for it: {error}"));
+                }
             }
-            self.event(self.from, "slow_clients", format!("{count} slow clients from before the start"));
+        }
+    }
+
+    /// What is known once they have ended.
+    pub(super) fn tell(&self) {
+        if let Some(slow_clients) = self.scenario.slow_clients {
+            let (count, came) = (slow_clients.count, self.came.load(Ordering::Relaxed));
+            let text = format!("{count} slow clients from before the start, over {came} connections");
+            self.event(self.from, "slow_clients", text);
         }
     }
 
@@ -111,10 +128,11 @@ impl Actors<'_> {
     }
 
     fn dawdle(&self, n: u32) {
-        slow::client(&self.until, self.answerer.data, n, &|seen| {
-            if let Err((kind, why)) = seen {
-                self.failed("slow_client", format!("{kind}: {why}"));
+        slow::client(&self.until, self.answerer.data, self.slowly, n, &|seen| match seen {
+            Ok(()) => {
+                self.came.fetch_add(1, Ordering::Relaxed);
             }
+            Err((kind, why)) => self.failed("slow_client", format!("{kind}: {why}")),
         });
     }
 

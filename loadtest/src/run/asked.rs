@@ -5,6 +5,7 @@ use crate::{
     engine::{Received, Source},
     error::{Error, Result},
     scenario::Scenario,
+    slow::Ways,
     traffic::{Ground, Outcomes, Published, Suspensions, Traffic, Wrong},
 };
 use std::path::Path;
@@ -49,6 +50,17 @@ impl Asked {
         match self {
             Asked::Drawn(traffic) => traffic.suspensions().clone(),
             Asked::Given(_) => Suspensions::new(0),
+        }
+    }
+
+    /// What slow clients ask.
+    pub(super) fn slowly(&self) -> Ways {
+        match self {
+            Asked::Drawn(traffic) => {
+                let [target, query] = traffic.sample();
+                Ways::default().head(target).body(query)
+            }
+            Asked::Given(queries) => queries.slowly(),
         }
     }
 

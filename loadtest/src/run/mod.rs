@@ -62,6 +62,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         scenarios.push(scenario);
     }
+    report::files::ready(&options.out)?;
     let scratch = Scratch::new()?;
     let mut failed = Vec::new();
     for scenario in &scenarios {
@@ -138,8 +139,7 @@ fn one(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Repo
     };
     say::line(&format!("ceiling     {told_of}"));
 
-    let mut runs = Vec::new();
-    for n in 1..=scenario.repeat.get() {
+    let made = |n: u32| -> Result<Run> {
         let mut asked = asked::draw(scenario, options, &stage, &churned)?;
         let answerer = stage.subject.start()?;
         let run = match scenario.sweep {
@@ -155,7 +155,20 @@ fn one(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Repo
                 })
             }
         };
-        runs.push(ended_well(answerer, run)?);
+        ended_well(answerer, run)
+    };
+    let (mut runs, mut unmade) = (Vec::new(), None);
+    for n in 1..=scenario.repeat.get() {
+        match made(n) {
+            Ok(run) => runs.push(run),
+            // The runs before are not thrown away: they may be all that tells how the daemon ended.
+            Err(Error::Refused(why)) if n > 1 => {
+                say::line(&why);
+                unmade = Some(verdicts::unmade(scenario.repeat.get(), n - 1, &why));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(Report {
         schema: SCHEMA,
@@ -184,7 +197,10 @@ fn one(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Repo
             connections: scenario.connections.get(),
             timeout_us: u64::try_from(scenario.timeout.0.as_micros()).unwrap_or(u64::MAX),
         },
-        verdicts: verdicts::verdicts(&scenario.demand, &runs, ceiling.as_ref()),
+        verdicts: unmade
+            .into_iter()
+            .chain(verdicts::verdicts(&scenario.demand, &runs, ceiling.as_ref()))
+            .collect(),
         ceiling,
         runs,
     })

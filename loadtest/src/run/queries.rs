@@ -3,6 +3,7 @@
 use crate::{
     engine::{Media, Received, Source},
     error::{Error, Result},
+    slow::Ways,
     traffic::{Outcomes, Wrong},
 };
 use serde_json::Value;
@@ -22,9 +23,17 @@ fn request(line: &str) -> Option<Vec<u8>> {
     Some(format!("{head}\r\ncontent-length: {}\r\n\r\n{line}", line.len()).into_bytes())
 }
 
+/// The first URL and the first object.
+fn ways(text: &str) -> Ways {
+    let first = |begins: char| text.lines().find(|line| line.starts_with(begins));
+    let ways = first('/').into_iter().fold(Ways::default(), Ways::head);
+    first('{').into_iter().fold(ways, Ways::body)
+}
+
 /// Asked in turn; answers are held to their shape.
 pub(super) struct Queries {
     requests: Vec<Vec<u8>>,
+    slowly: Ways,
     next: usize,
 }
 
@@ -46,7 +55,12 @@ impl Queries {
         if requests.is_empty() {
             return Err(Error::Usage(format!("{} has no query: expected {EXPECTED}", path.display())));
         }
-        Ok(Self { requests, next: 0 })
+        Ok(Self { requests, slowly: ways(&text), next: 0 })
+    }
+
+    /// The first of either kind, for slow clients.
+    pub(super) fn slowly(&self) -> Ways {
+        self.slowly.clone()
     }
 }
 

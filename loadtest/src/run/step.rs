@@ -20,7 +20,7 @@ use crate::{
     until::Until,
 };
 use std::{
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{Mutex, PoisonError, atomic::AtomicU64, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -65,7 +65,7 @@ impl Context<'_> {
         asked: &mut Asked,
         stretch: Stretch,
     ) -> Result<Step> {
-        let (published, suspensions) = (asked.published(), asked.suspensions());
+        let (published, suspensions, slowly) = (asked.published(), asked.suspensions(), asked.slowly());
         let actors = Actors {
             scenario: self.scenario,
             subject: self.subject,
@@ -74,6 +74,8 @@ impl Context<'_> {
             churned: self.churned,
             suspensions: &suspensions,
             owed: self.owed,
+            slowly: &slowly,
+            came: AtomicU64::default(),
             cores: self.cores,
             from: Instant::now() + stretch.warm_up,
             until: Until::default(),
@@ -91,6 +93,7 @@ impl Context<'_> {
             measured
         })?;
         let mut step = measured.step;
+        actors.tell();
         let diary = actors.diary.into_inner().unwrap_or_else(PoisonError::into_inner);
         step.events = diary.events;
         step.errors.extend(diary.errors);

@@ -68,6 +68,11 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     verdicts
 }
 
+/// A run that could not be made is a demand that does not hold.
+pub(super) fn unmade(wanted: u32, made: u32, why: &str) -> Verdict {
+    Verdict { demand: format!("{wanted} runs"), measured: format!("{made}: {why}"), holds: false }
+}
+
 fn not_measured() -> String {
     "not measured".to_owned()
 }

@@ -3,6 +3,7 @@
 use super::Scenario;
 use crate::error::{Error, Result};
 use std::{fs, path::Path};
+use toml::de::{DeTable, DeValue};
 
 /// Name and text of each, in the order in which a reader meets them.
 pub const BUILTIN: [(&str, &str); 7] = [
@@ -41,6 +42,25 @@ pub fn load(name: &str) -> Result<Scenario> {
 
 pub(super) fn read(name: &str, text: &str) -> std::result::Result<Scenario, String> {
     let scenario: Scenario = toml::from_str(text).map_err(|error| error.to_string())?;
-    scenario.check()?;
+    scenario.check().map_err(|why| match line(text, &why) {
+        Some(line) => format!("line {line}: {why}"),
+        None => why,
+    })?;
     Ok(Scenario { name: name.to_owned(), ..scenario })
+}
+
+/// The line of the key that a complaint begins with; none where it is not in the file.
+fn line(text: &str, why: &str) -> Option<usize> {
+    let key = why.split([' ', ':']).next()?.trim_matches(['[', ']']);
+    let root = DeTable::parse(text).ok()?;
+    let (mut table, mut at) = (root.get_ref(), 0);
+    for part in key.split('.') {
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == part)?;
+        at = name.span().start;
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    Some(text.get(..at)?.matches('\n').count() + 1)
 }

@@ -128,6 +128,9 @@ pub struct SlowClients {
     pub count: NonZero<u32>,
 }
 
+/// With the honest ones, fewer than the daemon takes of one address.
+const MOST_SLOW_CLIENTS: u32 = 2_000;
+
 /// Steps of growing rate until a limit breaks, and then closer and closer to where it did.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,6 +190,10 @@ impl Scenario {
             return Err("[sweep] and [reload] cannot be together: the snapshots are numbered for a run of one rate; take \
                         one of them out"
                 .to_owned());
+        }
+        self.mix.check().map_err(|error| error.to_string())?;
+        if self.slow_clients.is_some_and(|it| it.count.get() > MOST_SLOW_CLIENTS) {
+            return Err(format!("slow_clients.count must be {MOST_SLOW_CLIENTS} or less: each is a thread"));
         }
         if self.timeout.0 > Duration::from_secs(3_600) {
             return Err("timeout must be 60m or less: a client that waits longer has gone".to_owned());

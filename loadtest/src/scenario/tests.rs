@@ -58,7 +58,10 @@ fn what_is_wrong_is_said_with_its_line() {
              [reload]\nevery = '1s'",
             "[sweep] and [reload] cannot be together",
         ),
-        ("about = 'a'\n[reload]\nevery = '1ms'", "reload.every must be 100ms or more"),
+        ("about = 'a'\n[reload]\nevery = '1ms'", "line 3: reload.every must be 100ms or more"),
+        ("about = 'a'\n\n[mix]\nphone = 200", "line 4: mix.phone = 200: give a share"),
+        ("about = 'a'\nmix = { batch = 1 }", "line 2: mix.batch: a batch has 2 to 10,000 lines"),
+        ("about = 'a'\n[slow_clients]\ncount = 2001", "line 3: slow_clients.count must be 2000 or less"),
         (
             "about = 'a'\n[sweep]\nstart = 1\nfactor = 1\nstep = '1s'\nsettle = '1s'\np99 = '1ms'\nrefine = 1",
             "sweep.factor must be more than 1",

@@ -13,7 +13,7 @@ use crate::{
     daemon::{self, Daemon, Launch},
     duration,
     error::{Error, Result},
-    slow,
+    slow::{self, Ways},
     until::Until,
 };
 use clap::Args;
@@ -94,8 +94,11 @@ pub fn run(soak: &Soak) -> Result<()> {
         over: Until::default(),
         tally: Tally::default(),
     };
+    let slowly = Ways::default()
+        .head("/v1/select?channel=signal&ou=london&country=GB")
+        .body(r#"{"channel":"telegram","ou":"zurich","country":"CH"}"#);
     let samples = thread::scope(|scope| {
-        let run = &run;
+        let (run, slowly) = (&run, &slowly);
         for n in 0..load::CONNECTIONS {
             scope.spawn(move || load::steady(run, n));
         }
@@ -104,7 +107,7 @@ pub fn run(soak: &Soak) -> Result<()> {
                 Ok(()) => run.tally.slow.one(),
                 Err(failure) => run.tally.failed(failure),
             };
-            scope.spawn(move || slow::client(&run.over, run.data, n, &seen));
+            scope.spawn(move || slow::client(&run.over, run.data, slowly, n, &seen));
         }
         scope.spawn(|| reload::turns(run, &mut registry));
         scope.spawn(|| flap::flap(run));

@@ -28,6 +28,8 @@ pub(super) struct Drawn {
     pub(super) asks: Vec<Ask>,
     pub(super) requests: Vec<Request>,
     pub(super) order: Order,
+    /// One of the queries, as a URL and as JSON: one that is answered by a selection, where there is one.
+    pub(super) sample: [String; 2],
     pub(super) notes: Vec<String>,
 }
 
@@ -55,6 +57,7 @@ pub(super) fn draw(mix: &Mix, ground: &Ground<'_>) -> Result<Drawn> {
     };
     let (mut asks, mut requests, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     let (mut populations, mut notes) = (Vec::new(), Vec::new());
+    let (mut sample, mut selects) = (<[String; 2]>::default(), false);
     let whole: f64 = mix.outcomes.values().sum();
     for (&kind, &weight) in mix.outcomes.iter().filter(|(_, weight)| **weight > 0.0) {
         let wanted = ((mix.distinct as f64 * weight / whole).round() as usize).max(1);
@@ -64,6 +67,9 @@ pub(super) fn draw(mix: &Mix, ground: &Ground<'_>) -> Result<Drawn> {
                 break;
             };
             let at = asks.len() as u32;
+            if at == 0 || (!selects && kind.status() == 200) {
+                (sample, selects) = ([request::target(&query), query.text()], kind.status() == 200);
+            }
             asks.push(Ask::new(answers, query.phone.as_deref()));
             if mix.batch.is_some() {
                 lines.push(query.text());
@@ -98,7 +104,7 @@ pub(super) fn draw(mix: &Mix, ground: &Ground<'_>) -> Result<Drawn> {
         let all = Mix { zipf: None, ..mix.clone() };
         order = Order::new(vec![Population::new(&all, 1.0, 0, requests.len())], dice);
     }
-    Ok(Drawn { asks, requests, order, notes })
+    Ok(Drawn { asks, requests, order, sample, notes })
 }
 
 /// As many batches as give each query a place, on average, their lines in the order they'd be asked in.

@@ -57,7 +57,7 @@ impl Default for Mix {
 
 impl Mix {
     /// Holds every value to its bounds.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let shares = [
             ("phone", self.phone),
             ("client", self.client),

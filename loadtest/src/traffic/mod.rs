@@ -67,6 +67,7 @@ pub struct Traffic {
     suspensions: Suspensions,
     titles: Titles,
     generations: Generations,
+    sample: [String; 2],
     notes: Vec<String>,
 }
 
@@ -76,11 +77,22 @@ impl Traffic {
     /// # Errors
     /// A mix out of bounds, a folder that cannot be read, a registry with errors or with nothing to ask for.
     pub fn draw(mix: &Mix, ground: &Ground<'_>, published: Published) -> Result<Traffic> {
-        let Drawn { asks, requests, order, notes } = draw::draw(mix, ground)?;
+        let Drawn { asks, requests, order, sample, notes } = draw::draw(mix, ground)?;
         let lines = mix.batch.unwrap_or(1);
         let suspensions = Suspensions::new(ground.churned.len());
         let (titles, generations) = (Titles::new(), Generations::default());
-        Ok(Traffic { asks, requests, order, lines, published, suspensions, titles, generations, notes })
+        Ok(Traffic {
+            asks,
+            requests,
+            order,
+            lines,
+            published,
+            suspensions,
+            titles,
+            generations,
+            sample,
+            notes,
+        })
     }
 
     /// The request to send now, by number.
@@ -110,6 +122,11 @@ impl Traffic {
     /// Selections in each request: 1, or the lines of a batch.
     pub fn lines(&self) -> u32 {
         self.lines
+    }
+
+    /// One of the queries, as a URL and as JSON.
+    pub(crate) fn sample(&self) -> [&str; 2] {
+        self.sample.each_ref().map(String::as_str)
     }
 
     /// What the registry did not let be drawn as asked, for the report.

@@ -16,6 +16,11 @@ pub(super) fn garble(query: &mut Query) {
 
 /// With the fields in the URL.
 pub(super) fn get(query: &Query) -> Vec<u8> {
+    format!("GET {} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", target(query)).into_bytes()
+}
+
+/// The URL without its host.
+pub(super) fn target(query: &Query) -> String {
     let fields = [
         ("company", &query.company),
         ("channel", &query.channel),
@@ -41,7 +46,7 @@ pub(super) fn get(query: &Query) -> Vec<u8> {
         let (name, value) = UNKNOWN;
         pairs.push(format!("{name}={value}"));
     }
-    format!("GET /v1/select?{} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", pairs.join("&")).into_bytes()
+    format!("/v1/select?{}", pairs.join("&"))
 }
 
 /// With the fields in the body.

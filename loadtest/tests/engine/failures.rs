@@ -46,11 +46,21 @@ fn what_waits_for_a_connection_times_out_as_well() {
 
 #[test]
 fn closed_connections_are_replaced() {
-    let step = step(|n| if n % 10 == 9 { Fate::Close } else { stub::YES }, Duration::from_secs(1));
+    let timeout = Duration::from_secs(20);
+    let step = step(|n| if n % 10 == 9 { Fate::Close } else { stub::YES }, timeout);
     let (count, first) = only(&step, "closed");
     assert!((9..=11).contains(&count), "{count}");
     assert_eq!(first, "closed without an answer");
     assert_eq!(step.outcomes["yes"], 100 - count);
+    counts_as_a_time_out(&step, timeout);
+}
+
+/// Of those that failed at once, nobody was served: only from when they were sent it was quick.
+fn counts_as_a_time_out(step: &Step, timeout: Duration) {
+    let timeout = timeout.as_secs_f64() * 1e6;
+    assert!(step.corrected.p99 >= timeout * 0.998, "{:?}", step.corrected);
+    assert!(step.corrected.p50 < timeout && step.uncorrected.max < timeout, "{:?}", step.uncorrected);
+    assert!(step.timeline.iter().any(|slice| slice.max >= timeout * 0.998), "{:?}", step.timeline);
 }
 
 #[test]
@@ -71,8 +81,9 @@ fn wrong_answers_are_found() {
         (LONG, "malformed", "2 bytes behind the answer"),
         ("SMTP\r\n\r\n", "malformed", "no answer in HTTP/1.1: invalid HTTP version"),
     ] {
-        let step =
-            step(move |n| if n % 10 == 9 { Fate::Answer(answer) } else { stub::YES }, Duration::from_secs(1));
+        let timeout = Duration::from_secs(20);
+        let step = step(move |n| if n % 10 == 9 { Fate::Answer(answer) } else { stub::YES }, timeout);
+        counts_as_a_time_out(&step, timeout);
         let (count, first) = only(&step, kind);
         // Of the twenty in the warm-up, the wrong ones count.
         let (range, words) = match kind {

@@ -106,7 +106,50 @@ fn queries_of_the_users_own() {
     assert!(ran.status.success(), "{}", said(&ran));
     let told = report(&out);
     assert!(told.setup.registry.source.contains("answers held to their shape alone"));
+    assert!(said(&ran).contains("not told how large"), "{}", said(&ran));
     assert!(told.runs[0].steps[0].outcomes["problem"] >= 30, "{:?}", told.runs[0].steps[0].outcomes);
+}
+
+#[test]
+fn a_target_that_goes_leaves_a_report_of_the_runs_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, out) = (scenario(folder.path()), folder.path().join("out"));
+    let served = registry(folder.path(), 1);
+    let mut running = Running::serve(&served);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["run", &scenario, "--target", &running.data, "--repeat", "20", "--pin", "none", "--registry"])
+        .arg(&served)
+        .arg("--out")
+        .arg(&out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("run 1 ")));
+    running.child.kill().unwrap();
+    let said: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said:#?}");
+    let told = report(&out);
+    assert!((1..20).contains(&told.runs.len()), "{said:#?}");
+    assert_eq!(told.verdicts[0].demand, "20 runs");
+    assert!(told.verdicts[0].measured.contains("cannot connect") && !told.verdicts[0].holds, "{said:#?}");
+}
+
+#[test]
+fn where_no_report_can_be_written_nothing_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for out in [&file, &file.join("below"), Path::new("/proc/none")] {
+        let ran = run(out, &[]);
+        assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+        assert!(
+            said(&ran).contains(out.to_str().unwrap()) && !said(&ran).contains("steady"),
+            "{}",
+            said(&ran)
+        );
+    }
 }
 
 #[test]

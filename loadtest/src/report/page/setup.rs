@@ -1,7 +1,7 @@
 //! What a reader needs to run the same again.
 
 use super::figures::time;
-use crate::report::{model::Report, units};
+use crate::report::{model::Report, summary::UNTOLD, units};
 use maud::{Markup, html};
 
 pub(super) fn section(report: &Report) -> Markup {
@@ -31,10 +31,13 @@ pub(super) fn section(report: &Report) -> Markup {
                 }
                 dt { "pinning" } dd { (units::pinning(setup.pinning.as_ref())) }
                 dt { "registry" } dd {
-                    (registry.source) ": " (count(registry.companies))
-                    @if registry.companies == 1 { " company, " } @else { " companies, " }
-                    (count(registry.ous)) " OUs, " (count(registry.pools)) " pools, "
-                    (count(registry.accounts)) " accounts"
+                    (registry.source) ": "
+                    @if registry.told() {
+                        (count(registry.companies))
+                        @if registry.companies == 1 { " company, " } @else { " companies, " }
+                        (count(registry.ous)) " OUs, " (count(registry.pools)) " pools, "
+                        (count(registry.accounts)) " accounts"
+                    } @else { (UNTOLD) }
                     @if let Some(bytes) = registry.snapshot_bytes { ", a snapshot of " (units::megabytes(bytes)) }
                 }
                 dt { "seed" } dd { (setup.seed) }

@@ -1,0 +1,113 @@
+//! What generators of clients need, and validators pass over.
+
+use serde_json::Value;
+
+use super::document::{Document, members};
+use crate::process::Daemon;
+
+/// The words of JSON Schema that are used. In a flow mapping, a comma in a text without quotes ends the text, and what follows
+/// becomes a word of its own, which every validator must pass over.
+const WORDS: [&str; 22] = [
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "default",
+    "dependentRequired",
+    "description",
+    "else",
+    "enum",
+    "format",
+    "if",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "then",
+    "type",
+];
+
+/// Every schema in the document, with the ones inside of it, and where it stands.
+fn schemas(document: &Document) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (name, schema) in members(&document.root["components"]["schemas"]) {
+        within(name.to_owned(), schema, &mut found);
+    }
+    beside(String::new(), &document.root, &mut found);
+    found
+}
+
+/// Those of media types, parameters and headers, wherever they are.
+fn beside(at: String, value: &Value, found: &mut Vec<(String, Value)>) {
+    let items = value.as_array().into_iter().flatten().enumerate().map(|(n, item)| (n.to_string(), item));
+    for (name, inner) in members(value).map(|(name, inner)| (name.to_owned(), inner)).chain(items) {
+        match name.as_str() {
+            "schema" => within(at.clone(), inner, found),
+            "schemas" | "examples" | "example" => {}
+            _ => beside(format!("{at}/{name}"), inner, found),
+        }
+    }
+}
+
+fn within(at: String, schema: &Value, found: &mut Vec<(String, Value)>) {
+    found.push((at.clone(), schema.clone()));
+    for (name, inner) in members(&schema["properties"]) {
+        within(format!("{at}.{name}"), inner, found);
+    }
+    for word in ["items", "additionalProperties", "if", "then", "else"] {
+        if schema[word].is_object() {
+            within(format!("{at} {word}"), &schema[word], found);
+        }
+    }
+    for one in schema["anyOf"].as_array().into_iter().flatten() {
+        within(format!("{at} anyOf"), one, found);
+    }
+}
+
+#[test]
+fn schemas_are_of_words_that_mean_something() {
+    let document = Document::of(&Daemon::start(&[]));
+    let schemas = schemas(&document);
+    assert!(schemas.len() > 100, "{}: most schemas were passed over", schemas.len());
+    for (at, schema) in &schemas {
+        for (word, _) in members(schema) {
+            assert!(WORDS.contains(&word), "{at}: {word:?} is no word of a schema");
+        }
+    }
+}
+
+/// Where a schema is a choice between nameless conditions, generators write `Any`, and the operation has no types any more.
+#[test]
+fn choices_are_between_types() {
+    let document = Document::of(&Daemon::start(&[]));
+    for (at, schema) in schemas(&document) {
+        for one in schema["anyOf"].as_array().into_iter().flatten() {
+            assert!(one["$ref"].is_string() || one["type"].is_string(), "{at}: {one}");
+        }
+    }
+}
+
+/// Generated clients write a list in a URL as a repeated field, whatever `explode` says; that is an error to the daemon.
+#[test]
+fn no_parameter_is_a_list() {
+    let document = Document::of(&Daemon::start(&[]));
+    for (name, parameter) in members(&document.root["components"]["parameters"]) {
+        assert_ne!(parameter["schema"]["type"], "array", "{name}");
+    }
+}
+
+/// A member with a default is taken for one that is always there: clients would have to send it.
+#[test]
+fn no_member_has_a_default() {
+    let document = Document::of(&Daemon::start(&[]));
+    for (at, schema) in schemas(&document) {
+        for (name, member) in members(&schema["properties"]) {
+            assert!(member.get("default").is_none(), "{at}.{name}");
+        }
+    }
+}
