@@ -30,7 +30,8 @@ pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
 
 /// `field=value …`; a word without `=` is wrong usage, a wrong field or value a malformed query.
 pub(super) fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Failure> {
-    let mut fields = Fields::default();
+    let mut query = Query::default();
+    let mut fields = Fields::of(&mut query);
     for word in words {
         let Some((name, value)) = word.split_once('=') else {
             return Err(Failure::usage(
@@ -39,7 +40,8 @@ pub(super) fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Fai
         };
         fields.set(name, value.into());
     }
-    Ok(fields.finish())
+    let read = fields.finish();
+    Ok(read.map(|()| query))
 }
 
 /// The clock decides which numbers rest, and, where a query names no client, which of equals it gets.

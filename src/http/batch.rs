@@ -17,7 +17,7 @@ use super::{Response, answers};
 use crate::live::Generation;
 use crate::select::together::TOGETHER;
 use crate::select::walk::Moment;
-use crate::select::{BadQuery, Code, Query, select_together};
+use crate::select::{Code, Query, select_together};
 use crate::telemetry::Selections;
 
 /// Most lines of a batch.
@@ -88,24 +88,19 @@ impl Answering<'_> {
     fn together(&self, lines: [Option<&[u8]>; TOGETHER], out: &mut Vec<u8>) {
         panics::asked(self.headers, Place::Line);
         let snapshot = &self.generation.snapshot;
-        let mut bad: [Option<BadQuery>; TOGETHER] = [const { None }; TOGETHER];
-        let mut bads = bad.iter_mut();
-        let queries = lines.map(|line| {
-            let bad = bads.next()?;
-            match Query::from_json(line?) {
-                Ok(query) => Some((query, self.moment())),
-                Err(refused) => {
-                    *bad = Some(refused);
-                    None
-                }
-            }
+        let mut queries: [Query<'_>; TOGETHER] = from_fn(|_| Query::default());
+        let mut places = queries.iter_mut();
+        let read = lines.map(|line| Some(places.next()?.read_json(line?)));
+        let asked = from_fn(|at| {
+            read.get(at)?.as_ref()?.as_ref().ok()?;
+            Some((queries.get(at)?, self.moment()))
         });
-        let answers = select_together(snapshot, &queries);
-        for (answer, bad) in answers.into_iter().zip(bad) {
-            let asked = match (answer, bad) {
+        let answers = select_together(snapshot, &asked);
+        for (answer, read) in answers.into_iter().zip(read) {
+            let asked = match (answer, read) {
                 (Some(answer), _) => Ok(answer),
-                (None, Some(bad)) => Err(bad),
-                (None, None) => break,
+                (None, Some(Err(bad))) => Err(bad),
+                (None, _) => break,
             };
             selecting::write(self.desk, snapshot, self.selections, asked, out);
             out.push(b'\n');
@@ -117,14 +112,9 @@ impl Answering<'_> {
         let before = out.len();
         let whole = caught(|| {
             panics::asked(self.headers, Place::Line);
-            select_from(
-                self.desk,
-                self.generation,
-                self.selections,
-                self.moment(),
-                Query::from_json(line),
-                out,
-            );
+            let mut query = Query::default();
+            let read = query.read_json(line).map(|()| &query);
+            select_from(self.desk, self.generation, self.selections, self.moment(), read, out);
         });
         if whole.is_none() {
             self.desk.telemetry.panicked();

@@ -61,11 +61,12 @@ impl Direct for Rc<Desk> {
         body.clear();
         let kind = caught(|| {
             panics::asked_directly(bytes);
-            let query = match asked {
-                Asked::Url(text) => url::parse(text),
-                Asked::Body(json) => Query::from_json(json),
+            let mut query = Query::default();
+            let read = match asked {
+                Asked::Url(text) => url::read(text, &mut query),
+                Asked::Body(json) => query.read_json(json),
             };
-            select_now(self, query, &mut body)
+            select_now(self, read.map(|()| &query), &mut body)
         });
         let panicked = kind.is_none();
         let kind = match kind {

@@ -27,7 +27,11 @@ impl Kind {
 
 /// Answers a query from the snapshot in service, and counts it. `None` where there is no snapshot: then nothing
 /// is counted.
-pub(super) fn select_now(desk: &Desk, query: Result<Query<'_>, BadQuery>, out: &mut Vec<u8>) -> Option<Kind> {
+pub(super) fn select_now(
+    desk: &Desk,
+    query: Result<&Query<'_>, BadQuery>,
+    out: &mut Vec<u8>,
+) -> Option<Kind> {
     let mut reader = desk.reader.borrow_mut();
     let generation = reader.pin()?;
     let selections = desk.selections(&generation.snapshot);
@@ -40,10 +44,10 @@ pub(super) fn select_from(
     generation: &Generation,
     selections: &Selections,
     moment: Moment<'_>,
-    query: Result<Query<'_>, BadQuery>,
+    query: Result<&Query<'_>, BadQuery>,
     out: &mut Vec<u8>,
 ) -> Kind {
-    let asked = query.map(|query| select(&generation.snapshot, &query, moment));
+    let asked = query.map(|query| select(&generation.snapshot, query, moment));
     write(desk, &generation.snapshot, selections, asked, out)
 }
 

@@ -8,7 +8,14 @@ use crate::select::{BadQuery, Fields, Query};
 
 /// Reads a query string. Values that need no decoding are borrowed.
 pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
-    let mut fields = Fields::default();
+    let mut query = Query::default();
+    read(text, &mut query)?;
+    Ok(query)
+}
+
+/// Reads a query string into a query where it stands.
+pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
+    let mut fields = Fields::of(into);
     // One look at the whole spares most queries a look at every name and value.
     let plain = !is_encoded(text);
     let mut rest = text;
@@ -37,7 +44,7 @@ fn split(text: &str, at: u8) -> (&str, &str) {
 }
 
 /// Sets a field whose name or value may be encoded.
-fn set_decoded<'t>(fields: &mut Fields<'t>, name: &'t str, value: &'t str) {
+fn set_decoded<'t>(fields: &mut Fields<'_, 't>, name: &'t str, value: &'t str) {
     if name == "phone" && is_digits_behind_plus(value) {
         let digits = value.get(ENCODED_PLUS.len()..).unwrap_or_default();
         return fields.set(name, Cow::Borrowed(digits));
@@ -110,13 +117,13 @@ fn not_encoded(what: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Query<'_>, String> {
+    fn parsed(text: &str) -> Result<Query<'_>, String> {
         parse(text).map_err(|bad| bad.to_string())
     }
 
     #[test]
     fn values_are_borrowed_where_they_can_be() {
-        let query = read("channel=sms&ou=a&client=x-1").unwrap();
+        let query = parsed("channel=sms&ou=a&client=x-1").unwrap();
         assert!(matches!(query.channel, Cow::Borrowed("sms")));
         assert!(matches!(query.client, Some(Cow::Borrowed("x-1"))));
     }
@@ -135,19 +142,19 @@ mod tests {
             ("%2B44x", "+44x"),
         ] {
             let query = format!("channel=sms&ou=a&phone={given}");
-            assert_eq!(read(&query).unwrap().phone.as_deref(), Some(phone));
+            assert_eq!(parsed(&query).unwrap().phone.as_deref(), Some(phone));
         }
-        assert_eq!(read("channel=sms&ou=a&client=+4479").unwrap().client.as_deref(), Some(" 4479"));
+        assert_eq!(parsed("channel=sms&ou=a&client=+4479").unwrap().client.as_deref(), Some(" 4479"));
     }
 
     #[test]
     fn empty_pairs_are_nothing_and_broken_encoding_is_a_fault() {
-        assert!(read("&channel=sms&&ou=%61&").is_ok());
-        assert_eq!(read("channel=sms&ou=a&=").err().unwrap(), read("channel=sms&ou=a&=x").err().unwrap());
-        assert!(read("channel=sms&ou=a&=").err().unwrap().starts_with("a field: unknown"));
-        assert!(read("channel=sms&ou=a&client").err().unwrap().starts_with("client: expected"));
+        assert!(parsed("&channel=sms&&ou=%61&").is_ok());
+        assert_eq!(parsed("channel=sms&ou=a&=").err().unwrap(), parsed("channel=sms&ou=a&=x").err().unwrap());
+        assert!(parsed("channel=sms&ou=a&=").err().unwrap().starts_with("a field: unknown"));
+        assert!(parsed("channel=sms&ou=a&client").err().unwrap().starts_with("client: expected"));
         for broken in ["ou=%", "ou=%4", "ou=%zz", "ou=%+1", "ou=%ff", "%ff=1"] {
-            assert!(read(broken).err().unwrap().ends_with("not percent-encoded UTF-8"), "{broken}");
+            assert!(parsed(broken).err().unwrap().ends_with("not percent-encoded UTF-8"), "{broken}");
         }
     }
 }

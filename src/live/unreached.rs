@@ -6,7 +6,7 @@ use super::trial::{Coverage, StepKey};
 use crate::account::{Condition, Role};
 use crate::numbering::Region;
 use crate::select::query::MOST_EXCLUDED;
-use crate::select::{Fields, Moment, NO_STANDINGS, Rule, select};
+use crate::select::{Fields, Moment, NO_STANDINGS, Query, Rule, select};
 use crate::snapshot::Snapshot;
 use crate::snapshot::format::{ArchivedLevel, ArchivedMember, NONE};
 use crate::snapshot::view::Records;
@@ -120,7 +120,8 @@ impl Unreached {
         }
         let mut exclude: Vec<String> = Vec::new();
         loop {
-            let mut fields = Fields::default();
+            let mut asked = Query::default();
+            let mut fields = Fields::of(&mut asked);
             for (name, value) in query
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))
@@ -128,7 +129,7 @@ impl Unreached {
             {
                 fields.set(name, value.to_owned().into());
             }
-            let asked = fields.finish().ok()?;
+            fields.finish().ok()?;
             let moment = Moment { now, chance: 0, standings: &NO_STANDINGS };
             let selection = select(snapshot, &asked, moment).result.ok()?;
             let found = selection.found?;

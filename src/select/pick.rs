@@ -35,22 +35,19 @@ pub fn pick<'s>(
     best
 }
 
-/// Draws for every member, weight by weight.
+/// Draws for every member, weight by weight: members are ordered by it, and most groups have but one.
 fn scan<'s>(
-    mut members: &'s [ArchivedMember],
+    members: &'s [ArchivedMember],
     seed: Seed,
     available: &impl Fn(u32) -> bool,
     best: &mut Best<'s>,
 ) {
-    while let (Some(first), Some(last)) = (members.first(), members.last()) {
-        // Members are ordered by weight, and most groups have but one.
-        let end = match first.weight == last.weight {
-            true => members.len(),
-            false => members.partition_point(|member| member.weight <= first.weight),
-        };
-        let (run, rest) = members.split_at(end);
+    if members.first().map(|first| first.weight) == members.last().map(|last| last.weight) {
+        return scan_run(members, seed, available, best);
+    }
+    // One after the other, as they lie, where halving the distance would wait for memory at each step.
+    for run in members.chunk_by(|one, next| one.weight == next.weight) {
         scan_run(run, seed, available, best);
-        members = rest;
     }
 }
 

@@ -11,17 +11,24 @@ use super::query_plain;
 impl<'a> Query<'a> {
     /// Reads a JSON object. Texts without escapes are borrowed.
     pub fn from_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
-        let mut fields = Fields::default();
+        let mut query = Query::default();
+        query.read_json(bytes)?;
+        Ok(query)
+    }
+
+    /// Becomes the query that a JSON object is. Texts without escapes are borrowed.
+    pub fn read_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
         if bytes.len() > LARGEST_JSON {
+            let mut fields = Fields::of(self);
             fields.refuse(format!("a query has at most {LARGEST_JSON} bytes"));
             return fields.finish();
         }
-        query_plain::read(bytes).unwrap_or_else(|| Query::from_any_json(bytes))
+        query_plain::read(bytes, self).unwrap_or_else(|| self.read_any_json(bytes))
     }
 
     /// The same by a general parser.
-    pub(super) fn from_any_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
-        let mut fields = Fields::default();
+    pub(super) fn read_any_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
+        let mut fields = Fields::of(self);
         let mut json = serde_json::Deserializer::from_slice(bytes);
         if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
             // serde_json's own message may repeat the value: only where it stands is said.
@@ -33,9 +40,9 @@ impl<'a> Query<'a> {
 }
 
 /// The object, into fields.
-struct Object<'f, 'a>(&'f mut Fields<'a>);
+struct Object<'f, 'q, 'a>(&'f mut Fields<'q, 'a>);
 
-impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Object<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -43,7 +50,7 @@ impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Object<'_, 'de> {
+impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

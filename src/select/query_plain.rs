@@ -1,6 +1,6 @@
 //! A query as nearly everybody writes it: a flat JSON object of texts, without an escape. Read in three fifths of the
 //! instructions that a general parser takes, and reading is half of what a line of a batch takes. Whatever
-//! else it may be is [`Query::from_json`]'s.
+//! else it may be is [`Query::read_json`]'s.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use memchr::memchr;
 
 use super::query::{BadQuery, Fields, Query};
 
-/// Reads the object; `None` where it is not as simple as that, or is no JSON.
-pub(super) fn read(bytes: &[u8]) -> Option<Result<Query<'_>, BadQuery>> {
+/// Reads the object into a query; `None` where it is not as simple as that, or is no JSON.
+pub(super) fn read<'a>(bytes: &'a [u8], into: &mut Query<'a>) -> Option<Result<(), BadQuery>> {
     // Bytes below a space are faults within texts; between them, they are for people.
     if bytes.iter().fold(false, |found, &byte| found | (byte < b' ')) || memchr(b'\\', bytes).is_some() {
         return None;
     }
-    let mut fields = Fields::default();
+    let mut fields = Fields::of(into);
     let mut rest = spaces(str::from_utf8(bytes).ok()?).strip_prefix('{')?;
     loop {
         let (name, after) = text(rest)?;
@@ -74,9 +74,11 @@ mod tests {
                 line.splice(at..to, pieces[below(pieces.len())].bytes());
             }
             all += 1;
-            if let Some(read) = read(&line) {
+            let (mut query, mut other) = (Query::default(), Query::default());
+            if let Some(read) = read(&line, &mut query) {
                 read_here += 1;
-                let general = Query::from_any_json(&line);
+                let read = read.map(|()| query);
+                let general = other.read_any_json(&line).map(|()| other);
                 let text = String::from_utf8_lossy(&line);
                 assert!(read == general, "{text}: {:?}, not {:?}", read.err(), general.err());
             }

@@ -5,8 +5,8 @@
 use std::array::from_fn;
 
 use super::answer::near_selection;
-use super::walk::{Alone, Begun, Moment, Resolved};
-use super::{Answer, Query};
+use super::walk::{Alone, Moment, Walk};
+use super::{Answer, Code, Query};
 use crate::snapshot::Snapshot;
 
 /// How many go side by side: beyond eight nothing is gained, since a core of today has ten to sixteen
@@ -16,28 +16,39 @@ pub const TOGETHER: usize = 8;
 /// Answers queries as [`select()`](super::select) does each of them; `None` where there was no query.
 pub fn select_together<'a>(
     snapshot: &'a Snapshot,
-    queries: &'a [Option<(Query<'a>, Moment<'a>)>; TOGETHER],
+    queries: &[Option<(&'a Query<'a>, Moment<'a>)>; TOGETHER],
 ) -> [Option<Answer>; TOGETHER] {
     let channels = queries.each_ref().map(|query| {
         let (query, _) = query.as_ref()?;
         snapshot.channel(&query.channel)
     });
-    let begun: [_; TOGETHER] = from_fn(|at| {
+    let mut walks: [_; TOGETHER] = from_fn(|at| {
         let (query, moment) = queries.get(at)?.as_ref()?;
-        Some(Begun::new(snapshot, query, *moment, channels.get(at).copied().flatten()))
+        Some(Walk::begin(snapshot, query, *moment, channels.get(at).copied().flatten()))
     });
-    for begun in begun.iter().flatten().flatten() {
-        snapshot.near_ou(begun.sought);
+    let under_way = |walks: &mut [Option<Result<Walk<'a>, Code>>; TOGETHER], stage: fn(&mut Walk<'a>)| {
+        walks.iter_mut().flatten().flatten().for_each(stage);
+    };
+    under_way(&mut walks, |walk| walk.near_ou());
+    for begun in walks.iter_mut().flatten() {
+        if let Ok(walk) = begun
+            && let Err(code) = walk.find_ou()
+        {
+            *begun = Err(code);
+        }
     }
-    let resolved = begun.map(|begun| Some(begun?.and_then(Begun::resolve)));
-    let walks = resolved.map(|resolved| Some(resolved?.map(Resolved::walk)));
-    for walk in walks.iter().flatten().flatten() {
-        walk.near_steps();
-    }
-    for walk in walks.iter().flatten().flatten() {
-        walk.near_members();
-    }
-    let results = walks.map(|walk| Some(walk?.and_then(|walk| walk.run(&mut Alone))));
+    under_way(&mut walks, Walk::find_chain);
+    under_way(&mut walks, |walk| {
+        walk.find_steps();
+        walk.near_step();
+    });
+    under_way(&mut walks, |walk| walk.near_members());
+    let results = walks.each_ref().map(|walk| {
+        Some(match walk.as_ref()? {
+            Ok(walk) => walk.run(&mut Alone),
+            Err(code) => Err(*code),
+        })
+    });
     for selection in results.iter().flatten().flatten() {
         near_selection(snapshot, selection);
     }

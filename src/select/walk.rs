@@ -7,7 +7,7 @@ use crate::snapshot::format::{
     ArchivedAccount, ArchivedLevel, ArchivedMember, ArchivedStep, NO_COUNTRY, NONE,
 };
 use crate::snapshot::rendezvous::Seed;
-use crate::snapshot::view::{Records, Sought};
+use crate::snapshot::view::{Records, Run, Sought};
 
 use super::answer::Lead;
 use super::client::Client;
@@ -135,34 +135,50 @@ pub fn select(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> Ans
 /// Answers a query, with a tracer along.
 pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>, tracer: &mut impl Tracer) -> Answer {
     let channel = snapshot.channel(&query.channel);
-    let begun = Begun::new(snapshot, query, moment, channel);
-    let result = begun.and_then(Begun::resolve).and_then(|resolved| resolved.walk().run(tracer));
+    let result = Walk::begin(snapshot, query, moment, channel).and_then(|mut walk| {
+        walk.find_ou()?;
+        walk.find_chain();
+        walk.find_steps();
+        walk.run(tracer)
+    });
     Answer { channel, result }
 }
 
-/// A query whose OU is sought, and all is done that can be done before that is found: what takes no memory is done
-/// while the OU's place is fetched, though its faults are reported in their turn.
-pub(super) struct Begun<'a> {
+/// A query on its way. What it finds lies in memory that is far away, one place after the other: each stage asks for the
+/// next place and ends, so that several can go side by side. In order: [`find_ou`](Walk::find_ou),
+/// [`find_chain`](Walk::find_chain), [`find_steps`](Walk::find_steps), [`run`](Walk::run).
+pub(super) struct Walk<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
     moment: Moment<'a>,
     company: u32,
     channel: u32,
+    /// One role holds for all the steps.
     role: Role,
     conversation: bool,
     client: Result<Client, Code>,
     seed: Seed,
-    pub(super) sought: Sought,
+    sought: Sought,
+    ou: u32,
+    /// How many OUs are above it.
+    depth: u32,
+    /// Which entry says where the chain begins.
+    entry: Option<u32>,
+    /// Where the chain begins, where there is one.
+    first: Option<&'a ArchivedLevel>,
+    /// The steps there.
+    steps: Run<'a>,
 }
 
-impl<'a> Begun<'a> {
-    /// The channel was looked up first, for the metrics' sake; its fault is reported in its turn.
-    pub(super) fn new(
+impl<'a> Walk<'a> {
+    /// Seeks the OU, and does all that takes no memory while its place is fetched, though the faults of that are
+    /// reported in their turn. The channel was looked up first, for the metrics' sake.
+    pub(super) fn begin(
         snapshot: &'a Snapshot,
         query: &'a Query<'a>,
         moment: Moment<'a>,
         channel: Option<u32>,
-    ) -> Result<Begun<'a>, Code> {
+    ) -> Result<Walk<'a>, Code> {
         let contents = snapshot.contents();
         let company = match &query.company {
             Some(id) => snapshot.company(id).ok_or(Code::UnknownCompany)?,
@@ -173,94 +189,77 @@ impl<'a> Begun<'a> {
         let sought = snapshot.seek_ou(company, &query.ou);
         let conversation_role = contents.channels.at(channel).conversation_role();
         let role = query.role.unwrap_or(conversation_role);
-        let conversation = role == conversation_role;
         let client = Client::of(query);
         let seed = match (&query.client, client.as_ref().map(|client| &client.phone)) {
             (Some(client), _) => Seed::of(client.as_bytes()),
             (None, Ok(Some(phone))) => Seed::of(phone.digits().as_bytes()),
             (None, _) => Seed(moment.chance),
         };
-        Ok(Begun { snapshot, query, moment, company, channel, role, conversation, client, seed, sought })
-    }
-
-    /// Steps 1 to 3: names, role, country.
-    pub(super) fn resolve(self) -> Result<Resolved<'a>, Code> {
-        let Begun { snapshot, query, moment, company, channel, role, conversation, client, seed, sought } =
-            self;
-        let ou = snapshot.ou(company, &query.ou, sought).ok_or(Code::UnknownOu)?;
-        let client = client?;
-        let depth = snapshot.contents().ous.at(ou).depth.to_native();
-        let entry = snapshot.seek_chain(company, ou, channel, role);
-        let walk = Walk {
+        Ok(Walk {
             snapshot,
             query,
             moment,
             company,
             channel,
-            ou,
             role,
-            conversation,
+            conversation: role == conversation_role,
             client,
             seed,
-            depth,
+            sought,
+            ou: NONE,
+            depth: 0,
+            entry: None,
             first: None,
-        };
-        Ok(Resolved { walk, entry })
+            steps: Run::default(),
+        })
     }
-}
 
-/// A query whose names are resolved, before it is known where its chain begins.
-pub(super) struct Resolved<'a> {
-    walk: Walk<'a>,
-    entry: Option<u32>,
-}
+    /// Begins to fetch the OU.
+    pub(super) fn near_ou(&self) {
+        self.snapshot.near_ou(self.sought);
+    }
 
-impl<'a> Resolved<'a> {
+    /// Steps 1 to 3: names, role, country. Then its chain is sought.
+    pub(super) fn find_ou(&mut self) -> Result<(), Code> {
+        self.ou = self.snapshot.ou(self.company, &self.query.ou, self.sought).ok_or(Code::UnknownOu)?;
+        self.client?;
+        self.depth = self.snapshot.contents().ous.at(self.ou).depth.to_native();
+        self.entry = self.snapshot.seek_chain(self.company, self.ou, self.channel, self.role);
+        Ok(())
+    }
+
     /// Where the chain begins.
-    pub(super) fn walk(self) -> Walk<'a> {
-        let Resolved { walk, entry } = self;
-        let snapshot: &'a Snapshot = walk.snapshot;
-        Walk { first: entry.and_then(|entry| snapshot.first_level(entry)), ..walk }
+    pub(super) fn find_chain(&mut self) {
+        self.first = self.entry.and_then(|entry| self.snapshot.first_level(entry));
     }
-}
 
-/// A query whose chain is found.
-pub(super) struct Walk<'a> {
-    snapshot: &'a Snapshot,
-    query: &'a Query<'a>,
-    moment: Moment<'a>,
-    company: u32,
-    channel: u32,
-    ou: u32,
-    /// One role holds for all the steps.
-    role: Role,
-    conversation: bool,
-    client: Client,
-    seed: Seed,
-    /// How many OUs are above the query's.
-    depth: u32,
-    /// Where the chain begins, where there is one.
-    first: Option<&'a ArchivedLevel>,
-}
-
-impl<'a> Walk<'a> {
-    /// Begins to fetch the first step.
-    pub(super) fn near_steps(&self) {
+    /// The steps there.
+    pub(super) fn find_steps(&mut self) {
         if let Some(level) = self.first {
-            self.snapshot.near_steps(level, self.client.country);
+            self.steps = self.snapshot.steps(level, self.country());
         }
     }
 
-    /// Begins to fetch the first step's candidates.
+    /// Begins to fetch the first step.
+    pub(super) fn near_step(&self) {
+        self.snapshot.near_step(&self.steps);
+    }
+
+    /// Begins to fetch the first step's candidates, and its pool.
     pub(super) fn near_members(&self) {
         if let Some(level) = self.first {
-            self.snapshot.near_members(level, self.client.country);
+            self.snapshot.near_members(level, &self.steps);
         }
+    }
+
+    /// The client's country.
+    fn country(&self) -> Option<Region> {
+        self.client.ok().and_then(|client| client.country)
     }
 
     /// Steps 4 to 8.
     pub(super) fn run(&self, tracer: &mut impl Tracer) -> Result<Selection, Code> {
-        tracer.asked(self.asked(), self.client);
+        tracer.asked(self.asked(), self.client?);
         let dedicated = match &self.query.user {
             Some(user) if self.conversation => self.snapshot.dedicated(self.company, self.channel, user),
             _ => None,
@@ -278,7 +277,7 @@ impl<'a> Walk<'a> {
             lead,
             rule,
             found,
-            client_country: self.client.country,
+            client_country: self.country(),
             current_ignored,
         };
         let decided = match (current, dedicated) {
@@ -361,7 +360,7 @@ impl<'a> Walk<'a> {
         }
         let mut found = None;
         self.each_step(|step| {
-            let client = self.client.country;
+            let client = self.country();
             let is_member = match step.rule {
                 Rule::CallingCode => Some(country) != client && shares_calling_code(country, client),
                 _ => step.country == Some(country),
@@ -416,15 +415,15 @@ impl<'a> Walk<'a> {
 
     /// Every step of the whole chain in order, for as long as `visit` wants more.
     fn each_step(&self, mut visit: impl FnMut(Step<'a>) -> bool) {
-        let mut at = self.first;
+        let (mut at, mut steps) = (self.first, self.steps.clone());
         while let Some(level) = at {
             let climbed = self.climbed(level);
-            for stored in self.snapshot.steps(level, self.client.country) {
+            for stored in steps {
                 let place = self.snapshot.step_pool(level, stored);
                 let pool = self.snapshot.contents().level_pools.at(place).pool.to_native();
                 let found = Found { ou: level.ou.to_native(), pool, place, climbed };
                 let country = match stored.country {
-                    NO_COUNTRY => self.client.country,
+                    NO_COUNTRY => self.country(),
                     country => Region::from_index(country),
                 };
                 if !visit(Step { stored, rule: Rule::of_step(stored.rule()), found, country }) {
@@ -432,6 +431,7 @@ impl<'a> Walk<'a> {
                 }
             }
             at = self.snapshot.next(level);
+            steps = at.map(|level| self.snapshot.steps(level, self.country())).unwrap_or_default();
         }
     }
 

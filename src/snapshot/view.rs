@@ -206,15 +206,15 @@ impl Snapshot {
         level
     }
 
-    /// Begins to fetch the first step that the level has for a client of this country.
-    pub fn near_steps(&self, level: &ArchivedLevel, country: Option<Region>) {
-        fetch(self.steps(level, country).steps.first());
+    /// Begins to fetch the first of these steps.
+    pub fn near_step(&self, steps: &Run<'_>) {
+        fetch(steps.steps.first());
     }
 
-    /// Begins to fetch the candidates of that step, and its pool.
-    pub fn near_members(&self, level: &ArchivedLevel, country: Option<Region>) {
+    /// Begins to fetch the candidates of the level's first step, and its pool.
+    pub fn near_members(&self, level: &ArchivedLevel, steps: &Run<'_>) {
         let contents = self.contents();
-        let Some(step) = self.steps(level, country).next() else { return };
+        let Some(step) = steps.steps.first() else { return };
         let start = step.members.start.to_native() as usize;
         let lines = step.members.len.to_native().div_ceil(MEMBERS_A_LINE).min(LINES_AHEAD) as usize;
         for line in 0..lines {
@@ -296,7 +296,7 @@ impl Snapshot {
 }
 
 /// The steps of a run, in order.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Run<'s> {
     /// It and, behind its last step, others.
     steps: &'s [ArchivedStep],

@@ -66,13 +66,13 @@ impl Subject {
         let count = asked.0;
         asked.0 += 1;
         asked.1[count % TOGETHER] = query.to_owned();
-        let queries = from_fn(|at| {
+        let queries: [_; TOGETHER] = from_fn(|at| {
             let gap = count.is_multiple_of(3) && at % 2 == 0;
-            Query::from_json(asked.1[at].as_bytes()).ok().filter(|_| !gap).map(|query| (query, moment))
+            Query::from_json(asked.1[at].as_bytes()).ok().filter(|_| !gap)
         });
-        let alone = queries.each_ref().map(|query| {
-            query.as_ref().map(|(query, moment)| select::select(&self.snapshot, query, *moment))
-        });
+        let queries = queries.each_ref().map(|query| query.as_ref().map(|query| (query, moment)));
+        let alone =
+            queries.map(|query| query.map(|(query, moment)| select::select(&self.snapshot, query, moment)));
         assert_eq!(select_together(&self.snapshot, &queries), alone);
     }
 
