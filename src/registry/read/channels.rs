@@ -16,7 +16,7 @@ use crate::registry::{
 /// The built-in profiles, in the same form as a registry's own.
 const BUILT_IN: &str = include_str!("../../../config/channels.toml");
 const BUILT_IN_FILE: &str = "config/channels.toml";
-/// Each has some twenty series of metrics, and a scrape takes 2 ms for so many. (An account holds its channel as a `u16`.)
+/// Each has eighteen series of metrics, and a scrape takes 2 ms for so many. (An account holds its channel as a `u16`.)
 const MOST: usize = 1000;
 
 const KEYS: [&str; 4] = ["conversation_role", "pool_must_hold", "address", "dedicated_since"];
