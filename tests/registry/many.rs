@@ -156,7 +156,9 @@ fn a_file_of_faulty_rows_is_not_read_to_its_end() {
 fn there_are_a_thousand_channels_at_most() {
     let mut texts = sound();
     let profile = |at| {
-        format!("[channel.c{at:04}]\nconversation_role = \"secondary\"\npool_must_hold = []\naddress = \"handle\"\n")
+        format!(
+            "[channel.c{at:04}]\nconversation_role = \"secondary\"\npool_must_hold = []\naddress = \"handle\"\n"
+        )
     };
     let built_in = 8;
     let own = |count: usize| (0..count - built_in).map(profile).collect::<String>().into_bytes();
