@@ -1,6 +1,6 @@
 # For scripts to source: `serve ARGUMENTS…` starts a daemon on ports of the system's choosing and sets $data and $admin to its
-# URLs, once it listens; whatever was started ends with the script.
-daemons=() logs=()
+# URLs, once it listens; whatever was started ends with the script. `under` is what it is started with, such as a limit.
+daemons=() logs=() under=()
 stop() {
   kill "${daemons[@]}" 2>/dev/null || true
   rm -f "${logs[@]}"
@@ -10,7 +10,7 @@ trap stop EXIT
 serve() {
   local log listening
   log=$(mktemp)
-  "${SWITCHBOARD:-target/debug/switchboard}" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json "$@" 2>"$log" &
+  "${under[@]}" "${SWITCHBOARD:-target/debug/switchboard}" serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json "$@" 2>"$log" &
   daemons+=($!) logs+=("$log")
   for _ in $(seq 300); do
     listening=$(grep '"message":"listening"' "$log" || true)

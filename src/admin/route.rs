@@ -16,6 +16,7 @@ use crate::http::panics::{self, Place};
 use crate::http::problems::Problem;
 use crate::live::Standings;
 use crate::live::standings::Counts;
+use crate::live::standings::keeper::Keeping;
 use crate::select::Code;
 use crate::telemetry::Telemetry;
 
@@ -88,6 +89,8 @@ pub(super) fn allow(path: &str) -> Option<&'static str> {
 fn metrics(desk: &Desk) -> String {
     let Counts { draining, suspended, .. } = desk.standings.store().counts();
     desk.telemetry.standings(draining, suspended);
+    let (_, keeping) = desk.standings.keeping();
+    desk.telemetry.standings_writable(matches!(keeping, Keeping::Memory | Keeping::Journal));
     desk.telemetry.render()
 }
 

@@ -77,6 +77,7 @@ pub struct Telemetry {
     alive: Gauge,
     watch: Gauge,
     standings: [Gauge; STANDING.len()],
+    standings_writable: Gauge,
 }
 
 impl Telemetry {
@@ -116,6 +117,7 @@ impl Telemetry {
             watch: gauge(&recorder, &names::WATCH, &[]),
             standings: STANDING
                 .map(|standing| gauge(&recorder, &names::STANDINGS, &[("standing", standing)])),
+            standings_writable: gauge(&recorder, &names::STANDINGS_WRITABLE, &[]),
             labels,
             recorder,
         };
@@ -227,6 +229,11 @@ impl Telemetry {
         for (gauge, count) in self.standings.iter().zip([draining, suspended]) {
             gauge.set(count as f64);
         }
+    }
+
+    /// Whether standings can be changed.
+    pub fn standings_writable(&self, writable: bool) {
+        self.standings_writable.set(f64::from(u8::from(writable)));
     }
 
     /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.

@@ -80,6 +80,10 @@ pub(super) const STANDINGS: Metric = metric(
     "switchboard_standings",
     "Live standings in force on accounts of the snapshot in service, by what they make of the account.",
 );
+pub(super) const STANDINGS_WRITABLE: Metric = metric(
+    "switchboard_standings_writable",
+    "Whether standings can be changed: 1; 0 where the journal could not be written the last time, or another process holds it.",
+);
 pub(super) const BUILD: Metric =
     metric("switchboard_build_info", "Always 1; its labels say what is running.");
 

@@ -74,6 +74,17 @@ fn the_service_leaves_time_to_drain_and_descriptors_to_connections() {
     assert!(setting("LimitNOFILE") > connections + connections / 8 + 1000);
 }
 
+/// The prometheus-operator calls a job after the service, unless told of a label of it.
+#[test]
+fn the_job_is_the_one_that_the_alerts_count_on() {
+    let label = "app.kubernetes.io/name";
+    assert!(text("config/kubernetes/monitor.yaml").contains(&format!("\n  jobLabel: {label}\n")));
+    let services = text("config/kubernetes/services.yaml");
+    let admin = services.split("---").find(|service| service.contains("name: switchboard-admin")).unwrap();
+    assert!(admin.contains(&format!("  labels:\n    {label}: switchboard ")), "{admin}");
+    assert!(text("config/prometheus/alerts.yml").contains("absent(up{job=\"switchboard\"} == 1)"));
+}
+
 #[test]
 fn a_pod_has_time_to_drain() {
     let deployment = text("config/kubernetes/deployment.yaml");

@@ -1,9 +1,26 @@
-//! Each alert leads to its section of the runbook.
+//! Each alert leads to its section of the runbook, and what the runbook has one ask can be asked.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+
+use super::exposition::Exposition;
+use super::server::Prometheus;
+
+/// Holds every query in the runbook's text to the scrape, and has it evaluated.
+pub(super) fn ask(prometheus: &Prometheus, exposition: &Exposition) {
+    let runbook = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md")).unwrap();
+    let spans = runbook.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
+    let queries: Vec<String> =
+        spans.filter(|span| span.contains("switchboard_") || span.contains("process_")).collect();
+    assert!(queries.len() > 10, "{queries:#?}");
+    for query in queries {
+        exposition.hold(&query);
+        // Its API says what is wrong with one that is no query.
+        prometheus.query(&query);
+    }
+}
 
 /// Holds every alert to what it must say, and where it must lead.
 pub(super) fn hold(rules: &[Value]) {

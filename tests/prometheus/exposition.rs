@@ -28,11 +28,14 @@ impl Exposition {
         for (name, labels) in selectors(expression) {
             let known = self.0.get(&name).unwrap_or_else(|| panic!("no metric {name}: {expression}"));
             for (label, operator, value) in labels {
-                if label == "job" || label == "instance" || value.contains('$') {
+                if label == "job" || label == "instance" {
                     continue;
                 }
                 let values =
                     known.get(&label).unwrap_or_else(|| panic!("{name} has no {label}: {expression}"));
+                if value.contains('$') {
+                    continue;
+                }
                 let alternatives: Vec<&str> =
                     if operator.ends_with('~') { value.split('|').collect() } else { vec![&value] };
                 for alternative in alternatives {
@@ -47,6 +50,11 @@ impl Exposition {
             found += 1;
         }
         let recorded = expression.contains(":switchboard_");
+        for label in groupings(expression) {
+            let named = selectors(expression).iter().any(|(name, _)| self.0[name].contains_key(label));
+            let there = named || recorded && self.has_label(label) || matches!(label, "job" | "instance");
+            assert!(there, "nothing of it has {label}: {expression}");
+        }
         assert!(found > 0 || recorded || expression.contains("up{"), "asks for nothing: {expression}");
     }
 
@@ -73,6 +81,14 @@ pub(super) fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
         }
     }
     found
+}
+
+/// The labels that an expression groups or matches by.
+fn groupings(expression: &str) -> impl Iterator<Item = &str> {
+    let words = ["by (", "on (", "ignoring (", "without (", "group_left (", "group_right ("];
+    let lists = words.into_iter().flat_map(|word| expression.split(word).skip(1));
+    let labels = lists.flat_map(|rest| rest.split_once(')').unwrap().0.split(','));
+    labels.map(str::trim).filter(|label| !label.is_empty())
 }
 
 /// `a="b",c=~"d"` as label, operator and value. No value here has a quote or a comma.

@@ -8,3 +8,6 @@ mod quantiles;
 mod scrape;
 mod server;
 mod traffic;
+
+/// Where the rules are, from the crate that is tested: the load test's tests have the same server.
+const RULES: &str = "config/prometheus";

@@ -41,6 +41,7 @@ fn what_was_served_is_scraped_evaluated_and_shown() {
         exposition.hold(rule["query"].as_str().unwrap());
     }
     documents::hold(&prometheus.rules());
+    documents::ask(&prometheus, &exposition);
     let known: BTreeSet<String> = recorded(&prometheus).into_iter().collect();
     dashboard::hold(&prometheus, &exposition, &known);
     scraped_in_time(daemon);

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::RULES;
+
 /// Longer than anything awaited here takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
     address: String,
     logs: Arc<Mutex<Vec<Value>>>,
@@ -21,9 +23,9 @@ pub(super) struct Prometheus {
 
 impl Prometheus {
     /// Scrapes these jobs' targets twice a second, and evaluates the rules as often.
-    pub(super) fn start(jobs: &[(&str, &str)]) -> Prometheus {
+    pub(crate) fn start(jobs: &[(&str, &str)]) -> Prometheus {
         let folder = tempfile::tempdir().unwrap();
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prometheus");
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(RULES);
         let mut config = format!(
             "global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}\nrule_files: [{0}/recording.yml, {0}/alerts.yml]\nscrape_configs:\n",
             rules.display()
@@ -59,7 +61,7 @@ impl Prometheus {
     }
 
     /// `data` of an answer of its API.
-    pub(super) fn api(&self, path: &str) -> Value {
+    pub(crate) fn api(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         // 1.0, whose answers are never in chunks.
@@ -74,24 +76,24 @@ impl Prometheus {
     }
 
     /// The samples of an instant query.
-    pub(super) fn query(&self, expression: &str) -> Vec<Value> {
+    pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
         let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
         self.api(&format!("query?query={encoded}"))["result"].as_array().cloned().unwrap_or_default()
     }
 
     /// The one value of a query, once there is one.
-    pub(super) fn value(&self, expression: &str) -> Option<f64> {
+    pub(crate) fn value(&self, expression: &str) -> Option<f64> {
         self.query(expression).first()?["value"][1].as_str()?.parse().ok()
     }
 
     /// Every rule: of a group, as the API tells it.
-    pub(super) fn rules(&self) -> Vec<Value> {
+    pub(crate) fn rules(&self) -> Vec<Value> {
         let groups = self.api("rules")["groups"].as_array().cloned().unwrap_or_default();
         groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap()).collect()
     }
 
     /// Asks until this holds; `meanwhile` goes on.
-    pub(super) fn awaits(
+    pub(crate) fn awaits(
         &self,
         what: &str,
         mut meanwhile: impl FnMut(),
@@ -106,7 +108,7 @@ impl Prometheus {
     }
 
     /// What it complained of.
-    pub(super) fn complaints(&self) -> Vec<Value> {
+    pub(crate) fn complaints(&self) -> Vec<Value> {
         let logs = self.logs.lock().unwrap();
         let bad = |line: &&Value| !matches!(line["level"].as_str(), Some("info" | "debug"));
         logs.iter().filter(bad).cloned().collect()

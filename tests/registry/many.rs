@@ -151,6 +151,25 @@ fn a_file_of_faulty_rows_is_not_read_to_its_end() {
     assert_eq!(end.message, "10000 rows above this one are faulty: reading ends here");
 }
 
+/// Each channel has series of its own in every scrape.
+#[test]
+fn there_are_a_thousand_channels_at_most() {
+    let mut texts = sound();
+    let profile = |at| {
+        format!(
+            "[channel.c{at:04}]\nconversation_role = \"secondary\"\npool_must_hold = []\naddress = \"handle\"\n"
+        )
+    };
+    let built_in = 8;
+    let own = |count: usize| (0..count - built_in).map(profile).collect::<String>().into_bytes();
+    texts.insert("channels.toml".to_owned(), own(1000));
+    assert_eq!(run(&texts).1.iter().map(Finding::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+    texts.insert("channels.toml".to_owned(), own(1001));
+    let (_, findings) = run(&texts);
+    let limit = findings.iter().find(|it| it.code == Code::Limit).unwrap();
+    assert_eq!(limit.message, "1001 channels; a registry holds at most 1000");
+}
+
 #[test]
 fn what_is_not_kept_is_counted() {
     let mut texts = sound();

@@ -157,6 +157,7 @@ fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
             (status, problem) => {
                 assert!(status == 500 && problem.contains("nothing was changed"), "{status} {problem}");
                 assert!(daemon.status()["standings"]["error"].is_string());
+                assert_eq!(daemon.metric("switchboard_standings_writable"), 0.0);
                 refused += 1;
             }
         }
@@ -185,12 +186,15 @@ fn where_there_is_room_again_changes_go_on_and_none_is_lost() {
     );
     let body = json!({"standing": "draining", "reason": "x".repeat(200)});
     let refused = |daemon: &Daemon| daemon.admin("PUT", GERMAN_ACCOUNT, &body.to_string()).0 == 500;
+    assert_eq!(daemon.metric("switchboard_standings_writable"), 1.0);
     assert!((0..50).any(|_| refused(&daemon)));
+    assert_eq!(daemon.metric("switchboard_standings_writable"), 0.0);
     let pid = daemon.pid().to_string();
     assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status().unwrap().success());
     put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("suspended"));
     put(&daemon, "/v1/standings/acme/wa-emea-gb-2", &standing("draining"));
     assert_eq!(daemon.status()["standings"]["error"], Value::Null);
+    assert_eq!(daemon.metric("switchboard_standings_writable"), 1.0);
     daemon.kill();
     let contents = Contents::read(&journal).unwrap();
     assert_eq!((contents.torn, contents.damaged.len()), (0, 0));

@@ -5,7 +5,12 @@
 
 mod crash;
 mod interrupted;
+mod quantiles;
 mod scenarios;
+#[expect(dead_code, reason = "the daemon's own tests ask it for more")]
+#[path = "../../../tests/prometheus/server.rs"]
+mod server;
+mod slow_line;
 mod standings;
 mod target;
 
@@ -15,6 +20,9 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+/// Where Prometheus' rules are.
+const RULES: &str = "../config/prometheus";
 
 fn daemon() -> PathBuf {
     let daemon = Path::new(env!("CARGO_BIN_EXE_loadtest")).with_file_name("switchboard");
