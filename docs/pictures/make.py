@@ -1,6 +1,7 @@
 """What `make` beside this file runs: the commands, and a headless Chromium that takes their pictures."""
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,7 @@ def run(command, **environment):
 
 def save(png, name, text=None):
     """As few bytes as it takes, with `text` in it as what it shows."""
-    image = Image.open(BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    image = Image.open(BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
     info = PngImagePlugin.PngInfo()
     if text:
         info.add_itxt("Description", text)
@@ -70,7 +71,7 @@ def coverage(browser, folder):
 def load(browser, folder):
     """The title, the figures, and the course of the run with each reload marked, without the curve between them."""
     if report := os.environ.get("REPORT"):
-        run(f"loadtest page {report} -o {folder}/loadtest-.html")
+        run(f"loadtest page {shlex.quote(report)} -o {folder}/loadtest-.html")
     else:
         run(LOAD.format(folder))
     [report] = Path(folder).glob("loadtest-*.html")
