@@ -4,6 +4,7 @@ mod coverage;
 mod explain;
 mod findings;
 mod offered;
+mod pictured;
 
 use std::fs;
 use std::process::{Command, Output};

@@ -3,7 +3,7 @@
 use super::candidates::{id, reason};
 use super::canvas::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Canvas};
 use crate::account::Condition;
-use crate::cli::output::{ASIDE, GOOD, PLACE};
+use crate::cli::output::{ASIDE, ERROR, GOOD, PLACE};
 use crate::select::{Climb, Code, Ignored, Outcome, Rule};
 use crate::snapshot::Snapshot;
 use crate::snapshot::view::Records;
@@ -30,7 +30,7 @@ fn current(snapshot: &Snapshot, climb: &Climb) -> Option<String> {
             let draining = if draining { ", though it drains: it keeps the clients it has" } else { "" };
             format!("{GOOD}✔ current: {name}  CHOSEN{GOOD:#}: the client already talks to it{draining}")
         }
-        Some(why) => format!("✘ current: {name} is not kept: {}", ignored(why)),
+        Some(why) => format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", ignored(why)),
     })
 }
 
@@ -50,11 +50,11 @@ fn own(snapshot: &Snapshot, climb: &Climb) -> Option<String> {
             format!("{ASIDE}· dedicated: it is the user's own as well{ASIDE:#}")
         }
         Err(Code::DedicatedUnavailable) => format!(
-            "✘ dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` makes that \
+            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` makes that \
              an error"
         ),
         _ => format!(
-            "✘ dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` leads on \
+            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` leads on \
              to the pools"
         ),
     })

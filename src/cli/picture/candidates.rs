@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::canvas::{Canvas, printable};
-use crate::cli::output::{ASIDE, GOOD, count};
+use crate::cli::output::{ASIDE, ERROR, GOOD, count};
 use crate::select::climb::Tried;
 use crate::select::{Climb, Outcome};
 use crate::snapshot::Snapshot;
@@ -39,7 +39,7 @@ pub(super) fn draw(
                 weight(snapshot, *account)
             )
         } else {
-            format!("✘ {id:wide$}  {}", reason(snapshot, *account, *outcome))
+            format!("{ERROR}✘{ERROR:#} {id:wide$}  {}", reason(snapshot, *account, *outcome))
         };
         canvas.line(FIRST, REST, &line);
     }

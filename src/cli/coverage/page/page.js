@@ -45,6 +45,8 @@
       for (const it of shows.get(code)) {
         const classes = [name, climbed > 0 && "climbed", only && only !== name && "dim", code === country.value && "told"];
         it.setAttribute("class", classes.filter(Boolean).join(" "));
+        // Last of the map, so that its outline lies over its neighbours.
+        if (it.tagName === "path" && code === country.value) it.parentElement.append(it);
         if (it.tagName !== "TR") continue;
         const [, key, up, from] = it.querySelectorAll("td");
         key.firstChild.className = `key ${name}`;
