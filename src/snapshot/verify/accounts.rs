@@ -1,7 +1,7 @@
 //! Accounts, company by company, and the users who have one of their own.
 
 use super::super::format::*;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::super::view::Records;
 use super::super::{index, rendezvous};
 use super::texts::{self, Texts};

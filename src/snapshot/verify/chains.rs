@@ -2,7 +2,7 @@
 //! up. So a chain never meets an OU twice, and none is longer than its company has OUs.
 
 use super::super::format::*;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::super::view::{Records, Run};
 use super::countries::Countries;
 use super::runs::{Client, Level, Runs, pools_of};

@@ -1,7 +1,7 @@
 //! Companies, and what each of them owns: they tile the tables, and ids ascend.
 
 use super::super::format::*;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::texts::Texts;
 use super::{Tiles, require};
 

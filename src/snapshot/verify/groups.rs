@@ -1,7 +1,7 @@
 //! Groups: equals in order, laid out as the pick reads them, and what all members of each have in common.
 
 use super::super::format::*;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::super::rendezvous::{CELLS, cell};
 use super::countries::Countries;
 use super::{Tiles, record, refusal, require};

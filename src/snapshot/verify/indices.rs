@@ -2,7 +2,7 @@
 
 use super::super::format::*;
 use super::super::index;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::super::view::Records;
 use super::require;
 use super::texts::Texts;

@@ -21,7 +21,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::format::*;
-use super::open::{Rejection, Stage};
+use super::rejection::{Rejection, Stage};
 use groups::Groups;
 use runs::Runs;
 use texts::Texts;

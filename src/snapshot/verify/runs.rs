@@ -2,7 +2,7 @@
 //! the accounts that the rule says.
 
 use super::super::format::*;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::super::view::Run;
 use super::countries::Countries;
 use super::groups::Groups;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::super::format::*;
-use super::super::open::Rejection;
+use super::super::rejection::Rejection;
 use super::countries::Countries;
 use super::groups::{Common, Groups};
 use super::{record, require};

@@ -1,7 +1,7 @@
 //! Texts: UTF-8 from end to end, cut between characters, and JSON where an answer copies them raw.
 
 use super::super::format::{ArchivedLead, ArchivedSpan};
-use super::super::open::{Rejection, Stage};
+use super::super::rejection::{Rejection, Stage};
 use super::require;
 use crate::id::is_id;
 
