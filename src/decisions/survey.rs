@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::decision::{Decision, Served, id};
 use super::row::Row;
-use crate::select::walk::{Step, Tracer, walk};
+use crate::select::tracer::{Step, Tracer};
+use crate::select::walk::walk;
 use crate::select::{Code, Moment, Outcome, Overlay, Query};
 use crate::snapshot::Snapshot;
 use crate::snapshot::format::{ArchivedLevel, ArchivedMember, NONE};

@@ -5,7 +5,8 @@ use crate::numbering::Region;
 use crate::snapshot::Snapshot;
 
 use super::client::Client;
-use super::walk::{Asked, Level, Moment, Step, Tracer, walk};
+use super::tracer::{Asked, Level, Step, Tracer};
+use super::walk::{Moment, walk};
 use super::{Answer, Code, Found, Ignored, Outcome, Query, Rule};
 
 /// What a query comes to, and every step of its chain.

@@ -4,7 +4,7 @@
 //! moment are handed in with the query. [`select()`] and [`climb()`] are the same walk; the second has a
 //! tracer along, and [`explain()`] is what it notes as JSON.
 //!
-//! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`together`], [`pick`], [`reason`], [`answer`],
+//! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`tracer`], [`together`], [`pick`], [`selection`], [`reason`], [`answer`],
 //! [`climb`](mod@climb), [`explain`](mod@explain).
 
 pub mod answer;
@@ -18,7 +18,9 @@ pub mod query;
 pub mod query_json;
 mod query_plain;
 pub mod reason;
+pub mod selection;
 pub mod together;
+pub mod tracer;
 pub mod walk;
 
 pub use answer::{write_problem, write_selection};
@@ -28,5 +30,6 @@ pub use explain::explain;
 pub use overlay::{NO_STANDINGS, Overlay};
 pub use query::{BadQuery, Fallback, Fields, Query};
 pub use reason::{Ignored, Outcome, Rule};
+pub use selection::{Answer, Found, Selection};
 pub use together::select_together;
-pub use walk::{Answer, Found, Moment, Selection, select};
+pub use walk::{Moment, select};

@@ -5,7 +5,8 @@
 use std::array::from_fn;
 
 use super::answer::near_selection;
-use super::walk::{Alone, Moment, Walk};
+use super::tracer::Alone;
+use super::walk::{Moment, Walk};
 use super::{Answer, Code, Query};
 use crate::snapshot::Snapshot;
 
@@ -22,36 +23,54 @@ pub fn select_together<'a>(
         let (query, _) = query.as_ref()?;
         snapshot.channel(&query.channel)
     });
-    let mut walks: [_; TOGETHER] = from_fn(|at| {
+    let mut walks: [Option<Side<'a>>; TOGETHER] = from_fn(|at| {
         let (query, moment) = queries.get(at)?.as_ref()?;
-        Some(Walk::begin(snapshot, query, *moment, channels.get(at).copied().flatten()))
+        Some(Side { walk: Walk::of(snapshot, query, *moment), going: Ok(()) })
     });
-    let under_way = |walks: &mut [Option<Result<Walk<'a>, Code>>; TOGETHER], stage: fn(&mut Walk<'a>)| {
-        walks.iter_mut().flatten().flatten().for_each(stage);
-    };
-    under_way(&mut walks, |walk| walk.near_ou());
-    for begun in walks.iter_mut().flatten() {
-        if let Ok(walk) = begun
-            && let Err(code) = walk.find_ou()
-        {
-            *begun = Err(code);
+    for (side, channel) in walks.iter_mut().zip(&channels) {
+        if let Some(side) = side {
+            side.going = side.walk.begin(*channel);
         }
     }
-    under_way(&mut walks, Walk::find_chain);
+    under_way(&mut walks, |walk| {
+        walk.near_ou();
+        Ok(())
+    });
+    under_way(&mut walks, Walk::find_ou);
+    under_way(&mut walks, |walk| {
+        walk.find_chain();
+        Ok(())
+    });
     under_way(&mut walks, |walk| {
         walk.find_steps();
         walk.near_step();
+        Ok(())
     });
-    under_way(&mut walks, |walk| walk.near_members());
-    let results = walks.each_ref().map(|walk| {
-        Some(match walk.as_ref()? {
-            Ok(walk) => walk.run(&mut Alone),
-            Err(code) => Err(*code),
-        })
+    under_way(&mut walks, |walk| {
+        walk.near_members();
+        Ok(())
+    });
+    let results = walks.each_ref().map(|side| {
+        let Side { walk, going } = side.as_ref()?;
+        Some(going.and_then(|()| walk.run(&mut Alone)))
     });
     for selection in results.iter().flatten().flatten() {
         near_selection(snapshot, selection);
     }
     let mut channels = channels.into_iter();
     results.map(|result| Some(Answer { channel: channels.next().flatten(), result: result? }))
+}
+
+/// One of those that go side by side.
+struct Side<'a> {
+    walk: Walk<'a>,
+    /// Or why it ended.
+    going: Result<(), Code>,
+}
+
+/// Takes one more step with each that is still under way.
+fn under_way<'a>(walks: &mut [Option<Side<'a>>; TOGETHER], step: impl Fn(&mut Walk<'a>) -> Result<(), Code>) {
+    for side in walks.iter_mut().flatten().filter(|side| side.going.is_ok()) {
+        side.going = step(&mut side.walk);
+    }
 }

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, printable};
 use crate::account::Role;
 use crate::cli::output::{ERROR, GOOD, PLACE, WARNING, count};
-use crate::select::walk::Asked;
+use crate::select::tracer::Asked;
 use crate::select::{Climb, Code, Rule, Selection, write_selection};
 use crate::snapshot::Snapshot;
 use crate::snapshot::view::Records;

@@ -6,7 +6,7 @@ use super::canvas::{CORNER, CORNER_REST, Canvas, printable};
 use super::steps;
 use crate::cli::output::{ASIDE, PLACE, count};
 use crate::select::climb::Tried;
-use crate::select::walk::Level;
+use crate::select::tracer::Level;
 use crate::select::{Climb, Rule};
 use crate::snapshot::Snapshot;
 use crate::snapshot::view::Records;
