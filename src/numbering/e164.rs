@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CallingCode, Origin};
+use super::{CallingCode, Origin, Region, origin};
 
 /// The fewest digits of a number, calling code included; the shortest valid ones have 6 (+43, +49, +98).
 const SHORTEST: usize = 5;
@@ -51,8 +51,17 @@ impl E164 {
 
     /// Where the number belongs: one step through the table per national digit, about 35 ns in all.
     pub fn origin(&self) -> Origin {
-        let national = self.ascii().and_then(|digits| digits.get(self.code.length()..));
-        Origin::of(self.code, national.unwrap_or_default())
+        Origin::of(self.code, self.national())
+    }
+
+    /// The region of [`origin`](E164::origin) alone, which takes the digits that tell the regions of a calling code apart:
+    /// none, for most codes.
+    pub fn region(&self) -> Option<Region> {
+        origin::region(self.code, self.national())
+    }
+
+    fn national(&self) -> &[u8] {
+        self.ascii().and_then(|digits| digits.get(self.code.length()..)).unwrap_or_default()
     }
 
     fn ascii(&self) -> Option<&[u8]> {

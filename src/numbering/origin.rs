@@ -63,6 +63,28 @@ impl Origin {
     }
 }
 
+/// The region of [`Origin`] alone: there is no walk where one region has the code, and it ends where the region is settled.
+pub(super) fn region(code: CallingCode, national: &[u8]) -> Option<Region> {
+    let entry = code.entry()?;
+    let main = match entry.regions {
+        [main, _, ..] => Some(*main),
+        alone => return alone.first().copied(),
+    };
+    let mut state = table::STATES.get(usize::from(entry.start));
+    for digit in national {
+        state = state.and_then(|state| state.after(*digit));
+        match state {
+            Some(State(Mark::Settles(region) | Mark::SettlesValid(region), _)) => return Some(*region),
+            Some(_) => {}
+            None => return main,
+        }
+    }
+    match state {
+        Some(State(Mark::ValidIn(region), _)) => Some(*region),
+        _ => main,
+    }
+}
+
 impl State {
     /// The state after an ASCII digit, if any valid number goes on so.
     fn after(&self, digit: u8) -> Option<&'static State> {

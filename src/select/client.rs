@@ -11,8 +11,6 @@ pub struct Client {
     pub country: Option<Region>,
     /// Whether the query stated it.
     pub stated: bool,
-    /// Whether it was derived from a phone that is not a valid number.
-    pub guessed: bool,
     /// The number, where the query has one.
     pub phone: Option<E164>,
 }
@@ -29,15 +27,19 @@ impl Client {
             None => None,
         };
         if stated.is_some() {
-            return Ok(Client { country: stated, stated: true, guessed: false, phone });
+            return Ok(Client { country: stated, stated: true, phone });
         }
-        let origin = phone.ok_or(Code::ClientRequired)?.origin();
-        Ok(Client { country: origin.region, stated: false, guessed: origin.guessed, phone })
+        Ok(Client { country: phone.ok_or(Code::ClientRequired)?.region(), stated: false, phone })
+    }
+
+    /// Whether the country was derived from a phone that is not a valid number.
+    pub fn guessed(&self) -> bool {
+        self.phone.is_some_and(|phone| !self.stated && phone.origin().guessed)
     }
 
     /// Whether the phone's country is another than the stated one.
     pub fn conflict(&self) -> bool {
-        let placed = self.phone.filter(|_| self.stated).and_then(|phone| phone.origin().region);
+        let placed = self.phone.filter(|_| self.stated).and_then(|phone| phone.region());
         placed.is_some_and(|region| Some(region) != self.country)
     }
 }

@@ -28,7 +28,7 @@ pub fn explanation(snapshot: &Snapshot, climb: &Climb) -> Value {
         about.insert("country".into(), country.alpha2().into());
     }
     about.insert("source".into(), if climb.client.stated { "query" } else { "phone" }.into());
-    about.insert("guessed".into(), climb.client.guessed.into());
+    about.insert("guessed".into(), climb.client.guessed().into());
     about.insert("conflict".into(), climb.client.conflict().into());
     explanation.insert("client".into(), about.into());
     let mut bytes = Vec::new();

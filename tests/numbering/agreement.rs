@@ -67,7 +67,9 @@ fn described() -> Vec<(String, &'static str, &'static str)> {
 fn origin(code: u16, national: &str) -> Origin {
     let number = E164::parse(&format!("+{code}{national}")).unwrap();
     assert_eq!(number.calling_code().number(), code);
-    number.origin()
+    let origin = number.origin();
+    assert_eq!(number.region(), origin.region, "+{code}{national}");
+    origin
 }
 
 #[test]
@@ -215,6 +217,7 @@ fn every_edge_of_the_automaton_is_the_librarys() {
                     let Ok(number) = E164::parse(&format!("{}{national}", code.number)) else { continue };
                     let found = number.origin();
                     assert_eq!(found.guessed, !verdict.valid, "+{} {national}", code.number);
+                    assert_eq!(number.region(), found.region, "+{} {national}", code.number);
                     assert!(found.guessed || found.region == verdict.region, "+{} {national}", code.number);
                     *if verdict.valid { &mut valid } else { &mut invalid } += 1;
                 }

@@ -78,7 +78,7 @@ fn client(climb: &Climb) -> String {
         (false, None) => "the phone number belongs to none, so that only defaults can match",
     };
     let mut said = format!("{country}, {source}");
-    if client.guessed {
+    if client.guessed() {
         said += &format!(" {WARNING}(guessed){WARNING:#}: it is not a valid number");
     }
     if client.conflict() {

@@ -94,7 +94,7 @@ fn account(
     } else if profile.is_some_and(|(_, profile)| profile.address == AddressKind::Phone)
         && address.starts_with('+')
     {
-        E164::parse(address).ok().and_then(|number| number.origin().region)
+        E164::parse(address).ok().and_then(|number| number.region())
     } else {
         if sums.countries && profile.is_some_and(|(_, profile)| profile.address != AddressKind::Phone) {
             let message = format!("account {} has no country, and its address tells none", shown(id));
