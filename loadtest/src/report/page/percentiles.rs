@@ -51,7 +51,8 @@ pub(super) fn section(report: &Report) -> Markup {
             p.about {
                 @if report.is_sweep() { "At " (units::rate(step.rate)) " requests a second, the knee of the sweep. " }
                 @if report.runs.len() > 1 { (middle_is(report, middle)) ", beside the others. " }
-                "Where the two curves part, requests waited to be sent because earlier ones were not answered."
+                "Where the two curves part, requests waited to be sent: for connections whose answers had not come, or, by as much "
+                "as it was late itself, for the harness."
             }
             (svg::legend(&keys))
             figure {
