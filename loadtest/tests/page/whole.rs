@@ -133,6 +133,11 @@ fn a_report_with_next_to_nothing_is_a_page() {
     assert!(nothing_answered.contains("One run tells nothing of the noise"));
     let unfound = bare(|report| report.runs[0].limit = Some(5_000.0));
     assert!(unfound.contains("No highest rate was found"));
+    assert!(
+        unfound.contains("the first step of a sweep without a knee")
+            && !unfound.contains("the knee of the sweep")
+    );
+    assert!(unfound.contains("no knee: the first step"));
 }
 
 /// The figures at the top and the medians below are of the runs that demands and comparisons are held to.

@@ -83,6 +83,14 @@ pub(super) fn middle_run(report: &Report) -> Option<usize> {
     order.get(order.len().checked_sub(1)? / 2).map(|(_, n)| *n)
 }
 
+/// Which of its steps stands for a run of a sweep.
+pub(super) fn standing_for(report: &Report, run: usize) -> &'static str {
+    match report.runs.get(run).and_then(|run| run.knee) {
+        Some(_) => "the knee of the sweep",
+        None => "the first step of a sweep without a knee",
+    }
+}
+
 /// What that run is among the others.
 pub(super) fn middle_is(report: &Report, middle: usize) -> String {
     let invalid = report.runs.iter().filter_map(main_step).filter(|step| step.invalid.is_some()).count();

@@ -109,6 +109,8 @@ fn figures(report: &Report) -> Markup {
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     let due_rate =
         median(&of(|step| step.rate)).map(|due| format!("of {} due", rate(due))).unwrap_or_default();
+    let no_knee = report.is_sweep() && knees.len() < steps.len();
+    let due_rate = if no_knee { due_rate + "; no knee: the first step" } else { due_rate };
     html! {
         div.figures {
             @if !knees.is_empty() { (figure("highest good rate", &knees, rate, "the knee of the sweep")) }

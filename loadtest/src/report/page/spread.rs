@@ -29,7 +29,7 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { @if several { "The runs" } @else { "The run" } }
             p.about {
-                @if report.is_sweep() { "Each at its knee. " }
+                @if report.is_sweep() { "Each at its knee; where it has none, at its first step. " }
                 @if several {
                     "What differs between runs of the same is noise: a change that is smaller says nothing. "
                 }
