@@ -1,9 +1,11 @@
 //! The commands of the load test.
-#![allow(clippy::print_stderr, reason = "a command: it says on stderr why it failed")]
 
 use clap::{Parser, Subcommand};
 use loadtest::{bank, compare, daemon, null, registry, report::page, run, soak};
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 const RUN: &str = "\
 Examples:
@@ -80,7 +82,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("loadtest: {error}");
+            // Where standard error is closed, as behind `2>&1 | head`, the exit code must still tell.
+            let _ = writeln!(io::stderr(), "loadtest: {error}");
             ExitCode::from(error.exit_code())
         }
     }

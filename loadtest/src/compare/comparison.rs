@@ -85,7 +85,7 @@ impl Comparison {
         ));
         let sweep = a.is_sweep() || b.is_sweep();
         for (of_a, of_b) in &matched.pairs {
-            // How long one waits depends on how much is asked.
+            // How long one waits, how much is answered and what that takes depend on how much is asked.
             let alike = same(of_a.rate, of_b.rate);
             for figure in &FIGURES {
                 let values =
@@ -94,7 +94,9 @@ impl Comparison {
                 let values = (values(of_a), values(of_b));
                 let change = change(figure.name, rate, figure.unit, figure.better, values, shares);
                 changes.extend(change.map(|change| match figure.unit {
-                    Unit::Microseconds if !alike => Change { verdict: Verdict::NotComparable, ..change },
+                    unit if unit.depends_on_the_rate() && !alike => {
+                        Change { verdict: Verdict::NotComparable, ..change }
+                    }
                     _ => change,
                 }));
             }

@@ -43,6 +43,14 @@ impl Unit {
         }
     }
 
+    /// Whether another rate alone makes it another value.
+    pub(super) fn depends_on_the_rate(self) -> bool {
+        match self {
+            Unit::Microseconds | Unit::PerSecond | Unit::ProcessorMicroseconds => true,
+            Unit::Percent | Unit::Ratio | Unit::Bytes => false,
+        }
+    }
+
     /// In a word.
     pub(super) fn word(self, more: bool) -> &'static str {
         match (self, more) {

@@ -33,7 +33,7 @@ pub enum Verdict {
     None,
     /// Too few runs: the noise is not known.
     Unknown,
-    /// Latencies at different rates.
+    /// At different rates, what depends on the rate.
     NotComparable,
 }
 

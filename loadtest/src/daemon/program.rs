@@ -40,9 +40,9 @@ fn build(cargo: &Path, manifest: &Path, program: &Path) -> Result<()> {
         Some("debug") | None => "dev",
         Some(other) => other,
     };
-    say::line(&format!("cargo build --profile {profile} -p switchboard"));
+    say::line(&format!("cargo build --profile {profile} -p switchboard: minutes, the first time"));
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--profile", profile, "--package", "switchboard"])
+        .args(["build", "--profile", profile, "--package", "switchboard"])
         .current_dir(manifest)
         .status()
         .map_err(|source| Error::Io { doing: "run", path: cargo.to_owned(), source })?;

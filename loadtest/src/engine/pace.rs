@@ -60,6 +60,13 @@ impl Schedule {
         (due < self.to).then_some(due)
     }
 
+    /// How many requests of an open loop are due from then, and before then.
+    pub(super) fn due_between(&self, from: u64, to: u64) -> Option<u64> {
+        let gap = self.gap?;
+        let before = |at: u64| (at.min(self.to) as f64 / gap).ceil() as u64;
+        Some(before(to).saturating_sub(before(from)))
+    }
+
     pub(super) fn advance(&mut self) {
         self.sent += 1;
     }
@@ -104,9 +111,13 @@ mod tests {
         }
         assert_eq!(recorded, 3_000);
         assert_eq!(last, 1_000_666_666_666);
+        // Due at 0, 333 and 667 ms of each second.
+        let due = |from: u64, to: u64| schedule.due_between(from * 1_000_000, to * 1_000_000);
+        assert_eq!([due(0, 333), due(333, 334), due(334, 1_001), due(1_001, 1_001)], [1, 1, 2, 0].map(Some));
+        assert_eq!(due(1_000_000, 2_000_000), Some(3), "nothing is due after the end");
         assert!(!schedule.endless(0));
         let closed = Schedule::new(&Plan { pace: Pace::AsAnswered, ..plan });
-        assert_eq!(closed.due(), None);
+        assert_eq!((closed.due(), closed.due_between(0, 1)), (None, None));
         assert!(closed.endless(0) && !closed.endless(1_001_000_000_000));
     }
 }

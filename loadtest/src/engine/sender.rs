@@ -276,7 +276,8 @@ impl Sender<'_> {
         let now = self.now();
         match arrival {
             Arrival::Part => {}
-            Arrival::Whole(head) => self.answered(place, head, now),
+            // Closed behind the answer: the next request needs another, and must not be lost on this one.
+            Arrival::Whole(head) => self.answered(place, Head { last: head.last || to_end, ..head }, now),
             Arrival::Closed(why) => self.fail(place, now, "closed", || why),
             Arrival::Malformed(why) => self.fail(place, now, "malformed", || why),
         }

@@ -50,13 +50,13 @@ pub struct Size {
 pub fn generate(size: &Size) -> Result<()> {
     let &Size { accounts, ous, pools, companies, seed, ref output } = size;
     if companies == 0 || ous < companies || pools < companies {
-        let what = "each company needs an OU and a pool: raise --ous and --pools, or lower --companies";
+        let what = "each company needs an OU and a pool: take more OUs and pools, or fewer companies";
         return Err(Error::Usage(what.to_owned()));
     }
     if accounts / companies < ACCOUNTS_PER_POOL * pools.div_ceil(companies) {
         return Err(Error::Usage(format!(
             "{accounts} accounts are too few for {pools} pools, at {ACCOUNTS_PER_POOL} a pool: \
-             raise --accounts or lower --pools"
+             take more accounts or fewer pools"
         )));
     }
     output::empty_dir(output)?;

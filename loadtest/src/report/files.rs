@@ -5,14 +5,21 @@ use crate::{
     error::{Error, Result},
     output, say,
 };
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
-/// Makes the folder, and holds it to taking files: told before anything is measured, not after.
+/// More than a report takes, its page included.
+const ROOM: usize = 2 << 20;
+
+/// Makes the folder, and holds it to taking files of a report's size: told before anything is measured, not after.
 pub(crate) fn ready(folder: &Path) -> Result<()> {
     output::make_dir(folder)?;
     let taken = tempfile::Builder::new().prefix(".loadtest-").tempfile_in(folder);
     let failed = |source| Error::Io { doing: "write into", path: folder.to_owned(), source };
-    taken.map(drop).map_err(failed)
+    taken.and_then(|mut file| file.write_all(&vec![0; ROOM])).map_err(failed)
 }
 
 /// Writes `loadtest-<scenario>-<time>.json` and `.html` into the folder, and says where.
@@ -32,7 +39,11 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
 }
 
 fn put(what: &str, path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|source| Error::Io { doing: "write", path: path.to_owned(), source })?;
+    fs::write(path, text).map_err(|source| {
+        // Half a report is none, and would be taken for one.
+        let _ = fs::remove_file(path);
+        Error::Io { doing: "write", path: path.to_owned(), source }
+    })?;
     say::line(&format!("{what:<12}{}", path.display()));
     Ok(())
 }

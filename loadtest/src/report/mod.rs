@@ -5,6 +5,8 @@ pub(crate) mod middle;
 pub mod model;
 pub mod page;
 pub mod read;
+#[cfg(test)]
+mod schema;
 pub mod summary;
 pub mod units;
 

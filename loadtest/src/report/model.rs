@@ -12,9 +12,10 @@ pub const SCHEMA: u32 = 1;
 
 /// A run of one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// The number of this shape: raised when a field changes its meaning.
     pub schema: u32,
     /// The scenario's name.
     pub scenario: String,
@@ -32,6 +33,7 @@ pub struct Report {
 
 /// What a reader needs to run the same again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
     /// The command line of the harness.
@@ -68,6 +70,7 @@ pub struct Setup {
 
 /// The machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
     /// As /proc/cpuinfo has it.
@@ -82,6 +85,7 @@ pub struct Machine {
 
 /// Cores by number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pinning {
     /// The daemon's, and the null server's.
@@ -92,6 +96,7 @@ pub struct Pinning {
 
 /// A registry in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RegistryFacts {
     /// Where it is from: the arguments it was generated with, or its folder.
@@ -118,6 +123,7 @@ impl RegistryFacts {
 /// The same requests, as fast as they are answered, by the daemon and by a null server: bare hyper, which answers
 /// each with a constant of the same size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
     /// Answers a second by the null server, run by run, interleaved with the daemon's.
@@ -134,6 +140,7 @@ pub struct Ceiling {
 
 /// One run of the scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// Steps of constant rate: one, but for a sweep.
@@ -148,6 +155,7 @@ pub struct Run {
 
 /// A while at a constant rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Requests a second that should have been sent.
@@ -188,6 +196,7 @@ pub struct Step {
 
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Failures {
     /// How many.
@@ -198,6 +207,7 @@ pub struct Failures {
 
 /// A distribution, from an HDR histogram of three significant digits.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// Recorded values.
@@ -222,6 +232,7 @@ pub struct Latency {
 
 /// A slice of the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
     /// Seconds from the start of the step to the slice's end.
@@ -242,6 +253,7 @@ pub struct Interval {
 
 /// Something that was done to the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Seconds from the start of the step.
@@ -254,6 +266,7 @@ pub struct Event {
 
 /// What the daemon took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Process {
     /// Seconds of processor time, user and system.
@@ -266,6 +279,7 @@ pub struct Process {
 
 /// The share of the time in which a thread could have run, and something else had its core: as the kernel counts it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Waited {
     /// The daemon's thread that waited longest; `None` where it is not ours, or the kernel does not tell.
@@ -276,6 +290,7 @@ pub struct Waited {
 
 /// One demand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// What is demanded, in words: "p99 under 1 ms".

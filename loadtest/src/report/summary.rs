@@ -89,19 +89,28 @@ fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
 /// The middle of the runs, and the middle of their ratios.
 pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
     let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
+    let (low, high) = pairs(ceiling);
+    let limit = harness_limit(ceiling);
     let all = format!(
-        "{}/s by the daemon, {}/s by a null server: {:.2} of it",
+        "{}/s by the daemon, {}/s by a null server: {:.2} of it{} ({low:.2} to {high:.2}, pair by pair)",
         middle(&ceiling.daemon),
         middle(&ceiling.null),
-        ceiling.ratio
+        ceiling.ratio,
+        if limit.is_some() { " at the most" } else { "" }
     );
-    match harness_limit(ceiling) {
+    match limit {
         Some(idle) => format!(
-            "{all} at the most: beside the null server the harness was idle for {idle:.1} % of the time, so that its \
-             figure is the harness's own limit"
+            "{all}; beside the null server the harness was idle for {idle:.1} % of the time, so that its figure is the \
+             harness's own limit"
         ),
         None => all,
     }
+}
+
+/// The lowest and the highest ratio of a pair: how much the one in the middle is worth.
+pub(crate) fn pairs(ceiling: &Ceiling) -> (f64, f64) {
+    let ratios = ceiling.daemon.iter().zip(&ceiling.null).map(|(daemon, null)| daemon / null);
+    ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), it| (low.min(it), high.max(it)))
 }
 
 /// How long the harness was idle beside the null server, in per cent, where that is so little that the null server

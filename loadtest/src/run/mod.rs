@@ -79,8 +79,26 @@ pub fn run(options: &Options) -> Result<()> {
         summary::print(&report)?;
         report::files::write(&report, &options.out)?;
         failed.extend(report::failures(&report));
+        failed.extend(another_registry(options, &report));
     }
-    if failed.is_empty() { Ok(()) } else { Err(Error::Refused(format!("failed: {}", failed.join("; ")))) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Refused(format!("failed:\n  {}", failed.join("\n  "))))
+    }
+}
+
+/// What wrong answers of a daemon that ran already come from, as a rule.
+fn another_registry(options: &Options, report: &Report) -> Option<String> {
+    let (Some(registry), Some(_)) = (&options.registry, options.target) else { return None };
+    let mut steps = report.runs.iter().flat_map(|run| &run.steps);
+    steps.any(|step| step.errors.contains_key("wrong_answer")).then(|| {
+        format!(
+            "{}: answers are wrong by {}: see first whether that is what the daemon serves, with the same standings",
+            report.scenario,
+            registry.display()
+        )
+    })
 }
 
 fn one(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Report> {

@@ -44,6 +44,9 @@ impl Scratch {
                 }
             });
             if received.is_some() {
+                say::line(
+                    "interrupted: of this scenario there is no report; --duration and --repeat make it shorter",
+                );
                 for why in lifts.lift_at_last() {
                     say::line(&why);
                 }

@@ -61,6 +61,16 @@ pub(super) fn set(
             companies: 1,
             seed,
             output: output.clone(),
+        })
+        .map_err(|error| match error {
+            Error::Usage(why) => {
+                let of_the_file = || format!("{}: registry", scenario.name);
+                Error::Usage(format!(
+                    "{}: {why}",
+                    options.size.map_or_else(of_the_file, |_| "--size".to_owned())
+                ))
+            }
+            other => other,
         })?;
         registries.push(output);
         say::line(&format!(

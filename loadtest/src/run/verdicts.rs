@@ -38,8 +38,10 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
             let failed: u64 = step.failed();
             100.0 * failed as f64 / step.due.max(1) as f64
         };
-        // Of every run: a median would hide the one that failed.
-        let worst = steps().map(share).reduce(f64::max);
+        // Of every run: a median would hide the one that failed. An error is one also where the sender was late; that there
+        // was none says something only where it was not.
+        let tells = |step: &&Step| step.invalid.is_none() || step.failed() > 0;
+        let worst = runs.iter().flat_map(|run| &run.steps).filter(tells).map(share).reduce(f64::max);
         verdicts.push(Verdict {
             demand: format!("errors at most {} %", demand.errors_percent),
             measured: worst.map_or_else(not_measured, |worst| match worst {
@@ -106,7 +108,14 @@ mod tests {
         assert_eq!(told(&demand, &runs), [("100 us".to_owned(), true), ("none".to_owned(), true)]);
         runs[0].steps[0].invalid = Some("late".to_owned());
         let nothing = ("not measured".to_owned(), false);
-        assert_eq!(told(&demand, &runs), [nothing.clone(), nothing]);
+        assert_eq!(told(&demand, &runs), [nothing.clone(), nothing.clone()]);
+        let failures = crate::report::model::Failures { count: runs[0].steps[0].due, first: String::new() };
+        runs[0].steps[0].errors.insert("wrong_answer".to_owned(), failures);
+        assert_eq!(
+            told(&demand, &runs),
+            [nothing, ("100.0000 %".to_owned(), false)],
+            "an error is never lost"
+        );
     }
 
     #[test]

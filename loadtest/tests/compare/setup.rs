@@ -19,9 +19,15 @@ fn a_different_setup_is_said_before_anything_else() {
     setup.machine.cores = 8;
     setup.daemon = Some("0.2.0 (abcdef0)".to_owned());
     setup.command = "elsewhere/loadtest run".to_owned();
-    after.runs.iter_mut().for_each(|run| run.steps[0].rate *= 1.05);
+    for step in after.runs.iter_mut().flat_map(|run| &mut run.steps) {
+        step.rate *= 1.5;
+        step.achieved *= 1.5;
+        step.process.as_mut().unwrap().cpu_seconds *= 1.5;
+    }
     let comparison = Comparison::of(&before, &after);
-    assert_eq!(named(&comparison, "p99").verdict, Verdict::NotComparable, "at another rate");
+    for figure in ["p99", "answered", "processor a request"] {
+        assert_eq!(named(&comparison, figure).verdict, Verdict::NotComparable, "{figure} at another rate");
+    }
     assert_eq!(named(&comparison, "memory").verdict, Verdict::None);
     assert_eq!(named(&comparison, "of a null server").verdict, Verdict::Unknown, "one start of the daemon");
     let found = comparison.differences;

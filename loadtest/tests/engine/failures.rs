@@ -68,6 +68,10 @@ fn connections_that_the_server_gives_up_after_an_answer_are_no_failure() {
     const LAST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nyes";
     let step = step(|n| if n % 2 == 0 { stub::YES } else { Fate::Answer(LAST) }, Duration::from_secs(1));
     assert!(step.errors.is_empty(), "{:?}", step.errors);
+    // Nor are those that it closes without a word, be it that the sender sees the answer and the end at once.
+    let step =
+        self::step(|_| Fate::Last("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes"), Duration::from_secs(1));
+    assert!(step.errors.is_empty(), "{:?}", step.errors);
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::{
 /// What becomes of a request.
 pub(crate) enum Fate {
     Answer(&'static str),
+    /// Closed behind it.
+    Last(&'static str),
     /// Never a word; the connection stays open.
     Silence,
     Close,
@@ -45,6 +47,7 @@ fn connection(stream: TcpStream, fate: &dyn Fn(u64) -> Fate, count: &AtomicU64) 
                     return;
                 }
             }
+            Fate::Last(answer) => return drop(stream.write_all(answer.as_bytes())),
             Fate::Silence => {}
             Fate::Close => return,
         }

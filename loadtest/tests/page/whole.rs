@@ -133,19 +133,46 @@ fn a_report_with_next_to_nothing_is_a_page() {
     assert!(nothing_answered.contains("One run tells nothing of the noise"));
     let unfound = bare(|report| report.runs[0].limit = Some(5_000.0));
     assert!(unfound.contains("No highest rate was found"));
+    assert!(
+        unfound.contains("the first step of a sweep without a knee")
+            && !unfound.contains("the knee of the sweep")
+    );
+    assert!(unfound.contains("no knee: the first step"));
+}
+
+/// The figures at the top and the medians below are of the runs that demands and comparisons are held to.
+#[test]
+fn a_run_that_means_nothing_is_in_no_median() {
+    let mut report = report("steady");
+    for (run, p99) in report.runs.iter_mut().zip([111.0, 222.0, 9e5]) {
+        run.steps[0].corrected.p99 = p99;
+    }
+    report.runs[2].steps[0].invalid = Some("late".to_owned());
+    let xml = xml(&render(&report));
+    let document = Document::parse(&xml).unwrap();
+    let figures: Vec<_> = all(&document, "div", &["figure"]).into_iter().map(words).collect();
+    let p99 = figures.iter().find(|it| it.starts_with("p99") && !it.starts_with("p99.")).unwrap();
+    assert!(p99.contains("111 µs – 222 µs") && !p99.contains("ms"), "{p99}");
+    let rows: Vec<_> = all(&document, "tr", &[]).into_iter().map(words).collect();
+    assert!(rows.iter().any(|row| row.contains("run 3, invalid")), "{rows:?}");
+    let p99 = rows.iter().find(|row| row.starts_with("p99111")).unwrap();
+    assert!(
+        p99.contains("900 ms") && p99.contains("166 µs"),
+        "the third is shown, and not in the median: {p99}"
+    );
 }
 
 #[test]
 fn warnings_and_the_harness_s_own_limit_are_said() {
     let mut report = report("steady");
     let before = render(&report);
-    assert!(!before.contains("To bear in mind") && before.contains("beyond this harness, too"));
+    assert!(!before.contains("To bear in mind") && before.contains("it is not the limit"));
     report.runs[1].steps[0].warnings = vec!["others ran on the daemon's core for 7 % of the time".to_owned()];
     report.ceiling.as_mut().unwrap().null_idle = vec![1.0, 2.0, 30.0];
     let page = render(&report);
     roxmltree::Document::parse(&xml(&page)).unwrap();
     assert!(page.contains("Run 2: others ran on the daemon's core for 7 % of the time"));
-    assert!(page.contains("idle for 2.00 % of the time") && !page.contains("beyond this harness, too"));
+    assert!(page.contains("idle for 2.00 % of the time") && !page.contains("it is not the limit"));
     let table = loadtest::report::summary::table(&report);
     assert!(table.contains("warning: ") && table.contains("0.62 of it at the most"), "{table}");
 }

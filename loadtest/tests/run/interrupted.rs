@@ -3,15 +3,15 @@
 use crate::daemon;
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-/// One whose daemon is up, its files below the folder.
-fn started(folder: &Path) -> Child {
+/// One whose daemon is up, its files below the folder, and what it has yet to say.
+fn started(folder: &Path) -> (Child, impl Read) {
     let scenario = folder.join("long.toml");
     fs::write(&scenario, "about = 'long'\nrate = 100\nduration = '10m'\nceiling = '20ms'\ntimeout = '60s'")
         .unwrap();
@@ -24,10 +24,10 @@ fn started(folder: &Path) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.into_iter().any(|line| line.starts_with("snapshot")));
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    assert!(said.by_ref().lines().map_while(Result::ok).any(|line| line.starts_with("snapshot")));
     await_processes(folder, |n| n >= 2);
-    child
+    (child, said)
 }
 
 /// Until so many processes have the folder on their command line.
@@ -51,7 +51,7 @@ fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
 #[test]
 fn a_kill_leaves_no_process() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = started(folder.path());
+    let (mut child, _said) = started(folder.path());
     child.kill().unwrap();
     child.wait().unwrap();
     await_processes(folder.path(), |n| n == 0);
@@ -60,10 +60,13 @@ fn a_kill_leaves_no_process() {
 #[test]
 fn an_interrupt_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = started(folder.path());
+    let (mut child, mut said) = started(folder.path());
     let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(told.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    let mut last = String::new();
+    said.read_to_string(&mut last).unwrap();
+    assert!(last.contains("interrupted: of this scenario there is no report"), "{last}");
     await_processes(folder.path(), |n| n == 0);
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["long.toml"]);

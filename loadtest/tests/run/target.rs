@@ -92,6 +92,7 @@ fn answers_are_held_to_the_registry_that_is_named() {
     let wrong = ask(&registry(folder.path(), 2));
     assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
     assert!(said(&wrong).contains("wrong_answer"), "{}", said(&wrong));
+    assert!(said(&wrong).contains("see first whether that is what the daemon serves"), "{}", said(&wrong));
 }
 
 #[test]

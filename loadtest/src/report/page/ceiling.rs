@@ -4,25 +4,30 @@ use super::figures::percent;
 use crate::report::{
     middle::median,
     model::{Ceiling, Report},
-    summary::harness_limit,
+    summary::{harness_limit, pairs},
     units,
 };
 use maud::{Markup, html};
 
 pub(super) fn section(report: &Report) -> Markup {
     let Some(ceiling) = &report.ceiling else { return html! {} };
+    let (low, high) = pairs(ceiling);
     html! {
         section {
             h2 { "The ceiling" }
             p.about {
                 "The same requests, as fast as they are answered: by the daemon, and by a null server, "
                 "which is bare hyper that answers each with the same bytes. The daemon reaches "
-                strong { (percent(ceiling.ratio)) } " of it. "
+                strong { (percent(ceiling.ratio)) } " of it, the median of " (ceiling.daemon.len()) " pairs of runs between "
+                (percent(low)) " and " (percent(high)) ". "
                 @if let Some(idle) = harness_limit(ceiling) {
                     "That is the most that it can be: beside the null server the harness was idle for "
                     (percent(idle / 100.0)) " of the time, so that its figure is the harness's own limit."
                 }
-                @else { "What is beyond the null server is beyond this harness, too." }
+                @else if let Some(idle) = median(&ceiling.null_idle) {
+                    "Beside the null server the harness was idle for " (percent(idle / 100.0)) " of the time: it is not the limit, "
+                    "and a daemon that needs no hyper may answer more."
+                }
             }
             div.bars { (bars(ceiling)) }
         }

@@ -65,17 +65,30 @@ pub(super) fn main_step(run: &Run) -> Option<&Step> {
     }
 }
 
-/// The number of the run that stands for all: the middle one by its p99, or by its knee; the lower where two are.
-/// Runs that mean nothing stand for others only where there are no others.
-pub(super) fn middle_run(report: &Report) -> Option<usize> {
+/// The runs that figures are taken from, with their numbers: those that mean something, as demands and comparisons take
+/// them. Others only where there is none that does.
+pub(super) fn counted(report: &Report) -> Vec<(usize, &Run)> {
     let means_nothing = |run: &Run| main_step(run).is_none_or(|step| step.invalid.is_some());
+    let all_mean_nothing = report.runs.iter().all(means_nothing);
+    let runs = report.runs.iter().enumerate();
+    runs.filter(|(_, run)| all_mean_nothing || !means_nothing(run)).collect()
+}
+
+/// The number of the run that stands for all: the middle one by its p99, or by its knee; the lower where two are.
+pub(super) fn middle_run(report: &Report) -> Option<usize> {
     let key =
         |run: &Run| run.knee.or_else(|| main_step(run).map(|step| step.corrected.p99)).unwrap_or_default();
-    let all_mean_nothing = report.runs.iter().all(means_nothing);
-    let runs = report.runs.iter().enumerate().filter(|(_, run)| all_mean_nothing || !means_nothing(run));
-    let mut order: Vec<_> = runs.map(|(n, run)| (key(run), n)).collect();
+    let mut order: Vec<_> = counted(report).into_iter().map(|(n, run)| (key(run), n)).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     order.get(order.len().checked_sub(1)? / 2).map(|(_, n)| *n)
+}
+
+/// Which of its steps stands for a run of a sweep.
+pub(super) fn standing_for(report: &Report, run: usize) -> &'static str {
+    match report.runs.get(run).and_then(|run| run.knee) {
+        Some(_) => "the knee of the sweep",
+        None => "the first step of a sweep without a knee",
+    }
 }
 
 /// What that run is among the others.

@@ -1,6 +1,6 @@
 //! What a reader wants to know first: whether it can be trusted, whether it holds, and the figures.
 
-use super::figures::{main_step, micro, percent, time};
+use super::figures::{counted, main_step, micro, percent, time};
 use crate::report::{
     middle::median,
     model::{Report, Step, Verdict},
@@ -97,15 +97,20 @@ fn shown(verdict: &Verdict, invalid: bool) -> Markup {
 }
 
 fn figures(report: &Report) -> Markup {
-    let steps: Vec<_> = report.runs.iter().filter_map(main_step).collect();
-    let knees: Vec<_> = report.runs.iter().filter_map(|run| run.knee).collect();
+    let counted = counted(report);
+    let steps: Vec<_> = counted.iter().filter_map(|(_, run)| main_step(run)).collect();
+    let knees: Vec<_> = counted.iter().filter_map(|(_, run)| run.knee).collect();
     let of = |figure: fn(&Step) -> f64| steps.iter().map(|step| figure(step)).collect::<Vec<_>>();
+    // Errors of every run: also one that was late has had them.
+    let all = || report.runs.iter().filter_map(main_step);
     let (due, failed) =
-        (steps.iter().map(|step| step.due).sum::<u64>(), steps.iter().map(|step| step.failed()).sum::<u64>());
+        (all().map(|step| step.due).sum::<u64>(), all().map(|step| step.failed()).sum::<u64>());
     let selections: Vec<_> = steps.iter().filter_map(|step| step.selections).collect();
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     let due_rate =
         median(&of(|step| step.rate)).map(|due| format!("of {} due", rate(due))).unwrap_or_default();
+    let no_knee = report.is_sweep() && knees.len() < steps.len();
+    let due_rate = if no_knee { due_rate + "; no knee: the first step" } else { due_rate };
     html! {
         div.figures {
             @if !knees.is_empty() { (figure("highest good rate", &knees, rate, "the knee of the sweep")) }

@@ -3,7 +3,7 @@
 
 use super::{
     axis::{Axis, Tick},
-    figures::{main_step, middle_is, middle_run, tick_time, time},
+    figures::{main_step, middle_is, middle_run, standing_for, tick_time, time},
     svg::{self, Band, across, short},
 };
 use crate::report::{
@@ -49,9 +49,10 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { "Latency by percentile" }
             p.about {
-                @if report.is_sweep() { "At " (units::rate(step.rate)) " requests a second, the knee of the sweep. " }
+                @if report.is_sweep() { "At " (units::rate(step.rate)) " requests a second, " (standing_for(report, middle)) ". " }
                 @if report.runs.len() > 1 { (middle_is(report, middle)) ", beside the others. " }
-                "Where the two curves part, requests waited to be sent because earlier ones were not answered."
+                "Where the two curves part, requests waited to be sent: for connections whose answers had not come, or, by as much "
+                "as it was late itself, for the harness."
             }
             (svg::legend(&keys))
             figure {

@@ -1,7 +1,7 @@
 //! The runs beside each other: how much of a figure is chance.
 
 use super::{
-    figures::{main_step, middle_run, time},
+    figures::{counted, main_step, middle_run, time},
     svg::across,
 };
 use crate::report::{
@@ -23,21 +23,24 @@ pub(super) fn section(report: &Report) -> Markup {
     let several = report.runs.len() > 1;
     let chosen = |n: usize| (Some(n) == middle && several).then_some("chosen");
     let rows = rows(report);
+    let counted: Vec<_> = counted(report).into_iter().map(|(n, _)| n).collect();
+    let left_out = |n: usize| !counted.contains(&n);
     html! {
         section {
             h2 { @if several { "The runs" } @else { "The run" } }
             p.about {
-                @if report.is_sweep() { "Each at its knee. " }
+                @if report.is_sweep() { "Each at its knee; where it has none, at its first step. " }
                 @if several {
                     "What differs between runs of the same is noise: a change that is smaller says nothing. "
                 }
                 @else { "One run tells nothing of the noise: repeat it before you compare. " }
+                @if counted.len() < report.runs.len() { "Median and spread are of the valid ones. " }
                 "Lateness is the harness's own: how long after it was due it got round to a request, whatever the daemon did."
             }
             div.wide { table {
                 thead { tr {
                     th.words { "" }
-                    @for n in 0..report.runs.len() { th class=[chosen(n)] { "run " (n + 1) } }
+                    @for n in 0..report.runs.len() { th class=[chosen(n)] { "run " (n + 1) @if left_out(n) { ", invalid" } } }
                     @if several { th { "median" } th { "spread" } th.words { "from 0 to the highest" } }
                 } }
                 tbody { @for row in &rows { tr {
@@ -45,21 +48,22 @@ pub(super) fn section(report: &Report) -> Markup {
                     @for (n, value) in row.values.iter().enumerate() {
                         td class=[chosen(n)] { (value.map_or_else(|| "–".to_owned(), row.show)) }
                     }
-                    @if several { (spread(row)) }
+                    @if several { (spread(row, &counted)) }
                 } } }
             } }
         }
     }
 }
 
-fn spread(row: &Row) -> Markup {
-    let there: Vec<_> = row.values.iter().flatten().copied().collect();
+/// Of the runs that count.
+fn spread(row: &Row, counted: &[usize]) -> Markup {
+    let there: Vec<_> = counted.iter().filter_map(|n| row.values.get(*n).copied().flatten()).collect();
     let middle = median(&there).unwrap_or_default();
     let (low, high) =
         there.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), it| (low.min(*it), high.max(*it)));
     html! {
         td { ((row.show)(middle)) }
-        td { @if middle > 0.0 { (format!("{:.1} %", (high - low) / middle * 100.0)) } @else { "–" } }
+        td { @if middle > 0.0 && there.len() > 1 { (format!("{:.1} %", (high - low) / middle * 100.0)) } @else { "–" } }
         td.words {
             svg.dots width="140" height="16" aria-hidden="true" {
                 line.track x1="0" x2="100%" y1="8" y2="8" {}
