@@ -1,7 +1,6 @@
 //! A snapshot in memory, read in place. The only `unsafe` of the crate is here.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use super::format::*;
 use super::rendezvous::SCANNED;
@@ -361,9 +360,6 @@ fn fetch<T>(record: Option<&T>) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = record;
 }
-
-/// The snapshot a request is answered from: held for as long as the answer is made, then let go.
-pub type Pinned = Arc<Snapshot>;
 
 /// Records by verified index.
 pub trait Records<T> {
