@@ -1,6 +1,7 @@
 //! What stands around a selection: queries read, numbers placed, answers put together.
 #![allow(missing_docs, reason = "criterion's macros write public items")]
 
+use std::array::from_fn;
 use std::hint::black_box;
 
 use benches::kinds::{Kind, json, query};
@@ -8,7 +9,8 @@ use benches::{MOMENT, Rounds, moment, overlay, shapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switchboard::http::url;
 use switchboard::numbering::E164;
-use switchboard::select::{Query, Selection, select, write_problem, write_selection};
+use switchboard::select::together::TOGETHER;
+use switchboard::select::{Query, Selection, select, select_together, write_problem, write_selection};
 
 fn parse(c: &mut Criterion) {
     let snapshot = shapes::small();
@@ -16,10 +18,24 @@ fn parse(c: &mut Criterion) {
     let lines: Vec<String> = urls.iter().map(|url| json(url)).collect();
     let mut group = c.benchmark_group("parse");
     let mut rounds = Rounds::of(&urls);
-    group.bench_function("url", |b| b.iter(|| url::parse(black_box(rounds.next())).is_ok()));
+    // Into their place, as a worker reads them.
+    group.bench_function("url", |b| {
+        b.iter(|| {
+            let mut query = Query::default();
+            let read = url::read(black_box(rounds.next()), &mut query).is_ok();
+            black_box(&query);
+            read
+        });
+    });
     let mut rounds = Rounds::of(&lines);
-    group
-        .bench_function("json", |b| b.iter(|| Query::from_json(black_box(rounds.next()).as_bytes()).is_ok()));
+    group.bench_function("json", |b| {
+        b.iter(|| {
+            let mut query = Query::default();
+            let read = query.read_json(black_box(rounds.next()).as_bytes()).is_ok();
+            black_box(&query);
+            read
+        });
+    });
 }
 
 fn render(c: &mut Criterion) {
@@ -64,8 +80,8 @@ fn numbering(c: &mut Criterion) {
     });
 }
 
-/// All of a batch's line but its transport.
-fn line(c: &mut Criterion) {
+/// All of a batch's lines but their transport, so many side by side as in one.
+fn lines(c: &mut Criterion) {
     let snapshot = shapes::small();
     let overlay = overlay(&snapshot);
     let moment = moment(&overlay);
@@ -75,18 +91,24 @@ fn line(c: &mut Criterion) {
         json(&url.replace("country=GB", &format!("phone=+4474{:08}", at * 97_003 % 100_000_000)))
     });
     let by_phone: Vec<String> = by_phone.collect();
-    let mut group = c.benchmark_group("a batch's line");
-    group.throughput(Throughput::Elements(1));
+    let mut group = c.benchmark_group("a batch's lines");
+    group.throughput(Throughput::Elements(TOGETHER as u64));
     let mut out = Vec::with_capacity(4_096);
     for (name, lines) in [("by country", &by_country), ("by phone", &by_phone)] {
         let mut rounds = Rounds::of(lines);
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                let query = Query::from_json(rounds.next().as_bytes());
-                let answer = query.map(|query| select(&snapshot, &query, moment).result);
-                if let Ok(Ok(selection)) = answer {
-                    write_selection(&mut out, &snapshot, &selection);
+                let mut queries: [Query<'_>; TOGETHER] = from_fn(|_| Query::default());
+                let read = queries.each_mut().map(|query| query.read_json(rounds.next().as_bytes()).is_ok());
+                let asked = from_fn(|at| {
+                    let query = queries.get(at)?;
+                    read.get(at)?.then_some((query, moment))
+                });
+                for answer in select_together(&snapshot, &asked).into_iter().flatten() {
+                    if let Ok(selection) = answer.result {
+                        write_selection(&mut out, &snapshot, &selection);
+                    }
                 }
                 out.len()
             });
@@ -94,5 +116,5 @@ fn line(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse, render, numbering, line);
+criterion_group!(benches, parse, render, numbering, lines);
 criterion_main!(benches);

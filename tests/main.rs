@@ -18,6 +18,7 @@ mod corruption;
 mod coverage;
 mod deploy;
 mod diff;
+mod documents;
 mod expected;
 mod generations;
 mod hostile_input;

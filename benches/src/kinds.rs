@@ -72,8 +72,11 @@ impl Kind {
         let urls: Vec<String> = urls.collect();
         for url in &urls {
             let answer = select(snapshot, &query(url), MOMENT);
-            let rule = answer.result.map(|selection| selection.rule).ok();
-            assert_eq!(rule, self.rule(), "{url}");
+            let answered = answer.result.map(|selection| (selection.rule, selection.found)).ok();
+            assert_eq!(answered.map(|(rule, _)| rule), self.rule(), "{url}");
+            if let Some((_, Some(found))) = answered {
+                assert_eq!(found.climbed, if self == Kind::Climbed { 5 } else { 0 }, "{url}");
+            }
         }
         urls
     }

@@ -4,8 +4,8 @@
 //! first fault: [`read()`] turns each file into values with their lines kept, and [`check()`] holds the
 //! whole against the rules. Nothing here knows how a snapshot looks.
 //!
-//! Reading order: [`model`], [`source`], [`finding`], then `read/` and `check/`. The small ones serve
-//! both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version`, [`instant`]
+//! Reading order: [`model`], [`channel`], [`source`], [`finding`] and its [`mark`], then `read/` and `check/`. The small
+//! ones serve both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version`, [`instant`]
 //! (what such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean"). [`quote`] finds
 //! what a finding points at.
 

@@ -3,8 +3,9 @@
 //! [`compile()`] turns a checked registry into bytes; [`Snapshot::open`] proves bytes sound and reads
 //! them in place. Only `compile/` knows the registry; only `view` has `unsafe`.
 //!
-//! Reading order: [`mod@format`] (what is stored), `compile/` (how it is made), [`open`](Snapshot::open)
-//! and `verify/` (what is proved), [`view`] (how it is read), `bytes` (where it lies), [`mod@file`] (how it reaches the disk).
+//! Reading order: [`mod@format`] (what is stored), [`header`] (before it), [`index`] (how an id is found), [`rendezvous`] (how a
+//! pick is drawn), `compile/` (how it is made), [`open`](Snapshot::open) and `verify/` (what is proved), [`view`] (how it is read),
+//! `bytes` (where it lies), [`mod@file`] (how it reaches the disk).
 
 mod bytes;
 pub mod compile;

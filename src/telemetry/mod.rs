@@ -5,7 +5,7 @@
 //! counted by each worker for itself, without an atomic add, and summed when somebody looks.
 //! The recorder is not installed globally: several daemons fit into one process, as tests have them.
 //!
-//! Reading order: `names`, [`handles`], [`worker`], `count`, [`selections`], [`timings`].
+//! Reading order: `names`, [`handles`], `recorder`, [`worker`], `count`, [`selections`], [`timings`].
 
 mod count;
 pub mod handles;

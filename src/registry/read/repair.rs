@@ -16,8 +16,8 @@ use crate::registry::{Code, Findings, Mark, Place};
 const TOML_HELP: &str =
     "correct the line; texts stand in quotes, lists in brackets, tables as `[name]` or `[[name]]`";
 
-/// In bytes: some 70,000 pools. While it is read, a document takes up to 120 times its text (one `[[pool]]`
-/// after the other), and what is no TOML up to 230 times: this bounds what a file can cost.
+/// In bytes: some 70,000 pools. While it is read, a document takes up to 102 times its text (one `[` after the
+/// other), and what is no TOML up to 230 times: this bounds what a file can cost.
 pub(super) const LARGEST: usize = 8 << 20;
 
 /// The text that can be parsed; what is not UTF-8 or not TOML is reported. `None` where nothing can be saved.
