@@ -1,5 +1,5 @@
 //! A snapshot in memory, read in place: here its bytes, and what single records say. `find` goes by id, `chain` by OU, and
-//! `near` brings records near before they are needed. The only `unsafe` of the crate is here and in `near`.
+//! `near` brings records near before they are needed. The only `unsafe` of the crate is here.
 
 mod chain;
 mod find;
@@ -160,4 +160,18 @@ fn role(stored: u8) -> Option<Role> {
         1 => Some(Role::Secondary),
         _ => None,
     }
+}
+
+/// Begins to bring a record near that will be needed. In a large snapshot every record is 40 to 160 ns away, which is
+/// what a selection takes its time for; what is asked for side by side takes that time once.
+#[allow(unsafe_code, reason = "there is no safe prefetch")]
+fn fetch<T>(record: Option<&T>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(record) = record {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint to the cache, valid for any address; nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(record).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = record;
 }

@@ -1,7 +1,6 @@
 //! The chain of an OU: where it begins, its levels, their steps, and whom a step has.
 
-use super::near::fetch;
-use super::{Records, Snapshot};
+use super::{Records, Snapshot, fetch};
 use crate::account::Role;
 use crate::numbering::Region;
 use crate::snapshot::format::*;

@@ -1,7 +1,6 @@
 //! By id: companies, channels, OUs, accounts, users.
 
-use super::near::fetch;
-use super::{Records, Snapshot};
+use super::{Records, Snapshot, fetch};
 use crate::account::Condition;
 use crate::snapshot::index;
 

@@ -1,7 +1,6 @@
-//! Bringing records near before they are needed. In a large snapshot every record is 40 to 160 ns away, which is what a
-//! selection takes its time for; what is asked for side by side takes that time once.
+//! What a selection will need next, asked for while another one has its turn.
 
-use super::{Run, Snapshot, Sought};
+use super::{Run, Snapshot, Sought, fetch};
 use crate::snapshot::format::{ArchivedLevel, ArchivedMember};
 use crate::snapshot::index;
 
@@ -39,18 +38,4 @@ impl Snapshot {
     pub fn near_text(&self, start: u32) {
         fetch(self.contents().text.get(start as usize));
     }
-}
-
-/// Begins to bring a record near that will be needed. In a large snapshot every record is 40 to 160 ns away, which is
-/// what a selection takes its time for; what is asked for side by side takes that time once.
-#[allow(unsafe_code, reason = "there is no safe prefetch")]
-pub(super) fn fetch<T>(record: Option<&T>) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(record) = record {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint to the cache, valid for any address; nothing is read.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(record).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = record;
 }
