@@ -1,17 +1,16 @@
 //! A snapshot's life: compiled, opened, put into service while readers answer.
 #![allow(missing_docs, reason = "criterion's macros write public items")]
-#![allow(clippy::panic, reason = "a bench that cannot be set up has nothing to say")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use benches::kinds::{Kind, query};
-use benches::{MOMENT, NOW, Rounds, large, shapes};
+use benches::{MOMENT, NOW, Rounds, large, opened, pages, shapes};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use switchboard::live::{Store, publish};
 use switchboard::select::{Moment, Query, select};
-use switchboard::snapshot::{Bytes, Snapshot};
+use switchboard::snapshot::Snapshot;
 
 /// From files in memory to a snapshot that may be served.
 fn compile(c: &mut Criterion) {
@@ -33,15 +32,9 @@ fn open(c: &mut Criterion) {
         let snapshot = large::snapshot(accounts);
         group.bench_function(accounts.to_string(), |b| {
             // As above: to free a large one takes milliseconds.
-            b.iter_batched(|| read(&snapshot), Snapshot::open, BatchSize::PerIteration);
+            b.iter_batched(|| pages(&snapshot), Snapshot::open, BatchSize::PerIteration);
         });
     }
-}
-
-/// The bytes as they lie when they are read from a file.
-fn read(snapshot: &Snapshot) -> Bytes {
-    let bytes = snapshot.bytes();
-    Bytes::read(&[], bytes, bytes.len()).unwrap_or_else(|error| panic!("no memory: {error}"))
 }
 
 /// A reader's selection while another thread opens and publishes one after the other, against nobody publishing; and
@@ -89,10 +82,6 @@ fn swap(c: &mut Criterion) {
         });
         over.store(true, Ordering::Relaxed);
     });
-}
-
-fn opened(snapshot: &Snapshot) -> Snapshot {
-    Snapshot::open(read(snapshot)).unwrap_or_else(|rejection| panic!("{rejection}"))
 }
 
 criterion_group!(benches, compile, open, swap);

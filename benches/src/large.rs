@@ -7,7 +7,7 @@ use switchboard::select::select;
 use switchboard::snapshot::Snapshot;
 
 use crate::kinds::query;
-use crate::{MOMENT, NOW, SEED};
+use crate::{MOMENT, NOW, SEED, opened};
 
 /// Countries that clients are from: with accounts, mapped and neither.
 const COUNTRIES: [&str; 12] = ["GB", "DE", "FR", "US", "CH", "JP", "BR", "IN", "SG", "NL", "PL", "KE"];
@@ -21,10 +21,10 @@ pub fn files(accounts: usize) -> Files {
     Files::read_dir(&size.output).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// That registry, compiled.
+/// That registry, compiled, and opened where the daemon has what it reads from a file.
 pub fn snapshot(accounts: usize) -> Snapshot {
     match publish(&files(accounts), 1, NOW, &|_, _, _| {}) {
-        Ok(compiled) => compiled.snapshot,
+        Ok(compiled) => opened(&compiled.snapshot),
         Err(refused) => panic!("the drawn registry is refused: {:?}", refused.findings),
     }
 }

@@ -7,7 +7,7 @@ pub mod large;
 pub mod shapes;
 
 use switchboard::select::{Moment, NO_STANDINGS, Overlay};
-use switchboard::snapshot::Snapshot;
+use switchboard::snapshot::{Bytes, Snapshot};
 
 /// Where drawing begins, unless a bench says otherwise.
 pub const SEED: u64 = 7;
@@ -29,6 +29,17 @@ pub fn overlay(snapshot: &Snapshot) -> Overlay {
 /// The same moment, in service.
 pub fn moment(standings: &Overlay) -> Moment<'_> {
     Moment { standings, ..MOMENT }
+}
+
+/// A snapshot's bytes as they lie when the daemon has read them from a file.
+pub fn pages(snapshot: &Snapshot) -> Bytes {
+    let bytes = snapshot.bytes();
+    Bytes::read(&[], bytes, bytes.len()).unwrap_or_else(|error| panic!("no memory: {error}"))
+}
+
+/// The same snapshot, opened from there.
+pub fn opened(snapshot: &Snapshot) -> Snapshot {
+    Snapshot::open(pages(snapshot)).unwrap_or_else(|rejection| panic!("{rejection}"))
 }
 
 /// Hands out the queries one after another, round and round.
