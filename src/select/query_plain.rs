@@ -78,12 +78,26 @@ impl<'t> Quotes<'t> {
 
     fn look(&mut self) {
         let rest = self.text.get(self.block..).unwrap_or_default();
-        for (at, lanes) in rest.chunks(LANES).take(BLOCK / LANES).enumerate() {
-            let lanes = u8x16::from(lanes.try_into().unwrap_or_else(|_| filled(lanes)));
-            self.odd |= lanes.simd_eq(u8x16::splat(b'\\'));
-            self.odd |= lanes.saturating_sub(u8x16::splat(b' ' - 1)).simd_eq(u8x16::ZERO);
-            self.word |= u64::from(lanes.simd_eq(u8x16::splat(b'"')).to_bitmask()) << (at * LANES);
+        let (whole, last) = rest.get(..BLOCK).unwrap_or(rest).as_chunks::<LANES>();
+        for (at, lanes) in whole.iter().enumerate() {
+            self.word |= self.quotes_of(*lanes) << (at * LANES);
         }
+        if !last.is_empty() {
+            // The last sixteen bytes of all, of which some have had their turn.
+            let quotes = match self.text.last_chunk::<LANES>() {
+                Some(lanes) => self.quotes_of(*lanes) >> (LANES - last.len()),
+                None => self.quotes_of(filled(last)),
+            };
+            self.word |= quotes << (whole.len() * LANES);
+        }
+    }
+
+    /// A bit for each of them.
+    fn quotes_of(&mut self, lanes: [u8; LANES]) -> u64 {
+        let lanes = u8x16::from(lanes);
+        self.odd |= lanes.simd_eq(u8x16::splat(b'\\'));
+        self.odd |= lanes.saturating_sub(u8x16::splat(b' ' - 1)).simd_eq(u8x16::ZERO);
+        lanes.simd_eq(u8x16::splat(b'"')).to_bitmask().into()
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Snapshot {
     /// every look at the records begins here; no `&`, whose target would have to outlive the snapshot.
     contents: NonNull<ArchivedContents>,
     header: Header,
+    /// Its number in digits, as every answer has it.
+    generation: Box<str>,
 }
 
 // SAFETY: by `verified` and `inside`, `contents` is read and never written, and goes where its bytes go.
@@ -61,7 +63,8 @@ impl Snapshot {
         // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedContents`, and
         // they have not changed since.
         let contents = NonNull::from(unsafe { rkyv::access_unchecked::<ArchivedContents>(archive) });
-        Snapshot { bytes, contents, header }
+        let generation = header.generation.to_string().into();
+        Snapshot { bytes, contents, header, generation }
     }
 
     /// The records.
@@ -79,6 +82,11 @@ impl Snapshot {
     /// The number of this snapshot.
     pub fn generation(&self) -> u64 {
         self.header.generation
+    }
+
+    /// The same in decimal digits.
+    pub fn generation_digits(&self) -> &str {
+        &self.generation
     }
 
     /// XXH3-128 of everything, in hexadecimal.
