@@ -5,7 +5,7 @@
 //! share nothing on the way of an answer.
 //!
 //! Reading order: [`settings`], [`listener`], `peers`, `serving`, `worker`, `desk` (threads), `leave` (their
-//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `direct`, `selecting`, `url`, `clock`
+//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `direct`, `selecting`, `url`, `clock`, `tally`
 //! (one selection); `route`, `handle`, `body`, `batch`, `explaining`, `answers`, `problems`, `budget`, `panics` (one
 //! request through hyper).
 

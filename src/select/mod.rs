@@ -4,8 +4,8 @@
 //! moment are handed in with the query. [`select()`] and [`climb()`] are the same walk; the second has a
 //! tracer along, and [`explain()`] is what it notes as JSON.
 //!
-//! Reading order: [`query`], [`client`], [`overlay`], [`walk`], [`tracer`], [`together`], [`pick`], [`selection`], [`reason`], [`answer`],
-//! [`climb`](mod@climb), [`explain`](mod@explain).
+//! Reading order: [`query`], [`query_json`] and `query_plain`, [`client`], [`overlay`], [`walk`], [`tracer`], [`together`],
+//! [`pick`], [`selection`], [`reason`] and [`code`], [`answer`], [`climb`](mod@climb), [`explain`](mod@explain).
 
 pub mod answer;
 pub mod client;

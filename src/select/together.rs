@@ -1,5 +1,5 @@
-//! Several selections side by side. In a large snapshot, a selection reaches some eight places one after the other, each
-//! 40 to 160 ns away, and waits for each. Several that go step by step in turn wait together: while one's
+//! Several selections side by side. In a large snapshot, a selection reaches eight places, five of them one after the
+//! other, each 40 to 160 ns away, and waits for each. Several that go step by step in turn wait together: while one's
 //! place is fetched, the others' are asked for.
 
 use std::array::from_fn;
