@@ -99,11 +99,7 @@ async fn receive(desk: &Desk, holds: Holds, head: &Parts, body: Incoming) -> Res
 fn selected(desk: &Desk, query: Result<Query<'_>, BadQuery>, rest: Rest) -> Answered {
     let mut scratch = desk.scratch.borrow_mut();
     scratch.clear();
-    let kind = match query {
-        Ok(query) => select_now(desk, Ok(&query), &mut scratch),
-        Err(bad) => select_now(desk, Err(bad), &mut scratch),
-    };
-    match kind {
+    match select_now(desk, query.as_ref().map_err(BadQuery::clone), &mut scratch) {
         None => (Err(early(desk, Route::Select, Problem::new(Code::NoSnapshot))), rest).into(),
         Some(Kind { status, content_type }) => {
             let body = Bytes::copy_from_slice(&scratch);

@@ -32,24 +32,22 @@ pub fn select_together<'a>(
             side.going = side.walk.begin(*channel);
         }
     }
-    under_way(&mut walks, |walk| {
-        walk.near_ou();
-        Ok(())
-    });
-    under_way(&mut walks, Walk::find_ou);
-    under_way(&mut walks, |walk| {
-        walk.find_chain();
-        Ok(())
-    });
-    under_way(&mut walks, |walk| {
-        walk.find_steps();
-        walk.near_step();
-        Ok(())
-    });
-    under_way(&mut walks, |walk| {
-        walk.near_members();
-        Ok(())
-    });
+    for side in going(&mut walks) {
+        side.walk.near_ou();
+    }
+    for side in going(&mut walks) {
+        side.going = side.walk.find_ou();
+    }
+    for side in going(&mut walks) {
+        side.walk.find_chain();
+    }
+    for side in going(&mut walks) {
+        side.walk.find_steps();
+        side.walk.near_step();
+    }
+    for side in going(&mut walks) {
+        side.walk.near_members();
+    }
     let results = walks.each_ref().map(|side| {
         let Side { walk, going } = side.as_ref()?;
         Some(going.and_then(|()| walk.run(&mut Alone)))
@@ -68,9 +66,7 @@ struct Side<'a> {
     going: Result<(), Code>,
 }
 
-/// Takes one more step with each that is still under way.
-fn under_way<'a>(walks: &mut [Option<Side<'a>>; TOGETHER], step: impl Fn(&mut Walk<'a>) -> Result<(), Code>) {
-    for side in walks.iter_mut().flatten().filter(|side| side.going.is_ok()) {
-        side.going = step(&mut side.walk);
-    }
+/// Those that are still under way.
+fn going<'w, 'a>(walks: &'w mut [Option<Side<'a>>; TOGETHER]) -> impl Iterator<Item = &'w mut Side<'a>> {
+    walks.iter_mut().flatten().filter(|side| side.going.is_ok())
 }

@@ -68,7 +68,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Before its first step.
+    /// Before its first step: what is found on the way is still to be, and nobody reads it before.
     pub(super) fn of(snapshot: &'a Snapshot, query: &'a Query<'a>, moment: Moment<'a>) -> Walk<'a> {
         Walk {
             snapshot,
