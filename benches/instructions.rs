@@ -92,7 +92,7 @@ fn numbers() -> Vec<String> {
 #[bench::mobile(numbers())]
 fn places_numbers(numbers: Vec<String>) -> Vec<String> {
     for number in &numbers {
-        black_box(E164::parse(black_box(number)).map(|number| number.origin()).ok());
+        black_box(E164::parse(black_box(number)).map(|number| number.region()).ok());
     }
     numbers
 }

@@ -75,8 +75,8 @@ fn numbering(c: &mut Criterion) {
     let mut rounds = Rounds::of(&numbers);
     group.bench_function("E.164", |b| b.iter(|| E164::parse(black_box(rounds.next())).is_ok()));
     let mut rounds = Rounds::of(&numbers);
-    group.bench_function("E.164 and origin", |b| {
-        b.iter(|| E164::parse(black_box(rounds.next())).map(|number| number.origin()).ok());
+    group.bench_function("E.164 and region", |b| {
+        b.iter(|| E164::parse(black_box(rounds.next())).map(|number| number.region()).ok());
     });
 }
 

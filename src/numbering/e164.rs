@@ -49,13 +49,14 @@ impl E164 {
         self.code
     }
 
-    /// Where the number belongs: one step through the table per national digit, about 35 ns in all.
+    /// Where the number belongs, and whether it is valid: one step through the table per national digit, and before that
+    /// what [`region`](E164::region) takes.
     pub fn origin(&self) -> Origin {
         Origin::of(self.code, self.national())
     }
 
-    /// The region of [`origin`](E164::origin) alone, which takes the digits that tell the regions of a calling code apart:
-    /// none, for most codes.
+    /// The region that the number belongs to: a step for each of the digits that tell the regions of a calling code
+    /// apart, which are none for most codes.
     pub fn region(&self) -> Option<Region> {
         origin::region(self.code, self.national())
     }

@@ -1,4 +1,4 @@
-//! Where a number belongs: the walk over its national digits.
+//! Where a number belongs: walks over its national digits, as far as each has to go.
 
 use super::{CallingCode, Region, table};
 
@@ -40,30 +40,19 @@ pub(super) struct State(pub(super) Mark, pub(super) [u16; 10]);
 impl Origin {
     /// The origin of a number by its calling code and the ASCII digits behind it.
     pub(super) fn of(code: CallingCode, national: &[u8]) -> Origin {
-        let Some((entry, main)) = code.entry().and_then(|entry| Some((entry, entry.regions.first()?))) else {
-            return Origin { region: None, guessed: false };
-        };
-        let mut origin = Origin { region: Some(*main), guessed: true }; // the only region, for most codes
-        let mut state = table::STATES.get(usize::from(entry.start));
-        for digit in national {
-            state = state.and_then(|state| state.after(*digit));
-            match state {
-                Some(State(Mark::Settles(region) | Mark::SettlesValid(region), _)) => {
-                    origin.region = Some(*region);
-                }
-                Some(_) => {}
-                None => return origin,
-            }
-        }
-        match state {
-            Some(State(Mark::Valid | Mark::SettlesValid(_), _)) => Origin { guessed: false, ..origin },
-            Some(State(Mark::ValidIn(region), _)) => Origin { region: Some(*region), guessed: false },
-            Some(State(Mark::Open | Mark::Settles(_), _)) | None => origin,
-        }
+        let region = region(code, national);
+        Origin { region, guessed: region.is_some() && !is_valid(code, national) }
     }
 }
 
-/// The region of [`Origin`] alone: there is no walk where one region has the code, and it ends where the region is settled.
+/// Whether some region has this number: a step for each of its digits.
+fn is_valid(code: CallingCode, national: &[u8]) -> bool {
+    let start = code.entry().and_then(|entry| table::STATES.get(usize::from(entry.start)));
+    let end = national.iter().fold(start, |state, digit| state.and_then(|state| state.after(*digit)));
+    matches!(end, Some(State(Mark::Valid | Mark::SettlesValid(_) | Mark::ValidIn(_), _)))
+}
+
+/// The region: there is no walk where one region has the code, and it ends where the region is settled.
 pub(super) fn region(code: CallingCode, national: &[u8]) -> Option<Region> {
     let entry = code.entry()?;
     let main = match entry.regions {
