@@ -15,12 +15,12 @@ use std::thread;
 use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, shapes};
 use dhat::HeapStats;
-use switchboard::http;
-use switchboard::live::Store;
-use switchboard::live::publish::LOAD_STAGES;
-use switchboard::select::{Query, select};
-use switchboard::snapshot::Stage;
+use switchboard::api::data;
+use switchboard::runtime::Store;
 use switchboard::telemetry::{Labels, Telemetry};
+use switchboard_pipeline::build::LOAD_STAGES;
+use switchboard_select::{Query, select};
+use switchboard_snapshot::Stage;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -108,17 +108,17 @@ fn bare() -> SocketAddr {
 /// The data listener with one worker, for as long as the test runs.
 fn daemon() -> SocketAddr {
     let labels = Labels {
-        outcomes: http::outcomes(),
-        routes: http::routes(),
-        statuses: http::statuses(),
+        outcomes: data::outcomes(),
+        routes: data::routes(),
+        statuses: data::statuses(),
         stages: Stage::ALL.map(Stage::text).to_vec(),
         load_stages: LOAD_STAGES.to_vec(),
     };
     let store = Store::default();
     store.publish(shapes::small());
     let settings =
-        http::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..http::Settings::default() };
-    let listener = http::Listener::bind(&settings).unwrap();
+        data::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..data::Settings::default() };
+    let listener = data::Listener::bind(&settings).unwrap();
     let address = listener.local_addr().unwrap();
     let drain = tokio::sync::watch::Sender::new(false);
     let serving = listener.serve(store, Telemetry::new("0", "0", labels), drain.subscribe()).unwrap();

@@ -6,10 +6,10 @@ use std::hint::black_box;
 use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, moment, overlay, shapes};
 use gungraun::prelude::*;
-use switchboard::http::url;
-use switchboard::numbering::E164;
-use switchboard::select::{Answer, Overlay, Query, Selection, select, write_problem, write_selection};
-use switchboard::snapshot::Snapshot;
+use switchboard::api::data::url;
+use switchboard_model::E164;
+use switchboard_select::{Answer, Overlay, Query, Selection, select, write_problem, write_selection};
+use switchboard_snapshot::Snapshot;
 
 /// The snapshot, and the first queries of a kind.
 type Drawn = (Snapshot, Vec<String>);
@@ -117,7 +117,7 @@ fn renders_selections((snapshot, selections): (Snapshot, Vec<Selection>)) -> (Sn
 fn renders_problems() -> Vec<u8> {
     let mut out = Vec::with_capacity(64 * 1_024);
     for _ in 0..EACH {
-        write_problem(&mut out, black_box(switchboard::select::Code::NoAccount), None, Some(1));
+        write_problem(&mut out, black_box(switchboard_select::Code::NoAccount), None, Some(1));
     }
     out
 }

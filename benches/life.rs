@@ -8,9 +8,10 @@ use std::time::Duration;
 use benches::kinds::{Kind, query};
 use benches::{MOMENT, NOW, Rounds, large, opened, pages, shapes};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use switchboard::live::{Store, publish};
-use switchboard::select::{Moment, Query, select};
-use switchboard::snapshot::Snapshot;
+use switchboard::runtime::Store;
+use switchboard_pipeline::publish;
+use switchboard_select::{Moment, Query, select};
+use switchboard_snapshot::Snapshot;
 
 /// From files in memory to a snapshot that may be served.
 fn compile(c: &mut Criterion) {

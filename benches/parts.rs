@@ -7,10 +7,10 @@ use std::hint::black_box;
 use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, Rounds, moment, overlay, shapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use switchboard::http::url;
-use switchboard::numbering::E164;
-use switchboard::select::together::TOGETHER;
-use switchboard::select::{Query, Selection, select, select_together, write_problem, write_selection};
+use switchboard::api::data::url;
+use switchboard_model::E164;
+use switchboard_select::together::TOGETHER;
+use switchboard_select::{Query, Selection, select, select_together, write_problem, write_selection};
 
 fn parse(c: &mut Criterion) {
     let snapshot = shapes::small();

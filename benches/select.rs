@@ -6,8 +6,8 @@ use std::hint::black_box;
 use benches::kinds::{Kind, query};
 use benches::{QUERIES, Rounds, SEED, large, moment, overlay, shapes};
 use criterion::{Criterion, criterion_group, criterion_main};
-use switchboard::select::{Query, select};
-use switchboard::snapshot::Snapshot;
+use switchboard_select::{Query, select};
+use switchboard_snapshot::Snapshot;
 
 /// The time of one selection among these.
 fn selections(c: &mut Criterion, group: &str, name: &str, snapshot: &Snapshot, urls: &[String]) {

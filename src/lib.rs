@@ -18,8 +18,8 @@
 //!
 //! ```
 //! use switchboard::app::demo;
-//! use switchboard::live::publish;
-//! use switchboard::select::{Moment, NO_STANDINGS, Query, select, write_selection};
+//! use switchboard_pipeline::publish;
+//! use switchboard_select::{Moment, NO_STANDINGS, Query, select, write_selection};
 //!
 //! let (generation, now) = (1, 1_790_000_000);
 //! let compiled = publish(&demo::files(), generation, now, &|_, _, _| {}).ok().unwrap();
@@ -30,20 +30,12 @@
 //! let mut json = Vec::new();
 //! write_selection(&mut json, &compiled.snapshot, &answer.result.unwrap());
 //! assert!(json.starts_with(br#"{"account":"wa-dach-ch-1","address":"+41781234501","#));
-//! # Ok::<(), switchboard::select::BadQuery>(())
+//! # Ok::<(), switchboard_select::BadQuery>(())
 //! ```
 
-pub mod account;
-pub mod admin;
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod decisions;
-pub mod http;
-pub mod id;
-pub mod live;
-pub mod numbering;
-pub mod registry;
-pub mod select;
-pub mod snapshot;
+pub mod runtime;
 pub mod telemetry;

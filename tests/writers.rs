@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use switchboard::live::publish;
-use switchboard::registry::Files;
-use switchboard::snapshot::file;
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_snapshot::file;
 
 use crate::expected::acme;
 

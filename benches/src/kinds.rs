@@ -1,7 +1,7 @@
 //! Queries of every kind that [`shapes::small`](crate::shapes::small) has a place for.
 
-use switchboard::select::{Query, Rule, select};
-use switchboard::snapshot::Snapshot;
+use switchboard_select::{Query, Rule, select};
+use switchboard_snapshot::Snapshot;
 
 use crate::{MOMENT, QUERIES, SEED};
 
@@ -95,7 +95,7 @@ impl Kind {
 
 /// The query that these fields come to.
 pub fn query(url: &str) -> Query<'_> {
-    switchboard::http::url::parse(url).unwrap_or_else(|bad| panic!("{url}: {bad}"))
+    switchboard::api::data::url::parse(url).unwrap_or_else(|bad| panic!("{url}: {bad}"))
 }
 
 /// The same query as a JSON object: a line of a batch.

@@ -1,10 +1,10 @@
 //! Large registries from the load test's generator, and queries drawn at random from all that they hold.
 
 use loadtest::registry::{Size, generate};
-use switchboard::live::publish;
-use switchboard::registry::Files;
-use switchboard::select::select;
-use switchboard::snapshot::Snapshot;
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_select::select;
+use switchboard_snapshot::Snapshot;
 
 use crate::kinds::query;
 use crate::{MOMENT, NOW, SEED, opened};

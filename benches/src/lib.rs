@@ -6,8 +6,8 @@ pub mod kinds;
 pub mod large;
 pub mod shapes;
 
-use switchboard::select::{Moment, NO_STANDINGS, Overlay};
-use switchboard::snapshot::{Bytes, Snapshot};
+use switchboard_select::{Moment, NO_STANDINGS, Overlay};
+use switchboard_snapshot::{Bytes, Snapshot};
 
 /// Where drawing begins, unless a bench says otherwise.
 pub const SEED: u64 = 7;

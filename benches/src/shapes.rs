@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use switchboard::live::publish;
-use switchboard::registry::Files;
-use switchboard::snapshot::Snapshot;
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_snapshot::Snapshot;
 
 use crate::NOW;
 

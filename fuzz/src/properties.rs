@@ -6,12 +6,12 @@
 use std::sync::LazyLock;
 
 use rkyv::util::AlignedVec;
-use switchboard::http::{batch as lines, url};
-use switchboard::live::publish;
-use switchboard::registry::{self, Files};
-use switchboard::select::{Moment, NO_STANDINGS, Query, explain, select, write_problem, write_selection};
-use switchboard::snapshot::Snapshot;
-use switchboard::snapshot::header::{self, Header};
+use switchboard::api::data::{batch as lines, url};
+use switchboard_pipeline::publish;
+use switchboard_registry::{self as registry, Files};
+use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_problem, write_selection};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::header::{self, Header};
 
 /// What reading anything may take beside what its input is worth: buffers, messages, tables that are
 /// made once.

@@ -140,7 +140,7 @@ mod tests {
     fn clients_have_valid_numbers_of_their_country_or_none() {
         let (mut clients, mut dice) = (Clients::default(), Dice::new(1, 0));
         let mut known = 0;
-        for country in switchboard::numbering::Region::all().map(|region| region.alpha2()) {
+        for country in switchboard_model::Region::all().map(|region| region.alpha2()) {
             let Some(number) = clients.draw(country, &mut dice) else { continue };
             let parsed = PHONE_NUMBER_UTIL.parse(&number, None).expect(country);
             assert!(parsed.is_valid(), "{number}");

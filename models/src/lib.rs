@@ -5,10 +5,14 @@
 //! a cache looks for a change with a relaxed load) are taken for granted; [`snapshot`] for snapshots, of
 //! which only the number and the accounts' names matter here.
 
-#[path = "../../src/account.rs"]
-pub mod account;
+extern crate self as switchboard_select;
+extern crate self as switchboard_snapshot;
+
 pub mod cell;
-pub mod live;
-pub mod registry;
-pub mod select;
+#[path = "../../crates/select/src/overlay.rs"]
+pub mod overlay;
+pub mod runtime;
 pub mod snapshot;
+
+pub use overlay::{NO_STANDINGS, Overlay};
+pub use snapshot::Snapshot;

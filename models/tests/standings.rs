@@ -6,11 +6,11 @@ use std::sync::Arc;
 use loom::model;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::spawn;
-use models::account::Condition;
-use models::live::Store;
-use models::live::standings::{Key, Standing};
-use models::select::Overlay;
+use models::Overlay;
+use models::runtime::Store;
+use models::runtime::standings::{Key, Standing};
 use models::snapshot::Snapshot;
+use switchboard_model::Condition;
 
 const ACCOUNT: u32 = 0;
 

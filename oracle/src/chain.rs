@@ -1,7 +1,7 @@
 //! The chain of a query: every step it could fall through, in order, with every account of each.
 
-use switchboard::numbering::Region;
-use switchboard::registry::{Account, Condition, Ou, OuWithoutPool, Pool, Role};
+use switchboard_model::Region;
+use switchboard_registry::{Account, Condition, Ou, OuWithoutPool, Pool, Role};
 
 use crate::interpreter::Found;
 use crate::sorted::Sorted;

@@ -1,7 +1,7 @@
 //! What a query must be answered, step by step as the rules are written.
 
-use switchboard::numbering::{E164, Region};
-use switchboard::registry::{Account, Company, Condition, DedicatedUnavailable, Holder, Registry, Role};
+use switchboard_model::{E164, Region};
+use switchboard_registry::{Account, Company, Condition, DedicatedUnavailable, Holder, Registry, Role};
 
 use crate::chain::{Asked, Step};
 use crate::query::Query;

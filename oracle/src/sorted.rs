@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use switchboard::registry::{Account, Company, Holder, Ou, Pool};
+use switchboard_registry::{Account, Company, Holder, Ou, Pool};
 
 /// A company, and where to find what it has. Of things that should be one, the first.
 pub struct Sorted<'a> {

@@ -2,7 +2,7 @@
 
 use include_dir::{Dir, include_dir};
 
-use crate::registry::Files;
+use switchboard_registry::Files;
 
 static DEMO: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config/demo");
 

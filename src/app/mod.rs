@@ -19,12 +19,12 @@ use priority::give_way;
 use signals::{Reloading, Signals};
 use sockets::Sockets;
 
+use crate::api::{admin, data};
 use crate::config::{Notice, Settings};
-use crate::live::publish::LOAD_STAGES;
-use crate::live::{Event, Reloader, Source, Standings, Store, bell};
-use crate::snapshot::Stage;
+use crate::runtime::{Event, Reloader, Source, Standings, Store, bell};
 use crate::telemetry::{Labels, Telemetry};
-use crate::{admin, http};
+use switchboard_pipeline::build::LOAD_STAGES;
+use switchboard_snapshot::Stage;
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +89,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
     }));
     let started = Instant::now();
-    let workers = if workers == 0 { http::Settings::default().workers } else { workers };
+    let workers = if workers == 0 { data::Settings::default().workers } else { workers };
     let descriptors = descriptors::plan(workers, max_connections, max_connections_per_peer);
     let mut signals = Signals::new()?;
     let sockets = Sockets::passed().map_err(CannotRun::Passed)?;
@@ -99,9 +99,9 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         (None, None) => Source::Embedded(demo::files()),
     };
     let labels = Labels {
-        outcomes: http::outcomes(),
-        routes: http::routes(),
-        statuses: http::statuses(),
+        outcomes: data::outcomes(),
+        routes: data::routes(),
+        statuses: data::statuses(),
         stages: Stage::ALL.iter().map(|stage| stage.text()).collect(),
         load_stages: LOAD_STAGES.to_vec(),
     };
@@ -170,8 +170,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         return Err(CannotRun::NoSnapshot(reason.unwrap_or_default()));
     }
     // Idle connections are closed in order well before those in flight are cut.
-    let drain_grace = http::Settings::default().drain_grace.min(drain_timeout / 2);
-    let http_settings = http::Settings {
+    let drain_grace = data::Settings::default().drain_grace.min(drain_timeout / 2);
+    let http_settings = data::Settings {
         listen,
         workers,
         max_connections: descriptors.data,
@@ -185,8 +185,8 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     let own_data = sockets.data.is_none();
     // A socket that was passed wins: whoever passed it sends the queries there, whatever the settings say.
     let listener = match sockets.data {
-        Some(socket) => http::Listener::passed(socket, &http_settings)?,
-        None => http::Listener::bind(&http_settings)
+        Some(socket) => data::Listener::passed(socket, &http_settings)?,
+        None => data::Listener::bind(&http_settings)
             .map_err(|error| CannotRun::Listen { address: listen, error })?,
     };
     let data_address = listener.local_addr()?;
@@ -202,7 +202,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     close.send_replace(true);
     standings.hand_over();
     // Where another process answers on the same admin address, probes are for that one from here on.
-    admin_door.iter().for_each(http::leave::lead_to_the_second);
+    admin_door.iter().for_each(data::leave::lead_to_the_second);
     drain.send_replace(true);
     tracing::info!("draining");
     signals::tell_stopping();
@@ -214,7 +214,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.
     waker.stop();
     drop(admin);
-    admin_door.iter().for_each(http::leave::lead_nowhere);
+    admin_door.iter().for_each(data::leave::lead_nowhere);
     tracing::info!(cut, "stopped");
     Ok(())
 }

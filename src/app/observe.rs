@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::live::Event;
-use crate::live::source::unix_ms;
-use crate::live::standings::keeper;
-use crate::registry::{Findings, Severity};
+use crate::runtime::Event;
+use crate::runtime::source::unix_ms;
+use crate::runtime::standings::keeper;
 use crate::telemetry::Telemetry;
+use switchboard_registry::{Findings, Severity};
 
 /// Most errors of one rejected registry that are logged one by one.
 const MOST_LOGGED: usize = 50;

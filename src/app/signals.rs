@@ -10,8 +10,8 @@ use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::http::Cutter;
-use crate::live::Waker;
+use crate::api::data::Cutter;
+use crate::runtime::Waker;
 
 /// The signals that are heeded, from the moment this exists: before it, they would end the process.
 pub(super) struct Signals {

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::live::standings::Counts;
-use crate::live::standings::keeper::Keeping;
-use crate::live::{LastReload, Source, Standings};
+use crate::runtime::standings::Counts;
+use crate::runtime::standings::keeper::Keeping;
+use crate::runtime::{LastReload, Source, Standings};
 
 /// What `/status` is made of.
 pub(super) struct Status {

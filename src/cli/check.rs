@@ -6,8 +6,8 @@ use super::arguments::{Check, Format};
 use super::output::{self, ERROR, GOOD, count};
 use super::progress::Progress;
 use super::{Exit, Failure, compile, report, unreached};
-use crate::live::publish::publish;
-use crate::live::trial::Reach;
+use switchboard_pipeline::publish;
+use switchboard_pipeline::self_test::Reach;
 
 /// Checks a registry and runs its tests; writes nothing.
 pub fn run(arguments: &Check) -> Result<Exit, Failure> {

@@ -7,10 +7,10 @@ use super::arguments::Compile;
 use super::output::{self, GOOD, count};
 use super::progress::Progress;
 use super::{Exit, Failure, report};
-use crate::live::publish::publish;
-use crate::live::source::unix_ms;
-use crate::registry::Files;
-use crate::snapshot::file;
+use crate::runtime::source::unix_ms;
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_snapshot::file;
 
 /// Checks a registry, runs its tests, and writes the snapshot.
 pub fn run(arguments: &Compile) -> Result<Exit, Failure> {

@@ -4,8 +4,8 @@ use super::arguments::{Explain, Format};
 use super::opened::Origin;
 use super::query::{moment, parse, problem};
 use super::{Exit, Failure, output, picture};
-use crate::select::explain::explanation;
-use crate::select::{Code, climb};
+use switchboard_select::explain::explanation;
+use switchboard_select::{Code, climb};
 
 /// Shows every step of one query's chain.
 pub fn run(arguments: &Explain) -> Result<Exit, Failure> {

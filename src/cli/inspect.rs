@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::arguments::{Format, Inspect};
 use super::{Exit, Failure, output};
-use crate::snapshot::header::VERSION;
-use crate::snapshot::{Snapshot, file};
+use switchboard_snapshot::header::VERSION;
+use switchboard_snapshot::{Snapshot, file};
 
 /// Shows what a snapshot file holds.
 pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {

@@ -6,9 +6,9 @@ use super::compile::{files, now_ms};
 use super::progress::Progress;
 use super::{Failure, output, report};
 use crate::app::demo;
-use crate::live::publish::{open, publish};
-use crate::live::source::EMBEDDED_GENERATION;
-use crate::snapshot::{Snapshot, file};
+use crate::runtime::source::EMBEDDED_GENERATION;
+use switchboard_pipeline::build::{open, publish};
+use switchboard_snapshot::{Snapshot, file};
 
 /// Where a snapshot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 
 use super::Failure;
-use crate::snapshot::file;
+use switchboard_snapshot::file;
 
 /// Of errors.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();

@@ -4,7 +4,7 @@ use super::arguments::Query as Arguments;
 use super::compile::now_ms;
 use super::opened::Origin;
 use super::{Exit, Failure, output};
-use crate::select::{
+use switchboard_select::{
     self, BadQuery, Code, Fields, Moment, NO_STANDINGS, Query, write_problem, write_selection,
 };
 
@@ -17,7 +17,7 @@ pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
     let Some(snapshot) = Origin::flagged(&arguments.registry, &arguments.snapshot).open()? else {
         return Ok(Exit::No);
     };
-    match select::select(&snapshot, &query, moment()).result {
+    match switchboard_select::select(&snapshot, &query, moment()).result {
         Ok(selection) => {
             let mut json = Vec::new();
             write_selection(&mut json, &snapshot, &selection);

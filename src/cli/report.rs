@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::output::{self, ERROR, HELP, PLACE, WARNING};
-use crate::registry::{Beside, Files, Finding, Findings, Quote, Quotes, Severity};
+use switchboard_registry::{Beside, Files, Finding, Findings, Quote, Quotes, Severity};
 
 /// What is left of a line for the quote itself, behind the number of its line and its bar.
 const GUTTER: usize = 12;

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::output::{ASIDE, HELP, PLACE, count};
-use crate::account::Role;
-use crate::live::unreached::{Suggestion, Unreached};
-use crate::numbering::Region;
-use crate::snapshot::Snapshot;
+use switchboard_model::Region;
+use switchboard_model::Role;
+use switchboard_pipeline::test_coverage::{Suggestion, Unreached};
+use switchboard_snapshot::Snapshot;
 
 /// Most steps that are listed, and most countries of one; the rest is counted.
 const MOST_STEPS: usize = 20;

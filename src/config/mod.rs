@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use file::BadConfig;
 
-use crate::http;
+use crate::api::data;
 
 /// Everything that `switchboard serve` can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub enum Notice {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let http = http::Settings::default();
+        let http = data::Settings::default();
         Settings {
             listen: http.listen,
             admin_listen: (Ipv4Addr::LOCALHOST, 7401).into(),

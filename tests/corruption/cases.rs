@@ -3,11 +3,11 @@
 use std::mem::size_of_val;
 
 use rkyv::util::AlignedVec;
-use switchboard::live::publish;
-use switchboard::registry::Files;
-use switchboard::snapshot::format::{ArchivedAccount, ArchivedContents};
-use switchboard::snapshot::header::{self, Header};
-use switchboard::snapshot::{Snapshot, Stage};
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_snapshot::format::{ArchivedAccount, ArchivedContents};
+use switchboard_snapshot::header::{self, Header};
+use switchboard_snapshot::{Snapshot, Stage};
 
 use crate::expected::demo;
 

@@ -1,7 +1,7 @@
 //! The corruption matrix: nothing that arrives in a file changes an answer, and each thing that is wrong is
 //! refused once, where it is wrong.
 //!
-//! All cases go through [`publish::open`]; a sample of every kind through a running process, and with
+//! All cases go through [`build::open`]; a sample of every kind through a running process, and with
 //! `SWITCHBOARD_LONG=1` all of them.
 
 mod cases;
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use switchboard::live::publish;
-use switchboard::snapshot::{Stage, file};
+use switchboard_pipeline::build;
+use switchboard_snapshot::{Stage, file};
 
 use crate::expected;
 use crate::process::{Daemon, get};
@@ -32,7 +32,7 @@ fn every_corruption_is_refused_where_it_is_wrong() {
     for case in &all {
         // As the daemon reads it: of a file that announces another length, only the header.
         fs::write(&path, &case.bytes).unwrap();
-        let opened = publish::open(file::read(&path).unwrap());
+        let opened = build::open(file::read(&path).unwrap());
         let stage = opened.as_ref().err().map(|rejection| rejection.stage);
         let expected = if case.stages.is_empty() {
             stage.is_none()

@@ -2,10 +2,10 @@
 
 use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard::decisions::{Decision, Scope, Survey, Tally};
-use switchboard::live::{Compiled, publish};
-use switchboard::registry::{Files, Registry};
-use switchboard::snapshot::Snapshot;
+use switchboard_pipeline::analysis::{Decision, Scope, Survey, Tally};
+use switchboard_pipeline::{Compiled, publish};
+use switchboard_registry::{Files, Registry};
+use switchboard_snapshot::Snapshot;
 
 use crate::oracle::properties::sound;
 use crate::oracle::registries::{NOW, registry};
@@ -44,7 +44,7 @@ pub fn surveyed(survey: &Survey<'_>, decision: &Decision) -> Told {
     let place = decision.served().map(|served| {
         let snapshot = survey.snapshot();
         let available = survey.available(served);
-        let ids = switchboard::decisions::candidates::ids(survey, available);
+        let ids = switchboard_pipeline::analysis::candidates::ids(survey, available);
         let weights = available.iter().map(|member| member.weight.to_native());
         let accounts = ids.into_iter().map(str::to_owned).zip(weights).collect();
         (served.climbed, served.pool(snapshot).to_owned(), served.ou(snapshot).to_owned(), accounts)

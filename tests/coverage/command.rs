@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use oracle::Oracle;
 use serde_json::Value;
-use switchboard::numbering::Region;
-use switchboard::registry::Files;
+use switchboard_model::Region;
+use switchboard_registry::Files;
 
 use super::agreement::told;
 use crate::expected::{acme, demo, edit};

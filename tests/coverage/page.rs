@@ -1,6 +1,6 @@
 //! The page: whole in itself, and about every country.
 
-use switchboard::numbering::Region;
+use switchboard_model::Region;
 
 use super::command::coverage;
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::Oracle;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard::decisions::Scope;
-use switchboard::decisions::changes::changes;
-use switchboard::decisions::compare::{Comparison, Kind};
-use switchboard::numbering::Region;
-use switchboard::registry::{Files, Registry};
+use switchboard_model::Region;
+use switchboard_pipeline::analysis::Scope;
+use switchboard_pipeline::analysis::changes::changes;
+use switchboard_pipeline::analysis::compare::{Comparison, Kind};
+use switchboard_registry::{Files, Registry};
 
 use crate::coverage::agreement::{Told, compiled, surveyed, told};
 use crate::oracle::properties::sound;
@@ -80,8 +80,8 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), Stri
         let altered = match (group.kind, &group.old, &group.new) {
             (
                 Kind::Accounts | Kind::Moved,
-                switchboard::decisions::Decision::Served(a),
-                switchboard::decisions::Decision::Served(b),
+                switchboard_pipeline::analysis::Decision::Served(a),
+                switchboard_pipeline::analysis::Decision::Served(b),
             ) => comparison.difference(a, b).is_some_and(|difference| !difference.altered.is_empty()),
             _ => false,
         };

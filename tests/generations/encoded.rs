@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use switchboard::account::{Condition, Role};
-use switchboard::numbering::Region;
-use switchboard::registry::*;
-use switchboard::select::{Moment, Overlay, Query, select, write_selection};
-use switchboard::snapshot::{Snapshot, compile};
+use switchboard_model::Region;
+use switchboard_model::{Condition, Role};
+use switchboard_registry::*;
+use switchboard_select::{Moment, Overlay, Query, select, write_selection};
+use switchboard_snapshot::{Snapshot, compile};
 
 /// Accounts to choose among.
 const ACCOUNTS: u64 = 5;

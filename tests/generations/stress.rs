@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use switchboard::http;
-use switchboard::live::{Generation, Store};
-use switchboard::snapshot::{Stage, file};
+use switchboard::api::data;
+use switchboard::runtime::{Generation, Store};
 use switchboard::telemetry::{Labels, Telemetry};
+use switchboard_snapshot::{Stage, file};
 
 use super::duration;
 use super::encoded::snapshot;
@@ -26,18 +26,18 @@ fn publish(store: &Store, generation: u64) -> Option<Arc<Generation>> {
 #[test]
 fn no_answer_mixes_generations_and_none_goes_back() {
     let labels = Labels {
-        outcomes: http::outcomes(),
-        routes: http::routes(),
-        statuses: http::statuses(),
+        outcomes: data::outcomes(),
+        routes: data::routes(),
+        statuses: data::statuses(),
         stages: Stage::ALL.map(Stage::text).to_vec(),
-        load_stages: switchboard::live::publish::LOAD_STAGES.to_vec(),
+        load_stages: switchboard_pipeline::build::LOAD_STAGES.to_vec(),
     };
     let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
     let store = Store::default();
     publish(&store, 1);
     let settings =
-        http::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: WORKERS, ..http::Settings::default() };
-    let listener = http::Listener::bind(&settings).unwrap();
+        data::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: WORKERS, ..data::Settings::default() };
+    let listener = data::Listener::bind(&settings).unwrap();
     let data = listener.local_addr().unwrap();
     let drain = tokio::sync::watch::Sender::new(false);
     let serving = listener.serve(store.clone(), telemetry, drain.subscribe()).unwrap();

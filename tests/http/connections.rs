@@ -51,7 +51,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn workers_share_the_connections() {
-    let daemon = Daemon::with(switchboard::http::Settings { workers: 3, ..settings() });
+    let daemon = Daemon::with(switchboard::api::data::Settings { workers: 3, ..settings() });
     let mut clients: Vec<_> = (0..30).map(|_| daemon.client()).collect();
     for client in &mut clients {
         client.send(format!("GET {GET}GB HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -65,8 +65,8 @@ fn workers_share_the_connections() {
 #[test]
 fn a_second_listener_takes_the_same_address() {
     let daemon = Daemon::start();
-    let settings = switchboard::http::Settings { listen: daemon.data, ..settings() };
-    assert_eq!(switchboard::http::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
+    let settings = switchboard::api::data::Settings { listen: daemon.data, ..settings() };
+    assert_eq!(switchboard::api::data::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
 }
 
 #[test]

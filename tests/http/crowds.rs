@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use switchboard::http::Settings;
+use switchboard::api::data::Settings;
 
 use super::client::Client;
 use super::daemon::{Daemon, settings};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
-use switchboard::live::{Standings, Store};
-use switchboard::snapshot::Stage;
+use switchboard::api::{admin, data};
+use switchboard::runtime::{Standings, Store};
 use switchboard::telemetry::{Labels, Telemetry};
-use switchboard::{admin, http};
+use switchboard_snapshot::Stage;
 use tokio::sync::watch;
 
 use super::client::{Answer, Client};
@@ -20,13 +20,13 @@ pub(super) struct Daemon {
     pub(super) store: Store,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) drain: watch::Sender<bool>,
-    pub(super) serving: Option<http::Serving>,
+    pub(super) serving: Option<data::Serving>,
     _admin: admin::Serving,
 }
 
 /// One worker: what is asked of it, it does in a known order.
-pub(super) fn settings() -> http::Settings {
-    http::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..http::Settings::default() }
+pub(super) fn settings() -> data::Settings {
+    data::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..data::Settings::default() }
 }
 
 impl Daemon {
@@ -35,36 +35,36 @@ impl Daemon {
         Daemon::with(settings())
     }
 
-    pub(super) fn with(settings: http::Settings) -> Daemon {
+    pub(super) fn with(settings: data::Settings) -> Daemon {
         let daemon = Daemon::empty(settings);
         daemon.store.publish(fixture::snapshot(7, &["acme"]));
         daemon
     }
 
     /// Before the first snapshot.
-    pub(super) fn empty(settings: http::Settings) -> Daemon {
-        Daemon::on(http::Listener::bind(&settings).unwrap())
+    pub(super) fn empty(settings: data::Settings) -> Daemon {
+        Daemon::on(data::Listener::bind(&settings).unwrap())
     }
 
     /// With send buffers that hold 16 KiB of an answer: those of loopback would take 2.6 MB.
-    pub(super) fn with_small_send_buffers(settings: http::Settings) -> Daemon {
+    pub(super) fn with_small_send_buffers(settings: data::Settings) -> Daemon {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
         socket.bind(&settings.listen.into()).unwrap();
         socket.listen(8).unwrap();
-        let daemon = Daemon::on(http::Listener::passed(socket.into(), &settings).unwrap());
+        let daemon = Daemon::on(data::Listener::passed(socket.into(), &settings).unwrap());
         daemon.store.publish(fixture::snapshot(7, &["acme"]));
         daemon
     }
 
     /// On a listener of one's own.
-    pub(super) fn on(listener: http::Listener) -> Daemon {
+    pub(super) fn on(listener: data::Listener) -> Daemon {
         let labels = Labels {
-            outcomes: http::outcomes(),
-            routes: http::routes(),
-            statuses: http::statuses(),
+            outcomes: data::outcomes(),
+            routes: data::routes(),
+            statuses: data::statuses(),
             stages: Stage::ALL.map(Stage::text).to_vec(),
-            load_stages: switchboard::live::publish::LOAD_STAGES.to_vec(),
+            load_stages: switchboard_pipeline::build::LOAD_STAGES.to_vec(),
         };
         let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
         let store = Store::default();

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard::http::Settings;
+use switchboard::api::data::Settings;
 
 use super::client::Client;
 use super::daemon::{Daemon, settings};

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use switchboard::http::Settings;
+use switchboard::api::data::Settings;
 
 use super::daemon::{Daemon, settings};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use switchboard::account::{Condition, Role};
-use switchboard::numbering::Region;
-use switchboard::registry::*;
-use switchboard::snapshot::{Snapshot, compile};
+use switchboard_model::Region;
+use switchboard_model::{Condition, Role};
+use switchboard_registry::*;
+use switchboard_snapshot::{Snapshot, compile};
 
 fn place() -> Place {
     Place { file: "acme/company.toml".into(), line: 1 }

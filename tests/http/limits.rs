@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard::http::Settings;
+use switchboard::api::data::Settings;
 
 use super::daemon::{Daemon, settings};
 

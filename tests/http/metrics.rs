@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use switchboard::http;
-use switchboard::snapshot::Stage;
+use switchboard::api::data;
+use switchboard_snapshot::Stage;
 
 use super::daemon::{Daemon, settings};
 
@@ -57,7 +57,7 @@ fn every_series_is_there_from_the_start() {
     labelled("http_request_duration_seconds_count", "route", &["select", "batch", "explain", "other"]);
     labelled("select_duration_seconds_bucket", "le", &["0.000001", "0.001", "0.005", "0.01", "0.1", "+Inf"]);
     for channel in ["", "sms", "whatsapp"] {
-        let outcomes = http::outcomes();
+        let outcomes = data::outcomes();
         expected.extend(outcomes.iter().map(|outcome| {
             format!("switchboard_selections_total{{channel=\"{channel}\",outcome=\"{outcome}\"}}")
         }));

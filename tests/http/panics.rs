@@ -14,7 +14,7 @@ fn get(client: &mut Client, target: &str, place: &str) -> Answer {
 
 #[test]
 fn a_request_that_panics_is_a_500_of_its_own() {
-    let daemon = Daemon::with(switchboard::http::Settings { workers: 1, ..settings() });
+    let daemon = Daemon::with(switchboard::api::data::Settings { workers: 1, ..settings() });
     assert_eq!(daemon.metric(COUNTER), 0.0);
     let (mut client, mut neighbour) = (daemon.client(), daemon.client());
     let explain = TARGET.replace("select", "explain");

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use switchboard::numbering::{E164, Origin, Region};
+use switchboard_model::{E164, Origin, Region};
 
 use super::{
     diagram::{Diagrams, Set},

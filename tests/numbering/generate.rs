@@ -1,4 +1,4 @@
-//! Makes `src/numbering/table.rs`, and holds the one that is checked in to what it would make today.
+//! Makes `crates/model/src/numbering/table.rs`, and holds the one that is checked in to what it would make today.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::{
     plan::{self, Automaton, Code, State, Whose},
 };
 
-const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/numbering/table.rs");
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/model/src/numbering/table.rs");
 const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract numbering::generate";
 
 #[test]
@@ -24,7 +24,7 @@ fn the_table_is_the_librarys() {
     let line = differs.unwrap_or(made.lines().count().min(found.lines().count())) + 1;
     assert!(
         made == found,
-        "src/numbering/table.rs:{line}: not what the locked rlibphonenumber gives. Write it anew with\n    {REMEDY}"
+        "crates/model/src/numbering/table.rs:{line}: not what the locked rlibphonenumber gives. Write it anew with\n    {REMEDY}"
     );
 }
 

@@ -7,7 +7,7 @@ use rlibphonenumber::{
     PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region as LibraryRegion,
     get_national_significant_number_owned, interfaces::AsOriginal,
 };
-use switchboard::numbering::Region;
+use switchboard_model::Region;
 
 /// The type descriptions of a region that make a number valid, in no order that matters.
 pub const KINDS: [&str; 10] = [

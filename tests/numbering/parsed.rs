@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use switchboard::numbering::{CallingCode, E164, InvalidE164, Origin, Region};
+use switchboard_model::{CallingCode, E164, InvalidE164, Origin, Region};
 
 use super::library;
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use switchboard::id;
-use switchboard::select::explain::MOST_CANDIDATES;
-use switchboard::select::query::{FIELDS, LARGEST_JSON, LONGEST_CLIENT, MOST_EXCLUDED};
-use switchboard::select::{Code, Ignored, Outcome, Rule};
-use switchboard::{admin, http};
+use switchboard::api::{admin, data};
+use switchboard_select::explain::MOST_CANDIDATES;
+use switchboard_select::query::{FIELDS, LARGEST_JSON, LONGEST_CLIENT, MOST_EXCLUDED};
+use switchboard_select::{Code, Ignored, Outcome, Rule};
 
 use super::document::{Document, members};
 use crate::process::Daemon;
@@ -29,7 +28,7 @@ fn every_route_and_method_is_described_and_no_other() {
         described.insert((server.rsplit(':').next().unwrap(), path, method.to_uppercase()));
     }
     let mut routed = BTreeSet::new();
-    for (port, paths) in [("7400", &http::PATHS[..]), ("7401", &admin::PATHS[..])] {
+    for (port, paths) in [("7400", &data::PATHS[..]), ("7401", &admin::PATHS[..])] {
         for (path, methods) in paths {
             routed.extend(methods.split(", ").map(|method| (port, *path, method.to_owned())));
         }
@@ -111,7 +110,7 @@ fn every_field_of_a_query_is_described_with_its_limits() {
     assert_eq!(query["properties"]["exclude"]["maxItems"], MOST_EXCLUDED);
     let most = format!("^[^,]*(,[^,]*){{0,{}}}$", MOST_EXCLUDED - 1);
     assert_eq!(parameters["exclude"]["schema"]["pattern"], most);
-    assert_eq!(document.root["components"]["schemas"]["Id"]["maxLength"], id::LONGEST);
+    assert_eq!(document.root["components"]["schemas"]["Id"]["maxLength"], switchboard_model::MAX_ID_BYTES);
     let body = document.root["paths"]["/v1/select"]["post"]["requestBody"]["description"].as_str().unwrap();
     assert_eq!(body.replace(',', ""), format!("At most {LARGEST_JSON} bytes."));
 }
@@ -146,7 +145,7 @@ fn the_page_for_gateways_knows_every_code_field_and_limit() {
     for field in FIELDS {
         assert!(rows.iter().any(|row| row.contains(&format!("`{field}`"))), "{field}: expected a row");
     }
-    let settings = http::Settings::default();
+    let settings = data::Settings::default();
     for limit in [
         format!("after {} s (`idle_timeout`)", settings.idle_timeout.as_secs()),
         "2,500 of one address and 10,000 in all".to_owned(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use oracle::{Oracle, Query, Verdict};
 use serde_json::{Map, Value};
-use switchboard::registry::{Expectation, Files};
+use switchboard_registry::{Expectation, Files};
 
 use super::properties::sound;
 use super::registries::NOW;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oracle::{Client, Explained, Oracle, Query, Selected, Step, Verdict};
 use serde_json::{Map, Value, json};
-use switchboard::numbering::Region;
+use switchboard_model::Region;
 
 use super::coverage::Coverage;
 use super::subject::Subject;

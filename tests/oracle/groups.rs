@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use switchboard::registry::Files;
+use switchboard_registry::Files;
 
 use super::registries::NOW;
 use super::render::files;

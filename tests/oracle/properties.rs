@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use oracle::{Oracle, Query};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use switchboard::account::Condition;
-use switchboard::registry::{Files, Findings, Registry, check, read};
+use switchboard_model::Condition;
+use switchboard_registry::{Files, Findings, Registry, check, read};
 
 use super::agreement::Trial;
 use super::coverage::Coverage;

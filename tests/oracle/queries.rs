@@ -3,7 +3,7 @@
 use oracle::Query;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use switchboard::registry::{Company, Holder, Ou, Registry};
+use switchboard_registry::{Company, Holder, Ou, Registry};
 
 use super::registries::{CLIENTS, USERS, place};
 

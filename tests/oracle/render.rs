@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use switchboard::registry::Files;
+use switchboard_registry::Files;
 
 use super::registries::{
     AccountPlan, Address, CHANNELS, CLIENTS, CUSTOM, CompanyPlan, HolderPlan, PoolPlan, RegistryPlan, USERS,

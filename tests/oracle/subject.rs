@@ -4,12 +4,12 @@ use std::array::from_fn;
 use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
-use switchboard::account::Condition;
-use switchboard::live::{Compiled, Refused, publish};
-use switchboard::registry::Files;
-use switchboard::select::together::{TOGETHER, select_together};
-use switchboard::select::{self, Code, Moment, Overlay, Query, write_problem, write_selection};
-use switchboard::snapshot::Snapshot;
+use switchboard_model::Condition;
+use switchboard_pipeline::{Compiled, Refused, publish};
+use switchboard_registry::Files;
+use switchboard_select::together::{TOGETHER, select_together};
+use switchboard_select::{self as select, Code, Moment, Overlay, Query, write_problem, write_selection};
+use switchboard_snapshot::Snapshot;
 
 /// A compiled snapshot in service.
 pub struct Subject {

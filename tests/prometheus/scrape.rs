@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use switchboard::http;
+use switchboard::api::data;
 
 use super::exposition::Exposition;
 use super::server::Prometheus;
@@ -53,12 +53,12 @@ fn every_kind_was_served(prometheus: &Prometheus) {
         let samples = prometheus.query(expression);
         samples.iter().map(|sample| sample["metric"][label].as_str().unwrap().to_owned()).collect()
     };
-    let outcomes = http::outcomes().into_iter().map(str::to_owned).collect();
+    let outcomes = data::outcomes().into_iter().map(str::to_owned).collect();
     assert_eq!(all("sum by (outcome) (switchboard_selections_total) > 0", "outcome"), outcomes);
-    let statuses = http::statuses().into_iter().filter(|status| *status != 500);
+    let statuses = data::statuses().into_iter().filter(|status| *status != 500);
     let statuses: BTreeSet<String> = statuses.map(|status| status.to_string()).collect();
     assert_eq!(all("sum by (code) (switchboard_http_requests_total) > 0", "code"), statuses);
-    let routes = http::routes().into_iter().map(str::to_owned).collect();
+    let routes = data::routes().into_iter().map(str::to_owned).collect();
     assert_eq!(all("sum by (route) (switchboard_http_requests_total) > 0", "route"), routes);
     let reloads = ["published", "rejected", "unchanged"].map(str::to_owned).into();
     let reloaded = "switchboard_snapshot_reloads_total{outcome!=\"unreadable\"} > 0";
@@ -93,13 +93,13 @@ fn a_scrape_takes_no_longer_for_thousands_of_standings() {
     let journal = folder.path().join("standings.journal");
     let mut lines = b"switchboard standings 1\n".to_vec();
     for at in 0..20_000 {
-        let key = switchboard::live::standings::Key {
+        let key = switchboard::runtime::standings::Key {
             company: "acme".into(),
             account: format!("spare-{at}").into(),
         };
         let standing = br#"{"standing":"draining","reason":"test"}"#;
-        let standing = switchboard::live::standings::Standing::from_json(standing).unwrap();
-        switchboard::live::standings::record::write(&mut lines, &key, Some(&standing));
+        let standing = switchboard::runtime::standings::Standing::from_json(standing).unwrap();
+        switchboard::runtime::standings::record::write(&mut lines, &key, Some(&standing));
     }
     std::fs::write(&journal, lines).unwrap();
     let registry = tempfile::tempdir().unwrap();

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use switchboard::live::{Refused, publish};
-use switchboard::registry::Files;
+use switchboard_pipeline::{Refused, publish};
+use switchboard_registry::Files;
 
 const GENERATION: u64 = 7;
 const NOW: i64 = 1_790_000_000;

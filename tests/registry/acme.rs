@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use switchboard::registry::{Code, Files, Holder};
+use switchboard_registry::{Code, Files, Holder};
 
 use super::base::{judged, printed};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use switchboard::registry::{Files, Finding, Findings, Registry, check, read};
+use switchboard_registry::{Files, Finding, Findings, Registry, check, read};
 
 pub(crate) const CHANNELS: &str = r#"[channel.viber]
 conversation_role = "secondary"

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use switchboard::registry::{Code, Finding};
+use switchboard_registry::{Code, Finding};
 
 use super::base::{Texts, company, printed, replace, run, sound};
 
@@ -287,7 +287,7 @@ fn line_ends_and_marks_do_not_matter() {
         }
         let (_, plain) = run(&plain);
         let (_, marked) = run(&marked);
-        let codes = |found: &[switchboard::registry::Finding]| {
+        let codes = |found: &[switchboard_registry::Finding]| {
             found.iter().map(|it| (it.code, it.place.to_string())).collect::<Vec<_>>()
         };
         assert_eq!(codes(&plain), codes(&marked), "{:?}", fault.edits);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use switchboard::registry::{Code, Files, Stamp};
+use switchboard_registry::{Code, Files, Stamp};
 
 use super::base::{judged, printed, sound};
 

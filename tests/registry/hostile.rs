@@ -1,7 +1,7 @@
 //! Whatever stands in the files, nothing panics, and no phone number gets into a finding.
 
 use proptest::prelude::*;
-use switchboard::registry::Findings;
+use switchboard_registry::Findings;
 
 use super::base::{CHANNELS, files, judged, printed, sound};
 

@@ -1,6 +1,6 @@
 //! Many faults in the same files, the printed form, and what is folded or limited.
 
-use switchboard::registry::{Code, Finding};
+use switchboard_registry::{Code, Finding};
 
 use super::base::{Texts, files, judged, printed, replace, run, sound};
 

@@ -1,6 +1,6 @@
 //! No finding repeats a phone number: neither an account's address, nor one in a test's query.
 
-use switchboard::registry::Code;
+use switchboard_registry::Code;
 
 use super::base::{Texts, printed, replace, run, sound};
 

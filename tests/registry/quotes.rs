@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use switchboard::cli::report;
-use switchboard::registry::{Code, Files, Findings, Quotes};
+use switchboard_registry::{Code, Files, Findings, Quotes};
 
 use super::base::{Texts, files, judged, replace, sound};
 

@@ -1,6 +1,6 @@
 //! What sound files are read as.
 
-use switchboard::registry::{
+use switchboard_registry::{
     AddressKind, Condition, DedicatedUnavailable, Holder, OuWithoutPool, Role, Version,
 };
 

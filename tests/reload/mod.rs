@@ -18,9 +18,10 @@ use crate::process::{Daemon, get};
 const PROMISED: Duration = Duration::from_secs(2);
 
 fn compile(root: &Path, to: &Path, generation: u64) {
-    let files = switchboard::registry::Files::read_dir(root).unwrap();
-    let compiled = switchboard::live::publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
-    switchboard::snapshot::file::write(to, compiled.snapshot.bytes()).unwrap();
+    let files = switchboard_registry::Files::read_dir(root).unwrap();
+    let compiled =
+        switchboard_pipeline::publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
+    switchboard_snapshot::file::write(to, compiled.snapshot.bytes()).unwrap();
 }
 
 const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";

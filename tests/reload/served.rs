@@ -127,8 +127,9 @@ impl Served {
 /// The bytes of a snapshot.
 pub(super) fn snapshot(generation: u64) -> Vec<u8> {
     let registry = acme();
-    let files = switchboard::registry::Files::read_dir(registry.path()).unwrap();
-    let compiled = switchboard::live::publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
+    let files = switchboard_registry::Files::read_dir(registry.path()).unwrap();
+    let compiled =
+        switchboard_pipeline::publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
     compiled.snapshot.bytes().to_vec()
 }
 

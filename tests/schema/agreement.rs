@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use switchboard::registry::{Code, Files, check, read};
+use switchboard_registry::{Code, Files, check, read};
 
 /// Where in a schema a table is, the file it is in, and the table with a key that nobody knows.
 const TABLES: [(&str, &str, &str, &str); 7] = [

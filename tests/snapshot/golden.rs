@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use switchboard::select::{Moment, NO_STANDINGS, Query, select, write_selection};
-use switchboard::snapshot::{Snapshot, header};
+use switchboard_select::{Moment, NO_STANDINGS, Query, select, write_selection};
+use switchboard_snapshot::{Snapshot, header};
 
 use super::{acme, aligned, as_json};
 use crate::expected;

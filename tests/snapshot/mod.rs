@@ -5,11 +5,11 @@ mod golden;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rkyv::util::AlignedVec;
-use switchboard::live::publish;
-use switchboard::registry::Files;
-use switchboard::select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
-use switchboard::snapshot::header::{self, Header};
-use switchboard::snapshot::{Bytes, Rejection, Snapshot, Stage, file};
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
+use switchboard_snapshot::header::{self, Header};
+use switchboard_snapshot::{Bytes, Rejection, Snapshot, Stage, file};
 
 use crate::expected::{self, demo};
 

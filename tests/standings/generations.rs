@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use switchboard::account::Condition;
-use switchboard::live::standings::keeper::Event;
-use switchboard::live::standings::{Key, Standing};
-use switchboard::live::{Reader, Standings, Store, publish};
-use switchboard::registry::Files;
-use switchboard::snapshot::Snapshot;
+use switchboard::runtime::standings::keeper::Event;
+use switchboard::runtime::standings::{Key, Standing};
+use switchboard::runtime::{Reader, Standings, Store};
+use switchboard_model::Condition;
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_snapshot::Snapshot;
 
 use super::from_now;
 use crate::expected::acme;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use switchboard::live::standings::journal::Contents;
+use switchboard::runtime::standings::journal::Contents;
 
 use super::*;
 use crate::expected::acme;

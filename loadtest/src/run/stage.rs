@@ -20,7 +20,7 @@ use std::{
     process::{Command, Stdio},
     time::Instant,
 };
-use switchboard::snapshot::{Header, header};
+use switchboard_snapshot::{Header, header};
 
 /// The generation that is served at first. Even: of two registries, the first.
 pub(super) const FIRST: u64 = 2;

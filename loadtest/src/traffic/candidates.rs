@@ -1,7 +1,7 @@
 //! The accounts that an answer may name, as the bytes that it begins with.
 
 use std::{collections::HashMap, sync::Arc};
-use switchboard::registry::{Account, Registry};
+use switchboard_registry::{Account, Registry};
 
 /// Accounts of which an answer names one. Shared by all requests that these are the candidates of.
 #[derive(Debug, PartialEq, Eq)]

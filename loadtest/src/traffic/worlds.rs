@@ -4,7 +4,7 @@ use super::{Ground, answer::Answer, candidates::Sets};
 use crate::error::{Error, Result};
 use oracle::{Oracle, Query, Verdict};
 use std::{collections::HashSet, path::Path};
-use switchboard::registry::{self, Condition, Files, Registry};
+use switchboard_registry::{self as registry, Condition, Files, Registry};
 
 /// Before now, by which clocks may differ; and after, as long as a run may take. What changes in between by
 /// itself, as numbers at rest do, is not asked for.

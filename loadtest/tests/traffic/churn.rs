@@ -10,7 +10,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use switchboard::account::Condition;
+use switchboard_model::Condition;
 
 fn hold(registry: &Path) {
     let churned = churnable(registry, 40, SEED).unwrap();

@@ -1,14 +1,14 @@
 //! Switchboard without its listener: bytes of a request in, status and body out.
 
 use std::{cell::Cell, path::Path};
-use switchboard::{
-    account::Condition,
-    http::url,
-    live::publish,
-    registry::Files,
-    select::{self, BadQuery, Code, Moment, Overlay, Query, write_problem, write_selection},
-    snapshot::Snapshot,
+use switchboard::api::data::url;
+use switchboard_model::Condition;
+use switchboard_pipeline::publish;
+use switchboard_registry::Files;
+use switchboard_select::{
+    self as select, BadQuery, Code, Moment, Overlay, Query, write_problem, write_selection,
 };
+use switchboard_snapshot::Snapshot;
 
 pub(crate) struct StandIn {
     snapshot: Snapshot,

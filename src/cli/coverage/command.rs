@@ -5,7 +5,7 @@ use crate::cli::arguments::{Coverage, CoverageFormat, Named};
 use crate::cli::compile::now_ms;
 use crate::cli::opened::Origin;
 use crate::cli::{Exit, Failure, output};
-use crate::decisions::{Scope, Survey};
+use switchboard_pipeline::analysis::{Scope, Survey};
 
 /// Tells of every decision.
 pub fn run(arguments: &Coverage) -> Result<Exit, Failure> {

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::decisions::decision::id;
-use crate::decisions::{Scoped, Survey};
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
+use switchboard_pipeline::analysis::decision::id;
+use switchboard_pipeline::analysis::{Scoped, Survey};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Records;
 
 const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
 

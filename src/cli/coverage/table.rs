@@ -6,10 +6,10 @@ use std::fmt::Write;
 use anstyle::Style;
 
 use crate::cli::output::{ERROR, PLACE, count};
-use crate::decisions::decision::id;
-use crate::decisions::{Scoped, Survey, Tally};
-use crate::numbering::Region;
-use crate::snapshot::view::Records;
+use switchboard_model::Region;
+use switchboard_pipeline::analysis::decision::id;
+use switchboard_pipeline::analysis::{Scoped, Survey, Tally};
+use switchboard_snapshot::view::Records;
 
 /// Longer names are cut short: the table must fit. CSV and JSON have them whole.
 const LONGEST: usize = 40;

@@ -7,10 +7,10 @@ use crate::cli::arguments::{Diff, Format, Named};
 use crate::cli::compile::now_ms;
 use crate::cli::opened::Origin;
 use crate::cli::{Exit, Failure, output};
-use crate::decisions::Scope;
-use crate::decisions::changes::changes;
-use crate::decisions::compare::{Comparison, Kind};
-use crate::decisions::replay::{Fate, Replay};
+use switchboard_pipeline::analysis::Scope;
+use switchboard_pipeline::analysis::changes::changes;
+use switchboard_pipeline::analysis::compare::{Comparison, Kind};
+use switchboard_pipeline::analysis::replay::{Fate, Replay};
 
 /// Most lines of a file of queries that are named where they cannot be read.
 const MOST_NAMED: usize = 10;

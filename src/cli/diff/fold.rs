@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::decisions::Decision;
-use crate::decisions::candidates::{Difference, ids};
-use crate::decisions::changes::{Changes, Group, Place};
-use crate::decisions::compare::{Comparison, Kind};
-use crate::decisions::survey::Survey;
-use crate::select::Code;
+use switchboard_pipeline::analysis::Decision;
+use switchboard_pipeline::analysis::candidates::{Difference, ids};
+use switchboard_pipeline::analysis::changes::{Changes, Group, Place};
+use switchboard_pipeline::analysis::compare::{Comparison, Kind};
+use switchboard_pipeline::analysis::survey::Survey;
+use switchboard_select::Code;
 
 /// A decision but for its accounts, and for how far below the OUs are that climb to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,13 +7,13 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::fold::accounts;
-use crate::decisions::Decision;
-use crate::decisions::candidates::Difference;
-use crate::decisions::changes::{Changes, Group, Place};
-use crate::decisions::compare::{Comparison, Kind};
-use crate::decisions::replay::{Fate, Replay};
-use crate::decisions::survey::Survey;
-use crate::snapshot::Snapshot;
+use switchboard_pipeline::analysis::Decision;
+use switchboard_pipeline::analysis::candidates::Difference;
+use switchboard_pipeline::analysis::changes::{Changes, Group, Place};
+use switchboard_pipeline::analysis::compare::{Comparison, Kind};
+use switchboard_pipeline::analysis::replay::{Fate, Replay};
+use switchboard_pipeline::analysis::survey::Survey;
+use switchboard_snapshot::Snapshot;
 
 /// The whole as one object.
 pub(super) fn write(

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::cli::Failure;
-use crate::decisions::replay::Replay;
-use crate::select::query::LARGEST_JSON;
+use switchboard_pipeline::analysis::replay::Replay;
+use switchboard_select::query::LARGEST_JSON;
 
 /// Asks every line.
 pub(super) fn ask_all(path: &Path, replay: &mut Replay<'_>) -> Result<(), Failure> {

@@ -7,12 +7,12 @@ use anstyle::Style;
 
 use super::fold::{Climbed, Fold, Folded, OneSided, Shown, Side, fold};
 use crate::cli::output::{ERROR, GOOD, PLACE, WARNING, count};
-use crate::decisions::candidates::Difference;
-use crate::decisions::changes::{Changes, Place};
-use crate::decisions::compare::{Comparison, Kind};
-use crate::decisions::replay::{Fate, Replay};
-use crate::numbering::Region;
-use crate::select::Code;
+use switchboard_model::Region;
+use switchboard_pipeline::analysis::candidates::Difference;
+use switchboard_pipeline::analysis::changes::{Changes, Place};
+use switchboard_pipeline::analysis::compare::{Comparison, Kind};
+use switchboard_pipeline::analysis::replay::{Fate, Replay};
+use switchboard_select::Code;
 
 /// Most ids of a kind that are named, and the others counted.
 const MOST_IDS: usize = 3;

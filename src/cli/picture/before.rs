@@ -2,11 +2,11 @@
 
 use super::candidates::{id, reason};
 use super::canvas::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Canvas};
-use crate::account::Condition;
 use crate::cli::output::{ASIDE, ERROR, GOOD, PLACE};
-use crate::select::{Climb, Code, Ignored, Outcome, Rule};
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
+use switchboard_model::Condition;
+use switchboard_select::{Climb, Code, Ignored, Outcome, Rule};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Records;
 
 pub(super) fn draw(canvas: &mut Canvas, snapshot: &Snapshot, climb: &Climb) {
     let lines: Vec<String> = [current(snapshot, climb), own(snapshot, climb)].into_iter().flatten().collect();

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::canvas::{Canvas, printable};
 use crate::cli::output::{ASIDE, ERROR, GOOD, count};
-use crate::select::climb::Tried;
-use crate::select::{Climb, Outcome};
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
+use switchboard_select::climb::Tried;
+use switchboard_select::{Climb, Outcome};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Records;
 
 /// Most accounts of a step that are drawn; the rest is counted.
 const MOST: usize = 12;

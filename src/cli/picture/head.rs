@@ -1,12 +1,12 @@
 //! What was asked and what came of it: the answer before the way there.
 
 use super::canvas::{Canvas, printable};
-use crate::account::Role;
 use crate::cli::output::{ERROR, GOOD, PLACE, WARNING, count};
-use crate::select::tracer::Asked;
-use crate::select::{Climb, Code, Rule, Selection, write_selection};
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
+use switchboard_model::Role;
+use switchboard_select::tracer::Asked;
+use switchboard_select::{Climb, Code, Rule, Selection, write_selection};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Records;
 
 /// Behind the names of what is said.
 const REST: &str = "          ";

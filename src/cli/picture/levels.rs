@@ -5,11 +5,11 @@ use std::ops::Range;
 use super::canvas::{CORNER, CORNER_REST, Canvas, printable};
 use super::steps;
 use crate::cli::output::{ASIDE, PLACE, count};
-use crate::select::climb::Tried;
-use crate::select::tracer::Level;
-use crate::select::{Climb, Rule};
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
+use switchboard_select::climb::Tried;
+use switchboard_select::tracer::Level;
+use switchboard_select::{Climb, Rule};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Records;
 
 /// A chain may have twenty thousand levels. So many are drawn at its beginning, before the one that answers (or
 /// the last), and behind it.
@@ -77,7 +77,7 @@ pub(super) fn draw(canvas: &mut Canvas, snapshot: &Snapshot, climb: &Climb) {
 fn skipped(climb: &Climb) -> bool {
     match climb.answer.result {
         Ok(selection) => matches!(selection.rule, Rule::Current | Rule::Dedicated),
-        Err(code) => code == crate::select::Code::DedicatedUnavailable,
+        Err(code) => code == switchboard_select::Code::DedicatedUnavailable,
     }
 }
 

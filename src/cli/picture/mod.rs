@@ -12,8 +12,8 @@ mod steps;
 
 use canvas::Canvas;
 
-use crate::select::{Climb, Code};
-use crate::snapshot::Snapshot;
+use switchboard_select::{Climb, Code};
+use switchboard_snapshot::Snapshot;
 
 /// The whole picture.
 pub fn draw(snapshot: &Snapshot, climb: &Climb) -> String {

@@ -3,11 +3,11 @@
 use super::candidates;
 use super::canvas::{BRANCH, BRANCH_REST, Canvas, printable};
 use crate::cli::output::{ASIDE, GOOD};
-use crate::numbering::Region;
-use crate::select::climb::Tried;
-use crate::select::{Climb, Code, Rule};
-use crate::snapshot::Snapshot;
-use crate::snapshot::view::Records;
+use switchboard_model::Region;
+use switchboard_select::climb::Tried;
+use switchboard_select::{Climb, Code, Rule};
+use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Records;
 
 /// What became of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 
 use super::world::{self, Country};
-use crate::decisions::decision::id;
-use crate::decisions::{Decision, Scoped, Survey};
-use crate::numbering::Region;
-use crate::select::Rule;
-use crate::snapshot::view::Records;
+use switchboard_model::Region;
+use switchboard_pipeline::analysis::decision::id;
+use switchboard_pipeline::analysis::{Decision, Scoped, Survey};
+use switchboard_select::Rule;
+use switchboard_snapshot::view::Records;
 
 /// Classes, which the style sheet has colours for, and what they mean.
 const LEGEND: [(&str, &str); 5] = [

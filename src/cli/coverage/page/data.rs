@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::decisions::decision::id;
-use crate::decisions::{Decision, Row, Scoped, Survey};
-use crate::snapshot::view::Records;
+use switchboard_pipeline::analysis::decision::id;
+use switchboard_pipeline::analysis::{Decision, Row, Scoped, Survey};
+use switchboard_snapshot::view::Records;
 
 /// Letters for a row's first decisions; further ones are the letters from [`BEYOND`] on.
 const LETTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

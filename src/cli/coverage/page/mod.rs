@@ -13,7 +13,7 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, PreEscaped, html};
 
-use crate::decisions::{Scoped, Survey};
+use switchboard_pipeline::analysis::{Scoped, Survey};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

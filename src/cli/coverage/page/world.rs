@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::numbering::Region;
+use switchboard_model::Region;
 
 const WORLD: &str = include_str!("world.tsv");
 /// The part of the map that countries are on, in its units: left, top, width, height.

@@ -1,0 +1,72 @@
+//! Step 4 of a selection: the account that the client talks to already.
+
+use switchboard_model::Condition;
+use switchboard_model::Region;
+use switchboard_snapshot::format::{ArchivedAccount, NONE};
+use switchboard_snapshot::view::Records;
+
+use super::Walk;
+use crate::{Found, Ignored, Rule};
+
+impl Walk<'_> {
+    /// Step 4: the account that the client talks to, if it is kept.
+    pub(super) fn current(&self, id: &str, dedicated: Option<u32>) -> Result<(u32, Option<Found>), Ignored> {
+        let at = self.snapshot.account(self.company, id).ok_or(Ignored::Unknown)?;
+        let account = self.snapshot.contents().accounts.at(at);
+        if u32::from(account.channel.to_native()) != self.channel {
+            return Err(Ignored::OtherChannel);
+        }
+        let of_role = match account.role() {
+            Some(role) => role == self.role,
+            // A dedicated account counts as of the conversation role; a spare one of none.
+            None => self.conversation && account.is_dedicated(),
+        };
+        if !of_role {
+            return Err(Ignored::OtherRole);
+        }
+        if self.condition(at, account) == Condition::Suspended {
+            return Err(Ignored::Suspended);
+        }
+        if self.excluded(account) {
+            return Err(Ignored::Excluded);
+        }
+        if account.available_from.to_native() > self.moment.now {
+            return Err(Ignored::Resting);
+        }
+        if dedicated == Some(at) {
+            return Ok((at, None));
+        }
+        match self.membership(account) {
+            Some(found) => Ok((at, Some(found))),
+            None => Err(Ignored::NotInChain),
+        }
+    }
+
+    /// The first step of the whole chain that the account is a member of.
+    fn membership(&self, account: &ArchivedAccount) -> Option<Found> {
+        let pool = account.pool.to_native();
+        let country = account.country()?;
+        if pool == NONE {
+            return None;
+        }
+        let mut found = None;
+        self.each_step(|step| {
+            let client = self.country();
+            let is_member = match step.rule {
+                Rule::CallingCode => Some(country) != client && shares_calling_code(country, client),
+                _ => step.country == Some(country),
+            };
+            if step.found.pool == pool && is_member {
+                found = Some(step.found);
+            }
+            found.is_none()
+        });
+        found
+    }
+}
+
+fn shares_calling_code(country: Region, client: Option<Region>) -> bool {
+    client.is_some_and(|client| {
+        client.calling_code().is_some() && client.calling_code() == country.calling_code()
+    })
+}

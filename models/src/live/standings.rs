@@ -1,5 +1,0 @@
-//! The value alone: the journal is not part of any model.
-
-#[path = "../../../src/live/standings/standing.rs"]
-pub mod standing;
-pub use standing::{Counts, Key, Refused, Standing};

@@ -1,4 +1,0 @@
-//! What a standing is read with.
-
-#[path = "../../src/registry/instant.rs"]
-pub mod instant;

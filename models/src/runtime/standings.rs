@@ -1,0 +1,5 @@
+//! The value alone: the journal is not part of any model.
+
+#[path = "../../../src/runtime/standings/standing.rs"]
+pub mod standing;
+pub use standing::{Counts, Key, Refused, Standing};

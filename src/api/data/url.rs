@@ -1,0 +1,160 @@
+//! A URL's query string as a query.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
+use switchboard_select::{BadQuery, Fields, Query};
+
+/// Reads a query string. Values that need no decoding are borrowed.
+pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
+    let mut query = Query::default();
+    read(text, &mut query)?;
+    Ok(query)
+}
+
+/// Reads a query string into a query where it stands.
+pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
+    let mut fields = Fields::of(into);
+    // One look at the whole spares most queries a look at every name and value.
+    let plain = !is_encoded(text);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (pair, after) = split(rest, b'&');
+        rest = after;
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = split(pair, b'=');
+        if plain {
+            fields.set(name, Cow::Borrowed(value));
+        } else {
+            set_decoded(&mut fields, name, value);
+        }
+    }
+    fields.finish()
+}
+
+/// The text before the first such byte, which is ASCII, and the text after it.
+fn split(text: &str, at: u8) -> (&str, &str) {
+    match memchr(at, text.as_bytes()) {
+        Some(found) => (text.get(..found).unwrap_or_default(), text.get(found + 1..).unwrap_or_default()),
+        None => (text, ""),
+    }
+}
+
+/// Sets a field whose name or value may be encoded.
+fn set_decoded<'t>(fields: &mut Fields<'_, 't>, name: &'t str, value: &'t str) {
+    if name == "phone" && is_digits_behind_plus(value) {
+        let digits = value.get(ENCODED_PLUS.len()..).unwrap_or_default();
+        return fields.set(name, Cow::Borrowed(digits));
+    }
+    match (decode(name), decode(value)) {
+        (Some(name), Some(value)) => fields.set(&name, if name == "phone" { plus(value) } else { value }),
+        (Some(name), None) => fields.refuse(not_encoded(known(&name))),
+        (None, _) => fields.refuse(not_encoded("a field's name")),
+    }
+}
+
+/// A `+` as most clients write it.
+const ENCODED_PLUS: &str = "%2B";
+
+/// Whether a phone is written as nearly all are, so that nothing of it need be copied: its plus may be left out.
+fn is_digits_behind_plus(value: &str) -> bool {
+    let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
+/// A `+` stands for a space in a query string, but whoever writes a phone means it.
+fn plus(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value.strip_prefix(' ') {
+        Some(digits) => Cow::Owned(format!("+{digits}")),
+        None => value,
+    }
+}
+
+fn is_encoded(text: &str) -> bool {
+    memchr2(b'%', b'+', text.as_bytes()).is_some()
+}
+
+/// Percent-decodes; `None` where the text is not encoded so, or does not come to UTF-8.
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !is_encoded(text) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+/// The same of a path's segment, where a `+` is itself.
+pub(crate) fn decode_path(segment: &str) -> Option<String> {
+    decode(&segment.replace('+', "%2B")).map(Cow::into_owned)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).map(|value| value as u8)
+}
+
+/// Names are ours where they are known; others may hold anything.
+fn known(name: &str) -> &'static str {
+    let known = switchboard_select::query::FIELDS.iter().find(|field| **field == name);
+    known.copied().unwrap_or("a field")
+}
+
+fn not_encoded(what: &str) -> String {
+    format!("{what}: not percent-encoded UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Query<'_>, String> {
+        parse(text).map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn values_are_borrowed_where_they_can_be() {
+        let query = parsed("channel=sms&ou=a&client=x-1").unwrap();
+        assert!(matches!(query.channel, Cow::Borrowed("sms")));
+        assert!(matches!(query.client, Some(Cow::Borrowed("x-1"))));
+    }
+
+    #[test]
+    fn a_phones_plus_is_found_in_every_guise() {
+        for (given, phone) in [
+            ("+4479", "+4479"),
+            ("%2b4479", "+4479"),
+            ("%204479", "+4479"),
+            // The plus is optional: what is left needs no copy.
+            ("%2B4479", "4479"),
+            ("4479", "4479"),
+            ("%2B", "+"),
+            ("%2B%2B4479", "++4479"),
+            ("%2B44x", "+44x"),
+        ] {
+            let query = format!("channel=sms&ou=a&phone={given}");
+            assert_eq!(parsed(&query).unwrap().phone.as_deref(), Some(phone));
+        }
+        assert_eq!(parsed("channel=sms&ou=a&client=+4479").unwrap().client.as_deref(), Some(" 4479"));
+    }
+
+    #[test]
+    fn empty_pairs_are_nothing_and_broken_encoding_is_a_fault() {
+        assert!(parsed("&channel=sms&&ou=%61&").is_ok());
+        assert_eq!(parsed("channel=sms&ou=a&=").err().unwrap(), parsed("channel=sms&ou=a&=x").err().unwrap());
+        assert!(parsed("channel=sms&ou=a&=").err().unwrap().starts_with("a field: unknown"));
+        assert!(parsed("channel=sms&ou=a&client").err().unwrap().starts_with("client: expected"));
+        for broken in ["ou=%", "ou=%4", "ou=%zz", "ou=%+1", "ou=%ff", "%ff=1"] {
+            assert!(parsed(broken).err().unwrap().ends_with("not percent-encoded UTF-8"), "{broken}");
+        }
+    }
+}
