@@ -103,7 +103,7 @@ pub(super) fn standings(event: &keeper::Event<'_>) {
             tracing::info!(
                 company = &*key.company,
                 account = &*key.account,
-                standing = standing.condition.text(),
+                standing = standing.condition.as_str(),
                 until,
                 "standing set"
             );

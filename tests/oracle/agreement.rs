@@ -102,7 +102,7 @@ impl Trial<'_> {
             ("account", Some(json!(id))),
             ("address", Some(json!(account.address))),
             ("channel", Some(json!(query.channel))),
-            ("role", account.role.filter(|_| found.is_some()).map(|role| json!(role.text()))),
+            ("role", account.role.filter(|_| found.is_some()).map(|role| json!(role.as_str()))),
             ("country", account.country.map(text)),
             ("rule", Some(json!(selected.rule))),
             ("ou", found.map(|found| json!(found.ou))),

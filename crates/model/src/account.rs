@@ -34,7 +34,7 @@ impl Role {
     }
 
     /// As written in registries, queries and answers.
-    pub const fn text(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Role::Primary => "primary",
             Role::Secondary => "secondary",
@@ -54,7 +54,7 @@ impl Condition {
     }
 
     /// As written in registries and standings.
-    pub const fn text(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Condition::Active => "active",
             Condition::Draining => "draining",

@@ -118,7 +118,7 @@ impl<'a> Aim<'a> {
             company: Some(target.company.id.to_string()),
             channel: Some(target.pool.channel.to_string()),
             ou: Some(self.targets.ou(target, dice)?.to_owned()),
-            role: wants.primary.then(|| role.text().to_owned()),
+            role: wants.primary.then(|| role.as_str().to_owned()),
             fallback: wants.strict.then(|| "none".to_owned()),
             ..Query::default()
         };

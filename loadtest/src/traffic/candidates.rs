@@ -97,7 +97,7 @@ fn start(registry: &Registry, account: &Account, with_role: bool) -> String {
         text(channel.map_or("", |profile| &*profile.id)),
     );
     if let Some(role) = account.role.filter(|_| with_role) {
-        start += &format!(",\"role\":\"{}\"", role.text());
+        start += &format!(",\"role\":\"{}\"", role.as_str());
     }
     if let Some(country) = account.country {
         start += &format!(",\"country\":\"{country}\"");

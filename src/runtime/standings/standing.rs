@@ -108,7 +108,7 @@ impl Standing {
     /// As JSON: the fields that it was read from.
     pub fn fields(&self) -> Map<String, Value> {
         let mut object = Map::new();
-        object.insert("standing".into(), self.condition.text().into());
+        object.insert("standing".into(), self.condition.as_str().into());
         object.insert("reason".into(), (*self.reason).into());
         if let Some(until) = &self.until {
             object.insert("until".into(), (*until.text).into());

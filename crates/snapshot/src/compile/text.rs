@@ -63,7 +63,7 @@ impl Arena {
         write_escaped(&mut self.bytes, channel);
         self.bytes.push(b'"');
         if let Some(role) = role {
-            self.bytes.extend_from_slice(format!(r#","role":"{}""#, role.text()).as_bytes());
+            self.bytes.extend_from_slice(format!(r#","role":"{}""#, role.as_str()).as_bytes());
         }
         if let Some(country) = country {
             self.bytes.extend_from_slice(format!(r#","country":"{}""#, country.alpha2()).as_bytes());

@@ -92,7 +92,7 @@ fn is_tail(text: &str, channel: &str, account: &ArchivedAccount) -> bool {
         text.strip_prefix(r#"","channel":""#).and_then(|rest| texts::without_escaped(rest, channel));
     let mut rest = channel.and_then(|rest| rest.strip_prefix('"'));
     let fields =
-        [("role", account.role().map(Role::text)), ("country", account.country().map(Region::alpha2))];
+        [("role", account.role().map(Role::as_str)), ("country", account.country().map(Region::alpha2))];
     for (name, value) in fields {
         if let Some(value) = value {
             rest = rest.and_then(|rest| rest.strip_prefix(&*format!(r#","{name}":"{value}""#)));
