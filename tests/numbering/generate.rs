@@ -12,7 +12,7 @@ const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/model/src/numbe
 const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract numbering::generate";
 
 #[test]
-fn the_table_is_the_librarys() {
+fn the_table_checked_in_is_what_the_locked_library_gives() {
     let made = table();
     if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
         std::fs::write(TABLE, &made).unwrap();
@@ -48,7 +48,7 @@ fn table() -> String {
     }
     writeln!(out, "];\n").unwrap();
     writeln!(out, "/// Every assigned calling code, ascending.").unwrap();
-    writeln!(out, "pub(super) static CODES: [Entry; {}] = [", codes.len()).unwrap();
+    writeln!(out, "pub(super) static CODES: [CodeEntry; {}] = [", codes.len()).unwrap();
     for (code, start) in codes.iter().zip(starts) {
         let regions: Vec<_> = code.regions.iter().map(|region| format!("r(\"{region}\")")).collect();
         let line = format!(
@@ -81,7 +81,8 @@ fn header(out: &mut String, states: usize) {
          //!\n\
          //! {states} states of 22 bytes: {} KB.\n\
          \n\
-         use super::{{\n    Region,\n    calling_code::Entry,\n    origin::{{Mark::*, State, State as S}},\n}};\n\
+         use super::Region;\n\
+         use super::automaton::{{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*}};\n\
          \n\
          const fn r(alpha2: &str) -> Region {{\n    Region::named(alpha2)\n}}\n\n",
         states * 22 / 1000

@@ -1,30 +1,29 @@
-//! Floor 0. What an official account is for, and how freely it may be used: the two words that every
-//! floor above shares.
+//! The role of an official account, and its condition.
 
-/// What an account is for.
+/// What an official account is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Role {
-    /// Prospects contact the company on it, and it receives one-time passwords.
+    /// Prospects contact the company on the account, and it receives one-time passwords.
     Primary = 0,
-    /// Clients are onboarded and talked to on it.
+    /// Clients are onboarded and talked to on the account.
     Secondary = 1,
 }
 
-/// How freely an account may be used; the greater one restricts more.
+/// How freely an account may be used. A greater condition restricts more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Condition {
-    /// Takes new clients.
+    /// The account takes new clients.
     Active = 0,
-    /// Keeps the clients it has, gets no new one.
+    /// The account keeps the clients it has and gets no new one.
     Draining = 1,
-    /// Never selected.
+    /// The account is never selected.
     Suspended = 2,
 }
 
 impl Role {
-    /// `primary` or `secondary`; anything else is none.
+    /// Reads `primary` or `secondary`.
     pub fn parse(text: &str) -> Option<Role> {
         match text {
             "primary" => Some(Role::Primary),
@@ -33,7 +32,7 @@ impl Role {
         }
     }
 
-    /// As written in registries, queries and answers.
+    /// Returns the role as registries, queries and answers have it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Primary => "primary",
@@ -43,7 +42,7 @@ impl Role {
 }
 
 impl Condition {
-    /// `active`, `draining` or `suspended`; anything else is none.
+    /// Reads `active`, `draining` or `suspended`.
     pub fn parse(text: &str) -> Option<Condition> {
         match text {
             "active" => Some(Condition::Active),
@@ -53,7 +52,7 @@ impl Condition {
         }
     }
 
-    /// As written in registries and standings.
+    /// Returns the condition as registries and standings have it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Condition::Active => "active",

@@ -2,40 +2,41 @@
 
 use std::fmt;
 
+use super::automaton::CodeEntry;
 use super::{Region, table};
 
 /// A calling code that ITU-T E.164 assigns: one to three digits, as a number from 1 to 999.
 ///
-/// No code begins with another, so that a number's code can be read from its front.
+/// No code begins with another code, so the code of a number can be read from the number's front.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallingCode(u16);
 
 impl CallingCode {
-    /// The digits as a number: 44.
+    /// Returns the digits as a number, such as 44.
     pub fn number(self) -> u16 {
         self.0
     }
 
-    /// The first region that libphonenumber lists for the code, the largest by numbers: US for +1. None
-    /// for a code whose numbers belong to no country, such as +800.
+    /// Returns the first region that libphonenumber lists for the code, which has the most numbers: US for +1. None for a
+    /// code whose numbers belong to no country, such as +800.
     pub fn main_region(self) -> Option<Region> {
         self.entry()?.regions.first().copied()
     }
 
-    /// The regions of the code in libphonenumber's order, the main region first; one for most codes,
-    /// 25 for +1, none where numbers belong to no country.
+    /// Returns the regions of the code in libphonenumber's order, the main region first: one for most codes, 25 for +1,
+    /// none where numbers belong to no country.
     pub fn regions(self) -> impl Iterator<Item = Region> {
         self.entry().map(|entry| entry.regions).unwrap_or_default().iter().copied()
     }
 
-    /// The calling code of this number, if it is assigned.
+    /// Returns the calling code with these digits, if it is assigned.
     pub(super) fn assigned(number: u16) -> Option<CallingCode> {
         let code = CallingCode(number);
         code.entry().is_some().then_some(code)
     }
 
-    /// The calling code that these ASCII digits begin with.
-    pub(super) fn of_number(digits: &[u8]) -> Option<CallingCode> {
+    /// Returns the calling code with which these ASCII digits begin.
+    pub(super) fn at_front_of(digits: &[u8]) -> Option<CallingCode> {
         let mut number = 0;
         for digit in digits.iter().take(3) {
             number = number * 10 + u16::from(digit.wrapping_sub(b'0'));
@@ -49,7 +50,7 @@ impl CallingCode {
         None
     }
 
-    /// How many digits it has.
+    /// Returns how many digits the code has.
     pub(super) fn length(self) -> usize {
         match self.0 {
             0..=9 => 1,
@@ -58,8 +59,8 @@ impl CallingCode {
         }
     }
 
-    /// What the table says of the code.
-    pub(super) fn entry(self) -> Option<&'static Entry> {
+    /// Returns the table's entry of the code.
+    pub(super) fn entry(self) -> Option<&'static CodeEntry> {
         let place = BY_NUMBER.get(usize::from(self.0))?;
         table::CODES.get(usize::from(*place))
     }
@@ -77,20 +78,10 @@ impl fmt::Debug for CallingCode {
     }
 }
 
-/// A calling code in the table.
-pub(super) struct Entry {
-    pub(super) number: u16,
-    /// Where the walk over the national digits starts, an index into the table's states; 0 where numbers
-    /// belong to no country.
-    pub(super) start: u16,
-    /// The regions that share the code, the main one first.
-    pub(super) regions: &'static [Region],
-}
-
-/// What [`BY_NUMBER`] holds for a number that is no calling code: past the end of the list of 215.
+/// Stands in [`BY_NUMBER`] for a number that is no calling code: an index beyond the 215 codes.
 const NO_CODE: u8 = u8::MAX;
 
-/// Place in the list of codes by number: 1,000 bytes, so that reading a code takes three loads at most.
+/// Index in the list of codes, by number: 1,000 bytes. Reading a code takes at most three loads.
 static BY_NUMBER: [u8; 1000] = by_number();
 
 #[allow(clippy::indexing_slicing, reason = "at compile time: a wrong index fails the build")]

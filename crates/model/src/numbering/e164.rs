@@ -1,62 +1,73 @@
-//! International numbers, parsed.
+//! International phone numbers, parsed.
 
 use std::fmt;
 
 use super::{CallingCode, Origin, Region, origin};
 
 /// The fewest digits of a number, calling code included; the shortest valid ones have 6 (+43, +49, +98).
-const SHORTEST: usize = 5;
+const MIN_DIGITS: usize = 5;
 /// The most digits that E.164 allows, calling code included.
-const LONGEST: usize = 15;
+const MAX_DIGITS: usize = 15;
 
 /// An E.164 number: 5 to 15 digits that begin with an assigned calling code. 18 bytes, no heap.
 ///
-/// Its `Debug` shows the calling code alone, and it has no `Display`: a phone number is personal data,
-/// and whoever writes one out has to ask for its [`digits`](E164::digits).
+/// A phone number is personal data. `Debug` shows the calling code alone, and there is no `Display`: code that writes a number
+/// has to call [`digits`](E164::digits).
+///
+/// ```
+/// use switchboard_model::{E164, Region};
+///
+/// let toronto = E164::parse("+14165550123").unwrap();
+/// assert_eq!(toronto.region(), Region::from_alpha2("CA"));
+/// assert!(E164::parse("07400 123456").is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct E164 {
-    /// ASCII digits, zero bytes behind them, so that equal numbers are equal bytes.
-    digits: [u8; LONGEST],
+    /// ASCII digits with zero bytes behind them: equal numbers are equal bytes.
+    digits: [u8; MAX_DIGITS],
     length: u8,
     code: CallingCode,
 }
 
 impl E164 {
-    /// Reads a number: one leading `+` or none, then ASCII digits and nothing else. No spaces, no dashes;
-    /// no national prefix is taken off either: what follows the calling code is the national number.
+    /// Reads a number: at most one leading `+`, then ASCII digits and nothing else. Removes no national prefix: all digits
+    /// behind the calling code are the national number.
+    ///
+    /// # Errors
+    /// The text has other characters, fewer than 5 or more than 15 digits, or no assigned calling code at its front.
     pub fn parse(text: &str) -> Result<E164, InvalidE164> {
         let text = text.strip_prefix('+').unwrap_or(text).as_bytes();
         if !text.iter().all(u8::is_ascii_digit) {
             return Err(InvalidE164::NotDigits);
         }
-        if !(SHORTEST..=LONGEST).contains(&text.len()) {
+        if !(MIN_DIGITS..=MAX_DIGITS).contains(&text.len()) {
             return Err(InvalidE164::Length);
         }
-        let code = CallingCode::of_number(text).ok_or(InvalidE164::UnassignedCallingCode)?;
-        let mut digits = [0; LONGEST];
+        let code = CallingCode::at_front_of(text).ok_or(InvalidE164::UnassignedCallingCode)?;
+        let mut digits = [0; MAX_DIGITS];
         digits.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
         Ok(E164 { digits, length: text.len() as u8, code })
     }
 
-    /// The digits, calling code first, without `+`.
+    /// Returns the digits, calling code first, without `+`.
     pub fn digits(&self) -> &str {
-        // Always the digits: they are ASCII, and the length is that of the text they were read from.
+        // Never empty: the digits are ASCII, and `length` is the length of the text that they were read from.
         self.ascii().and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
-    /// The calling code that the digits begin with.
+    /// Returns the calling code with which the digits begin.
     pub fn calling_code(&self) -> CallingCode {
         self.code
     }
 
-    /// Where the number belongs, and whether it is valid: one step through the table per national digit, and before that
-    /// what [`region`](E164::region) takes.
+    /// Returns the region, and whether the number is valid. Takes a load for each national digit, besides what
+    /// [`region`](E164::region) takes.
     pub fn origin(&self) -> Origin {
-        Origin::of(self.code, self.national())
+        Origin::from_parts(self.code, self.national())
     }
 
-    /// The region that the number belongs to: a step for each of the digits that tell the regions of a calling code
-    /// apart, which are none for most codes.
+    /// Returns the region that the number belongs to. Takes a load for each digit that distinguishes the regions of its
+    /// calling code: for most codes none.
     pub fn region(&self) -> Option<Region> {
         origin::region(self.code, self.national())
     }
@@ -76,16 +87,16 @@ impl fmt::Debug for E164 {
     }
 }
 
-/// Why a text is not an E.164 number. It never holds or shows the text.
+/// Why a text is not an E.164 number. Never holds or shows the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidE164 {
-    /// Something besides one leading `+` and ASCII digits.
+    /// The text has other characters than one leading `+` and ASCII digits.
     #[error("a phone number is an optional + and digits, with nothing between them")]
     NotDigits,
-    /// Fewer than 5 or more than 15 digits.
+    /// The text has fewer than 5 or more than 15 digits.
     #[error("a phone number has 5 to 15 digits, its calling code included")]
     Length,
-    /// No assigned calling code at the front; national numbers, which begin with 0, end here.
+    /// No assigned calling code is at the front. National numbers, which begin with 0, get this error.
     #[error("a phone number begins with an assigned calling code, such as +44")]
     UnassignedCallingCode,
 }

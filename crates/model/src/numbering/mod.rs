@@ -1,15 +1,14 @@
 //! Phone numbers, calling codes and regions: where a number belongs.
 //!
-//! Three parsed newtypes with no conversions between them but through one table, which is generated from
-//! libphonenumber's data (`tests/numbering/generate.rs` says how) and built into the program:
+//! * [`Region`]: what ISO 3166-1 calls a country; one byte.
+//! * [`CallingCode`]: what ITU-T E.164 puts before the national number. Regions share twelve of them.
+//! * [`E164`]: an international number, and its [`Origin`]. An acyclic automaton over the national digits finds the region: one
+//!   load a digit, no allocation.
 //!
-//! * [`Region`]: what ISO 3166-1 calls a country, one byte;
-//! * [`CallingCode`]: what ITU-T E.164 puts before the national number; twelve are shared by regions;
-//! * [`E164`]: an international number, and its [`Origin`]: an acyclic automaton over the national digits
-//!   that takes one load per digit and allocates nothing.
-//!
-//! A phone number is personal data: no error and no `Debug` here shows one.
+//! One table behind the three is generated from libphonenumber's data (`tests/numbering/generate.rs` says how) and built into the
+//! program. A phone number is personal data: no error and no `Debug` here shows one.
 
+mod automaton;
 mod calling_code;
 mod e164;
 mod origin;

@@ -5,11 +5,8 @@
 //!
 //! 4112 states of 22 bytes: 90 KB.
 
-use super::{
-    Region,
-    calling_code::Entry,
-    origin::{Mark::*, State, State as S},
-};
+use super::Region;
+use super::automaton::{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*};
 
 const fn r(alpha2: &str) -> Region {
     Region::named(alpha2)
@@ -52,7 +49,7 @@ pub(super) static REGIONS: [(&str, u16); Region::COUNT] = [
 ];
 
 /// Every assigned calling code, ascending.
-pub(super) static CODES: [Entry; 215] = [
+pub(super) static CODES: [CodeEntry; 215] = [
     Entry { number: 1, start: 358, regions: &[r("US"), r("AG"), r("AI"), r("AS"), r("BB"), r("BM"), r("BS"),
         r("CA"), r("DM"), r("DO"), r("GD"), r("GU"), r("JM"), r("KN"), r("KY"), r("LC"), r("MP"), r("MS"),
         r("PR"), r("SX"), r("TC"), r("TT"), r("VC"), r("VG"), r("VI")] },
