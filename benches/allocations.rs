@@ -17,10 +17,8 @@ use benches::{MOMENT, shapes};
 use dhat::HeapStats;
 use switchboard::api::data;
 use switchboard::runtime::Store;
-use switchboard::telemetry::{Labels, Telemetry};
-use switchboard_pipeline::build::LOAD_STAGES;
+use switchboard::telemetry::Telemetry;
 use switchboard_select::{Query, select};
-use switchboard_snapshot::Stage;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -107,13 +105,6 @@ fn bare() -> SocketAddr {
 
 /// The data listener with one worker, for as long as the test runs.
 fn daemon() -> SocketAddr {
-    let labels = Labels {
-        outcomes: data::outcomes(),
-        routes: data::routes(),
-        statuses: data::statuses(),
-        stages: Stage::ALL.map(Stage::text).to_vec(),
-        load_stages: LOAD_STAGES.to_vec(),
-    };
     let store = Store::default();
     store.publish(shapes::small());
     let settings =
@@ -121,7 +112,7 @@ fn daemon() -> SocketAddr {
     let listener = data::Listener::bind(&settings).unwrap();
     let address = listener.local_addr().unwrap();
     let drain = tokio::sync::watch::Sender::new(false);
-    let serving = listener.serve(store, Telemetry::new("0", "0", labels), drain.subscribe()).unwrap();
+    let serving = listener.serve(store, Telemetry::new("0", "0"), drain.subscribe()).unwrap();
     // It is to outlive the test.
     std::mem::forget((serving, drain));
     address

@@ -22,9 +22,7 @@ use sockets::Sockets;
 use crate::api::{admin, data};
 use crate::config::{Notice, Settings};
 use crate::runtime::{Event, Reloader, Source, Standings, Store, bell};
-use crate::telemetry::{Labels, Telemetry};
-use switchboard_pipeline::build::LOAD_STAGES;
-use switchboard_snapshot::Stage;
+use crate::telemetry::Telemetry;
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -98,14 +96,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         (None, Some(file)) => Source::Snapshot(file),
         (None, None) => Source::Embedded(demo::files()),
     };
-    let labels = Labels {
-        outcomes: data::outcomes(),
-        routes: data::routes(),
-        statuses: data::statuses(),
-        stages: Stage::ALL.iter().map(|stage| stage.text()).collect(),
-        load_stages: LOAD_STAGES.to_vec(),
-    };
-    let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"), labels);
+    let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
     let store = Store::default();
     let (drain, draining) = tokio::sync::watch::channel(false);
     let (close, closed) = tokio::sync::watch::channel(true);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::runtime::Event;
 use crate::runtime::source::unix_ms;
 use crate::runtime::standings::keeper;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{PublishedSnapshot, ReloadOutcome, Telemetry};
 use switchboard_registry::{Findings, Severity};
 
 /// Most errors of one rejected registry that are logged one by one.
@@ -23,55 +23,52 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
                 .map(|channel| std::str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
                 .collect();
             // Every series of the new channels is there before the first query counts.
-            telemetry.channels(&channels);
+            telemetry.add_channels(&channels);
             let now = now();
-            let counts = [
-                contents.companies.len(),
-                contents.ous.len(),
-                contents.pools.len(),
-                contents.accounts.len(),
-                contents.levels.len(),
-            ];
-            telemetry.snapshot_published(
-                snapshot.generation(),
-                Some(*built_at_ms as f64 / 1000.0),
-                now,
-                snapshot.bytes().len(),
-                counts,
-            );
+            let published = PublishedSnapshot {
+                generation: snapshot.generation(),
+                built_at: *built_at_ms as f64 / 1000.0,
+                activated_at: now,
+                bytes: snapshot.bytes().len(),
+                companies: contents.companies.len(),
+                ous: contents.ous.len(),
+                pools: contents.pools.len(),
+                accounts: contents.accounts.len(),
+                chains: contents.levels.len(),
+            };
+            telemetry.snapshot_published(&published);
             telemetry.snapshot_confirmed(now);
-            telemetry.reload("published");
-            let [companies, ous, pools, accounts, _] = counts;
+            telemetry.reload(ReloadOutcome::Published);
             tracing::info!(
                 generation = snapshot.generation(),
                 digest = snapshot.digest(),
-                companies,
-                ous,
-                pools,
-                accounts,
+                companies = published.companies,
+                ous = published.ous,
+                pools = published.pools,
+                accounts = published.accounts,
                 warnings = findings.warnings(),
                 "published"
             );
         }
         Event::Unchanged => {
             telemetry.snapshot_confirmed(now());
-            telemetry.reload("unchanged");
+            telemetry.reload(ReloadOutcome::Unchanged);
             tracing::info!("reload: the files say what they said before");
         }
         Event::Confirmed => telemetry.snapshot_confirmed(now()),
         Event::Rejected { stage, reason, findings } => {
-            telemetry.reload("rejected");
-            telemetry.rejection(stage.text());
+            telemetry.reload(ReloadOutcome::Rejected);
+            telemetry.rejection(*stage);
             tracing::error!(stage = stage.text(), reason, "rejected: whatever was in service stays");
             log_errors(findings);
         }
         Event::Unreadable { reason } => {
-            telemetry.reload("unreadable");
+            telemetry.reload(ReloadOutcome::Unreadable);
             tracing::error!(reason, "unreadable: whatever was in service stays");
         }
         Event::Timed { timings } => {
             for (stage, duration) in timings.iter() {
-                telemetry.load_seconds(stage, duration.as_secs_f64());
+                telemetry.load_stage(*stage, *duration);
             }
         }
         Event::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),

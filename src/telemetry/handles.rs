@@ -1,267 +1,278 @@
-//! The metrics as a struct of handles, with one method for each thing that happens.
+//! The metrics as one struct, with a method for each event.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram};
-use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
+use parking_lot::Mutex;
+use switchboard_pipeline::build::LoadStage;
+use switchboard_snapshot::Stage;
 
-use super::names::{self, KINDS, RELOAD_OUTCOMES, STANDING};
-use super::recorder::{build, counter, gauge, histogram};
-use super::selections::{self, Outcomes};
-use super::{Timings, Worker, timings};
+use super::labels::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
+use super::names::{self, LOAD_BOUNDS, Metric};
+use super::{WorkerMetrics, selections, timings};
 
-/// The label values that other floors decide.
-#[derive(Debug, Clone)]
-pub struct Labels {
-    /// What a query can end with: rules, then problem codes. Counted by index.
-    pub outcomes: Vec<&'static str>,
-    /// The data listener's routes. Counted by index.
-    pub routes: Vec<&'static str>,
-    /// The statuses that the data listener answers with.
-    pub statuses: Vec<u16>,
-    /// The stages that a snapshot can be rejected at.
-    pub stages: Vec<&'static str>,
-    /// The stages that loading a snapshot is timed by.
-    pub load_stages: Vec<&'static str>,
-}
+const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
 
-/// What becomes of a connection. The first three tell how it began, the others how it ended where that
-/// was not in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
-    /// Taken.
-    Accepted,
-    /// Refused: there are too many.
-    Rejected,
-    /// The system would not hand it over, for lack of file descriptors or memory.
-    AcceptError,
-    /// Nothing came, or went, for too long.
-    TimedOut,
-    /// It broke, or its bytes were not HTTP.
-    Error,
-    /// It was still open when the time to drain was over.
-    Cut,
-}
-
-impl Arrival {
-    const TEXTS: [&'static str; 6] = ["accepted", "rejected", "accept_error", "timed_out", "error", "cut"];
-}
-
-/// Every metric.
+/// Every metric of the daemon.
 pub struct Telemetry {
     recorder: PrometheusRecorder,
     exporter: PrometheusHandle,
     process: Collector,
-    labels: Labels,
-    statuses: Arc<[u16]>,
-    /// One for each worker there has been: what a worker counted stays when it ends.
-    workers: Mutex<Vec<Arc<Worker>>>,
-    /// The channels there have been.
+    /// One for each worker that was ever started: the counts of a worker outlive it.
+    workers: Mutex<Vec<Arc<WorkerMetrics>>>,
+    /// Ids of every channel that was ever in service.
     channels: Mutex<BTreeSet<String>>,
     batch_lines: Counter,
     connections: Gauge,
     connections_limit: Gauge,
-    arrivals: [Counter; Arrival::TEXTS.len()],
+    connection_events: [Counter; ConnectionEvent::ALL.len()],
     panics: Counter,
     generation: Gauge,
     built: Gauge,
     activated: Gauge,
     confirmed: Gauge,
     bytes: Gauge,
-    entries: [Gauge; KINDS.len()],
-    reloads: [Counter; RELOAD_OUTCOMES.len()],
-    rejections: Vec<Counter>,
-    load: Vec<Histogram>,
-    alive: Gauge,
-    watch: Gauge,
-    standings: [Gauge; STANDING.len()],
+    records: [Gauge; RecordKind::ALL.len()],
+    reloads: [Counter; ReloadOutcome::ALL.len()],
+    rejections: [Counter; REJECTION_STAGES.len()],
+    load_durations: [Histogram; LOAD_STAGES.len()],
+    snapshots_alive: Gauge,
+    watch_active: Gauge,
+    standings_draining: Gauge,
+    standings_suspended: Gauge,
     standings_writable: Gauge,
 }
 
+/// What is measured of a snapshot that goes into service.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishedSnapshot {
+    /// Its generation.
+    pub generation: u64,
+    /// When it was built, in Unix seconds.
+    pub built_at: f64,
+    /// When it went into service, in Unix seconds.
+    pub activated_at: f64,
+    /// Its size.
+    pub bytes: usize,
+    /// Number of companies.
+    pub companies: usize,
+    /// Number of organizational units.
+    pub ous: usize,
+    /// Number of pools.
+    pub pools: usize,
+    /// Number of accounts.
+    pub accounts: usize,
+    /// Number of fallback chains.
+    pub chains: usize,
+}
+
+impl PublishedSnapshot {
+    fn records(&self, kind: RecordKind) -> usize {
+        match kind {
+            RecordKind::Companies => self.companies,
+            RecordKind::Ous => self.ous,
+            RecordKind::Pools => self.pools,
+            RecordKind::Accounts => self.accounts,
+            RecordKind::Chains => self.chains,
+        }
+    }
+}
+
 impl Telemetry {
-    /// All series, at zero.
-    pub fn new(version: &str, commit: &str, labels: Labels) -> Arc<Telemetry> {
-        let recorder = build();
+    /// Creates every series, at zero.
+    pub fn new(version: &str, commit: &str) -> Arc<Telemetry> {
+        let recorder = recorder();
         let process = Collector::default();
         metrics::with_local_recorder(&recorder, || process.describe());
-        gauge(&recorder, &names::BUILD, &[("version", version), ("commit", commit)]).set(1.0);
+        let series = Series(&recorder);
+        series.gauge(&names::BUILD, &[("version", version), ("commit", commit)]).set(1.0);
         let telemetry = Telemetry {
             exporter: recorder.handle(),
             process,
-            statuses: labels.statuses.as_slice().into(),
             workers: Mutex::default(),
             channels: Mutex::new([String::new()].into()),
-            batch_lines: counter(&recorder, &names::BATCH_LINES, &[]),
-            connections: gauge(&recorder, &names::CONNECTIONS, &[]),
-            connections_limit: gauge(&recorder, &names::CONNECTIONS_LIMIT, &[]),
-            arrivals: Arrival::TEXTS
-                .map(|outcome| counter(&recorder, &names::ARRIVALS, &[("outcome", outcome)])),
-            panics: counter(&recorder, &names::PANICS, &[]),
-            generation: gauge(&recorder, &names::GENERATION, &[]),
-            built: gauge(&recorder, &names::BUILT, &[]),
-            activated: gauge(&recorder, &names::ACTIVATED, &[]),
-            confirmed: gauge(&recorder, &names::CONFIRMED, &[]),
-            bytes: gauge(&recorder, &names::BYTES, &[]),
-            entries: KINDS.map(|kind| gauge(&recorder, &names::ENTRIES, &[("kind", kind)])),
-            reloads: RELOAD_OUTCOMES
-                .map(|outcome| counter(&recorder, &names::RELOADS, &[("outcome", outcome)])),
-            rejections: (labels.stages.iter())
-                .map(|stage| counter(&recorder, &names::REJECTIONS, &[("stage", stage)]))
-                .collect(),
-            load: (labels.load_stages.iter())
-                .map(|stage| histogram(&recorder, &names::LOAD_DURATION, &[("stage", stage)]))
-                .collect(),
-            alive: gauge(&recorder, &names::ALIVE, &[]),
-            watch: gauge(&recorder, &names::WATCH, &[]),
-            standings: STANDING
-                .map(|standing| gauge(&recorder, &names::STANDINGS, &[("standing", standing)])),
-            standings_writable: gauge(&recorder, &names::STANDINGS_WRITABLE, &[]),
-            labels,
+            batch_lines: series.counter(&names::BATCH_LINES, &[]),
+            connections: series.gauge(&names::CONNECTIONS, &[]),
+            connections_limit: series.gauge(&names::CONNECTIONS_LIMIT, &[]),
+            connection_events: ConnectionEvent::ALL
+                .map(|event| series.counter(&names::CONNECTION_EVENTS, &[("outcome", event.as_str())])),
+            panics: series.counter(&names::PANICS, &[]),
+            generation: series.gauge(&names::GENERATION, &[]),
+            built: series.gauge(&names::BUILT, &[]),
+            activated: series.gauge(&names::ACTIVATED, &[]),
+            confirmed: series.gauge(&names::CONFIRMED, &[]),
+            bytes: series.gauge(&names::BYTES, &[]),
+            records: RecordKind::ALL.map(|kind| series.gauge(&names::ENTRIES, &[("kind", kind.as_str())])),
+            reloads: ReloadOutcome::ALL
+                .map(|outcome| series.counter(&names::RELOADS, &[("outcome", outcome.as_str())])),
+            rejections: REJECTION_STAGES
+                .map(|stage| series.counter(&names::REJECTIONS, &[("stage", stage.text())])),
+            load_durations: LOAD_STAGES
+                .map(|stage| series.histogram(&names::LOAD_DURATION, &[("stage", stage.as_str())])),
+            snapshots_alive: series.gauge(&names::ALIVE, &[]),
+            watch_active: series.gauge(&names::WATCH, &[]),
+            standings_draining: series.gauge(&names::STANDINGS, &[("standing", "draining")]),
+            standings_suspended: series.gauge(&names::STANDINGS, &[("standing", "suspended")]),
+            standings_writable: series.gauge(&names::STANDINGS_WRITABLE, &[]),
             recorder,
         };
         Arc::new(telemetry)
     }
 
-    /// A snapshot has these channels: their series are there from now on.
-    pub fn channels(&self, ids: &[&str]) {
-        held(&self.channels).extend(ids.iter().map(|id| (*id).to_owned()));
+    /// Creates the series of these channels.
+    pub fn add_channels(&self, ids: &[&str]) {
+        self.channels.lock().extend(ids.iter().map(|id| (*id).to_owned()));
     }
 
-    /// A worker's own counters.
-    pub fn worker(&self) -> Arc<Worker> {
-        let timings = Timings::new(self.labels.routes.len(), &self.statuses);
-        let worker = Arc::new(Worker { timings, outcomes: Outcomes::new(self.labels.outcomes.len()) });
-        held(&self.workers).push(Arc::clone(&worker));
+    /// Creates the counters of one worker.
+    pub fn add_worker(&self) -> Arc<WorkerMetrics> {
+        let worker = Arc::<WorkerMetrics>::default();
+        self.workers.lock().push(Arc::clone(&worker));
         worker
     }
 
-    /// So many lines of a batch were answered.
+    /// Counts answered lines of a batch.
     pub fn batch_lines(&self, lines: u64) {
         self.batch_lines.increment(lines);
     }
 
-    /// Something happened to a connection of the data listener.
-    pub fn connection(&self, arrival: Arrival) {
-        if let Some(counter) = self.arrivals.get(arrival as usize) {
-            counter.increment(1);
-        }
+    /// Counts an event of a connection of the data listener.
+    pub fn connection(&self, event: ConnectionEvent) {
+        increment(&self.connection_events, event as usize);
     }
 
-    /// Something panicked, and was caught.
+    /// Counts a panic that was caught.
     pub fn panicked(&self) {
         self.panics.increment(1);
     }
 
-    /// The data listener takes so many connections at most.
-    pub fn connections_limit(&self, most: usize) {
-        self.connections_limit.set(most as f64);
+    /// Sets the maximum of connections of the data listener.
+    pub fn connections_limit(&self, limit: usize) {
+        self.connections_limit.set(limit as f64);
     }
 
-    /// A connection of the data listener is open now.
+    /// Counts an open connection of the data listener.
     pub fn connection_opened(&self) {
         self.connections.increment(1.0);
     }
 
-    /// A connection of the data listener is open no more.
+    /// Takes back one [`connection_opened`](Self::connection_opened).
     pub fn connection_closed(&self) {
         self.connections.decrement(1.0);
     }
 
-    /// A snapshot went into service. Times are Unix seconds; `entries` are companies, OUs, pools,
-    /// accounts and chains.
-    pub fn snapshot_published(
-        &self,
-        generation: u64,
-        built: Option<f64>,
-        activated: f64,
-        bytes: usize,
-        entries: [usize; 5],
-    ) {
-        self.generation.set(generation as f64);
-        self.built.set(built.unwrap_or(0.0));
-        self.activated.set(activated);
-        self.bytes.set(bytes as f64);
-        for (gauge, count) in self.entries.iter().zip(entries) {
-            gauge.set(count as f64);
+    /// Describes the snapshot that went into service.
+    pub fn snapshot_published(&self, snapshot: &PublishedSnapshot) {
+        self.generation.set(snapshot.generation as f64);
+        self.built.set(snapshot.built_at);
+        self.activated.set(snapshot.activated_at);
+        self.bytes.set(snapshot.bytes as f64);
+        for (gauge, kind) in self.records.iter().zip(RecordKind::ALL) {
+            gauge.set(snapshot.records(kind) as f64);
         }
     }
 
-    /// The source was seen, at this Unix time, to hold what is in service.
+    /// Sets when the source was last found to hold what is in service, in Unix seconds.
     pub fn snapshot_confirmed(&self, at: f64) {
         self.confirmed.set(at);
     }
 
-    /// A reload ended: `published`, `unchanged`, `rejected` or `unreadable`.
-    pub fn reload(&self, outcome: &'static str) {
-        if let Some(counter) = at(&self.reloads, &RELOAD_OUTCOMES, outcome) {
-            counter.increment(1);
+    /// Counts an attempt to load a snapshot.
+    pub fn reload(&self, outcome: ReloadOutcome) {
+        increment(&self.reloads, outcome as usize);
+    }
+
+    /// Counts a rejected snapshot or registry.
+    pub fn rejection(&self, stage: Stage) {
+        increment(&self.rejections, stage as usize);
+    }
+
+    /// Records the duration of one stage of loading a snapshot.
+    pub fn load_stage(&self, stage: LoadStage, took: Duration) {
+        if let Some(histogram) = self.load_durations.get(stage as usize) {
+            histogram.record(took.as_secs_f64());
         }
     }
 
-    /// A snapshot or a registry was rejected at this stage.
-    pub fn rejection(&self, stage: &'static str) {
-        if let Some(counter) = at(&self.rejections, &self.labels.stages, stage) {
-            counter.increment(1);
-        }
-    }
-
-    /// A stage of loading took so long.
-    pub fn load_seconds(&self, stage: &'static str, seconds: f64) {
-        if let Some(histogram) = at(&self.load, &self.labels.load_stages, stage) {
-            histogram.record(seconds);
-        }
-    }
-
-    /// So many snapshots are in memory.
+    /// Sets how many snapshots are in memory.
     pub fn snapshots_alive(&self, count: usize) {
-        self.alive.set(count as f64);
+        self.snapshots_alive.set(count as f64);
     }
 
-    /// Whether events tell of changes of the source, or it is only looked at.
+    /// Sets whether file-system events report changes of the source.
     pub fn watch_active(&self, active: bool) {
-        self.watch.set(f64::from(u8::from(active)));
+        self.watch_active.set(f64::from(u8::from(active)));
     }
 
-    /// So many accounts are draining, and so many suspended, by live standings.
+    /// Sets how many accounts are draining and suspended by live standings.
     pub fn standings(&self, draining: usize, suspended: usize) {
-        for (gauge, count) in self.standings.iter().zip([draining, suspended]) {
-            gauge.set(count as f64);
-        }
+        self.standings_draining.set(draining as f64);
+        self.standings_suspended.set(suspended as f64);
     }
 
-    /// Whether standings can be changed.
+    /// Sets whether standings can be changed.
     pub fn standings_writable(&self, writable: bool) {
         self.standings_writable.set(f64::from(u8::from(writable)));
     }
 
-    /// Sorts what came in since the last time into buckets. Every second or so: it is kept until then.
+    /// Sorts new histogram samples into buckets. To be called about once a second, because the exporter
+    /// keeps every sample until then.
     pub fn upkeep(&self) {
         self.exporter.run_upkeep();
     }
 
-    /// Everything, in the Prometheus text format.
+    /// Returns every series in the Prometheus text format.
     pub fn render(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         let mut text = self.exporter.render();
-        let workers = held(&self.workers).clone();
-        let outcomes = workers.iter().map(|worker| &worker.outcomes);
-        selections::render(&mut text, outcomes, &held(&self.channels), &self.labels.outcomes);
-        let all = workers.iter().map(|worker| &worker.timings);
-        timings::render(&mut text, all, &self.labels.routes, &self.statuses);
+        let workers = self.workers.lock().clone();
+        selections::render(&mut text, workers.iter().map(|worker| &worker.selections), &self.channels.lock());
+        timings::render(&mut text, workers.iter().map(|worker| &worker.timings));
         text
     }
 }
 
-/// What is kept under these locks is whole after each change.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn increment(counters: &[Counter], index: usize) {
+    if let Some(counter) = counters.get(index) {
+        counter.increment(1);
+    }
 }
 
-/// The handle of a label value; a value outside the closed set has none.
-fn at<'h, H>(handles: &'h [H], values: &[&str], value: &str) -> Option<&'h H> {
-    let found = values.iter().position(|known| *known == value);
-    debug_assert!(found.is_some(), "{value} is no label");
-    found.and_then(|at| handles.get(at))
+/// Builds a recorder that only this module writes to.
+#[allow(clippy::expect_used, reason = "only empty bounds are refused, and these are constant")]
+fn recorder() -> PrometheusRecorder {
+    // Without bounds the exporter would keep summaries.
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(names::LOAD_DURATION.name.to_owned()), &LOAD_BOUNDS)
+        .expect("cannot fail: the bounds are not empty")
+        .build_recorder()
+}
+
+/// Registers series with a recorder.
+struct Series<'r>(&'r PrometheusRecorder);
+
+impl Series<'_> {
+    fn counter(&self, metric: &Metric, labels: &[(&'static str, &str)]) -> Counter {
+        self.0.describe_counter(metric.name.into(), None, SharedString::const_str(metric.help));
+        self.0.register_counter(&key(metric, labels), &METADATA)
+    }
+
+    fn gauge(&self, metric: &Metric, labels: &[(&'static str, &str)]) -> Gauge {
+        self.0.describe_gauge(metric.name.into(), None, SharedString::const_str(metric.help));
+        self.0.register_gauge(&key(metric, labels), &METADATA)
+    }
+
+    fn histogram(&self, metric: &Metric, labels: &[(&'static str, &str)]) -> Histogram {
+        self.0.describe_histogram(metric.name.into(), None, SharedString::const_str(metric.help));
+        self.0.register_histogram(&key(metric, labels), &METADATA)
+    }
+}
+
+fn key(metric: &Metric, labels: &[(&'static str, &str)]) -> Key {
+    let labels: Vec<Label> = labels.iter().map(|&(name, value)| Label::new(name, value.to_owned())).collect();
+    Key::from_parts(metric.name, labels)
 }

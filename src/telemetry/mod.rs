@@ -1,21 +1,18 @@
-//! Floor 5. Every metric's name, help, buckets and handles. Nothing of ours is imported here: label
-//! values and numbers come in as texts and numbers.
+//! Metrics: their names, label values and counters.
 //!
-//! Handles are made once, so that every series is there from the start. What is counted with every request is
-//! counted by each worker for itself, without an atomic add, and summed when somebody looks.
-//! The recorder is not installed globally: several daemons fit into one process, as tests have them.
-//!
-//! Reading order: `names`, [`handles`], `recorder`, [`worker`], `count`, [`selections`], [`timings`].
+//! Shared handles are made once, so that every series exists from the start. What is counted with every
+//! request is counted per worker, without an atomic addition, and summed by scrapes. The recorder is not
+//! installed globally, so that several daemons fit into one process, as tests have them.
 
-mod count;
-pub mod handles;
+mod handles;
+mod labels;
 mod names;
-mod recorder;
-pub mod selections;
-pub mod timings;
-pub mod worker;
+mod selections;
+mod timings;
+mod worker;
 
-pub use handles::{Arrival, Labels, Telemetry};
-pub use selections::Selections;
-pub use timings::Timings;
-pub use worker::Worker;
+pub use handles::{PublishedSnapshot, Telemetry};
+pub use labels::{ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome};
+pub use selections::{ChannelCounters, SelectionCounters};
+pub use timings::RequestTimings;
+pub use worker::WorkerMetrics;

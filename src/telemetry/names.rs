@@ -1,6 +1,6 @@
-//! What is measured: base units, closed label sets, never a company, account, phone or client.
+//! Names, help texts and bucket bounds. Units are base units; no label is a company, account, phone or client.
 
-/// A metric's name and what it says, for people.
+/// A metric's name and help text.
 pub(super) struct Metric {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
@@ -35,7 +35,7 @@ pub(super) const CONNECTIONS_LIMIT: Metric = metric(
     "switchboard_http_connections_limit",
     "Most connections of the data listener: max_connections, or what the limit on open files leaves of it; 0 before it listens.",
 );
-pub(super) const ARRIVALS: Metric = metric(
+pub(super) const CONNECTION_EVENTS: Metric = metric(
     "switchboard_http_connections_total",
     "Connections to the data listener: accepted, rejected over the limit, or lost to accept_error; of those accepted, ended by timed_out or error, or cut at the end of a drain.",
 );
@@ -87,23 +87,14 @@ pub(super) const STANDINGS_WRITABLE: Metric = metric(
 pub(super) const BUILD: Metric =
     metric("switchboard_build_info", "Always 1; its labels say what is running.");
 
-/// `levels`.
-pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
-/// `kind`.
-pub(super) const KINDS: [&str; 5] = ["companies", "ous", "pools", "accounts", "chains"];
-/// `outcome` of a reload.
-pub(super) const RELOAD_OUTCOMES: [&str; 4] = ["published", "unchanged", "rejected", "unreadable"];
-/// `standing`.
-pub(super) const STANDING: [&str; 2] = ["draining", "suspended"];
-/// Bounds of load times in seconds: an unchanged small file takes 1 ms, a compile of millions 30 s.
+/// Bounds of load durations in seconds. An unchanged small file takes 1 ms, a compile of millions of accounts 30 s.
 pub(super) const LOAD_BOUNDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 const MICRO: u64 = 1_000;
 const MILLI: u64 = 1_000_000;
 
-/// Bounds of request times in nanoseconds. Single selections stop at 100 ms (the first 16): 1, 5 and
-/// 10 ms are the limits that objectives are set at, so each is a bound.
+/// Bounds of request durations in nanoseconds. 1, 5 and 10 ms are bounds because objectives are set there.
 pub(super) const REQUEST_BOUNDS: [u64; 22] = [
     MICRO,
     2_500,
@@ -128,5 +119,5 @@ pub(super) const REQUEST_BOUNDS: [u64; 22] = [
     5_000 * MILLI,
     10_000 * MILLI,
 ];
-/// How many of [`REQUEST_BOUNDS`] single selections have.
+/// How many of [`REQUEST_BOUNDS`] the histogram of single selections has: up to 100 ms.
 pub(super) const SELECT_BOUNDS: usize = 16;

@@ -1,116 +1,122 @@
-//! What became of queries: for each worker, one counter for each channel and outcome, and how far up accounts
-//! were found.
+//! Counts how queries ended: for each worker one counter for each channel and outcome, and one for each
+//! number of levels that a selection climbed.
 
+use std::array::from_fn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::count::Count;
-use super::names::{self, LEVELS};
-use super::timings::head;
+use parking_lot::Mutex;
+
+use super::labels::{LEVELS, SelectionOutcome};
+use super::names;
+use super::timings::write_head;
+use super::worker::LocalCounter;
 
 /// One worker's selections.
-pub struct Outcomes {
-    /// How many outcomes there are.
-    outcomes: usize,
-    /// By channel, with an empty name for queries without a known one. Looked at with every new generation, and
-    /// by scrapes.
-    rows: Mutex<BTreeMap<String, Row>>,
-    climbed: [Count; LEVELS.len()],
+#[derive(Default)]
+pub struct SelectionCounters {
+    /// By channel id; the empty id is for queries without a known channel. Locked by this worker once for
+    /// each generation, and by scrapes.
+    channels: Mutex<BTreeMap<String, OutcomeCounters>>,
+    climbed: [LocalCounter; LEVELS.len()],
 }
 
 /// One channel's counters, by outcome.
-type Row = Arc<[Count]>;
+type OutcomeCounters = Arc<[LocalCounter; SelectionOutcome::COUNT]>;
 
-/// The counters of one snapshot's channels. Channels are numbered anew by every snapshot: whoever
-/// answers keeps these beside the snapshot, and asks for others with the next generation.
+/// One worker's counters of one snapshot's channels. Every snapshot numbers its channels anew, so a
+/// worker gets others with every generation.
 #[derive(Clone)]
-pub struct Selections {
-    /// Row 0 is for queries without a known channel; then one row for each channel.
-    rows: Vec<Row>,
+pub struct ChannelCounters {
+    /// The first row is for queries without a known channel; then one row for each channel.
+    rows: Vec<OutcomeCounters>,
 }
 
-impl Outcomes {
-    pub(super) fn new(outcomes: usize) -> Outcomes {
-        Outcomes { outcomes, rows: Mutex::default(), climbed: Default::default() }
+impl SelectionCounters {
+    /// Returns the counters of a snapshot's channels, given their ids in its order.
+    pub fn channels(&self, ids: &[&str]) -> ChannelCounters {
+        let mut known = self.channels.lock();
+        let row = |id: &&str| {
+            let row = known.entry((*id).to_owned());
+            Arc::clone(row.or_insert_with(|| Arc::new(from_fn(|_| LocalCounter::default()))))
+        };
+        ChannelCounters { rows: [""].iter().chain(ids).map(row).collect() }
     }
 
-    /// The counters of a snapshot's channels, in its order. Once for each generation.
-    pub fn channels(&self, ids: &[&str]) -> Selections {
-        let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || (0..self.outcomes).map(|_| Count::default()).collect();
-        let row = |id: &&str| Arc::clone(known.entry((*id).to_owned()).or_insert_with(fresh));
-        Selections { rows: [""].iter().chain(ids).map(row).collect() }
-    }
-
-    /// An account was found so many levels above the query's OU.
-    pub fn climbed(&self, levels: u32) {
-        if let Some(count) = self.climbed.get((levels as usize).min(LEVELS.len() - 1)) {
-            count.add(1);
+    /// Counts a selection from a pool this many levels above the query's OU.
+    pub fn count_climbed(&self, levels: u32) {
+        if let Some(counter) = self.climbed.get((levels as usize).min(LEVELS.len() - 1)) {
+            counter.add(1);
         }
     }
 }
 
-impl Selections {
-    /// Counts a query: the channel by its index in the snapshot, the outcome by its index among the
-    /// labels. Neither a look-up nor an allocation.
-    pub fn count(&self, channel: Option<u32>, outcome: usize) {
+impl ChannelCounters {
+    /// Counts a query under its channel's index in the snapshot. Neither looks up nor allocates.
+    pub fn count(&self, channel: Option<u32>, outcome: SelectionOutcome) {
         let row = channel.map_or(0, |channel| channel as usize + 1);
-        if let Some(count) = self.rows.get(row).and_then(|row| row.get(outcome)) {
-            count.add(1);
+        if let Some(counter) = self.rows.get(row).and_then(|row| row.get(outcome.index())) {
+            counter.add(1);
         }
     }
 }
 
-/// Appends all workers' selections in the text format: of these channels, and of all that were asked for.
+/// Appends the sums over all workers in the text format: for the channels that workers have counted, and
+/// for those in `announced`.
 pub(super) fn render<'o>(
     out: &mut String,
-    all: impl Iterator<Item = &'o Outcomes> + Clone,
+    workers: impl Iterator<Item = &'o SelectionCounters> + Clone,
     announced: &BTreeSet<String>,
-    outcomes: &[&'static str],
 ) {
-    let mut totals: BTreeMap<String, Vec<u64>> =
-        announced.iter().map(|channel| (channel.clone(), vec![0; outcomes.len()])).collect();
-    for one in all.clone() {
-        // A copy of the pointers: a worker may want the lock.
-        let rows = one.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (channel, row) in &rows {
-            let totals = totals.entry(channel.clone()).or_insert_with(|| vec![0; outcomes.len()]);
-            totals.iter_mut().zip(&**row).for_each(|(total, count)| *total += count.get());
+    let zeros = [0_u64; SelectionOutcome::COUNT];
+    let mut totals: BTreeMap<String, _> = announced.iter().map(|channel| (channel.clone(), zeros)).collect();
+    for worker in workers.clone() {
+        // Copies the pointers, so that the worker does not wait for the lock.
+        let channels = worker.channels.lock().clone();
+        for (channel, counters) in channels {
+            let totals = totals.entry(channel).or_insert(zeros);
+            totals.iter_mut().zip(counters.iter()).for_each(|(total, counter)| *total += counter.get());
         }
     }
-    head(out, &names::SELECTIONS, "counter");
+    write_head(out, &names::SELECTIONS, "counter");
     let name = names::SELECTIONS.name;
     for (channel, totals) in totals {
-        // An id has no quote and no line feed (`snapshot::verify`), but it may have this.
+        // An id has no quote and no line feed (`snapshot::verify`), but it may have a backslash.
         let channel = channel.replace('\\', "\\\\");
-        for (outcome, total) in outcomes.iter().zip(totals) {
+        for (outcome, total) in SelectionOutcome::all().zip(totals) {
+            let outcome = outcome.as_str();
             let _ = writeln!(out, "{name}{{channel=\"{channel}\",outcome=\"{outcome}\"}} {total}");
         }
     }
-    head(out, &names::CLIMBED, "counter");
+    write_head(out, &names::CLIMBED, "counter");
     for (at, levels) in LEVELS.iter().enumerate() {
-        let total: u64 = all.clone().filter_map(|one| one.climbed.get(at)).map(Count::get).sum();
+        let counters = workers.clone().filter_map(|worker| worker.climbed.get(at));
+        let total: u64 = counters.map(LocalCounter::get).sum();
         let _ = writeln!(out, "{}{{levels=\"{levels}\"}} {total}", names::CLIMBED.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use switchboard_select::{Code, Rule};
+
     use super::*;
 
     #[test]
-    fn workers_are_summed_and_channels_are_there_before_they_are_asked_for() {
-        let workers = [Outcomes::new(2), Outcomes::new(2)];
+    fn rendered_counters_are_sums_of_workers_and_include_channels_without_queries() {
+        let (selected, no_pool) =
+            (SelectionOutcome::Selected(Rule::Country), SelectionOutcome::Failed(Code::NoPool));
+        let workers = [SelectionCounters::default(), SelectionCounters::default()];
         for worker in &workers {
-            worker.channels(&["sms"]).count(Some(0), 1);
-            worker.channels(&["a\\b", "sms"]).count(Some(1), 1);
-            worker.channels(&[]).count(None, 0);
-            worker.climbed(0);
-            worker.climbed(7);
+            worker.channels(&["sms"]).count(Some(0), no_pool);
+            worker.channels(&["a\\b", "sms"]).count(Some(1), no_pool);
+            worker.channels(&[]).count(None, selected);
+            worker.count_climbed(0);
+            worker.count_climbed(7);
         }
         let mut text = String::new();
-        render(&mut text, workers.iter(), &["line".to_owned()].into(), &["country", "no_pool"]);
+        render(&mut text, workers.iter(), &["line".to_owned()].into());
         for line in [
             "switchboard_selections_total{channel=\"\",outcome=\"country\"} 2",
             "switchboard_selections_total{channel=\"a\\\\b\",outcome=\"no_pool\"} 0",

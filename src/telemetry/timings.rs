@@ -1,100 +1,86 @@
-//! How long requests take: histograms of fixed buckets, one set for each worker.
+//! Durations of requests: histograms with fixed buckets, one set for each worker.
 //!
-//! The exporter's own histograms keep every sample, with the time it was taken, until upkeep sorts it
-//! into buckets: 24 bytes a sample, an allocation every 64, and 46 ns each time. These are 23 counters
-//! that one thread adds to, summed when somebody looks: no memory that grows with the load, and 2 ns.
+//! The exporter's own histograms keep every sample with its timestamp until upkeep sorts it into buckets:
+//! 24 bytes a sample, an allocation every 64, and 46 ns each. These are 23 counters that one thread adds
+//! to and scrapes sum: their memory does not grow with the load, and a sample takes 2 ns.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::count::Count;
+use super::labels::{Route, STATUSES};
 use super::names::{Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION};
+use super::worker::LocalCounter;
 
-/// One worker's times.
-pub struct Timings {
-    select: Buckets,
-    /// By route.
-    requests: Vec<Buckets>,
-    /// By route, then by status: requests are counted where they are timed.
-    codes: Vec<Vec<Count>>,
-    statuses: Arc<[u16]>,
+/// One worker's durations, and its requests by status.
+#[derive(Default)]
+pub struct RequestTimings {
+    selections: Buckets,
+    durations: [Buckets; Route::ALL.len()],
+    statuses: [[LocalCounter; STATUSES.len()]; Route::ALL.len()],
 }
 
-impl Timings {
-    pub(super) fn new(routes: usize, statuses: &Arc<[u16]>) -> Timings {
-        let row = || statuses.iter().map(|_| Count::default()).collect();
-        Timings {
-            select: Buckets::default(),
-            requests: (0..routes).map(|_| Buckets::default()).collect(),
-            codes: (0..routes).map(|_| row()).collect(),
-            statuses: Arc::clone(statuses),
-        }
+impl RequestTimings {
+    /// Records the duration of a single selection.
+    pub fn record_selection(&self, took: Duration) {
+        self.selections.record(took);
     }
 
-    /// A single selection was answered.
-    pub fn select(&self, took: Duration) {
-        self.select.record(took);
-    }
-
-    /// A request was answered; the route by its index among the labels.
-    pub fn request(&self, route: usize, status: u16, took: Duration) {
-        if let Some(buckets) = self.requests.get(route) {
+    /// Records the duration of a request and counts its status.
+    pub fn record_request(&self, route: Route, status: u16, took: Duration) {
+        if let Some(buckets) = self.durations.get(route as usize) {
             buckets.record(took);
         }
-        self.refused(route, status);
+        self.count_status(route, status);
     }
 
-    /// A request was refused before there was anything to time.
-    pub fn refused(&self, route: usize, status: u16) {
-        let at = self.statuses.iter().position(|&known| known == status);
-        let counter = self.codes.get(route).zip(at).and_then(|(row, at)| row.get(at));
-        debug_assert!(counter.is_some(), "status {status} is no label");
-        if let Some(counter) = counter {
+    /// Counts a request that was refused too early to have a duration. Ignores a status that is not one
+    /// of [`STATUSES`].
+    pub fn count_status(&self, route: Route, status: u16) {
+        let column = STATUSES.iter().position(|known| *known == status);
+        let row = self.statuses.get(route as usize);
+        if let Some(counter) = row.zip(column).and_then(|(row, column)| row.get(column)) {
             counter.add(1);
         }
     }
 }
 
-/// Appends all workers' times in the text format.
-pub(super) fn render<'t>(
-    out: &mut String,
-    all: impl Iterator<Item = &'t Timings> + Clone,
-    routes: &[&'static str],
-    statuses: &[u16],
-) {
-    head(out, &REQUESTS, "counter");
-    for (at, route) in routes.iter().enumerate() {
-        for (code, status) in statuses.iter().enumerate() {
-            let counters = all.clone().filter_map(|one| one.codes.get(at)?.get(code));
-            let total: u64 = counters.map(Count::get).sum();
+/// Appends the sums over all workers in the text format.
+pub(super) fn render<'t>(out: &mut String, workers: impl Iterator<Item = &'t RequestTimings> + Clone) {
+    write_head(out, &REQUESTS, "counter");
+    for route in Route::ALL {
+        for (column, status) in STATUSES.iter().enumerate() {
+            let counters =
+                workers.clone().filter_map(|worker| worker.statuses.get(route as usize)?.get(column));
+            let total: u64 = counters.map(LocalCounter::get).sum();
+            let route = route.as_str();
             let _ = writeln!(out, "{}{{route=\"{route}\",code=\"{status}\"}} {total}", REQUESTS.name);
         }
     }
-    head(out, &REQUEST_DURATION, "histogram");
-    for (at, route) in routes.iter().enumerate() {
-        let one_route = all.clone().filter_map(|one| one.requests.get(at));
-        let labels = format!("route=\"{route}\"");
-        histogram(out, &REQUEST_DURATION, &labels, &Total::of(one_route), REQUEST_BOUNDS.len());
+    write_head(out, &REQUEST_DURATION, "histogram");
+    for route in Route::ALL {
+        let total = Total::sum(workers.clone().filter_map(|worker| worker.durations.get(route as usize)));
+        let labels = format!("route=\"{}\"", route.as_str());
+        write_histogram(out, &REQUEST_DURATION, &labels, &total, REQUEST_BOUNDS.len());
     }
-    head(out, &SELECT_DURATION, "histogram");
-    histogram(out, &SELECT_DURATION, "", &Total::of(all.map(|one| &one.select)), SELECT_BOUNDS);
+    write_head(out, &SELECT_DURATION, "histogram");
+    let total = Total::sum(workers.map(|worker| &worker.selections));
+    write_histogram(out, &SELECT_DURATION, "", &total, SELECT_BOUNDS);
 }
 
-/// Counters by bound, the last beyond all bounds. Alone on its cache lines as far as workers go, since
-/// each allocates its own.
+/// Counters by bound; the last is beyond all bounds. Each worker allocates its own, so workers share no
+/// cache line.
 #[derive(Default)]
 struct Buckets {
-    counts: [Count; REQUEST_BOUNDS.len() + 1],
-    nanos: Count,
+    counts: [LocalCounter; REQUEST_BOUNDS.len() + 1],
+    nanos: LocalCounter,
 }
 
 impl Buckets {
     fn record(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let at = REQUEST_BOUNDS.partition_point(|&bound| bound < nanos);
-        if let Some(count) = self.counts.get(at) {
-            count.add(1);
+        if let Some(counter) = self.counts.get(at) {
+            counter.add(1);
         }
         self.nanos.add(nanos);
     }
@@ -107,7 +93,7 @@ struct Total {
 }
 
 impl Total {
-    fn of<'b>(all: impl Iterator<Item = &'b Buckets>) -> Total {
+    fn sum<'b>(all: impl Iterator<Item = &'b Buckets>) -> Total {
         let mut total = Total::default();
         for buckets in all {
             for (to, from) in total.counts.iter_mut().zip(&buckets.counts) {
@@ -119,11 +105,12 @@ impl Total {
     }
 }
 
-pub(super) fn head(out: &mut String, metric: &Metric, kind: &str) {
+/// Appends the `HELP` and `TYPE` lines of a metric.
+pub(super) fn write_head(out: &mut String, metric: &Metric, kind: &str) {
     let _ = writeln!(out, "\n# HELP {} {}\n# TYPE {0} {kind}", metric.name, metric.help);
 }
 
-fn histogram(out: &mut String, metric: &Metric, labels: &str, total: &Total, bounds: usize) {
+fn write_histogram(out: &mut String, metric: &Metric, labels: &str, total: &Total, bounds: usize) {
     let name = metric.name;
     let comma = if labels.is_empty() { "" } else { "," };
     let mut below = 0;
@@ -146,13 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_counts_in_every_bucket_it_fits() {
-        let timings = Timings::new(1, &[200].into());
-        timings.select(Duration::from_micros(5));
-        timings.select(Duration::from_nanos(5_001));
-        timings.select(Duration::from_secs(2));
+    fn a_duration_counts_in_every_bucket_with_a_greater_bound() {
+        let timings = RequestTimings::default();
+        timings.record_selection(Duration::from_micros(5));
+        timings.record_selection(Duration::from_nanos(5_001));
+        timings.record_selection(Duration::from_secs(2));
         let mut text = String::new();
-        render(&mut text, [&timings].into_iter(), &["select"], &[200]);
+        render(&mut text, [&timings].into_iter());
         for line in [
             "switchboard_select_duration_seconds_bucket{le=\"0.0000025\"} 0",
             "switchboard_select_duration_seconds_bucket{le=\"0.000005\"} 1",

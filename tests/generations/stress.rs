@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use switchboard::api::data;
 use switchboard::runtime::{Generation, Store};
-use switchboard::telemetry::{Labels, Telemetry};
-use switchboard_snapshot::{Stage, file};
+use switchboard::telemetry::Telemetry;
+use switchboard_snapshot::file;
 
 use super::duration;
 use super::encoded::snapshot;
@@ -25,14 +25,7 @@ fn publish(store: &Store, generation: u64) -> Option<Arc<Generation>> {
 
 #[test]
 fn no_answer_mixes_generations_and_none_goes_back() {
-    let labels = Labels {
-        outcomes: data::outcomes(),
-        routes: data::routes(),
-        statuses: data::statuses(),
-        stages: Stage::ALL.map(Stage::text).to_vec(),
-        load_stages: switchboard_pipeline::build::LOAD_STAGES.to_vec(),
-    };
-    let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
+    let telemetry = Telemetry::new("0.1.0", "abcdef");
     let store = Store::default();
     publish(&store, 1);
     let settings =

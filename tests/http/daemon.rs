@@ -7,8 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 use switchboard::api::{admin, data};
 use switchboard::runtime::{Standings, Store};
-use switchboard::telemetry::{Labels, Telemetry};
-use switchboard_snapshot::Stage;
+use switchboard::telemetry::Telemetry;
 use tokio::sync::watch;
 
 use super::client::{Answer, Client};
@@ -59,14 +58,7 @@ impl Daemon {
 
     /// On a listener of one's own.
     pub(super) fn on(listener: data::Listener) -> Daemon {
-        let labels = Labels {
-            outcomes: data::outcomes(),
-            routes: data::routes(),
-            statuses: data::statuses(),
-            stages: Stage::ALL.map(Stage::text).to_vec(),
-            load_stages: switchboard_pipeline::build::LOAD_STAGES.to_vec(),
-        };
-        let telemetry = Telemetry::new("0.1.0", "abcdef", labels);
+        let telemetry = Telemetry::new("0.1.0", "abcdef");
         let store = Store::default();
         let drain = watch::Sender::new(false);
         let data = listener.local_addr().unwrap();

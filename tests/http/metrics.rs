@@ -1,8 +1,10 @@
 //! What is counted, and that it is there before anything is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use switchboard::api::data;
+use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome};
+use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::Stage;
 
 use super::daemon::{Daemon, settings};
@@ -24,7 +26,7 @@ fn series(daemon: &Daemon) -> BTreeMap<String, f64> {
 #[test]
 fn every_series_is_there_from_the_start() {
     let daemon = Daemon::empty(settings());
-    daemon.telemetry.channels(&["sms", "whatsapp"]);
+    daemon.telemetry.add_channels(&["sms", "whatsapp"]);
     let series = series(&daemon);
     let mut expected: Vec<String> = [
         "switchboard_batch_lines_total",
@@ -57,8 +59,8 @@ fn every_series_is_there_from_the_start() {
     labelled("http_request_duration_seconds_count", "route", &["select", "batch", "explain", "other"]);
     labelled("select_duration_seconds_bucket", "le", &["0.000001", "0.001", "0.005", "0.01", "0.1", "+Inf"]);
     for channel in ["", "sms", "whatsapp"] {
-        let outcomes = data::outcomes();
-        expected.extend(outcomes.iter().map(|outcome| {
+        expected.extend(SelectionOutcome::all().map(|outcome| {
+            let outcome = outcome.as_str();
             format!("switchboard_selections_total{{channel=\"{channel}\",outcome=\"{outcome}\"}}")
         }));
     }
@@ -153,10 +155,20 @@ fn what_happens_is_counted() {
 fn snapshots_and_reloads_are_counted() {
     let daemon = Daemon::empty(settings());
     let telemetry = &daemon.telemetry;
-    telemetry.snapshot_published(7, Some(1.5), 2.5, 4096, [1, 2, 3, 4, 5]);
-    telemetry.reload("published");
-    telemetry.rejection("checksum");
-    telemetry.load_seconds("compile", 0.02);
+    telemetry.snapshot_published(&PublishedSnapshot {
+        generation: 7,
+        built_at: 1.5,
+        activated_at: 2.5,
+        bytes: 4096,
+        companies: 1,
+        ous: 2,
+        pools: 3,
+        accounts: 4,
+        chains: 5,
+    });
+    telemetry.reload(ReloadOutcome::Published);
+    telemetry.rejection(Stage::Checksum);
+    telemetry.load_stage(LoadStage::Compile, Duration::from_millis(20));
     telemetry.snapshots_alive(2);
     let series = series(&daemon);
     for (name, value) in [

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use switchboard::api::data;
+use switchboard::telemetry::{Route, STATUSES, SelectionOutcome};
 
 use super::exposition::Exposition;
 use super::server::Prometheus;
@@ -53,12 +53,12 @@ fn every_kind_was_served(prometheus: &Prometheus) {
         let samples = prometheus.query(expression);
         samples.iter().map(|sample| sample["metric"][label].as_str().unwrap().to_owned()).collect()
     };
-    let outcomes = data::outcomes().into_iter().map(str::to_owned).collect();
+    let outcomes = SelectionOutcome::all().map(|outcome| outcome.as_str().to_owned()).collect();
     assert_eq!(all("sum by (outcome) (switchboard_selections_total) > 0", "outcome"), outcomes);
-    let statuses = data::statuses().into_iter().filter(|status| *status != 500);
+    let statuses = STATUSES.into_iter().filter(|status| *status != 500);
     let statuses: BTreeSet<String> = statuses.map(|status| status.to_string()).collect();
     assert_eq!(all("sum by (code) (switchboard_http_requests_total) > 0", "code"), statuses);
-    let routes = data::routes().into_iter().map(str::to_owned).collect();
+    let routes = Route::ALL.map(|route| route.as_str().to_owned()).into();
     assert_eq!(all("sum by (route) (switchboard_http_requests_total) > 0", "route"), routes);
     let reloads = ["published", "rejected", "unchanged"].map(str::to_owned).into();
     let reloaded = "switchboard_snapshot_reloads_total{outcome!=\"unreadable\"} > 0";

@@ -31,11 +31,37 @@ pub struct Refused {
     pub failed: usize,
 }
 
-/// How long each stage of a load took, under the name that the metric has for it.
-pub type Timings = Vec<(&'static str, Duration)>;
+/// How long each stage of a load took, in the order that the stages began.
+pub type Timings = Vec<(LoadStage, Duration)>;
 
-/// The stages that loads are timed by.
-pub const LOAD_STAGES: [&str; 4] = ["read", "compile", "verify", "tests"];
+/// A stage of loading a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadStage {
+    /// Reading and checking a registry.
+    Read,
+    /// Compiling it.
+    Compile,
+    /// Opening a snapshot and checking its references.
+    Verify,
+    /// Running its tests.
+    Tests,
+}
+
+impl LoadStage {
+    /// Every stage, in order.
+    pub const ALL: [LoadStage; 4] =
+        [LoadStage::Read, LoadStage::Compile, LoadStage::Verify, LoadStage::Tests];
+
+    /// Returns the stage's name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LoadStage::Read => "read",
+            LoadStage::Compile => "compile",
+            LoadStage::Verify => "verify",
+            LoadStage::Tests => "tests",
+        }
+    }
+}
 
 /// Checks and compiles a registry, opens what came out, and asks it the companies' tests as of `now`
 /// (Unix seconds).
@@ -51,7 +77,7 @@ pub fn publish(
     progress("checking", 0, 0);
     registry::check(&registry, &mut findings);
     findings.sort();
-    clock.lap("read");
+    clock.lap(LoadStage::Read);
     if findings.errors() > 0 {
         return Err(Refused { findings, tests: 0, failed: 0 });
     }
@@ -59,11 +85,11 @@ pub fn publish(
         Ok(draft) => draft,
         Err(limits) => return Err(Refused { findings: limits, tests: 0, failed: 0 }),
     };
-    clock.lap("compile");
+    clock.lap(LoadStage::Compile);
     progress("verifying", 0, 0);
     let tests = own_tests(&registry);
     let opened = if tests.is_empty() { Ok(None) } else { Snapshot::open(draft.preview()).map(Some) };
-    clock.lap("verify");
+    clock.lap(LoadStage::Verify);
     let mut coverage = self_test::Coverage::default();
     let mut lasting = Vec::new();
     match opened {
@@ -77,13 +103,13 @@ pub fn publish(
             }
         }
     }
-    clock.lap("tests");
+    clock.lap(LoadStage::Tests);
     drop(registry);
     let snapshot = match Snapshot::open(draft.seal(&lasting)) {
         Ok(snapshot) => snapshot,
         Err(rejection) => return Err(unsound(findings, &rejection)),
     };
-    clock.lap("verify");
+    clock.lap(LoadStage::Verify);
     Ok(Compiled { snapshot, findings, coverage, timings: clock.laps })
 }
 
@@ -91,7 +117,7 @@ pub fn publish(
 pub fn open(bytes: impl Into<Bytes>) -> Result<(Snapshot, Timings), Rejection> {
     let mut clock = Clock::new();
     let snapshot = Snapshot::open(bytes)?;
-    clock.lap("verify");
+    clock.lap(LoadStage::Verify);
     let mut ignored = self_test::Coverage::default();
     for test in snapshot.tests() {
         self_test::ask(&snapshot, &test, self_test::END_OF_TIME, &mut ignored).map_err(|reason| {
@@ -99,7 +125,7 @@ pub fn open(bytes: impl Into<Bytes>) -> Result<(Snapshot, Timings), Rejection> {
             Stage::Tests.rejection(format!("{company}: test {}: {reason}", registry::shown(name)))
         })?;
     }
-    clock.lap("tests");
+    clock.lap(LoadStage::Tests);
     Ok((snapshot, clock.laps))
 }
 
@@ -171,14 +197,14 @@ impl Clock {
         Clock { last: Instant::now(), laps: Vec::new() }
     }
 
-    /// Laps of one name add up.
-    fn lap(&mut self, name: &'static str) {
+    /// Laps of one stage add up.
+    fn lap(&mut self, stage: LoadStage) {
         let now = Instant::now();
         let lap = now - self.last;
         self.last = now;
-        match self.laps.iter_mut().find(|(of, _)| *of == name) {
+        match self.laps.iter_mut().find(|(of, _)| *of == stage) {
             Some((_, sum)) => *sum += lap,
-            None => self.laps.push((name, lap)),
+            None => self.laps.push((stage, lap)),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::problems::Problem;
 use super::selecting::{self, select_from};
 use super::{Response, answers};
 use crate::runtime::Generation;
-use crate::telemetry::Selections;
+use crate::telemetry::ChannelCounters;
 use switchboard_select::together::TOGETHER;
 use switchboard_select::walk::Moment;
 use switchboard_select::{Code, Query, select_together};
@@ -79,7 +79,7 @@ struct Answering<'b> {
     desk: &'b Desk,
     headers: &'b HeaderMap,
     generation: &'b Generation,
-    selections: &'b Selections,
+    selections: &'b ChannelCounters,
     now: i64,
 }
 

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::budget::Budget;
 use super::clock::Clock;
 use super::explaining::Explaining;
-use super::tally;
 use crate::runtime::{Generation, Reader, Store};
-use crate::telemetry::{self, Selections, Telemetry};
+use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetrics};
 use switchboard_select::walk::Moment;
 use switchboard_select::{Answer, BadQuery, Code};
 use switchboard_snapshot::Snapshot;
@@ -23,11 +22,11 @@ pub(super) struct Desk {
     pub(super) scratch: RefCell<Vec<u8>>,
     pub(super) telemetry: Arc<Telemetry>,
     /// What this worker counts.
-    pub(super) counts: Arc<telemetry::Worker>,
+    pub(super) counts: Arc<WorkerMetrics>,
     pub(super) shared: Shared,
     pub(super) clock: Clock,
     /// The counters of one generation's channels.
-    selections: RefCell<(Option<u64>, Rc<Selections>)>,
+    selections: RefCell<(Option<u64>, Rc<ChannelCounters>)>,
     chance: Cell<u64>,
 }
 
@@ -48,12 +47,12 @@ impl Shared {
 
 impl Desk {
     pub(super) fn new(store: Store, telemetry: Arc<Telemetry>, shared: Shared) -> Desk {
-        let counts = telemetry.worker();
+        let counts = telemetry.add_worker();
         Desk {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
             clock: Clock::new(),
-            selections: RefCell::new((None, Rc::new(counts.outcomes.channels(&[])))),
+            selections: RefCell::new((None, Rc::new(counts.selections.channels(&[])))),
             // Every `RandomState` has other keys, seeded by the system.
             chance: Cell::new(RandomState::new().hash_one(0)),
             counts,
@@ -77,36 +76,44 @@ impl Desk {
     }
 
     /// The counters of this snapshot's channels.
-    pub(super) fn selections(&self, snapshot: &Snapshot) -> Rc<Selections> {
+    pub(super) fn selections(&self, snapshot: &Snapshot) -> Rc<ChannelCounters> {
         let mut selections = self.selections.borrow_mut();
         if selections.0 != Some(snapshot.generation()) {
             let channels = snapshot.contents().channels.iter();
             let ids: Vec<&str> = channels
                 .map(|channel| str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
                 .collect();
-            *selections = (Some(snapshot.generation()), Rc::new(self.counts.outcomes.channels(&ids)));
+            *selections = (Some(snapshot.generation()), Rc::new(self.counts.selections.channels(&ids)));
         }
         Rc::clone(&selections.1)
     }
 
     /// Counts a query that was answered.
-    pub(super) fn count(&self, selections: &Selections, answer: &Answer) {
-        selections.count(answer.channel, tally::outcome(answer));
+    pub(super) fn count(&self, selections: &ChannelCounters, answer: &Answer) {
+        let outcome = match answer.result {
+            Ok(selection) => SelectionOutcome::Selected(selection.rule),
+            Err(code) => SelectionOutcome::Failed(code),
+        };
+        selections.count(answer.channel, outcome);
         if let Ok(selection) = answer.result
             && let Some(found) = selection.found
         {
-            self.counts.outcomes.climbed(found.climbed);
+            self.counts.selections.count_climbed(found.climbed);
         }
     }
 
     /// Counts a query that is none, under the channel that it named.
-    pub(super) fn count_malformed(&self, selections: &Selections, snapshot: &Snapshot, bad: &BadQuery) {
+    pub(super) fn count_malformed(&self, selections: &ChannelCounters, snapshot: &Snapshot, bad: &BadQuery) {
         let channel = bad.channel.as_ref().and_then(|channel| snapshot.channel(channel));
-        selections.count(channel, tally::outcome_of(Code::BadRequest));
+        selections.count(channel, SelectionOutcome::Failed(Code::BadRequest));
     }
 
     /// Counts a query that came to nothing before there was anything to select from.
     pub(super) fn count_early(&self, code: Code) {
-        self.selections.borrow().1.count(None, tally::outcome_of(code));
+        let outcome = match code {
+            Code::NoSnapshot => SelectionOutcome::NoSnapshot,
+            code => SelectionOutcome::Failed(code),
+        };
+        self.selections.borrow().1.count(None, outcome);
     }
 }

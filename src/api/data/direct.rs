@@ -21,9 +21,9 @@ use super::desk::Desk;
 use super::head::{LARGEST_HEAD, digits, is_host};
 use super::panics::{self, caught};
 use super::problems::Problem;
-use super::route::Route;
 use super::selecting::{Kind, select_now};
 use super::url;
+use crate::telemetry::Route;
 use switchboard_select::{Code, Query};
 
 /// Most header fields of a head that is taken; gateways send a handful.
@@ -82,9 +82,9 @@ impl Direct for Rc<Desk> {
         let at = Instant::now();
         let took = at.saturating_duration_since(started);
         if !panicked {
-            self.counts.timings.select(took);
+            self.counts.timings.record_selection(took);
         }
-        self.counts.timings.request(Route::Select as usize, kind.status, took);
+        self.counts.timings.record_request(Route::Select, kind.status, took);
         Some(Answered { len, at })
     }
 }

@@ -15,9 +15,10 @@ use super::desk::Desk;
 use super::explaining::Asked;
 use super::panics::{self, Place, contained};
 use super::problems::Problem;
-use super::route::{self, Route, Target};
+use super::route::{self, Target};
 use super::selecting::{Kind, select_now};
 use super::{Response, answers, batch, url};
+use crate::telemetry::Route;
 use switchboard_select::{BadQuery, Code, Query};
 
 /// How a request was answered.
@@ -50,9 +51,9 @@ pub(super) async fn handle(desk: Rc<Desk>, request: Request<Incoming>) -> (Respo
     let response = response.unwrap_or_else(Problem::respond);
     let took = started.elapsed();
     if selected {
-        desk.counts.timings.select(took);
+        desk.counts.timings.record_selection(took);
     }
-    desk.counts.timings.request(target.route() as usize, response.status().as_u16(), took);
+    desk.counts.timings.record_request(target.route(), response.status().as_u16(), took);
     (response, rest)
 }
 

@@ -24,7 +24,7 @@ use super::pulse::LINGER;
 use super::worker::{Seat, Worker};
 use super::{Serving, Settings, leave, problems};
 use crate::runtime::Store;
-use crate::telemetry::{Arrival, Telemetry};
+use crate::telemetry::{ConnectionEvent, Telemetry};
 
 /// Connections the kernel holds until they are accepted; the usual limit of the system is 4096.
 const QUEUE: i32 = 1024;
@@ -207,14 +207,14 @@ impl Door {
     }
 
     fn failed(&self, error: &io::Error) {
-        self.telemetry.connection(Arrival::AcceptError);
+        self.telemetry.connection(ConnectionEvent::AcceptError);
         tracing::warn!(%error, "a connection could not be accepted");
     }
 
     fn take(&self, stream: StdStream, peer: SocketAddr, refusals: &Arc<Semaphore>) {
         let room = self.total.load(Ordering::Relaxed) < self.most;
         let Some(peer) = room.then(|| self.peers.take(peer.ip())).flatten() else {
-            self.telemetry.connection(Arrival::Rejected);
+            self.telemetry.connection(ConnectionEvent::Rejected);
             if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
                 tokio::spawn(async move {
                     // Whether it is read is the peer's business.
@@ -229,7 +229,7 @@ impl Door {
         let Some(worker) = workers.min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else {
             return tracing::error!("no worker is left to answer a connection");
         };
-        self.telemetry.connection(Arrival::Accepted);
+        self.telemetry.connection(ConnectionEvent::Accepted);
         let seat = Seat::take([&self.total, &worker.load], peer, &self.telemetry);
         // A worker that goes just now drops both, which closes the connection and frees the seat.
         let _ = worker.to.send((stream, seat));

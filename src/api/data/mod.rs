@@ -5,7 +5,7 @@
 //! share nothing on the way of an answer.
 //!
 //! Reading order: [`settings`], [`listener`], `peers`, `serving`, `worker`, `desk` (threads), `leave` (their
-//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `direct`, `selecting`, `url`, `clock`, `tally`
+//! end); `connection`, `stream`, `framing`, `head`, `pulse` (one connection); `direct`, `selecting`, `url`, `clock`
 //! (one selection); `route`, `handle`, `body`, `batch`, `explaining`, `answers`, `problems`, `budget`, `panics` (one
 //! request through hyper).
 
@@ -25,7 +25,6 @@ mod route;
 mod selecting;
 mod serving;
 pub mod settings;
-mod tally;
 pub mod url;
 mod worker;
 
@@ -41,7 +40,6 @@ pub use listener::Listener;
 pub use route::PATHS;
 pub use serving::{Cutter, Serving};
 pub use settings::Settings;
-pub use tally::{outcomes, routes, statuses};
 
 /// What the listeners answer with: a body that is there whole.
 pub(crate) type Response = hyper::Response<http_body_util::Full<bytes::Bytes>>;

@@ -1,13 +1,6 @@
 //! Which request is which.
 
-/// The routes, as metrics label them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
-    Select,
-    Batch,
-    Explain,
-    Other,
-}
+use crate::telemetry::Route;
 
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +20,6 @@ pub(super) enum Target {
 /// Every path of this listener, and its methods as `Allow` states them.
 pub const PATHS: [(&str, &str); 3] =
     [("/v1/select", "GET, HEAD, POST"), ("/v1/select/batch", "POST"), ("/v1/explain", "GET, HEAD, POST")];
-
-impl Route {
-    /// In the order of the discriminants.
-    pub(super) const TEXTS: [&'static str; 4] = ["select", "batch", "explain", "other"];
-}
 
 /// The whole map of this listener.
 pub(super) fn find(method: &str, path: &str) -> Target {

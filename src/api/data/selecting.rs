@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::problems::{malformed, unanswered};
 use crate::runtime::Generation;
-use crate::telemetry::Selections;
+use crate::telemetry::ChannelCounters;
 use switchboard_select::walk::Moment;
 use switchboard_select::{Answer, BadQuery, Query, select, write_selection};
 use switchboard_snapshot::Snapshot;
@@ -42,7 +42,7 @@ pub(super) fn select_now(
 pub(super) fn select_from(
     desk: &Desk,
     generation: &Generation,
-    selections: &Selections,
+    selections: &ChannelCounters,
     moment: Moment<'_>,
     query: Result<&Query<'_>, BadQuery>,
     out: &mut Vec<u8>,
@@ -55,7 +55,7 @@ pub(super) fn select_from(
 pub(super) fn write(
     desk: &Desk,
     snapshot: &Snapshot,
-    selections: &Selections,
+    selections: &ChannelCounters,
     asked: Result<Answer, BadQuery>,
     out: &mut Vec<u8>,
 ) -> Kind {

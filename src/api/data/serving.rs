@@ -13,7 +13,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::telemetry::{Arrival, Telemetry};
+use crate::telemetry::{ConnectionEvent, Telemetry};
 
 /// A listener at work.
 pub struct Serving {
@@ -45,7 +45,7 @@ impl Cutter {
                 let open = self.open.load(Ordering::Relaxed);
                 self.cut.store(open, Ordering::Relaxed);
                 for _ in 0..open {
-                    self.telemetry.connection(Arrival::Cut);
+                    self.telemetry.connection(ConnectionEvent::ForceClosed);
                 }
             }
             first

@@ -17,9 +17,8 @@ use super::handle::handle;
 use super::panics::contained;
 use super::peers::PeerSeat;
 use super::pulse::Limits;
-use super::route::Route;
 use crate::runtime::Store;
-use crate::telemetry::{Arrival, Telemetry};
+use crate::telemetry::{ConnectionEvent, Route, Telemetry};
 
 /// An idle worker lets go of a snapshot that was replaced this long after, so that it can be freed.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -81,10 +80,10 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
     // Answers are written whole: waiting for more to send with them gains nothing.
     let nodelay = stream.set_nodelay(true);
     let Ok(stream) = nodelay.and_then(|()| TcpStream::from_std(stream)) else {
-        return desk.telemetry.connection(Arrival::Error);
+        return desk.telemetry.connection(ConnectionEvent::Error);
     };
     let counts = Arc::clone(&desk.counts);
-    let refused = move |status| counts.timings.refused(Route::Other as usize, status);
+    let refused = move |status| counts.timings.count_status(Route::Other, status);
     let telemetry = Arc::clone(&desk.telemetry);
     let driven =
         drive(stream, Rc::clone(&desk), limits, drain, |request| handle(Rc::clone(&desk), request), refused);
@@ -92,8 +91,8 @@ async fn serve(desk: Rc<Desk>, stream: StdStream, limits: Limits, drain: watch::
         // It took nothing along but this connection.
         None => telemetry.panicked(),
         Some(Reason::Closed) => {}
-        Some(Reason::TimedOut) => telemetry.connection(Arrival::TimedOut),
-        Some(Reason::Error) => telemetry.connection(Arrival::Error),
+        Some(Reason::TimedOut) => telemetry.connection(ConnectionEvent::TimedOut),
+        Some(Reason::Error) => telemetry.connection(ConnectionEvent::Error),
     }
 }
 
