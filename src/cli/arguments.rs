@@ -1,4 +1,4 @@
-//! The command line's grammar and its help texts.
+//! The grammar of the command line, and its help texts. Doc comments of arguments and values are help texts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use super::Exit;
 use crate::config::{LogFormat, duration};
 
 const ABOUT: &str = "Answers, per invite, which of a company's official accounts talks to a client";
@@ -23,52 +24,75 @@ Examples:
 
 ";
 
-/// What every command's exit code means.
-pub const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the work says no (findings, failed test, no account); 2 wrong usage;
-3 cannot read or write.";
+/// The exit codes of every command, with their meanings.
+pub(super) const EXIT_CODES: [(Exit, &str); 4] = [
+    (Exit::Success, "done"),
+    (Exit::Failed, "the work says no (findings, failed test, no account)"),
+    (Exit::Usage, "wrong usage"),
+    (Exit::Io, "cannot read or write"),
+];
+/// The columns that the list of exit codes is broken at.
+const HELP_WIDTH: usize = 100;
 
-/// The whole command line.
-#[derive(Debug, Parser)]
-#[command(name = "switchboard", version, about = ABOUT, after_help = format!("{EXAMPLES}{EXIT_CODES}"))]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Arguments {
-    /// What to do; without one, serve.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// How to serve, where no command is named.
-    #[command(flatten)]
-    pub serve: Serve,
+/// Returns the list of exit codes in the help of the program.
+pub(super) fn exit_codes_help() -> String {
+    let mut help = "Exit codes:".to_owned();
+    let mut line_start = 0;
+    for (at, (exit, meaning)) in EXIT_CODES.iter().enumerate() {
+        let end = if at + 1 == EXIT_CODES.len() { '.' } else { ';' };
+        let item = format!("{} {meaning}{end}", *exit as u8);
+        if help.len() - line_start + 1 + item.len() > HELP_WIDTH {
+            help.push('\n');
+            line_start = help.len();
+        } else {
+            help.push(' ');
+        }
+        help.push_str(&item);
+    }
+    help
 }
 
-/// What to do.
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about = ABOUT, after_help = format!("{EXAMPLES}{}", exit_codes_help()))]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// The command; `serve` if none is named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The arguments of `serve` if no command is named.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+}
+
+/// The commands, each with its arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Answer queries over HTTP; reload when the source changes
-    Serve(Serve),
+    Serve(ServeArguments),
     /// Check a registry, run its tests and write the snapshot
-    Compile(Compile),
+    Compile(CompileArguments),
     /// Check a registry and run its tests; write nothing
-    Check(Check),
+    Check(CheckArguments),
     /// Answer one query offline
-    Select(Query),
+    Select(QueryArguments),
     /// Draw one query's climb: every step of its chain, and why each account was passed over
-    Explain(Explain),
+    Explain(ExplainArguments),
     /// Show which rule serves each country, for every OU and channel
-    Coverage(Coverage),
+    Coverage(CoverageArguments),
     /// Show which decisions change between two registries or snapshots
-    Diff(Diff),
+    Diff(DiffArguments),
     /// Show what a snapshot file holds
-    Inspect(Inspect),
+    Inspect(InspectArguments),
     /// Print the script that completes this program's commands and options in a shell
-    Completions(Completions),
+    Completions(CompletionsArguments),
     /// Print this program's man page, or write one for it and each of its commands into a folder
-    Man(Pages),
+    Man(ManArguments),
     /// Print the JSON Schema of a registry's TOML file, for editors
-    Schema(Schema),
+    Schema(SchemaArguments),
 }
 
-/// `switchboard serve`.
+/// The arguments of `switchboard serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -79,7 +103,7 @@ Examples:
   kill -TERM PID                                           finish what is in flight, then exit
 
 Without --registry and --snapshot, the demo registry that is part of the program is served.")]
-pub struct Serve {
+pub struct ServeArguments {
     /// A registry's folder: compiled at start, watched
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
     pub registry: Option<PathBuf>,
@@ -112,7 +136,7 @@ pub struct Serve {
     pub config: Option<PathBuf>,
 }
 
-/// `switchboard compile`.
+/// The arguments of `switchboard compile`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -121,7 +145,7 @@ Examples:
 
 The file is replaced atomically: whoever reads it sees the old one or the new one, whole. The same
 registry and generation give the same bytes.")]
-pub struct Compile {
+pub struct CompileArguments {
     /// The registry's folder
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
@@ -133,7 +157,7 @@ pub struct Compile {
     pub generation: Option<u64>,
 }
 
-/// `switchboard check`.
+/// The arguments of `switchboard check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -144,7 +168,7 @@ Examples:
 A finding is one line, file:line: severity[code]: message; below it the line of the file with what is wrong in it
 underlined, and what to do. With --fail-under, the steps that no test reaches are listed, and a test that would
 reach one of them.")]
-pub struct Check {
+pub struct CheckArguments {
     /// The registry's folder
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
@@ -153,10 +177,10 @@ pub struct Check {
     pub fail_under: Option<f64>,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
-/// `switchboard explain`.
+/// The arguments of `switchboard explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -167,16 +191,16 @@ Examples:
 Fields: company channel ou phone country client user role current exclude fallback.
 Without --registry and --snapshot, the demo registry that is part of the program is asked. As JSON it is what
 /v1/explain of the daemon answers.")]
-pub struct Explain {
-    /// What is asked, and of whom
+pub struct ExplainArguments {
+    /// The query and the snapshot
     #[command(flatten)]
-    pub query: Query,
+    pub query: QueryArguments,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
-/// `switchboard select`.
+/// The arguments of `switchboard select`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -185,7 +209,7 @@ Examples:
 
 Fields: company channel ou phone country client user role current exclude fallback.
 Without --registry and --snapshot, the demo registry that is part of the program is asked.")]
-pub struct Query {
+pub struct QueryArguments {
     /// A registry's folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
     pub registry: Option<PathBuf>,
@@ -197,7 +221,7 @@ pub struct Query {
     pub fields: Vec<String>,
 }
 
-/// `switchboard coverage`.
+/// The arguments of `switchboard coverage`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -210,13 +234,13 @@ What is answered for a client of whom only the country is known, in the channel'
 moment: numbers that rest or are out of use serve nobody. The table counts each country once: as none where
 there is no answer, as climbed where an OU above serves it, else by the rule. CSV and JSON have one row for every
 country: company, ou, channel, country, rule (or the problem's code), climbed, pool.")]
-pub struct Coverage {
+pub struct CoverageArguments {
     /// A registry's folder, or a compiled snapshot
     #[arg(value_name = "DIR|FILE")]
     pub source: PathBuf,
-    /// Of what to tell
+    /// The part of the snapshot to show
     #[command(flatten)]
-    pub scope: Named,
+    pub scope: ScopeArguments,
     /// One line of the table for OUs of which every country is decided alike
     #[arg(long)]
     pub fold: bool,
@@ -228,9 +252,9 @@ pub struct Coverage {
     pub output: Option<PathBuf>,
 }
 
-/// Of what a command tells. Nothing named: of everything.
+/// The part of a snapshot that a command works on: without a name, all of it.
 #[derive(Debug, Args)]
-pub struct Named {
+pub struct ScopeArguments {
     /// Companies; several with commas between them [default: all]
     #[arg(long = "company", value_name = "ID", value_delimiter = ',')]
     pub companies: Vec<String>,
@@ -242,7 +266,7 @@ pub struct Named {
     pub ous: Vec<String>,
 }
 
-/// How to print a coverage.
+/// The formats of a coverage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CoverageFormat {
     /// A table, for people.
@@ -256,7 +280,7 @@ pub enum CoverageFormat {
     Html,
 }
 
-/// `switchboard diff`.
+/// The arguments of `switchboard diff`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -272,16 +296,16 @@ and the accounts that can be had there at this moment. Recorded queries are one 
 
 Exit codes: 0 done, whatever changes; 1 a registry has errors, a recorded query cannot be read, or, with --fail-on
 errors, a decision or a recorded query becomes an error; 2 wrong usage; 3 cannot read.")]
-pub struct Diff {
+pub struct DiffArguments {
     /// What is: a registry's folder, or a compiled snapshot
     #[arg(value_name = "OLD")]
     pub old: PathBuf,
     /// What is to be
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
-    /// Of what to tell; recorded queries are asked whatever they name
+    /// The part of the snapshots to compare; recorded queries are not limited to it
     #[command(flatten)]
-    pub scope: Named,
+    pub scope: ScopeArguments,
     /// Replay the recorded queries of this file against both
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,
@@ -290,32 +314,32 @@ pub struct Diff {
     pub fail_on: Option<FailOn>,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
-/// What a pipeline does not let pass.
+/// The changes that make `switchboard diff` exit with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
     /// A decision, or a recorded query, becomes an error.
     Errors,
 }
 
-/// `switchboard inspect`.
+/// The arguments of `switchboard inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   switchboard inspect registry.swb
   switchboard inspect registry.swb --format json")]
-pub struct Inspect {
+pub struct InspectArguments {
     /// The snapshot
     #[arg(value_name = "FILE")]
     pub snapshot: PathBuf,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
-/// `switchboard completions`.
+/// The arguments of `switchboard completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -325,13 +349,13 @@ Examples:
   source <(switchboard completions bash)                   for this shell alone
 
 The Debian package has those of bash, zsh and fish in their places.")]
-pub struct Completions {
+pub struct CompletionsArguments {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }
 
-/// `switchboard man`.
+/// The arguments of `switchboard man`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -339,13 +363,13 @@ Examples:
   switchboard man /usr/local/share/man/man1                switchboard(1), switchboard-check(1), ...
 
 The folder is made where there is none; pages that are there are replaced.")]
-pub struct Pages {
+pub struct ManArguments {
     /// The folder; without one, the program's own page goes to standard output
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
 }
 
-/// `switchboard schema`.
+/// The arguments of `switchboard schema`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -354,15 +378,15 @@ Examples:
 An editor with Taplo (VS Code: Even Better TOML) completes and checks a file whose first line names its schema,
 relative to the file:
   #:schema ../company.schema.json")]
-pub struct Schema {
+pub struct SchemaArguments {
     /// Which file's
     #[arg(value_name = "FILE")]
-    pub file: SchemaOf,
+    pub file: SchemaFile,
 }
 
-/// The files that have a schema.
+/// The files of a registry that have a JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
+pub enum SchemaFile {
     /// company.toml
     Company,
     /// channels.toml
@@ -371,9 +395,9 @@ pub enum SchemaOf {
     Tests,
 }
 
-/// How to print.
+/// The formats of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people.
     Text,
     /// For programs.

@@ -1,24 +1,35 @@
-//! `switchboard check DIR`
+//! `switchboard check`: the findings of a registry, the results of its tests, and the steps that no test covers.
 
 use serde_json::{Value, json};
-
-use super::arguments::{Check, Format};
-use super::output::{self, ERROR, GOOD, count};
-use super::progress::Progress;
-use super::{Exit, Failure, compile, report, unreached};
+use switchboard_model::Region;
 use switchboard_pipeline::publish;
 use switchboard_pipeline::self_test::Reach;
+use switchboard_pipeline::test_coverage::{Suggestion, Unreached};
+use switchboard_snapshot::Snapshot;
 
-/// Checks a registry and runs its tests; writes nothing.
-pub fn run(arguments: &Check) -> Result<Exit, Failure> {
-    let Check { registry, fail_under, format } = arguments;
-    let files = compile::files(registry)?;
-    let progress = Progress::new();
-    let now = compile::now_ms();
-    let seconds = (now / 1000) as i64;
-    let published = publish(&files, now, seconds, &|what, done, total| progress.report(what, done, total));
+use super::arguments::{CheckArguments, OutputFormat};
+use super::input::{now, read_registry};
+use super::output::{self, ASIDE, ERROR, GOOD, HELP, PLACE, ProgressLine, count};
+use super::{CommandError, Exit, findings};
+
+/// The uncovered steps that are listed as text.
+const MAX_LISTED_STEPS: usize = 20;
+/// The countries of an uncovered step that are listed as text.
+const MAX_LISTED_COUNTRIES: usize = 8;
+/// The uncovered steps that a test is sought for. A step without an available account has none.
+const MAX_SUGGESTION_ATTEMPTS: usize = 50;
+
+/// Checks a registry and runs its tests. Writes no file.
+pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
+    let CheckArguments { registry, fail_under, format } = arguments;
+    let files = read_registry(registry)?;
+    let progress = ProgressLine::new();
+    let now = now();
+    let seconds = now.to_seconds().0;
+    let published =
+        publish(&files, now.as_u64(), seconds, &|what, done, total| progress.report(what, done, total));
     drop(progress);
-    let (findings, tests, failed, reach) = match &published {
+    let (all, tests, failed, reach) = match &published {
         Ok(compiled) => {
             let reach = compiled.coverage.reach(&compiled.snapshot);
             (&compiled.findings, compiled.coverage.tests, 0, Some(reach))
@@ -26,56 +37,140 @@ pub fn run(arguments: &Check) -> Result<Exit, Failure> {
         Err(refused) => (&refused.findings, refused.tests, refused.failed, None),
     };
     let too_low = reach.zip(*fail_under).filter(|(reach, least)| reach.percent() < *least);
-    // Whoever asks for a share wants to know what is missing from it.
-    let missing = published
+    let uncovered = published
         .as_ref()
         .ok()
         .filter(|_| fail_under.is_some())
         .map(|compiled| (&compiled.snapshot, compiled.coverage.unreached(&compiled.snapshot, seconds)));
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let mut coverage = reach.map(
                 |reach| json!({"steps": reach.steps, "reached": reach.reached, "percent": reach.percent()}),
             );
-            if let (Some((_, missing)), Some(Value::Object(coverage))) = (&missing, &mut coverage) {
-                coverage.insert("unreached".to_owned(), unreached::json(missing));
+            if let (Some((_, uncovered)), Some(Value::Object(coverage))) = (&uncovered, &mut coverage) {
+                coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
             }
             let whole = json!({
-                "findings": report::json(findings, &files),
-                "errors": findings.errors(),
-                "warnings": findings.warnings(),
+                "findings": findings::json(all, &files),
+                "errors": all.errors(),
+                "warnings": all.warnings(),
                 "tests": {"run": tests, "failed": failed},
                 "coverage": coverage,
             });
             output::print(&format!("{whole:#}\n"))?;
         }
-        Format::Text => {
-            let mut text = report::text(findings, &files, registry);
-            let style = if findings.errors() > 0 || too_low.is_some() { ERROR } else { GOOD };
-            let (errors, warnings) =
-                (count(findings.errors(), "error"), count(findings.warnings(), "warning"));
-            let asked = match (findings.errors(), tests, failed) {
+        OutputFormat::Text => {
+            let mut text = findings::text(all, &files, registry);
+            let style = if all.errors() > 0 || too_low.is_some() { ERROR } else { GOOD };
+            let (errors, warnings) = (count(all.errors(), "error"), count(all.warnings(), "warning"));
+            let results = match (all.errors(), tests, failed) {
                 (0, ..) | (_, 1.., _) => format!("{}, {failed} failed", count(tests, "test")),
                 _ => "tests not run".to_owned(),
             };
-            text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {asked}\n"));
+            text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {results}\n"));
             if let Some(reach) = reach {
                 let (Reach { steps, reached }, percent) = (reach, reach.percent());
                 text.push_str(&format!(
                     "the tests reach {reached} of the chains' {steps} steps, {percent:.1} %\n"
                 ));
             }
-            if let Some((snapshot, missing)) = missing.filter(|(_, missing)| !missing.is_empty()) {
-                text.push_str(&unreached::text(&missing, snapshot, seconds));
+            if let Some((snapshot, uncovered)) = uncovered.filter(|(_, uncovered)| !uncovered.is_empty()) {
+                text.push_str(&uncovered_text(&uncovered, snapshot, seconds));
             }
             output::print(&text)?;
         }
     }
     if let Some((reach, least)) = too_low {
         let percent = reach.percent();
-        output::error(&format!(
+        output::print_failure(&format!(
             "the tests reach {percent:.1} % of the steps, of at least {least} %: add tests"
         ));
     }
-    Ok(if published.is_err() || too_low.is_some() { Exit::No } else { Exit::Done })
+    Ok(if published.is_err() || too_low.is_some() { Exit::Failed } else { Exit::Success })
+}
+
+/// Lists the first uncovered steps, and a test that covers one of them at `now` (Unix seconds).
+fn uncovered_text(uncovered: &[Unreached], snapshot: &Snapshot, now: i64) -> String {
+    let mut text = format!(
+        "{} that no test reaches, those first that decide the most:\n",
+        count(uncovered.len(), "step")
+    );
+    for step in uncovered.iter().take(MAX_LISTED_STEPS) {
+        let Unreached { company, channel, ou, pool, rule, .. } = step;
+        text += &format!(
+            "  {PLACE}{company}: OU {ou}{PLACE:#}, {channel} {}, pool {pool}, {}: {}\n",
+            step.role.as_str(),
+            rule.text(),
+            clients(step),
+        );
+    }
+    if uncovered.len() > MAX_LISTED_STEPS {
+        let more = uncovered.len() - MAX_LISTED_STEPS;
+        text += &format!("  {ASIDE}and {more} more; --format json lists all of them{ASIDE:#}\n");
+    }
+    let mut candidates = uncovered.iter().take(MAX_SUGGESTION_ATTEMPTS);
+    if let Some((step, suggestion)) =
+        candidates.find_map(|step| Some((step, step.suggestion(snapshot, now)?)))
+    {
+        text += &format!(
+            "{HELP}help{HELP:#}: this test reaches one; it goes into {}/tests.toml\n\n",
+            step.company
+        );
+        text += &test_toml(step, &suggestion);
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns all uncovered steps with all of their countries.
+fn uncovered_json(uncovered: &[Unreached]) -> Value {
+    let step_json = |step: &Unreached| {
+        json!({
+            "company": step.company,
+            "ou": step.ou,
+            "channel": step.channel,
+            "role": step.role.as_str(),
+            "pool": step.pool,
+            "rule": step.rule.text(),
+            "countries": step.countries.iter().map(|country| country.alpha2()).collect::<Vec<_>>(),
+            "no_country": step.stateless,
+        })
+    };
+    uncovered.iter().map(step_json).collect()
+}
+
+fn clients(step: &Unreached) -> String {
+    let mut names: Vec<&str> =
+        step.countries.iter().take(MAX_LISTED_COUNTRIES).map(|country| country.alpha2()).collect();
+    let more = step.countries.len() - names.len();
+    if step.countries.len() == Region::COUNT {
+        return "every country".to_owned();
+    }
+    if names.is_empty() {
+        names.push("clients of no country");
+    }
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names.join(", ") + &more
+}
+
+/// Returns the TOML of a suggested test. Ids have no control characters, so strings are quoted as in JSON.
+fn test_toml(step: &Unreached, Suggestion { query, exclude }: &Suggestion) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut fields: Vec<String> =
+        query.iter().map(|(name, value)| format!("{name} = {}", quoted(value))).collect();
+    if !exclude.is_empty() {
+        let ids: Vec<String> = exclude.iter().map(|id| quoted(id)).collect();
+        fields.push(format!("exclude = [{}]", ids.join(", ")));
+    }
+    let client = query.iter().find(|(name, _)| *name == "country");
+    let client = client.map_or("a client of no country", |(_, country)| country.as_str());
+    let name = format!("{client} at {} is served by {} from {}", step.ou, step.rule.text(), step.pool);
+    format!(
+        "[[test]]\nname = {}\nquery = {{ {} }}\nexpect = {{ rule = {}, ou = {}, pool = {}, climbed = 0 }}\n",
+        quoted(&name),
+        fields.join(", "),
+        quoted(step.rule.text()),
+        quoted(&step.ou),
+        quoted(&step.pool),
+    )
 }

@@ -1,40 +1,35 @@
 //! `switchboard compile DIR -o FILE`
 
-use std::path::Path;
-use std::time::SystemTime;
-
-use super::arguments::Compile;
-use super::output::{self, GOOD, count};
-use super::progress::Progress;
-use super::{Exit, Failure, report};
-use crate::runtime::source::unix_ms;
+use super::arguments::CompileArguments;
+use super::input::{now, read_registry};
+use super::output::{self, GOOD, ProgressLine, count};
+use super::{CommandError, Exit, findings};
 use switchboard_pipeline::publish;
-use switchboard_registry::Files;
 use switchboard_snapshot::file;
 
 /// Checks a registry, runs its tests, and writes the snapshot.
-pub fn run(arguments: &Compile) -> Result<Exit, Failure> {
-    let Compile { registry, output, generation } = arguments;
-    let files = files(registry)?;
-    let now = now_ms();
-    let generation = generation.unwrap_or(now);
-    let progress = Progress::new();
-    let published = publish(&files, generation, (now / 1000) as i64, &|what, done, total| {
+pub(super) fn run(arguments: &CompileArguments) -> Result<Exit, CommandError> {
+    let CompileArguments { registry, output, generation } = arguments;
+    let files = read_registry(registry)?;
+    let now = now();
+    let generation = generation.unwrap_or(now.as_u64());
+    let progress = ProgressLine::new();
+    let published = publish(&files, generation, now.to_seconds().0, &|what, done, total| {
         progress.report(what, done, total)
     });
     drop(progress);
     let compiled = match published {
         Ok(compiled) => compiled,
         Err(refused) => {
-            output::print_error(&report::text(&refused.findings, &files, registry));
+            output::print_error(&findings::text(&refused.findings, &files, registry));
             let errors = count(refused.findings.errors(), "error");
-            output::error(&format!("{errors}: nothing was written to {}", output.display()));
-            return Ok(Exit::No);
+            output::print_failure(&format!("{errors}: nothing was written to {}", output.display()));
+            return Ok(Exit::Failed);
         }
     };
-    output::print_error(&report::text(&compiled.findings, &files, registry));
+    output::print_error(&findings::text(&compiled.findings, &files, registry));
     let bytes = compiled.snapshot.bytes();
-    file::write(output, bytes).map_err(|error| Failure::io(format!("{}: {error}", output.display())))?;
+    file::write(output, bytes).map_err(|error| CommandError::io(format!("{}: {error}", output.display())))?;
     let contents = compiled.snapshot.contents();
     output::print_error(&format!(
         "{GOOD}compiled{GOOD:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",
@@ -45,19 +40,5 @@ pub fn run(arguments: &Compile) -> Result<Exit, Failure> {
         count(bytes.len(), "byte"),
         count(compiled.coverage.tests, "test"),
     ));
-    Ok(Exit::Done)
-}
-
-/// A registry's files.
-pub(super) fn files(registry: &Path) -> Result<Files, Failure> {
-    Files::read_dir(registry).map_err(|error| {
-        let path = registry.join(error.path.trim_start_matches('.'));
-        let (path, error) = (path.display(), &error.error);
-        Failure::io(format!("{path}: {error}; expected a registry's folder, with one folder per company"))
-    })
-}
-
-/// Unix milliseconds.
-pub(super) fn now_ms() -> u64 {
-    unix_ms(SystemTime::now())
+    Ok(Exit::Success)
 }

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::arguments::{Format, Inspect};
-use super::{Exit, Failure, output};
+use super::arguments::{InspectArguments, OutputFormat};
+use super::{CommandError, Exit, output};
 use switchboard_snapshot::header::VERSION;
 use switchboard_snapshot::{Snapshot, file};
 
 /// Shows what a snapshot file holds.
-pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
-    let Inspect { snapshot: path, format } = arguments;
-    let failed = |what: &dyn std::fmt::Display| Failure::io(format!("{}: {what}", path.display()));
+pub(super) fn run(arguments: &InspectArguments) -> Result<Exit, CommandError> {
+    let InspectArguments { snapshot: path, format } = arguments;
+    let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));
     let bytes = file::read(path).map_err(|error| failed(&error))?;
     let snapshot = Snapshot::open(bytes).map_err(|rejection| failed(&rejection))?;
     let header = snapshot.header();
@@ -34,7 +34,7 @@ pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
     let bytes = snapshot.bytes().len();
     let per_account = bytes as f64 / contents.accounts.len().max(1) as f64;
     let text = match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let counts: serde_json::Map<_, _> =
                 counts.iter().map(|&(name, n)| (name.to_owned(), n.into())).collect();
             let whole = json!({
@@ -48,7 +48,7 @@ pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
             });
             format!("{whole:#}\n")
         }
-        Format::Text => {
+        OutputFormat::Text => {
             let mut text = format!(
                 "format version  {VERSION}\ngeneration      {}\nbuilt at        {}\ndigest          {}\n\
                  bytes           {bytes} ({per_account:.0} an account)\n  contents      {}\n  of it text    {}\n  \
@@ -67,5 +67,5 @@ pub fn run(arguments: &Inspect) -> Result<Exit, Failure> {
         }
     };
     output::print(&text)?;
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }

@@ -1,81 +1,73 @@
-//! Floor 6. The command line: one file per command, each from parsed arguments to an exit code.
+//! Layer `cli`. The command line: one file or folder per command, each from parsed arguments to an exit code.
+//!
+//! `arguments` has the grammar, `input` the snapshots that commands work on, `output` the standard streams, and
+//! `findings` what is wrong with a registry, as text and JSON.
 
 pub mod arguments;
-pub mod check;
-pub mod compile;
-pub mod completions;
-pub mod coverage;
-pub mod diff;
-pub mod explain;
-pub mod inspect;
-pub mod man;
-pub mod opened;
-pub mod output;
-pub mod picture;
-pub mod progress;
-pub mod query;
-pub mod report;
-pub mod schema;
-pub mod serve;
-pub mod unreached;
+mod check;
+mod compile;
+mod coverage;
+mod diff;
+pub mod findings;
+mod generate;
+mod input;
+mod inspect;
+mod output;
+mod picture;
+mod query;
+mod serve;
 
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 
-/// How a command ended: exit codes are an interface that pipelines act on.
+/// The exit codes, which scripts depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// The work says no: findings, a failed test, no account.
-    No = 1,
-    /// Wrong usage.
+enum Exit {
+    Success = 0,
+    /// The command did its work, and the result is negative: errors in a registry, a failed test, no account.
+    Failed = 1,
     Usage = 2,
-    /// Cannot read or write.
     Io = 3,
 }
 
-/// A command that could not be carried out: what to say, and how to exit.
+/// The reason why a command could not do its work.
 #[derive(Debug)]
-pub struct Failure {
-    /// How.
-    pub exit: Exit,
-    /// What is wrong and what to do.
-    pub message: String,
+struct CommandError {
+    exit: Exit,
+    /// The fault and its remedy.
+    message: String,
 }
 
-impl Failure {
-    /// Something cannot be read or written.
-    pub fn io(message: impl Into<String>) -> Failure {
-        Failure { exit: Exit::Io, message: message.into() }
+impl CommandError {
+    fn io(message: impl Into<String>) -> CommandError {
+        CommandError { exit: Exit::Io, message: message.into() }
     }
 
-    /// The command line is wrong.
-    pub fn usage(message: impl Into<String>) -> Failure {
-        Failure { exit: Exit::Usage, message: message.into() }
+    fn usage(message: impl Into<String>) -> CommandError {
+        CommandError { exit: Exit::Usage, message: message.into() }
     }
 }
 
-/// Carries out a command.
+/// Runs a command and returns the exit code of the process. Prints the error of a command that could not do its work.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let done = match arguments.command {
+    let result = match arguments.command {
         None => serve::run(arguments.serve),
-        Some(Command::Serve(serve)) => serve::run(serve),
-        Some(Command::Compile(compile)) => compile::run(&compile),
-        Some(Command::Check(check)) => check::run(&check),
-        Some(Command::Select(query)) => query::select(&query),
-        Some(Command::Explain(query)) => explain::run(&query),
-        Some(Command::Coverage(coverage)) => coverage::run(&coverage),
-        Some(Command::Diff(diff)) => diff::run(&diff),
-        Some(Command::Inspect(inspect)) => inspect::run(&inspect),
-        Some(Command::Completions(completions)) => completions::run(&completions),
-        Some(Command::Man(pages)) => man::run(&pages),
-        Some(Command::Schema(schema)) => schema::run(&schema),
+        Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Compile(arguments)) => compile::run(&arguments),
+        Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Select(arguments)) => query::select(&arguments),
+        Some(Command::Explain(arguments)) => query::explain(&arguments),
+        Some(Command::Coverage(arguments)) => coverage::run(&arguments),
+        Some(Command::Diff(arguments)) => diff::run(&arguments),
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        Some(Command::Completions(arguments)) => generate::completions(&arguments),
+        Some(Command::Man(arguments)) => generate::man(&arguments),
+        Some(Command::Schema(arguments)) => generate::schema(&arguments),
     };
-    let exit = done.unwrap_or_else(|failure| {
-        output::error(&failure.message);
-        failure.exit
+    let exit = result.unwrap_or_else(|error| {
+        output::print_failure(&error.message);
+        error.exit
     });
     ExitCode::from(exit as u8)
 }

@@ -1,67 +1,67 @@
-//! `switchboard select field=value …`: one query, offline, through the same walk as the daemon's.
+//! `switchboard select` and `switchboard explain`: one query, answered offline by the daemon's own selection.
 
-use super::arguments::Query as Arguments;
-use super::compile::now_ms;
-use super::opened::Origin;
-use super::{Exit, Failure, output};
-use switchboard_select::{
-    self, BadQuery, Code, Fields, Moment, NO_STANDINGS, Query, write_problem, write_selection,
-};
+use switchboard_select::explain::explanation;
+use switchboard_select::{Code, write_problem, write_selection};
 
-/// Answers one query.
-pub fn select(arguments: &Arguments) -> Result<Exit, Failure> {
-    let query = match parse(&arguments.fields)? {
+use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
+use super::input::{Origin, moment, parse_query};
+use super::{CommandError, Exit, output, picture};
+
+/// Prints the answer to a query as JSON.
+pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
+    let query = match parse_query(&arguments.fields)? {
         Ok(query) => query,
-        Err(bad) => return problem(Code::BadRequest, Some(&bad.to_string()), None),
+        Err(bad) => return print_problem(Code::BadRequest, Some(&bad.to_string()), None),
     };
-    let Some(snapshot) = Origin::flagged(&arguments.registry, &arguments.snapshot).open()? else {
-        return Ok(Exit::No);
+    let Some(snapshot) = Origin::from_flags(&arguments.registry, &arguments.snapshot).open()? else {
+        return Ok(Exit::Failed);
     };
     match switchboard_select::select(&snapshot, &query, moment()).result {
         Ok(selection) => {
             let mut json = Vec::new();
             write_selection(&mut json, &snapshot, &selection);
-            line(json)?;
-            Ok(Exit::Done)
+            print_json(json)?;
+            Ok(Exit::Success)
         }
-        Err(code) => problem(code, None, Some(snapshot.generation())),
+        Err(code) => print_problem(code, None, Some(snapshot.generation())),
     }
 }
 
-/// `field=value …`; a word without `=` is wrong usage, a wrong field or value a malformed query.
-pub(super) fn parse(words: &[String]) -> Result<Result<Query<'_>, BadQuery>, Failure> {
-    let mut query = Query::default();
-    let mut fields = Fields::of(&mut query);
-    for word in words {
-        let Some((name, value)) = word.split_once('=') else {
-            return Err(Failure::usage(
-                "expected field=value, such as channel=whatsapp; see --help".to_owned(),
-            ));
-        };
-        fields.set(name, value.into());
-    }
-    let read = fields.finish();
-    Ok(read.map(|()| query))
+/// Prints every step of a query's chain, as text or as the JSON of `/v1/explain`.
+pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
+    let ExplainArguments { query: asked, format } = arguments;
+    let fail = |code: Code, detail: Option<&str>, generation: Option<u64>| match format {
+        OutputFormat::Json => print_problem(code, detail, generation),
+        OutputFormat::Text => output::print(&picture::problem(code, detail)).map(|()| Exit::Failed),
+    };
+    let query = match parse_query(&asked.fields)? {
+        Ok(query) => query,
+        Err(bad) => return fail(Code::BadRequest, Some(&bad.to_string()), None),
+    };
+    let Some(snapshot) = Origin::from_flags(&asked.registry, &asked.snapshot).open()? else {
+        return Ok(Exit::Failed);
+    };
+    let (answer, climb) = switchboard_select::climb(&snapshot, &query, moment());
+    let climb = match climb {
+        Ok(climb) => climb,
+        Err(code) => return fail(code, None, Some(snapshot.generation())),
+    };
+    let text = match format {
+        OutputFormat::Json => format!("{:#}\n", explanation(&snapshot, &climb)),
+        OutputFormat::Text => picture::draw(&snapshot, &climb),
+    };
+    output::print(&text)?;
+    Ok(if answer.result.is_ok() { Exit::Success } else { Exit::Failed })
 }
 
-/// The clock decides which numbers rest, and, where a query names no client, which of equals it gets.
-pub(super) fn moment() -> Moment<'static> {
-    let now = now_ms();
-    Moment {
-        now: (now / 1000) as i64,
-        chance: now.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        standings: &NO_STANDINGS,
-    }
-}
-
-pub(super) fn problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, Failure> {
+fn print_problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, CommandError> {
     let mut json = Vec::new();
     write_problem(&mut json, code, detail, generation);
-    line(json)?;
-    Ok(Exit::No)
+    print_json(json)?;
+    Ok(Exit::Failed)
 }
 
-fn line(mut json: Vec<u8>) -> Result<(), Failure> {
+fn print_json(mut json: Vec<u8>) -> Result<(), CommandError> {
     json.push(b'\n');
     output::print(&String::from_utf8_lossy(&json))
 }

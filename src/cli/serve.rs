@@ -1,19 +1,19 @@
-//! `switchboard serve`
+//! `switchboard serve`: flags, settings file and defaults make the settings that the daemon runs with.
 
-use super::arguments::Serve;
-use super::{Exit, Failure};
+use super::arguments::ServeArguments;
+use super::{CommandError, Exit};
 use crate::app;
 use crate::config::{BadConfig, Settings};
 
-/// Serves until told to stop.
-pub fn run(arguments: Serve) -> Result<Exit, Failure> {
-    app::run(settings(arguments)?).map_err(|error| Failure::io(error.to_string()))?;
-    Ok(Exit::Done)
+/// Runs the daemon until a signal stops it.
+pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
+    app::run(settings(arguments)?).map_err(|error| CommandError::io(error.to_string()))?;
+    Ok(Exit::Success)
 }
 
-/// Flags over the file over the defaults.
-fn settings(arguments: Serve) -> Result<Settings, Failure> {
-    let Serve {
+/// Merges the flags over the settings file over the defaults.
+fn settings(arguments: ServeArguments) -> Result<Settings, CommandError> {
+    let ServeArguments {
         registry,
         snapshot,
         require_snapshot,
@@ -28,8 +28,8 @@ fn settings(arguments: Serve) -> Result<Settings, Failure> {
     let file = match &config {
         None => Settings::default(),
         Some(path) => Settings::from_file(path).map_err(|error| match error {
-            BadConfig::Unreadable { .. } => Failure::io(error.to_string()),
-            BadConfig::Invalid { .. } => Failure::usage(error.to_string()),
+            BadConfig::Unreadable { .. } => CommandError::io(error.to_string()),
+            BadConfig::Invalid { .. } => CommandError::usage(error.to_string()),
         })?,
     };
     // A source named by a flag replaces the file's, of whichever kind that is.
@@ -47,7 +47,7 @@ fn settings(arguments: Serve) -> Result<Settings, Failure> {
         ..file
     };
     if settings.registry.is_some() && settings.snapshot.is_some() {
-        return Err(Failure::usage("registry and snapshot: name one source, not both"));
+        return Err(CommandError::usage("registry and snapshot: name one source, not both"));
     }
     Ok(settings)
 }

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use switchboard::cli::report;
+use switchboard::cli::findings;
 use switchboard_registry::{Code, Files, Findings, Quotes};
 
 use super::base::{Texts, files, judged, replace, sound};
 
 /// What the report makes of findings; no other line of it may be taken for a finding.
 fn report_of(findings: &Findings, files: &Files) -> String {
-    let text = report::text(findings, files, Path::new("r"));
+    let text = findings::text(findings, files, Path::new("r"));
     let heads = text.lines().filter(|line| line.starts_with("\u{1b}[1mr/")).count();
     assert_eq!(heads, findings.0.len(), "{text}");
-    assert!(report::json(findings, files).as_array().unwrap().len() == findings.0.len());
+    assert!(findings::json(findings, files).as_array().unwrap().len() == findings.0.len());
     text
 }
 

@@ -1,29 +1,34 @@
 //! From arguments to output.
 
 use super::{listing, page, table};
-use crate::cli::arguments::{Coverage, CoverageFormat, Named};
-use crate::cli::compile::now_ms;
-use crate::cli::opened::Origin;
-use crate::cli::{Exit, Failure, output};
+use crate::cli::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
+use crate::cli::input::{Origin, now};
+use crate::cli::{CommandError, Exit, output};
 use switchboard_pipeline::analysis::{Scope, Survey};
 
 /// Tells of every decision.
-pub fn run(arguments: &Coverage) -> Result<Exit, Failure> {
-    let Coverage { source, scope: Named { companies, channels, ous }, fold, format, output } = arguments;
-    let Some(snapshot) = Origin::named(source).open()? else { return Ok(Exit::No) };
+pub(in crate::cli) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
+    let CoverageArguments {
+        source,
+        scope: ScopeArguments { companies, channels, ous },
+        fold,
+        format,
+        output,
+    } = arguments;
+    let Some(snapshot) = Origin::from_path(source).open()? else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous }.find(&snapshot);
-    let scope = scope.map_err(|unknown| Failure::usage(format!("{}: {unknown}", source.display())))?;
-    let mut survey = Survey::new(&snapshot, (now_ms() / 1000) as i64);
+    let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
+    let mut survey = Survey::new(&snapshot, now().to_seconds().0);
     if *format == CoverageFormat::Text {
         return match output {
-            None => output::print(&table::render(&mut survey, &scope, *fold, output::width())),
+            None => output::print(&table::render(&mut survey, &scope, *fold, output::terminal_width())),
             Some(path) => {
                 let text = table::render(&mut survey, &scope, *fold, None);
                 let plain = anstream::adapter::strip_str(&text).to_string();
                 output::to_file(path, |out| out.write_all(plain.as_bytes()))
             }
         }
-        .map(|()| Exit::Done);
+        .map(|()| Exit::Success);
     }
     let fill = |out: &mut dyn std::io::Write| match format {
         CoverageFormat::Csv => listing::csv(out, &mut survey, &scope),
@@ -34,5 +39,5 @@ pub fn run(arguments: &Coverage) -> Result<Exit, Failure> {
         None => output::stream(fill)?,
         Some(path) => output::to_file(path, fill)?,
     }
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }

@@ -7,4 +7,4 @@ mod listing;
 mod page;
 mod table;
 
-pub use command::run;
+pub(super) use command::run;

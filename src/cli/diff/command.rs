@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::{json, queries, text};
-use crate::cli::arguments::{Diff, Format, Named};
-use crate::cli::compile::now_ms;
-use crate::cli::opened::Origin;
-use crate::cli::{Exit, Failure, output};
+use crate::cli::arguments::{DiffArguments, OutputFormat, ScopeArguments};
+use crate::cli::input::{self, Origin};
+use crate::cli::{CommandError, Exit, output};
 use switchboard_pipeline::analysis::Scope;
 use switchboard_pipeline::analysis::changes::changes;
 use switchboard_pipeline::analysis::compare::{Comparison, Kind};
@@ -16,14 +15,21 @@ use switchboard_pipeline::analysis::replay::{Fate, Replay};
 const MOST_NAMED: usize = 10;
 
 /// Tells what changes.
-pub fn run(arguments: &Diff) -> Result<Exit, Failure> {
-    let Diff { old, new, scope: Named { companies, channels, ous }, queries, fail_on, format } = arguments;
+pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
+    let DiffArguments {
+        old,
+        new,
+        scope: ScopeArguments { companies, channels, ous },
+        queries,
+        fail_on,
+        format,
+    } = arguments;
     // Both, so that the findings of both are told.
-    let (before, now) = (Origin::named(old).open()?, Origin::named(new).open()?);
-    let (Some(before), Some(now)) = (before, now) else { return Ok(Exit::No) };
+    let (before, now) = (Origin::from_path(old).open()?, Origin::from_path(new).open()?);
+    let (Some(before), Some(now)) = (before, now) else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous };
-    scope.demand(&[&before, &now]).map_err(|unknown| Failure::usage(unknown.to_string()))?;
-    let time = (now_ms() / 1000) as i64;
+    scope.demand(&[&before, &now]).map_err(|unknown| CommandError::usage(unknown.to_string()))?;
+    let time = input::now().to_seconds().0;
     let mut comparison = Comparison::new(&before, &now, time);
     let changes = changes(&mut comparison, scope);
     let replay = match queries {
@@ -35,8 +41,8 @@ pub fn run(arguments: &Diff) -> Result<Exit, Failure> {
         }
     };
     match format {
-        Format::Text => output::print(&text::render(&mut comparison, &changes, replay.as_ref()))?,
-        Format::Json => {
+        OutputFormat::Text => output::print(&text::render(&mut comparison, &changes, replay.as_ref()))?,
+        OutputFormat::Json => {
             let sources = [old.as_path(), new.as_path()];
             output::stream(|out| json::write(out, sources, &mut comparison, &changes, replay.as_ref()))?;
         }
@@ -45,14 +51,14 @@ pub fn run(arguments: &Diff) -> Result<Exit, Failure> {
     name_bad(queries.as_deref().unwrap_or(Path::new("")), bad);
     let errors = changes.count(Kind::BecomesError)
         + replay.as_ref().map_or(0, |replay| replay.count(Fate::BecomesError));
-    Ok(if (fail_on.is_some() && errors > 0) || !bad.is_empty() { Exit::No } else { Exit::Done })
+    Ok(if (fail_on.is_some() && errors > 0) || !bad.is_empty() { Exit::Failed } else { Exit::Success })
 }
 
 fn name_bad(path: &Path, bad: &[(usize, String)]) {
     for (line, why) in bad.iter().take(MOST_NAMED) {
-        output::error(&format!("{}:{line}: not a query: {why}", path.display()));
+        output::print_failure(&format!("{}:{line}: not a query: {why}", path.display()));
     }
     if let more @ 1.. = bad.len().saturating_sub(MOST_NAMED) {
-        output::error(&format!("{}: {more} more lines are no queries", path.display()));
+        output::print_failure(&format!("{}: {more} more lines are no queries", path.display()));
     }
 }

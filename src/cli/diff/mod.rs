@@ -8,4 +8,4 @@ mod json;
 mod queries;
 mod text;
 
-pub use command::run;
+pub(super) use command::run;

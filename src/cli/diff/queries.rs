@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::cli::Failure;
+use crate::cli::CommandError;
 use switchboard_pipeline::analysis::replay::Replay;
 use switchboard_select::query::LARGEST_JSON;
 
 /// Asks every line.
-pub(super) fn ask_all(path: &Path, replay: &mut Replay<'_>) -> Result<(), Failure> {
+pub(super) fn ask_all(path: &Path, replay: &mut Replay<'_>) -> Result<(), CommandError> {
     let asked = File::open(path)
         .and_then(|file| each_line(BufReader::new(file), |line, text| replay.ask(line, text)));
     asked.map_err(|error| {
-        Failure::io(format!("{}: {error}; expected a file of one JSON object a line", path.display()))
+        CommandError::io(format!("{}: {error}; expected a file of one JSON object a line", path.display()))
     })
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Canvas {
 
 impl Canvas {
     pub(super) fn new() -> Canvas {
-        let width = output::width().unwrap_or(WIDE).clamp(NARROWEST, WIDEST);
+        let width = output::terminal_width().unwrap_or(WIDE).clamp(NARROWEST, WIDEST);
         Canvas { text: String::new(), width }
     }
 

@@ -16,7 +16,7 @@ use switchboard_select::{Climb, Code};
 use switchboard_snapshot::Snapshot;
 
 /// The whole picture.
-pub fn draw(snapshot: &Snapshot, climb: &Climb) -> String {
+pub(super) fn draw(snapshot: &Snapshot, climb: &Climb) -> String {
     let mut canvas = Canvas::new();
     head::draw(&mut canvas, snapshot, climb);
     before::draw(&mut canvas, snapshot, climb);
@@ -25,7 +25,7 @@ pub fn draw(snapshot: &Snapshot, climb: &Climb) -> String {
 }
 
 /// A query that fails before there is anything to climb.
-pub fn problem(code: Code, detail: Option<&str>) -> String {
+pub(super) fn problem(code: Code, detail: Option<&str>) -> String {
     let mut canvas = Canvas::new();
     head::problem(&mut canvas, code, detail);
     canvas.finish()

@@ -1,4 +1,4 @@
-//! Findings as people and programs read them.
+//! Findings as text and as JSON.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::output::{self, ERROR, HELP, PLACE, WARNING};
+use super::output::{ERROR, HELP, PLACE, WARNING, terminal_width};
 use switchboard_registry::{Beside, Files, Finding, Findings, Quote, Quotes, Severity};
 
-/// What is left of a line for the quote itself, behind the number of its line and its bar.
+/// The columns before a quoted line: its number and a bar.
 const GUTTER: usize = 12;
-/// Characters of a quoted line where nobody's terminal is asked, and the fewest that make sense.
-const WIDE: usize = 120;
-const NARROW: usize = 40;
-/// More than any line has by then.
-const UNCUT: usize = 10_000;
+/// The columns of a quoted line without a terminal.
+const DEFAULT_WIDTH: usize = 120;
+const MIN_WIDTH: usize = 40;
+/// More columns than any quoted line has, because the lines are cut before they are rendered.
+const UNLIMITED_WIDTH: usize = 10_000;
 
-/// `file:line: severity[code]: message`, below it the line with what is wrong in it underlined, and what to do;
-/// files as seen from here.
+/// Renders findings for people: `file:line: severity[code]: message`, the line with its fault underlined, and the remedy.
+/// The names of files begin with `root`.
 pub fn text(findings: &Findings, files: &Files, root: &Path) -> String {
-    let width = output::width().map_or(WIDE, |width| width.saturating_sub(GUTTER).max(NARROW));
+    let width = terminal_width().map_or(DEFAULT_WIDTH, |width| width.saturating_sub(GUTTER).max(MIN_WIDTH));
     let mut quotes = Quotes::of(files);
     findings.0.iter().map(|finding| one(finding, &mut quotes, root, width)).collect()
 }
@@ -42,7 +42,7 @@ fn one(finding: &Finding, quotes: &mut Quotes<'_>, root: &Path, width: usize) ->
         .iter()
         .filter_map(|other| Some((other, quotes.quote(&other.place, &other.mark, width)?)))
         .collect();
-    // On the very line, both are underlined there.
+    // A second place on the same line is underlined in the same quote.
     let (here, elsewhere): (Vec<_>, Vec<_>) = beside.into_iter().partition(|(other, there)| {
         other.place == *place && (there.first_line, &there.text) == (quote.first_line, &quote.text)
     });
@@ -59,12 +59,12 @@ fn one(finding: &Finding, quotes: &mut Quotes<'_>, root: &Path, width: usize) ->
         group = group.element(snippet.path(path).annotation(label));
     }
     let group = group.element(Level::HELP.message(help.as_str()));
-    // The lines are cut already; it would cut them without regard to what is underlined.
-    let renderer = Renderer::styled().decor_style(DecorStyle::Ascii).term_width(UNCUT);
+    // The renderer would cut lines without regard to the underlined parts.
+    let renderer = Renderer::styled().decor_style(DecorStyle::Ascii).term_width(UNLIMITED_WIDTH);
     format!("{first}{}\n\n", renderer.render(&[group]))
 }
 
-/// The same as JSON.
+/// Renders findings as a JSON array.
 pub fn json(findings: &Findings, files: &Files) -> Value {
     let mut quotes = Quotes::of(files);
     let mut one = |finding: &Finding| {
@@ -77,8 +77,9 @@ pub fn json(findings: &Findings, files: &Files) -> Value {
             "message": message,
             "help": help,
         });
-        // A column of another line would be misleading.
-        if let (Some(quote), Some(object)) = (quotes.quote(place, mark, WIDE), object.as_object_mut())
+        // Columns are of the finding's own line, or are left out.
+        if let (Some(quote), Some(object)) =
+            (quotes.quote(place, mark, DEFAULT_WIDTH), object.as_object_mut())
             && quote.first_line == place.line
             && !quote.text.contains('\n')
         {
