@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{stdout, switchboard};
 use crate::expected;
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 /// Wide enough for the demo, and what every terminal has.
 const COLUMNS: usize = 80;
@@ -174,7 +174,7 @@ fn as_json_it_has_every_step() {
 
 #[test]
 fn as_json_it_is_what_the_daemon_answers() {
-    let daemon = Daemon::start(&[]);
+    let daemon = DaemonProcess::start(&[]);
     for query in ["channel=whatsapp&ou=zurich&phone=33612345678", "channel=sms&ou=london&country=GB&client=a"]
     {
         let fields: Vec<&str> = query.split('&').chain(["company=acme"]).collect();

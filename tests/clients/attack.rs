@@ -64,7 +64,7 @@ pub(super) fn attack(data: &str, from: u8, mode: Mode, connections: usize, stop:
     let buffer = (mode == Mode::Read).then_some(2048);
     while !stop.load(Ordering::Relaxed) {
         while open.len() < connections && !stop.load(Ordering::Relaxed) {
-            let mut stream = connect(data, from, buffer);
+            let mut stream = connect(data, from, buffer).stream;
             stream.set_nonblocking(true).unwrap();
             let _ = stream.write(&mode.begin());
             open.push((stream, Instant::now()));

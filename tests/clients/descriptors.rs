@@ -1,17 +1,15 @@
 //! Without file descriptors: neither spinning nor stalling.
 
-use std::io::Write;
-
 use jiff::Timestamp;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::{answer, ask, connect};
+use super::{ask, connect, status};
 use crate::expected::acme;
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=emea&country=DE";
 
-fn soft_limit(daemon: &Daemon, limit: Option<u64>) -> Option<u64> {
+fn soft_limit(daemon: &DaemonProcess, limit: Option<u64>) -> Option<u64> {
     let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
     let was = prlimit(pid, Resource::Nofile, Rlimit { current: Some(20), maximum: None });
     // Whoever may not raise the hard limit states it as it is.
@@ -26,14 +24,14 @@ fn soft_limit(daemon: &Daemon, limit: Option<u64>) -> Option<u64> {
 #[test]
 fn a_limit_that_falls_while_it_runs_is_waited_out() {
     let registry = acme();
-    let daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     let mut kept = connect(&daemon.data, 2, None);
     // It is in: what only waits to be accepted would wait until the limit rises again.
     assert_eq!(ask(&mut kept, TARGET), Some(200));
     let before = soft_limit(&daemon, Some(5));
     let mut waiting: Vec<_> = (0..5).map(|_| connect(&daemon.data, 3, None)).collect();
     for stream in &mut waiting {
-        write!(stream, "GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
     // By the log: a connection to the admin listener would be closed where this process is held up for five seconds.
     let failed: Vec<Timestamp> = (0..5)
@@ -48,7 +46,7 @@ fn a_limit_that_falls_while_it_runs_is_waited_out() {
     assert!(pauses.iter().all(|pause| pause.as_millis() >= 45), "{pauses:?}");
     soft_limit(&daemon, before);
     for stream in &mut waiting {
-        assert_eq!(answer(stream).map(|(status, _)| status), Some(200));
+        assert_eq!(status(stream), Some(200));
     }
     let errors = daemon.metric("switchboard_http_connections_total{outcome=\"accept_error\"}");
     assert!(errors >= 5.0, "{errors}");
@@ -58,7 +56,8 @@ fn a_limit_that_falls_while_it_runs_is_waited_out() {
 #[test]
 fn with_64_descriptors_it_says_what_it_lowers() {
     let registry = acme();
-    let daemon = Daemon::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
+    let daemon =
+        DaemonProcess::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
     let told = daemon.logged_at_start("max_connections is lowered");
     let most = usize::try_from(told["max_connections"].as_u64().unwrap()).unwrap();
     let mut open: Vec<_> = (10..60).map(|from| connect(&daemon.data, from, None)).collect();

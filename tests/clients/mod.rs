@@ -9,58 +9,41 @@ mod descriptors;
 mod honest;
 mod slow;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
+
+use crate::harness::HttpClient;
 
 /// Whether the long form is asked for.
 fn long() -> bool {
     std::env::var_os("SWITCHBOARD_LONG").is_some()
 }
 
-/// A connection from 127.0.0.x, which the daemon takes for a peer of its own; with a receive buffer of its own size.
-fn connect(to: &str, from: u8, buffer: Option<usize>) -> TcpStream {
+/// Connects from 127.0.0.`from`, which the daemon counts as a peer of its own, with a receive buffer of so many bytes.
+fn connect(to: &str, from: u8, buffer: Option<usize>) -> HttpClient {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     if let Some(bytes) = buffer {
         socket.set_recv_buffer_size(bytes).unwrap();
     }
     socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0)).into()).unwrap();
     socket.connect(&to.parse::<SocketAddr>().unwrap().into()).unwrap();
-    let stream: TcpStream = socket.into();
-    stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream
+    HttpClient::from_stream(socket.into())
 }
 
-/// The status of a GET on a connection that goes on; `None` where it was closed.
-fn ask(stream: &mut TcpStream, target: &str) -> Option<u16> {
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
-    answer(stream).map(|(status, _)| status)
+/// Returns the status of a GET; `None` when the daemon closed the connection.
+fn ask(client: &mut HttpClient, target: &str) -> Option<u16> {
+    client.try_send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")).ok()?;
+    status(client)
 }
 
-/// Status and text of an answer.
-fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
-    let mut text = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        if let Some(end) = text.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&text[..end]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if text.len() >= end + 4 + length.map_or(0, |length| length.parse::<usize>().unwrap()) {
-                return Some((
-                    head[9..12].parse().unwrap(),
-                    String::from_utf8_lossy(&text[end + 4..]).into_owned(),
-                ));
-            }
-        }
-        match stream.read(&mut piece) {
-            Ok(0) => return None,
-            Ok(some) => text.extend_from_slice(&piece[..some]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no answer in 20 seconds"),
-            Err(_) => return None,
-        }
+/// Returns the status of the next answer; `None` when the daemon closed the connection.
+fn status(client: &mut HttpClient) -> Option<u16> {
+    match client.try_answer() {
+        Ok(answer) => Some(answer.status),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no answer: {error}"),
+        Err(_) => None,
     }
 }
 

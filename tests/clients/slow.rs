@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attack::{Mode, attack};
 use super::{honest, long, status_of};
 use crate::expected::{acme, edit};
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 const DESCRIPTORS: usize = 64;
 /// More than there are descriptors, from two addresses.
@@ -15,7 +15,8 @@ const ATTACKERS: usize = 50;
 #[test]
 fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors() {
     let registry = acme();
-    let daemon = Daemon::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
+    let daemon =
+        DaemonProcess::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
     let time = Duration::from_secs(if long() { 60 } else { 2 });
     let before = honest::alone(&daemon.data, time.min(Duration::from_secs(5)));
     let quiet = before.percentile(99);

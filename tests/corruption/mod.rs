@@ -14,7 +14,7 @@ use switchboard_pipeline::build;
 use switchboard_snapshot::{Stage, file};
 
 use crate::expected;
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, get};
 use cases::{Case, GENERATION};
 
 fn counted(cases: &[&Case]) -> String {
@@ -50,7 +50,7 @@ fn every_corruption_is_refused_where_it_is_wrong() {
 }
 
 /// What the process serves, to the byte.
-fn answers(daemon: &Daemon, queries: &[String]) -> Vec<String> {
+fn answers(daemon: &DaemonProcess, queries: &[String]) -> Vec<String> {
     queries.iter().map(|query| daemon.get(query).1).collect()
 }
 
@@ -70,7 +70,7 @@ fn queries() -> Vec<String> {
 }
 
 /// The sum of the rejections, and those of each stage.
-fn rejections(daemon: &Daemon) -> (f64, Vec<f64>) {
+fn rejections(daemon: &DaemonProcess) -> (f64, Vec<f64>) {
     let text = get(&daemon.admin, "/metrics").1;
     let of = |stage: &Stage| {
         let series = format!("switchboard_snapshot_rejections_total{{stage=\"{}\"}} ", stage.text());
@@ -107,7 +107,7 @@ fn a_running_process_refuses_each_once_and_answers_as_before() {
     let mut files = cases::registry();
     let sound = cases::sound(&files, GENERATION);
     fs::write(&path, &sound).unwrap();
-    let daemon = Daemon::start(&["--snapshot", path.to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--snapshot", path.to_str().unwrap()]);
     let queries = queries();
     let before = answers(&daemon, &queries);
     assert!(before.iter().all(|answer| answer.contains("\"generation\":100")), "{before:#?}");

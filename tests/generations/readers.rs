@@ -1,13 +1,12 @@
 //! Clients that ask without a pause, and hold every answer to one generation.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use super::encoded::{hold_batch, hold_explanation, hold_selection};
+use crate::harness::HttpClient;
 
 /// Connections of one reader: more than there are workers, so that it hears of all of them.
 const CONNECTIONS: usize = 6;
@@ -39,7 +38,7 @@ impl Readers {
 
 /// Over all its connections, and so all workers, what was answered once is never unsaid.
 fn read(data: SocketAddr, stop: &AtomicBool) -> u64 {
-    let mut connections: Vec<Connection> = (0..CONNECTIONS).map(|_| Connection::to(data)).collect();
+    let mut connections: Vec<HttpClient> = (0..CONNECTIONS).map(|_| HttpClient::connect(data)).collect();
     let line = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
     let lines = format!("{line}\n").repeat(LINES);
     let get = "/v1/select?channel=whatsapp&ou=uk&country=GB";
@@ -49,11 +48,11 @@ fn read(data: SocketAddr, stop: &AtomicBool) -> u64 {
         for connection in &mut connections {
             let mut generations = Vec::new();
             for _ in 0..4 {
-                generations.push(hold_selection(&connection.ask("GET", get, "")));
+                generations.push(hold_selection(&ask(connection, "GET", get, "")));
             }
-            generations.push(hold_selection(&connection.ask("POST", "/v1/select", line)));
-            generations.push(hold_explanation(&connection.ask("GET", explain, "")));
-            generations.push(hold_batch(&connection.ask("POST", "/v1/select/batch", &lines), LINES));
+            generations.push(hold_selection(&ask(connection, "POST", "/v1/select", line)));
+            generations.push(hold_explanation(&ask(connection, "GET", explain, "")));
+            generations.push(hold_batch(&ask(connection, "POST", "/v1/select/batch", &lines), LINES));
             answers += 6 + LINES as u64;
             for generation in generations {
                 assert!(generation >= highest, "from {highest} back to {generation}");
@@ -64,41 +63,11 @@ fn read(data: SocketAddr, stop: &AtomicBool) -> u64 {
     answers
 }
 
-struct Connection {
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
-}
-
-impl Connection {
-    fn to(data: SocketAddr) -> Connection {
-        let stream = TcpStream::connect(data).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Connection { reader: BufReader::new(stream.try_clone().unwrap()), stream }
-    }
-
-    /// The body of a 200.
-    fn ask(&mut self, method: &str, target: &str, body: &str) -> String {
-        let length = body.len();
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
-        self.stream.write_all(request.as_bytes()).unwrap();
-        let mut length = 0;
-        let mut head = String::new();
-        loop {
-            let mut line = String::new();
-            self.reader.read_line(&mut line).unwrap();
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
-                length = value.trim().parse().unwrap();
-            }
-            head += &line;
-        }
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).unwrap();
-        String::from_utf8(body).unwrap()
-    }
+/// Returns the body of a 200.
+fn ask(client: &mut HttpClient, method: &str, target: &str, body: &str) -> String {
+    let length = body.len();
+    client.send(format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"));
+    let answer = client.answer();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text()
 }

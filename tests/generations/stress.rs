@@ -12,7 +12,7 @@ use switchboard_snapshot::file;
 use super::duration;
 use super::encoded::snapshot;
 use super::readers::Readers;
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 const WORKERS: usize = 4;
 /// As many threads that ask: on two cores, each is interrupted at every point of its work.
@@ -69,7 +69,8 @@ fn no_answer_of_a_daemon_mixes_generations_and_none_goes_back() {
     file::write(&path, snapshot(1).bytes()).unwrap();
     let config = folder.path().join("switchboard.toml");
     fs::write(&config, format!("workers = {WORKERS}\npoll_interval = \"1h\"")).unwrap();
-    let daemon = Daemon::start(&["--snapshot", path.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+    let daemon =
+        DaemonProcess::start(&["--snapshot", path.to_str().unwrap(), "--config", config.to_str().unwrap()]);
     let readers = Readers::start(daemon.data.parse().unwrap(), READERS);
     let began = Instant::now();
     let mut generation = 1;

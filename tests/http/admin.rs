@@ -1,16 +1,14 @@
 //! The admin listener.
 
-use super::client::Client;
-use super::daemon::{Daemon, settings};
-use super::fixture;
+use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
 #[test]
 fn probes_say_why() {
-    let daemon = Daemon::empty(settings());
+    let daemon = InProcessDaemon::empty(one_worker());
     assert_eq!(daemon.admin("/livez").status, 200);
     let ready = daemon.admin("/readyz");
     assert_eq!((ready.status, ready.text().as_str()), (503, "no snapshot is in service\n"));
-    daemon.store.publish(fixture::snapshot(7, &["acme"]));
+    daemon.store.publish(crate::harness::small_registry::snapshot(7, &["acme"]));
     assert_eq!(daemon.admin("/readyz").status, 200);
     daemon.drain.send_replace(true);
     let ready = daemon.admin("/readyz");
@@ -23,7 +21,7 @@ fn probes_say_why() {
 
 #[test]
 fn the_status_is_what_was_handed_in() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let status = daemon.admin("/status");
     assert_eq!(status.header("content-type"), Some("application/json"));
     assert_eq!(status.json()["version"], "0.1.0");
@@ -31,16 +29,16 @@ fn the_status_is_what_was_handed_in() {
 
 #[test]
 fn other_routes_and_methods_are_refused() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     daemon.admin("/v1/select").refuses(404, "not_found");
     for route in ["/metrics", "/livez", "/readyz", "/status"] {
-        let mut client = Client::to(daemon.admin);
+        let mut client = HttpClient::connect(daemon.admin);
         client.post(route, "", "{}");
         let answer = client.answer();
         answer.refuses(405, "method_not_allowed");
         assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
-    let mut client = Client::to(daemon.admin);
+    let mut client = HttpClient::connect(daemon.admin);
     client.send(format!("GET /livez HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(40_000)));
     client.answer().refuses(431, "header_too_large");
 }

@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::daemon::Daemon;
-use super::fixture;
+use crate::harness::InProcessDaemon;
 
 fn line(country: &str) -> String {
     format!(r#"{{"channel":"whatsapp","ou":"uk","country":"{country}"}}"#)
@@ -11,7 +10,7 @@ fn line(country: &str) -> String {
 
 #[test]
 fn answers_come_in_order_and_a_bad_line_spoils_only_itself() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let body = format!("{}\n\nnot json\r\n{}\r\n{}\n   \n{}", line("GB"), line("DE"), line("JP"), line("US"));
     let answer = daemon.post("/v1/select/batch", body);
     assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
@@ -28,7 +27,7 @@ fn answers_come_in_order_and_a_bad_line_spoils_only_itself() {
 
 #[test]
 fn an_empty_batch_has_an_empty_answer() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let answer = daemon.post("/v1/select/batch", "");
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     assert_eq!(daemon.post("/v1/select/batch", "\n").lines().len(), 1);
@@ -36,7 +35,7 @@ fn an_empty_batch_has_an_empty_answer() {
 
 #[test]
 fn ten_thousand_lines_are_taken_and_not_one_more() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let full = format!("{}\n", line("GB")).repeat(10_000);
     let lines = daemon.post("/v1/select/batch", &full).lines();
     assert_eq!(lines.len(), 10_000);
@@ -47,7 +46,7 @@ fn ten_thousand_lines_are_taken_and_not_one_more() {
 
 #[test]
 fn four_megabytes_are_taken_and_not_one_byte_more() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut body = format!("{}\n", line("GB")).into_bytes();
     body.resize(4 << 20, b' ');
     assert_eq!(daemon.post("/v1/select/batch", &body).lines().len(), 2);
@@ -62,14 +61,14 @@ fn four_megabytes_are_taken_and_not_one_byte_more() {
 
 #[test]
 fn a_batch_comes_from_one_snapshot_while_others_are_published() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let body = format!("{}\n", line("GB")).repeat(5_000);
     let mut seen = std::collections::BTreeSet::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for generation in 8.. {
-                daemon.store.publish(fixture::snapshot(generation, &["acme"]));
+                daemon.store.publish(crate::harness::small_registry::snapshot(generation, &["acme"]));
                 if done.load(Ordering::Relaxed) {
                     break;
                 }

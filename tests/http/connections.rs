@@ -1,12 +1,12 @@
 //! Connections that last.
 
-use super::daemon::{Daemon, settings};
+use crate::harness::{InProcessDaemon, one_worker};
 
 const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
 
 #[test]
 fn a_connection_is_kept() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     for country in ["GB", "DE", "JP", "US"] {
         client.send(format!("GET {GET}{country} HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -21,7 +21,7 @@ fn a_connection_is_kept() {
 
 #[test]
 fn an_old_client_gets_one_answer() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.send(format!("GET {GET}GB HTTP/1.0\r\n\r\n"));
     assert_eq!(client.answer().account(), "wa-gb-1");
@@ -30,7 +30,7 @@ fn an_old_client_gets_one_answer() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     let body = r#"{"channel":"whatsapp","ou":"uk","country":"US"}"#;
     let mut requests = String::new();
@@ -51,7 +51,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn workers_share_the_connections() {
-    let daemon = Daemon::with(switchboard::api::data::Settings { workers: 3, ..settings() });
+    let daemon = InProcessDaemon::with(switchboard::api::data::Settings { workers: 3, ..one_worker() });
     let mut clients: Vec<_> = (0..30).map(|_| daemon.client()).collect();
     for client in &mut clients {
         client.send(format!("GET {GET}GB HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -64,14 +64,14 @@ fn workers_share_the_connections() {
 
 #[test]
 fn a_second_listener_takes_the_same_address() {
-    let daemon = Daemon::start();
-    let settings = switchboard::api::data::Settings { listen: daemon.data, ..settings() };
+    let daemon = InProcessDaemon::start();
+    let settings = switchboard::api::data::Settings { listen: daemon.data, ..one_worker() };
     assert_eq!(switchboard::api::data::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
 }
 
 #[test]
 fn a_large_batch_does_not_hold_up_its_neighbours() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut batch = daemon.client();
     let line = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n";
     batch.post("/v1/select/batch", "", line.repeat(10_000));

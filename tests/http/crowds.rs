@@ -7,31 +7,30 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use switchboard::api::data::Settings;
 
-use super::client::Client;
-use super::daemon::{Daemon, settings};
+use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=uk&country=GB";
 const BATCH: &str = "POST /v1/select/batch HTTP/1.1\r\nHost: x\r\n";
 const REJECTED: &str = "switchboard_http_connections_total{outcome=\"rejected\"}";
 
-fn ask(client: &mut Client) -> u16 {
+fn ask(client: &mut HttpClient) -> u16 {
     client.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n"));
     client.answer().status
 }
 
 /// A connection from another address of this machine: every 127.x.y.z is one.
-fn from(last: u8, to: SocketAddr) -> Client {
+fn from(last: u8, to: SocketAddr) -> HttpClient {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0);
     socket.bind(&own.into()).unwrap();
     socket.connect(&to.into()).unwrap();
-    Client::on(socket.into())
+    HttpClient::from_stream(socket.into())
 }
 
 #[test]
 fn one_peer_cannot_take_every_place() {
-    let daemon = Daemon::with(Settings { max_connections_per_peer: 3, ..settings() });
-    let mut greedy: Vec<Client> = (0..3).map(|_| from(9, daemon.data)).collect();
+    let daemon = InProcessDaemon::with(Settings { max_connections_per_peer: 3, ..one_worker() });
+    let mut greedy: Vec<HttpClient> = (0..3).map(|_| from(9, daemon.data)).collect();
     assert!(greedy.iter_mut().all(|client| ask(client) == 200));
     let mut refused = from(9, daemon.data);
     let answer = refused.answer();
@@ -52,14 +51,14 @@ fn one_peer_cannot_take_every_place() {
 
 #[test]
 fn bodies_share_a_budget_and_leave_some_to_single_queries() {
-    let daemon = Daemon::with(Settings { max_body_bytes: 4 << 20, ..settings() });
+    let daemon = InProcessDaemon::with(Settings { max_body_bytes: 4 << 20, ..one_worker() });
     // 3.1 MB are for batches: two of these have room, but for their last byte.
-    let mut slow: Vec<Client> = (0..3).map(|_| daemon.client()).collect();
+    let mut slow: Vec<HttpClient> = (0..3).map(|_| daemon.client()).collect();
     for client in &mut slow {
         client.send(format!("{BATCH}Content-Length: 1500001\r\n\r\n"));
         let _ = client.stream.write_all(&vec![b' '; 1_500_000]);
     }
-    let answered = |client: &mut Client| {
+    let answered = |client: &mut HttpClient| {
         client.stream.set_nonblocking(true).unwrap();
         let answered = client.stream.peek(&mut [0]).is_ok();
         client.stream.set_nonblocking(false).unwrap();
@@ -89,10 +88,11 @@ fn bodies_share_a_budget_and_leave_some_to_single_queries() {
 
 #[test]
 fn answers_that_nobody_takes_count_too() {
-    let daemon = Daemon::with_small_send_buffers(Settings { max_body_bytes: 8 << 20, ..settings() });
+    let daemon =
+        InProcessDaemon::with_small_send_buffers(Settings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     // Each answer has 2.5 MB, nearly all of which stays with us: 6.3 MB have room for two.
-    let mut deaf: Vec<Client> = (0..3).map(|_| daemon.slow_client()).collect();
+    let mut deaf: Vec<HttpClient> = (0..3).map(|_| daemon.slow_client()).collect();
     let statuses = deaf.iter_mut().map(|client| {
         client.post("/v1/select/batch", "", &body);
         let mut first = [0; 12];
@@ -110,7 +110,7 @@ fn answers_that_nobody_takes_count_too() {
 
 #[test]
 fn whoever_reads_nothing_is_answered_no_further() {
-    let daemon = Daemon::with_small_send_buffers(settings());
+    let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
     let mut deaf = daemon.slow_client();
     // One packet of requests, whose answers have 500 KB.
     let all = 1_000;
@@ -133,7 +133,7 @@ fn whoever_reads_nothing_is_answered_no_further() {
 /// What HEAD is answered with is in no budget: it has no body.
 #[test]
 fn whoever_reads_no_heads_is_answered_no_further() {
-    let daemon = Daemon::with_small_send_buffers(settings());
+    let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
     let mut deaf = daemon.slow_client();
     let all = 3_000;
     deaf.send(format!("HEAD {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(all));
@@ -152,7 +152,7 @@ fn whoever_reads_no_heads_is_answered_no_further() {
 
 #[test]
 fn an_answer_that_is_taken_makes_room_on_a_connection_that_stays() {
-    let daemon = Daemon::with(Settings { max_body_bytes: 8 << 20, ..settings() });
+    let daemon = InProcessDaemon::with(Settings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     let mut client = daemon.client();
     // 2.5 MB each; there is room for two.
@@ -164,8 +164,8 @@ fn an_answer_that_is_taken_makes_room_on_a_connection_that_stays() {
 
 #[test]
 fn idle_admin_connections_keep_nobody_out() {
-    let daemon = Daemon::start();
-    let mut probe = Client::to(daemon.admin);
+    let daemon = InProcessDaemon::start();
+    let mut probe = HttpClient::connect(daemon.admin);
     let mut ask = || {
         probe.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
         probe.answer().status
@@ -191,7 +191,7 @@ fn idle_admin_connections_keep_nobody_out() {
 #[test]
 fn ten_thousand_connections_come_and_go() {
     // Ends are noticed later than they come: one peer may have thousands open in between.
-    let daemon = Daemon::with(Settings { max_connections_per_peer: 0, ..settings() });
+    let daemon = InProcessDaemon::with(Settings { max_connections_per_peer: 0, ..one_worker() });
     for round in 0..10_000 {
         let mut stream = TcpStream::connect(daemon.data).unwrap();
         match round % 4 {

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use switchboard::api::data::Settings;
 
-use super::client::Client;
-use super::daemon::{Daemon, settings};
+use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
 const QUERIES: [&str; 12] = [
     "channel=whatsapp&ou=uk&country=GB",
@@ -27,7 +26,7 @@ const QUERIES: [&str; 12] = [
 ];
 
 /// All that a connection answers to these bytes, sent at once, but for the dates.
-fn answers(daemon: &Daemon, request: &[u8]) -> String {
+fn answers(daemon: &InProcessDaemon, request: &[u8]) -> String {
     let mut client = daemon.client();
     client.send(request);
     client.stream.shutdown(Shutdown::Write).unwrap();
@@ -59,7 +58,7 @@ fn json(query: &str) -> String {
 
 #[test]
 fn answers_are_the_same_to_the_byte() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for query in QUERIES {
         for (direct, through) in [
             (get(query, ""), get(query, "Upgrade: x\r\n")),
@@ -76,7 +75,7 @@ fn answers_are_the_same_to_the_byte() {
 /// Every byte of a request replaced by every byte that has a meaning somewhere in HTTP.
 #[test]
 fn what_is_spoilt_is_refused_the_same_way() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for request in
         [get(QUERIES[0], "Accept: */*\r\n"), post(&json(QUERIES[0]), "Content-Type: application/json\r\n")]
     {
@@ -96,7 +95,7 @@ fn what_is_spoilt_is_refused_the_same_way() {
 
 #[test]
 fn answers_keep_their_order_however_requests_are_cut() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let batch = "POST /v1/select/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
     let chunked =
         "POST /v1/select HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
@@ -133,7 +132,7 @@ fn answers_keep_their_order_however_requests_are_cut() {
 /// A peer that only sends is not answered into memory without end.
 #[test]
 fn who_reads_nothing_is_asked_no_more() {
-    let daemon = Daemon::with_small_send_buffers(settings());
+    let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
     let mut client = daemon.slow_client();
     let many = get(QUERIES[0], "").repeat(100);
     client.stream.set_nonblocking(true).unwrap();
@@ -152,7 +151,7 @@ fn who_reads_nothing_is_asked_no_more() {
     }
     client.stream.set_nonblocking(false).unwrap();
     let whole = sent / get(QUERIES[0], "").len();
-    let mut client = Client::on(client.stream.try_clone().unwrap());
+    let mut client = HttpClient::from_stream(client.stream.try_clone().unwrap());
     for _ in 0..whole {
         assert_eq!(client.answer().status, 200);
     }
@@ -161,8 +160,8 @@ fn who_reads_nothing_is_asked_no_more() {
 /// Empty lines between requests are nobody's: they neither pile up nor begin a head.
 #[test]
 fn empty_lines_between_requests_are_passed_over() {
-    let settings = Settings { header_timeout: Duration::from_millis(50), ..settings() };
-    let daemon = Daemon::with(settings);
+    let settings = Settings { header_timeout: Duration::from_millis(50), ..one_worker() };
+    let daemon = InProcessDaemon::with(settings);
     let mut client = daemon.client();
     let request = post(&json(QUERIES[0]), "") + "\r\n\n";
     for _ in 0..3 {
@@ -187,7 +186,7 @@ fn empty_lines_between_requests_are_passed_over() {
 
 #[test]
 fn a_connection_that_only_knew_direct_answers_drains() {
-    let mut daemon = Daemon::start();
+    let mut daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.send(get(QUERIES[0], "") + "\r\n");
     assert_eq!(client.answer().status, 200);
@@ -200,7 +199,8 @@ fn a_connection_that_only_knew_direct_answers_drains() {
     drop(client);
     assert_eq!(daemon.drain(Duration::from_secs(20)), 0);
 
-    let mut daemon = Daemon::with(Settings { drain_grace: Duration::from_millis(50), ..settings() });
+    let mut daemon =
+        InProcessDaemon::with(Settings { drain_grace: Duration::from_millis(50), ..one_worker() });
     let mut idle = daemon.client();
     idle.send("\r\n".to_owned() + &get(QUERIES[0], "") + "\r\n");
     assert_eq!(idle.answer().status, 200);
@@ -210,7 +210,7 @@ fn a_connection_that_only_knew_direct_answers_drains() {
 
 #[test]
 fn what_is_answered_directly_is_counted() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.send(get(QUERIES[0], "").repeat(3) + &get(QUERIES[7], "") + &post("[]", ""));
     let statuses: Vec<u16> = (0..5).map(|_| client.answer().status).collect();

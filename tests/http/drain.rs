@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use switchboard::api::data::Settings;
 
-use super::daemon::{Daemon, settings};
+use crate::harness::{InProcessDaemon, one_worker};
 
 const LONG: Duration = Duration::from_secs(20);
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
@@ -13,17 +13,12 @@ const NOWHERE: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
 fn the_request_in_hand_is_finished_and_says_that_it_is_the_last() {
-    let mut daemon = Daemon::start();
+    let mut daemon = InProcessDaemon::start();
     let mut idle = daemon.client();
     idle.send(NOWHERE);
     assert_eq!(idle.answer().status, 404);
-    // The server has the head, and says so; the body is yet to come.
     let mut busy = daemon.client();
-    let length = QUERY.len();
-    busy.send(format!(
-        "POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
-    ));
-    assert_eq!(busy.answer().status, 100);
+    busy.post_head("/v1/select", QUERY.len());
     assert_eq!(daemon.admin("/readyz").status, 200);
     daemon.drain.send_replace(true);
     let ready = daemon.admin("/readyz");
@@ -51,10 +46,9 @@ fn the_request_in_hand_is_finished_and_says_that_it_is_the_last() {
 
 #[test]
 fn what_does_not_end_in_time_is_cut_and_counted() {
-    let mut daemon = Daemon::start();
+    let mut daemon = InProcessDaemon::start();
     let mut stuck = daemon.client();
-    stuck.send("POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
-    assert_eq!(stuck.answer().status, 100);
+    stuck.post_head("/v1/select", 9);
     assert_eq!(daemon.drain(Duration::from_millis(20)), 1);
     assert!(stuck.is_closed());
     assert_eq!(daemon.metric("switchboard_http_connections"), 0.0);
@@ -64,7 +58,7 @@ fn what_does_not_end_in_time_is_cut_and_counted() {
 #[test]
 fn idle_connections_are_closed_after_a_grace() {
     let grace = Duration::from_millis(300);
-    let mut daemon = Daemon::with(Settings { drain_grace: grace, ..settings() });
+    let mut daemon = InProcessDaemon::with(Settings { drain_grace: grace, ..one_worker() });
     let mut idle = daemon.client();
     idle.send(NOWHERE);
     assert_eq!(idle.answer().status, 404);
@@ -81,7 +75,7 @@ fn idle_connections_are_closed_after_a_grace() {
 #[test]
 fn a_slow_head_and_a_slow_body_are_waited_for() {
     let grace = Duration::from_millis(50);
-    let mut daemon = Daemon::with(Settings { drain_grace: grace, ..settings() });
+    let mut daemon = InProcessDaemon::with(Settings { drain_grace: grace, ..one_worker() });
     let mut head = daemon.client();
     let (first, rest) = NOWHERE.split_at(9);
     head.send(first);
@@ -107,7 +101,8 @@ fn a_slow_head_and_a_slow_body_are_waited_for() {
 fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
     let grace = Duration::from_millis(300);
     // With buffers that hold only a piece of it.
-    let mut daemon = Daemon::with_small_send_buffers(Settings { drain_grace: grace, ..settings() });
+    let mut daemon =
+        InProcessDaemon::with_small_send_buffers(Settings { drain_grace: grace, ..one_worker() });
     let mut slow = daemon.slow_client();
     let lines = 10_000;
     slow.post("/v1/select/batch", "", format!("{QUERY}\n").repeat(lines));
@@ -125,10 +120,9 @@ fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
 
 #[test]
 fn a_drain_can_be_cut_short() {
-    let mut daemon = Daemon::start();
+    let mut daemon = InProcessDaemon::start();
     let mut stuck = daemon.client();
-    stuck.send("POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
-    assert_eq!(stuck.answer().status, 100);
+    stuck.post_head("/v1/select", 9);
     let cutter = daemon.serving.as_ref().unwrap().cutter();
     let since = Instant::now();
     std::thread::spawn(move || {
@@ -144,7 +138,7 @@ fn a_drain_can_be_cut_short() {
 #[test]
 fn whatever_was_sent_before_is_answered() {
     for _ in 0..10 {
-        let mut daemon = Daemon::start();
+        let mut daemon = InProcessDaemon::start();
         // Some of these are with the worker by now, some in the kernel's queue.
         let mut clients: Vec<_> = (0..8).map(|_| daemon.client()).collect();
         for client in &mut clients {

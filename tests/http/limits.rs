@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use switchboard::api::data::Settings;
 
-use super::daemon::{Daemon, settings};
+use crate::harness::{InProcessDaemon, one_worker};
 
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
 
 #[test]
 fn a_query_has_a_largest_size() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let padded = |size: usize| format!("{QUERY}{}", " ".repeat(size - QUERY.len()));
     for target in ["/v1/select", "/v1/explain"] {
         assert_eq!(daemon.post(target, padded(64 * 1024)).status, 200);
@@ -27,7 +27,7 @@ fn a_query_has_a_largest_size() {
 
 #[test]
 fn a_head_has_a_largest_size() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let start = "GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\nX-Pad: ";
     let padded = |size: usize| format!("{start}{}\r\n\r\n", "x".repeat(size - start.len() - 4));
     assert_eq!(daemon.ask(padded(32 * 1024)).account(), "wa-gb-1");
@@ -48,7 +48,7 @@ fn a_head_has_a_largest_size() {
 
 #[test]
 fn what_is_not_http_gets_a_problem_too() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for bytes in [
         "nonsense\r\n\r\n",
         "GET / HTTP/1.1\r\nbad header\r\n\r\n",
@@ -73,7 +73,7 @@ fn what_is_not_http_gets_a_problem_too() {
 
 #[test]
 fn a_chunked_body_is_read_and_a_broken_one_refused() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let (first, second) = QUERY.split_at(20);
     let head = "POST /v1/select HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunks = format!(
@@ -87,7 +87,7 @@ fn a_chunked_body_is_read_and_a_broken_one_refused() {
 
 #[test]
 fn a_client_that_asks_first_is_told_to_go_on() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     let length = QUERY.len();
     client.send(format!(
@@ -101,7 +101,7 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 #[test]
 fn a_head_that_never_ends_ends() {
     let short = Duration::from_millis(50);
-    let daemon = Daemon::with(Settings { header_timeout: short, ..settings() });
+    let daemon = InProcessDaemon::with(Settings { header_timeout: short, ..one_worker() });
     let mut idle = daemon.client();
     let mut client = daemon.client();
     client.send("GET /v1/select");
@@ -115,7 +115,7 @@ fn a_head_that_never_ends_ends() {
 #[test]
 fn bodies_and_pauses_end_too() {
     let short = Duration::from_millis(50);
-    let daemon = Daemon::with(Settings { body_timeout: short, idle_timeout: short, ..settings() });
+    let daemon = InProcessDaemon::with(Settings { body_timeout: short, idle_timeout: short, ..one_worker() });
     let mut body = daemon.client();
     body.send("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{");
     assert!(body.is_closed());
@@ -129,7 +129,7 @@ fn bodies_and_pauses_end_too() {
 
 #[test]
 fn one_connection_too_many_is_told_so() {
-    let daemon = Daemon::with(Settings { max_connections: 1, ..settings() });
+    let daemon = InProcessDaemon::with(Settings { max_connections: 1, ..one_worker() });
     let mut first = daemon.client();
     first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(first.answer().status, 404);

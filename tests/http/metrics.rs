@@ -7,12 +7,12 @@ use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome}
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::Stage;
 
-use super::daemon::{Daemon, settings};
+use crate::harness::{InProcessDaemon, one_worker};
 
 const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
 
 /// Series to value.
-fn series(daemon: &Daemon) -> BTreeMap<String, f64> {
+fn series(daemon: &InProcessDaemon) -> BTreeMap<String, f64> {
     let answer = daemon.admin("/metrics");
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = answer.text();
@@ -25,7 +25,7 @@ fn series(daemon: &Daemon) -> BTreeMap<String, f64> {
 
 #[test]
 fn every_series_is_there_from_the_start() {
-    let daemon = Daemon::empty(settings());
+    let daemon = InProcessDaemon::empty(one_worker());
     daemon.telemetry.add_channels(&["sms", "whatsapp"]);
     let series = series(&daemon);
     let mut expected: Vec<String> = [
@@ -88,7 +88,7 @@ fn every_series_is_there_from_the_start() {
 
 #[test]
 fn every_metric_says_what_it_is() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let text = daemon.admin("/metrics").text();
     let names = |keyword: &str| -> Vec<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(keyword));
@@ -108,7 +108,7 @@ fn every_metric_says_what_it_is() {
 
 #[test]
 fn what_happens_is_counted() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     daemon.get(&format!("{GET}GB"));
     daemon.get(&format!("{GET}US"));
     daemon.get(&format!("{GET}JP"));
@@ -153,7 +153,7 @@ fn what_happens_is_counted() {
 
 #[test]
 fn snapshots_and_reloads_are_counted() {
-    let daemon = Daemon::empty(settings());
+    let daemon = InProcessDaemon::empty(one_worker());
     let telemetry = &daemon.telemetry;
     telemetry.snapshot_published(&PublishedSnapshot {
         generation: 7,

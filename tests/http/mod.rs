@@ -9,13 +9,10 @@
 
 mod admin;
 mod batch;
-pub(crate) mod client;
 mod connections;
 mod crowds;
-mod daemon;
 mod direct;
 mod drain;
-mod fixture;
 mod limits;
 mod metrics;
 mod panics;

@@ -1,20 +1,19 @@
 //! A panic is one request's. The header that asks for one is known to debug builds alone.
 
-use super::client::{Answer, Client};
-use super::daemon::{Daemon, settings};
+use crate::harness::{HttpClient, HttpResponse, InProcessDaemon, one_worker};
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=uk&country=GB";
 const LINE: &str = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n";
 const COUNTER: &str = "switchboard_http_panics_total";
 
-fn get(client: &mut Client, target: &str, place: &str) -> Answer {
+fn get(client: &mut HttpClient, target: &str, place: &str) -> HttpResponse {
     client.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: {place}\r\n\r\n"));
     client.answer()
 }
 
 #[test]
 fn a_request_that_panics_is_a_500_of_its_own() {
-    let daemon = Daemon::with(switchboard::api::data::Settings { workers: 1, ..settings() });
+    let daemon = InProcessDaemon::with(switchboard::api::data::Settings { workers: 1, ..one_worker() });
     assert_eq!(daemon.metric(COUNTER), 0.0);
     let (mut client, mut neighbour) = (daemon.client(), daemon.client());
     let explain = TARGET.replace("select", "explain");
@@ -50,7 +49,7 @@ fn a_line_that_panics_is_a_problem_of_its_own() {
     if !cfg!(debug_assertions) {
         return;
     }
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.post("/v1/select/batch", "X-Switchboard-Panic: Line\r\n", LINE.repeat(3));
     let lines = client.answer().lines();
@@ -65,7 +64,7 @@ fn a_connection_that_panics_takes_nothing_along() {
     if !cfg!(debug_assertions) {
         return;
     }
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let mut neighbour = daemon.client();
     assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");
     for _ in 0..50 {
@@ -83,12 +82,12 @@ fn the_admin_thread_outlives_panics_too() {
     if !cfg!(debug_assertions) {
         return;
     }
-    let daemon = Daemon::start();
-    let mut client = Client::to(daemon.admin);
+    let daemon = InProcessDaemon::start();
+    let mut client = HttpClient::connect(daemon.admin);
     for _ in 0..5 {
         get(&mut client, "/livez", "Answer").refuses(500, "internal");
         assert_eq!(get(&mut client, "/livez", "").status, 200);
-        let mut lost = Client::to(daemon.admin);
+        let mut lost = HttpClient::connect(daemon.admin);
         lost.send("GET /livez HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: Connection\r\n\r\n");
         assert!(lost.is_closed());
     }
@@ -97,7 +96,7 @@ fn the_admin_thread_outlives_panics_too() {
 
 /// A connection closes before its end is counted.
 #[track_caller]
-fn settles(daemon: &Daemon, series: &str, value: f64) {
+fn settles(daemon: &InProcessDaemon, series: &str, value: f64) {
     let settled = (0..2_000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(2));
         daemon.metric(series) == value

@@ -1,10 +1,10 @@
 //! What a query looks like in a URL and in JSON.
 
-use super::daemon::Daemon;
+use crate::harness::InProcessDaemon;
 
 #[test]
 fn a_phone_is_understood_in_every_guise() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for phone in ["+447400123456", "%2B447400123456", "%20447400123456", "447400123456"] {
         let answer = daemon.get(&format!("/v1/select?channel=whatsapp&ou=uk&phone={phone}"));
         assert_eq!(answer.account(), "wa-gb-1", "{phone}");
@@ -22,7 +22,7 @@ fn a_phone_is_understood_in_every_guise() {
 
 #[test]
 fn a_malformed_query_is_a_bad_request() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for query in [
         "",
         "channel=whatsapp",
@@ -63,14 +63,14 @@ fn a_malformed_query_is_a_bad_request() {
 
 #[test]
 fn escapes_in_json_are_read() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let body = r#"{"\u0063hannel":"whats\u0061pp","ou":"uk","country":"\u0047B","client":"\ud83d\ude00\n"}"#;
     assert_eq!(daemon.post("/v1/select", body).account(), "wa-gb-1");
 }
 
 #[test]
 fn excluded_accounts_are_passed_over() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let url = "/v1/select?channel=whatsapp&ou=uk&country=GB&exclude=wa-de-1%2Cwa-gb-1";
     daemon.get(url).refuses(422, "no_account_available");
     let body = r#"{"channel":"whatsapp","ou":"uk","country":"GB","exclude":["wa-gb-1"]}"#;
@@ -79,7 +79,7 @@ fn excluded_accounts_are_passed_over() {
 
 #[test]
 fn no_problem_repeats_what_a_caller_sent() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let phone = "447400123456";
     let fields = [
         "company", "channel", "ou", "country", "client", "user", "role", "current", "exclude", "fallback",
@@ -109,7 +109,7 @@ fn no_problem_repeats_what_a_caller_sent() {
 
 #[test]
 fn clients_without_a_name_are_spread() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let with =
         |client: &str| daemon.get(&format!("/v1/select?channel=whatsapp&ou=uk&country=GB{client}")).account();
     assert_eq!(with("&client=c-1"), with("&client=c-1"));

@@ -2,8 +2,7 @@
 
 use std::net::Shutdown;
 
-use super::client::Client;
-use super::daemon::Daemon;
+use crate::harness::{HttpClient, InProcessDaemon};
 
 /// What follows the answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +167,7 @@ fn bytes(text: &str) -> Vec<u8> {
 }
 
 /// Sends in pieces of this size, each in a packet of its own where it is small enough to matter.
-fn hold(daemon: &Daemon, case: &Case, piece: usize) {
+fn hold(daemon: &InProcessDaemon, case: &Case, piece: usize) {
     let what = format!("RFC {}: {} (in pieces of {piece})", case.section, case.name);
     let mut client = daemon.client();
     client.stream.set_nodelay(true).unwrap();
@@ -211,7 +210,7 @@ fn hold(daemon: &Daemon, case: &Case, piece: usize) {
 
 #[test]
 fn requests_are_read_as_the_rfcs_say() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     assert_eq!(BODY.len(), 48);
     let mut expected = std::collections::BTreeMap::new();
     let mut failed = Vec::new();
@@ -242,7 +241,7 @@ fn requests_are_read_as_the_rfcs_say() {
 
 #[test]
 fn a_hundred_header_fields_are_taken_and_not_one_more() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     // RFC 9110, 5.4: a server that takes no more answers 4xx; ours is 431 of RFC 6585, 5.
     let with = |fields: usize| {
         daemon.ask(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(fields)))
@@ -261,11 +260,11 @@ fn a_hundred_header_fields_are_taken_and_not_one_more() {
 
 #[test]
 fn the_admin_listener_reads_requests_the_same_way() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for head in
         ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n"]
     {
-        let mut client = Client::to(daemon.admin);
+        let mut client = HttpClient::connect(daemon.admin);
         client.send(format!("GET /livez HTTP/1.1\r\n{head}\r\n"));
         client.answer().refuses(400, "bad_request");
         assert!(client.is_closed());
@@ -274,7 +273,7 @@ fn the_admin_listener_reads_requests_the_same_way() {
 
 #[test]
 fn a_client_that_stops_sending_still_gets_its_answers() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     // RFC 9112, 9.6: a half-close is no end; also behind an answer that takes its time.
     let line = format!("{}\n", BODY).repeat(10_000);
     let mut client = daemon.client();
@@ -288,7 +287,7 @@ fn a_client_that_stops_sending_still_gets_its_answers() {
 
 #[test]
 fn what_ends_too_early_ends() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     // RFC 9112, 8: an incomplete request is never acted upon.
     for cut in [
         "",

@@ -1,14 +1,12 @@
 //! Every route and method, and every problem that a route can give.
 
-use super::client::Client;
-use super::daemon::{Daemon, settings};
-use super::fixture;
+use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB","client":"c-1"}"#;
 
 #[test]
 fn a_selection_is_as_documented() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&phone=%2B447400123456&client=c-1");
     assert_eq!(
         answer.text(),
@@ -22,7 +20,7 @@ fn a_selection_is_as_documented() {
 
 #[test]
 fn a_head_is_a_get_without_its_body() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for (target, status) in
         [("/v1/select?channel=whatsapp&ou=uk&country=GB", 200), ("/v1/select", 400), ("/v1", 404)]
     {
@@ -38,7 +36,7 @@ fn a_head_is_a_get_without_its_body() {
 
 #[test]
 fn explain_shows_the_steps_by_either_method() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let answer = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB&client=c-1").json();
     assert_eq!(answer["selection"]["account"], "wa-gb-1");
     assert_eq!(answer["steps"][0]["candidates"][0]["outcome"], "chosen");
@@ -56,7 +54,7 @@ fn explain_shows_the_steps_by_either_method() {
 
 #[test]
 fn every_problem_of_a_selection_has_its_status_and_generation() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for (query, status, code) in [
         ("channel=whatsapp&ou=uk", 400, "client_required"),
         ("channel=whatsapp&ou=uk&phone=12x", 400, "invalid_phone"),
@@ -80,8 +78,8 @@ fn every_problem_of_a_selection_has_its_status_and_generation() {
 
 #[test]
 fn of_several_companies_one_must_be_named() {
-    let daemon = Daemon::start();
-    daemon.store.publish(fixture::snapshot(8, &["acme", "beta"]));
+    let daemon = InProcessDaemon::start();
+    daemon.store.publish(crate::harness::small_registry::snapshot(8, &["acme", "beta"]));
     let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&country=GB");
     answer.refuses(400, "bad_request");
     assert!(answer.problem().1.starts_with("company: "));
@@ -90,7 +88,7 @@ fn of_several_companies_one_must_be_named() {
 
 #[test]
 fn other_routes_and_methods_are_refused() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     for target in ["/", "/v1/select/", "/v1/Select", "/metrics", "/v1/select/batch/x", "*"] {
         daemon.get(target).refuses(404, "not_found");
     }
@@ -108,7 +106,7 @@ fn other_routes_and_methods_are_refused() {
 
 #[test]
 fn before_the_first_snapshot_there_is_none() {
-    let daemon = Daemon::empty(settings());
+    let daemon = InProcessDaemon::empty(one_worker());
     let query = "?channel=whatsapp&ou=uk&country=GB";
     for answer in [
         daemon.get(&format!("/v1/select{query}")),
@@ -126,16 +124,16 @@ fn before_the_first_snapshot_there_is_none() {
     let request = format!("GET /v1/select{query} HTTP/1.1\r\nHost: x\r\n\r\n");
     client.send(&request);
     assert_eq!(client.answer().status, 503);
-    daemon.store.publish(fixture::snapshot(7, &["acme"]));
+    daemon.store.publish(crate::harness::small_registry::snapshot(7, &["acme"]));
     client.send(&request);
     assert_eq!(client.answer().account(), "wa-gb-1");
 }
 
 #[test]
 fn bodies_of_other_types_are_refused() {
-    let daemon = Daemon::start();
+    let daemon = InProcessDaemon::start();
     let post = |target: &str, headers: &str| {
-        let mut client: Client = daemon.client();
+        let mut client: HttpClient = daemon.client();
         client.post(target, headers, QUERY);
         client.answer()
     };

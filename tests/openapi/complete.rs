@@ -9,10 +9,10 @@ use switchboard_select::query::{FIELDS, LARGEST_JSON, LONGEST_CLIENT, MOST_EXCLU
 use switchboard_select::{Code, Ignored, Outcome, Rule};
 
 use super::document::{Document, members};
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 fn document() -> Document {
-    Document::of(&Daemon::start(&[]))
+    Document::of(&DaemonProcess::start(&[]))
 }
 
 fn texts(list: &Value) -> Vec<&str> {
@@ -117,11 +117,11 @@ fn every_field_of_a_query_is_described_with_its_limits() {
 
 #[test]
 fn it_is_of_this_release_and_served_as_json() {
-    let daemon = Daemon::start(&[]);
+    let daemon = DaemonProcess::start(&[]);
     let document = Document::of(&daemon);
     assert_eq!(document.root["info"]["version"], env!("CARGO_PKG_VERSION"));
     assert!(document.root["openapi"].as_str().unwrap().starts_with("3.1."));
-    let mut client = crate::http::client::Client::to(daemon.admin.parse().unwrap());
+    let mut client = crate::harness::HttpClient::connect(&daemon.admin);
     client.send("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = client.answer();
     assert_eq!(answer.header("content-type"), Some("application/json"));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 pub(super) struct Document {
     pub(super) root: Value,
@@ -23,7 +23,7 @@ pub(super) struct Example<'d> {
 }
 
 impl Document {
-    pub(super) fn of(daemon: &Daemon) -> Document {
+    pub(super) fn of(daemon: &DaemonProcess) -> Document {
         let (status, text) = daemon.admin("GET", "/openapi.json", "");
         assert_eq!(status, 200);
         Document { root: serde_json::from_str(&text).unwrap() }

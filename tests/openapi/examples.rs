@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::TcpStream;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::document::{Document, Example, members};
 use super::request::Request;
-use crate::http::client::Answer;
-use crate::process::Daemon;
+use crate::harness::{DaemonProcess, HttpClient, HttpResponse};
 
 /// What differs from one start, or one build, to the next: only its kind is compared.
 const VOLATILE: [&str; 6] = [
@@ -23,8 +22,8 @@ const VOLATILE: [&str; 6] = [
 
 #[test]
 fn every_example_is_really_answered_so() {
-    let demo = Daemon::start(&[]);
-    let without = Daemon::start(&["--registry", "missing"]);
+    let demo = DaemonProcess::start(&[]);
+    let without = DaemonProcess::start(&["--registry", "missing"]);
     let document = Document::of(&demo);
     let examples = document.examples();
     let mut asked = HashSet::new();
@@ -59,7 +58,7 @@ fn every_example_is_really_answered_so() {
     assert!(asked.len() > 60, "{}: most examples were passed over", asked.len());
 }
 
-fn lift_all(daemon: &Daemon) {
+fn lift_all(daemon: &DaemonProcess) {
     for company in ["acme", "meridian"] {
         let (_, listed) = daemon.admin("GET", &format!("/v1/standings?company={company}"), "");
         let listed: Value = serde_json::from_str(&listed).unwrap();
@@ -71,38 +70,38 @@ fn lift_all(daemon: &Daemon) {
 }
 
 /// Of a daemon beside another that keeps the journal of both.
-fn following(document: &Document, request: &Request) -> Answer {
+fn following(document: &Document, request: &Request) -> HttpResponse {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
-    let _first = Daemon::start(&["--standings", journal.to_str().unwrap()]);
-    let second = Daemon::start(&["--standings", journal.to_str().unwrap()]);
+    let _first = DaemonProcess::start(&["--standings", journal.to_str().unwrap()]);
+    let second = DaemonProcess::start(&["--standings", journal.to_str().unwrap()]);
     request.ask(document, &second)
 }
 
 /// Of a daemon whose only connection is taken.
-fn overloaded(document: &Document, request: &Request) -> Answer {
+fn overloaded(document: &Document, request: &Request) -> HttpResponse {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("switchboard.toml");
     fs::write(&settings, "max_connections = 1\n").unwrap();
-    let daemon = Daemon::start(&["--config", settings.to_str().unwrap()]);
-    let mut first = crate::process::Connection::to(&daemon.data);
+    let daemon = DaemonProcess::start(&["--config", settings.to_str().unwrap()]);
+    let mut first = HttpClient::connect(&daemon.data);
     first.select("company=acme&channel=whatsapp&ou=emea&country=GB");
     request.ask(document, &daemon)
 }
 
 /// Of a daemon that has been told to stop, while a connection is still open.
-fn draining(document: &Document, request: &Request) -> Answer {
-    let daemon = Daemon::start(&[]);
-    let mut open = TcpStream::connect(&daemon.data).unwrap();
-    std::io::Write::write_all(&mut open, b"GET /v1/select?").unwrap();
+fn draining(document: &Document, request: &Request) -> HttpResponse {
+    let daemon = DaemonProcess::start(&[]);
+    let mut open = HttpClient::connect(&daemon.data);
+    open.send("GET /v1/select?");
     // Accepted, and in the middle of a request, once a later one has been answered.
-    crate::process::Connection::to(&daemon.data).select("company=acme&channel=whatsapp&ou=emea&country=GB");
-    daemon.signal("-TERM");
+    HttpClient::connect(&daemon.data).select("company=acme&channel=whatsapp&ou=emea&country=GB");
+    daemon.signal(Signal::TERM);
     daemon.log("draining");
     request.ask(document, &daemon)
 }
 
-fn hold(document: &Document, example: &Example<'_>, answer: &Answer, what: &str) {
+fn hold(document: &Document, example: &Example<'_>, answer: &HttpResponse, what: &str) {
     let text = answer.text();
     assert_eq!(answer.status, example.status, "{what}: {text}");
     assert_eq!(answer.header("content-type"), example.content_type, "{what}");

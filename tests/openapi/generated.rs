@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::document::{Document, members};
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 /// The words of JSON Schema that are used. In a flow mapping, a comma in a text without quotes ends the text, and what follows
 /// becomes a word of its own, which every validator must pass over.
@@ -71,7 +71,7 @@ fn within(at: String, schema: &Value, found: &mut Vec<(String, Value)>) {
 
 #[test]
 fn schemas_are_of_words_that_mean_something() {
-    let document = Document::of(&Daemon::start(&[]));
+    let document = Document::of(&DaemonProcess::start(&[]));
     let schemas = schemas(&document);
     assert!(schemas.len() > 100, "{}: most schemas were passed over", schemas.len());
     for (at, schema) in &schemas {
@@ -84,7 +84,7 @@ fn schemas_are_of_words_that_mean_something() {
 /// Where a schema is a choice between nameless conditions, generators write `Any`, and the operation has no types any more.
 #[test]
 fn choices_are_between_types() {
-    let document = Document::of(&Daemon::start(&[]));
+    let document = Document::of(&DaemonProcess::start(&[]));
     for (at, schema) in schemas(&document) {
         for one in schema["anyOf"].as_array().into_iter().flatten() {
             assert!(one["$ref"].is_string() || one["type"].is_string(), "{at}: {one}");
@@ -95,7 +95,7 @@ fn choices_are_between_types() {
 /// Generated clients write a list in a URL as a repeated field, whatever `explode` says; that is an error to the daemon.
 #[test]
 fn no_parameter_is_a_list() {
-    let document = Document::of(&Daemon::start(&[]));
+    let document = Document::of(&DaemonProcess::start(&[]));
     for (name, parameter) in members(&document.root["components"]["parameters"]) {
         assert_ne!(parameter["schema"]["type"], "array", "{name}");
     }
@@ -104,7 +104,7 @@ fn no_parameter_is_a_list() {
 /// A member with a default is taken for one that is always there: clients would have to send it.
 #[test]
 fn no_member_has_a_default() {
-    let document = Document::of(&Daemon::start(&[]));
+    let document = Document::of(&DaemonProcess::start(&[]));
     for (at, schema) in schemas(&document) {
         for (name, member) in members(&schema["properties"]) {
             assert!(member.get("default").is_none(), "{at}.{name}");

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::document::{Document, Example, members};
-use crate::http::client::{Answer, Client};
-use crate::process::Daemon;
+use crate::harness::{DaemonProcess, HttpClient, HttpResponse};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Request {
@@ -103,7 +102,7 @@ impl Request {
     }
 
     /// Asks the listener that the path is on.
-    pub(super) fn ask(&self, document: &Document, daemon: &Daemon) -> Answer {
+    pub(super) fn ask(&self, document: &Document, daemon: &DaemonProcess) -> HttpResponse {
         let path = self.target.split('?').next().unwrap();
         let is_it = |template: &str| {
             let same = |(stated, given): (&str, &str)| stated == given || stated.starts_with('{');
@@ -113,17 +112,14 @@ impl Request {
         let item = members(&document.root["paths"]).find(|(template, _)| is_it(template));
         let server = item.map_or("", |(_, item)| item["servers"][0]["url"].as_str().unwrap());
         let address = if server.ends_with(":7401") { &daemon.admin } else { &daemon.data };
-        let mut client = Client::to(address.parse().unwrap());
+        let mut client = HttpClient::connect(address);
         client.heads = self.method == "HEAD";
         let Request { method, target, headers, body } = self;
         let length =
             body.as_ref().map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
         let head = format!("{method} {target} HTTP/1.1\r\nHost: example\r\n{headers}{length}\r\n");
         // A refusal can come, and the connection close, before a large body is out.
-        let _ = std::io::Write::write_all(
-            &mut client.stream,
-            format!("{head}{}", body.as_deref().unwrap_or_default()).as_bytes(),
-        );
+        let _ = client.try_send(format!("{head}{}", body.as_deref().unwrap_or_default()));
         client.answer()
     }
 }

@@ -4,12 +4,10 @@
 //! the two differ by the way there and back, microseconds here against milliseconds held back. So the histogram's
 //! quantile must lie in the bucket of the exact percentile, or in one beside it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::server::Prometheus;
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, HttpClient, get};
 
 const BODY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"emea","country":"DE"}"#;
 const CLIENTS: u32 = 8;
@@ -21,10 +19,8 @@ fn measured(address: &str) -> Vec<f64> {
         .map(|client| {
             let address = address.to_owned();
             std::thread::spawn(move || {
-                let stream = TcpStream::connect(address).unwrap();
-                stream.set_nodelay(true).unwrap();
-                let mut stream = BufReader::new(stream);
-                (0..EACH).map(|at| late(&mut stream, client + CLIENTS * at)).collect::<Vec<f64>>()
+                let mut connection = HttpClient::connect(address);
+                (0..EACH).map(|at| late(&mut connection, client + CLIENTS * at)).collect::<Vec<f64>>()
             })
         })
         .collect();
@@ -33,29 +29,20 @@ fn measured(address: &str) -> Vec<f64> {
     all
 }
 
-fn late(stream: &mut BufReader<TcpStream>, number: u32) -> f64 {
+fn late(client: &mut HttpClient, number: u32) -> f64 {
     let held = Duration::from_micros(u64::from(2_000 + number * number));
     let start = Instant::now();
-    let head = format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", BODY.len());
-    stream.get_mut().write_all(head.as_bytes()).unwrap();
+    client.send(format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", BODY.len()));
+    // The time under test.
     std::thread::sleep(held);
-    stream.get_mut().write_all(BODY.as_bytes()).unwrap();
-    let mut length = 0;
-    let mut line = String::new();
-    while line != "\r\n" {
-        line.clear();
-        assert!(stream.read_line(&mut line).unwrap() > 0, "closed before an answer");
-        if let Some(stated) = line.strip_prefix("content-length: ") {
-            length = stated.trim().parse().unwrap();
-        }
-    }
-    stream.read_exact(&mut vec![0; length]).unwrap();
+    client.send(BODY);
+    client.answer();
     start.elapsed().as_secs_f64()
 }
 
 #[test]
 fn quantiles_agree_with_exact_ones() {
-    let daemon = Daemon::start(&[]);
+    let daemon = DaemonProcess::start(&[]);
     let exact = measured(&daemon.data);
     let prometheus = Prometheus::start(&[("switchboard", &daemon.admin)]);
     let text = get(&daemon.admin, "/metrics").1;

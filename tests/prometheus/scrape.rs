@@ -9,7 +9,7 @@ use switchboard::telemetry::{Route, STATUSES, SelectionOutcome};
 use super::exposition::Exposition;
 use super::server::Prometheus;
 use super::{dashboard, documents, traffic};
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, get};
 
 #[test]
 fn what_was_served_is_scraped_evaluated_and_shown() {
@@ -67,7 +67,7 @@ fn every_kind_was_served(prometheus: &Prometheus) {
 }
 
 /// Half of some scrapes take less than 10 ms, over a connection of their own each.
-fn scraped_in_time(daemon: &Daemon) {
+fn scraped_in_time(daemon: &DaemonProcess) {
     let mut took: Vec<Duration> = (0..21)
         .map(|_| {
             let start = Instant::now();
@@ -106,7 +106,7 @@ fn a_scrape_takes_no_longer_for_thousands_of_standings() {
     std::fs::rename(folder.path().join("acme"), registry.path().join("acme")).unwrap();
     let arguments =
         ["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()];
-    let daemon = Daemon::start(&arguments);
+    let daemon = DaemonProcess::start(&arguments);
     traffic::ask(&daemon);
     assert_eq!(daemon.metric("switchboard_standings{standing=\"draining\"}"), 20_000.0);
     scraped_in_time(&daemon);

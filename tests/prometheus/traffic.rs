@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::expected::{acme, of};
-use crate::process::{Daemon, request};
+use crate::harness::{DaemonProcess, request};
 
 pub(super) struct Served {
-    pub(super) daemon: Daemon,
+    pub(super) daemon: DaemonProcess,
     _folder: TempDir,
 }
 
@@ -20,14 +21,14 @@ pub(super) struct Served {
 pub(super) fn everything() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let registry = folder.path().join("registry");
-    let daemon = Daemon::start(&["--registry", registry.to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--registry", registry.to_str().unwrap()]);
     daemon.get("/v1/select?channel=whatsapp&ou=emea&country=GB");
     let prepared = acme();
     fs::rename(prepared.path(), &registry).unwrap();
     outcome(&daemon, "published", 1.0);
     let company = registry.join("acme/company.toml");
     let good = fs::read_to_string(&company).unwrap();
-    daemon.signal("-HUP");
+    daemon.signal(Signal::HUP);
     outcome(&daemon, "unchanged", 1.0);
     fs::write(&company, "nonsense").unwrap();
     outcome(&daemon, "rejected", 1.0);
@@ -41,7 +42,7 @@ pub(super) fn everything() -> Served {
     Served { daemon, _folder: folder }
 }
 
-fn outcome(daemon: &Daemon, outcome: &str, least: f64) {
+fn outcome(daemon: &DaemonProcess, outcome: &str, least: f64) {
     let until = Instant::now() + Duration::from_secs(30);
     let series = format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}}");
     while daemon.metric(&series) < least {
@@ -51,7 +52,7 @@ fn outcome(daemon: &Daemon, outcome: &str, least: f64) {
 }
 
 /// Every rule, code and route once.
-pub(super) fn ask(daemon: &Daemon) {
+pub(super) fn ask(daemon: &DaemonProcess) {
     for expected in of("acme") {
         let fields = expected.query.iter().map(|(field, value)| format!("&{field}={}", encoded(value)));
         daemon.get(&format!("/v1/select?company=acme{}", fields.collect::<String>()));

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::GERMAN;
 use super::served::*;
 
@@ -91,7 +93,7 @@ fn refuses_each_once(settings: &str, in_place: bool) {
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(served.reloads("rejected"), refused);
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
-    served.tells("rejected", || served.daemon.signal("-HUP"));
+    served.tells("rejected", || served.daemon.signal(Signal::HUP));
     assert_eq!(served.reloads("rejected"), refused + 1.0);
     fs::write(&file, good).unwrap();
     served.serves(2);

@@ -11,8 +11,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::expected::{self, acme, edit};
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, get};
 
 /// What an administrator waits at most.
 const PROMISED: Duration = Duration::from_secs(2);
@@ -32,7 +34,7 @@ fn all_45_tests_of_acme_hold_over_http_and_after_a_restart() {
     let arguments = ["--registry", registry.path().to_str().unwrap()];
     let mut answers = Vec::new();
     for _ in 0..2 {
-        let daemon = Daemon::start(&arguments);
+        let daemon = DaemonProcess::start(&arguments);
         let mut round = Vec::new();
         for test in expected::of("acme") {
             let fields =
@@ -52,7 +54,7 @@ fn all_45_tests_of_acme_hold_over_http_and_after_a_restart() {
 #[test]
 fn a_changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
     let registry = acme();
-    let daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     let first = daemon.select(GERMAN)["generation"].as_u64().unwrap();
     assert_eq!(daemon.select(GERMAN)["address"], "+4915123456701");
 
@@ -89,7 +91,7 @@ fn a_replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.swb");
     compile(registry.path(), &file, 5);
-    let daemon = Daemon::start(&["--snapshot", file.to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--snapshot", file.to_str().unwrap()]);
     assert_eq!(daemon.select(GERMAN)["generation"], 5);
 
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
@@ -119,7 +121,7 @@ fn a_replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
 fn a_daemon_without_a_good_source_waits_for_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.swb");
-    let daemon = Daemon::start(&["--snapshot", file.to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--snapshot", file.to_str().unwrap()]);
     assert_eq!(get(&daemon.admin, "/livez").0, 200);
     assert_eq!(get(&daemon.admin, "/readyz").0, 503);
     let (status, body) = daemon.get(&format!("/v1/select?{GERMAN}"));
@@ -134,10 +136,10 @@ fn a_daemon_without_a_good_source_waits_for_one() {
 #[test]
 fn signals_reload_and_stop() {
     let registry = acme();
-    let mut daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap()]);
-    daemon.signal("-HUP");
+    let mut daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
+    daemon.signal(Signal::HUP);
     daemon.log("reload: the files say what they said before");
-    daemon.signal("-TERM");
+    daemon.signal(Signal::TERM);
     daemon.log("stopped");
     assert_eq!(daemon.wait().code(), Some(0));
 }
@@ -145,7 +147,7 @@ fn signals_reload_and_stop() {
 #[test]
 fn no_log_line_and_no_problem_has_a_phone_number() {
     let registry = acme();
-    let daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     for query in [
         "channel=whatsapp&ou=emea&phone=447400999888",
         "channel=whatsapp&ou=emea&phone=9997400999888",
@@ -161,7 +163,7 @@ fn no_log_line_and_no_problem_has_a_phone_number() {
     // Broken so that findings about accounts are logged.
     edit(registry.path(), "acme/accounts.csv", ",secondary,+447400123", ",tertiary,+447400123");
     daemon.log("rejected");
-    daemon.signal("-HUP");
+    daemon.signal(Signal::HUP);
     loop {
         let line = daemon.log("");
         assert!(!line.to_string().contains("7400"), "{line}");
@@ -174,7 +176,7 @@ fn no_log_line_and_no_problem_has_a_phone_number() {
 #[test]
 fn the_daemon_outlives_whoever_reads_its_logs() {
     let registry = acme();
-    let mut daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap()]);
+    let mut daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     daemon.stop_reading();
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
     let until = Instant::now() + 5 * PROMISED;
@@ -182,7 +184,7 @@ fn the_daemon_outlives_whoever_reads_its_logs() {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(20));
     }
-    daemon.signal("-TERM");
+    daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(0));
 }
 
@@ -192,7 +194,7 @@ fn what_is_no_file_or_far_too_large_is_refused_without_being_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.swb");
     compile(registry.path(), &file, 5);
-    let mut daemon = Daemon::start(&["--snapshot", file.to_str().unwrap()]);
+    let mut daemon = DaemonProcess::start(&["--snapshot", file.to_str().unwrap()]);
     let replace = |other: &Path| fs::rename(other, &file).unwrap();
 
     let sparse = folder.path().join("sparse");
@@ -209,6 +211,6 @@ fn what_is_no_file_or_far_too_large_is_refused_without_being_read() {
     compile(registry.path(), &file, 6);
     daemon.log("published");
     assert_eq!(daemon.select(GERMAN)["generation"], 6);
-    daemon.signal("-TERM");
+    daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(0));
 }

@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::GERMAN;
 use super::served::*;
 
@@ -94,7 +96,7 @@ fn a_request_to_reload_is_never_lost() {
             }
         });
         for _ in 0..10 {
-            served.tells("unchanged", || served.daemon.signal("-HUP"));
+            served.tells("unchanged", || served.daemon.signal(Signal::HUP));
         }
     });
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);

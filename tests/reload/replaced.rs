@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::GERMAN;
 use super::served::*;
-use crate::process::{Daemon, request};
+use crate::harness::{DaemonProcess, request};
 
 /// One after the other, each more than once: what the one leaves behind is where the next begins.
 fn replaces_a_snapshot(settings: &str) {
@@ -269,7 +269,7 @@ fn what_changes_while_it_is_read_is_read_again() {
     fs::write(&config, EVENTS).unwrap();
     let source = path("registry");
     let arguments = ["--registry", source.to_str().unwrap(), "--config", config.to_str().unwrap()];
-    let daemon = Daemon::start(&arguments);
+    let daemon = DaemonProcess::start(&arguments);
 
     let (to, opened) = std::sync::mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {

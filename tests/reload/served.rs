@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::GERMAN;
 use crate::expected::{acme, edit};
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 /// What an administrator waits at most.
 pub(super) const PROMISED: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ pub(super) const POLL: &str = "watch = \"poll\"\npoll_interval = \"300ms\"";
 
 pub(super) struct Served {
     pub(super) folder: TempDir,
-    pub(super) daemon: Daemon,
+    pub(super) daemon: DaemonProcess,
 }
 
 impl Served {
@@ -37,7 +37,8 @@ impl Served {
         let config = folder.path().join("switchboard.toml");
         fs::write(&config, settings).unwrap();
         let source = folder.path().join(source);
-        let daemon = Daemon::start(&[kind, source.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+        let daemon =
+            DaemonProcess::start(&[kind, source.to_str().unwrap(), "--config", config.to_str().unwrap()]);
         Served { folder, daemon }
     }
 

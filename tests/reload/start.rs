@@ -6,7 +6,7 @@ use std::process::Command;
 use super::GERMAN;
 use super::served::*;
 use crate::expected::{acme, edit};
-use crate::process::get;
+use crate::harness::{HttpClient, get};
 
 /// What every route says before the first snapshot.
 fn waits(served: &Served, reasons: &[&str]) {
@@ -22,12 +22,8 @@ fn waits(served: &Served, reasons: &[&str]) {
         assert_eq!(status, 503);
         assert!(text.contains("\"code\":\"no_snapshot\""), "{text}");
     }
-    let mut stream = std::net::TcpStream::connect(&served.daemon.data).unwrap();
-    use std::io::{Read, Write};
-    write!(stream, "GET /v1/select?{GERMAN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.to_lowercase().contains("\r\nretry-after: "), "{answer}");
+    let answer = HttpClient::connect(&served.daemon.data).get(&format!("/v1/select?{GERMAN}"));
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
 }
 
 #[test]

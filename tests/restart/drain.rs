@@ -1,47 +1,41 @@
 //! Told to stop, with something in flight.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::{free_address, serve};
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, HttpClient, get};
 
 const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","country":"FR"}"#;
 
-/// A request whose head the daemon has, and whose body is to come.
-fn half_a_request(daemon: &Daemon) -> TcpStream {
-    let mut stream = TcpStream::connect(&daemon.data).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let length = QUERY.len();
-    write!(
-        stream,
-        "POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
-    )
-    .unwrap();
-    stream.read_exact(&mut [0; "HTTP/1.1 100 Continue\r\n\r\n".len()]).unwrap();
-    stream
+/// Sends a request whose head the daemon has read, and whose body is missing.
+fn half_a_request(daemon: &DaemonProcess) -> HttpClient {
+    let mut client = HttpClient::connect(&daemon.data);
+    client.post_head("/v1/select", QUERY.len());
+    client
 }
 
 #[test]
 fn both_signals_let_a_slow_body_finish() {
-    for signal in ["-TERM", "-INT"] {
-        let mut daemon = Daemon::start(&[]);
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut daemon = DaemonProcess::start(&[]);
         let mut slow = half_a_request(&daemon);
         daemon.signal(signal);
         daemon.log("draining");
         assert_eq!(get(&daemon.admin, "/readyz").0, 503);
         assert_eq!(get(&daemon.admin, "/livez").0, 200);
         for byte in QUERY.as_bytes() {
-            slow.write_all(&[*byte]).unwrap();
+            slow.send([*byte]);
             std::thread::sleep(Duration::from_millis(2));
         }
-        let mut answer = String::new();
-        slow.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
-        drop(slow);
+        let answer = slow.answer();
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(slow.is_closed());
         assert_eq!(daemon.log("stopped")["cut"], 0);
         assert_eq!(daemon.wait().code(), Some(0));
     }
@@ -49,20 +43,20 @@ fn both_signals_let_a_slow_body_finish() {
 
 #[test]
 fn what_does_not_finish_in_time_is_cut() {
-    let mut daemon = Daemon::start(&["--drain-timeout", "300ms"]);
+    let mut daemon = DaemonProcess::start(&["--drain-timeout", "300ms"]);
     let mut stuck = half_a_request(&daemon);
-    daemon.signal("-TERM");
+    daemon.signal(Signal::TERM);
     let since = Instant::now();
     assert_eq!(daemon.log("cut")["connections"], 1);
     assert_eq!(daemon.wait().code(), Some(0));
     assert!(since.elapsed() < Duration::from_secs(20));
-    assert_eq!(stuck.read(&mut [0]).unwrap_or(0), 0);
+    assert!(stuck.is_closed());
 }
 
 #[test]
 fn a_second_signal_ends_the_drain_at_once() {
-    for [first, second] in [["-TERM", "-INT"], ["-INT", "-TERM"]] {
-        let mut daemon = Daemon::start(&["--drain-timeout", "10m"]);
+    for [first, second] in [[Signal::TERM, Signal::INT], [Signal::INT, Signal::TERM]] {
+        let mut daemon = DaemonProcess::start(&["--drain-timeout", "10m"]);
         let _stuck = half_a_request(&daemon);
         daemon.signal(first);
         daemon.log("draining");

@@ -2,18 +2,20 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
+
 use super::load::Load;
 use super::{free_address, restarts, serve};
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, HttpClient, get};
 
 #[test]
 fn no_request_is_lost_where_processes_share_an_address() {
     let (data, admin) = (free_address(), free_address());
-    let mut old = Daemon::launch(serve(&data, &admin));
+    let mut old = DaemonProcess::launch(serve(&data, &admin));
     let load = Load::on(&data);
     for _ in 0..restarts() {
-        let new = Daemon::launch(serve(&data, &admin));
-        old.signal("-TERM");
+        let new = DaemonProcess::launch(serve(&data, &admin));
+        old.signal(Signal::TERM);
         let stopped = old.log("stopped");
         assert_eq!((old.wait().code(), &stopped["cut"]), (Some(0), &0.into()));
         old = new;
@@ -26,29 +28,27 @@ fn no_request_is_lost_where_processes_share_an_address() {
 #[test]
 fn probes_go_to_the_process_that_stays() {
     let (data, admin) = (free_address(), free_address());
-    let mut old = Daemon::launch(serve(&data, &admin));
+    let mut old = DaemonProcess::launch(serve(&data, &admin));
     // Kept busy, so that it drains for long.
-    let mut stuck = std::net::TcpStream::connect(&data).unwrap();
-    let head = "POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
-    std::io::Write::write_all(&mut stuck, head.as_bytes()).unwrap();
-    std::io::Read::read_exact(&mut stuck, &mut [0; 25]).unwrap();
-    let new = Daemon::launch(serve(&data, &admin));
-    old.signal("-TERM");
+    let mut stuck = HttpClient::connect(&data);
+    stuck.post_head("/v1/select", 9);
+    let new = DaemonProcess::launch(serve(&data, &admin));
+    old.signal(Signal::TERM);
     old.log("draining");
     for _ in 0..50 {
         // The old one would say 503.
         assert_eq!(get(&new.admin, "/readyz").0, 200);
     }
-    old.signal("-TERM");
+    old.signal(Signal::TERM);
     assert_eq!(old.log("stopped")["cut"], 1);
     assert_eq!(old.wait().code(), Some(0));
 }
 
 #[test]
 fn a_process_alone_says_that_it_drains_and_then_is_gone() {
-    let mut daemon = Daemon::start(&[]);
+    let mut daemon = DaemonProcess::start(&[]);
     let since = Instant::now();
-    daemon.signal("-INT");
+    daemon.signal(Signal::INT);
     daemon.log("draining");
     assert_eq!(daemon.wait().code(), Some(0));
     // Nobody was connected: nobody is waited for.

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::load::{Habit, Load};
 use super::{free_address, restarts, serve};
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 #[test]
 fn a_kill_loses_what_is_in_flight_and_nothing_more() {
@@ -14,11 +16,11 @@ fn a_kill_loses_what_is_in_flight_and_nothing_more() {
     let mut slowest = Duration::ZERO;
     for _ in 0..restarts() {
         let since = Instant::now();
-        let mut daemon = Daemon::launch(serve(&data, &admin));
+        let mut daemon = DaemonProcess::launch(serve(&data, &admin));
         slowest = slowest.max(since.elapsed());
         let load = Load::with(&data, &habits);
-        std::thread::sleep(Duration::from_millis(200));
-        daemon.signal("-KILL");
+        load.wait_for_answers(50);
+        daemon.signal(Signal::KILL);
         assert_eq!(daemon.wait().code(), None);
         let counted = load.stop();
         assert!(counted.answered > 10, "{counted:?}");

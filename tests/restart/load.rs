@@ -1,12 +1,14 @@
 //! Load that counts every request it sends and every whole, right answer it gets. It never sends a
 //! request twice: what is lost stays lost, and whoever lost one stops.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
+
+use crate::harness::{HttpClient, wait_until};
 
 const GET: &str =
     "GET /v1/select?company=acme&channel=whatsapp&ou=zurich&phone=33612345678 HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -14,8 +16,6 @@ const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","pho
 /// The account that all of them are for.
 const ACCOUNT: &str = r#""account":"wa-dach-ch-1""#;
 const LINES: usize = 50;
-/// Longer than an answer takes on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a client uses its connections.
 #[derive(Clone, Copy)]
@@ -41,6 +41,7 @@ pub(super) struct Counted {
 pub(super) struct Load {
     clients: Vec<JoinHandle<()>>,
     goes_on: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
     counted: Arc<Mutex<Counted>>,
 }
 
@@ -54,13 +55,15 @@ impl Load {
 
     pub(super) fn with(address: &str, habits: &[Habit]) -> Load {
         let goes_on = Arc::new(AtomicBool::new(true));
+        let answered = Arc::new(AtomicU64::new(0));
         let counted = Arc::new(Mutex::new(Counted::default()));
         let clients = habits.iter().enumerate().map(|(at, habit)| {
-            let (goes_on, counted) = (Arc::clone(&goes_on), Arc::clone(&counted));
+            let (goes_on, answered) = (Arc::clone(&goes_on), Arc::clone(&answered));
+            let counted = Arc::clone(&counted);
             let (address, habit) = (address.to_owned(), *habit);
             spawn(move || {
                 let mut own = Counted::default();
-                ask(&address, habit, at, &goes_on, &mut own);
+                ask(&address, habit, at, &goes_on, &answered, &mut own);
                 let mut all = counted.lock().unwrap();
                 all.sent += own.sent;
                 all.answered += own.answered;
@@ -69,7 +72,12 @@ impl Load {
                 all.lost.append(&mut own.lost);
             })
         });
-        Load { clients: clients.collect(), goes_on, counted }
+        Load { clients: clients.collect(), goes_on, answered, counted }
+    }
+
+    /// Waits until so many answers have come.
+    pub(super) fn wait_for_answers(&self, count: u64) {
+        wait_until("answers under load", || self.answered.load(Ordering::SeqCst) >= count);
     }
 
     /// Stops asking, and waits for what is under way.
@@ -84,26 +92,34 @@ impl Load {
     }
 }
 
-fn ask(address: &str, habit: Habit, number: usize, goes_on: &AtomicBool, counted: &mut Counted) {
-    let mut kept: Option<TcpStream> = None;
+fn ask(
+    address: &str,
+    habit: Habit,
+    number: usize,
+    goes_on: &AtomicBool,
+    answered: &AtomicU64,
+    counted: &mut Counted,
+) {
+    let mut kept: Option<HttpClient> = None;
     for round in number.. {
         if !goes_on.load(Ordering::SeqCst) {
             return;
         }
         // As every pool of connections does: one that the server has closed is not used again.
-        let usable = kept.take().filter(|connection| !is_closed(connection));
+        let usable = kept.take().filter(|connection| !is_closed(&connection.stream));
         counted.sent += 1;
         let since = Instant::now();
         let connected = match usable {
             Some(connection) => Ok(connection),
             None => {
                 counted.connections += 1;
-                TcpStream::connect(address).map_err(|error| format!("connect: {error}"))
+                HttpClient::try_connect(address).map_err(|error| format!("connect: {error}"))
             }
         };
         match connected.and_then(|mut connection| Ok((exchange(&mut connection, round)?, connection))) {
             Ok((last, connection)) => {
                 counted.answered += 1;
+                answered.fetch_add(1, Ordering::SeqCst);
                 kept = Some(connection).filter(|_| !last && !matches!(habit, Habit::Fresh));
             }
             Err(error) => return counted.lost.push(error),
@@ -122,48 +138,22 @@ fn is_closed(connection: &TcpStream) -> bool {
     closed
 }
 
-/// One request and its answer; whether it was the connection's last.
-fn exchange(connection: &mut TcpStream, round: usize) -> Result<bool, String> {
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    connection.set_nodelay(true).unwrap();
+/// Sends one request and checks its answer. Returns whether the connection ends with it.
+fn exchange(connection: &mut HttpClient, round: usize) -> Result<bool, String> {
     let (request, accounts) = match round % 3 {
         0 => (GET.to_owned(), 1),
         1 => (post("/v1/select", QUERY), 1),
         _ => (post("/v1/select/batch", &format!("{QUERY}\n").repeat(LINES)), LINES),
     };
-    connection.write_all(request.as_bytes()).map_err(|error| format!("send: {error}"))?;
-    let mut answer = Vec::new();
-    let mut piece = [0; 32 * 1024];
-    let (head, length) = loop {
-        let read = match connection.read(&mut piece) {
-            // A process that was paused and goes on has its call interrupted: nothing is lost by that.
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.map_err(|error| format!("{error} after {}", answer.len()))?,
-        };
-        if read == 0 {
-            return Err(format!("closed after {} bytes of the answer", answer.len()));
-        }
-        answer.extend_from_slice(&piece[..read]);
-        if let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-            let length: usize = field(&head, "content-length").and_then(|text| text.parse().ok()).unwrap();
-            if answer.len() >= end + 4 + length {
-                break (head, length);
-            }
-        }
-    };
-    let body = String::from_utf8_lossy(&answer[answer.len() - length..]);
-    if !head.starts_with("http/1.1 200") || body.matches(ACCOUNT).count() != accounts {
-        return Err(format!("wrong: {head} {body}"));
+    connection.try_send(request).map_err(|error| format!("send: {error}"))?;
+    let answer = connection.try_answer().map_err(|error| error.to_string())?;
+    if answer.status != 200 || answer.text().matches(ACCOUNT).count() != accounts {
+        return Err(format!("wrong: {answer:?}"));
     }
-    Ok(field(&head, "connection") == Some("close"))
+    Ok(answer.header("connection") == Some("close"))
 }
 
 fn post(target: &str, body: &str) -> String {
     let length = body.len();
     format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
-}
-
-fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

@@ -7,10 +7,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::process::Signal;
 
 use super::load::Load;
 use super::{free_address, restarts};
-use crate::process::{Daemon, get};
+use crate::harness::{DaemonProcess, get};
 
 /// A daemon that is started as systemd starts one: descriptors from 3 on, and its own pid in the
 /// environment, which a shell knows before it becomes the daemon.
@@ -35,16 +36,16 @@ fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
 fn no_request_is_lost_where_the_socket_is_passed() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
-    let mut old = Daemon::launch(activated(&[("data", &socket)]));
+    let mut old = DaemonProcess::launch(activated(&[("data", &socket)]));
     assert_eq!(old.data, address);
     let load = Load::on(&address);
     for round in 0..restarts() {
         // Either way: the next one before this one ends, or only then, as `systemctl restart` does.
-        let next = (round % 2 == 0).then(|| Daemon::launch(activated(&[("data", &socket)])));
-        old.signal("-TERM");
+        let next = (round % 2 == 0).then(|| DaemonProcess::launch(activated(&[("data", &socket)])));
+        old.signal(Signal::TERM);
         let stopped = old.log("stopped");
         assert_eq!((old.wait().code(), &stopped["cut"]), (Some(0), &0.into()));
-        old = next.unwrap_or_else(|| Daemon::launch(activated(&[("data", &socket)])));
+        old = next.unwrap_or_else(|| DaemonProcess::launch(activated(&[("data", &socket)])));
     }
     let counted = load.stop();
     assert!(counted.answered > 100 * restarts() as u64, "{counted:?}");
@@ -54,7 +55,7 @@ fn no_request_is_lost_where_the_socket_is_passed() {
 #[test]
 fn both_listeners_take_passed_sockets_by_name() {
     let [data, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let daemon = Daemon::launch(activated(&[("admin", &admin), ("data", &data)]));
+    let daemon = DaemonProcess::launch(activated(&[("admin", &admin), ("data", &data)]));
     assert_eq!(daemon.data, data.local_addr().unwrap().to_string());
     assert_eq!(daemon.admin, admin.local_addr().unwrap().to_string());
     assert_eq!(get(&daemon.admin, "/readyz").0, 200);
@@ -82,7 +83,7 @@ fn sockets_meant_for_another_process_are_left_alone() {
     command.env("LISTEN_FDS", "1").env("LISTEN_PID", std::process::id().to_string());
     let mapping = FdMapping { parent_fd: OwnedFd::from(socket.try_clone().unwrap()), child_fd: 3 };
     command.fd_mappings(vec![mapping]).unwrap();
-    let daemon = Daemon::launch(command);
+    let daemon = DaemonProcess::launch(command);
     assert_ne!(daemon.data, socket.local_addr().unwrap().to_string());
 }
 
@@ -103,10 +104,10 @@ fn systemd_itself_can_pass_it() {
             get(&address, "/v1/select?company=acme&channel=whatsapp&ou=zurich&country=FR")
         }
     });
-    let mut daemon = Daemon::launch(command);
+    let mut daemon = DaemonProcess::launch(command);
     assert_eq!(asked.join().unwrap().0, 200);
     assert_eq!(daemon.data, address);
-    daemon.signal("-TERM");
+    daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(0));
 }
 
@@ -123,14 +124,14 @@ fn the_service_manager_is_told() {
     };
     let mut command = super::serve("127.0.0.1:0", "127.0.0.1:0");
     command.env("NOTIFY_SOCKET", &path);
-    let mut daemon = Daemon::launch(command);
+    let mut daemon = DaemonProcess::launch(command);
     assert_eq!(told(), "READY=1\n");
     assert_eq!(get(&daemon.admin, "/readyz").0, 200);
-    daemon.signal("-HUP");
+    daemon.signal(Signal::HUP);
     let reloading = told();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert_eq!(told(), "READY=1\n");
-    daemon.signal("-TERM");
+    daemon.signal(Signal::TERM);
     assert_eq!(told(), "STOPPING=1\n");
     assert_eq!(daemon.wait().code(), Some(0));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::expected::acme;
-use crate::process::request;
+use crate::harness::request;
 
 /// Kills, unless `SWITCHBOARD_KILLS` says otherwise.
 const KILLS: u64 = 8;

@@ -1,11 +1,10 @@
 //! One process takes over from another: the journal has one writer, and nothing is lost between them.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use rustix::process::Signal;
 
 use super::*;
 use crate::expected::acme;
+use crate::harness::{HttpClient, wait_until};
 
 #[test]
 fn a_second_process_follows_and_then_takes_over() {
@@ -23,11 +22,15 @@ fn a_second_process_follows_and_then_takes_over() {
     assert!(status == 503 && problem.contains("\"code\":\"overloaded\""), "{status} {problem}");
     assert_eq!(stored(&second, GERMAN_ACCOUNT), Some(standing("suspended")));
     lift(&first, GERMAN_ACCOUNT);
-    until(|| second.select(GERMAN)["account"] == "wa-emea-de-1");
+    wait_until("the second process sees the lifted standing", || {
+        second.select(GERMAN)["account"] == "wa-emea-de-1"
+    });
     put(&first, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
-    until(|| stored(&second, "/v1/standings/acme/wa-emea-gb-1").is_some());
+    wait_until("the second process sees the standing", || {
+        stored(&second, "/v1/standings/acme/wa-emea-gb-1").is_some()
+    });
 
-    first.signal("-TERM");
+    first.signal(Signal::TERM);
     assert_eq!(first.wait().code(), Some(0));
     second.log("journal of standings read");
     put(&second, GERMAN_ACCOUNT, &standing("draining"));
@@ -48,34 +51,23 @@ fn the_second_takes_over_while_the_first_finishes_a_request() {
     put(&first, "/v1/standings/acme/wa-emea-gb-1", &standing("suspended"));
     let second = serve(registry.path(), Some(&journal));
     second.logged_at_start("another process holds the journal");
-    let mut slow = TcpStream::connect(&first.data).unwrap();
-    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let (target, length) = ("POST /v1/select HTTP/1.1", QUERY.len());
-    write!(slow, "{target}\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n").unwrap();
-    slow.read_exact(&mut [0; "HTTP/1.1 100 Continue\r\n\r\n".len()]).unwrap();
+    let mut slow = HttpClient::connect(&first.data);
+    slow.post_head("/v1/select", QUERY.len());
 
-    first.signal("-TERM");
+    first.signal(Signal::TERM);
     second.log("journal of standings read");
     put(&second, GERMAN_ACCOUNT, &standing("suspended"));
     let (status, problem) = first.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert!(status == 503 && problem.contains("\"code\":\"overloaded\""), "{status} {problem}");
     // What it still answers is answered with the standings that the other one sets.
-    until(|| stored(&first, GERMAN_ACCOUNT) == Some(standing("suspended")));
-    slow.write_all(QUERY.as_bytes()).unwrap();
-    let mut answer = String::new();
-    slow.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("wa-emea-de-1"), "{answer}");
-    drop(slow);
+    wait_until("the first process sees the standing", || {
+        stored(&first, GERMAN_ACCOUNT) == Some(standing("suspended"))
+    });
+    slow.send(QUERY);
+    let answer = slow.answer();
+    assert_eq!(answer.status, 200);
+    assert!(!answer.text().contains("wa-emea-de-1"), "{}", answer.text());
+    assert!(slow.is_closed());
     assert_eq!(first.wait().code(), Some(0));
     assert_eq!(stored(&second, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("suspended")));
-}
-
-/// Asks until it is so: what one process tells another has no event to wait for.
-#[track_caller]
-fn until(holds: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !holds() {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }

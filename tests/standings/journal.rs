@@ -142,7 +142,7 @@ fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
-    let mut daemon = Daemon::start_under(
+    let mut daemon = DaemonProcess::start_under(
         "trap '' XFSZ; ulimit -f 4",
         &["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()],
     );
@@ -163,7 +163,7 @@ fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
         }
     }
     assert!(refused > 0 && held.len() == 3, "{refused} refused");
-    let holds = |daemon: &Daemon| {
+    let holds = |daemon: &DaemonProcess| {
         for (path, body) in &held {
             assert_eq!(stored(daemon, path).as_ref(), Some(body));
         }
@@ -180,12 +180,12 @@ fn where_there_is_room_again_changes_go_on_and_none_is_lost() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
-    let mut daemon = Daemon::start_under(
+    let mut daemon = DaemonProcess::start_under(
         "trap '' XFSZ; ulimit -S -f 2",
         &["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()],
     );
     let body = json!({"standing": "draining", "reason": "x".repeat(200)});
-    let refused = |daemon: &Daemon| daemon.admin("PUT", GERMAN_ACCOUNT, &body.to_string()).0 == 500;
+    let refused = |daemon: &DaemonProcess| daemon.admin("PUT", GERMAN_ACCOUNT, &body.to_string()).0 == 500;
     assert_eq!(daemon.metric("switchboard_standings_writable"), 1.0);
     assert!((0..50).any(|_| refused(&daemon)));
     assert_eq!(daemon.metric("switchboard_standings_writable"), 0.0);

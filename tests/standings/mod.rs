@@ -11,19 +11,19 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::process::Daemon;
+use crate::harness::DaemonProcess;
 
 const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";
 /// The only account that serves a German client of EMEA.
 const GERMAN_ACCOUNT: &str = "/v1/standings/acme/wa-emea-de-1";
 
 /// Serves acme, with a journal of standings where one is named.
-fn serve(registry: &Path, journal: Option<&Path>) -> Daemon {
+fn serve(registry: &Path, journal: Option<&Path>) -> DaemonProcess {
     let mut arguments = vec!["--registry", registry.to_str().unwrap()];
     if let Some(journal) = journal {
         arguments.extend(["--standings", journal.to_str().unwrap()]);
     }
-    Daemon::start(&arguments)
+    DaemonProcess::start(&arguments)
 }
 
 fn standing(standing: &str) -> Value {
@@ -32,18 +32,18 @@ fn standing(standing: &str) -> Value {
 
 /// Sets a standing, which must be answered with itself.
 #[track_caller]
-fn put(daemon: &Daemon, path: &str, body: &Value) {
+fn put(daemon: &DaemonProcess, path: &str, body: &Value) {
     let (status, stored) = daemon.admin("PUT", path, &body.to_string());
     assert_eq!((status, serde_json::from_str(&stored).ok().as_ref()), (200, Some(body)), "{stored}");
 }
 
 #[track_caller]
-fn lift(daemon: &Daemon, path: &str) {
+fn lift(daemon: &DaemonProcess, path: &str) {
     assert_eq!(daemon.admin("DELETE", path, ""), (204, String::new()));
 }
 
 /// The standing that is stored, if one is.
-fn stored(daemon: &Daemon, path: &str) -> Option<Value> {
+fn stored(daemon: &DaemonProcess, path: &str) -> Option<Value> {
     let (status, body) = daemon.admin("GET", path, "");
     assert!(status == 200 || status == 404, "{status} {body}");
     (status == 200).then(|| serde_json::from_str(&body).unwrap())

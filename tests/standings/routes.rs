@@ -101,7 +101,7 @@ fn what_is_not_known_or_not_right_changes_nothing() {
 fn before_the_first_snapshot_no_account_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("none.swb");
-    let daemon = Daemon::start(&["--snapshot", file.to_str().unwrap()]);
+    let daemon = DaemonProcess::start(&["--snapshot", file.to_str().unwrap()]);
     let put = daemon.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert_eq!(problem(put), (503, "no_snapshot".to_owned()));
     assert_eq!(problem(daemon.admin("GET", "/v1/standings", "")), (503, "no_snapshot".to_owned()));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::expected::{acme, edit};
-use crate::process::Connection;
+use crate::harness::HttpClient;
 
 const PUBLISHED: &str = "switchboard_snapshot_reloads_total{outcome=\"published\"}";
 
@@ -94,8 +94,8 @@ fn what_has_ended_lifts_by_itself_within_a_second() {
 #[test]
 fn a_standing_is_seen_by_every_worker_when_its_put_returns() {
     let registry = acme();
-    let daemon = Daemon::start(&["--registry", registry.path().to_str().unwrap(), "--workers", "4"]);
-    let mut connections: Vec<_> = (0..8).map(|_| Connection::to(&daemon.data)).collect();
+    let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap(), "--workers", "4"]);
+    let mut connections: Vec<_> = (0..8).map(|_| HttpClient::connect(&daemon.data)).collect();
     let accounts = registry.path().join("acme/accounts.csv");
     let text = std::fs::read_to_string(&accounts).unwrap();
     let mut rounds = 0;

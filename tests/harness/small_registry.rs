@@ -87,7 +87,7 @@ fn company(id: &str) -> Company {
 }
 
 /// A snapshot of these companies.
-pub(super) fn snapshot(generation: u64, companies: &[&str]) -> Snapshot {
+pub(crate) fn snapshot(generation: u64, companies: &[&str]) -> Snapshot {
     let registry = Registry {
         channels: vec![channel("sms"), channel("whatsapp")],
         companies: companies.iter().map(|id| company(id)).collect(),

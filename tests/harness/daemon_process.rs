@@ -1,0 +1,166 @@
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{HttpClient, PATIENCE, wait_for};
+
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+
+/// `switchboard serve` as a child process, on ports that the system chooses. Its JSON log is read line by line.
+pub(crate) struct DaemonProcess {
+    child: Child,
+    logs: Receiver<Value>,
+    reading: Arc<AtomicBool>,
+    /// The lines logged before `listening`.
+    startup_log: Vec<Value>,
+    /// The address of the data listener.
+    pub(crate) data: String,
+    /// The address of the admin listener.
+    pub(crate) admin: String,
+}
+
+impl DaemonProcess {
+    /// Starts `switchboard serve` and waits until it listens.
+    pub(crate) fn start(arguments: &[&str]) -> DaemonProcess {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.args(SERVE).args(arguments);
+        DaemonProcess::launch(command)
+    }
+
+    /// Starts the daemon under limits that a shell sets first, such as `ulimit -n 64`.
+    pub(crate) fn start_under(limits: &str, arguments: &[&str]) -> DaemonProcess {
+        let mut command = Command::new("bash");
+        let run = format!("{limits}; exec \"$0\" \"$@\"");
+        command.args(["-c", &run, env!("CARGO_BIN_EXE_switchboard")]).args(SERVE).args(arguments);
+        DaemonProcess::launch(command)
+    }
+
+    /// Runs a command that becomes the daemon, and waits until it listens.
+    pub(crate) fn launch(mut command: Command) -> DaemonProcess {
+        let mut child = command.args(["--log-format", "json"]).stderr(Stdio::piped()).spawn().unwrap();
+        let (lines, logs) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let reading = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&reading);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok).take_while(|_| goes_on.load(Ordering::SeqCst)) {
+                let _ = lines.send(serde_json::from_str(&line).unwrap_or(Value::String(line)));
+            }
+        });
+        let (data, admin) = (String::new(), String::new());
+        let mut daemon = DaemonProcess { child, logs, reading, startup_log: Vec::new(), data, admin };
+        let (before, listening) = daemon.logs_until("listening");
+        daemon.startup_log = before;
+        daemon.data = listening["data"].as_str().unwrap().to_owned();
+        daemon.admin = listening["admin"].as_str().unwrap().to_owned();
+        daemon
+    }
+
+    /// Returns the line whose message begins with `message` among those logged before the daemon listened.
+    pub(crate) fn logged_at_start(&self, message: &str) -> Value {
+        let mut lines = self.startup_log.iter();
+        let found = lines.find(|line| line["message"].as_str().is_some_and(|text| text.starts_with(message)));
+        found.unwrap_or_else(|| panic!("no log line {message:?} among {:#?}", self.startup_log)).clone()
+    }
+
+    /// Waits for a log line whose message begins with `message`.
+    pub(crate) fn log(&self, message: &str) -> Value {
+        self.logs_until(message).1
+    }
+
+    /// Waits for a log line, and returns the lines before it as well.
+    fn logs_until(&self, message: &str) -> (Vec<Value>, Value) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.logs.recv_timeout(left) else {
+                panic!("no log line {message:?} among {seen:#?}");
+            };
+            if line["message"].as_str().is_some_and(|text| text.starts_with(message)) {
+                return (seen, line);
+            }
+            seen.push(line);
+        }
+    }
+
+    /// Closes the reading end of the log's pipe after the next line, which a reload makes the daemon write.
+    pub(crate) fn stop_reading(&self) {
+        self.reading.store(false, Ordering::SeqCst);
+        self.signal(Signal::HUP);
+    }
+
+    /// Returns the status and body of a GET on the data listener.
+    pub(crate) fn get(&self, target: &str) -> (u16, String) {
+        get(&self.data, target)
+    }
+
+    /// Returns the status and body of a request to the admin listener.
+    pub(crate) fn admin(&self, method: &str, target: &str, body: &str) -> (u16, String) {
+        request(&self.admin, method, target, body).unwrap()
+    }
+
+    /// Returns the answer to a query.
+    pub(crate) fn select(&self, query: &str) -> Value {
+        serde_json::from_str(&self.get(&format!("/v1/select?{query}")).1).unwrap()
+    }
+
+    /// Returns `/status`.
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_str(&get(&self.admin, "/status").1).unwrap()
+    }
+
+    /// Returns the value of a series, which is named as in `/metrics`.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let text = get(&self.admin, "/metrics").1;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no series {series} in\n{text}")).parse().unwrap()
+    }
+
+    /// Kills the daemon and waits for its end.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait_for("the daemon ends", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for DaemonProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the status and body of a GET on a connection of its own.
+pub(crate) fn get(address: &str, target: &str) -> (u16, String) {
+    request(address, "GET", target, "").unwrap()
+}
+
+/// Returns the status and body of a request on a connection of its own. Returns an error when the answer is incomplete.
+pub(crate) fn request(address: &str, method: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
+    let mut client = HttpClient::try_connect(address)?;
+    let length = body.len();
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    client.try_send(format!("{head}Content-Length: {length}\r\n\r\n{body}"))?;
+    let response = client.try_answer()?;
+    Ok((response.status, response.text()))
+}

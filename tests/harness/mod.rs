@@ -1,0 +1,13 @@
+//! What the tests start and talk to: a daemon as a process, a daemon within this process, and an HTTP client that sends
+//! the bytes it is given. Tests that wait for an event do so through [`wait_until`].
+
+mod daemon_process;
+mod http_client;
+mod in_process_daemon;
+pub(crate) mod small_registry;
+mod wait;
+
+pub(crate) use daemon_process::{DaemonProcess, get, request};
+pub(crate) use http_client::{HttpClient, HttpResponse};
+pub(crate) use in_process_daemon::{InProcessDaemon, one_worker};
+pub(crate) use wait::{PATIENCE, wait_for, wait_until};
