@@ -1,7 +1,10 @@
-//! The commit, and the description of the interface as JSON, so that the daemon that serves it has no parser of YAML.
+//! Sets the commit, writes the description of the interface as JSON, so that the daemon has no parser of YAML, and tells the
+//! tests which optional programs there are.
 
 #[path = "build/commit.rs"]
 mod commit;
+#[path = "build/programs.rs"]
+mod programs;
 
 use std::error::Error;
 use std::path::Path;
@@ -23,5 +26,6 @@ fn describe() -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build");
     commit::tell();
+    programs::set_cfgs();
     describe()
 }

@@ -65,8 +65,8 @@ fn shown(page: &[u8]) -> String {
     fs::write(&path, page).unwrap();
     let mut man = Command::new("man");
     man.args(["--warnings=w", "--no-hyphenation", "-P", "cat", "-l"]).arg(&path);
-    let Output { status, stdout, stderr } =
-        man.env("MANWIDTH", "100").env("LC_ALL", "C.UTF-8").output().unwrap();
+    let output = man.env("MANWIDTH", "100").env("LC_ALL", "C.UTF-8").output();
+    let Output { status, stdout, stderr } = output.expect("no man: apt-get install man-db");
     let said = String::from_utf8_lossy(&stderr);
     assert!(status.success() && said.is_empty(), "{said}");
     String::from_utf8(stdout).unwrap()
@@ -84,6 +84,7 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
+#[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
 fn a_page_shows_options_examples_and_exit_codes() {
     let page = shown(&switchboard(&["man"]).stdout);
     for command in commands().iter().filter(|command| *command != "help") {
@@ -101,6 +102,7 @@ fn a_page_shows_options_examples_and_exit_codes() {
 }
 
 #[test]
+#[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
 fn a_folder_gets_a_page_for_each_command() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("new/man1");

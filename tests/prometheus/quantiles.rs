@@ -41,6 +41,7 @@ fn late(client: &mut HttpClient, number: u32) -> f64 {
 }
 
 #[test]
+#[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
 fn quantiles_agree_with_exact_ones() {
     let daemon = DaemonProcess::start(&[]);
     let exact = measured(&daemon.data);

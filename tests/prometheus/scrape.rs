@@ -12,6 +12,7 @@ use super::{dashboard, documents, traffic};
 use crate::harness::{DaemonProcess, get};
 
 #[test]
+#[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
 fn what_was_served_is_scraped_evaluated_and_shown() {
     let served = traffic::everything();
     let daemon = &served.daemon;

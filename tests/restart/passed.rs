@@ -88,6 +88,10 @@ fn sockets_meant_for_another_process_are_left_alone() {
 }
 
 #[test]
+#[cfg_attr(
+    not(has_systemd_socket_activate),
+    ignore = "needs systemd-socket-activate: apt-get install systemd"
+)]
 fn systemd_itself_can_pass_it() {
     let address = free_address();
     let mut command = Command::new("systemd-socket-activate");

@@ -24,6 +24,7 @@ const SCENARIO: &str = "about = 'every body comes late'\nrate = 20\nduration = '
     connections = 16\nlatest_us = 60000000\ntimeout = '10m'\n[mix]\npost = 100";
 
 #[test]
+#[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
 fn prometheus_and_the_harness_tell_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = folder.path().join("late.toml");

@@ -1,0 +1,31 @@
+//! Tells the tests which optional programs are installed: a test that needs a missing one is ignored. Where `CI` is set, every
+//! program counts as installed, so that the test fails instead.
+
+use std::env;
+use std::path::PathBuf;
+
+/// Each sets the cfg `has_<name>`, with `_` for `-`.
+const PROGRAMS: [&str; 3] = ["man", "prometheus", "systemd-socket-activate"];
+
+pub(crate) fn set_cfgs() {
+    println!("cargo::rerun-if-env-changed=CI");
+    let folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
+    let mut missing = false;
+    for program in PROGRAMS {
+        let cfg = format!("has_{}", program.replace('-', "_"));
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        let file = folders.iter().map(|folder| folder.join(program)).find(|file| file.is_file());
+        if let Some(file) = &file {
+            println!("cargo::rerun-if-changed={}", file.display());
+        }
+        missing |= file.is_none();
+        if file.is_some() || env::var_os("CI").is_some() {
+            println!("cargo::rustc-cfg={cfg}");
+        }
+    }
+    // A program that is installed later changes its folder. PATH itself is not watched: it often differs between an editor and a
+    // terminal, and each change would build everything again.
+    for folder in folders.iter().filter(|folder| missing && folder.is_dir()) {
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
+}
