@@ -41,7 +41,7 @@ fn table() -> String {
     let mut out = String::new();
     header(&mut out, automaton.states.len());
     writeln!(out, "/// Every region's letters, and its calling code, 0 where it has none.").unwrap();
-    writeln!(out, "pub(super) static REGIONS: [(&str, u16); Region::COUNT] = [").unwrap();
+    writeln!(out, "pub(super) static REGIONS: [(&str, u16); {}] = [", regions.len()).unwrap();
     for line in regions.chunks(8) {
         let items = line.iter().map(|region| format!("(\"{region}\", {})", library::calling_code(region)));
         writeln!(out, "    {},", items.collect::<Vec<_>>().join(", ")).unwrap();
@@ -81,10 +81,10 @@ fn header(out: &mut String, states: usize) {
          //!\n\
          //! {states} states of 22 bytes: {} KB.\n\
          \n\
-         use super::Region;\n\
          use super::automaton::{{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*}};\n\
          \n\
-         const fn r(alpha2: &str) -> Region {{\n    Region::named(alpha2)\n}}\n\n",
+         /// The index of a region; a wrong name fails the build.\n\
+         const fn r(alpha2: &str) -> u8 {{\n    super::automaton::index_of(&REGIONS, alpha2)\n}}\n\n",
         states * 22 / 1000
     )
     .unwrap();

@@ -1,6 +1,5 @@
-//! The automaton that tells a number's region and whether the number is valid: its types. `table` has its states.
-
-use super::{Region, table};
+//! The types of the generated table: calling codes, and the automaton that finds the region of a number and whether the number is
+//! valid. Regions are indices into the table's list.
 
 /// An assigned calling code in the table.
 pub(super) struct CodeEntry {
@@ -8,7 +7,7 @@ pub(super) struct CodeEntry {
     /// Index of the state in which a walk over the national digits starts. 0 where numbers belong to no country.
     pub(super) start: u16,
     /// The regions that share the code, the main region first.
-    pub(super) regions: &'static [Region],
+    pub(super) regions: &'static [u8],
 }
 
 /// What the digits read so far say about a number.
@@ -19,12 +18,12 @@ pub(super) enum StateMark {
     /// A number that ends here is valid, and of the region that is known by now.
     Valid,
     /// All valid numbers with these digits are of this region.
-    Settles(Region),
+    Settles(u8),
     /// All valid numbers with these digits are of this region, and a number that ends here is valid.
     #[allow(dead_code, reason = "no state of today's table has it, but the next table may")]
-    SettlesValid(Region),
+    SettlesValid(u8),
     /// A number that ends here is valid and of this region. Longer numbers may be of other regions.
-    ValidIn(Region),
+    ValidIn(u8),
 }
 
 /// A state: its mark, and the index of the state after each digit, 0 where no valid number goes on with that digit.
@@ -33,17 +32,17 @@ pub(super) enum StateMark {
 /// only say which numbers are valid, so a numbering plan that many regions use is stored once.
 pub(super) struct State(pub(super) StateMark, pub(super) [u16; 10]);
 
-impl State {
-    /// Returns the state by its index in the table.
-    pub(super) fn by_index(index: u16) -> Option<&'static State> {
-        table::STATES.get(usize::from(index))
-    }
-
-    /// Returns the state after an ASCII digit, if any valid number goes on with that digit.
-    pub(super) fn after(&self, digit: u8) -> Option<&'static State> {
-        match *self.1.get(usize::from(digit.wrapping_sub(b'0')))? {
-            0 => None,
-            next => State::by_index(next),
+/// Returns the index of a region in the table's list. For the table alone, at compile time.
+#[allow(clippy::panic, clippy::indexing_slicing, reason = "only the table calls it, at compile time")]
+pub(super) const fn index_of(regions: &[(&str, u16)], alpha2: &str) -> u8 {
+    let letters = alpha2.as_bytes();
+    let mut index = 0;
+    while index < regions.len() {
+        let listed = regions[index].0.as_bytes();
+        if listed[0] == letters[0] && listed[1] == letters[1] {
+            return index as u8;
         }
+        index += 1;
     }
+    panic!("the table names a region that it does not list")
 }

@@ -9,14 +9,12 @@
 //! program. A phone number is personal data: no error and no `Debug` here shows one.
 
 mod automaton;
-mod calling_code;
 mod e164;
 mod origin;
 mod region;
 #[rustfmt::skip]
 mod table;
 
-pub use calling_code::CallingCode;
 pub use e164::{E164, InvalidE164};
 pub use origin::Origin;
-pub use region::Region;
+pub use region::{CallingCode, Region};

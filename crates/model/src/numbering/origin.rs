@@ -1,7 +1,7 @@
 //! Where a number belongs: two walks over its national digits, each as far as it has to go.
 
 use super::automaton::{State, StateMark};
-use super::{CallingCode, Region};
+use super::{CallingCode, Region, table};
 
 /// Where a number belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl Origin {
 
 /// Returns whether some region has this number. Takes a step for each digit.
 fn is_valid(code: CallingCode, national: &[u8]) -> bool {
-    let start = code.entry().and_then(|entry| State::by_index(entry.start));
-    let end = national.iter().fold(start, |state, digit| state.and_then(|state| state.after(*digit)));
+    let start = code.entry().and_then(|entry| state(entry.start));
+    let end = national.iter().fold(start, |state, digit| state.and_then(|state| after(state, *digit)));
     matches!(end, Some(State(StateMark::Valid | StateMark::SettlesValid(_) | StateMark::ValidIn(_), _)))
 }
 
@@ -33,22 +33,35 @@ fn is_valid(code: CallingCode, national: &[u8]) -> bool {
 pub(super) fn region(code: CallingCode, national: &[u8]) -> Option<Region> {
     let entry = code.entry()?;
     let main = match entry.regions {
-        [main, _, ..] => Some(*main),
-        alone => return alone.first().copied(),
+        [main, _, ..] => *main,
+        alone => return alone.first().and_then(|only| Region::from_index(*only)),
     };
-    let mut state = State::by_index(entry.start);
+    let mut state = state(entry.start);
     for digit in national {
-        state = state.and_then(|state| state.after(*digit));
+        state = state.and_then(|state| after(state, *digit));
         match state {
             Some(State(StateMark::Settles(region) | StateMark::SettlesValid(region), _)) => {
-                return Some(*region);
+                return Region::from_index(*region);
             }
             Some(_) => {}
-            None => return main,
+            None => return Region::from_index(main),
         }
     }
-    match state {
-        Some(State(StateMark::ValidIn(region), _)) => Some(*region),
+    Region::from_index(match state {
+        Some(State(StateMark::ValidIn(region), _)) => *region,
         _ => main,
+    })
+}
+
+/// Returns the state by its index in the table.
+fn state(index: u16) -> Option<&'static State> {
+    table::STATES.get(usize::from(index))
+}
+
+/// Returns the state after an ASCII digit, if any valid number goes on with that digit.
+fn after(from: &State, digit: u8) -> Option<&'static State> {
+    match *from.1.get(usize::from(digit.wrapping_sub(b'0')))? {
+        0 => None,
+        next => state(next),
     }
 }
