@@ -106,7 +106,7 @@ fn bare() -> SocketAddr {
 /// The data listener with one worker, for as long as the test runs.
 fn daemon() -> SocketAddr {
     let store = Store::default();
-    store.publish(shapes::small());
+    store.swap(shapes::small());
     let settings =
         data::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..data::Settings::default() };
     let listener = data::Listener::bind(&settings).unwrap();

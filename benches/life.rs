@@ -45,7 +45,7 @@ fn swap(c: &mut Criterion) {
     let urls = Kind::Hit.urls(&snapshot);
     let queries: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
     let store = Store::default();
-    store.publish(opened(&snapshot));
+    store.swap(opened(&snapshot));
     let worker = || {
         let mut reader = store.reader();
         let mut rounds = Rounds::of(&queries);
@@ -62,7 +62,7 @@ fn swap(c: &mut Criterion) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                store.publish(opened(&snapshot));
+                store.swap(opened(&snapshot));
             }
         });
         group.bench_function("another thread publishes", |b| b.iter(&mut pinned));
@@ -79,7 +79,7 @@ fn swap(c: &mut Criterion) {
             });
         }
         group.bench_function("publish, two readers", |b| {
-            b.iter_batched(|| opened(&snapshot), |next| store.publish(next), BatchSize::PerIteration);
+            b.iter_batched(|| opened(&snapshot), |next| store.swap(next), BatchSize::PerIteration);
         });
         over.store(true, Ordering::Relaxed);
     });

@@ -17,12 +17,12 @@
 //! the one road from files to service. `docs/architecture.md` is the tour.
 //!
 //! ```
-//! use switchboard::app::demo;
+//! use switchboard::runtime::demo_files;
 //! use switchboard_pipeline::publish;
 //! use switchboard_select::{Moment, NO_STANDINGS, Query, select, write_selection};
 //!
 //! let (generation, now) = (1, 1_790_000_000);
-//! let compiled = publish(&demo::files(), generation, now, &|_, _, _| {}).ok().unwrap();
+//! let compiled = publish(&demo_files(), generation, now, &|_, _, _| {}).ok().unwrap();
 //! let query = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
 //! let query = Query::from_json(query.as_bytes())?;
 //! let moment = Moment { now, chance: 0, standings: &NO_STANDINGS };

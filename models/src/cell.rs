@@ -4,7 +4,16 @@ use std::sync::{Arc, Mutex as Table, PoisonError};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-pub use loom::sync::Mutex;
+/// As `parking_lot::Mutex`, which has no poisoning.
+#[derive(Default)]
+pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// Locks the mutex.
+    pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// As `arc_swap::ArcSwapOption`: a pointer that may be none.
 pub struct ArcSwapOption<T> {

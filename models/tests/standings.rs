@@ -8,9 +8,9 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::spawn;
 use models::Overlay;
 use models::runtime::Store;
-use models::runtime::standings::{Key, Standing};
+use models::runtime::standings::{AccountKey, Standing};
 use models::snapshot::Snapshot;
-use switchboard_model::Condition;
+use switchboard_model::{Condition, UnixMillis};
 
 const ACCOUNT: u32 = 0;
 
@@ -18,8 +18,8 @@ fn snapshot(generation: u64) -> Snapshot {
     Snapshot::new(generation, &["account"])
 }
 
-fn key() -> Key {
-    Key { company: "acme".into(), account: "account".into() }
+fn key() -> AccountKey {
+    AccountKey { company: "acme".into(), account: "account".into() }
 }
 
 fn standing(json: &str) -> Option<Standing> {
@@ -32,22 +32,22 @@ fn suspended() -> Option<Standing> {
 
 /// Sees the account suspended, once it was told so, and no generation go backwards.
 #[test]
-fn a_standing_that_was_set_is_seen_in_every_generation() {
+fn standing_that_was_set_is_seen_in_every_later_generation() {
     model(|| {
         let store = Store::default();
-        store.publish(snapshot(1));
+        store.swap(snapshot(1));
         let told = Arc::new(AtomicBool::new(false));
         let setter = spawn({
             let (store, told) = (store.clone(), Arc::clone(&told));
             move || {
-                store.stand(key(), suspended());
+                store.set_standing(key(), suspended());
                 // The answer to the PUT.
                 told.store(true, Ordering::Release);
             }
         });
         let publisher = spawn({
             let store = store.clone();
-            move || drop(store.publish(snapshot(2)))
+            move || drop(store.swap(snapshot(2)))
         });
         let mut reader = store.reader();
         let mut last = 0;
@@ -72,15 +72,15 @@ fn a_standing_that_was_set_is_seen_in_every_generation() {
 }
 
 #[test]
-fn no_generation_is_seen_without_its_standings() {
+fn every_generation_is_seen_with_its_standings() {
     model(|| {
         let store = Store::default();
-        store.stand(key(), suspended());
+        store.set_standing(key(), suspended());
         let publisher = spawn({
             let store = store.clone();
             move || {
-                store.publish(snapshot(1));
-                store.publish(snapshot(2));
+                store.swap(snapshot(1));
+                store.swap(snapshot(2));
             }
         });
         let mut reader = store.reader();
@@ -94,7 +94,7 @@ fn no_generation_is_seen_without_its_standings() {
 }
 
 #[test]
-fn what_becomes_more_restrictive_never_looks_active_in_between() {
+fn account_that_is_restricted_further_never_looks_active_in_between() {
     model(|| {
         let overlay = Arc::new(Overlay::new(2));
         overlay.set(0, Condition::Draining);
@@ -112,17 +112,17 @@ fn what_becomes_more_restrictive_never_looks_active_in_between() {
 }
 
 #[test]
-fn what_replaces_an_ended_standing_is_not_lifted_with_it() {
+fn standing_that_replaces_an_ended_one_is_not_removed_with_it() {
     model(|| {
         let store = Store::default();
-        store.publish(snapshot(1));
-        store.stand(key(), standing(r#"{"standing":"draining","reason":"x","until":"2020-01-01"}"#));
-        let lifter = spawn({
+        store.swap(snapshot(1));
+        store.set_standing(key(), standing(r#"{"standing":"draining","reason":"x","until":"2020-01-01"}"#));
+        let expirer = spawn({
             let store = store.clone();
-            move || drop(store.lift_ended(i64::MAX))
+            move || drop(store.expire(UnixMillis(i64::MAX)))
         });
-        store.stand(key(), suspended());
-        lifter.join().unwrap();
+        store.set_standing(key(), suspended());
+        expirer.join().unwrap();
         assert_eq!(store.standing(&key()), suspended());
         assert_eq!(store.current().unwrap().overlay.condition(ACCOUNT), Condition::Suspended);
     });

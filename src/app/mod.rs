@@ -1,7 +1,6 @@
 //! Floor 6. Assembly: the only place that knows everything. Settings are mapped into what each
 //! subsystem takes, the threads are started, signals are heeded, and all of it ends in order.
 
-pub mod demo;
 mod descriptors;
 mod logs;
 mod observe;
@@ -11,7 +10,7 @@ mod sockets;
 mod status;
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -21,7 +20,7 @@ use sockets::Sockets;
 
 use crate::api::{admin, data};
 use crate::config::{Notice, Settings};
-use crate::runtime::{Event, Reloader, Source, Standings, Store, bell};
+use crate::runtime::{ReloadEvent, Reloader, SnapshotSource, Standings, Store, reload_signal};
 use crate::telemetry::Telemetry;
 
 /// Why the daemon cannot run.
@@ -92,9 +91,9 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     let mut signals = Signals::new()?;
     let sockets = Sockets::passed().map_err(CannotRun::Passed)?;
     let source = match (registry, snapshot) {
-        (Some(root), _) => Source::Registry(root),
-        (None, Some(file)) => Source::Snapshot(file),
-        (None, None) => Source::Embedded(demo::files()),
+        (Some(root), _) => SnapshotSource::Registry(root),
+        (None, Some(file)) => SnapshotSource::Snapshot(file),
+        (None, None) => SnapshotSource::Demo,
     };
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
     let store = Store::default();
@@ -103,21 +102,22 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
 
     // Before the first snapshot: none is ever in service without its standings.
     let journal = standings.clone().unwrap_or_default();
-    let (standings, keeper, lifter) = Standings::open(store.clone(), standings, Arc::new(observe::standings))
-        .map_err(|error| CannotRun::Standings { path: journal, error })?;
-    thread::Builder::new().name("standings".into()).spawn(move || keeper.run())?;
-    thread::Builder::new().name("lifter".into()).spawn(move || lifter.run())?;
+    let (standings, writer, expirer) =
+        Standings::open(store.clone(), standings, Arc::new(observe::observe_standings))
+            .map_err(|error| CannotRun::Standings { path: journal, error })?;
+    thread::Builder::new().name("standings".into()).spawn(move || writer.run())?;
+    thread::Builder::new().name("expiry".into()).spawn(move || expirer.run())?;
 
     let reloading = Reloading::default();
-    let (observer, reloaded) = (observe::observer(Arc::clone(&telemetry)), reloading.clone());
-    let observer = Box::new(move |event: &Event<'_>| {
+    let (observer, reloaded) = (observe::reload_observer(Arc::clone(&telemetry)), reloading.clone());
+    let observer = Arc::new(move |event: &ReloadEvent<'_>| {
         observer(event);
-        if event.is_outcome() {
+        if event.outcome().is_some() {
             reloaded.end();
         }
     });
     let mut reloader = Reloader::new(source.clone(), store.clone(), observer);
-    let last = reloader.last();
+    let last = reloader.last_reload();
     let status = status::Status { started, source, standings: standings.clone(), last: Arc::clone(&last) };
 
     let own_admin = sockets.admin.is_none();
@@ -134,30 +134,30 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
 
     // The first look comes before the data listener: where a second process takes over from a first on
     // the same address, it must not answer before it has something to answer from.
-    let (waker, bell) = bell();
+    let (signal, receiver) = reload_signal();
     let (looked, first_look) = tokio::sync::oneshot::channel();
-    let wake = waker.clone();
+    let fs_signal = signal.clone();
     thread::Builder::new().name("reload".into()).spawn(move || {
         if watch == Notice::Events {
-            reloader.watch(wake);
+            reloader.watch(fs_signal);
         }
-        reloader.look_again();
+        reloader.poll_until_settled();
         // Whoever waited for it may have been told to stop.
         let _ = looked.send(());
         // From now on there are workers who answer.
         give_way();
-        reloader.run(&bell, poll_interval);
+        reloader.run(&receiver, poll_interval);
     })?;
     // A source that is still being copied, or slow, must not hold up a stop.
-    if signals.heed(&waker, &reloading, first_look).is_none() {
-        waker.stop();
+    if signals.heed(&signal, &reloading, first_look).is_none() {
+        signal.stop();
         standings.hand_over();
         signals::tell_stopping();
         tracing::info!("stopped before the source was read");
         return Ok(());
     }
     if require_snapshot && store.current().is_none() {
-        let reason = last.lock().unwrap_or_else(PoisonError::into_inner).error.clone();
+        let reason = last.lock().error.clone();
         return Err(CannotRun::NoSnapshot(reason.unwrap_or_default()));
     }
     // Idle connections are closed in order well before those in flight are cut.
@@ -189,7 +189,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
     );
     signals::tell_ready();
 
-    signals.heed(&waker, &reloading, std::future::pending::<()>());
+    signals.heed(&signal, &reloading, std::future::pending::<()>());
     close.send_replace(true);
     standings.hand_over();
     // Where another process answers on the same admin address, probes are for that one from here on.
@@ -203,7 +203,7 @@ pub fn run(settings: Settings) -> Result<(), CannotRun> {
         tracing::warn!(connections = cut, "cut: they were still open");
     }
     // The reload thread may be in the middle of a large registry. It writes nothing: it ends with the process.
-    waker.stop();
+    signal.stop();
     drop(admin);
     admin_door.iter().for_each(data::leave::lead_nowhere);
     tracing::info!(cut, "stopped");

@@ -1,21 +1,30 @@
-//! What the reload thread and the keeper of the standings see, as logs and metrics.
+//! Logs and counts what happens on the reload thread and to the standings.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::runtime::Event;
-use crate::runtime::source::unix_ms;
-use crate::runtime::standings::keeper;
-use crate::telemetry::{PublishedSnapshot, ReloadOutcome, Telemetry};
+use crate::runtime::ReloadEvent;
+use crate::runtime::standings::StandingsEvent;
+use crate::telemetry::{PublishedSnapshot, Telemetry};
+use switchboard_model::UnixMillis;
 use switchboard_registry::{Findings, Severity};
 
-/// Most errors of one rejected registry that are logged one by one.
-const MOST_LOGGED: usize = 50;
+/// Errors of one rejected registry that are logged at most.
+const MAX_LOGGED_ERRORS: usize = 50;
 
-/// An observer that logs and counts.
-pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send {
-    move |event| match event {
-        Event::Published { snapshot, built_at_ms, findings } => {
+/// Creates an observer of the reload thread.
+pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent<'_>) {
+    move |event| {
+        if let Some(outcome) = event.outcome() {
+            telemetry.reload(outcome);
+        }
+        observe_reload(&telemetry, event);
+    }
+}
+
+fn observe_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
+    match event {
+        ReloadEvent::Published { snapshot, built_at, findings } => {
             let contents = snapshot.contents();
             let channels: Vec<&str> = contents
                 .channels
@@ -27,7 +36,7 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             let now = now();
             let published = PublishedSnapshot {
                 generation: snapshot.generation(),
-                built_at: *built_at_ms as f64 / 1000.0,
+                built_at: built_at.0 as f64 / 1000.0,
                 activated_at: now,
                 bytes: snapshot.bytes().len(),
                 companies: contents.companies.len(),
@@ -38,7 +47,6 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
             };
             telemetry.snapshot_published(&published);
             telemetry.snapshot_confirmed(now);
-            telemetry.reload(ReloadOutcome::Published);
             tracing::info!(
                 generation = snapshot.generation(),
                 digest = snapshot.digest(),
@@ -50,31 +58,28 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
                 "published"
             );
         }
-        Event::Unchanged => {
+        ReloadEvent::Unchanged => {
             telemetry.snapshot_confirmed(now());
-            telemetry.reload(ReloadOutcome::Unchanged);
             tracing::info!("reload: the files say what they said before");
         }
-        Event::Confirmed => telemetry.snapshot_confirmed(now()),
-        Event::Rejected { stage, reason, findings } => {
-            telemetry.reload(ReloadOutcome::Rejected);
+        ReloadEvent::Confirmed => telemetry.snapshot_confirmed(now()),
+        ReloadEvent::Rejected { stage, reason, findings } => {
             telemetry.rejection(*stage);
             tracing::error!(stage = stage.text(), reason, "rejected: whatever was in service stays");
             log_errors(findings);
         }
-        Event::Unreadable { reason } => {
-            telemetry.reload(ReloadOutcome::Unreadable);
+        ReloadEvent::Unreadable { reason } => {
             tracing::error!(reason, "unreadable: whatever was in service stays");
         }
-        Event::Timed { timings } => {
+        ReloadEvent::Timed { timings } => {
             for (stage, duration) in timings.iter() {
                 telemetry.load_stage(*stage, *duration);
             }
         }
-        Event::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
-        Event::Watching { unwatched } => {
-            telemetry.watch_active(unwatched.is_none());
-            match unwatched {
+        ReloadEvent::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
+        ReloadEvent::Watching { down } => {
+            telemetry.watch_active(down.is_none());
+            match down {
                 None => tracing::info!("events tell of changed files"),
                 Some(reason) => tracing::warn!(
                     reason,
@@ -85,17 +90,16 @@ pub(super) fn observer(telemetry: Arc<Telemetry>) -> impl Fn(&Event<'_>) + Send 
     }
 }
 
-/// Unix seconds.
+/// Returns the time in Unix seconds.
 fn now() -> f64 {
-    unix_ms(SystemTime::now()) as f64 / 1000.0
+    UnixMillis::from(SystemTime::now()).0 as f64 / 1000.0
 }
 
-/// Logs what happens to the standings. A reason is a person's text, and may hold anything: it is not
-/// logged.
-pub(super) fn standings(event: &keeper::Event<'_>) {
-    use keeper::Event;
+/// Logs an event of the standings. Reasons are not logged, because they are free text and may hold personal
+/// data.
+pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
     match event {
-        Event::Set { key, standing } => {
+        StandingsEvent::Set { key, standing } => {
             let until = standing.until.as_ref().map(|until| &*until.text);
             tracing::info!(
                 company = &*key.company,
@@ -105,38 +109,38 @@ pub(super) fn standings(event: &keeper::Event<'_>) {
                 "standing set"
             );
         }
-        Event::Lifted { key, ended } => {
+        StandingsEvent::Removed { key, expired: ended } => {
             tracing::info!(company = &*key.company, account = &*key.account, ended, "standing lifted");
         }
-        Event::Read { contents, kept } => {
+        StandingsEvent::Opened { contents, damaged_copy } => {
             tracing::info!(standings = contents.standings.len(), "journal of standings read");
             if contents.torn > 0 {
                 let bytes = contents.torn;
                 tracing::warn!(bytes, "the journal's last record was torn, and so never answered: cut off");
             }
-            if let Some(kept) = kept {
+            if let Some(kept) = damaged_copy {
                 let (lines, kept) = (format!("{:?}", contents.damaged), kept.display());
                 tracing::error!(%lines, %kept, "the journal is damaged: standings may be missing; the file is kept");
             }
         }
-        Event::Following => {
+        StandingsEvent::Following => {
             tracing::info!("another process holds the journal of standings: followed until it lets go");
         }
-        Event::Failed { error } => {
+        StandingsEvent::Failed { error } => {
             tracing::error!(%error, "the journal of standings cannot be used: no standing can be changed");
         }
     }
 }
 
-/// Findings name files, lines and ids, never a phone number. Warnings are for `switchboard check`.
+/// Logs a registry's errors. They name files, lines and ids, never a phone number.
 fn log_errors(findings: &Findings) {
     let errors = || findings.0.iter().filter(|finding| finding.code.severity() == Severity::Error);
-    for finding in errors().take(MOST_LOGGED) {
+    for finding in errors().take(MAX_LOGGED_ERRORS) {
         let (file, line, code) = (&*finding.place.file, finding.place.line, finding.code.text());
         let (message, help) = (finding.message.as_str(), finding.help.as_str());
         tracing::error!(file, line, code, help, "{message}");
     }
-    let more = errors().count().saturating_sub(MOST_LOGGED);
+    let more = errors().count().saturating_sub(MAX_LOGGED_ERRORS);
     if more > 0 {
         tracing::error!(more, "further findings: `switchboard check` shows them all");
     }

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::data::Cutter;
-use crate::runtime::Waker;
+use crate::runtime::ReloadSignal;
 
 /// The signals that are heeded, from the moment this exists: before it, they would end the process.
 pub(super) struct Signals {
@@ -35,7 +35,7 @@ impl Signals {
     /// Returns on SIGTERM or SIGINT, or with what comes before them; SIGHUP asks for a reload.
     pub(super) fn heed<T>(
         &mut self,
-        waker: &Waker,
+        reload: &ReloadSignal,
         reloading: &Reloading,
         until: impl Future<Output = T>,
     ) -> Option<T> {
@@ -49,7 +49,7 @@ impl Signals {
                     came = &mut until => return Some(came),
                     _ = hangup.recv() => {
                         reloading.begin();
-                        waker.ask();
+                        reload.reload();
                     }
                 }
             }

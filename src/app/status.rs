@@ -1,20 +1,21 @@
 //! `/status`: what an SRE asks first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use switchboard_model::UnixMillis;
 
-use crate::runtime::standings::Counts;
-use crate::runtime::standings::keeper::Keeping;
-use crate::runtime::{LastReload, Source, Standings};
+use crate::runtime::standings::{JournalState, StandingCounts};
+use crate::runtime::{LastReload, SnapshotSource, Standings};
 
 /// What `/status` is made of.
 pub(super) struct Status {
     /// When the process started.
     pub(super) started: Instant,
     /// Where snapshots come from.
-    pub(super) source: Source,
+    pub(super) source: SnapshotSource,
     /// The live standings, and the snapshot in service.
     pub(super) standings: Standings,
     /// The last reload.
@@ -24,15 +25,15 @@ pub(super) struct Status {
 impl Status {
     /// As JSON.
     pub(super) fn json(&self) -> Value {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.last.lock().clone();
         let snapshot = self.standings.store().current().map(|generation| {
             let snapshot = &generation.snapshot;
             let contents = snapshot.contents();
             json!({
                 "generation": snapshot.generation(),
                 "digest": snapshot.digest(),
-                "built_at": time(last.built_at_ms),
-                "activated_at": time(last.activated_at_ms),
+                "built_at": time(last.built_at),
+                "activated_at": time(last.activated_at),
                 "bytes": snapshot.bytes().len(),
                 "counts": {
                     "companies": contents.companies.len(),
@@ -43,14 +44,19 @@ impl Status {
                 },
             })
         });
-        let reload = (last.at_ms > 0).then(|| {
-            json!({"at": time(last.at_ms), "outcome": last.outcome, "error": last.error, "findings": last.findings})
+        let reload = last.outcome.map(|outcome| {
+            json!({
+                "at": time(last.at),
+                "outcome": outcome.as_str(),
+                "error": last.error,
+                "findings": last.findings,
+            })
         });
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "source": self.source.describe(),
-            "watch": last.noticed.text(),
+            "watch": last.watch_mode.as_str(),
             "snapshot": snapshot,
             "last_reload": reload,
             "standings": self.standings(),
@@ -59,13 +65,13 @@ impl Status {
 
     /// How many there are, and whether they outlive the process.
     fn standings(&self) -> Value {
-        let Counts { draining, suspended, waiting } = self.standings.store().counts();
-        let (path, keeping) = self.standings.keeping();
-        let (kept, error) = match keeping {
-            Keeping::Memory => ("in memory: they last as long as the process; see --standings", None),
-            Keeping::Journal => ("in the journal", None),
-            Keeping::Following => ("in the journal, by another process, which this one follows", None),
-            Keeping::Failed(error) => {
+        let StandingCounts { draining, suspended, waiting } = self.standings.store().counts();
+        let (path, state) = self.standings.journal_state();
+        let (kept, error) = match state {
+            JournalState::InMemory => ("in memory: they last as long as the process; see --standings", None),
+            JournalState::Writing => ("in the journal", None),
+            JournalState::Following => ("in the journal, by another process, which this one follows", None),
+            JournalState::Failed(error) => {
                 ("the journal cannot be written: no standing can be changed", Some(error))
             }
         };
@@ -81,7 +87,7 @@ impl Status {
     }
 }
 
-/// RFC 3339 of Unix milliseconds.
-fn time(ms: u64) -> Option<String> {
-    jiff::Timestamp::from_millisecond(ms.try_into().ok()?).ok().map(|at| at.to_string())
+/// Formats a time in RFC 3339.
+fn time(at: UnixMillis) -> Option<String> {
+    jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_string())
 }

@@ -4,7 +4,7 @@ use switchboard_select::explain::explanation;
 use switchboard_select::{Code, write_problem, write_selection};
 
 use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
-use super::input::{Origin, moment, parse_query};
+use super::input::{moment, open_snapshot, parse_query, source_from_flags};
 use super::{CommandError, Exit, output, picture};
 
 /// Prints the answer to a query as JSON.
@@ -13,7 +13,7 @@ pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
         Ok(query) => query,
         Err(bad) => return print_problem(Code::BadRequest, Some(&bad.to_string()), None),
     };
-    let Some(snapshot) = Origin::from_flags(&arguments.registry, &arguments.snapshot).open()? else {
+    let Some(snapshot) = open_snapshot(&source_from_flags(&arguments.registry, &arguments.snapshot))? else {
         return Ok(Exit::Failed);
     };
     match switchboard_select::select(&snapshot, &query, moment()).result {
@@ -38,7 +38,7 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError
         Ok(query) => query,
         Err(bad) => return fail(Code::BadRequest, Some(&bad.to_string()), None),
     };
-    let Some(snapshot) = Origin::from_flags(&asked.registry, &asked.snapshot).open()? else {
+    let Some(snapshot) = open_snapshot(&source_from_flags(&asked.registry, &asked.snapshot))? else {
         return Ok(Exit::Failed);
     };
     let (answer, climb) = switchboard_select::climb(&snapshot, &query, moment());

@@ -1,105 +1,145 @@
-//! What the reload thread tells: every event to an observer, the last reload to whoever asks.
+//! What the reload thread reports: every event to an observer, the last reload to `/status`.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::Timings;
-use switchboard_registry::Findings;
+use switchboard_registry::{Findings, Severity};
 use switchboard_snapshot::{Snapshot, Stage};
 
-/// Most findings that `/status` shows.
-pub const MOST_TOLD: usize = 20;
+use crate::telemetry::ReloadOutcome;
 
-/// What came of looking at the source.
+/// Findings that `/status` shows at most.
+const MAX_FINDINGS: usize = 20;
+
+/// Something that happened on the reload thread.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum ReloadEvent<'a> {
     /// A new generation is in service.
     Published {
-        /// It.
+        /// Its snapshot.
         snapshot: &'a Snapshot,
-        /// When it was built, in Unix milliseconds.
-        built_at_ms: u64,
-        /// Its registry's warnings.
+        /// When the snapshot was built.
+        built_at: UnixMillis,
+        /// Warnings about its registry.
         findings: &'a Findings,
     },
-    /// The files changed, but not what they say.
+    /// The source was read and holds what is in service.
     Unchanged,
-    /// The source looks as it did when what is in service was read: it still is what the source says.
+    /// The source's stamp is that of when it was read, and it held what is in service then.
     Confirmed,
-    /// What arrived is broken; the last good generation goes on.
+    /// The source holds no valid snapshot or registry. The last good generation stays in service.
     Rejected {
-        /// Where it was refused.
+        /// The stage that rejected it.
         stage: Stage,
         /// Why.
         reason: &'a str,
         /// What is wrong with the registry.
         findings: &'a Findings,
     },
-    /// The source cannot be read; the last good generation goes on.
+    /// The source cannot be read. The last good generation stays in service.
     Unreadable {
         /// Why.
         reason: &'a str,
     },
-    /// How long the stages of a load took.
+    /// A snapshot was loaded.
     Timed {
-        /// Stage and duration.
+        /// How long each stage took.
         timings: &'a Timings,
     },
-    /// How many snapshots are in memory: the one in service, and those that a request still holds.
+    /// The number of snapshots in memory was determined.
     Alive {
-        /// Their number.
+        /// The one in service, and replaced ones that a request or a worker still holds.
         snapshots: usize,
     },
-    /// Whether events tell of changes, from now on.
+    /// The file-system watch of the source began or ceased to work.
     Watching {
-        /// Why they do not: only looking every so often is left.
-        unwatched: Option<&'a str>,
+        /// Why it does not work, if so. Then the source is only polled.
+        down: Option<&'a str>,
     },
 }
 
-impl Event<'_> {
-    /// Whether this is how a look at a changed source ended.
-    pub fn is_outcome(&self) -> bool {
-        use Event::*;
-        matches!(self, Published { .. } | Unchanged | Rejected { .. } | Unreadable { .. })
+impl ReloadEvent<'_> {
+    /// Returns how an attempt to load a snapshot ended, if this is the end of one.
+    pub fn outcome(&self) -> Option<ReloadOutcome> {
+        match self {
+            ReloadEvent::Published { .. } => Some(ReloadOutcome::Published),
+            ReloadEvent::Unchanged => Some(ReloadOutcome::Unchanged),
+            ReloadEvent::Rejected { .. } => Some(ReloadOutcome::Rejected),
+            ReloadEvent::Unreadable { .. } => Some(ReloadOutcome::Unreadable),
+            _ => None,
+        }
     }
 }
 
-/// Sees every event, on the reload thread.
-pub type Observer = Box<dyn Fn(&Event<'_>) + Send>;
+/// Receives every event, on the reload thread.
+pub type ReloadObserver = Arc<dyn Fn(&ReloadEvent<'_>) + Send + Sync>;
 
 /// The last reload, for `/status`.
 #[derive(Debug, Clone, Default)]
 pub struct LastReload {
-    /// Unix milliseconds; 0 before the first.
-    pub at_ms: u64,
-    /// `published`, `unchanged`, `rejected`, `unreadable`; empty before the first.
-    pub outcome: &'static str,
-    /// Why it was not published.
+    /// When it ended.
+    pub at: UnixMillis,
+    /// How it ended; `None` before the first.
+    pub outcome: Option<ReloadOutcome>,
+    /// Why nothing was published.
     pub error: Option<String>,
-    /// The findings behind it, at most [`MOST_TOLD`].
+    /// The first errors in the registry.
     pub findings: Vec<String>,
-    /// When the one in service was built, in Unix milliseconds.
-    pub built_at_ms: u64,
-    /// When it was put in service, in Unix milliseconds.
-    pub activated_at_ms: u64,
-    /// How changes are noticed.
-    pub noticed: Noticed,
+    /// When the snapshot in service was built.
+    pub built_at: UnixMillis,
+    /// When the snapshot in service was activated.
+    pub activated_at: UnixMillis,
+    /// How changes of the source are noticed.
+    pub watch_mode: WatchMode,
 }
 
 /// How changes of the source are noticed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Noticed {
-    /// Events tell of them; every so often it is looked all the same.
+pub enum WatchMode {
+    /// By file-system events, and by polling.
     Events,
-    /// It is looked every so often, and that is all.
+    /// By polling alone.
     #[default]
     Poll,
 }
 
-impl Noticed {
-    /// For `/status`.
-    pub const fn text(self) -> &'static str {
+impl WatchMode {
+    /// Returns the name of the mode in `/status`.
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Noticed::Events => "events",
-            Noticed::Poll => "poll",
+            WatchMode::Events => "events",
+            WatchMode::Poll => "poll",
         }
+    }
+}
+
+/// Passes events on, and keeps the last reload.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    observer: ReloadObserver,
+    pub(super) last: Arc<Mutex<LastReload>>,
+}
+
+impl Reporter {
+    pub(super) fn new(observer: ReloadObserver) -> Reporter {
+        Reporter { observer, last: Arc::default() }
+    }
+
+    pub(super) fn report(&self, event: &ReloadEvent<'_>) {
+        (self.observer)(event);
+    }
+
+    /// Keeps how a reload ended. To be called before the event is reported, so that those who see the
+    /// event find it in `/status`.
+    pub(super) fn record_outcome(&self, outcome: ReloadOutcome, error: Option<String>, findings: &Findings) {
+        let errors = findings.0.iter().filter(|finding| finding.code.severity() == Severity::Error);
+        let mut last = self.last.lock();
+        last.at = SystemTime::now().into();
+        last.outcome = Some(outcome);
+        last.error = error;
+        last.findings = errors.take(MAX_FINDINGS).map(ToString::to_string).collect();
     }
 }

@@ -1,29 +1,24 @@
-//! Floor 4. What changes while the daemon runs: the snapshot in service, and its accounts' standings.
+//! What changes while the daemon runs: the snapshot in service, and the live standings of its accounts.
 //!
-//! [`publish`](mod@publish) makes a snapshot of files and is the one function that check, compile, serve
-//! and reload call; [`trial`] asks the expected selections, [`unreached`] says what
-//! they leave out; [`source`] says where snapshots come from;
-//! `trail` where on the way there something can change, and `watch` that it may have, which is what
-//! [`wake`] wakes for; `looking` is the thread that looks and fetches, `settle` says when; [`reload`] proves
-//! and publishes; `copying` what of that is one refusal; [`event`] what it tells; [`standings`] are set, kept
-//! and lifted; [`store`] is where both meet, and the one cell
-//! that answers are read through.
+//! [`Reloader`] reads a [`SnapshotSource`] when it changes and puts its snapshot into the [`Store`], the one
+//! cell that answers read from; [`standings`] sets and expires standings there.
 
-mod copying;
-pub mod event;
-mod looking;
-pub mod reload;
-mod settle;
-pub mod source;
+mod debounce;
+mod event;
+mod poller;
+mod publisher;
+mod rejection_dedup;
+mod reload_signal;
+mod reloader;
+mod snapshot_source;
 pub mod standings;
-pub mod store;
-mod trail;
-pub mod wake;
+mod store;
 mod watch;
+mod watch_path;
 
-pub use event::{Event, LastReload, Noticed};
-pub use reload::Reloader;
-pub use source::Source;
+pub use event::{LastReload, ReloadEvent, ReloadObserver, WatchMode};
+pub use reload_signal::{ReloadSignal, ReloadSignalReceiver, WakeReasons, reload_signal};
+pub use reloader::Reloader;
+pub use snapshot_source::{DEMO_GENERATION, Fetched, OpenError, SnapshotSource, SourceError, demo_files};
 pub use standings::Standings;
 pub use store::{Generation, Reader, Store};
-pub use wake::{Bell, Waker, bell};

@@ -1,33 +1,33 @@
-//! Where the snapshot in service and the live standings meet: the cell that a generation is published
-//! through, one pointer store to publish and one atomic load to read, and the lock under which
-//! generations and standings change places, which no answer ever waits for.
+//! The snapshot in service and the live standings. A generation is published by one pointer store and read
+//! by one atomic load; a lock orders writers, and no answer waits for it.
 
 #[cfg(loom)]
 use crate::cell::{ArcSwapOption, Cache, Mutex};
 #[cfg(not(loom))]
 use arc_swap::{ArcSwapOption, Cache};
 #[cfg(not(loom))]
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use super::standings::{Counts, Key, Refused, Standing};
-use switchboard_model::Condition;
+use super::standings::{AccountKey, Standing, StandingCounts, StandingError};
+use switchboard_model::{Condition, UnixMillis};
 use switchboard_select::Overlay;
 use switchboard_snapshot::Snapshot;
 
-/// What one answer is made of, from its first byte to its last.
+/// A snapshot with the standings of its accounts. Every byte of an answer comes from one generation.
 #[derive(Debug)]
 pub struct Generation {
-    /// The registry.
+    /// The compiled registry.
     pub snapshot: Snapshot,
     /// The live standings of its accounts.
     pub overlay: Overlay,
 }
 
-/// The generation in service, none before the first, and the standings, which outlive generations.
+/// The generation in service, if there is one yet, and the standings, which outlive generations.
 #[derive(Clone, Default)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -35,21 +35,21 @@ pub struct Store {
 
 #[derive(Default)]
 struct Shared {
-    /// By itself behind a pointer, for the readers' caches.
+    /// Behind a pointer of its own, for the readers' caches.
     cell: Arc<ArcSwapOption<Generation>>,
-    /// Read without the lock below, so that whoever lists standings waits for nobody.
-    standings: DashMap<Key, Standing>,
-    /// Held while a generation or a standing takes its place. So a standing that is set while the next
-    /// generation is made ready reaches whichever comes out of it.
-    turn: Mutex<()>,
+    /// Read without the lock below, so that listing standings waits for no writer.
+    standings: DashMap<AccountKey, Standing>,
+    /// Held while a generation or a standing changes, so that a standing that is set meanwhile reaches the
+    /// generation that comes out of the change.
+    write_lock: Mutex<()>,
 }
 
 impl Store {
-    /// Puts a snapshot in service, with its standings, and returns the generation it replaces, for the
-    /// caller to let go of: freeing a large one takes milliseconds, which no worker should spend.
-    pub fn publish(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
+    /// Puts a snapshot in service with its standings. Returns the replaced generation, so that the caller
+    /// frees it: that takes milliseconds for a large one, which no worker should spend.
+    pub fn swap(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
         let overlay = Overlay::of(snapshot.free_accounts());
-        let _turn = self.turn();
+        let _writing = self.shared.write_lock.lock();
         for standing in &self.shared.standings {
             if let Some(account) = account(&snapshot, standing.key()) {
                 overlay.set(account, standing.condition);
@@ -58,87 +58,101 @@ impl Store {
         self.shared.cell.swap(Some(Arc::new(Generation { snapshot, overlay })))
     }
 
-    /// Gives an account a standing, or lifts the one it has. Whatever is asked from now on sees it.
-    pub fn stand(&self, key: Key, standing: Option<Standing>) {
-        let _turn = self.turn();
-        self.stand_in_turn(key, standing);
+    /// Sets or removes an account's standing. Later selections see the change.
+    pub fn set_standing(&self, key: AccountKey, standing: Option<Standing>) {
+        let _writing = self.shared.write_lock.lock();
+        self.set_locked(key, standing);
     }
 
-    /// Lifts what has ended by `now` (Unix milliseconds), and says which.
-    pub fn lift_ended(&self, now: i64) -> Vec<Key> {
-        let _turn = self.turn();
-        let held = self.shared.standings.iter();
-        let ended: Vec<Key> =
-            held.filter(|standing| standing.has_ended(now)).map(|standing| standing.key().clone()).collect();
+    /// Removes the standings that have ended by `now`. Returns their accounts.
+    pub fn expire(&self, now: UnixMillis) -> Vec<AccountKey> {
+        let _writing = self.shared.write_lock.lock();
+        let standings = self.shared.standings.iter();
+        let ended: Vec<AccountKey> = standings
+            .filter(|standing| standing.has_ended(now))
+            .map(|standing| standing.key().clone())
+            .collect();
         for key in &ended {
-            self.stand_in_turn(key.clone(), None);
+            self.set_locked(key.clone(), None);
         }
         ended
     }
 
-    /// Takes over all standings from elsewhere.
-    pub fn replace_standings(&self, mut all: std::collections::HashMap<Key, Standing>) {
-        let _turn = self.turn();
-        let held = self.shared.standings.iter();
-        let gone: Vec<Key> =
-            held.map(|standing| standing.key().clone()).filter(|key| !all.contains_key(key)).collect();
+    /// Returns when the next standing ends by itself. Looks at every standing.
+    pub fn next_expiry(&self) -> Option<UnixMillis> {
+        self.shared
+            .standings
+            .iter()
+            .filter_map(|standing| standing.until.as_ref().map(|until| until.at))
+            .min()
+    }
+
+    /// Replaces all standings.
+    pub fn replace_standings(&self, mut all: HashMap<AccountKey, Standing>) {
+        let _writing = self.shared.write_lock.lock();
+        let standings = self.shared.standings.iter();
+        let gone: Vec<AccountKey> =
+            standings.map(|standing| standing.key().clone()).filter(|key| !all.contains_key(key)).collect();
         for key in gone {
-            self.stand_in_turn(key, None);
+            self.set_locked(key, None);
         }
         for (key, standing) in all.drain() {
-            self.stand_in_turn(key, Some(standing));
+            self.set_locked(key, Some(standing));
         }
     }
 
-    /// Whether the snapshot in service has this account.
+    /// Checks that the snapshot in service has this account.
     ///
     /// # Errors
-    /// What it lacks.
-    pub fn known(&self, key: &Key) -> Result<(), Refused> {
-        let generation = self.current().ok_or(Refused::NoSnapshot)?;
+    /// No snapshot, no such company or no such account.
+    pub fn check_account(&self, key: &AccountKey) -> Result<(), StandingError> {
+        let generation = self.current().ok_or(StandingError::NoSnapshot)?;
         let Generation { snapshot, .. } = &*generation;
-        let company = snapshot.company(&key.company).ok_or(Refused::UnknownCompany(snapshot.generation()))?;
+        let company =
+            snapshot.company(&key.company).ok_or(StandingError::UnknownCompany(snapshot.generation()))?;
         let account = snapshot.account(company, &key.account);
-        account.map(drop).ok_or(Refused::UnknownAccount(snapshot.generation()))
+        account.map(drop).ok_or(StandingError::UnknownAccount(snapshot.generation()))
     }
 
-    /// An account's standing.
-    pub fn standing(&self, key: &Key) -> Option<Standing> {
+    /// Returns an account's standing.
+    pub fn standing(&self, key: &AccountKey) -> Option<Standing> {
         self.shared.standings.get(key).map(|standing| standing.clone())
     }
 
-    /// All standings, in no order.
-    pub fn standings(&self) -> Vec<(Key, Standing)> {
-        let held = self.shared.standings.iter();
-        held.map(|standing| (standing.key().clone(), standing.value().clone())).collect()
+    /// Returns all standings, in no order.
+    pub fn standings(&self) -> Vec<(AccountKey, Standing)> {
+        let standings = self.shared.standings.iter();
+        standings.map(|standing| (standing.key().clone(), standing.value().clone())).collect()
     }
 
-    /// How many are held, those of accounts that the snapshot does not have included.
-    pub fn held(&self) -> usize {
+    /// Returns the number of standings, including those of accounts that the snapshot does not have.
+    pub fn standing_count(&self) -> usize {
         self.shared.standings.len()
     }
 
-    /// How many are in force. Every scrape asks: it looks at the overlay, not at each standing.
-    pub fn counts(&self) -> Counts {
+    /// Counts standings by what they do. Reads the overlay, not every standing, because every scrape calls
+    /// this.
+    pub fn counts(&self) -> StandingCounts {
         let generation = self.current();
         let (draining, suspended) = generation.map_or((0, 0), |it| it.overlay.counts());
-        // A standing may come between the two.
-        let waiting = self.held().saturating_sub(draining + suspended);
-        Counts { draining, suspended, waiting }
+        // A standing may be set between the two reads.
+        let waiting = self.standing_count().saturating_sub(draining + suspended);
+        StandingCounts { draining, suspended, waiting }
     }
 
-    /// A way to the generation in service for one worker.
+    /// Creates a reader for one worker.
     pub fn reader(&self) -> Reader {
         Reader { cache: Cache::new(Arc::clone(&self.shared.cell)) }
     }
 
-    /// The generation in service, held until the returned pointer is dropped.
+    /// Returns the generation in service and holds it until the returned pointer is dropped.
     pub fn current(&self) -> Option<Arc<Generation>> {
         self.shared.cell.load_full()
     }
 
-    /// The standing comes first, so that whoever has seen its effect finds its reason.
-    fn stand_in_turn(&self, key: Key, standing: Option<Standing>) {
+    /// Changes the standing before the overlay, so that a standing whose effect was seen can be read. The
+    /// caller holds the write lock.
+    fn set_locked(&self, key: AccountKey, standing: Option<Standing>) {
         let generation = self.current();
         let place = generation.as_ref().and_then(|it| Some((it, account(&it.snapshot, &key)?)));
         let condition = standing.as_ref().map_or(Condition::Active, |standing| standing.condition);
@@ -150,25 +164,20 @@ impl Store {
             generation.overlay.set(account, condition);
         }
     }
-
-    fn turn(&self) -> impl Drop + '_ {
-        // A panic under the lock leaves a standing that is set or not: either is sound.
-        self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn account(snapshot: &Snapshot, key: &Key) -> Option<u32> {
+fn account(snapshot: &Snapshot, key: &AccountKey) -> Option<u32> {
     snapshot.account(snapshot.company(&key.company)?, &key.account)
 }
 
-/// One worker's way to the generation in service: looks whether it has changed with one relaxed load, and
-/// touches no shared counter where it has not.
+/// One worker's access to the generation in service. Detects a change by one relaxed load, and touches no
+/// shared counter without one.
 pub struct Reader {
     cache: Cache<Arc<ArcSwapOption<Generation>>, Option<Arc<Generation>>>,
 }
 
 impl Reader {
-    /// The generation to answer one request from, from its first byte to its last.
+    /// Returns the generation in service, to answer one whole request from.
     pub fn pin(&mut self) -> Option<&Arc<Generation>> {
         self.cache.load().as_ref()
     }

@@ -1,160 +1,230 @@
-//! Notices that a source may have changed. notify says no more than "maybe": queues overflow, network
-//! file systems are silent, watches are lost with the folder they stood on. So the reload thread also
-//! looks by itself every so often, and the source's look and digest decide.
+//! Watches a source for changes. notify reports only that something may have changed: queues overflow,
+//! network file systems are silent, and a watch is lost with its folder. So the source is polled as well,
+//! and its stamp and digest decide.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Instant;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 
-use super::source::Source;
-use super::trail::Trail;
-use super::wake::Waker;
+use super::event::{ReloadEvent, Reporter, WatchMode};
+use super::poller::PolledSource;
+use super::reload_signal::ReloadSignal;
+use super::snapshot_source::{Fetched, SnapshotSource, SourceError, SourceStamp};
+use super::watch_path::WatchedDirs;
 
-/// Watches the folders on the trail to a source. Never the file itself: a watch on a file is lost when
-/// another is renamed over it.
-pub(super) struct Watch {
-    waker: Waker,
-    seen: Arc<Mutex<Seen>>,
-    events: Option<Events>,
+/// A source with a watch on the folders that lead to it.
+pub(super) struct WatchedSource {
+    source: SnapshotSource,
+    watch: Option<DirWatch>,
+    state: WatchState,
+    reporter: Reporter,
 }
 
-/// What the events have told.
+/// Whether file-system events report changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum WatchState {
+    Untried,
+    Active,
+    /// The source cannot be watched, and why.
+    Down(String),
+}
+
+/// A watch on the folders that lead to a source. Never on a file: such a watch is lost when another file is
+/// renamed over it.
+struct DirWatch {
+    signal: ReloadSignal,
+    seen: Arc<Mutex<SeenEvents>>,
+    watcher: Option<DirWatcher>,
+}
+
+/// What events have reported.
 #[derive(Default)]
-struct Seen {
-    trail: Trail,
-    /// Something on the trail changed since the trail was last followed.
-    touched: bool,
-    /// A watch may stand on a folder that is in its place no more, or events were lost.
-    lost: bool,
-    /// Files that somebody has written into, and not closed.
-    writing: BTreeSet<PathBuf>,
-    /// How many changes there have been; all that is written between opening and closing is one.
+struct SeenEvents {
+    dirs: WatchedDirs,
+    /// Whether the path may have changed since it was last followed.
+    is_path_stale: bool,
+    /// Whether a folder may have been replaced under its watch, or events were dropped.
+    is_watch_stale: bool,
+    /// Files that were written to and not closed.
+    open_files: BTreeSet<PathBuf>,
+    /// Number of changes. All writes to a file between its opening and closing are one change.
     changes: u64,
 }
 
-impl Watch {
-    /// Of nothing yet.
-    pub(super) fn new(waker: Waker) -> Watch {
-        Watch { waker, seen: Arc::default(), events: None }
+impl WatchedSource {
+    pub(super) fn new(source: SnapshotSource, reporter: Reporter) -> WatchedSource {
+        WatchedSource { source, watch: None, state: WatchState::Untried, reporter }
     }
 
-    /// Sees to it that the source's whole trail is watched. With `anew` the trail is followed again even
-    /// if no event told that it changed.
-    ///
-    /// Comes before a look: what happens before the watch stands is seen by the look, the rest by the watch.
-    ///
-    /// # Errors
-    /// What could not be watched and why; then only looking is left, until the next call succeeds.
-    pub(super) fn keep(&mut self, source: &Source, anew: bool) -> Result<(), String> {
-        let mut seen = lock(&self.seen);
-        if self.events.is_some() && !seen.touched && !seen.lost && !anew {
-            return Ok(());
-        }
-        seen.touched = false;
-        let trail = Trail::of(source);
-        let kept = self.events.is_some() && !seen.lost && seen.trail.folders == trail.folders;
-        seen.trail = trail;
-        if kept {
-            return Ok(());
-        }
-        seen.lost = false;
-        let folders = seen.trail.folders.clone();
-        seen.writing.retain(|file| file.parent().is_some_and(|folder| folders.contains_key(folder)));
-        // The handler takes the lock, and answers from the same thread that watches are asked of.
-        drop(seen);
-        // All of them anew: what notify still holds of a folder that was replaced, it would take away from
-        // the one that replaced it. Where that fails, the old ones go as well: they may be what is too much.
-        self.events = None;
-        let (seen, waker) = (Arc::clone(&self.seen), self.waker.clone());
-        let mut events =
-            Events::new(move |event| lock(&seen).heed(event, &waker)).map_err(|error| error.to_string())?;
-        for (path, folder) in folders {
-            match events.watch(&path) {
-                Ok(()) => {}
-                Err(error) if is(&error, std::io::ErrorKind::PermissionDenied) && !folder.holds => {}
-                Err(error) if is(&error, std::io::ErrorKind::NotFound) => {
-                    // Gone since the trail was followed, perhaps before its parent was watched.
-                    lock(&self.seen).lost = true;
-                    self.waker.maybe();
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        self.events = Some(events);
-        Ok(())
+    /// Watches from the next poll on.
+    pub(super) fn watch(&mut self, signal: ReloadSignal) {
+        self.watch = Some(DirWatch { signal, seen: Arc::default(), watcher: None });
     }
 
-    /// Whether somebody is in the middle of writing a file of the source, as far as is known.
-    pub(super) fn writing(&self) -> bool {
-        self.events.is_some() && !lock(&self.seen).writing.is_empty()
+    pub(super) fn is_watch_down(&self) -> bool {
+        matches!(self.state, WatchState::Down(_))
     }
 
-    /// The number of the last change, where events tell of changes.
-    pub(super) fn change(&self) -> Option<u64> {
-        self.events.as_ref().map(|_| lock(&self.seen).changes)
+    /// Returns the number of the last change, where events report changes.
+    pub(super) fn last_change(&self) -> Option<u64> {
+        self.watch.as_ref().and_then(DirWatch::last_change)
     }
 }
 
-impl Seen {
-    fn heed(&mut self, event: notify::Result<notify::Event>, waker: &Waker) {
-        let relevant = match event {
-            Ok(event) if !event.need_rescan() => {
-                let mut relevant = false;
-                for path in &event.paths {
-                    relevant |= self.concerns(path) && self.note(path, event.kind);
-                }
-                relevant
+impl PolledSource for WatchedSource {
+    fn renew_watch(&mut self, follow_path: bool) {
+        let Some(watch) = &mut self.watch else { return };
+        let state = match watch.renew(&self.source, follow_path) {
+            Ok(()) => WatchState::Active,
+            Err(error) => WatchState::Down(error.to_string()),
+        };
+        if self.state == state {
+            return;
+        }
+        let (mode, down) = match &state {
+            WatchState::Down(reason) => (WatchMode::Poll, Some(reason.as_str())),
+            WatchState::Active | WatchState::Untried => (WatchMode::Events, None),
+        };
+        self.reporter.last.lock().watch_mode = mode;
+        self.reporter.report(&ReloadEvent::Watching { down });
+        self.state = state;
+    }
+
+    fn is_being_written(&self) -> bool {
+        self.watch.as_ref().is_some_and(DirWatch::is_being_written)
+    }
+
+    fn stamp(&self) -> SourceStamp {
+        self.source.stamp()
+    }
+
+    fn fetch(&self) -> Result<Fetched, SourceError> {
+        self.source.fetch()
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+impl DirWatch {
+    /// Makes sure that every folder that leads to the source is watched. With `follow_path`, the path is
+    /// followed again even if no event reported a change of it.
+    ///
+    /// # Errors
+    /// A folder that could not be watched. Then nothing is watched until the next call succeeds.
+    fn renew(&mut self, source: &SnapshotSource, follow_path: bool) -> notify::Result<()> {
+        let mut seen = self.seen.lock();
+        if self.watcher.is_some() && !seen.is_path_stale && !seen.is_watch_stale && !follow_path {
+            return Ok(());
+        }
+        seen.is_path_stale = false;
+        let dirs = WatchedDirs::from_source(source);
+        let is_same = self.watcher.is_some() && !seen.is_watch_stale && seen.dirs.folders == dirs.folders;
+        seen.dirs = dirs;
+        if is_same {
+            return Ok(());
+        }
+        seen.is_watch_stale = false;
+        let folders = seen.dirs.folders.clone();
+        seen.open_files.retain(|file| file.parent().is_some_and(|folder| folders.contains_key(folder)));
+        // notify answers from the thread that runs the handler, and the handler takes the lock.
+        drop(seen);
+        // All watches are made anew: what notify still holds of a replaced folder, it would take away from
+        // the folder in its place. The old ones go first, because they may be what exceeds a limit.
+        self.watcher = None;
+        let (seen, signal) = (Arc::clone(&self.seen), self.signal.clone());
+        let mut watcher = DirWatcher::new(move |event| {
+            if seen.lock().record(event) {
+                signal.fs_event();
             }
-            // Events were dropped, perhaps one that told of a lost folder.
+        })?;
+        for (path, folder) in folders {
+            match watcher.watch(&path) {
+                Ok(()) => {}
+                Err(error) if is_io(&error, io::ErrorKind::PermissionDenied) && !folder.contains_source => {}
+                Err(error) if is_io(&error, io::ErrorKind::NotFound) => {
+                    // Removed since the path was followed, perhaps before its parent was watched.
+                    self.seen.lock().is_watch_stale = true;
+                    self.signal.fs_event();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.watcher = Some(watcher);
+        Ok(())
+    }
+
+    fn is_being_written(&self) -> bool {
+        self.watcher.is_some() && !self.seen.lock().open_files.is_empty()
+    }
+
+    fn last_change(&self) -> Option<u64> {
+        self.watcher.as_ref().map(|_| self.seen.lock().changes)
+    }
+}
+
+impl SeenEvents {
+    /// Records an event. Returns whether the source is to be polled.
+    fn record(&mut self, event: notify::Result<notify::Event>) -> bool {
+        let is_relevant = match event {
+            Ok(event) if !event.need_rescan() => {
+                let mut is_relevant = false;
+                for path in &event.paths {
+                    is_relevant |= self.concerns(path) && self.record_path(path, event.kind);
+                }
+                is_relevant
+            }
+            // Events were dropped, perhaps one about a replaced folder.
             _ => {
-                self.lost = true;
+                self.is_watch_stale = true;
                 true
             }
         };
-        if relevant {
-            self.touched = true;
-            waker.maybe();
-        }
+        self.is_path_stale |= is_relevant;
+        is_relevant
     }
 
     fn concerns(&self, path: &Path) -> bool {
-        let folders = &self.trail.folders;
-        self.trail.names.contains(path)
+        let folders = &self.dirs.folders;
+        self.dirs.entries.contains(path)
             || folders.contains_key(path)
-            || path.parent().and_then(|parent| folders.get(parent)).is_some_and(|parent| parent.whole)
+            || path.parent().and_then(|parent| folders.get(parent)).is_some_and(|parent| parent.any_entry)
     }
 
-    /// Whether it is a reason to look.
-    fn note(&mut self, path: &Path, kind: EventKind) -> bool {
+    fn record_path(&mut self, path: &Path, kind: EventKind) -> bool {
         match kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                self.writing.remove(path);
+                self.open_files.remove(path);
             }
-            // Reading is an event as well: heeding it would wake the thread by its own looking.
+            // Reads: the reload thread's own would wake it again.
             EventKind::Access(_) => return false,
-            // Both halves have been told one by one.
+            // Both halves of a rename have events of their own.
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return false,
             EventKind::Modify(ModifyKind::Metadata(_)) => {}
             EventKind::Modify(ModifyKind::Data(_)) => {
-                if self.writing.insert(path.to_owned()) {
+                if self.open_files.insert(path.to_owned()) {
                     self.changes += 1;
                 }
             }
-            // A file that was opened to be written. Links, and names of files that exist, come whole.
+            // An empty new file was opened to be written. Links and hard links appear complete.
             EventKind::Create(CreateKind::File)
                 if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) =>
             {
-                self.writing.insert(path.to_owned());
+                self.open_files.insert(path.to_owned());
                 self.changes += 1;
             }
             _ => {
-                self.writing.remove(path);
-                self.lost |= self.trail.folders.contains_key(path);
+                self.open_files.remove(path);
+                self.is_watch_stale |= self.dirs.folders.contains_key(path);
                 self.changes += 1;
             }
         }
@@ -162,13 +232,15 @@ impl Seen {
     }
 }
 
-/// notify's watcher. Its methods and its drop panic where its thread could not be started; a panic while
-/// one unwinds would end the process.
-struct Events(Option<RecommendedWatcher>);
+/// notify's watcher. Its methods and its drop panic if its thread could not be started; a panic in a drop
+/// during another panic would end the process.
+struct DirWatcher(Option<RecommendedWatcher>);
 
-impl Events {
-    fn new(heed: impl FnMut(notify::Result<notify::Event>) + Send + 'static) -> notify::Result<Events> {
-        Ok(Events(Some(notify::recommended_watcher(heed)?)))
+impl DirWatcher {
+    fn new(
+        handler: impl FnMut(notify::Result<notify::Event>) + Send + 'static,
+    ) -> notify::Result<DirWatcher> {
+        Ok(DirWatcher(Some(notify::recommended_watcher(handler)?)))
     }
 
     fn watch(&mut self, folder: &Path) -> notify::Result<()> {
@@ -182,22 +254,17 @@ impl Events {
     }
 }
 
-impl Drop for Events {
+impl Drop for DirWatcher {
     fn drop(&mut self) {
         let watcher = self.0.take();
-        // Nothing is left to be done about it.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(watcher)));
     }
 }
 
-fn is(error: &notify::Error, kind: std::io::ErrorKind) -> bool {
+fn is_io(error: &notify::Error, kind: io::ErrorKind) -> bool {
     match &error.kind {
-        ErrorKind::PathNotFound => kind == std::io::ErrorKind::NotFound,
+        ErrorKind::PathNotFound => kind == io::ErrorKind::NotFound,
         ErrorKind::Io(error) => error.kind() == kind,
         _ => false,
     }
-}
-
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }

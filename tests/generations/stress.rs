@@ -20,7 +20,7 @@ const READERS: usize = 4;
 
 /// The only place that publishes.
 fn publish(store: &Store, generation: u64) -> Option<Arc<Generation>> {
-    store.publish(snapshot(generation))
+    store.swap(snapshot(generation))
 }
 
 #[test]

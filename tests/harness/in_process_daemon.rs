@@ -34,7 +34,7 @@ impl InProcessDaemon {
 
     pub(crate) fn with(settings: data::Settings) -> InProcessDaemon {
         let daemon = InProcessDaemon::empty(settings);
-        daemon.store.publish(small_registry::snapshot(7, &["acme"]));
+        daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
 
@@ -50,7 +50,7 @@ impl InProcessDaemon {
         socket.bind(&settings.listen.into()).unwrap();
         socket.listen(8).unwrap();
         let daemon = InProcessDaemon::on(data::Listener::passed(socket.into(), &settings).unwrap());
-        daemon.store.publish(small_registry::snapshot(7, &["acme"]));
+        daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
 
@@ -64,9 +64,9 @@ impl InProcessDaemon {
         let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let admin = listener.local_addr().unwrap();
         let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
-        let (standings, keeper, lifter) = Standings::open(store.clone(), None, Arc::new(|_| {})).unwrap();
-        std::thread::spawn(move || keeper.run());
-        std::thread::spawn(move || lifter.run());
+        let (standings, writer, expirer) = Standings::open(store.clone(), None, Arc::new(|_| {})).unwrap();
+        std::thread::spawn(move || writer.run());
+        std::thread::spawn(move || expirer.run());
         let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status, 64).unwrap();
         InProcessDaemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
     }

@@ -8,7 +8,7 @@ fn probes_say_why() {
     assert_eq!(daemon.admin("/livez").status, 200);
     let ready = daemon.admin("/readyz");
     assert_eq!((ready.status, ready.text().as_str()), (503, "no snapshot is in service\n"));
-    daemon.store.publish(crate::harness::small_registry::snapshot(7, &["acme"]));
+    daemon.store.swap(crate::harness::small_registry::snapshot(7, &["acme"]));
     assert_eq!(daemon.admin("/readyz").status, 200);
     daemon.drain.send_replace(true);
     let ready = daemon.admin("/readyz");

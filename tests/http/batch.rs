@@ -68,7 +68,7 @@ fn a_batch_comes_from_one_snapshot_while_others_are_published() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for generation in 8.. {
-                daemon.store.publish(crate::harness::small_registry::snapshot(generation, &["acme"]));
+                daemon.store.swap(crate::harness::small_registry::snapshot(generation, &["acme"]));
                 if done.load(Ordering::Relaxed) {
                     break;
                 }

@@ -79,7 +79,7 @@ fn every_problem_of_a_selection_has_its_status_and_generation() {
 #[test]
 fn of_several_companies_one_must_be_named() {
     let daemon = InProcessDaemon::start();
-    daemon.store.publish(crate::harness::small_registry::snapshot(8, &["acme", "beta"]));
+    daemon.store.swap(crate::harness::small_registry::snapshot(8, &["acme", "beta"]));
     let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&country=GB");
     answer.refuses(400, "bad_request");
     assert!(answer.problem().1.starts_with("company: "));
@@ -124,7 +124,7 @@ fn before_the_first_snapshot_there_is_none() {
     let request = format!("GET /v1/select{query} HTTP/1.1\r\nHost: x\r\n\r\n");
     client.send(&request);
     assert_eq!(client.answer().status, 503);
-    daemon.store.publish(crate::harness::small_registry::snapshot(7, &["acme"]));
+    daemon.store.swap(crate::harness::small_registry::snapshot(7, &["acme"]));
     client.send(&request);
     assert_eq!(client.answer().account(), "wa-gb-1");
 }

@@ -94,13 +94,13 @@ fn a_scrape_takes_no_longer_for_thousands_of_standings() {
     let journal = folder.path().join("standings.journal");
     let mut lines = b"switchboard standings 1\n".to_vec();
     for at in 0..20_000 {
-        let key = switchboard::runtime::standings::Key {
+        let key = switchboard::runtime::standings::AccountKey {
             company: "acme".into(),
             account: format!("spare-{at}").into(),
         };
         let standing = br#"{"standing":"draining","reason":"test"}"#;
         let standing = switchboard::runtime::standings::Standing::from_json(standing).unwrap();
-        switchboard::runtime::standings::record::write(&mut lines, &key, Some(&standing));
+        switchboard::runtime::standings::write_record(&mut lines, &key, Some(&standing));
     }
     std::fs::write(&journal, lines).unwrap();
     let registry = tempfile::tempdir().unwrap();

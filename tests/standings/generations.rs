@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use switchboard::runtime::standings::keeper::Event;
-use switchboard::runtime::standings::{Key, Standing};
+use switchboard::runtime::standings::{AccountKey, Standing, StandingsEvent};
 use switchboard::runtime::{Reader, Standings, Store};
 use switchboard_model::Condition;
 use switchboard_pipeline::publish;
@@ -27,8 +26,8 @@ fn snapshot(files: &Files, generation: u64) -> Snapshot {
     publish(files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot
 }
 
-fn key(account: &str) -> Key {
-    Key { company: "acme".into(), account: account.into() }
+fn key(account: &str) -> AccountKey {
+    AccountKey { company: "acme".into(), account: account.into() }
 }
 
 fn suspended() -> Standing {
@@ -47,9 +46,9 @@ fn seen(reader: &mut Reader, account: &str) -> (u64, Condition) {
 fn no_generation_is_seen_without_its_standings() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
-    store.publish(snapshot(&files, 1));
+    store.swap(snapshot(&files, 1));
     let waiting = (0..WAITING).map(|number| format!("gone-{number}"));
-    let all: HashMap<Key, Standing> =
+    let all: HashMap<AccountKey, Standing> =
         waiting.chain(ACCOUNTS.map(str::to_owned)).map(|account| (key(&account), suspended())).collect();
     store.replace_standings(all);
     let ended = AtomicBool::new(false);
@@ -71,7 +70,7 @@ fn no_generation_is_seen_without_its_standings() {
         let mut generation = 1;
         while began.elapsed() < Duration::from_millis(500) && !looking.is_finished() {
             generation += 1;
-            drop(store.publish(snapshot(&files, generation)));
+            drop(store.swap(snapshot(&files, generation)));
         }
         ended.store(true, Ordering::SeqCst);
         assert!(looking.join().unwrap().unwrap() > 10 && generation > 5, "{generation} generations");
@@ -82,7 +81,7 @@ fn no_generation_is_seen_without_its_standings() {
 fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
-    store.publish(snapshot(&files, 1));
+    store.swap(snapshot(&files, 1));
     let waiting = (0..WAITING).map(|number| (key(&format!("gone-{number}")), suspended()));
     store.replace_standings(waiting.collect());
     let ended = AtomicBool::new(false);
@@ -95,7 +94,7 @@ fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
                     [(Some(suspended()), Condition::Suspended), (None, Condition::Active)]
                 {
                     let (before, _) = seen(&mut reader, account);
-                    store.stand(key(account), standing);
+                    store.set_standing(key(account), standing);
                     // In the generation that was in service, and in the next one.
                     loop {
                         let (generation, condition) = seen(&mut reader, account);
@@ -115,7 +114,7 @@ fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
         let mut generation = 1;
         while began.elapsed() < Duration::from_millis(500) && !setting.is_finished() {
             generation += 1;
-            drop(store.publish(snapshot(&files, generation)));
+            drop(store.swap(snapshot(&files, generation)));
         }
         ended.store(true, Ordering::SeqCst);
         assert!(setting.join().unwrap().unwrap() > 2 && generation > 5, "{generation} generations");
@@ -129,16 +128,16 @@ fn a_change_is_kept_and_seen_before_it_is_replied_to() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
     let store = Store::default();
-    store.publish(snapshot(&files, 1));
-    let (standings, keeper, _) =
+    store.swap(snapshot(&files, 1));
+    let (standings, writer, _) =
         Standings::open(store.clone(), Some(journal.clone()), Arc::new(|_| {})).unwrap();
-    let keeping = std::thread::spawn(move || keeper.run());
+    let writing = std::thread::spawn(move || writer.run());
     let (to, told) = channel();
     for (standing, wanted) in [(Some(suspended()), Condition::Suspended), (None, Condition::Active)] {
         let (store, to, journal) = (store.clone(), to.clone(), journal.clone());
         let before = std::fs::metadata(&journal).unwrap().len();
         standings.change(key("wa-emea-de-1"), standing.clone(), move |result| {
-            // On the keeper's own thread: nothing else is done meanwhile.
+            // On the writer's own thread: nothing else is done meanwhile.
             let longer = std::fs::metadata(&journal).unwrap().len() > before;
             let stored = store.standing(&key("wa-emea-de-1")) == standing;
             let (_, condition) = seen(&mut store.reader(), "wa-emea-de-1");
@@ -147,32 +146,32 @@ fn a_change_is_kept_and_seen_before_it_is_replied_to() {
         assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), (Ok(()), true, true, true));
     }
     drop(standings);
-    keeping.join().unwrap();
+    writing.join().unwrap();
 }
 
 /// A standing that has ended is lifted in its second, however long the disk takes over somebody else's.
 #[test]
-fn what_ends_while_the_keeper_waits_is_lifted() {
+fn standing_is_removed_at_its_end_while_the_writer_waits() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
-    store.publish(snapshot(&files, 1));
-    let (to, lifted) = channel();
-    let observer = move |event: &Event<'_>| {
-        if let Event::Lifted { key, ended: true } = event {
+    store.swap(snapshot(&files, 1));
+    let (to, removed) = channel();
+    let observer = move |event: &StandingsEvent<'_>| {
+        if let StandingsEvent::Removed { key, expired: true } = event {
             let _ = to.send((*key).clone());
         }
     };
-    let (standings, keeper, lifter) = Standings::open(store.clone(), None, Arc::new(observer)).unwrap();
-    let threads = [std::thread::spawn(move || keeper.run()), std::thread::spawn(move || lifter.run())];
+    let (standings, writer, expirer) = Standings::open(store.clone(), None, Arc::new(observer)).unwrap();
+    let threads = [std::thread::spawn(move || writer.run()), std::thread::spawn(move || expirer.run())];
     let until = from_now(300);
     let body = format!(r#"{{"standing":"suspended","reason":"for a moment","until":"{until}"}}"#);
     standings.change(key("wa-emea-de-1"), Some(Standing::from_json(body.as_bytes()).unwrap()), |_| {});
     let (release, held) = channel::<()>();
     standings.change(key("sms-gb-1"), Some(suspended()), move |_| {
-        // On the keeper's own thread.
+        // On the writer's own thread.
         let _ = held.recv();
     });
-    assert_eq!(lifted.recv_timeout(Duration::from_secs(20)).unwrap(), key("wa-emea-de-1"));
+    assert_eq!(removed.recv_timeout(Duration::from_secs(20)).unwrap(), key("wa-emea-de-1"));
     assert_eq!(seen(&mut store.reader(), "wa-emea-de-1"), (1, Condition::Active));
     drop((release, standings));
     threads.into_iter().for_each(|thread| thread.join().unwrap());

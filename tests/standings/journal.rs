@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use switchboard::runtime::standings::journal::Contents;
+use switchboard::runtime::standings::JournalContents;
 
 use super::*;
 use crate::expected::acme;
@@ -48,7 +48,7 @@ fn a_torn_end_is_cut_off_wherever_it_is_torn() {
     // Without its lock: while another test starts a process, that one has every lock of this one's.
     let read = |bytes: &[u8]| {
         fs::write(&journal, bytes).unwrap();
-        Contents::read(&journal).unwrap()
+        JournalContents::read(&journal).unwrap()
     };
     for end in one.len()..two.len() {
         let contents = read(&two[..end]);
@@ -196,7 +196,7 @@ fn where_there_is_room_again_changes_go_on_and_none_is_lost() {
     assert_eq!(daemon.status()["standings"]["error"], Value::Null);
     assert_eq!(daemon.metric("switchboard_standings_writable"), 1.0);
     daemon.kill();
-    let contents = Contents::read(&journal).unwrap();
+    let contents = JournalContents::read(&journal).unwrap();
     assert_eq!((contents.torn, contents.damaged.len()), (0, 0));
     let daemon = serve(registry.path(), Some(&journal));
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(body));

@@ -2,4 +2,4 @@
 
 #[path = "../../../src/runtime/standings/standing.rs"]
 pub mod standing;
-pub use standing::{Counts, Key, Refused, Standing};
+pub use standing::{AccountKey, Standing, StandingCounts, StandingError};

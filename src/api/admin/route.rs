@@ -15,8 +15,7 @@ use crate::api::data::connection::Rest;
 use crate::api::data::panics::{self, Place};
 use crate::api::data::problems::Problem;
 use crate::runtime::Standings;
-use crate::runtime::standings::Counts;
-use crate::runtime::standings::keeper::Keeping;
+use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::telemetry::Telemetry;
 use switchboard_select::Code;
 
@@ -87,10 +86,10 @@ pub(super) fn allow(path: &str) -> Option<&'static str> {
 }
 
 fn metrics(desk: &Desk) -> String {
-    let Counts { draining, suspended, .. } = desk.standings.store().counts();
+    let StandingCounts { draining, suspended, .. } = desk.standings.store().counts();
     desk.telemetry.standings(draining, suspended);
-    let (_, keeping) = desk.standings.keeping();
-    desk.telemetry.standings_writable(matches!(keeping, Keeping::Memory | Keeping::Journal));
+    let (_, state) = desk.standings.journal_state();
+    desk.telemetry.standings_writable(matches!(state, JournalState::InMemory | JournalState::Writing));
     desk.telemetry.render()
 }
 

@@ -13,7 +13,7 @@ use crate::api::data::answers::respond;
 use crate::api::data::problems::Problem;
 use crate::api::data::url::{decode, decode_path};
 use crate::runtime::Standings;
-use crate::runtime::standings::{Key, Refused, Standing};
+use crate::runtime::standings::{AccountKey, Standing, StandingError};
 use switchboard_select::Code;
 use switchboard_snapshot::Snapshot;
 use switchboard_snapshot::view::Records;
@@ -48,7 +48,7 @@ pub(super) async fn answer(
         Method::GET | Method::HEAD => get(standings, &key),
         Method::PUT => {
             let standing = Standing::from_json(&read(body).await?)
-                .map_err(|wrong| Problem::new(Code::BadRequest).detail(wrong))?;
+                .map_err(|wrong| Problem::new(Code::BadRequest).detail(wrong.to_string()))?;
             let stored = Value::from(standing.fields());
             change(standings, key, Some(standing)).await?;
             Ok(respond(200, JSON, stored.to_string().into()))
@@ -89,9 +89,9 @@ fn list(standings: &Standings, query: &str) -> Result<Response, Problem> {
     Ok(respond(200, JSON, json!({"company": id, "standings": entries}).to_string().into()))
 }
 
-fn get(standings: &Standings, key: &Key) -> Result<Response, Problem> {
+fn get(standings: &Standings, key: &AccountKey) -> Result<Response, Problem> {
     let store = standings.store();
-    store.known(key).map_err(refusal)?;
+    store.check_account(key).map_err(refusal)?;
     match store.standing(key) {
         Some(standing) => Ok(respond(200, JSON, Value::from(standing.fields()).to_string().into())),
         None => Err(Problem::new(Code::NotFound).detail("the account has no live standing")),
@@ -99,7 +99,7 @@ fn get(standings: &Standings, key: &Key) -> Result<Response, Problem> {
 }
 
 /// Returns once it is done, and on the disk.
-async fn change(standings: &Standings, key: Key, standing: Option<Standing>) -> Result<(), Problem> {
+async fn change(standings: &Standings, key: AccountKey, standing: Option<Standing>) -> Result<(), Problem> {
     let (reply, done) = oneshot::channel();
     standings.change(key, standing, move |result| {
         // Whoever asked may be gone by now; it is done all the same.
@@ -111,20 +111,22 @@ async fn change(standings: &Standings, key: Key, standing: Option<Standing>) -> 
     }
 }
 
-fn refusal(refused: Refused) -> Problem {
+fn refusal(refused: StandingError) -> Problem {
     match refused {
-        Refused::NoSnapshot => Problem::new(Code::NoSnapshot),
-        Refused::UnknownCompany(generation) => Problem::new(Code::UnknownCompany).generation(generation),
-        Refused::UnknownAccount(generation) => Problem::new(Code::NotFound)
+        StandingError::NoSnapshot => Problem::new(Code::NoSnapshot),
+        StandingError::UnknownCompany(generation) => {
+            Problem::new(Code::UnknownCompany).generation(generation)
+        }
+        StandingError::UnknownAccount(generation) => Problem::new(Code::NotFound)
             .detail("the company has no such account in the snapshot in service")
             .generation(generation),
-        Refused::Ended => {
+        StandingError::Ended => {
             Problem::new(Code::BadRequest).detail("until: expected a time to come; it has passed")
         }
-        Refused::Following => Problem::new(Code::Overloaded).detail(
+        StandingError::Following => Problem::new(Code::Overloaded).detail(
             "another process keeps the journal of standings; ask it, or again when this one has taken over",
         ),
-        Refused::Journal(error) => {
+        StandingError::Journal(error) => {
             let detail = format!("nothing was changed, since the journal cannot be written: {error}");
             Problem::new(Code::Internal).detail(detail)
         }
@@ -132,12 +134,12 @@ fn refusal(refused: Refused) -> Problem {
 }
 
 /// `/{company}/{account}`, both percent-encoded where need be.
-fn key(below: &str) -> Option<Key> {
+fn key(below: &str) -> Option<AccountKey> {
     let (company, account) = below.strip_prefix('/')?.split_once('/')?;
     if company.is_empty() || account.is_empty() || account.contains('/') {
         return None;
     }
-    Some(Key { company: decode_path(company)?.into(), account: decode_path(account)?.into() })
+    Some(AccountKey { company: decode_path(company)?.into(), account: decode_path(account)?.into() })
 }
 
 /// The company of a list: the query's only field; it may be left out where there is just one.
@@ -151,7 +153,7 @@ fn company(snapshot: &Snapshot, query: &str) -> Result<u32, Problem> {
         None => bad("company: this field is required where there are several companies"),
         Some(("company", id)) => match decode(id) {
             Some(id) => {
-                let unknown = Refused::UnknownCompany(snapshot.generation());
+                let unknown = StandingError::UnknownCompany(snapshot.generation());
                 snapshot.company(&id).ok_or_else(|| refusal(unknown))
             }
             None => bad("company: not percent-encoded UTF-8"),

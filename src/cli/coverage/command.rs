@@ -2,7 +2,7 @@
 
 use super::{listing, page, table};
 use crate::cli::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
-use crate::cli::input::{Origin, now};
+use crate::cli::input::{now, open_snapshot, source_from_path};
 use crate::cli::{CommandError, Exit, output};
 use switchboard_pipeline::analysis::{Scope, Survey};
 
@@ -15,7 +15,7 @@ pub(in crate::cli) fn run(arguments: &CoverageArguments) -> Result<Exit, Command
         format,
         output,
     } = arguments;
-    let Some(snapshot) = Origin::from_path(source).open()? else { return Ok(Exit::Failed) };
+    let Some(snapshot) = open_snapshot(&source_from_path(source))? else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
     let mut survey = Survey::new(&snapshot, now().to_seconds().0);

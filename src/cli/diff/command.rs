@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{json, queries, text};
 use crate::cli::arguments::{DiffArguments, OutputFormat, ScopeArguments};
-use crate::cli::input::{self, Origin};
+use crate::cli::input::{self, open_snapshot, source_from_path};
 use crate::cli::{CommandError, Exit, output};
 use switchboard_pipeline::analysis::Scope;
 use switchboard_pipeline::analysis::changes::changes;
@@ -25,7 +25,7 @@ pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandErro
         format,
     } = arguments;
     // Both, so that the findings of both are told.
-    let (before, now) = (Origin::from_path(old).open()?, Origin::from_path(new).open()?);
+    let (before, now) = (open_snapshot(&source_from_path(old))?, open_snapshot(&source_from_path(new))?);
     let (Some(before), Some(now)) = (before, now) else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous };
     scope.demand(&[&before, &now]).map_err(|unknown| CommandError::usage(unknown.to_string()))?;

@@ -1,8 +1,11 @@
-//! The journal: what makes standings outlive the process. A change is appended and on the disk before
-//! it is answered; now and then the file is written anew with what still holds.
+//! The journal keeps standings on the disk. A change is appended and synced before it is answered; now and
+//! then the file is rewritten with the standings that still hold.
 //!
-//! One process writes at a time: it holds the lock of the file beside it, `FILE.lock`. Another, started to
-//! take over, reads along until it gets the lock.
+//! One process writes at a time: the one that holds the lock of `FILE.lock`. Another process that is to take
+//! over reads the journal until it gets the lock.
+//!
+//! A record is a line: a checksum, a space, a JSON object. It is text, so that an operator can read the
+//! journal with `less`.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,64 +14,86 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::record::{self, Change};
-use super::standing::{Key, Standing};
+use serde_json::json;
 use switchboard_snapshot::file;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// The first line: what the file is, so that no other is ever written over.
+use super::standing::{AccountKey, Standing, StandingFields};
+
+/// The first line, so that no other file is ever overwritten.
 const MAGIC: &[u8] = b"switchboard standings 1\n";
-/// Records beyond which a journal is written anew where most of them hold no more. Reading so many
-/// takes about a millisecond.
-const MOST_PAST: usize = 1_000;
+/// Obsolete records beyond which a journal is rewritten if they are the majority. Reading so many takes
+/// about a millisecond.
+const MAX_OBSOLETE_RECORDS: usize = 1_000;
+/// Hexadecimal digits of a record's checksum: XXH3-64 of the JSON object's bytes.
+const CHECKSUM_DIGITS: usize = 16;
+
+/// A change of an account's standing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StandingChange {
+    pub(super) key: AccountKey,
+    /// The new standing; `None` removes the present one.
+    pub(super) standing: Option<Standing>,
+}
 
 /// A journal that this process alone writes.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    /// Bytes that are known to be on the disk, whole.
+    /// Bytes of whole records that are known to be on the disk.
     len: u64,
     records: usize,
-    /// Whether the disk may hold something else than `len` bytes of records.
-    uncertain: bool,
-    /// Locked for as long as it is open.
+    /// Whether the file may hold something else than `len` bytes of records.
+    is_uncertain: bool,
+    /// Locked until it is dropped.
     _lock: File,
+}
+
+/// A journal that was opened for writing.
+#[derive(Debug)]
+pub(super) struct OpenedJournal {
+    pub(super) journal: Journal,
+    pub(super) contents: JournalContents,
+    /// The copy of the file that was kept because it was damaged.
+    pub(super) damaged_copy: Option<PathBuf>,
 }
 
 /// What a journal holds.
 #[derive(Debug, Default)]
-pub struct Contents {
-    /// The standings at its end.
-    pub standings: HashMap<Key, Standing>,
-    /// Bytes after the last whole record: one that was being written when the process ended, and so was
-    /// not answered.
+pub struct JournalContents {
+    /// The standings after all changes.
+    pub standings: HashMap<AccountKey, Standing>,
+    /// Bytes after the last whole record: a change that was being written when the process ended, and so
+    /// was never answered.
     pub torn: usize,
-    /// Lines (from 1) before it that are not what was written: the disk's fault.
+    /// Numbers of the lines before the last whole record that are no records, from 1. The disk damaged
+    /// them.
     pub damaged: Vec<usize>,
     records: usize,
     len: u64,
 }
 
 impl Journal {
-    /// Takes a journal over, or begins one; `None` while another process holds it. A torn end is cut
-    /// off; a damaged file is kept beside the new one, and its path returned.
+    /// Opens or creates a journal for writing. Returns `None` while another process holds it. Cuts off a
+    /// torn end, and copies a damaged file before it is changed.
     ///
     /// # Errors
-    /// What could not be read or written, and a file that is no journal.
-    pub fn take(path: &Path) -> io::Result<Option<(Journal, Contents, Option<PathBuf>)>> {
+    /// The system's errors, and a file that is no journal.
+    pub(super) fn open(path: &Path) -> io::Result<Option<OpenedJournal>> {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let contents = Contents::read(path)?;
-        let kept = if contents.damaged.is_empty() {
+        let contents = JournalContents::read(path)?;
+        let damaged_copy = if contents.damaged.is_empty() {
             None
         } else {
-            let to = beside(path, ".damaged");
-            fs::copy(path, &to)?;
-            Some(to)
+            let copy = beside(path, ".damaged");
+            fs::copy(path, &copy)?;
+            Some(copy)
         };
         if contents.len == 0 {
             file::write(path, MAGIC)?;
@@ -79,23 +104,23 @@ impl Journal {
             file: append_to(path)?,
             len,
             records: contents.records,
-            uncertain: contents.torn > 0 || !contents.damaged.is_empty(),
+            is_uncertain: contents.torn > 0 || !contents.damaged.is_empty(),
             _lock: lock,
         };
-        if journal.wants_rewrite(contents.standings.len()) {
+        if journal.needs_rewrite(contents.standings.len()) {
             journal.rewrite(contents.standings.iter())?;
         }
-        Ok(Some((journal, contents, kept)))
+        Ok(Some(OpenedJournal { journal, contents, damaged_copy }))
     }
 
-    /// Appends changes, and returns once they are on the disk.
+    /// Appends changes and syncs them to the disk.
     ///
     /// # Errors
-    /// What the system says; the changes do not count then.
-    pub fn append(&mut self, changes: &[Change]) -> io::Result<()> {
+    /// The system's error. The changes do not count then.
+    pub(super) fn append(&mut self, changes: &[StandingChange]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(changes.len() * 256);
-        for Change { key, standing } in changes {
-            record::write(&mut lines, key, standing.as_ref());
+        for StandingChange { key, standing } in changes {
+            write_record(&mut lines, key, standing.as_ref());
         }
         let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
         match written {
@@ -104,76 +129,78 @@ impl Journal {
                 self.records += changes.len();
             }
             Err(_) => {
-                // Half a record would swallow the next one. Where this fails as well, or the disk has lost
-                // what it could not keep, the file is written anew before anything else is.
-                self.uncertain = true;
+                // Half a record would corrupt the next one. Because truncating may fail too, and the disk may
+                // have lost data, the file is rewritten before the next change.
+                self.is_uncertain = true;
                 let _ = self.file.set_len(self.len);
             }
         }
         written
     }
 
-    /// Whether it should be written anew before more is appended, where so many standings hold.
-    pub fn wants_rewrite(&self, hold: usize) -> bool {
-        self.uncertain || self.records > 2 * hold + MOST_PAST || !self.is_in_its_place()
+    /// Returns whether the file is to be rewritten before the next change, given the number of standings
+    /// that hold.
+    pub(super) fn needs_rewrite(&self, standings: usize) -> bool {
+        self.is_uncertain || self.records > 2 * standings + MAX_OBSOLETE_RECORDS || !self.is_at_its_path()
     }
 
-    /// Whether the path still leads to the file that is open: one that was deleted or replaced takes what
-    /// is appended to it along.
-    fn is_in_its_place(&self) -> bool {
-        let place = fs::metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
+    /// Returns whether the path still leads to the open file, which may have been deleted or replaced.
+    fn is_at_its_path(&self) -> bool {
+        let at_path = fs::metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
         let open = self.file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
-        matches!((place, open), (Ok(place), Ok(open)) if place == open)
+        matches!((at_path, open), (Ok(at_path), Ok(open)) if at_path == open)
     }
 
-    /// Writes what holds, and nothing else, to a new file that takes the place of the old one at once.
+    /// Replaces the file atomically by one that holds these standings alone.
     ///
     /// # Errors
-    /// What the system says; the old file is as it was.
-    pub fn rewrite<'s>(
+    /// The system's error. The old file is unchanged then.
+    pub(super) fn rewrite<'s>(
         &mut self,
-        standings: impl ExactSizeIterator<Item = (&'s Key, &'s Standing)>,
+        standings: impl ExactSizeIterator<Item = (&'s AccountKey, &'s Standing)>,
     ) -> io::Result<()> {
         let records = standings.len();
         let mut bytes = MAGIC.to_vec();
         for (key, standing) in standings {
-            record::write(&mut bytes, key, Some(standing));
+            write_record(&mut bytes, key, Some(standing));
         }
         file::write(&self.path, &bytes)?;
         self.file = append_to(&self.path)?;
-        (self.len, self.records, self.uncertain) = (bytes.len() as u64, records, false);
+        self.len = bytes.len() as u64;
+        self.records = records;
+        self.is_uncertain = false;
         Ok(())
     }
 }
 
-impl Contents {
-    /// Reads a journal, whoever writes it; one that is not there is empty.
+impl JournalContents {
+    /// Reads a journal, also one that another process holds. A missing file is an empty journal.
     ///
     /// # Errors
-    /// What the system says, and a file that is no journal.
-    pub fn read(path: &Path) -> io::Result<Contents> {
+    /// The system's errors, and a file that is no journal.
+    pub fn read(path: &Path) -> io::Result<JournalContents> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(JournalContents::default()),
             Err(error) => return Err(error),
         };
         if bytes.is_empty() {
-            return Ok(Contents::default());
+            return Ok(JournalContents::default());
         }
         let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
             let reason = "not a journal of standings; name another file, or one that does not exist yet";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         };
-        let mut contents = Contents { len: bytes.len() as u64, ..Contents::default() };
+        let mut contents = JournalContents { len: bytes.len() as u64, ..JournalContents::default() };
         let mut unreadable = Vec::new();
         let mut line_number = 1;
         while !rest.is_empty() {
             line_number += 1;
             let end = memchr::memchr(b'\n', rest);
             let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-            match line.strip_suffix(b"\n").and_then(record::read) {
-                Some(Change { key, standing }) => {
-                    // A whole record after it: what could not be read was no torn end.
+            match line.strip_suffix(b"\n").and_then(read_record) {
+                Some(StandingChange { key, standing }) => {
+                    // A whole record follows, so the unreadable lines before it are no torn end.
                     contents.damaged.append(&mut unreadable);
                     contents.torn = 0;
                     contents.records += 1;
@@ -193,6 +220,35 @@ impl Contents {
     }
 }
 
+/// Appends the record of a change.
+pub fn write_record(out: &mut Vec<u8>, key: &AccountKey, standing: Option<&Standing>) {
+    let AccountKey { company, account } = key;
+    let json = json!({"company": company, "account": account, "standing": standing.map(Standing::fields)});
+    let json = json.to_string();
+    out.extend_from_slice(format!("{:016x} {json}\n", xxh3_64(json.as_bytes())).as_bytes());
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    company: Box<str>,
+    account: Box<str>,
+    standing: Option<StandingFields>,
+}
+
+/// Reads a line without its line feed. Returns `None` if the line is no record.
+fn read_record(line: &[u8]) -> Option<StandingChange> {
+    let (checksum, json) = line.split_at_checked(CHECKSUM_DIGITS)?;
+    let json = json.strip_prefix(b" ")?;
+    let checksum = u64::from_str_radix(str::from_utf8(checksum).ok()?, 16).ok()?;
+    if checksum != xxh3_64(json) {
+        return None;
+    }
+    let Record { company, account, standing } = serde_json::from_slice(json).ok()?;
+    let standing = standing.map(Standing::from_fields).transpose().ok()?;
+    Some(StandingChange { key: AccountKey { company, account }, standing })
+}
+
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
@@ -201,4 +257,33 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_is_read_as_written_and_not_when_any_byte_differs() {
+        let key = AccountKey { company: "acme".into(), account: "wa-gb-1".into() };
+        let standing = br#"{"standing":"suspended","reason":"line\nbreak","until":"2030-01-01T00:00:00Z"}"#;
+        for standing in [None, Some(Standing::from_json(standing).unwrap())] {
+            let mut line = Vec::new();
+            write_record(&mut line, &key, standing.as_ref());
+            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let whole = line.strip_suffix(b"\n").unwrap();
+            assert_eq!(
+                read_record(whole),
+                Some(StandingChange { key: key.clone(), standing: standing.clone() })
+            );
+            for len in 0..whole.len() {
+                assert_eq!(read_record(&whole[..len]), None);
+            }
+            for at in 0..whole.len() {
+                let mut altered = whole.to_vec();
+                altered[at] ^= 1;
+                assert_eq!(read_record(&altered), None, "byte {at}");
+            }
+        }
+    }
 }

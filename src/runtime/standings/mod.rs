@@ -1,17 +1,19 @@
 //! Live standings: accounts that are draining or suspended while the daemon runs, whatever the registry
 //! says. They only restrict.
 //!
-//! [`standing`] is the value; the [`Store`](super::Store) holds them and shows them to selection;
-//! [`journal`] keeps them on disk, one [`record`] a change; [`keeper`] is the thread through which every
-//! change goes: it writes, and takes over from another process; [`lifter`] is the one that lifts what has ended.
+//! [`Standings`] passes changes to the [`StandingsWriter`], which writes them to the journal and then to the
+//! [`Store`](super::Store); the [`Expirer`] removes standings at their end.
 
-pub mod journal;
-pub mod keeper;
-pub mod lifter;
-pub mod record;
-pub mod standing;
+mod event;
+mod expiry;
+mod journal;
+mod standing;
+mod writer;
 
-pub use journal::Journal;
-pub use keeper::{Keeper, Standings};
-pub use lifter::Lifter;
-pub use standing::{Counts, Key, Refused, Standing};
+pub use event::{StandingsEvent, StandingsObserver};
+pub use expiry::Expirer;
+pub use journal::{JournalContents, write_record};
+pub use standing::{
+    AccountKey, InvalidStanding, MAX_REASON_BYTES, Standing, StandingCounts, StandingError, Until,
+};
+pub use writer::{JournalState, Standings, StandingsWriter};

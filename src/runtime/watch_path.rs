@@ -1,6 +1,5 @@
-//! The trail to a source: every folder that its path leads through, symbolic links included. An entry of
-//! one of these folders is what changes when a file is replaced, a link is turned, or a folder is put in
-//! the place of another.
+//! The folders to watch for a source: every folder that its path leads through, symbolic links included. One
+//! of their entries changes when a file is replaced, a link is turned, or a folder takes another's place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -8,58 +7,59 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::source::Source;
+use super::snapshot_source::SnapshotSource;
 
-/// Links on one path, as many as Linux follows.
-const MOST_LINKS: usize = 40;
+/// Maximum of symbolic links on one path, as in Linux.
+const MAX_LINKS: usize = 40;
 
 /// Folders and entries, by physical path.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Trail {
+pub(super) struct WatchedDirs {
     /// The folders, each before those in it.
     pub(super) folders: BTreeMap<PathBuf, Folder>,
-    /// The entries that count, in folders where others do not.
-    pub(super) names: BTreeSet<PathBuf>,
+    /// The relevant entries of folders in which others are not.
+    pub(super) entries: BTreeSet<PathBuf>,
 }
 
-/// One folder of a trail.
+/// A folder to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Folder {
     /// Device and inode: another folder of the same name is another folder.
     identity: (u64, u64),
-    /// Whether it holds the source itself: a folder that only leads there may be closed to this process.
-    pub(super) holds: bool,
-    /// Whether every entry counts.
-    pub(super) whole: bool,
+    /// Whether the source is in it. A folder that only leads there may be closed to this process.
+    pub(super) contains_source: bool,
+    /// Whether every entry is relevant.
+    pub(super) any_entry: bool,
 }
 
-impl Trail {
-    /// As it is now. Where something is missing, it ends in the folder that it is missing from.
-    pub(super) fn of(source: &Source) -> Trail {
-        let mut trail = Trail::default();
-        // What the system takes relative paths from, by its own name.
+impl WatchedDirs {
+    /// Follows a source's path as it is now. Where an entry is missing, the last folder is the one that it
+    /// is missing from.
+    pub(super) fn from_source(source: &SnapshotSource) -> WatchedDirs {
+        let mut dirs = WatchedDirs::default();
+        // The physical path that relative paths begin at.
         let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         match source {
-            Source::Embedded(_) => {}
-            Source::Snapshot(path) => drop(trail.follow(here(), path)),
-            Source::Registry(path) => {
-                if let Some(root) = trail.follow(here(), path) {
-                    for company in trail.list(&root) {
-                        trail.list(&company);
+            SnapshotSource::Demo => {}
+            SnapshotSource::Snapshot(path) => drop(dirs.follow(here(), path)),
+            SnapshotSource::Registry(path) => {
+                if let Some(root) = dirs.follow(here(), path) {
+                    for company in dirs.add_with_links(&root) {
+                        dirs.add_with_links(&company);
                     }
                 }
             }
         }
-        trail
+        dirs
     }
 
-    /// Follows a path from a folder to what it leads to; none where that is not there.
+    /// Follows a path from a folder. Returns its physical path; `None` if the entry does not exist.
     fn follow(&mut self, mut at: PathBuf, path: &Path) -> Option<PathBuf> {
         let mut rest = Vec::new();
         push(&mut rest, path);
         let mut links = 0;
         let mut last = None;
-        let mut there = true;
+        let mut exists = true;
         while let Some(part) = rest.pop() {
             if part == "/" {
                 at = PathBuf::from("/");
@@ -68,8 +68,8 @@ impl Trail {
                 at.pop();
             } else if part != "." {
                 let entry = at.join(&part);
-                self.enter(&at, false, false);
-                self.names.insert(entry.clone());
+                self.add(&at, false, false);
+                self.entries.insert(entry.clone());
                 let meta = fs::symlink_metadata(&entry);
                 let link = meta.as_ref().is_ok_and(|meta| meta.is_symlink());
                 last = Some(if link || meta.is_err() {
@@ -80,30 +80,30 @@ impl Trail {
                 if link {
                     links += 1;
                     match fs::read_link(&entry) {
-                        Ok(to) if links <= MOST_LINKS => push(&mut rest, &to),
-                        _ => there = false,
+                        Ok(to) if links <= MAX_LINKS => push(&mut rest, &to),
+                        _ => exists = false,
                     }
                 }
-                if meta.is_err() || !there {
-                    there = false;
+                if meta.is_err() || !exists {
+                    exists = false;
                     break;
                 }
             }
         }
         if let Some(folder) = last {
-            self.enter(&folder, true, false);
+            self.add(&folder, true, false);
         }
-        there.then_some(at)
+        exists.then_some(at)
     }
 
-    /// Takes a folder whole: follows the links in it, and returns the folders that it leads to.
-    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+    /// Adds a folder with all its entries, and follows the links in it. Returns the folders in it.
+    fn add_with_links(&mut self, folder: &Path) -> Vec<PathBuf> {
         let mut inner = Vec::new();
-        self.enter(folder, true, true);
+        self.add(folder, true, true);
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Ok(kind) = entry.file_type() else { continue };
-            // Hidden entries belong to no registry; those that links lead through are found by following.
+            // Hidden entries belong to no registry. Those that links lead through are added by `follow`.
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
@@ -117,19 +117,19 @@ impl Trail {
         inner
     }
 
-    fn enter(&mut self, path: &Path, holds: bool, whole: bool) {
+    fn add(&mut self, path: &Path, contains_source: bool, any_entry: bool) {
         let Ok(meta) = fs::metadata(path) else { return };
         if !meta.is_dir() {
             return;
         }
-        let folder = Folder { identity: (meta.dev(), meta.ino()), holds, whole };
+        let folder = Folder { identity: (meta.dev(), meta.ino()), contains_source, any_entry };
         let known = self.folders.entry(path.to_owned()).or_insert(folder);
-        known.holds |= holds;
-        known.whole |= whole;
+        known.contains_source |= contains_source;
+        known.any_entry |= any_entry;
     }
 }
 
-/// The parts of a path, the first on top.
+/// Pushes the components of a path, the first on top.
 fn push(rest: &mut Vec<OsString>, path: &Path) {
     let parts: Vec<&OsStr> = path.components().map(|part| part.as_os_str()).collect();
     rest.extend(parts.into_iter().rev().map(OsStr::to_owned));
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trail_leads_through_every_link_and_ends_where_something_is_missing() {
+    fn path_is_followed_through_every_link_to_the_folder_of_a_missing_entry() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for inner in ["mount/..1", "elsewhere"] {
@@ -151,31 +151,31 @@ mod tests {
         symlink("..1", root.join("mount/..data")).unwrap();
         symlink("..data/file", root.join("mount/file")).unwrap();
         symlink(root.join("elsewhere/real"), root.join("mount/..1/file")).unwrap();
-        let snapshot = Source::Snapshot(root.join("elsewhere/../mount/file"));
+        let snapshot = SnapshotSource::Snapshot(root.join("elsewhere/../mount/file"));
 
-        let missing = Trail::of(&snapshot);
+        let missing = WatchedDirs::from_source(&snapshot);
         fs::write(root.join("elsewhere/real"), "").unwrap();
-        let trail = Trail::of(&snapshot);
-        assert_eq!(missing, trail, "what is missing is awaited where it will be");
+        let dirs = WatchedDirs::from_source(&snapshot);
+        assert_eq!(missing, dirs, "the folder of a missing file is watched");
         for name in ["mount", "mount/file", "mount/..data", "mount/..1", "mount/..1/file", "elsewhere/real"] {
-            assert!(trail.names.contains(&root.join(name)), "{name} not in {trail:?}");
+            assert!(dirs.entries.contains(&root.join(name)), "{name} not in {dirs:?}");
         }
-        let holds: Vec<_> = trail.folders.iter().filter(|(_, folder)| folder.holds).collect();
-        assert_eq!(holds.len(), 1);
-        assert_eq!(holds[0].0, &root.join("elsewhere"));
-        assert!(trail.folders.contains_key(Path::new("/")));
+        let holders: Vec<_> = dirs.folders.iter().filter(|(_, folder)| folder.contains_source).collect();
+        assert_eq!(holders.len(), 1);
+        assert_eq!(holders[0].0, &root.join("elsewhere"));
+        assert!(dirs.folders.contains_key(Path::new("/")));
     }
 
     #[test]
-    fn links_that_go_in_circles_end() {
+    fn circular_links_lead_nowhere() {
         let folder = tempfile::tempdir().unwrap();
         symlink("b", folder.path().join("a")).unwrap();
         symlink("a", folder.path().join("b")).unwrap();
-        assert!(Trail::default().follow(folder.path().to_owned(), Path::new("a")).is_none());
+        assert!(WatchedDirs::default().follow(folder.path().to_owned(), Path::new("a")).is_none());
     }
 
     #[test]
-    fn a_registry_is_its_companies_wherever_they_are() {
+    fn registry_is_watched_in_the_folders_of_all_its_companies() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for inner in ["registry/acme", "registry/.git", "far/globex"] {
@@ -184,10 +184,14 @@ mod tests {
         fs::write(root.join("far/accounts.csv"), "").unwrap();
         symlink("../far/globex", root.join("registry/globex")).unwrap();
         symlink("../../far/accounts.csv", root.join("registry/acme/accounts.csv")).unwrap();
-        let trail = Trail::of(&Source::Registry(root.join("registry")));
-        let whole: Vec<_> =
-            trail.folders.iter().filter(|(_, folder)| folder.whole).map(|(path, _)| path.clone()).collect();
+        let dirs = WatchedDirs::from_source(&SnapshotSource::Registry(root.join("registry")));
+        let whole: Vec<_> = dirs
+            .folders
+            .iter()
+            .filter(|(_, folder)| folder.any_entry)
+            .map(|(path, _)| path.clone())
+            .collect();
         assert_eq!(whole, ["far/globex", "registry", "registry/acme"].map(|name| root.join(name)));
-        assert!(trail.names.contains(&root.join("far/accounts.csv")));
+        assert!(dirs.entries.contains(&root.join("far/accounts.csv")));
     }
 }

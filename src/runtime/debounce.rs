@@ -1,0 +1,114 @@
+//! Debounces source changes: a source is read 50 ms after its last change, at the latest after 1 s (10 s
+//! while a file is being written).
+
+use std::time::{Duration, Instant};
+
+use super::snapshot_source::SourceStamp;
+
+/// A source that is not being written is read when its stamp is this old. Longer than the 10 ms steps of
+/// file systems' clocks, so that a later write has a later time.
+pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(50);
+/// A source whose files are replaced again and again is read after this long.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// A file that is open for writing is read when its stamp is this old: the writer has stalled.
+const MAX_STALL: Duration = Duration::from_secs(1);
+/// A source in which some file is always being written is read after this long.
+const MAX_WAIT_WHILE_WRITTEN: Duration = Duration::from_secs(10);
+
+/// The state of a source since it began to change.
+#[derive(Debug)]
+pub(super) struct Debounce {
+    stamp: SourceStamp,
+    changing_since: Instant,
+    unchanged_since: Instant,
+    last_written: Option<Instant>,
+}
+
+impl Debounce {
+    pub(super) fn new(stamp: SourceStamp, now: Instant) -> Debounce {
+        Debounce { stamp, changing_since: now, unchanged_since: now, last_written: None }
+    }
+
+    /// Takes note of the source's stamp at `now`, and of whether a file of it is open for writing.
+    pub(super) fn observe(&mut self, stamp: SourceStamp, now: Instant, is_being_written: bool) {
+        if stamp != self.stamp {
+            self.stamp = stamp;
+            self.unchanged_since = now;
+        }
+        if is_being_written {
+            self.last_written = Some(now);
+        }
+    }
+
+    pub(super) fn stamp(&self) -> &SourceStamp {
+        &self.stamp
+    }
+
+    /// Returns whether the source is to be read at `now`, the time of the last observation.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let unchanged_for = now - self.unchanged_since;
+        let is_being_written = self.last_written == Some(now);
+        let closed_since = self.last_written.unwrap_or(self.changing_since);
+        self.stamp == SourceStamp::Constant
+            || self.is_overdue(now)
+            || if is_being_written {
+                unchanged_for >= MAX_STALL
+            } else {
+                unchanged_for >= QUIET_PERIOD || now - closed_since >= MAX_WAIT
+            }
+    }
+
+    /// Returns whether the source is to be read even if it goes on changing.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        let changing_for = now - self.changing_since;
+        changing_for >= MAX_WAIT_WHILE_WRITTEN || (self.last_written.is_none() && changing_for >= MAX_WAIT)
+    }
+
+    /// Returns whether the stamp is so old that every later write has another one.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        self.stamp == SourceStamp::Constant || now - self.unchanged_since >= QUIET_PERIOD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(number: u64) -> SourceStamp {
+        SourceStamp::Unreadable(number.to_string())
+    }
+
+    /// Returns after how many milliseconds a source is read that is observed every 10 ms.
+    fn read_after(stamp_at: impl Fn(u64) -> u64, is_written_at: impl Fn(u64) -> bool) -> u64 {
+        let start = Instant::now();
+        let mut debounce = Debounce::new(stamp(stamp_at(0)), start);
+        (1..2_000)
+            .map(|step| step * 10)
+            .find(|&ms| {
+                let now = start + Duration::from_millis(ms);
+                debounce.observe(stamp(stamp_at(ms)), now, is_written_at(ms));
+                debounce.is_due(now)
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn change_is_due_after_the_quiet_period() {
+        assert_eq!(read_after(|_| 0, |_| false), 50);
+        assert_eq!(read_after(|ms| ms.min(300), |_| false), 350);
+    }
+
+    #[test]
+    fn endless_changes_are_due_after_the_maximum_wait() {
+        assert_eq!(read_after(|ms| ms, |_| false), 1_000);
+        assert_eq!(read_after(|ms| ms, |_| true), 10_000);
+    }
+
+    #[test]
+    fn written_file_is_due_when_it_is_closed_or_its_writer_stalls() {
+        assert_eq!(read_after(|ms| ms / 900, |ms| ms < 4_000), 4_000, "closed");
+        assert_eq!(read_after(|ms| ms.min(500), |_| true), 1_500, "stalled");
+        // Between two files of a copy no file is open for a moment.
+        assert_eq!(read_after(|ms| ms.min(3_000), |ms| ms < 3_000 && ms != 2_000), 3_050, "closed at last");
+    }
+}

@@ -1,0 +1,285 @@
+//! Polls a source: reads it when its stamp has changed and it has settled.
+
+use std::time::Instant;
+
+use super::debounce::Debounce;
+use super::snapshot_source::{Fetched, SourceError, SourceStamp};
+
+/// A source, its file-system watch and the clock. Tests replace all three.
+pub(super) trait PolledSource {
+    /// Makes sure that file-system events report changes from now on. With `follow_path`, the path to the
+    /// source is followed again even if no event reported a change of it.
+    fn renew_watch(&mut self, follow_path: bool);
+
+    /// Returns whether a file of the source is open for writing, as far as is known.
+    fn is_being_written(&self) -> bool;
+
+    fn stamp(&self) -> SourceStamp;
+
+    fn fetch(&self) -> Result<Fetched, SourceError>;
+
+    fn now(&self) -> Instant;
+}
+
+/// The result of a poll.
+pub(super) enum Polled {
+    /// The stamp is that of the last read.
+    Unchanged,
+    /// The source is changing. Poll again after [`QUIET_PERIOD`](super::debounce::QUIET_PERIOD).
+    Settling,
+    /// The last read was not trusted, and the content read now is the same.
+    SameContent,
+    /// The source was read.
+    Fetched(Result<Fetched, SourceError>),
+}
+
+/// Decides when to read a source.
+pub(super) struct SourcePoller<S> {
+    pub(super) source: S,
+    /// The stamp of the last successful read.
+    last_read: Option<SourceStamp>,
+    /// Set while the source changes and is not read yet.
+    debounce: Option<Debounce>,
+    /// Digest of a read taken before the source was quiet. Its stamp may hide a later write, so the source
+    /// is read again and applied if this digest differs.
+    unsettled_digest: Option<u128>,
+}
+
+impl<S: PolledSource> SourcePoller<S> {
+    pub(super) fn new(source: S) -> SourcePoller<S> {
+        SourcePoller { source, last_read: None, debounce: None, unsettled_digest: None }
+    }
+
+    /// Makes the next poll read the source whatever its stamp.
+    pub(super) fn forget_last_read(&mut self) {
+        self.last_read = None;
+        self.unsettled_digest = None;
+    }
+
+    /// Gives up waiting for the source to settle.
+    pub(super) fn reset_debounce(&mut self) {
+        self.debounce = None;
+    }
+
+    /// Returns whether the source changes and is not read yet.
+    pub(super) fn is_settling(&self) -> bool {
+        self.debounce.is_some()
+    }
+
+    /// Returns whether the source is to be polled again after the quiet period.
+    pub(super) fn is_due_soon(&self) -> bool {
+        self.is_settling() || self.unsettled_digest.is_some()
+    }
+
+    /// Reads the source if it has changed and settled.
+    pub(super) fn poll(&mut self) -> Polled {
+        // Before the stamp is read, so that a change after it makes an event.
+        self.source.renew_watch(false);
+        let mut stamp = self.source.stamp();
+        if self.debounce.is_none() {
+            if self.last_read.as_ref() == Some(&stamp) && self.unsettled_digest.is_none() {
+                return Polled::Unchanged;
+            }
+            // The path may lead elsewhere now, without an event in the folders watched so far.
+            self.source.renew_watch(true);
+            stamp = self.source.stamp();
+        }
+        let now = self.source.now();
+        let is_being_written = self.source.is_being_written();
+        let mut debounce = self.debounce.take().unwrap_or_else(|| Debounce::new(stamp.clone(), now));
+        debounce.observe(stamp, now, is_being_written);
+        if !debounce.is_due(now) {
+            self.debounce = Some(debounce);
+            return Polled::Settling;
+        }
+        let fetched = self.source.fetch();
+        // A source that changed during the read may be half of one state and half of the next.
+        let after = self.source.stamp();
+        if after != *debounce.stamp() && !debounce.is_overdue(now) {
+            debounce.observe(after, self.source.now(), is_being_written);
+            self.debounce = Some(debounce);
+            return Polled::Settling;
+        }
+        // A read error may pass without a change of the source, as a lack of file descriptors does.
+        self.last_read = fetched.is_ok().then(|| debounce.stamp().clone());
+        let is_quiet = debounce.is_quiet(now);
+        let unsettled_before = self.unsettled_digest.take();
+        if !is_quiet || unsettled_before.is_some() {
+            let digest = fetched.as_ref().ok().map(Fetched::digest);
+            self.unsettled_digest = digest.filter(|_| !is_quiet);
+            if unsettled_before.is_some() && unsettled_before == digest {
+                return Polled::SameContent;
+            }
+        }
+        Polled::Fetched(fetched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::io;
+    use std::time::Duration;
+
+    use rkyv::util::AlignedVec;
+    use switchboard_model::UnixMillis;
+
+    use super::*;
+
+    /// A source whose stamp is a number, with a clock that stands still until it is moved.
+    struct FakeSource {
+        now: Cell<Instant>,
+        stamp: Cell<u64>,
+        content: RefCell<Option<&'static str>>,
+        /// What happens to the stamp during the next read.
+        stamp_after_read: Cell<Option<u64>>,
+        is_being_written: Cell<bool>,
+        reads: Cell<usize>,
+        followed: usize,
+    }
+
+    impl PolledSource for FakeSource {
+        fn renew_watch(&mut self, follow_path: bool) {
+            self.followed += usize::from(follow_path);
+        }
+
+        fn is_being_written(&self) -> bool {
+            self.is_being_written.get()
+        }
+
+        fn stamp(&self) -> SourceStamp {
+            SourceStamp::Unreadable(self.stamp.get().to_string())
+        }
+
+        fn fetch(&self) -> Result<Fetched, SourceError> {
+            self.reads.set(self.reads.get() + 1);
+            if let Some(stamp) = self.stamp_after_read.take() {
+                self.stamp.set(stamp);
+            }
+            match *self.content.borrow() {
+                Some(content) => {
+                    let mut bytes = AlignedVec::new();
+                    bytes.extend_from_slice(content.as_bytes());
+                    Ok(Fetched::Bytes { bytes: bytes.into(), modified_at: UnixMillis(0) })
+                }
+                None => Err(SourceError::Snapshot { path: "file".into(), error: io::Error::other("gone") }),
+            }
+        }
+
+        fn now(&self) -> Instant {
+            self.now.get()
+        }
+    }
+
+    fn poller() -> SourcePoller<FakeSource> {
+        SourcePoller::new(FakeSource {
+            now: Cell::new(Instant::now()),
+            stamp: Cell::new(1),
+            content: RefCell::new(Some("one")),
+            stamp_after_read: Cell::default(),
+            is_being_written: Cell::default(),
+            reads: Cell::default(),
+            followed: 0,
+        })
+    }
+
+    impl SourcePoller<FakeSource> {
+        /// Polls every 50 ms of the fake clock until the source has settled. Returns the milliseconds that
+        /// took, and the content that was read.
+        fn poll_until_settled(&mut self) -> (u128, Option<String>) {
+            let start = self.source.now();
+            loop {
+                match self.poll() {
+                    Polled::Settling => self.advance(50),
+                    Polled::Fetched(Ok(Fetched::Bytes { bytes, .. })) => {
+                        let content = String::from_utf8(bytes.to_vec()).unwrap();
+                        return ((self.source.now() - start).as_millis(), Some(content));
+                    }
+                    _ => return ((self.source.now() - start).as_millis(), None),
+                }
+            }
+        }
+
+        fn advance(&self, ms: u64) {
+            self.source.now.set(self.source.now.get() + Duration::from_millis(ms));
+        }
+
+        fn change(&self, stamp: u64, content: Option<&'static str>) {
+            self.source.stamp.set(stamp);
+            *self.source.content.borrow_mut() = content;
+        }
+    }
+
+    #[test]
+    fn source_is_read_once_for_each_stamp() {
+        let mut poller = poller();
+        assert_eq!(poller.poll_until_settled(), (50, Some("one".to_owned())));
+        assert!(matches!(poller.poll(), Polled::Unchanged));
+        poller.change(2, Some("two"));
+        assert_eq!(poller.poll_until_settled(), (50, Some("two".to_owned())));
+        assert!(matches!(poller.poll(), Polled::Unchanged));
+        assert_eq!(poller.source.reads.get(), 2);
+        assert_eq!(poller.source.followed, 2, "the path is followed again with each change");
+    }
+
+    #[test]
+    fn source_that_changes_during_a_read_is_read_again_after_the_quiet_period() {
+        let mut poller = poller();
+        poller.source.stamp_after_read.set(Some(2));
+        assert_eq!(poller.poll_until_settled(), (100, Some("one".to_owned())));
+        assert_eq!(poller.source.reads.get(), 2);
+    }
+
+    #[test]
+    fn source_that_cannot_be_read_is_read_with_every_poll() {
+        let mut poller = poller();
+        poller.change(1, None);
+        for reads in 1..4 {
+            assert_eq!(poller.poll_until_settled(), (50, None));
+            assert_eq!(poller.source.reads.get(), reads);
+        }
+        poller.change(1, Some("one"));
+        assert_eq!(poller.poll_until_settled().1, Some("one".to_owned()));
+    }
+
+    #[test]
+    fn file_that_is_being_written_is_read_when_it_is_closed() {
+        let mut poller = poller();
+        poller.source.is_being_written.set(true);
+        for _ in 0..10 {
+            assert!(matches!(poller.poll(), Polled::Settling));
+            poller.advance(50);
+        }
+        poller.source.is_being_written.set(false);
+        assert!(matches!(poller.poll(), Polled::Fetched(Ok(_))));
+    }
+
+    #[test]
+    fn read_of_a_source_that_was_not_quiet_is_repeated_and_applied_if_it_differs() {
+        for (second, applied) in [("one", false), ("two", true)] {
+            let mut poller = poller();
+            // Replaced every 10 ms: read at last, after a second.
+            let mut stamp = 1;
+            while !matches!(poller.poll(), Polled::Fetched(Ok(_))) {
+                poller.advance(10);
+                stamp += 1;
+                poller.change(stamp, Some("one"));
+            }
+            assert!(poller.is_due_soon() && !poller.is_settling());
+            // A write within one step of the file system's clock changes the content and not the stamp.
+            poller.change(stamp, Some(second));
+            let (_, content) = poller.poll_until_settled();
+            assert_eq!(content.is_some(), applied, "{second}");
+            assert!(!poller.is_due_soon());
+            assert!(matches!(poller.poll(), Polled::Unchanged));
+        }
+    }
+
+    #[test]
+    fn forgotten_read_is_repeated_although_the_stamp_is_the_same() {
+        let mut poller = poller();
+        poller.poll_until_settled();
+        poller.forget_last_read();
+        assert_eq!(poller.poll_until_settled().1, Some("one".to_owned()));
+    }
+}

@@ -1,0 +1,205 @@
+//! Publishes what was read from a source: proves it, activates it by one pointer store, and drops the
+//! replaced generation. What is broken is rejected, reported, and changes nothing.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use switchboard_model::UnixMillis;
+use switchboard_pipeline::{Refused, build};
+use switchboard_registry::{Files, Findings};
+use switchboard_snapshot::{Bytes, Rejection, Snapshot, Stage};
+
+use super::event::{ReloadEvent, Reporter};
+use super::rejection_dedup::RejectionDedup;
+use super::snapshot_source::{DEMO_GENERATION, Fetched, SnapshotSource, SourceError};
+use super::store::{Generation, Store};
+use crate::telemetry::ReloadOutcome;
+
+/// Puts snapshots of one source in service. Nothing else may swap the store's snapshot.
+pub(super) struct Publisher {
+    source: SnapshotSource,
+    store: Store,
+    reporter: Reporter,
+    last_rejection: Option<RejectionDedup>,
+    /// The error of the last read, if that failed.
+    last_read_error: Option<String>,
+    /// Whether the snapshot in service is what the source held when it was last read.
+    is_current: bool,
+    /// Digest of the registry in service, where the source is one.
+    files_digest: Option<u128>,
+    /// Replaced generations that a request or a worker may still hold.
+    retired: Vec<Arc<Generation>>,
+}
+
+impl Publisher {
+    pub(super) fn new(source: SnapshotSource, store: Store, reporter: Reporter) -> Publisher {
+        Publisher {
+            source,
+            store,
+            reporter,
+            last_rejection: None,
+            last_read_error: None,
+            is_current: false,
+            files_digest: None,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Forgets what was rejected and unreadable, so that it is reported again.
+    pub(super) fn forget_failures(&mut self) {
+        self.last_rejection = None;
+        self.last_read_error = None;
+    }
+
+    /// Reports that the source's stamp is that of the last read.
+    pub(super) fn confirm(&self) {
+        if self.is_current {
+            self.reporter.report(&ReloadEvent::Confirmed);
+        }
+    }
+
+    /// Activates what was read, or reports why not. `change` returns the number of the source's last
+    /// change.
+    pub(super) fn apply(&mut self, fetched: Result<Fetched, SourceError>, change: impl Fn() -> Option<u64>) {
+        match fetched {
+            Err(error) => self.unreadable(error.to_string()),
+            Ok(content) => {
+                self.last_read_error = None;
+                match content {
+                    Fetched::Files(files) => self.apply_files(&files, change),
+                    Fetched::Bytes { bytes, modified_at } => self.apply_bytes(bytes, modified_at, change),
+                }
+            }
+        }
+    }
+
+    fn apply_files(&mut self, files: &Files, change: impl Fn() -> Option<u64>) {
+        let digest = files.digest();
+        if self.files_digest == Some(digest) {
+            return self.unchanged();
+        }
+        let now = UnixMillis::from(SystemTime::now());
+        let generation = match (&self.source, self.store.current()) {
+            (SnapshotSource::Demo, _) => DEMO_GENERATION,
+            (_, Some(current)) => now.as_u64().max(current.snapshot.generation() + 1),
+            (_, None) => now.as_u64(),
+        };
+        match build::publish(files, generation, now.to_seconds().0, &|_, _, _| {}) {
+            Ok(compiled) => {
+                self.files_digest = Some(digest);
+                self.reporter.report(&ReloadEvent::Timed { timings: &compiled.timings });
+                self.activate(compiled.snapshot, now, &compiled.findings);
+            }
+            Err(Refused { findings, .. }) => {
+                let errors = match findings.errors() {
+                    1 => "1 error".to_owned(),
+                    more => format!("{more} errors"),
+                };
+                let reason = format!("{} has {errors} in its findings", self.source.describe());
+                self.rejected(Stage::Registry, reason, &findings, change());
+            }
+        }
+    }
+
+    fn apply_bytes(&mut self, bytes: Bytes, modified_at: UnixMillis, change: impl Fn() -> Option<u64>) {
+        let opened = build::open(bytes).and_then(|(snapshot, timings)| {
+            let is_newer = is_newer(&snapshot, self.store.current().as_deref())?;
+            Ok(is_newer.then_some((snapshot, timings)))
+        });
+        match opened {
+            Ok(None) => self.unchanged(),
+            Ok(Some((snapshot, timings))) => {
+                self.reporter.report(&ReloadEvent::Timed { timings: &timings });
+                let built_at = snapshot.header().built_at_ms();
+                let built_at = built_at.and_then(|ms| i64::try_from(ms).ok()).map_or(modified_at, UnixMillis);
+                self.activate(snapshot, built_at, &Findings::default());
+            }
+            Err(Rejection { stage, reason }) => {
+                let reason = format!("{}: {reason}", self.source.describe());
+                self.rejected(stage, reason, &Findings::default(), change());
+            }
+        }
+    }
+
+    fn activate(&mut self, snapshot: Snapshot, built_at: UnixMillis, findings: &Findings) {
+        let mut last = self.reporter.last.lock();
+        last.built_at = built_at;
+        last.activated_at = SystemTime::now().into();
+        // Under the lock, so that `/status` shows a generation with its own times.
+        self.retired.extend(self.store.swap(snapshot));
+        drop(last);
+        self.record_outcome(ReloadOutcome::Published, None, findings);
+        if let Some(generation) = self.store.current() {
+            let snapshot = &generation.snapshot;
+            self.reporter.report(&ReloadEvent::Published { snapshot, built_at, findings });
+        }
+        self.drop_retired();
+    }
+
+    fn unchanged(&mut self) {
+        self.record_outcome(ReloadOutcome::Unchanged, None, &Findings::default());
+        self.reporter.report(&ReloadEvent::Unchanged);
+    }
+
+    fn rejected(&mut self, stage: Stage, reason: String, findings: &Findings, change: Option<u64>) {
+        self.record_outcome(ReloadOutcome::Rejected, Some(reason.clone()), findings);
+        let rejection = RejectionDedup::new(&self.source, stage, change);
+        let is_reported = self.last_rejection.as_ref().is_some_and(|earlier| rejection.is_same(earlier));
+        self.last_rejection = Some(rejection);
+        if !is_reported {
+            self.reporter.report(&ReloadEvent::Rejected { stage, reason: &reason, findings });
+        }
+    }
+
+    /// Reports a read error once, although the source is read again with every poll.
+    fn unreadable(&mut self, reason: String) {
+        if self.last_read_error.as_ref() != Some(&reason) {
+            self.record_outcome(ReloadOutcome::Unreadable, Some(reason.clone()), &Findings::default());
+            self.reporter.report(&ReloadEvent::Unreadable { reason: &reason });
+            self.last_read_error = Some(reason);
+        }
+    }
+
+    /// Reports a panic of the reload thread as an unreadable source.
+    pub(super) fn panicked(&mut self) {
+        let reason = "a fault of switchboard while it read the source; please report it with the source";
+        self.record_outcome(ReloadOutcome::Unreadable, Some(reason.to_owned()), &Findings::default());
+        self.reporter.report(&ReloadEvent::Unreadable { reason });
+    }
+
+    fn record_outcome(&mut self, outcome: ReloadOutcome, error: Option<String>, findings: &Findings) {
+        self.is_current = matches!(outcome, ReloadOutcome::Published | ReloadOutcome::Unchanged);
+        self.reporter.record_outcome(outcome, error, findings);
+    }
+
+    /// Drops replaced generations that nothing else holds, on this thread rather than on a worker.
+    pub(super) fn drop_retired(&mut self) {
+        self.retired.retain(|generation| Arc::strong_count(generation) > 1);
+        let in_service = usize::from(self.store.current().is_some());
+        self.reporter.report(&ReloadEvent::Alive { snapshots: in_service + self.retired.len() });
+    }
+
+    /// Returns whether a replaced generation is still in memory.
+    pub(super) fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+}
+
+/// Returns whether to activate a snapshot: not if it is the one in service.
+///
+/// # Errors
+/// A generation that is older, or another snapshot of the same generation.
+fn is_newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, Rejection> {
+    let Some(Generation { snapshot: current, .. }) = current else { return Ok(true) };
+    if snapshot.header() == current.header() {
+        return Ok(false);
+    }
+    if snapshot.generation() > current.generation() {
+        return Ok(true);
+    }
+    let (new, old) = (snapshot.generation(), current.generation());
+    let reason = format!(
+        "generation {new} is not newer than {old}, which is in service: generations only grow; compile it again"
+    );
+    Err(Stage::Generation.rejection(reason))
+}

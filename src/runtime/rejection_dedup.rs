@@ -1,0 +1,102 @@
+//! Counts a slow in-place copy as one rejection, however often it is read half-written.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant, SystemTime};
+
+use switchboard_snapshot::Stage;
+
+use super::snapshot_source::SnapshotSource;
+
+/// A file that has not grown for this long is not being copied any more.
+const MAX_COPY_PAUSE: Duration = Duration::from_secs(10);
+
+/// The circumstances of a rejection.
+#[derive(Debug)]
+pub(super) struct RejectionDedup {
+    /// The number of the source's last change, while file-system events report changes.
+    change: Option<u64>,
+    file: Option<FileState>,
+    /// Whether the file had fewer bytes than its header announces.
+    is_torn: bool,
+    at: Instant,
+}
+
+#[derive(Debug)]
+struct FileState {
+    /// Device, inode and time of birth: inodes are used again.
+    identity: (u64, u64, Option<SystemTime>),
+    len: u64,
+}
+
+impl RejectionDedup {
+    /// Describes a rejection at `stage` of what the source holds now.
+    pub(super) fn new(source: &SnapshotSource, stage: Stage, change: Option<u64>) -> RejectionDedup {
+        let metadata = match source {
+            SnapshotSource::Snapshot(path) => fs::metadata(path).ok(),
+            SnapshotSource::Demo | SnapshotSource::Registry(_) => None,
+        };
+        let file = metadata.map(|metadata| FileState {
+            identity: (metadata.dev(), metadata.ino(), metadata.created().ok()),
+            len: metadata.len(),
+        });
+        RejectionDedup { change, file, is_torn: stage == Stage::Length, at: Instant::now() }
+    }
+
+    /// Returns whether this is the same bad file as an earlier rejection's.
+    ///
+    /// With file-system events, a file from its opening to its closing is one change. Without them, a torn
+    /// file that has become longer is the same file, further copied.
+    pub(super) fn is_same(&self, earlier: &RejectionDedup) -> bool {
+        let same_file = match (&self.file, &earlier.file) {
+            (Some(now), Some(then)) if now.identity == then.identity => Some(now.len > then.len),
+            (None, None) => Some(false),
+            _ => None,
+        };
+        let Some(has_grown) = same_file else { return false };
+        match (self.change, earlier.change) {
+            // Change 0 happened before the watch was there.
+            (Some(now), Some(then)) if then > 0 => now == then,
+            _ => self.is_torn && earlier.is_torn && has_grown && self.at - earlier.at < MAX_COPY_PAUSE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(change: Option<u64>, inode: u64, len: u64, at: Instant) -> RejectionDedup {
+        RejectionDedup {
+            change,
+            file: Some(FileState { identity: (1, inode, None), len }),
+            is_torn: true,
+            at,
+        }
+    }
+
+    #[test]
+    fn torn_file_that_has_grown_is_the_same_without_events() {
+        let now = Instant::now();
+        let soon = now + Duration::from_secs(2);
+        let late = now + Duration::from_secs(20);
+        let first = rejection(None, 7, 100, now);
+        assert!(rejection(None, 7, 200, soon).is_same(&first), "longer");
+        assert!(!rejection(None, 7, 50, soon).is_same(&first), "begun anew");
+        assert!(!rejection(None, 8, 200, soon).is_same(&first), "another file in its place");
+        assert!(!rejection(None, 7, 200, late).is_same(&first), "long ago");
+    }
+
+    #[test]
+    fn file_is_the_same_until_it_is_closed_with_events() {
+        let now = Instant::now();
+        let late = now + Duration::from_secs(20);
+        let first = rejection(Some(3), 7, 100, now);
+        assert!(rejection(Some(3), 7, 100, late).is_same(&first), "not closed since");
+        assert!(!rejection(Some(4), 7, 200, late).is_same(&first), "opened again");
+        assert!(!rejection(Some(3), 8, 200, late).is_same(&first), "another file in its place");
+        let before_the_watch = rejection(Some(0), 7, 100, now);
+        let soon = now + Duration::from_secs(2);
+        assert!(rejection(Some(1), 7, 200, soon).is_same(&before_the_watch), "begun before the watch");
+    }
+}

@@ -1,0 +1,100 @@
+//! Wakes the reload thread. The reasons are flags, not a queue: none is lost, and any number of
+//! file-system events is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Why the reload thread was woken. No reason is set when its wait timed out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WakeReasons {
+    /// A file of the source may have changed.
+    pub fs_event: bool,
+    /// The source is to be read again, changed or not.
+    pub reload: bool,
+    /// The process stops.
+    pub stop: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    reasons: Mutex<WakeReasons>,
+    woken: Condvar,
+}
+
+/// Wakes the reload thread, from any thread.
+#[derive(Debug, Clone)]
+pub struct ReloadSignal(Arc<Shared>);
+
+/// Receives a [`ReloadSignal`].
+#[derive(Debug)]
+pub struct ReloadSignalReceiver(Arc<Shared>);
+
+/// Creates both ends.
+pub fn reload_signal() -> (ReloadSignal, ReloadSignalReceiver) {
+    let shared = Arc::<Shared>::default();
+    (ReloadSignal(Arc::clone(&shared)), ReloadSignalReceiver(shared))
+}
+
+impl ReloadSignal {
+    /// Reports that a file of the source may have changed.
+    pub fn fs_event(&self) {
+        self.wake(|reasons| reasons.fs_event = true);
+    }
+
+    /// Requests that the source is read again, changed or not.
+    pub fn reload(&self) {
+        self.wake(|reasons| reasons.reload = true);
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        self.wake(|reasons| reasons.stop = true);
+    }
+
+    fn wake(&self, set: impl FnOnce(&mut WakeReasons)) {
+        set(&mut self.0.reasons.lock());
+        self.0.woken.notify_all();
+    }
+}
+
+impl ReloadSignalReceiver {
+    /// Waits for a reason, at most this long. Returns all reasons since the last call.
+    pub fn wait(&self, timeout: Duration) -> WakeReasons {
+        let mut reasons = self.0.reasons.lock();
+        self.0.woken.wait_while_for(&mut reasons, |reasons| *reasons == WakeReasons::default(), timeout);
+        std::mem::take(&mut reasons)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn wait_returns_every_reason_since_the_last_call() {
+        let (signal, receiver) = reload_signal();
+        for _ in 0..10_000 {
+            signal.fs_event();
+        }
+        signal.reload();
+        for _ in 0..10_000 {
+            signal.fs_event();
+        }
+        assert_eq!(receiver.wait(LONG), WakeReasons { fs_event: true, reload: true, stop: false });
+        assert_eq!(receiver.wait(Duration::ZERO), WakeReasons::default());
+        signal.stop();
+        assert!(receiver.wait(LONG).stop);
+    }
+
+    #[test]
+    fn waiting_thread_is_woken() {
+        let (signal, receiver) = reload_signal();
+        let waiting = std::thread::spawn(move || receiver.wait(LONG));
+        signal.reload();
+        assert!(waiting.join().unwrap().reload);
+    }
+}

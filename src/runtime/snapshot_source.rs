@@ -1,0 +1,186 @@
+//! Where snapshots come from: the demo registry in the binary, a registry's folder, or a compiled file.
+
+use std::io;
+use std::path::PathBuf;
+
+use include_dir::{Dir, include_dir};
+use switchboard_model::UnixMillis;
+use switchboard_pipeline::build::{self, Refused};
+use switchboard_registry::{Files, Stamp, Unreadable};
+use switchboard_snapshot::compile::Progress;
+use switchboard_snapshot::{Bytes, Rejection, Snapshot, file};
+
+/// The generation of the demo registry, which never changes.
+pub const DEMO_GENERATION: u64 = 1;
+
+static DEMO: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config/demo");
+
+/// Returns the files of the demo registry, `config/demo`, which are part of the binary.
+pub fn demo_files() -> Files {
+    Files::from_embedded(&DEMO)
+}
+
+/// Where snapshots come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotSource {
+    /// The demo registry that is part of the binary.
+    Demo,
+    /// A registry's folder.
+    Registry(PathBuf),
+    /// A compiled snapshot.
+    Snapshot(PathBuf),
+}
+
+/// The content of a source.
+pub enum Fetched {
+    /// A registry to compile.
+    Files(Files),
+    /// A snapshot to open.
+    Bytes {
+        /// The whole file.
+        bytes: Bytes,
+        /// When the file was last changed.
+        modified_at: UnixMillis,
+    },
+}
+
+/// Why a source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A registry's folder or a file in it.
+    #[error("{root}: {error}", root = .root.display())]
+    Registry {
+        /// The registry's folder.
+        root: PathBuf,
+        /// The path in it and the system's error.
+        error: Unreadable,
+    },
+    /// A snapshot's file.
+    #[error("{path}: {error}", path = .path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+}
+
+/// Why a source gives no snapshot.
+pub enum OpenError {
+    /// The source cannot be read.
+    Source(SourceError),
+    /// The registry has errors or failed tests.
+    Registry {
+        /// The findings.
+        refused: Refused,
+        /// The files that the findings point into.
+        files: Files,
+    },
+    /// The file holds no valid snapshot.
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// The stage of opening and the reason.
+        rejection: Rejection,
+    },
+}
+
+/// Sizes, times and inodes of a source: a changed stamp means that the source may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SourceStamp {
+    /// The source never changes.
+    Constant,
+    Folder(Stamp),
+    File(Stamp),
+    /// The system's error.
+    Unreadable(String),
+}
+
+impl Fetched {
+    /// Returns a digest of the content. Equal digests mean equal content.
+    pub(super) fn digest(&self) -> u128 {
+        match self {
+            Fetched::Files(files) => files.digest(),
+            Fetched::Bytes { bytes, .. } => xxhash_rust::xxh3::xxh3_128(bytes),
+        }
+    }
+}
+
+impl SnapshotSource {
+    /// Reads the source's stamp. Does not read the content.
+    pub(super) fn stamp(&self) -> SourceStamp {
+        match self {
+            SnapshotSource::Demo => SourceStamp::Constant,
+            SnapshotSource::Registry(root) => match Stamp::of(root) {
+                Ok(stamp) => SourceStamp::Folder(stamp),
+                Err(error) => SourceStamp::Unreadable(error.to_string()),
+            },
+            SnapshotSource::Snapshot(path) => match Stamp::of_file(path) {
+                Ok(stamp) => SourceStamp::File(stamp),
+                Err(error) => SourceStamp::Unreadable(error.to_string()),
+            },
+        }
+    }
+
+    /// Reads the whole content.
+    ///
+    /// # Errors
+    /// The first path that cannot be read.
+    pub fn fetch(&self) -> Result<Fetched, SourceError> {
+        match self {
+            SnapshotSource::Demo => Ok(Fetched::Files(demo_files())),
+            SnapshotSource::Registry(root) => {
+                let failed = |error| SourceError::Registry { root: root.clone(), error };
+                Ok(Fetched::Files(Files::read_dir(root).map_err(failed)?))
+            }
+            SnapshotSource::Snapshot(path) => {
+                let failed = |error| SourceError::Snapshot { path: path.clone(), error };
+                let modified =
+                    std::fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(failed)?;
+                let bytes = file::read(path).map_err(failed)?;
+                Ok(Fetched::Bytes { bytes, modified_at: modified.into() })
+            }
+        }
+    }
+
+    /// Reads the source and opens its snapshot, or builds one as of `now`.
+    ///
+    /// # Errors
+    /// A source that cannot be read, a registry with errors, a file that is no snapshot.
+    pub fn open(&self, now: UnixMillis, progress: Progress<'_>) -> Result<Snapshot, OpenError> {
+        match (self.fetch().map_err(OpenError::Source)?, self) {
+            (Fetched::Files(files), source) => {
+                let generation = match source {
+                    SnapshotSource::Demo => DEMO_GENERATION,
+                    _ => now.as_u64(),
+                };
+                match build::publish(&files, generation, now.to_seconds().0, progress) {
+                    Ok(compiled) => Ok(compiled.snapshot),
+                    Err(refused) => Err(OpenError::Registry { refused, files }),
+                }
+            }
+            (Fetched::Bytes { bytes, .. }, source) => match build::open(bytes) {
+                Ok((snapshot, _)) => Ok(snapshot),
+                Err(rejection) => {
+                    Err(OpenError::Snapshot { path: source.path().unwrap_or_default(), rejection })
+                }
+            },
+        }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            SnapshotSource::Demo => None,
+            SnapshotSource::Registry(path) | SnapshotSource::Snapshot(path) => Some(path.clone()),
+        }
+    }
+
+    /// Describes the source in words.
+    pub fn describe(&self) -> String {
+        match self {
+            SnapshotSource::Demo => "the embedded demo registry".to_owned(),
+            SnapshotSource::Registry(root) => format!("the registry {}", root.display()),
+            SnapshotSource::Snapshot(path) => format!("the snapshot {}", path.display()),
+        }
+    }
+}

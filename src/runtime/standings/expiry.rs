@@ -1,0 +1,51 @@
+//! Removes standings at their end. A thread of its own, because the writer may wait for a slow disk and an
+//! account is promised back within a second of its standing's end.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, SystemTime};
+
+use switchboard_model::UnixMillis;
+
+use super::event::{StandingsEvent, StandingsObserver};
+use crate::runtime::store::Store;
+
+/// Longest sleep while some standing has an end. The system's clock may be set meanwhile.
+const MAX_SLEEP: Duration = Duration::from_millis(500);
+
+/// The thread, before it runs.
+pub struct Expirer {
+    pub(super) store: Store,
+    pub(super) observer: StandingsObserver,
+    /// The ends of standings that were set. Closed when the writer ends.
+    pub(super) ends: Receiver<UnixMillis>,
+}
+
+impl Expirer {
+    /// Removes standings at their end until the writer has ended.
+    pub fn run(self) {
+        let mut nearest: Option<UnixMillis> = None;
+        loop {
+            let received = match nearest {
+                None => self.ends.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(end) => self.ends.recv_timeout(time_until(end).min(MAX_SLEEP)),
+            };
+            match received {
+                Ok(end) => nearest = Some(nearest.map_or(end, |nearest| nearest.min(end))),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = UnixMillis::from(SystemTime::now());
+            if nearest.is_some_and(|end| end <= now) {
+                for key in self.store.expire(now) {
+                    (self.observer)(&StandingsEvent::Removed { key: &key, expired: true });
+                }
+                nearest = self.store.next_expiry();
+            }
+        }
+    }
+}
+
+fn time_until(end: UnixMillis) -> Duration {
+    let now = UnixMillis::from(SystemTime::now());
+    Duration::from_millis(UnixMillis(end.0.saturating_sub(now.0)).as_u64())
+}

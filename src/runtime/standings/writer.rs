@@ -1,0 +1,303 @@
+//! The thread that makes every change of a standing: first on the disk, then for the workers, then the
+//! reply. It also follows or takes over another process's journal.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use switchboard_model::UnixMillis;
+use switchboard_registry::Stamp;
+
+use super::event::{StandingsEvent, StandingsObserver};
+use super::expiry::Expirer;
+use super::journal::{Journal, JournalContents, OpenedJournal, StandingChange};
+use super::standing::{AccountKey, Standing, StandingError};
+use crate::runtime::store::Store;
+
+/// How often to read another process's changes, which are promised within a second.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
+/// Maximum of requests that share one write to the disk.
+const MAX_BATCH: usize = 256;
+
+/// Where standings are kept, for `/status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalState {
+    /// There is no journal: standings last as long as the process.
+    InMemory,
+    /// This process writes the journal.
+    Writing,
+    /// Another process writes the journal.
+    Following,
+    /// The journal cannot be read or written; the system's error.
+    Failed(String),
+}
+
+enum Request {
+    Change(StandingChange, Reply),
+    HandOver,
+}
+
+type Reply = Box<dyn FnOnce(Result<(), StandingError>) + Send>;
+
+/// Changes standings, from any thread.
+#[derive(Clone)]
+pub struct Standings {
+    store: Store,
+    requests: Sender<Request>,
+    path: Option<Arc<Path>>,
+    state: Arc<Mutex<JournalState>>,
+}
+
+/// The writer thread, before it runs.
+pub struct StandingsWriter {
+    store: Store,
+    requests: Receiver<Request>,
+    path: Option<Arc<Path>>,
+    /// Held while this process writes the journal.
+    journal: Option<Journal>,
+    /// The stamp of another process's journal when it was last read.
+    last_read: Option<Stamp>,
+    /// Whether another process takes over: this one does not open the journal again.
+    is_handed_over: bool,
+    state: Arc<Mutex<JournalState>>,
+    observer: StandingsObserver,
+    looked_at: Instant,
+    /// Tells the expirer about ends of standings. Dropped with the writer, which ends the expirer.
+    ends: Sender<UnixMillis>,
+}
+
+impl Standings {
+    /// Opens the journal, and sets its standings in the store. Without a journal there are no standings.
+    /// The caller runs the writer and the expirer, each on a thread.
+    ///
+    /// # Errors
+    /// A journal that cannot be read or opened. Going on without it would put suspended accounts back in
+    /// service.
+    pub fn open(
+        store: Store,
+        path: Option<PathBuf>,
+        observer: StandingsObserver,
+    ) -> io::Result<(Standings, StandingsWriter, Expirer)> {
+        let (to_writer, requests) = channel();
+        let (to_expirer, ends) = channel();
+        let expirer = Expirer { store: store.clone(), observer: Arc::clone(&observer), ends };
+        let path: Option<Arc<Path>> = path.map(Into::into);
+        let state = Arc::new(Mutex::new(JournalState::InMemory));
+        let standings = Standings {
+            store: store.clone(),
+            requests: to_writer,
+            path: path.clone(),
+            state: Arc::clone(&state),
+        };
+        let mut writer = StandingsWriter {
+            store,
+            requests,
+            path,
+            journal: None,
+            last_read: None,
+            is_handed_over: false,
+            state,
+            observer,
+            looked_at: Instant::now(),
+            ends: to_expirer,
+        };
+        writer.look_at_journal()?;
+        Ok((standings, writer, expirer))
+    }
+
+    /// Returns the store that the standings are set in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the journal's path and state.
+    pub fn journal_state(&self) -> (Option<&Path>, JournalState) {
+        (self.path.as_deref(), self.state.lock().clone())
+    }
+
+    /// Sets or removes an account's standing. Calls `reply` on the writer's thread once every worker sees
+    /// the change and it is on the disk; drops `reply` if the writer has ended.
+    pub fn change(
+        &self,
+        key: AccountKey,
+        standing: Option<Standing>,
+        reply: impl FnOnce(Result<(), StandingError>) + Send + 'static,
+    ) {
+        let _ = self.requests.send(Request::Change(StandingChange { key, standing }, Box::new(reply)));
+    }
+
+    /// Releases the journal, so that another process can take it over.
+    pub fn hand_over(&self) {
+        let _ = self.requests.send(Request::HandOver);
+    }
+}
+
+impl StandingsWriter {
+    /// Makes changes until every [`Standings`] is dropped.
+    pub fn run(mut self) {
+        loop {
+            let request = if self.is_following() {
+                self.requests.recv_timeout(FOLLOW_INTERVAL)
+            } else {
+                self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match request {
+                Ok(first) => self.serve(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.is_following() && self.looked_at.elapsed() >= FOLLOW_INTERVAL {
+                if let Err(error) = self.look_at_journal() {
+                    self.report_failure(&error);
+                }
+                self.looked_at = Instant::now();
+            }
+        }
+    }
+
+    /// Returns whether there is a journal that this process does not write.
+    fn is_following(&self) -> bool {
+        self.path.is_some() && self.journal.is_none()
+    }
+
+    /// Serves every request that is there, with one write to the disk for all changes.
+    fn serve(&mut self, first: Request) {
+        let mut changes = Vec::new();
+        let mut replies = Vec::new();
+        let more: Vec<Request> = self.requests.try_iter().take(MAX_BATCH).collect();
+        let mut hand_over = false;
+        for request in std::iter::once(first).chain(more) {
+            match request {
+                Request::HandOver => hand_over = true,
+                Request::Change(change, reply) => match self.check(&change) {
+                    Err(error) => reply(Err(error)),
+                    Ok(()) => {
+                        changes.push(change);
+                        replies.push(reply);
+                    }
+                },
+            }
+        }
+        let written = self.write(&changes);
+        if written.is_ok() {
+            for change in changes {
+                self.apply(change);
+            }
+        }
+        for reply in replies {
+            reply(written.clone());
+        }
+        if hand_over {
+            self.journal = None;
+            self.is_handed_over = true;
+            self.set_state(JournalState::Following);
+        }
+    }
+
+    /// Checks that the account exists and that this process may make the change.
+    fn check(&self, StandingChange { key, standing }: &StandingChange) -> Result<(), StandingError> {
+        self.store.check_account(key)?;
+        if standing.as_ref().is_some_and(|standing| standing.has_ended(SystemTime::now().into())) {
+            return Err(StandingError::Ended);
+        }
+        if self.is_following() {
+            return Err(StandingError::Following);
+        }
+        Ok(())
+    }
+
+    /// Writes changes to the journal, if there is one.
+    fn write(&mut self, changes: &[StandingChange]) -> Result<(), StandingError> {
+        let Some(journal) = self.journal.as_mut().filter(|_| !changes.is_empty()) else { return Ok(()) };
+        let rewritten = if journal.needs_rewrite(self.store.standing_count()) {
+            let standings = self.store.standings();
+            journal.rewrite(standings.iter().map(|(key, standing)| (key, standing)))
+        } else {
+            Ok(())
+        };
+        match rewritten.and_then(|()| journal.append(changes)) {
+            Ok(()) => {
+                self.set_state(JournalState::Writing);
+                Ok(())
+            }
+            Err(error) => {
+                self.report_failure(&error);
+                Err(StandingError::Journal(error.to_string()))
+            }
+        }
+    }
+
+    /// Makes a change that is in the journal visible to the workers.
+    fn apply(&self, StandingChange { key, standing }: StandingChange) {
+        self.store.set_standing(key.clone(), standing.clone());
+        self.announce_end(nearest_end(standing.iter()));
+        (self.observer)(&match &standing {
+            Some(standing) => StandingsEvent::Set { key: &key, standing },
+            None => StandingsEvent::Removed { key: &key, expired: false },
+        });
+    }
+
+    /// Sends the expirer the end of standings that are in the store.
+    fn announce_end(&self, end: Option<UnixMillis>) {
+        if let Some(end) = end {
+            let _ = self.ends.send(end);
+        }
+    }
+
+    /// Tries to open the journal. While another process holds it, reads what that process has changed.
+    fn look_at_journal(&mut self) -> io::Result<()> {
+        let Some(path) = self.path.clone().filter(|_| self.journal.is_none()) else { return Ok(()) };
+        let opened = if self.is_handed_over { None } else { Journal::open(&path)? };
+        match opened {
+            Some(OpenedJournal { journal, contents, damaged_copy }) => {
+                self.journal = Some(journal);
+                self.set_state(JournalState::Writing);
+                let damaged_copy = damaged_copy.as_deref();
+                (self.observer)(&StandingsEvent::Opened { contents: &contents, damaged_copy });
+                self.take_over(contents);
+            }
+            None => {
+                if self.set_state(JournalState::Following) {
+                    (self.observer)(&StandingsEvent::Following);
+                }
+                // A missing file has no news.
+                let stamp = Stamp::of_file(&path).ok().filter(|stamp| self.last_read.as_ref() != Some(stamp));
+                if stamp.is_some() {
+                    self.take_over(JournalContents::read(&path)?);
+                    self.last_read = stamp;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_over(&self, contents: JournalContents) {
+        let mut standings = contents.standings;
+        let now = SystemTime::now().into();
+        standings.retain(|_, standing| !standing.has_ended(now));
+        let end = nearest_end(standings.values());
+        self.store.replace_standings(standings);
+        self.announce_end(end);
+    }
+
+    /// Returns whether the state has changed.
+    fn set_state(&self, state: JournalState) -> bool {
+        let mut current = self.state.lock();
+        let has_changed = *current != state;
+        *current = state;
+        has_changed
+    }
+
+    fn report_failure(&self, error: &io::Error) {
+        if self.set_state(JournalState::Failed(error.to_string())) {
+            (self.observer)(&StandingsEvent::Failed { error });
+        }
+    }
+}
+
+fn nearest_end<'s>(standings: impl Iterator<Item = &'s Standing>) -> Option<UnixMillis> {
+    standings.filter_map(|standing| standing.until.as_ref().map(|until| until.at)).min()
+}
