@@ -1,8 +1,4 @@
 //! Hostile clients against a real process, beside an honest one.
-//!
-//! The short form holds a bound that a loaded machine keeps. The long form attacks for a minute and a mode, and
-//! holds the honest client's 99th percentile below 10 ms; it needs the machine to itself:
-//! `SWITCHBOARD_LONG=1 cargo test --release --test contract clients:: -- --nocapture --test-threads 1`.
 
 mod attack;
 mod descriptors;
@@ -15,11 +11,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::HttpClient;
-
-/// Whether the long form is asked for.
-fn long() -> bool {
-    std::env::var_os("SWITCHBOARD_LONG").is_some()
-}
 
 /// Connects from 127.0.0.`from`, which the daemon counts as a peer of its own, with a receive buffer of so many bytes.
 fn connect(to: &str, from: u8, buffer: Option<usize>) -> HttpClient {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{HttpClient, PATIENCE, wait_for};
+use super::{HttpClient, PATIENCE, wait_until};
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
@@ -139,7 +139,8 @@ impl DaemonProcess {
 
     /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait_for("the daemon ends", || self.child.try_wait().unwrap())
+        wait_until("the daemon ends", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap()
     }
 }
 

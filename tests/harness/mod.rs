@@ -1,5 +1,6 @@
 //! What the tests start and talk to: a daemon as a process, a daemon within this process, and an HTTP client that sends
-//! the bytes it is given. Tests that wait for an event do so through [`wait_until`].
+//! the bytes it is given. Tests that wait for an event do so through [`wait_until`]; a test that sleeps has the time
+//! itself under test, or asserts that nothing happens meanwhile.
 
 mod daemon_process;
 mod http_client;
@@ -10,4 +11,4 @@ mod wait;
 pub(crate) use daemon_process::{DaemonProcess, get, request};
 pub(crate) use http_client::{HttpClient, HttpResponse};
 pub(crate) use in_process_daemon::{InProcessDaemon, one_worker};
-pub(crate) use wait::{PATIENCE, wait_for, wait_until};
+pub(crate) use wait::{PATIENCE, wait_until, wait_within};

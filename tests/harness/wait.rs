@@ -5,21 +5,18 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Polls until `condition` holds; panics with `event` after [`PATIENCE`].
+/// Polls until `condition` holds; fails with `event` after [`PATIENCE`].
 #[track_caller]
-pub(crate) fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
-    wait_for(event, || condition().then_some(()));
+pub(crate) fn wait_until(event: &str, condition: impl FnMut() -> bool) {
+    wait_within(PATIENCE, || event.to_owned(), condition);
 }
 
-/// Polls until `value` returns one; panics with `event` after [`PATIENCE`].
+/// Polls until `condition` holds; fails with `event` after `limit`.
 #[track_caller]
-pub(crate) fn wait_for<T>(event: &str, mut value: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = value() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{event}: not within {PATIENCE:?}");
+pub(crate) fn wait_within(limit: Duration, event: impl Fn() -> String, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "{}: not within {limit:?}", event());
         std::thread::sleep(POLL_INTERVAL);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use switchboard::api::data::Settings;
 
-use crate::harness::{InProcessDaemon, one_worker};
+use crate::harness::{InProcessDaemon, one_worker, wait_until};
 
 const LONG: Duration = Duration::from_secs(20);
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
@@ -87,6 +87,7 @@ fn a_slow_head_and_a_slow_body_are_waited_for() {
     daemon.drain.send_replace(true);
     let (start, end) = QUERY.split_at(9);
     body.send(start);
+    // The time under test: longer than an idle connection is given.
     std::thread::sleep(4 * grace);
     head.send(rest);
     body.send(end);
@@ -109,6 +110,7 @@ fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
     // It has begun.
     slow.stream.peek(&mut [0]).unwrap();
     daemon.drain.send_replace(true);
+    // The time under test: longer than an idle connection is given.
     std::thread::sleep(2 * grace);
     let answer = slow.answer();
     assert_eq!((answer.lines().len(), answer.header("connection")), (lines, None));
@@ -125,8 +127,9 @@ fn a_drain_can_be_cut_short() {
     stuck.post_head("/v1/select", 9);
     let cutter = daemon.serving.as_ref().unwrap().cutter();
     let since = Instant::now();
+    let draining = daemon.drain.subscribe();
     std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
+        wait_until("the drain begins", || *draining.borrow());
         cutter.cut();
         cutter.cut();
     });

@@ -1,6 +1,6 @@
 //! A panic is one request's. The header that asks for one is known to debug builds alone.
 
-use crate::harness::{HttpClient, HttpResponse, InProcessDaemon, one_worker};
+use crate::harness::{HttpClient, HttpResponse, InProcessDaemon, one_worker, wait_until};
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=uk&country=GB";
 const LINE: &str = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n";
@@ -97,9 +97,5 @@ fn the_admin_thread_outlives_panics_too() {
 /// A connection closes before its end is counted.
 #[track_caller]
 fn settles(daemon: &InProcessDaemon, series: &str, value: f64) {
-    let settled = (0..2_000).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        daemon.metric(series) == value
-    });
-    assert!(settled, "{series} is {}, not {value}", daemon.metric(series));
+    wait_until(&format!("{series} is {value}"), || daemon.metric(series) == value);
 }

@@ -3,13 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::expected::{acme, of};
-use crate::harness::{DaemonProcess, request};
+use crate::harness::{DaemonProcess, request, wait_until};
 
 pub(super) struct Served {
     pub(super) daemon: DaemonProcess,
@@ -43,12 +42,8 @@ pub(super) fn everything() -> Served {
 }
 
 fn outcome(daemon: &DaemonProcess, outcome: &str, least: f64) {
-    let until = Instant::now() + Duration::from_secs(30);
     let series = format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}}");
-    while daemon.metric(&series) < least {
-        assert!(Instant::now() < until, "no reload {outcome}: {}", daemon.status());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(&format!("{least} reloads {outcome}"), || daemon.metric(&series) >= least);
 }
 
 /// Every rule, code and route once.

@@ -9,15 +9,13 @@ mod storms;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
+use self::served::*;
 use crate::expected::{self, acme, edit};
-use crate::harness::{DaemonProcess, get};
-
-/// What an administrator waits at most.
-const PROMISED: Duration = Duration::from_secs(2);
+use crate::harness::{DaemonProcess, get, wait_until};
 
 fn compile(root: &Path, to: &Path, generation: u64) {
     let files = switchboard_registry::Files::read_dir(root).unwrap();
@@ -61,7 +59,7 @@ fn a_changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
     let changed = Instant::now();
     daemon.log("published");
-    assert!(changed.elapsed() < served::patience(), "{:?}", changed.elapsed());
+    assert!(changed.elapsed() < served::CHANGE_LIMIT, "{:?}", changed.elapsed());
     let answer = daemon.select(GERMAN);
     assert_eq!(answer["address"], "+4915123456702");
     assert!(answer["generation"].as_u64().unwrap() > first);
@@ -86,6 +84,24 @@ fn a_changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
 }
 
 #[test]
+#[ignore = "long: holds the promise of two seconds, on a machine of its own"]
+fn a_changed_snapshot_is_served_within_two_seconds_long() {
+    let served = Served::snapshot(EVENTS);
+    let file = served.path("inner/deep/acme.swb");
+    for generation in 2..102 {
+        let bytes = snapshot(generation);
+        let changed = Instant::now();
+        if generation % 2 == 0 {
+            rename_over(&file, &bytes)
+        } else {
+            fs::write(&file, &bytes).unwrap()
+        }
+        served.serves(generation);
+        assert!(changed.elapsed() < PROMISED, "{:?}", changed.elapsed());
+    }
+}
+
+#[test]
 fn a_replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
@@ -98,7 +114,7 @@ fn a_replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
     compile(registry.path(), &file, 6);
     let changed = Instant::now();
     daemon.log("published");
-    assert!(changed.elapsed() < served::patience());
+    assert!(changed.elapsed() < served::CHANGE_LIMIT);
     let answer = daemon.select(GERMAN);
     assert_eq!((&answer["generation"], &answer["address"]), (&6.into(), &"+4915123456702".into()));
 
@@ -179,11 +195,7 @@ fn the_daemon_outlives_whoever_reads_its_logs() {
     let mut daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     daemon.stop_reading();
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
-    let until = Instant::now() + 5 * PROMISED;
-    while daemon.select(GERMAN)["address"] != "+4915123456702" {
-        assert!(Instant::now() < until);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the change is served", || daemon.select(GERMAN)["address"] == "+4915123456702");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(0));
 }

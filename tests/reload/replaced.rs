@@ -297,7 +297,7 @@ fn what_changes_while_it_is_read_is_read_again() {
             if addresses[0] == number(version) {
                 break;
             }
-            assert!(changed.elapsed() < patience(), "not served: {}", daemon.status());
+            assert!(changed.elapsed() < CHANGE_LIMIT, "not served: {}", daemon.status());
         }
         while opened.try_recv().is_ok() {}
     }

@@ -3,23 +3,20 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::GERMAN;
 use crate::expected::{acme, edit};
-use crate::harness::DaemonProcess;
+use crate::harness::{DaemonProcess, wait_within};
 
-/// What an administrator waits at most.
+/// Within this time of a change, the daemon promises to serve it.
 pub(super) const PROMISED: Duration = Duration::from_secs(2);
 
-/// How long a test waits: what is promised, where it has the machine to itself (`SWITCHBOARD_LONG=1`, one
-/// test at a time), and three times that beside all the others on two cores. An hour passes between two
-/// polls, so that whatever an event did not tell of fails either way.
-pub(super) fn patience() -> Duration {
-    if std::env::var_os("SWITCHBOARD_LONG").is_some() { PROMISED } else { 3 * PROMISED }
-}
+/// How long the tests wait for a change that an event tells of, beside all other tests on two cores. An hour passes between two
+/// polls, so a change without its event is not served within this.
+pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(6);
 
 /// So rare that whatever is served within two seconds was told by an event.
 pub(super) const EVENTS: &str = "poll_interval = \"1h\"";
@@ -76,11 +73,7 @@ impl Served {
     }
 
     fn answers(&self, field: &str, value: &serde_json::Value) {
-        let changed = Instant::now();
-        while &self.daemon.select(GERMAN)[field] != value {
-            assert!(changed.elapsed() < patience(), "no {field} {value}: {}", self.daemon.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.within(&format!("{field} {value} is served"), || &self.daemon.select(GERMAN)[field] == value);
     }
 
     pub(super) fn reloads(&self, outcome: &str) -> f64 {
@@ -91,31 +84,24 @@ impl Served {
     pub(super) fn tells(&self, outcome: &str, change: impl FnOnce()) {
         let before = self.reloads(outcome);
         change();
-        let changed = Instant::now();
-        while self.reloads(outcome) == before {
-            assert!(changed.elapsed() < patience(), "not {outcome}: {}", self.daemon.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.within(&format!("a reload is {outcome}"), || self.reloads(outcome) != before);
     }
 
     /// Waits until so many reloads had an outcome.
     pub(super) fn counts(&self, outcome: &str, times: f64) {
-        let changed = Instant::now();
-        while self.reloads(outcome) < times {
-            assert!(changed.elapsed() < patience(), "not {times} {outcome}: {}", self.daemon.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.within(&format!("{times} reloads are {outcome}"), || self.reloads(outcome) >= times);
         assert_eq!(self.reloads(outcome), times, "{outcome}");
     }
 
     /// Does what changes how changes are noticed, and waits for that.
     pub(super) fn tells_watch(&self, how: &str, change: impl FnOnce()) {
         change();
-        let changed = Instant::now();
-        while self.daemon.status()["watch"] != how {
-            assert!(changed.elapsed() < patience(), "not {how}: {}", self.daemon.status());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.within(&format!("changes are noticed by {how}"), || self.daemon.status()["watch"] == how);
+    }
+
+    /// Waits as long as a change may take until it is served; a failure shows `/status`.
+    pub(super) fn within(&self, event: &str, condition: impl FnMut() -> bool) {
+        wait_within(CHANGE_LIMIT, || format!("{event}: {}", self.daemon.status()), condition);
     }
 
     /// Holds the gauge and `/status` against each other.

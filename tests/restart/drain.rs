@@ -6,10 +6,10 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{free_address, serve};
-use crate::harness::{DaemonProcess, HttpClient, get};
+use crate::harness::{DaemonProcess, HttpClient, get, wait_until};
 
 const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","country":"FR"}"#;
 
@@ -31,6 +31,7 @@ fn both_signals_let_a_slow_body_finish() {
         assert_eq!(get(&daemon.admin, "/livez").0, 200);
         for byte in QUERY.as_bytes() {
             slow.send([*byte]);
+            // The time under test: the body is slow.
             std::thread::sleep(Duration::from_millis(2));
         }
         let answer = slow.answer();
@@ -81,17 +82,15 @@ fn a_stop_does_not_wait_for_a_source_that_is_still_written() {
             let mut file = OpenOptions::new().append(true).open(&path).unwrap();
             while !written.load(Ordering::SeqCst) {
                 file.write_all(b"more").unwrap();
+                // More often than a source is looked at.
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
         let mut child = command.arg("--snapshot").arg(&path).spawn().unwrap();
-        let began = Instant::now();
-        while TcpStream::connect(&admin).is_err() && began.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until("the admin listener is open", || TcpStream::connect(&admin).is_ok());
         let alive = get(&admin, "/livez").0;
         let told = Instant::now();
-        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let status = child.wait().unwrap();
         written.store(true, Ordering::SeqCst);
         assert_eq!((alive, status.code()), (200, Some(0)));

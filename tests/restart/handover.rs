@@ -5,15 +5,25 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::load::Load;
-use super::{free_address, restarts, serve};
+use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
 use crate::harness::{DaemonProcess, HttpClient, get};
 
 #[test]
 fn no_request_is_lost_where_processes_share_an_address() {
+    hand_over_a_shared_address(RESTARTS);
+}
+
+#[test]
+#[ignore = "long: 200 restarts"]
+fn no_request_is_lost_where_processes_share_an_address_long() {
+    hand_over_a_shared_address(LONG_RESTARTS);
+}
+
+fn hand_over_a_shared_address(restarts: usize) {
     let (data, admin) = (free_address(), free_address());
     let mut old = DaemonProcess::launch(serve(&data, &admin));
     let load = Load::on(&data);
-    for _ in 0..restarts() {
+    for _ in 0..restarts {
         let new = DaemonProcess::launch(serve(&data, &admin));
         old.signal(Signal::TERM);
         let stopped = old.log("stopped");
@@ -21,7 +31,7 @@ fn no_request_is_lost_where_processes_share_an_address() {
         old = new;
     }
     let counted = load.stop();
-    assert!(counted.answered > 100 * restarts() as u64, "{counted:?}");
+    assert!(counted.answered > 100 * restarts as u64, "{counted:?}");
     assert_eq!((counted.lost.as_slice(), counted.answered), ([].as_slice(), counted.sent));
 }
 

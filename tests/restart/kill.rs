@@ -5,16 +5,26 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::load::{Habit, Load};
-use super::{free_address, restarts, serve};
+use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
 use crate::harness::DaemonProcess;
 
 #[test]
 fn a_kill_loses_what_is_in_flight_and_nothing_more() {
+    kill_under_load(RESTARTS);
+}
+
+#[test]
+#[ignore = "long: 200 restarts"]
+fn a_kill_loses_what_is_in_flight_and_nothing_more_long() {
+    kill_under_load(LONG_RESTARTS);
+}
+
+fn kill_under_load(restarts: usize) {
     let (data, admin) = (free_address(), free_address());
     let habits = [Habit::Fresh, Habit::Busy, Habit::Busy, Habit::Idle(Duration::from_millis(20))];
     let mut lost = 0;
     let mut slowest = Duration::ZERO;
-    for _ in 0..restarts() {
+    for _ in 0..restarts {
         let since = Instant::now();
         let mut daemon = DaemonProcess::launch(serve(&data, &admin));
         slowest = slowest.max(since.elapsed());
@@ -34,7 +44,7 @@ fn a_kill_loses_what_is_in_flight_and_nothing_more() {
     }
     println!(
         "{} kills: {lost} requests in flight lost; slowest start until it is ready {slowest:?}",
-        restarts()
+        restarts
     );
     assert!(slowest < Duration::from_secs(10));
 }

@@ -1,7 +1,4 @@
 //! Processes that take over from one another, are told to stop, or are killed, under load.
-//!
-//! Short here; `SWITCHBOARD_RESTARTS=200 cargo test --release --test contract restart -- --nocapture` is
-//! the long form, and prints what it counted.
 
 mod drain;
 mod handover;
@@ -19,10 +16,8 @@ fn serve(data: &str, admin: &str) -> Command {
     command
 }
 
-/// How many restarts to survive.
-fn restarts() -> usize {
-    std::env::var("SWITCHBOARD_RESTARTS").map_or(5, |count| count.parse().unwrap())
-}
+const RESTARTS: usize = 5;
+const LONG_RESTARTS: usize = 200;
 
 /// An address that was free a moment ago, for processes that share it.
 fn free_address() -> String {

@@ -10,8 +10,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 
 use super::load::Load;
-use super::{free_address, restarts};
-use crate::harness::{DaemonProcess, get};
+use super::{LONG_RESTARTS, RESTARTS, free_address};
+use crate::harness::{DaemonProcess, get, wait_until};
 
 /// A daemon that is started as systemd starts one: descriptors from 3 on, and its own pid in the
 /// environment, which a shell knows before it becomes the daemon.
@@ -34,12 +34,22 @@ fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
 
 #[test]
 fn no_request_is_lost_where_the_socket_is_passed() {
+    hand_over_a_passed_socket(RESTARTS);
+}
+
+#[test]
+#[ignore = "long: 200 restarts"]
+fn no_request_is_lost_where_the_socket_is_passed_long() {
+    hand_over_a_passed_socket(LONG_RESTARTS);
+}
+
+fn hand_over_a_passed_socket(restarts: usize) {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
     let mut old = DaemonProcess::launch(activated(&[("data", &socket)]));
     assert_eq!(old.data, address);
     let load = Load::on(&address);
-    for round in 0..restarts() {
+    for round in 0..restarts {
         // Either way: the next one before this one ends, or only then, as `systemctl restart` does.
         let next = (round % 2 == 0).then(|| DaemonProcess::launch(activated(&[("data", &socket)])));
         old.signal(Signal::TERM);
@@ -48,7 +58,7 @@ fn no_request_is_lost_where_the_socket_is_passed() {
         old = next.unwrap_or_else(|| DaemonProcess::launch(activated(&[("data", &socket)])));
     }
     let counted = load.stop();
-    assert!(counted.answered > 100 * restarts() as u64, "{counted:?}");
+    assert!(counted.answered > 100 * restarts as u64, "{counted:?}");
     assert_eq!((counted.lost.as_slice(), counted.answered), ([].as_slice(), counted.sent));
 }
 
@@ -102,9 +112,7 @@ fn systemd_itself_can_pass_it() {
     let asked = std::thread::spawn({
         let address = address.clone();
         move || {
-            while std::net::TcpStream::connect(&address).is_err() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            wait_until("systemd listens", || std::net::TcpStream::connect(&address).is_ok());
             get(&address, "/v1/select?company=acme&channel=whatsapp&ou=zurich&country=FR")
         }
     });

@@ -7,6 +7,7 @@ use switchboard::runtime::standings::JournalContents;
 
 use super::*;
 use crate::expected::acme;
+use crate::harness::wait_until;
 
 #[test]
 fn standings_outlive_the_process() {
@@ -23,7 +24,9 @@ fn standings_outlive_the_process() {
     let short = json!({"standing": "draining", "reason": "short", "until": from_now(400)});
     put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &short);
     daemon.kill();
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    wait_until("the draining ends", || {
+        jiff::Timestamp::now() > short["until"].as_str().unwrap().parse().unwrap()
+    });
 
     let daemon = serve(registry.path(), Some(&journal));
     // From the very first answer on.
