@@ -1,4 +1,4 @@
-//! `switchboard explain`: the picture, and the JSON behind it.
+//! `switchboard explain`: its text and its JSON.
 
 use std::fs;
 
@@ -8,11 +8,11 @@ use super::{stdout, switchboard};
 use crate::expected;
 use crate::harness::DaemonProcess;
 
-/// Wide enough for the demo, and what every terminal has.
+/// The width without a terminal.
 const COLUMNS: usize = 80;
 
-/// What it prints, asked of the demo, and how it exits.
-fn picture(fields: &[&str]) -> (String, Option<i32>) {
+/// Returns the output for the demo registry, and the exit code.
+fn explain(fields: &[&str]) -> (String, Option<i32>) {
     let output = switchboard(&[&["explain"], fields].concat());
     (stdout(&output), output.status.code())
 }
@@ -22,11 +22,11 @@ fn json(fields: &[&str]) -> Value {
 }
 
 fn whatsapp(fields: &[&str]) -> (String, Option<i32>) {
-    picture(&[&["company=acme", "channel=whatsapp"], fields].concat())
+    explain(&[&["company=acme", "channel=whatsapp"], fields].concat())
 }
 
 #[test]
-fn the_picture_to_the_letter() {
+fn text_of_an_explanation_is_exact() {
     let expected = "\
 answer    wa-dach-ch-1  +41781234501
           whatsapp, secondary, CH
@@ -53,9 +53,8 @@ OU acme (3 levels up): not needed
     assert_eq!(whatsapp(&["ou=zurich", "phone=+33612345678"]), (expected.to_owned(), Some(0)));
 }
 
-/// Each way to be passed over has its words.
 #[test]
-fn why_each_account_was_passed_over() {
+fn each_reason_to_pass_over_an_account_is_shown() {
     for (fields, exit, lines) in [
         (&["ou=dach", "country=AT"][..], 0, &["✘ wa-vip-at-1  resting until 2099-01-01"][..]),
         (&["ou=london", "country=ZA"], 0, &["✘ wa-emea-za-1  suspended: never used", "nobody is available"]),
@@ -119,16 +118,16 @@ fn why_each_account_was_passed_over() {
     }
 }
 
-/// Over every expected selection of the demo: one account is chosen, the one that answers; no line is too long; the
-/// exit code is that of the JSON; and the client's number is nowhere.
+/// For every test of the demo: the account that answers is marked as chosen and no other, no line is too long, the exit
+/// code is that of the JSON, and the client's number is not shown.
 #[test]
-fn every_picture_of_the_demo_is_sound() {
+fn explanations_of_all_demo_tests_are_consistent() {
     for test in expected::of("acme") {
         let mut fields: Vec<String> =
             test.query.iter().map(|(field, value)| format!("{field}={value}")).collect();
         fields.push("company=acme".to_owned());
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        let (text, code) = picture(&fields);
+        let (text, code) = explain(&fields);
         assert_eq!(code, Some(i32::from(test.expect.contains_key("error"))), "{}\n{text}", test.name);
         let answer = text.lines().next().unwrap().trim_start_matches("answer").trim();
         let chosen: Vec<&str> = text.lines().filter(|line| line.contains("CHOSEN")).collect();
@@ -151,9 +150,8 @@ fn every_picture_of_the_demo_is_sound() {
     }
 }
 
-/// What the daemon answers, and what the picture is drawn from.
 #[test]
-fn as_json_it_has_every_step() {
+fn json_explanation_has_every_step() {
     let explained = json(&["company=acme", "channel=whatsapp", "ou=london", "country=IE"]);
     let steps: Vec<(&str, &str)> = explained["steps"]
         .as_array()
@@ -173,7 +171,7 @@ fn as_json_it_has_every_step() {
 }
 
 #[test]
-fn as_json_it_is_what_the_daemon_answers() {
+fn json_explanation_equals_the_answer_of_the_daemon() {
     let daemon = DaemonProcess::start(&[]);
     for query in ["channel=whatsapp&ou=zurich&phone=33612345678", "channel=sms&ou=london&country=GB&client=a"]
     {
@@ -185,9 +183,9 @@ fn as_json_it_is_what_the_daemon_answers() {
     assert_eq!(problem["code"], "unknown_ou");
 }
 
-/// Forty levels, each with accounts that are of no use, and two hundred equals at the top.
+/// Sixty levels with unavailable accounts, and two hundred equal accounts at the top.
 #[test]
-fn long_chains_and_crowds_are_folded() {
+fn long_chains_and_large_steps_are_abbreviated() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("deep")).unwrap();
     let mut company = String::new();
@@ -207,13 +205,13 @@ fn long_chains_and_crowds_are_folded() {
     fs::write(folder.path().join("deep/company.toml"), company).unwrap();
     fs::write(folder.path().join("deep/accounts.csv"), accounts).unwrap();
     let root = folder.path().to_str().unwrap();
-    let (text, code) = picture(&["--registry", root, "channel=line", "ou=ou-59", "country=GB", "client=c"]);
+    let (text, code) = explain(&["--registry", root, "channel=line", "ou=ou-59", "country=GB", "client=c"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("… 34 levels more where nobody is available"), "{text}");
     assert!(text.contains("… and 188 more: 188 available") && text.contains("CHOSEN among 200"), "{text}");
     assert!(text.contains("OU ou-59 (asked about)") && text.contains("OU ou-0 (59 levels up)"), "{text}");
     assert!(text.lines().count() < 140, "{text}");
-    let (text, _) = picture(&["--registry", root, "channel=line", "ou=ou-3", "country=FR"]);
+    let (text, _) = explain(&["--registry", root, "channel=line", "ou=ou-3", "country=FR"]);
     assert!(
         text.contains("none: no_account\n") && text.contains("the end of the chain: no OU is above"),
         "{text}"
@@ -221,8 +219,8 @@ fn long_chains_and_crowds_are_folded() {
 }
 
 #[test]
-fn whose_registry_holds_several_companies_is_told_that_one_is_wanted() {
-    let (text, exit) = picture(&["channel=whatsapp", "ou=zurich", "country=CH"]);
+fn query_without_company_is_refused_with_several_companies() {
+    let (text, exit) = explain(&["channel=whatsapp", "ou=zurich", "country=CH"]);
     let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.ends_with("company: this field is required where there are several companies"), "{text}");
     assert_eq!(exit, Some(1));

@@ -1,4 +1,4 @@
-//! Findings as `check` prints them: the line quoted, the fault underlined, the remedy.
+//! The findings that `switchboard check` prints: the quoted line, the underlined fault, the remedy.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::{stderr, stdout, switchboard};
 use crate::expected::{acme, edit};
 
 #[test]
-fn a_finding_to_the_letter() {
+fn text_of_a_finding_is_exact() {
     let registry = acme();
     edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
     edit(
@@ -31,7 +31,7 @@ fn a_finding_to_the_letter() {
     let first = "30 | sms-us-1,sms,secondary,+12015550151,US,acme-sms,,,,\n   \
                  |                        ------------ the same address\n";
     assert!(text.contains(address) && text.contains(first), "{text}");
-    // Wherever findings are printed, they are printed so.
+    // Other commands print findings in the same form.
     let target = registry.path().join("x.swb");
     let compiled = stderr(&switchboard(&["compile", root, "-o", target.to_str().unwrap()]));
     assert!(compiled.contains(&parent), "{compiled}");
@@ -40,7 +40,7 @@ fn a_finding_to_the_letter() {
 }
 
 #[test]
-fn as_json_a_finding_has_its_columns() {
+fn json_finding_has_columns_on_its_own_line_alone() {
     let registry = acme();
     edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
     let json = stdout(&switchboard(&["check", registry.path().to_str().unwrap(), "--format", "json"]));
@@ -50,14 +50,14 @@ fn as_json_a_finding_has_its_columns() {
     assert_eq!((&finding["column"], &finding["end_column"]), (&10.into(), &16.into()));
     let keys: Vec<&String> = finding.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["file", "line", "severity", "code", "message", "help", "column", "end_column"]);
-    // What is named on a line below the header has no column on the header's.
+    // A fault on a line below the reported line has no column.
     let unserved = findings.iter().find(|finding| finding["code"] == "unserved_ou").unwrap();
     assert!(unserved.get("column").is_none() && unserved["line"].is_u64());
 }
 
-/// The query of a failed test may have a client's number, and the line with it may be quoted.
+/// The quoted query of a failed test may have a client's number.
 #[test]
-fn a_failed_test_shows_what_was_expected_and_no_number() {
+fn failed_test_shows_the_expectation_and_masks_the_phone() {
     let registry = acme();
     let test = "\n[[test]]\nname = \"x\"\nquery = { channel = \"whatsapp\", ou = \"emea\", phone = \"+447400999888\" }\n\
                 expect = { rule = \"geography\" }\n";
@@ -69,9 +69,8 @@ fn a_failed_test_shows_what_was_expected_and_no_number() {
     assert!(text.contains("phone = \"+••••••••••88\"") && !text.contains("447400999888"), "{text}");
 }
 
-/// Whole files are not quoted, long lines are cut, and nothing a file holds reaches the terminal as it is.
 #[test]
-fn odd_lines() {
+fn long_lines_are_cut_and_control_characters_replaced() {
     let registry = acme();
     let long = format!(
         "line = {{ x = \"{}\u{1b}[31m\", chanel = 1, y = \"{}\" }}\n",

@@ -1,10 +1,10 @@
-//! The command line, as a process: what it prints and how it exits.
+//! The command line as a process: its output and exit codes.
 
-mod coverage;
 mod explain;
 mod findings;
-mod offered;
-mod pictured;
+mod generate;
+mod readme_pictures;
+mod uncovered;
 
 use std::fs;
 use std::process::{Command, Output};
@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn all_45_tests_of_acme_hold_through_select() {
+fn select_answers_as_the_45_tests_of_acme_expect() {
     let registry = acme();
     let snapshot = registry.path().join("acme.swb");
     let root = registry.path().to_str().unwrap();
@@ -44,7 +44,7 @@ fn all_45_tests_of_acme_hold_through_select() {
 }
 
 #[test]
-fn check_prints_findings_with_their_lines_and_exits_1() {
+fn check_of_a_faulty_registry_prints_findings_and_exits_1() {
     let registry = acme();
     edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
     edit(
@@ -73,7 +73,7 @@ fn check_prints_findings_with_their_lines_and_exits_1() {
 }
 
 #[test]
-fn check_counts_a_failed_test_and_says_what_came() {
+fn check_reports_the_actual_answer_of_a_failed_test() {
     let registry = acme();
     edit(
         registry.path(),
@@ -93,7 +93,7 @@ fn check_counts_a_failed_test_and_says_what_came() {
 }
 
 #[test]
-fn check_can_ask_for_a_share_of_the_steps() {
+fn check_below_the_required_coverage_exits_1() {
     let root = demo();
     let root = root.to_str().unwrap();
     assert_eq!(switchboard(&["check", root, "--fail-under", "1"]).status.code(), Some(0));
@@ -103,7 +103,7 @@ fn check_can_ask_for_a_share_of_the_steps() {
 }
 
 #[test]
-fn a_registry_without_tests_reaches_no_step() {
+fn registry_without_tests_covers_no_step() {
     let registry = acme();
     fs::remove_file(registry.path().join("acme/tests.toml")).unwrap();
     let output = switchboard(&["check", registry.path().to_str().unwrap(), "--fail-under", "1"]);
@@ -112,7 +112,7 @@ fn a_registry_without_tests_reaches_no_step() {
 }
 
 #[test]
-fn a_test_may_expect_a_malformed_query() {
+fn test_may_expect_a_malformed_query() {
     let registry = acme();
     let path = registry.path().join("acme/tests.toml");
     let test = "[[test]]\nname = \"no such role\"\nexpect = { error = \"bad_request\" }\n\
@@ -124,7 +124,7 @@ fn a_test_may_expect_a_malformed_query() {
 }
 
 #[test]
-fn compile_is_deterministic_and_writes_nothing_of_a_broken_registry() {
+fn compile_is_deterministic_and_keeps_the_old_file_on_errors() {
     let registry = acme();
     let root = registry.path().to_str().unwrap();
     let out = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ fn compile_is_deterministic_and_writes_nothing_of_a_broken_registry() {
 }
 
 #[test]
-fn what_cannot_be_read_or_written_exits_3_and_wrong_usage_2() {
+fn io_error_exits_3_and_wrong_usage_exits_2() {
     let root = demo();
     let root = root.to_str().unwrap();
     for arguments in [
@@ -172,7 +172,7 @@ fn what_cannot_be_read_or_written_exits_3_and_wrong_usage_2() {
 }
 
 #[test]
-fn a_problem_is_printed_as_json_without_the_phone() {
+fn select_prints_a_problem_as_json_without_the_phone() {
     let output = switchboard(&[
         "select",
         "company=acme",
@@ -188,7 +188,7 @@ fn a_problem_is_printed_as_json_without_the_phone() {
 }
 
 #[test]
-fn help_has_examples() {
+fn help_of_each_command_has_examples() {
     for command in [
         &["--help"][..],
         &["serve", "--help"],

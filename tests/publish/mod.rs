@@ -1,4 +1,4 @@
-//! From files to a snapshot that answers.
+//! The build of a snapshot from the files of a registry.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn demo() -> Files {
 }
 
 #[test]
-fn the_demo_has_no_error_and_passes_its_own_tests() {
+fn demo_registry_has_no_errors_and_passes_its_tests() {
     let compiled =
         publish(&demo(), GENERATION, NOW, &|_, _, _| {}).unwrap_or_else(|Refused { findings, .. }| {
             panic!("{}", findings.0.iter().map(|finding| format!("{finding}\n")).collect::<String>())
@@ -22,7 +22,7 @@ fn the_demo_has_no_error_and_passes_its_own_tests() {
 }
 
 #[test]
-fn the_same_registry_and_generation_give_the_same_bytes() {
+fn same_registry_and_generation_give_the_same_bytes() {
     let bytes = || publish(&demo(), GENERATION, NOW, &|_, _, _| {}).ok().unwrap().snapshot.bytes().to_vec();
     assert_eq!(bytes(), bytes());
 }

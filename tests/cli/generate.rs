@@ -1,11 +1,11 @@
-//! What the program tells of itself: completions, as the shells take them, and man pages, as man shows them.
+//! `switchboard completions` and `man`: scripts as shells run them, pages as man shows them.
 
 use std::fs;
 use std::process::{Command, Output};
 
 use super::{stderr, stdout, switchboard};
 
-/// The commands that `--help` lists.
+/// Returns the commands that `--help` lists.
 fn commands() -> Vec<String> {
     let help = stdout(&switchboard(&["--help"]));
     let listed = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
@@ -15,7 +15,7 @@ fn commands() -> Vec<String> {
     names
 }
 
-/// What bash would offer for the last of these words.
+/// Returns what bash offers for the last of these words.
 fn bash(words: &[&str]) -> Vec<String> {
     let script = r#"set -eu; source /dev/stdin; shift
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
@@ -44,7 +44,7 @@ fn bash_completes_commands_options_and_values() {
 }
 
 #[test]
-fn every_shell_has_a_script_that_names_every_command() {
+fn completion_script_of_every_shell_names_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let output = switchboard(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0), "{shell}: {}", stderr(&output));
@@ -58,7 +58,7 @@ fn every_shell_has_a_script_that_names_every_command() {
     assert!(stderr(&output).contains("bash, elvish, fish, powershell, zsh"), "{}", stderr(&output));
 }
 
-/// A page as man shows it: formatted, without the strokes of a typewriter.
+/// Returns a page as man shows it, and fails on warnings.
 fn shown(page: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("page.1");
@@ -72,7 +72,7 @@ fn shown(page: &[u8]) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
-/// The text of a section.
+/// Returns the text of a section.
 fn section<'a>(page: &'a str, name: &str) -> &'a str {
     let start = page.find(&format!("\n{name}\n")).unwrap_or_else(|| panic!("no {name} in {page}"));
     let rest = &page[start + name.len() + 2..];
@@ -85,7 +85,7 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
 
 #[test]
 #[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
-fn a_page_shows_options_examples_and_exit_codes() {
+fn man_page_has_commands_examples_and_exit_codes() {
     let page = shown(&switchboard(&["man"]).stdout);
     for command in commands().iter().filter(|command| *command != "help") {
         assert!(
@@ -103,7 +103,7 @@ fn a_page_shows_options_examples_and_exit_codes() {
 
 #[test]
 #[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
-fn a_folder_gets_a_page_for_each_command() {
+fn man_writes_a_page_for_each_command_into_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("new/man1");
     assert_eq!(switchboard(&["man", pages.to_str().unwrap()]).status.code(), Some(0));
@@ -132,7 +132,7 @@ fn a_folder_gets_a_page_for_each_command() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_exits_3() {
+fn man_into_an_unwritable_folder_exits_3() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

@@ -1,12 +1,11 @@
-//! The README's pictures: there, no larger than they must be, and that of `explain` not stale.
+//! The pictures of the README: present, small and up to date.
 
 use std::fs;
 use std::path::Path;
 
 use super::{stdout, switchboard};
 
-/// Bytes that a reader of the README waits for, of one picture.
-const MOST: usize = 300_000;
+const MAX_PICTURE_BYTES: usize = 300_000;
 
 fn read(path: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -16,9 +15,9 @@ fn readme() -> String {
     String::from_utf8(read("README.md")).unwrap()
 }
 
-/// What `docs/pictures/make` has written into the picture as its text: a chunk of its length, its kind, a keyword, and
-/// then, uncompressed and of no language, the text.
-fn described(png: &[u8]) -> String {
+/// Returns the text that `docs/pictures/make` has put into a picture: the content of its `iTXt` chunk, uncompressed and
+/// without a language.
+fn description(png: &[u8]) -> String {
     let start = b"iTXtDescription\0\0\0\0\0";
     let at = png.windows(start.len()).position(|bytes| bytes == start).expect("a description in the picture");
     let length = u32::from_be_bytes(png[at - 4..at].try_into().unwrap()) as usize;
@@ -27,8 +26,8 @@ fn described(png: &[u8]) -> String {
 }
 
 #[test]
-fn explain_prints_what_its_picture_shows() {
-    let shown = described(&read("docs/pictures/explain.png"));
+fn picture_of_explain_shows_the_present_output() {
+    let shown = description(&read("docs/pictures/explain.png"));
     let (command, picture) = shown.split_once("\n\n").unwrap();
     let command = command.trim_start_matches("$ switchboard ");
     assert!(readme().contains(command), "the README has another command than the picture:\n{command}");
@@ -38,7 +37,7 @@ fn explain_prints_what_its_picture_shows() {
 }
 
 #[test]
-fn the_readme_shows_every_picture_in_words_as_well() {
+fn readme_shows_every_picture_with_a_description() {
     let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures")).unwrap();
     let mut made: Vec<String> = folder
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -52,7 +51,7 @@ fn the_readme_shows_every_picture_in_words_as_well() {
     for (words, path) in images {
         let png = read(path);
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"), "{path}");
-        assert!(png.len() < MOST, "{path} has {} bytes", png.len());
+        assert!(png.len() < MAX_PICTURE_BYTES, "{path} has {} bytes", png.len());
         assert!(words.len() > 60, "{path}: {words}");
         shown.push(path.to_owned());
     }

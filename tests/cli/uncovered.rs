@@ -1,4 +1,4 @@
-//! `check --fail-under`: the steps that no test reaches, and the test that would reach one.
+//! `switchboard check --fail-under`: the steps that no test covers, and the test that it suggests.
 
 use std::fs;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::{stdout, switchboard};
 use crate::expected::acme;
 
-fn covered(root: &str) -> Value {
+fn check_all_covered(root: &str) -> Value {
     let output = switchboard(&["check", root, "--fail-under", "100", "--format", "json"]);
     serde_json::from_str(&stdout(&output)).unwrap()
 }
 
 #[test]
-fn what_is_suggested_reaches_a_step_until_nothing_is_left() {
+fn each_suggested_test_covers_one_step_until_none_is_left() {
     let registry = acme();
     let root = registry.path().to_str().unwrap();
     let tests = registry.path().join("acme/tests.toml");
@@ -21,7 +21,7 @@ fn what_is_suggested_reaches_a_step_until_nothing_is_left() {
     let mut reached = 0;
     let mut written = String::new();
     loop {
-        let json = covered(root);
+        let json = check_all_covered(root);
         let coverage = &json["coverage"];
         let unreached = coverage["unreached"].as_array().unwrap();
         let (steps, now) = (coverage["steps"].as_u64().unwrap(), coverage["reached"].as_u64().unwrap());
@@ -51,7 +51,7 @@ fn what_is_suggested_reaches_a_step_until_nothing_is_left() {
 }
 
 #[test]
-fn steps_are_listed_where_a_share_is_asked_for() {
+fn uncovered_steps_are_listed_with_fail_under_alone() {
     let registry = acme();
     let root = registry.path().to_str().unwrap();
     assert!(!stdout(&switchboard(&["check", root])).contains("that no test reaches"));
@@ -60,7 +60,7 @@ fn steps_are_listed_where_a_share_is_asked_for() {
     assert!(json["coverage"].get("unreached").is_none());
     let text = stdout(&switchboard(&["check", root, "--fail-under", "1"]));
     assert!(text.contains("acme: OU acme, sms primary, pool acme-sms, country: US"), "{text}");
-    let step = &covered(root)["coverage"]["unreached"][0];
+    let step = &check_all_covered(root)["coverage"]["unreached"][0];
     let keys: Vec<&String> = step.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["company", "ou", "channel", "role", "pool", "rule", "countries", "no_country"]);
 }
