@@ -1,5 +1,5 @@
-//! Structured logs on standard error. Nothing that a caller sends is ever logged: a phone number is
-//! personal data, and may stand in any field.
+//! Structured logs on standard error. Nothing that a client sends is logged, because a phone number is personal
+//! data and may be in any field.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,28 +7,28 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// What is logged where `RUST_LOG` says nothing. notify logs its own housekeeping as news.
-const LEVELS: &str = "info,notify=warn";
+/// Levels without `RUST_LOG`. notify logs routine work at `info`.
+const DEFAULT_LEVELS: &str = "info,notify=warn";
 
-/// Starts logging. `RUST_LOG` sets the levels.
+/// Starts logging. The environment variable `RUST_LOG` sets the levels.
 pub(super) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LEVELS));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVELS));
     let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unfailing).with_target(false);
-    // A second start, as in a test that runs two daemons, keeps the first one's logs.
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LossyStderr).with_target(false);
+    // A second start in one process, as in tests, keeps the logs of the first.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
     };
 }
 
-/// Standard error, for as long as somebody reads it. The daemon outlives whoever collects its logs: an
-/// error handed on from here would be reported on standard error, which panics where that is closed.
-struct Unfailing;
+/// Standard error without errors, because the daemon outlives its log collector. tracing would report an
+/// error on standard error, and panic if that is closed.
+struct LossyStderr;
 
-impl Write for Unfailing {
+impl Write for LossyStderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // One write for a line, as far as the pipe takes it; the rest, and lines without a reader, are lost.
+        // Lines without a reader are lost.
         let _ = io::stderr().write_all(bytes);
         Ok(bytes.len())
     }

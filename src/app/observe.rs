@@ -15,16 +15,14 @@ const MAX_LOGGED_ERRORS: usize = 50;
 /// Creates an observer of the reload thread.
 pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent<'_>) {
     move |event| {
-        if let Some(outcome) = event.outcome() {
-            telemetry.reload(outcome);
-        }
-        observe_reload(&telemetry, event);
+        count_reload(&telemetry, event);
+        log_reload(event);
     }
 }
 
-fn observe_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
+fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     match event {
-        ReloadEvent::Published { snapshot, built_at, findings } => {
+        ReloadEvent::Published { snapshot, built_at, .. } => {
             let contents = snapshot.contents();
             let channels: Vec<&str> = contents
                 .channels
@@ -34,7 +32,7 @@ fn observe_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
             // Every series of the new channels is there before the first query counts.
             telemetry.add_channels(&channels);
             let now = now();
-            let published = PublishedSnapshot {
+            telemetry.snapshot_published(&PublishedSnapshot {
                 generation: snapshot.generation(),
                 built_at: built_at.0 as f64 / 1000.0,
                 activated_at: now,
@@ -44,49 +42,54 @@ fn observe_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
                 pools: contents.pools.len(),
                 accounts: contents.accounts.len(),
                 chains: contents.levels.len(),
-            };
-            telemetry.snapshot_published(&published);
+            });
             telemetry.snapshot_confirmed(now);
-            tracing::info!(
-                generation = snapshot.generation(),
-                digest = snapshot.digest(),
-                companies = published.companies,
-                ous = published.ous,
-                pools = published.pools,
-                accounts = published.accounts,
-                warnings = findings.warnings(),
-                "published"
-            );
         }
-        ReloadEvent::Unchanged => {
-            telemetry.snapshot_confirmed(now());
-            tracing::info!("reload: the files say what they said before");
-        }
-        ReloadEvent::Confirmed => telemetry.snapshot_confirmed(now()),
-        ReloadEvent::Rejected { stage, reason, findings } => {
-            telemetry.rejection(*stage);
-            tracing::error!(stage = stage.text(), reason, "rejected: whatever was in service stays");
-            log_errors(findings);
-        }
-        ReloadEvent::Unreadable { reason } => {
-            tracing::error!(reason, "unreadable: whatever was in service stays");
-        }
+        ReloadEvent::Unchanged | ReloadEvent::Confirmed => telemetry.snapshot_confirmed(now()),
+        ReloadEvent::Rejected { stage, .. } => telemetry.rejection(*stage),
+        ReloadEvent::Unreadable { .. } => {}
         ReloadEvent::Timed { timings } => {
             for (stage, duration) in timings.iter() {
                 telemetry.load_stage(*stage, *duration);
             }
         }
         ReloadEvent::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
-        ReloadEvent::Watching { down } => {
-            telemetry.watch_active(down.is_none());
-            match down {
-                None => tracing::info!("events tell of changed files"),
-                Some(reason) => tracing::warn!(
-                    reason,
-                    "no events of changed files: looking for them every poll_interval instead"
-                ),
-            }
+        ReloadEvent::Watching { down } => telemetry.watch_active(down.is_none()),
+    }
+    // Last, because the counter is what others wait for.
+    if let Some(outcome) = event.outcome() {
+        telemetry.reload(outcome);
+    }
+}
+
+fn log_reload(event: &ReloadEvent<'_>) {
+    match event {
+        ReloadEvent::Published { snapshot, findings, .. } => {
+            let contents = snapshot.contents();
+            tracing::info!(
+                generation = snapshot.generation(),
+                digest = snapshot.digest(),
+                companies = contents.companies.len(),
+                ous = contents.ous.len(),
+                pools = contents.pools.len(),
+                accounts = contents.accounts.len(),
+                warnings = findings.warnings(),
+                "published"
+            );
         }
+        ReloadEvent::Unchanged => tracing::info!("reload: the files say what they said before"),
+        ReloadEvent::Rejected { stage, reason, findings } => {
+            tracing::error!(stage = stage.text(), reason, "rejected: whatever was in service stays");
+            log_errors(findings);
+        }
+        ReloadEvent::Unreadable { reason } => {
+            tracing::error!(reason, "unreadable: whatever was in service stays");
+        }
+        ReloadEvent::Watching { down: None } => tracing::info!("events tell of changed files"),
+        ReloadEvent::Watching { down: Some(reason) } => {
+            tracing::warn!(reason, "no events of changed files: looking for them every poll_interval instead")
+        }
+        ReloadEvent::Confirmed | ReloadEvent::Timed { .. } | ReloadEvent::Alive { .. } => {}
     }
 }
 

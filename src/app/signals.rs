@@ -1,4 +1,4 @@
-//! Signals, and what the service manager is told of them.
+//! Signals, and notifications to the service manager.
 
 use std::future::Future;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::api::data::Cutter;
 use crate::runtime::ReloadSignal;
 
-/// The signals that are heeded, from the moment this exists: before it, they would end the process.
+/// Handles SIGTERM, SIGINT and SIGHUP from its creation on. Before that they would end the process.
 pub(super) struct Signals {
     runtime: Runtime,
     terminate: Signal,
@@ -32,13 +32,8 @@ impl Signals {
         Ok(Signals { runtime, terminate, interrupt, hangup })
     }
 
-    /// Returns on SIGTERM or SIGINT, or with what comes before them; SIGHUP asks for a reload.
-    pub(super) fn heed<T>(
-        &mut self,
-        reload: &ReloadSignal,
-        reloading: &Reloading,
-        until: impl Future<Output = T>,
-    ) -> Option<T> {
+    /// Waits for SIGTERM or SIGINT, or for `until`, whose output it returns. SIGHUP triggers a reload.
+    pub(super) fn wait<T>(&mut self, reload: &ReloadTrigger, until: impl Future<Output = T>) -> Option<T> {
         let Signals { runtime, terminate, interrupt, hangup } = self;
         runtime.block_on(async {
             let mut until = std::pin::pin!(until);
@@ -46,19 +41,15 @@ impl Signals {
                 tokio::select! {
                     _ = terminate.recv() => return None,
                     _ = interrupt.recv() => return None,
-                    came = &mut until => return Some(came),
-                    _ = hangup.recv() => {
-                        reloading.begin();
-                        reload.reload();
-                    }
+                    output = &mut until => return Some(output),
+                    _ = hangup.recv() => reload.trigger(),
                 }
             }
         })
     }
 
-    /// From now on a further SIGTERM or SIGINT cuts what is still open: whoever sends a second one does
-    /// not want to wait for the drain.
-    pub(super) fn cut_on_the_next(mut self, cutter: Cutter) -> io::Result<()> {
+    /// Makes a further SIGTERM or SIGINT force-close every connection, instead of waiting for the drain.
+    pub(super) fn force_close_on_second_signal(mut self, cutter: Cutter) -> io::Result<()> {
         // It ends with the process.
         thread::Builder::new().name("signals".into()).spawn(move || {
             let Signals { runtime, terminate, interrupt, .. } = &mut self;
@@ -75,39 +66,53 @@ impl Signals {
     }
 }
 
-/// Whether the service manager has been told that a reload is under way, and not yet that it is over.
-#[derive(Clone, Default)]
-pub(super) struct Reloading(Arc<AtomicBool>);
+/// Triggers reloads, and notifies the service manager when they begin and end.
+#[derive(Clone)]
+pub(super) struct ReloadTrigger {
+    signal: ReloadSignal,
+    /// Whether the service manager waits for the end of a reload.
+    is_reloading: Arc<AtomicBool>,
+}
 
-impl Reloading {
-    fn begin(&self) {
-        // Without the time, systemd takes the message for an error.
+impl ReloadTrigger {
+    pub(super) fn new(signal: ReloadSignal) -> ReloadTrigger {
+        ReloadTrigger { signal, is_reloading: Arc::default() }
+    }
+
+    fn trigger(&self) {
+        // Without the time, systemd rejects the notification.
         if let Ok(now) = NotifyState::monotonic_usec_now() {
-            self.0.store(true, Ordering::SeqCst);
-            tell(&[NotifyState::Reloading, now]);
+            self.is_reloading.store(true, Ordering::SeqCst);
+            notify(&[NotifyState::Reloading, now]);
+        }
+        self.signal.reload();
+    }
+
+    /// To be called when an attempt to load a snapshot has ended.
+    pub(super) fn finish(&self) {
+        if self.is_reloading.swap(false, Ordering::SeqCst) {
+            notify_ready();
         }
     }
 
-    /// A look at the source came to something.
-    pub(super) fn end(&self) {
-        if self.0.swap(false, Ordering::SeqCst) {
-            tell_ready();
-        }
+    /// Ends the reload thread.
+    pub(super) fn stop(&self) {
+        self.signal.stop();
     }
 }
 
-/// Queries are answered: `Type=notify` units wait for it.
-pub(super) fn tell_ready() {
-    tell(&[NotifyState::Ready]);
+/// Notifies the service manager that queries are answered. Units with `Type=notify` wait for it.
+pub(super) fn notify_ready() {
+    notify(&[NotifyState::Ready]);
 }
 
-/// The process drains.
-pub(super) fn tell_stopping() {
-    tell(&[NotifyState::Stopping]);
+/// Notifies the service manager that the process drains.
+pub(super) fn notify_stopping() {
+    notify(&[NotifyState::Stopping]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    // Does nothing where no manager listens.
+/// Does nothing without a service manager.
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told");
     }

@@ -1,68 +1,84 @@
 //! Listening sockets that the process was started with, as systemd passes them.
 //!
-//! `LISTEN_FDS` says how many there are, from descriptor 3 on; `LISTEN_FDNAMES` what they are called:
-//! `data` or `admin`. Sockets with other names (systemd's default is the unit's) fill what is left, data
-//! first. Whatever else is wrong with them ends the start: a daemon that listens elsewhere than its
-//! service manager believes would look alive and never be asked.
+//! `LISTEN_FDS` is their number, from descriptor 3 on; `LISTEN_FDNAMES` has their names, `data` or `admin`.
+//! Sockets with other names (systemd's default is the unit's name) fill what is left, data first. Any other
+//! fault ends the start, because a daemon that listens elsewhere than its service manager believes would
+//! get no queries.
 
-use std::env;
 use std::net::TcpListener;
+use std::{env, io};
 
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-/// What `FileDescriptorName=` calls the data listener's socket.
-const DATA: &str = "data";
-/// And the admin listener's.
-const ADMIN: &str = "admin";
+/// `FileDescriptorName=` of the data listener's socket.
+const DATA_NAME: &str = "data";
+/// `FileDescriptorName=` of the admin listener's socket.
+const ADMIN_NAME: &str = "admin";
 
 /// The sockets that were passed.
 #[derive(Debug, Default)]
-pub(super) struct Sockets {
-    /// Where queries are answered.
+pub(super) struct InheritedSockets {
     pub(super) data: Option<TcpListener>,
-    /// Where metrics, probes and status are.
     pub(super) admin: Option<TcpListener>,
 }
 
-impl Sockets {
-    /// Takes them from the environment. Once: a descriptor has one owner.
-    pub(super) fn passed() -> Result<Sockets, String> {
+/// Why a passed socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Not a TCP socket.
+    #[error("{0}")]
+    NotTcp(#[from] io::Error),
+    /// The socket of this name does not listen.
+    #[error("the socket {0:?} is connected or only bound: it must be listening")]
+    NotListening(String),
+    /// Two sockets have this name.
+    #[error("two sockets are called {0:?}: a listener has one; [::] takes IPv4 too")]
+    Duplicate(String),
+    /// More than two sockets.
+    #[error("more sockets than the data and the admin listener take")]
+    TooMany,
+}
+
+impl InheritedSockets {
+    /// Takes the sockets named by the environment. A second call finds none, because a descriptor has one
+    /// owner.
+    pub(super) fn from_env() -> Result<InheritedSockets, SocketError> {
         let mut passed = ListenFd::from_env();
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut named = Vec::new();
         for (at, name) in (0..passed.len()).zip(names.split(':').chain(std::iter::repeat(""))) {
-            let socket = passed.take_tcp_listener(at).map_err(|error| error.to_string())?;
+            let socket = passed.take_tcp_listener(at)?;
             named.extend(socket.map(|socket| (name, socket)));
         }
         assign(named)
     }
 }
 
-/// By name, then by order.
-fn assign(passed: Vec<(&str, TcpListener)>) -> Result<Sockets, String> {
-    let mut sockets = Sockets::default();
+/// Assigns sockets by name, then by order.
+fn assign(passed: Vec<(&str, TcpListener)>) -> Result<InheritedSockets, SocketError> {
+    let mut sockets = InheritedSockets::default();
     let mut unnamed = Vec::new();
     for (name, socket) in passed {
         if !SockRef::from(&socket).is_listener().unwrap_or(false) {
-            return Err(format!("the socket {name:?} is connected or only bound: it must be listening"));
+            return Err(SocketError::NotListening(name.to_owned()));
         }
         let place = match name {
-            DATA => &mut sockets.data,
-            ADMIN => &mut sockets.admin,
+            DATA_NAME => &mut sockets.data,
+            ADMIN_NAME => &mut sockets.admin,
             _ => {
                 unnamed.push(socket);
                 continue;
             }
         };
         if place.replace(socket).is_some() {
-            return Err(format!("two sockets are called {name:?}: a listener has one; [::] takes IPv4 too"));
+            return Err(SocketError::Duplicate(name.to_owned()));
         }
     }
     for socket in unnamed {
         let place = if sockets.data.is_none() { &mut sockets.data } else { &mut sockets.admin };
         if place.replace(socket).is_some() {
-            return Err("more sockets than the data and the admin listener take".to_owned());
+            return Err(SocketError::TooMany);
         }
     }
     Ok(sockets)
@@ -88,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names_decide_and_order_does_the_rest() {
+    fn sockets_are_assigned_by_name_then_by_order() {
         assigned(&[], None, None);
         assigned(&["admin"], None, Some(0));
         assigned(&["admin", "data"], Some(1), Some(0));
@@ -99,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn what_no_listener_can_take_is_refused() {
+    fn socket_that_no_listener_can_use_is_an_error() {
         let too_many = vec![("", listening().1), ("", listening().1), ("", listening().1)];
-        assert!(assign(too_many).unwrap_err().contains("more sockets"));
+        assert!(assign(too_many).unwrap_err().to_string().contains("more sockets"));
         let twice = vec![("data", listening().1), ("data", listening().1)];
-        assert!(assign(twice).unwrap_err().contains("two sockets"));
-        let deaf: TcpListener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().into();
-        assert!(assign(vec![("data", deaf)]).unwrap_err().contains("listening"));
+        assert!(assign(twice).unwrap_err().to_string().contains("two sockets"));
+        let not_listening: TcpListener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().into();
+        assert!(assign(vec![("data", not_listening)]).unwrap_err().to_string().contains("listening"));
     }
 }

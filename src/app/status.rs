@@ -1,4 +1,4 @@
-//! `/status`: what an SRE asks first.
+//! The content of `/status`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,22 +10,17 @@ use switchboard_model::UnixMillis;
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{LastReload, SnapshotSource, Standings};
 
-/// What `/status` is made of.
+/// Makes the content of `/status`.
 pub(super) struct Status {
-    /// When the process started.
     pub(super) started: Instant,
-    /// Where snapshots come from.
     pub(super) source: SnapshotSource,
-    /// The live standings, and the snapshot in service.
     pub(super) standings: Standings,
-    /// The last reload.
-    pub(super) last: Arc<Mutex<LastReload>>,
+    pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
 impl Status {
-    /// As JSON.
     pub(super) fn json(&self) -> Value {
-        let last = self.last.lock().clone();
+        let last = self.last_reload.lock().clone();
         let snapshot = self.standings.store().current().map(|generation| {
             let snapshot = &generation.snapshot;
             let contents = snapshot.contents();
@@ -63,7 +58,7 @@ impl Status {
         })
     }
 
-    /// How many there are, and whether they outlive the process.
+    /// Numbers of standings, and whether they outlive the process.
     fn standings(&self) -> Value {
         let StandingCounts { draining, suspended, waiting } = self.standings.store().counts();
         let (path, state) = self.standings.journal_state();

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::Exit;
-use crate::config::{LogFormat, duration};
+use crate::config::{LogFormat, parse_duration};
 
 const ABOUT: &str = "Answers, per invite, which of a company's official accounts talks to a client";
 
@@ -126,7 +126,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// How long requests in flight have to finish after SIGTERM [default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub drain_timeout: Option<Duration>,
     /// How to log, on standard error [default: text]
     #[arg(long, value_name = "FORMAT")]

@@ -97,7 +97,8 @@ pub struct LastReload {
 }
 
 /// How changes of the source are noticed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WatchMode {
     /// By file-system events, and by polling.
     Events,

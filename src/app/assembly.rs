@@ -1,0 +1,306 @@
+//! The assembly of the daemon: `App::bind`, `start`, `drain`. `run` adds logs and signals.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use super::process::{ConnectionLimits, lower_priority};
+use super::signals::{self, ReloadTrigger, Signals};
+use super::sockets::{InheritedSockets, SocketError};
+use super::status::Status;
+use super::{logs, observe};
+use crate::api::{admin, data};
+use crate::config::Settings;
+use crate::runtime::{LastReload, ReloadEvent, Reloader, Standings, Store, WatchMode, reload_signal};
+use crate::telemetry::Telemetry;
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}: {error}; is it another program's? see --listen and --admin-listen")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The journal of standings cannot be used.
+    #[error("{path}: {error}; without the journal, suspended accounts would be selected again; see --standings", path = .path.display())]
+    Standings {
+        /// The journal.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A socket that the process was started with cannot be used.
+    #[error("a passed socket cannot be used: {0}; see ListenStream= and FileDescriptorName= of its unit")]
+    InheritedSocket(#[from] SocketError),
+    /// The system refuses a thread, a signal handler or a runtime.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// The source gave no snapshot, and the settings require one.
+    #[error(
+        "no snapshot, and --require-snapshot: {0}; mend the source, or start without to wait for a good one"
+    )]
+    NoSnapshot(String),
+}
+
+/// A daemon that answers on its admin listener and reads its source. It does not answer queries yet.
+pub struct App {
+    settings: Settings,
+    limits: ConnectionLimits,
+    telemetry: Arc<Telemetry>,
+    store: Store,
+    standings: Standings,
+    last_reload: Arc<Mutex<LastReload>>,
+    reload: ReloadTrigger,
+    first_poll: Option<oneshot::Receiver<()>>,
+    inherited_data_socket: Option<TcpListener>,
+    admin: AdminSide,
+}
+
+/// A daemon that answers queries.
+pub struct RunningApp {
+    standings: Standings,
+    reload: ReloadTrigger,
+    data: data::Serving,
+    data_address: SocketAddr,
+    drain: watch::Sender<bool>,
+    admin: AdminSide,
+}
+
+/// The admin listener at work.
+struct AdminSide {
+    server: admin::Serving,
+    address: SocketAddr,
+    /// The bound socket. `None` for an inherited one, which the service manager keeps for the next process.
+    socket: Option<TcpListener>,
+    /// Whether the data listener takes no queries: not yet, or no more.
+    is_data_closed: watch::Sender<bool>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Addresses, sockets, a journal or threads that are refused. A source that is missing or broken is no
+/// error unless the settings require a snapshot: `/readyz` and `/status` report it, and the daemon goes
+/// into service when a good one arrives.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    logs::start(settings.log_format);
+    // A panic's message may hold what a client sent, so only its location is logged.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
+    }));
+    let drain_timeout = settings.drain_timeout;
+    let limits = ConnectionLimits::for_process(&settings);
+    let mut signals = Signals::new()?;
+    let mut app = App::bind_within(settings, limits)?;
+    let reload = app.reload.clone();
+    // A source that is slow, or still being copied, must not delay a stop.
+    if let Some(first_poll) = app.first_poll.take()
+        && signals.wait(&reload, first_poll).is_none()
+    {
+        app.stop();
+        return Ok(());
+    }
+    let running = app.start()?;
+    signals.wait(&reload, std::future::pending::<()>());
+    signals.force_close_on_second_signal(running.data.cutter())?;
+    running.drain(drain_timeout);
+    Ok(())
+}
+
+impl App {
+    /// Opens the journal, binds the admin listener and begins to read the source.
+    ///
+    /// # Errors
+    /// An inherited socket, a journal or an address that cannot be used.
+    pub fn bind(settings: Settings) -> Result<App, StartError> {
+        let limits = ConnectionLimits::for_process(&settings);
+        App::bind_within(settings, limits)
+    }
+
+    fn bind_within(settings: Settings, limits: ConnectionLimits) -> Result<App, StartError> {
+        let started = Instant::now();
+        let sockets = InheritedSockets::from_env()?;
+        let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
+        let store = Store::default();
+        // Before the first snapshot, which is never in service without its standings.
+        let standings = open_standings(&store, settings.standings.clone())?;
+        let (signal, receiver) = reload_signal();
+        let reload = ReloadTrigger::new(signal.clone());
+        let observer = {
+            let (observer, reload) = (observe::reload_observer(Arc::clone(&telemetry)), reload.clone());
+            Arc::new(move |event: &ReloadEvent<'_>| {
+                observer(event);
+                if event.outcome().is_some() {
+                    reload.finish();
+                }
+            })
+        };
+        let source = settings.source();
+        let mut reloader = Reloader::new(source.clone(), store.clone(), observer);
+        let last_reload = reloader.last_reload();
+        let status =
+            Status { started, source, standings: standings.clone(), last_reload: Arc::clone(&last_reload) };
+        let admin = AdminSide::start(&settings, &limits, sockets.admin, &telemetry, &standings, status)?;
+
+        // The first poll comes before the data listener is bound: a process that takes over from another on
+        // the same address must not accept queries before it has a snapshot.
+        let (polled, first_poll) = oneshot::channel();
+        let (watch_mode, poll_interval) = (settings.watch, settings.poll_interval);
+        thread::Builder::new().name("reload".into()).spawn(move || {
+            if watch_mode == WatchMode::Events {
+                reloader.watch(signal);
+            }
+            reloader.poll_until_settled();
+            // The receiver is gone if the process stops meanwhile.
+            let _ = polled.send(());
+            // From now on workers need the processor more.
+            lower_priority();
+            reloader.run(&receiver, poll_interval);
+        })?;
+        Ok(App {
+            settings,
+            limits,
+            telemetry,
+            store,
+            standings,
+            last_reload,
+            reload,
+            first_poll: Some(first_poll),
+            inherited_data_socket: sockets.data,
+            admin,
+        })
+    }
+
+    /// Waits until the source was read, binds the data listener and answers queries.
+    ///
+    /// # Errors
+    /// A required snapshot that is missing, an address that cannot be bound, threads that are refused.
+    pub fn start(self) -> Result<RunningApp, StartError> {
+        if let Some(first_poll) = self.first_poll {
+            // An error means that the reload thread panicked: then there is no snapshot.
+            let _ = first_poll.blocking_recv();
+        }
+        let settings = self.settings;
+        if settings.require_snapshot && self.store.current().is_none() {
+            let reason = self.last_reload.lock().error.clone();
+            return Err(StartError::NoSnapshot(reason.unwrap_or_default()));
+        }
+        let http = data::Settings {
+            listen: settings.listen,
+            workers: self.limits.workers,
+            max_connections: self.limits.data,
+            max_connections_per_peer: self.limits.peer,
+            max_body_bytes: settings.max_body_bytes,
+            header_timeout: settings.header_timeout,
+            body_timeout: settings.body_timeout,
+            idle_timeout: settings.idle_timeout,
+            // Idle connections are closed in order well before those in flight are force-closed.
+            drain_grace: data::Settings::default().drain_grace.min(settings.drain_timeout / 2),
+        };
+        let is_inherited = self.inherited_data_socket.is_some() || self.admin.socket.is_none();
+        let listener = match self.inherited_data_socket {
+            Some(socket) => data::Listener::passed(socket, &http)?,
+            None => data::Listener::bind(&http)
+                .map_err(|error| StartError::Bind { address: settings.listen, error })?,
+        };
+        let data_address = listener.local_addr()?;
+        let (drain, draining) = watch::channel(false);
+        let data = listener.serve(self.store, self.telemetry, draining)?;
+        // After the data listener is open, so that a client that waited for `/readyz` can connect.
+        self.admin.is_data_closed.send_replace(false);
+        tracing::info!(
+            data = %data_address, admin = %self.admin.address, passed = is_inherited, "listening"
+        );
+        signals::notify_ready();
+        let (standings, reload, admin) = (self.standings, self.reload, self.admin);
+        Ok(RunningApp { standings, reload, data, data_address, drain, admin })
+    }
+
+    /// Stops before the data listener was bound.
+    fn stop(self) {
+        self.reload.stop();
+        self.standings.hand_over();
+        signals::notify_stopping();
+        tracing::info!("stopped before the source was read");
+    }
+}
+
+impl RunningApp {
+    /// Returns the address of the data listener.
+    pub fn data_address(&self) -> SocketAddr {
+        self.data_address
+    }
+
+    /// Returns the address of the admin listener.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address
+    }
+
+    /// Stops accepting, and waits for requests in flight at most this long. Returns the number of
+    /// connections that were force-closed then.
+    pub fn drain(self, timeout: Duration) -> usize {
+        self.admin.is_data_closed.send_replace(true);
+        self.standings.hand_over();
+        // If another process answers on the same admin address, probes concern that one from here on.
+        self.admin.socket.iter().for_each(data::leave::lead_to_the_second);
+        self.drain.send_replace(true);
+        tracing::info!("draining");
+        signals::notify_stopping();
+        let cut = self.data.drain(timeout);
+        if cut > 0 {
+            tracing::warn!(connections = cut, "cut: they were still open");
+        }
+        // The reload thread may be reading a large registry. It writes nothing and ends with the process.
+        self.reload.stop();
+        drop(self.admin.server);
+        self.admin.socket.iter().for_each(data::leave::lead_nowhere);
+        tracing::info!(cut, "stopped");
+        cut
+    }
+}
+
+impl AdminSide {
+    fn start(
+        settings: &Settings,
+        limits: &ConnectionLimits,
+        inherited: Option<TcpListener>,
+        telemetry: &Arc<Telemetry>,
+        standings: &Standings,
+        status: Status,
+    ) -> Result<AdminSide, StartError> {
+        let address = settings.admin_listen;
+        let is_inherited = inherited.is_some();
+        let listener = match inherited {
+            Some(socket) => admin::Listener::passed(socket)?,
+            None => admin::Listener::bind(address).map_err(|error| StartError::Bind { address, error })?,
+        };
+        let socket = if is_inherited { None } else { Some(listener.door()?) };
+        let address = listener.local_addr()?;
+        let (is_data_closed, closed) = watch::channel(true);
+        let status: admin::Status = Arc::new(move || status.json());
+        let server =
+            listener.serve(Arc::clone(telemetry), standings.clone(), closed, status, limits.admin)?;
+        Ok(AdminSide { server, address, socket, is_data_closed })
+    }
+}
+
+/// Opens the standings and starts their threads.
+fn open_standings(store: &Store, path: Option<PathBuf>) -> Result<Standings, StartError> {
+    let failed = |error| StartError::Standings { path: path.clone().unwrap_or_default(), error };
+    let observer = Arc::new(observe::observe_standings);
+    let (standings, writer, expirer) =
+        Standings::open(store.clone(), path.clone(), observer).map_err(failed)?;
+    thread::Builder::new().name("standings".into()).spawn(move || writer.run())?;
+    thread::Builder::new().name("expiry".into()).spawn(move || expirer.run())?;
+    Ok(standings)
+}

@@ -1,0 +1,234 @@
+//! The settings of the daemon and their file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use toml::de;
+
+use crate::api::data;
+use crate::runtime::{SnapshotSource, WatchMode};
+
+/// Smallest `max_body_bytes`: one body of each kind fits, so that the largest body is accepted at times.
+const MIN_MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Everything that an operator can set. The fields are the keys of the settings file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address of the data listener.
+    pub listen: SocketAddr,
+    /// Address of the admin listener.
+    pub admin_listen: SocketAddr,
+    /// Folder of the registry to serve.
+    #[serde(deserialize_with = "optional_path")]
+    pub registry: Option<PathBuf>,
+    /// Compiled snapshot to serve. With neither this nor `registry`, the demo registry is served.
+    #[serde(deserialize_with = "optional_path")]
+    pub snapshot: Option<PathBuf>,
+    /// Journal of live standings.
+    #[serde(deserialize_with = "optional_path")]
+    pub standings: Option<PathBuf>,
+    /// Number of threads that answer; 0 is one per core.
+    pub workers: usize,
+    /// Maximum of connections to the data listener.
+    pub max_connections: usize,
+    /// Maximum of connections of one peer; 0 is no limit.
+    pub max_connections_per_peer: usize,
+    /// Maximum of bytes in bodies that arrive and in large answers that are not sent yet.
+    pub max_body_bytes: usize,
+    /// Timeout from a request's first byte to the end of its head.
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    /// Timeout from the end of a request's head to its answer, including the arrival of its body.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// Timeout between two requests of a connection.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// Time that requests in flight have to finish after a signal to stop.
+    #[serde(deserialize_with = "duration")]
+    pub drain_timeout: Duration,
+    /// How often to poll the source for changes.
+    #[serde(deserialize_with = "duration")]
+    pub poll_interval: Duration,
+    /// How to notice changes of the source.
+    pub watch: WatchMode,
+    /// Whether to exit if the source gives no snapshot at start.
+    pub require_snapshot: bool,
+    /// Format of the logs.
+    pub log_format: LogFormat,
+}
+
+/// Format of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Why a settings file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("{path}: {error}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// The file is not TOML, or has an unknown key or an invalid value.
+    #[error("{path}: {error}", path = .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, the key and what was expected.
+        error: de::Error,
+    },
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let http = data::Settings::default();
+        Settings {
+            listen: http.listen,
+            admin_listen: (Ipv4Addr::LOCALHOST, 7401).into(),
+            registry: None,
+            snapshot: None,
+            standings: None,
+            workers: 0,
+            max_connections: http.max_connections,
+            max_connections_per_peer: http.max_connections_per_peer,
+            max_body_bytes: http.max_body_bytes,
+            header_timeout: http.header_timeout,
+            body_timeout: http.body_timeout,
+            idle_timeout: http.idle_timeout,
+            drain_timeout: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(1),
+            watch: WatchMode::Events,
+            require_snapshot: false,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a settings file. Keys that it does not have keep their defaults.
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown key, an invalid value.
+    pub fn from_file(path: &Path) -> Result<Settings, SettingsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| SettingsError::Unreadable { path: path.to_owned(), error })?;
+        Settings::from_toml(&text).map_err(|error| SettingsError::Invalid { path: path.to_owned(), error })
+    }
+
+    /// Reads the text of a settings file.
+    ///
+    /// # Errors
+    /// The line, the key and what was expected.
+    pub fn from_toml(text: &str) -> Result<Settings, de::Error> {
+        let settings: Settings = toml::from_str(text)?;
+        let zero = |key: &str| Err(de::Error::custom(format!("{key}: expected more than nothing")));
+        if settings.poll_interval.is_zero() {
+            return zero("poll_interval");
+        }
+        if settings.max_connections == 0 {
+            return zero("max_connections");
+        }
+        if settings.max_body_bytes < MIN_MAX_BODY_BYTES {
+            return Err(de::Error::custom(format!("max_body_bytes: expected at least {MIN_MAX_BODY_BYTES}")));
+        }
+        Ok(settings)
+    }
+
+    /// Returns the source of snapshots.
+    pub fn source(&self) -> SnapshotSource {
+        match (&self.registry, &self.snapshot) {
+            (Some(root), _) => SnapshotSource::Registry(root.clone()),
+            (None, Some(file)) => SnapshotSource::Snapshot(file.clone()),
+            (None, None) => SnapshotSource::Demo,
+        }
+    }
+}
+
+/// Parses a duration such as `500ms`, `30s` or `2m`. A bare number is seconds.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
+    let bare = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let with_unit = || text.parse::<jiff::SignedDuration>().ok()?.try_into().ok();
+    bare.or_else(with_unit).ok_or_else(|| InvalidDuration(text.to_owned()))
+}
+
+/// A text that is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no duration: expected one such as 500ms, 30s or 2m")]
+pub struct InvalidDuration(String);
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map_err(D::Error::custom)
+}
+
+/// Reads a path. The empty path is none.
+fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    Ok(Some(path).filter(|path| !path.as_os_str().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_in_config_has_every_key_with_its_default() {
+        let text = include_str!("../../config/switchboard.toml");
+        assert_eq!(Settings::from_toml(text).unwrap(), Settings::default());
+        // The error names every key.
+        let error = Settings::from_toml("unknown = 1").unwrap_err();
+        let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
+        let keys: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+        assert_eq!(
+            keys.iter().filter(|key| !key.starts_with('#')).collect::<Vec<_>>(),
+            known.iter().collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn value_that_cannot_work_is_an_error() {
+        for text in [
+            "poll_interval = \"0s\"",
+            "max_connections = 0",
+            "max_body_bytes = 1",
+            "idle_timeout = \"soon\"",
+            "watch = \"never\"",
+        ] {
+            assert!(Settings::from_toml(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_key_is_an_error_with_its_line() {
+        let error = Settings::from_toml("workers = 2\nlisten_on = \"[::1]:1\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("listen_on"), "{error}");
+    }
+
+    #[test]
+    fn duration_has_a_unit_or_is_seconds() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
+        for bad in ["", "-3s", "soon", "-1", "NaN", "inf"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}
