@@ -111,8 +111,7 @@ fn members(snapshot: &Snapshot) -> Vec<String> {
         .filter_map(|client| {
             let url = Kind::Hit.fields(client, "", 0);
             let at = select(snapshot, &query(&url), MOMENT).result.ok()?.account;
-            let account = snapshot.contents().accounts.get(at as usize)?;
-            Some(String::from_utf8_lossy(snapshot.account_id(account)).into_owned())
+            Some(snapshot.account(at).id().to_owned())
         })
         .collect();
     ids.sort();

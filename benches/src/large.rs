@@ -32,15 +32,14 @@ pub fn snapshot(accounts: usize) -> Snapshot {
 /// So many queries that are answered, as the fields of URLs: any OU, any channel, any client.
 pub fn urls(snapshot: &Snapshot, count: usize, seed: u64) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let contents = snapshot.contents();
-    let text = |span| String::from_utf8_lossy(snapshot.text(span)).into_owned();
-    let channels: Vec<String> = contents.channels.iter().map(|channel| text(&channel.id)).collect();
+    let channels: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
+    let ous: Vec<&str> = snapshot.companies().flat_map(|company| company.ous()).map(|ou| ou.id()).collect();
     let mut urls = Vec::with_capacity(count);
     while urls.len() < count {
-        let ou = contents.ous.get(random.usize(..contents.ous.len())).map(|ou| text(&ou.id));
+        let ou = ous.get(random.usize(..ous.len())).copied();
         let url = format!(
             "channel={}&ou={}&country={}&client=c-{}",
-            channels.get(random.usize(..channels.len())).map_or("", String::as_str),
+            channels.get(random.usize(..channels.len())).copied().unwrap_or_default(),
             ou.unwrap_or_default(),
             random.choice(COUNTRIES).unwrap_or_default(),
             random.u32(..),

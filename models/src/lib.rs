@@ -9,10 +9,13 @@ extern crate self as switchboard_select;
 extern crate self as switchboard_snapshot;
 
 pub mod cell;
+#[path = "../../crates/snapshot/src/index_types.rs"]
+pub mod index_types;
 #[path = "../../crates/select/src/overlay.rs"]
 pub mod overlay;
 pub mod runtime;
 pub mod snapshot;
 
+pub use index_types::{AccountIdx, CompanyIdx};
 pub use overlay::{NO_STANDINGS, Overlay};
 pub use snapshot::Snapshot;

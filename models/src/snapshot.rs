@@ -1,23 +1,19 @@
 //! Stands in for snapshots.
 
+use super::{AccountIdx, CompanyIdx};
+
 /// A generation's number and its one company's accounts.
 #[derive(Debug)]
 pub struct Snapshot {
     generation: u64,
-    contents: Contents,
-}
-
-/// The accounts, by their index.
-#[derive(Debug)]
-pub struct Contents {
-    /// Their ids.
-    pub accounts: Vec<&'static str>,
+    /// The accounts' ids, by their index.
+    accounts: Vec<&'static str>,
 }
 
 impl Snapshot {
     /// Of these accounts.
     pub fn new(generation: u64, accounts: &[&'static str]) -> Snapshot {
-        Snapshot { generation, contents: Contents { accounts: accounts.to_vec() } }
+        Snapshot { generation, accounts: accounts.to_vec() }
     }
 
     /// Its number.
@@ -25,24 +21,19 @@ impl Snapshot {
         self.generation
     }
 
-    /// The accounts.
-    pub fn contents(&self) -> &Contents {
-        &self.contents
-    }
-
     /// All of them are.
     pub fn free_accounts(&self) -> impl Iterator<Item = bool> {
-        self.contents.accounts.iter().map(|_| true)
+        self.accounts.iter().map(|_| true)
     }
 
     /// There is one company.
-    pub fn company(&self, _id: &str) -> Option<u32> {
-        Some(0)
+    pub fn find_company(&self, _id: &str) -> Option<CompanyIdx> {
+        Some(CompanyIdx::new(0))
     }
 
     /// The index of an account.
-    pub fn account(&self, _company: u32, id: &str) -> Option<u32> {
-        let found = self.contents.accounts.iter().position(|account| *account == id);
-        found.and_then(|at| u32::try_from(at).ok())
+    pub fn find_account(&self, _company: CompanyIdx, id: &str) -> Option<AccountIdx> {
+        let found = self.accounts.iter().position(|account| *account == id);
+        found.and_then(|at| u32::try_from(at).ok()).map(AccountIdx::new)
     }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use loom::model;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::spawn;
-use models::Overlay;
 use models::runtime::Store;
 use models::runtime::standings::{AccountKey, Standing};
 use models::snapshot::Snapshot;
+use models::{AccountIdx, Overlay};
 use switchboard_model::{Condition, UnixMillis};
 
-const ACCOUNT: u32 = 0;
+const ACCOUNT: AccountIdx = AccountIdx::new(0);
 
 fn snapshot(generation: u64) -> Snapshot {
     Snapshot::new(generation, &["account"])
@@ -97,17 +97,17 @@ fn every_generation_is_seen_with_its_standings() {
 fn account_that_is_restricted_further_never_looks_active_in_between() {
     model(|| {
         let overlay = Arc::new(Overlay::new(2));
-        overlay.set(0, Condition::Draining);
+        overlay.set(AccountIdx::new(0), Condition::Draining);
         let writer = spawn({
             let overlay = Arc::clone(&overlay);
-            move || overlay.set(0, Condition::Suspended)
+            move || overlay.set(AccountIdx::new(0), Condition::Suspended)
         });
         // A neighbour in the same word.
-        overlay.set(1, Condition::Draining);
-        assert_ne!(overlay.condition(0), Condition::Active);
+        overlay.set(AccountIdx::new(1), Condition::Draining);
+        assert_ne!(overlay.condition(AccountIdx::new(0)), Condition::Active);
         writer.join().unwrap();
-        assert_eq!(overlay.condition(0), Condition::Suspended);
-        assert_eq!(overlay.condition(1), Condition::Draining);
+        assert_eq!(overlay.condition(AccountIdx::new(0)), Condition::Suspended);
+        assert_eq!(overlay.condition(AccountIdx::new(1)), Condition::Draining);
     });
 }
 

@@ -23,12 +23,8 @@ pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent
 fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     match event {
         ReloadEvent::Published { snapshot, built_at, .. } => {
-            let contents = snapshot.contents();
-            let channels: Vec<&str> = contents
-                .channels
-                .iter()
-                .map(|channel| std::str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
-                .collect();
+            let counts = snapshot.counts();
+            let channels: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
             // Every series of the new channels is there before the first query counts.
             telemetry.add_channels(&channels);
             let now = now();
@@ -37,11 +33,11 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
                 built_at: built_at.0 as f64 / 1000.0,
                 activated_at: now,
                 bytes: snapshot.bytes().len(),
-                companies: contents.companies.len(),
-                ous: contents.ous.len(),
-                pools: contents.pools.len(),
-                accounts: contents.accounts.len(),
-                chains: contents.levels.len(),
+                companies: counts.companies,
+                ous: counts.ous,
+                pools: counts.pools,
+                accounts: counts.accounts,
+                chains: counts.levels,
             });
             telemetry.snapshot_confirmed(now);
         }
@@ -65,14 +61,14 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
 fn log_reload(event: &ReloadEvent<'_>) {
     match event {
         ReloadEvent::Published { snapshot, findings, .. } => {
-            let contents = snapshot.contents();
+            let counts = snapshot.counts();
             tracing::info!(
                 generation = snapshot.generation(),
                 digest = snapshot.digest(),
-                companies = contents.companies.len(),
-                ous = contents.ous.len(),
-                pools = contents.pools.len(),
-                accounts = contents.accounts.len(),
+                companies = counts.companies,
+                ous = counts.ous,
+                pools = counts.pools,
+                accounts = counts.accounts,
                 warnings = findings.warnings(),
                 "published"
             );

@@ -23,7 +23,7 @@ impl Status {
         let last = self.last_reload.lock().clone();
         let snapshot = self.standings.store().current().map(|generation| {
             let snapshot = &generation.snapshot;
-            let contents = snapshot.contents();
+            let counts = snapshot.counts();
             json!({
                 "generation": snapshot.generation(),
                 "digest": snapshot.digest(),
@@ -31,11 +31,11 @@ impl Status {
                 "activated_at": time(last.activated_at),
                 "bytes": snapshot.bytes().len(),
                 "counts": {
-                    "companies": contents.companies.len(),
-                    "ous": contents.ous.len(),
-                    "pools": contents.pools.len(),
-                    "accounts": contents.accounts.len(),
-                    "chains": contents.levels.len(),
+                    "companies": counts.companies,
+                    "ous": counts.ous,
+                    "pools": counts.pools,
+                    "accounts": counts.accounts,
+                    "chains": counts.levels,
                 },
             })
         });

@@ -30,12 +30,12 @@ pub(super) fn run(arguments: &CompileArguments) -> Result<Exit, CommandError> {
     output::print_error(&findings::text(&compiled.findings, &files, registry));
     let bytes = compiled.snapshot.bytes();
     file::write(output, bytes).map_err(|error| CommandError::io(format!("{}: {error}", output.display())))?;
-    let contents = compiled.snapshot.contents();
+    let records = compiled.snapshot.counts();
     output::print_error(&format!(
         "{GOOD}compiled{GOOD:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",
-        count(contents.companies.len(), "company").replace("companys", "companies"),
-        count(contents.ous.len(), "OU"),
-        count(contents.accounts.len(), "account"),
+        count(records.companies, "company").replace("companys", "companies"),
+        count(records.ous, "OU"),
+        count(records.accounts, "account"),
         output.display(),
         count(bytes.len(), "byte"),
         count(compiled.coverage.tests, "test"),

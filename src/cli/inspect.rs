@@ -14,25 +14,25 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Exit, CommandError> {
     let bytes = file::read(path).map_err(|error| failed(&error))?;
     let snapshot = Snapshot::open(bytes).map_err(|rejection| failed(&rejection))?;
     let header = snapshot.header();
-    let contents = snapshot.contents();
+    let records = snapshot.counts();
     let counts = [
-        ("companies", contents.companies.len()),
-        ("channels", contents.channels.len()),
-        ("ous", contents.ous.len()),
-        ("pools", contents.pools.len()),
-        ("accounts", contents.accounts.len()),
-        ("dedicated", contents.dedicated.len()),
-        ("chains", contents.levels.len()),
-        ("steps", contents.steps.len()),
-        ("groups", contents.groups.len()),
-        ("candidates", contents.members.len()),
+        ("companies", records.companies),
+        ("channels", records.channels),
+        ("ous", records.ous),
+        ("pools", records.pools),
+        ("accounts", records.accounts),
+        ("dedicated", records.dedicated),
+        ("chains", records.levels),
+        ("steps", records.steps),
+        ("groups", records.groups),
+        ("candidates", records.candidates),
         ("tests", snapshot.tests().count()),
     ];
     let built_at =
         header.built_at_ms().and_then(|ms| jiff::Timestamp::from_millisecond(ms.try_into().ok()?).ok());
     let built_at = built_at.map(|at| at.to_string());
     let bytes = snapshot.bytes().len();
-    let per_account = bytes as f64 / contents.accounts.len().max(1) as f64;
+    let per_account = bytes as f64 / records.accounts.max(1) as f64;
     let text = match format {
         OutputFormat::Json => {
             let counts: serde_json::Map<_, _> =
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Exit, CommandError> {
                 "built_at": built_at,
                 "digest": snapshot.digest(),
                 "bytes": {"file": bytes, "contents": header.contents_len, "tests": header.tests_len,
-                          "text": contents.text.len()},
+                          "text": records.text_bytes},
                 "counts": counts,
             });
             format!("{whole:#}\n")
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Exit, CommandError> {
                 built_at.as_deref().unwrap_or("not known: the generation is not a time"),
                 snapshot.digest(),
                 header.contents_len,
-                contents.text.len(),
+                records.text_bytes,
                 header.tests_len,
             );
             for (name, count) in counts {

@@ -16,7 +16,7 @@ use dashmap::DashMap;
 use super::standings::{AccountKey, Standing, StandingCounts, StandingError};
 use switchboard_model::{Condition, UnixMillis};
 use switchboard_select::Overlay;
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{AccountIdx, Snapshot};
 
 /// A snapshot with the standings of its accounts. Every byte of an answer comes from one generation.
 #[derive(Debug)]
@@ -108,9 +108,10 @@ impl Store {
     pub fn check_account(&self, key: &AccountKey) -> Result<(), StandingError> {
         let generation = self.current().ok_or(StandingError::NoSnapshot)?;
         let Generation { snapshot, .. } = &*generation;
-        let company =
-            snapshot.company(&key.company).ok_or(StandingError::UnknownCompany(snapshot.generation()))?;
-        let account = snapshot.account(company, &key.account);
+        let company = snapshot
+            .find_company(&key.company)
+            .ok_or(StandingError::UnknownCompany(snapshot.generation()))?;
+        let account = snapshot.find_account(company, &key.account);
         account.map(drop).ok_or(StandingError::UnknownAccount(snapshot.generation()))
     }
 
@@ -166,8 +167,8 @@ impl Store {
     }
 }
 
-fn account(snapshot: &Snapshot, key: &AccountKey) -> Option<u32> {
-    snapshot.account(snapshot.company(&key.company)?, &key.account)
+fn account(snapshot: &Snapshot, key: &AccountKey) -> Option<AccountIdx> {
+    snapshot.find_account(snapshot.find_company(&key.company)?, &key.account)
 }
 
 /// One worker's access to the generation in service. Detects a change by one relaxed load, and touches no

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use switchboard_snapshot::ChannelIdx;
 
 use super::labels::{LEVELS, SelectionOutcome};
 use super::names;
@@ -54,8 +55,8 @@ impl SelectionCounters {
 
 impl ChannelCounters {
     /// Counts a query under its channel's index in the snapshot. Neither looks up nor allocates.
-    pub fn count(&self, channel: Option<u32>, outcome: SelectionOutcome) {
-        let row = channel.map_or(0, |channel| channel as usize + 1);
+    pub fn count(&self, channel: Option<ChannelIdx>, outcome: SelectionOutcome) {
+        let row = channel.map_or(0, |channel| channel.get() as usize + 1);
         if let Some(counter) = self.rows.get(row).and_then(|row| row.get(outcome.index())) {
             counter.add(1);
         }
@@ -109,8 +110,8 @@ mod tests {
             (SelectionOutcome::Selected(Rule::Country), SelectionOutcome::Failed(Code::NoPool));
         let workers = [SelectionCounters::default(), SelectionCounters::default()];
         for worker in &workers {
-            worker.channels(&["sms"]).count(Some(0), no_pool);
-            worker.channels(&["a\\b", "sms"]).count(Some(1), no_pool);
+            worker.channels(&["sms"]).count(Some(ChannelIdx::new(0)), no_pool);
+            worker.channels(&["a\\b", "sms"]).count(Some(ChannelIdx::new(1)), no_pool);
             worker.channels(&[]).count(None, selected);
             worker.count_climbed(0);
             worker.count_climbed(7);

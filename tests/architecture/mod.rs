@@ -55,9 +55,9 @@ fn modules_of_the_daemon_import_only_from_lower_layers() {
 #[test]
 fn unsafe_code_is_in_the_snapshots_view_alone() {
     let all = ["src", "crates", "oracle"].into_iter().flat_map(sources);
-    let files: Vec<PathBuf> =
-        all.filter(|(_, code)| code.contains("unsafe ")).map(|(path, _)| path).collect();
-    assert_eq!(files, [Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/snapshot/src/view.rs")]);
+    let view = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/snapshot/src/view");
+    let elsewhere = all.filter(|(path, code)| code.contains("unsafe ") && !path.starts_with(&view));
+    assert_eq!(elsewhere.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<PathBuf>::new());
 }
 
 #[test]

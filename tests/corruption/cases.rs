@@ -5,7 +5,7 @@ use std::mem::size_of_val;
 use rkyv::util::AlignedVec;
 use switchboard_pipeline::publish;
 use switchboard_registry::Files;
-use switchboard_snapshot::format::{ArchivedAccount, ArchivedContents};
+use switchboard_snapshot::forge::{ArchivedAccount, ArchivedContents, tables};
 use switchboard_snapshot::header::{self, Header};
 use switchboard_snapshot::{Snapshot, Stage};
 
@@ -155,7 +155,7 @@ impl Editor<'_> {
 /// Dangling, unsorted and contradictory records, under a checksum that is right.
 fn records(whole: &[u8]) -> Vec<Case> {
     let snapshot = Snapshot::open(aligned(whole)).unwrap();
-    let all: &ArchivedContents = snapshot.contents();
+    let all: &ArchivedContents = tables(&snapshot);
     let mut edit = Editor { snapshot: &snapshot, cases: Vec::new() };
     // Nowhere, just behind the end, and elsewhere.
     const NOWHERE: u64 = 0xffff_fffe;
@@ -308,7 +308,7 @@ fn extras(whole: &[u8]) -> Vec<Case> {
 
     // Sound after all: an account that rests or drains is as good as any, if no test says otherwise.
     let snapshot = Snapshot::open(aligned(whole)).unwrap();
-    let account = snapshot.contents().accounts.last().unwrap();
+    let account = tables(&snapshot).accounts.last().unwrap();
     let at = |field: usize| field - snapshot.bytes().as_ptr() as usize;
     let from = at(std::ptr::from_ref(&account.available_from) as usize);
     let state = at(std::ptr::from_ref(&account.state) as usize);

@@ -45,7 +45,7 @@ pub fn surveyed(survey: &Survey<'_>, decision: &Decision) -> Told {
         let snapshot = survey.snapshot();
         let available = survey.available(served);
         let ids = switchboard_pipeline::analysis::candidates::ids(survey, available);
-        let weights = available.iter().map(|member| member.weight.to_native());
+        let weights = available.iter().map(|member| member.weight());
         let accounts = ids.into_iter().map(str::to_owned).zip(weights).collect();
         (served.climbed, served.pool(snapshot).to_owned(), served.ou(snapshot).to_owned(), accounts)
     });

@@ -37,7 +37,8 @@ impl Subject {
 
     /// Gives an account a live standing.
     pub fn stand(&self, company: &str, account: &str, standing: Condition) {
-        let account = self.snapshot.company(company).and_then(|it| self.snapshot.account(it, account));
+        let account =
+            self.snapshot.find_company(company).and_then(|it| self.snapshot.find_account(it, account));
         self.standings.set(account.expect("an account of the registry"), standing);
     }
 

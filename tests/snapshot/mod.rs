@@ -125,7 +125,7 @@ fn a_large_snapshot_is_proved_as_a_small_one_is() {
     files.files.insert("large/company.toml".into(), company.into());
     files.files.insert("large/accounts.csv".into(), accounts.into_bytes());
     let snapshot = publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot;
-    let contents = snapshot.contents();
+    let contents = switchboard_snapshot::forge::tables(&snapshot);
     let fields: [*const u8; 3] = [
         (&raw const contents.accounts[40_000].id_hash).cast(),
         (&raw const contents.members[40_000].account).cast(),

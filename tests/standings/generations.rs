@@ -37,8 +37,8 @@ fn suspended() -> Standing {
 /// The generation in service, and what it makes of an account.
 fn seen(reader: &mut Reader, account: &str) -> (u64, Condition) {
     let generation = reader.pin().unwrap();
-    let company = generation.snapshot.company("acme").unwrap();
-    let account = generation.snapshot.account(company, account).unwrap();
+    let company = generation.snapshot.find_company("acme").unwrap();
+    let account = generation.snapshot.find_account(company, account).unwrap();
     (generation.snapshot.generation(), generation.overlay.condition(account))
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use switchboard_model::Role;
 use switchboard_registry::Expectation;
 use switchboard_select::{Code, Moment, NO_STANDINGS, Query, Rule, Selection, select, write_selection};
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::{Records, SnapshotTest};
+use switchboard_snapshot::view::SnapshotTest;
+use switchboard_snapshot::{OuIdx, PoolIdx, Snapshot};
 
 /// When no number rests any more.
 pub const END_OF_TIME: i64 = i64::MAX;
@@ -24,7 +25,7 @@ pub struct Coverage {
 }
 
 /// (OU, pool, rule, role).
-pub(super) type StepKey = (u32, u32, Rule, u8);
+pub(super) type StepKey = (OuIdx, PoolIdx, Rule, Option<Role>);
 
 /// How many steps that have candidates there are, and how many of them the tests reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Coverage {
 
     fn note(&mut self, snapshot: &Snapshot, selection: &Selection) {
         if let Some(found) = selection.found {
-            let role = snapshot.contents().accounts.at(selection.account).role;
+            let role = snapshot.account(selection.account).role();
             self.reached.insert((found.ou, found.pool, selection.rule, role));
         }
     }
@@ -58,19 +59,12 @@ impl Reach {
 }
 
 fn steps(snapshot: &Snapshot) -> BTreeSet<StepKey> {
-    let contents = snapshot.contents();
     let mut steps = BTreeSet::new();
-    for level in contents.levels.iter() {
-        let count: u32 = level.excepted.iter().map(|word| word.to_native().count_ones()).sum();
-        let first = level.exceptions.to_native();
-        let exceptions = (first..first + count).map(|at| contents.exceptions.at(at).run.to_native());
-        for run in exceptions.chain([level.otherwise.to_native(), level.stateless.to_native()]) {
-            for step in snapshot.run(run) {
-                let Some(member) = snapshot.members(step).first() else { continue };
-                let role = contents.accounts.at(member.account.to_native()).role;
-                let pool = contents.level_pools.at(snapshot.step_pool(level, step)).pool.to_native();
-                steps.insert((level.ou.to_native(), pool, Rule::of_step(step.rule()), role));
-            }
+    for level in snapshot.levels() {
+        for step in level.runs().flatten() {
+            let Some(candidate) = step.candidates().first() else { continue };
+            let role = snapshot.account(candidate.account()).role();
+            steps.insert((level.ou(), step.pool(), Rule::of_step(step.rule_number()), role));
         }
     }
     steps

@@ -7,9 +7,8 @@ use switchboard_model::Region;
 use switchboard_model::{Condition, Role};
 use switchboard_select::query::MOST_EXCLUDED;
 use switchboard_select::{Fields, Moment, NO_STANDINGS, Query, Rule, select};
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::format::{ArchivedLevel, ArchivedMember, NONE};
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::view::{Candidate, LevelRef};
+use switchboard_snapshot::{ChannelIdx, LevelIdx, Snapshot};
 
 /// As many of a step's countries are asked for before it counts as one that nobody gets to.
 const MOST_ASKED: usize = 20;
@@ -66,23 +65,21 @@ struct Clients {
 impl Coverage {
     /// The steps that no test reaches, as of `now` (Unix seconds).
     pub fn unreached(&self, snapshot: &Snapshot, now: i64) -> Vec<Unreached> {
-        let contents = snapshot.contents();
-        let text = |span| String::from_utf8_lossy(snapshot.text(span)).into_owned();
         let mut unreached = Vec::new();
         for (key, (clients, channel)) in steps(snapshot, now) {
             if self.reached.contains(&key) {
                 continue;
             }
             let (ou, pool, rule, role) = key;
-            let of_ou = contents.ous.at(ou);
-            let channel = contents.channels.at(channel);
-            let role = if role == Role::Primary as u8 { Role::Primary } else { Role::Secondary };
+            let ou = snapshot.ou(ou);
+            let channel = snapshot.channel(channel);
+            let role = role.unwrap_or(Role::Secondary);
             unreached.push(Unreached {
-                company: text(&contents.companies.at(of_ou.company.to_native()).id),
-                channel: text(&channel.id),
-                ou: text(&of_ou.id),
+                company: snapshot.company(ou.company()).id().to_owned(),
+                channel: channel.id().to_owned(),
+                ou: ou.id().to_owned(),
                 role,
-                pool: text(&contents.pools.at(pool).id),
+                pool: snapshot.pool(pool).id().to_owned(),
                 rule,
                 countries: Region::all().filter(|country| clients.has(*country)).collect(),
                 stateless: clients.stateless,
@@ -140,8 +137,7 @@ impl Unreached {
             if exclude.len() == MOST_EXCLUDED || found.ou != ou {
                 return None;
             }
-            let account = snapshot.contents().accounts.at(selection.account);
-            exclude.push(String::from_utf8_lossy(snapshot.account_id(account)).into_owned());
+            exclude.push(snapshot.account(selection.account).id().to_owned());
         }
     }
 }
@@ -161,31 +157,28 @@ impl Clients {
 }
 
 /// Every step that has candidates, with who comes by and its channel.
-fn steps(snapshot: &Snapshot, now: i64) -> BTreeMap<StepKey, (Clients, u32)> {
-    let contents = snapshot.contents();
+fn steps(snapshot: &Snapshot, now: i64) -> BTreeMap<StepKey, (Clients, ChannelIdx)> {
     let served = ous_of_levels(snapshot);
-    let available = |member: &ArchivedMember| {
-        let account = contents.accounts.at(member.account.to_native());
-        account.condition() == Condition::Active && account.available_from.to_native() <= now
+    let available = |candidate: Candidate<'_>| {
+        let account = snapshot.account(candidate.account());
+        account.condition() == Condition::Active && !account.is_resting(now)
     };
-    let mut steps: BTreeMap<StepKey, (Clients, u32)> = BTreeMap::new();
-    for (level, ous) in contents.levels.iter().zip(served) {
+    let mut steps: BTreeMap<StepKey, (Clients, ChannelIdx)> = BTreeMap::new();
+    for (level, ous) in snapshot.levels().zip(served) {
         for client in Region::all().map(Some).chain([None]) {
             let mut first = true;
-            for step in snapshot.steps(level, client) {
-                let members = snapshot.members(step);
-                let Some(member) = members.first() else { continue };
-                let account = contents.accounts.at(member.account.to_native());
-                let pool = contents.level_pools.at(snapshot.step_pool(level, step)).pool.to_native();
-                let key = (level.ou.to_native(), pool, Rule::of_step(step.rule()), account.role);
-                let (clients, _) = steps.entry(key).or_insert_with(|| {
-                    (Clients { ous, ..Clients::default() }, account.channel.to_native().into())
-                });
+            for step in level.steps(client) {
+                let Some(candidate) = step.candidates().first() else { continue };
+                let account = snapshot.account(candidate.account());
+                let key = (level.ou(), step.pool(), Rule::of_step(step.rule_number()), account.role());
+                let (clients, _) = steps
+                    .entry(key)
+                    .or_insert_with(|| (Clients { ous, ..Clients::default() }, account.channel()));
                 match client {
                     Some(country) => clients.add(country),
                     None => clients.stateless = true,
                 }
-                if first && members.iter().any(available) {
+                if first && step.candidates().iter().any(available) {
                     clients.first += 1;
                     first = false;
                 }
@@ -197,22 +190,21 @@ fn steps(snapshot: &Snapshot, now: i64) -> BTreeMap<StepKey, (Clients, u32)> {
 
 /// How many OUs' chains have each level.
 fn ous_of_levels(snapshot: &Snapshot) -> Vec<u64> {
-    let contents = snapshot.contents();
-    let mut served = vec![0u64; contents.levels.len()];
-    let add = |served: &mut Vec<u64>, level: u32, ous: u64| {
-        if let Some(slot) = served.get_mut(level as usize).filter(|_| level != NONE) {
+    let mut served = vec![0u64; snapshot.levels().len()];
+    let add = |served: &mut Vec<u64>, level: Option<LevelIdx>, ous: u64| {
+        if let Some(slot) = level.and_then(|level| served.get_mut(level.get() as usize)) {
             *slot += ous;
         }
     };
-    for entry in contents.entries.iter() {
-        add(&mut served, entry.level.to_native(), 1);
+    for level in snapshot.chain_starts() {
+        add(&mut served, level, 1);
     }
     // Whoever gets to a level gets to the next one, which is less deep.
-    let mut order: Vec<(u32, &ArchivedLevel)> = (0..).zip(contents.levels.iter()).collect();
-    order.sort_by_key(|(_, level)| std::cmp::Reverse(level.depth.to_native()));
-    for (at, level) in order {
-        let ous = served.get(at as usize).copied().unwrap_or(0);
-        add(&mut served, level.next.to_native(), ous);
+    let mut order: Vec<LevelRef<'_>> = snapshot.levels().collect();
+    order.sort_by_key(|level| std::cmp::Reverse(level.depth()));
+    for level in order {
+        let ous = served.get(level.idx().get() as usize).copied().unwrap_or(0);
+        add(&mut served, level.next().map(LevelRef::idx), ous);
     }
     served
 }

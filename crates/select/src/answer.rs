@@ -1,50 +1,19 @@
 //! Selections and problems as JSON, put together from pieces that the snapshot holds ready.
 
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::format::{ArchivedAccount, ArchivedMember};
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::view::AccountPieces;
 
 use super::{Code, Selection};
 
 /// More than the fixed parts, the rule, the country, the reason and the two numbers take together.
 const LONGEST_REST: usize = 192;
 
-/// Where in the snapshot lies what an answer says of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lead {
-    start: u32,
-    len: u16,
-    id_len: u16,
-    tail: u16,
-}
-
-impl Lead {
-    /// A candidate's.
-    pub fn of_member(member: &ArchivedMember) -> Lead {
-        Lead {
-            start: member.lead.start.to_native(),
-            len: member.lead.len.to_native(),
-            id_len: member.lead.id_len.to_native(),
-            tail: member.tail.to_native(),
-        }
-    }
-
-    /// Any account's.
-    pub fn of_account(account: &ArchivedAccount) -> Lead {
-        Lead {
-            start: account.lead.start.to_native(),
-            len: account.lead.len.to_native(),
-            id_len: account.lead.id_len.to_native(),
-            tail: account.tail.to_native(),
-        }
-    }
-}
-
 /// Begins to fetch what [`write_selection`] copies.
-pub(super) fn near_selection(snapshot: &Snapshot, selection: &Selection) {
-    snapshot.near_text(selection.lead.start);
+#[inline]
+pub(super) fn prefetch_selection(snapshot: &Snapshot, selection: &Selection) {
+    snapshot.prefetch_account_json(selection.account_json);
     if let Some(found) = selection.found {
-        snapshot.near_text(snapshot.contents().level_pools.at(found.place).place.start.to_native());
+        snapshot.prefetch_location_json(found.place);
     }
 }
 
@@ -53,25 +22,20 @@ pub(super) fn near_selection(snapshot: &Snapshot, selection: &Selection) {
 /// All pieces are found before the first is copied: in a large snapshot each lies in memory that is far away,
 /// and so they are fetched side by side.
 pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selection) {
-    let contents = snapshot.contents();
-    let Lead { start, len, id_len, tail } = selection.lead;
-    let lead = snapshot.slice(start, u32::from(len));
-    let tail = snapshot.text(contents.tails.at(u32::from(tail)));
-    let place = selection
-        .found
-        .map(|found| (snapshot.text(&contents.level_pools.at(found.place).place), found.climbed));
-    let (id, address) = lead.split_at_checked(usize::from(id_len)).unwrap_or_default();
-    out.reserve(lead.len() + tail.len() + place.map_or(0, |(place, _)| place.len()) + LONGEST_REST);
+    let AccountPieces { id, address, suffix } = snapshot.account_pieces(selection.account_json);
+    let location = selection.found.map(|found| (snapshot.location_json(found.place), found.climbed));
+    let location_len = location.map_or(0, |(json, _)| json.len());
+    out.reserve(id.len() + address.len() + suffix.len() + location_len + LONGEST_REST);
 
     out.extend_from_slice(br#"{"account":""#);
     out.extend_from_slice(id);
     out.extend_from_slice(br#"","address":""#);
     out.extend_from_slice(address);
-    out.extend_from_slice(tail);
+    out.extend_from_slice(suffix);
     out.extend_from_slice(selection.rule.text().as_bytes());
     out.push(b'"');
-    if let Some((place, climbed)) = place {
-        out.extend_from_slice(place);
+    if let Some((json, climbed)) = location {
+        out.extend_from_slice(json);
         out.extend_from_slice(itoa::Buffer::new().format(climbed).as_bytes());
     }
     if let Some(country) = selection.client_country {

@@ -2,7 +2,8 @@
 //! and what became of it. As plain data, for whoever shows it.
 
 use switchboard_model::Region;
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::view::Candidate;
+use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::client::Client;
 use super::tracer::{Asked, Level, Step, Tracer};
@@ -21,7 +22,7 @@ pub struct Climb {
     /// What became of the account that the client talks to, where the query named one.
     pub current: Option<Current>,
     /// The user's own account, where there is one that counts.
-    pub own: Option<(u32, Outcome)>,
+    pub own: Option<(AccountIdx, Outcome)>,
     /// The levels of the chain that have pools, from the query's OU up.
     pub levels: Vec<Level>,
     /// The steps of all of them, in order.
@@ -34,7 +35,7 @@ pub struct Climb {
 #[derive(Debug, Clone, Copy)]
 pub struct Current {
     /// It, where the company has it.
-    pub account: Option<u32>,
+    pub account: Option<AccountIdx>,
     /// Why it was not kept; `None`: it was.
     pub ignored: Option<Ignored>,
 }
@@ -49,12 +50,16 @@ pub struct Tried {
     /// Where its accounts are.
     pub found: Found,
     /// By account, which is by id.
-    pub candidates: Vec<(u32, Outcome)>,
+    pub candidates: Vec<(AccountIdx, Outcome)>,
 }
 
 impl Tried {
     /// At most so many candidates; the chosen one is always among them.
-    pub fn listed(&self, most: usize, chosen: Option<u32>) -> impl Iterator<Item = (u32, Outcome)> {
+    pub fn listed(
+        &self,
+        most: usize,
+        chosen: Option<AccountIdx>,
+    ) -> impl Iterator<Item = (AccountIdx, Outcome)> {
         let beyond = self.candidates.iter().skip(most).any(|(account, _)| chosen == Some(*account));
         let first = most - usize::from(beyond);
         let all = self.candidates.iter().copied().enumerate();
@@ -65,14 +70,13 @@ impl Tried {
 
 /// Answers a query and notes the whole climb, or gives the problem where the query failed before there was a chain.
 pub fn climb(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> (Answer, Result<Climb, Code>) {
-    let mut notes =
-        Notes { snapshot, asked: None, levels: None, current: None, own: None, steps: Vec::new() };
+    let mut notes = Notes { asked: None, levels: None, current: None, own: None, steps: Vec::new() };
     let answer = walk(snapshot, query, moment, &mut notes);
-    let Notes { asked, levels, current, own, steps, .. } = notes;
+    let Notes { asked, levels, current, own, steps } = notes;
     let (Some((asked, client)), Some(levels)) = (asked, levels) else {
         return (answer, Err(answer.result.err().unwrap_or(Code::Internal)));
     };
-    let account = query.current.as_ref().and_then(|id| snapshot.account(asked.company, id));
+    let account = query.current.as_ref().and_then(|id| snapshot.find_account(asked.company, id));
     let current = current.map(|ignored| Current { account, ignored });
     let chosen = answer.result.ok().and_then(|selection| {
         // An account kept or picked is marked in the one step that it was found in.
@@ -86,16 +90,15 @@ pub fn climb(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> (Ans
 }
 
 /// What is noted on the way.
-struct Notes<'s> {
-    snapshot: &'s Snapshot,
+struct Notes {
     asked: Option<(Asked, Client)>,
     levels: Option<Vec<Level>>,
     current: Option<Option<Ignored>>,
-    own: Option<(u32, Outcome)>,
+    own: Option<(AccountIdx, Outcome)>,
     steps: Vec<Tried>,
 }
 
-impl Tracer for Notes<'_> {
+impl Tracer for Notes {
     const WHOLE_CHAIN: bool = true;
 
     fn asked(&mut self, asked: Asked, client: Client) {
@@ -106,7 +109,7 @@ impl Tracer for Notes<'_> {
         self.current = Some(ignored);
     }
 
-    fn own(&mut self, account: u32, outcome: impl Fn(u32) -> Outcome) {
+    fn own(&mut self, account: AccountIdx, outcome: impl Fn(AccountIdx) -> Outcome) {
         self.own = Some((account, outcome(account)));
     }
 
@@ -114,10 +117,9 @@ impl Tracer for Notes<'_> {
         self.levels = Some(levels.collect());
     }
 
-    fn step(&mut self, step: Step<'_>, outcome: impl Fn(u32) -> Outcome) {
-        let members = self.snapshot.members(step.stored).iter();
-        let accounts = members.map(|member| member.account.to_native());
-        let mut candidates: Vec<(u32, Outcome)> =
+    fn step(&mut self, step: Step<'_>, outcome: impl Fn(AccountIdx) -> Outcome) {
+        let accounts = step.stored.candidates().iter().map(Candidate::account);
+        let mut candidates: Vec<(AccountIdx, Outcome)> =
             accounts.map(|account| (account, outcome(account))).collect();
         candidates.sort_unstable();
         let Step { rule, found, country, .. } = step;

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::answer::{write_problem, write_selection};
 use super::climb::{Climb, Tried, climb};
@@ -50,20 +49,18 @@ pub fn explanation(snapshot: &Snapshot, climb: &Climb) -> Value {
     explanation.into()
 }
 
-fn step(snapshot: &Snapshot, tried: &Tried, chosen: Option<u32>) -> Value {
-    let contents = snapshot.contents();
-    let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes));
+fn step(snapshot: &Snapshot, tried: &Tried, chosen: Option<AccountIdx>) -> Value {
     let mut step = Map::new();
     step.insert("rule".into(), tried.rule.text().into());
-    step.insert("ou".into(), text(snapshot.text(&contents.ous.at(tried.found.ou).id)));
-    step.insert("pool".into(), text(snapshot.text(&contents.pools.at(tried.found.pool).id)));
+    step.insert("ou".into(), snapshot.ou(tried.found.ou).id().into());
+    step.insert("pool".into(), snapshot.pool(tried.found.pool).id().into());
     if let Some(country) = tried.country {
         step.insert("country".into(), country.alpha2().into());
     }
     step.insert("climbed".into(), tried.found.climbed.into());
     let candidates = tried.listed(MOST_CANDIDATES, chosen).map(|(account, outcome)| {
         let outcome = if chosen == Some(account) { "chosen" } else { outcome.text() };
-        json!({"account": text(snapshot.account_id(contents.accounts.at(account))), "outcome": outcome})
+        json!({"account": snapshot.account(account).id(), "outcome": outcome})
     });
     step.insert("candidates".into(), candidates.collect());
     step.insert("more".into(), tried.candidates.len().saturating_sub(MOST_CANDIDATES).into());

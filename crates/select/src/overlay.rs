@@ -11,6 +11,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchboard_model::Condition;
+use switchboard_snapshot::AccountIdx;
 
 /// Accounts in a word.
 const PER_WORD: u32 = 32;
@@ -52,12 +53,14 @@ impl Overlay {
     }
 
     /// Whether an account is active, whatever its record would add.
-    pub fn is_free(&self, account: u32) -> bool {
+    #[inline]
+    pub fn is_free(&self, account: AccountIdx) -> bool {
         self.bits(account) == FREE
     }
 
     /// What the live standing makes of an account; active where it has none.
-    pub fn condition(&self, account: u32) -> Condition {
+    #[inline]
+    pub fn condition(&self, account: AccountIdx) -> Condition {
         match self.bits(account) {
             DRAINING => Condition::Draining,
             SUSPENDED => Condition::Suspended,
@@ -78,14 +81,17 @@ impl Overlay {
         counts.fold((0, 0), |sum, word| (sum.0 + word.0 as usize, sum.1 + word.1 as usize))
     }
 
-    fn bits(&self, account: u32) -> u64 {
+    #[inline]
+    fn bits(&self, account: AccountIdx) -> u64 {
+        let account = account.get();
         let Some(word) = self.words.get((account / PER_WORD) as usize) else { return AS_RECORDED };
         // Nothing else is read on the strength of this one value, so that its order does not matter.
         word.load(Ordering::Relaxed) >> shift(account) & MASK
     }
 
     /// Whoever asks from now on sees this. An account beyond the last is nobody's.
-    pub fn set(&self, account: u32, condition: Condition) {
+    pub fn set(&self, account: AccountIdx, condition: Condition) {
+        let account = account.get();
         let Some(word) = self.words.get((account / PER_WORD) as usize) else { return };
         let bits = match condition {
             // What the record says is not known here.
@@ -118,10 +124,10 @@ mod tests {
         };
         for shift in [0, 1, 2] {
             for account in 0..100 {
-                overlay.set(account, of(account + shift));
+                overlay.set(AccountIdx::new(account), of(account + shift));
             }
             for account in 0..100 {
-                assert_eq!(overlay.condition(account), of(account + shift));
+                assert_eq!(overlay.condition(AccountIdx::new(account)), of(account + shift));
             }
             let counted = |condition| (0..100).filter(|account| of(account + shift) == condition).count();
             assert_eq!(overlay.counts(), (counted(Condition::Draining), counted(Condition::Suspended)));
@@ -132,21 +138,22 @@ mod tests {
     fn who_has_had_a_standing_is_looked_at() {
         let overlay = Overlay::of((0..100).map(|account| account % 7 != 3));
         for account in 0..100 {
-            assert_eq!(overlay.is_free(account), account % 7 != 3);
-            assert_eq!(overlay.condition(account), Condition::Active);
+            assert_eq!(overlay.is_free(AccountIdx::new(account)), account % 7 != 3);
+            assert_eq!(overlay.condition(AccountIdx::new(account)), Condition::Active);
         }
-        overlay.set(40, Condition::Draining);
-        assert!(!overlay.is_free(40) && overlay.is_free(39) && overlay.is_free(41));
-        overlay.set(40, Condition::Active);
-        assert!(!overlay.is_free(40));
+        overlay.set(AccountIdx::new(40), Condition::Draining);
+        let is_free = |account| overlay.is_free(AccountIdx::new(account));
+        assert!(!is_free(40) && is_free(39) && is_free(41));
+        overlay.set(AccountIdx::new(40), Condition::Active);
+        assert!(!is_free(40));
     }
 
     #[test]
     fn beyond_the_last_account_there_is_nothing() {
         let overlay = Overlay::new(1);
-        overlay.set(1 << 20, Condition::Suspended);
-        assert_eq!(overlay.condition(1 << 20), Condition::Active);
-        assert_eq!(NO_STANDINGS.condition(0), Condition::Active);
-        assert!(!NO_STANDINGS.is_free(0) && !overlay.is_free(0));
+        overlay.set(AccountIdx::new(1 << 20), Condition::Suspended);
+        assert_eq!(overlay.condition(AccountIdx::new(1 << 20)), Condition::Active);
+        assert_eq!(NO_STANDINGS.condition(AccountIdx::new(0)), Condition::Active);
+        assert!(!NO_STANDINGS.is_free(AccountIdx::new(0)) && !overlay.is_free(AccountIdx::new(0)));
     }
 }

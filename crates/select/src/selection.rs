@@ -1,15 +1,16 @@
 //! What a query comes to.
 
 use switchboard_model::Region;
+use switchboard_snapshot::view::AccountJson;
+use switchboard_snapshot::{AccountIdx, ChannelIdx, LevelPoolIdx, OuIdx, PoolIdx};
 
-use super::answer::Lead;
 use super::{Code, Ignored, Rule};
 
 /// What a query comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     /// The channel, where the query named a known one.
-    pub channel: Option<u32>,
+    pub channel: Option<ChannelIdx>,
     /// The account, or why there is none.
     pub result: Result<Selection, Code>,
 }
@@ -18,9 +19,9 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection {
     /// The account.
-    pub account: u32,
+    pub account: AccountIdx,
     /// What an answer says of it.
-    pub lead: Lead,
+    pub account_json: AccountJson,
     /// Why this one.
     pub rule: Rule,
     /// Where; a dedicated account is in no pool.
@@ -35,11 +36,11 @@ pub struct Selection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
     /// The OU.
-    pub ou: u32,
+    pub ou: OuIdx,
     /// The pool.
-    pub pool: u32,
-    /// Both as an answer has them: which of the snapshot's `level_pools`.
-    pub place: u32,
+    pub pool: PoolIdx,
+    /// Both as an answer has them: the pool at its level.
+    pub place: LevelPoolIdx,
     /// Levels above the query's OU.
     pub climbed: u32,
 }

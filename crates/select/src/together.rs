@@ -4,7 +4,7 @@
 
 use std::array::from_fn;
 
-use super::answer::near_selection;
+use super::answer::prefetch_selection;
 use super::tracer::Alone;
 use super::walk::{Moment, Walk};
 use super::{Answer, Code, Query};
@@ -21,7 +21,7 @@ pub fn select_together<'a>(
 ) -> [Option<Answer>; TOGETHER] {
     let channels = queries.each_ref().map(|query| {
         let (query, _) = query.as_ref()?;
-        snapshot.channel(&query.channel)
+        snapshot.find_channel(&query.channel)
     });
     let mut walks: [Option<Side<'a>>; TOGETHER] = from_fn(|at| {
         let (query, moment) = queries.get(at)?.as_ref()?;
@@ -33,7 +33,7 @@ pub fn select_together<'a>(
         }
     }
     for side in going(&mut walks) {
-        side.walk.near_ou();
+        side.walk.prefetch_ou();
     }
     for side in going(&mut walks) {
         side.going = side.walk.find_ou();
@@ -43,17 +43,17 @@ pub fn select_together<'a>(
     }
     for side in going(&mut walks) {
         side.walk.find_steps();
-        side.walk.near_step();
+        side.walk.prefetch_step();
     }
     for side in going(&mut walks) {
-        side.walk.near_members();
+        side.walk.prefetch_candidates();
     }
     let results = walks.each_ref().map(|side| {
         let Side { walk, going } = side.as_ref()?;
         Some(going.and_then(|()| walk.run(&mut Alone)))
     });
     for selection in results.iter().flatten().flatten() {
-        near_selection(snapshot, selection);
+        prefetch_selection(snapshot, selection);
     }
     let mut channels = channels.into_iter();
     results.map(|result| Some(Answer { channel: channels.next().flatten(), result: result? }))

@@ -2,7 +2,8 @@
 
 use switchboard_model::Region;
 use switchboard_model::Role;
-use switchboard_snapshot::format::ArchivedStep;
+use switchboard_snapshot::view::StepRef;
+use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 
 use super::client::Client;
 use super::{Found, Ignored, Outcome, Rule};
@@ -11,11 +12,11 @@ use super::{Found, Ignored, Outcome, Rule};
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
     /// The company.
-    pub company: u32,
+    pub company: CompanyIdx,
     /// The channel.
-    pub channel: u32,
+    pub channel: ChannelIdx,
     /// The OU.
-    pub ou: u32,
+    pub ou: OuIdx,
     /// The role: the query's, or the channel's conversation role.
     pub role: Role,
     /// Whether nothing but the first country rule counts.
@@ -28,7 +29,7 @@ pub struct Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level {
     /// The OU.
-    pub ou: u32,
+    pub ou: OuIdx,
     /// How far above the query's.
     pub climbed: u32,
 }
@@ -42,11 +43,11 @@ pub trait Tracer {
     /// Why the account that the client talks to is not kept, or that it is.
     fn current(&mut self, _ignored: Option<Ignored>) {}
     /// The user's own account.
-    fn own(&mut self, _account: u32, _outcome: impl Fn(u32) -> Outcome) {}
+    fn own(&mut self, _account: AccountIdx, _outcome: impl Fn(AccountIdx) -> Outcome) {}
     /// The chain, where there is one: its levels that have pools, from the query's OU up.
     fn chain(&mut self, _levels: impl Iterator<Item = Level>) {}
     /// A step, before anything is picked; `outcome` tells of any account whether it can be had.
-    fn step(&mut self, _step: Step<'_>, _outcome: impl Fn(u32) -> Outcome) {}
+    fn step(&mut self, _step: Step<'_>, _outcome: impl Fn(AccountIdx) -> Outcome) {}
 }
 
 /// Nobody goes along.
@@ -60,7 +61,7 @@ impl Tracer for Alone {
 #[derive(Clone, Copy)]
 pub struct Step<'s> {
     /// As stored.
-    pub stored: &'s ArchivedStep,
+    pub stored: StepRef<'s>,
     /// Its rule.
     pub rule: Rule,
     /// Where its accounts are.

@@ -7,12 +7,10 @@ mod current;
 
 use switchboard_model::Region;
 use switchboard_model::Role;
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::format::{ArchivedLevel, NONE};
 use switchboard_snapshot::rendezvous::Seed;
-use switchboard_snapshot::view::{Records, Run, Sought};
+use switchboard_snapshot::view::{AccountJson, LevelRef, OuProbe, Steps};
+use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
-use super::answer::Lead;
 use super::client::Client;
 use super::query::{Fallback, Query};
 use super::tracer::{Alone, Asked, Tracer};
@@ -36,7 +34,7 @@ pub fn select(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> Ans
 
 /// Answers a query, with a tracer along.
 pub fn walk(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>, tracer: &mut impl Tracer) -> Answer {
-    let channel = snapshot.channel(&query.channel);
+    let channel = snapshot.find_channel(&query.channel);
     let mut walk = Walk::of(snapshot, query, moment);
     Answer { channel, result: walk.go(channel, tracer) }
 }
@@ -48,23 +46,23 @@ pub(super) struct Walk<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
     moment: Moment<'a>,
-    company: u32,
-    channel: u32,
+    company: CompanyIdx,
+    channel: ChannelIdx,
     /// One role holds for all the steps.
     role: Role,
     conversation: bool,
     client: Result<Client, Code>,
     seed: Seed,
-    sought: Sought,
-    ou: u32,
+    probe: Option<OuProbe>,
+    ou: OuIdx,
     /// How many OUs are above it.
     depth: u32,
     /// Which entry says where the chain begins.
-    entry: Option<u32>,
+    start: Option<ChainStartIdx>,
     /// Where the chain begins, where there is one.
-    first: Option<&'a ArchivedLevel>,
+    first: Option<LevelRef<'a>>,
     /// The steps there.
-    steps: Run<'a>,
+    steps: Option<Steps<'a>>,
 }
 
 impl<'a> Walk<'a> {
@@ -74,34 +72,32 @@ impl<'a> Walk<'a> {
             snapshot,
             query,
             moment,
-            company: NONE,
-            channel: NONE,
+            company: CompanyIdx::new(u32::MAX),
+            channel: ChannelIdx::new(u32::MAX),
             role: Role::Secondary,
             conversation: false,
             client: Err(Code::ClientRequired),
             seed: Seed(moment.chance),
-            sought: Sought::default(),
-            ou: NONE,
+            probe: None,
+            ou: OuIdx::new(u32::MAX),
             depth: 0,
-            entry: None,
+            start: None,
             first: None,
-            steps: Run::default(),
+            steps: None,
         }
     }
 
     /// Seeks the OU, and does all that takes no memory while its place is fetched, though the faults of that are
     /// reported in their turn. The channel was looked up first, for the metrics' sake.
-    pub(super) fn begin(&mut self, channel: Option<u32>) -> Result<(), Code> {
+    pub(super) fn begin(&mut self, channel: Option<ChannelIdx>) -> Result<(), Code> {
         let &mut Walk { snapshot, query, .. } = self;
-        let contents = snapshot.contents();
         self.company = match &query.company {
-            Some(id) => snapshot.company(id).ok_or(Code::UnknownCompany)?,
-            None if contents.companies.len() == 1 => 0,
-            None => return Err(Code::BadRequest),
+            Some(id) => snapshot.find_company(id).ok_or(Code::UnknownCompany)?,
+            None => snapshot.only_company().ok_or(Code::BadRequest)?,
         };
         self.channel = channel.ok_or(Code::UnknownChannel)?;
-        self.sought = snapshot.seek_ou(self.company, &query.ou);
-        let conversation_role = contents.channels.at(self.channel).conversation_role();
+        self.probe = Some(snapshot.probe_ou(self.company, &query.ou));
+        let conversation_role = snapshot.channel(self.channel).conversation_role();
         self.role = query.role.unwrap_or(conversation_role);
         self.conversation = self.role == conversation_role;
         self.client = Client::of(query);
@@ -114,7 +110,7 @@ impl<'a> Walk<'a> {
     }
 
     /// All the way.
-    fn go(&mut self, channel: Option<u32>, tracer: &mut impl Tracer) -> Result<Selection, Code> {
+    fn go(&mut self, channel: Option<ChannelIdx>, tracer: &mut impl Tracer) -> Result<Selection, Code> {
         self.begin(channel)?;
         self.find_ou()?;
         self.find_chain();
@@ -123,40 +119,43 @@ impl<'a> Walk<'a> {
     }
 
     /// Begins to fetch the OU.
-    pub(super) fn near_ou(&self) {
-        self.snapshot.near_ou(self.sought);
+    pub(super) fn prefetch_ou(&self) {
+        if let Some(probe) = self.probe {
+            self.snapshot.prefetch_ou(probe);
+        }
     }
 
     /// Steps 1 to 3: names, role, country. Then its chain is sought.
     pub(super) fn find_ou(&mut self) -> Result<(), Code> {
-        self.ou = self.snapshot.ou(self.company, &self.query.ou, self.sought).ok_or(Code::UnknownOu)?;
+        let ou = self.probe.and_then(|probe| self.snapshot.find_ou(self.company, &self.query.ou, probe));
+        self.ou = ou.ok_or(Code::UnknownOu)?;
         self.client?;
-        self.depth = self.snapshot.contents().ous.at(self.ou).depth.to_native();
-        self.entry = self.snapshot.seek_chain(self.company, self.ou, self.channel, self.role);
+        self.depth = self.snapshot.ou(self.ou).depth();
+        self.start = self.snapshot.prefetch_chain(self.company, self.ou, self.channel, self.role);
         Ok(())
     }
 
     /// Where the chain begins.
     pub(super) fn find_chain(&mut self) {
-        self.first = self.entry.and_then(|entry| self.snapshot.first_level(entry));
+        self.first = self.start.and_then(|start| self.snapshot.first_level(start));
     }
 
     /// The steps there.
     pub(super) fn find_steps(&mut self) {
-        if let Some(level) = self.first {
-            self.steps = self.snapshot.steps(level, self.country());
-        }
+        self.steps = self.first.map(|level| level.steps(self.country()));
     }
 
     /// Begins to fetch the first step.
-    pub(super) fn near_step(&self) {
-        self.snapshot.near_step(&self.steps);
+    pub(super) fn prefetch_step(&self) {
+        if let Some(steps) = &self.steps {
+            steps.prefetch_first();
+        }
     }
 
     /// Begins to fetch the first step's candidates, and its pool.
-    pub(super) fn near_members(&self) {
-        if let Some(level) = self.first {
-            self.snapshot.near_members(level, &self.steps);
+    pub(super) fn prefetch_candidates(&self) {
+        if let Some(steps) = &self.steps {
+            steps.prefetch_candidates();
         }
     }
 
@@ -169,7 +168,7 @@ impl<'a> Walk<'a> {
     pub(super) fn run(&self, tracer: &mut impl Tracer) -> Result<Selection, Code> {
         tracer.asked(self.asked(), self.client?);
         let dedicated = match &self.query.user {
-            Some(user) if self.conversation => self.snapshot.dedicated(self.company, self.channel, user),
+            Some(user) if self.conversation => self.snapshot.find_dedicated(self.company, self.channel, user),
             _ => None,
         };
         let current = self.query.current.as_ref().map(|id| self.current(id, dedicated));
@@ -180,9 +179,9 @@ impl<'a> Walk<'a> {
         if let Some(account) = dedicated {
             tracer.own(account, |account| self.outcome(account));
         }
-        let selection = |(account, lead), rule, found| Selection {
+        let selection = |(account, account_json), rule, found| Selection {
             account,
-            lead,
+            account_json,
             rule,
             found,
             client_country: self.country(),
@@ -190,10 +189,10 @@ impl<'a> Walk<'a> {
         };
         let decided = match (current, dedicated) {
             (Some(Ok((account, found))), _) => {
-                Some(Ok(selection(self.with_lead(account), Rule::Current, found)))
+                Some(Ok(selection(self.with_json(account), Rule::Current, found)))
             }
             (_, Some(account)) if self.available(account) => {
-                Some(Ok(selection(self.with_lead(account), Rule::Dedicated, None)))
+                Some(Ok(selection(self.with_json(account), Rule::Dedicated, None)))
             }
             (_, Some(_)) if self.dedicated_falls_back() => None,
             (_, Some(_)) => Some(Err(Code::DedicatedUnavailable)),
@@ -204,9 +203,9 @@ impl<'a> Walk<'a> {
                 self.trace(tracer);
                 decided
             }
-            None => self.chain(tracer).map(|(member, rule, found)| {
-                selection((member.account.to_native(), Lead::of_member(member)), rule, Some(found))
-            }),
+            None => self
+                .chain(tracer)
+                .map(|(member, rule, found)| selection((member.account(), member.json()), rule, Some(found))),
         }
     }
 
@@ -217,11 +216,11 @@ impl<'a> Walk<'a> {
         Asked { company, channel, ou, role, strictly, by_chance }
     }
 
-    fn with_lead(&self, account: u32) -> (u32, Lead) {
-        (account, Lead::of_account(self.snapshot.contents().accounts.at(account)))
+    fn with_json(&self, account: AccountIdx) -> (AccountIdx, AccountJson) {
+        (account, self.snapshot.account(account).json())
     }
 
     fn dedicated_falls_back(&self) -> bool {
-        self.snapshot.contents().companies.at(self.company).dedicated_falls_back != 0
+        self.snapshot.company(self.company).dedicated_falls_back()
     }
 }

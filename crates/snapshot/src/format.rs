@@ -159,7 +159,7 @@ records! {
         account: u32,
     }
 
-    /// A slot of a hash index; see [`super::index`].
+    /// A slot of a hash index; see [`super::hash_index`].
     Slot {
         /// Half of the key's hash.
         fingerprint: u32,
@@ -308,3 +308,25 @@ records! {
         text: Vec<u8>,
     }
 }
+
+/// Layout is part of the format: a changed size makes older files unreadable. One cache line is 64 bytes.
+const _: () = {
+    assert!(size_of::<ArchivedSpan>() == 8);
+    assert!(size_of::<ArchivedRange>() == 8);
+    assert!(size_of::<ArchivedCompany>() == 44);
+    assert!(size_of::<ArchivedChannel>() == 12);
+    assert!(size_of::<ArchivedOu>() == 32);
+    assert!(size_of::<ArchivedPool>() == 8);
+    assert!(size_of::<ArchivedLead>() == 8);
+    assert!(size_of::<ArchivedAccount>() == 48);
+    assert!(size_of::<ArchivedDedicated>() == 20);
+    assert!(size_of::<ArchivedSlot>() == 8);
+    assert!(size_of::<ArchivedEntry>() == 8);
+    assert!(size_of::<ArchivedException>() == 8);
+    assert!(size_of::<ArchivedLevel>() == 64);
+    assert!(size_of::<ArchivedLevelPool>() == 12);
+    assert!(size_of::<ArchivedStep>() == 16);
+    assert!(size_of::<ArchivedGroup>() == 16);
+    assert!(size_of::<ArchivedClass>() == 12);
+    assert!(size_of::<ArchivedMember>() == 24);
+};

@@ -1,19 +1,20 @@
-//! Floor 2. The registry compiled to one immutable, flat run of bytes, and the way back in.
+//! The registry compiled to one immutable, flat run of bytes, and the way back in.
 //!
 //! [`compile()`] turns a checked registry into bytes; [`Snapshot::open`] proves bytes sound and reads
-//! them in place. Only `compile/` knows the registry; only `view` has `unsafe`.
+//! them in place. Only `compile/` knows the registry; only `view` has `unsafe`; how records are stored is private.
 //!
-//! Reading order: [`mod@format`] (what is stored), [`header`] (before it), [`index`] (how an id is found), [`rendezvous`] (how a
-//! pick is drawn), `compile/` (how it is made), [`open`](Snapshot::open) and `verify/` (what is proved), [`view`] (how it is read),
-//! `bytes` (where it lies), [`mod@file`] (how it reaches the disk).
+//! Reading order: `format` (what is stored), [`header`] (before it), `hash_index` (how an id is found), [`rendezvous`] (how
+//! a pick is drawn), `compile/` (how it is made), [`open`](Snapshot::open) and `verify/` (what is proved), [`view`] (how it
+//! is read), `bytes` (where it lies), [`mod@file`] (how it reaches the disk).
 
 mod bytes;
 pub mod compile;
 pub mod file;
-pub mod format;
+mod format;
+mod hash_index;
 pub mod header;
-pub mod index;
-pub mod open;
+mod index_types;
+mod open;
 pub mod rejection;
 pub mod rendezvous;
 mod verify;
@@ -22,5 +23,19 @@ pub mod view;
 pub use bytes::Bytes;
 pub use compile::{Draft, compile};
 pub use header::Header;
+pub use index_types::{
+    AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
+};
 pub use rejection::{Rejection, Stage};
 pub use view::Snapshot;
+
+/// The stored records, for tests that damage them. Not part of the interface.
+#[doc(hidden)]
+pub mod forge {
+    pub use super::format::*;
+
+    /// The records of a snapshot, where they lie in its bytes.
+    pub fn tables(snapshot: &super::Snapshot) -> &ArchivedContents {
+        snapshot.tables()
+    }
+}

@@ -24,14 +24,14 @@ impl StandIn {
         let Ok(compiled) = publish(&files, generation, now, &|_, _, _| {}) else {
             panic!("{} does not compile", folder.display());
         };
-        let standings = Overlay::new(compiled.snapshot.contents().accounts.len());
+        let standings = Overlay::new(compiled.snapshot.counts().accounts);
         StandIn { snapshot: compiled.snapshot, standings, chance: Cell::new(1), now }
     }
 
     /// Gives an account a live standing.
     pub(crate) fn stand(&self, company: &str, account: &str, standing: Condition) {
-        let company = self.snapshot.company(company).unwrap();
-        self.standings.set(self.snapshot.account(company, account).unwrap(), standing);
+        let company = self.snapshot.find_company(company).unwrap();
+        self.standings.set(self.snapshot.find_account(company, account).unwrap(), standing);
     }
 
     /// Answers a whole request.

@@ -15,8 +15,7 @@ use crate::api::data::url::{decode, decode_path};
 use crate::runtime::Standings;
 use crate::runtime::standings::{AccountKey, Standing, StandingError};
 use switchboard_select::Code;
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::{CompanyIdx, Snapshot};
 
 /// The path that the standings are below.
 pub(super) const PATH: &str = "/v1/standings";
@@ -74,9 +73,9 @@ fn list(standings: &Standings, query: &str) -> Result<Response, Problem> {
     let generation = store.current().ok_or_else(|| Problem::new(Code::NoSnapshot))?;
     let snapshot = &generation.snapshot;
     let company = company(snapshot, query)?;
-    let id = str::from_utf8(snapshot.text(&snapshot.contents().companies.at(company).id)).unwrap_or_default();
+    let id = snapshot.company(company).id();
     let mut held = store.standings();
-    held.retain(|(key, _)| *key.company == *id && snapshot.account(company, &key.account).is_some());
+    held.retain(|(key, _)| *key.company == *id && snapshot.find_account(company, &key.account).is_some());
     held.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let entries: Vec<Value> = held
         .iter()
@@ -143,18 +142,20 @@ fn key(below: &str) -> Option<AccountKey> {
 }
 
 /// The company of a list: the query's only field; it may be left out where there is just one.
-fn company(snapshot: &Snapshot, query: &str) -> Result<u32, Problem> {
+fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
     let bad = |detail| Err(Problem::new(Code::BadRequest).detail(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
     match field.map(|field| field.split_once('=').unwrap_or((field, ""))) {
         _ if more.is_some() => bad("expected no other field than company, once"),
-        None if snapshot.contents().companies.len() == 1 => Ok(0),
-        None => bad("company: this field is required where there are several companies"),
+        None => match snapshot.only_company() {
+            Some(company) => Ok(company),
+            None => bad("company: this field is required where there are several companies"),
+        },
         Some(("company", id)) => match decode(id) {
             Some(id) => {
                 let unknown = StandingError::UnknownCompany(snapshot.generation());
-                snapshot.company(&id).ok_or_else(|| refusal(unknown))
+                snapshot.find_company(&id).ok_or_else(|| refusal(unknown))
             }
             None => bad("company: not percent-encoded UTF-8"),
         },

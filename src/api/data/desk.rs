@@ -79,10 +79,7 @@ impl Desk {
     pub(super) fn selections(&self, snapshot: &Snapshot) -> Rc<ChannelCounters> {
         let mut selections = self.selections.borrow_mut();
         if selections.0 != Some(snapshot.generation()) {
-            let channels = snapshot.contents().channels.iter();
-            let ids: Vec<&str> = channels
-                .map(|channel| str::from_utf8(snapshot.text(&channel.id)).unwrap_or_default())
-                .collect();
+            let ids: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
             *selections = (Some(snapshot.generation()), Rc::new(self.counts.selections.channels(&ids)));
         }
         Rc::clone(&selections.1)
@@ -104,7 +101,7 @@ impl Desk {
 
     /// Counts a query that is none, under the channel that it named.
     pub(super) fn count_malformed(&self, selections: &ChannelCounters, snapshot: &Snapshot, bad: &BadQuery) {
-        let channel = bad.channel.as_ref().and_then(|channel| snapshot.channel(channel));
+        let channel = bad.channel.as_ref().and_then(|channel| snapshot.find_channel(channel));
         selections.count(channel, SelectionOutcome::Failed(Code::BadRequest));
     }
 

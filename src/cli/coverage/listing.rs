@@ -5,10 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use switchboard_pipeline::analysis::decision::id;
 use switchboard_pipeline::analysis::{Scoped, Survey};
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
 
 const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
 
@@ -66,13 +64,12 @@ fn each<'s>(
     mut write: impl FnMut(Line<'s>) -> io::Result<()>,
 ) -> io::Result<()> {
     let snapshot: &'s Snapshot = survey.snapshot();
-    let contents = snapshot.contents();
     for Scoped { company: number, ous, channels } in scope {
-        let company = id(snapshot.text(&contents.companies.at(*number).id));
+        let company = snapshot.company(*number).id();
         for &ou_number in ous {
-            let ou = id(snapshot.text(&contents.ous.at(ou_number).id));
+            let ou = snapshot.ou(ou_number).id();
             for &channel_number in channels {
-                let channel = id(snapshot.text(&contents.channels.at(channel_number).id));
+                let channel = snapshot.channel(channel_number).id();
                 let row = survey.ask(*number, ou_number, channel_number);
                 for (country, decision) in survey.row(row).countries() {
                     write(Line {

@@ -7,9 +7,8 @@ use anstyle::Style;
 
 use crate::cli::output::{ERROR, PLACE, count};
 use switchboard_model::Region;
-use switchboard_pipeline::analysis::decision::id;
 use switchboard_pipeline::analysis::{Scoped, Survey, Tally};
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::OuIdx;
 
 /// Longer names are cut short: the table must fit. CSV and JSON have them whole.
 const LONGEST: usize = 40;
@@ -47,7 +46,7 @@ pub(super) fn render(
     let mut all = Tally::default();
     for scoped in scope {
         let (lines, total) = lines(survey, scoped, fold);
-        let company = id(snapshot.text(&snapshot.contents().companies.at(scoped.company).id));
+        let company = snapshot.company(scoped.company).id();
         if !text.is_empty() {
             text.push('\n');
         }
@@ -79,11 +78,10 @@ pub(super) fn render(
 
 fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Line<'s>>, Tally) {
     let snapshot = survey.snapshot();
-    let contents = snapshot.contents();
     let (mut lines, mut total) = (Vec::new(), Tally::default());
     let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
     // Those that decide alike on all channels, in the order of the first.
-    let mut alike: Vec<(Vec<usize>, Vec<u32>)> = Vec::new();
+    let mut alike: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
     let mut places: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for &ou in &scoped.ous {
         let rows: Vec<usize> =
@@ -97,12 +95,12 @@ fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Line<
     }
     for (rows, ous) in &alike {
         let Some(&first) = ous.first() else { continue };
-        let ou = id(snapshot.text(&contents.ous.at(first).id));
+        let ou = snapshot.ou(first).id();
         let more = if ous.len() > 1 { format!(" +{}", ous.len() - 1) } else { String::new() };
         for (&row, &channel) in rows.iter().zip(&scoped.channels) {
             let tally = tallies.entry(row).or_insert_with(|| Tally::of(&survey.row(row)));
             total.add(tally, ous.len());
-            let channel = id(snapshot.text(&contents.channels.at(channel).id));
+            let channel = snapshot.channel(channel).id();
             lines.push(Line { ou, more: more.clone(), channel, tally: tally.clone() });
         }
     }

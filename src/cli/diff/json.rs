@@ -90,7 +90,7 @@ fn group(comparison: &mut Comparison<'_>, group: &Group<'_>) -> Value {
 fn decision(survey: &Survey<'_>, decision: &Decision) -> Value {
     let snapshot = survey.snapshot();
     let Some(served) = decision.served() else { return json!({"rule": decision.text()}) };
-    let weights = survey.available(served).iter().map(|member| member.weight.to_native());
+    let weights = survey.available(served).iter().map(|member| member.weight());
     let accounts: Vec<Value> = accounts(survey, decision)
         .into_iter()
         .zip(weights)

@@ -6,7 +6,6 @@ use crate::cli::output::{ASIDE, ERROR, GOOD, PLACE};
 use switchboard_model::Condition;
 use switchboard_select::{Climb, Code, Ignored, Outcome, Rule};
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
 
 pub(super) fn draw(canvas: &mut Canvas, snapshot: &Snapshot, climb: &Climb) {
     let lines: Vec<String> = [current(snapshot, climb), own(snapshot, climb)].into_iter().flatten().collect();
@@ -24,9 +23,9 @@ fn current(snapshot: &Snapshot, climb: &Climb) -> Option<String> {
     let name = current.account.map_or("the account it names".to_owned(), |account| id(snapshot, account));
     Some(match current.ignored {
         None => {
-            let draining = current.account.is_some_and(|account| {
-                snapshot.contents().accounts.at(account).condition() == Condition::Draining
-            });
+            let draining = current
+                .account
+                .is_some_and(|account| snapshot.account(account).condition() == Condition::Draining);
             let draining = if draining { ", though it drains: it keeps the clients it has" } else { "" };
             format!("{GOOD}✔ current: {name}  CHOSEN{GOOD:#}: the client already talks to it{draining}")
         }

@@ -6,8 +6,7 @@ use super::canvas::{Canvas, printable};
 use crate::cli::output::{ASIDE, ERROR, GOOD, count};
 use switchboard_select::climb::Tried;
 use switchboard_select::{Climb, Outcome};
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::{AccountIdx, Snapshot};
 
 /// Most accounts of a step that are drawn; the rest is counted.
 const MOST: usize = 12;
@@ -21,9 +20,9 @@ pub(super) fn draw(
     snapshot: &Snapshot,
     climb: &Climb,
     step: &Tried,
-    chosen: Option<u32>,
+    chosen: Option<AccountIdx>,
 ) {
-    let listed: Vec<(u32, Outcome, String)> = step
+    let listed: Vec<(AccountIdx, Outcome, String)> = step
         .listed(MOST, chosen)
         .map(|(account, outcome)| (account, outcome, id(snapshot, account)))
         .collect();
@@ -45,7 +44,7 @@ pub(super) fn draw(
     }
     let more = step.candidates.len() - listed.len();
     if more > 0 {
-        let left: Vec<(u32, Outcome)> = step
+        let left: Vec<(AccountIdx, Outcome)> = step
             .candidates
             .iter()
             .filter(|(account, _)| !listed.iter().any(|(listed, ..)| listed == account))
@@ -56,8 +55,8 @@ pub(super) fn draw(
 }
 
 /// An account's id.
-pub(super) fn id(snapshot: &Snapshot, account: u32) -> String {
-    printable(snapshot.account_id(snapshot.contents().accounts.at(account)))
+pub(super) fn id(snapshot: &Snapshot, account: AccountIdx) -> String {
+    printable(snapshot.account(account).id())
 }
 
 /// How one came to be drawn among equals.
@@ -69,36 +68,36 @@ fn how(climb: &Climb, equals: usize, weight: &str) -> String {
     }
 }
 
-fn weight(snapshot: &Snapshot, account: u32) -> String {
-    match snapshot.contents().accounts.at(account).weight.to_native() {
+fn weight(snapshot: &Snapshot, account: AccountIdx) -> String {
+    match snapshot.account(account).weight() {
         1 => String::new(),
         weight => format!(" (weight {weight})"),
     }
 }
 
 /// Why an account cannot be had.
-pub(super) fn reason(snapshot: &Snapshot, account: u32, outcome: Outcome) -> String {
+pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Outcome) -> String {
     match outcome {
         Outcome::Available => "available".to_owned(),
         Outcome::Draining => "draining: keeps its clients, gets no new one".to_owned(),
         Outcome::Suspended => "suspended: never used".to_owned(),
         Outcome::Excluded => "excluded by the query".to_owned(),
         Outcome::Resting => {
-            let until = snapshot.contents().accounts.at(account).available_from.to_native();
-            match Timestamp::from_second(until) {
-                Ok(until) => format!("resting until {}", until.to_string().trim_end_matches("T00:00:00Z")),
-                Err(_) => "resting".to_owned(),
+            let until = snapshot.account(account).available_from();
+            match until.and_then(|until| Timestamp::from_second(until).ok()) {
+                Some(until) => format!("resting until {}", until.to_string().trim_end_matches("T00:00:00Z")),
+                None => "resting".to_owned(),
             }
         }
     }
 }
 
 /// `3 accounts (1 available, 2 draining)`.
-pub(super) fn summary(candidates: &[(u32, Outcome)]) -> String {
+pub(super) fn summary(candidates: &[(AccountIdx, Outcome)]) -> String {
     format!("{} ({})", count(candidates.len(), "account"), outcomes(candidates))
 }
 
-fn outcomes(candidates: &[(u32, Outcome)]) -> String {
+fn outcomes(candidates: &[(AccountIdx, Outcome)]) -> String {
     let all =
         [Outcome::Available, Outcome::Draining, Outcome::Suspended, Outcome::Excluded, Outcome::Resting];
     let counts = all.into_iter().filter_map(|outcome| {

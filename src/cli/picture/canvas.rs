@@ -48,8 +48,7 @@ impl Canvas {
 }
 
 /// A text of the snapshot, fit to be printed: ids are, addresses may be anything.
-pub(super) fn printable(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
+pub(super) fn printable(text: &str) -> String {
     let odd = |letter: char| letter.is_control() || ('\u{200b}'..='\u{206f}').contains(&letter);
     text.chars().map(|letter| if odd(letter) { '\u{fffd}' } else { letter }).collect()
 }

@@ -6,7 +6,6 @@ use switchboard_model::Role;
 use switchboard_select::tracer::Asked;
 use switchboard_select::{Climb, Code, Rule, Selection, write_selection};
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
 
 /// Behind the names of what is said.
 const REST: &str = "          ";
@@ -32,8 +31,7 @@ fn answer(canvas: &mut Canvas, snapshot: &Snapshot, selection: &Selection) {
     let mut json = Vec::new();
     write_selection(&mut json, snapshot, selection);
     let said: serde_json::Value = serde_json::from_slice(&json).unwrap_or_default();
-    let text =
-        |field: &str| printable(said.get(field).and_then(|it| it.as_str()).unwrap_or_default().as_bytes());
+    let text = |field: &str| printable(said.get(field).and_then(|it| it.as_str()).unwrap_or_default());
     let (account, address) = (text("account"), text("address"));
     canvas.line("answer    ", REST, &format!("{GOOD}{account}{GOOD:#}  {address}"));
     let country = match said.get("country") {
@@ -89,11 +87,9 @@ fn client(climb: &Climb) -> String {
 }
 
 fn asked(snapshot: &Snapshot, asked: &Asked) -> String {
-    let contents = snapshot.contents();
-    let text = |span| printable(snapshot.text(span));
-    let company = text(&contents.companies.at(asked.company).id);
-    let channel = contents.channels.at(asked.channel);
-    let ou = text(&contents.ous.at(asked.ou).id);
+    let company = printable(snapshot.company(asked.company).id());
+    let channel = snapshot.channel(asked.channel);
+    let ou = printable(snapshot.ou(asked.ou).id());
     let role = match asked.role {
         Role::Primary => "primary",
         Role::Secondary => "secondary",
@@ -101,5 +97,5 @@ fn asked(snapshot: &Snapshot, asked: &Asked) -> String {
     let usual =
         if asked.role == channel.conversation_role() { "" } else { ", not the one for conversations" };
     let strictly = if asked.strictly { "; fallback none" } else { "" };
-    format!("{} for OU {ou} of {company}; role {role}{usual}{strictly}", text(&channel.id))
+    format!("{} for OU {ou} of {company}; role {role}{usual}{strictly}", printable(channel.id()))
 }

@@ -9,7 +9,6 @@ use switchboard_select::climb::Tried;
 use switchboard_select::tracer::Level;
 use switchboard_select::{Climb, Rule};
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
 
 /// A chain may have twenty thousand levels. So many are drawn at its beginning, before the one that answers (or
 /// the last), and behind it.
@@ -127,7 +126,7 @@ fn between(canvas: &mut Canvas, snapshot: &Snapshot, climb: &Climb, last: Option
 }
 
 fn heading(canvas: &mut Canvas, snapshot: &Snapshot, level: Level, note: &str) {
-    let ou = printable(snapshot.text(&snapshot.contents().ous.at(level.ou).id));
+    let ou = printable(snapshot.ou(level.ou).id());
     let far = match level.climbed {
         0 => "asked about".to_owned(),
         climbed => format!("{} up", count(climbed as usize, "level")),
@@ -145,7 +144,7 @@ fn ending(
     last: bool,
 ) -> String {
     let nothing = if own.is_empty() { "without a country there is nothing to look for; " } else { "" };
-    let root = snapshot.contents().ous.at(level.ou).depth.to_native() == 0;
+    let root = snapshot.ou(level.ou).depth() == 0;
     let onward = match (last, root) {
         _ if reached == Reached::Answered => "answered here: no need to climb",
         _ if climb.asked.strictly && reached == Reached::Passed => "the query's fallback is none: no climb",

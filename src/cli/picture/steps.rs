@@ -7,7 +7,6 @@ use switchboard_model::Region;
 use switchboard_select::climb::Tried;
 use switchboard_select::{Climb, Code, Rule};
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
 
 /// What became of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,8 +58,7 @@ fn standing(climb: &Climb, at: usize, step: &Tried) -> Standing {
 }
 
 fn words(snapshot: &Snapshot, climb: &Climb, group: &[Tried], step: &Tried, standing: Standing) -> String {
-    let contents = snapshot.contents();
-    let pools = group.iter().map(|step| printable(snapshot.text(&contents.pools.at(step.found.pool).id)));
+    let pools = group.iter().map(|step| printable(snapshot.pool(step.found.pool).id()));
     let pools = pools.collect::<Vec<_>>().join(", ");
     let looks_for = looks_for(climb, step);
     match (standing, step.candidates.is_empty()) {

@@ -2,11 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::decision::id;
 use super::survey::Survey;
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::format::ArchivedMember;
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::view::{AccountPieces, Candidate};
 
 /// What became of the accounts that can be had; ids in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +22,8 @@ pub struct Difference<'s> {
 impl<'s> Difference<'s> {
     /// From one step's accounts to another's; `None` where there is no difference.
     pub fn between(
-        old: (&Snapshot, &[&'s ArchivedMember]),
-        new: (&Snapshot, &[&'s ArchivedMember]),
+        old: (&Snapshot, &[Candidate<'s>]),
+        new: (&Snapshot, &[Candidate<'s>]),
         ids: (&[&'s str], &[&'s str]),
     ) -> Option<Difference<'s>> {
         let mut difference = Difference::default();
@@ -45,11 +43,11 @@ impl<'s> Difference<'s> {
                     let (Some((before, id)), Some((now, _))) = (old_side.next(), new_side.next()) else {
                         break;
                     };
-                    let weights = (before.weight.to_native(), now.weight.to_native());
+                    let weights = (before.weight(), now.weight());
                     if weights.0 != weights.1 {
                         difference.reweighted.push((id, weights.0, weights.1));
                     }
-                    if said(old.0, before) != said(new.0, now) {
+                    if said(old.0, *before) != said(new.0, *now) {
                         difference.altered.push(id);
                     }
                 }
@@ -60,14 +58,12 @@ impl<'s> Difference<'s> {
 }
 
 /// What an answer says of an account.
-fn said<'s>(snapshot: &'s Snapshot, member: &ArchivedMember) -> (&'s [u8], &'s [u8]) {
-    let lead = snapshot.slice(member.lead.start.to_native(), u32::from(member.lead.len.to_native()));
-    (lead, snapshot.text(snapshot.contents().tails.at(u32::from(member.tail.to_native()))))
+fn said<'s>(snapshot: &'s Snapshot, candidate: Candidate<'_>) -> AccountPieces<'s> {
+    snapshot.account_pieces(candidate.json())
 }
 
 /// The ids of a step's accounts.
-pub fn ids<'s>(survey: &Survey<'s>, members: &[&'s ArchivedMember]) -> Vec<&'s str> {
+pub fn ids<'s>(survey: &Survey<'s>, members: &[Candidate<'s>]) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
-    let accounts = &snapshot.contents().accounts;
-    members.iter().map(|member| id(snapshot.account_id(accounts.at(member.account.to_native())))).collect()
+    members.iter().map(|candidate| snapshot.account(candidate.account()).id()).collect()
 }

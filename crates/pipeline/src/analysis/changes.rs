@@ -8,6 +8,7 @@ use super::scope::Scope;
 use super::survey::Survey;
 use switchboard_model::Region;
 use switchboard_select::Code;
+use switchboard_snapshot::{CompanyIdx, OuIdx};
 
 /// What changes between two snapshots.
 #[derive(Debug, Default)]
@@ -156,8 +157,8 @@ fn alike<'s>(
 }
 
 /// The row of an OU; where it, the channel or the company is not there, the code that says so, as in a query.
-fn ask(survey: &mut Survey<'_>, company: Option<u32>, channel: &str, ou: Option<u32>) -> usize {
-    match (company, survey.snapshot().channel(channel), ou) {
+fn ask(survey: &mut Survey<'_>, company: Option<CompanyIdx>, channel: &str, ou: Option<OuIdx>) -> usize {
+    match (company, survey.snapshot().find_channel(channel), ou) {
         (None, ..) => survey.refuse(Code::UnknownCompany),
         (_, None, _) => survey.refuse(Code::UnknownChannel),
         (.., None) => survey.refuse(Code::UnknownOu),
@@ -166,15 +167,15 @@ fn ask(survey: &mut Survey<'_>, company: Option<u32>, channel: &str, ou: Option<
 }
 
 /// What either has, by id, and the number that it has in each.
-type Both<'s> = BTreeMap<&'s str, [Option<u32>; 2]>;
+type Both<'s, I> = BTreeMap<&'s str, [Option<I>; 2]>;
 
-fn both<'s>(
-    old: impl Iterator<Item = (&'s str, u32)>,
-    new: impl Iterator<Item = (&'s str, u32)>,
-) -> Both<'s> {
-    let mut both: Both<'s> = old.map(|(id, number)| (id, [Some(number), None])).collect();
+fn both<'s, I>(
+    old: impl Iterator<Item = (&'s str, I)>,
+    new: impl Iterator<Item = (&'s str, I)>,
+) -> Both<'s, I> {
+    let mut both: Both<'s, I> = old.map(|(id, number)| (id, [Some(number), None])).collect();
     for (id, number) in new {
-        let [_, now] = both.entry(id).or_default();
+        let [_, now] = both.entry(id).or_insert([None, None]);
         *now = Some(number);
     }
     both

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 use super::candidates::{Difference, ids};
 use super::decision::{Decision, Served};
 use super::survey::Survey;
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{GroupIdx, Snapshot};
 
 /// How a decision changes; what is worst comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ pub struct Comparison<'s> {
     /// What is to be.
     pub new: Survey<'s>,
     /// By groups; steps of one group are many.
-    differences: HashMap<(u32, u32), Option<Rc<Difference<'s>>>, Xxh3DefaultBuilder>,
+    differences: HashMap<(GroupIdx, GroupIdx), Option<Rc<Difference<'s>>>, Xxh3DefaultBuilder>,
     kinds: HashMap<(Decision, Decision), Option<Kind>, Xxh3DefaultBuilder>,
 }
 

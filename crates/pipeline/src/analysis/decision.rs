@@ -1,8 +1,7 @@
 //! What one OU, channel and country come to.
 
 use switchboard_select::{Code, Rule};
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::{GroupIdx, OuIdx, PoolIdx, Snapshot};
 
 /// What is answered to an invite of a client of whom only the country is known. Numbers are the snapshot's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,11 +20,11 @@ pub struct Served {
     /// Levels above the query's OU.
     pub climbed: u32,
     /// The OU they are found at.
-    pub ou: u32,
+    pub ou: OuIdx,
     /// The pool.
-    pub pool: u32,
+    pub pool: PoolIdx,
     /// The step's group.
-    pub group: u32,
+    pub group: GroupIdx,
 }
 
 impl Decision {
@@ -49,16 +48,11 @@ impl Decision {
 impl Served {
     /// The pool's id.
     pub fn pool<'s>(&self, snapshot: &'s Snapshot) -> &'s str {
-        id(snapshot.text(&snapshot.contents().pools.at(self.pool).id))
+        snapshot.pool(self.pool).id()
     }
 
     /// The id of the OU that they are found at.
     pub fn ou<'s>(&self, snapshot: &'s Snapshot) -> &'s str {
-        id(snapshot.text(&snapshot.contents().ous.at(self.ou).id))
+        snapshot.ou(self.ou).id()
     }
-}
-
-/// An id of a snapshot: printable ASCII, as was proved when it was opened.
-pub fn id(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).unwrap_or_default()
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use switchboard_select::{Answer, Moment, Overlay, Query, select, write_selection};
 use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::Records;
 
 /// What becomes of a recorded query that is answered otherwise; what is worst comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,14 +115,14 @@ impl<'s> Replay<'s> {
 
 /// What is answered, without the generation.
 struct Said<'s> {
-    account: &'s [u8],
+    account: &'s str,
     text: Vec<u8>,
 }
 
 fn said<'s>(snapshot: &'s Snapshot, answer: &Answer) -> Said<'s> {
-    let mut said = Said { account: b"", text: Vec::new() };
+    let mut said = Said { account: "", text: Vec::new() };
     if let Ok(selection) = &answer.result {
-        said.account = snapshot.account_id(snapshot.contents().accounts.at(selection.account));
+        said.account = snapshot.account(selection.account).id();
         write_selection(&mut said.text, snapshot, selection);
         // It is the last field.
         let generation = format!(",\"generation\":{}}}", snapshot.generation());

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::decision::id;
 use switchboard_registry::did_you_mean;
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::format::NO_COLUMN;
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::{ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
 /// What is asked for, by id. Nothing named: all there is, of channels those that the company has pools of.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,11 +20,11 @@ pub struct Scope<'n> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scoped {
     /// The company.
-    pub company: u32,
+    pub company: CompanyIdx,
     /// Its OUs, in the order of their ids.
-    pub ous: Vec<u32>,
+    pub ous: Vec<OuIdx>,
     /// Channels, in the order of their ids.
-    pub channels: Vec<u32>,
+    pub channels: Vec<ChannelIdx>,
 }
 
 /// Something is named that there is not.
@@ -58,32 +55,37 @@ impl Scope<'_> {
     /// What is named, of companies that have any of the OUs that are.
     pub fn find(&self, snapshot: &Snapshot) -> Result<Vec<Scoped>, Unknown> {
         self.demand(&[snapshot])?;
-        let numbers = |(_, number)| number;
         let scoped = self.companies(snapshot).map(|(_, company)| Scoped {
             company,
-            ous: self.ous(snapshot, company).map(numbers).collect(),
-            channels: self.channels(snapshot, company).map(numbers).collect(),
+            ous: self.ous(snapshot, company).map(|(_, idx)| idx).collect(),
+            channels: self.channels(snapshot, company).map(|(_, idx)| idx).collect(),
         });
         Ok(scoped.filter(|scoped| self.ous.is_empty() || !scoped.ous.is_empty()).collect())
     }
 
     /// The companies that are asked for, by id and number.
-    pub fn companies<'s>(&self, snapshot: &'s Snapshot) -> impl Iterator<Item = (&'s str, u32)> {
+    pub fn companies<'s>(&self, snapshot: &'s Snapshot) -> impl Iterator<Item = (&'s str, CompanyIdx)> {
         companies(snapshot).filter(|(id, _)| wanted(self.companies, id))
     }
 
     /// The OUs of a company that are asked for.
-    pub fn ous<'s>(&self, snapshot: &'s Snapshot, company: u32) -> impl Iterator<Item = (&'s str, u32)> {
+    pub fn ous<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        company: CompanyIdx,
+    ) -> impl Iterator<Item = (&'s str, OuIdx)> {
         ous(snapshot, company).filter(|(id, _)| wanted(self.ous, id))
     }
 
     /// The channels that are asked for; where none is named, those that the company has pools of.
-    pub fn channels<'s>(&self, snapshot: &'s Snapshot, company: u32) -> impl Iterator<Item = (&'s str, u32)> {
-        let contents = snapshot.contents();
-        let first = contents.companies.at(company).columns.to_native();
-        let uses = move |channel| contents.columns.at(first + channel).to_native() != NO_COLUMN;
+    pub fn channels<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        company: CompanyIdx,
+    ) -> impl Iterator<Item = (&'s str, ChannelIdx)> {
+        let company = snapshot.company(company);
         channels(snapshot).filter(move |&(id, channel)| match self.channels {
-            [] => uses(channel),
+            [] => company.has_pools_of(channel),
             named => wanted(named, id),
         })
     }
@@ -93,21 +95,19 @@ fn wanted(named: &[String], id: &str) -> bool {
     named.is_empty() || named.iter().any(|name| name == id)
 }
 
-fn companies(snapshot: &Snapshot) -> impl Iterator<Item = (&str, u32)> {
-    snapshot.contents().companies.iter().map(|company| id(snapshot.text(&company.id))).zip(0..)
+fn companies(snapshot: &Snapshot) -> impl Iterator<Item = (&str, CompanyIdx)> {
+    snapshot.companies().map(|company| (company.id(), company.idx()))
 }
 
-fn channels(snapshot: &Snapshot) -> impl Iterator<Item = (&str, u32)> {
-    snapshot.contents().channels.iter().map(|channel| id(snapshot.text(&channel.id))).zip(0..)
+fn channels(snapshot: &Snapshot) -> impl Iterator<Item = (&str, ChannelIdx)> {
+    snapshot.channels().map(|channel| (channel.id(), channel.idx()))
 }
 
-fn ous(snapshot: &Snapshot, company: u32) -> impl Iterator<Item = (&str, u32)> {
-    let ous = &snapshot.contents().companies.at(company).ous;
-    let ids = snapshot.contents().ous.range(ous).iter().map(|ou| id(snapshot.text(&ou.id)));
-    ids.zip(ous.start.to_native()..)
+fn ous(snapshot: &Snapshot, company: CompanyIdx) -> impl Iterator<Item = (&str, OuIdx)> {
+    snapshot.company(company).ous().map(|ou| (ou.id(), ou.idx()))
 }
 
-fn demand<'k, K: Iterator<Item = (&'k str, u32)>>(
+fn demand<'k, I, K: Iterator<Item = (&'k str, I)>>(
     kind: &'static str,
     names: &[String],
     all: impl Fn() -> K,

@@ -6,14 +6,13 @@ use std::rc::Rc;
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use super::decision::{Decision, Served, id};
+use super::decision::{Decision, Served};
 use super::row::Row;
 use switchboard_select::tracer::{Step, Tracer};
 use switchboard_select::walk::walk;
 use switchboard_select::{Code, Moment, Outcome, Overlay, Query};
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::format::{ArchivedLevel, ArchivedMember, NONE};
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::view::{Candidate, LevelRef};
+use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, OuIdx, Snapshot};
 
 /// The decisions of a snapshot as of one time, as far as they were asked for.
 pub struct Survey<'s> {
@@ -23,12 +22,12 @@ pub struct Survey<'s> {
     rows: Vec<Rc<Row>>,
     by_content: HashMap<Rc<Row>, usize, Xxh3DefaultBuilder>,
     by_start: HashMap<Start, usize, Xxh3DefaultBuilder>,
-    available: HashMap<u32, Box<[&'s ArchivedMember]>, Xxh3DefaultBuilder>,
+    available: HashMap<GroupIdx, Box<[Candidate<'s>]>, Xxh3DefaultBuilder>,
 }
 
-/// Where a query enters the chains, which is all that the walk takes of an OU: where the level lies that the
-/// chain begins at (0: there is none), and how deep the OU is, from which it is told how far a query climbed.
-type Start = (usize, u32);
+/// Where a query enters the chains, which is all that the walk takes of an OU: the level that the chain begins at,
+/// and the OU's depth, from which it is told how far a query climbed.
+type Start = (Option<LevelIdx>, u32);
 
 impl<'s> Survey<'s> {
     /// Of a snapshot as of `now`, Unix seconds.
@@ -50,12 +49,10 @@ impl<'s> Survey<'s> {
     }
 
     /// The decisions of a company's OU on a channel: the number of the row. Equal rows have one number.
-    pub fn ask(&mut self, company: u32, ou: u32, channel: u32) -> usize {
-        let contents = self.snapshot.contents();
-        let role = contents.channels.at(channel).conversation_role();
-        let level = self.snapshot.chain(company, ou, channel, role);
-        let level = level.map_or(0, |level: &ArchivedLevel| std::ptr::from_ref(level).addr());
-        let start = (level, contents.ous.at(ou).depth.to_native());
+    pub fn ask(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx) -> usize {
+        let role = self.snapshot.channel(channel).conversation_role();
+        let level = self.snapshot.chain(company, ou, channel, role).map(LevelRef::idx);
+        let start = (level, self.snapshot.ou(ou).depth());
         if let Some(&row) = self.by_start.get(&start) {
             return row;
         }
@@ -83,7 +80,7 @@ impl<'s> Survey<'s> {
     }
 
     /// The candidates of a decision that can be had, in the order of their ids: one of them is picked.
-    pub fn available(&self, served: &Served) -> &[&'s ArchivedMember] {
+    pub fn available(&self, served: &Served) -> &[Candidate<'s>] {
         self.available.get(&served.group).map_or(&[], |members| members)
     }
 
@@ -97,29 +94,28 @@ impl<'s> Survey<'s> {
         }
     }
 
-    fn walk_all(&mut self, company: u32, ou: u32, channel: u32) -> Row {
+    fn walk_all(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx) -> Row {
         let Survey { snapshot, now, standings, available, .. } = self;
-        let contents = snapshot.contents();
         let moment = Moment { now: *now, chance: 0, standings };
         let mut query = Query {
-            company: Some(id(snapshot.text(&contents.companies.at(company).id)).into()),
-            channel: id(snapshot.text(&contents.channels.at(channel).id)).into(),
-            ou: id(snapshot.text(&contents.ous.at(ou).id)).into(),
+            company: Some(snapshot.company(company).id().into()),
+            channel: snapshot.channel(channel).id().into(),
+            ou: snapshot.ou(ou).id().into(),
             ..Query::default()
         };
-        let mut last = Last { snapshot, available, group: NONE };
+        let mut last = Last { snapshot, available, group: None };
         Row::of(|region| {
             query.country = Some(region.alpha2().into());
             match walk(snapshot, &query, moment, &mut last).result {
                 Err(code) => Decision::Refused(code),
-                Ok(selection) => match selection.found {
-                    // Where nothing is wanted of the rest of the chain, the last step is the one that answers.
-                    Some(found) => Decision::Served(Served {
+                // The last step that is visited is the one that answers.
+                Ok(selection) => match selection.found.zip(last.group) {
+                    Some((found, group)) => Decision::Served(Served {
                         rule: selection.rule,
                         climbed: found.climbed,
                         ou: found.ou,
                         pool: found.pool,
-                        group: last.group,
+                        group,
                     }),
                     // Without a user there is no dedicated account.
                     None => Decision::Refused(Code::Internal),
@@ -132,26 +128,22 @@ impl<'s> Survey<'s> {
 /// The last step that the walk came to, and who of each step can be had.
 struct Last<'s, 'a> {
     snapshot: &'s Snapshot,
-    available: &'a mut HashMap<u32, Box<[&'s ArchivedMember]>, Xxh3DefaultBuilder>,
-    group: u32,
+    available: &'a mut HashMap<GroupIdx, Box<[Candidate<'s>]>, Xxh3DefaultBuilder>,
+    group: Option<GroupIdx>,
 }
 
 impl<'s> Tracer for Last<'s, '_> {
     const WHOLE_CHAIN: bool = false;
 
-    fn step(&mut self, step: Step<'_>, outcome: impl Fn(u32) -> Outcome) {
-        self.group = step.stored.group.to_native();
-        if self.group == NONE {
-            return;
-        }
-        self.available.entry(self.group).or_insert_with(|| {
-            let group = self.snapshot.contents().groups.at(self.group);
-            let members = self.snapshot.contents().members.range(&group.members).iter();
-            let can_be_had =
-                |member: &&ArchivedMember| outcome(member.account.to_native()) == Outcome::Available;
-            let mut available: Vec<&ArchivedMember> = members.filter(can_be_had).collect();
+    fn step(&mut self, step: Step<'_>, outcome: impl Fn(AccountIdx) -> Outcome) {
+        self.group = step.stored.group();
+        let Some(group) = self.group else { return };
+        self.available.entry(group).or_insert_with(|| {
+            let is_available = |candidate: &Candidate<'_>| outcome(candidate.account()) == Outcome::Available;
+            let mut available: Vec<Candidate<'s>> =
+                self.snapshot.candidates_of(group).iter().filter(is_available).collect();
             // A company's accounts are numbered in the order of their ids.
-            available.sort_unstable_by_key(|member| member.account.to_native());
+            available.sort_unstable_by_key(|candidate| candidate.account());
             available.into()
         });
     }

@@ -1,8 +1,6 @@
 //! Steps 6 to 8 of a selection: the chain, level by level and step by step.
 
-use switchboard_model::Region;
-use switchboard_snapshot::format::{ArchivedLevel, ArchivedMember, NO_COUNTRY, NONE};
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::view::{Candidate, LevelRef};
 
 use super::Walk;
 use crate::pick::pick;
@@ -12,7 +10,7 @@ use crate::{Code, Found, Rule};
 
 impl<'a> Walk<'a> {
     /// Steps 6 to 8: the chain, to the first step with an available account.
-    pub(super) fn chain(&self, tracer: &mut impl Tracer) -> Result<(&'a ArchivedMember, Rule, Found), Code> {
+    pub(super) fn chain(&self, tracer: &mut impl Tracer) -> Result<(Candidate<'a>, Rule, Found), Code> {
         self.first.ok_or(Code::NoPool)?;
         tracer.chain(self.levels());
         let (winner, any) = self.walk_chain(tracer, true);
@@ -32,7 +30,7 @@ impl<'a> Walk<'a> {
         &self,
         tracer: &mut T,
         wanted: bool,
-    ) -> (Option<(&'a ArchivedMember, Rule, Found)>, bool) {
+    ) -> (Option<(Candidate<'a>, Rule, Found)>, bool) {
         let mut winner = None;
         let mut any = false;
         let first_climb = self.first.map_or(0, |level| self.climbed(level));
@@ -40,10 +38,10 @@ impl<'a> Walk<'a> {
             tracer.step(step, |account| self.outcome(account));
             let tried = self.query.fallback == Fallback::All
                 || (step.rule == Rule::Country && step.found.climbed == first_climb);
-            let empty = step.stored.group.to_native() == NONE;
-            if !empty && wanted && tried && winner.is_none() {
+            let has_candidates = step.stored.group().is_some();
+            if has_candidates && wanted && tried && winner.is_none() {
                 any = true;
-                let picked = pick(self.snapshot, step.stored, self.seed, |account| self.available(account));
+                let picked = pick(step.stored, self.seed, |account| self.available(account));
                 winner = picked.map(|member| (member, step.rule, step.found));
             }
             T::WHOLE_CHAIN || (winner.is_none() && (tried || self.query.fallback == Fallback::All))
@@ -53,33 +51,27 @@ impl<'a> Walk<'a> {
 
     /// Every step of the whole chain in order, for as long as `visit` wants more.
     pub(super) fn each_step(&self, mut visit: impl FnMut(Step<'a>) -> bool) {
-        let (mut at, mut steps) = (self.first, self.steps.clone());
-        while let Some(level) = at {
+        let mut next = self.first.zip(self.steps.clone());
+        while let Some((level, steps)) = next {
             let climbed = self.climbed(level);
             for stored in steps {
-                let place = self.snapshot.step_pool(level, stored);
-                let pool = self.snapshot.contents().level_pools.at(place).pool.to_native();
-                let found = Found { ou: level.ou.to_native(), pool, place, climbed };
-                let country = match stored.country {
-                    NO_COUNTRY => self.country(),
-                    country => Region::from_index(country),
-                };
-                if !visit(Step { stored, rule: Rule::of_step(stored.rule()), found, country }) {
+                let found = Found { ou: level.ou(), pool: stored.pool(), place: stored.place(), climbed };
+                let rule = Rule::of_step(stored.rule_number());
+                if !visit(Step { stored, rule, found, country: stored.country().or(self.country()) }) {
                     return;
                 }
             }
-            at = self.snapshot.next(level);
-            steps = at.map(|level| self.snapshot.steps(level, self.country())).unwrap_or_default();
+            next = level.next().map(|level| (level, level.steps(self.country())));
         }
     }
 
     /// How far above the query's OU a level of its chain is.
-    fn climbed(&self, level: &ArchivedLevel) -> u32 {
-        self.depth.saturating_sub(level.depth.to_native())
+    fn climbed(&self, level: LevelRef<'_>) -> u32 {
+        self.depth.saturating_sub(level.depth())
     }
 
     fn levels(&self) -> impl Iterator<Item = Level> {
-        let levels = std::iter::successors(self.first, |level| self.snapshot.next(level));
-        levels.map(|level| Level { ou: level.ou.to_native(), climbed: self.climbed(level) })
+        let levels = std::iter::successors(self.first, |level| level.next());
+        levels.map(|level| Level { ou: level.ou(), climbed: self.climbed(level) })
     }
 }

@@ -2,18 +2,22 @@
 
 use switchboard_model::Condition;
 use switchboard_model::Region;
-use switchboard_snapshot::format::{ArchivedAccount, NONE};
-use switchboard_snapshot::view::Records;
+use switchboard_snapshot::AccountIdx;
+use switchboard_snapshot::view::AccountRef;
 
 use super::Walk;
 use crate::{Found, Ignored, Rule};
 
 impl Walk<'_> {
     /// Step 4: the account that the client talks to, if it is kept.
-    pub(super) fn current(&self, id: &str, dedicated: Option<u32>) -> Result<(u32, Option<Found>), Ignored> {
-        let at = self.snapshot.account(self.company, id).ok_or(Ignored::Unknown)?;
-        let account = self.snapshot.contents().accounts.at(at);
-        if u32::from(account.channel.to_native()) != self.channel {
+    pub(super) fn current(
+        &self,
+        id: &str,
+        dedicated: Option<AccountIdx>,
+    ) -> Result<(AccountIdx, Option<Found>), Ignored> {
+        let at = self.snapshot.find_account(self.company, id).ok_or(Ignored::Unknown)?;
+        let account = self.snapshot.account(at);
+        if account.channel() != self.channel {
             return Err(Ignored::OtherChannel);
         }
         let of_role = match account.role() {
@@ -30,7 +34,7 @@ impl Walk<'_> {
         if self.excluded(account) {
             return Err(Ignored::Excluded);
         }
-        if account.available_from.to_native() > self.moment.now {
+        if account.is_resting(self.moment.now) {
             return Err(Ignored::Resting);
         }
         if dedicated == Some(at) {
@@ -43,12 +47,9 @@ impl Walk<'_> {
     }
 
     /// The first step of the whole chain that the account is a member of.
-    fn membership(&self, account: &ArchivedAccount) -> Option<Found> {
-        let pool = account.pool.to_native();
+    fn membership(&self, account: AccountRef<'_>) -> Option<Found> {
+        let pool = account.pool()?;
         let country = account.country()?;
-        if pool == NONE {
-            return None;
-        }
         let mut found = None;
         self.each_step(|step| {
             let client = self.country();

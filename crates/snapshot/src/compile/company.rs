@@ -6,7 +6,7 @@ use super::super::format::{
     Account, CONVERSATION, Company, Contents, Dedicated, Entry, LevelPool, NO_COLUMN, NO_COUNTRY, NO_ROLE,
     NONE, Ou, Pool, Range, head,
 };
-use super::super::{index, rendezvous};
+use super::super::{hash_index, rendezvous};
 use super::Builder;
 use super::chains::{self, Slot};
 use super::groups::PoolGroups;
@@ -27,7 +27,7 @@ pub(super) fn compile(builder: &mut Builder<'_>, registry: &Registry, company: &
     let tree = Tree::new(&ous);
     for (ou, &depth) in ous.iter().zip(&tree.depth) {
         let id = builder.text.plain(&ou.id);
-        builder.ou_hashes.push(index::hash(u64::from(number), ou.id.as_bytes()));
+        builder.ou_hashes.push(hash_index::hash(u64::from(number), ou.id.as_bytes()));
         builder.contents.ous.push(Ou { id, head: head(ou.id.as_bytes()), company: number, depth });
     }
     for pool in &pools {
@@ -64,7 +64,7 @@ pub(super) fn compile(builder: &mut Builder<'_>, registry: &Registry, company: &
             chain_entries(builder, company, ous, &slots, &mut groups, role, place);
         }
     }
-    builder.company_hashes.push(index::hash(0, company.id.as_bytes()));
+    builder.company_hashes.push(hash_index::hash(0, company.id.as_bytes()));
     builder.contents.companies.push(record);
 }
 
@@ -170,7 +170,7 @@ fn accounts(
             Holder::User(_) | Holder::Spare => None,
         };
         let (lead, id) = builder.text.lead(&account.id, &account.address);
-        builder.account_hashes.push(index::hash(u64::from(number), account.id.as_bytes()));
+        builder.account_hashes.push(hash_index::hash(u64::from(number), account.id.as_bytes()));
         let tail = builder.text.tail(channel, channel_id, account.role, account.country);
         builder.contents.accounts.push(Account {
             id_hash: rendezvous::id_hash(account.id.as_bytes()),
@@ -192,8 +192,8 @@ fn accounts(
             groups[pool].add(role, country, at);
         }
         if let Holder::User(user) = &account.holder {
-            let scope = index::user_scope(number, u32::from(channel));
-            builder.user_hashes.push(index::hash(scope, user.as_bytes()));
+            let scope = hash_index::user_scope(number, u32::from(channel));
+            builder.user_hashes.push(hash_index::hash(scope, user.as_bytes()));
             let user = builder.text.plain(user);
             let dedicated = Dedicated { user, company: number, channel: u32::from(channel), account: at };
             builder.contents.dedicated.push(dedicated);

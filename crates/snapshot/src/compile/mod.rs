@@ -13,7 +13,7 @@ mod text;
 pub use seal::Draft;
 
 use super::format::{Channel, Contents, NONE};
-use super::index;
+use super::hash_index;
 use switchboard_registry::{Code, Findings, Place, Registry};
 
 /// What a compile tells whoever waits for it: what it does, and how many of how many accounts are done.
@@ -77,10 +77,10 @@ impl<'p> Builder<'p> {
 
     fn finish(mut self, generation: u64) -> Result<Draft, Findings> {
         let contents = &mut self.contents;
-        contents.company_index = index::build(&self.company_hashes);
-        contents.ou_index = index::build(&self.ou_hashes);
-        contents.account_index = index::build(&self.account_hashes);
-        contents.user_index = index::build(&self.user_hashes);
+        contents.company_index = hash_index::build(&self.company_hashes);
+        contents.ou_index = hash_index::build(&self.ou_hashes);
+        contents.account_index = hash_index::build(&self.account_hashes);
+        contents.user_index = hash_index::build(&self.user_hashes);
         contents.tails = std::mem::take(&mut self.text.tails);
         contents.text = std::mem::take(&mut self.text.bytes);
         let most = [

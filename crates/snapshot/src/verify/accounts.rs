@@ -3,7 +3,7 @@
 use super::super::format::*;
 use super::super::rejection::Rejection;
 use super::super::view::Records;
-use super::super::{index, rendezvous};
+use super::super::{hash_index, rendezvous};
 use super::texts::{self, Texts};
 use super::{is_country_or_none, record, require};
 use switchboard_model::Region;
@@ -27,7 +27,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>) -> Result<Vec<u6
             require(account.company.to_native() as usize == number, "company of an account")?;
             texts.lead(&account.lead, id)?;
             require(account.id_hash.to_native() == rendezvous::id_hash(id.as_bytes()), "hash of an account")?;
-            hashes.push(index::hash(number as u64, id.as_bytes()));
+            hashes.push(hash_index::hash(number as u64, id.as_bytes()));
             let channel = record(&all.channels, u32::from(account.channel.to_native()), "channel");
             channel.and_then(|channel| tails.check(account, channel))?;
             require((1..=1000).contains(&account.weight.to_native()), "weight of an account")?;

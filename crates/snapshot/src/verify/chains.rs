@@ -49,7 +49,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>, runs: &Runs<'_>)
         for (country, run) in excepted.iter().zip(own) {
             require(country != NO_COUNTRY && is_country_or_none(country), "excepted country")?;
             hold(run.run.to_native(), Client::Of(country))?;
-            let members = Run::of(all, run.run.to_native()).find(|step| step.group.to_native() != NONE);
+            let members = Run::new(all, run.run.to_native()).find(|step| step.group.to_native() != NONE);
             let members = members.map_or(0, |step| step.members.start.to_native());
             require(run.members.to_native() == members, "members of an exception")?;
         }

@@ -1,7 +1,7 @@
 //! The hash indices: every record is found under its key, and only once.
 
 use super::super::format::*;
-use super::super::index;
+use super::super::hash_index;
 use super::super::rejection::Rejection;
 use super::super::view::Records;
 use super::require;
@@ -13,7 +13,7 @@ pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>, accounts: &[u64]
     check(&all.ou_index, &hashes(texts, &all.ous, |ou| (of_company(ou), &ou.id))?)?;
     check(&all.account_index, accounts)?;
     let scope =
-        |user: &ArchivedDedicated| index::user_scope(user.company.to_native(), user.channel.to_native());
+        |user: &ArchivedDedicated| hash_index::user_scope(user.company.to_native(), user.channel.to_native());
     let users = hashes(texts, &all.dedicated, |user| (scope(user), &user.user))?;
     check(&all.user_index, &users)?;
     once(all, texts, &users)
@@ -28,7 +28,7 @@ fn hashes<T>(
     let mut hashes = Vec::with_capacity(records.len());
     for record in records {
         let (scope, text) = key(record);
-        hashes.push(index::hash(scope, texts.span(text)?.as_bytes()));
+        hashes.push(hash_index::hash(scope, texts.span(text)?.as_bytes()));
     }
     Ok(hashes)
 }
@@ -54,7 +54,7 @@ fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
             (Some(&hash), Some(seen)) => (hash, seen),
             _ => return require(false, "record of an index"),
         };
-        let probes = at.wrapping_sub(index::position(hash, slots.len())) & mask;
+        let probes = at.wrapping_sub(hash_index::position(hash, slots.len())) & mask;
         require(probes <= crowd, "place in an index")?;
         require(slot.fingerprint.to_native() == hash as u32, "fingerprint of an index")?;
         require(!std::mem::replace(seen, true), "record twice in an index")?;

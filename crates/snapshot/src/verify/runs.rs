@@ -76,7 +76,7 @@ impl<'a> Runs<'a> {
         let begins = run == NONE && client == Client::Stateless || *record(&self.first, run, "step")?;
         require(begins, "beginning of a run")?;
         let mut country_steps = 0;
-        for step in Run::of(self.all, run) {
+        for step in Run::new(self.all, run) {
             let pool = record(level.pools, u32::from(step.slot.to_native()), "pool of a level")?;
             let pool = pool.pool.to_native();
             let there = self.shares.countries(pool, level.role);

@@ -1,121 +1,222 @@
-//! The chain of an OU: where it begins, its levels, their steps, and whom a step has.
+//! The chain of an OU: where it begins, its levels, their steps, and the candidates of a step.
 
-use super::{Records, Snapshot, fetch};
-use crate::format::*;
-use crate::rendezvous::SCANNED;
-use switchboard_model::Region;
-use switchboard_model::Role;
+use super::prefetch::prefetch;
+use super::{AccountJson, Records, Snapshot};
+use crate::format::{
+    ArchivedClass, ArchivedContents, ArchivedLevel, ArchivedMember, ArchivedStep, LAST, NO_COLUMN, NONE,
+};
+use crate::rendezvous::{CELLS, SCANNED};
+use crate::{
+    AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
+};
+use switchboard_model::{Region, Role};
+
+/// A level of a chain: an OU's pools of one channel, for one role. All OUs whose chains reach a level share it.
+#[derive(Clone, Copy)]
+pub struct LevelRef<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedLevel,
+    idx: LevelIdx,
+}
+
+/// The steps of a level for one client, in order.
+#[derive(Clone)]
+pub struct Steps<'s> {
+    tables: &'s ArchivedContents,
+    run: Run<'s>,
+    /// The level's first pool.
+    first_pool: u32,
+}
+
+/// A step: one rule at one pool.
+#[derive(Clone, Copy)]
+pub struct StepRef<'s> {
+    pub(super) tables: &'s ArchivedContents,
+    pub(super) record: &'s ArchivedStep,
+    first_pool: u32,
+}
+
+/// Equal candidates, ordered by weight, then by cell.
+#[derive(Clone, Copy)]
+pub struct Candidates<'s>(&'s [ArchivedMember]);
+
+/// An account as a candidate of a step: all that a pick and an answer need of it.
+#[derive(Clone, Copy)]
+pub struct Candidate<'s>(&'s ArchivedMember);
+
+/// The candidates of a large group that have one weight.
+#[derive(Clone, Copy)]
+pub struct Class<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedClass,
+}
+
+/// Where in a class the candidates of each cell are.
+#[derive(Clone, Copy)]
+pub struct CellDirectory<'s> {
+    /// Cell to first candidate; one more entry than there are cells.
+    cells: &'s [rkyv::rend::u32_le],
+    candidates: &'s [ArchivedMember],
+}
 
 impl Snapshot {
-    /// Which of the entries says where the chain of (OU, channel, role) begins: is fetched.
-    pub fn seek_chain(&self, company: u32, ou: u32, channel: u32, role: Role) -> Option<u32> {
-        let contents = self.contents();
-        let company = contents.companies.at(company);
-        let column = contents.columns.at(company.columns.to_native() + channel).to_native();
+    /// Returns which record says where the chain of (OU, channel, role) begins, and prefetches it.
+    /// `None` if the company has no pool of the channel.
+    #[inline]
+    pub fn prefetch_chain(
+        &self,
+        company: CompanyIdx,
+        ou: OuIdx,
+        channel: ChannelIdx,
+        role: Role,
+    ) -> Option<ChainStartIdx> {
+        let tables = self.tables();
+        let company = tables.companies.at(company.get());
+        let column = tables.columns.at(company.columns.to_native() + channel.get()).to_native();
         if column == NO_COLUMN {
             return None;
         }
-        let ou = ou - company.ous.start.to_native();
+        let ou = ou.get() - company.ous.start.to_native();
         let row = role as u32 * company.ous.len.to_native() + ou;
         let entry = row * u32::from(company.column_count.to_native()) + u32::from(column);
         let entry = company.entries.to_native() + entry;
-        fetch(contents.entries.get(entry as usize));
-        Some(entry)
+        prefetch(tables.entries.get(entry as usize));
+        Some(ChainStartIdx::new(entry))
     }
 
-    /// The level where the chain of (OU, channel, role) begins.
-    pub fn chain(&self, company: u32, ou: u32, channel: u32, role: Role) -> Option<&ArchivedLevel> {
-        self.first_level(self.seek_chain(company, ou, channel, role)?)
-    }
-
-    /// The level where the chain of this entry begins.
-    pub fn first_level(&self, entry: u32) -> Option<&ArchivedLevel> {
-        let contents = self.contents();
-        let entry = contents.entries.at(entry);
-        // Nearly all levels have few enough of them for two cache lines.
+    /// Returns the level where a chain begins, and prefetches it.
+    #[inline]
+    pub fn first_level(&self, start: ChainStartIdx) -> Option<LevelRef<'_>> {
+        let tables = self.tables();
+        let entry = tables.entries.at(start.get());
+        // Nearly all levels have few enough exceptions for two cache lines.
         let exceptions = entry.exceptions.to_native();
         for at in [exceptions, exceptions.saturating_add(8)] {
-            fetch(contents.exceptions.get(at as usize));
+            prefetch(tables.exceptions.get(at as usize));
         }
-        let level = self.level(entry.level.to_native());
-        fetch(level);
+        let level = level(tables, entry.level.to_native());
+        prefetch(level.map(|level| level.record));
         level
     }
 
-    /// The level that a chain goes on at.
-    pub fn next(&self, level: &ArchivedLevel) -> Option<&ArchivedLevel> {
-        self.level(level.next.to_native())
+    /// Returns the level where the chain of (OU, channel, role) begins.
+    pub fn chain(
+        &self,
+        company: CompanyIdx,
+        ou: OuIdx,
+        channel: ChannelIdx,
+        role: Role,
+    ) -> Option<LevelRef<'_>> {
+        self.first_level(self.prefetch_chain(company, ou, channel, role)?)
     }
 
-    fn level(&self, at: u32) -> Option<&ArchivedLevel> {
-        (at != NONE).then(|| self.contents().levels.at(at))
+    /// Returns all levels.
+    pub fn levels(&self) -> impl ExactSizeIterator<Item = LevelRef<'_>> {
+        let tables = self.tables();
+        let number = |(at, record)| LevelRef { tables, record, idx: LevelIdx::new(at as u32) };
+        tables.levels.iter().enumerate().map(number)
     }
 
-    /// The level's steps for a client of this country, in order.
-    pub fn steps(&self, level: &ArchivedLevel, country: Option<Region>) -> Run<'_> {
-        let contents = self.contents();
+    /// Returns the candidates of a group.
+    pub fn candidates_of(&self, group: GroupIdx) -> Candidates<'_> {
+        let tables = self.tables();
+        Candidates(tables.members.range(&tables.groups.at(group.get()).members))
+    }
+
+    /// Returns the first level of the chain of every (role, OU, channel with pools), in no documented order.
+    pub fn chain_starts(&self) -> impl Iterator<Item = Option<LevelIdx>> {
+        self.tables().entries.iter().map(|entry| {
+            let level = entry.level.to_native();
+            (level != NONE).then_some(LevelIdx::new(level))
+        })
+    }
+}
+
+#[inline]
+fn level(tables: &ArchivedContents, at: u32) -> Option<LevelRef<'_>> {
+    (at != NONE).then(|| LevelRef { tables, record: tables.levels.at(at), idx: LevelIdx::new(at) })
+}
+
+impl<'s> LevelRef<'s> {
+    /// The index.
+    #[inline]
+    pub fn idx(self) -> LevelIdx {
+        self.idx
+    }
+
+    /// The level's OU.
+    #[inline]
+    pub fn ou(self) -> OuIdx {
+        OuIdx::new(self.record.ou.to_native())
+    }
+
+    /// The depth of the level's OU.
+    #[inline]
+    pub fn depth(self) -> u32 {
+        self.record.depth.to_native()
+    }
+
+    /// Returns the level that the chain continues with.
+    #[inline]
+    pub fn next(self) -> Option<LevelRef<'s>> {
+        level(self.tables, self.record.next.to_native())
+    }
+
+    /// Returns the steps for a client of this country, or of no country.
+    #[inline]
+    pub fn steps(self, country: Option<Region>) -> Steps<'s> {
+        let LevelRef { tables, record, .. } = self;
         let first = match country {
-            None => level.stateless.to_native(),
-            Some(region) => match rank(&level.excepted, region.index()) {
+            None => record.stateless.to_native(),
+            Some(region) => match rank(&record.excepted, region.index()) {
                 Some(rank) => {
-                    let exception = contents.exceptions.at(level.exceptions.to_native() + rank);
+                    let exception = tables.exceptions.at(record.exceptions.to_native() + rank);
                     let members = exception.members.to_native();
-                    fetch(contents.members.get(members as usize));
+                    prefetch(tables.members.get(members as usize));
                     exception.run.to_native()
                 }
-                None => level.otherwise.to_native(),
+                None => record.otherwise.to_native(),
             },
         };
         self.run(first)
     }
 
-    /// The run that begins with this step; none does with [`NONE`].
-    pub fn run(&self, first: u32) -> Run<'_> {
-        Run::of(self.contents(), first)
+    /// Returns the steps of every kind of client: of each country that has its own, of all other countries, of none.
+    pub fn runs(self) -> impl Iterator<Item = Steps<'s>> {
+        let LevelRef { tables, record, .. } = self;
+        let first = record.exceptions.to_native();
+        let count: u32 = record.excepted.iter().map(|word| word.to_native().count_ones()).sum();
+        let exceptions = (first..first + count).map(|at| tables.exceptions.at(at).run.to_native());
+        let runs = exceptions.chain([record.otherwise.to_native(), record.stateless.to_native()]);
+        runs.map(move |first| self.run(first))
     }
 
-    /// Which of [`ArchivedContents::level_pools`] a step is about.
-    pub fn step_pool(&self, level: &ArchivedLevel, step: &ArchivedStep) -> u32 {
-        level.pools.to_native() + u32::from(step.slot.to_native())
-    }
-
-    /// The step's candidates.
-    pub fn members(&self, step: &ArchivedStep) -> &[ArchivedMember] {
-        self.contents().members.range(&step.members)
-    }
-
-    /// The classes of the step's candidates, where they are too many to scan.
-    pub fn classes(&self, step: &ArchivedStep) -> &[ArchivedClass] {
-        let contents = self.contents();
-        if (step.members.len.to_native() as usize) < SCANNED {
-            return &[];
-        }
-        contents.classes.range(&contents.groups.at(step.group.to_native()).classes)
+    #[inline]
+    fn run(self, first: u32) -> Steps<'s> {
+        let run = Run::new(self.tables, first);
+        Steps { tables: self.tables, run, first_pool: self.record.pools.to_native() }
     }
 }
 
-/// The steps of a run, in order.
-#[derive(Clone, Default)]
-pub struct Run<'s> {
-    /// It and, behind its last step, others.
+/// The stored steps of a run, in order.
+#[derive(Clone)]
+pub(crate) struct Run<'s> {
+    /// These steps and, behind the last one, others.
     steps: &'s [ArchivedStep],
 }
 
 impl<'s> Run<'s> {
-    /// Its first step.
-    pub(super) fn first(&self) -> Option<&'s ArchivedStep> {
-        self.steps.first()
-    }
-
-    /// The run that begins with this step; none does with [`NONE`].
-    pub(crate) fn of(contents: &'s ArchivedContents, first: u32) -> Run<'s> {
-        Run { steps: contents.steps.get(first as usize..).unwrap_or_default() }
+    /// The run that begins with this step; an empty one if the index is [`NONE`].
+    #[inline]
+    pub(crate) fn new(tables: &'s ArchivedContents, first: u32) -> Run<'s> {
+        Run { steps: tables.steps.get(first as usize..).unwrap_or_default() }
     }
 }
 
 impl<'s> Iterator for Run<'s> {
     type Item = &'s ArchivedStep;
 
+    #[inline]
     fn next(&mut self) -> Option<&'s ArchivedStep> {
         let (step, rest) = self.steps.split_first()?;
         self.steps = if step.is_last() { &[] } else { rest };
@@ -123,20 +224,189 @@ impl<'s> Iterator for Run<'s> {
     }
 }
 
+impl<'s> Steps<'s> {
+    /// Returns the first step, as stored.
+    #[inline]
+    pub(super) fn first_stored(&self) -> Option<&'s ArchivedStep> {
+        self.run.steps.first()
+    }
+}
+
+impl<'s> Iterator for Steps<'s> {
+    type Item = StepRef<'s>;
+
+    #[inline]
+    fn next(&mut self) -> Option<StepRef<'s>> {
+        let record = self.run.next()?;
+        Some(StepRef { tables: self.tables, record, first_pool: self.first_pool })
+    }
+}
+
 impl ArchivedStep {
-    /// Its rule, as stored.
-    pub fn rule(&self) -> u8 {
+    #[inline]
+    pub(crate) fn rule(&self) -> u8 {
         self.rule & !LAST
     }
 
-    /// Whether its run ends with it.
-    pub fn is_last(&self) -> bool {
+    #[inline]
+    pub(crate) fn is_last(&self) -> bool {
         self.rule & LAST != 0
     }
 }
 
-/// How many bits before this one are set, where this one is.
+impl<'s> StepRef<'s> {
+    /// The number of the step's rule.
+    #[inline]
+    pub fn rule_number(self) -> u8 {
+        self.record.rule()
+    }
+
+    /// The pool at its level: where answers say that an account was found.
+    #[inline]
+    pub fn place(self) -> LevelPoolIdx {
+        LevelPoolIdx::new(self.first_pool + u32::from(self.record.slot.to_native()))
+    }
+
+    /// The step's pool.
+    #[inline]
+    pub fn pool(self) -> PoolIdx {
+        PoolIdx::new(self.tables.level_pools.at(self.place().get()).pool.to_native())
+    }
+
+    /// The country that the step looks for; `None`: the client's.
+    #[inline]
+    pub fn country(self) -> Option<Region> {
+        Region::from_index(self.record.country)
+    }
+
+    /// The group of the step's candidates; `None` if there are no candidates.
+    #[inline]
+    pub fn group(self) -> Option<GroupIdx> {
+        let group = self.record.group.to_native();
+        (group != NONE).then_some(GroupIdx::new(group))
+    }
+
+    /// The step's candidates.
+    #[inline]
+    pub fn candidates(self) -> Candidates<'s> {
+        Candidates(self.tables.members.range(&self.record.members))
+    }
+
+    /// Returns the classes of the step's candidates; none if the candidates are few enough to scan.
+    #[inline]
+    pub fn classes(self) -> impl ExactSizeIterator<Item = Class<'s>> {
+        let StepRef { tables, record, .. } = self;
+        let few = (record.members.len.to_native() as usize) < SCANNED;
+        let classes = match few {
+            true => &[],
+            false => tables.classes.range(&tables.groups.at(record.group.to_native()).classes),
+        };
+        classes.iter().map(move |record| Class { tables, record })
+    }
+}
+
+impl<'s> Candidates<'s> {
+    /// How many there are.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the first candidate.
+    #[inline]
+    pub fn first(self) -> Option<Candidate<'s>> {
+        self.0.first().map(Candidate)
+    }
+
+    /// Returns the last candidate.
+    #[inline]
+    pub fn last(self) -> Option<Candidate<'s>> {
+        self.0.last().map(Candidate)
+    }
+
+    /// Returns every candidate.
+    #[inline]
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Candidate<'s>> {
+        self.0.iter().map(Candidate)
+    }
+
+    /// Returns the candidates in pieces of `size`, the last of which may be shorter.
+    #[inline]
+    pub fn chunks(self, size: usize) -> impl Iterator<Item = Candidates<'s>> {
+        self.0.chunks(size).map(Candidates)
+    }
+
+    /// Returns the candidates of each weight.
+    #[inline]
+    pub fn by_weight(self) -> impl Iterator<Item = Candidates<'s>> {
+        // One after the other, in order: a binary search would wait for memory at each step.
+        self.0.chunk_by(|one, next| one.weight == next.weight).map(Candidates)
+    }
+}
+
+impl Candidate<'_> {
+    /// The account.
+    #[inline]
+    pub fn account(self) -> AccountIdx {
+        AccountIdx::new(self.0.account.to_native())
+    }
+
+    /// The account's weight.
+    #[inline]
+    pub fn weight(self) -> u16 {
+        self.0.weight.to_native()
+    }
+
+    /// XXH3-64 of the account's id: the pick draws with it.
+    #[inline]
+    pub fn id_hash(self) -> u64 {
+        self.0.id_hash.to_native()
+    }
+
+    /// Where the text lies that an answer says of the account.
+    #[inline]
+    pub fn json(self) -> AccountJson {
+        AccountJson::new(&self.0.lead, self.0.tail.to_native())
+    }
+}
+
+impl<'s> Class<'s> {
+    /// The candidates of the class.
+    #[inline]
+    pub fn candidates(self) -> Candidates<'s> {
+        Candidates(self.tables.members.range(&self.record.members))
+    }
+
+    /// The candidates by cell; `None` if they are few enough to scan.
+    #[inline]
+    pub fn cells(self) -> Option<CellDirectory<'s>> {
+        let first = self.record.cells.to_native();
+        if first == NONE {
+            return None;
+        }
+        let cells = self.tables.cells.get(first as usize..)?.get(..=CELLS as usize)?;
+        Some(CellDirectory { cells, candidates: self.candidates().0 })
+    }
+}
+
+impl<'s> CellDirectory<'s> {
+    /// Returns the candidates of a cell.
+    #[inline]
+    pub fn candidates(self, cell: u32) -> Candidates<'s> {
+        let (start, end) = (self.cells.at(cell).to_native(), self.cells.at(cell + 1).to_native());
+        Candidates(self.candidates.get(start as usize..end as usize).unwrap_or_default())
+    }
+}
+
+/// Returns how many bits are set before this one, if this one is set.
 #[allow(clippy::indexing_slicing, reason = "a u8 over 64 is below four")]
+#[inline]
 fn rank(bits: &[rkyv::rend::u64_le; 4], bit: u8) -> Option<u32> {
     let (word, mask) = (usize::from(bit / 64), 1u64 << (bit % 64));
     if bits[word].to_native() & mask == 0 {

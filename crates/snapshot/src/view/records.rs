@@ -1,24 +1,393 @@
-//! Records by index. Every index and range that is stored was checked when the file was opened.
+//! Companies, channels, organizational units, pools and accounts, and the texts that answers say of them.
 
-use crate::format::ArchivedRange;
+use super::{Records, Snapshot, as_id};
+use crate::format::{
+    ArchivedAccount, ArchivedChannel, ArchivedCompany, ArchivedContents, ArchivedLead, ArchivedOu,
+    ArchivedPool, CONVERSATION, NO_COLUMN, NONE,
+};
+use crate::{AccountIdx, ChannelIdx, CompanyIdx, LevelPoolIdx, OuIdx, PoolIdx};
+use switchboard_model::{Condition, Region, Role};
 
-/// Records by verified index.
-pub trait Records<T> {
-    /// The record at an index that `open` proved to be in range.
-    fn at(&self, index: u32) -> &T;
-    /// The records of a range that `open` proved to be in range.
-    fn range(&self, range: &ArchivedRange) -> &[T];
+/// A tenant of the snapshot.
+#[derive(Clone, Copy)]
+pub struct CompanyRef<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedCompany,
+    idx: CompanyIdx,
 }
 
-impl<T> Records<T> for [T] {
-    #[allow(clippy::indexing_slicing, reason = "every stored index was checked when the file was opened")]
-    fn at(&self, index: u32) -> &T {
-        &self[index as usize]
+/// A channel of the snapshot.
+#[derive(Clone, Copy)]
+pub struct ChannelRef<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedChannel,
+    idx: ChannelIdx,
+}
+
+/// An organizational unit of the snapshot.
+#[derive(Clone, Copy)]
+pub struct OuRef<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedOu,
+    idx: OuIdx,
+}
+
+/// A pool of the snapshot.
+#[derive(Clone, Copy)]
+pub struct PoolRef<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedPool,
+}
+
+/// An account of the snapshot.
+#[derive(Clone, Copy)]
+pub struct AccountRef<'s> {
+    tables: &'s ArchivedContents,
+    record: &'s ArchivedAccount,
+}
+
+/// How many records of each kind a snapshot has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordCounts {
+    /// Companies.
+    pub companies: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Organizational units.
+    pub ous: usize,
+    /// Pools.
+    pub pools: usize,
+    /// Accounts.
+    pub accounts: usize,
+    /// Dedicated accounts.
+    pub dedicated: usize,
+    /// Levels of chains.
+    pub levels: usize,
+    /// Steps of levels.
+    pub steps: usize,
+    /// Groups of equal candidates.
+    pub groups: usize,
+    /// Candidates of all groups.
+    pub candidates: usize,
+    /// Bytes of all texts.
+    pub text_bytes: usize,
+}
+
+/// Where in the snapshot the text lies that an answer says of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountJson {
+    start: u32,
+    len: u16,
+    id_len: u16,
+    suffix: u16,
+}
+
+/// The text that an answer says of an account, escaped as JSON, without the quotes at its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountPieces<'s> {
+    /// The account's id.
+    pub id: &'s [u8],
+    /// The account's address.
+    pub address: &'s [u8],
+    /// The fields behind the address: `","channel":"…","role":"…","country":"…","rule":"`.
+    pub suffix: &'s [u8],
+}
+
+impl Snapshot {
+    /// Returns the company at an index of this snapshot.
+    #[inline]
+    pub fn company(&self, idx: CompanyIdx) -> CompanyRef<'_> {
+        let tables = self.tables();
+        CompanyRef { tables, record: tables.companies.at(idx.get()), idx }
     }
 
-    #[allow(clippy::indexing_slicing, reason = "every stored range was checked when the file was opened")]
-    fn range(&self, range: &ArchivedRange) -> &[T] {
-        let start = range.start.to_native() as usize;
-        &self[start..start + range.len.to_native() as usize]
+    /// Returns the channel at an index of this snapshot.
+    #[inline]
+    pub fn channel(&self, idx: ChannelIdx) -> ChannelRef<'_> {
+        let tables = self.tables();
+        ChannelRef { tables, record: tables.channels.at(idx.get()), idx }
+    }
+
+    /// Returns the organizational unit at an index of this snapshot.
+    #[inline]
+    pub fn ou(&self, idx: OuIdx) -> OuRef<'_> {
+        let tables = self.tables();
+        OuRef { tables, record: tables.ous.at(idx.get()), idx }
+    }
+
+    /// Returns the pool at an index of this snapshot.
+    #[inline]
+    pub fn pool(&self, idx: PoolIdx) -> PoolRef<'_> {
+        let tables = self.tables();
+        PoolRef { tables, record: tables.pools.at(idx.get()) }
+    }
+
+    /// Returns the account at an index of this snapshot.
+    #[inline]
+    pub fn account(&self, idx: AccountIdx) -> AccountRef<'_> {
+        let tables = self.tables();
+        AccountRef { tables, record: tables.accounts.at(idx.get()) }
+    }
+
+    /// Returns all companies, in order of their ids.
+    pub fn companies(&self) -> impl ExactSizeIterator<Item = CompanyRef<'_>> {
+        let tables = self.tables();
+        let number = |(at, record)| CompanyRef { tables, record, idx: CompanyIdx::new(at as u32) };
+        tables.companies.iter().enumerate().map(number)
+    }
+
+    /// Returns all channels, in order of their ids.
+    pub fn channels(&self) -> impl ExactSizeIterator<Item = ChannelRef<'_>> {
+        let tables = self.tables();
+        let number = |(at, record)| ChannelRef { tables, record, idx: ChannelIdx::new(at as u32) };
+        tables.channels.iter().enumerate().map(number)
+    }
+
+    /// Returns the one company of a snapshot that has no other.
+    #[inline]
+    pub fn only_company(&self) -> Option<CompanyIdx> {
+        (self.tables().companies.len() == 1).then_some(CompanyIdx::new(0))
+    }
+
+    /// Counts the records of each kind.
+    pub fn counts(&self) -> RecordCounts {
+        let tables = self.tables();
+        RecordCounts {
+            companies: tables.companies.len(),
+            channels: tables.channels.len(),
+            ous: tables.ous.len(),
+            pools: tables.pools.len(),
+            accounts: tables.accounts.len(),
+            dedicated: tables.dedicated.len(),
+            levels: tables.levels.len(),
+            steps: tables.steps.len(),
+            groups: tables.groups.len(),
+            candidates: tables.members.len(),
+            text_bytes: tables.text.len(),
+        }
+    }
+
+    /// Says of every account, in order, whether the registry has it as active without a time from which.
+    pub fn free_accounts(&self) -> impl Iterator<Item = bool> {
+        self.tables().accounts.iter().map(|account| {
+            account.condition() == Condition::Active && account.available_from.to_native() == i64::MIN
+        })
+    }
+
+    /// Returns the text that an answer says of an account.
+    #[inline]
+    pub fn account_pieces(&self, json: AccountJson) -> AccountPieces<'_> {
+        let tables = self.tables();
+        let both = tables.slice(json.start, u32::from(json.len));
+        let (id, address) = both.split_at_checked(usize::from(json.id_len)).unwrap_or_default();
+        AccountPieces { id, address, suffix: tables.span(tables.tails.at(u32::from(json.suffix))) }
+    }
+
+    /// Returns the text that an answer says of a location: `,"ou":"…","pool":"…","climbed":`.
+    #[inline]
+    pub fn location_json(&self, place: LevelPoolIdx) -> &[u8] {
+        let tables = self.tables();
+        tables.span(&tables.level_pools.at(place.get()).place)
+    }
+}
+
+impl<'s> CompanyRef<'s> {
+    /// The index.
+    pub fn idx(self) -> CompanyIdx {
+        self.idx
+    }
+
+    /// The id.
+    pub fn id(self) -> &'s str {
+        self.tables.id(&self.record.id)
+    }
+
+    /// Returns the company's organizational units, in order of their ids.
+    pub fn ous(self) -> impl ExactSizeIterator<Item = OuRef<'s>> {
+        let CompanyRef { tables, record, .. } = self;
+        let first = record.ous.start.to_native();
+        let number = move |(at, record)| OuRef { tables, record, idx: OuIdx::new(first + at as u32) };
+        tables.ous.range(&record.ous).iter().enumerate().map(number)
+    }
+
+    /// Whether the company has pools of a channel.
+    pub fn has_pools_of(self, channel: ChannelIdx) -> bool {
+        self.tables.columns.at(self.record.columns.to_native() + channel.get()).to_native() != NO_COLUMN
+    }
+
+    /// Whether an unavailable dedicated account falls back to the pools; if not, it is an error.
+    #[inline]
+    pub fn dedicated_falls_back(self) -> bool {
+        self.record.dedicated_falls_back != 0
+    }
+}
+
+impl<'s> ChannelRef<'s> {
+    /// The index.
+    pub fn idx(self) -> ChannelIdx {
+        self.idx
+    }
+
+    /// The id.
+    pub fn id(self) -> &'s str {
+        self.tables.id(&self.record.id)
+    }
+
+    /// The role that talks to clients on this channel.
+    #[inline]
+    pub fn conversation_role(self) -> Role {
+        role(self.record.conversation_role).unwrap_or(Role::Secondary)
+    }
+}
+
+impl<'s> OuRef<'s> {
+    /// The index.
+    pub fn idx(self) -> OuIdx {
+        self.idx
+    }
+
+    /// The id.
+    pub fn id(self) -> &'s str {
+        self.tables.id(&self.record.id)
+    }
+
+    /// The OU's company.
+    pub fn company(self) -> CompanyIdx {
+        CompanyIdx::new(self.record.company.to_native())
+    }
+
+    /// How many OUs are above this one.
+    #[inline]
+    pub fn depth(self) -> u32 {
+        self.record.depth.to_native()
+    }
+}
+
+impl<'s> PoolRef<'s> {
+    /// The id.
+    pub fn id(self) -> &'s str {
+        self.tables.id(&self.record.id)
+    }
+}
+
+impl<'s> AccountRef<'s> {
+    /// The id.
+    pub fn id(self) -> &'s str {
+        as_id(self.id_bytes())
+    }
+
+    /// The id's bytes.
+    #[inline]
+    pub fn id_bytes(self) -> &'s [u8] {
+        self.tables.slice(self.record.id.to_native(), u32::from(self.record.id_len))
+    }
+
+    /// The account's channel.
+    #[inline]
+    pub fn channel(self) -> ChannelIdx {
+        ChannelIdx::new(u32::from(self.record.channel.to_native()))
+    }
+
+    /// The pool that the account is shared through.
+    #[inline]
+    pub fn pool(self) -> Option<PoolIdx> {
+        let pool = self.record.pool.to_native();
+        (pool != NONE).then_some(PoolIdx::new(pool))
+    }
+
+    /// The account's country.
+    #[inline]
+    pub fn country(self) -> Option<Region> {
+        self.record.country()
+    }
+
+    /// The account's role. A dedicated account has none, and a spare account need not have one.
+    #[inline]
+    pub fn role(self) -> Option<Role> {
+        self.record.role()
+    }
+
+    /// Whether the account is one user's own.
+    #[inline]
+    pub fn is_dedicated(self) -> bool {
+        self.record.is_dedicated()
+    }
+
+    /// The share of clients that the account gets among equals: 1 to 1000.
+    pub fn weight(self) -> u16 {
+        self.record.weight.to_native()
+    }
+
+    /// The account's condition in the registry.
+    #[inline]
+    pub fn condition(self) -> Condition {
+        self.record.condition()
+    }
+
+    /// The time from which the account may be selected, in Unix seconds; `None`: always.
+    pub fn available_from(self) -> Option<i64> {
+        let from = self.record.available_from.to_native();
+        (from != i64::MIN).then_some(from)
+    }
+
+    /// Whether the account may not be selected yet at `now`, in Unix seconds.
+    #[inline]
+    pub fn is_resting(self, now: i64) -> bool {
+        self.record.available_from.to_native() > now
+    }
+
+    /// Where the text lies that an answer says of the account.
+    #[inline]
+    pub fn json(self) -> AccountJson {
+        AccountJson::new(&self.record.lead, self.record.tail.to_native())
+    }
+}
+
+impl AccountJson {
+    #[inline]
+    pub(super) fn new(lead: &ArchivedLead, suffix: u16) -> AccountJson {
+        let (start, len, id_len) = (lead.start.to_native(), lead.len.to_native(), lead.id_len.to_native());
+        AccountJson { start, len, id_len, suffix }
+    }
+
+    /// The first byte of the text.
+    #[inline]
+    pub(super) fn start(self) -> u32 {
+        self.start
+    }
+}
+
+impl ArchivedAccount {
+    #[inline]
+    pub(crate) fn condition(&self) -> Condition {
+        match self.state {
+            0 => Condition::Active,
+            1 => Condition::Draining,
+            _ => Condition::Suspended,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn country(&self) -> Option<Region> {
+        Region::from_index(self.country)
+    }
+
+    #[inline]
+    pub(crate) fn role(&self) -> Option<Role> {
+        role(self.role)
+    }
+
+    #[inline]
+    pub(crate) fn is_dedicated(&self) -> bool {
+        self.role == CONVERSATION
+    }
+}
+
+#[inline]
+fn role(stored: u8) -> Option<Role> {
+    match stored {
+        0 => Some(Role::Primary),
+        1 => Some(Role::Secondary),
+        _ => None,
     }
 }

@@ -4,10 +4,8 @@ use maud::{Markup, html};
 
 use super::world::{self, Country};
 use switchboard_model::Region;
-use switchboard_pipeline::analysis::decision::id;
 use switchboard_pipeline::analysis::{Decision, Scoped, Survey};
 use switchboard_select::Rule;
-use switchboard_snapshot::view::Records;
 
 /// Classes, which the style sheet has colours for, and what they mean.
 const LEGEND: [(&str, &str); 5] = [
@@ -121,18 +119,18 @@ fn choice(name: &str, label: &str, options: &[&str]) -> Markup {
 fn names<'s>(survey: &Survey<'s>, scope: &[Scoped]) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
     let companies = scope.iter().filter(|scoped| !scoped.ous.is_empty() && !scoped.channels.is_empty());
-    companies.map(|scoped| id(snapshot.text(&snapshot.contents().companies.at(scoped.company).id))).collect()
+    companies.map(|scoped| snapshot.company(scoped.company).id()).collect()
 }
 
 fn ous<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
-    scoped.ous.iter().map(|&ou| id(snapshot.text(&snapshot.contents().ous.at(ou).id))).collect()
+    scoped.ous.iter().map(|&ou| snapshot.ou(ou).id()).collect()
 }
 
 fn channels<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
     let channels = scoped.channels.iter();
-    channels.map(|&channel| id(snapshot.text(&snapshot.contents().channels.at(channel).id))).collect()
+    channels.map(|&channel| snapshot.channel(channel).id()).collect()
 }
 
 fn class(decision: &Decision) -> &'static str {

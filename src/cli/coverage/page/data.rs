@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use switchboard_pipeline::analysis::decision::id;
 use switchboard_pipeline::analysis::{Decision, Row, Scoped, Survey};
-use switchboard_snapshot::view::Records;
 
 /// Letters for a row's first decisions; further ones are the letters from [`BEYOND`] on.
 const LETTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -39,21 +37,17 @@ impl<'s> Data<'s> {
     /// Of everything that is asked for.
     pub(super) fn of(survey: &mut Survey<'s>, scope: &[Scoped]) -> Data<'s> {
         let snapshot = survey.snapshot();
-        let contents = snapshot.contents();
         let companies = scope
             .iter()
             .map(|Scoped { company, ous, channels }| Company {
-                id: id(snapshot.text(&contents.companies.at(*company).id)),
-                channels: channels
-                    .iter()
-                    .map(|&channel| id(snapshot.text(&contents.channels.at(channel).id)))
-                    .collect(),
+                id: snapshot.company(*company).id(),
+                channels: channels.iter().map(|&channel| snapshot.channel(channel).id()).collect(),
                 ous: ous
                     .iter()
                     .map(|&ou| {
                         let rows =
                             channels.iter().map(|&channel| survey.ask(*company, ou, channel)).collect();
-                        (id(snapshot.text(&contents.ous.at(ou).id)), rows)
+                        (snapshot.ou(ou).id(), rows)
                     })
                     .collect(),
             })

@@ -10,19 +10,19 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::format::{ArchivedSlot, NONE, Slot};
 
 /// The hash of a key; `scope` is what the key is unique within.
-pub fn hash(scope: u64, key: &[u8]) -> u64 {
+pub(crate) fn hash(scope: u64, key: &[u8]) -> u64 {
     xxh3_64_with_seed(key, scope)
 }
 
 /// The scope of a user's account: a company and a channel.
-pub fn user_scope(company: u32, channel: u32) -> u64 {
+pub(crate) fn user_scope(company: u32, channel: u32) -> u64 {
     u64::from(company) | u64::from(channel) << 32
 }
 
 /// Slots for these hashes; record `i` is the `i`-th hash. Never full: at least one slot stays free, so
 /// that a probe for an absent key ends.
 #[allow(clippy::indexing_slicing, reason = "every index is masked to the table's length")]
-pub fn build(hashes: &[u64]) -> Vec<Slot> {
+pub(crate) fn build(hashes: &[u64]) -> Vec<Slot> {
     let size = (hashes.len() * 2).max(1).next_power_of_two();
     let mut slots = vec![Slot { fingerprint: 0, record: NONE }; size];
     for (record, &hash) in hashes.iter().enumerate() {
@@ -36,7 +36,7 @@ pub fn build(hashes: &[u64]) -> Vec<Slot> {
 }
 
 /// The record with this hash that `is_it` confirms.
-pub fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+pub(crate) fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
     let mut at = position(hash, slots.len());
     loop {
         let slot = slots.get(at)?;
@@ -52,6 +52,6 @@ pub fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> bool) -> O
 }
 
 /// The upper half of the hash places, the lower half is the fingerprint: the two are independent.
-pub(super) fn position(hash: u64, size: usize) -> usize {
+pub(crate) fn position(hash: u64, size: usize) -> usize {
     (hash >> 32) as usize & (size - 1)
 }

@@ -1,0 +1,87 @@
+//! Records by id: companies, channels, organizational units, accounts, dedicated accounts.
+
+use super::prefetch::prefetch;
+use super::{Records, Snapshot};
+use crate::hash_index;
+use crate::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
+
+/// A look-up of an OU that [`Snapshot::probe_ou`] began.
+#[derive(Debug, Clone, Copy)]
+pub struct OuProbe {
+    pub(super) hash: u64,
+}
+
+impl Snapshot {
+    /// Finds the company with this id.
+    #[inline]
+    pub fn find_company(&self, id: &str) -> Option<CompanyIdx> {
+        let tables = self.tables();
+        let hash = hash_index::hash(0, id.as_bytes());
+        let found = hash_index::find(&tables.company_index, hash, |at| {
+            tables.span(&tables.companies.at(at).id) == id.as_bytes()
+        });
+        found.map(CompanyIdx::new)
+    }
+
+    /// Finds the channel with this id. A scan, because a handful of channels is compared faster than one id is hashed.
+    #[inline]
+    pub fn find_channel(&self, id: &str) -> Option<ChannelIdx> {
+        let tables = self.tables();
+        let found = tables.channels.iter().position(|channel| {
+            // Most differ in length: their text is not read.
+            channel.id.len.to_native() as usize == id.len() && tables.span(&channel.id) == id.as_bytes()
+        });
+        found.map(|at| ChannelIdx::new(at as u32))
+    }
+
+    /// Hashes the id of a company's OU and prefetches its slot. Pass the result to [`find_ou`](Snapshot::find_ou).
+    #[inline]
+    pub fn probe_ou(&self, company: CompanyIdx, id: &str) -> OuProbe {
+        let hash = hash_index::hash(u64::from(company.get()), id.as_bytes());
+        let slots = &self.tables().ou_index;
+        prefetch(slots.get(hash_index::position(hash, slots.len())));
+        OuProbe { hash }
+    }
+
+    /// Finds the company's OU with this id, of which `probe` was made.
+    #[inline]
+    pub fn find_ou(&self, company: CompanyIdx, id: &str, OuProbe { hash }: OuProbe) -> Option<OuIdx> {
+        let tables = self.tables();
+        let found = hash_index::find(&tables.ou_index, hash, |at| {
+            let ou = tables.ous.at(at);
+            let same = match ou.head.get(..id.len()) {
+                // All of a short id is in the record.
+                Some(head) => ou.id.len.to_native() as usize == id.len() && head == id.as_bytes(),
+                None => tables.span(&ou.id) == id.as_bytes(),
+            };
+            same && ou.company.to_native() == company.get()
+        });
+        found.map(OuIdx::new)
+    }
+
+    /// Finds the company's account with this id.
+    #[inline]
+    pub fn find_account(&self, company: CompanyIdx, id: &str) -> Option<AccountIdx> {
+        let tables = self.tables();
+        let hash = hash_index::hash(u64::from(company.get()), id.as_bytes());
+        let found = hash_index::find(&tables.account_index, hash, |at| {
+            tables.accounts.at(at).company.to_native() == company.get()
+                && self.account(AccountIdx::new(at)).id_bytes() == id.as_bytes()
+        });
+        found.map(AccountIdx::new)
+    }
+
+    /// Finds the user's own account on a channel.
+    #[inline]
+    pub fn find_dedicated(&self, company: CompanyIdx, channel: ChannelIdx, user: &str) -> Option<AccountIdx> {
+        let tables = self.tables();
+        let hash = hash_index::hash(hash_index::user_scope(company.get(), channel.get()), user.as_bytes());
+        let found = hash_index::find(&tables.user_index, hash, |at| {
+            let dedicated = tables.dedicated.at(at);
+            dedicated.company.to_native() == company.get()
+                && dedicated.channel.to_native() == channel.get()
+                && tables.span(&dedicated.user) == user.as_bytes()
+        })?;
+        Some(AccountIdx::new(tables.dedicated.at(found).account.to_native()))
+    }
+}
