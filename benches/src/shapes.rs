@@ -1,6 +1,5 @@
 //! Small registries by hand: one with a place for every rule, one with a single large group.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use switchboard_pipeline::publish;
@@ -82,11 +81,11 @@ pub fn crowd(size: usize) -> Snapshot {
 }
 
 fn compiled(company: &str, accounts: Accounts) -> Snapshot {
-    let files = BTreeMap::from([
-        ("bench/company.toml".into(), company.as_bytes().to_vec()),
-        ("bench/accounts.csv".into(), accounts.csv.into_bytes()),
+    let files = Files::from_iter([
+        ("bench/company.toml", company.as_bytes()),
+        ("bench/accounts.csv", accounts.csv.as_bytes()),
     ]);
-    match publish(&Files { files }, 1, NOW, &|_, _, _| {}) {
+    match publish(&files, 1, NOW, &|_, _, _| {}) {
         Ok(compiled) => compiled.snapshot,
         Err(refused) => panic!("the bench's registry is refused: {:?}", refused.findings),
     }

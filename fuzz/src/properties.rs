@@ -48,7 +48,7 @@ static WHOLE: LazyLock<AlignedVec> = LazyLock::new(|| {
     let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let demo = demo.map(|folder| folder.join("config/demo")).find(|demo| demo.is_dir()).unwrap();
     let mut files = Files::read_dir(&demo).unwrap();
-    files.files.retain(|path, _| path.starts_with("acme/"));
+    files.retain(|path| path.starts_with("acme/"));
     let compiled = publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
     let mut bytes = AlignedVec::new();
     bytes.extend_from_slice(compiled.snapshot.bytes());
@@ -139,19 +139,19 @@ const FILES: [&str; 5] =
 pub fn registry(data: &[u8]) -> u64 {
     let Some((&which, rest)) = data.split_first() else { return 0 };
     let mut files = Files::default();
-    files.files.insert("acme/company.toml".into(), b"[[ou]]\nid = \"a\"\n".to_vec());
+    files.insert("acme/company.toml", b"[[ou]]\nid = \"a\"\n");
     match FILES.get(usize::from(which % 8)) {
-        Some(&file) => drop(files.files.insert(file.into(), rest.to_vec())),
+        Some(&file) => files.insert(file, rest),
         None => {
             for (file, text) in FILES.into_iter().zip(rest.split(|byte| *byte == 0)) {
-                files.files.insert(file.into(), text.to_vec());
+                files.insert(file, text);
             }
         }
     }
     bounded("registry", REGISTRY, data.len(), || {
         let (read, mut findings) = registry::read(&files);
         registry::check(&read, &mut findings);
-        for finding in &findings.0 {
+        for finding in &findings {
             assert!(!finding.message.contains('\n') && !finding.message.is_empty(), "{finding}");
         }
     })

@@ -1,7 +1,7 @@
 //! The chain of a query: every step it could fall through, in order, with every account of each.
 
-use switchboard_model::Region;
-use switchboard_registry::{Account, Condition, Ou, OuWithoutPool, Pool, Role};
+use switchboard_model::{Condition, Region, Role};
+use switchboard_registry::{Account, Ou, OuWithoutPool, Pool};
 
 use crate::interpreter::Found;
 use crate::sorted::Sorted;
@@ -155,6 +155,6 @@ impl<'a> Asked<'a, '_> {
 
     /// Whether it may not be selected yet.
     pub fn rests(&self, account: &Account) -> bool {
-        account.available_from.is_some_and(|from| from > self.now)
+        account.available_from.is_some_and(|from| from.0 > self.now)
     }
 }

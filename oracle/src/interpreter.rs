@@ -1,7 +1,7 @@
 //! What a query must be answered, step by step as the rules are written.
 
-use switchboard_model::{E164, Region};
-use switchboard_registry::{Account, Company, Condition, DedicatedUnavailable, Holder, Registry, Role};
+use switchboard_model::{Condition, E164, Region, Role};
+use switchboard_registry::{Account, Company, DedicatedUnavailable, Holder, Registry};
 
 use crate::chain::{Asked, Step};
 use crate::query::Query;

@@ -133,9 +133,9 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
 
 /// Logs a registry's errors. They name files, lines and ids, never a phone number.
 fn log_errors(findings: &Findings) {
-    let errors = || findings.0.iter().filter(|finding| finding.code.severity() == Severity::Error);
+    let errors = || findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
     for finding in errors().take(MAX_LOGGED_ERRORS) {
-        let (file, line, code) = (&*finding.place.file, finding.place.line, finding.code.text());
+        let (file, line, code) = (&*finding.place.file, finding.place.line, finding.code.as_str());
         let (message, help) = (finding.message.as_str(), finding.help.as_str());
         tracing::error!(file, line, code, help, "{message}");
     }

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::output::{ERROR, HELP, PLACE, WARNING, terminal_width};
-use switchboard_registry::{Beside, Files, Finding, Findings, Quote, Quotes, Severity};
+use switchboard_registry::{self as registry, Files, Finding, Findings, Label, Severity, Snippets};
 
 /// The columns before a quoted line: its number and a bar.
 const GUTTER: usize = 12;
@@ -21,39 +21,39 @@ const UNLIMITED_WIDTH: usize = 10_000;
 /// The names of files begin with `root`.
 pub fn text(findings: &Findings, files: &Files, root: &Path) -> String {
     let width = terminal_width().map_or(DEFAULT_WIDTH, |width| width.saturating_sub(GUTTER).max(MIN_WIDTH));
-    let mut quotes = Quotes::of(files);
-    findings.0.iter().map(|finding| one(finding, &mut quotes, root, width)).collect()
+    let mut snippets = Snippets::new(files);
+    findings.iter().map(|finding| one(finding, &mut snippets, root, width)).collect()
 }
 
-fn one(finding: &Finding, quotes: &mut Quotes<'_>, root: &Path, width: usize) -> String {
-    let Finding { place, code, message, help, mark, beside } = finding;
+fn one(finding: &Finding, snippets: &mut Snippets<'_>, root: &Path, width: usize) -> String {
+    let Finding { place, code, message, help, span, labels } = finding;
     let (style, level) = match code.severity() {
         Severity::Error => (ERROR, Level::ERROR),
         Severity::Warning => (WARNING, Level::WARNING),
     };
     let file = root.join(&*place.file);
-    let (file, line, severity, code) = (file.display(), place.line.max(1), code.severity(), code.text());
+    let (file, line, severity, code) = (file.display(), place.line.max(1), code.severity(), code.as_str());
     let first = format!("{PLACE}{file}:{line}:{PLACE:#} {style}{severity}[{code}]{style:#}: {message}\n");
-    let Some(quote) = quotes.quote(place, mark, width) else {
+    let Some(quote) = snippets.find(place, span, width) else {
         return format!("{first}  {HELP}help{HELP:#}: {help}\n");
     };
 
-    let beside: Vec<(&Beside, Quote)> = beside
+    let labels: Vec<(&Label, registry::Snippet)> = labels
         .iter()
-        .filter_map(|other| Some((other, quotes.quote(&other.place, &other.mark, width)?)))
+        .filter_map(|other| Some((other, snippets.find(&other.place, &other.span, width)?)))
         .collect();
     // A second place on the same line is underlined in the same quote.
-    let (here, elsewhere): (Vec<_>, Vec<_>) = beside.into_iter().partition(|(other, there)| {
+    let (here, elsewhere): (Vec<_>, Vec<_>) = labels.into_iter().partition(|(other, there)| {
         other.place == *place && (there.first_line, &there.text) == (quote.first_line, &quote.text)
     });
     let fault = AnnotationKind::Primary.span(quote.fault);
     let labels = here
         .into_iter()
-        .map(|(other, there)| AnnotationKind::Context.span(there.fault).label(other.label.clone()));
+        .map(|(other, there)| AnnotationKind::Context.span(there.fault).label(other.text.clone()));
     let snippet = Snippet::source(quote.text).line_start(quote.first_line as usize).fold(false);
     let mut group = Group::with_level(level).element(snippet.annotation(fault).annotations(labels));
     for (other, there) in elsewhere {
-        let label = AnnotationKind::Context.span(there.fault).label(other.label.clone());
+        let label = AnnotationKind::Context.span(there.fault).label(other.text.clone());
         let snippet = Snippet::source(there.text).line_start(there.first_line as usize).fold(false);
         let path = root.join(&*other.place.file).display().to_string();
         group = group.element(snippet.path(path).annotation(label));
@@ -66,20 +66,20 @@ fn one(finding: &Finding, quotes: &mut Quotes<'_>, root: &Path, width: usize) ->
 
 /// Renders findings as a JSON array.
 pub fn json(findings: &Findings, files: &Files) -> Value {
-    let mut quotes = Quotes::of(files);
+    let mut snippets = Snippets::new(files);
     let mut one = |finding: &Finding| {
-        let Finding { place, code, message, help, mark, .. } = finding;
+        let Finding { place, code, message, help, span, .. } = finding;
         let mut object = json!({
             "file": &*place.file,
             "line": place.line.max(1),
             "severity": code.severity().to_string(),
-            "code": code.text(),
+            "code": code.as_str(),
             "message": message,
             "help": help,
         });
         // Columns are of the finding's own line, or are left out.
         if let (Some(quote), Some(object)) =
-            (quotes.quote(place, mark, DEFAULT_WIDTH), object.as_object_mut())
+            (snippets.find(place, span, DEFAULT_WIDTH), object.as_object_mut())
             && quote.first_line == place.line
             && !quote.text.contains('\n')
         {
@@ -88,5 +88,5 @@ pub fn json(findings: &Findings, files: &Files) -> Value {
         }
         object
     };
-    findings.0.iter().map(&mut one).collect()
+    findings.iter().map(&mut one).collect()
 }

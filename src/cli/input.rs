@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use switchboard_model::UnixMillis;
-use switchboard_registry::{Files, Unreadable};
+use switchboard_registry::{Files, ReadError};
 use switchboard_select::{BadQuery, Fields, Moment, NO_STANDINGS, Query};
 use switchboard_snapshot::Snapshot;
 
@@ -61,7 +61,7 @@ pub(super) fn read_registry(folder: &Path) -> Result<Files, CommandError> {
     Files::read_dir(folder).map_err(|error| unreadable_registry(folder, &error))
 }
 
-fn unreadable_registry(folder: &Path, error: &Unreadable) -> CommandError {
+fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {
     let path = folder.join(error.path.trim_start_matches('.'));
     let (path, error) = (path.display(), &error.error);
     CommandError::io(format!("{path}: {error}; expected a registry's folder, with one folder per company"))

@@ -136,7 +136,7 @@ impl Reporter {
     /// Keeps how a reload ended. To be called before the event is reported, so that those who see the
     /// event find it in `/status`.
     pub(super) fn record_outcome(&self, outcome: ReloadOutcome, error: Option<String>, findings: &Findings) {
-        let errors = findings.0.iter().filter(|finding| finding.code.severity() == Severity::Error);
+        let errors = findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
         let mut last = self.last.lock();
         last.at = SystemTime::now().into();
         last.outcome = Some(outcome);

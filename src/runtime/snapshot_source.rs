@@ -3,21 +3,32 @@
 use std::io;
 use std::path::PathBuf;
 
-use include_dir::{Dir, include_dir};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::{self, Refused};
-use switchboard_registry::{Files, Stamp, Unreadable};
+use switchboard_registry::{Files, ReadError, Stamp};
 use switchboard_snapshot::compile::Progress;
 use switchboard_snapshot::{Bytes, Rejection, Snapshot, file};
 
 /// The generation of the demo registry, which never changes.
 pub const DEMO_GENERATION: u64 = 1;
 
-static DEMO: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config/demo");
+macro_rules! demo_files {
+    ($($path:literal),* $(,)?) => {
+        [$(($path, include_str!(concat!("../../config/demo/", $path)))),*]
+    };
+}
 
 /// Returns the files of the demo registry, `config/demo`, which are part of the binary.
 pub fn demo_files() -> Files {
-    Files::from_embedded(&DEMO)
+    Files::from_iter(demo_files![
+        "acme/accounts.csv",
+        "acme/company.toml",
+        "acme/tests.toml",
+        "meridian/accounts.csv",
+        "meridian/company.toml",
+        "meridian/ous.csv",
+        "meridian/tests.toml",
+    ])
 }
 
 /// Where snapshots come from.
@@ -53,7 +64,7 @@ pub enum SourceError {
         /// The registry's folder.
         root: PathBuf,
         /// The path in it and the system's error.
-        error: Unreadable,
+        error: ReadError,
     },
     /// A snapshot's file.
     #[error("{path}: {error}", path = .path.display())]
@@ -111,11 +122,11 @@ impl SnapshotSource {
     pub(super) fn stamp(&self) -> SourceStamp {
         match self {
             SnapshotSource::Demo => SourceStamp::Constant,
-            SnapshotSource::Registry(root) => match Stamp::of(root) {
+            SnapshotSource::Registry(root) => match Stamp::from_dir(root) {
                 Ok(stamp) => SourceStamp::Folder(stamp),
                 Err(error) => SourceStamp::Unreadable(error.to_string()),
             },
-            SnapshotSource::Snapshot(path) => match Stamp::of_file(path) {
+            SnapshotSource::Snapshot(path) => match Stamp::from_file(path) {
                 Ok(stamp) => SourceStamp::File(stamp),
                 Err(error) => SourceStamp::Unreadable(error.to_string()),
             },
@@ -182,5 +193,16 @@ impl SnapshotSource {
             SnapshotSource::Registry(root) => format!("the registry {}", root.display()),
             SnapshotSource::Snapshot(path) => format!("the snapshot {}", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demo_contains_every_file_of_its_folder() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo");
+        assert_eq!(demo_files(), Files::read_dir(&folder).unwrap());
     }
 }

@@ -27,7 +27,7 @@ pub struct Case {
 /// The demo's acme, and a company with a group that is large enough for a directory of cells.
 pub fn registry() -> Files {
     let mut files = Files::read_dir(&demo()).unwrap();
-    files.files.retain(|path, _| path.starts_with("acme/"));
+    files.retain(|path| path.starts_with("acme/"));
     let company = "[[ou]]\nid = \"hq\"\n[[pool]]\nid = \"bulk\"\nchannel = \"telegram\"\nous = [\"hq\"]\n\
                    [[pool]]\nid = \"rest\"\nchannel = \"telegram\"\nous = [\"hq\"]\n";
     let mut accounts = "id,channel,role,address,country,pool,weight\n".to_owned();
@@ -36,9 +36,9 @@ pub fn registry() -> Files {
         accounts += &format!("t{number},telegram,secondary,@bulk{number},GB,bulk,{weight}\n");
     }
     accounts += "other,telegram,secondary,@caf\u{e9},FR,rest,1\n";
-    files.files.insert("bulk/company.toml".into(), company.into());
-    files.files.insert("bulk/accounts.csv".into(), accounts.into_bytes());
-    files.files.insert("empty/company.toml".into(), b"[[ou]]\nid = \"nobody\"\n".to_vec());
+    files.insert("bulk/company.toml", company);
+    files.insert("bulk/accounts.csv", accounts);
+    files.insert("empty/company.toml", "[[ou]]\nid = \"nobody\"\n");
     files
 }
 

@@ -35,7 +35,7 @@ pub fn told(oracle: &Oracle<'_>, now: i64, company: &str, ou: &str, channel: &st
 pub fn compiled(files: &Files) -> Snapshot {
     match publish(files, 1, NOW, &|_, _, _| {}) {
         Ok(Compiled { snapshot, .. }) => snapshot,
-        Err(refused) => panic!("{:?}", refused.findings.0),
+        Err(refused) => panic!("{:?}", refused.findings),
     }
 }
 

@@ -75,6 +75,7 @@ pub(super) fn snapshot(generation: u64) -> Snapshot {
         pools: vec![pool],
         accounts: (0..ACCOUNTS).map(account).collect(),
         tests: Vec::new(),
+        unread: Unread::default(),
         place: place(),
     };
     let channel = ChannelProfile {

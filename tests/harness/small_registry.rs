@@ -82,6 +82,7 @@ fn company(id: &str) -> Company {
             account("wa-berta-01", "GB", Holder::User("berta".into()), Condition::Draining),
         ],
         tests: Vec::new(),
+        unread: Unread::default(),
         place: place(),
     }
 }

@@ -19,7 +19,7 @@ fn the_oracle_holds_the_example_to_its_tests() {
     for file in std::fs::read_dir(&folder).expect("the example's folder") {
         let file = file.expect("a file of the example").path();
         let name = format!("acme/{}", file.file_name().expect("its name").to_string_lossy());
-        files.files.insert(name.into(), std::fs::read(&file).expect("its content"));
+        files.insert(name, std::fs::read(&file).expect("its content"));
     }
     let registry = sound(&files).expect("a sound example");
     let oracle = Oracle::new(&registry);
@@ -63,7 +63,7 @@ fn of(text: &str) -> Query {
 fn deviates(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
     let selected = match verdict {
-        Verdict::Refused(code) if error.as_deref() == Some(*code) => return None,
+        Verdict::Refused(code) if error.is_some_and(|error| error.as_str() == *code) => return None,
         Verdict::Refused(code) => return Some((*code).to_owned()),
         Verdict::Selected(selected) => selected,
     };
@@ -71,7 +71,7 @@ fn deviates(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
     let ids: Vec<&str> = selected.candidates.iter().map(|account| &*account.id).collect();
     let same = error.is_none()
         && account.as_deref().is_none_or(|id| ids == [id])
-        && rule.as_deref().is_none_or(|rule| rule == selected.rule)
+        && rule.is_none_or(|rule| rule.as_str() == selected.rule)
         && ou.as_deref().is_none_or(|ou| found.is_some_and(|found| found.ou == ou))
         && pool.as_deref().is_none_or(|pool| found.is_some_and(|found| found.pool == pool))
         && climbed.is_none_or(|climbed| found.is_some_and(|found| found.climbed == climbed as usize));

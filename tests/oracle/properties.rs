@@ -168,13 +168,16 @@ fn written_otherwise(query: &Query) -> Option<Query> {
 pub fn sound(files: &Files) -> Result<Registry, String> {
     let (registry, mut findings): (Registry, Findings) = read(files);
     check(&registry, &mut findings);
-    let told: String = findings.0.iter().map(|finding| format!("{finding}\n")).collect();
+    let told: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
     if findings.errors() > 0 { Err(told) } else { Ok(registry) }
 }
 
 fn shown(files: &Files) -> String {
-    let file = |(path, text): (&std::sync::Arc<str>, &Vec<u8>)| {
-        format!("--- {path}\n{}\n", String::from_utf8_lossy(text))
-    };
-    files.files.iter().map(file).collect()
+    let paths = files.iter().map(|(path, _)| path);
+    paths
+        .map(|path| {
+            let text = files.get(path).unwrap_or_default();
+            format!("--- {path}\n{}\n", String::from_utf8_lossy(text))
+        })
+        .collect()
 }

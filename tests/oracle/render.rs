@@ -17,7 +17,7 @@ const COLUMNS: [&str; 10] =
 
 /// Files of a path and a text each.
 pub fn files(texts: impl IntoIterator<Item = (String, String)>) -> Files {
-    Files { files: texts.into_iter().map(|(path, text)| (path.into(), text.into_bytes())).collect() }
+    Files::from_iter(texts)
 }
 
 impl RegistryPlan {

@@ -30,7 +30,7 @@ impl Subject {
                 Ok(Subject { snapshot, standings, chance: Cell::new(1), asked: RefCell::default() })
             }
             Err(Refused { findings, .. }) => {
-                Err(findings.0.iter().map(|finding| format!("{finding}\n")).collect())
+                Err(findings.iter().map(|finding| format!("{finding}\n")).collect())
             }
         }
     }

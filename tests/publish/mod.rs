@@ -16,7 +16,7 @@ fn demo() -> Files {
 fn demo_registry_has_no_errors_and_passes_its_tests() {
     let compiled =
         publish(&demo(), GENERATION, NOW, &|_, _, _| {}).unwrap_or_else(|Refused { findings, .. }| {
-            panic!("{}", findings.0.iter().map(|finding| format!("{finding}\n")).collect::<String>())
+            panic!("{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>())
         });
     assert!(compiled.coverage.tests >= 45);
 }

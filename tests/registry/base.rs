@@ -1,4 +1,4 @@
-//! A small sound registry, and ways to spoil it.
+//! A small registry without faults, and functions that put faults into it.
 
 use std::collections::BTreeMap;
 
@@ -62,14 +62,14 @@ query = { channel = "whatsapp", ou = "london", phone = "+447400123456" }
 expect = { rule = "country", climbed = 2 }
 "#;
 
-/// Path to text.
+/// The contents of files by their paths.
 pub(crate) type Texts = BTreeMap<String, Vec<u8>>;
 
 pub(crate) fn sound() -> Texts {
     company("acme").into_iter().chain([("channels.toml".to_owned(), CHANNELS.into())]).collect()
 }
 
-/// The sound company under another name.
+/// Returns the company without faults, under another id.
 pub(crate) fn company(id: &str) -> Texts {
     [("company.toml", COMPANY), ("ous.csv", OUS), ("accounts.csv", ACCOUNTS), ("tests.toml", TESTS)]
         .into_iter()
@@ -77,21 +77,21 @@ pub(crate) fn company(id: &str) -> Texts {
         .collect()
 }
 
-/// Replaces what stands exactly once in a file.
+/// Replaces a text that occurs exactly once in a file.
 pub(crate) fn replace(texts: &mut Texts, file: &str, from: &str, to: &str) {
     let text = String::from_utf8(texts[file].clone()).unwrap();
-    assert_eq!(text.matches(from).count(), 1, "{from:?} stands once in {file}");
+    assert_eq!(text.matches(from).count(), 1, "{from:?} occurs once in {file}");
     texts.insert(file.to_owned(), text.replace(from, to).into_bytes());
 }
 
 pub(crate) fn files(texts: &Texts) -> Files {
-    Files { files: texts.iter().map(|(path, text)| (path.as_str().into(), text.clone())).collect() }
+    texts.iter().map(|(path, text)| (path.as_str(), text.as_slice())).collect()
 }
 
-/// Reads and checks.
+/// Reads and checks a registry.
 pub(crate) fn run(texts: &Texts) -> (Registry, Vec<Finding>) {
     let (registry, findings) = judged(&files(texts));
-    (registry, findings.0)
+    (registry, findings.into_iter().collect())
 }
 
 pub(crate) fn judged(files: &Files) -> (Registry, Findings) {
@@ -100,12 +100,12 @@ pub(crate) fn judged(files: &Files) -> (Registry, Findings) {
     (registry, findings)
 }
 
-pub(crate) fn printed(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("{finding}\n")).collect()
+pub(crate) fn printed<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> String {
+    findings.into_iter().map(|finding| format!("{finding}\n")).collect()
 }
 
 #[test]
-fn the_base_is_sound() {
+fn base_registry_has_no_finding() {
     let (registry, findings) = run(&sound());
     assert!(findings.is_empty(), "{}", printed(&findings));
     assert_eq!(registry.companies.len(), 1);

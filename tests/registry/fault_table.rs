@@ -210,7 +210,7 @@ const FOLLOWING: [Code; 11] = [
 ];
 
 #[test]
-fn one_fault_gives_its_finding() {
+fn each_fault_gives_its_finding() {
     let mut wrong = String::new();
     for fault in FAULTS {
         let (_, findings) = run(&spoiled(fault));
@@ -239,7 +239,7 @@ fn one_fault_gives_its_finding() {
 
 /// All the faults that a company can have, each in its own company, found in one run.
 #[test]
-fn every_fault_is_found_in_one_run() {
+fn faults_of_many_companies_are_found_in_one_run() {
     let mut all = Texts::new();
     let mut wanted = Vec::new();
     let mut spoil = |id: String, fault: &Fault| {
@@ -266,7 +266,7 @@ fn every_fault_is_found_in_one_run() {
 }
 
 #[test]
-fn every_code_is_in_the_table() {
+fn every_code_has_a_fault_in_the_table() {
     let mut seen: BTreeSet<Code> = FAULTS.iter().map(|fault| fault.code).collect();
     // Not read at all, too large for a table, and not this module's to find.
     seen.extend([Code::Unreadable, Code::Limit, Code::FailedTest]);
@@ -277,7 +277,7 @@ fn every_code_is_in_the_table() {
 
 /// Windows line ends and a byte order mark change neither findings nor lines.
 #[test]
-fn line_ends_and_marks_do_not_matter() {
+fn line_ends_and_byte_order_marks_change_no_finding() {
     for fault in FAULTS {
         let plain = spoiled(fault);
         let mut marked = plain.clone();

@@ -1,4 +1,4 @@
-//! Folders on disk: what is looked at, what is not, and how a change is noticed.
+//! Folders on disk: which files are read, which are ignored, and how changes are noticed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,18 +17,18 @@ fn write(root: &Path) {
 }
 
 fn names(files: &Files) -> Vec<&str> {
-    files.files.keys().map(|name| &**name).collect()
+    files.iter().map(|(path, _)| &**path).collect()
 }
 
 const SOUND: [&str; 5] =
     ["acme/accounts.csv", "acme/company.toml", "acme/ous.csv", "acme/tests.toml", "channels.toml"];
 
 #[test]
-fn litter_and_notes_are_not_looked_at() {
+fn ignored_files_change_neither_files_nor_digest() {
     let root = tempfile::tempdir().unwrap();
     write(root.path());
     let sound = Files::read_dir(root.path()).unwrap();
-    for litter in [
+    for ignored in [
         ".DS_Store",
         "acme/.accounts.csv.swp",
         "acme/accounts.csv~",
@@ -38,7 +38,7 @@ fn litter_and_notes_are_not_looked_at() {
         "acme/#company.toml#",
         "acme/x.swp",
     ] {
-        fs::write(root.path().join(litter), "x").unwrap();
+        fs::write(root.path().join(ignored), "x").unwrap();
     }
     fs::create_dir(root.path().join("lost+found")).unwrap();
     fs::create_dir(root.path().join(".git")).unwrap();
@@ -49,7 +49,7 @@ fn litter_and_notes_are_not_looked_at() {
 }
 
 #[test]
-fn links_are_followed_as_volumes_are_mounted() {
+fn links_of_mounted_volumes_are_followed() {
     let root = tempfile::tempdir().unwrap();
     let version = root.path().join("..2026_01_01");
     fs::create_dir(&version).unwrap();
@@ -60,34 +60,34 @@ fn links_are_followed_as_volumes_are_mounted() {
     let files = Files::read_dir(root.path()).unwrap();
     assert_eq!(names(&files), SOUND);
     let (_, findings) = judged(&files);
-    assert!(findings.0.is_empty(), "{}", printed(&findings.0));
+    assert!(findings.is_empty(), "{}", printed(&findings));
 
     // The swap of a volume's version is one rename of `..data`.
-    let before = Stamp::of(root.path()).unwrap();
+    let before = Stamp::from_dir(root.path()).unwrap();
     let next = root.path().join("..2026_01_02");
     fs::create_dir(&next).unwrap();
     write(&next);
     symlink("..2026_01_02", root.path().join("..data_tmp")).unwrap();
     fs::rename(root.path().join("..data_tmp"), root.path().join("..data")).unwrap();
-    assert_ne!(Stamp::of(root.path()).unwrap(), before);
+    assert_ne!(Stamp::from_dir(root.path()).unwrap(), before);
     assert_eq!(Files::read_dir(root.path()).unwrap().digest(), files.digest());
 }
 
 #[test]
-fn what_belongs_nowhere_is_found_and_never_opened() {
+fn folders_and_pipes_in_place_of_files_are_reported_and_never_opened() {
     let root = tempfile::tempdir().unwrap();
     write(root.path());
     symlink(".", root.path().join("acme/loop")).unwrap();
     let _pipe = std::os::unix::net::UnixListener::bind(root.path().join("acme/accounts.sock")).unwrap();
     fs::write(root.path().join("company.toml"), "x").unwrap();
-    // What has a file's name and is none must not pass for an empty file.
+    // A folder or a pipe with a file's name must not be read as an empty file.
     fs::remove_file(root.path().join("acme/accounts.csv")).unwrap();
     fs::create_dir(root.path().join("acme/accounts.csv")).unwrap();
     fs::remove_file(root.path().join("acme/tests.toml")).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(root.path().join("acme/tests.toml")).status();
     assert!(pipe.unwrap().success());
     let (_, findings) = judged(&Files::read_dir(root.path()).unwrap());
-    let found: Vec<_> = findings.0.iter().map(|it| (it.code, it.place.to_string())).collect();
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
     assert_eq!(
         found,
         [
@@ -101,11 +101,11 @@ fn what_belongs_nowhere_is_found_and_never_opened() {
 }
 
 #[test]
-fn what_cannot_be_read_is_no_registry() {
+fn missing_folders_and_broken_links_are_read_errors() {
     let root = tempfile::tempdir().unwrap();
     let absent = Files::read_dir(&root.path().join("absent")).unwrap_err();
     assert_eq!(&*absent.path, ".");
-    assert!(Stamp::of(&root.path().join("absent")).is_err());
+    assert!(Stamp::from_dir(&root.path().join("absent")).is_err());
 
     write(root.path());
     fs::remove_file(root.path().join("acme/ous.csv")).unwrap();
@@ -117,34 +117,31 @@ fn what_cannot_be_read_is_no_registry() {
 }
 
 #[test]
-fn a_stamp_notices_every_kind_of_change() {
+fn stamps_differ_after_every_kind_of_change() {
     let root = tempfile::tempdir().unwrap();
     write(root.path());
     let accounts = root.path().join("acme/accounts.csv");
-    let first = Stamp::of(root.path()).unwrap();
-    assert_eq!(Stamp::of(root.path()).unwrap(), first);
+    let first = Stamp::from_dir(root.path()).unwrap();
+    assert_eq!(Stamp::from_dir(root.path()).unwrap(), first);
 
     // Same length, and the old time of modification put back.
     let modified = fs::metadata(&accounts).unwrap().modified().unwrap();
     let text = fs::read_to_string(&accounts).unwrap().replace("wa-gb-1", "wa-gb-2");
     fs::write(&accounts, text).unwrap();
     fs::File::options().write(true).open(&accounts).unwrap().set_modified(modified).unwrap();
-    let second = Stamp::of(root.path()).unwrap();
+    let second = Stamp::from_dir(root.path()).unwrap();
     assert_ne!(second, first);
 
     fs::create_dir(root.path().join("bank")).unwrap();
-    assert_eq!(Stamp::of(root.path()).unwrap(), second);
+    assert_eq!(Stamp::from_dir(root.path()).unwrap(), second);
     fs::write(root.path().join("bank/company.toml"), "").unwrap();
-    assert_ne!(Stamp::of(root.path()).unwrap(), second);
+    assert_ne!(Stamp::from_dir(root.path()).unwrap(), second);
 }
 
 #[test]
-fn digests_tell_paths_from_contents() {
-    let files = |pairs: &[(&str, &str)]| Files {
-        files: pairs.iter().map(|(path, text)| ((*path).into(), text.as_bytes().to_vec())).collect(),
-    };
+fn digests_distinguish_paths_from_contents() {
+    let files = |pairs: &[(&'static str, &'static str)]| pairs.iter().copied().collect::<Files>();
     assert_ne!(files(&[("ab", "c")]).digest(), files(&[("a", "bc")]).digest());
     assert_ne!(files(&[("a", "")]).digest(), files(&[]).digest());
-    // Published: it stands in /status and in snapshots.
     assert_eq!(files(&[]).digest(), 0x99aa_06d3_0147_98d8_6001_c324_468d_497f);
 }

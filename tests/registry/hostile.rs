@@ -1,4 +1,4 @@
-//! Whatever stands in the files, nothing panics, and no phone number gets into a finding.
+//! Hostile files: nothing panics, and no phone number gets into a finding.
 
 use proptest::prelude::*;
 use switchboard_registry::Findings;
@@ -7,7 +7,7 @@ use super::base::{CHANNELS, files, judged, printed, sound};
 
 const FILES: [&str; 5] =
     ["channels.toml", "acme/company.toml", "acme/ous.csv", "acme/accounts.csv", "acme/tests.toml"];
-/// What breaks things where it lands.
+/// Texts that break syntax where they are inserted.
 const SHARDS: [&str; 22] = [
     "\"",
     "'",
@@ -35,7 +35,7 @@ const SHARDS: [&str; 22] = [
 
 fn survives(texts: &super::base::Texts) -> Findings {
     let (_, findings) = judged(&files(texts));
-    for finding in &findings.0 {
+    for finding in &findings {
         assert!(!finding.message.contains('\n') && !finding.help.contains('\n'), "{finding}");
         assert!(!finding.message.is_empty() && !finding.help.is_empty(), "{finding}");
     }
@@ -46,21 +46,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn arbitrary_bytes(file in 0..FILES.len(), bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_never_panic(file in 0..FILES.len(), bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut texts = sound();
         texts.insert(FILES[file].to_owned(), bytes);
         survives(&texts);
     }
 
     #[test]
-    fn arbitrary_toml_like_text(file in prop::sample::select(vec![0usize, 1, 4]), text in r#"(\[{1,2}[a-z.]{0,6}\]{0,2}\n?|[a-z_]{0,8} ?= ?("[^"]{0,5}"?|[0-9-]{0,4}|\[|\{|true)\n?){0,12}"#) {
+    fn arbitrary_toml_like_text_never_panics(file in prop::sample::select(vec![0usize, 1, 4]), text in r#"(\[{1,2}[a-z.]{0,6}\]{0,2}\n?|[a-z_]{0,8} ?= ?("[^"]{0,5}"?|[0-9-]{0,4}|\[|\{|true)\n?){0,12}"#) {
         let mut texts = sound();
         texts.insert(FILES[file].to_owned(), text.into_bytes());
         survives(&texts);
     }
 
     #[test]
-    fn mutated_files(cuts in proptest::collection::vec((0..FILES.len(), any::<prop::sample::Index>(), 0..8usize, 0..SHARDS.len()), 1..5)) {
+    fn mutated_files_never_panic(cuts in proptest::collection::vec((0..FILES.len(), any::<prop::sample::Index>(), 0..8usize, 0..SHARDS.len()), 1..5)) {
         let mut texts = sound();
         for (file, at, removed, shard) in cuts {
             let text = texts.get_mut(FILES[file]).unwrap();
@@ -71,9 +71,9 @@ proptest! {
         survives(&texts);
     }
 
-    /// A number anywhere, in whatever form people write it.
+    /// Inserts a number at any position, in every notation that people use.
     #[test]
-    fn a_phone_number_is_never_repeated(
+    fn phone_numbers_are_never_repeated(
         file in 0..FILES.len(),
         at in any::<prop::sample::Index>(),
         removed in 0..12usize,
@@ -86,14 +86,14 @@ proptest! {
         let at = at.index(text.len());
         let end = (at + removed).min(text.len());
         text.splice(at..end, form.bytes());
-        let digits: String = printed(&survives(&texts).0).chars().filter(|letter| !" -()".contains(*letter)).collect();
+        let digits: String = printed(&survives(&texts)).chars().filter(|letter| !" -()".contains(*letter)).collect();
         prop_assert!(!digits.contains("2079460000") && !digits.contains("2079460"), "{digits}");
     }
 }
 
-/// Deeper nesting than any parser's stack is a finding as well.
+/// Nests deeper than the stack of any parser.
 #[test]
-fn deep_nesting_is_no_overflow() {
+fn deep_nesting_is_an_error_and_no_stack_overflow() {
     for open in ["[", "{a="] {
         let mut texts = sound();
         texts.insert("channels.toml".to_owned(), format!("x = {}", open.repeat(100_000)).into_bytes());

@@ -1,11 +1,11 @@
-//! Faults beside each other: none hides another, and each stands at its own line.
+//! Several faults in one registry: none hides another, and each is reported at its own line.
 
 use super::base::{Texts, printed, replace, run, sound};
 
 const COMPANY: &str = "acme/company.toml";
 const ACCOUNTS: &str = "acme/accounts.csv";
 
-/// Spoils the sound registry, and finds all of these, as often as they stand here.
+/// Edits the registry without faults, and asserts that each of these findings occurs as often as it is listed.
 fn finds(edits: &[(&str, &str, &str)], wanted: &[(&str, &str)]) {
     let mut texts = sound();
     for &(file, from, to) in edits {
@@ -17,7 +17,7 @@ fn finds(edits: &[(&str, &str, &str)], wanted: &[(&str, &str)]) {
 fn contains(texts: &Texts, wanted: &[(&str, &str)]) {
     let (_, findings) = run(texts);
     let found: Vec<(String, &str)> =
-        findings.iter().map(|it| (it.place.to_string(), it.code.text())).collect();
+        findings.iter().map(|it| (it.place.to_string(), it.code.as_str())).collect();
     for &(at, code) in wanted {
         let count = |all: &[(&str, &str)]| all.iter().filter(|it| **it == (at, code)).count();
         let found: Vec<_> = found.iter().map(|(at, code)| (&**at, *code)).collect();
@@ -115,7 +115,7 @@ fn an_old_platform_hides_no_second_dedicated_account() {
 }
 
 #[test]
-fn a_duplicate_pool_is_still_looked_at() {
+fn a_duplicate_pool_is_still_checked() {
     finds(
         &[(
             COMPANY,
@@ -138,7 +138,7 @@ fn an_unassigned_country_hides_no_unserved_target() {
 }
 
 #[test]
-fn a_chain_is_reported_beside_an_unused_mapping() {
+fn a_chained_mapping_is_reported_beside_an_unused_one() {
     finds(
         &[(COMPANY, "NL = \"DE\"", "GB = \"FR\", FR = \"DE\"")],
         &[("acme/company.toml:24", "unused_mapping"), ("acme/company.toml:24", "chained_mapping")],
@@ -151,7 +151,7 @@ fn a_chain_is_reported_beside_an_unused_mapping() {
 }
 
 #[test]
-fn every_unserved_target_stands_at_its_own_line() {
+fn every_unserved_target_is_reported_at_its_own_line() {
     finds(
         &[
             (COMPANY, "default_country = \"GB\"", "default_country = \"FR\""),
@@ -165,7 +165,7 @@ fn every_unserved_target_stands_at_its_own_line() {
     );
 }
 
-/// What follows everywhere from one file is not repeated everywhere.
+/// Consequences of an unreadable file are not reported elsewhere.
 #[test]
 fn an_unreadable_file_is_one_finding() {
     for accounts in [&b"\xff\xfe"[..], b"identifier,kind\n", b""] {
@@ -178,7 +178,7 @@ fn an_unreadable_file_is_one_finding() {
 }
 
 #[test]
-fn hundreds_alike_are_a_hundred_and_a_count() {
+fn more_than_a_hundred_findings_of_a_kind_are_counted() {
     let mut texts = sound();
     let accounts = String::from_utf8(texts[ACCOUNTS].clone()).unwrap();
     let rows: String =

@@ -1,4 +1,4 @@
-//! What the registry's reader and checker promise: everything that is wrong, once, with its line.
+//! Reading and checking registries: every fault is reported once, with its line.
 
 mod acme;
 mod base;
@@ -8,5 +8,5 @@ mod hostile;
 mod independent;
 mod many;
 mod numbers;
-mod quotes;
+mod snippets;
 mod values;

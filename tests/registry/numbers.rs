@@ -4,7 +4,7 @@ use switchboard_registry::Code;
 
 use super::base::{Texts, printed, replace, run, sound};
 
-fn says_nothing_of(number: &str, texts: &Texts, code: Code) {
+fn assert_not_repeated(number: &str, texts: &Texts, code: Code) {
     let (_, findings) = run(texts);
     assert!(findings.iter().any(|finding| finding.code == code), "{code:?}: {}", printed(&findings));
     let said = printed(&findings);
@@ -12,7 +12,7 @@ fn says_nothing_of(number: &str, texts: &Texts, code: Code) {
 }
 
 #[test]
-fn in_no_column_of_an_account() {
+fn numbers_in_any_column_of_accounts_are_not_repeated() {
     let line = "wa-gb-1,whatsapp,secondary,+447400123401,GB,whats,,,,";
     let number = "+447400999888";
     for (column, code) in [
@@ -33,16 +33,16 @@ fn in_no_column_of_an_account() {
             // An id that is a number, with another fault on its line.
             cells[7] = "0";
             replace(&mut texts, "acme/accounts.csv", line, &cells.join(","));
-            says_nothing_of(number, &texts, Code::InvalidValue);
+            assert_not_repeated(number, &texts, Code::InvalidValue);
         } else {
             replace(&mut texts, "acme/accounts.csv", line, &cells.join(","));
-            says_nothing_of(number, &texts, code);
+            assert_not_repeated(number, &texts, code);
         }
     }
 }
 
 #[test]
-fn in_no_address() {
+fn wrong_addresses_are_not_repeated() {
     for (wrong, code) in [
         ("00447400999888", Code::InvalidAddress),
         ("+44 7400 999888", Code::InvalidAddress),
@@ -50,12 +50,12 @@ fn in_no_address() {
     ] {
         let mut texts = sound();
         replace(&mut texts, "acme/accounts.csv", "+447400123401", wrong);
-        says_nothing_of(wrong, &texts, code);
+        assert_not_repeated(wrong, &texts, code);
     }
 }
 
 #[test]
-fn in_no_query() {
+fn numbers_in_queries_of_tests_are_not_repeated() {
     for (from, to, code) in [
         ("phone = \"+447400123456\"", "phone = 447400999888", Code::InvalidValue),
         ("phone = \"+447400123456\"", "phone = [\"+447400999888\"]", Code::InvalidValue),
@@ -67,15 +67,15 @@ fn in_no_query() {
     ] {
         let mut texts = sound();
         replace(&mut texts, "acme/tests.toml", from, to);
-        says_nothing_of("447400999888", &texts, code);
+        assert_not_repeated("447400999888", &texts, code);
     }
 }
 
 #[test]
-fn in_no_suggestion_either() {
+fn numbers_are_not_suggested() {
     let mut texts = sound();
     replace(&mut texts, "acme/company.toml", "\"whats\"", "\"447400999888\"");
-    says_nothing_of("447400999888", &texts, Code::UnknownPool);
+    assert_not_repeated("447400999888", &texts, Code::UnknownPool);
     replace(&mut texts, "acme/accounts.csv", "+447400123401,GB,whats", "+447400123401,GB,447400999889");
     let (_, findings) = run(&texts);
     let said = printed(&findings);

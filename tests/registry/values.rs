@@ -1,13 +1,12 @@
-//! What sound files are read as.
+//! The values that files without faults are read as.
 
-use switchboard_registry::{
-    AddressKind, Condition, DedicatedUnavailable, Holder, OuWithoutPool, Role, Version,
-};
+use switchboard_model::{Condition, Role, Rule, UnixSeconds};
+use switchboard_registry::{AddressKind, DedicatedUnavailable, Holder, OuWithoutPool, Version};
 
 use super::base::{Texts, printed, replace, run, sound};
 
 #[test]
-fn accounts_have_their_defaults_and_their_country_from_the_number() {
+fn absent_cells_have_defaults_and_the_country_comes_from_the_number() {
     let (registry, _) = run(&sound());
     let company = &registry.companies[0];
     let account = |id: &str| company.accounts.iter().find(|account| &*account.id == id).unwrap();
@@ -17,7 +16,10 @@ fn accounts_have_their_defaults_and_their_country_from_the_number() {
     assert_eq!(german.holder, Holder::Pool("whats".into()));
     assert_eq!(german.place.to_string(), "acme/accounts.csv:4");
     let mini = account("mini-1");
-    assert_eq!((mini.weight, mini.state, mini.available_from), (1, Condition::Draining, Some(1_767_225_600)));
+    assert_eq!(
+        (mini.weight, mini.state, mini.available_from),
+        (1, Condition::Draining, Some(UnixSeconds(1_767_225_600)))
+    );
     assert_eq!(account("wa-trader-1").holder, Holder::User("trader-1@acme.example".into()));
     assert_eq!(account("wa-trader-1").role, None);
     assert_eq!(account("wa-spare-1").holder, Holder::Spare);
@@ -26,7 +28,7 @@ fn accounts_have_their_defaults_and_their_country_from_the_number() {
 }
 
 #[test]
-fn companies_have_their_defaults() {
+fn absent_settings_have_defaults() {
     let mut texts = Texts::new();
     texts.insert(
         "bank/company.toml".to_owned(),
@@ -49,9 +51,8 @@ fn companies_have_their_defaults() {
     assert_eq!(company.accounts[0].country.map(|country| country.alpha2()), Some("JP"));
 }
 
-/// The table of built-in channels, and how a registry's own file changes it key by key.
 #[test]
-fn channels_are_data() {
+fn a_registry_overrides_built_in_channels_key_by_key() {
     let (registry, _) = run(&sound());
     let said: Vec<String> = registry
         .channels
@@ -102,9 +103,8 @@ fn channels_are_data() {
     assert_eq!(channel("line").place.to_string(), "channels.toml:3");
 }
 
-/// The company is left out of a test's query; everything else stands as a gateway would send it.
 #[test]
-fn queries_are_json() {
+fn queries_of_tests_become_json_without_the_company() {
     let mut texts = sound();
     replace(
         &mut texts,
@@ -120,12 +120,12 @@ fn queries_are_json() {
         "channel": "whatsapp", "exclude": ["a", "b"], "ou": "lon\"don", "phone": "+447400123456"
     });
     assert_eq!(query, expected);
-    assert_eq!((test.expect.climbed, test.expect.rule.as_deref()), (Some(2), Some("country")));
+    assert_eq!((test.expect.climbed, test.expect.rule), (Some(2), Some(Rule::Country)));
     assert_eq!(test.place.to_string(), "acme/tests.toml:1");
 }
 
 #[test]
-fn an_entry_may_be_written_inline() {
+fn geography_may_be_a_table_or_inline() {
     let mut texts = sound();
     replace(
         &mut texts,

@@ -33,10 +33,10 @@ fn schema(name: &str) -> Value {
 /// The keys that the reader lists where it meets one that it does not know.
 fn readers_keys(file: &str, text: &str) -> BTreeSet<String> {
     let sound = [("c/company.toml", "[[ou]]\nid = \"a\"\n")].into_iter().chain([(file, text)]);
-    let files = Files { files: sound.map(|(path, text)| (path.into(), text.as_bytes().to_vec())).collect() };
+    let files = Files::from_iter(sound.map(|(path, text)| (path, text.as_bytes())));
     let (registry, mut findings) = read(&files);
     check(&registry, &mut findings);
-    let unknown = findings.0.iter().find(|finding| finding.code == Code::UnknownKey).unwrap();
+    let unknown = findings.iter().find(|finding| finding.code == Code::UnknownKey).unwrap();
     let (_, keys) = unknown.help.split_once("the keys here are ").unwrap();
     keys.split(", ").map(str::to_owned).collect()
 }

@@ -15,7 +15,7 @@ use crate::expected::{self, demo};
 
 fn acme() -> AlignedVec {
     let mut files = Files::read_dir(&demo()).unwrap();
-    files.files.retain(|path, _| path.starts_with("acme/"));
+    files.retain(|path| path.starts_with("acme/"));
     aligned(publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot.bytes())
 }
 
@@ -122,8 +122,8 @@ fn a_large_snapshot_is_proved_as_a_small_one_is() {
     for number in 0..66_000 {
         accounts += &format!("t{number},telegram,secondary,@t{number},GB,p\n");
     }
-    files.files.insert("large/company.toml".into(), company.into());
-    files.files.insert("large/accounts.csv".into(), accounts.into_bytes());
+    files.insert("large/company.toml", company);
+    files.insert("large/accounts.csv", accounts);
     let snapshot = publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot;
     let contents = switchboard_snapshot::forge::tables(&snapshot);
     let fields: [*const u8; 3] = [

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::self_test;
-use switchboard_registry::{self as registry, Code, Files, Findings, Registry};
+use switchboard_registry::{self as registry, Code, Files, Findings, Registry, Span};
 use switchboard_snapshot::compile::Progress;
 use switchboard_snapshot::view::SnapshotTest;
 use switchboard_snapshot::{self as snapshot, Bytes, Rejection, Snapshot, Stage};
@@ -122,7 +122,7 @@ pub fn open(bytes: impl Into<Bytes>) -> Result<(Snapshot, Timings), Rejection> {
     for test in snapshot.tests() {
         self_test::ask(&snapshot, &test, self_test::END_OF_TIME, &mut ignored).map_err(|reason| {
             let SnapshotTest { company, name, .. } = &test;
-            Stage::Tests.rejection(format!("{company}: test {}: {reason}", registry::shown(name)))
+            Stage::Tests.rejection(format!("{company}: test {}: {reason}", registry::quoted(name)))
         })?;
     }
     clock.lap(LoadStage::Tests);
@@ -162,8 +162,8 @@ fn ask(
                 failed += 1;
                 let help = "mend the registry, or the expectation if the change is meant; \
                             `switchboard explain` shows every step";
-                let message = format!("test {}: {reason}", registry::shown(&test.name));
-                findings.add(place, Code::FailedTest, message, help).value("expect");
+                let message = format!("test {}: {reason}", registry::quoted(&test.name));
+                findings.add(place, Code::FailedTest, message, help).primary(Span::value("expect"));
             }
             Ok(()) if self_test::ask(snapshot, &test, self_test::END_OF_TIME, &mut ignored).is_ok() => {
                 lasting.push(test)
@@ -176,7 +176,7 @@ fn ask(
 
 /// What was just compiled does not open: a fault of this program, and said so.
 fn unsound(mut findings: Findings, rejection: &Rejection) -> Refused {
-    let place = registry::Place { file: "".into(), line: 0 };
+    let place = registry::Place::file("");
     let message = format!("the compiled snapshot was refused: {rejection}");
     findings.add(
         &place,

@@ -73,11 +73,17 @@ fn steps(snapshot: &Snapshot) -> BTreeSet<StepKey> {
 /// The answer's fields that must be so, as a JSON object.
 pub fn expectation(expect: &Expectation) -> String {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
-    let texts = [("account", account), ("rule", rule), ("ou", ou), ("pool", pool), ("error", error)];
+    let texts = [
+        ("account", account.as_deref()),
+        ("rule", rule.map(switchboard_model::Rule::as_str)),
+        ("ou", ou.as_deref()),
+        ("pool", pool.as_deref()),
+        ("error", error.map(switchboard_model::SelectError::as_str)),
+    ];
     let mut object = Map::new();
     for (name, value) in texts {
         if let Some(value) = value {
-            object.insert(name.into(), Value::from(&**value));
+            object.insert(name.into(), Value::from(value));
         }
     }
     if let Some(climbed) = climbed {

@@ -1,18 +1,27 @@
-//! What an account's address must look like, by the channel's kind.
+//! The kinds of address that accounts have, and what an address of each kind looks like.
 
 use std::borrow::Cow;
 
-use super::AddressKind;
 use switchboard_model::E164;
 
-/// In characters.
-const LONGEST_HANDLE: usize = 128;
+const MAX_HANDLE_CHARS: usize = 128;
 /// The longest address that mail can be sent to (RFC 5321, section 4.5.3.1, without its brackets).
-const LONGEST_EMAIL: usize = 254;
+const MAX_EMAIL_BYTES: usize = 254;
+
+/// A kind of address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressKind {
+    /// A phone number in E.164 with its `+`.
+    Phone,
+    /// An e-mail address, `local@domain`.
+    Email,
+    /// 1 to 128 printable characters without spaces.
+    Handle,
+}
 
 impl AddressKind {
-    /// What to write, for findings.
-    pub(super) const fn wanted(self) -> &'static str {
+    /// Returns what to write, for messages.
+    pub(crate) const fn description(self) -> &'static str {
         match self {
             AddressKind::Phone => "a phone number in E.164 with its `+` and without spaces",
             AddressKind::Email => "an e-mail address such as `service@company.example`",
@@ -20,22 +29,22 @@ impl AddressKind {
         }
     }
 
-    /// Whether an address is of this kind. A phone number need not be a valid one, since ranges are
-    /// opened every month; it must begin with an assigned calling code.
-    pub(super) fn fits(self, address: &str) -> bool {
+    /// Returns whether the address is of this kind. A phone number must begin with an assigned calling code; it
+    /// need not be in a range that is known to be valid, because ranges are opened every month.
+    pub(crate) fn accepts(self, address: &str) -> bool {
         match self {
             AddressKind::Phone => address.starts_with('+') && E164::parse(address).is_ok(),
             AddressKind::Email => is_email(address),
             AddressKind::Handle => {
                 !address.is_empty()
-                    && address.chars().count() <= LONGEST_HANDLE
+                    && address.chars().count() <= MAX_HANDLE_CHARS
                     && !address.chars().any(|letter| letter.is_whitespace() || letter.is_control())
             }
         }
     }
 
-    /// The form in which two addresses that reach the same account are equal.
-    pub(super) fn canonical(self, address: &str) -> Cow<'_, str> {
+    /// Returns the form in which two addresses that reach the same account are equal.
+    pub(crate) fn canonical(self, address: &str) -> Cow<'_, str> {
         match self {
             AddressKind::Phone => Cow::Borrowed(address.strip_prefix('+').unwrap_or(address)),
             AddressKind::Email if address.chars().any(char::is_uppercase) => {
@@ -46,22 +55,23 @@ impl AddressKind {
     }
 }
 
-/// `local@domain` with a dot in the domain: meant to catch a number or a handle in the wrong row,
-/// not to judge what RFC 5322 allows.
+/// Returns whether the text is `local@domain` with a dot in the domain. This catches a number or a handle in the
+/// wrong row; it does not judge all that RFC 5322 allows.
 fn is_email(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
-    let label = |label: &str| {
+    let is_label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.chars().all(|letter| letter.is_alphanumeric() || letter == '-')
     };
-    let odd = |letter: char| letter.is_whitespace() || letter.is_control() || ",;<>()\"@".contains(letter);
-    address.len() <= LONGEST_EMAIL
+    let is_forbidden =
+        |letter: char| letter.is_whitespace() || letter.is_control() || ",;<>()\"@".contains(letter);
+    address.len() <= MAX_EMAIL_BYTES
         && !local.is_empty()
-        && !local.chars().any(odd)
+        && !local.chars().any(is_forbidden)
         && domain.contains('.')
-        && domain.split('.').all(label)
+        && domain.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -69,29 +79,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn emails() {
+    fn emails_have_one_local_part_and_a_domain_with_a_dot() {
         for good in ["a@b.example", "first.last+tag@sub.b-c.example"] {
-            assert!(AddressKind::Email.fits(good), "{good}");
+            assert!(AddressKind::Email.accepts(good), "{good}");
         }
         for bad in
             ["", "a", "@b.example", "a@", "a@b", "a@b..c", "a@-b.c", "a b@c.d", "a@b@c.d", "+447400123456"]
         {
-            assert!(!AddressKind::Email.fits(bad), "{bad}");
+            assert!(!AddressKind::Email.accepts(bad), "{bad}");
         }
     }
 
     #[test]
-    fn handles() {
-        assert!(AddressKind::Handle.fits("@acme_gb"));
-        assert!(!AddressKind::Handle.fits(""));
-        assert!(!AddressKind::Handle.fits("two words"));
-        assert!(!AddressKind::Handle.fits(&"x".repeat(129)));
+    fn handles_are_one_word_of_at_most_128_characters() {
+        assert!(AddressKind::Handle.accepts("@acme_gb"));
+        assert!(!AddressKind::Handle.accepts(""));
+        assert!(!AddressKind::Handle.accepts("two words"));
+        assert!(!AddressKind::Handle.accepts(&"x".repeat(129)));
     }
 
     #[test]
-    fn phones_need_their_plus() {
-        assert!(AddressKind::Phone.fits("+447400123456"));
-        assert!(!AddressKind::Phone.fits("447400123456"));
-        assert!(!AddressKind::Phone.fits("+44 7400 123456"));
+    fn phones_need_their_plus_and_have_no_spaces() {
+        assert!(AddressKind::Phone.accepts("+447400123456"));
+        assert!(!AddressKind::Phone.accepts("447400123456"));
+        assert!(!AddressKind::Phone.accepts("+44 7400 123456"));
     }
 }

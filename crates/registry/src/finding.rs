@@ -1,240 +1,312 @@
-//! What is wrong with a registry, where, and what to do about it.
+//! Findings: what is wrong with a registry, where, and what to do about it.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::mark::{Beside, Mark};
-
-/// A file of the registry and a line in it.
+/// A line in a file of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// Relative to the registry's folder, `/`-separated: `acme/company.toml`.
+    /// The path relative to the registry's folder, `/`-separated: `acme/company.toml`.
     pub file: Arc<str>,
-    /// From 1; 0 where the fault is the file as a whole.
+    /// The line, from 1; 0 for the file as a whole.
     pub line: u32,
+}
+
+/// The part of a line that a finding is about.
+///
+/// Most parts are named, not measured: an account keeps its line but not the position of each cell.
+/// [`Snippets`](crate::Snippets) looks the part up when a finding is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Span {
+    /// The whole line.
+    #[default]
+    Line,
+    /// The value of a key in the entry on the line, or the row's cell in the column of this name.
+    Value(Box<str>),
+    /// A key with its value. Case is ignored.
+    Entry(Box<str>),
+    /// A text in a list on the line.
+    Item(Box<str>),
+    /// The row's cell with this index.
+    Cell(usize),
+    /// A range of bytes in the file, counted after its byte order mark.
+    Bytes(Range<usize>),
+}
+
+/// Another place that a finding is about, such as the first of two equal ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub place: Place,
+    /// The part of its line.
+    pub span: Span,
+    /// The relation to the finding, in a few words.
+    pub text: String,
 }
 
 /// Whether a finding stops the compiler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing is compiled.
+    /// The registry is not compiled.
     Error,
-    /// Worth a look; compiled all the same.
+    /// The registry is compiled all the same.
     Warning,
 }
 
-/// One thing that is wrong.
+/// One fault of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where.
+    /// The place of the fault.
     pub place: Place,
-    /// What kind.
+    /// The kind of fault.
     pub code: Code,
-    /// What is wrong: the field and the value as written, and what was expected. Never a client's phone number.
+    /// What is wrong: the field and the value as written, and what was expected. Phone numbers are redacted.
     pub message: String,
     /// What to do.
     pub help: String,
-    /// What on the line it is about.
-    pub mark: Mark,
-    /// What else it is about.
-    pub beside: Vec<Beside>,
+    /// The part of the line that is wrong.
+    pub span: Span,
+    /// Other places that the fault involves.
+    pub labels: Vec<Label>,
 }
 
-/// A finding that was just added, to be told what it points at. Where it was one too many to be kept, nobody listens.
+/// All findings of one run. At most 10,000 of one code and file are kept, because a finding takes more memory than the
+/// row that it is about.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    kept: Vec<Finding>,
+    /// How many findings were added, by file and code, kept or not.
+    added_by_kind: HashMap<(Arc<str>, Code), usize>,
+    added: usize,
+}
+
+/// The finding that was just added, to give it a span and labels. Holds nothing if the finding was not kept.
 #[derive(Debug)]
-pub struct Added<'f>(Option<&'f mut Finding>);
+pub struct AddedFinding<'f>(Option<&'f mut Finding>);
 
-/// Everything that was found in one run. Of a kind that a file has thousands of, not all are kept: a finding
-/// takes more memory than the row that it is about.
-#[derive(Debug, Clone, Default)]
-pub struct Findings(pub Vec<Finding>, Counts);
-
-/// How many there were, kept or not.
-#[derive(Debug, Clone, Default)]
-struct Counts {
-    alike: HashMap<(Arc<str>, Code), usize>,
-    all: usize,
-}
+/// Findings of one code in one company that are reported one by one.
+const MAX_REPORTED: usize = 100;
+/// Findings of one code in one file that are kept. This is more than [`MAX_REPORTED`] because findings are not added
+/// in the order in which they are reported.
+const MAX_KEPT: usize = 10_000;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident;)*) => {
-        /// The kinds of finding. Their text is an interface: pipelines match on it.
+        /// The kinds of finding. Their texts are an interface: pipelines match on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
         impl Code {
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &[Code] = &[$(Code::$name,)*];
-            /// As printed between brackets.
-            pub const fn text(self) -> &'static str { match self { $(Code::$name => $text,)* } }
-            /// Whether it stops the compiler.
+            /// Returns the text that is printed between brackets.
+            pub const fn as_str(self) -> &'static str { match self { $(Code::$name => $text,)* } }
+            /// Returns whether findings of this code stop the compiler.
             pub const fn severity(self) -> Severity { match self { $(Code::$name => Severity::$severity,)* } }
         }
     };
 }
 
 codes! {
-    /// A file or folder cannot be read.
+    /// A file or folder that cannot be read.
     Unreadable = "unreadable", Error;
-    /// Not UTF-8, not TOML, not CSV.
+    /// A file that is not UTF-8, not TOML or not CSV.
     Syntax = "syntax", Error;
-    /// A file where none belongs in a registry.
+    /// A file that no registry has.
     UnknownFile = "unknown_file", Error;
-    /// A file that must be there.
+    /// A required file is missing.
     MissingFile = "missing_file", Error;
     /// A key or table that no file of this kind has.
     UnknownKey = "unknown_key", Error;
-    /// A CSV column that the file does not have.
+    /// A CSV column that no file of this kind has.
     UnknownColumn = "unknown_column", Error;
-    /// A key that must be there.
+    /// A required key is missing.
     MissingKey = "missing_key", Error;
-    /// A CSV column that must be there.
+    /// A required CSV column is missing.
     MissingColumn = "missing_column", Error;
-    /// A value of the wrong type, or outside what is allowed.
+    /// A value of the wrong type, or outside its range.
     InvalidValue = "invalid_value", Error;
-    /// An id with a character that ids do not have, or too long, or empty.
+    /// An id that is empty, too long, or has a character that ids do not have.
     InvalidId = "invalid_id", Error;
     /// The same id twice.
     DuplicateId = "duplicate_id", Error;
     /// A company without OUs, or a registry without companies.
     Empty = "empty", Error;
-    /// A parent that is no OU of the company.
+    /// A parent that is not an OU of the company.
     UnknownParent = "unknown_parent", Error;
-    /// OUs above each other in a circle.
+    /// OUs that are above each other in a circle.
     OuCycle = "ou_cycle", Error;
-    /// A channel that has no profile.
+    /// A channel without a profile.
     UnknownChannel = "unknown_channel", Error;
     /// A pool allocated to an OU that does not exist.
     UnknownOu = "unknown_ou", Error;
     /// An account of a pool that does not exist.
     UnknownPool = "unknown_pool", Error;
-    /// An account with both pool and user.
+    /// An account with both a pool and a user.
     PoolAndUser = "pool_and_user", Error;
-    /// An account of another channel than its pool's.
+    /// An account whose channel is not the channel of its pool.
     ChannelMismatch = "channel_mismatch", Error;
-    /// A shared account without a role, or a dedicated one with one.
+    /// A shared account without a role, or a dedicated account with one.
     Role = "role", Error;
     /// Two dedicated accounts of one user on one channel.
     DuplicateDedicated = "duplicate_dedicated", Error;
-    /// A dedicated account where the channel has none.
+    /// A dedicated account on a channel that has none.
     DedicatedUnsupported = "dedicated_unsupported", Error;
-    /// A dedicated account where the company's platform version has none yet.
+    /// A dedicated account on a platform version that has none.
     DedicatedVersion = "dedicated_version", Error;
     /// A country that ISO 3166-1 does not assign.
     InvalidCountry = "invalid_country", Error;
-    /// An account without a country, whose address is no phone number that would tell it.
+    /// An account without a country whose address does not determine one.
     MissingCountry = "missing_country", Error;
     /// An address that is not of the channel's kind.
     InvalidAddress = "invalid_address", Error;
-    /// The same (channel, address) twice in a company.
+    /// The same address twice on one channel of a company.
     DuplicateAddress = "duplicate_address", Error;
-    /// A pool that lacks a role its channel requires.
+    /// A pool without a role that its channel requires.
     MissingRole = "missing_role", Error;
     /// A country mapped to itself.
     MappingToItself = "mapping_to_itself", Error;
-    /// A registry beyond what the snapshot's format holds, or a file with too many faults to go on reading.
+    /// A registry beyond what the snapshot's format holds, or a file with too many faults to be read to its end.
     Limit = "limit", Error;
-    /// An expected selection that is not what is selected.
+    /// An expected selection that differs from the selection.
     FailedTest = "failed_test", Error;
-    /// A mapping or default to a country with no account of the conversation role in that pool.
+    /// A mapping or default to a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
-    /// A mapping that is never used, since the pool has accounts of that country.
+    /// A mapping that is never used because the pool has accounts of the mapped country.
     UnusedMapping = "unused_mapping", Warning;
-    /// A pool that no OU has.
+    /// A pool that is allocated to no OU.
     PoolWithoutOu = "pool_without_ou", Warning;
-    /// An OU that no chain serves for a channel that the company uses.
+    /// An OU that no pool serves on a channel that the company uses.
     UnservedOu = "unserved_ou", Warning;
-    /// An account whose country its phone number contradicts.
+    /// An account whose country contradicts its phone number.
     CountryContradicted = "country_contradicted", Warning;
-    /// A mapping to a country that is itself mapped: one hop only.
+    /// A mapping to a country that is itself mapped. Selection takes one hop only.
     ChainedMapping = "chained_mapping", Warning;
 }
 
-/// Findings of one code in one company that are printed one by one.
-const MOST_ALIKE: usize = 100;
-/// Findings of one code in one file that are kept: they do not come in the order that they are printed in.
-const MOST_KEPT: usize = 10_000;
+impl Place {
+    /// Returns the place of a file as a whole.
+    pub fn file(file: impl Into<Arc<str>>) -> Place {
+        Place { file: file.into(), line: 0 }
+    }
+}
+
+impl Span {
+    /// Returns the span of a key's value, or of the cell in a column.
+    pub fn value(name: &str) -> Span {
+        Span::Value(name.into())
+    }
+}
 
 impl Findings {
-    /// Adds one.
+    /// Adds a finding about a whole line. The result takes a narrower span and labels.
     pub fn add(
         &mut self,
         place: &Place,
         code: Code,
         message: impl Into<String>,
         help: impl Into<String>,
-    ) -> Added<'_> {
-        self.1.all += 1;
-        let count = self.1.alike.entry((place.file.clone(), code)).or_default();
+    ) -> AddedFinding<'_> {
+        self.added += 1;
+        let count = self.added_by_kind.entry((place.file.clone(), code)).or_default();
         *count += 1;
-        if *count > MOST_KEPT {
-            return Added(None);
+        if *count > MAX_KEPT {
+            return AddedFinding(None);
         }
         let (message, help) = (message.into(), help.into());
-        let (mark, beside) = (Mark::Line, Vec::new());
-        self.0.push(Finding { place: place.clone(), code, message, help, mark, beside });
-        Added(self.0.last_mut())
+        let (span, labels) = (Span::Line, Vec::new());
+        self.kept.push(Finding { place: place.clone(), code, message, help, span, labels });
+        AddedFinding(self.kept.last_mut())
     }
 
-    /// How many were added, those that are not kept included.
-    pub fn added(&self) -> usize {
-        self.1.all
+    /// Returns the findings in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.kept.iter()
     }
 
-    /// How many stop the compiler.
+    /// Returns the number of findings that are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Returns whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Returns the number of findings that were added, including those that were not kept.
+    pub(crate) fn added(&self) -> usize {
+        self.added
+    }
+
+    /// Returns the number of findings that stop the compiler.
     pub fn errors(&self) -> usize {
-        self.0.iter().filter(|finding| finding.code.severity() == Severity::Error).count()
+        self.iter().filter(|finding| finding.code.severity() == Severity::Error).count()
     }
 
-    /// How many do not.
+    /// Returns the number of findings that do not stop the compiler.
     pub fn warnings(&self) -> usize {
-        self.0.len() - self.errors()
+        self.len() - self.errors()
     }
 
-    /// Orders them by file and line, as they are printed.
+    /// Sorts by file, line and code.
     pub fn sort(&mut self) {
-        self.0.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
+        self.kept.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
     }
 
-    /// Keeps the first hundred of each code in each company. The one behind them says how many more there are.
-    pub(super) fn fold(&mut self) {
+    /// Keeps the first [`MAX_REPORTED`] findings of each code and company, and one more that counts the rest.
+    pub(crate) fn fold(&mut self) {
         let company = |file: &str| file.split_once('/').map_or("", |(company, _)| company).to_owned();
         let mut all: HashMap<(String, Code), usize> = HashMap::new();
-        for ((file, code), count) in &self.1.alike {
+        for ((file, code), count) in &self.added_by_kind {
             *all.entry((company(file), *code)).or_default() += count;
         }
         let mut seen: HashMap<(String, Code), usize> = HashMap::new();
-        self.0.retain_mut(|finding| {
+        self.kept.retain_mut(|finding| {
             let key = (company(&finding.place.file), finding.code);
-            let more = all.get(&key).map_or(0, |all| all.saturating_sub(MOST_ALIKE + 1));
-            let at = seen.entry(key).or_default();
-            *at += 1;
-            if *at == MOST_ALIKE + 1 && more > 0 {
+            let more = all.get(&key).map_or(0, |all| all.saturating_sub(MAX_REPORTED + 1));
+            let seen = seen.entry(key).or_default();
+            *seen += 1;
+            if *seen == MAX_REPORTED + 1 && more > 0 {
                 finding.message += &format!(" (and {more} more findings of this kind behind it)");
             }
-            *at <= MOST_ALIKE + 1
+            *seen <= MAX_REPORTED + 1
         });
     }
 }
 
-impl<'f> Added<'f> {
-    /// Points at this.
-    pub(super) fn at(mut self, mark: Mark) -> Added<'f> {
+impl<'f> IntoIterator for &'f Findings {
+    type Item = &'f Finding;
+    type IntoIter = std::slice::Iter<'f, Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Findings {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.kept.into_iter()
+    }
+}
+
+impl<'f> AddedFinding<'f> {
+    /// Sets the part of the line that is wrong.
+    pub fn primary(mut self, span: Span) -> AddedFinding<'f> {
         if let Some(finding) = &mut self.0 {
-            finding.mark = mark;
+            finding.span = span;
         }
         self
     }
 
-    /// Points at the value of this key, or the cell of this column.
-    pub fn value(self, key: &str) -> Added<'f> {
-        self.at(Mark::Value(key.into()))
-    }
-
-    /// Points at something else as well, and says what that is.
-    pub(super) fn beside(mut self, place: &Place, mark: Mark, label: impl Into<String>) -> Added<'f> {
+    /// Adds another place, with its relation to the finding.
+    pub fn secondary(mut self, place: &Place, span: Span, text: impl Into<String>) -> AddedFinding<'f> {
         if let Some(finding) = &mut self.0 {
-            finding.beside.push(Beside { place: place.clone(), mark, label: label.into() });
+            finding.labels.push(Label { place: place.clone(), span, text: text.into() });
         }
         self
     }
@@ -249,16 +321,17 @@ impl fmt::Display for Severity {
     }
 }
 
+/// Writes `file:line`. A file as a whole has line 1, so that editors open it.
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}", self.file, self.line.max(1))
     }
 }
 
-/// `file:line: severity[code]: message`, then what to do on a line of its own.
+/// Writes `file:line: severity[code]: message`, and the help on a second line.
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { place, code, message, help, .. } = self;
-        write!(out, "{place}: {}[{}]: {message}\n  help: {help}", code.severity(), code.text())
+        write!(out, "{place}: {}[{}]: {message}\n  help: {help}", code.severity(), code.as_str())
     }
 }

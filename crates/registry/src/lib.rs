@@ -1,42 +1,46 @@
-//! Floor 1. What administrators write: companies, organizational units, pools, official accounts.
+//! Reads and checks a registry: the files in which administrators describe companies, organizational units
+//! (OUs), pools and official accounts.
 //!
-//! Files become a [`Registry`] in two passes that both report everything they find, never only the
-//! first fault: [`read()`] turns each file into values with their lines kept, and [`check()`] holds the
-//! whole against the rules. Nothing here knows how a snapshot looks.
+//! [`read()`] turns [`Files`] into a [`Registry`] of values that keep their lines. [`check()`] holds the
+//! registry as a whole against the rules. Both report every fault as a [`Finding`], not only the first.
+//! Nothing here knows how a snapshot looks.
 //!
-//! Reading order: [`model`], [`channel`], [`source`], [`finding`] and its [`mark`], then `read/` and `check/`. The small
-//! ones serve both: `layout` (which files there are), `tree` (the folder on disk), `id`, `address`, `version`, [`instant`]
-//! (what such a value looks like), `shown` (how one is repeated in a finding) and `nearest` ("did you mean"). [`quote`] finds
-//! what a finding points at.
+//! Reading order: `model`, `finding`, `files`, then `read` and `check`. `address` knows what an address looks
+//! like, `redact` how a value is repeated in a finding, `suggest` what a mistyped name was meant to be, and
+//! `snippet` finds the lines that a finding points at.
+//!
+//! ```
+//! use switchboard_registry::{Code, Files, check, read};
+//!
+//! let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\nparent = \"acne\"\n")]);
+//! let (registry, mut findings) = read(&files);
+//! check(&registry, &mut findings);
+//!
+//! assert_eq!(registry.companies[0].ous.len(), 1);
+//! let finding = findings.iter().next().unwrap();
+//! assert_eq!(finding.code, Code::UnknownParent);
+//! assert_eq!(finding.place.to_string(), "acme/company.toml:3");
+//! ```
 
 mod address;
-pub mod channel;
-pub mod check;
-pub mod finding;
-mod id;
-mod layout;
-pub mod mark;
-pub mod model;
-mod nearest;
-pub mod quote;
-pub mod read;
-mod shown;
-pub mod source;
-mod tree;
-mod version;
+mod check;
+mod files;
+mod finding;
+mod model;
+mod read;
+mod redact;
+mod snippet;
+mod suggest;
 
-pub use channel::{AddressKind, ChannelProfile, RolePair};
+pub use address::AddressKind;
 pub use check::check;
-pub use finding::{Code, Finding, Findings, Place, Severity};
-pub use mark::{Beside, Mark};
+pub use files::{Entry, Files, ReadError, Stamp};
+pub use finding::{AddedFinding, Code, Finding, Findings, Label, Place, Severity, Span};
 pub use model::{
-    Account, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool, Pool, Registry,
-    Test, Version,
+    Account, ChannelProfile, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool,
+    Pool, Registry, RolePair, Test, Unread, Version,
 };
-pub use nearest::did_you_mean;
-pub use quote::{Quote, Quotes};
 pub use read::read;
-pub use shown::shown;
-pub use source::Files;
-pub use switchboard_model::{Condition, Role};
-pub use tree::{Stamp, Unreadable};
+pub use redact::quoted;
+pub use snippet::{Snippet, Snippets};
+pub use suggest::did_you_mean;

@@ -1,36 +1,64 @@
-//! The registry as values: what the files say once they are read, before anything is compiled.
+//! The registry as values: the content of its files before anything is compiled.
 //!
-//! Every named thing keeps the [`Place`] it was written at, so that a finding about the whole can
-//! still point at a line. Lists keep the order of the files.
+//! Everything that has a name keeps the [`Place`] where it is written, so that a finding about the whole
+//! registry points at a line. Lists keep the order of the files.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use super::{ChannelProfile, Condition, Place, Role};
-use switchboard_model::Region;
+use switchboard_model::{Condition, Region, Role, Rule, SelectError, UnixSeconds};
 
-/// Everything one folder of files says.
+use crate::{AddressKind, Place};
+
+/// The content of one registry.
 #[derive(Debug, Default)]
 pub struct Registry {
-    /// Channel profiles: the eight built-in ones, overridden and extended by `channels.toml`; sorted by id.
+    /// Channel profiles, sorted by id: the built-in ones, overridden and extended by `channels.toml`.
     pub channels: Vec<ChannelProfile>,
-    /// Companies, sorted by id (the folder's name).
+    /// Companies, sorted by id.
     pub companies: Vec<Company>,
 }
 
-/// One tenant. Nothing of it is visible through another.
+/// A messaging channel, described by data.
+#[derive(Debug, Clone)]
+pub struct ChannelProfile {
+    /// The id: `whatsapp`, `sms`, …
+    pub id: Box<str>,
+    /// The role of the accounts that talk to clients, where a query names no role.
+    pub conversation_role: Role,
+    /// The roles that every pool of this channel must hold.
+    pub pool_roles: RolePair,
+    /// The kind of address that an account of this channel has.
+    pub address: AddressKind,
+    /// The platform version since which users may have dedicated accounts; `None` if they never may.
+    pub dedicated_since: Option<Version>,
+    /// The place of the profile. A built-in profile has a place in `config/channels.toml`.
+    pub place: Place,
+}
+
+/// A set of roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolePair {
+    /// Whether the set contains [`Role::Primary`].
+    pub primary: bool,
+    /// Whether the set contains [`Role::Secondary`].
+    pub secondary: bool,
+}
+
+/// A tenant. Nothing of one company is visible through another.
 #[derive(Debug)]
 pub struct Company {
-    /// The folder's name.
+    /// The id: the name of the company's folder.
     pub id: Box<str>,
-    /// For people.
+    /// The name shown to people.
     pub name: Box<str>,
-    /// What an OU does that has no pool of a channel.
+    /// What happens at an OU that has no pool of the query's channel.
     pub ou_without_pool: OuWithoutPool,
-    /// What happens when a user's own account cannot be used.
+    /// What happens if a user's dedicated account is not available.
     pub dedicated_unavailable: DedicatedUnavailable,
-    /// The messaging platform's version, where the company states it.
+    /// The version of the company's messaging platform, if the company states it.
     pub platform_version: Option<Version>,
-    /// The mapping behind every pool's own: client's country to the country that serves it.
+    /// The mapping that is tried after a pool's own.
     pub geography: Mapping,
     /// Organizational units.
     pub ous: Vec<Ou>,
@@ -40,141 +68,191 @@ pub struct Company {
     pub accounts: Vec<Account>,
     /// Expected selections.
     pub tests: Vec<Test>,
-    /// `company.toml`.
+    /// The parts that are incomplete because a file could not be read.
+    pub unread: Unread,
+    /// The company's settings file, `company.toml`.
     pub place: Place,
 }
 
-/// Client's country to serving country, each entry with its line.
+/// The parts of a company that could not be read as a whole. A reference into such a part is not reported as
+/// unknown, because its target may be among what was not read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Some OUs are missing.
+    pub ous: bool,
+    /// Some pools are missing.
+    pub pools: bool,
+    /// Some accounts are missing.
+    pub accounts: bool,
+}
+
+/// A client's country to the country that serves it, each entry with its place.
 pub type Mapping = BTreeMap<Region, (Region, Place)>;
 
 /// An organizational unit.
 #[derive(Debug)]
 pub struct Ou {
-    /// Unique in the company.
+    /// The id, unique in the company. Empty if it could not be read.
     pub id: Box<str>,
-    /// The id of the OU above; a root has none.
+    /// The id of the OU above; `None` for a root. Empty if it could not be read.
     pub parent: Option<Box<str>>,
-    /// Where the parent was written; `None`: where the OU was.
+    /// The place of the parent's id; `None` if it is the place of the OU.
     pub parent_place: Option<Place>,
-    /// For people; may be empty.
+    /// The name shown to people; may be empty.
     pub name: Box<str>,
-    /// Where it was written.
+    /// The place of the OU.
     pub place: Place,
 }
 
-/// Shared accounts of one channel, allocated to OUs, with its fallback settings.
+/// Shared accounts of one channel, allocated to OUs, and their fallback settings.
 #[derive(Debug)]
 pub struct Pool {
-    /// Unique in the company.
+    /// The id, unique in the company. Empty if it could not be read.
     pub id: Box<str>,
-    /// A channel's id.
+    /// The id of the channel. Empty if it could not be read.
     pub channel: Box<str>,
-    /// Ids of the OUs it is allocated to.
+    /// The ids of the OUs that the pool is allocated to. One empty id stands for a list that could not be read.
     pub ous: Vec<Box<str>>,
-    /// Where each of them was written.
+    /// The places of these ids.
     pub ous_places: Vec<Place>,
-    /// Pools of one OU are tried in ascending (priority, id). Any `i64` that TOML can hold.
+    /// The priority. Pools of one OU are tried in ascending order of (priority, id).
     pub priority: i64,
-    /// `country_match = "calling_code"`: accounts that share the client's calling code serve as well.
+    /// Whether accounts that share the client's calling code serve as well: `country_match = "calling_code"`.
     pub match_calling_code: bool,
-    /// The country that serves whoever nothing else serves.
+    /// The country whose accounts serve clients that no other rule serves.
     pub default_country: Option<Region>,
-    /// Where it was written.
+    /// The place of the default country.
     pub default_place: Option<Place>,
-    /// Whether the search goes on at the parent OU.
+    /// Whether a search that finds nothing here continues at the parent OU.
     pub fallback_upward: bool,
-    /// Client's country to the country that serves it.
+    /// The pool's own mapping.
     pub geography: Mapping,
-    /// Where it was written.
+    /// The place of the pool.
     pub place: Place,
 }
 
 /// An official account.
 #[derive(Debug)]
 pub struct Account {
-    /// Unique in the company.
+    /// The id, unique in the company.
     pub id: Box<str>,
-    /// A channel's id, as an index into [`Registry::channels`]; `None` where it names none (a finding says so).
+    /// The channel, as an index into [`Registry::channels`]; `None` if no channel has the id that is written.
     pub channel: Option<u16>,
-    /// Present for shared accounts; may be for spare ones; never for dedicated ones.
+    /// The role. Shared accounts have one, dedicated accounts have none, spare accounts may have one.
     pub role: Option<Role>,
-    /// A phone number in E.164 with its `+`, an e-mail address, or a handle: the channel says which.
+    /// The address: a phone number in E.164 with its `+`, an e-mail address or a handle, as the channel demands.
     pub address: Box<str>,
-    /// As written, else derived from a phone address.
+    /// The country as written, or else as derived from a phone address.
     pub country: Option<Region>,
-    /// Whose it is.
+    /// The pool or the user that has the account.
     pub holder: Holder,
-    /// Its share among equals, 1 to 1000.
+    /// The share among equal accounts, 1 to 1000.
     pub weight: u16,
-    /// As the registry has it; a live standing can only restrict it further.
+    /// The condition in the registry. A live standing can only restrict it further.
     pub state: Condition,
-    /// Unix time in seconds from which it may be selected: a recycled number rests until then.
-    pub available_from: Option<i64>,
-    /// Where it was written.
+    /// The time from which the account may be selected. A recycled number rests until then.
+    pub available_from: Option<UnixSeconds>,
+    /// The place of the account.
     pub place: Place,
 }
 
-/// Whose account it is.
+/// The pool or the user that has an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// Shared: the pool's id.
+    /// The account is shared: the pool's id.
     Pool(Box<str>),
-    /// Dedicated: the user's id.
+    /// The account is dedicated: the user's id.
     User(Box<str>),
-    /// Neither: known, never selected.
+    /// Neither. The account is known and never selected.
     Spare,
 }
 
-/// `ou_without_pool`.
+/// The setting `ou_without_pool`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OuWithoutPool {
-    /// Go on to the parent.
+    /// Continue at the parent OU.
     #[default]
     Inherit,
-    /// `no_pool`.
+    /// End with the error `no_pool`.
     Error,
 }
 
-/// `dedicated_unavailable`.
+/// The setting `dedicated_unavailable`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DedicatedUnavailable {
-    /// The error `dedicated_unavailable`.
+    /// End with the error `dedicated_unavailable`.
     #[default]
     Error,
-    /// On to the pools.
+    /// Continue with the pools.
     Pool,
 }
 
-/// A dotted platform version such as `1.24.0`; missing parts count as zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub [u32; 3]);
-
-/// An expected selection: `[[test]]`.
+/// An expected selection: a `[[test]]` of `tests.toml`.
 #[derive(Debug)]
 pub struct Test {
-    /// For people.
+    /// The name shown to people.
     pub name: Box<str>,
-    /// The query's fields as a JSON object, exactly as a gateway would send them (the company left out).
+    /// The query as a JSON object, as a gateway sends it, but without the company.
     pub query: Box<str>,
-    /// What the answer must say; absent fields may be anything.
+    /// What the answer must contain.
     pub expect: Expectation,
-    /// Where it was written.
+    /// The place of the test.
     pub place: Place,
 }
 
-/// The part of an answer that a test fixes. At least one field is present.
+/// The part of an answer that a test fixes. At least one field is present; an absent field may have any value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Expectation {
-    /// The account's id.
+    /// The id of the account.
     pub account: Option<Box<str>>,
-    /// `current`, `dedicated`, `country`, `calling_code`, `geography` or `default_region`.
-    pub rule: Option<Box<str>>,
-    /// The OU that it was found at.
+    /// The rule that selects the account.
+    pub rule: Option<Rule>,
+    /// The id of the OU at which the account is found.
     pub ou: Option<Box<str>>,
-    /// The pool that it was found in.
+    /// The id of the pool in which the account is found.
     pub pool: Option<Box<str>>,
-    /// Levels above the query's OU.
+    /// The number of levels between the query's OU and that OU.
     pub climbed: Option<u32>,
-    /// A problem's code.
-    pub error: Option<Box<str>>,
+    /// The error that the selection ends with.
+    pub error: Option<SelectError>,
+}
+
+/// A version of the messaging platform, such as `1.24.0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub [u32; 3]);
+
+impl Version {
+    /// Parses one to three numbers with dots between them. Missing numbers count as zero.
+    pub fn parse(text: &str) -> Option<Version> {
+        let mut version = Version([0; 3]);
+        let mut parts = text.split('.');
+        for (slot, part) in version.0.iter_mut().zip(parts.by_ref()) {
+            if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            *slot = part.parse().ok()?;
+        }
+        parts.next().is_none().then_some(version)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Version([major, minor, patch]) = self;
+        write!(out, "{major}.{minor}.{patch}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number_and_missing_parts_are_zero() {
+        assert_eq!(Version::parse("1.24"), Version::parse("1.24.0"));
+        assert!(Version::parse("1.9") < Version::parse("1.10"));
+        for bad in ["", "1.", ".1", "1.2.3.4", "v1", "1.+2", "1.2-rc1", "99999999999"] {
+            assert_eq!(Version::parse(bad), None, "{bad}");
+        }
+    }
 }

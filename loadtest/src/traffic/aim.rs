@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{dice::Dice, numbers::Clients};
 use oracle::Query;
-use switchboard_model::Region;
-use switchboard_registry::{Account, Condition, Role};
+use switchboard_model::{Condition, Region, Role};
+use switchboard_registry::Account;
 
 /// What a request should have beside its outcome.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,8 +3,8 @@
 use super::worlds::sound;
 use crate::{dice::Dice, error::Result};
 use std::{collections::HashMap, path::Path};
-use switchboard_model::Region;
-use switchboard_registry::{Condition, Holder, Role};
+use switchboard_model::{Condition, Region, Role};
+use switchboard_registry::Holder;
 
 /// Accounts in use that a group of equals must have beside the one whose standing changes: no request excludes so
 /// many, so that whatever the standings are, the step that a client is served by stays.

@@ -2,8 +2,8 @@
 
 use crate::dice::Dice;
 use std::collections::HashMap;
-use switchboard_model::Region;
-use switchboard_registry::{Account, Company, Condition, Holder, Pool, Registry, Role};
+use switchboard_model::{Condition, Region, Role};
+use switchboard_registry::{Account, Company, Holder, Pool, Registry};
 
 /// A pool that has accounts, at an OU that has it.
 #[derive(Clone, Copy)]

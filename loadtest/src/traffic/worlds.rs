@@ -4,7 +4,8 @@ use super::{Ground, answer::Answer, candidates::Sets};
 use crate::error::{Error, Result};
 use oracle::{Oracle, Query, Verdict};
 use std::{collections::HashSet, path::Path};
-use switchboard_registry::{self as registry, Condition, Files, Registry};
+use switchboard_model::Condition;
+use switchboard_registry::{self as registry, Files, Registry};
 
 /// Before now, by which clocks may differ; and after, as long as a run may take. What changes in between by
 /// itself, as numbers at rest do, is not asked for.
@@ -73,7 +74,7 @@ impl<'a> World<'a> {
         World {
             calm: Oracle::new(&read.calm),
             churned: read.churned.as_ref().map(Oracle::new),
-            restless: accounts.any(|account| account.available_from.is_some_and(comes)),
+            restless: accounts.any(|account| account.available_from.is_some_and(|from| comes(from.0))),
             now,
         }
     }

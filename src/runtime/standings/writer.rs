@@ -264,7 +264,8 @@ impl StandingsWriter {
                     (self.observer)(&StandingsEvent::Following);
                 }
                 // A missing file has no news.
-                let stamp = Stamp::of_file(&path).ok().filter(|stamp| self.last_read.as_ref() != Some(stamp));
+                let stamp =
+                    Stamp::from_file(&path).ok().filter(|stamp| self.last_read.as_ref() != Some(stamp));
                 if stamp.is_some() {
                     self.take_over(JournalContents::read(&path)?);
                     self.last_read = stamp;

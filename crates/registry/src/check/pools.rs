@@ -1,34 +1,88 @@
-//! Pools: each holds the roles that its channel demands, and serves somebody.
+//! Pools: each is allocated to an OU and holds the roles that its channel demands, and every OU is served by one.
 
-use super::Subject;
-use crate::shown;
-use crate::{Code, Findings, Role};
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    for pool in subject.company.pools.iter().filter(|pool| pool.place.line > 0 && pool.ous.is_empty()) {
-        let message = format!("pool {} is allocated to no OU, so nobody is served from it", shown(&pool.id));
-        findings.add(&pool.place, Code::PoolWithoutOu, message, "name its OUs in `ous`").value("ous");
+use switchboard_model::Role;
+
+use super::company::CompanyIndex;
+use super::tree::OuTree;
+use crate::redact::{quoted, quoted_list};
+use crate::{Code, Findings, OuWithoutPool, Span};
+
+pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {
+    for pool in index.company.pools.iter().filter(|pool| pool.ous.is_empty()) {
+        let message = format!("pool {} is allocated to no OU, so nobody is served from it", quoted(&pool.id));
+        findings
+            .add(&pool.place, Code::PoolWithoutOu, message, "name its OUs in `ous`")
+            .primary(Span::value("ous"));
     }
-    if subject.accounts_unread {
+    if index.company.unread.accounts {
         return;
     }
-    for pool in subject.first_pools() {
-        let Some((_, profile)) = subject.channel(&pool.channel) else { continue };
-        let roles = [
-            (profile.pool_roles.primary, Role::Primary, "primary"),
-            (profile.pool_roles.secondary, Role::Secondary, "secondary"),
-        ];
-        for (_, role, word) in roles.into_iter().filter(|&(required, ..)| required) {
-            if subject.members_of(pool).any(|account| account.role == Some(role)) {
+    for pool in index.first_pools() {
+        let Some((_, profile)) = index.channel(&pool.channel) else { continue };
+        let roles =
+            [(profile.pool_roles.primary, Role::Primary), (profile.pool_roles.secondary, Role::Secondary)];
+        for (_, role) in roles.into_iter().filter(|&(is_required, _)| is_required) {
+            if index.members_of(pool).any(|account| account.role == Some(role)) {
                 continue;
             }
+            let role = role.as_str();
             let message = format!(
-                "pool {} has no {word} account, and channel {} demands it",
-                shown(&pool.id),
-                shown(&pool.channel)
+                "pool {} has no {role} account, and channel {} demands it",
+                quoted(&pool.id),
+                quoted(&pool.channel)
             );
-            let help = format!("add to `accounts.csv` an account of role {word} with this pool");
-            findings.add(&pool.place, Code::MissingRole, message, help).value("id");
+            let help = format!("add to `accounts.csv` an account of role {role} with this pool");
+            findings.add(&pool.place, Code::MissingRole, message, help).primary(Span::value("id"));
         }
     }
+}
+
+/// Reports the OUs that no pool serves, on the channels that their company uses.
+pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings: &mut Findings) {
+    if index.company.unread.pools {
+        return;
+    }
+    let channels = index.company.pools.iter().map(|pool| &*pool.channel);
+    let used: BTreeSet<&str> = channels.filter(|id| index.channel(id).is_some()).collect();
+    let mut unserved: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for channel in used {
+        let Some(served) = served_ous(index, tree, channel) else { continue };
+        for &ou in tree.top_down.iter().filter(|&&ou| served.get(ou) == Some(&false)) {
+            unserved.entry(ou).or_default().push(channel);
+        }
+    }
+
+    let help = match index.company.ou_without_pool {
+        OuWithoutPool::Inherit => "allocate a pool to it or to an OU above it, if it invites clients there",
+        OuWithoutPool::Error => "allocate a pool to it, or set `ou_without_pool` to \"inherit\"",
+    };
+    for (ou, channels) in unserved {
+        let Some(ou) = index.company.ous.get(ou) else { continue };
+        let message = format!("no pool serves OU {} on {}", quoted(&ou.id), quoted_list(channels));
+        findings.add(&ou.place, Code::UnservedOu, message, help).primary(Span::value("id"));
+    }
+}
+
+/// Returns whether each OU is served by a pool of the channel. Returns `None` if a pool's `ous` could not be read.
+fn served_ous(index: &CompanyIndex<'_>, tree: &OuTree, channel: &str) -> Option<Vec<bool>> {
+    let mut served = vec![false; index.company.ous.len()];
+    for pool in index.company.pools.iter().filter(|pool| &*pool.channel == channel) {
+        if pool.ous.iter().any(|ou| ou.is_empty()) {
+            return None;
+        }
+        for ou in pool.ous.iter().filter_map(|ou| index.ous.get(&**ou)) {
+            *served.get_mut(*ou)? = true;
+        }
+    }
+    if index.company.ou_without_pool == OuWithoutPool::Inherit {
+        for &ou in &tree.top_down {
+            let parent = tree.parents.get(ou).copied().flatten();
+            if parent.is_some_and(|parent| served.get(parent) == Some(&true)) {
+                *served.get_mut(ou)? = true;
+            }
+        }
+    }
+    Some(served)
 }

@@ -1,132 +1,138 @@
-//! The tree of OUs: every parent exists, nobody stands above itself, and the way up is not endless.
+//! The tree of OUs: every parent exists, no OU is above itself, and the tree is not too deep.
 
-use super::Subject;
-use crate::nearest::did_you_mean;
-use crate::shown::{shown, shown_list};
-use crate::{Code, Findings, Mark, Ou};
+use super::company::CompanyIndex;
+use crate::redact::{quoted, quoted_list};
+use crate::suggest::did_you_mean;
+use crate::{Code, Findings, Ou, Span};
 
-/// In levels, so that what counts them fits into 16 bits with room for marks.
-const DEEPEST: u32 = 60_000;
-/// As many members of a cycle as a message names.
-const NAMED: usize = 10;
-/// As many others of them as are pointed at.
-const POINTED_AT: usize = 3;
+/// The most levels of a tree. A 16-bit depth then has room for marks.
+const MAX_LEVELS: u32 = 60_000;
+/// The members of a cycle that a message names.
+const MAX_NAMED: usize = 10;
+/// The other members of a cycle that are labelled.
+const MAX_LABELLED: usize = 3;
 
-/// The tree as far as it is one.
-pub(super) struct Tree {
-    /// The parent of each OU; `None` also where it is unknown.
+/// The OUs of a company as a tree.
+pub(super) struct OuTree {
+    /// The parent of each OU; `None` also if the parent is unknown.
     pub(super) parents: Vec<Option<usize>>,
-    /// The OUs, each behind its parent; those whose way up is broken are left out.
+    /// The OUs, each after its parent, without those that have no valid path to a root.
     pub(super) top_down: Vec<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Seen {
-    Never,
-    OnTheWay,
-    /// Levels above it; `None` where the way up ends in a fault.
+enum Visit {
+    NotVisited,
+    InProgress,
+    /// The number of levels above the OU; `None` if it has no valid path to a root.
     Done(Option<u32>),
 }
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) -> Tree {
-    let ous = &subject.company.ous;
-    let mut tree = Tree { parents: vec![None; ous.len()], top_down: Vec::new() };
-    let mut broken = vec![false; ous.len()];
-    for (at, ou) in ous.iter().enumerate() {
-        let Some(parent) = ou.parent.as_deref() else { continue };
-        let found = subject.ous.get(parent).copied();
-        put(&mut tree.parents, at, found);
-        put(&mut broken, at, found.is_none());
-        if found.is_none() && !parent.is_empty() && !subject.ous_unread {
-            let message = format!("parent {} of OU {} does not exist", shown(parent), shown(&ou.id));
-            let help = did_you_mean(parent, subject.ous.keys().copied().filter(|id| *id != &*ou.id), || {
-                format!("add an OU {}, or leave the parent out to make this one a root", shown(parent))
-            });
-            let place = ou.parent_place.as_ref().unwrap_or(&ou.place);
-            findings.add(place, Code::UnknownParent, message, help).value("parent");
-        }
-    }
-
-    let depths = depths(subject, &tree.parents, &broken, findings);
+pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) -> OuTree {
+    let ous = &index.company.ous;
+    let parents: Vec<Parent> = ous.iter().map(|ou| find_parent(index, ou, findings)).collect();
+    let depths = depths(index, &parents, findings);
     let mut ordered: Vec<(u32, usize)> =
-        subject.first_ous().filter_map(|(at, _)| Some((depths.get(at).copied()??, at))).collect();
+        index.first_ous().filter_map(|(at, _)| Some((depths.get(at).copied()??, at))).collect();
     ordered.sort_unstable();
-    if let Some((depth, at)) = ordered.last().copied().filter(|&(depth, _)| depth >= DEEPEST)
+    if let Some((depth, at)) = ordered.last().copied().filter(|&(depth, _)| depth >= MAX_LEVELS)
         && let Some(ou) = ous.get(at)
     {
-        let message = format!("OU {} stands on level {}, of at most {DEEPEST}", shown(&ou.id), depth + 1);
-        findings.add(&ou.place, Code::Limit, message, "flatten the tree").value("id");
+        let message = format!("OU {} stands on level {}, of at most {MAX_LEVELS}", quoted(&ou.id), depth + 1);
+        findings.add(&ou.place, Code::Limit, message, "flatten the tree").primary(Span::value("id"));
     }
-    tree.top_down = ordered.into_iter().map(|(_, at)| at).collect();
-    tree
+    let parent = |parent| if let Parent::Ou(at) = parent { Some(at) } else { None };
+    OuTree {
+        parents: parents.into_iter().map(parent).collect(),
+        top_down: ordered.into_iter().map(|(_, at)| at).collect(),
+    }
 }
 
-/// How deep each OU stands, without recursion: the tree may be sixty thousand levels deep.
-fn depths(
-    subject: &Subject<'_>,
-    parents: &[Option<usize>],
-    broken: &[bool],
-    findings: &mut Findings,
-) -> Vec<Option<u32>> {
-    let mut seen = vec![Seen::Never; parents.len()];
-    let mut way = Vec::new();
+#[derive(Clone, Copy)]
+enum Parent {
+    /// The OU is a root.
+    None,
+    /// The parent does not exist or could not be read.
+    Unknown,
+    /// The parent, as an index into the company's OUs.
+    Ou(usize),
+}
+
+fn find_parent(index: &CompanyIndex<'_>, ou: &Ou, findings: &mut Findings) -> Parent {
+    let Some(parent) = ou.parent.as_deref() else { return Parent::None };
+    if let Some(&at) = index.ous.get(parent) {
+        return Parent::Ou(at);
+    }
+    if !parent.is_empty() && !index.company.unread.ous {
+        let message = format!("parent {} of OU {} does not exist", quoted(parent), quoted(&ou.id));
+        let help = did_you_mean(parent, index.ous.keys().copied().filter(|id| *id != &*ou.id), || {
+            format!("add an OU {}, or leave the parent out to make this one a root", quoted(parent))
+        });
+        let place = ou.parent_place.as_ref().unwrap_or(&ou.place);
+        findings.add(place, Code::UnknownParent, message, help).primary(Span::value("parent"));
+    }
+    Parent::Unknown
+}
+
+/// Returns the number of levels above each OU, and reports cycles. Does not recurse, because the tree may be 60,000
+/// levels deep.
+fn depths(index: &CompanyIndex<'_>, parents: &[Parent], findings: &mut Findings) -> Vec<Option<u32>> {
+    let mut visits = vec![Visit::NotVisited; parents.len()];
+    let mut path = Vec::new();
     for start in 0..parents.len() {
-        let mut next = Some(start);
-        let mut above = None;
-        while let Some(at) = next {
-            match seen.get(at) {
-                Some(Seen::Never) => {
-                    put(&mut seen, at, Seen::OnTheWay);
-                    way.push(at);
-                    next = parents.get(at).copied().flatten();
-                    // Holds where the way ends here, at a root or at a parent that is unknown.
-                    above = if broken.get(at) == Some(&true) { None } else { Some(0) };
+        let mut next = start;
+        // The depth of the last OU of the path.
+        let mut depth = loop {
+            match visits.get(next) {
+                Some(Visit::NotVisited) => {
+                    set(&mut visits, next, Visit::InProgress);
+                    path.push(next);
+                    match parents.get(next) {
+                        Some(Parent::Ou(parent)) => next = *parent,
+                        Some(Parent::None) => break Some(0),
+                        Some(Parent::Unknown) | None => break None,
+                    }
                 }
-                Some(Seen::Done(depth)) => {
-                    above = depth.map(|depth| depth + 1);
-                    break;
-                }
-                Some(Seen::OnTheWay) | None => {
-                    let from = way.iter().position(|&on_way| on_way == at).unwrap_or(0);
-                    report_cycle(subject, way.get(from..).unwrap_or_default(), findings);
-                    above = None;
-                    break;
+                Some(Visit::Done(depth)) => break depth.map(|depth| depth + 1),
+                Some(Visit::InProgress) | None => {
+                    let cycle = path.iter().skip_while(|&&on_path| on_path != next).copied().collect();
+                    report_cycle(index, cycle, findings);
+                    break None;
                 }
             }
-        }
-        for at in way.drain(..).rev() {
-            put(&mut seen, at, Seen::Done(above));
-            above = above.map(|depth| depth + 1);
+        };
+        for at in path.drain(..).rev() {
+            set(&mut visits, at, Visit::Done(depth));
+            depth = depth.map(|depth| depth + 1);
         }
     }
-    let depth = |seen| if let Seen::Done(depth) = seen { depth } else { None };
-    seen.into_iter().map(depth).collect()
+    let depth = |visit| if let Visit::Done(depth) = visit { depth } else { None };
+    visits.into_iter().map(depth).collect()
 }
 
-/// Reports a circle at the line of its first member in the file.
-fn report_cycle(subject: &Subject<'_>, circle: &[usize], findings: &mut Findings) {
-    let first = circle.iter().enumerate().min_by_key(|(_, at)| **at).map_or(0, |(index, _)| index);
-    let members: Vec<&Ou> = (circle.iter().cycle().skip(first).take(circle.len()))
-        .filter_map(|&at| subject.company.ous.get(at))
-        .collect();
+/// Reports a cycle at its first member in the file.
+fn report_cycle(index: &CompanyIndex<'_>, mut cycle: Vec<usize>, findings: &mut Findings) {
+    let first = cycle.iter().enumerate().min_by_key(|(_, at)| **at).map_or(0, |(first, _)| first);
+    cycle.rotate_left(first);
+    let members: Vec<&Ou> = cycle.iter().filter_map(|&at| index.company.ous.get(at)).collect();
     let Some(ou) = members.first() else { return };
-    let mut names = shown_list(members.iter().take(NAMED).map(|ou| &*ou.id));
-    if members.len() > NAMED {
-        names += &format!(" and {} more", members.len() - NAMED);
+    let mut names = quoted_list(members.iter().take(MAX_NAMED).map(|ou| &*ou.id));
+    if members.len() > MAX_NAMED {
+        names += &format!(" and {} more", members.len() - MAX_NAMED);
     }
     let message = match members.len() {
-        1 => format!("OU {} is its own parent", shown(&ou.id)),
+        1 => format!("OU {} is its own parent", quoted(&ou.id)),
         _ => format!("the parents of these OUs form a circle: {names}"),
     };
     let help = "give one of them a parent outside the circle, or none";
-    let mut added = findings.add(&ou.place, Code::OuCycle, message, help).value("parent");
-    for other in members.iter().skip(1).take(POINTED_AT) {
-        let label = format!("and so on, by way of {}", shown(&other.id));
-        added = added.beside(&other.place, Mark::Value("parent".into()), label);
+    let mut finding = findings.add(&ou.place, Code::OuCycle, message, help).primary(Span::value("parent"));
+    for other in members.iter().skip(1).take(MAX_LABELLED) {
+        let label = format!("and so on, by way of {}", quoted(&other.id));
+        finding = finding.secondary(&other.place, Span::value("parent"), label);
     }
 }
 
-fn put<T>(list: &mut [T], at: usize, value: T) {
+fn set<T>(list: &mut [T], at: usize, value: T) {
     if let Some(slot) = list.get_mut(at) {
         *slot = value;
     }

@@ -1,24 +1,41 @@
-//! `company.toml`.
+//! A company: `company.toml` with its settings, OUs and pools, `ous.csv`, and the company's other files.
 
+use std::collections::HashSet;
+use std::collections::btree_map::{self, BTreeMap};
+
+use super::accounts::read_accounts;
 use super::channels::Channels;
-use super::document::Document;
-use super::{mapping, ous, pools, repair};
-use crate::layout::Source;
-use crate::model::Mapping;
-use crate::shown;
-use crate::{Code, Company, DedicatedUnavailable, Findings, OuWithoutPool, Place, Version};
+use super::expectations::read_tests;
+use super::recover::parse_recovering;
+use super::registry::{CompanyFiles, SourceFile};
+use super::sheet::Sheet;
+use super::toml::{Document, Field, Table, as_text};
+use super::value::{parse_country, require_id};
+use crate::redact::quoted;
+use crate::{
+    Code, Company, DedicatedUnavailable, Findings, Mapping, Ou, OuWithoutPool, Place, Pool, Span, Unread,
+    Version,
+};
 
-const KEYS: [&str; 7] =
+const COMPANY_KEYS: [&str; 7] =
     ["name", "ou_without_pool", "dedicated_unavailable", "platform_version", "geography", "ou", "pool"];
+const OU_KEYS: [&str; 3] = ["id", "parent", "name"];
+const POOL_KEYS: [&str; 8] =
+    ["id", "channel", "ous", "priority", "country_match", "default_country", "fallback_upward", "geography"];
 
-/// Reads a company's settings, OUs and pools; whatever is missing has its default.
-pub(super) fn read(
+/// Reads the files of one company.
+pub(super) fn read_company(
     id: &str,
-    place: Place,
-    source: Option<Source<'_>>,
+    files: &CompanyFiles<'_>,
     channels: &Channels,
     findings: &mut Findings,
 ) -> Company {
+    let place = match files.settings {
+        Some(file) => file.place(0),
+        None => Place::file(format!("{id}/company.toml")),
+    };
+    require_id(id, "the folder's name is the company's id, and", &place, Span::Line, findings);
+
     let mut company = Company {
         id: id.into(),
         name: id.into(),
@@ -30,49 +47,225 @@ pub(super) fn read(
         pools: Vec::new(),
         accounts: Vec::new(),
         tests: Vec::new(),
+        unread: Unread { ous: files.ous_misnamed, pools: false, accounts: files.accounts_misnamed },
         place,
     };
-    let Some(source) = source else { return company };
-    let Some(sound) = repair::sound(source, findings) else {
-        company.ous.push(ous::unread(&company.place));
-        company.pools.push(pools::unread(&company.place));
-        return company;
+    let settings_read = match files.settings {
+        Some(file) => read_settings(file, channels, &mut company, findings),
+        None => false,
     };
-    let document = Document::parse(source.0, &sound);
+    if !settings_read {
+        company.unread.ous = true;
+        company.unread.pools = true;
+    }
+    if files.settings.is_none() && !files.settings_misnamed {
+        let message = "the company has no settings file";
+        let help = "add a `company.toml`; an empty one gives every setting its default";
+        findings.add(&company.place, Code::MissingFile, message, help);
+    }
+    if let Some(file) = files.ous {
+        read_ou_rows(file, &mut company, findings);
+    }
+    if let Some(file) = files.accounts {
+        read_accounts(file, channels, &mut company, findings);
+    }
+    if let Some(file) = files.tests {
+        company.tests = read_tests(id, file, findings);
+    }
+    company
+}
+
+/// Reads `company.toml`. A missing setting keeps its default. Returns whether the file could be read.
+fn read_settings(
+    file: SourceFile<'_>,
+    channels: &Channels,
+    company: &mut Company,
+    findings: &mut Findings,
+) -> bool {
+    let Some(text) = parse_recovering(file, findings) else { return false };
+    let document = Document::parse(file, &text);
     let root = document.root();
-    let meant = root.demand_known(&KEYS, findings);
+    let meant = root.report_unknown_keys(&COMPANY_KEYS, findings);
 
     if let Some(name) = root.text("name", findings).given() {
         company.name = name.into();
     }
     let words = [("inherit", OuWithoutPool::Inherit), ("error", OuWithoutPool::Error)];
-    company.ou_without_pool = root.choice("ou_without_pool", &words, findings).given().unwrap_or_default();
+    if let Some(setting) = root.choice("ou_without_pool", &words, findings).given() {
+        company.ou_without_pool = setting;
+    }
     let words = [("error", DedicatedUnavailable::Error), ("pool", DedicatedUnavailable::Pool)];
-    company.dedicated_unavailable =
-        root.choice("dedicated_unavailable", &words, findings).given().unwrap_or_default();
+    if let Some(setting) = root.choice("dedicated_unavailable", &words, findings).given() {
+        company.dedicated_unavailable = setting;
+    }
     company.platform_version = root
         .text("platform_version", findings)
         .and_then(findings, |text, place, findings| {
             let version = Version::parse(text);
             if version.is_none() {
-                let message = format!("`platform_version` is {}, which is no version", shown(text));
+                let message = format!("`platform_version` is {}, which is no version", quoted(text));
                 let help = "write up to three numbers, such as \"1.24.0\"";
-                findings.add(place, Code::InvalidValue, message, help).value("platform_version");
+                findings
+                    .add(place, Code::InvalidValue, message, help)
+                    .primary(Span::value("platform_version"));
             }
             version
         })
         .given();
-    company.geography = mapping::read(&root, findings);
+    company.geography = read_mapping(&root, findings);
 
-    let (entries, listed) = document.entries("ou", findings);
-    company.ous = entries.iter().map(|fields| ous::read_table(fields, findings)).collect();
-    if !listed || meant.contains(&"ou") {
-        company.ous.push(ous::unread(&company.place));
+    let (entries, is_list) = document.entries("ou", findings);
+    company.ous = entries.iter().map(|keys| read_ou(keys, findings)).collect();
+    company.unread.ous |= !is_list || meant.contains(&"ou");
+    let (entries, is_list) = document.entries("pool", findings);
+    company.pools = entries.iter().map(|keys| read_pool(keys, channels, findings)).collect();
+    company.unread.pools |= !is_list || meant.contains(&"pool");
+    true
+}
+
+/// Reads one `[[ou]]`. A faulty id or parent becomes the empty id.
+fn read_ou(keys: &Table<'_>, findings: &mut Findings) -> Ou {
+    let meant = keys.report_unknown_keys(&OU_KEYS, findings);
+    let id = match keys.text("id", findings) {
+        Field::Given(text, place) => {
+            require_id(text, "OU id", &place, Span::value("id"), findings);
+            text
+        }
+        Field::Absent => {
+            if !meant.contains(&"id") {
+                keys.report_missing("id", "the OU", findings);
+            }
+            ""
+        }
+        Field::Faulty => "",
+    };
+    let (parent, parent_place) = match keys.text("parent", findings) {
+        Field::Given(text, place) => {
+            if text.is_empty() {
+                require_id(text, "parent", &place, Span::value("parent"), findings);
+            }
+            (Some(text.into()), Some(place))
+        }
+        Field::Absent if !meant.contains(&"parent") => (None, None),
+        Field::Absent | Field::Faulty => (Some("".into()), None),
+    };
+    let name = keys.text("name", findings).given().unwrap_or("");
+    Ou { id: id.into(), parent, parent_place, name: name.into(), place: keys.place() }
+}
+
+/// Reads `ous.csv`, and adds its OUs to those of `company.toml`.
+fn read_ou_rows(file: SourceFile<'_>, company: &mut Company, findings: &mut Findings) {
+    let Some(sheet) = Sheet::open(file, OU_KEYS, &["id"], findings) else {
+        company.unread.ous = true;
+        return;
+    };
+    // A mistyped column `parent` must not make every OU a root.
+    let has_parents = sheet.can_tell_missing("parent");
+    company.ous.reserve(sheet.capacity());
+    let complete = sheet.read_rows(findings, |[id, parent, name], place, findings| {
+        require_id(id, "OU id", place, Span::value("id"), findings);
+        let parent = if has_parents { (!parent.is_empty()).then(|| parent.into()) } else { Some("".into()) };
+        let (id, name) = (id.into(), name.into());
+        company.ous.push(Ou { id, parent, parent_place: None, name, place: place.clone() });
+    });
+    company.unread.ous |= !complete;
+}
+
+/// Reads one `[[pool]]`. A faulty id or channel becomes the empty id, a faulty list of OUs a list of one empty id.
+fn read_pool(keys: &Table<'_>, channels: &Channels, findings: &mut Findings) -> Pool {
+    let mut pool = Pool {
+        id: "".into(),
+        channel: "".into(),
+        ous: Vec::new(),
+        ous_places: Vec::new(),
+        priority: 0,
+        match_calling_code: false,
+        default_country: None,
+        default_place: None,
+        fallback_upward: false,
+        geography: Mapping::new(),
+        place: keys.place(),
+    };
+    let meant = keys.report_unknown_keys(&POOL_KEYS, findings);
+
+    match keys.text("id", findings) {
+        Field::Given(text, place) => {
+            require_id(text, "pool id", &place, Span::value("id"), findings);
+            pool.id = text.into();
+        }
+        Field::Absent if !meant.contains(&"id") => keys.report_missing("id", "the pool", findings),
+        Field::Absent | Field::Faulty => {}
     }
-    let (entries, listed) = document.entries("pool", findings);
-    company.pools = entries.iter().map(|fields| pools::read(fields, channels, findings)).collect();
-    if !listed || meant.contains(&"pool") {
-        company.pools.push(pools::unread(&company.place));
+    match keys.text("channel", findings) {
+        Field::Given(text, place) => {
+            if channels.find(text).is_none() {
+                channels.report_unknown(text, &place, findings);
+            }
+            pool.channel = text.into();
+        }
+        Field::Absent if !meant.contains(&"channel") => {
+            keys.report_missing("channel", &format!("pool {}", quoted(&pool.id)), findings);
+        }
+        Field::Absent | Field::Faulty => {}
     }
-    company
+    match keys.texts("ous", findings) {
+        Field::Given(ous, _) => {
+            let mut seen = HashSet::new();
+            for (ou, place) in ous {
+                if seen.insert(ou) {
+                    pool.ous.push(ou.into());
+                    pool.ous_places.push(place);
+                } else {
+                    let message = format!("`ous` of pool {} names {} twice", quoted(&pool.id), quoted(ou));
+                    findings
+                        .add(&place, Code::DuplicateId, message, "name each OU once")
+                        .primary(Span::value("ous"));
+                }
+            }
+        }
+        Field::Absent if !meant.contains(&"ous") => {}
+        Field::Absent | Field::Faulty => pool.ous.push("".into()),
+    }
+
+    pool.priority = keys.integer("priority", findings).given().unwrap_or(0);
+    let words = [("country", false), ("calling_code", true)];
+    pool.match_calling_code = keys.choice("country_match", &words, findings).given().unwrap_or(false);
+    if let Field::Given(country, place) = keys.country("default_country", findings) {
+        pool.default_country = Some(country);
+        pool.default_place = Some(place);
+    }
+    pool.fallback_upward = keys.flag("fallback_upward", findings).given().unwrap_or(false);
+    pool.geography = read_mapping(keys, findings);
+    pool
+}
+
+/// Reads the `geography` of a company or a pool.
+fn read_mapping(owner: &Table<'_>, findings: &mut Findings) -> Mapping {
+    let mut mapping = Mapping::new();
+    let Some(table) = owner.table("geography", findings).given() else { return mapping };
+    let mut key_spans = BTreeMap::new();
+    for entry in table.entries() {
+        let key_span = || Span::Bytes(entry.key_span.clone());
+        let from = parse_country("geography: client's country", entry.key, &entry.place, key_span, findings);
+        let to = as_text(entry.key, entry.value, &entry.place, findings).and_then(|text| {
+            let value_span = || Span::Bytes(entry.value.span());
+            parse_country("geography: serving country", text, &entry.place, value_span, findings)
+        });
+        let (Some(from), Some(to)) = (from, to) else { continue };
+        match mapping.entry(from) {
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert((to, entry.place.clone()));
+                key_spans.insert(from, key_span());
+            }
+            btree_map::Entry::Occupied(first) => {
+                let message = format!("geography maps {} twice, in another case", quoted(entry.key));
+                let first_span = key_spans.get(&from).cloned().unwrap_or_default();
+                findings
+                    .add(&entry.place, Code::DuplicateId, message, "keep one of the two")
+                    .primary(key_span())
+                    .secondary(&first.get().1, first_span, "the first one");
+            }
+        }
+    }
+    mapping
 }

@@ -1,194 +1,186 @@
-//! A CSV file with a header row: RFC 4180, UTF-8, columns in any order.
-
-use std::sync::Arc;
+//! CSV files with a header row: RFC 4180, UTF-8, columns in any order.
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
-use crate::layout::Source;
-use crate::nearest::{did_you_mean, nearest};
-use crate::shown::{shown, shown_list};
-use crate::{Code, Findings, Mark, Place};
+use super::registry::SourceFile;
+use crate::redact::{quoted, quoted_list};
+use crate::suggest::{closest, did_you_mean};
+use crate::{Code, Findings, Place, Span};
 
-/// Each column that is not known is a finding of its own: a row of commas would be a million.
-const MOST_COLUMNS: usize = 1000;
-/// A file with so many faulty rows is no file of the kind, and what is found in it takes fifty times its
-/// size: the rest is not read.
-const MOST_FAULTY: usize = 10_000;
-/// Bytes of a short row; most of an account are its id, its channel and its address.
-const SHORT_ROW: usize = 24;
+/// Each unknown column is a finding of its own. A row of commas would have a million.
+const MAX_COLUMNS: usize = 1000;
+/// A file with so many faulty rows is not a file of the kind, and its findings take fifty times its size. The rest is
+/// not read.
+const MAX_FAULTY_ROWS: usize = 10_000;
+/// The fewest bytes of a usual row.
+const SHORT_ROW_BYTES: usize = 24;
 
-/// A file whose header is understood. `N` is the number of columns that it may have.
+/// A file whose header is understood. `N` is the number of known columns.
 pub(super) struct Sheet<'f, const N: usize> {
+    file: SourceFile<'f>,
     reader: Reader<&'f [u8]>,
     lines: RowLines<'f>,
-    file: &'f Arc<str>,
     known: [&'static str; N],
-    /// Where each known column is.
-    at: [Option<usize>; N],
+    /// The index of each known column in the file.
+    columns: [Option<usize>; N],
     width: usize,
-    /// The header has a column that is not known: a known one that is absent may be that one.
-    doubtful: bool,
+    /// A known column that is absent may be one of the unknown ones, mistyped.
+    has_unknown_columns: bool,
 }
 
 impl<'f, const N: usize> Sheet<'f, N> {
-    /// Reads the header. `None` where the rows cannot be read by it.
+    /// Reads the header. Returns `None` if the rows cannot be read by it.
     pub(super) fn open(
-        (file, bytes): Source<'f>,
+        file: SourceFile<'f>,
         known: [&'static str; N],
         required: &[&'static str],
         findings: &mut Findings,
     ) -> Option<Sheet<'f, N>> {
-        let data = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let data = file.text();
         let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(data);
         let mut lines = RowLines { data, offset: 0, line: 1 };
         let mut header = StringRecord::new();
-        let start = Place { file: file.clone(), line: 1 };
         match reader.read_record(&mut header) {
             Ok(true) => {}
             Ok(false) => {
                 let message = "the file is empty, without a header row";
                 let help = format!("begin it with `{}`, or remove it", known.join(","));
-                findings.add(&start, Code::MissingColumn, message, help);
+                findings.add(&file.place(1), Code::MissingColumn, message, help);
                 return None;
             }
             Err(_) => {
-                findings.add(
-                    &start,
-                    Code::Syntax,
-                    "the header row is not UTF-8 text",
-                    "save the file as CSV UTF-8",
-                );
+                let help = "save the file as CSV UTF-8";
+                findings.add(&file.place(1), Code::Syntax, "the header row is not UTF-8 text", help);
                 return None;
             }
         }
-        let line = lines.of(header.position().map_or(0, csv::Position::byte));
-        let place = Place { file: file.clone(), line };
-        if header.len() > MOST_COLUMNS {
-            let message = format!("the header row has {} columns, of at most {MOST_COLUMNS}", header.len());
+        let place = file.place(lines.line_of_row(header.position().map_or(0, csv::Position::byte)));
+        if header.len() > MAX_COLUMNS {
+            let message = format!("the header row has {} columns, of at most {MAX_COLUMNS}", header.len());
             findings.add(&place, Code::UnknownColumn, message, "remove those that are empty or not known");
             return None;
         }
-        let mut sheet =
-            Sheet { reader, lines, file, known, at: [None; N], width: header.len(), doubtful: false };
-        sheet.place_columns(&header, required, &place, findings).then_some(sheet)
+        let width = header.len();
+        let columns = [None; N];
+        let mut sheet = Sheet { file, reader, lines, known, columns, width, has_unknown_columns: false };
+        sheet.find_columns(&header, required, &place, findings).then_some(sheet)
     }
 
-    /// Finds every known column, and reports whatever else the header has. `false`: the rows
-    /// cannot be told apart, or are not worth reading.
-    fn place_columns(
+    /// Finds every known column, and reports the others. Returns whether the rows can be read.
+    fn find_columns(
         &mut self,
         header: &StringRecord,
         required: &[&'static str],
         place: &Place,
         findings: &mut Findings,
     ) -> bool {
-        let mut twice = false;
+        let mut has_duplicates = false;
         let mut unknown = Vec::new();
         for (index, name) in header.iter().enumerate() {
-            match self.known.iter().zip(&mut self.at).find(|(known, _)| **known == name) {
-                Some((_, slot @ None)) => *slot = Some(index),
+            match self.known.iter().zip(&mut self.columns).find(|(known, _)| **known == name) {
+                Some((_, column @ None)) => *column = Some(index),
                 Some(_) => {
-                    twice = true;
-                    let message = format!("column {} is there twice", shown(name));
+                    has_duplicates = true;
+                    let message = format!("column {} is there twice", quoted(name));
                     findings
                         .add(place, Code::UnknownColumn, message, "remove one of the two")
-                        .at(Mark::Cell(index));
+                        .primary(Span::Cell(index));
                 }
                 None => unknown.push((index, name)),
             }
         }
-        let absent: Vec<_> =
-            self.known.iter().zip(&self.at).filter(|(_, at)| at.is_none()).map(|(name, _)| *name).collect();
+        let absent: Vec<_> = self.known.into_iter().filter(|name| !self.has_column(name)).collect();
         let mut missing: Vec<_> = required.iter().copied().filter(|name| absent.contains(name)).collect();
         for (index, name) in &unknown {
             // A required column under another name is one fault, not two.
-            let renamed = nearest(name, absent.iter().copied()).or_else(|| missing.first().copied());
+            let renamed = closest(name, absent.iter().copied()).or_else(|| missing.first().copied());
             missing.retain(|name| Some(*name) != renamed);
             let help = match renamed {
                 Some(renamed) => format!("did you mean `{renamed}`?"),
                 None => did_you_mean(name, self.known.iter().copied(), || {
-                    format!("remove it; the columns here are {}", shown_list(self.known))
+                    format!("remove it; the columns here are {}", quoted_list(self.known))
                 }),
             };
-            let message = format!("unknown column {}", shown(name));
-            findings.add(place, Code::UnknownColumn, message, help).at(Mark::Cell(*index));
+            let message = format!("unknown column {}", quoted(name));
+            findings.add(place, Code::UnknownColumn, message, help).primary(Span::Cell(*index));
         }
         for name in &missing {
             let help = "add it to the header row, and its value to every row";
             findings.add(place, Code::MissingColumn, format!("there is no column `{name}`"), help);
         }
-        self.doubtful = !unknown.is_empty();
-        !twice && !required.iter().any(|name| absent.contains(name))
+        self.has_unknown_columns = !unknown.is_empty();
+        !has_duplicates && !required.iter().any(|name| absent.contains(name))
     }
 
-    /// Whether an absent column can be told from a mistyped one.
-    pub(super) fn judges(&self, column: &str) -> bool {
-        !self.doubtful || self.has(column)
+    /// Returns whether the column, if it is absent, is really missing and not mistyped.
+    pub(super) fn can_tell_missing(&self, column: &str) -> bool {
+        !self.has_unknown_columns || self.has_column(column)
     }
 
-    /// Whether the file has a column.
-    pub(super) fn has(&self, column: &str) -> bool {
-        self.known.iter().zip(&self.at).any(|(known, at)| *known == column && at.is_some())
+    pub(super) fn has_column(&self, column: &str) -> bool {
+        self.known.iter().zip(&self.columns).any(|(known, index)| *known == column && index.is_some())
     }
 
-    /// An estimate, so that a million rows need one allocation; as many line ends are no reason for one.
-    pub(super) fn rows(&self) -> usize {
-        memchr::memchr_iter(b'\n', self.lines.data).count().min(self.lines.data.len() / SHORT_ROW)
+    /// Returns a capacity for the rows: the number of lines, at most file size / 24, so that a file of line ends
+    /// reserves little.
+    pub(super) fn capacity(&self) -> usize {
+        memchr::memchr_iter(b'\n', self.lines.data).count().min(self.lines.data.len() / SHORT_ROW_BYTES)
     }
 
-    /// Gives every row's cells in the order of the known columns; those that are absent are empty.
-    /// Returns whether the file could be read as a whole: its encoding, its quotes and its columns. A row
-    /// that is wrong by itself is only that row.
-    pub(super) fn each(
+    /// Calls `read_row` with the cells of every row, in the order of the known columns. The cell of an absent column
+    /// is empty. Returns whether the file could be read as a whole: its encoding, its quotes and its columns. A row
+    /// with the wrong number of cells is one fault and does not affect the rest.
+    pub(super) fn read_rows(
         mut self,
         findings: &mut Findings,
-        mut row: impl FnMut([&str; N], &Place, &mut Findings),
+        mut read_row: impl FnMut([&str; N], &Place, &mut Findings),
     ) -> bool {
-        let mut complete = !self.doubtful || self.at.iter().all(Option::is_some);
+        let mut complete = !self.has_unknown_columns || self.columns.iter().all(Option::is_some);
         let mut record = StringRecord::new();
-        let mut place = Place { file: self.file.clone(), line: 0 };
+        let mut place = self.file.place(0);
         let mut not_utf8: Option<(Place, usize)> = None;
-        let mut faulty = 0;
+        let mut faulty_rows = 0;
         loop {
             match self.reader.read_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
                     complete = false;
-                    // The rest of the cases are those of readers that can fail; a slice cannot.
+                    // The other kinds are errors of the underlying reader, and a slice has none.
                     let ErrorKind::Utf8 { pos, .. } = error.kind() else { break };
-                    place.line = self.lines.of(pos.as_ref().map_or(0, csv::Position::byte));
+                    place.line = self.lines.line_of_row(pos.as_ref().map_or(0, csv::Position::byte));
                     not_utf8.get_or_insert_with(|| (place.clone(), 0)).1 += 1;
                     continue;
                 }
             }
-            // What spreadsheets leave below a table.
+            // Spreadsheets leave such rows below a table.
             if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
-            place.line = self.lines.of(record.position().map_or(0, csv::Position::byte));
-            if faulty == MOST_FAULTY {
+            place.line = self.lines.line_of_row(record.position().map_or(0, csv::Position::byte));
+            if faulty_rows == MAX_FAULTY_ROWS {
                 complete = false;
-                let message = format!("{MOST_FAULTY} rows above this one are faulty: reading ends here");
+                let message = format!("{MAX_FAULTY_ROWS} rows above this one are faulty: reading ends here");
                 findings.add(&place, Code::Limit, message, "mend those first");
                 break;
             }
-            let found = findings.added();
+            let added = findings.added();
             let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
             if self.lines.ends_in_open_quote(end) {
                 complete = false;
                 let help = "close it; a quote within a quoted cell is written twice";
                 findings.add(&place, Code::Syntax, "a quote is opened on this line and never closed", help);
             } else if record.len() == self.width {
-                let cell = |at: Option<usize>| at.and_then(|at| record.get(at)).unwrap_or_default();
-                row(self.at.map(cell), &place, findings);
+                let cell =
+                    |index: Option<usize>| index.and_then(|index| record.get(index)).unwrap_or_default();
+                read_row(self.columns.map(cell), &place, findings);
             } else {
                 let message = format!("the row has {} cells, the header row {}", record.len(), self.width);
                 let help =
                     "give every row as many commas as the header row; quote a cell that has a comma in it";
                 findings.add(&place, Code::Syntax, message, help);
             }
-            faulty += usize::from(findings.added() > found);
+            faulty_rows += usize::from(findings.added() > added);
         }
         if let Some((place, count)) = not_utf8 {
             let more = if count > 1 { format!(" (nor are {} more rows)", count - 1) } else { String::new() };
@@ -199,8 +191,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
     }
 }
 
-/// Counts lines up to a row. The `csv` crate's own positions stand before the empty lines and the
-/// second half of the CR LF that precede a row, so they are one or more lines early.
+/// Counts the lines before a row. The positions of the `csv` crate cannot be used directly: they stand before the empty
+/// lines and the second half of the CR LF that precede a row.
 struct RowLines<'f> {
     data: &'f [u8],
     offset: usize,
@@ -208,7 +200,8 @@ struct RowLines<'f> {
 }
 
 impl RowLines<'_> {
-    fn of(&mut self, position: u64) -> u32 {
+    /// Returns the line of the row that the `csv` crate places at this offset, from 1. Rows must be passed in order.
+    fn line_of_row(&mut self, position: u64) -> u32 {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let ahead = self.data.get(position..).unwrap_or_default();
         let start = position + ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -219,7 +212,7 @@ impl RowLines<'_> {
         self.line
     }
 
-    /// Whether the row that was just placed runs to the end of the file because of a quote.
+    /// Returns whether the last row ends at the end of the file because of a quote that is never closed.
     fn ends_in_open_quote(&self, end: usize) -> bool {
         if end < self.data.len() {
             return false;

@@ -10,8 +10,7 @@ use super::super::{hash_index, rendezvous};
 use super::Builder;
 use super::chains::{self, Slot};
 use super::groups::PoolGroups;
-use switchboard_model::Region;
-use switchboard_model::Role;
+use switchboard_model::{Region, Role, UnixSeconds};
 use switchboard_registry::{self as registry, DedicatedUnavailable, Holder, OuWithoutPool, Registry};
 
 /// Appends a company to the contents.
@@ -174,7 +173,7 @@ fn accounts(
         let tail = builder.text.tail(channel, channel_id, account.role, account.country);
         builder.contents.accounts.push(Account {
             id_hash: rendezvous::id_hash(account.id.as_bytes()),
-            available_from: account.available_from.unwrap_or(i64::MIN),
+            available_from: account.available_from.unwrap_or(UnixSeconds::MIN).0,
             lead,
             id,
             pool: pool.map_or(NONE, |pool| first_pool + pool as u32),

@@ -99,11 +99,11 @@ impl<'p> Builder<'p> {
             let few = what.starts_with("pools of one") || what.starts_with("kinds");
             let limit = if few { usize::from(u16::MAX) } else { NONE as usize };
             if count >= limit {
-                let place = Place { file: "".into(), line: 0 };
+                let place = Place::file("");
                 let message = format!("{count} {what}, but a snapshot holds fewer than {limit}");
                 findings.add(&place, Code::Limit, message, "split the registry");
             }
         }
-        if findings.0.is_empty() { Ok(Draft::new(&self.contents, generation)) } else { Err(findings) }
+        if findings.is_empty() { Ok(Draft::new(&self.contents, generation)) } else { Err(findings) }
     }
 }

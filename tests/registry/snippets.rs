@@ -1,10 +1,10 @@
-//! What is underlined of a faulty line, and that whatever stands in a file can be quoted.
+//! The snippets below findings: what is underlined, and that any file can be shown.
 
 use std::path::Path;
 
 use proptest::prelude::*;
 use switchboard::cli::findings;
-use switchboard_registry::{Code, Files, Findings, Quotes};
+use switchboard_registry::{Code, Files, Findings, Snippets};
 
 use super::base::{Texts, files, judged, replace, sound};
 
@@ -12,8 +12,8 @@ use super::base::{Texts, files, judged, replace, sound};
 fn report_of(findings: &Findings, files: &Files) -> String {
     let text = findings::text(findings, files, Path::new("r"));
     let heads = text.lines().filter(|line| line.starts_with("\u{1b}[1mr/")).count();
-    assert_eq!(heads, findings.0.len(), "{text}");
-    assert!(findings::json(findings, files).as_array().unwrap().len() == findings.0.len());
+    assert_eq!(heads, findings.len(), "{text}");
+    assert!(findings::json(findings, files).as_array().unwrap().len() == findings.len());
     text
 }
 
@@ -22,15 +22,14 @@ fn underlined(texts: &Texts, code: Code) -> String {
     let files = files(texts);
     let (_, findings) = judged(&files);
     report_of(&findings, &files);
-    let finding =
-        findings.0.iter().find(|finding| finding.code == code).unwrap_or_else(|| panic!("{code:?}"));
-    let quote = Quotes::of(&files).quote(&finding.place, &finding.mark, 200).unwrap();
-    quote.text[quote.fault].to_owned()
+    let finding = findings.iter().find(|finding| finding.code == code).unwrap_or_else(|| panic!("{code:?}"));
+    let snippet = Snippets::new(&files).find(&finding.place, &finding.span, 200).unwrap();
+    snippet.text[snippet.fault].to_owned()
 }
 
 #[test]
 #[rustfmt::skip] // one row, one fault
-fn what_is_at_fault_is_underlined() {
+fn the_faulty_part_of_a_line_is_underlined() {
     for (file, from, to, code, wanted) in [
         ("acme/company.toml", "id = \"acme\"", "id = acme", Code::Syntax, "acme"),
         ("acme/company.toml", "fallback_upward", "fallback_upwards", Code::UnknownKey, "fallback_upwards"),
@@ -73,7 +72,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_stands_there_can_be_quoted(
+    fn arbitrary_bytes_can_be_shown(
         file in 0..FILES.len(),
         at in any::<prop::sample::Index>(),
         bytes in prop_oneof![
@@ -91,9 +90,9 @@ proptest! {
         report_of(&findings, &files);
     }
 
-    /// Elsewhere than among the addresses of accounts, which are the company's own.
+    /// Addresses of accounts are shown, because they are the company's own.
     #[test]
-    fn no_number_is_quoted(
+    fn no_number_outside_addresses_is_shown(
         file in prop::sample::select(vec![0usize, 1, 2, 4]),
         at in any::<prop::sample::Index>(),
         removed in 0..12usize,

@@ -1,0 +1,171 @@
+//! Reads as much as possible of a TOML file that has faults.
+//!
+//! After a fault, a parser reports many of the following lines as faulty as well. So a faulty file is cut before its
+//! table headers and each section is parsed by itself: a faulty section is one finding, is replaced by spaces, and
+//! the rest is read.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::registry::SourceFile;
+use super::toml::Lines;
+use crate::{Code, Findings, Span};
+
+const TOML_HELP: &str =
+    "correct the line; texts stand in quotes, lists in brackets, tables as `[name]` or `[[name]]`";
+
+/// Enough for about 70,000 pools. While it is read, a document takes up to 102 times its size in memory (one `[` after
+/// the other), and a file that is not TOML up to 230 times: this limits the memory that a file can take.
+const MAX_TOML_BYTES: usize = 8 << 20;
+
+/// Returns the text that can be parsed, and reports the sections that cannot. Returns `None` if nothing can be parsed.
+pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings) -> Option<Cow<'f, str>> {
+    if file.len() > MAX_TOML_BYTES {
+        let message = format!("the file has {} bytes, of at most {MAX_TOML_BYTES}", file.len());
+        findings.add(&file.place(0), Code::Limit, message, "keep OUs in `ous.csv`, or split the company");
+        return None;
+    }
+    let text = match str::from_utf8(file.text()) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = file.text().get(..error.valid_up_to())?;
+            let line = 1 + memchr::memchr_iter(b'\n', valid).count();
+            let place = file.place(u32::try_from(line).unwrap_or(u32::MAX));
+            let help = "save it with the encoding UTF-8";
+            findings.add(&place, Code::Syntax, "the file is not UTF-8 text", help);
+            return None;
+        }
+    };
+    if faults(text).is_empty() {
+        return Some(Cow::Borrowed(text));
+    }
+
+    let lines = Lines::new(text);
+    let mut report = |span: Range<usize>, message: &str| {
+        let place = file.place(lines.line_at(span.start));
+        let message = format!("not TOML: {message}");
+        findings.add(&place, Code::Syntax, message, TOML_HELP).primary(Span::Bytes(span));
+    };
+    let recovered = blank_faulty_sections(text, &mut report)?;
+    let mut last_line = 0;
+    for (span, message) in &faults(&recovered) {
+        let line = lines.line_at(span.start);
+        if line != last_line {
+            report(span.clone(), message);
+        }
+        last_line = line;
+        if !is_duplicate(message) {
+            return None;
+        }
+    }
+    Some(Cow::Owned(recovered))
+}
+
+/// Replaces every faulty section by spaces, and reports its first fault.
+fn blank_faulty_sections(text: &str, report: &mut impl FnMut(Range<usize>, &str)) -> Option<String> {
+    let mut recovered = text.as_bytes().to_vec();
+    let mut last_lost: Option<&str> = None;
+    for section in sections(text) {
+        let body = text.get(section.clone())?;
+        let header = body.lines().next().unwrap_or_default().trim();
+        // A table inside a lost entry belongs to nothing.
+        let orphaned = last_lost.is_some_and(|lost| belongs(header, lost));
+        let fault = if orphaned { None } else { faults(body).into_iter().next() };
+        if let Some((span, message)) = &fault {
+            report(section.start + span.start..section.start + span.end, message);
+            last_lost = Some(if header.starts_with('[') { header } else { "" });
+        }
+        if orphaned || fault.is_some() {
+            blank(recovered.get_mut(section)?);
+        }
+    }
+    String::from_utf8(recovered).ok()
+}
+
+/// Returns the places and messages of the parser, in the order of the text.
+fn faults(text: &str) -> Vec<(Range<usize>, String)> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    let mut faults: Vec<(Range<usize>, String)> = errors
+        .iter()
+        .map(|error| (error.span().unwrap_or_default(), error.message().replace('\n', " ")))
+        .collect();
+    faults.sort_by_key(|(span, _)| span.start);
+    faults
+}
+
+/// Returns whether the fault is a key or table that is there twice. Sections that are sound by themselves can have
+/// this fault together; the parser then keeps the rest. The `toml` crate has no kinds of error, so its message decides,
+/// and a test holds it to that message.
+fn is_duplicate(message: &str) -> bool {
+    message.contains("duplicate")
+}
+
+/// Cuts the text before every line that begins a table.
+pub(crate) fn sections(text: &str) -> Vec<Range<usize>> {
+    let mut sections = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        let header = line.trim_start().trim_start_matches('[');
+        let opens = line.trim_start().starts_with('[')
+            && header.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+        if opens && at > start {
+            sections.push(start..at);
+            start = at;
+        }
+        at += line.len();
+    }
+    sections.push(start..at);
+    sections
+}
+
+/// Returns whether a table such as `[pool.geography]` is part of the lost `[[pool]]`.
+fn belongs(header: &str, lost: &str) -> bool {
+    let owner = lost.trim_start_matches('[').trim();
+    let owner = owner.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    let name = header.trim_start_matches('[').trim();
+    !owner.is_empty() && name.strip_prefix(owner).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Replaces everything but line ends by spaces, so that the lines and offsets of the rest stay.
+fn blank(section: &mut [u8]) {
+    section.iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn recovered(text: &str) -> (Option<String>, Vec<String>) {
+        let path = Arc::from("acme/company.toml");
+        let mut findings = Findings::default();
+        let text = parse_recovering(SourceFile::new(&path, text.as_bytes()), &mut findings);
+        (
+            text.map(Cow::into_owned),
+            findings.iter().map(|it| format!("{}: {}", it.place, it.message)).collect(),
+        )
+    }
+
+    #[test]
+    fn duplicates_are_reported_and_the_rest_is_kept() {
+        for text in ["[a]\nx = 1\n[a]\ny = 2\n", "a = 1\n[b]\nx = 1\n[a]\ny = 2\n", "a = 1\na = 2\n"] {
+            let messages: Vec<String> = faults(text).into_iter().map(|(_, message)| message).collect();
+            assert!(messages.iter().all(|message| is_duplicate(message)), "{text}: {messages:?}");
+        }
+        let text = "[a]\nx = 1\n[a]\ny = 2\n";
+        let (rest, findings) = recovered(text);
+        assert_eq!(rest.as_deref(), Some(text));
+        assert_eq!(findings, ["acme/company.toml:3: not TOML: duplicate key"]);
+    }
+
+    #[test]
+    fn faulty_sections_and_their_tables_are_blanked() {
+        let (rest, findings) = recovered("a = 1\n[[p]]\nx =\n[p.q]\ny = 1\n[[p]]\nz = 1\n");
+        assert_eq!(rest.as_deref(), Some("a = 1\n     \n   \n     \n     \n[[p]]\nz = 1\n"));
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].starts_with("acme/company.toml:3: not TOML: "), "{findings:?}");
+    }
+}

@@ -1,0 +1,352 @@
+//! TOML documents whose every key knows its line. Wrong types and values become findings at that line.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use switchboard_model::Region;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::registry::SourceFile;
+use super::value::parse_country;
+use crate::redact::quoted;
+use crate::suggest::{closest, did_you_mean};
+use crate::{Code, Findings, Place, Span};
+
+/// The positions of a text's line ends: offsets to lines, and back.
+pub(crate) struct Lines {
+    newlines: Vec<usize>,
+}
+
+impl Lines {
+    pub(crate) fn new(text: &str) -> Lines {
+        Lines { newlines: memchr::memchr_iter(b'\n', text.as_bytes()).collect() }
+    }
+
+    /// Returns the line of an offset, from 1.
+    pub(crate) fn line_at(&self, offset: usize) -> u32 {
+        u32::try_from(self.newlines.partition_point(|&newline| newline < offset) + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the bytes of a line of the same text, without its end.
+    pub(crate) fn bytes_of(&self, line: u32, text: &str) -> Range<usize> {
+        let index = line.max(1) as usize - 1;
+        let start = match index.checked_sub(1) {
+            Some(before) => self.newlines.get(before).map_or(text.len(), |newline| newline + 1),
+            None => 0,
+        };
+        let end = self.newlines.get(index).copied().unwrap_or(text.len());
+        let line = text.get(start..end).unwrap_or_default();
+        start..start + line.trim_end_matches('\r').len()
+    }
+}
+
+/// A parsed file.
+pub(super) struct Document<'t> {
+    path: Arc<str>,
+    lines: Lines,
+    root: DeTable<'t>,
+}
+
+impl<'t> Document<'t> {
+    /// Parses the text of a file, whose faults [`recover`](super::recover) has already reported and removed.
+    pub(super) fn parse(file: SourceFile<'_>, text: &'t str) -> Document<'t> {
+        let (root, _) = DeTable::parse_recoverable(text);
+        Document { path: file.path.clone(), lines: Lines::new(text), root: root.into_inner() }
+    }
+
+    /// Returns the keys outside any table.
+    pub(super) fn root(&self) -> Table<'_> {
+        self.table(&self.root, 0)
+    }
+
+    fn table<'d>(&'d self, keys: &'d DeTable<'d>, line: u32) -> Table<'d> {
+        Table { path: &self.path, lines: &self.lines, keys, line }
+    }
+
+    /// Returns the entries of `[[name]]`, and whether they are a list at all.
+    pub(super) fn entries(&self, name: &str, findings: &mut Findings) -> (Vec<Table<'_>>, bool) {
+        let mut entries = Vec::new();
+        let Some((key, value)) = self.root.get_key_value(name) else { return (entries, true) };
+        let mut report = |span: Range<usize>| {
+            let place = Place { file: self.path.clone(), line: self.lines.line_at(span.start) };
+            let message = format!("{} is not a list of tables", quoted(name));
+            let help = format!("write each entry under its own `[[{name}]]`");
+            findings.add(&place, Code::InvalidValue, message, help).primary(Span::Bytes(span));
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            report(key.span());
+            return (entries, false);
+        };
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(keys) => {
+                    entries.push(self.table(keys, self.lines.line_at(item.span().start)));
+                }
+                _ => report(item.span()),
+            }
+        }
+        (entries, true)
+    }
+}
+
+/// The result of reading one key.
+pub(super) enum Field<T> {
+    /// The key is absent.
+    Absent,
+    /// The value is faulty, and a finding says why.
+    Faulty,
+    /// The value and its place.
+    Given(T, Place),
+}
+
+impl<T> Field<T> {
+    pub(super) fn given(self) -> Option<T> {
+        match self {
+            Field::Given(value, _) => Some(value),
+            Field::Absent | Field::Faulty => None,
+        }
+    }
+
+    /// Converts the value. `convert` reports why it returns `None`.
+    pub(super) fn and_then<U>(
+        self,
+        findings: &mut Findings,
+        convert: impl FnOnce(T, &Place, &mut Findings) -> Option<U>,
+    ) -> Field<U> {
+        match self {
+            Field::Absent => Field::Absent,
+            Field::Faulty => Field::Faulty,
+            Field::Given(value, place) => match convert(value, &place, findings) {
+                Some(value) => Field::Given(value, place),
+                None => Field::Faulty,
+            },
+        }
+    }
+}
+
+/// A table of a document.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'d> {
+    path: &'d Arc<str>,
+    lines: &'d Lines,
+    keys: &'d DeTable<'d>,
+    line: u32,
+}
+
+/// A key of a table with its value.
+pub(super) struct KeyValue<'d> {
+    pub(super) key: &'d str,
+    pub(super) value: &'d Spanned<DeValue<'d>>,
+    /// The place of the key.
+    pub(super) place: Place,
+    /// The bytes of the key.
+    pub(super) key_span: Range<usize>,
+}
+
+impl<'d> Table<'d> {
+    /// Returns the place of the table's header.
+    pub(super) fn place(&self) -> Place {
+        Place { file: self.path.clone(), line: self.line }
+    }
+
+    fn place_at(&self, offset: usize) -> Place {
+        Place { file: self.path.clone(), line: self.lines.line_at(offset) }
+    }
+
+    fn find(&self, key: &str) -> Option<(&'d Spanned<DeValue<'d>>, Place)> {
+        let (key, value) = self.keys.get_key_value(key)?;
+        Some((value, self.place_at(key.span().start)))
+    }
+
+    /// Reports every key that is not among the known ones. Returns the keys that were probably meant.
+    pub(super) fn report_unknown_keys(
+        &self,
+        known: &[&'static str],
+        findings: &mut Findings,
+    ) -> Vec<&'static str> {
+        let mut meant = Vec::new();
+        for key in self.keys.keys().filter(|key| !known.contains(&&**key.get_ref())) {
+            meant.extend(closest(key.get_ref(), known.iter().copied()));
+            let help = did_you_mean(key.get_ref(), known.iter().copied(), || {
+                format!("remove it; the keys here are {}", known.join(", "))
+            });
+            let message = format!("unknown key {}", quoted(key.get_ref()));
+            findings
+                .add(&self.place_at(key.span().start), Code::UnknownKey, message, help)
+                .primary(Span::Bytes(key.span()));
+        }
+        meant
+    }
+
+    /// Reports that a key is missing, at the table's header.
+    pub(super) fn report_missing(&self, key: &str, what: &str, findings: &mut Findings) {
+        let message = format!("{what} has no {}", quoted(key));
+        findings.add(&self.place(), Code::MissingKey, message, format!("add `{key} = …` below this line"));
+    }
+
+    /// Returns every key with its value, in the order of the file.
+    pub(super) fn entries(&self) -> Vec<KeyValue<'d>> {
+        let mut entries: Vec<_> = self.keys.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries
+            .into_iter()
+            .map(|(key, value)| KeyValue {
+                key: key.get_ref(),
+                value,
+                place: self.place_at(key.span().start),
+                key_span: key.span(),
+            })
+            .collect()
+    }
+
+    pub(super) fn table(&self, key: &str, findings: &mut Findings) -> Field<Table<'d>> {
+        let Some((value, place)) = self.find(key) else { return Field::Absent };
+        self.as_table(key, value, &place, findings).map_or(Field::Faulty, |table| Field::Given(table, place))
+    }
+
+    /// Converts a value of this table to a table, or reports that it is none.
+    pub(super) fn as_table(
+        &self,
+        key: &str,
+        value: &'d Spanned<DeValue<'d>>,
+        place: &Place,
+        findings: &mut Findings,
+    ) -> Option<Table<'d>> {
+        match value.get_ref() {
+            DeValue::Table(keys) => Some(Table { keys, line: place.line, ..*self }),
+            _ => {
+                report_wrong_type(key, value, "a table", place, findings);
+                None
+            }
+        }
+    }
+
+    pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Field<&'d str> {
+        let Some((value, place)) = self.find(key) else { return Field::Absent };
+        as_text(key, value, &place, findings).map_or(Field::Faulty, |text| Field::Given(text, place))
+    }
+
+    /// Reads `true` or `false`.
+    pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Field<bool> {
+        let Some((value, place)) = self.find(key) else { return Field::Absent };
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Field::Given(*flag, place),
+            _ => {
+                report_wrong_type(key, value, "`true` or `false`", &place, findings);
+                Field::Faulty
+            }
+        }
+    }
+
+    /// Reads a whole number of at most 64 bits.
+    pub(super) fn integer(&self, key: &str, findings: &mut Findings) -> Field<i64> {
+        let Some((value, place)) = self.find(key) else { return Field::Absent };
+        let DeValue::Integer(number) = value.get_ref() else {
+            report_wrong_type(key, value, "a whole number", &place, findings);
+            return Field::Faulty;
+        };
+        match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Field::Given(number, place),
+            Err(_) => {
+                let message = format!("{} is beyond 64 bits", quoted(key));
+                findings
+                    .add(&place, Code::InvalidValue, message, "use a smaller number")
+                    .primary(Span::Bytes(value.span()));
+                Field::Faulty
+            }
+        }
+    }
+
+    /// Reads a list of texts, each with its place. An item that is not a text makes the whole list faulty.
+    pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Field<Vec<(&'d str, Place)>> {
+        let Some((value, place)) = self.find(key) else { return Field::Absent };
+        let DeValue::Array(items) = value.get_ref() else {
+            report_wrong_type(key, value, "a list of texts, in brackets", &place, findings);
+            return Field::Faulty;
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            let item_place = self.place_at(item.span().start);
+            let Some(text) = as_text(key, item, &item_place, findings) else { return Field::Faulty };
+            texts.push((text, item_place));
+        }
+        Field::Given(texts, place)
+    }
+
+    /// Reads one of a few words, and returns the value of the word.
+    pub(super) fn choice<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+        findings: &mut Findings,
+    ) -> Field<T> {
+        self.text(key, findings).and_then(findings, |text, place, findings| {
+            let found = words.iter().find(|(word, _)| *word == text).map(|&(_, value)| value);
+            if found.is_none() {
+                let words = words.iter().map(|(word, _)| *word);
+                report_unknown_word(key, text, words, place, Span::value(key), findings);
+            }
+            found
+        })
+    }
+
+    /// Reads an assigned country.
+    pub(super) fn country(&self, key: &str, findings: &mut Findings) -> Field<Region> {
+        self.text(key, findings).and_then(findings, |text, place, findings| {
+            parse_country(key, text, place, || Span::value(key), findings)
+        })
+    }
+}
+
+/// Reports a word that is none of those expected.
+pub(super) fn report_unknown_word<'w>(
+    key: &str,
+    text: &str,
+    words: impl Iterator<Item = &'w str> + Clone,
+    place: &Place,
+    span: Span,
+    findings: &mut Findings,
+) {
+    let all = words.clone().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let help = did_you_mean(text, words, || format!("write one of {all}"));
+    let message = format!("{} is {}, which is none of {all}", quoted(key), quoted(text));
+    findings.add(place, Code::InvalidValue, message, help).primary(span);
+}
+
+/// Converts a value to a text, or reports that it is none.
+pub(super) fn as_text<'d>(
+    key: &str,
+    value: &'d Spanned<DeValue<'d>>,
+    place: &Place,
+    findings: &mut Findings,
+) -> Option<&'d str> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text),
+        _ => {
+            report_wrong_type(key, value, "a text, in quotes", place, findings);
+            None
+        }
+    }
+}
+
+fn report_wrong_type(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    wanted: &str,
+    place: &Place,
+    findings: &mut Findings,
+) {
+    let found = match value.get_ref() {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "`true` or `false`",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    let message = format!("{} is {found}, not {wanted}", quoted(key));
+    let help = format!("write {wanted}");
+    findings.add(place, Code::InvalidValue, message, help).primary(Span::Bytes(value.span()));
+}

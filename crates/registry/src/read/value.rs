@@ -1,0 +1,44 @@
+//! Values that are written alike in TOML and in CSV.
+
+use switchboard_model::{MAX_ID_BYTES, Region, is_id};
+
+use crate::redact::quoted;
+use crate::{Code, Findings, Place, Span};
+
+/// Reports a text that is not an id. `what` names the id in the message: `OU id`.
+pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, findings: &mut Findings) {
+    if is_id(text) {
+        return;
+    }
+    let message = if text.is_empty() {
+        format!("{what} is empty")
+    } else if text.len() > MAX_ID_BYTES {
+        format!("{what} {} is longer than {MAX_ID_BYTES} bytes", quoted(text))
+    } else {
+        format!("{what} {} has a character that ids do not have", quoted(text))
+    };
+    let help = "use 1 to 128 printable ASCII characters without space, comma, slash or quote";
+    findings.add(place, Code::InvalidId, message, help).primary(span);
+}
+
+/// Parses an assigned country in upper or lower case, or reports that the text is none.
+pub(super) fn parse_country(
+    key: &str,
+    text: &str,
+    place: &Place,
+    span: impl FnOnce() -> Span,
+    findings: &mut Findings,
+) -> Option<Region> {
+    let region = Region::from_alpha2(text);
+    if region.is_none() {
+        let help = match text.to_ascii_uppercase().as_str() {
+            // Official papers use these two beside ISO 3166-1.
+            "UK" => "did you mean `GB`?",
+            "EL" => "did you mean `GR`?",
+            _ => "write two letters that ISO 3166-1 assigns to a country, such as `GB`",
+        };
+        let message = format!("{key} {} is not an assigned country", quoted(text));
+        findings.add(place, Code::InvalidCountry, message, help).primary(span());
+    }
+    region
+}
