@@ -22,5 +22,6 @@ mod say;
 pub mod scenario;
 mod slow;
 pub mod soak;
+mod statistics;
 pub mod traffic;
 mod until;

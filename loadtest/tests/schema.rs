@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const DOCS: &str = include_str!("../../docs/loadtest.md");
 
-/// One of each, with all there is: a field that is added must be added here.
+/// Returns a report with all optional parts. New fields must be added here.
 fn report() -> Report {
     let latency = Latency { curve: vec![(0.5, 1.0)], ..Latency::default() };
     let interval = Interval { at: 1.0, due: 1.0, answered: 1.0, p50: 1.0, p99: 1.0, max: 1.0, errors: 0 };
@@ -83,7 +83,7 @@ fn fields(object: &Map<String, Value>) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_field_of_a_report() {
+fn docs_have_each_field_of_a_report() {
     let json = serde_json::to_value(report()).unwrap();
     for (name, at) in [
         ("Report", ""),
@@ -108,9 +108,9 @@ fn each_field_of_a_report() {
     assert!(DOCS.contains(&format!("| `schema` | {SCHEMA} |")));
 }
 
-/// The keys are those that the parser says it expects, when it meets one that is none.
+/// The parser lists the keys that it expects in its error on an unknown one.
 #[test]
-fn each_key_of_a_scenario() {
+fn docs_have_each_key_of_a_scenario() {
     let section = DOCS.split("\n## Scenarios\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let mut keys = BTreeSet::new();
     for row in section.lines().filter(|line| line.starts_with("| `")) {
@@ -126,13 +126,13 @@ fn each_key_of_a_scenario() {
     }
     for table in ["", "mix", "registry", "reload", "standings", "slow_clients", "sweep", "demand"] {
         let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
-        let text = format!("about = 'a'\n{head}unheard_of = 1");
+        let text = format!("about = 'a'\n{head}unknown_key = 1");
         let why = toml::from_str::<loadtest::scenario::Scenario>(&text).unwrap_err().to_string();
         let expected = why.split("expected").nth(1).unwrap_or_else(|| panic!("{why}"));
         let expected: BTreeSet<_> = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         let tables = ["mix", "registry", "reload", "standings", "slow_clients", "sweep", "demand"];
         let own = expected.into_iter().filter(|key| !table.is_empty() || !tables.contains(&key.as_str()));
-        let told = keys.iter().filter(|(of, _)| of == table).map(|(_, key)| key.clone());
-        assert_eq!(told.collect::<BTreeSet<_>>(), own.collect(), "[{table}]");
+        let documented = keys.iter().filter(|(of, _)| of == table).map(|(_, key)| key.clone());
+        assert_eq!(documented.collect::<BTreeSet<_>>(), own.collect(), "[{table}]");
     }
 }

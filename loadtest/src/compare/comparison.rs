@@ -1,149 +1,235 @@
-//! Two reports side by side: the shape that `--format json` writes and the table is made of.
+//! Two reports side by side, figure by figure: what `--format json` writes and the table shows.
 
 use super::{
-    figure::{Better, FIGURES, Unit},
-    judge::{self, Verdict},
     setup::{self, Difference},
-    steps::{self, same},
+    verdict::{Better, Verdict},
 };
-use crate::report::{
-    middle::median,
-    model::{Report, Run},
-    units,
+use crate::{
+    report::{
+        model::{Report, Run, Step},
+        units::{megabytes, per_second, time},
+    },
+    statistics::median,
 };
 use serde::Serialize;
 
-/// The number of this shape: raised when a field changes its meaning.
+/// The number of the comparison's shape: raised when a field changes its meaning.
 const SCHEMA: u32 = 1;
+/// Rates that differ by less are the same.
+const SAME_RATE: f64 = 0.01;
 
-/// All that was compared.
+/// A comparison of two reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The number of this shape.
     pub schema: u32,
     /// What differs in the setup.
     pub differences: Vec<Difference>,
-    /// Figure by figure.
+    /// The figures.
     pub changes: Vec<Change>,
-    /// Rates of a sweep that the other has no step of.
+    /// Rates of a sweep at which only the first has a step.
     pub only_a: Vec<f64>,
-    /// The same of the second.
+    /// Rates of a sweep at which only the second has a step.
     pub only_b: Vec<f64>,
-    /// Runs, or steps of a sweep, that mean nothing and were left out.
+    /// How many runs, or steps of a sweep, are invalid and left out.
     pub invalid: (usize, usize),
-    /// Steps that share the level of the test.
+    /// How many steps share the level of the test.
     pub steps: usize,
 }
 
-/// A figure in both.
+/// A figure of both reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
-    /// The rate of the step; none of what is of the whole run.
+    /// The rate of the step; `None` for a figure of the whole run.
     pub rate: Option<f64>,
-    /// Its name.
+    /// The figure's name.
     pub figure: &'static str,
-    /// What it is of.
+    /// The figure's unit.
     pub unit: Unit,
-    /// Run by run.
+    /// The first report's values, run by run.
     pub a: Vec<f64>,
-    /// The same of the second.
+    /// The second report's values, run by run.
     pub b: Vec<f64>,
-    /// Of the first.
+    /// The median of the first.
     pub median_a: f64,
-    /// Of the second.
+    /// The median of the second.
     pub median_b: f64,
-    /// From the first to the second; none from nothing.
+    /// The change from the first to the second; `None` from 0.
     pub change_percent: Option<f64>,
-    /// Whether it is more than noise.
+    /// Whether the change is more than noise.
     pub verdict: Verdict,
 }
 
-impl Change {
-    /// Its name, with the rate of its step.
-    pub fn name(&self) -> String {
-        match self.rate {
-            Some(rate) => format!("{} at {}/s", self.figure, units::rate(rate)),
-            None => self.figure.to_owned(),
+/// The unit of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A latency.
+    Microseconds,
+    /// A rate.
+    PerSecond,
+    /// A share of the requests.
+    Percent,
+    /// The daemon's rate to the null server's.
+    Ratio,
+    /// Memory.
+    Bytes,
+    /// Processor time for each request.
+    ProcessorMicroseconds,
+}
+
+impl Unit {
+    pub(super) fn show(self, value: f64) -> String {
+        match self {
+            Unit::Microseconds | Unit::ProcessorMicroseconds => time(value),
+            Unit::PerSecond => per_second(value),
+            Unit::Percent if value == 0.0 => "none".to_owned(),
+            Unit::Percent => format!("{value:.4} %"),
+            Unit::Ratio => format!("{value:.3}"),
+            Unit::Bytes => megabytes(value as u64),
         }
+    }
+
+    fn depends_on_the_rate(self) -> bool {
+        matches!(self, Unit::Microseconds | Unit::PerSecond | Unit::ProcessorMicroseconds)
     }
 }
 
+/// A figure of a step.
+struct Figure(&'static str, Unit, Better, fn(&Step) -> Option<f64>);
+
+const FIGURES: [Figure; 11] = [
+    Figure("answered", Unit::PerSecond, Better::High, |step| Some(step.achieved)),
+    Figure("selections", Unit::PerSecond, Better::High, |step| step.selections),
+    Figure("p50", Unit::Microseconds, Better::Low, |step| Some(step.corrected.p50)),
+    Figure("p90", Unit::Microseconds, Better::Low, |step| Some(step.corrected.p90)),
+    Figure("p99", Unit::Microseconds, Better::Low, |step| Some(step.corrected.p99)),
+    Figure("p99.9", Unit::Microseconds, Better::Low, |step| Some(step.corrected.p999)),
+    Figure("max", Unit::Microseconds, Better::Low, |step| Some(step.corrected.max)),
+    Figure("p99 uncorrected", Unit::Microseconds, Better::Low, |step| Some(step.uncorrected.p99)),
+    Figure("errors", Unit::Percent, Better::Low, |step| {
+        Some(100.0 * step.failed() as f64 / step.due.max(1) as f64)
+    }),
+    Figure("processor a request", Unit::ProcessorMicroseconds, Better::Low, Step::cpu_per_request),
+    Figure("memory", Unit::Bytes, Better::Low, |step| step.process.as_ref().map(|it| it.rss as f64)),
+];
+
 impl Comparison {
-    /// Compares them.
-    pub fn of(a: &Report, b: &Report) -> Self {
-        let matched = steps::matched(a, b);
-        let shares = matched.pairs.len().max(1);
+    /// Compares two reports.
+    pub fn new(a: &Report, b: &Report) -> Self {
+        let (pairs, [only_a, only_b]) = matched_steps(a, b);
+        let steps = pairs.len().max(1);
+        let ratio = Figure("of a null server", Unit::Ratio, Better::High, |_| None);
+        let knee = Figure("knee", Unit::PerSecond, Better::High, |_| None);
+        // The pairs of a ceiling are of one start of the daemon: they say nothing of how starts differ.
+        let ratios = |report: &Report| report.ceiling.iter().map(|ceiling| ceiling.ratio).collect();
         let mut changes = Vec::new();
-        changes.extend(change("knee", None, Unit::PerSecond, Better::High, (knees(a), knees(b)), 1));
-        changes.extend(change(
-            "of a null server",
-            None,
-            Unit::Ratio,
-            Better::High,
-            (ratios(a), ratios(b)),
-            1,
-        ));
-        let sweep = a.is_sweep() || b.is_sweep();
-        for (of_a, of_b) in &matched.pairs {
-            // How long one waits, how much is answered and what that takes depend on how much is asked.
-            let alike = same(of_a.rate, of_b.rate);
+        changes.extend(Change::new(&knee, None, [valid_knees(a), valid_knees(b)], 1));
+        changes.extend(Change::new(&ratio, None, [ratios(a), ratios(b)], 1));
+        for pair in &pairs {
+            let [of_a, of_b] = pair;
+            let rate = (a.is_sweep() || b.is_sweep()).then_some(of_a.rate);
             for figure in &FIGURES {
                 let values =
-                    |steps: &steps::Steps<'_>| steps.steps.iter().copied().filter_map(figure.of).collect();
-                let rate = sweep.then_some(of_a.rate);
-                let values = (values(of_a), values(of_b));
-                let change = change(figure.name, rate, figure.unit, figure.better, values, shares);
-                changes.extend(change.map(|change| match figure.unit {
-                    unit if unit.depends_on_the_rate() && !alike => {
-                        Change { verdict: Verdict::NotComparable, ..change }
-                    }
-                    _ => change,
-                }));
+                    pair.each_ref().map(|it| it.steps.iter().filter_map(|step| figure.3(step)).collect());
+                let Some(mut change) = Change::new(figure, rate, values, steps) else { continue };
+                if figure.1.depends_on_the_rate() && !is_same_rate(of_a.rate, of_b.rate) {
+                    change.verdict = Verdict::NotComparable;
+                }
+                changes.push(change);
             }
         }
+        let differences = setup::differences(a, b);
         Self {
             schema: SCHEMA,
-            differences: setup::differences(a, b),
+            differences,
             changes,
-            only_a: matched.only_a,
-            only_b: matched.only_b,
+            only_a,
+            only_b,
             invalid: (invalid(a), invalid(b)),
-            steps: shares,
+            steps,
         }
     }
 
-    /// What got worse, or better, beyond the noise.
-    pub fn are(&self, verdict: Verdict) -> impl Iterator<Item = &Change> {
+    /// Returns the figures with this verdict.
+    pub fn with_verdict(&self, verdict: Verdict) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(move |change| change.verdict == verdict)
     }
 }
 
-fn change(
-    figure: &'static str,
-    rate: Option<f64>,
-    unit: Unit,
-    better: Better,
-    (a, b): (Vec<f64>, Vec<f64>),
-    shares: usize,
-) -> Option<Change> {
-    let (median_a, median_b) = (median(&a)?, median(&b)?);
-    let change_percent = (median_a != 0.0).then(|| (median_b / median_a - 1.0) * 100.0);
-    let verdict = judge::judge(&a, &b, better, shares);
-    Some(Change { rate, figure, unit, a, b, median_a, median_b, change_percent, verdict })
+impl Change {
+    fn new(figure: &Figure, rate: Option<f64>, [a, b]: [Vec<f64>; 2], shares: usize) -> Option<Self> {
+        let &Figure(name, unit, better, _) = figure;
+        let (median_a, median_b) = (median(&a)?, median(&b)?);
+        let change_percent = (median_a != 0.0).then(|| (median_b / median_a - 1.0) * 100.0);
+        let verdict = Verdict::new(&a, &b, better, shares);
+        Some(Self { rate, figure: name, unit, a, b, median_a, median_b, change_percent, verdict })
+    }
+
+    /// Returns the figure's name with the rate of its step.
+    pub fn name(&self) -> String {
+        match self.rate {
+            Some(rate) => format!("{} at {}", self.figure, per_second(rate)),
+            None => self.figure.to_owned(),
+        }
+    }
 }
 
 fn invalid(report: &Report) -> usize {
     report.runs.iter().flat_map(|run| &run.steps).filter(|step| step.invalid.is_some()).count()
 }
 
-/// Of the runs whose step at the knee means something.
-fn knees(report: &Report) -> Vec<f64> {
-    let holds =
+/// Returns the knees of the runs whose step at the knee is valid.
+fn valid_knees(report: &Report) -> Vec<f64> {
+    let is_valid =
         |run: &&Run| !run.steps.iter().any(|step| Some(step.rate) == run.knee && step.invalid.is_some());
-    report.runs.iter().filter(holds).filter_map(|run| run.knee).collect()
+    report.runs.iter().filter(is_valid).filter_map(|run| run.knee).collect()
 }
 
-/// Daemon to null server: one for all, since the pairs are of one start of the daemon, and say nothing of how starts differ.
-fn ratios(report: &Report) -> Vec<f64> {
-    report.ceiling.iter().map(|ceiling| ceiling.ratio).collect()
+/// The valid steps of one rate, of all runs.
+struct Steps<'a> {
+    rate: f64,
+    steps: Vec<&'a Step>,
+}
+
+/// Returns the steps of both that belong together, and the rates that only one of them has.
+fn matched_steps<'a>(a: &'a Report, b: &'a Report) -> (Vec<[Steps<'a>; 2]>, [Vec<f64>; 2]) {
+    let (of_a, mut of_b) = (steps_by_rate(a), steps_by_rate(b));
+    if !a.is_sweep() && !b.is_sweep() {
+        let pair = together(of_a).zip(together(of_b)).map(|(a, b)| [a, b]);
+        return (pair.into_iter().collect(), [Vec::new(), Vec::new()]);
+    }
+    let (mut pairs, mut only_a) = (Vec::new(), Vec::new());
+    for steps in of_a {
+        match of_b.iter().position(|other| is_same_rate(steps.rate, other.rate)) {
+            Some(at) => pairs.push([steps, of_b.remove(at)]),
+            None => only_a.push(steps.rate),
+        }
+    }
+    (pairs, [only_a, of_b.iter().map(|steps| steps.rate).collect()])
+}
+
+pub(super) fn is_same_rate(a: f64, b: f64) -> bool {
+    (a - b).abs() <= SAME_RATE * a.abs().max(b.abs())
+}
+
+fn steps_by_rate(report: &Report) -> Vec<Steps<'_>> {
+    let valid = report.runs.iter().flat_map(|run| &run.steps).filter(|step| step.invalid.is_none());
+    let mut sorted: Vec<_> = valid.collect();
+    sorted.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let mut all: Vec<Steps<'_>> = Vec::new();
+    for step in sorted {
+        match all.last_mut().filter(|last| is_same_rate(last.rate, step.rate)) {
+            Some(last) => last.steps.push(step),
+            None => all.push(Steps { rate: step.rate, steps: vec![step] }),
+        }
+    }
+    all
+}
+
+/// Puts the steps together whatever their rate was: their rate is part of the setup.
+fn together(all: Vec<Steps<'_>>) -> Option<Steps<'_>> {
+    let steps: Vec<_> = all.into_iter().flat_map(|steps| steps.steps).collect();
+    let rate = median(&steps.iter().map(|step| step.rate).collect::<Vec<_>>())?;
+    Some(Steps { rate, steps })
 }

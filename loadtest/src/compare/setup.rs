@@ -1,10 +1,12 @@
-//! What differs in the setup: then more is compared than the daemon.
+//! What differs in the setup: then more than the daemon is compared.
 
-use super::steps::same;
-use crate::report::{
-    middle::median,
-    model::{Report, Setup},
-    units::{self, rate, thousands, time},
+use super::comparison::is_same_rate;
+use crate::{
+    report::{
+        model::Report,
+        units::{self, per_second, thousands, time},
+    },
+    statistics::median,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,125 +15,101 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// Something that is not the same in both.
+/// A difference between the setups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What.
+    /// What differs.
     pub what: Cow<'static, str>,
-    /// In the first.
+    /// The first report's.
     pub a: String,
-    /// In the second.
+    /// The second report's.
     pub b: String,
-    /// Whether it is what one compares, a daemon or a harness of another commit, and not what it is compared under.
+    /// Whether it is what one compares, the daemon or the harness, and not a condition of the comparison.
     pub expected: bool,
 }
 
-/// All of it, what weighs most first.
+/// Keys of a scenario that are for people, or are compared with the setup.
+const ELSEWHERE: [&str; 4] = ["about", "registry", "connections", "timeout"];
+
+/// Returns the differences, the unexpected ones first.
 pub(super) fn differences(a: &Report, b: &Report) -> Vec<Difference> {
-    let mut found = scenarios(a, b);
-    let sides = conditions(a).into_iter().zip(conditions(b));
-    let differ = sides
-        .filter(|((_, of_a, _), (_, of_b, _))| of_a != of_b)
-        .map(|((what, a, expected), (_, b, _))| Difference { what: what.into(), a, b, expected });
-    found.extend(differ);
-    found.extend(asked(a, b));
+    let mut found = Vec::new();
+    let mut add = |what: Cow<'static, str>, a: String, b: String, expected: bool| {
+        if a != b {
+            found.push(Difference { what, a, b, expected });
+        }
+    };
+    add("scenario".into(), a.scenario.clone(), b.scenario.clone(), false);
+    let keys = [a, b].map(scenario_keys);
+    for name in keys.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
+        let [a, b] = keys.each_ref().map(|keys| keys.get(name).map_or("absent".to_owned(), Value::to_string));
+        add(format!("scenario's {name}").into(), a, b, false);
+    }
+    for ((what, a, expected), (_, b, _)) in conditions(a).into_iter().zip(conditions(b)) {
+        add(what.into(), a, b, expected);
+    }
+    if !a.is_sweep() && !b.is_sweep() {
+        let [a, b] = [a, b].map(|report| {
+            median(&report.runs.iter().flat_map(|run| &run.steps).map(|step| step.rate).collect::<Vec<_>>())
+        });
+        // Where the rate is a share of what was measured first, it differs a little from report to report.
+        if let (Some(a), Some(b)) = (a, b)
+            && !is_same_rate(a, b)
+        {
+            add("rate".into(), per_second(a), per_second(b), false);
+        }
+    }
     found.sort_by_key(|difference| difference.expected);
     found
 }
 
-/// Keys of a scenario that are for people, or stand with the setup.
-const ELSEWHERE: [&str; 4] = ["about", "registry", "connections", "timeout"];
-
-/// What was to be done, key by key.
-fn scenarios(a: &Report, b: &Report) -> Vec<Difference> {
-    let difference =
-        |what: Cow<'static, str>, a: String, b: String| Difference { what, a, b, expected: false };
-    let mut found = Vec::new();
-    if a.scenario != b.scenario {
-        found.push(difference("scenario".into(), a.scenario.clone(), b.scenario.clone()));
-    }
-    let (of_a, of_b) = (keys(a), keys(b));
-    let names: BTreeSet<&String> = of_a.keys().chain(of_b.keys()).collect();
-    for name in names {
-        let [a, b] = [&of_a, &of_b].map(|keys| keys.get(name).map_or("absent".to_owned(), Value::to_string));
-        if a != b {
-            found.push(difference(format!("scenario's {name}").into(), a, b));
-        }
-    }
-    found
-}
-
-/// `mix.phone` and its value.
-fn keys(report: &Report) -> BTreeMap<String, Value> {
-    fn below(prefix: &str, keys: &Map<String, Value>, found: &mut BTreeMap<String, Value>) {
+/// Returns the scenario's keys as `mix.phone`, with their values.
+fn scenario_keys(report: &Report) -> BTreeMap<String, Value> {
+    fn flatten(prefix: &str, keys: &Map<String, Value>, found: &mut BTreeMap<String, Value>) {
         for (name, value) in keys {
             match value {
-                Value::Object(keys) => below(&format!("{prefix}{name}."), keys, found),
+                Value::Object(keys) => flatten(&format!("{prefix}{name}."), keys, found),
                 value => drop(found.insert(format!("{prefix}{name}"), value.clone())),
             }
         }
     }
-    let mut found = BTreeMap::new();
     let mut keys = report.setup.effective.clone();
     keys.retain(|name, _| !ELSEWHERE.contains(&name.as_str()));
-    below("", &keys, &mut found);
+    let mut found = BTreeMap::new();
+    flatten("", &keys, &mut found);
     found
 }
 
-fn digest(digest: &Option<String>) -> String {
-    digest.clone().unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn conditions(report: &Report) -> Vec<(&'static str, String, bool)> {
-    let Setup { machine, registry, .. } = &report.setup;
+/// Returns what the report was measured with and under: name, value, and whether a difference is expected.
+fn conditions(report: &Report) -> [(&'static str, String, bool); 14] {
     let setup = &report.setup;
-    let count = thousands;
-    let seconds = |report: &Report| match report.runs.first().and_then(|run| run.steps.first()) {
-        Some(step) => format!("{:.1} s", step.seconds),
-        None => "no run".to_owned(),
-    };
-    vec![
-        (
-            "registry",
-            format!(
-                "{} ({} companies, {} OUs, {} pools, {} accounts)",
-                registry.source,
-                count(registry.companies),
-                count(registry.ous),
-                count(registry.pools),
-                count(registry.accounts)
-            ),
-            false,
-        ),
+    let (machine, registry) = (&setup.machine, &setup.registry);
+    let [companies, ous, pools, accounts] =
+        [registry.companies, registry.ous, registry.pools, registry.accounts].map(thousands);
+    let source = &registry.source;
+    let registry = format!("{source} ({companies} companies, {ous} OUs, {pools} pools, {accounts} accounts)");
+    let step = report.runs.first().and_then(|run| run.steps.first());
+    let length = step.map_or("no run".to_owned(), |step| format!("{:.1} s", step.seconds));
+    let or = |text: &Option<String>, absent: &str| text.clone().unwrap_or_else(|| absent.to_owned());
+    [
+        ("registry", registry, false),
         ("seed", setup.seed.to_string(), false),
         ("connections", setup.connections.to_string(), false),
         ("time-out", time(setup.timeout_us as f64), false),
-        ("a step's length", seconds(report), false),
+        ("a step's length", length, false),
         ("processor", format!("{}, {} cores", machine.processor, machine.cores), false),
         ("kernel", machine.kernel.clone(), false),
         ("pinning", units::pinning(setup.pinning.as_ref()), false),
         ("daemon's command", setup.daemon_command.as_deref().map_or("ran already".to_owned(), flags), false),
-        ("daemon", setup.daemon.clone().unwrap_or_else(|| "does not tell".to_owned()), true),
+        ("daemon", or(&setup.daemon, "does not tell"), true),
         ("harness's build", setup.profile.clone(), false),
-        ("daemon's binary", digest(&setup.daemon_digest), true),
-        ("harness's binary", digest(&setup.harness_digest), true),
-        ("harness", setup.commit.clone().unwrap_or_else(|| "not of a checkout".to_owned()), true),
+        ("daemon's binary", or(&setup.daemon_digest, "unknown"), true),
+        ("harness's binary", or(&setup.harness_digest, "unknown"), true),
+        ("harness", or(&setup.commit, "not of a checkout"), true),
     ]
 }
 
-/// The rate that was asked for, where it is a share of what was measured first.
-fn asked(a: &Report, b: &Report) -> Option<Difference> {
-    let of = |report: &Report| {
-        let rates: Vec<_> = report.runs.iter().flat_map(|run| &run.steps).map(|step| step.rate).collect();
-        median(&rates)
-    };
-    let (of_a, of_b) = (of(a)?, of(b)?);
-    let differs = !a.is_sweep() && !b.is_sweep() && !same(of_a, of_b);
-    let shown = |value: f64| format!("{}/s", rate(value));
-    differs.then(|| Difference { what: "rate".into(), a: shown(of_a), b: shown(of_b), expected: false })
-}
-
-/// A command line without what is of one run only: folders and ports.
+/// Returns a command line without the folders and ports of a single run.
 fn flags(command: &str) -> String {
     let words = command.split_whitespace().skip(1);
     let kept = words.map(|word| if word.contains(['/', ':']) { "…" } else { word });

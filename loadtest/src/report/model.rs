@@ -1,8 +1,12 @@
-//! What a run comes to, as it is written to JSON: everything that the terminal's table, the HTML page and
-//! `compare` show is taken from here. The schema is documented in `docs/loadtest.md`.
+//! The report of a scenario, as it is written to JSON. The terminal's table, the HTML page and `compare` show nothing
+//! else. `docs/loadtest.md` documents the fields; the comments of the types are also the schema's descriptions.
 //!
-//! Times are microseconds, rates are requests a second, unless a name says otherwise.
+//! Times are microseconds and rates are requests a second, unless a name says otherwise.
 
+use crate::{
+    engine::IDLE_PERCENT,
+    statistics::{median, range},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -114,8 +118,8 @@ pub struct RegistryFacts {
 }
 
 impl RegistryFacts {
-    /// Whether the daemon told of it: a `--target` without `--admin` does not, and its counts are 0.
-    pub(crate) fn told(&self) -> bool {
+    /// Returns whether the counts are known: a `--target` without `--admin` reports none, and they are 0.
+    pub(crate) fn is_known(&self) -> bool {
         self.accounts > 0
     }
 }
@@ -302,15 +306,121 @@ pub struct Verdict {
 }
 
 impl Report {
-    /// Whether the rate grew from step to step.
+    /// Returns whether the rate grew from step to step.
     pub fn is_sweep(&self) -> bool {
         self.runs.iter().any(|run| run.knee.is_some() || run.limit.is_some() || run.steps.len() > 1)
+    }
+
+    /// Returns the valid runs with their indices, or all of them where none is valid.
+    pub(crate) fn counted_runs(&self) -> Vec<(usize, &Run)> {
+        let any_valid = self.runs.iter().any(Run::is_valid);
+        self.runs.iter().enumerate().filter(|(_, run)| run.is_valid() || !any_valid).collect()
+    }
+
+    /// Returns the index of the run that stands for all: the middle one by its knee, or else by its p99.
+    pub(crate) fn middle_run(&self) -> Option<usize> {
+        let p99 = |run: &Run| run.main_step().map(|step| step.corrected.p99);
+        let key = |run: &Run| run.knee.or_else(|| p99(run)).unwrap_or_default();
+        let mut order: Vec<_> = self.counted_runs().into_iter().map(|(n, run)| (key(run), n)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        order.get(order.len().checked_sub(1)? / 2).map(|(_, n)| *n)
+    }
+}
+
+impl Run {
+    /// Returns the step that stands for the run: the one at the knee, or the first.
+    pub(crate) fn main_step(&self) -> Option<&Step> {
+        let Some(knee) = self.knee else { return self.steps.first() };
+        self.steps.iter().min_by(|a, b| (a.rate - knee).abs().total_cmp(&(b.rate - knee).abs()))
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        self.main_step().is_some_and(|step| step.invalid.is_none())
     }
 }
 
 impl Step {
-    /// Errors of all kinds.
+    /// Returns how many errors of all kinds there were.
     pub fn failed(&self) -> u64 {
         self.errors.values().map(|failures| failures.count).sum()
+    }
+
+    /// Returns the daemon's processor time for each request, in microseconds.
+    pub(crate) fn cpu_per_request(&self) -> Option<f64> {
+        self.process.as_ref().map(|it| it.cpu_seconds * 1e6 / self.due.max(1) as f64)
+    }
+}
+
+impl Ceiling {
+    /// Returns the lowest and the highest ratio of a pair of runs: they show how far to trust the median.
+    pub(crate) fn ratio_range(&self) -> (f64, f64) {
+        range(self.daemon.iter().zip(&self.null).map(|(daemon, null)| daemon / null))
+    }
+
+    /// Returns how many per cent of the time the harness was idle beside the null server, where that is so little
+    /// that the harness was the limit.
+    pub(crate) fn harness_limit(&self) -> Option<f64> {
+        median(&self.null_idle).filter(|idle| *idle < IDLE_PERCENT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::files::read;
+    use std::{fs, path::PathBuf};
+
+    const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test -p loadtest --lib report::model";
+
+    fn below(folder: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder)
+    }
+
+    fn schema() -> Value {
+        schemars::schema_for!(Report).to_value()
+    }
+
+    #[test]
+    fn checked_in_schema_is_that_of_the_types() {
+        let path = below("../docs/schema/loadtest-report.schema.json");
+        let made = format!("{:#}\n", schema());
+        if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+            fs::write(&path, &made).unwrap();
+            return;
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            made == found,
+            "{}: differs from the types. Write it again with\n    {REMEDY}",
+            path.display()
+        );
+    }
+
+    #[test]
+    fn reports_match_the_schema_and_changed_ones_do_not() {
+        let schema = jsonschema::validator_for(&schema()).unwrap();
+        for entry in fs::read_dir(below("tests/fixtures/reports")).unwrap() {
+            let path = entry.unwrap().path();
+            let mut report: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            let wrong: Vec<_> = schema.iter_errors(&report).map(|it| it.to_string()).collect();
+            assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+            report["runs"][0]["steps"][0]["corrected"]["p99"] = "fast".into();
+            assert!(!schema.is_valid(&report), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn middle_run_is_a_valid_one_where_there_is_one() {
+        let mut report = read(&below("tests/fixtures/reports/steady.json")).unwrap();
+        for (run, p99) in report.runs.iter_mut().zip([300.0, 100.0, 200.0]) {
+            run.steps[0].corrected.p99 = p99;
+        }
+        assert_eq!(report.middle_run(), Some(2));
+        report.runs[2].steps[0].invalid = Some("late".to_owned());
+        assert_eq!(report.middle_run(), Some(1));
+        report.runs.iter_mut().for_each(|run| run.steps[0].invalid = Some("late".to_owned()));
+        assert_eq!(report.middle_run(), Some(2));
+        report.runs.clear();
+        assert_eq!(report.middle_run(), None);
     }
 }

@@ -1,96 +1,74 @@
-//! The table at the end.
+//! The table that the terminal shows at the end.
 
 use super::{
-    middle::median,
     model::{Ceiling, Latency, Report, Run, Step},
     units::{self, megabytes, rate, thousands, time},
 };
-use crate::{
-    engine::IDLE_PERCENT,
-    error::{Error, Result},
-};
+use crate::{error::Result, output, statistics::median};
 use anstyle::{AnsiColor, Style};
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::fmt::{self, Write};
 
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default();
-const HEAD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
+pub(crate) const HEAD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
 
-/// Of a registry's counts.
-pub(crate) const UNTOLD: &str = "not told how large: name the admin listener with --admin";
+/// What stands for the counts of a registry that are not known.
+pub(crate) const UNKNOWN_COUNTS: &str = "not told how large: name the admin listener with --admin";
 
-/// On standard output: colour on a terminal, plain in a pipe.
+/// Prints the table to standard output.
 pub(crate) fn print(report: &Report) -> Result<()> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(table(report).as_bytes()).and_then(|()| out.flush()) {
-        // A reader that has gone, as in `| head`, is no failure.
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Io { doing: "write to", path: "standard output".into(), source })
-        }
-        _ => Ok(()),
-    }
+    output::print(&table(report))
 }
 
-/// The table, with styles.
+/// Returns the table, with styles.
 pub fn table(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = setup(&mut out, report);
-    let _ = steps(&mut out, &report.runs);
-    let _ = failures(&mut out, &report.runs);
-    let _ = verdicts(&mut out, report);
+    let _ = write_setup(&mut out, report);
+    let _ = write_steps(&mut out, &report.runs);
+    let _ = write_failures(&mut out, &report.runs);
+    let _ = write_verdicts(&mut out, report);
     out
 }
 
-fn setup(out: &mut String, report: &Report) -> std::fmt::Result {
+fn write_setup(out: &mut String, report: &Report) -> fmt::Result {
     let setup = &report.setup;
+    let (machine, registry) = (&setup.machine, &setup.registry);
     writeln!(out, "\n{HEAD}{}{HEAD:#}  {}", report.scenario, report.started)?;
-    let mut row = |name: &str, value: String| writeln!(out, "{DIM}{name:<12}{DIM:#}{value}");
-    let machine = &setup.machine;
+    let mut row = |name: &str, value: &str| writeln!(out, "{DIM}{name:<12}{DIM:#}{value}");
     let memory = machine.memory as f64 / f64::from(1 << 30);
-    row(
-        "machine",
-        format!("{}, {} cores, {memory:.0} GiB, {}", machine.processor, machine.cores, machine.kernel),
-    )?;
-    let daemon = setup.daemon.clone().unwrap_or_else(|| "unknown".to_owned());
-    row("daemon", format!("{daemon}, harness {}", setup.commit.as_deref().unwrap_or("of no checkout")))?;
+    let cores = machine.cores;
+    row("machine", &format!("{}, {cores} cores, {memory:.0} GiB, {}", machine.processor, machine.kernel))?;
+    let daemon = setup.daemon.as_deref().unwrap_or("unknown");
+    row("daemon", &format!("{daemon}, harness {}", setup.commit.as_deref().unwrap_or("of no checkout")))?;
     if let Some(command) = &setup.daemon_command {
-        row("", command.clone())?;
+        row("", command)?;
     }
-    row("pinning", units::pinning(setup.pinning.as_ref()))?;
-    let registry = &setup.registry;
-    let bytes = registry.snapshot_bytes.map(|bytes| format!(", {}", megabytes(bytes))).unwrap_or_default();
-    row("registry", registry.source.clone())?;
-    let counts = match registry.told() {
-        true => format!(
-            "{} accounts, {} pools, {} OUs{bytes}",
-            thousands(registry.accounts),
-            thousands(registry.pools),
-            thousands(registry.ous)
-        ),
-        false => UNTOLD.to_owned(),
+    row("pinning", &units::pinning(setup.pinning.as_ref()))?;
+    row("registry", &registry.source)?;
+    let counts = if registry.is_known() {
+        let [accounts, pools, ous] = [registry.accounts, registry.pools, registry.ous].map(thousands);
+        let bytes =
+            registry.snapshot_bytes.map(|bytes| format!(", {}", megabytes(bytes))).unwrap_or_default();
+        format!("{accounts} accounts, {pools} pools, {ous} OUs{bytes}")
+    } else {
+        UNKNOWN_COUNTS.to_owned()
     };
-    row("", format!("{counts}; seed {}", setup.seed))?;
-    row("load", format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
+    row("", &format!("{counts}; seed {}", setup.seed))?;
+    row("load", &format!("{} connections, time-out {}", setup.connections, time(setup.timeout_us as f64)))?;
     for note in &setup.notes {
-        row("note", note.clone())?;
+        row("note", note)?;
     }
-    match &report.ceiling {
-        Some(it) => row("ceiling", ceiling(it)),
-        None => Ok(()),
-    }
+    report.ceiling.iter().try_for_each(|it| row("ceiling", &ceiling(it)))
 }
 
-/// The middle of the runs, and the middle of their ratios.
+/// Describes the medians of both servers and the median of their ratios.
 pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
     let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
-    let (low, high) = pairs(ceiling);
-    let limit = harness_limit(ceiling);
+    let (low, high) = ceiling.ratio_range();
+    let limit = ceiling.harness_limit();
     let all = format!(
         "{}/s by the daemon, {}/s by a null server: {:.2} of it{} ({low:.2} to {high:.2}, pair by pair)",
         middle(&ceiling.daemon),
@@ -107,32 +85,16 @@ pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
     }
 }
 
-/// The lowest and the highest ratio of a pair: how much the one in the middle is worth.
-pub(crate) fn pairs(ceiling: &Ceiling) -> (f64, f64) {
-    let ratios = ceiling.daemon.iter().zip(&ceiling.null).map(|(daemon, null)| daemon / null);
-    ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), it| (low.min(it), high.max(it)))
-}
-
-/// How long the harness was idle beside the null server, in per cent, where that is so little that the null server
-/// was not the limit.
-pub(crate) fn harness_limit(ceiling: &Ceiling) -> Option<f64> {
-    median(&ceiling.null_idle).filter(|idle| *idle < IDLE_PERCENT)
-}
-
-fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
-    writeln!(
-        out,
-        "\n{HEAD}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}{HEAD:#}",
-        "", "rate/s", "answers/s", "p50", "p90", "p99", "p99.9", "max", "errors"
-    )?;
-    let many = runs.len() > 1;
-    for (n, run) in runs.iter().enumerate() {
-        if many {
-            writeln!(out, "{DIM}run {}{DIM:#}", n + 1)?;
+fn write_steps(out: &mut String, runs: &[Run]) -> fmt::Result {
+    let names = ["", "rate/s", "answers/s", "p50", "p90", "p99", "p99.9", "max", "errors"];
+    let [name, others @ .., errors] = names;
+    let others: String = others.iter().map(|name| format!("{name:>10}")).collect();
+    writeln!(out, "\n{HEAD}{name:>9}{others}{errors:>8}{HEAD:#}")?;
+    for (run, n) in runs.iter().zip(1..) {
+        if runs.len() > 1 {
+            writeln!(out, "{DIM}run {n}{DIM:#}")?;
         }
-        for step in &run.steps {
-            one(out, step)?;
-        }
+        run.steps.iter().try_for_each(|step| write_step(out, step))?;
         if let Some(why) = &run.no_knee {
             writeln!(out, "{BAD}no highest rate was found: {why}{BAD:#}")?;
         }
@@ -143,68 +105,46 @@ fn steps(out: &mut String, runs: &[Run]) -> std::fmt::Result {
     Ok(())
 }
 
-fn one(out: &mut String, step: &Step) -> std::fmt::Result {
-    let errors: u64 = step.failed();
-    let style = if errors > 0 || step.invalid.is_some() { BAD } else { Style::new() };
-    let row = |name: &str, latency: &Latency| {
-        let of = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(time);
-        let [p50, p90, p99, p999, max] = of;
-        (name.to_owned(), format!("{p50:>10}{p90:>10}{p99:>10}{p999:>10}{max:>10}"))
+fn write_step(out: &mut String, step: &Step) -> fmt::Result {
+    let figures = |latency: &Latency| {
+        let all = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
+        all.map(|value| format!("{:>10}", time(value))).concat()
     };
-    let (name, figures) = row("corrected", &step.corrected);
-    writeln!(
-        out,
-        "{style}{name:>9}{:>10}{:>10}{figures}{errors:>8}{style:#}",
-        rate(step.rate),
-        rate(step.achieved)
-    )?;
+    let errors = step.failed();
+    let style = if errors > 0 || step.invalid.is_some() { BAD } else { Style::new() };
+    let (due, answered, corrected) = (rate(step.rate), rate(step.achieved), figures(&step.corrected));
+    writeln!(out, "{style}{:>9}{due:>10}{answered:>10}{corrected}{errors:>8}{style:#}", "corrected")?;
     for (name, latency) in [("from send", &step.uncorrected), ("lateness", &step.lateness)] {
-        let (name, figures) = row(name, latency);
-        writeln!(out, "{DIM}{name:>9}{:20}{figures}{DIM:#}", "")?;
+        writeln!(out, "{DIM}{name:>9}{:20}{}{DIM:#}", "", figures(latency))?;
     }
     if let Some(selections) = step.selections {
         writeln!(out, "{:>9}{:>10}/s", "lines", rate(selections))?;
     }
-    waited(out, step)?;
+    let percent = |percent: Option<f64>| percent.map_or("unknown".to_owned(), |it| format!("{it:.1} %"));
+    let [daemon, harness] = [step.waited.daemon_percent, step.waited.harness_percent].map(percent);
+    let idle = step.idle_percent;
+    let name = "waited";
+    writeln!(
+        out,
+        "{DIM}{name:>9} for a core: daemon {daemon}, harness {harness}; harness idle {idle:.1} %{DIM:#}"
+    )?;
     if let Some(why) = &step.invalid {
         writeln!(out, "{BAD}invalid: {why}{BAD:#}")?;
     }
-    for warning in &step.warnings {
-        writeln!(out, "{WARNING}warning: {warning}{WARNING:#}")?;
-    }
-    Ok(())
+    step.warnings.iter().try_for_each(|warning| writeln!(out, "{WARNING}warning: {warning}{WARNING:#}"))
 }
 
-fn waited(out: &mut String, step: &Step) -> std::fmt::Result {
-    let percent = |percent: Option<f64>| percent.map_or("unknown".to_owned(), |it| format!("{it:.1} %"));
-    writeln!(
-        out,
-        "{DIM}{:>9} for a core: daemon {}, harness {}; harness idle {:.1} %{DIM:#}",
-        "waited",
-        percent(step.waited.daemon_percent),
-        percent(step.waited.harness_percent),
-        step.idle_percent
-    )
-}
-
-fn failures(out: &mut String, runs: &[Run]) -> std::fmt::Result {
-    for (n, run) in runs.iter().enumerate() {
-        for step in &run.steps {
-            for (kind, failures) in &step.errors {
-                writeln!(
-                    out,
-                    "{BAD}run {}: {} × {kind}{BAD:#}, the first: {}",
-                    n + 1,
-                    failures.count,
-                    failures.first
-                )?;
-            }
+fn write_failures(out: &mut String, runs: &[Run]) -> fmt::Result {
+    for (run, n) in runs.iter().zip(1..) {
+        for (kind, failures) in run.steps.iter().flat_map(|step| &step.errors) {
+            let (count, first) = (failures.count, &failures.first);
+            writeln!(out, "{BAD}run {n}: {count} × {kind}{BAD:#}, the first: {first}")?;
         }
     }
     Ok(())
 }
 
-fn verdicts(out: &mut String, report: &Report) -> std::fmt::Result {
+fn write_verdicts(out: &mut String, report: &Report) -> fmt::Result {
     if !report.verdicts.is_empty() {
         writeln!(out)?;
     }

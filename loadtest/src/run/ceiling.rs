@@ -10,7 +10,8 @@ use crate::{
     daemon::NullServer,
     engine::{Measured, Pace, Unjudged},
     error::{Error, Result},
-    report::{middle::median, model::Ceiling},
+    report::model::Ceiling,
+    statistics::median,
 };
 
 /// Pairs of runs: the machine may be slower for a while, and then is so for both of a pair.

@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         scenarios.push(scenario);
     }
-    report::files::ready(&options.out)?;
+    report::files::check_folder(&options.out)?;
     let scratch = Scratch::new()?;
     let mut failed = Vec::new();
     for scenario in &scenarios {

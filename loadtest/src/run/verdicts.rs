@@ -2,11 +2,11 @@
 
 use crate::{
     report::{
-        middle::median,
         model::{Ceiling, Run, Step, Verdict},
         units,
     },
     scenario::{Demand, Span},
+    statistics::median,
 };
 
 /// Each demand, and what was measured for it. What is demanded of steps is demanded of those of a constant rate. Runs that
@@ -82,12 +82,12 @@ fn not_measured() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::read;
+    use crate::report::files;
     use std::path::Path;
 
     fn runs(name: &str) -> Vec<Run> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
-        read::report(&folder.join(name).with_extension("json")).unwrap().runs
+        files::read(&folder.join(name).with_extension("json")).unwrap().runs
     }
 
     fn told(demand: &Demand, runs: &[Run]) -> Vec<(String, bool)> {

@@ -5,20 +5,20 @@ use loadtest::report::model::Report;
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
-struct Said {
+struct Output {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
-fn compare(folder: &Path, a: &Report, b: &Report, more: &[&str]) -> Said {
+fn compare(folder: &Path, a: &Report, b: &Report, more: &[&str]) -> Output {
     for (name, report) in [("a.json", a), ("b.json", b)] {
         fs::write(folder.join(name), serde_json::to_string(report).unwrap()).unwrap();
     }
     command(folder, &[&["a.json", "b.json"], more].concat())
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Said {
+fn command(folder: &Path, arguments: &[&str]) -> Output {
     let done = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .arg("compare")
         .args(arguments)
@@ -26,7 +26,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Said {
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+    Output { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
 }
 
 fn worse() -> (Report, Report) {
@@ -37,7 +37,7 @@ fn worse() -> (Report, Report) {
 }
 
 #[test]
-fn tells_what_is_slower() {
+fn slower_report_is_named_and_exits_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let (before, mut after) = worse();
     after.setup.seed = 8;
@@ -57,7 +57,7 @@ fn tells_what_is_slower() {
 }
 
 #[test]
-fn tells_what_is_faster_and_ends_well() {
+fn faster_report_exits_with_0() {
     let folder = tempfile::tempdir().unwrap();
     let (after, before) = worse();
     let said = compare(folder.path(), &before, &after, &[]);
@@ -66,7 +66,7 @@ fn tells_what_is_faster_and_ends_well() {
 }
 
 #[test]
-fn json_for_programs() {
+fn json_has_the_figures_run_by_run() {
     let folder = tempfile::tempdir().unwrap();
     let (before, after) = worse();
     let said = compare(folder.path(), &before, &after, &["--format", "json"]);
@@ -82,7 +82,7 @@ fn json_for_programs() {
 }
 
 #[test]
-fn one_run_ends_well_and_says_that_it_knows_nothing() {
+fn single_runs_exit_with_0_because_the_noise_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let mut noise = Noise::new(8, 0.01);
     let (before, mut after) = (steady(1, &mut noise), steady(1, &mut noise));
@@ -95,7 +95,7 @@ fn one_run_ends_well_and_says_that_it_knows_nothing() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_said() {
+fn reports_that_cannot_be_compared_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let (before, mut after) = worse();
     after.runs.iter_mut().for_each(|run| run.steps[0].invalid = Some("late".to_owned()));

@@ -1,4 +1,4 @@
-//! `loadtest compare`: that it finds what changed, and that noise alone is seldom taken for a change.
+//! `loadtest compare`: finds what changed, and seldom takes noise for a change.
 #![cfg(test)]
 
 mod command;

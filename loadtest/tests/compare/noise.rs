@@ -1,4 +1,4 @@
-//! False alarms are as rare as they are said to be, and real changes are found.
+//! False alarms are as rare as documented, and real changes are found.
 
 use crate::synthetic::{Noise, named, names, steady};
 use loadtest::compare::{Comparison, Verdict};
@@ -6,13 +6,13 @@ use loadtest::compare::{Comparison, Verdict};
 #[test]
 fn identical_reports_do_not_differ() {
     let report = steady(7, &mut Noise::new(1, 0.05));
-    let comparison = Comparison::of(&report, &report);
+    let comparison = Comparison::new(&report, &report);
     assert_eq!(comparison.differences, []);
     assert_eq!(comparison.changes.len(), 11); // no selections, no knee
     assert!(comparison.changes.iter().all(|change| change.a == change.b));
     // The ceiling is of one start of the daemon.
     assert_eq!(names(&comparison, Verdict::Unknown), ["of a null server"]);
-    assert_eq!(comparison.are(Verdict::None).count(), 10);
+    assert_eq!(comparison.with_verdict(Verdict::None).count(), 10);
 }
 
 /// At the level of 1 %: of thousands of figures that did not change.
@@ -23,10 +23,13 @@ fn noise_alone_seems_a_change_in_one_figure_of_a_hundred_at_most() {
             let mut noise = Noise::new(a as u64 * 100 + b as u64, width);
             let (mut figures, mut alarms) = (0, 0);
             for _ in 0..700 {
-                let comparison = Comparison::of(&steady(a, &mut noise), &steady(b, &mut noise));
+                let comparison = Comparison::new(&steady(a, &mut noise), &steady(b, &mut noise));
                 assert_eq!(names(&comparison, Verdict::Unknown), ["of a null server"]);
                 figures += comparison.changes.len() - 1;
-                alarms += comparison.are(Verdict::Worse).chain(comparison.are(Verdict::Better)).count();
+                alarms += comparison
+                    .with_verdict(Verdict::Worse)
+                    .chain(comparison.with_verdict(Verdict::Better))
+                    .count();
             }
             // 7,000 figures: three standard deviations above 1 % are 1.36 %.
             let share = f64::from(alarms as u32) / f64::from(figures as u32);
@@ -36,7 +39,7 @@ fn noise_alone_seems_a_change_in_one_figure_of_a_hundred_at_most() {
 }
 
 #[test]
-fn a_tenth_more_is_found_with_seven_runs() {
+fn change_of_a_tenth_is_found_with_seven_runs() {
     let mut found = 0;
     for seed in 0..200 {
         let mut noise = Noise::new(seed, 0.03);
@@ -44,27 +47,27 @@ fn a_tenth_more_is_found_with_seven_runs() {
         for run in &mut after.runs {
             run.steps[0].corrected.p99 *= 1.1;
         }
-        let comparison = Comparison::of(&before, &after);
+        let comparison = Comparison::new(&before, &after);
         let p99 = named(&comparison, "p99");
         found += u32::from(p99.verdict == Verdict::Worse);
-        let back = Comparison::of(&after, &before);
+        let back = Comparison::new(&after, &before);
         assert_eq!(named(&back, "p99").verdict == Verdict::Better, p99.verdict == Verdict::Worse);
     }
     assert!(found > 190, "{found} of 200");
 }
 
 #[test]
-fn one_run_each_says_nothing_whatever_changed() {
+fn single_runs_leave_every_figure_unknown() {
     let mut noise = Noise::new(1, 0.01);
     let (before, mut after) = (steady(1, &mut noise), steady(1, &mut noise));
     after.runs[0].steps[0].corrected.p99 *= 5.0;
-    let comparison = Comparison::of(&before, &after);
-    assert_eq!(comparison.are(Verdict::Unknown).count(), comparison.changes.len());
+    let comparison = Comparison::new(&before, &after);
+    assert_eq!(comparison.with_verdict(Verdict::Unknown).count(), comparison.changes.len());
     assert!(named(&comparison, "p99").change_percent.unwrap() > 350.0);
 }
 
 #[test]
-fn better_is_up_or_down_as_the_figure_has_it() {
+fn better_is_higher_or_lower_as_the_figure_defines() {
     let mut noise = Noise::new(3, 0.01);
     let (before, mut after) = (steady(5, &mut noise), steady(5, &mut noise));
     for run in &mut after.runs {
@@ -75,20 +78,20 @@ fn better_is_up_or_down_as_the_figure_has_it() {
         step.errors = serde_json::from_str(r#"{"timeout": {"count": 3, "first": "no answer"}}"#).unwrap();
     }
     after.ceiling.as_mut().unwrap().daemon.iter_mut().for_each(|rate| *rate *= 1.3);
-    let comparison = Comparison::of(&before, &after);
+    let comparison = Comparison::new(&before, &after);
     assert_eq!(names(&comparison, Verdict::Worse), ["answered", "errors", "processor a request"]);
     assert_eq!(names(&comparison, Verdict::Better), ["p50"]);
     assert_eq!(named(&comparison, "errors").change_percent, None);
 }
 
 #[test]
-fn runs_that_mean_nothing_are_left_out() {
+fn invalid_runs_are_left_out_and_counted() {
     let mut noise = Noise::new(4, 0.01);
     let (before, mut after) = (steady(5, &mut noise), steady(6, &mut noise));
     let step = &mut after.runs[2].steps[0];
     step.invalid = Some("late".to_owned());
     step.corrected.p99 = 1e9;
-    let comparison = Comparison::of(&before, &after);
+    let comparison = Comparison::new(&before, &after);
     assert_eq!((comparison.invalid, named(&comparison, "p99").b.len()), ((0, 1), 5));
     assert!(named(&comparison, "p99").b.iter().all(|p99| *p99 < 1e6));
 }

@@ -1,10 +1,10 @@
-//! What differs in the setup is said, whatever else is.
+//! Differences of the setup.
 
 use crate::synthetic::{Noise, named, steady};
 use loadtest::compare::{Comparison, Verdict};
 
 #[test]
-fn a_different_setup_is_said_before_anything_else() {
+fn differing_setup_is_listed_with_conditions_first() {
     let before = steady(3, &mut Noise::new(1, 0.01));
     let mut after = before.clone();
     after.scenario = "mine".to_owned();
@@ -24,7 +24,7 @@ fn a_different_setup_is_said_before_anything_else() {
         step.achieved *= 1.5;
         step.process.as_mut().unwrap().cpu_seconds *= 1.5;
     }
-    let comparison = Comparison::of(&before, &after);
+    let comparison = Comparison::new(&before, &after);
     for figure in ["p99", "answered", "processor a request"] {
         assert_eq!(named(&comparison, figure).verdict, Verdict::NotComparable, "{figure} at another rate");
     }

@@ -30,7 +30,7 @@ fn steps_are_matched_by_rate_and_a_knee_is_judged() {
         run.steps[1].rate *= 1.1; // no step of before is near
         run.steps[2].corrected.p99 *= 2.0;
     }
-    let comparison = Comparison::of(&before, &after);
+    let comparison = Comparison::new(&before, &after);
     let rates: Vec<f64> = before.runs[0].steps.iter().map(|step| step.rate).collect();
     assert_eq!(
         (comparison.only_a.as_slice(), comparison.only_b.as_slice()),
@@ -44,9 +44,9 @@ fn steps_are_matched_by_rate_and_a_knee_is_judged() {
 }
 
 #[test]
-fn a_few_runs_are_too_few_for_many_steps() {
+fn few_runs_are_too_few_for_many_steps() {
     let mut noise = Noise::new(6, 0.01);
-    let comparison = Comparison::of(&ramp(5, &mut noise), &ramp(5, &mut noise));
+    let comparison = Comparison::new(&ramp(5, &mut noise), &ramp(5, &mut noise));
     assert_ne!(named(&comparison, "knee").verdict, Verdict::Unknown);
     assert_eq!(named(&comparison, "p99").verdict, Verdict::Unknown);
 }

@@ -1,8 +1,8 @@
-//! Reports made up: as many runs as wanted, each figure with its own noise.
+//! Synthetic reports: any number of runs, each figure with its own noise.
 
 use loadtest::{
     compare::{Change, Comparison, Verdict},
-    report::{model::Report, read},
+    report::{files, model::Report},
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -10,7 +10,7 @@ use rand_chacha::{
 };
 use std::path::Path;
 
-/// Noise that multiplies: its logarithm is normal, of this width.
+/// Factors whose logarithm is normal, with a standard deviation of `width`.
 pub(crate) struct Noise {
     rng: ChaCha8Rng,
     width: f64,
@@ -33,7 +33,7 @@ impl Noise {
 
 pub(crate) fn fixture(name: &str) -> Report {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
-    read::report(&folder.join(name).with_extension("json")).expect(name)
+    files::read(&folder.join(name).with_extension("json")).expect(name)
 }
 
 /// The steady scenario in so many runs that differ by noise alone; its ceiling, too.
@@ -65,5 +65,5 @@ pub(crate) fn named<'a>(comparison: &'a Comparison, figure: &str) -> &'a Change 
 }
 
 pub(crate) fn names(comparison: &Comparison, verdict: Verdict) -> Vec<String> {
-    comparison.are(verdict).map(Change::name).collect()
+    comparison.with_verdict(verdict).map(Change::name).collect()
 }

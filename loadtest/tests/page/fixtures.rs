@@ -1,9 +1,10 @@
-//! Reports to draw, and pages to look into.
+//! Reports to render, and what pages are searched with.
 
 use loadtest::report::{
+    files,
     model::{Latency, Report},
-    read,
 };
+use roxmltree::Node;
 use std::path::{Path, PathBuf};
 
 pub(crate) const NAMES: [&str; 4] = ["steady", "ramp", "reload-storm", "failing"];
@@ -13,7 +14,7 @@ pub(crate) fn path(name: &str) -> PathBuf {
 }
 
 pub(crate) fn report(name: &str) -> Report {
-    read::report(&path(name)).expect(name)
+    files::read(&path(name)).expect(name)
 }
 
 /// The page as XML: what HTML leaves open is closed.
@@ -29,22 +30,18 @@ pub(crate) fn xml(page: &str) -> String {
     xml
 }
 
-/// Elements of a name and of all these classes.
-pub(crate) fn all<'a>(
-    page: &'a roxmltree::Document<'_>,
-    name: &str,
-    classes: &[&str],
-) -> Vec<roxmltree::Node<'a, 'a>> {
-    let of = |node: &roxmltree::Node<'_, '_>| {
+/// Elements of a name and of all these classes, in a node.
+pub(crate) fn all<'a, 'b>(root: Node<'a, 'b>, name: &str, classes: &[&str]) -> Vec<Node<'a, 'b>> {
+    let matches = |node: &Node<'_, '_>| {
         let has = node.attribute("class").unwrap_or_default();
         node.has_tag_name(name) && classes.iter().all(|class| has.split(' ').any(|it| it == *class))
     };
-    page.root().descendants().filter(of).collect()
+    root.descendants().filter(matches).collect()
 }
 
 /// All the words in an element.
-pub(crate) fn words(node: roxmltree::Node<'_, '_>) -> String {
-    node.descendants().filter(roxmltree::Node::is_text).filter_map(|it| it.text()).collect()
+pub(crate) fn words(node: Node<'_, '_>) -> String {
+    node.descendants().filter(Node::is_text).filter_map(|it| it.text()).collect()
 }
 
 /// A distribution whose curve goes through three points, of 1,000 values.

@@ -1,4 +1,4 @@
-//! The HTML page: that it is whole, that it hides nothing, and that what is drawn is where the figures say.
+//! The HTML page of a report.
 #![cfg(test)]
 
 mod escapes;

@@ -1,4 +1,4 @@
-//! What is drawn is where the figures say.
+//! What is drawn is where the axes say.
 
 use crate::fixtures::{all, latency, report, words, xml};
 use loadtest::report::{
@@ -34,100 +34,135 @@ fn plain() -> Report {
     report
 }
 
-fn drawn(report: &Report, look: impl Fn(&Document<'_>)) {
-    let xml = xml(&render(report));
-    look(&Document::parse(&xml).unwrap());
+/// One of the page's charts.
+struct Chart<'a>(Node<'a, 'a>);
+
+type Place = (i32, i32);
+
+impl<'a> Chart<'a> {
+    fn named(page: &'a Document<'_>, name: &str) -> Self {
+        let charts = all(page.root(), "svg", &["plot"]);
+        Self(charts.into_iter().find(|chart| chart.attribute("aria-label") == Some(name)).expect(name))
+    }
+
+    fn tick(&self, label: &str) -> Node<'a, 'a> {
+        let mut texts = all(self.0, "text", &[]).into_iter();
+        texts.find(|text| words(*text).trim() == label).unwrap_or_else(|| panic!("no tick {label}"))
+    }
+
+    fn x(&self, label: &str) -> i32 {
+        number(self.tick(label), "x")
+    }
+
+    fn y(&self, label: &str) -> i32 {
+        number(self.tick(label), "y")
+    }
+
+    /// The lines of an ink, piece by piece.
+    fn curves(&self, ink: &str) -> Vec<Vec<Place>> {
+        let stroke = format!("var(--{ink})");
+        let lines = all(self.0, "polyline", &[]).into_iter();
+        lines.filter(|line| line.attribute("stroke") == Some(&stroke)).map(points).collect()
+    }
+
+    fn dot(&self, classes: &[&str], title: &str) -> Place {
+        let mut dots = all(self.0, "circle", classes).into_iter();
+        let dot = dots.find(|dot| words(*dot).starts_with(title));
+        let dot = dot.unwrap_or_else(|| panic!("no {classes:?} dot {title}"));
+        (number(dot, "cx"), number(dot, "cy"))
+    }
+
+    fn one(&self, name: &str, classes: &[&str]) -> Node<'a, 'a> {
+        let found = all(self.0, name, classes);
+        assert_eq!(found.len(), 1, "{name} {classes:?}");
+        found[0]
+    }
 }
 
-fn path<'a>(node: Node<'a, '_>) -> &'a str {
-    node.attribute("d").unwrap()
+fn number(node: Node<'_, '_>, attribute: &str) -> i32 {
+    node.attribute(attribute).expect(attribute).parse().expect(attribute)
 }
 
-/// Of a dot: its place across in per cent, and its height in pixels.
-fn place(page: &Document<'_>, classes: &[&str], title: &str) -> (String, f64) {
-    let found = all(page, "circle", classes).into_iter().find(|node| words(*node).starts_with(title));
-    let node = found.unwrap_or_else(|| panic!("no {classes:?} dot {title}"));
-    (node.attribute("cx").unwrap().to_owned(), node.attribute("cy").unwrap().parse().unwrap())
+fn points(line: Node<'_, '_>) -> Vec<Place> {
+    let pairs = line.attribute("points").expect("points").split_whitespace();
+    let pairs = pairs.map(|pair| pair.split_once(',').expect("a pair"));
+    pairs.map(|(x, y)| (x.parse().expect("x"), y.parse().expect("y"))).collect()
 }
 
-/// Across: 1,000 values are three times a tenth. Upward: 300 px from 100 µs at 316 to 10 ms at 16.
+/// A place at a share of the way.
+fn between(from: i32, to: i32, share: f64) -> i32 {
+    from + (f64::from(to - from) * share).floor() as i32
+}
+
 #[test]
-fn percentiles() {
-    drawn(&plain(), |page| {
-        assert_eq!(path(all(page, "path", &["corrected"])[0]), "M0 316L333.3 316L666.7 166L1000 16");
-        assert_eq!(path(all(page, "path", &["uncorrected"])[0]), "M0 316L333.3 316L666.7 316L1000 166");
-        assert_eq!(
-            place(page, &["dot", "corrected"], "99 %, corrected: 1.00 ms"),
-            ("66.67%".to_owned(), 166.0)
-        );
-        assert_eq!(place(page, &["dot", "corrected"], "the longest"), ("100%".to_owned(), 16.0));
-        assert_eq!(
-            place(page, &["dot", "uncorrected"], "99 %, uncorrected: 100 µs"),
-            ("66.67%".to_owned(), 316.0)
-        );
-        let tick = |label: &str| {
-            let ticks = all(page, "text", &["tick"]);
-            let tick = ticks.into_iter().find(|tick| words(*tick) == label);
-            tick.unwrap_or_else(|| panic!("no tick {label}")).attribute("x").unwrap().to_owned()
-        };
-        assert_eq!(["90 %", "99 %", "99.9 %"].map(tick), ["33.33%", "66.67%", "100%"]);
-    });
+fn percentiles_are_at_their_ticks() {
+    let xml = xml(&render(&plain()));
+    let page = Document::parse(&xml).unwrap();
+    let chart = Chart::named(&page, "Latency by percentile, corrected and uncorrected");
+    let [all, p90, p99, longest] = ["0 %", "90 %", "99 %", "99.9 %"].map(|label| chart.x(label));
+    let [low, middle, high] = ["100 µs", "1 ms", "10 ms"].map(|label| chart.y(label));
+    assert_eq!(chart.curves("corrected"), [[(all, low), (p90, low), (p99, middle), (longest, high)]]);
+    assert_eq!(chart.curves("uncorrected"), [[(all, low), (p90, low), (p99, low), (longest, middle)]]);
+    assert_eq!(chart.dot(&["corrected"], "99 %, corrected: 1.00 ms"), (p99, middle));
+    assert_eq!(chart.dot(&["corrected"], "the longest"), (longest, high));
+    assert_eq!(chart.dot(&["uncorrected"], "99 %, uncorrected: 100 µs"), (p99, low));
+    // 1,000 values: the last one is three times a tenth away.
+    assert!((p99 - p90).abs_diff(longest - p99) <= 1 && (p90 - all).abs_diff(p99 - p90) <= 1);
 }
 
-/// The rate is 110 px high, from 18 to 128; two lanes of 20 px; the latency 220 px from 198.
 #[test]
-fn time() {
-    drawn(&plain(), |page| {
-        assert_eq!(path(all(page, "path", &["due"])[0]), "M0 18H250V18H500V18H750V18H1000");
-        let answered = "M0 128L0 18L250 18L250 128L500 128L500 128L750 128L750 73L1000 73L1000 128";
-        assert_eq!(path(all(page, "path", &["answered"])[0]), answered);
-        // Nothing was answered in the third slice: no line leads over it.
-        assert_eq!(path(all(page, "path", &["p99"])[0]), "M125 308L375 198M875 418");
-        assert_eq!(path(all(page, "path", &["p50"])[0]), "M125 418L375 418M875 418");
-        let reload = all(page, "line", &["mark", "event"])[0];
-        assert_eq!((reload.attribute("x1"), words(reload).as_str()), (Some("20%"), "2.00 s: generation 2"));
-        assert_eq!(all(page, "line", &["guide"])[0].attribute("x1"), Some("20%"));
-        let errors = all(page, "line", &["mark", "error"])[0];
-        assert_eq!(
-            (errors.attribute("x1"), words(errors).as_str()),
-            (Some("37.5%"), "2.5 to 5.0 s: 3 errors")
-        );
-        let hit = all(page, "rect", &["hit"])[1];
-        assert_eq!((hit.attribute("x"), hit.attribute("width")), (Some("25%"), Some("25%")));
-        assert!(
-            words(hit).contains("2.5 to 5.0 s\n0.00/s of 400/s\np50 100 µs, p99 10.0 ms, longest 10.0 ms"),
-            "{}",
-            words(hit)
-        );
-    });
+fn timeline_is_at_its_ticks_with_gaps_where_nothing_was_answered() {
+    let xml = xml(&render(&plain()));
+    let page = Document::parse(&xml).unwrap();
+    let chart = Chart::named(&page, "Rate and latency over time");
+    let (start, end) = (chart.x("0 s"), chart.x("10 s"));
+    let at = |share: f64| between(start, end, share);
+    let [nothing, half, full] = ["0", "200/s", "400/s"].map(|label| chart.y(label));
+    let stairs = [0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1.0].map(at);
+    assert_eq!(chart.curves("due"), [stairs.map(|x| (x, full))]);
+    let heights = [full, full, nothing, nothing, nothing, nothing, half, half];
+    let around: Vec<_> = stairs.into_iter().zip(heights).collect();
+    let around = [[(start, nothing)].as_slice(), &around, &[(end, nothing)]].concat();
+    assert_eq!(points(chart.one("polygon", &[])), around);
+    let [low, middle, high] = ["100 µs", "1 ms", "10 ms"].map(|label| chart.y(label));
+    assert_eq!(chart.curves("p99"), [[(at(0.125), middle), (at(0.375), high)]]);
+    assert_eq!(chart.curves("p50"), [[(at(0.125), low), (at(0.375), low)]]);
+    let reload = chart.one("line", &["mark", "event"]);
+    assert_eq!((number(reload, "x1"), words(reload).as_str()), (at(0.2), "2.00 s: generation 2"));
+    assert_eq!(number(chart.one("line", &["guide"]), "x1"), at(0.2));
+    let errors = chart.one("line", &["mark", "error"]);
+    assert_eq!((number(errors, "x1"), words(errors).as_str()), (at(0.375), "2.5 to 5.0 s: 3 errors"));
+    let hit = all(chart.0, "rect", &["hit"])[1];
+    assert_eq!((number(hit, "x"), number(hit, "width")), (at(0.25), at(0.5) - at(0.25)));
+    let title = "2.5 to 5.0 s\n0.00/s of 400/s\np50 100 µs, p99 10.0 ms, longest 10.0 ms";
+    assert_eq!(words(hit), title);
 }
 
-/// Across: from nothing to the highest rate and 4 %. Upward: 320 px from 100 µs at 344 to 100 ms at 24.
 #[test]
-fn sweep() {
+fn sweep_is_at_its_ticks_and_broken_steps_are_hollow() {
     let mut report = plain();
     let step = report.runs[0].steps[0].clone();
-    report.runs[0].steps = [(2_600.0, 100_000.0), (1_300.0, 1_000.0), (650.0, 100.0)]
+    report.runs[0].steps = [(2_500.0, 100_000.0), (1_250.0, 1_000.0), (625.0, 100.0)]
         .map(|(rate, p99)| {
             let mut step = step.clone();
-            (step.rate, step.corrected) = (rate / 1.04, latency(100.0, p99, 100_000.0));
+            (step.rate, step.corrected) = (rate, latency(100.0, p99, 100_000.0));
             step.errors.clear();
             step
         })
         .to_vec();
     (report.runs[0].knee, report.runs[0].limit) = (Some(1_250.0), Some(10_000.0));
-    drawn(&report, |page| {
-        let p99 = all(page, "path", &["p99"])[0];
-        assert_eq!(path(p99), "M240.4 344L480.8 237.3L961.5 24");
-        assert_eq!(all(page, "line", &["knee"])[0].attribute("x1"), Some("48.08%"));
-        assert_eq!(all(page, "line", &["limit"])[0].attribute("y1"), Some("130.7"));
-        let hollow = all(page, "circle", &["p99", "hollow"]);
-        assert_eq!(
-            hollow.iter().map(|node| words(*node)).collect::<Vec<_>>(),
-            ["2,500/s: p99 100 ms\np99 over the limit"]
-        );
-        assert_eq!(place(page, &["dot", "p99"], "1,250/s"), ("48.08%".to_owned(), 237.3));
-        // The distribution that is shown is the knee's.
-        assert!(words(page.root_element()).contains("At 1,250 requests a second, the knee of the sweep."));
-    });
+    let xml = xml(&render(&report));
+    let page = Document::parse(&xml).unwrap();
+    let chart = Chart::named(&page, "Latency against rate");
+    let at = |share: f64| between(chart.x("0"), chart.x("2.5k/s"), share);
+    let [low, middle, limit, high] = ["100 µs", "1 ms", "10 ms", "100 ms"].map(|label| chart.y(label));
+    assert_eq!(chart.curves("p99"), [[(at(0.25), low), (at(0.5), middle), (at(1.0), high)]]);
+    assert_eq!(number(chart.one("line", &["knee"]), "x1"), at(0.5));
+    assert_eq!(number(chart.one("line", &["limit"]), "y1"), limit);
+    let hollow = all(chart.0, "circle", &["p99", "hollow"]);
+    let hollow: Vec<_> = hollow.into_iter().map(words).collect();
+    assert_eq!(hollow, ["2,500/s: p99 100 ms\np99 over the limit"]);
+    assert_eq!(chart.dot(&["p99"], "1,250/s"), (at(0.5), middle));
+    // The distribution that is shown is the knee's.
+    assert!(words(page.root()).contains("At 1,250 requests a second, the knee of the sweep."));
 }

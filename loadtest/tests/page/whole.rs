@@ -1,4 +1,4 @@
-//! One file, well formed, small, and alone.
+//! The page is one small, well-formed file, and shows all that the report has.
 
 use crate::fixtures::{NAMES, all, report, words, xml};
 use loadtest::report::{
@@ -9,7 +9,7 @@ use loadtest::report::{
 use roxmltree::Document;
 
 #[test]
-fn every_page_is_well_formed_and_needs_nothing_beside_it() {
+fn page_is_well_formed_and_loads_nothing() {
     for name in NAMES {
         let page = render(&report(name));
         let xml = xml(&page);
@@ -44,7 +44,7 @@ fn every_page_is_well_formed_and_needs_nothing_beside_it() {
 }
 
 #[test]
-fn every_figure_is_on_the_page() {
+fn page_shows_every_figure_of_the_report() {
     for name in NAMES {
         let report = report(name);
         let page = render(&report);
@@ -86,7 +86,7 @@ fn every_figure_is_on_the_page() {
 }
 
 #[test]
-fn three_runs_of_a_thousand_intervals_are_small() {
+fn page_of_three_runs_of_a_thousand_intervals_is_small() {
     let mut report = report("reload-storm");
     for run in &mut report.runs {
         let step = &mut run.steps[0];
@@ -106,13 +106,12 @@ fn three_runs_of_a_thousand_intervals_are_small() {
     assert!(page.len() < 300_000, "{} bytes", page.len());
     let xml = xml(&page);
     let document = Document::parse(&xml).unwrap();
-    // Every error is in a mark, and the longest of two merged slices is the one that is told.
-    assert_eq!(all(&document, "line", &["mark", "error"]).len(), 3 * 100);
+    assert_eq!(all(document.root(), "line", &["mark", "error"]).len(), 3 * 100);
     assert!(page.contains("up to 2 slices"));
 }
 
 #[test]
-fn a_report_with_next_to_nothing_is_a_page() {
+fn report_with_next_to_nothing_is_rendered() {
     let bare = |change: fn(&mut Report)| {
         let mut report = report("steady");
         report.ceiling = None;
@@ -140,9 +139,8 @@ fn a_report_with_next_to_nothing_is_a_page() {
     assert!(unfound.contains("no knee: the first step"));
 }
 
-/// The figures at the top and the medians below are of the runs that demands and comparisons are held to.
 #[test]
-fn a_run_that_means_nothing_is_in_no_median() {
+fn invalid_run_is_shown_and_is_in_no_median() {
     let mut report = report("steady");
     for (run, p99) in report.runs.iter_mut().zip([111.0, 222.0, 9e5]) {
         run.steps[0].corrected.p99 = p99;
@@ -150,10 +148,10 @@ fn a_run_that_means_nothing_is_in_no_median() {
     report.runs[2].steps[0].invalid = Some("late".to_owned());
     let xml = xml(&render(&report));
     let document = Document::parse(&xml).unwrap();
-    let figures: Vec<_> = all(&document, "div", &["figure"]).into_iter().map(words).collect();
+    let figures: Vec<_> = all(document.root(), "div", &["figure"]).into_iter().map(words).collect();
     let p99 = figures.iter().find(|it| it.starts_with("p99") && !it.starts_with("p99.")).unwrap();
     assert!(p99.contains("111 µs – 222 µs") && !p99.contains("ms"), "{p99}");
-    let rows: Vec<_> = all(&document, "tr", &[]).into_iter().map(words).collect();
+    let rows: Vec<_> = all(document.root(), "tr", &[]).into_iter().map(words).collect();
     assert!(rows.iter().any(|row| row.contains("run 3, invalid")), "{rows:?}");
     let p99 = rows.iter().find(|row| row.starts_with("p99111")).unwrap();
     assert!(
@@ -163,7 +161,7 @@ fn a_run_that_means_nothing_is_in_no_median() {
 }
 
 #[test]
-fn warnings_and_the_harness_s_own_limit_are_said() {
+fn page_and_table_show_warnings_and_the_limit_of_the_harness() {
     let mut report = report("steady");
     let before = render(&report);
     assert!(!before.contains("To bear in mind") && before.contains("it is not the limit"));

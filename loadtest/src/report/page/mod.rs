@@ -1,31 +1,46 @@
-//! The report as one HTML page that needs nothing beside itself: no script, no font, no network.
-//!
-//! The plots are SVG of our own. The charting crates that are released either write fixed colours and a fixed size
-//! (plotters), know no logarithmic axis (poloto) or hand the drawing to a script (charming); here colours are the
-//! style sheet's, for light and dark, and text keeps its size on a phone. maud escapes whatever a report holds.
+//! The report as one HTML page without a script, a font or a request. maud escapes what a report holds.
 
-mod axis;
-mod ceiling;
-mod command;
-mod course;
-mod figures;
-mod header;
-mod lanes;
+mod chart;
+mod details;
+mod overview;
 mod percentiles;
-mod setup;
-mod slices;
-mod spread;
-mod svg;
+mod runs;
 mod sweep;
-mod tallies;
+mod timeline;
 
-pub use self::command::{Page, run};
-use super::model::Report;
-use maud::{DOCTYPE, PreEscaped, html};
+use super::{
+    files,
+    model::Report,
+    units::{self, sign_of_micro},
+};
+use crate::error::{Error, Result};
+use clap::Args;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::{fs, path::PathBuf};
 
 const STYLE: &str = include_str!("style.css");
 
-/// The page.
+/// The arguments of `loadtest page`.
+#[derive(Args)]
+pub struct Page {
+    /// A report's JSON
+    report: PathBuf,
+    /// The page; without it, beside the report, with its name and .html
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Writes the page of a report's JSON.
+///
+/// # Errors
+/// The report cannot be read, or the page cannot be written.
+pub fn run(page: &Page) -> Result<()> {
+    let report = files::read(&page.report)?;
+    let path = page.output.clone().unwrap_or_else(|| page.report.with_extension("html"));
+    fs::write(&path, render(&report)).map_err(|source| Error::Io { doing: "write", path, source })
+}
+
+/// Renders the page.
 pub fn render(report: &Report) -> String {
     let page = html! {
         (DOCTYPE)
@@ -38,17 +53,40 @@ pub fn render(report: &Report) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body { main {
-                (header::header(report))
+                (overview::header(report))
                 (sweep::section(report))
                 (percentiles::section(report))
-                (course::section(report))
-                (ceiling::section(report))
-                (tallies::errors(report))
-                (tallies::outcomes(report))
-                (spread::section(report))
-                (setup::section(report))
+                (timeline::section(report))
+                (details::ceiling(report))
+                (details::errors(report))
+                (details::answers(report))
+                (runs::section(report))
+                (details::setup(report))
             } }
         }
     };
     page.into_string()
+}
+
+fn time(micros: f64) -> String {
+    sign_of_micro(&units::time(micros))
+}
+
+fn describe_middle(report: &Report, middle: usize) -> String {
+    let all_alike = report.counted_runs().len() == report.runs.len();
+    format!("Run {}, the middle {}", middle + 1, if all_alike { "one" } else { "of the valid ones" })
+}
+
+/// Numbers a run, with the rate of the step in a sweep.
+fn number(report: &Report, run: usize, rate: f64) -> String {
+    let rate = if report.is_sweep() { format!(" at {}", units::per_second(rate)) } else { String::new() };
+    format!("{}{rate}", run + 1)
+}
+
+fn bar(class: &str, share: f64, single: Markup) -> Markup {
+    html! { span.bar { i class={ "fill " (class) } style={ "width:" (across(share)) } {} (single) } }
+}
+
+fn across(share: f64) -> String {
+    format!("{:.2}%", share * 100.0)
 }

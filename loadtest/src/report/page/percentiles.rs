@@ -1,47 +1,39 @@
-//! Latency by percentile, as HdrHistogram's plots have it: every step to the right is a tenth of the requests
-//! that are left.
+//! Latency by percentile, as HdrHistogram plots it: each step to the right leaves a tenth of the requests.
 
 use super::{
-    axis::{Axis, Tick},
-    figures::{main_step, middle_is, middle_run, standing_for, tick_time, time},
-    svg::{self, Band, across, short},
+    chart::{self, Axis, Chart, Ink, SCALE},
+    describe_middle, time,
 };
 use crate::report::{
-    model::{Latency, Report},
+    model::{Latency, Report, Run},
     units,
 };
 use maud::{Markup, html};
 use std::f64::consts::LOG10_2;
 
-const BAND: Band = Band { top: 16.0, height: 300.0 };
-const HEIGHT: f64 = 346.0;
+type Mark = (&'static str, Option<f64>, fn(&Latency) -> f64);
+
+/// Points of the curve that have a dot: how many nines, and which figure.
+const MARKS: [Mark; 6] = [
+    ("50 %", Some(LOG10_2), |latency| latency.p50),
+    ("90 %", Some(1.0), |latency| latency.p90),
+    ("99 %", Some(2.0), |latency| latency.p99),
+    ("99.9 %", Some(3.0), |latency| latency.p999),
+    ("99.99 %", Some(4.0), |latency| latency.p9999),
+    ("the longest", None, |latency| latency.max),
+];
 
 pub(super) fn section(report: &Report) -> Markup {
-    let Some(middle) = middle_run(report) else { return html! {} };
-    let steps: Vec<_> = report.runs.iter().filter_map(main_step).collect();
-    let Some(step) = report.runs.get(middle).and_then(main_step) else { return html! {} };
-    let (corrected, uncorrected) = (&step.corrected, &step.uncorrected);
-    let others: Vec<_> = steps.iter().filter(|other| !std::ptr::eq(**other, step)).collect();
-
-    let drawn = || steps.iter().map(|step| &step.corrected).chain([uncorrected]);
-    let across_axis = Axis::linear(drawn().map(deepest).fold(1.0, f64::max));
-    let upward_axis = Axis::log(
-        drawn()
-            .flat_map(|latency| latency.curve.iter().map(|point| point.1).chain([latency.p50, latency.max])),
-    );
-    let line = |class: &str, latency: &Latency| {
-        let points = latency.curve.iter().map(|(quantile, value)| {
-            Some((across_axis.of(depth(*quantile, latency)), upward_axis.of(*value)))
-        });
-        svg::curve(class, points, BAND)
-    };
-    let curves = html! {
-        @for other in &others { (line("other", &other.corrected)) }
-        (line("uncorrected", uncorrected))
-        (line("corrected", corrected))
-    };
-    let mut keys = vec![("corrected", "corrected: from when a request should have been sent")];
-    keys.push(("uncorrected", "uncorrected: from when it was sent"));
+    let Some(middle) = report.middle_run() else { return html! {} };
+    let Some(run) = report.runs.get(middle) else { return html! {} };
+    let Some(step) = run.main_step() else { return html! {} };
+    let runs = report.runs.iter().enumerate();
+    let others = runs.filter(|(n, _)| *n != middle).filter_map(|(_, run)| run.main_step());
+    let others: Vec<_> = others.map(|step| &step.corrected).collect();
+    let mut keys = vec![
+        ("corrected", "corrected: from when a request should have been sent"),
+        ("uncorrected", "uncorrected: from when it was sent"),
+    ];
     if !others.is_empty() {
         keys.push(("other", "corrected, the other runs"));
     }
@@ -49,83 +41,69 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { "Latency by percentile" }
             p.about {
-                @if report.is_sweep() { "At " (units::rate(step.rate)) " requests a second, " (standing_for(report, middle)) ". " }
-                @if report.runs.len() > 1 { (middle_is(report, middle)) ", beside the others. " }
-                "Where the two curves part, requests waited to be sent: for connections whose answers had not come, or, by as much "
-                "as it was late itself, for the harness."
+                @if report.is_sweep() { "At " (units::rate(step.rate)) " requests a second, " (standing_for(run)) ". " }
+                @if report.runs.len() > 1 { (describe_middle(report, middle)) ", beside the others. " }
+                "Where the two curves part, requests waited to be sent: for a connection whose answer had not come, or "
+                "for the harness, by as much as it was late itself."
             }
-            (svg::legend(&keys))
+            (chart::legend(&keys))
             figure {
-                svg.plot height=(HEIGHT) role="img" aria-label="Latency by percentile, corrected and uncorrected" {
-                    (svg::upward(&upward_axis.ticks(tick_time), BAND))
-                    (svg::sideways(&percentiles(&across_axis), &[BAND]))
-                    (svg::stretched(HEIGHT, &curves))
-                    @for (name, depth, of, minor) in MARKS {
-                        @let (x, value) = (across_axis.of(depth.unwrap_or_else(|| deepest(corrected))), of(corrected));
-                        @if depth.is_none_or(|depth| depth <= deepest(corrected)) {
-                            g class=[minor.then_some("minor")] {
-                                (mark("uncorrected", x, upward_axis.of(of(uncorrected)), name, "uncorrected", of(uncorrected)))
-                                (mark("corrected", x, upward_axis.of(value), name, "corrected", value))
-                                @let (y, anchor) = (BAND.y(upward_axis.of(value)) - 9.0, if x > 0.2 { "end" } else { "middle" });
-                                text.value x=(across(x)) y=(short(y)) text-anchor=(anchor) { (time(value)) }
-                            }
-                        }
-                    }
-                }
+                (plot(&step.corrected, &step.uncorrected, &others))
                 figcaption { "share of the requests that took at most so long" }
             }
         }
     }
 }
 
-type Mark = (&'static str, Option<f64>, fn(&Latency) -> f64, bool);
-
-/// Named points of the curve: where, what, and whether a narrow screen does without.
-const MARKS: [Mark; 6] = [
-    ("50 %", Some(LOG10_2), |latency| latency.p50, false),
-    ("90 %", Some(1.0), |latency| latency.p90, true),
-    ("99 %", Some(2.0), |latency| latency.p99, false),
-    ("99.9 %", Some(3.0), |latency| latency.p999, false),
-    ("99.99 %", Some(4.0), |latency| latency.p9999, true),
-    ("the longest", None, |latency| latency.max, false),
-];
-
-fn mark(class: &str, x: f64, y: f64, name: &str, kind: &str, value: f64) -> Markup {
-    html! {
-        circle class={"dot " (class)} cx=(across(x)) cy=(short(BAND.y(y))) r="4" {
-            title { (name) ", " (kind) ": " (time(value)) }
-        }
+fn standing_for(run: &Run) -> &'static str {
+    match run.knee {
+        Some(_) => "the knee of the sweep",
+        None => "the first step of a sweep without a knee",
     }
 }
 
-/// How many tenths of tenths a quantile leaves. All of them, the longest included, are as deep as the count allows.
-fn depth(quantile: f64, latency: &Latency) -> f64 {
-    let whole = (latency.count.max(10) as f64).log10();
-    if quantile < 1.0 { (1.0 / (1.0 - quantile)).log10().min(whole) } else { whole }
+fn plot(corrected: &Latency, uncorrected: &Latency, others: &[&Latency]) -> Markup {
+    let all = || others.iter().copied().chain([corrected, uncorrected]);
+    let depth = all().map(deepest).fold(1.0, f64::max);
+    let percent = |nines| format!("{} %", units::shortest(100.0 - 100.0 / 10_f64.powf(nines)));
+    let x = Axis::linear(depth, depth as usize + 1, percent);
+    let values = all().flat_map(|it| it.curve.iter().map(|point| point.1).chain([it.p50, it.max]));
+    let y = Axis::log(values, units::tick_time);
+    let points = |latency: &Latency| {
+        let deepest = deepest(latency);
+        let points = latency.curve.iter().map(|(quantile, value)| Some((nines(*quantile, deepest), *value)));
+        points.collect::<Vec<_>>()
+    };
+    chart::svg(360, "Latency by percentile, corrected and uncorrected", |area| {
+        let chart = Chart::new(area, x, y, chart::BOTTOM)?;
+        for other in others {
+            chart.curve(Ink::Other, SCALE, &points(other))?;
+        }
+        chart.curve(Ink::Uncorrected, 2 * SCALE, &points(uncorrected))?;
+        chart.curve(Ink::Corrected, 2 * SCALE, &points(corrected))?;
+        let deepest = deepest(corrected);
+        let marks = MARKS.map(|(name, nines, of)| (name, nines.unwrap_or(deepest), of));
+        let (_, (_, bottom)) = chart.corners();
+        Ok(html! {
+            text x=(chart.place(LOG10_2, 0.0).0) y=(bottom + 34) text-anchor="middle" { "50 %" }
+            @for (name, nines, of) in marks.into_iter().filter(|(_, nines, _)| *nines <= deepest) {
+                @for (class, latency) in [("uncorrected", uncorrected), ("corrected", corrected)] {
+                    @let title = format!("{name}, {class}: {}", time(of(latency)));
+                    (chart::dot(class, chart.place(nines, of(latency)), &title))
+                }
+                @let (x, y) = chart.place(nines, of(corrected));
+                @let anchor = if nines > 0.5 { "end" } else { "middle" };
+                text.value x=(x) y=(y - 18) text-anchor=(anchor) { (time(of(corrected))) }
+            }
+        })
+    })
+}
+
+/// Returns how many nines a quantile has. The last one has as many as the count allows.
+fn nines(quantile: f64, deepest: f64) -> f64 {
+    if quantile < 1.0 { (1.0 / (1.0 - quantile)).log10().min(deepest) } else { deepest }
 }
 
 fn deepest(latency: &Latency) -> f64 {
-    depth(1.0, latency)
-}
-
-fn percentiles(axis: &Axis) -> Vec<Tick> {
-    const NAMED: [(f64, &str, bool); 9] = [
-        (0.0, "0 %", true),
-        (LOG10_2, "50 %", false),
-        (1.0, "90 %", false),
-        (2.0, "99 %", false),
-        (3.0, "99.9 %", false),
-        (4.0, "99.99 %", false),
-        (5.0, "99.999 %", true),
-        (6.0, "99.9999 %", true),
-        (7.0, "99.99999 %", true),
-    ];
-    let there = NAMED.iter().filter(|(depth, ..)| *depth <= axis.high());
-    there
-        .map(|(depth, name, minor)| Tick {
-            at: axis.of(*depth),
-            label: Some((*name).to_owned()),
-            minor: *minor,
-        })
-        .collect()
+    (latency.count.max(10) as f64).log10()
 }

@@ -1,15 +1,24 @@
-//! What a reader wants to know first: whether it can be trusted, whether it holds, and the figures.
+//! The head of the page: whether the figures can be trusted, whether the demands hold, and the figures.
 
-use super::figures::{counted, main_step, micro, percent, time};
-use crate::report::{
-    middle::median,
-    model::{Report, Step, Verdict},
-    units,
+use super::{number, time};
+use crate::{
+    report::{
+        model::{Report, Step, Verdict},
+        units::{self, per_second, percent, sign_of_micro},
+    },
+    statistics::{median, range},
 };
 use maud::{Markup, html};
 
 pub(super) fn header(report: &Report) -> Markup {
-    let (invalid, warned) = (invalid(report), warned(report));
+    let main_steps = report.runs.iter().zip(1..).filter_map(|(run, n)| Some((n, run.main_step()?)));
+    let invalid = main_steps.filter_map(|(n, step)| Some(format!("Run {n}: {}", step.invalid.as_ref()?)));
+    let invalid: Vec<_> = invalid.collect();
+    let steps =
+        report.runs.iter().enumerate().flat_map(|(n, run)| run.steps.iter().map(move |step| (n, step)));
+    let warnings =
+        steps.flat_map(|(n, step)| step.warnings.iter().map(move |warning| (n, step.rate, warning)));
+    let warnings: Vec<_> = warnings.collect();
     html! {
         header {
             p.kind { "Switchboard load test" }
@@ -29,10 +38,10 @@ pub(super) fn header(report: &Report) -> Markup {
                 }
             }
         }
-        @if !warned.is_empty() {
+        @if !warnings.is_empty() {
             section.warned role="note" {
                 h2 { "To bear in mind" }
-                ul { @for warning in &warned { li { (warning) } } }
+                ul { @for (n, rate, warning) in warnings { li { "Run " (number(report, n, rate)) ": " (warning) } } }
             }
         }
         @if !report.verdicts.is_empty() {
@@ -40,23 +49,6 @@ pub(super) fn header(report: &Report) -> Markup {
         }
         (figures(report))
     }
-}
-
-/// Why each run that means nothing does so; of a sweep the step at the knee is what counts.
-fn invalid(report: &Report) -> Vec<String> {
-    let runs = report.runs.iter().enumerate().filter_map(|(n, run)| Some((n, main_step(run)?)));
-    runs.filter_map(|(n, step)| Some(format!("Run {}: {}", n + 1, step.invalid.as_ref()?))).collect()
-}
-
-/// What each step warns of; a sweep's with their rates.
-fn warned(report: &Report) -> Vec<String> {
-    let sweep = report.is_sweep();
-    let of = |n: usize, step: &Step| {
-        let rate = if sweep { format!(" at {}/s", units::rate(step.rate)) } else { String::new() };
-        step.warnings.iter().map(|warning| format!("Run {}{rate}: {warning}", n + 1)).collect::<Vec<_>>()
-    };
-    let runs = report.runs.iter().enumerate();
-    runs.flat_map(|(n, run)| run.steps.iter().flat_map(move |step| of(n, step))).collect()
 }
 
 fn badge(report: &Report, invalid: bool) -> Markup {
@@ -80,7 +72,7 @@ fn about(report: &Report) -> String {
     format!("{} · {runs}{length}{daemon} · {}", report.started, report.setup.machine.processor)
 }
 
-/// What holds in runs that mean nothing does not hold.
+/// Demands of invalid runs are not shown as met.
 fn shown(verdict: &Verdict, invalid: bool) -> Markup {
     let (class, word) = match (verdict.holds, invalid) {
         (true, false) => ("good", "✓ holds"),
@@ -88,38 +80,37 @@ fn shown(verdict: &Verdict, invalid: bool) -> Markup {
         (false, _) => ("bad", "✗ fails"),
     };
     html! {
-        li class=(class) {
-            span class={"badge " (class)} { (word) }
-            span { (micro(&verdict.demand)) }
-            span.measured { "measured: " (micro(&verdict.measured)) }
+        li {
+            span class={ "badge " (class) } { (word) }
+            span { (sign_of_micro(&verdict.demand)) }
+            span.measured { "measured: " (sign_of_micro(&verdict.measured)) }
         }
     }
 }
 
 fn figures(report: &Report) -> Markup {
-    let counted = counted(report);
-    let steps: Vec<_> = counted.iter().filter_map(|(_, run)| main_step(run)).collect();
+    let counted = report.counted_runs();
+    let steps: Vec<_> = counted.iter().filter_map(|(_, run)| run.main_step()).collect();
     let knees: Vec<_> = counted.iter().filter_map(|(_, run)| run.knee).collect();
-    let of = |figure: fn(&Step) -> f64| steps.iter().map(|step| figure(step)).collect::<Vec<_>>();
-    // Errors of every run: also one that was late has had them.
-    let all = || report.runs.iter().filter_map(main_step);
-    let (due, failed) =
-        (all().map(|step| step.due).sum::<u64>(), all().map(|step| step.failed()).sum::<u64>());
     let selections: Vec<_> = steps.iter().filter_map(|step| step.selections).collect();
-    let rate = |rate: f64| format!("{}/s", units::rate(rate));
-    let due_rate =
-        median(&of(|step| step.rate)).map(|due| format!("of {} due", rate(due))).unwrap_or_default();
+    let of = |figure: fn(&Step) -> f64| steps.iter().map(|step| figure(step)).collect::<Vec<_>>();
+    // Errors are those of every run: an invalid run has had them too.
+    let all = || report.runs.iter().filter_map(|run| run.main_step());
+    let due: u64 = all().map(|step| step.due).sum();
+    let failed: u64 = all().map(Step::failed).sum();
+    let rate =
+        median(&of(|step| step.rate)).map(|due| format!("of {} due", per_second(due))).unwrap_or_default();
     let no_knee = report.is_sweep() && knees.len() < steps.len();
-    let due_rate = if no_knee { due_rate + "; no knee: the first step" } else { due_rate };
+    let rate = if no_knee { rate + "; no knee: the first step" } else { rate };
     html! {
         div.figures {
-            @if !knees.is_empty() { (figure("highest good rate", &knees, rate, "the knee of the sweep")) }
-            (figure("answered", &of(|step| step.achieved), rate, &due_rate))
-            @if !selections.is_empty() { (figure("selections", &selections, rate, "in batches")) }
+            (figure("highest good rate", &knees, per_second, "the knee of the sweep"))
+            (figure("answered", &of(|step| step.achieved), per_second, &rate))
+            (figure("selections", &selections, per_second, "in batches"))
             (figure("p50", &of(|step| step.corrected.p50), time, "corrected"))
             (figure("p99", &of(|step| step.corrected.p99), time, "corrected"))
             (figure("p99.9", &of(|step| step.corrected.p999), time, "corrected"))
-            div class=(if failed > 0 { "figure bad" } else { "figure" }) {
+            div.figure.bad[failed > 0] {
                 span.name { "errors" }
                 strong { (units::thousands(failed)) }
                 span.more { (percent(failed as f64 / due.max(1) as f64)) " of " (units::thousands(due)) " requests" }
@@ -135,18 +126,16 @@ fn figures(report: &Report) -> Markup {
     }
 }
 
-/// The median over the runs, and how far apart they are.
-fn figure(name: &str, values: &[f64], show: impl Fn(f64) -> String, more: &str) -> Markup {
-    let (low, high) =
-        values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), it| (low.min(*it), high.max(*it)));
+/// The median of the runs and their range; nothing without values.
+fn figure(name: &str, values: &[f64], show: fn(f64) -> String, more: &str) -> Markup {
+    let Some(median) = median(values) else { return html! {} };
+    let (low, high) = range(values.iter().copied());
     html! {
-        @if let Some(median) = median(values) {
-            div.figure {
-                span.name { (name) }
-                strong { (show(median)) }
-                span.more { (more) }
-                @if show(low) != show(high) { span.more { (show(low)) " – " (show(high)) } }
-            }
+        div.figure {
+            span.name { (name) }
+            strong { (show(median)) }
+            span.more { (more) }
+            @if show(low) != show(high) { span.more { (show(low)) " – " (show(high)) } }
         }
     }
 }

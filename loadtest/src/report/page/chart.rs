@@ -1,0 +1,163 @@
+//! Charts: plotters draws axes, grids and curves as SVG; their colours are the style sheet's, for light and dark.
+//!
+//! plotters knows neither variables nor titles, and only whole coordinates. So each ink is drawn as a number that [`svg`]
+//! replaces with its variable, all is drawn at twice its size, and the page adds the marks that have a title.
+
+use crate::statistics::range;
+use maud::{Markup, PreEscaped, html};
+use plotters::{
+    coord::{Shift, ranged1d::ValueFormatter, types::RangedCoordf64},
+    prelude::*,
+};
+use std::io;
+
+/// Units of the drawing in a pixel.
+pub(super) const SCALE: u32 = 2;
+const WIDTH: u32 = 1024;
+/// Room beside the plot, in pixels.
+const LEFT: u32 = 80;
+const RIGHT: u32 = 32;
+const TOP: u32 = 22;
+pub(super) const BOTTOM: u32 = 26;
+
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Drawn<T> = Result<T, DrawingAreaErrorKind<io::Error>>;
+pub(super) type Place = (i32, i32);
+
+/// A colour of the style sheet.
+#[derive(Clone, Copy)]
+pub(super) enum Ink {
+    Grid,
+    Soft,
+    P50,
+    P99,
+    P999,
+    Max,
+    Other,
+    Due,
+    Area,
+    Corrected,
+    Uncorrected,
+}
+
+/// The variables of the inks, in their order.
+const VARIABLES: [&str; 11] =
+    ["grid", "soft", "p50", "p99", "p999", "max", "other", "due", "area", "corrected", "uncorrected"];
+
+impl Ink {
+    fn color(self) -> RGBColor {
+        RGBColor(0, 0, self as u8)
+    }
+}
+
+/// Draws a chart that is `height` pixels high; `draw` returns the marks that lie on it.
+#[allow(clippy::expect_used, reason = "plotters returns the errors of files, and a String has none")]
+pub(super) fn svg(height: u32, name: &str, draw: impl FnOnce(&Area<'_>) -> Drawn<Markup>) -> Markup {
+    let mut drawn = String::new();
+    let (width, height) = (WIDTH * SCALE, height * SCALE);
+    let area = SVGBackend::with_string(&mut drawn, (width, height)).into_drawing_area();
+    let marks = draw(&area).expect("cannot fail: writes to a String");
+    drop(area);
+    // The tag around it fixes the size.
+    let body = drawn.split_once('>').map_or("", |(_, body)| body.trim_end().trim_end_matches("</svg>"));
+    let body = VARIABLES.iter().zip(0..).fold(body.to_owned(), |body, (variable, ink)| {
+        body.replace(&format!("\"#0000{ink:02X}\""), &format!("\"var(--{variable})\""))
+    });
+    html! {
+        svg.plot viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(name) { (PreEscaped(body)) (marks) }
+    }
+}
+
+/// An axis: its range, the number of its labels at the most, and their format.
+#[derive(Clone)]
+pub(super) struct Axis<R> {
+    range: R,
+    labels: usize,
+    format: fn(f64) -> String,
+}
+
+impl Axis<RangedCoordf64> {
+    pub(super) fn linear(high: f64, labels: usize, format: fn(f64) -> String) -> Self {
+        let range = 0.0..if high > 0.0 { high } else { 1.0 };
+        Self { range: range.into(), labels, format }
+    }
+}
+
+impl Axis<LogCoord<f64>> {
+    /// Spans the decades of all positive values.
+    pub(super) fn log(values: impl IntoIterator<Item = f64>, format: fn(f64) -> String) -> Self {
+        let (low, high) = range(values.into_iter().filter(|value| *value > 0.0));
+        let low = if low.is_finite() { low.log10().floor() as i32 } else { 0 };
+        let high = if high.is_finite() { (high.log10().ceil() as i32).max(low + 1) } else { 1 };
+        // A little more: rounding must not hide the label at an end.
+        let range = 10_f64.powi(low) * 0.999..10_f64.powi(high) * 1.001;
+        Self { range: range.log_scale().into(), labels: 8, format }
+    }
+}
+
+/// Axes with their grid, to draw on.
+pub(super) struct Chart<'a, 'b, Y: Ranged>(ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, Y>>);
+
+impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> {
+    /// Fills the area, with room for labels below.
+    pub(super) fn new(area: &'a Area<'b>, x: Axis<RangedCoordf64>, y: Axis<Y>, bottom: u32) -> Drawn<Self> {
+        let mut context = ChartBuilder::on(area)
+            .margin_top(TOP * SCALE)
+            .margin_right(RIGHT * SCALE)
+            .y_label_area_size(LEFT * SCALE)
+            .x_label_area_size(bottom * SCALE)
+            .build_cartesian_2d(x.range, y.range)?;
+        context
+            .configure_mesh()
+            .x_labels(x.labels)
+            .y_labels(y.labels)
+            .x_max_light_lines(0)
+            .x_label_formatter(&|value| (x.format)(*value))
+            .y_label_formatter(&|value| (y.format)(*value))
+            .axis_style(TRANSPARENT)
+            .bold_line_style(Ink::Grid.color().stroke_width(SCALE))
+            .light_line_style(Ink::Grid.color().mix(0.5))
+            .label_style(("sans-serif", 15 * SCALE, &Ink::Soft.color()))
+            .set_all_tick_mark_size(4 * SCALE)
+            .draw()?;
+        Ok(Self(context))
+    }
+
+    /// Draws a line through the points, with a gap where there is none.
+    pub(super) fn curve(&self, ink: Ink, width: u32, points: &[Option<(f64, f64)>]) -> Drawn<()> {
+        for piece in points.split(Option::is_none).filter(|piece| piece.len() > 1) {
+            let piece: Vec<_> = piece.iter().copied().flatten().collect();
+            self.0.plotting_area().draw(&PathElement::new(piece, ink.color().stroke_width(width)))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn fill(&self, ink: Ink, corners: Vec<(f64, f64)>) -> Drawn<()> {
+        self.0.plotting_area().draw(&Polygon::new(corners, ink.color()))
+    }
+
+    pub(super) fn place(&self, x: f64, y: f64) -> Place {
+        self.0.backend_coord(&(x, y))
+    }
+
+    /// Returns the upper left and the lower right corner.
+    pub(super) fn corners(&self) -> (Place, Place) {
+        let (x, y) = (self.0.x_range(), self.0.y_range());
+        (self.place(x.start, y.end), self.place(x.end, y.start))
+    }
+}
+
+/// A dot with its figures as a title.
+pub(super) fn dot(class: &str, (x, y): Place, title: &str) -> Markup {
+    html! { circle class={ "dot " (class) } cx=(x) cy=(y) r="8" { title { (title) } } }
+}
+
+/// A line that has a title, where it is not empty.
+pub(super) fn upright(class: &str, x: i32, (top, bottom): (i32, i32), title: &str) -> Markup {
+    html! { line class=(class) x1=(x) x2=(x) y1=(top) y2=(bottom) { @if !title.is_empty() { title { (title) } } } }
+}
+
+/// The names of what is drawn.
+pub(super) fn legend(entries: &[(&str, &str)]) -> Markup {
+    html! { ul.legend { @for (class, name) in entries { li { i class={ "key " (class) } {} (name) } } } }
+}
