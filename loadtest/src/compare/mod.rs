@@ -42,8 +42,8 @@ enum Format {
 /// A report cannot be read, or has no valid run, or a figure is worse beyond the noise.
 pub fn run(compare: &Compare) -> Result<()> {
     let (a, b) = (files::read(&compare.a)?, files::read(&compare.b)?);
-    check(&compare.a, &a)?;
-    check(&compare.b, &b)?;
+    require_valid_run(&compare.a, &a)?;
+    require_valid_run(&compare.b, &b)?;
     let comparison = Comparison::new(&a, &b);
     let name = |path: &Path| path.display().to_string();
     let text = match compare.format {
@@ -60,7 +60,7 @@ pub fn run(compare: &Compare) -> Result<()> {
     }
 }
 
-fn check(path: &Path, report: &Report) -> Result<()> {
+fn require_valid_run(path: &Path, report: &Report) -> Result<()> {
     if report.runs.iter().flat_map(|run| &run.steps).any(|step| step.invalid.is_none()) {
         return Ok(());
     }

@@ -148,6 +148,7 @@ fn invalid_run_is_shown_and_is_in_no_median() {
     report.runs[2].steps[0].invalid = Some("late".to_owned());
     let xml = xml(&render(&report));
     let document = Document::parse(&xml).unwrap();
+    assert!(words(document.root()).contains("Run 1, the middle of the valid ones"));
     let figures: Vec<_> = all(document.root(), "div", &["figure"]).into_iter().map(words).collect();
     let p99 = figures.iter().find(|it| it.starts_with("p99") && !it.starts_with("p99.")).unwrap();
     assert!(p99.contains("111 µs – 222 µs") && !p99.contains("ms"), "{p99}");

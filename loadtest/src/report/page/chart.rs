@@ -21,7 +21,7 @@ const TOP: u32 = 22;
 pub(super) const BOTTOM: u32 = 26;
 
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(super) type Drawn<T> = Result<T, DrawingAreaErrorKind<io::Error>>;
+pub(super) type ChartResult<T> = Result<T, DrawingAreaErrorKind<io::Error>>;
 pub(super) type Place = (i32, i32);
 
 /// A colour of the style sheet.
@@ -52,7 +52,7 @@ impl Ink {
 
 /// Draws a chart that is `height` pixels high; `draw` returns the marks that lie on it.
 #[allow(clippy::expect_used, reason = "plotters returns the errors of files, and a String has none")]
-pub(super) fn svg(height: u32, name: &str, draw: impl FnOnce(&Area<'_>) -> Drawn<Markup>) -> Markup {
+pub(super) fn svg(height: u32, name: &str, draw: impl FnOnce(&Area<'_>) -> ChartResult<Markup>) -> Markup {
     let mut drawn = String::new();
     let (width, height) = (WIDTH * SCALE, height * SCALE);
     let area = SVGBackend::with_string(&mut drawn, (width, height)).into_drawing_area();
@@ -100,7 +100,12 @@ pub(super) struct Chart<'a, 'b, Y: Ranged>(ChartContext<'a, SVGBackend<'b>, Cart
 
 impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> {
     /// Fills the area, with room for labels below.
-    pub(super) fn new(area: &'a Area<'b>, x: Axis<RangedCoordf64>, y: Axis<Y>, bottom: u32) -> Drawn<Self> {
+    pub(super) fn new(
+        area: &'a Area<'b>,
+        x: Axis<RangedCoordf64>,
+        y: Axis<Y>,
+        bottom: u32,
+    ) -> ChartResult<Self> {
         let mut context = ChartBuilder::on(area)
             .margin_top(TOP * SCALE)
             .margin_right(RIGHT * SCALE)
@@ -124,7 +129,7 @@ impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> 
     }
 
     /// Draws a line through the points, with a gap where there is none.
-    pub(super) fn curve(&self, ink: Ink, width: u32, points: &[Option<(f64, f64)>]) -> Drawn<()> {
+    pub(super) fn curve(&self, ink: Ink, width: u32, points: &[Option<(f64, f64)>]) -> ChartResult<()> {
         for piece in points.split(Option::is_none).filter(|piece| piece.len() > 1) {
             let piece: Vec<_> = piece.iter().copied().flatten().collect();
             self.0.plotting_area().draw(&PathElement::new(piece, ink.color().stroke_width(width)))?;
@@ -132,7 +137,7 @@ impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> 
         Ok(())
     }
 
-    pub(super) fn fill(&self, ink: Ink, corners: Vec<(f64, f64)>) -> Drawn<()> {
+    pub(super) fn fill(&self, ink: Ink, corners: Vec<(f64, f64)>) -> ChartResult<()> {
         self.0.plotting_area().draw(&Polygon::new(corners, ink.color()))
     }
 
@@ -152,8 +157,8 @@ pub(super) fn dot(class: &str, (x, y): Place, title: &str) -> Markup {
     html! { circle class={ "dot " (class) } cx=(x) cy=(y) r="8" { title { (title) } } }
 }
 
-/// A line that has a title, where it is not empty.
-pub(super) fn upright(class: &str, x: i32, (top, bottom): (i32, i32), title: &str) -> Markup {
+/// A vertical line with a title, where this is not empty.
+pub(super) fn vertical(class: &str, x: i32, (top, bottom): (i32, i32), title: &str) -> Markup {
     html! { line class=(class) x1=(x) x2=(x) y1=(top) y2=(bottom) { @if !title.is_empty() { title { (title) } } } }
 }
 

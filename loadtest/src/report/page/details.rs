@@ -1,6 +1,6 @@
 //! What stands behind the figures: the ceiling, the errors, the answers and the setup.
 
-use super::{across, bar, chart, number, time};
+use super::{bar, chart, css_percent, run_number, time};
 use crate::{
     report::{
         model::{Ceiling, Report},
@@ -46,7 +46,7 @@ fn ceiling_bars(ceiling: &Ceiling) -> Markup {
         @let middle = median(rates).unwrap_or_default();
         span.name { (name) }
         (bar(class, middle / highest, html! { @for rate in rates {
-            i.once style={ "left:" (across(rate / highest)) } title={ (units::rate(*rate)) " answers a second" } {}
+            i.once style={ "left:" (css_percent(rate / highest)) } title={ (units::rate(*rate)) " answers a second" } {}
         } }))
         span.value { (per_second(middle)) }
     } }
@@ -64,7 +64,8 @@ pub(super) fn errors(report: &Report) -> Markup {
         || report.runs.iter().enumerate().flat_map(|(n, run)| run.steps.iter().map(move |step| (n, step)));
     for (n, step) in steps() {
         for (kind, failures) in &step.errors {
-            let first = || Failed { count: 0, first: &failures.first, step: number(report, n, step.rate) };
+            let first =
+                || Failed { count: 0, first: &failures.first, step: run_number(report, n, step.rate) };
             kinds.entry(kind).or_insert_with(first).count += failures.count;
         }
     }

@@ -77,16 +77,16 @@ fn describe_middle(report: &Report, middle: usize) -> String {
     format!("Run {}, the middle {}", middle + 1, if all_alike { "one" } else { "of the valid ones" })
 }
 
-/// Numbers a run, with the rate of the step in a sweep.
-fn number(report: &Report, run: usize, rate: f64) -> String {
+/// Returns the number of a run, with the rate of the step in a sweep.
+fn run_number(report: &Report, run: usize, rate: f64) -> String {
     let rate = if report.is_sweep() { format!(" at {}", units::per_second(rate)) } else { String::new() };
     format!("{}{rate}", run + 1)
 }
 
 fn bar(class: &str, share: f64, single: Markup) -> Markup {
-    html! { span.bar { i class={ "fill " (class) } style={ "width:" (across(share)) } {} (single) } }
+    html! { span.bar { i class={ "fill " (class) } style={ "width:" (css_percent(share)) } {} (single) } }
 }
 
-fn across(share: f64) -> String {
+fn css_percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }

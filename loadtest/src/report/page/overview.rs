@@ -1,6 +1,6 @@
 //! The head of the page: whether the figures can be trusted, whether the demands hold, and the figures.
 
-use super::{number, time};
+use super::{run_number, time};
 use crate::{
     report::{
         model::{Report, Step, Verdict},
@@ -41,11 +41,11 @@ pub(super) fn header(report: &Report) -> Markup {
         @if !warnings.is_empty() {
             section.warned role="note" {
                 h2 { "To bear in mind" }
-                ul { @for (n, rate, warning) in warnings { li { "Run " (number(report, n, rate)) ": " (warning) } } }
+                ul { @for (n, rate, warning) in warnings { li { "Run " (run_number(report, n, rate)) ": " (warning) } } }
             }
         }
         @if !report.verdicts.is_empty() {
-            ul.verdicts { @for verdict in &report.verdicts { (shown(verdict, !invalid.is_empty())) } }
+            ul.verdicts { @for verdict in &report.verdicts { (shown_verdict(verdict, !invalid.is_empty())) } }
         }
         (figures(report))
     }
@@ -73,7 +73,7 @@ fn about(report: &Report) -> String {
 }
 
 /// Demands of invalid runs are not shown as met.
-fn shown(verdict: &Verdict, invalid: bool) -> Markup {
+fn shown_verdict(verdict: &Verdict, invalid: bool) -> Markup {
     let (class, word) = match (verdict.holds, invalid) {
         (true, false) => ("good", "✓ holds"),
         (true, true) => ("void", "? invalid"),

@@ -1,6 +1,6 @@
 //! The runs side by side: how much of each figure is noise.
 
-use super::{across, time};
+use super::{css_percent, time};
 use crate::{
     report::{
         model::{Report, Run, Step},
@@ -83,7 +83,7 @@ fn spread(values: &[f64], show: fn(f64) -> String) -> Markup {
         td { (show(middle)) }
         td { @if middle > 0.0 && values.len() > 1 { (format!("{:.1} %", (high - low) / middle * 100.0)) } @else { "–" } }
         td.words { div.dots aria-hidden="true" { @for value in values.iter().filter(|_| high > 0.0) {
-            i style={ "left:" (across(value / high)) } title=(show(*value)) {}
+            i style={ "left:" (css_percent(value / high)) } title=(show(*value)) {}
         } } }
     }
 }

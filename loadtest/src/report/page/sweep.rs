@@ -74,7 +74,7 @@ fn plot(report: &Report, run: &Run) -> Markup {
         let ((left, top), (right, bottom)) = chart.corners();
         let knee = |class: &str, knee: f64, whose: &str| {
             let title = format!("the knee{whose}: {} requests a second", units::rate(knee));
-            chart::upright(class, chart.place(knee, 0.0).0, (top, bottom), &title)
+            chart::vertical(class, chart.place(knee, 0.0).0, (top, bottom), &title)
         };
         Ok(html! {
             @if let Some(limit) = run.limit {

@@ -232,10 +232,10 @@ fn plot(run: &Run) -> Markup {
                 line.track x1=(left) x2=(right) y1=(y) y2=(y) {}
                 @for mark in &lane.marks {
                     @if lane.class == "event" && lane.marks.len() <= MAX_GUIDES {
-                        (chart::upright("guide", at(mark.at), (top, bottom), ""))
+                        (chart::vertical("guide", at(mark.at), (top, bottom), ""))
                     }
                     @let half = 4 + (12.0 * mark.size) as i32;
-                    (chart::upright(&format!("mark {}", lane.class), at(mark.at), (y - half, y + half), &mark.title))
+                    (chart::vertical(&format!("mark {}", lane.class), at(mark.at), (y - half, y + half), &mark.title))
                 }
             }
         })
