@@ -29,18 +29,6 @@ pub(crate) fn make_dir(dir: &Path) -> Result<()> {
     })
 }
 
-/// Writes to standard output: styled on a terminal, plain in a pipe.
-pub(crate) fn print(text: &str) -> Result<()> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // A reader that has gone, as in `| head`, is no failure.
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Io { doing: "write to", path: "standard output".into(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// A file being written. A failure names its path.
 pub(crate) struct Sheet {
     path: PathBuf,
@@ -73,5 +61,17 @@ impl Sheet {
 
     fn failed(&self, source: io::Error) -> Error {
         Error::Io { doing: "write", path: self.path.clone(), source }
+    }
+}
+
+/// Writes to standard output: styled on a terminal, plain in a pipe.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that has gone, as in `| head`, is no failure.
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { doing: "write to", path: "standard output".into(), source })
+        }
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,9 @@
 //! What stands behind the figures: the ceiling, the errors, the answers and the setup.
 
-use super::{bar, chart, css_percent, run_number, time};
+use super::{
+    chart,
+    render::{bar, css_percent, run_number, time},
+};
 use crate::{
     report::{
         model::{Ceiling, Report},

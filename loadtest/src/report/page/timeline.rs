@@ -2,7 +2,7 @@
 
 use super::{
     chart::{self, Axis, Chart, Ink, SCALE},
-    describe_middle, time,
+    render::{describe_middle, time},
 };
 use crate::{
     report::{
