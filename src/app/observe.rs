@@ -30,7 +30,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
             let now = now();
             telemetry.snapshot_published(&PublishedSnapshot {
                 generation: snapshot.generation(),
-                built_at: built_at.0 as f64 / 1000.0,
+                built_at: *built_at,
                 activated_at: now,
                 bytes: snapshot.bytes().len(),
                 companies: counts.companies,
@@ -89,9 +89,8 @@ fn log_reload(event: &ReloadEvent<'_>) {
     }
 }
 
-/// Returns the time in Unix seconds.
-fn now() -> f64 {
-    UnixMillis::from(SystemTime::now()).0 as f64 / 1000.0
+fn now() -> UnixMillis {
+    SystemTime::now().into()
 }
 
 /// Logs an event of the standings. Reasons are not logged, because they are free text and may hold personal

@@ -203,3 +203,119 @@ fn is_newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, R
     );
     Err(Stage::Generation.rejection(reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use parking_lot::Mutex;
+    use rkyv::util::AlignedVec;
+
+    use super::super::demo_files;
+    use super::*;
+
+    /// A publisher of a snapshot file that is never read, and what it reports.
+    struct Published {
+        publisher: Publisher,
+        store: Store,
+        outcomes: Arc<Mutex<Vec<ReloadOutcome>>>,
+        alive: Arc<Mutex<usize>>,
+    }
+
+    impl Published {
+        fn new() -> Published {
+            let (outcomes, alive) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<usize>>::default());
+            let observer = {
+                let (outcomes, alive) = (Arc::clone(&outcomes), Arc::clone(&alive));
+                Arc::new(move |event: &ReloadEvent<'_>| {
+                    outcomes.lock().extend(event.outcome());
+                    if let ReloadEvent::Alive { snapshots } = event {
+                        *alive.lock() = *snapshots;
+                    }
+                })
+            };
+            let (store, source) = (Store::default(), SnapshotSource::Snapshot("/no/such/file".into()));
+            let publisher = Publisher::new(source, store.clone(), Reporter::new(observer));
+            Published { publisher, store, outcomes, alive }
+        }
+
+        fn apply(&mut self, bytes: &[u8], change: u64) {
+            let mut aligned = AlignedVec::new();
+            aligned.extend_from_slice(bytes);
+            let fetched = Fetched::Bytes { bytes: aligned.into(), modified_at: UnixMillis(0) };
+            self.publisher.apply(Ok(fetched), || Some(change));
+        }
+
+        fn fail_to_read(&mut self) {
+            let path = "/no/such/file".into();
+            let error = SourceError::Snapshot { path, error: io::Error::other("gone") };
+            self.publisher.apply(Err(error), || None);
+        }
+
+        fn take_outcomes(&self) -> Vec<ReloadOutcome> {
+            std::mem::take(&mut self.outcomes.lock())
+        }
+
+        fn generation(&self) -> Option<u64> {
+            self.store.current().map(|generation| generation.snapshot.generation())
+        }
+    }
+
+    fn snapshot(generation: u64) -> Vec<u8> {
+        let compiled = build::publish(&demo_files(), generation, 1_790_000_000, &|_, _, _| {});
+        compiled.ok().unwrap().snapshot.bytes().to_vec()
+    }
+
+    #[test]
+    fn newer_snapshot_is_published_and_an_older_one_is_rejected() {
+        let mut published = Published::new();
+        published.apply(&snapshot(5), 1);
+        published.apply(&snapshot(5), 2);
+        published.apply(&snapshot(4), 3);
+        published.apply(&snapshot(6), 4);
+        use ReloadOutcome::{Published as New, Rejected, Unchanged};
+        assert_eq!(published.take_outcomes(), [New, Unchanged, Rejected, New]);
+        assert_eq!(published.generation(), Some(6));
+    }
+
+    #[test]
+    fn broken_snapshot_keeps_the_generation_and_is_reported_once_for_each_change() {
+        let mut published = Published::new();
+        published.apply(&snapshot(5), 1);
+        let mut broken = snapshot(6);
+        broken[200] ^= 1;
+        published.take_outcomes();
+        for change in [2, 2, 3] {
+            published.apply(&broken, change);
+        }
+        assert_eq!(published.take_outcomes(), [ReloadOutcome::Rejected, ReloadOutcome::Rejected]);
+        assert_eq!(published.generation(), Some(5));
+        published.publisher.forget_failures();
+        published.apply(&broken, 3);
+        assert_eq!(published.take_outcomes(), [ReloadOutcome::Rejected], "a requested reload reports again");
+    }
+
+    #[test]
+    fn read_error_is_reported_once_until_a_read_succeeds() {
+        let mut published = Published::new();
+        published.fail_to_read();
+        published.fail_to_read();
+        published.apply(&snapshot(5), 1);
+        published.fail_to_read();
+        use ReloadOutcome::{Published as New, Unreadable};
+        assert_eq!(published.take_outcomes(), [Unreadable, New, Unreadable]);
+        assert_eq!(published.generation(), Some(5));
+    }
+
+    #[test]
+    fn replaced_generation_is_dropped_when_its_last_holder_releases_it() {
+        let mut published = Published::new();
+        published.apply(&snapshot(5), 1);
+        let held = published.store.current();
+        published.apply(&snapshot(6), 2);
+        assert_eq!((*published.alive.lock(), published.publisher.has_retired()), (2, true));
+        drop(held);
+        published.publisher.drop_retired();
+        assert_eq!((*published.alive.lock(), published.publisher.has_retired()), (1, false));
+    }
+}

@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 use parking_lot::Mutex;
+use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::Stage;
 
@@ -52,10 +53,10 @@ pub struct Telemetry {
 pub struct PublishedSnapshot {
     /// Its generation.
     pub generation: u64,
-    /// When it was built, in Unix seconds.
-    pub built_at: f64,
-    /// When it went into service, in Unix seconds.
-    pub activated_at: f64,
+    /// When it was built.
+    pub built_at: UnixMillis,
+    /// When it went into service.
+    pub activated_at: UnixMillis,
     /// Its size.
     pub bytes: usize,
     /// Number of companies.
@@ -168,17 +169,17 @@ impl Telemetry {
     /// Describes the snapshot that went into service.
     pub fn snapshot_published(&self, snapshot: &PublishedSnapshot) {
         self.generation.set(snapshot.generation as f64);
-        self.built.set(snapshot.built_at);
-        self.activated.set(snapshot.activated_at);
+        self.built.set(seconds(snapshot.built_at));
+        self.activated.set(seconds(snapshot.activated_at));
         self.bytes.set(snapshot.bytes as f64);
         for (gauge, kind) in self.records.iter().zip(RecordKind::ALL) {
             gauge.set(snapshot.records(kind) as f64);
         }
     }
 
-    /// Sets when the source was last found to hold what is in service, in Unix seconds.
-    pub fn snapshot_confirmed(&self, at: f64) {
-        self.confirmed.set(at);
+    /// Sets when the source was last found to hold what is in service.
+    pub fn snapshot_confirmed(&self, at: UnixMillis) {
+        self.confirmed.set(seconds(at));
     }
 
     /// Counts an attempt to load a snapshot.
@@ -234,6 +235,10 @@ impl Telemetry {
         timings::render(&mut text, workers.iter().map(|worker| &worker.timings));
         text
     }
+}
+
+fn seconds(at: UnixMillis) -> f64 {
+    at.0 as f64 / 1000.0
 }
 
 fn increment(counters: &[Counter], index: usize) {

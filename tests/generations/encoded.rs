@@ -1,4 +1,4 @@
-//! Registries in which every text of an answer holds the generation, and what cannot hold it depends on it.
+//! Registries whose answers encode the generation in every text, and depend on it everywhere else.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use switchboard_registry::*;
 use switchboard_select::{Moment, Overlay, Query, select, write_selection};
 use switchboard_snapshot::{Snapshot, compile};
 
-/// Accounts to choose among.
+/// Accounts of each group.
 const ACCOUNTS: u64 = 5;
-/// OUs above the query's.
+/// Number of OUs above the query's.
 const OUS: u64 = 3;
 
-/// British clients are served by rule, country and level as the generation has it.
+/// Rule, country and level that serve British clients depend on the generation.
 fn country(generation: u64) -> (&'static str, &'static str) {
     if generation.is_multiple_of(2) { ("GB", "country") } else { ("DE", "default_region") }
 }
@@ -30,7 +30,7 @@ fn ou(id: String, parent: Option<String>) -> Ou {
     Ou { id: id.into(), parent: parent.map(Into::into), parent_place: None, name: "".into(), place: place() }
 }
 
-/// A snapshot of this generation.
+/// Returns the snapshot of a generation.
 pub(super) fn snapshot(generation: u64) -> Snapshot {
     let region = Region::from_alpha2(country(generation).0);
     let pool_id = format!("p-{generation}");
@@ -91,12 +91,12 @@ pub(super) fn snapshot(generation: u64) -> Snapshot {
     Snapshot::open(draft.seal(&[])).unwrap()
 }
 
-/// Holds a selection to the generation that it names.
+/// Asserts that every byte of a selection is of the generation that it names.
 pub(super) fn hold_selection(text: &str) -> u64 {
     selection(text).unwrap_or_else(|expected| panic!("a mix of generations: {text}, expected {expected}"))
 }
 
-/// The generation that a selection names, if every byte is of it; else what would be.
+/// Returns the generation that a selection names if every byte is of it, or else the expected selection.
 fn selection(text: &str) -> Result<u64, String> {
     let generation = generation(text);
     let number = text.split('"').nth(3).and_then(|account| account.rsplit('-').next()).unwrap();
@@ -108,20 +108,20 @@ fn selection(text: &str) -> Result<u64, String> {
     if text == expected { Ok(generation) } else { Err(expected) }
 }
 
-/// Holds every line of a batch to one generation.
+/// Asserts that every line of a batch is of one generation.
 pub(super) fn hold_batch(text: &str, lines: usize) -> u64 {
     assert_eq!(text.lines().count(), lines);
     batch(text).unwrap_or_else(|all| panic!("a mix within a batch: {all:?}"))
 }
 
-/// The generation of all lines; else those that there are.
+/// Returns the generation of all lines if there is one, or else all of theirs.
 fn batch(text: &str) -> Result<u64, Vec<u64>> {
     let mut generations: Vec<u64> = text.lines().map(hold_selection).collect();
     generations.dedup();
     if let [one] = generations[..] { Ok(one) } else { Err(generations) }
 }
 
-/// Holds an explanation: its selection, every step and every candidate.
+/// Asserts that an explanation is of one generation: its selection, every step and every candidate.
 pub(super) fn hold_explanation(text: &str) -> u64 {
     let generation = generation(text);
     let all: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -144,13 +144,13 @@ pub(super) fn hold_explanation(text: &str) -> u64 {
     generation
 }
 
-/// The last field of every answer.
+/// Returns the last field of every answer.
 fn generation(text: &str) -> u64 {
     let (_, last) = text.rsplit_once("\"generation\":").unwrap_or_else(|| panic!("no generation in {text}"));
     last.trim_end_matches(['}', '\n']).parse().unwrap()
 }
 
-/// As the daemon answers.
+/// Answers as the daemon does.
 fn answer(generation: u64) -> String {
     let snapshot = snapshot(generation);
     let query = Query::from_json(br#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#).unwrap();
@@ -162,7 +162,7 @@ fn answer(generation: u64) -> String {
 }
 
 #[test]
-fn an_answer_of_two_generations_is_seen() {
+fn mixed_answer_is_detected() {
     let text = answer(7);
     assert_eq!(selection(&text), Ok(7));
     for (from, to) in [

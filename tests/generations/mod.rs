@@ -1,4 +1,4 @@
-//! One generation per request: whatever can be read in an answer says which generation it is of.
+//! One generation per request: answers encode the generation that each of their bytes is from.
 
 mod encoded;
 mod readers;

@@ -1,4 +1,4 @@
-//! Clients that ask without a pause, and hold every answer to one generation.
+//! Clients that query without a pause and check that every answer is of one generation.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use super::encoded::{hold_batch, hold_explanation, hold_selection};
 use crate::harness::HttpClient;
 
-/// Connections of one reader: more than there are workers, so that it hears of all of them.
+/// Connections of one reader. They outnumber the workers, so that a reader reaches every worker.
 const CONNECTIONS: usize = 6;
-/// Enough for the worker to yield in between.
+/// Lines of a batch; enough for the worker to yield in between.
 const LINES: usize = 300;
 
-/// Asks until told to stop.
+/// Queries until it is stopped.
 pub(super) struct Readers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<u64>>,
@@ -29,14 +29,14 @@ impl Readers {
         Readers { threads: threads.collect(), stop }
     }
 
-    /// How many answers were held to be of one generation.
+    /// Stops, and returns the number of answers that were checked.
     pub(super) fn end(self) -> u64 {
         self.stop.store(true, Ordering::SeqCst);
         self.threads.into_iter().map(|thread| thread.join().expect("an answer that is none")).sum()
     }
 }
 
-/// Over all its connections, and so all workers, what was answered once is never unsaid.
+/// Generations never go back, over all connections and so over all workers.
 fn read(data: SocketAddr, stop: &AtomicBool) -> u64 {
     let mut connections: Vec<HttpClient> = (0..CONNECTIONS).map(|_| HttpClient::connect(data)).collect();
     let line = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome};
+use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::Stage;
 
@@ -157,8 +158,8 @@ fn snapshots_and_reloads_are_counted() {
     let telemetry = &daemon.telemetry;
     telemetry.snapshot_published(&PublishedSnapshot {
         generation: 7,
-        built_at: 1.5,
-        activated_at: 2.5,
+        built_at: UnixMillis(1_500),
+        activated_at: UnixMillis(2_500),
         bytes: 4096,
         companies: 1,
         ous: 2,

@@ -1,4 +1,4 @@
-//! What is still arriving, and what is broken: each is told once.
+//! Copies in progress and broken files: each is reported once.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use super::GERMAN;
 use super::served::*;
 
-/// A copy in place, seen torn: served when it is whole, refused at most once before. Events tell when a
-/// file is closed, so that a pause of less than a second is no refusal at all.
+/// An in-place copy is served when it is complete and rejected at most once before. With events, which report
+/// when a file is closed, a pause of less than a second causes no rejection.
 fn arrives_slowly(settings: &str, pieces: usize, pause: u64, refusals: std::ops::RangeInclusive<u32>) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -31,31 +31,31 @@ fn arrives_slowly(settings: &str, pieces: usize, pause: u64, refusals: std::ops:
 }
 
 #[test]
-fn a_copy_with_pauses_of_30_ms_is_no_refusal() {
+fn copy_with_pauses_of_30_ms_is_no_rejection() {
     arrives_slowly(EVENTS, 12, 30, 0..=0);
 }
 
 #[test]
-fn a_copy_with_pauses_of_200_ms_is_no_refusal() {
+fn copy_with_pauses_of_200_ms_is_no_rejection() {
     arrives_slowly(EVENTS, 8, 200, 0..=0);
 }
 
 #[test]
-fn a_copy_with_pauses_of_1500_ms_is_one_refusal() {
+fn copy_with_pauses_of_1500_ms_is_one_rejection() {
     arrives_slowly(EVENTS, 4, 1_500, 1..=1);
 }
 
 #[test]
-fn a_copy_without_events_is_one_refusal_at_most() {
+fn copy_without_events_is_at_most_one_rejection() {
     for pause in [30, 200] {
         arrives_slowly(POLL, 8, pause, 0..=1);
     }
     arrives_slowly(POLL, 3, 1_500, 1..=1);
 }
 
-/// Half a CSV may be a valid registry, and is not served where events tell that the other half is to come.
+/// Half a CSV may be a valid registry. It is not served while the file is open for writing.
 #[test]
-fn half_a_file_of_a_registry_is_not_served() {
+fn half_written_registry_file_is_not_served() {
     let served = Served::registry(EVENTS);
     let file = served.path("inner/deep/acme/accounts.csv");
     let mut whole = fs::read_to_string(&file).unwrap();
@@ -71,7 +71,7 @@ fn half_a_file_of_a_registry_is_not_served() {
     assert_eq!(accounts(), whole.lines().count() as f64 - 1.0);
 }
 
-/// Broken, and whole: refused at once, each once, whatever the way it came by, and not again by looking.
+/// A complete broken file is rejected at once and only once, however it was written and however often it is polled.
 fn refuses_each_once(settings: &str, in_place: bool) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -79,7 +79,7 @@ fn refuses_each_once(settings: &str, in_place: bool) {
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
     let mut refused = 0.0;
-    // Longer and longer as well: as a copy that goes on would be.
+    // Each is longer than the last, as a copy in progress would be.
     for bad in [&good[..100], &good[..4096], &good[..5000], &good[..100], &flipped, &flipped, b"", b"text"] {
         if in_place {
             fs::write(&file, bad).unwrap()
@@ -89,26 +89,26 @@ fn refuses_each_once(settings: &str, in_place: bool) {
         refused += 1.0;
         served.counts("rejected", refused);
     }
-    // Time for a poll or two; then asked, which is a reason to tell again.
+    // Time for a poll or two; then a requested reload, which reports the rejection again.
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(served.reloads("rejected"), refused);
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
-    served.tells("rejected", || served.daemon.signal(Signal::HUP));
+    served.reload_is("rejected", || served.daemon.signal(Signal::HUP));
     assert_eq!(served.reloads("rejected"), refused + 1.0);
     fs::write(&file, good).unwrap();
     served.serves(2);
 }
 
 #[test]
-fn a_broken_file_is_refused_once_and_another_again() {
+fn broken_file_is_rejected_once_and_another_one_again() {
     refuses_each_once(EVENTS, true);
     refuses_each_once(EVENTS, false);
     refuses_each_once(POLL, false);
 }
 
-/// Whoever opened the file may never close it.
+/// The writer may never close the file.
 #[test]
-fn a_file_that_stays_half_is_refused_once_within_two_seconds_and_served_when_whole() {
+fn half_written_file_is_rejected_once_within_two_seconds_and_served_when_complete() {
     let served = Served::snapshot(EVENTS);
     let path = served.path("inner/deep/acme.swb");
     let whole = snapshot(2);
@@ -124,9 +124,9 @@ fn a_file_that_stays_half_is_refused_once_within_two_seconds_and_served_when_who
     assert_eq!(served.reloads("published"), 2.0);
 }
 
-/// A copy that began before the daemon did.
+/// The copy began before the daemon started.
 #[test]
-fn a_copy_that_goes_on_at_start_is_served_when_it_ends() {
+fn copy_in_progress_at_start_is_served_when_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("acme.swb");
     let whole = snapshot(1);
@@ -143,10 +143,10 @@ fn a_copy_that_goes_on_at_start_is_served_when_it_ends() {
 }
 
 #[test]
-fn fifty_refusals_in_a_row_leave_nothing_behind() {
+fn fifty_rejections_in_a_row_leak_nothing() {
     let served = Served::snapshot(EVENTS);
     let file = served.path("inner/deep/acme.swb");
-    // Large enough for a leak to be seen: a header that announces what there is, and 8 MiB of nothing.
+    // Large enough to show a leak: a header with the right length, and 8 MiB of zeros.
     let mut bad = snapshot(2);
     let length = bad.len();
     bad.resize(8 << 20, 0);
@@ -176,9 +176,9 @@ fn fifty_refusals_in_a_row_leave_nothing_behind() {
     served.serves(2);
 }
 
-/// Reading the file as it is must not count as writing it.
+/// Reads of the file make events as well.
 #[test]
-fn readers_of_the_file_are_no_change() {
+fn reading_the_file_is_no_change() {
     let served = Served::snapshot(EVENTS);
     let file = served.path("inner/deep/acme.swb");
     for _ in 0..20 {
@@ -186,5 +186,5 @@ fn readers_of_the_file_are_no_change() {
         File::open(&file).unwrap().read_to_end(&mut bytes).unwrap();
         assert_eq!(served.reloads("unchanged"), 0.0);
     }
-    served.tells("unchanged", || File::open(&file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap());
+    served.reload_is("unchanged", || File::open(&file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap());
 }

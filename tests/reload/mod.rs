@@ -1,4 +1,4 @@
-//! Real files, a real process: what changes in a source is served within two seconds, what is broken is not.
+//! Reloading, with real files and a real process: a changed source is served within two seconds, a broken one is not.
 
 mod copies;
 mod noticed;
@@ -27,7 +27,7 @@ fn compile(root: &Path, to: &Path, generation: u64) {
 const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";
 
 #[test]
-fn all_45_tests_of_acme_hold_over_http_and_after_a_restart() {
+fn all_45_tests_of_acme_pass_over_http_and_after_a_restart() {
     let registry = acme();
     let arguments = ["--registry", registry.path().to_str().unwrap()];
     let mut answers = Vec::new();
@@ -39,7 +39,7 @@ fn all_45_tests_of_acme_hold_over_http_and_after_a_restart() {
                 test.query.iter().map(|(field, value)| format!("{field}={}", value.replace('+', "%2B")));
             let answer = daemon.select(&fields.collect::<Vec<_>>().join("&"));
             test.hold(&answer);
-            // Where no phone is named, equals take turns; the rest is the same on every day.
+            // Without a phone, equal accounts take turns; every other answer is the same on every day.
             if test.query.iter().any(|(field, _)| field == "phone") {
                 round.push(answer["account"].clone());
             }
@@ -50,7 +50,7 @@ fn all_45_tests_of_acme_hold_over_http_and_after_a_restart() {
 }
 
 #[test]
-fn a_changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
+fn changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
     let registry = acme();
     let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     let first = daemon.select(GERMAN)["generation"].as_u64().unwrap();
@@ -85,7 +85,7 @@ fn a_changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
 
 #[test]
 #[ignore = "long: holds the promise of two seconds, on a machine of its own"]
-fn a_changed_snapshot_is_served_within_two_seconds_long() {
+fn changed_snapshot_is_served_within_two_seconds_long() {
     let served = Served::snapshot(EVENTS);
     let file = served.path("inner/deep/acme.swb");
     for generation in 2..102 {
@@ -102,7 +102,7 @@ fn a_changed_snapshot_is_served_within_two_seconds_long() {
 }
 
 #[test]
-fn a_replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
+fn replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.swb");
@@ -134,7 +134,7 @@ fn a_replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
 }
 
 #[test]
-fn a_daemon_without_a_good_source_waits_for_one() {
+fn daemon_without_a_valid_source_waits_for_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.swb");
     let daemon = DaemonProcess::start(&["--snapshot", file.to_str().unwrap()]);
@@ -150,7 +150,7 @@ fn a_daemon_without_a_good_source_waits_for_one() {
 }
 
 #[test]
-fn signals_reload_and_stop() {
+fn signals_reload_and_stop_the_daemon() {
     let registry = acme();
     let mut daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     daemon.signal(Signal::HUP);
@@ -161,7 +161,7 @@ fn signals_reload_and_stop() {
 }
 
 #[test]
-fn no_log_line_and_no_problem_has_a_phone_number() {
+fn logs_and_problems_have_no_phone_number() {
     let registry = acme();
     let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     for query in [
@@ -190,7 +190,7 @@ fn no_log_line_and_no_problem_has_a_phone_number() {
 }
 
 #[test]
-fn the_daemon_outlives_whoever_reads_its_logs() {
+fn daemon_outlives_its_log_reader() {
     let registry = acme();
     let mut daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     daemon.stop_reading();
@@ -201,7 +201,7 @@ fn the_daemon_outlives_whoever_reads_its_logs() {
 }
 
 #[test]
-fn what_is_no_file_or_far_too_large_is_refused_without_being_read() {
+fn oversized_file_and_fifo_are_rejected_without_being_read() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.swb");
@@ -218,7 +218,7 @@ fn what_is_no_file_or_far_too_large_is_refused_without_being_read() {
     replace(&fifo);
     assert!(daemon.log("unreadable")["reason"].as_str().unwrap().contains("not a regular file"));
     assert_eq!(daemon.select(GERMAN)["generation"], 5);
-    // What is no file is not written over.
+    // A FIFO is not overwritten.
     fs::remove_file(&file).unwrap();
     compile(registry.path(), &file, 6);
     daemon.log("published");

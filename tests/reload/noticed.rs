@@ -1,4 +1,4 @@
-//! Events, and what is done without them.
+//! File-system events, and polling without them.
 
 use std::fs;
 use std::process::Command;
@@ -11,17 +11,17 @@ use super::GERMAN;
 use super::served::*;
 
 #[test]
-fn a_gauge_and_the_status_say_whether_events_tell() {
-    Served::snapshot(EVENTS).noticed("events");
-    Served::registry(EVENTS).noticed("events");
-    Served::snapshot(POLL).noticed("poll");
-    Served::registry(POLL).noticed("poll");
+fn gauge_and_status_report_whether_the_watch_is_active() {
+    Served::snapshot(EVENTS).shows_watch_mode("events");
+    Served::registry(EVENTS).shows_watch_mode("events");
+    Served::snapshot(POLL).shows_watch_mode("poll");
+    Served::registry(POLL).shows_watch_mode("poll");
 }
 
 #[test]
-fn a_folder_that_is_not_there_yet_is_awaited_by_events() {
+fn missing_folder_is_noticed_by_events_when_it_appears() {
     let served = Served::start(EVENTS, tempfile::tempdir().unwrap(), "--snapshot", "later/still/acme.swb");
-    served.noticed("events");
+    served.shows_watch_mode("events");
     fs::create_dir_all(served.path("later/still")).unwrap();
     fs::write(served.path("later/still/acme.swb"), snapshot(3)).unwrap();
     served.serves(3);
@@ -36,26 +36,26 @@ fn a_folder_that_is_not_there_yet_is_awaited_by_events() {
     served.serves_number(1);
 }
 
-/// Without file descriptors no watch can be made: looking goes on, the gauge says so, and the watch is made
-/// as soon as there are some again.
+/// Without file descriptors the source cannot be watched. It is polled, the gauge shows that, and the watch is
+/// made as soon as descriptors are free.
 #[test]
-fn without_inotify_it_is_looked_and_tried_again() {
+fn source_is_polled_and_the_watch_retried_without_inotify() {
     let served = Served::snapshot("poll_interval = \"200ms\"");
-    served.noticed("events");
+    served.shows_watch_mode("events");
     let file = served.path("inner/deep/acme.swb");
     let limit = |limit: &str| {
         let pid = served.daemon.pid().to_string();
         let set = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={limit}:")]).status();
         assert!(set.unwrap().success());
     };
-    // A watch takes three descriptors. With two, a file can be read and a connection taken, but no watch be
-    // made where the folder's being replaced asks for another one.
+    // A watch takes three descriptors. With two, a file can be read and a connection accepted, but the watch that
+    // a replaced folder needs cannot be made.
     let fds = fs::read_dir(format!("/proc/{}/fd", served.daemon.pid())).unwrap().map(|fd| fd.unwrap().path());
     let watch = fds.filter(|fd| fs::read_link(fd).is_ok_and(|to| to.to_string_lossy().contains("inotify")));
     let number = |fd: &std::path::Path| fd.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap();
     let lowest = watch.map(|fd| number(&fd)).min().expect("a watch");
     limit(&(lowest + 2).to_string());
-    served.tells_watch("poll", || {
+    served.watch_mode_is("poll", || {
         fs::create_dir(served.path("inner/beside")).unwrap();
         fs::write(served.path("inner/beside/acme.swb"), snapshot(2)).unwrap();
         fs::rename(served.path("inner/deep"), served.path("inner/away")).unwrap();
@@ -66,13 +66,13 @@ fn without_inotify_it_is_looked_and_tried_again() {
     served.serves(3);
     assert_eq!(served.daemon.log("no events of changed files")["level"], "WARN");
     limit("1024");
-    served.tells_watch("events", || {});
-    served.noticed("events");
+    served.watch_mode_is("events", || {});
+    served.shows_watch_mode("events");
     rename_over(&file, &snapshot(4));
     served.serves(4);
 }
 
-/// Ends the noise also where the test fails: its thread would be waited for.
+/// Ends the noise also if the test fails, because its thread would be waited for.
 struct Noise<'s>(&'s AtomicBool);
 
 impl Drop for Noise<'_> {
@@ -82,13 +82,13 @@ impl Drop for Noise<'_> {
 }
 
 #[test]
-fn a_request_to_reload_is_never_lost() {
+fn reload_request_is_never_lost() {
     let served = Served::snapshot(EVENTS);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (folder, stop) = (served.path("inner/deep"), &stop);
         let _noise = Noise(stop);
-        // Notes beside the source: events without end.
+        // Endless events beside the source.
         scope.spawn(move || {
             while !stop.load(Ordering::SeqCst) {
                 fs::write(folder.join("acme.swb.notes"), "note").unwrap();
@@ -96,15 +96,15 @@ fn a_request_to_reload_is_never_lost() {
             }
         });
         for _ in 0..10 {
-            served.tells("unchanged", || served.daemon.signal(Signal::HUP));
+            served.reload_is("unchanged", || served.daemon.signal(Signal::HUP));
         }
     });
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
 }
 
-/// Whatever happens beside the source, the reload thread rests.
+/// Changes beside the source do not keep the reload thread busy.
 #[test]
-fn what_happens_beside_the_source_is_not_looked_at() {
+fn changes_beside_the_source_are_ignored() {
     let served = Served::registry(EVENTS);
     let cpu = || served.daemon.metric("process_cpu_seconds_total");
     let (began, before) = (Instant::now(), cpu());

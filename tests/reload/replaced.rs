@@ -1,4 +1,4 @@
-//! Every way a file is replaced: told by events alone where there are events, by looking where there are none.
+//! Every way to replace a file: noticed by events alone if there are events, and by polling if there are none.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use super::GERMAN;
 use super::served::*;
 use crate::harness::{DaemonProcess, request};
 
-/// One after the other, each more than once: what the one leaves behind is where the next begins.
+/// Replaces a snapshot in every way, twice, each starting from what the one before left behind.
 fn replaces_a_snapshot(settings: &str) {
     let served = Served::snapshot(settings);
     let (file, deep, inner) =
@@ -40,7 +40,7 @@ fn replaces_a_snapshot(settings: &str) {
         served.serves(recreated);
 
         let missed = next();
-        served.tells("unreadable", || fs::remove_file(&file).unwrap());
+        served.reload_is("unreadable", || fs::remove_file(&file).unwrap());
         fs::write(&file, snapshot(missed)).unwrap();
         served.serves(missed);
 
@@ -53,7 +53,7 @@ fn replaces_a_snapshot(settings: &str) {
         served.serves(folder_replaced);
 
         let folder_recreated = next();
-        served.tells("unreadable", || fs::remove_dir_all(&deep).unwrap());
+        served.reload_is("unreadable", || fs::remove_dir_all(&deep).unwrap());
         fs::create_dir(&deep).unwrap();
         fs::write(&file, snapshot(folder_recreated)).unwrap();
         served.serves(folder_recreated);
@@ -61,11 +61,11 @@ fn replaces_a_snapshot(settings: &str) {
         let parent_replaced = next();
         fs::create_dir_all(served.path("other/deep")).unwrap();
         fs::write(served.path("other/deep/acme.swb"), snapshot(parent_replaced)).unwrap();
-        served.tells("unreadable", || fs::rename(&inner, away("inner")).unwrap());
+        served.reload_is("unreadable", || fs::rename(&inner, away("inner")).unwrap());
         fs::rename(served.path("other"), &inner).unwrap();
         served.serves(parent_replaced);
 
-        // The watch stands on what is there now.
+        // The folders that are there now are watched.
         let after = next();
         rename_over(&file, &snapshot(after));
         served.serves(after);
@@ -75,12 +75,12 @@ fn replaces_a_snapshot(settings: &str) {
 }
 
 #[test]
-fn a_snapshot_however_it_is_replaced_is_served() {
+fn snapshot_is_served_however_it_is_replaced() {
     replaces_a_snapshot(EVENTS);
 }
 
 #[test]
-fn a_snapshot_however_it_is_replaced_is_served_without_events() {
+fn snapshot_is_served_however_it_is_replaced_without_events() {
     replaces_a_snapshot(POLL);
 }
 
@@ -115,7 +115,7 @@ fn replaces_a_registry(settings: &str) {
     rename_over(&accounts, &with_number(7));
     served.serves_number(7);
 
-    served.tells("unreadable", || fs::remove_dir_all(&deep).unwrap());
+    served.reload_is("unreadable", || fs::remove_dir_all(&deep).unwrap());
     registry(&deep, 8);
     served.serves_number(8);
 
@@ -126,8 +126,8 @@ fn replaces_a_registry(settings: &str) {
     fs::write(&accounts, with_number(10)).unwrap();
     served.serves_number(10);
 
-    // A company that comes later is watched as the others are.
-    served.tells("rejected", || {
+    // A company that is added later is watched like the others.
+    served.reload_is("rejected", || {
         fs::create_dir(deep.join("zeta")).unwrap();
         fs::copy(deep.join("acme/company.toml"), deep.join("zeta/company.toml")).unwrap();
     });
@@ -139,17 +139,17 @@ fn replaces_a_registry(settings: &str) {
 }
 
 #[test]
-fn a_registry_however_it_is_replaced_is_served() {
+fn registry_is_served_however_it_is_replaced() {
     replaces_a_registry(EVENTS);
 }
 
 #[test]
-fn a_registry_however_it_is_replaced_is_served_without_events() {
+fn registry_is_served_however_it_is_replaced_without_events() {
     replaces_a_registry(POLL);
 }
 
-/// `acme.swb -> ..data/acme.swb`, and `..data` is turned.
-fn turns_a_volume(settings: &str) {
+/// `acme.swb -> ..data/acme.swb`, and the link `..data` is swapped.
+fn swaps_a_volume(settings: &str) {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("volume");
     let fill = |generation| move |to: &Path| fs::write(to.join("acme.swb"), snapshot(generation)).unwrap();
@@ -162,7 +162,7 @@ fn turns_a_volume(settings: &str) {
     assert_eq!(served.reloads("published"), 5.0);
     assert_eq!(served.reloads("rejected"), 0.0);
 
-    // A registry: the companies' folders are links, and the files in them.
+    // A registry in which the companies' folders, or the files in them, are links.
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("volume");
     project(&volume, 0, |to| registry(to, 0));
@@ -200,17 +200,17 @@ fn turns_a_volume(settings: &str) {
 }
 
 #[test]
-fn a_volume_as_kubernetes_turns_it_is_served() {
-    turns_a_volume(EVENTS);
+fn kubernetes_volume_is_served_after_its_link_is_swapped() {
+    swaps_a_volume(EVENTS);
 }
 
 #[test]
-fn a_volume_as_kubernetes_turns_it_is_served_without_events() {
-    turns_a_volume(POLL);
+fn kubernetes_volume_is_served_after_its_link_is_swapped_without_events() {
+    swaps_a_volume(POLL);
 }
 
 #[test]
-fn what_a_link_leads_to_is_watched_where_it_is() {
+fn link_target_is_watched_in_its_own_folder() {
     let folder = tempfile::tempdir().unwrap();
     for release in ["releases/1", "releases/2"] {
         fs::create_dir_all(folder.path().join(release)).unwrap();
@@ -240,13 +240,13 @@ fn what_a_link_leads_to_is_watched_where_it_is() {
     assert_eq!(served.reloads("published"), 4.0);
 }
 
-/// Two companies' accounts change at once, while those of the first have been read and those of the second
-/// have not: never is one company's old state served beside the other's new one.
+/// Two companies' accounts change at once, after those of the first were read and before those of the second are.
+/// One company's old state is never served with the other's new one.
 #[test]
-fn what_changes_while_it_is_read_is_read_again() {
+fn source_that_changes_while_it_is_read_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    // A version of its own folder, and a link to it that is yet to be turned.
+    // A folder for each version, and a link to it that is swapped later.
     let prepare = |version: u32| {
         registry(&path(&version.to_string()), version);
         symlink(version.to_string(), path("turned")).unwrap();

@@ -1,4 +1,4 @@
-//! A daemon with a source of its own that is going to change.
+//! A daemon with a source that the test changes.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,16 +11,16 @@ use super::GERMAN;
 use crate::expected::{acme, edit};
 use crate::harness::{DaemonProcess, wait_within};
 
-/// Within this time of a change, the daemon promises to serve it.
+/// Time within which the daemon promises to serve a change.
 pub(super) const PROMISED: Duration = Duration::from_secs(2);
 
-/// How long the tests wait for a change that an event tells of, beside all other tests on two cores. An hour passes between two
-/// polls, so a change without its event is not served within this.
+/// How long the tests wait for a change, beside all other tests on two cores. Polls are an hour apart, so a change
+/// without an event is not served within this time.
 pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(6);
 
-/// So rare that whatever is served within two seconds was told by an event.
+/// Settings with polls so rare that only events can report a change in time.
 pub(super) const EVENTS: &str = "poll_interval = \"1h\"";
-/// No events at all.
+/// Settings without events.
 pub(super) const POLL: &str = "watch = \"poll\"\npoll_interval = \"300ms\"";
 
 pub(super) struct Served {
@@ -29,7 +29,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// From a folder and the source in it.
+    /// Serves a source in a folder.
     pub(super) fn start(settings: &str, folder: TempDir, kind: &str, source: &str) -> Served {
         let config = folder.path().join("switchboard.toml");
         fs::write(&config, settings).unwrap();
@@ -39,7 +39,7 @@ impl Served {
         Served { folder, daemon }
     }
 
-    /// A snapshot of generation 1 at `inner/deep/acme.swb`.
+    /// Serves a snapshot of generation 1 at `inner/deep/acme.swb`.
     pub(super) fn snapshot(settings: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("inner/deep")).unwrap();
@@ -49,7 +49,7 @@ impl Served {
         served
     }
 
-    /// A registry at `inner/deep`, whose German account has number 0.
+    /// Serves a registry at `inner/deep`, whose German account has number 0.
     pub(super) fn registry(settings: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         registry(&folder.path().join("inner/deep"), 0);
@@ -62,12 +62,12 @@ impl Served {
         self.folder.path().join(name)
     }
 
-    /// Waits until this generation is served, and holds it to the promise.
+    /// Waits until this generation is served.
     pub(super) fn serves(&self, generation: u64) {
         self.answers("generation", &generation.into());
     }
 
-    /// The same of the German account's number.
+    /// Waits until this number of the German account is served.
     pub(super) fn serves_number(&self, version: u32) {
         self.answers("address", &number(version).into());
     }
@@ -80,38 +80,38 @@ impl Served {
         self.daemon.metric(&format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}}"))
     }
 
-    /// Does what has this outcome, and waits for it.
-    pub(super) fn tells(&self, outcome: &str, change: impl FnOnce()) {
+    /// Makes a change and waits for a reload with this outcome.
+    pub(super) fn reload_is(&self, outcome: &str, change: impl FnOnce()) {
         let before = self.reloads(outcome);
         change();
         self.within(&format!("a reload is {outcome}"), || self.reloads(outcome) != before);
     }
 
-    /// Waits until so many reloads had an outcome.
+    /// Waits until this many reloads had an outcome.
     pub(super) fn counts(&self, outcome: &str, times: f64) {
         self.within(&format!("{times} reloads are {outcome}"), || self.reloads(outcome) >= times);
         assert_eq!(self.reloads(outcome), times, "{outcome}");
     }
 
-    /// Does what changes how changes are noticed, and waits for that.
-    pub(super) fn tells_watch(&self, how: &str, change: impl FnOnce()) {
+    /// Makes a change and waits until the watch is in this mode.
+    pub(super) fn watch_mode_is(&self, how: &str, change: impl FnOnce()) {
         change();
         self.within(&format!("changes are noticed by {how}"), || self.daemon.status()["watch"] == how);
     }
 
-    /// Waits as long as a change may take until it is served; a failure shows `/status`.
+    /// Waits as long as a change may take until it is served. A failure shows `/status`.
     pub(super) fn within(&self, event: &str, condition: impl FnMut() -> bool) {
         wait_within(CHANGE_LIMIT, || format!("{event}: {}", self.daemon.status()), condition);
     }
 
-    /// Holds the gauge and `/status` against each other.
-    pub(super) fn noticed(&self, how: &str) {
+    /// Asserts that the gauge and `/status` both show this mode.
+    pub(super) fn shows_watch_mode(&self, how: &str) {
         assert_eq!(self.daemon.status()["watch"], how);
         assert_eq!(self.daemon.metric("switchboard_watch_active"), f64::from(u8::from(how == "events")));
     }
 }
 
-/// The bytes of a snapshot.
+/// Returns the bytes of a snapshot.
 pub(super) fn snapshot(generation: u64) -> Vec<u8> {
     let registry = acme();
     let files = switchboard_registry::Files::read_dir(registry.path()).unwrap();
@@ -120,7 +120,7 @@ pub(super) fn snapshot(generation: u64) -> Vec<u8> {
     compiled.snapshot.bytes().to_vec()
 }
 
-/// A registry in a new folder, with this number of the German account.
+/// Writes a registry into a new folder, with this number of the German account.
 pub(super) fn registry(root: &Path, version: u32) {
     let demo = acme();
     renumber(demo.path(), version);
@@ -131,7 +131,7 @@ pub(super) fn registry(root: &Path, version: u32) {
     }
 }
 
-/// Writes a number into the demo's accounts.
+/// Changes the number of the German account.
 pub(super) fn renumber(root: &Path, version: u32) {
     edit(root, "acme/accounts.csv", "+4915123456701", &number(version));
 }
@@ -140,14 +140,14 @@ pub(super) fn number(version: u32) -> String {
     format!("+4915123457{version:03}")
 }
 
-/// Writes beside, and renames over.
+/// Writes another file and renames it over the path.
 pub(super) fn rename_over(path: &Path, bytes: &[u8]) {
     let beside = path.with_extension("new");
     fs::write(&beside, bytes).unwrap();
     fs::rename(beside, path).unwrap();
 }
 
-/// Copies in place, in so many pieces, with a pause after each but the last.
+/// Copies in place, in this many pieces, with a pause between them.
 pub(super) fn copy_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Duration) {
     let mut file = File::create(path).unwrap();
     for (at, piece) in bytes.chunks(bytes.len().div_ceil(pieces)).enumerate() {
@@ -158,8 +158,8 @@ pub(super) fn copy_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Durat
     }
 }
 
-/// Publishes files as Kubernetes does: in a folder of their own, behind `..data`, which is turned to it by
-/// a rename; every first name is a link through `..data`.
+/// Publishes files as Kubernetes does: in a new folder, to which the link `..data` is swapped by a rename. Every
+/// entry of the volume is a link through `..data`.
 pub(super) fn project(volume: &Path, version: u32, fill: impl Fn(&Path)) {
     let name = format!("..2026_11_24_{version}");
     fs::create_dir_all(volume.join(&name)).unwrap();

@@ -1,4 +1,4 @@
-//! Before there is anything to answer from.
+//! The daemon before its first snapshot.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::served::*;
 use crate::expected::{acme, edit};
 use crate::harness::{HttpClient, get};
 
-/// What every route says before the first snapshot.
+/// Asserts what every route answers before the first snapshot.
 fn waits(served: &Served, reasons: &[&str]) {
     assert_eq!(get(&served.daemon.admin, "/livez").0, 200);
     let (status, text) = get(&served.daemon.admin, "/readyz");
@@ -27,7 +27,7 @@ fn waits(served: &Served, reasons: &[&str]) {
 }
 
 #[test]
-fn whatever_is_wrong_with_the_snapshot_is_said_until_a_good_one_comes() {
+fn snapshot_fault_is_reported_until_a_valid_snapshot_arrives() {
     let good = snapshot(1);
     let mut flipped = good.clone();
     flipped[good.len() - 1] ^= 1;
@@ -50,7 +50,7 @@ fn whatever_is_wrong_with_the_snapshot_is_said_until_a_good_one_comes() {
 }
 
 #[test]
-fn whatever_is_wrong_with_the_registry_is_said_until_it_is_mended() {
+fn registry_fault_is_reported_until_it_is_fixed() {
     let folder = tempfile::tempdir().unwrap();
     registry(&folder.path().join("registry"), 1);
     edit(folder.path(), "registry/acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
@@ -69,7 +69,7 @@ fn required(arguments: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn where_a_snapshot_is_required_the_lack_of_one_is_an_exit_with_the_reason() {
+fn missing_required_snapshot_exits_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.swb");
     let config = folder.path().join("switchboard.toml");
@@ -95,7 +95,7 @@ fn where_a_snapshot_is_required_the_lack_of_one_is_an_exit_with_the_reason() {
     let served =
         Served::start("require_snapshot = true\npoll_interval = \"1h\"", folder, "--snapshot", "acme.swb");
     served.serves(1);
-    // Only the first look is required.
-    served.tells("unreadable", || fs::remove_file(served.path("acme.swb")).unwrap());
+    // Only the first poll is required to succeed.
+    served.reload_is("unreadable", || fs::remove_file(served.path("acme.swb")).unwrap());
     served.serves(1);
 }

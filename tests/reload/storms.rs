@@ -1,4 +1,4 @@
-//! Changes that are hard to see, and more of them than can be followed: the last one wins.
+//! Changes that are hard to notice, and more of them than can be followed: the last one wins.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{Seek, Write};
@@ -10,7 +10,7 @@ use notify::{EventKind, RecursiveMode, Watcher};
 use super::GERMAN;
 use super::served::*;
 
-/// Same size, and the old time of modification put back.
+/// The new file has the size of the old one, and its time of modification.
 fn keeps_size_and_time(settings: &str) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -28,16 +28,16 @@ fn keeps_size_and_time(settings: &str) {
 }
 
 #[test]
-fn a_change_of_same_size_and_time_is_served() {
+fn change_of_same_size_and_time_is_served() {
     keeps_size_and_time(EVENTS);
 }
 
 #[test]
-fn a_change_of_same_size_and_time_is_served_without_events() {
+fn change_of_same_size_and_time_is_served_without_events() {
     keeps_size_and_time(POLL);
 }
 
-/// Fifty changes in a second, good and bad, by every way in turn; what is there in the end is served.
+/// Makes fifty changes in a second, valid and broken, in every way. The last content is served.
 fn storms(settings: &str) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -61,7 +61,7 @@ fn storms(settings: &str) {
     }
     served.serves(51);
 
-    // And where the last is not good, the one before stays, whatever was in between.
+    // If the last is broken, the one in service stays, whatever was in between.
     for bytes in &good {
         fs::write(&file, bytes).unwrap();
         std::thread::sleep(Duration::from_millis(20));
@@ -74,17 +74,17 @@ fn storms(settings: &str) {
 }
 
 #[test]
-fn the_last_of_fifty_changes_in_a_second_wins() {
+fn last_of_fifty_changes_in_a_second_wins() {
     storms(EVENTS);
 }
 
 #[test]
-fn the_last_of_fifty_changes_in_a_second_wins_without_events() {
+fn last_of_fifty_changes_in_a_second_wins_without_events() {
     storms(POLL);
 }
 
 #[test]
-fn the_last_of_fifty_changes_of_a_registry_wins() {
+fn last_of_fifty_changes_of_a_registry_wins() {
     let served = Served::registry(EVENTS);
     for version in 1..51 {
         let other = tempfile::tempdir().unwrap();
@@ -101,13 +101,13 @@ fn the_last_of_fifty_changes_of_a_registry_wins() {
     served.serves_number(50);
 }
 
-/// What comes while the change before it is compiled has its event taken by nobody but that look; an hour
-/// passes before the next poll.
+/// A change that comes while another is compiled is noticed by its event alone, because the next poll is an hour
+/// away.
 #[test]
-fn a_change_that_comes_while_another_is_compiled_is_served() {
+fn change_during_a_compile_is_served() {
     let served = Served::registry(EVENTS);
     let folder = served.path("inner/deep/acme");
-    // Enough to be compiled that the next change comes in the middle of it.
+    // Large enough that the next change comes during the compile.
     let mut accounts = fs::read_to_string(folder.join("accounts.csv")).unwrap();
     for number in 0..5_000 {
         accounts += &format!("wa-more-{number},whatsapp,secondary,+4474{number:08},GB,emea-whatsapp,,,,\n");
@@ -128,7 +128,7 @@ fn a_change_that_comes_while_another_is_compiled_is_served() {
     for round in 0..8 {
         rename_over(&file, version(2 * round + 1).as_bytes());
         fs::write(&next, version(2 * round + 2)).unwrap();
-        // Nobody else opens it. What is left to read takes it less than a millisecond, the rest far longer.
+        // Only the daemon opens it. The rest of the read takes less than a millisecond, the compile far longer.
         opened.recv_timeout(Duration::from_secs(20)).unwrap();
         std::thread::sleep(Duration::from_millis(round.into()));
         fs::rename(&next, &file).unwrap();

@@ -1,4 +1,4 @@
-//! `kill -9` at any moment: what was answered holds.
+//! `kill -9` at any moment: changes that were answered hold.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use crate::harness::{request, wait_until};
 
 const ACCOUNTS: [&str; 4] = ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-3"];
 
-/// What was last answered of an account, and what was asked and not answered, if anything.
+/// The last answered standing of an account, and the request that was not answered, if there is one.
 #[derive(Default)]
 struct Known {
     answered: Option<Value>,
@@ -18,13 +18,13 @@ struct Known {
 }
 
 #[test]
-fn nothing_that_was_answered_is_lost() {
+fn answered_changes_survive_kills() {
     kill_while_standings_change(8);
 }
 
 #[test]
 #[ignore = "long: 200 kills"]
-fn nothing_that_was_answered_is_lost_long() {
+fn answered_changes_survive_kills_long() {
     kill_while_standings_change(200);
 }
 
@@ -41,7 +41,7 @@ fn kill_while_standings_change(kills: u64) {
             let found = stored(&daemon, &format!("/v1/standings/acme/{account}"));
             let asked = known.asked.take();
             unanswered += u64::from(asked.is_some());
-            // What was not answered may have happened or not.
+            // A request that was not answered may have been carried out or not.
             assert!(
                 found == known.answered || Some(&found) == asked.as_ref(),
                 "{account} has {found:?}, but {:?} was answered, and {asked:?} asked",

@@ -1,5 +1,5 @@
-//! Standings and generations that change places at the same time, in this process: whoever looks at every
-//! generation at once sees what a daemon that is asked now and then would not.
+//! Standings and generations that change at the same time, in this process, because queries to a daemon would not
+//! see every generation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::expected::acme;
 
 const ACCOUNTS: [&str; 6] =
     ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-3", "sms-gb-1", "line-jp-1"];
-/// Standings of accounts that are not there make each generation's own take their time.
+/// Standings of accounts that do not exist, which make a swap take longer.
 const WAITING: usize = 3_000;
 
 fn snapshot(files: &Files, generation: u64) -> Snapshot {
@@ -34,7 +34,7 @@ fn suspended() -> Standing {
     Standing::from_json(br#"{"standing":"suspended","reason":"under review"}"#).unwrap()
 }
 
-/// The generation in service, and what it makes of an account.
+/// Returns the generation in service and the condition of an account in it.
 fn seen(reader: &mut Reader, account: &str) -> (u64, Condition) {
     let generation = reader.pin().unwrap();
     let company = generation.snapshot.find_company("acme").unwrap();
@@ -43,7 +43,7 @@ fn seen(reader: &mut Reader, account: &str) -> (u64, Condition) {
 }
 
 #[test]
-fn no_generation_is_seen_without_its_standings() {
+fn every_generation_is_seen_with_its_standings() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
     store.swap(snapshot(&files, 1));
@@ -78,7 +78,7 @@ fn no_generation_is_seen_without_its_standings() {
 }
 
 #[test]
-fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
+fn standing_set_during_a_swap_is_in_the_next_generation() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
     store.swap(snapshot(&files, 1));
@@ -95,7 +95,7 @@ fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
                 {
                     let (before, _) = seen(&mut reader, account);
                     store.set_standing(key(account), standing);
-                    // In the generation that was in service, and in the next one.
+                    // In the generation in service and in the next one.
                     loop {
                         let (generation, condition) = seen(&mut reader, account);
                         if condition != wanted {
@@ -121,9 +121,9 @@ fn what_is_set_while_a_generation_is_made_ready_is_in_it() {
     });
 }
 
-/// Whoever is told that a standing holds may ask any worker at once: the reply is the last thing that is done.
+/// The reply comes last, so that its receiver may query any worker at once.
 #[test]
-fn a_change_is_kept_and_seen_before_it_is_replied_to() {
+fn change_is_on_disk_and_visible_before_its_reply() {
     let files = Files::read_dir(acme().path()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -137,7 +137,7 @@ fn a_change_is_kept_and_seen_before_it_is_replied_to() {
         let (store, to, journal) = (store.clone(), to.clone(), journal.clone());
         let before = std::fs::metadata(&journal).unwrap().len();
         standings.change(key("wa-emea-de-1"), standing.clone(), move |result| {
-            // On the writer's own thread: nothing else is done meanwhile.
+            // On the writer's own thread, which does nothing else meanwhile.
             let longer = std::fs::metadata(&journal).unwrap().len() > before;
             let stored = store.standing(&key("wa-emea-de-1")) == standing;
             let (_, condition) = seen(&mut store.reader(), "wa-emea-de-1");
@@ -149,7 +149,7 @@ fn a_change_is_kept_and_seen_before_it_is_replied_to() {
     writing.join().unwrap();
 }
 
-/// A standing that has ended is lifted in its second, however long the disk takes over somebody else's.
+/// A standing is removed within a second of its end, however long the disk takes over another one.
 #[test]
 fn standing_is_removed_at_its_end_while_the_writer_waits() {
     let files = Files::read_dir(acme().path()).unwrap();

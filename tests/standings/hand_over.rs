@@ -1,4 +1,4 @@
-//! One process takes over from another: the journal has one writer, and nothing is lost between them.
+//! A process takes over from another: the journal has one writer, and nothing is lost between them.
 
 use rustix::process::Signal;
 
@@ -7,7 +7,7 @@ use crate::expected::acme;
 use crate::harness::{HttpClient, wait_until};
 
 #[test]
-fn a_second_process_follows_and_then_takes_over() {
+fn second_process_follows_the_journal_and_then_takes_it_over() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -17,7 +17,7 @@ fn a_second_process_follows_and_then_takes_over() {
     second.logged_at_start("another process holds the journal");
     assert_ne!(second.select(GERMAN)["account"], "wa-emea-de-1");
 
-    // It sees what the first one is told, and makes no changes of its own.
+    // The second process sees the first one's changes, and makes none.
     let (status, problem) = second.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert!(status == 503 && problem.contains("\"code\":\"overloaded\""), "{status} {problem}");
     assert_eq!(stored(&second, GERMAN_ACCOUNT), Some(standing("suspended")));
@@ -40,9 +40,9 @@ fn a_second_process_follows_and_then_takes_over() {
     assert_eq!(stored(&third, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("draining")));
 }
 
-/// A drain can take half a minute, and standings must not wait for it.
+/// A drain can take half a minute, and changes of standings must not wait for it.
 #[test]
-fn the_second_takes_over_while_the_first_finishes_a_request() {
+fn second_process_takes_over_while_the_first_finishes_a_request() {
     const QUERY: &str = r#"{"channel":"whatsapp","ou":"emea","country":"DE"}"#;
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
@@ -59,7 +59,7 @@ fn the_second_takes_over_while_the_first_finishes_a_request() {
     put(&second, GERMAN_ACCOUNT, &standing("suspended"));
     let (status, problem) = first.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert!(status == 503 && problem.contains("\"code\":\"overloaded\""), "{status} {problem}");
-    // What it still answers is answered with the standings that the other one sets.
+    // The first process answers its last requests with the standings that the second one sets.
     wait_until("the first process sees the standing", || {
         stored(&first, GERMAN_ACCOUNT) == Some(standing("suspended"))
     });

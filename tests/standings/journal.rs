@@ -10,7 +10,7 @@ use crate::expected::acme;
 use crate::harness::wait_until;
 
 #[test]
-fn standings_outlive_the_process() {
+fn standings_outlive_the_process_with_a_journal() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -29,7 +29,7 @@ fn standings_outlive_the_process() {
     });
 
     let daemon = serve(registry.path(), Some(&journal));
-    // From the very first answer on.
+    // From the first answer on.
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
     assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-2"), Some(standing("draining")));
@@ -37,7 +37,7 @@ fn standings_outlive_the_process() {
 }
 
 #[test]
-fn a_torn_end_is_cut_off_wherever_it_is_torn() {
+fn torn_end_is_cut_off_wherever_it_is_torn() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -48,7 +48,7 @@ fn a_torn_end_is_cut_off_wherever_it_is_torn() {
     let two = fs::read(&journal).unwrap();
     daemon.kill();
     assert!(two.starts_with(&one) && two.len() > one.len());
-    // Without its lock: while another test starts a process, that one has every lock of this one's.
+    // Without the lock, because a process that another test starts meanwhile inherits the locks of this one.
     let read = |bytes: &[u8]| {
         fs::write(&journal, bytes).unwrap();
         JournalContents::read(&journal).unwrap()
@@ -58,7 +58,7 @@ fn a_torn_end_is_cut_off_wherever_it_is_torn() {
         assert_eq!((contents.standings.len(), contents.torn), (1, end - one.len()));
         assert!(contents.damaged.is_empty());
     }
-    // What was never zeroed, or written by nobody.
+    // Unwritten blocks and lines that are no records.
     for tail in [&[0; 700][..], b"\n\n", b"0123456789abcdef {}\n"] {
         let contents = read(&[&two[..], tail].concat());
         assert_eq!((contents.standings.len(), contents.torn), (2, tail.len()));
@@ -77,7 +77,7 @@ fn a_torn_end_is_cut_off_wherever_it_is_torn() {
 }
 
 #[test]
-fn a_damaged_journal_is_kept_and_the_rest_of_it_holds() {
+fn damaged_journal_is_copied_and_its_other_records_hold() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -102,7 +102,7 @@ fn a_damaged_journal_is_kept_and_the_rest_of_it_holds() {
 }
 
 #[test]
-fn what_is_no_journal_is_not_written_over() {
+fn file_that_is_no_journal_is_not_overwritten() {
     let registry = acme();
     let accounts = registry.path().join("acme/accounts.csv");
     let before = fs::read(&accounts).unwrap();
@@ -121,7 +121,7 @@ fn what_is_no_journal_is_not_written_over() {
 }
 
 #[test]
-fn the_journal_stays_small() {
+fn journal_is_rewritten_before_it_grows_large() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -139,9 +139,9 @@ fn the_journal_stays_small() {
     assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("suspended")));
 }
 
-/// A file that may not grow any further stands for a full disk: the write fails halfway.
+/// A limit on the file's size stands for a full disk: the write fails halfway.
 #[test]
-fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
+fn full_disk_rejects_changes_and_loses_none() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -177,9 +177,9 @@ fn where_the_disk_is_full_nothing_is_changed_and_nothing_lost() {
     holds(&serve(registry.path(), Some(&journal)));
 }
 
-/// What was written of the change that failed must not run into the one that comes next.
+/// The part of a failed change that was written must not corrupt the next one.
 #[test]
-fn where_there_is_room_again_changes_go_on_and_none_is_lost() {
+fn changes_are_kept_again_once_the_disk_has_room() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -208,7 +208,7 @@ fn where_there_is_room_again_changes_go_on_and_none_is_lost() {
 }
 
 #[test]
-fn a_journal_that_was_deleted_is_written_again() {
+fn deleted_journal_is_rewritten_with_the_next_change() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");

@@ -17,7 +17,7 @@ const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";
 /// The only account that serves a German client of EMEA.
 const GERMAN_ACCOUNT: &str = "/v1/standings/acme/wa-emea-de-1";
 
-/// Serves acme, with a journal of standings where one is named.
+/// Serves acme, with a journal of standings if one is named.
 fn serve(registry: &Path, journal: Option<&Path>) -> DaemonProcess {
     let mut arguments = vec!["--registry", registry.to_str().unwrap()];
     if let Some(journal) = journal {
@@ -30,7 +30,7 @@ fn standing(standing: &str) -> Value {
     json!({"standing": standing, "reason": "under review"})
 }
 
-/// Sets a standing, which must be answered with itself.
+/// Sets a standing and asserts that the answer repeats it.
 #[track_caller]
 fn put(daemon: &DaemonProcess, path: &str, body: &Value) {
     let (status, stored) = daemon.admin("PUT", path, &body.to_string());
@@ -42,14 +42,14 @@ fn lift(daemon: &DaemonProcess, path: &str) {
     assert_eq!(daemon.admin("DELETE", path, ""), (204, String::new()));
 }
 
-/// The standing that is stored, if one is.
+/// Returns the stored standing, if there is one.
 fn stored(daemon: &DaemonProcess, path: &str) -> Option<Value> {
     let (status, body) = daemon.admin("GET", path, "");
     assert!(status == 200 || status == 404, "{status} {body}");
     (status == 200).then(|| serde_json::from_str(&body).unwrap())
 }
 
-/// A time so many milliseconds from now, or ago.
+/// Returns the time this many milliseconds from now; negative is the past.
 fn from_now(milliseconds: i64) -> String {
     let now = jiff::Timestamp::now();
     (now + jiff::SignedDuration::from_millis(milliseconds)).to_string()

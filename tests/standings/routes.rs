@@ -1,4 +1,4 @@
-//! The routes, to the letter.
+//! The answers of the standings' routes.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn problem(answer: (u16, String)) -> (u16, String) {
 }
 
 #[test]
-fn a_standing_is_set_told_listed_and_lifted() {
+fn standing_is_set_returned_listed_and_removed() {
     let registry = acme();
     let daemon = serve(registry.path(), None);
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), None);
@@ -47,7 +47,7 @@ fn a_standing_is_set_told_listed_and_lifted() {
 }
 
 #[test]
-fn what_is_not_known_or_not_right_changes_nothing() {
+fn unknown_account_and_invalid_body_change_nothing() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -98,7 +98,7 @@ fn what_is_not_known_or_not_right_changes_nothing() {
 }
 
 #[test]
-fn before_the_first_snapshot_no_account_is_known() {
+fn no_account_is_known_before_the_first_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("none.swb");
     let daemon = DaemonProcess::start(&["--snapshot", file.to_str().unwrap()]);

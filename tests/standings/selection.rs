@@ -1,4 +1,4 @@
-//! What a standing does to selection, and when.
+//! The effect of standings on selections.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::harness::HttpClient;
 const PUBLISHED: &str = "switchboard_snapshot_reloads_total{outcome=\"published\"}";
 
 #[test]
-fn standings_only_restrict() {
+fn standings_restrict_and_never_permit() {
     let registry = acme();
     let daemon = serve(registry.path(), None);
     let current = format!("{GERMAN}&current=wa-emea-de-1");
@@ -17,7 +17,7 @@ fn standings_only_restrict() {
 
     put(&daemon, GERMAN_ACCOUNT, &standing("draining"));
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
-    // It keeps the clients that it has.
+    // A draining account keeps its clients.
     let kept = daemon.select(&current);
     assert_eq!((&kept["account"], &kept["rule"]), (&"wa-emea-de-1".into(), &"current".into()));
     let explained = daemon.get(&format!("/v1/explain?{GERMAN}")).1;
@@ -30,7 +30,7 @@ fn standings_only_restrict() {
     let explained = daemon.get(&format!("/v1/explain?{GERMAN}")).1;
     assert!(explained.contains(r#"{"account":"wa-emea-de-1","outcome":"suspended"}"#), "{explained}");
 
-    // What the registry suspends, no standing puts back.
+    // No standing overrides a suspension in the registry.
     edit(
         registry.path(),
         "acme/accounts.csv",
@@ -46,7 +46,7 @@ fn standings_only_restrict() {
 }
 
 #[test]
-fn a_standing_outlives_the_generation_and_the_account() {
+fn standing_outlives_its_generation_and_its_account() {
     let registry = acme();
     std::fs::remove_file(registry.path().join("acme/tests.toml")).unwrap();
     let daemon = serve(registry.path(), None);
@@ -70,7 +70,7 @@ fn a_standing_outlives_the_generation_and_the_account() {
 }
 
 #[test]
-fn what_has_ended_lifts_by_itself_within_a_second() {
+fn standing_is_removed_within_a_second_of_its_end() {
     let registry = acme();
     let daemon = serve(registry.path(), None);
     let begun = Instant::now();
@@ -89,17 +89,17 @@ fn what_has_ended_lifts_by_itself_within_a_second() {
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), None);
 }
 
-/// Once the PUT has returned, no worker selects the account; once the DELETE has, every one does. All
-/// the while, generations come and go.
+/// After the PUT has returned, no worker selects the account; after the DELETE, every worker does. Generations are
+/// published meanwhile.
 #[test]
-fn a_standing_is_seen_by_every_worker_when_its_put_returns() {
+fn standing_is_seen_by_every_worker_when_its_put_returns() {
     let registry = acme();
     let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap(), "--workers", "4"]);
     let mut connections: Vec<_> = (0..8).map(|_| HttpClient::connect(&daemon.data)).collect();
     let accounts = registry.path().join("acme/accounts.csv");
     let text = std::fs::read_to_string(&accounts).unwrap();
     let mut rounds = 0;
-    // Published while the standings change: the reload thread has its own pace.
+    // Generations are published while standings change, each at its own pace.
     while rounds < 200 || daemon.metric(PUBLISHED) < 4.0 {
         let address = format!("+49151234568{:02}", rounds / 20 % 100);
         std::fs::write(&accounts, text.replace("+4915123456701", &address)).unwrap();
