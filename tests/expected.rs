@@ -3,8 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use switchboard_pipeline::{Refused, publish};
+use switchboard_registry::Files;
+use switchboard_snapshot::Snapshot;
 use tempfile::TempDir;
 use toml::Value;
+
+/// When snapshots are built and queries asked, in tests where no account depends on the time.
+pub const NOW: i64 = 1_790_000_000;
 
 /// The demo registry.
 pub fn demo() -> PathBuf {
@@ -19,6 +25,14 @@ pub fn acme() -> TempDir {
         fs::copy(demo().join("acme").join(file), folder.path().join("acme").join(file)).unwrap();
     }
     folder
+}
+
+/// Compiles files that pass every check.
+pub fn compiled(files: &Files, generation: u64) -> Snapshot {
+    match publish(files, generation, NOW, &|_, _, _| {}) {
+        Ok(compiled) => compiled.snapshot,
+        Err(Refused { findings, .. }) => panic!("{findings:?}"),
+    }
 }
 
 /// Replaces a text in a file of a registry, wherever it stands.

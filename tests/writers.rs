@@ -7,11 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use switchboard_pipeline::publish;
 use switchboard_registry::Files;
 use switchboard_snapshot::file;
 
-use crate::expected::acme;
+use crate::expected::{self, acme};
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -22,8 +21,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn compiled(registry: &Path, generation: u64) -> Vec<u8> {
-    let files = Files::read_dir(registry).unwrap();
-    publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot.bytes().to_vec()
+    expected::compiled(&Files::read_dir(registry).unwrap(), generation).bytes().to_vec()
 }
 
 fn compile(registry: &Path, output: &Path, generation: u64) -> Command {
@@ -53,13 +51,12 @@ fn kill_writers(kills: u64) {
     let usual = started.elapsed();
     let mut there = compiled(registry.path(), 1);
     assert_eq!(fs::read(&output).unwrap(), there);
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = fastrand::Rng::with_seed(1);
     let (mut old, mut new, mut littered) = (0, 0, 0);
     for kill in 0..kills {
         let generation = kill + 2;
         let mut writer = compile(registry.path(), &output, generation).spawn().unwrap();
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let moment = Instant::now() + usual.mul_f64((random >> 33) as f64 / (1u64 << 31) as f64);
+        let moment = Instant::now() + usual.mul_f64(random.f64());
         // Every other one dies at a random moment, every other while it writes.
         while Instant::now() < moment + usual * (kill % 2) as u32 {
             if kill % 2 == 1 && names(folder.path()).len() > 1 || writer.try_wait().unwrap().is_some() {

@@ -3,13 +3,12 @@
 use std::mem::size_of_val;
 
 use rkyv::util::AlignedVec;
-use switchboard_pipeline::publish;
 use switchboard_registry::Files;
 use switchboard_snapshot::forge::{ArchivedAccount, ArchivedContents, tables};
 use switchboard_snapshot::header::{self, Header};
 use switchboard_snapshot::{Snapshot, Stage};
 
-use crate::expected::demo;
+use crate::expected::{compiled, demo};
 
 /// The generation of the sound file.
 pub const GENERATION: u64 = 100;
@@ -43,10 +42,7 @@ pub fn registry() -> Files {
 }
 
 pub fn sound(files: &Files, generation: u64) -> AlignedVec {
-    match publish(files, generation, 1_790_000_000, &|_, _, _| {}) {
-        Ok(compiled) => aligned(compiled.snapshot.bytes()),
-        Err(refused) => panic!("{:?}", refused.findings),
-    }
+    aligned(compiled(files, generation).bytes())
 }
 
 pub fn aligned(bytes: &[u8]) -> AlignedVec {

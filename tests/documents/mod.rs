@@ -1,5 +1,4 @@
-//! What README, CHANGELOG and `docs/` say of each other: links lead somewhere, and nothing stands there twice, as after a
-//! merge that took both sides.
+//! The links within README, CHANGELOG and `docs/`, and the numbers of the decisions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every document: its path and its text.
+/// Returns the path and the text of every document.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = vec![root().join("README.md"), root().join("CHANGELOG.md")];
     for folder in ["docs", "docs/decisions"] {
@@ -19,7 +18,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The name that a heading is linked to by.
+/// Returns the name by which a heading is linked to.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -27,7 +26,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_within_the_documents_lead_to_files_and_headings() {
     let mut wrong = Vec::new();
     for (path, text) in documents() {
         for after in text.split("](").skip(1) {
@@ -51,22 +50,7 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn nothing_is_said_twice() {
-    for (path, text) in documents() {
-        let mut seen = BTreeSet::new();
-        let mut code = false;
-        for line in text.lines() {
-            code ^= line.starts_with("```");
-            // Rows of a table may be alike; a line of prose this long is not, but for a mistake.
-            if !code && line.len() > 60 && !line.starts_with('|') {
-                assert!(seen.insert(line), "{}: twice: {line}", path.display());
-            }
-        }
-    }
-}
-
-#[test]
-fn decisions_are_numbered_and_missing_numbers_explained() {
+fn decisions_are_numbered_once_and_the_index_names_unused_numbers() {
     let mut numbers = BTreeSet::new();
     for (path, text) in documents() {
         let name = path.file_name().unwrap().to_str().unwrap();

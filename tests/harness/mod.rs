@@ -3,12 +3,14 @@
 //! itself under test, or asserts that nothing happens meanwhile.
 
 mod daemon_process;
+mod generated_file;
 mod http_client;
 mod in_process_daemon;
 pub(crate) mod small_registry;
 mod wait;
 
 pub(crate) use daemon_process::{DaemonProcess, get, request};
+pub(crate) use generated_file::assert_generated;
 pub(crate) use http_client::{HttpClient, HttpResponse};
 pub(crate) use in_process_daemon::{InProcessDaemon, one_worker};
 pub(crate) use wait::{PATIENCE, wait_until, wait_within};

@@ -7,25 +7,11 @@ use super::{
     library,
     plan::{self, Automaton, Code, State, Whose},
 };
-
-const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/model/src/numbering/table.rs");
-const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract numbering::generate";
+use crate::harness::assert_generated;
 
 #[test]
 fn the_table_checked_in_is_what_the_locked_library_gives() {
-    let made = table();
-    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-        std::fs::write(TABLE, &made).unwrap();
-        println!("wrote {TABLE}: {} bytes", made.len());
-        return;
-    }
-    let found = std::fs::read_to_string(TABLE).unwrap();
-    let differs = made.lines().zip(found.lines()).position(|(made, found)| made != found);
-    let line = differs.unwrap_or(made.lines().count().min(found.lines().count())) + 1;
-    assert!(
-        made == found,
-        "crates/model/src/numbering/table.rs:{line}: not what the locked rlibphonenumber gives. Write it anew with\n    {REMEDY}"
-    );
+    assert_generated("crates/model/src/numbering/table.rs", table().as_bytes(), "numbering::generate");
 }
 
 /// The whole file.
@@ -77,7 +63,7 @@ fn header(out: &mut String, states: usize) {
         "//! Made by tests/numbering/generate.rs: do not edit. From the metadata of libphonenumber as in the crate\n\
          //! rlibphonenumber {library}, and the alpha-2 codes of ISO 3166-1 as in iso3166-static {iso}.\n\
          //! After an update of either:\n\
-         //! `{REMEDY}`\n\
+         //! `SWITCHBOARD_REGENERATE=1 cargo test --test contract numbering::generate`\n\
          //!\n\
          //! {states} states of 22 bytes: {} KB.\n\
          \n\

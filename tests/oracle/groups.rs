@@ -46,11 +46,7 @@ impl Group {
     /// With its rows in another order, a fixed shuffle.
     pub fn shuffled(&self) -> Group {
         let mut group = self.clone();
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        for at in (1..group.0.len()).rev() {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            group.0.swap(at, (state >> 33) as usize % (at + 1));
-        }
+        fastrand::Rng::with_seed(1).shuffle(&mut group.0);
         group
     }
 

@@ -1,7 +1,7 @@
 //! The system under test, as narrow as it can be: files in, answers out.
 
 use std::array::from_fn;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use serde_json::Value;
 use switchboard_model::Condition;
@@ -15,8 +15,8 @@ use switchboard_snapshot::Snapshot;
 pub struct Subject {
     snapshot: Snapshot,
     standings: Overlay,
-    /// As a worker has it: another chance for every query.
-    chance: Cell<u64>,
+    /// Draws another chance for every query, as a worker does.
+    random: RefCell<fastrand::Rng>,
     /// How many queries were asked, and the last of them.
     asked: RefCell<(usize, [String; TOGETHER])>,
 }
@@ -26,8 +26,9 @@ impl Subject {
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
         match publish(files, generation, 0, &|_, _, _| {}) {
             Ok(Compiled { snapshot, .. }) => {
+                let random = RefCell::new(fastrand::Rng::with_seed(1));
                 let standings = Overlay::of(snapshot.free_accounts());
-                Ok(Subject { snapshot, standings, chance: Cell::new(1), asked: RefCell::default() })
+                Ok(Subject { snapshot, standings, random, asked: RefCell::default() })
             }
             Err(Refused { findings, .. }) => {
                 Err(findings.iter().map(|finding| format!("{finding}\n")).collect())
@@ -90,8 +91,7 @@ impl Subject {
     }
 
     fn moment(&self, now: i64) -> Moment<'_> {
-        self.chance.set(self.chance.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        Moment { now, chance: self.chance.get(), standings: &self.standings }
+        Moment { now, chance: self.random.borrow_mut().u64(..), standings: &self.standings }
     }
 
     fn problem(&self, code: Code) -> (u16, Value) {

@@ -5,8 +5,9 @@ use std::path::Path;
 use switchboard_pipeline::{Refused, publish};
 use switchboard_registry::Files;
 
+use crate::expected::NOW;
+
 const GENERATION: u64 = 7;
-const NOW: i64 = 1_790_000_000;
 
 fn demo() -> Files {
     Files::read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap()

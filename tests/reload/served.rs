@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::GERMAN;
-use crate::expected::{acme, edit};
+use crate::expected::{acme, compiled, edit};
 use crate::harness::{DaemonProcess, wait_within};
 
 /// Time within which the daemon promises to serve a change.
@@ -115,9 +115,7 @@ impl Served {
 pub(super) fn snapshot(generation: u64) -> Vec<u8> {
     let registry = acme();
     let files = switchboard_registry::Files::read_dir(registry.path()).unwrap();
-    let compiled =
-        switchboard_pipeline::publish(&files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
-    compiled.snapshot.bytes().to_vec()
+    compiled(&files, generation).bytes().to_vec()
 }
 
 /// Writes a registry into a new folder, with this number of the German account.

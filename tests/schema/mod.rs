@@ -15,7 +15,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test --test contract schema::";
+use crate::harness::assert_generated;
 
 /// Draft 7 without references, which every editor's TOML plugin reads.
 fn of<T: JsonSchema>() -> Value {
@@ -47,16 +47,7 @@ fn all() -> [(&'static str, Value); 3] {
 #[test]
 fn what_is_checked_in_is_what_the_types_say() {
     for (name, schema) in all() {
-        let path = format!("{}/docs/schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
         let made = format!("{schema:#}\n");
-        if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-            std::fs::write(&path, &made).unwrap();
-            continue;
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            made == found,
-            "docs/schema/{name}.schema.json: not what the types say. Write it anew with\n    {REMEDY}"
-        );
+        assert_generated(&format!("docs/schema/{name}.schema.json"), made.as_bytes(), "schema::");
     }
 }

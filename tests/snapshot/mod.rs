@@ -5,7 +5,6 @@ mod golden;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rkyv::util::AlignedVec;
-use switchboard_pipeline::publish;
 use switchboard_registry::Files;
 use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
 use switchboard_snapshot::header::{self, Header};
@@ -16,7 +15,7 @@ use crate::expected::{self, demo};
 fn acme() -> AlignedVec {
     let mut files = Files::read_dir(&demo()).unwrap();
     files.retain(|path| path.starts_with("acme/"));
-    aligned(publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot.bytes())
+    aligned(expected::compiled(&files, 7).bytes())
 }
 
 fn aligned(bytes: &[u8]) -> AlignedVec {
@@ -68,17 +67,13 @@ fn no_record_leads_astray() {
     let whole = acme();
     let queries: Vec<String> = expected::of("acme").iter().map(as_json).collect();
     let contents = Header::read(&whole).unwrap().contents_len as usize;
-    let mut random = 0x1234_5678_9abc_def1u64;
-    let mut next = |below: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % below
-    };
+    let mut random = fastrand::Rng::with_seed(1);
     let (mut refused, mut opened) = (0, 0);
     for _ in 0..3_000 {
         let mut bytes = aligned(&whole);
-        for _ in 0..=next(3) {
-            let at = header::LEN + next(contents);
-            bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at].wrapping_add(1)][next(6)];
+        for _ in 0..=random.usize(..3) {
+            let at = header::LEN + random.usize(..contents);
+            bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at].wrapping_add(1)][random.usize(..6)];
         }
         reseal(&mut bytes);
         match Snapshot::open(bytes) {
@@ -94,7 +89,7 @@ fn no_record_leads_astray() {
 }
 
 fn ask(snapshot: &Snapshot, queries: &[String]) {
-    let moment = Moment { now: 1_790_000_000, chance: 1, standings: &NO_STANDINGS };
+    let moment = Moment { now: expected::NOW, chance: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
     for query in queries {
         let query = Query::from_json(query.as_bytes()).unwrap();
@@ -124,7 +119,7 @@ fn a_large_snapshot_is_proved_as_a_small_one_is() {
     }
     files.insert("large/company.toml", company);
     files.insert("large/accounts.csv", accounts);
-    let snapshot = publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot;
+    let snapshot = expected::compiled(&files, 7);
     let contents = switchboard_snapshot::forge::tables(&snapshot);
     let fields: [*const u8; 3] = [
         (&raw const contents.accounts[40_000].id_hash).cast(),

@@ -10,21 +10,15 @@ use std::time::{Duration, Instant};
 use switchboard::runtime::standings::{AccountKey, Standing, StandingsEvent};
 use switchboard::runtime::{Reader, Standings, Store};
 use switchboard_model::Condition;
-use switchboard_pipeline::publish;
 use switchboard_registry::Files;
-use switchboard_snapshot::Snapshot;
 
 use super::from_now;
-use crate::expected::acme;
+use crate::expected::{acme, compiled};
 
 const ACCOUNTS: [&str; 6] =
     ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-3", "sms-gb-1", "line-jp-1"];
 /// Standings of accounts that do not exist, which make a swap take longer.
 const WAITING: usize = 3_000;
-
-fn snapshot(files: &Files, generation: u64) -> Snapshot {
-    publish(files, generation, 1_790_000_000, &|_, _, _| {}).ok().unwrap().snapshot
-}
 
 fn key(account: &str) -> AccountKey {
     AccountKey { company: "acme".into(), account: account.into() }
@@ -46,7 +40,7 @@ fn seen(reader: &mut Reader, account: &str) -> (u64, Condition) {
 fn every_generation_is_seen_with_its_standings() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
-    store.swap(snapshot(&files, 1));
+    store.swap(compiled(&files, 1));
     let waiting = (0..WAITING).map(|number| format!("gone-{number}"));
     let all: HashMap<AccountKey, Standing> =
         waiting.chain(ACCOUNTS.map(str::to_owned)).map(|account| (key(&account), suspended())).collect();
@@ -70,7 +64,7 @@ fn every_generation_is_seen_with_its_standings() {
         let mut generation = 1;
         while began.elapsed() < Duration::from_millis(500) && !looking.is_finished() {
             generation += 1;
-            drop(store.swap(snapshot(&files, generation)));
+            drop(store.swap(compiled(&files, generation)));
         }
         ended.store(true, Ordering::SeqCst);
         assert!(looking.join().unwrap().unwrap() > 10 && generation > 5, "{generation} generations");
@@ -81,7 +75,7 @@ fn every_generation_is_seen_with_its_standings() {
 fn standing_set_during_a_swap_is_in_the_next_generation() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
-    store.swap(snapshot(&files, 1));
+    store.swap(compiled(&files, 1));
     let waiting = (0..WAITING).map(|number| (key(&format!("gone-{number}")), suspended()));
     store.replace_standings(waiting.collect());
     let ended = AtomicBool::new(false);
@@ -114,7 +108,7 @@ fn standing_set_during_a_swap_is_in_the_next_generation() {
         let mut generation = 1;
         while began.elapsed() < Duration::from_millis(500) && !setting.is_finished() {
             generation += 1;
-            drop(store.swap(snapshot(&files, generation)));
+            drop(store.swap(compiled(&files, generation)));
         }
         ended.store(true, Ordering::SeqCst);
         assert!(setting.join().unwrap().unwrap() > 2 && generation > 5, "{generation} generations");
@@ -128,7 +122,7 @@ fn change_is_on_disk_and_visible_before_its_reply() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
     let store = Store::default();
-    store.swap(snapshot(&files, 1));
+    store.swap(compiled(&files, 1));
     let (standings, writer, _) =
         Standings::open(store.clone(), Some(journal.clone()), Arc::new(|_| {})).unwrap();
     let writing = std::thread::spawn(move || writer.run());
@@ -154,7 +148,7 @@ fn change_is_on_disk_and_visible_before_its_reply() {
 fn standing_is_removed_at_its_end_while_the_writer_waits() {
     let files = Files::read_dir(acme().path()).unwrap();
     let store = Store::default();
-    store.swap(snapshot(&files, 1));
+    store.swap(compiled(&files, 1));
     let (to, removed) = channel();
     let observer = move |event: &StandingsEvent<'_>| {
         if let StandingsEvent::Removed { key, expired: true } = event {
