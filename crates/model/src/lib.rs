@@ -8,7 +8,7 @@ mod id;
 pub mod numbering;
 mod query_field;
 mod region_set;
-pub mod rfc3339;
+mod rfc3339;
 mod rule;
 mod select_error;
 mod time;

@@ -1,81 +1,79 @@
-//! A moment as people write it: an RFC 3339 date, or date and time with its offset.
+//! Moments in RFC 3339: a date, or a date and time with its offset.
 
-use jiff::civil::Date;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::{Pieces, PiecesOffset};
 
-/// Unix seconds; a date begins at midnight UTC. A fraction is rounded up: nothing begins or ends a
-/// moment before its time. A leap second is the first one of the next minute.
-pub fn seconds(text: &str) -> Option<i64> {
-    parse(text).map(|(seconds, nanoseconds)| seconds + i64::from(nanoseconds > 0))
+use crate::{UnixMillis, UnixSeconds};
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+const SECONDS_PER_DAY: i32 = 24 * 60 * 60;
+
+impl UnixSeconds {
+    /// Parses a date, which begins at midnight UTC, or a date and time. A fraction rounds up, so that nothing begins or
+    /// ends before its time. A leap second is the first second of the next minute.
+    pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
+        let (seconds, nanoseconds) = parse(text)?;
+        Some(UnixSeconds(seconds + i64::from(nanoseconds > 0)))
+    }
 }
 
-/// The same in Unix milliseconds.
-pub fn milliseconds(text: &str) -> Option<i64> {
-    let (seconds, nanoseconds) = parse(text)?;
-    Some(seconds * 1000 + i64::from(nanoseconds.div_ceil(1_000_000)))
+impl UnixMillis {
+    /// Parses what [`UnixSeconds::from_rfc3339`] parses. Fractions of a millisecond round up.
+    pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
+        let (seconds, nanoseconds) = parse(text)?;
+        Some(UnixMillis(seconds * 1000 + i64::from(nanoseconds.div_ceil(1_000_000))))
+    }
 }
 
-/// Unix seconds, and nanoseconds beyond them. Digits beyond the ninth count as one more nanosecond.
+/// Returns Unix seconds and the nanoseconds after them.
 fn parse(text: &str) -> Option<(i64, u32)> {
     let (date, rest) = text.split_at_checked(10)?;
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-    let midnight = date.duration_since(Date::constant(1970, 1, 1)).as_secs();
-    if rest.is_empty() {
-        return Some((midnight, 0));
-    }
-    let (clock, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
-    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
-    if second > 60 {
+    let (time, rest) = if rest.is_empty() { ("T00:00:00", "Z") } else { rest.split_at_checked(9)? };
+    let (fraction, offset) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at_checked(rest.find(|letter: char| !letter.is_ascii_digit())?)?,
+        None => ("0", rest),
+    };
+    // jiff also parses week dates, times without separators or seconds, and annotations.
+    let is_rfc3339 = has_shape(date, "0000-00-00")
+        && has_shape(time, "T00:00:00")
+        && !fraction.is_empty()
+        && (has_shape(offset, "Z") || has_shape(offset, "+00:00"));
+    if !is_rfc3339 {
         return None;
     }
-    let (nanoseconds, offset) = match rest.strip_prefix('.') {
-        None => (0, rest),
-        Some(rest) => {
-            let (digits, offset) = rest.split_at_checked(rest.find(|it: char| !it.is_ascii_digit())?)?;
-            if digits.is_empty() {
-                return None;
-            }
-            (fraction(digits), offset)
-        }
+    let whole_seconds = format!("{date}{time}{offset}");
+    let pieces = Pieces::parse(&whole_seconds).ok()?;
+    let offset = match pieces.offset()? {
+        PiecesOffset::Numeric(offset) => offset.offset().seconds(),
+        _ => 0,
     };
-    let ahead = match offset.split_at_checked(1)? {
-        ("Z" | "z", "") => 0,
-        (sign @ ("+" | "-"), offset) => {
-            let [hour, minute] = numbers(offset, ':', [2, 2])?;
-            let ahead = minutes(hour, minute)? * 60;
-            if sign == "+" { ahead } else { -ahead }
-        }
-        _ => return None,
-    };
-    Some((midnight + minutes(hour, minute)? * 60 + i64::from(second) - ahead, nanoseconds))
-}
-
-fn fraction(digits: &str) -> u32 {
-    let (nine, beyond) = digits.split_at_checked(9).unwrap_or((digits, ""));
-    let nanoseconds = nine
-        .bytes()
-        .chain(std::iter::repeat(b'0'))
-        .take(9)
-        .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    nanoseconds + u32::from(beyond.bytes().any(|digit| digit != b'0'))
-}
-
-fn minutes(hour: i16, minute: i16) -> Option<i64> {
-    (hour <= 23 && minute <= 59).then(|| i64::from(hour) * 60 + i64::from(minute))
-}
-
-/// Numbers of so many digits each, with the separator between them.
-fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i16; N]> {
-    let mut numbers = [0; N];
-    let mut parts = text.split(separator);
-    for (number, digits) in numbers.iter_mut().zip(digits) {
-        let part = parts.next()?;
-        if part.len() != digits || !part.bytes().all(|digit| digit.is_ascii_digit()) {
-            return None;
-        }
-        *number = part.parse().ok()?;
+    if offset.abs() >= SECONDS_PER_DAY {
+        return None;
     }
-    parts.next().is_none().then_some(numbers)
+    // jiff parses second 60 as 59.
+    let leap_second = i64::from(time.ends_with("60"));
+    let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH).as_secs();
+    Some((local + leap_second - i64::from(offset), nanoseconds(fraction)))
+}
+
+/// Returns whether the text has the shape: `0` is a digit, `T` a separator, `Z` the zone UTC, `+` a sign.
+fn has_shape(text: &str, shape: &str) -> bool {
+    let fits = |(letter, shape): (u8, u8)| match shape {
+        b'0' => letter.is_ascii_digit(),
+        b'T' => matches!(letter, b'T' | b't' | b' '),
+        b'Z' => matches!(letter, b'Z' | b'z'),
+        b'+' => matches!(letter, b'+' | b'-'),
+        other => letter == other,
+    };
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
+}
+
+/// Returns the nanoseconds of a fraction. Digits after the ninth count as one nanosecond, unless all are zero.
+fn nanoseconds(fraction: &str) -> u32 {
+    let (nine, rest) = fraction.split_at_checked(9).unwrap_or((fraction, ""));
+    let digits = nine.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let whole = digits.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    whole + u32::from(rest.bytes().any(|digit| digit != b'0'))
 }
 
 #[cfg(test)]
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_and_times() {
+    fn dates_and_times_become_seconds() {
         for (text, seconds) in [
             ("1970-01-02", 86_400),
             ("1970-01-01T00:00:00Z", 0),
@@ -99,12 +97,12 @@ mod tests {
             ("9999-12-31", 253_402_214_400),
             ("9999-12-31T23:59:59Z", 253_402_300_799),
         ] {
-            assert_eq!(super::seconds(text), Some(seconds), "{text}");
+            assert_eq!(UnixSeconds::from_rfc3339(text), Some(UnixSeconds(seconds)), "{text}");
         }
     }
 
     #[test]
-    fn fractions_are_rounded_up() {
+    fn fractions_round_up_to_milliseconds() {
         for (text, at) in [
             ("1970-01-01", 0),
             ("1970-01-01T00:00:00.5Z", 500),
@@ -113,12 +111,12 @@ mod tests {
             ("1970-01-01T00:00:00.0000000001Z", 1),
             ("1969-12-31T23:59:59.25Z", -750),
         ] {
-            assert_eq!(milliseconds(text), Some(at), "{text}");
+            assert_eq!(UnixMillis::from_rfc3339(text), Some(UnixMillis(at)), "{text}");
         }
     }
 
     #[test]
-    fn nothing_else() {
+    fn other_notations_are_rejected() {
         for bad in [
             "",
             "tomorrow",

@@ -280,3 +280,19 @@ fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<Found>, ReadE
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn reading_a_pipe_in_place_of_a_file_does_not_block() {
+        let path = std::env::temp_dir().join(format!("switchboard-registry-{}.csv", std::process::id()));
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let entry = read_entry(&path);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(entry.unwrap(), Entry::Special);
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use switchboard_model::{Condition, UnixMillis, rfc3339};
+use switchboard_model::{Condition, UnixMillis};
 
 /// Maximum length of a reason.
 pub const MAX_REASON_BYTES: usize = 1024;
@@ -141,7 +141,7 @@ impl Standing {
 
 impl Until {
     fn parse(text: String) -> Option<Until> {
-        let at = UnixMillis(rfc3339::milliseconds(&text)?);
+        let at = UnixMillis::from_rfc3339(&text)?;
         Some(Until { text: text.into(), at })
     }
 }

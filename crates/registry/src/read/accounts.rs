@@ -1,6 +1,6 @@
 //! `accounts.csv`: official accounts.
 
-use switchboard_model::{Condition, E164, Region, Role, UnixSeconds, rfc3339};
+use switchboard_model::{Condition, E164, Region, Role, UnixSeconds};
 
 use super::channels::Channels;
 use super::registry::SourceFile;
@@ -214,7 +214,7 @@ fn read_available_from(id: &str, text: &str, place: &Place, findings: &mut Findi
     if text.is_empty() {
         return None;
     }
-    let moment = rfc3339::seconds(text).map(UnixSeconds);
+    let moment = UnixSeconds::from_rfc3339(text);
     if moment.is_none() {
         let message =
             format!("available_from {} of account {} is no RFC 3339 date", quoted(text), quoted(id));
