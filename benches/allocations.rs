@@ -19,6 +19,7 @@ use switchboard::api::data;
 use switchboard::runtime::Store;
 use switchboard::telemetry::Telemetry;
 use switchboard_select::{Query, select};
+use switchboard_server::{Listener, ServerSettings};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -108,11 +109,11 @@ fn daemon() -> SocketAddr {
     let store = Store::default();
     store.swap(shapes::small());
     let settings =
-        data::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..data::Settings::default() };
-    let listener = data::Listener::bind(&settings).unwrap();
+        ServerSettings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..ServerSettings::default() };
+    let listener = Listener::bind(&settings).unwrap();
     let address = listener.local_addr().unwrap();
     let drain = tokio::sync::watch::Sender::new(false);
-    let serving = listener.serve(store, Telemetry::new("0", "0"), drain.subscribe()).unwrap();
+    let serving = data::serve(listener, store, Telemetry::new("0", "0"), drain.subscribe()).unwrap();
     // It is to outlive the test.
     std::mem::forget((serving, drain));
     address

@@ -6,9 +6,10 @@ use std::hint::black_box;
 use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, moment, overlay, shapes};
 use gungraun::prelude::*;
-use switchboard::api::data::url;
+use switchboard::api::data::query_string;
+use switchboard::api::problem::{from_code, write_problem};
 use switchboard_model::E164;
-use switchboard_select::{Answer, Overlay, Query, Selection, select, write_problem, write_selection};
+use switchboard_select::{Answer, Overlay, Query, Selection, select, write_selection};
 use switchboard_snapshot::Snapshot;
 
 /// The snapshot, and the first queries of a kind.
@@ -67,7 +68,7 @@ fn lines() -> Vec<String> {
 fn parses_url((snapshot, urls): Drawn) -> Drawn {
     for url in &urls {
         let mut query = Query::default();
-        black_box(url::read(black_box(url), &mut query).is_ok());
+        black_box(query_string::read(black_box(url), &mut query).is_ok());
         black_box(&query);
     }
     (snapshot, urls)
@@ -117,7 +118,7 @@ fn renders_selections((snapshot, selections): (Snapshot, Vec<Selection>)) -> (Sn
 fn renders_problems() -> Vec<u8> {
     let mut out = Vec::with_capacity(64 * 1_024);
     for _ in 0..EACH {
-        write_problem(&mut out, black_box(switchboard_select::Code::NoAccount), None, Some(1));
+        write_problem(&mut out, from_code(black_box(switchboard_select::Code::NoAccount)), None, Some(1));
     }
     out
 }

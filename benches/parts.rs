@@ -7,10 +7,11 @@ use std::hint::black_box;
 use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, Rounds, moment, overlay, shapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use switchboard::api::data::url;
+use switchboard::api::data::query_string;
+use switchboard::api::problem::{from_code, write_problem};
 use switchboard_model::E164;
 use switchboard_select::together::TOGETHER;
-use switchboard_select::{Query, Selection, select, select_together, write_problem, write_selection};
+use switchboard_select::{Query, Selection, select, select_together, write_selection};
 
 fn parse(c: &mut Criterion) {
     let snapshot = shapes::small();
@@ -22,7 +23,7 @@ fn parse(c: &mut Criterion) {
     group.bench_function("url", |b| {
         b.iter(|| {
             let mut query = Query::default();
-            let read = url::read(black_box(rounds.next()), &mut query).is_ok();
+            let read = query_string::read(black_box(rounds.next()), &mut query).is_ok();
             black_box(&query);
             read
         });
@@ -57,7 +58,7 @@ fn render(c: &mut Criterion) {
     group.bench_function("problem", |b| {
         b.iter(|| {
             out.clear();
-            write_problem(&mut out, black_box(code), None, Some(1));
+            write_problem(&mut out, black_box(from_code(code)), None, Some(1));
         });
     });
 }

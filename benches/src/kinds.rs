@@ -95,7 +95,7 @@ impl Kind {
 
 /// The query that these fields come to.
 pub fn query(url: &str) -> Query<'_> {
-    switchboard::api::data::url::parse(url).unwrap_or_else(|bad| panic!("{url}: {bad}"))
+    switchboard::api::data::query_string::parse(url).unwrap_or_else(|bad| panic!("{url}: {bad}"))
 }
 
 /// The same query as a JSON object: a line of a batch.

@@ -6,10 +6,11 @@
 use std::sync::LazyLock;
 
 use rkyv::util::AlignedVec;
-use switchboard::api::data::{batch as lines, url};
+use switchboard::api::data::{batch as lines, query_string};
+use switchboard::api::problem::{from_code, write_problem};
 use switchboard_pipeline::publish;
 use switchboard_registry::{self as registry, Files};
-use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_problem, write_selection};
+use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
 use switchboard_snapshot::Snapshot;
 use switchboard_snapshot::header::{self, Header};
 
@@ -111,7 +112,7 @@ pub fn ask(snapshot: &Snapshot) {
         json.clear();
         match &answer.result {
             Ok(selection) => write_selection(&mut json, snapshot, selection),
-            Err(code) => write_problem(&mut json, *code, None, None),
+            Err(code) => write_problem(&mut json, from_code(*code), None, None),
         }
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert!(!json.contains(&b'\n') && value.is_object());
@@ -162,7 +163,7 @@ pub fn registry(data: &[u8]) -> u64 {
 pub fn query(data: &[u8]) {
     bounded("JSON", TWICE, data.len(), || drop(Query::from_json(data)));
     if let Ok(text) = std::str::from_utf8(data) {
-        bounded("URL", TWICE, data.len(), || drop(url::parse(text)));
+        bounded("URL", TWICE, data.len(), || drop(query_string::parse(text)));
     }
 }
 

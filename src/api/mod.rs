@@ -1,4 +1,5 @@
-//! What the daemon answers: selections on the data listener, metrics and standings on the admin listener.
+//! The HTTP interface: the data listener answers queries, the admin listener metrics, probes, status and standings.
 
 pub mod admin;
 pub mod data;
+pub mod problem;

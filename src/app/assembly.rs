@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use switchboard_server::{Listener, ServerSettings, ServerThreads, reuseport};
 use tokio::sync::{oneshot, watch};
 
 use super::process::{ConnectionLimits, lower_priority};
@@ -70,7 +71,7 @@ pub struct App {
 pub struct RunningApp {
     standings: Standings,
     reload: ReloadTrigger,
-    data: data::Serving,
+    data: ServerThreads,
     data_address: SocketAddr,
     drain: watch::Sender<bool>,
     admin: AdminSide,
@@ -78,7 +79,7 @@ pub struct RunningApp {
 
 /// The admin listener at work.
 struct AdminSide {
-    server: admin::Serving,
+    server: admin::AdminServer,
     address: SocketAddr,
     /// The bound socket. `None` for an inherited one, which the service manager keeps for the next process.
     socket: Option<TcpListener>,
@@ -112,7 +113,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     }
     let running = app.start()?;
     signals.wait(&reload, std::future::pending::<()>());
-    signals.force_close_on_second_signal(running.data.cutter())?;
+    signals.force_close_on_second_signal(running.data.force_close())?;
     running.drain(drain_timeout);
     Ok(())
 }
@@ -150,7 +151,8 @@ impl App {
         let last_reload = reloader.last_reload();
         let status =
             Status { started, source, standings: standings.clone(), last_reload: Arc::clone(&last_reload) };
-        let admin = AdminSide::start(&settings, &limits, sockets.admin, &telemetry, &standings, status)?;
+        let admin =
+            AdminSide::start(&settings, &limits, sockets.admin, &telemetry, &store, &standings, status)?;
 
         // The first poll comes before the data listener is bound: a process that takes over from another on
         // the same address must not accept queries before it has a snapshot.
@@ -195,7 +197,7 @@ impl App {
             let reason = self.last_reload.lock().error.clone();
             return Err(StartError::NoSnapshot(reason.unwrap_or_default()));
         }
-        let http = data::Settings {
+        let http = ServerSettings {
             listen: settings.listen,
             workers: self.limits.workers,
             max_connections: self.limits.data,
@@ -205,17 +207,18 @@ impl App {
             body_timeout: settings.body_timeout,
             idle_timeout: settings.idle_timeout,
             // Idle connections are closed in order well before those in flight are force-closed.
-            drain_grace: data::Settings::default().drain_grace.min(settings.drain_timeout / 2),
+            drain_grace: ServerSettings::default().drain_grace.min(settings.drain_timeout / 2),
         };
         let is_inherited = self.inherited_data_socket.is_some() || self.admin.socket.is_none();
         let listener = match self.inherited_data_socket {
-            Some(socket) => data::Listener::passed(socket, &http)?,
-            None => data::Listener::bind(&http)
-                .map_err(|error| StartError::Bind { address: settings.listen, error })?,
+            Some(socket) => Listener::from_inherited(socket, &http)?,
+            None => {
+                Listener::bind(&http).map_err(|error| StartError::Bind { address: settings.listen, error })?
+            }
         };
         let data_address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
-        let data = listener.serve(self.store, self.telemetry, draining)?;
+        let data = data::serve(listener, self.store, self.telemetry, draining)?;
         // After the data listener is open, so that a client that waited for `/readyz` can connect.
         self.admin.is_data_closed.send_replace(false);
         tracing::info!(
@@ -252,7 +255,7 @@ impl RunningApp {
         self.admin.is_data_closed.send_replace(true);
         self.standings.hand_over();
         // If another process answers on the same admin address, probes concern that one from here on.
-        self.admin.socket.iter().for_each(data::leave::lead_to_the_second);
+        self.admin.socket.iter().for_each(reuseport::steer_to_newer_socket);
         self.drain.send_replace(true);
         tracing::info!("draining");
         signals::notify_stopping();
@@ -263,7 +266,7 @@ impl RunningApp {
         // The reload thread may be reading a large registry. It writes nothing and ends with the process.
         self.reload.stop();
         drop(self.admin.server);
-        self.admin.socket.iter().for_each(data::leave::lead_nowhere);
+        self.admin.socket.iter().for_each(reuseport::stop_steering);
         tracing::info!(cut, "stopped");
         cut
     }
@@ -275,21 +278,29 @@ impl AdminSide {
         limits: &ConnectionLimits,
         inherited: Option<TcpListener>,
         telemetry: &Arc<Telemetry>,
+        store: &Store,
         standings: &Standings,
         status: Status,
     ) -> Result<AdminSide, StartError> {
         let address = settings.admin_listen;
         let is_inherited = inherited.is_some();
         let listener = match inherited {
-            Some(socket) => admin::Listener::passed(socket)?,
-            None => admin::Listener::bind(address).map_err(|error| StartError::Bind { address, error })?,
+            Some(socket) => admin::AdminListener::from_inherited(socket)?,
+            None => {
+                admin::AdminListener::bind(address).map_err(|error| StartError::Bind { address, error })?
+            }
         };
-        let socket = if is_inherited { None } else { Some(listener.door()?) };
+        let socket = if is_inherited { None } else { Some(listener.try_clone_socket()?) };
         let address = listener.local_addr()?;
         let (is_data_closed, closed) = watch::channel(true);
-        let status: admin::Status = Arc::new(move || status.json());
-        let server =
-            listener.serve(Arc::clone(telemetry), standings.clone(), closed, status, limits.admin)?;
+        let context = admin::AdminContext {
+            telemetry: Arc::clone(telemetry),
+            store: store.clone(),
+            standings: standings.clone(),
+            closed,
+            status: Arc::new(status),
+        };
+        let server = listener.serve(context, limits.admin)?;
         Ok(AdminSide { server, address, socket, is_data_closed })
     }
 }

@@ -4,8 +4,8 @@
 //! read, and the metrics that would show it cannot be scraped.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
+use switchboard_server::ServerSettings;
 
-use crate::api::data;
 use crate::config::Settings;
 
 /// File descriptors for a registry or a snapshot being read, for the journal, and for libraries.
@@ -38,7 +38,7 @@ impl ConnectionLimits {
     /// what it leaves room for. To be called before the process opens descriptors of its own.
     pub(super) fn for_process(settings: &Settings) -> ConnectionLimits {
         let workers = match settings.workers {
-            0 => data::Settings::default().workers,
+            0 => ServerSettings::default().workers,
             workers => workers,
         };
         let (data, peer) = (settings.max_connections, settings.max_connections_per_peer);

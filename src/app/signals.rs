@@ -10,7 +10,8 @@ use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::api::data::Cutter;
+use switchboard_server::ForceClose;
+
 use crate::runtime::ReloadSignal;
 
 /// Handles SIGTERM, SIGINT and SIGHUP from its creation on. Before that they would end the process.
@@ -49,7 +50,7 @@ impl Signals {
     }
 
     /// Makes a further SIGTERM or SIGINT force-close every connection, instead of waiting for the drain.
-    pub(super) fn force_close_on_second_signal(mut self, cutter: Cutter) -> io::Result<()> {
+    pub(super) fn force_close_on_second_signal(mut self, force_close: ForceClose) -> io::Result<()> {
         // It ends with the process.
         thread::Builder::new().name("signals".into()).spawn(move || {
             let Signals { runtime, terminate, interrupt, .. } = &mut self;
@@ -60,7 +61,7 @@ impl Signals {
                 }
             });
             tracing::warn!("told to stop again: cutting what is in flight");
-            cutter.cut();
+            force_close.trigger();
         })?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
 
+use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{LastReload, SnapshotSource, Standings};
 
@@ -18,8 +19,8 @@ pub(super) struct Status {
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
-impl Status {
-    pub(super) fn json(&self) -> Value {
+impl StatusSource for Status {
+    fn status(&self) -> Value {
         let last = self.last_reload.lock().clone();
         let snapshot = self.standings.store().current().map(|generation| {
             let snapshot = &generation.snapshot;
@@ -58,6 +59,13 @@ impl Status {
         })
     }
 
+    fn last_failure(&self) -> LastFailure {
+        let last = self.last_reload.lock();
+        LastFailure { error: last.error.clone(), findings: last.findings.clone() }
+    }
+}
+
+impl Status {
     /// Numbers of standings, and whether they outlive the process.
     fn standings(&self) -> Value {
         let StandingCounts { draining, suspended, waiting } = self.standings.store().counts();

@@ -1,11 +1,12 @@
 //! `switchboard select` and `switchboard explain`: one query, answered offline by the daemon's own selection.
 
 use switchboard_select::explain::explanation;
-use switchboard_select::{Code, write_problem, write_selection};
+use switchboard_select::{Code, write_selection};
 
 use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
 use super::input::{moment, open_snapshot, parse_query, source_from_flags};
 use super::{CommandError, Exit, output, picture};
+use crate::api::problem::{from_code, write_problem};
 
 /// Prints the answer to a query as JSON.
 pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
@@ -56,7 +57,7 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError
 
 fn print_problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, CommandError> {
     let mut json = Vec::new();
-    write_problem(&mut json, code, detail, generation);
+    write_problem(&mut json, from_code(code), detail, generation);
     print_json(json)?;
     Ok(Exit::Failed)
 }

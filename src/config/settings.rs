@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
+use switchboard_server::ServerSettings;
 use toml::de;
 
-use crate::api::data;
 use crate::runtime::{SnapshotSource, WatchMode};
 
 /// Smallest `max_body_bytes`: one body of each kind fits, so that the largest body is accepted at times.
@@ -95,7 +95,7 @@ pub enum SettingsError {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let http = data::Settings::default();
+        let http = ServerSettings::default();
         Settings {
             listen: http.listen,
             admin_listen: (Ipv4Addr::LOCALHOST, 7401).into(),

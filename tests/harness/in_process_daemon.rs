@@ -6,6 +6,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use switchboard::api::{admin, data};
 use switchboard::runtime::{Standings, Store};
 use switchboard::telemetry::Telemetry;
+use switchboard_server::{Listener, ServerSettings, ServerThreads};
 use tokio::sync::watch;
 
 use super::{HttpClient, HttpResponse, small_registry};
@@ -17,13 +18,13 @@ pub(crate) struct InProcessDaemon {
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) drain: watch::Sender<bool>,
-    pub(crate) serving: Option<data::Serving>,
-    _admin: admin::Serving,
+    pub(crate) serving: Option<ServerThreads>,
+    _admin: admin::AdminServer,
 }
 
 /// Settings with one worker, which handles requests in a known order.
-pub(crate) fn one_worker() -> data::Settings {
-    data::Settings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..data::Settings::default() }
+pub(crate) fn one_worker() -> ServerSettings {
+    ServerSettings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..ServerSettings::default() }
 }
 
 impl InProcessDaemon {
@@ -32,42 +33,48 @@ impl InProcessDaemon {
         InProcessDaemon::with(one_worker())
     }
 
-    pub(crate) fn with(settings: data::Settings) -> InProcessDaemon {
+    pub(crate) fn with(settings: ServerSettings) -> InProcessDaemon {
         let daemon = InProcessDaemon::empty(settings);
         daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
 
     /// Serves no snapshot yet.
-    pub(crate) fn empty(settings: data::Settings) -> InProcessDaemon {
-        InProcessDaemon::on(data::Listener::bind(&settings).unwrap())
+    pub(crate) fn empty(settings: ServerSettings) -> InProcessDaemon {
+        InProcessDaemon::on(Listener::bind(&settings).unwrap())
     }
 
     /// Serves with send buffers of 16 KiB; the default ones of loopback take 2.6 MB of answers.
-    pub(crate) fn with_small_send_buffers(settings: data::Settings) -> InProcessDaemon {
+    pub(crate) fn with_small_send_buffers(settings: ServerSettings) -> InProcessDaemon {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
         socket.bind(&settings.listen.into()).unwrap();
         socket.listen(8).unwrap();
-        let daemon = InProcessDaemon::on(data::Listener::passed(socket.into(), &settings).unwrap());
+        let daemon = InProcessDaemon::on(Listener::from_inherited(socket.into(), &settings).unwrap());
         daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
 
     /// Serves no snapshot yet, on this listener.
-    pub(crate) fn on(listener: data::Listener) -> InProcessDaemon {
+    pub(crate) fn on(listener: Listener) -> InProcessDaemon {
         let telemetry = Telemetry::new("0.1.0", "abcdef");
         let store = Store::default();
         let drain = watch::Sender::new(false);
         let data = listener.local_addr().unwrap();
-        let serving = listener.serve(store.clone(), telemetry.clone(), drain.subscribe()).unwrap();
-        let listener = admin::Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let serving = data::serve(listener, store.clone(), telemetry.clone(), drain.subscribe()).unwrap();
+        let listener = admin::AdminListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let admin = listener.local_addr().unwrap();
-        let status: admin::Status = Arc::new(|| serde_json::json!({"version": "0.1.0"}));
         let (standings, writer, expirer) = Standings::open(store.clone(), None, Arc::new(|_| {})).unwrap();
         std::thread::spawn(move || writer.run());
         std::thread::spawn(move || expirer.run());
-        let _admin = listener.serve(telemetry.clone(), standings, drain.subscribe(), status, 64).unwrap();
+        let context = admin::AdminContext {
+            telemetry: telemetry.clone(),
+            store: store.clone(),
+            standings,
+            closed: drain.subscribe(),
+            status: Arc::new(FixedStatus),
+        };
+        let _admin = listener.serve(context, 64).unwrap();
         InProcessDaemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
     }
 
@@ -116,6 +123,18 @@ impl InProcessDaemon {
     pub(crate) fn drain(&mut self, timeout: Duration) -> usize {
         self.drain.send_replace(true);
         self.serving.take().unwrap().drain(timeout)
+    }
+}
+
+struct FixedStatus;
+
+impl admin::StatusSource for FixedStatus {
+    fn status(&self) -> serde_json::Value {
+        serde_json::json!({"version": "0.1.0"})
+    }
+
+    fn last_failure(&self) -> admin::LastFailure {
+        admin::LastFailure::default()
     }
 }
 

@@ -51,7 +51,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn workers_share_the_connections() {
-    let daemon = InProcessDaemon::with(switchboard::api::data::Settings { workers: 3, ..one_worker() });
+    let daemon = InProcessDaemon::with(switchboard_server::ServerSettings { workers: 3, ..one_worker() });
     let mut clients: Vec<_> = (0..30).map(|_| daemon.client()).collect();
     for client in &mut clients {
         client.send(format!("GET {GET}GB HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -65,8 +65,8 @@ fn workers_share_the_connections() {
 #[test]
 fn a_second_listener_takes_the_same_address() {
     let daemon = InProcessDaemon::start();
-    let settings = switchboard::api::data::Settings { listen: daemon.data, ..one_worker() };
-    assert_eq!(switchboard::api::data::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
+    let settings = switchboard_server::ServerSettings { listen: daemon.data, ..one_worker() };
+    assert_eq!(switchboard_server::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
 }
 
 #[test]

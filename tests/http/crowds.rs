@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use switchboard::api::data::Settings;
+use switchboard_server::ServerSettings;
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker, wait_until};
 
@@ -29,7 +29,7 @@ fn from(last: u8, to: SocketAddr) -> HttpClient {
 
 #[test]
 fn one_peer_cannot_take_every_place() {
-    let daemon = InProcessDaemon::with(Settings { max_connections_per_peer: 3, ..one_worker() });
+    let daemon = InProcessDaemon::with(ServerSettings { max_connections_per_peer: 3, ..one_worker() });
     let mut greedy: Vec<HttpClient> = (0..3).map(|_| from(9, daemon.data)).collect();
     assert!(greedy.iter_mut().all(|client| ask(client) == 200));
     let mut refused = from(9, daemon.data);
@@ -50,7 +50,7 @@ fn one_peer_cannot_take_every_place() {
 
 #[test]
 fn bodies_share_a_budget_and_leave_some_to_single_queries() {
-    let daemon = InProcessDaemon::with(Settings { max_body_bytes: 4 << 20, ..one_worker() });
+    let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 4 << 20, ..one_worker() });
     // 3.1 MB are for batches: two of these have room, but for their last byte.
     let mut slow: Vec<HttpClient> = (0..3).map(|_| daemon.client()).collect();
     for client in &mut slow {
@@ -87,7 +87,7 @@ fn bodies_share_a_budget_and_leave_some_to_single_queries() {
 #[test]
 fn answers_that_nobody_takes_count_too() {
     let daemon =
-        InProcessDaemon::with_small_send_buffers(Settings { max_body_bytes: 8 << 20, ..one_worker() });
+        InProcessDaemon::with_small_send_buffers(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     // Each answer has 2.5 MB, nearly all of which stays with us: 6.3 MB have room for two.
     let mut deaf: Vec<HttpClient> = (0..3).map(|_| daemon.slow_client()).collect();
@@ -146,7 +146,7 @@ fn whoever_reads_no_heads_is_answered_no_further() {
 
 #[test]
 fn an_answer_that_is_taken_makes_room_on_a_connection_that_stays() {
-    let daemon = InProcessDaemon::with(Settings { max_body_bytes: 8 << 20, ..one_worker() });
+    let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     let mut client = daemon.client();
     // 2.5 MB each; there is room for two.
@@ -185,7 +185,7 @@ fn idle_admin_connections_keep_nobody_out() {
 #[test]
 fn ten_thousand_connections_come_and_go() {
     // Ends are noticed later than they come: one peer may have thousands open in between.
-    let daemon = InProcessDaemon::with(Settings { max_connections_per_peer: 0, ..one_worker() });
+    let daemon = InProcessDaemon::with(ServerSettings { max_connections_per_peer: 0, ..one_worker() });
     for round in 0..10_000 {
         let mut stream = TcpStream::connect(daemon.data).unwrap();
         match round % 4 {

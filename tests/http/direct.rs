@@ -6,7 +6,7 @@ use std::io::Read;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard::api::data::Settings;
+use switchboard_server::ServerSettings;
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
@@ -160,7 +160,7 @@ fn who_reads_nothing_is_asked_no_more() {
 /// Empty lines between requests are nobody's: they neither pile up nor begin a head.
 #[test]
 fn empty_lines_between_requests_are_passed_over() {
-    let settings = Settings { header_timeout: Duration::from_millis(50), ..one_worker() };
+    let settings = ServerSettings { header_timeout: Duration::from_millis(50), ..one_worker() };
     let daemon = InProcessDaemon::with(settings);
     let mut client = daemon.client();
     let request = post(&json(QUERIES[0]), "") + "\r\n\n";
@@ -200,7 +200,7 @@ fn a_connection_that_only_knew_direct_answers_drains() {
     assert_eq!(daemon.drain(Duration::from_secs(20)), 0);
 
     let mut daemon =
-        InProcessDaemon::with(Settings { drain_grace: Duration::from_millis(50), ..one_worker() });
+        InProcessDaemon::with(ServerSettings { drain_grace: Duration::from_millis(50), ..one_worker() });
     let mut idle = daemon.client();
     idle.send("\r\n".to_owned() + &get(QUERIES[0], "") + "\r\n");
     assert_eq!(idle.answer().status, 200);

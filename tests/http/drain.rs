@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use switchboard::api::data::Settings;
+use switchboard_server::ServerSettings;
 
 use crate::harness::{InProcessDaemon, one_worker, wait_until};
 
@@ -58,7 +58,7 @@ fn what_does_not_end_in_time_is_cut_and_counted() {
 #[test]
 fn idle_connections_are_closed_after_a_grace() {
     let grace = Duration::from_millis(300);
-    let mut daemon = InProcessDaemon::with(Settings { drain_grace: grace, ..one_worker() });
+    let mut daemon = InProcessDaemon::with(ServerSettings { drain_grace: grace, ..one_worker() });
     let mut idle = daemon.client();
     idle.send(NOWHERE);
     assert_eq!(idle.answer().status, 404);
@@ -75,7 +75,7 @@ fn idle_connections_are_closed_after_a_grace() {
 #[test]
 fn a_slow_head_and_a_slow_body_are_waited_for() {
     let grace = Duration::from_millis(50);
-    let mut daemon = InProcessDaemon::with(Settings { drain_grace: grace, ..one_worker() });
+    let mut daemon = InProcessDaemon::with(ServerSettings { drain_grace: grace, ..one_worker() });
     let mut head = daemon.client();
     let (first, rest) = NOWHERE.split_at(9);
     head.send(first);
@@ -103,7 +103,7 @@ fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
     let grace = Duration::from_millis(300);
     // With buffers that hold only a piece of it.
     let mut daemon =
-        InProcessDaemon::with_small_send_buffers(Settings { drain_grace: grace, ..one_worker() });
+        InProcessDaemon::with_small_send_buffers(ServerSettings { drain_grace: grace, ..one_worker() });
     let mut slow = daemon.slow_client();
     let lines = 10_000;
     slow.post("/v1/select/batch", "", format!("{QUERY}\n").repeat(lines));
@@ -125,13 +125,13 @@ fn a_drain_can_be_cut_short() {
     let mut daemon = InProcessDaemon::start();
     let mut stuck = daemon.client();
     stuck.post_head("/v1/select", 9);
-    let cutter = daemon.serving.as_ref().unwrap().cutter();
+    let force_close = daemon.serving.as_ref().unwrap().force_close();
     let since = Instant::now();
     let draining = daemon.drain.subscribe();
     std::thread::spawn(move || {
         wait_until("the drain begins", || *draining.borrow());
-        cutter.cut();
-        cutter.cut();
+        force_close.trigger();
+        force_close.trigger();
     });
     assert_eq!(daemon.drain(LONG), 1);
     assert!(since.elapsed() < LONG / 2);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard::api::data::Settings;
+use switchboard_server::ServerSettings;
 
 use crate::harness::{InProcessDaemon, one_worker};
 
@@ -101,7 +101,7 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 #[test]
 fn a_head_that_never_ends_ends() {
     let short = Duration::from_millis(50);
-    let daemon = InProcessDaemon::with(Settings { header_timeout: short, ..one_worker() });
+    let daemon = InProcessDaemon::with(ServerSettings { header_timeout: short, ..one_worker() });
     let mut idle = daemon.client();
     let mut client = daemon.client();
     client.send("GET /v1/select");
@@ -115,7 +115,8 @@ fn a_head_that_never_ends_ends() {
 #[test]
 fn bodies_and_pauses_end_too() {
     let short = Duration::from_millis(50);
-    let daemon = InProcessDaemon::with(Settings { body_timeout: short, idle_timeout: short, ..one_worker() });
+    let daemon =
+        InProcessDaemon::with(ServerSettings { body_timeout: short, idle_timeout: short, ..one_worker() });
     let mut body = daemon.client();
     body.send("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{");
     assert!(body.is_closed());
@@ -129,7 +130,7 @@ fn bodies_and_pauses_end_too() {
 
 #[test]
 fn one_connection_too_many_is_told_so() {
-    let daemon = InProcessDaemon::with(Settings { max_connections: 1, ..one_worker() });
+    let daemon = InProcessDaemon::with(ServerSettings { max_connections: 1, ..one_worker() });
     let mut first = daemon.client();
     first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(first.answer().status, 404);

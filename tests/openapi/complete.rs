@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use switchboard::api::{admin, data};
+use switchboard::api::{admin, data, problem};
 use switchboard_select::explain::MOST_CANDIDATES;
 use switchboard_select::query::{FIELDS, LARGEST_JSON, LONGEST_CLIENT, MOST_EXCLUDED};
-use switchboard_select::{Code, Ignored, Outcome, Rule};
+use switchboard_select::{Ignored, Outcome, Rule};
+use switchboard_server::ServerSettings;
 
 use super::document::{Document, members};
 use crate::harness::DaemonProcess;
@@ -41,18 +42,18 @@ fn every_code_is_described_with_its_status_and_title() {
     let document = document();
     let schemas = &document.root["components"]["schemas"];
     let codes: BTreeSet<&str> = texts(&schemas["Code"]["enum"]).into_iter().collect();
-    assert_eq!(codes, Code::ALL.map(Code::text).into());
+    assert_eq!(codes, problem::all().map(|kind| kind.code).collect());
     let statuses = schemas["Problem"]["properties"]["status"]["enum"].as_array().unwrap();
     let statuses: BTreeSet<u64> = statuses.iter().map(|status| status.as_u64().unwrap()).collect();
-    assert_eq!(statuses, Code::ALL.map(|code| u64::from(code.status())).into());
+    assert_eq!(statuses, problem::all().map(|kind| u64::from(kind.status)).collect());
     let mut shown = BTreeSet::new();
     for example in document.examples() {
         let problem = &example.example["value"];
         if example.content_type == Some("application/problem+json") {
-            let code = Code::ALL.into_iter().find(|code| problem["code"] == code.text()).unwrap();
-            assert_eq!(example.status, code.status());
-            assert_eq!(problem["title"], code.title());
-            shown.insert(code.text());
+            let kind = problem::all().find(|kind| problem["code"] == kind.code).unwrap();
+            assert_eq!(example.status, kind.status);
+            assert_eq!(problem["title"], kind.title);
+            shown.insert(kind.code);
         }
     }
     assert_eq!(shown, codes, "every code has an example");
@@ -136,16 +137,15 @@ fn it_is_of_this_release_and_served_as_json() {
 fn the_page_for_gateways_knows_every_code_field_and_limit() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/integrating.md")).unwrap();
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
-    for code in Code::ALL {
-        let is_its_row = |row: &&&str| {
-            row.contains(&code.status().to_string()) && row.contains(&format!("`{}`", code.text()))
-        };
-        assert_eq!(rows.iter().filter(is_its_row).count(), 1, "{}: expected one row", code.text());
+    for kind in problem::all() {
+        let is_its_row =
+            |row: &&&str| row.contains(&kind.status.to_string()) && row.contains(&format!("`{}`", kind.code));
+        assert_eq!(rows.iter().filter(is_its_row).count(), 1, "{}: expected one row", kind.code);
     }
     for field in FIELDS {
         assert!(rows.iter().any(|row| row.contains(&format!("`{field}`"))), "{field}: expected a row");
     }
-    let settings = data::Settings::default();
+    let settings = ServerSettings::default();
     for limit in [
         format!("after {} s (`idle_timeout`)", settings.idle_timeout.as_secs()),
         "2,500 of one address and 10,000 in all".to_owned(),

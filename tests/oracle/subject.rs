@@ -4,11 +4,12 @@ use std::array::from_fn;
 use std::cell::RefCell;
 
 use serde_json::Value;
+use switchboard::api::problem::{from_code, write_problem};
 use switchboard_model::Condition;
 use switchboard_pipeline::{Compiled, Refused, publish};
 use switchboard_registry::Files;
 use switchboard_select::together::{TOGETHER, select_together};
-use switchboard_select::{self as select, Code, Moment, Overlay, Query, write_problem, write_selection};
+use switchboard_select::{self as select, Code, Moment, Overlay, Query, write_selection};
 use switchboard_snapshot::Snapshot;
 
 /// A compiled snapshot in service.
@@ -96,7 +97,8 @@ impl Subject {
 
     fn problem(&self, code: Code) -> (u16, Value) {
         let mut json = Vec::new();
-        write_problem(&mut json, code, None, Some(self.snapshot.generation()));
-        (code.status(), serde_json::from_slice(&json).unwrap())
+        let kind = from_code(code);
+        write_problem(&mut json, kind, None, Some(self.snapshot.generation()));
+        (kind.status, serde_json::from_slice(&json).unwrap())
     }
 }

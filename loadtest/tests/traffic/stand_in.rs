@@ -1,13 +1,12 @@
 //! Switchboard without its listener: bytes of a request in, status and body out.
 
 use std::{cell::Cell, path::Path};
-use switchboard::api::data::url;
+use switchboard::api::data::query_string;
+use switchboard::api::problem::{from_code, write_problem};
 use switchboard_model::Condition;
 use switchboard_pipeline::publish;
 use switchboard_registry::Files;
-use switchboard_select::{
-    self as select, BadQuery, Code, Moment, Overlay, Query, write_problem, write_selection,
-};
+use switchboard_select::{self as select, BadQuery, Code, Moment, Overlay, Query, write_selection};
 use switchboard_snapshot::Snapshot;
 
 pub(crate) struct StandIn {
@@ -41,7 +40,7 @@ impl StandIn {
         let (method, rest) = head.split_once(' ').unwrap();
         let target = rest.split(' ').next().unwrap();
         match method {
-            "GET" => self.one(url::parse(target.split_once('?').unwrap().1)),
+            "GET" => self.one(query_string::parse(target.split_once('?').unwrap().1)),
             _ if target == "/v1/select" => self.one(Query::from_json(body.as_bytes())),
             _ => {
                 let answers = body.lines().flat_map(|line| {
@@ -59,7 +58,7 @@ impl StandIn {
         let query = match query {
             Ok(query) => query,
             Err(bad) => {
-                write_problem(&mut body, Code::BadRequest, Some(&bad.message), generation);
+                write_problem(&mut body, from_code(Code::BadRequest), Some(&bad.message), generation);
                 return (400, body);
             }
         };
@@ -71,8 +70,9 @@ impl StandIn {
                 (200, body)
             }
             Err(code) => {
-                write_problem(&mut body, code, None, generation);
-                (code.status(), body)
+                let kind = from_code(code);
+                write_problem(&mut body, kind, None, generation);
+                (kind.status, body)
             }
         }
     }

@@ -1,175 +1,164 @@
-//! The admin thread: accepts, answers, and keeps the metrics in order.
+//! The thread of the admin listener: it accepts, answers, and maintains the metrics.
 
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::{Body as _, Incoming};
+use switchboard_server::{Timeouts, accept, bind, catch_panic_async, serve_connection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet, LocalSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::route::{Desk, Status, answer};
-use crate::api::data::connection::{Rest, drive};
-use crate::api::data::direct::Nothing;
-use crate::api::data::listener::{accept, bind};
-use crate::api::data::panics::contained;
-use crate::api::data::problems::Problem;
-use crate::api::data::pulse::Limits;
-use crate::runtime::Standings;
-use crate::telemetry::Telemetry;
-use switchboard_select::Code;
+use super::service::{AdminContext, AdminService};
 
-/// Nothing here has a body worth waiting for.
-const LIMITS: Limits = Limits {
-    header_timeout: Duration::from_secs(5),
-    body_timeout: Duration::from_secs(10),
-    // Probes come every few seconds, on connections of their own: nobody may keep them out by idling.
-    idle_timeout: Duration::from_secs(5),
-    // It ends with the process.
+/// No body is worth a long wait here.
+const TIMEOUTS: Timeouts = Timeouts {
+    header: Duration::from_secs(5),
+    body: Duration::from_secs(10),
+    // Short, because probes come every few seconds on connections of their own, and idle ones must not keep them out.
+    idle: Duration::from_secs(5),
+    // This listener ends with the process.
     drain_grace: Duration::ZERO,
 };
-/// What the exporter's histograms hold between two times is kept sample by sample.
-const UPKEEP: Duration = Duration::from_secs(1);
+/// How often the exporter sorts the samples of its histograms into buckets; until then it keeps each.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The admin listener, bound but not answering yet.
-pub struct Listener {
+/// The socket of the admin listener, which does not answer yet.
+pub struct AdminListener {
     socket: StdListener,
 }
 
-/// The admin listener at work. It answers while the process drains, and ends when this is dropped.
-pub struct Serving {
+/// The running admin listener. It answers while the data listener drains, and ends when this is dropped.
+pub struct AdminServer {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Listener {
-    /// Takes the address; a second process may take the same one.
-    pub fn bind(address: SocketAddr) -> io::Result<Listener> {
-        Ok(Listener { socket: bind(address)? })
+impl AdminListener {
+    /// Binds the address; a second process may bind the same one.
+    ///
+    /// # Errors
+    /// The system's, of the address.
+    pub fn bind(address: SocketAddr) -> io::Result<AdminListener> {
+        Ok(AdminListener { socket: bind(address)? })
     }
 
     /// Takes a listening socket that this process was started with.
-    pub fn passed(socket: StdListener) -> io::Result<Listener> {
+    ///
+    /// # Errors
+    /// The system's, where the socket cannot be made non-blocking.
+    pub fn from_inherited(socket: StdListener) -> io::Result<AdminListener> {
         socket.set_nonblocking(true)?;
-        Ok(Listener { socket })
+        Ok(AdminListener { socket })
     }
 
-    /// The same socket once more, for whoever shuts the door.
-    pub(crate) fn door(&self) -> io::Result<StdListener> {
+    /// Returns another handle of the socket, to steer connections away from it later.
+    pub(crate) fn try_clone_socket(&self) -> io::Result<StdListener> {
         self.socket.try_clone()
     }
 
-    /// The address, with the port that was taken.
+    /// Returns the address, with the port that was taken.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Starts to answer. `closed` is only reported: whether the data listener takes no queries. Of more
-    /// connections than there may be, the one that has asked for nothing the longest is closed.
-    pub fn serve(
-        self,
-        telemetry: Arc<Telemetry>,
-        standings: Standings,
-        closed: watch::Receiver<bool>,
-        status: Status,
-        most_connections: usize,
-    ) -> io::Result<Serving> {
+    /// Starts to answer. Beyond `max_connections`, the connection that has been without a request for longest is closed.
+    ///
+    /// # Errors
+    /// The system's, where it refuses a thread or a runtime.
+    pub fn serve(self, context: AdminContext, max_connections: usize) -> io::Result<AdminServer> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let desk = Rc::new(Desk { telemetry, standings, closed, status });
-            LocalSet::new().block_on(&runtime, run(self.socket, desk, stopped, most_connections));
+            LocalSet::new().block_on(&runtime, run(self.socket, Rc::new(context), stopped, max_connections));
         })?;
-        Ok(Serving { stop, thread: Some(thread) })
+        Ok(AdminServer { stop, thread: Some(thread) })
     }
 }
 
-impl Drop for Serving {
+impl Drop for AdminServer {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so already.
+            // The panic hook has reported a thread that panicked.
             let _ = thread.join();
         }
     }
 }
 
-async fn run(socket: StdListener, desk: Rc<Desk>, mut stopped: watch::Receiver<bool>, most: usize) {
+async fn run(
+    socket: StdListener,
+    context: Rc<AdminContext>,
+    mut stopped: watch::Receiver<bool>,
+    max_connections: usize,
+) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the admin listener cannot be polled"),
     };
-    let stops = stopped.clone();
-    let mut seats: Vec<Seat> = Vec::new();
-    let mut connections = JoinSet::new();
-    let mut upkeep = interval(UPKEEP);
+    let drain = stopped.clone();
+    let mut open: Vec<Connection> = Vec::new();
+    let mut tasks = JoinSet::new();
+    let mut upkeep = interval(UPKEEP_INTERVAL);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let failed = |error: &io::Error| tracing::warn!(%error, "an admin connection could not be accepted");
     loop {
         let turn = async {
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => return false,
-                _ = upkeep.tick() => desk.telemetry.upkeep(),
-                (stream, _) = accept(&listener, |error| tracing::warn!(%error, "an admin connection could not be accepted")) => {
-                    seats.retain(|seat| !seat.task.is_finished());
-                    if seats.len() >= most {
-                        evict(&mut seats);
+                _ = upkeep.tick() => context.telemetry.upkeep(),
+                (stream, _) = accept(&listener, failed) => {
+                    open.retain(|connection| !connection.task.is_finished());
+                    if open.len() >= max_connections {
+                        evict(&mut open);
                     }
-                    let asked = Rc::new(Cell::new(Instant::now()));
-                    let served = serve(Rc::clone(&desk), stream, stops.clone(), Rc::clone(&asked));
-                    seats.push(Seat { asked, task: connections.spawn_local(served) });
-                    // One after the other: whoever was let in gets to ask before many more come.
+                    let last_request = Rc::new(Cell::new(Instant::now()));
+                    let service =
+                        AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
+                    let task = tasks.spawn_local(serve(service, stream, drain.clone()));
+                    open.push(Connection { last_request, task });
+                    // The new connection is served before many more are accepted.
                     yield_now().await;
                 }
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             }
             true
         };
-        match contained(turn).await {
+        match catch_panic_async(turn).await {
             Some(true) => {}
             Some(false) => return,
-            None => desk.telemetry.panicked(),
+            None => context.telemetry.panicked(),
         }
     }
 }
 
-/// A connection that is open, and when it last asked for something.
-struct Seat {
-    asked: Rc<Cell<Instant>>,
+/// An open connection.
+struct Connection {
+    /// When the connection last had a request.
+    last_request: Rc<Cell<Instant>>,
     task: AbortHandle,
 }
 
-/// Closes the connection that has asked for nothing the longest: 64 that idle must not keep a probe out.
-fn evict(seats: &mut Vec<Seat>) {
-    let longest = seats.iter().enumerate().min_by_key(|(_, seat)| seat.asked.get());
+/// Closes the connection that has been without a request for longest, so that idle ones do not keep a probe out.
+fn evict(open: &mut Vec<Connection>) {
+    let longest = open.iter().enumerate().min_by_key(|(_, connection)| connection.last_request.get());
     if let Some((at, _)) = longest {
-        seats.swap_remove(at).task.abort();
+        open.swap_remove(at).task.abort();
     }
 }
 
-async fn serve(desk: Rc<Desk>, stream: TcpStream, stops: watch::Receiver<bool>, asked: Rc<Cell<Instant>>) {
-    let handle = |request: Request<Incoming>| {
-        asked.set(Instant::now());
-        let desk = Rc::clone(&desk);
-        let rest = if request.body().is_end_stream() { Rest::Read } else { Rest::Unread };
-        async move {
-            let answered = contained(answer(Rc::clone(&desk), request)).await;
-            answered.unwrap_or_else(|| {
-                desk.telemetry.panicked();
-                (Problem::new(Code::Internal).respond(), rest)
-            })
-        }
-    };
-    // Scrapes end here when the thread does: how is nobody's business but theirs.
+async fn serve(service: AdminService, stream: TcpStream, drain: watch::Receiver<bool>) {
+    // How the connection ends concerns its peer alone.
     let _ = stream.set_nodelay(true);
-    if contained(drive(stream, Nothing, LIMITS, stops, handle, |_| {})).await.is_none() {
-        desk.telemetry.panicked();
+    if catch_panic_async(serve_connection(stream, &service, TIMEOUTS, drain)).await.is_none() {
+        service.context.telemetry.panicked();
     }
 }

@@ -1,11 +1,11 @@
-//! Floor 5. The admin listener: metrics, probes, status, standings and the description of the interface, on a thread and a runtime of its own, so
-//! that it answers when the workers cannot, and costs them nothing.
-//!
-//! It knows neither what a status holds nor who draws it up: that is handed in.
+//! The admin listener: metrics, probes, status, standings and the description of the interface. It has a thread and a
+//! runtime of its own, so that it answers when the workers cannot, and costs them nothing.
 
 mod listener;
-mod route;
+mod routes;
+mod service;
 mod standings;
 
-pub use listener::{Listener, Serving};
-pub use route::{PATHS, Status};
+pub use listener::{AdminListener, AdminServer};
+pub use routes::PATHS;
+pub use service::{AdminContext, LastFailure, StatusSource};

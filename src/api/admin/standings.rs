@@ -1,4 +1,6 @@
-//! The standings' routes: what administrators and their tools say of accounts while the daemon runs.
+//! The routes of standings: administrators and their tools drain or suspend accounts while the daemon runs.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -7,26 +9,25 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-use super::route::allow;
-use crate::api::data::Response;
-use crate::api::data::answers::respond;
-use crate::api::data::problems::Problem;
-use crate::api::data::url::{decode, decode_path};
-use crate::runtime::Standings;
-use crate::runtime::standings::{AccountKey, Standing, StandingError};
-use switchboard_select::Code;
+use switchboard_model::SelectError;
+use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
+use switchboard_server::{Problem, Response, respond};
 use switchboard_snapshot::{CompanyIdx, Snapshot};
 
-/// The path that the standings are below.
-pub(super) const PATH: &str = "/v1/standings";
-/// That of one account's, as it is documented.
-pub(super) const PATH_OF_ONE: &str = "/v1/standings/{company}/{account}";
-/// Largest body: a reason has at most 1024 bytes, of which JSON makes six each at worst.
-const LARGEST: usize = 8 * 1024;
+use super::routes::{STANDING, STANDINGS, allow};
+use crate::api::data::query_string::{decode, decode_path};
+use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
+use crate::runtime::standings::{AccountKey, Standing, StandingError};
+use crate::runtime::{Standings, Store};
+
+/// The longest body: a reason has at most 1024 bytes, which JSON may write with six bytes each.
+const MAX_BODY_BYTES: usize = 8 * 1024;
+/// The media type of all answers.
 pub(super) const JSON: &str = "application/json";
 
-/// Answers a request for the standings; `below` is the path below [`PATH`], and `query` the URL's.
+/// Answers a request for standings. `below` is the path below [`STANDINGS`], and `query` the URL's query string.
 pub(super) async fn answer(
+    store: &Store,
     standings: &Standings,
     method: &Method,
     below: &str,
@@ -35,19 +36,19 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     if below.is_empty() {
         return match *method {
-            Method::GET | Method::HEAD => list(standings, query),
-            _ => Err(other_method(PATH)),
+            Method::GET | Method::HEAD => list(store, query),
+            _ => Err(other_method(STANDINGS)),
         };
     }
-    let key = key(below).ok_or_else(|| Problem::new(Code::NotFound))?;
+    let key = key(below).ok_or_else(|| Problem::new(&NOT_FOUND))?;
     if !query.is_empty() {
-        return Err(Problem::new(Code::BadRequest).detail("the URL of a standing has no query"));
+        return Err(bad_request("the URL of a standing has no query"));
     }
     match *method {
-        Method::GET | Method::HEAD => get(standings, &key),
+        Method::GET | Method::HEAD => get(store, &key),
         Method::PUT => {
-            let standing = Standing::from_json(&read(body).await?)
-                .map_err(|wrong| Problem::new(Code::BadRequest).detail(wrong.to_string()))?;
+            let standing =
+                Standing::from_json(&read(body).await?).map_err(|error| bad_request(error.to_string()))?;
             let stored = Value::from(standing.fields());
             change(standings, key, Some(standing)).await?;
             Ok(respond(200, JSON, stored.to_string().into()))
@@ -55,11 +56,11 @@ pub(super) async fn answer(
         Method::DELETE => {
             change(standings, key, None).await?;
             let mut response = respond(204, JSON, Bytes::new());
-            // Nothing has neither a type nor a length (RFC 9110, 8.6).
+            // No content has neither a type nor a length (RFC 9110, 8.6).
             response.headers_mut().clear();
             Ok(response)
         }
-        _ => Err(other_method(PATH_OF_ONE)),
+        _ => Err(other_method(STANDING)),
     }
 }
 
@@ -67,10 +68,13 @@ fn other_method(path: &str) -> Problem {
     Problem::method_not_allowed(allow(path).unwrap_or_default())
 }
 
-/// Every standing of a company's accounts, in order of their ids.
-fn list(standings: &Standings, query: &str) -> Result<Response, Problem> {
-    let store = standings.store();
-    let generation = store.current().ok_or_else(|| Problem::new(Code::NoSnapshot))?;
+fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(&BAD_REQUEST).with_detail(detail)
+}
+
+/// Lists every standing of a company's accounts, in order of their ids.
+fn list(store: &Store, query: &str) -> Result<Response, Problem> {
+    let generation = store.current().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let snapshot = &generation.snapshot;
     let company = company(snapshot, query)?;
     let id = snapshot.company(company).id();
@@ -88,51 +92,48 @@ fn list(standings: &Standings, query: &str) -> Result<Response, Problem> {
     Ok(respond(200, JSON, json!({"company": id, "standings": entries}).to_string().into()))
 }
 
-fn get(standings: &Standings, key: &AccountKey) -> Result<Response, Problem> {
-    let store = standings.store();
+fn get(store: &Store, key: &AccountKey) -> Result<Response, Problem> {
     store.check_account(key).map_err(refusal)?;
     match store.standing(key) {
         Some(standing) => Ok(respond(200, JSON, Value::from(standing.fields()).to_string().into())),
-        None => Err(Problem::new(Code::NotFound).detail("the account has no live standing")),
+        None => Err(Problem::new(&NOT_FOUND).with_detail("the account has no live standing")),
     }
 }
 
-/// Returns once it is done, and on the disk.
+/// Sets or ends a standing. Returns when the change is in effect, and on the disk.
 async fn change(standings: &Standings, key: AccountKey, standing: Option<Standing>) -> Result<(), Problem> {
     let (reply, done) = oneshot::channel();
     standings.change(key, standing, move |result| {
-        // Whoever asked may be gone by now; it is done all the same.
+        // The client may have gone; the change stays.
         let _ = reply.send(result);
     });
     match done.await {
         Ok(result) => result.map_err(refusal),
-        Err(_) => Err(Problem::new(Code::Internal)),
+        Err(_) => Err(Problem::new(&INTERNAL)),
     }
 }
 
 fn refusal(refused: StandingError) -> Problem {
     match refused {
-        StandingError::NoSnapshot => Problem::new(Code::NoSnapshot),
+        StandingError::NoSnapshot => Problem::new(&NO_SNAPSHOT),
         StandingError::UnknownCompany(generation) => {
-            Problem::new(Code::UnknownCompany).generation(generation)
+            Problem::new(from_error(SelectError::UnknownCompany)).with_number(GENERATION, generation)
         }
-        StandingError::UnknownAccount(generation) => Problem::new(Code::NotFound)
-            .detail("the company has no such account in the snapshot in service")
-            .generation(generation),
-        StandingError::Ended => {
-            Problem::new(Code::BadRequest).detail("until: expected a time to come; it has passed")
-        }
-        StandingError::Following => Problem::new(Code::Overloaded).detail(
+        StandingError::UnknownAccount(generation) => Problem::new(&NOT_FOUND)
+            .with_detail("the company has no such account in the snapshot in service")
+            .with_number(GENERATION, generation),
+        StandingError::Ended => bad_request("until: expected a time to come; it has passed"),
+        StandingError::Following => Problem::new(&OVERLOADED).with_detail(
             "another process keeps the journal of standings; ask it, or again when this one has taken over",
         ),
         StandingError::Journal(error) => {
             let detail = format!("nothing was changed, since the journal cannot be written: {error}");
-            Problem::new(Code::Internal).detail(detail)
+            Problem::new(&INTERNAL).with_detail(detail)
         }
     }
 }
 
-/// `/{company}/{account}`, both percent-encoded where need be.
+/// Parses `/{company}/{account}`, both percent-encoded.
 fn key(below: &str) -> Option<AccountKey> {
     let (company, account) = below.strip_prefix('/')?.split_once('/')?;
     if company.is_empty() || account.is_empty() || account.contains('/') {
@@ -141,9 +142,9 @@ fn key(below: &str) -> Option<AccountKey> {
     Some(AccountKey { company: decode_path(company)?.into(), account: decode_path(account)?.into() })
 }
 
-/// The company of a list: the query's only field; it may be left out where there is just one.
+/// Returns the company that a list is of: the query's only field, optional where the snapshot has one company.
 fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
-    let bad = |detail| Err(Problem::new(Code::BadRequest).detail(detail));
+    let bad = |detail: &'static str| Err(bad_request(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
     match field.map(|field| field.split_once('=').unwrap_or((field, ""))) {
@@ -164,14 +165,12 @@ fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Problem> {
-    match Limited::new(body, LARGEST).collect().await {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(Code::BodyTooLarge).detail(format!("a standing has at most {LARGEST} bytes")))
+            let detail = format!("a standing has at most {MAX_BODY_BYTES} bytes");
+            Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail))
         }
-        Err(_) => {
-            Err(Problem::new(Code::BadRequest)
-                .detail("the body ends too early, or is not chunked as announced"))
-        }
+        Err(_) => Err(bad_request("the body ends too early, or is not chunked as announced")),
     }
 }

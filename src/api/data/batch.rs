@@ -1,66 +1,67 @@
-//! Many queries, one a line; one answer a line, in the same order, all from one snapshot.
+//! Batches: one query a line, one answer a line, in the same order and from one snapshot.
 
 use std::array::from_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::HeaderMap;
-
-use super::answers::LARGE;
-use super::budget::For;
-use super::desk::Desk;
-use super::panics::{self, Place, caught};
-use super::problems::Problem;
-use super::selecting::{self, select_from};
-use super::{Response, answers};
-use crate::runtime::Generation;
-use crate::telemetry::ChannelCounters;
 use switchboard_select::together::TOGETHER;
 use switchboard_select::walk::Moment;
-use switchboard_select::{Code, Query, select_together};
+use switchboard_select::{Query, select, select_together};
+use switchboard_server::failpoint::failpoint;
+use switchboard_server::problem::{BODY_TOO_LARGE, INTERNAL};
+use switchboard_server::response::MAX_UNRESERVED_BYTES;
+use switchboard_server::{Class, Problem, Response, catch_panic, respond};
+
+use super::context::WorkerContext;
+use super::select::write_answer;
+use crate::api::problem::{GENERATION, NO_SNAPSHOT};
+use crate::runtime::Generation;
+use crate::telemetry::ChannelCounters;
 
 /// Most lines of a batch.
-const MOST_LINES: usize = 10_000;
-/// Time between two looks at the other connections. By time, since a line can take a microsecond or, where
-/// the OU has 20,000 above it, 150: eight of those are 1.2 ms.
+const MAX_LINES: usize = 10_000;
+/// How long a batch is answered before other connections get their turn. A time and not a number of lines, because a line
+/// takes a microsecond or, for an OU with 20,000 above it, 150.
 const TURN: Duration = Duration::from_millis(1);
-/// Bytes to expect of an answer; most have 200 to 250.
-const ANSWER: usize = 256;
+/// The expected size of an answer; most have 200 to 250 bytes.
+const ANSWER_BYTES: usize = 256;
 
 /// Answers a batch.
-pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Result<Response, Problem> {
+pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Response, Problem> {
     let ends = memchr::memchr_iter(b'\n', body).count();
     let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
-    if lines > MOST_LINES {
-        let detail = format!("a batch has at most {MOST_LINES} lines; send it as several");
-        return Err(Problem::new(Code::BodyTooLarge).detail(detail));
+    if lines > MAX_LINES {
+        let detail = format!("a batch has at most {MAX_LINES} lines; send it as several");
+        return Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail));
     }
-    // Held across turns, so cloned: a guard would hold the worker's own view still.
-    let generation = desk.reader.borrow_mut().pin().map(Arc::clone);
-    let generation = generation.ok_or_else(|| Problem::new(Code::NoSnapshot))?;
-    let selections = desk.selections(&generation.snapshot);
-    let now = desk.moment(&generation).now;
-    let mut share = desk.shared.budget.share(For::Many);
-    if lines * ANSWER > LARGE && !share.grow(lines * ANSWER) {
-        return Err(Problem::crowded());
+    // Cloned because it is held across `.await`: a borrow would keep this worker on the old generation.
+    let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+    let channels = context.channel_counters(&generation.snapshot);
+    let now = context.moment(&generation).now;
+    let mut reservation = context.shared.budget.reservation(Class::Bulk);
+    let expected = lines * ANSWER_BYTES;
+    if expected > MAX_UNRESERVED_BYTES && !reservation.grow(expected) {
+        return Err(Problem::out_of_memory_budget());
     }
-    let mut out = Vec::with_capacity(lines * ANSWER);
+    let batch = Batch { context, generation: &generation, channels: &channels, now };
+    let mut out = Vec::with_capacity(expected);
     let mut rest = body;
     let mut turn = Instant::now();
     while !rest.is_empty() {
-        let lines: [Option<&[u8]>; TOGETHER] = from_fn(|_| {
-            let (line, after) = (!rest.is_empty()).then(|| first_line(rest))?;
-            rest = after;
-            Some(line)
-        });
+        let mut lines = [&[][..]; TOGETHER];
+        let mut count = 0;
+        while let Some(line) = lines.get_mut(count).filter(|_| !rest.is_empty()) {
+            (*line, rest) = first_line(rest);
+            count += 1;
+        }
+        let lines = lines.get(..count).unwrap_or_default();
         let before = out.len();
-        let answering = Answering { desk, headers, generation: &generation, selections: &selections, now };
-        if caught(|| answering.together(lines, &mut out)).is_none() {
-            // One of them panicked: which one, and what the others come to, is told when each is asked alone.
+        if catch_panic(|| batch.answer_together(lines, &mut out)).is_none() {
+            // Each line again by itself, to find which one panics and to answer the others.
             out.truncate(before);
-            for line in lines.into_iter().flatten() {
-                answering.alone(line, &mut out);
+            for line in lines {
+                batch.answer_alone(line, &mut out);
             }
         }
         if turn.elapsed() >= TURN {
@@ -68,68 +69,75 @@ pub(super) async fn answer(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Res
             turn = Instant::now();
         }
     }
-    desk.telemetry.batch_lines(lines as u64);
-    let mut response = answers::respond(200, "application/x-ndjson", Bytes::from(out));
-    share.go_with(&mut response);
+    context.telemetry.batch_lines(lines as u64);
+    let mut response = respond(200, "application/x-ndjson", Bytes::from(out));
+    reservation.attach_to(&mut response);
     Ok(response)
 }
 
 /// What the lines of a batch are answered from.
-struct Answering<'b> {
-    desk: &'b Desk,
-    headers: &'b HeaderMap,
+struct Batch<'b> {
+    context: &'b WorkerContext,
     generation: &'b Generation,
-    selections: &'b ChannelCounters,
+    channels: &'b ChannelCounters,
     now: i64,
 }
 
-impl Answering<'_> {
-    /// Answers lines side by side. A bad line, or a blank one, is a problem of its own.
-    fn together(&self, lines: [Option<&[u8]>; TOGETHER], out: &mut Vec<u8>) {
-        panics::asked(self.headers, Place::Line);
+impl Batch<'_> {
+    /// Answers up to [`TOGETHER`] lines. A malformed or empty line is a problem of its own.
+    fn answer_together(&self, lines: &[&[u8]], out: &mut Vec<u8>) {
+        failpoint("line");
         let snapshot = &self.generation.snapshot;
         let mut queries: [Query<'_>; TOGETHER] = from_fn(|_| Query::default());
-        let mut places = queries.iter_mut();
-        let read = lines.map(|line| Some(places.next()?.read_json(line?)));
-        let asked = from_fn(|at| {
-            read.get(at)?.as_ref()?.as_ref().ok()?;
-            Some((queries.get(at)?, self.moment()))
-        });
-        let answers = select_together(snapshot, &asked);
-        for (answer, read) in answers.into_iter().zip(read) {
-            let asked = match (answer, read) {
+        let mut faults = [const { None }; TOGETHER];
+        for ((query, fault), line) in queries.iter_mut().zip(&mut faults).zip(lines) {
+            *fault = query.read_json(line).err();
+        }
+        let mut well_formed = [const { None }; TOGETHER];
+        let read = queries.iter().zip(&faults).take(lines.len());
+        for (slot, (query, fault)) in well_formed.iter_mut().zip(read) {
+            if fault.is_none() {
+                *slot = Some((query, self.moment()));
+            }
+        }
+        let answers = select_together(snapshot, &well_formed);
+        for (answer, fault) in answers.into_iter().zip(faults) {
+            let answer = match (answer, fault) {
                 (Some(answer), _) => Ok(answer),
-                (None, Some(Err(bad))) => Err(bad),
-                (None, _) => break,
+                (None, Some(bad)) => Err(bad),
+                // Beyond the last line.
+                (None, None) => break,
             };
-            selecting::write(self.desk, snapshot, self.selections, asked, out);
+            write_answer(self.context, snapshot, self.channels, answer, out);
             out.push(b'\n');
         }
     }
 
-    /// Answers a line by itself, with a 500 of its own where it panics.
-    fn alone(&self, line: &[u8], out: &mut Vec<u8>) {
+    /// Answers one line, with the problem `internal` where it panics.
+    fn answer_alone(&self, line: &[u8], out: &mut Vec<u8>) {
         let before = out.len();
-        let whole = caught(|| {
-            panics::asked(self.headers, Place::Line);
+        let snapshot = &self.generation.snapshot;
+        let answered = catch_panic(|| {
+            failpoint("line");
             let mut query = Query::default();
-            let read = query.read_json(line).map(|()| &query);
-            select_from(self.desk, self.generation, self.selections, self.moment(), read, out);
+            let read = query.read_json(line);
+            let answer = read.map(|()| select(snapshot, &query, self.moment()));
+            write_answer(self.context, snapshot, self.channels, answer, out);
         });
-        if whole.is_none() {
-            self.desk.telemetry.panicked();
+        if answered.is_none() {
+            self.context.telemetry.panicked();
             out.truncate(before);
-            Problem::new(Code::Internal).generation(self.generation.snapshot.generation()).write(out);
+            Problem::new(&INTERNAL).with_number(GENERATION, snapshot.generation()).write(out);
         }
         out.push(b'\n');
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment { now: self.now, chance: self.desk.chance(), standings: &self.generation.overlay }
+        Moment { now: self.now, chance: self.context.random(), standings: &self.generation.overlay }
     }
 }
 
-/// The first line, without its end, and what follows.
+/// Returns the first line, without its end, and what follows it.
 pub fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'\n', text) {
         Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..).unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! A request's body: whether it is of a type that is taken, and all of it, up to a limit.
+//! Reads a request's body: checks its type, and collects it up to a limit.
 
 use std::sync::Arc;
 
@@ -7,95 +7,93 @@ use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
+use switchboard_server::{Class, MemoryBudget, Problem, Reservation};
 
-use super::budget::{Budget, For, Share};
-use super::problems::Problem;
-use switchboard_select::Code;
+/// The longest body of a single query: the longest fields come to less than 20 KB.
+pub(super) const MAX_QUERY_BODY_BYTES: usize = 64 * 1024;
+/// The longest body of a batch.
+const MAX_BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// Largest body of a single query: the longest fields come to less than 20 KB.
-pub(super) const LARGEST_QUERY: usize = 64 * 1024;
-/// Largest body of a batch.
-pub(super) const LARGEST_BATCH: usize = 4 * 1024 * 1024;
-
-const QUERY_TYPES: &str = "application/json";
-const BATCH_TYPES: &str = "application/x-ndjson, application/ndjson, application/jsonl, application/json";
-
-/// What a body holds.
+/// What a body contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum BodyKind {
     /// One query.
     Query,
     /// One query a line.
     Batch,
 }
 
-impl Holds {
-    pub(super) fn types(self) -> &'static str {
+impl BodyKind {
+    /// Returns the media types that are taken, as `Accept` lists them.
+    pub(super) fn media_types(self) -> &'static str {
         match self {
-            Holds::Query => QUERY_TYPES,
-            Holds::Batch => BATCH_TYPES,
+            BodyKind::Query => "application/json",
+            BodyKind::Batch => {
+                "application/x-ndjson, application/ndjson, application/jsonl, application/json"
+            }
         }
     }
 
-    fn limit(self) -> usize {
+    fn max_bytes(self) -> usize {
         match self {
-            Holds::Query => LARGEST_QUERY,
-            Holds::Batch => LARGEST_BATCH,
+            BodyKind::Query => MAX_QUERY_BODY_BYTES,
+            BodyKind::Batch => MAX_BATCH_BODY_BYTES,
         }
     }
 
-    /// Whether the headers announce something that is taken. None at all is: many clients send none.
+    fn class(self) -> Class {
+        match self {
+            BodyKind::Query => Class::Single,
+            BodyKind::Batch => Class::Bulk,
+        }
+    }
+
+    /// Checks that the body is of a type that is taken. A request without a type passes, because many clients send none.
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
         if let Some(stated) = headers.get(CONTENT_TYPE) {
             let stated = stated.to_str().unwrap_or_default();
             let essence = stated.split(';').next().unwrap_or_default().trim();
-            if !self.types().split(", ").any(|taken| taken.eq_ignore_ascii_case(essence)) {
-                return Err(Problem::new(Code::UnsupportedMediaType).header(ACCEPT, self.types()));
+            if !self.media_types().split(", ").any(|taken| taken.eq_ignore_ascii_case(essence)) {
+                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT, self.media_types()));
             }
         }
         match headers.get(CONTENT_ENCODING) {
             Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-                let problem = Problem::new(Code::UnsupportedMediaType).header(ACCEPT_ENCODING, "identity");
-                Err(problem.detail("the body is encoded; send it as it is"))
+                let problem = Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT_ENCODING, "identity");
+                Err(problem.with_detail("the body is encoded; send it as it is"))
             }
             _ => Ok(()),
         }
     }
 
-    fn whose(self) -> For {
-        match self {
-            Holds::Query => For::Query,
-            Holds::Batch => For::Many,
-        }
-    }
-
-    /// The whole body, and the share of the budget that it takes until it is answered.
+    /// Reads the whole body. Returns it with the memory that it keeps reserved until the request is answered.
     pub(super) async fn read(
         self,
         mut body: Incoming,
-        budget: &Arc<Budget>,
-    ) -> Result<(Bytes, Share), Problem> {
-        let limit = self.limit();
-        let mut share = budget.share(self.whose());
+        budget: &Arc<MemoryBudget>,
+    ) -> Result<(Bytes, Reservation), Problem> {
+        let limit = self.max_bytes();
+        let mut reservation = budget.reservation(self.class());
         if body.size_hint().lower() > limit as u64 {
-            // Announced: not even asked for.
+            // The announced length is enough to refuse the body unread.
             return Err(self.too_large());
         }
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let cut_short = |_| {
-                Problem::new(Code::BadRequest)
-                    .detail("the body ends too early, or is not chunked as announced")
+            let incomplete = |_| {
+                Problem::new(&BAD_REQUEST)
+                    .with_detail("the body ends too early, or is not chunked as announced")
             };
-            let Ok(data) = frame.map_err(cut_short)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
             if first.len() + all.len() + data.len() > limit {
                 return Err(self.too_large());
             }
-            // Nearly always there is one piece, which is answered at once and is taken as it is.
-            let waits = !(first.is_empty() && all.is_empty() && body.is_end_stream());
-            if waits && !share.grow(data.len()) {
-                return Err(Problem::crowded());
+            // Nearly every body is one piece, which is answered at once and not copied.
+            let is_whole = first.is_empty() && all.is_empty() && body.is_end_stream();
+            if !is_whole && !reservation.grow(data.len()) {
+                return Err(Problem::out_of_memory_budget());
             }
             if first.is_empty() && all.is_empty() {
                 first = data;
@@ -108,14 +106,15 @@ impl Holds {
             }
             all.extend_from_slice(&data);
         }
-        Ok((if all.is_empty() { first } else { all.freeze() }, share))
+        Ok((if all.is_empty() { first } else { all.freeze() }, reservation))
     }
 
     fn too_large(self) -> Problem {
-        let what = match self {
-            Holds::Query => format!("a query has at most {LARGEST_QUERY} bytes"),
-            Holds::Batch => format!("a batch has at most {LARGEST_BATCH} bytes; send it as several"),
+        let limit = self.max_bytes();
+        let detail = match self {
+            BodyKind::Query => format!("a query has at most {limit} bytes"),
+            BodyKind::Batch => format!("a batch has at most {limit} bytes; send it as several"),
         };
-        Problem::new(Code::BodyTooLarge).detail(what)
+        Problem::new(&BODY_TOO_LARGE).with_detail(detail)
     }
 }

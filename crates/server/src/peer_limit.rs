@@ -1,43 +1,43 @@
-//! How many connections each peer has.
+//! A limit on the connections of each peer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The open connections by peer. Touched when one is accepted or ends, never while a query waits.
+/// The open connections by peer. Locked when a connection is accepted or ends, never while a request is answered.
 #[derive(Debug)]
-pub(super) struct Peers {
-    most: usize,
+pub(crate) struct PeerLimit {
+    max: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One of a peer's connections.
+/// Counts one connection of a peer until this is dropped.
 #[derive(Debug)]
-pub(super) struct PeerSeat {
-    peers: Arc<Peers>,
+pub(crate) struct PeerPermit {
+    peers: Arc<PeerLimit>,
     peer: IpAddr,
 }
 
-impl Peers {
-    /// With this many for each; 0: as many as there are.
-    pub(super) fn new(most: usize) -> Arc<Peers> {
-        Arc::new(Peers { most: if most == 0 { usize::MAX } else { most }, open: Mutex::default() })
+impl PeerLimit {
+    /// Allows each peer `max` connections; 0 sets no limit.
+    pub(crate) fn new(max: usize) -> Arc<PeerLimit> {
+        Arc::new(PeerLimit { max: if max == 0 { usize::MAX } else { max }, open: Mutex::default() })
     }
 
-    /// A place for one more of this peer's, if there is one.
-    pub(super) fn take(self: &Arc<Peers>, address: IpAddr) -> Option<PeerSeat> {
+    /// Counts one more connection of the peer, or returns `None` at the limit.
+    pub(crate) fn acquire(self: &Arc<PeerLimit>, address: IpAddr) -> Option<PeerPermit> {
         let peer = peer(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(peer).or_default();
-        // The entry of a peer without a connection has a place to give: `most` is at least 1.
-        (*count < self.most).then(|| {
+        // A peer without a connection never gets an entry of 0, because `max` is at least 1.
+        (*count < self.max).then(|| {
             *count += 1;
-            PeerSeat { peers: Arc::clone(self), peer }
+            PeerPermit { peers: Arc::clone(self), peer }
         })
     }
 }
 
-impl Drop for PeerSeat {
+impl Drop for PeerPermit {
     fn drop(&mut self) {
         let mut open = self.peers.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.peer) {
@@ -49,8 +49,8 @@ impl Drop for PeerSeat {
     }
 }
 
-/// Who counts as one: an IPv4 address, or the /64 that a host of IPv6 picks its addresses from (RFC 4291,
-/// 2.5.1: anyone there has 2^64 of them).
+/// Returns the address that a peer is counted by: an IPv4 address, or the /64 from which an IPv6 host picks its addresses
+/// (RFC 4291, 2.5.1: it has 2^64 of them).
 fn peer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
@@ -63,9 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_an_address_or_a_64() {
-        let peers = Peers::new(2);
-        let take = |address: &str| peers.take(address.parse().unwrap());
+    fn peer_is_an_ipv4_address_or_an_ipv6_64() {
+        let peers = PeerLimit::new(2);
+        let take = |address: &str| peers.acquire(address.parse().unwrap());
         let first = take("2001:db8::1");
         let second = take("2001:db8::ffff:1");
         assert!(first.is_some() && second.is_some() && take("2001:db8::2").is_none());

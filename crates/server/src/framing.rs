@@ -1,28 +1,26 @@
-//! Where the messages of a connection begin and end: every head is checked before hyper sees its end.
+//! Finds where the requests of a connection begin and end, so that every head is checked before hyper reads its end.
 
-use super::head::{self, Ends};
+use super::request_head::{self, BodyLength, MAX_HEAD_BYTES};
 
-/// Bytes of a head from which on hyper is sure to refuse it.
-const ENOUGH: usize = head::LARGEST_HEAD;
-
-/// What is wrong, and where in the bytes just seen.
+/// What is wrong, and where in the bytes just read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// A head that begins here, or began earlier, is refused.
     Head(usize, &'static str),
     /// A chunked body is broken here.
     Body(usize),
 }
 
-/// Follows a connection's requests.
+/// Follows the requests of a connection.
 #[derive(Debug)]
-pub(super) struct Framing {
+pub struct Framing {
     state: State,
-    /// The beginning of a head whose end has not come, and how much of it was looked through.
+    /// The beginning of a head whose end has not arrived.
     head: Vec<u8>,
-    looked: usize,
-    /// Whether hyper has line ends before a head that has not come.
-    blank: bool,
+    /// How much of `head` was searched for its end.
+    searched: usize,
+    /// Whether empty lines were read, and no head after them.
+    has_empty_lines: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +28,11 @@ enum State {
     Head,
     Sized(u64),
     Chunked(Chunk),
-    /// Refused by us, or sure to be refused by hyper: nothing counts any more.
-    Over,
+    /// Refused by us, or certain to be refused by hyper: the rest is ignored.
+    Refused,
 }
 
-/// Where in a chunked body.
+/// The position in a chunked body.
 #[derive(Debug, Clone, Copy)]
 enum Chunk {
     /// In the digits of a size; `None` before the first.
@@ -57,27 +55,31 @@ enum Chunk {
 
 impl Default for Framing {
     fn default() -> Framing {
-        Framing { state: State::Head, head: Vec::new(), looked: 0, blank: false }
+        Framing { state: State::Head, head: Vec::new(), searched: 0, has_empty_lines: false }
     }
 }
 
 impl Framing {
-    /// Whether all that was seen are whole requests.
-    pub(super) fn is_between(&self) -> bool {
-        matches!(self.state, State::Head) && self.head.is_empty() && !self.blank
+    /// Returns whether all that was read are whole requests.
+    #[inline]
+    pub fn is_between(&self) -> bool {
+        matches!(self.state, State::Head) && self.head.is_empty() && !self.has_empty_lines
     }
 
-    /// Sees the next bytes of the connection.
-    pub(super) fn see(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    /// Reads the next bytes of the connection.
+    ///
+    /// # Errors
+    /// The first fault. Later bytes are not checked.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             at += match self.state {
-                State::Over => return Ok(()),
-                State::Head => match self.head(rest) {
+                State::Refused => return Ok(()),
+                State::Head => match self.read_head(rest) {
                     Ok(some) => some,
-                    Err(why) => {
-                        self.state = State::Over;
-                        return Err(Fault::Head(at, why));
+                    Err(reason) => {
+                        self.state = State::Refused;
+                        return Err(Fault::Head(at, reason));
                     }
                 },
                 State::Sized(left) => {
@@ -88,13 +90,13 @@ impl Framing {
                     };
                     some
                 }
-                State::Chunked(chunk) => match chunk.see(rest) {
+                State::Chunked(chunk) => match chunk.read(rest) {
                     Some((some, next)) => {
                         self.state = next.map_or(State::Head, State::Chunked);
                         some
                     }
                     None => {
-                        self.state = State::Over;
+                        self.state = State::Refused;
                         return Err(Fault::Body(at));
                     }
                 },
@@ -103,77 +105,77 @@ impl Framing {
         Ok(())
     }
 
-    /// How many of these bytes belong to the head.
-    fn head(&mut self, rest: &[u8]) -> Result<usize, &'static str> {
+    /// Returns how many of these bytes belong to the head.
+    fn read_head(&mut self, rest: &[u8]) -> Result<usize, &'static str> {
         if self.head.is_empty() {
-            // RFC 9112, 2.2: empty lines before a request are passed over.
+            // RFC 9112, 2.2: empty lines before a request are ignored.
             let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             if empty > 0 {
-                self.blank = true;
+                self.has_empty_lines = true;
                 return Ok(empty);
             }
-            self.blank = false;
-            // Nearly every head comes whole, and is looked at where it lies.
-            return match head::end(rest, 0) {
+            self.has_empty_lines = false;
+            // Nearly every head arrives whole, and is checked in place.
+            return match request_head::find_end(rest, 0) {
                 Ok(end) => {
-                    self.state = State::behind(rest.get(..end).unwrap_or(rest))?;
+                    self.state = State::after(rest.get(..end).unwrap_or(rest))?;
                     Ok(end)
                 }
-                Err(looked) => {
+                Err(searched) => {
                     self.keep(rest);
-                    self.looked = looked;
+                    self.searched = searched;
                     Ok(rest.len())
                 }
             };
         }
         let before = self.head.len();
         self.keep(rest);
-        match head::end(&self.head, self.looked) {
+        match request_head::find_end(&self.head, self.searched) {
             Ok(end) => {
                 let whole = std::mem::take(&mut self.head);
-                self.looked = 0;
-                self.state = State::behind(whole.get(..end).unwrap_or(&whole))?;
+                self.searched = 0;
+                self.state = State::after(whole.get(..end).unwrap_or(&whole))?;
                 Ok(end.saturating_sub(before))
             }
-            Err(looked) => {
-                self.looked = looked;
-                if self.head.len() > ENOUGH {
+            Err(searched) => {
+                self.searched = searched;
+                if self.head.len() > MAX_HEAD_BYTES {
                     self.head = Vec::new();
-                    self.state = State::Over;
+                    self.state = State::Refused;
                 }
                 Ok(rest.len())
             }
         }
     }
 
-    /// Grows by doubling, so that a head that comes byte by byte is not moved at each, but not beyond what
-    /// a head may have: there may be thousands.
+    /// Grows by doubling, so that a head that arrives byte by byte is not copied at each, but not beyond the limit of a
+    /// head: there may be thousands of connections.
     fn keep(&mut self, rest: &[u8]) {
-        let (length, most) = (self.head.len(), ENOUGH + 1);
+        let (length, max) = (self.head.len(), MAX_HEAD_BYTES + 1);
         if self.head.capacity() < length + rest.len() {
-            self.head.reserve_exact(rest.len().max(length.min(most.saturating_sub(length))));
+            self.head.reserve_exact(rest.len().max(length.min(max.saturating_sub(length))));
         }
         self.head.extend_from_slice(rest);
     }
 }
 
 impl State {
-    fn behind(head: &[u8]) -> Result<State, &'static str> {
-        if head.len() > ENOUGH {
-            return Ok(State::Over);
+    fn after(head: &[u8]) -> Result<State, &'static str> {
+        if head.len() > MAX_HEAD_BYTES {
+            return Ok(State::Refused);
         }
-        Ok(match head::check(head)? {
-            Ends::After(0) => State::Head,
-            Ends::After(length) => State::Sized(length),
-            Ends::Chunks => State::Chunked(Chunk::Size(None)),
+        Ok(match request_head::check(head)? {
+            BodyLength::Known(0) => State::Head,
+            BodyLength::Known(length) => State::Sized(length),
+            BodyLength::Chunked => State::Chunked(Chunk::Size(None)),
         })
     }
 }
 
 impl Chunk {
-    /// How many of these bytes belong to this state, and the next; no next after the body. `None` where
-    /// they are no chunks (RFC 9112, 7.1).
-    fn see(self, rest: &[u8]) -> Option<(usize, Option<Chunk>)> {
+    /// Returns how many of these bytes belong to this state, and the next state, which is `None` after the body. Returns
+    /// `None` where the bytes are not chunks (RFC 9112, 7.1).
+    fn read(self, rest: &[u8]) -> Option<(usize, Option<Chunk>)> {
         let first = *rest.first()?;
         let next = match (self, first) {
             (Chunk::Data(left), _) => {
@@ -215,7 +217,7 @@ mod tests {
         "POST / HTTP/1.1\r\nContent-Length: 4\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     #[test]
-    fn requests_are_told_apart_wherever_the_stream_is_cut() {
+    fn fault_is_found_wherever_the_stream_is_cut() {
         let stream = format!("{GET}\r\n{SIZED}{CHUNKS}{GET}{CHUNKS}{SIZED}\r\n\r\n");
         let all = format!("{stream}{BOTH}");
         for cut in 0..all.len() {
@@ -223,18 +225,18 @@ mod tests {
                 let mut framing = Framing::default();
                 let (first, second) = all.as_bytes().split_at(cut);
                 let pieces = first.chunks(size).chain(second.chunks(size));
-                let faults: Vec<Fault> = pieces.filter_map(|piece| framing.see(piece).err()).collect();
+                let faults: Vec<Fault> = pieces.filter_map(|piece| framing.read(piece).err()).collect();
                 assert!(matches!(faults.as_slice(), [Fault::Head(..)]), "{cut} {size} {faults:?}");
             }
         }
         assert_eq!(
-            Framing::default().see(all.as_bytes()),
+            Framing::default().read(all.as_bytes()),
             Err(Fault::Head(stream.len(), "a request has either a Content-Length or a Transfer-Encoding"))
         );
     }
 
     #[test]
-    fn broken_chunks_are_found_where_they_break() {
+    fn broken_chunk_is_reported_where_it_breaks() {
         let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         for (body, at) in [
             ("x", 0),
@@ -250,7 +252,11 @@ mod tests {
             ("0\r\n\rx", 4),
         ] {
             let all = format!("{head}{body}");
-            assert_eq!(Framing::default().see(all.as_bytes()), Err(Fault::Body(head.len() + at)), "{body:?}");
+            assert_eq!(
+                Framing::default().read(all.as_bytes()),
+                Err(Fault::Body(head.len() + at)),
+                "{body:?}"
+            );
         }
     }
 }

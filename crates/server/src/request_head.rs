@@ -1,28 +1,27 @@
-//! A request's head, as RFC 9112 has it: what hyper lets pass, or takes away before a service sees it.
+//! Checks a request's head against RFC 9112, for what hyper accepts, or removes before a service sees it.
 //!
-//! hyper drops the `Content-Length` of a request that has a `Transfer-Encoding` too, takes any coding that
-//! ends in `chunked` for `chunked` alone, and asks for no `Host`. A proxy in front of us may read such a
-//! request otherwise than we do: what one client sends after it would then count as another's. So whatever
-//! can be read in two ways is refused, and its connection closed.
+//! hyper drops the `Content-Length` of a request that has a `Transfer-Encoding` too, takes any coding that ends in
+//! `chunked` for `chunked` alone, and requires no `Host`. A proxy in front of us may read such a request differently:
+//! what one client sends after it would then count as another's. So a head that can be read in two ways is refused, and
+//! its connection closed.
 
 use memchr::{memchr, memchr_iter};
 
-/// How the body of a request ends.
+/// The length of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ends {
-    /// After so many bytes; none where there is no body.
-    After(u64),
-    /// With a chunk of no size.
-    Chunks,
+pub enum BodyLength {
+    /// So many bytes; 0 where there is no body.
+    Known(u64),
+    /// Chunked: a chunk of size 0 ends it.
+    Chunked,
 }
 
-/// Most bytes of a request's head.
-pub(super) const LARGEST_HEAD: usize = 32 * 1024;
-/// Most header fields of a head: hyper's own limit, which it refuses with 431.
-const MOST_FIELDS: usize = 100;
+/// The longest head of a request.
+pub const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// Most header fields of a head: hyper's own limit, beyond which it answers 431.
+const MAX_FIELDS: usize = 100;
 
-/// What is said of heads that can be read in two ways.
-pub(super) const TWO_LENGTHS: &str = "the body's length is stated twice, and differently";
+const TWO_LENGTHS: &str = "the body's length is stated twice, and differently";
 const BOTH_LENGTHS: &str = "a request has either a Content-Length or a Transfer-Encoding";
 const BAD_LENGTH: &str = "Content-Length: expected digits";
 const BAD_CODING: &str = "Transfer-Encoding: only chunked is taken, in HTTP/1.1";
@@ -31,9 +30,12 @@ const BAD_LINE: &str = "a line of the head begins or ends a name with white spac
 const BAD_TARGET: &str = "the request target is neither a path nor an absolute http URL";
 const OTHER_VERSION: &str = "HTTP/1.1 is spoken here, without TLS; not HTTP/2";
 
-/// Where a head ends that begins with these bytes, looked for from an earlier look's end on: behind its
-/// first empty line. The other side: where to look from when there is more.
-pub(super) fn end(bytes: &[u8], from: usize) -> Result<usize, usize> {
+/// Returns where the head that begins with these bytes ends: behind its first empty line. `from` is where the search
+/// continues.
+///
+/// # Errors
+/// Where to continue the search when there are more bytes.
+pub fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     for at in memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
         let at = from + at;
         match bytes.get(at + 1..).unwrap_or_default() {
@@ -46,17 +48,19 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     Err(bytes.len())
 }
 
-/// How the body behind a whole head ends, or what is wrong with the head. What hyper itself refuses may
-/// pass: it does so with the same bytes.
-pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
+/// Checks a whole head and returns the length of the body behind it. A head that hyper itself refuses may pass.
+///
+/// # Errors
+/// What is wrong with the head.
+pub fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
     if has_stray(head) {
         return Err(BAD_LINE);
     }
-    let (request, mut rest) = line(head);
-    let modern = request_line(request)?;
+    let (request_line, mut rest) = split_line(head);
+    let is_http_1_1 = check_request_line(request_line)?;
     let (mut length, mut chunked, mut hosts, mut fields) = (None, false, 0, 0);
     loop {
-        let (field, after) = line(rest);
+        let (field, after) = split_line(rest);
         if field.is_empty() {
             break;
         }
@@ -64,12 +68,12 @@ pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
         fields += 1;
         let colon = memchr(b':', field).ok_or(BAD_LINE)?;
         let (name, value) = field.split_at(colon);
-        let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-        if blank(name.first()) || blank(name.last()) {
+        let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        if is_space(name.first()) || is_space(name.last()) {
             return Err(BAD_LINE);
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();
-        // Three lengths of a name to look at; nearly all other fields are passed over here.
+        // By length first, because nearly all fields have another.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 hosts += 1;
@@ -78,14 +82,14 @@ pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
                 }
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                let stated = digits(value).ok_or(BAD_LENGTH)?;
+                let stated = parse_digits(value).ok_or(BAD_LENGTH)?;
                 // RFC 9110, 8.6 lets the same length be stated twice.
                 if length.replace(stated).is_some_and(|before| before != stated) {
                     return Err(TWO_LENGTHS);
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                if chunked || !modern || !value.eq_ignore_ascii_case(b"chunked") {
+                if chunked || !is_http_1_1 || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(BAD_CODING);
                 }
                 chunked = true;
@@ -93,18 +97,18 @@ pub(super) fn check(head: &[u8]) -> Result<Ends, &'static str> {
             _ => {}
         }
     }
-    // Beyond the limit hyper refuses it, with a status that says more.
-    if modern && hosts == 0 && fields <= MOST_FIELDS {
+    // Beyond the limit hyper refuses the head, with a status that says more.
+    if is_http_1_1 && hosts == 0 && fields <= MAX_FIELDS {
         return Err(BAD_HOST);
     }
     match (length, chunked) {
         (Some(_), true) => Err(BOTH_LENGTHS),
-        (_, true) => Ok(Ends::Chunks),
-        (length, false) => Ok(Ends::After(length.unwrap_or(0))),
+        (_, true) => Ok(BodyLength::Chunked),
+        (length, false) => Ok(BodyLength::Known(length.unwrap_or(0))),
     }
 }
 
-/// Whether there is a NUL, or a CR with no LF behind it. Branch-free, so that it is done for many bytes at once.
+/// Returns whether there is a NUL, or a CR with no LF behind it. Free of branches, so that the compiler vectorizes it.
 fn has_stray(head: &[u8]) -> bool {
     let next = head.get(1..).unwrap_or_default();
     let stray = |bad, (byte, next): (&u8, &u8)| bad | (*byte == 0) | ((*byte == b'\r') & (*next != b'\n'));
@@ -112,24 +116,24 @@ fn has_stray(head: &[u8]) -> bool {
     head.iter().zip(next).fold(false, stray)
 }
 
-/// The first line, without its end, and what follows it.
-fn line(text: &[u8]) -> (&[u8], &[u8]) {
+/// Returns the first line, without its end, and what follows it.
+fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     let at = memchr(b'\n', text).unwrap_or(text.len());
     let (line, rest) = text.split_at(at);
     (line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..).unwrap_or_default())
 }
 
-/// The bytes before the first space, and those behind it.
-fn word(text: &[u8]) -> (&[u8], &[u8]) {
+/// Returns the bytes before the first space, and those behind it.
+fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let (word, rest) = text.split_at(memchr(b' ', text).unwrap_or(text.len()));
     (word, rest.get(1..).unwrap_or_default())
 }
 
-/// Whether the request is of HTTP/1.1.
-fn request_line(line: &[u8]) -> Result<bool, &'static str> {
-    let (method, rest) = word(line);
-    let (target, rest) = word(rest);
-    let (version, _) = word(rest);
+/// Returns whether the request is of HTTP/1.1.
+fn check_request_line(line: &[u8]) -> Result<bool, &'static str> {
+    let (method, rest) = split_word(line);
+    let (target, rest) = split_word(rest);
+    let (version, _) = split_word(rest);
     if version.starts_with(b"HTTP/2") {
         return Err(OTHER_VERSION);
     }
@@ -147,14 +151,14 @@ fn request_line(line: &[u8]) -> Result<bool, &'static str> {
     Ok(version == b"HTTP/1.1")
 }
 
-/// Digits and nothing else: neither a sign, nor a list, nor 0x.
-pub(super) fn digits(text: &[u8]) -> Option<u64> {
-    let plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    plain.then(|| str::from_utf8(text).ok()?.parse().ok()).flatten()
+/// Parses decimal digits: no sign, no list, no prefix. Returns `None` for anything else.
+pub fn parse_digits(text: &[u8]) -> Option<u64> {
+    let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
-/// `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
-pub(super) fn is_host(text: &[u8]) -> bool {
+/// Returns whether this is `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
+pub fn is_host(text: &[u8]) -> bool {
     let (name, port) = match text.first() {
         Some(b'[') => match text.iter().rposition(|byte| *byte == b']') {
             Some(at) => text.split_at(at + 1),
@@ -162,13 +166,13 @@ pub(super) fn is_host(text: &[u8]) -> bool {
         },
         _ => text.split_at(memchr(b':', text).unwrap_or(text.len())),
     };
-    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
     let inner = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
-    let named = match inner {
-        Some(address) => !address.is_empty() && address.iter().all(|byte| of_name(byte) || *byte == b':'),
-        None => name.iter().all(of_name),
+    let is_valid = match inner {
+        Some(address) => !address.is_empty() && address.iter().all(|byte| is_name(byte) || *byte == b':'),
+        None => name.iter().all(is_name),
     };
-    named && (port.is_empty() || port.starts_with(b":") && port.iter().skip(1).all(u8::is_ascii_digit))
+    is_valid && (port.is_empty() || port.starts_with(b":") && port.iter().skip(1).all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]
@@ -176,20 +180,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_ends_with_its_first_empty_line_however_it_comes() {
+    fn head_ends_with_its_first_empty_line_in_any_pieces() {
         for head in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n", "G\r\n\n", "G\n\r\n"]
         {
             let mut from = 0;
             for cut in 0..head.len() {
-                from = end(&head.as_bytes()[..cut], from).unwrap_err();
+                from = find_end(&head.as_bytes()[..cut], from).unwrap_err();
             }
-            assert_eq!(end(head.as_bytes(), from), Ok(head.len()), "{head:?}");
-            assert_eq!(end(format!("{head}rest\n\n").as_bytes(), 0), Ok(head.len()), "{head:?}");
+            assert_eq!(find_end(head.as_bytes(), from), Ok(head.len()), "{head:?}");
+            assert_eq!(find_end(format!("{head}rest\n\n").as_bytes(), 0), Ok(head.len()), "{head:?}");
         }
     }
 
     #[test]
-    fn hosts_are_names_or_addresses_with_or_without_a_port() {
+    fn host_is_a_name_or_an_address_with_or_without_a_port() {
         for host in ["", "x", "a.b-c", "a:80", "a:", "[::1]", "[::1]:80", "1.2.3.4:5", "%41"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }

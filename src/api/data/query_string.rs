@@ -1,4 +1,4 @@
-//! A URL's query string as a query.
+//! Parses the query string of a URL.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,23 @@ use memchr::{memchr, memchr2};
 
 use switchboard_select::{BadQuery, Fields, Query};
 
-/// Reads a query string. Values that need no decoding are borrowed.
+/// Parses a query string. Values that need no decoding are borrowed.
+///
+/// # Errors
+/// The first fault of the query.
 pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
     let mut query = Query::default();
     read(text, &mut query)?;
     Ok(query)
 }
 
-/// Reads a query string into a query where it stands.
+/// Parses a query string into an empty query, in place.
+///
+/// # Errors
+/// The first fault of the query.
 pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
     let mut fields = Fields::of(into);
-    // One look at the whole spares most queries a look at every name and value.
+    // One search of the whole text spares most queries a search of every name and value.
     let plain = !is_encoded(text);
     let mut rest = text;
     while !rest.is_empty() {
@@ -35,9 +41,9 @@ pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
     fields.finish()
 }
 
-/// The text before the first such byte, which is ASCII, and the text after it.
-fn split(text: &str, at: u8) -> (&str, &str) {
-    match memchr(at, text.as_bytes()) {
+/// Returns the text before the first occurrence of an ASCII byte, and the text after it.
+fn split(text: &str, separator: u8) -> (&str, &str) {
+    match memchr(separator, text.as_bytes()) {
         Some(found) => (text.get(..found).unwrap_or_default(), text.get(found + 1..).unwrap_or_default()),
         None => (text, ""),
     }
@@ -50,8 +56,10 @@ fn set_decoded<'t>(fields: &mut Fields<'_, 't>, name: &'t str, value: &'t str) {
         return fields.set(name, Cow::Borrowed(digits));
     }
     match (decode(name), decode(value)) {
-        (Some(name), Some(value)) => fields.set(&name, if name == "phone" { plus(value) } else { value }),
-        (Some(name), None) => fields.refuse(not_encoded(known(&name))),
+        (Some(name), Some(value)) => {
+            fields.set(&name, if name == "phone" { restore_plus(value) } else { value })
+        }
+        (Some(name), None) => fields.refuse(not_encoded(known_name(&name))),
         (None, _) => fields.refuse(not_encoded("a field's name")),
     }
 }
@@ -59,14 +67,14 @@ fn set_decoded<'t>(fields: &mut Fields<'_, 't>, name: &'t str, value: &'t str) {
 /// A `+` as most clients write it.
 const ENCODED_PLUS: &str = "%2B";
 
-/// Whether a phone is written as nearly all are, so that nothing of it need be copied: its plus may be left out.
+/// Returns whether a phone is written as nearly all are. Such a phone is borrowed without its plus, which is optional.
 fn is_digits_behind_plus(value: &str) -> bool {
     let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
     digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
-/// A `+` stands for a space in a query string, but whoever writes a phone means it.
-fn plus(value: Cow<'_, str>) -> Cow<'_, str> {
+/// Restores the `+` of a phone: in a query string it stands for a space.
+fn restore_plus(value: Cow<'_, str>) -> Cow<'_, str> {
     match value.strip_prefix(' ') {
         Some(digits) => Cow::Owned(format!("+{digits}")),
         None => value,
@@ -77,7 +85,7 @@ fn is_encoded(text: &str) -> bool {
     memchr2(b'%', b'+', text.as_bytes()).is_some()
 }
 
-/// Percent-decodes; `None` where the text is not encoded so, or does not come to UTF-8.
+/// Percent-decodes a text of a query string. Returns `None` where it is not percent-encoded UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !is_encoded(text) {
         return Some(Cow::Borrowed(text));
@@ -94,7 +102,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
-/// The same of a path's segment, where a `+` is itself.
+/// Percent-decodes a segment of a path, where a `+` is itself.
 pub(crate) fn decode_path(segment: &str) -> Option<String> {
     decode(&segment.replace('+', "%2B")).map(Cow::into_owned)
 }
@@ -103,8 +111,8 @@ fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
-/// Names are ours where they are known; others may hold anything.
-fn known(name: &str) -> &'static str {
+/// Returns the field's name where it is known. An unknown name may hold anything and is not repeated.
+fn known_name(name: &str) -> &'static str {
     let known = switchboard_select::query::FIELDS.iter().find(|field| **field == name);
     known.copied().unwrap_or("a field")
 }
@@ -122,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn values_are_borrowed_where_they_can_be() {
+    fn plain_values_are_borrowed() {
         let query = parsed("channel=sms&ou=a&client=x-1").unwrap();
         assert!(matches!(query.channel, Cow::Borrowed("sms")));
         assert!(matches!(query.client, Some(Cow::Borrowed("x-1"))));
     }
 
     #[test]
-    fn a_phones_plus_is_found_in_every_guise() {
+    fn plus_of_a_phone_is_restored_in_every_encoding() {
         for (given, phone) in [
             ("+4479", "+4479"),
             ("%2b4479", "+4479"),
@@ -148,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_pairs_are_nothing_and_broken_encoding_is_a_fault() {
+    fn empty_pairs_are_ignored_and_broken_encoding_is_an_error() {
         assert!(parsed("&channel=sms&&ou=%61&").is_ok());
         assert_eq!(parsed("channel=sms&ou=a&=").err().unwrap(), parsed("channel=sms&ou=a&=x").err().unwrap());
         assert!(parsed("channel=sms&ou=a&=").err().unwrap().starts_with("a field: unknown"));

@@ -1,0 +1,92 @@
+//! A limit on the memory of bodies: those being received, and large answers that their peers have not taken yet.
+//!
+//! Limits of size bound one request; 10,000 slow connections with 4 MiB each would still take 40 GB. So the bytes that
+//! stay in memory while a connection waits are counted over all connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Response;
+
+/// How many bytes may be reserved at a time.
+#[derive(Debug)]
+pub struct MemoryBudget {
+    left: AtomicUsize,
+    /// What bulk reservations leave to single queries.
+    kept_for_single: usize,
+}
+
+/// Who reserves memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A small request, which may take the last byte.
+    Single,
+    /// A large request or answer, which leaves a quarter of the budget to small ones.
+    Bulk,
+}
+
+/// Bytes reserved from a budget until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: Arc<MemoryBudget>,
+    class: Class,
+    bytes: usize,
+}
+
+/// The reservation of an answer, held until the peer has taken the answer. It reaches the connection in the response's
+/// extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldReservation(#[allow(dead_code, reason = "held, not read")] Arc<Reservation>);
+
+impl MemoryBudget {
+    /// Returns a budget of this many bytes.
+    pub fn new(bytes: usize) -> Arc<MemoryBudget> {
+        Arc::new(MemoryBudget { left: AtomicUsize::new(bytes), kept_for_single: bytes / 4 })
+    }
+
+    /// Returns a reservation of no bytes yet.
+    pub fn reservation(self: &Arc<MemoryBudget>, class: Class) -> Reservation {
+        Reservation { budget: Arc::clone(self), class, bytes: 0 }
+    }
+}
+
+impl Reservation {
+    /// Reserves more bytes. Returns false, and reserves nothing, where the budget has not as many.
+    #[must_use]
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let kept = if self.class == Class::Bulk { self.budget.kept_for_single } else { 0 };
+        let take = |left: usize| left.checked_sub(bytes).filter(|left| *left >= kept);
+        let is_reserved = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        if is_reserved {
+            self.bytes += bytes;
+        }
+        is_reserved
+    }
+
+    /// Holds the reservation until the peer has taken the response.
+    pub fn attach_to(self, response: &mut Response) {
+        response.extensions_mut().insert(HeldReservation(Arc::new(self)));
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_leaves_a_quarter_and_dropped_reservations_return() {
+        let budget = MemoryBudget::new(100);
+        let mut bulk = budget.reservation(Class::Bulk);
+        assert!(bulk.grow(70) && !bulk.grow(6) && bulk.grow(5));
+        let mut single = budget.reservation(Class::Single);
+        assert!(!bulk.grow(1) && single.grow(25) && !single.grow(1));
+        drop((bulk, single));
+        assert_eq!(budget.left.load(Ordering::Relaxed), 100);
+    }
+}

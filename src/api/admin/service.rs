@@ -1,0 +1,135 @@
+//! The service of the admin listener.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+use serde_json::Value;
+use switchboard_server::failpoint::failpoint;
+use switchboard_server::problem::{INTERNAL, NOT_FOUND};
+use switchboard_server::{BodyState, Problem, Response, Service, catch_panic_async, respond};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::routes::{STANDINGS, allow};
+use super::standings::{self, JSON};
+use crate::runtime::standings::{JournalState, StandingCounts};
+use crate::runtime::{Standings, Store};
+use crate::telemetry::Telemetry;
+
+/// The media type of metrics. It states the version of the text format, which scrapers guess without it.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The interface of both listeners: `docs/openapi.yaml`, which the build script converts to JSON.
+const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// What the admin listener answers from.
+pub struct AdminContext {
+    /// The metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// The snapshot in service.
+    pub store: Store,
+    /// The live standings.
+    pub standings: Standings,
+    /// True while the data listener takes no queries: before it starts, and when it drains.
+    pub closed: watch::Receiver<bool>,
+    /// The status of the process.
+    pub status: Arc<dyn StatusSource>,
+}
+
+/// Reports the status of the process.
+pub trait StatusSource: Send + Sync {
+    /// Returns the body of `/status`.
+    fn status(&self) -> Value;
+    /// Returns why the last reload brought no snapshot into service.
+    fn last_failure(&self) -> LastFailure;
+}
+
+/// Why a reload brought no snapshot into service. The texts hold no phone numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastFailure {
+    /// The error, if there was one.
+    pub error: Option<String>,
+    /// The findings behind it.
+    pub findings: Vec<String>,
+}
+
+/// Answers the requests of one connection.
+pub(super) struct AdminService {
+    pub(super) context: Rc<AdminContext>,
+    /// When the connection last had a request.
+    pub(super) last_request: Rc<Cell<Instant>>,
+}
+
+impl Service for AdminService {
+    async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
+        self.last_request.set(Instant::now());
+        let unread = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
+        let answered = catch_panic_async(answer(&self.context, request)).await;
+        answered.unwrap_or_else(|| {
+            self.context.telemetry.panicked();
+            (Problem::new(&INTERNAL).into_response(), unread)
+        })
+    }
+}
+
+async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response, BodyState) {
+    failpoint("answer");
+    let (head, body) = request.into_parts();
+    let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+    let path = head.uri.path();
+    let below = path.strip_prefix(STANDINGS).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    if let Some(below) = below {
+        let query = head.uri.query().unwrap_or_default();
+        let AdminContext { store, standings, .. } = context;
+        return match standings::answer(store, standings, &head.method, below, query, body).await {
+            // A change is made only when the whole body was read.
+            Ok(response) => (response, BodyState::Read),
+            Err(problem) => (problem.into_response(), unread),
+        };
+    }
+    let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
+    let response = match (path, allow(path)) {
+        (_, None) => Problem::new(&NOT_FOUND).into_response(),
+        (_, Some(allow)) if !is_read => Problem::method_not_allowed(allow).into_response(),
+        ("/metrics", _) => respond(200, METRICS, metrics(context).into()),
+        ("/livez", _) => respond(200, TEXT, "alive\n".into()),
+        ("/readyz", _) => readiness(context),
+        ("/status", _) => respond(200, JSON, context.status.status().to_string().into()),
+        ("/openapi.json", _) => respond(200, JSON, OPENAPI.into()),
+        _ => Problem::new(&NOT_FOUND).into_response(),
+    };
+    (response, unread)
+}
+
+fn metrics(context: &AdminContext) -> String {
+    let StandingCounts { draining, suspended, .. } = context.store.counts();
+    context.telemetry.standings(draining, suspended);
+    let (_, state) = context.standings.journal_state();
+    context.telemetry.standings_writable(matches!(state, JournalState::InMemory | JournalState::Writing));
+    context.telemetry.render()
+}
+
+/// Answers whether queries may be sent here. A stale snapshot is ready; no snapshot, or a listener that drains, is not.
+fn readiness(context: &AdminContext) -> Response {
+    if context.store.current().is_none() {
+        respond(503, TEXT, no_snapshot(context.status.last_failure()).into())
+    } else if *context.closed.borrow() {
+        respond(503, TEXT, "the data listener is closed: starting or draining\n".into())
+    } else {
+        respond(200, TEXT, "ready\n".into())
+    }
+}
+
+fn no_snapshot(LastFailure { error, findings }: LastFailure) -> String {
+    let reason = error.map(|error| format!(": {error}")).unwrap_or_default();
+    let mut text = format!("no snapshot is in service{reason}\n");
+    for finding in findings {
+        text.push_str(&finding);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,119 @@
+//! What a worker answers from.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use switchboard_select::walk::Moment;
+use switchboard_select::{Answer, BadQuery, Code};
+use switchboard_server::{Clock, MemoryBudget};
+use switchboard_snapshot::Snapshot;
+use tokio::sync::Semaphore;
+
+use crate::runtime::{Generation, Reader, Store};
+use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetrics};
+
+/// What one worker answers from. Used by one thread: while a query is answered, nothing in it is shared.
+pub(super) struct WorkerContext {
+    /// Reads the snapshot in service.
+    reader: RefCell<Reader>,
+    /// The buffer that answers are rendered in.
+    pub(super) scratch: RefCell<Vec<u8>>,
+    pub(super) telemetry: Arc<Telemetry>,
+    /// This worker's own counters.
+    pub(super) metrics: Arc<WorkerMetrics>,
+    pub(super) shared: Shared,
+    pub(super) clock: Clock,
+    /// The counters of one generation's channels.
+    channels: RefCell<(Option<u64>, Rc<ChannelCounters>)>,
+    random: Cell<u64>,
+}
+
+/// What all workers share besides the metrics. A single query whose body arrives in one piece uses none of it.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) budget: Arc<MemoryBudget>,
+    /// Held by the explanation that is being rendered.
+    pub(super) explain_turn: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(super) fn new(max_body_bytes: usize) -> Shared {
+        Shared { budget: MemoryBudget::new(max_body_bytes), explain_turn: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl WorkerContext {
+    pub(super) fn new(store: &Store, telemetry: Arc<Telemetry>, shared: Shared) -> WorkerContext {
+        let metrics = telemetry.add_worker();
+        WorkerContext {
+            reader: RefCell::new(store.reader()),
+            scratch: RefCell::default(),
+            clock: Clock::default(),
+            channels: RefCell::new((None, Rc::new(metrics.selections.channels(&[])))),
+            // Every `RandomState` has other keys, seeded by the system.
+            random: Cell::new(RandomState::new().hash_one(0)),
+            metrics,
+            telemetry,
+            shared,
+        }
+    }
+
+    /// Calls `read` with the generation in service. Returns `None` where there is none.
+    #[inline]
+    pub(super) fn with_generation<T>(&self, read: impl FnOnce(&Arc<Generation>) -> T) -> Option<T> {
+        self.reader.borrow_mut().pin().map(read)
+    }
+
+    /// Returns the inputs of a selection that differ per call.
+    #[inline]
+    pub(super) fn moment<'g>(&self, generation: &'g Generation) -> Moment<'g> {
+        Moment { now: self.clock.read(), chance: self.random(), standings: &generation.overlay }
+    }
+
+    /// Returns the next random number, by SplitMix64.
+    #[inline]
+    pub(super) fn random(&self) -> u64 {
+        let count = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(count);
+        let mixed = (count ^ (count >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns the counters of this snapshot's channels.
+    pub(super) fn channel_counters(&self, snapshot: &Snapshot) -> Rc<ChannelCounters> {
+        let mut channels = self.channels.borrow_mut();
+        if channels.0 != Some(snapshot.generation()) {
+            let ids: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
+            *channels = (Some(snapshot.generation()), Rc::new(self.metrics.selections.channels(&ids)));
+        }
+        Rc::clone(&channels.1)
+    }
+
+    /// Counts a query that was selected.
+    pub(super) fn count(&self, channels: &ChannelCounters, answer: &Answer) {
+        let outcome = match answer.result {
+            Ok(selection) => SelectionOutcome::Selected(selection.rule),
+            Err(code) => SelectionOutcome::Failed(code),
+        };
+        channels.count(answer.channel, outcome);
+        if let Ok(selection) = answer.result
+            && let Some(found) = selection.found
+        {
+            self.metrics.selections.count_climbed(found.climbed);
+        }
+    }
+
+    /// Counts a malformed query, under the channel that it names.
+    pub(super) fn count_malformed(&self, channels: &ChannelCounters, snapshot: &Snapshot, bad: &BadQuery) {
+        let channel = bad.channel.as_ref().and_then(|channel| snapshot.find_channel(channel));
+        channels.count(channel, SelectionOutcome::Failed(Code::BadRequest));
+    }
+
+    /// Counts a query that ended before the snapshot was read.
+    pub(super) fn count_early(&self, outcome: SelectionOutcome) {
+        self.channels.borrow().1.count(None, outcome);
+    }
+}

@@ -1,0 +1,67 @@
+//! Explanations, rendered off the workers and one at a time.
+//!
+//! An explanation holds every step of the chain: for an OU 20,000 levels deep that is 60 ms of work and 2 MB of text,
+//! during which a worker would answer no one else. So a blocking thread renders it, and other explanations wait for their
+//! turn: people ask for them, gateways do not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use switchboard_select::walk::Moment;
+use switchboard_select::{BadQuery, Query, explain as explain_query};
+use switchboard_server::problem::INTERNAL;
+use switchboard_server::response::MAX_UNRESERVED_BYTES;
+use switchboard_server::{Class, Problem, Response, failpoint, respond};
+use tokio::task::spawn_blocking;
+
+use super::context::WorkerContext;
+use super::query_string;
+use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_select, malformed};
+use crate::runtime::Generation;
+
+/// A query as it arrived, to be parsed on the thread that explains it.
+pub(super) enum QueryText {
+    /// The URL's query string.
+    Url(String),
+    /// A body.
+    Body(Bytes),
+}
+
+/// Explains a query. It is not counted among the selections, because no client is invited by it.
+pub(super) async fn explain(context: &WorkerContext, query: QueryText) -> Result<Response, Problem> {
+    let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
+    let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
+    let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+    let Moment { now, chance, .. } = context.moment(&generation);
+    let panics = failpoint::is_named("explain");
+    let rendered = spawn_blocking(move || {
+        failpoint::panic_if(panics);
+        let text = render(&generation, &query, now, chance);
+        // Held until here, even where the client has gone.
+        drop(turn);
+        text
+    });
+    let Ok(text) = rendered.await else {
+        context.telemetry.panicked();
+        return Err(Problem::new(&INTERNAL));
+    };
+    let text = text?;
+    let mut reservation = context.shared.budget.reservation(Class::Bulk);
+    if text.len() > MAX_UNRESERVED_BYTES && !reservation.grow(text.len()) {
+        return Err(Problem::out_of_memory_budget());
+    }
+    let mut response = respond(200, "application/json", text.into());
+    reservation.attach_to(&mut response);
+    Ok(response)
+}
+
+fn render(generation: &Generation, query: &QueryText, now: i64, chance: u64) -> Result<String, Problem> {
+    let Generation { snapshot, overlay } = generation;
+    let query: Result<Query<'_>, BadQuery> = match query {
+        QueryText::Url(text) => query_string::parse(text),
+        QueryText::Body(body) => Query::from_json(body),
+    };
+    let query = query.map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
+    let (_, explanation) = explain_query(snapshot, &query, Moment { now, chance, standings: overlay });
+    Ok(explanation.map_err(|code| from_select(code, snapshot.generation()))?.to_string())
+}

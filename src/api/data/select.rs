@@ -1,0 +1,69 @@
+//! One query to the bytes of its answer, for all ways that a query arrives by.
+
+use switchboard_select::{Answer, BadQuery, Query, select, write_selection};
+use switchboard_server::problem;
+use switchboard_snapshot::Snapshot;
+
+use super::context::WorkerContext;
+use crate::api::problem::{GENERATION, from_select, malformed};
+use crate::telemetry::ChannelCounters;
+
+/// The status and the media type of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ResponseMeta {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+}
+
+impl ResponseMeta {
+    const SELECTION: ResponseMeta = ResponseMeta { status: 200, content_type: "application/json" };
+
+    pub(super) fn problem(status: u16) -> ResponseMeta {
+        ResponseMeta { status, content_type: problem::CONTENT_TYPE }
+    }
+}
+
+/// Selects from the snapshot in service, appends the selection or the problem, and counts it. Returns `None`, with
+/// nothing counted, where there is no snapshot.
+pub(super) fn select_current(
+    context: &WorkerContext,
+    query: Result<&Query<'_>, BadQuery>,
+    out: &mut Vec<u8>,
+) -> Option<ResponseMeta> {
+    context.with_generation(|generation| {
+        let snapshot = &generation.snapshot;
+        let channels = context.channel_counters(snapshot);
+        // Read for malformed queries too, because the answer's `date` is of this moment.
+        let moment = context.moment(generation);
+        let answer = query.map(|query| select(snapshot, query, moment));
+        write_answer(context, snapshot, &channels, answer, out)
+    })
+}
+
+/// Appends the selection or the problem, and counts it.
+pub(super) fn write_answer(
+    context: &WorkerContext,
+    snapshot: &Snapshot,
+    channels: &ChannelCounters,
+    answer: Result<Answer, BadQuery>,
+    out: &mut Vec<u8>,
+) -> ResponseMeta {
+    let problem = match answer {
+        Err(bad) => {
+            context.count_malformed(channels, snapshot, &bad);
+            malformed(bad).with_number(GENERATION, snapshot.generation())
+        }
+        Ok(answer) => {
+            context.count(channels, &answer);
+            match answer.result {
+                Ok(selection) => {
+                    write_selection(out, snapshot, &selection);
+                    return ResponseMeta::SELECTION;
+                }
+                Err(code) => from_select(code, snapshot.generation()),
+            }
+        }
+    };
+    problem.write(out);
+    ResponseMeta::problem(problem.kind().status)
+}

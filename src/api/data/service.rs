@@ -1,0 +1,207 @@
+//! The service of the data listener: a request is routed, read, answered and counted.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+use hyper::http::request::Parts;
+use switchboard_select::{BadQuery, Code, Query};
+use switchboard_server::failpoint::failpoint;
+use switchboard_server::problem::{BAD_REQUEST, INTERNAL, NOT_FOUND};
+use switchboard_server::{
+    BodyState, ConnectionObserver, FastAnswer, Listener, Problem, Reservation, Response, ServerThreads,
+    Service, catch_panic_async, respond,
+};
+use tokio::sync::watch;
+
+use super::body::BodyKind;
+use super::context::{Shared, WorkerContext};
+use super::explain::{QueryText, explain};
+use super::routes::{self, Target};
+use super::select::{ResponseMeta, select_current};
+use super::{batch, fast_path, query_string};
+use crate::api::problem::NO_SNAPSHOT;
+use crate::runtime::Store;
+use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry};
+
+/// Starts to answer queries on a listener. When `drain` turns true, or its sender is dropped, the listener accepts no
+/// more connections, and every connection ends with the request in hand.
+///
+/// # Errors
+/// The system's, where it refuses a thread or a runtime.
+pub fn serve(
+    listener: Listener,
+    store: Store,
+    telemetry: Arc<Telemetry>,
+    drain: watch::Receiver<bool>,
+) -> io::Result<ServerThreads> {
+    telemetry.connections_limit(listener.settings().max_connections);
+    let shared = Shared::new(listener.settings().max_body_bytes);
+    let observer: Arc<Telemetry> = Arc::clone(&telemetry);
+    listener.serve(
+        move || WorkerContext::new(&store, Arc::clone(&telemetry), shared.clone()),
+        observer,
+        drain,
+    )
+}
+
+impl Service for WorkerContext {
+    #[inline]
+    fn fast_path(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
+        fast_path::answer(self, bytes, out)
+    }
+
+    async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
+        let started = Instant::now();
+        let (head, body) = request.into_parts();
+        let target = routes::find(head.method.as_str(), head.uri.path());
+        let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+        let answered = catch_panic_async(answer(self, target, &head, body)).await;
+        let Answered { response, body, is_selection } = answered.unwrap_or_else(|| {
+            self.telemetry.panicked();
+            // How much of the body was read before the panic is not known.
+            Answered::new(Err(Problem::new(&INTERNAL)), unread)
+        });
+        let response = response.unwrap_or_else(Problem::into_response);
+        let took = started.elapsed();
+        if is_selection {
+            self.metrics.timings.record_selection(took);
+        }
+        self.metrics.timings.record_request(target.route(), response.status().as_u16(), took);
+        (response, body)
+    }
+
+    fn request_refused(&self, status: u16) {
+        self.metrics.timings.count_status(Route::Other, status);
+    }
+
+    /// Releases a replaced snapshot, which an idle worker would keep in memory.
+    fn tick(&self) {
+        self.with_generation(|_| ());
+    }
+}
+
+impl ConnectionObserver for Telemetry {
+    fn connection_opened(&self) {
+        self.connection(ConnectionEvent::Accepted);
+        Telemetry::connection_opened(self);
+    }
+
+    fn connection_closed(&self) {
+        Telemetry::connection_closed(self);
+    }
+
+    fn connection_rejected(&self) {
+        self.connection(ConnectionEvent::Rejected);
+    }
+
+    fn accept_failed(&self) {
+        self.connection(ConnectionEvent::AcceptError);
+    }
+
+    fn connection_timed_out(&self) {
+        self.connection(ConnectionEvent::TimedOut);
+    }
+
+    fn connection_failed(&self) {
+        self.connection(ConnectionEvent::Error);
+    }
+
+    fn connection_force_closed(&self) {
+        self.connection(ConnectionEvent::ForceClosed);
+    }
+
+    fn panic_caught(&self) {
+        self.panicked();
+    }
+}
+
+/// The answer to a request.
+struct Answered {
+    response: Result<Response, Problem>,
+    body: BodyState,
+    /// Whether it is a single selection, which is timed apart too.
+    is_selection: bool,
+}
+
+impl Answered {
+    fn new(response: Result<Response, Problem>, body: BodyState) -> Answered {
+        Answered { response, body, is_selection: false }
+    }
+}
+
+async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Incoming) -> Answered {
+    failpoint("answer");
+    let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+    let query = || head.uri.query().unwrap_or_default();
+    match target {
+        Target::Url(Route::Explain) => {
+            Answered::new(explain(context, QueryText::Url(query().to_owned())).await, unread)
+        }
+        Target::Url(_) => select_one(context, query_string::parse(query()), unread),
+        Target::Body(route) => match receive(context, BodyKind::Query, head, body).await {
+            Ok((body, _reservation)) if route == Route::Explain => {
+                Answered::new(explain(context, QueryText::Body(body)).await, BodyState::Read)
+            }
+            Ok((body, _reservation)) => select_one(context, Query::from_json(&body), BodyState::Read),
+            Err(problem) => {
+                if route == Route::Select {
+                    count_early(context, &problem);
+                }
+                Answered::new(Err(problem), unread)
+            }
+        },
+        Target::Batch => match receive(context, BodyKind::Batch, head, body).await {
+            Ok((body, _reservation)) => Answered::new(batch::answer(context, &body).await, BodyState::Read),
+            Err(problem) => Answered::new(Err(problem), unread),
+        },
+        Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), unread),
+        Target::Unknown => Answered::new(Err(Problem::new(&NOT_FOUND)), unread),
+    }
+}
+
+/// Reads the body of a request whose query is in it.
+async fn receive(
+    context: &WorkerContext,
+    kind: BodyKind,
+    head: &Parts,
+    body: Incoming,
+) -> Result<(Bytes, Reservation), Problem> {
+    if context.with_generation(|_| ()).is_none() {
+        return Err(Problem::new(&NO_SNAPSHOT));
+    }
+    if head.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::new(&BAD_REQUEST).with_detail("the query is in the body; the URL has none"));
+    }
+    kind.check(&head.headers)?;
+    kind.read(body, &context.shared.budget).await
+}
+
+/// Answers a single query.
+fn select_one(context: &WorkerContext, query: Result<Query<'_>, BadQuery>, body: BodyState) -> Answered {
+    let mut scratch = context.scratch.borrow_mut();
+    scratch.clear();
+    match select_current(context, query.as_ref().map_err(BadQuery::clone), &mut scratch) {
+        None => {
+            let problem = Problem::new(&NO_SNAPSHOT);
+            count_early(context, &problem);
+            Answered::new(Err(problem), body)
+        }
+        Some(ResponseMeta { status, content_type }) => {
+            let response = respond(status, content_type, Bytes::copy_from_slice(&scratch));
+            Answered { response: Ok(response), body, is_selection: true }
+        }
+    }
+}
+
+/// Counts a single query that ended before the snapshot was read.
+fn count_early(context: &WorkerContext, problem: &Problem) {
+    if *problem.kind() == NO_SNAPSHOT {
+        context.count_early(SelectionOutcome::NoSnapshot);
+    } else if *problem.kind() == BAD_REQUEST {
+        context.count_early(SelectionOutcome::Failed(Code::BadRequest));
+    }
+}

@@ -1,0 +1,132 @@
+//! The problems of the API: every code with its status and its texts.
+
+use switchboard_model::SelectError;
+use switchboard_select::{BadQuery, Code};
+use switchboard_server::Problem;
+pub use switchboard_server::ProblemKind;
+use switchboard_server::problem::{
+    self, BAD_REQUEST, BODY_TOO_LARGE, HEADER_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED,
+    UNSUPPORTED_MEDIA_TYPE,
+};
+
+/// The member of a problem that names the generation that was read.
+pub(super) const GENERATION: &str = "generation";
+
+/// No snapshot is in service yet.
+pub const NO_SNAPSHOT: ProblemKind = ProblemKind {
+    code: "no_snapshot",
+    status: 503,
+    title: "Nothing is in service yet",
+    detail: "no snapshot has been loaded; the admin listener's /status says why",
+};
+
+/// Returns every kind of problem that the two listeners answer with, one per code.
+pub fn all() -> impl Iterator<Item = &'static ProblemKind> {
+    let others = [
+        &NOT_FOUND,
+        &METHOD_NOT_ALLOWED,
+        &BODY_TOO_LARGE,
+        &UNSUPPORTED_MEDIA_TYPE,
+        &HEADER_TOO_LARGE,
+        &NO_SNAPSHOT,
+        &OVERLOADED,
+        &INTERNAL,
+    ];
+    SelectError::ALL.into_iter().map(from_error).chain(others)
+}
+
+/// Returns the kind of problem that a failed selection is answered with.
+pub fn from_error(error: SelectError) -> &'static ProblemKind {
+    use SelectError::*;
+    const fn kind(error: SelectError, status: u16, title: &'static str) -> ProblemKind {
+        ProblemKind { code: error.as_str(), status, title, detail: error.reason() }
+    }
+    match error {
+        BadRequest => const { &kind(BadRequest, BAD_REQUEST.status, BAD_REQUEST.title) },
+        UnknownCompany => const { &kind(UnknownCompany, 404, "Unknown company") },
+        UnknownChannel => const { &kind(UnknownChannel, 404, "Unknown channel") },
+        UnknownOu => const { &kind(UnknownOu, 404, "Unknown organizational unit") },
+        InvalidCountry => const { &kind(InvalidCountry, 400, "The country is not assigned") },
+        InvalidPhone => const { &kind(InvalidPhone, 400, "The phone is not an E.164 number") },
+        ClientRequired => const { &kind(ClientRequired, 400, "The client's country is not known") },
+        DedicatedUnavailable => {
+            const { &kind(DedicatedUnavailable, 422, "The user's own account is not available") }
+        }
+        NoPool => const { &kind(NoPool, 422, "No pool") },
+        // These two have a hint, which the detail ends with.
+        NoAccount => {
+            const {
+                &ProblemKind {
+                    detail: "no step of the chain has an account for this client; explain shows the steps",
+                    ..kind(NoAccount, 422, "No account")
+                }
+            }
+        }
+        NoAccountAvailable => {
+            const {
+                &ProblemKind {
+                    detail: "every account for this client is draining, suspended, excluded or resting; \
+                        explain shows which",
+                    ..kind(NoAccountAvailable, 422, "No account is available")
+                }
+            }
+        }
+    }
+}
+
+/// Returns the kind of problem of a code of the selection.
+pub fn from_code(code: Code) -> &'static ProblemKind {
+    match code {
+        Code::BadRequest => from_error(SelectError::BadRequest),
+        Code::UnknownCompany => from_error(SelectError::UnknownCompany),
+        Code::UnknownChannel => from_error(SelectError::UnknownChannel),
+        Code::UnknownOu => from_error(SelectError::UnknownOu),
+        Code::InvalidCountry => from_error(SelectError::InvalidCountry),
+        Code::InvalidPhone => from_error(SelectError::InvalidPhone),
+        Code::ClientRequired => from_error(SelectError::ClientRequired),
+        Code::DedicatedUnavailable => from_error(SelectError::DedicatedUnavailable),
+        Code::NoPool => from_error(SelectError::NoPool),
+        Code::NoAccount => from_error(SelectError::NoAccount),
+        Code::NoAccountAvailable => from_error(SelectError::NoAccountAvailable),
+        // A selection ends with no other code.
+        _ => &INTERNAL,
+    }
+}
+
+/// Appends a problem as a JSON object, with the generation that was read, if any.
+///
+/// `detail` replaces the kind's own where more is known; it must not repeat anything that the caller sent.
+pub fn write_problem(out: &mut Vec<u8>, kind: &ProblemKind, detail: Option<&str>, generation: Option<u64>) {
+    problem::write_problem(out, kind, detail, generation.map(|generation| (GENERATION, generation)));
+}
+
+/// Returns the problem of a malformed query.
+pub(super) fn malformed(bad: BadQuery) -> Problem {
+    Problem::new(from_error(SelectError::BadRequest)).with_detail(bad.message)
+}
+
+/// Returns the problem of a query that this generation has no account for.
+pub(super) fn from_select(code: Code, generation: u64) -> Problem {
+    Problem::new(from_code(code)).with_number(GENERATION, generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_occurs_once() {
+        let codes: BTreeSet<&str> = all().map(|kind| kind.code).collect();
+        assert_eq!((codes.len(), all().count()), (19, 19));
+    }
+
+    #[test]
+    fn detail_is_the_reason_and_the_hint() {
+        for error in SelectError::ALL {
+            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            assert_eq!(from_error(error).detail, format!("{}{hint}", error.reason()));
+        }
+    }
+}
