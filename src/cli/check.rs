@@ -9,7 +9,7 @@ use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, OutputFormat};
 use super::input::{now, read_registry};
-use super::output::{self, ASIDE, ERROR, GOOD, HELP, PLACE, ProgressLine, count};
+use super::output::{self, DIMMED, ERROR, HEADING, HELP, ProgressLine, SUCCESS, count};
 use super::{CommandError, Exit, findings};
 
 /// The uncovered steps that are listed as text.
@@ -61,10 +61,11 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
         }
         OutputFormat::Text => {
             let mut text = findings::text(all, &files, registry);
-            let style = if all.errors() > 0 || too_low.is_some() { ERROR } else { GOOD };
-            let (errors, warnings) = (count(all.errors(), "error"), count(all.warnings(), "warning"));
+            let style = if all.errors() > 0 || too_low.is_some() { ERROR } else { SUCCESS };
+            let (errors, warnings) =
+                (count(all.errors(), "error", "errors"), count(all.warnings(), "warning", "warnings"));
             let results = match (all.errors(), tests, failed) {
-                (0, ..) | (_, 1.., _) => format!("{}, {failed} failed", count(tests, "test")),
+                (0, ..) | (_, 1.., _) => format!("{}, {failed} failed", count(tests, "test", "tests")),
                 _ => "tests not run".to_owned(),
             };
             text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {results}\n"));
@@ -93,12 +94,12 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
 fn uncovered_text(uncovered: &[Unreached], snapshot: &Snapshot, now: i64) -> String {
     let mut text = format!(
         "{} that no test reaches, those first that decide the most:\n",
-        count(uncovered.len(), "step")
+        count(uncovered.len(), "step", "steps")
     );
     for step in uncovered.iter().take(MAX_LISTED_STEPS) {
         let Unreached { company, channel, ou, pool, rule, .. } = step;
         text += &format!(
-            "  {PLACE}{company}: OU {ou}{PLACE:#}, {channel} {}, pool {pool}, {}: {}\n",
+            "  {HEADING}{company}: OU {ou}{HEADING:#}, {channel} {}, pool {pool}, {}: {}\n",
             step.role.as_str(),
             rule.text(),
             clients(step),
@@ -106,7 +107,7 @@ fn uncovered_text(uncovered: &[Unreached], snapshot: &Snapshot, now: i64) -> Str
     }
     if uncovered.len() > MAX_LISTED_STEPS {
         let more = uncovered.len() - MAX_LISTED_STEPS;
-        text += &format!("  {ASIDE}and {more} more; --format json lists all of them{ASIDE:#}\n");
+        text += &format!("  {DIMMED}and {more} more; --format json lists all of them{DIMMED:#}\n");
     }
     let mut candidates = uncovered.iter().take(MAX_SUGGESTION_ATTEMPTS);
     if let Some((step, suggestion)) =

@@ -1,13 +1,14 @@
-//! `switchboard compile DIR -o FILE`
+//! `switchboard compile`: writes the snapshot of a registry.
 
-use super::arguments::CompileArguments;
-use super::input::{now, read_registry};
-use super::output::{self, GOOD, ProgressLine, count};
-use super::{CommandError, Exit, findings};
 use switchboard_pipeline::publish;
 use switchboard_snapshot::file;
 
-/// Checks a registry, runs its tests, and writes the snapshot.
+use super::arguments::CompileArguments;
+use super::input::{now, read_registry};
+use super::output::{self, ProgressLine, SUCCESS, count};
+use super::{CommandError, Exit, findings};
+
+/// Checks a registry, runs its tests and writes the snapshot. Errors in the registry leave the file as it was.
 pub(super) fn run(arguments: &CompileArguments) -> Result<Exit, CommandError> {
     let CompileArguments { registry, output, generation } = arguments;
     let files = read_registry(registry)?;
@@ -22,7 +23,7 @@ pub(super) fn run(arguments: &CompileArguments) -> Result<Exit, CommandError> {
         Ok(compiled) => compiled,
         Err(refused) => {
             output::print_error(&findings::text(&refused.findings, &files, registry));
-            let errors = count(refused.findings.errors(), "error");
+            let errors = count(refused.findings.errors(), "error", "errors");
             output::print_failure(&format!("{errors}: nothing was written to {}", output.display()));
             return Ok(Exit::Failed);
         }
@@ -32,13 +33,13 @@ pub(super) fn run(arguments: &CompileArguments) -> Result<Exit, CommandError> {
     file::write(output, bytes).map_err(|error| CommandError::io(format!("{}: {error}", output.display())))?;
     let records = compiled.snapshot.counts();
     output::print_error(&format!(
-        "{GOOD}compiled{GOOD:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",
-        count(records.companies, "company").replace("companys", "companies"),
-        count(records.ous, "OU"),
-        count(records.accounts, "account"),
+        "{SUCCESS}compiled{SUCCESS:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",
+        count(records.companies, "company", "companies"),
+        count(records.ous, "OU", "OUs"),
+        count(records.accounts, "account", "accounts"),
         output.display(),
-        count(bytes.len(), "byte"),
-        count(compiled.coverage.tests, "test"),
+        count(bytes.len(), "byte", "bytes"),
+        count(compiled.coverage.tests, "test", "tests"),
     ));
     Ok(Exit::Success)
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
-
-use super::output::{ERROR, HELP, PLACE, WARNING, terminal_width};
 use switchboard_registry::{self as registry, Files, Finding, Findings, Label, Severity, Snippets};
+
+use super::output::{ERROR, HEADING, HELP, WARNING, terminal_width};
 
 /// The columns before a quoted line: its number and a bar.
 const GUTTER: usize = 12;
@@ -33,7 +33,7 @@ fn one(finding: &Finding, snippets: &mut Snippets<'_>, root: &Path, width: usize
     };
     let file = root.join(&*place.file);
     let (file, line, severity, code) = (file.display(), place.line.max(1), code.severity(), code.as_str());
-    let first = format!("{PLACE}{file}:{line}:{PLACE:#} {style}{severity}[{code}]{style:#}: {message}\n");
+    let first = format!("{HEADING}{file}:{line}:{HEADING:#} {style}{severity}[{code}]{style:#}: {message}\n");
     let Some(quote) = snippets.find(place, span, width) else {
         return format!("{first}  {HELP}help{HELP:#}: {help}\n");
     };

@@ -1,13 +1,13 @@
-//! `switchboard inspect FILE`
+//! `switchboard inspect`: the header of a snapshot, and the numbers of its records.
 
 use serde_json::json;
-
-use super::arguments::{InspectArguments, OutputFormat};
-use super::{CommandError, Exit, output};
 use switchboard_snapshot::header::VERSION;
 use switchboard_snapshot::{Snapshot, file};
 
-/// Shows what a snapshot file holds.
+use super::arguments::{InspectArguments, OutputFormat};
+use super::{CommandError, Exit, output};
+
+/// Verifies a snapshot and prints what it holds.
 pub(super) fn run(arguments: &InspectArguments) -> Result<Exit, CommandError> {
     let InspectArguments { snapshot: path, format } = arguments;
     let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));

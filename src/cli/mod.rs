@@ -8,12 +8,12 @@ mod check;
 mod compile;
 mod coverage;
 mod diff;
+mod explain_text;
 pub mod findings;
 mod generate;
 mod input;
 mod inspect;
 mod output;
-mod picture;
 mod query;
 mod serve;
 

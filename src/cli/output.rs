@@ -13,12 +13,12 @@ use super::CommandError;
 
 pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const SUCCESS: Style = AnsiColor::Green.on_default().bold();
 /// The style of file positions, names and headings.
-pub(super) const PLACE: Style = Style::new().bold();
+pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const HELP: Style = AnsiColor::Cyan.on_default();
 /// The style of what had no part in the result.
-pub(super) const ASIDE: Style = Style::new().dimmed();
+pub(super) const DIMMED: Style = Style::new().dimmed();
 
 const BUFFER_BYTES: usize = 1 << 16;
 /// Builds shorter than this show no progress.
@@ -76,9 +76,9 @@ pub(super) fn terminal_width() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// Returns a number with its noun: `1 error`, `2 errors`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+/// Returns a number with its noun: `1 company`, `2 companies`.
+pub(super) fn count(number: usize, singular: &str, plural: &str) -> String {
+    format!("{number} {}", if number == 1 { singular } else { plural })
 }
 
 /// A line on standard error with the progress of a build that takes longer than a second. Shown on a terminal alone, and

@@ -5,7 +5,7 @@ use switchboard_select::{Code, write_selection};
 
 use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
 use super::input::{moment, open_snapshot, parse_query, source_from_flags};
-use super::{CommandError, Exit, output, picture};
+use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{from_code, write_problem};
 
 /// Prints the answer to a query as JSON.
@@ -33,7 +33,9 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError
     let ExplainArguments { query: asked, format } = arguments;
     let fail = |code: Code, detail: Option<&str>, generation: Option<u64>| match format {
         OutputFormat::Json => print_problem(code, detail, generation),
-        OutputFormat::Text => output::print(&picture::problem(code, detail)).map(|()| Exit::Failed),
+        OutputFormat::Text => {
+            output::print(&explain_text::render_problem(code, detail)).map(|()| Exit::Failed)
+        }
     };
     let query = match parse_query(&asked.fields)? {
         Ok(query) => query,
@@ -42,14 +44,14 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError
     let Some(snapshot) = open_snapshot(&source_from_flags(&asked.registry, &asked.snapshot))? else {
         return Ok(Exit::Failed);
     };
-    let (answer, climb) = switchboard_select::climb(&snapshot, &query, moment());
-    let climb = match climb {
-        Ok(climb) => climb,
+    let (answer, trace) = switchboard_select::climb(&snapshot, &query, moment());
+    let trace = match trace {
+        Ok(trace) => trace,
         Err(code) => return fail(code, None, Some(snapshot.generation())),
     };
     let text = match format {
-        OutputFormat::Json => format!("{:#}\n", explanation(&snapshot, &climb)),
-        OutputFormat::Text => picture::draw(&snapshot, &climb),
+        OutputFormat::Json => format!("{:#}\n", explanation(&snapshot, &trace)),
+        OutputFormat::Text => explain_text::render(&snapshot, &trace),
     };
     output::print(&text)?;
     Ok(if answer.result.is_ok() { Exit::Success } else { Exit::Failed })

@@ -61,11 +61,11 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
-/// Format of the logs.
+/// Format of the logs. The comments of the variants are help texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Lines for people.
+    /// A line a person reads.
     #[default]
     Text,
     /// A JSON object a line.

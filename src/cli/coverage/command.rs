@@ -1,12 +1,20 @@
-//! From arguments to output.
+//! The command, and the coverage as CSV and JSON.
 
-use super::{listing, page, table};
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use switchboard_pipeline::analysis::{Scope, Scoped, Survey};
+use switchboard_snapshot::Snapshot;
+
+use super::{page, table};
 use crate::cli::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
 use crate::cli::input::{now, open_snapshot, source_from_path};
 use crate::cli::{CommandError, Exit, output};
-use switchboard_pipeline::analysis::{Scope, Survey};
 
-/// Tells of every decision.
+const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
+
+/// Prints every decision of a snapshot, or writes it to a file.
 pub(in crate::cli) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
     let CoverageArguments {
         source,
@@ -19,25 +27,109 @@ pub(in crate::cli) fn run(arguments: &CoverageArguments) -> Result<Exit, Command
     let scope = Scope { companies, channels, ous }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
     let mut survey = Survey::new(&snapshot, now().to_seconds().0);
-    if *format == CoverageFormat::Text {
-        return match output {
-            None => output::print(&table::render(&mut survey, &scope, *fold, output::terminal_width())),
-            Some(path) => {
-                let text = table::render(&mut survey, &scope, *fold, None);
-                let plain = anstream::adapter::strip_str(&text).to_string();
-                output::to_file(path, |out| out.write_all(plain.as_bytes()))
-            }
+    let path = output.as_deref();
+    match (format, path) {
+        (CoverageFormat::Text, None) => {
+            output::print(&table::render(&mut survey, &scope, *fold, output::terminal_width()))?;
         }
-        .map(|()| Exit::Success);
-    }
-    let fill = |out: &mut dyn std::io::Write| match format {
-        CoverageFormat::Csv => listing::csv(out, &mut survey, &scope),
-        CoverageFormat::Json => listing::json(out, &mut survey, &scope),
-        CoverageFormat::Html | CoverageFormat::Text => page::write(out, &mut survey, &scope),
-    };
-    match output {
-        None => output::stream(fill)?,
-        Some(path) => output::to_file(path, fill)?,
+        (CoverageFormat::Text, Some(path)) => {
+            let text = table::render(&mut survey, &scope, *fold, None);
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            output::to_file(path, |out| out.write_all(plain.as_bytes()))?;
+        }
+        (CoverageFormat::Csv, _) => write(path, |out| write_csv(out, &mut survey, &scope))?,
+        (CoverageFormat::Json, _) => write(path, |out| write_json(out, &mut survey, &scope))?,
+        (CoverageFormat::Html, _) => write(path, |out| page::write(out, &mut survey, &scope))?,
     }
     Ok(Exit::Success)
+}
+
+/// Writes the output of `fill` to a file, or to standard output without a path.
+fn write(
+    path: Option<&Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CommandError> {
+    match path {
+        None => output::stream(fill),
+        Some(path) => output::to_file(path, fill),
+    }
+}
+
+/// The decision for one OU, channel and country. Its fields are [`COLUMNS`] in their order.
+#[derive(Clone, Copy, Serialize)]
+struct DecisionRow<'s> {
+    company: &'s str,
+    ou: &'s str,
+    channel: &'s str,
+    country: &'static str,
+    /// The rule, or the code of the problem.
+    rule: &'static str,
+    climbed: Option<u32>,
+    pool: Option<&'s str>,
+}
+
+/// Writes rows as CSV with a header. The fields that a problem does not have are empty.
+fn write_csv(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(COLUMNS).map_err(into_io_error)?;
+    let mut digits = itoa::Buffer::new();
+    each_row(survey, scope, |row| {
+        let DecisionRow { company, ou, channel, country, rule, climbed, pool } = row;
+        let climbed = climbed.map(|climbed| digits.format(climbed)).unwrap_or_default();
+        let record = [company, ou, channel, country, rule, climbed, pool.unwrap_or_default()];
+        csv.write_record(record).map_err(into_io_error)
+    })?;
+    csv.flush()
+}
+
+/// Returns the error of the output itself: a closed pipe is known by its kind.
+fn into_io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// Writes rows as a JSON array. The fields that a problem does not have are null.
+fn write_json(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
+    out.write_all(b"[")?;
+    let mut separator: &[u8] = b"\n";
+    each_row(survey, scope, |row| {
+        out.write_all(separator)?;
+        separator = b",\n";
+        serde_json::to_writer(&mut *out, &row)?;
+        Ok(())
+    })?;
+    out.write_all(b"\n]\n")
+}
+
+/// Calls `write` for each row. Rows are made one by one, because a registry of 100,000 OUs has 200 million.
+fn each_row<'s>(
+    survey: &mut Survey<'s>,
+    scope: &[Scoped],
+    mut write: impl FnMut(DecisionRow<'s>) -> io::Result<()>,
+) -> io::Result<()> {
+    let snapshot: &'s Snapshot = survey.snapshot();
+    for Scoped { company: company_idx, ous, channels } in scope {
+        let company = snapshot.company(*company_idx).id();
+        for &ou_idx in ous {
+            let ou = snapshot.ou(ou_idx).id();
+            for &channel_idx in channels {
+                let channel = snapshot.channel(channel_idx).id();
+                let row = survey.ask(*company_idx, ou_idx, channel_idx);
+                for (country, decision) in survey.row(row).countries() {
+                    write(DecisionRow {
+                        company,
+                        ou,
+                        channel,
+                        country: country.alpha2(),
+                        rule: decision.text(),
+                        climbed: decision.served().map(|served| served.climbed),
+                        pool: decision.served().map(|served| served.pool(snapshot)),
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,8 @@
-//! `switchboard coverage DIR|FILE`: which rule serves each country, for every OU and channel.
+//! `switchboard coverage`: the rule that serves each country, for every OU and channel.
 //!
-//! `command` asks; the answer is a `table` for people, a `listing` in CSV or JSON, or a `page` with a map.
+//! `command` prints it as CSV and JSON, `table` as text, and `page` as HTML with a map.
 
 mod command;
-mod listing;
 mod page;
 mod table;
 

@@ -1,40 +1,37 @@
-//! The table: a line for every OU and channel, with totals.
+//! The coverage as text: a table for each company, with a line for each OU and channel, and totals.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anstyle::Style;
-
-use crate::cli::output::{ERROR, PLACE, count};
 use switchboard_model::Region;
 use switchboard_pipeline::analysis::{Scoped, Survey, Tally};
 use switchboard_snapshot::OuIdx;
 
-/// Longer names are cut short: the table must fit. CSV and JSON have them whole.
-const LONGEST: usize = 40;
-/// What is left of a name at least, on however narrow a terminal.
-const SHORTEST: usize = 10;
-/// Between columns.
-const GAP: usize = 2;
-/// Of nothing.
-const NOTHING: &str = "-";
+use crate::cli::output::{ERROR, HEADING, count};
 
-/// In two lines, so that six columns and the names fit 80.
+/// Longer names are shortened, so that the table fits a terminal.
+const MAX_NAME_COLUMN: usize = 40;
+/// The column of OUs is never narrower than this, even if the table does not fit the terminal.
+const MIN_NAME_COLUMN: usize = 10;
+const COLUMN_GAP: usize = 2;
+const ZERO: &str = "-";
+
+/// The headers in two lines, so that six columns and the names fit 80 columns.
 const HEADERS: [[&str; 2]; 6] =
     [["", "country"], ["calling", "code"], ["", "mapping"], ["", "default"], ["", "climbed"], ["", "none"]];
-/// As wide as the widest header.
-const NARROWEST: usize = 7;
+/// The width of the widest header.
+const MIN_NUMBER_COLUMN: usize = 7;
 
-/// A line of the table.
-struct Line<'s> {
+struct TableLine<'s> {
     ou: &'s str,
-    /// How many OUs beside it the line is about: ` +5`.
+    /// The number of further OUs with the same decisions: ` +5`.
     more: String,
     channel: &'s str,
     tally: Tally,
 }
 
-/// The tables of all companies, with styles, in lines of this width where there is room for it.
+/// Renders the tables of all companies. With `fold`, OUs that decide alike share a line.
 pub(super) fn render(
     survey: &mut Survey<'_>,
     scope: &[Scoped],
@@ -50,12 +47,12 @@ pub(super) fn render(
         if !text.is_empty() {
             text.push('\n');
         }
-        // Writing to a String does not fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "{PLACE}{company}{PLACE:#}: {}, {}, {} countries each",
-            count(scoped.ous.len(), "OU"),
-            count(scoped.channels.len(), "channel"),
+            "{HEADING}{company}{HEADING:#}: {}, {}, {} countries each",
+            count(scoped.ous.len(), "OU", "OUs"),
+            count(scoped.channels.len(), "channel", "channels"),
             Region::COUNT,
         );
         match (scoped.ous.is_empty(), scoped.channels.is_empty()) {
@@ -68,7 +65,7 @@ pub(super) fn render(
         all.add(&total, 1);
     }
     if scope.len() > 1 {
-        let _ = writeln!(text, "\n{PLACE}all companies{PLACE:#}: {}", in_words(&all));
+        let _ = writeln!(text, "\n{HEADING}all companies{HEADING:#}: {}", in_words(&all));
     }
     if scope.is_empty() {
         text.push_str("there is no company, so there is nothing to decide\n");
@@ -76,24 +73,24 @@ pub(super) fn render(
     text
 }
 
-fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Line<'s>>, Tally) {
+fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<TableLine<'s>>, Tally) {
     let snapshot = survey.snapshot();
     let (mut lines, mut total) = (Vec::new(), Tally::default());
     let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
-    // Those that decide alike on all channels, in the order of the first.
-    let mut alike: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
-    let mut places: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+    // OUs by their rows on all channels, in the order of the first OU.
+    let mut groups: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
+    let mut group_of_rows: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for &ou in &scoped.ous {
         let rows: Vec<usize> =
             scoped.channels.iter().map(|&channel| survey.ask(scoped.company, ou, channel)).collect();
-        let next = alike.len();
-        let place = if fold { *places.entry(rows.clone()).or_insert(next) } else { next };
-        match alike.get_mut(place) {
+        let next = groups.len();
+        let group = if fold { *group_of_rows.entry(rows.clone()).or_insert(next) } else { next };
+        match groups.get_mut(group) {
             Some((_, ous)) => ous.push(ou),
-            None => alike.push((rows, vec![ou])),
+            None => groups.push((rows, vec![ou])),
         }
     }
-    for (rows, ous) in &alike {
+    for (rows, ous) in &groups {
         let Some(&first) = ous.first() else { continue };
         let ou = snapshot.ou(first).id();
         let more = if ous.len() > 1 { format!(" +{}", ous.len() - 1) } else { String::new() };
@@ -101,52 +98,50 @@ fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Line<
             let tally = tallies.entry(row).or_insert_with(|| Tally::of(&survey.row(row)));
             total.add(tally, ous.len());
             let channel = snapshot.channel(channel).id();
-            lines.push(Line { ou, more: more.clone(), channel, tally: tally.clone() });
+            lines.push(TableLine { ou, more: more.clone(), channel, tally: tally.clone() });
         }
     }
     (lines, total)
 }
 
-fn table(text: &mut String, lines: &[Line<'_>], total: &Tally, terminal: usize) {
-    let longest = |of: fn(&Line<'_>) -> usize| lines.iter().map(of).max().unwrap_or(0);
-    let number = total.sum().to_string().len().max(NARROWEST);
-    let channel = longest(|line| line.channel.len()).clamp("channel".len(), LONGEST);
-    let rest = channel + HEADERS.len() * (number + GAP) + GAP;
-    let ou = terminal.saturating_sub(rest).clamp(SHORTEST, LONGEST);
+fn table(text: &mut String, lines: &[TableLine<'_>], total: &Tally, terminal: usize) {
+    let longest = |of: fn(&TableLine<'_>) -> usize| lines.iter().map(of).max().unwrap_or(0);
+    let number = total.sum().to_string().len().max(MIN_NUMBER_COLUMN);
+    let channel = longest(|line| line.channel.len()).clamp("channel".len(), MAX_NAME_COLUMN);
+    let rest = channel + HEADERS.len() * (number + COLUMN_GAP) + COLUMN_GAP;
+    let ou = terminal.saturating_sub(rest).clamp(MIN_NAME_COLUMN, MAX_NAME_COLUMN);
     let ou = longest(|line| line.ou.len() + line.more.len()).clamp("total".len(), ou);
     let reasons = lines.iter().map(|line| why(&line.tally.reasons).len()).max().unwrap_or(0);
-    let widths = Widths { ou, channel, number, reasons: ou + rest + GAP + reasons <= terminal };
+    let widths = Widths { ou, channel, number, reasons: ou + rest + COLUMN_GAP + reasons <= terminal };
     for line in [0, 1] {
         let (ou, channel) = if line == 0 { ("", "") } else { ("OU", "channel") };
         let mut header = format!("{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
         for text in HEADERS.iter().filter_map(|header| header.get(line)) {
             let _ = write!(header, "  {text:>0$}", widths.number);
         }
-        let _ = writeln!(text, "{PLACE}{}{PLACE:#}", header.trim_end());
+        let _ = writeln!(text, "{HEADING}{}{HEADING:#}", header.trim_end());
     }
-    let mut last = "";
+    let mut previous = "";
     for line in lines {
-        // An OU is named once; what follows is blank.
-        let ou = match line.ou == last {
+        // The name of an OU is in its first line alone. It is shortened, the number of further OUs is not.
+        let ou = match line.ou == previous {
             true => String::new(),
-            // However little room there is, the number is whole.
             false => short(line.ou, widths.ou.saturating_sub(line.more.len())) + &line.more,
         };
-        last = line.ou;
+        previous = line.ou;
         row(text, &widths, &ou, line.channel, &line.tally, Style::new());
     }
-    row(text, &Widths { reasons: false, ..widths }, "total", "", total, PLACE);
+    row(text, &Widths { reasons: false, ..widths }, "total", "", total, HEADING);
     if total.none > 0 {
         let _ = writeln!(text, "{ERROR}none{ERROR:#}: {}", why(&total.reasons));
     }
 }
 
-/// Of the columns.
 struct Widths {
     ou: usize,
     channel: usize,
     number: usize,
-    /// Whether there is room for why nothing serves.
+    /// Whether lines have room for the codes of their problems.
     reasons: bool,
 }
 
@@ -154,15 +149,15 @@ fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, tally: &Tall
     let channel = short(channel, widths.channel);
     let _ = write!(text, "{style}{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
     let Tally { country, calling_code, mapping, default, climbed, none, reasons } = tally;
-    for count in [country, calling_code, mapping, default, climbed] {
-        let count = if *count == 0 { NOTHING.to_owned() } else { count.to_string() };
-        let _ = write!(text, "  {count:>0$}", widths.number);
+    for number in [country, calling_code, mapping, default, climbed] {
+        let number = if *number == 0 { ZERO.to_owned() } else { number.to_string() };
+        let _ = write!(text, "  {number:>0$}", widths.number);
     }
     let _ = match none {
-        0 => writeln!(text, "  {NOTHING:>0$}{style:#}", widths.number),
+        0 => writeln!(text, "  {ZERO:>0$}{style:#}", widths.number),
         none => {
-            let why = if widths.reasons { format!("  {}", why(reasons)) } else { String::new() };
-            writeln!(text, "{style:#}{ERROR}  {none:>0$}{ERROR:#}{why}", widths.number)
+            let reasons = if widths.reasons { format!("  {}", why(reasons)) } else { String::new() };
+            writeln!(text, "{style:#}{ERROR}  {none:>0$}{ERROR:#}{reasons}", widths.number)
         }
     };
 }
@@ -170,7 +165,7 @@ fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, tally: &Tall
 fn why(reasons: &BTreeMap<&'static str, usize>) -> String {
     let reasons: Vec<String> = match reasons.len() {
         1 => reasons.keys().map(|reason| (*reason).to_owned()).collect(),
-        _ => reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect(),
+        _ => reasons.iter().map(|(reason, number)| format!("{reason} {number}")).collect(),
     };
     reasons.join(", ")
 }

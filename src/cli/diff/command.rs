@@ -1,20 +1,24 @@
-//! From arguments to output.
+//! The command, and the replay of recorded queries.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::{json, queries, text};
-use crate::cli::arguments::{DiffArguments, OutputFormat, ScopeArguments};
-use crate::cli::input::{self, open_snapshot, source_from_path};
-use crate::cli::{CommandError, Exit, output};
 use switchboard_pipeline::analysis::Scope;
-use switchboard_pipeline::analysis::changes::changes;
+use switchboard_pipeline::analysis::changes::changes as find_changes;
 use switchboard_pipeline::analysis::compare::{Comparison, Kind};
 use switchboard_pipeline::analysis::replay::{Fate, Replay};
+use switchboard_select::query::LARGEST_JSON;
 
-/// Most lines of a file of queries that are named where they cannot be read.
-const MOST_NAMED: usize = 10;
+use super::{json, text};
+use crate::cli::arguments::{DiffArguments, OutputFormat, ScopeArguments};
+use crate::cli::input::{now, open_snapshot, source_from_path};
+use crate::cli::{CommandError, Exit, output};
 
-/// Tells what changes.
+/// The malformed lines of a file of recorded queries that are named.
+const MAX_NAMED_LINES: usize = 10;
+
+/// Prints the changes of decisions, and of the answers to recorded queries.
 pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
     let DiffArguments {
         old,
@@ -24,19 +28,24 @@ pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandErro
         fail_on,
         format,
     } = arguments;
-    // Both, so that the findings of both are told.
-    let (before, now) = (open_snapshot(&source_from_path(old))?, open_snapshot(&source_from_path(new))?);
-    let (Some(before), Some(now)) = (before, now) else { return Ok(Exit::Failed) };
+    // Opens both before it fails, so that the findings of both are printed.
+    let (old_snapshot, new_snapshot) =
+        (open_snapshot(&source_from_path(old))?, open_snapshot(&source_from_path(new))?);
+    let (Some(old_snapshot), Some(new_snapshot)) = (old_snapshot, new_snapshot) else {
+        return Ok(Exit::Failed);
+    };
     let scope = Scope { companies, channels, ous };
-    scope.demand(&[&before, &now]).map_err(|unknown| CommandError::usage(unknown.to_string()))?;
-    let time = input::now().to_seconds().0;
-    let mut comparison = Comparison::new(&before, &now, time);
-    let changes = changes(&mut comparison, scope);
+    scope
+        .demand(&[&old_snapshot, &new_snapshot])
+        .map_err(|unknown| CommandError::usage(unknown.to_string()))?;
+    let now = now().to_seconds().0;
+    let mut comparison = Comparison::new(&old_snapshot, &new_snapshot, now);
+    let changes = find_changes(&mut comparison, scope);
     let replay = match queries {
         None => None,
         Some(path) => {
-            let mut replay = Replay::new(&before, &now, time);
-            queries::ask_all(path, &mut replay)?;
+            let mut replay = Replay::new(&old_snapshot, &new_snapshot, now);
+            replay_file(path, &mut replay)?;
             Some(replay)
         }
     };
@@ -47,18 +56,65 @@ pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandErro
             output::stream(|out| json::write(out, sources, &mut comparison, &changes, replay.as_ref()))?;
         }
     }
-    let bad = replay.as_ref().map_or(&[][..], |replay| &replay.bad);
-    name_bad(queries.as_deref().unwrap_or(Path::new("")), bad);
+    let malformed = replay.as_ref().map_or(&[][..], |replay| &replay.bad);
+    print_malformed(queries.as_deref().unwrap_or(Path::new("")), malformed);
     let errors = changes.count(Kind::BecomesError)
         + replay.as_ref().map_or(0, |replay| replay.count(Fate::BecomesError));
-    Ok(if (fail_on.is_some() && errors > 0) || !bad.is_empty() { Exit::Failed } else { Exit::Success })
+    Ok(if (fail_on.is_some() && errors > 0) || !malformed.is_empty() { Exit::Failed } else { Exit::Success })
 }
 
-fn name_bad(path: &Path, bad: &[(usize, String)]) {
-    for (line, why) in bad.iter().take(MOST_NAMED) {
+fn print_malformed(path: &Path, malformed: &[(usize, String)]) {
+    for (line, why) in malformed.iter().take(MAX_NAMED_LINES) {
         output::print_failure(&format!("{}:{line}: not a query: {why}", path.display()));
     }
-    if let more @ 1.. = bad.len().saturating_sub(MOST_NAMED) {
+    if let more @ 1.. = malformed.len().saturating_sub(MAX_NAMED_LINES) {
         output::print_failure(&format!("{}: {more} more lines are no queries", path.display()));
+    }
+}
+
+/// Replays every line of a file of recorded queries. Reads it line by line, because it may be larger than memory.
+fn replay_file(path: &Path, replay: &mut Replay<'_>) -> Result<(), CommandError> {
+    let replayed = File::open(path)
+        .and_then(|file| each_line(BufReader::new(file), |line, text| replay.ask(line, text)));
+    replayed.map_err(|error| {
+        CommandError::io(format!("{}: {error}; expected a file of one JSON object a line", path.display()))
+    })
+}
+
+/// Calls `visit` with each line, without its end, and its number. A line that is too long for a query is cut to a length
+/// that shows this.
+fn each_line(mut file: impl BufRead, mut visit: impl FnMut(usize, &[u8])) -> io::Result<()> {
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let limit = LARGEST_JSON as u64 + 2;
+        if (&mut file).take(limit).read_until(b'\n', &mut text)? == 0 {
+            break;
+        }
+        if text.last() == Some(&b'\n') {
+            text.pop();
+        } else if text.len() as u64 == limit {
+            file.skip_until(b'\n')?;
+        }
+        visit(line, &text);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_of_any_length_has_its_number() {
+        let mut lines = Vec::new();
+        let long = "x".repeat(3 * LARGEST_JSON);
+        let exact = "y".repeat(LARGEST_JSON);
+        let file = format!("a\n\n{long}\n{exact}\nb\r\nc");
+        each_line(file.as_bytes(), |line, text| lines.push((line, text.len(), text.first().copied())))
+            .unwrap();
+        let first = [(1, 1, Some(b'a')), (2, 0, None), (3, LARGEST_JSON + 2, Some(b'x'))];
+        assert_eq!(lines[..3], first);
+        assert_eq!(lines[3..], [(4, LARGEST_JSON, Some(b'y')), (5, 2, Some(b'b')), (6, 1, Some(b'c'))]);
     }
 }

@@ -1,21 +1,20 @@
-//! For programs: everything, nothing cut short. Groups are written one by one: with their accounts they may be many
-//! times as large as both snapshots.
+//! The changes as JSON, without limits. Groups are written one by one, because with their accounts they may be many times
+//! as large as both snapshots.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::fold::accounts;
 use switchboard_pipeline::analysis::Decision;
-use switchboard_pipeline::analysis::candidates::Difference;
+use switchboard_pipeline::analysis::candidates::{Difference, ids};
 use switchboard_pipeline::analysis::changes::{Changes, Group, Place};
 use switchboard_pipeline::analysis::compare::{Comparison, Kind};
 use switchboard_pipeline::analysis::replay::{Fate, Replay};
 use switchboard_pipeline::analysis::survey::Survey;
 use switchboard_snapshot::Snapshot;
 
-/// The whole as one object.
+/// Writes all changes as one object.
 pub(super) fn write(
     out: &mut dyn Write,
     [old, new]: [&Path; 2],
@@ -28,8 +27,8 @@ pub(super) fn write(
     let kinds: Map<String, Value> =
         counts.iter().map(|(kind, number)| (kind.text().to_owned(), (*number).into())).collect();
     let head = [
-        ("old", side(old, comparison.old.snapshot())),
-        ("new", side(new, comparison.new.snapshot())),
+        ("old", source_json(old, comparison.old.snapshot())),
+        ("new", source_json(new, comparison.new.snapshot())),
         ("compared", changes.compared.into()),
         ("unchanged", (changes.compared - changed).into()),
         ("changes", kinds.into()),
@@ -41,16 +40,16 @@ pub(super) fn write(
     out.write_all(b"\"groups\":[")?;
     for (at, group) in changes.groups.iter().enumerate() {
         out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &self::group(comparison, group))?;
+        serde_json::to_writer(&mut *out, &group_json(comparison, group))?;
     }
     out.write_all(b"\n]")?;
     if let Some(replay) = replay {
-        write!(out, ",\n\"queries\":{}", replayed(replay))?;
+        write!(out, ",\n\"queries\":{}", replay_json(replay))?;
     }
     out.write_all(b"\n}\n")
 }
 
-fn side(path: &Path, snapshot: &Snapshot) -> Value {
+fn source_json(path: &Path, snapshot: &Snapshot) -> Value {
     json!({
         "source": path.to_string_lossy(),
         "generation": snapshot.generation(),
@@ -58,15 +57,15 @@ fn side(path: &Path, snapshot: &Snapshot) -> Value {
     })
 }
 
-fn group(comparison: &mut Comparison<'_>, group: &Group<'_>) -> Value {
+fn group_json(comparison: &mut Comparison<'_>, group: &Group<'_>) -> Value {
     let Group { kind, company, channel, old, new, places } = group;
     let mut value = Map::new();
     value.insert("kind".into(), kind.text().into());
     value.insert("company".into(), (*company).into());
     value.insert("channel".into(), (*channel).into());
     value.insert("decisions".into(), group.decisions().into());
-    value.insert("old".into(), decision(&comparison.old, old));
-    value.insert("new".into(), decision(&comparison.new, new));
+    value.insert("old".into(), decision_json(&comparison.old, old));
+    value.insert("new".into(), decision_json(&comparison.new, new));
     if let (Kind::Accounts, Decision::Served(old), Decision::Served(new)) = (kind, old, new)
         && let Some(difference) = comparison.difference(old, new)
     {
@@ -78,20 +77,20 @@ fn group(comparison: &mut Comparison<'_>, group: &Group<'_>) -> Value {
         let parts = json!({"lost": lost, "gained": gained, "reweighted": reweighted, "altered": altered});
         value.insert("accounts".into(), parts);
     }
-    let of = |Place { ous, countries }: &Place<'_>| {
+    let place_json = |Place { ous, countries }: &Place<'_>| {
         let countries: Vec<&str> = countries.iter().map(|country| country.alpha2()).collect();
         json!({"ous": ous, "countries": countries})
     };
-    value.insert("where".into(), places.iter().map(of).collect());
+    value.insert("where".into(), places.iter().map(place_json).collect());
     value.into()
 }
 
-/// With the columns of a coverage, and the accounts that can be had.
-fn decision(survey: &Survey<'_>, decision: &Decision) -> Value {
+/// Returns the fields of a coverage, and the available accounts.
+fn decision_json(survey: &Survey<'_>, decision: &Decision) -> Value {
     let snapshot = survey.snapshot();
     let Some(served) = decision.served() else { return json!({"rule": decision.text()}) };
     let weights = survey.available(served).iter().map(|member| member.weight());
-    let accounts: Vec<Value> = accounts(survey, decision)
+    let accounts: Vec<Value> = available_accounts(survey, decision)
         .into_iter()
         .zip(weights)
         .map(|(account, weight)| json!({"account": account, "weight": weight}))
@@ -105,7 +104,12 @@ fn decision(survey: &Survey<'_>, decision: &Decision) -> Value {
     })
 }
 
-fn replayed(replay: &Replay<'_>) -> Value {
+/// Returns the ids of the available accounts of a decision.
+pub(super) fn available_accounts<'s>(survey: &Survey<'s>, decision: &Decision) -> Vec<&'s str> {
+    decision.served().map(|served| ids(survey, survey.available(served))).unwrap_or_default()
+}
+
+fn replay_json(replay: &Replay<'_>) -> Value {
     let fates = Fate::ALL.iter().map(|fate| (fate.text().to_owned(), replay.count(*fate).into()));
     let fates: Map<String, Value> = fates.collect();
     let transitions: Vec<Value> = replay
@@ -115,13 +119,13 @@ fn replayed(replay: &Replay<'_>) -> Value {
             json!({"kind": fate.text(), "old": old, "new": new, "queries": lines.len(), "lines": lines})
         })
         .collect();
-    let bad: Vec<Value> =
+    let malformed: Vec<Value> =
         replay.bad.iter().map(|(line, why)| json!({"line": line, "message": why})).collect();
     json!({
         "asked": replay.asked,
         "unchanged": replay.same(),
         "changes": fates,
         "transitions": transitions,
-        "bad": bad,
+        "bad": malformed,
     })
 }

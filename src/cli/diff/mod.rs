@@ -1,11 +1,9 @@
-//! `switchboard diff OLD NEW`: which decisions an edit changes, and which recorded queries.
+//! `switchboard diff`: the decisions that an edit changes, and the answers to recorded queries that it changes.
 //!
-//! `command` asks; what comes out is `text` for people, folded by `fold`, or `json`, whole.
+//! `command` compares, `text` and `json` print the changes: the first folded for people, the second all of them.
 
 mod command;
-mod fold;
 mod json;
-mod queries;
 mod text;
 
 pub(super) use command::run;

@@ -1,65 +1,67 @@
-//! For people: the sum, then what changes alike, errors first.
+//! The changes as text: totals, then changes that people read as one, errors first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::rc::Rc;
 
 use anstyle::Style;
-
-use super::fold::{Climbed, Fold, Folded, OneSided, Shown, Side, fold};
-use crate::cli::output::{ERROR, GOOD, PLACE, WARNING, count};
 use switchboard_model::Region;
+use switchboard_pipeline::analysis::Decision;
 use switchboard_pipeline::analysis::candidates::Difference;
-use switchboard_pipeline::analysis::changes::{Changes, Place};
+use switchboard_pipeline::analysis::changes::{Changes, Group, Place};
 use switchboard_pipeline::analysis::compare::{Comparison, Kind};
 use switchboard_pipeline::analysis::replay::{Fate, Replay};
+use switchboard_pipeline::analysis::survey::Survey;
 use switchboard_select::Code;
 
-/// Most ids of a kind that are named, and the others counted.
-const MOST_IDS: usize = 3;
-/// Most countries that are named.
-const MOST_COUNTRIES: usize = 12;
-/// Most lines of OUs and countries of one change.
-const MOST_PLACES: usize = 4;
-/// Most changes of a kind.
-const MOST_FOLDS: usize = 100;
-/// Most lines of a recording that are named as examples.
-const MOST_LINES: usize = 3;
+use super::json::available_accounts;
+use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count};
 
-/// The whole, with styles.
+/// The ids of a list that are named; the others are counted.
+const MAX_IDS: usize = 3;
+const MAX_COUNTRIES: usize = 12;
+/// The lines of OUs and countries of one change.
+const MAX_PLACES: usize = 4;
+/// The changes of one kind.
+const MAX_FOLDS: usize = 100;
+/// The lines of a recording that are named as examples.
+const MAX_EXAMPLE_LINES: usize = 3;
+
+/// Renders all changes with styles.
 pub(super) fn render<'s>(
     comparison: &mut Comparison<'s>,
     changes: &Changes<'s>,
     replay: Option<&Replay<'_>>,
 ) -> String {
-    let mut text = sum(changes);
+    let mut text = totals(changes);
     let Folded { one_sided, folds } = fold(comparison, changes);
     if !one_sided.is_empty() {
         text.push('\n');
     }
-    for (side, one) in &one_sided {
-        text.push_str(&missing(*side, one));
+    for (missing, decisions) in &one_sided {
+        text.push_str(&missing_line(*missing, decisions));
     }
     for kind in Kind::ALL {
-        let of_kind: Vec<&Fold<'_>> = folds.iter().filter(|fold| fold.kind == kind).collect();
+        let of_kind: Vec<&ChangeFold<'_>> = folds.iter().filter(|fold| fold.kind == kind).collect();
         let (heading, style) = heading(kind);
         if !of_kind.is_empty() {
             let _ = writeln!(text, "\n{style}{heading}{style:#}");
         }
-        for fold in of_kind.iter().take(MOST_FOLDS) {
-            change(&mut text, fold);
+        for fold in of_kind.iter().take(MAX_FOLDS) {
+            write_change(&mut text, fold);
         }
-        if let more @ 1.. = of_kind.len().saturating_sub(MOST_FOLDS) {
+        if let more @ 1.. = of_kind.len().saturating_sub(MAX_FOLDS) {
             let _ = writeln!(text, "  … and {more} more such changes: --format json has them all");
         }
     }
     if let Some(replay) = replay {
-        replayed(&mut text, replay);
+        write_replay(&mut text, replay);
     }
     text
 }
 
-/// Errors first, and only what there is; the first number has its noun.
-fn sum(changes: &Changes<'_>) -> String {
+/// Renders the number of changes of each kind, errors first. The first number alone has its noun.
+fn totals(changes: &Changes<'_>) -> String {
     let mut parts = Vec::new();
     for (kind, number) in changes.counts() {
         let words = match kind {
@@ -73,13 +75,14 @@ fn sum(changes: &Changes<'_>) -> String {
         };
         let (_, style) = heading(kind);
         if number > 0 {
-            let noun = if parts.is_empty() { count(number, "decision") } else { number.to_string() };
+            let noun =
+                if parts.is_empty() { count(number, "decision", "decisions") } else { number.to_string() };
             parts.push(format!("{style}{noun} {words}{style:#}"));
         }
     }
     let changed: usize = changes.counts().iter().map(|(_, number)| number).sum();
     if parts.is_empty() {
-        return format!("{GOOD}no decision changes{GOOD:#}, of {}\n", changes.compared);
+        return format!("{SUCCESS}no decision changes{SUCCESS:#}, of {}\n", changes.compared);
     }
     format!("{}; {} of {} stay as they are\n", parts.join(", "), changes.compared - changed, changes.compared)
 }
@@ -88,46 +91,46 @@ fn heading(kind: Kind) -> (&'static str, Style) {
     match kind {
         Kind::BecomesError => ("become errors", ERROR),
         Kind::OtherError => ("fail for another reason", WARNING),
-        Kind::Answered => ("are answered now", GOOD),
+        Kind::Answered => ("are answered now", SUCCESS),
         Kind::Moved => ("change rule, level or pool", WARNING),
-        Kind::Accounts => ("change accounts", PLACE),
-        Kind::Level => ("change the level alone: the same accounts answer", PLACE),
+        Kind::Accounts => ("change accounts", HEADING),
+        Kind::Level => ("change the level alone: the same accounts answer", HEADING),
     }
 }
 
-/// What one side does not have, in one line.
-fn missing((company, old_has, code): Side<'_>, one: &OneSided<'_>) -> String {
-    let OneSided { names, answered, refused } = one;
-    let (noun, listed) = match code {
-        Code::UnknownOu => ("OU", format!(" {}", ids(names.iter().copied()))),
-        Code::UnknownChannel => ("channel", format!(" {}", ids(names.iter().copied()))),
-        _ => ("company", String::new()),
+fn missing_line(missing: Missing<'_>, decisions: &OneSided<'_>) -> String {
+    let Missing { company, old_has, code } = missing;
+    let OneSided { names, answered, refused } = decisions;
+    let (singular, plural, listed) = match code {
+        Code::UnknownOu => ("OU", "OUs", format!(" {}", ids(names.iter().copied()))),
+        Code::UnknownChannel => ("channel", "channels", format!(" {}", ids(names.iter().copied()))),
+        _ => ("company", "companies", String::new()),
     };
-    let noun = if names.len() > 1 { count(names.len(), noun) } else { format!("the {noun}") };
+    let noun = if names.len() > 1 { count(names.len(), singular, plural) } else { format!("the {singular}") };
     let (are, code) = (if names.len() > 1 { "are" } else { "is" }, code.text());
     let failed = |words: &str| if *refused > 0 { format!(", {refused} {words}") } else { String::new() };
-    let answered = count(*answered, "decision");
+    let answered = count(*answered, "decision", "decisions");
     let (style, what, words) = if old_has {
         (ERROR, "gone", format!("{answered} to {code}{}", failed("that failed anyway")))
     } else {
-        (GOOD, "new", format!("{answered} answered{}", failed("not")))
+        (SUCCESS, "new", format!("{answered} answered{}", failed("not")))
     };
-    format!("{PLACE}{company}{PLACE:#}: {noun}{listed} {are} {style}{what}{style:#}: {words}\n")
+    format!("{HEADING}{company}{HEADING:#}: {noun}{listed} {are} {style}{what}{style:#}: {words}\n")
 }
 
-fn change(text: &mut String, fold: &Fold<'_>) {
-    let Fold { company, channel, places, .. } = fold;
-    for (at, Place { ous, countries }) in places.iter().take(MOST_PLACES).enumerate() {
+fn write_change(text: &mut String, fold: &ChangeFold<'_>) {
+    let ChangeFold { company, channel, places, .. } = fold;
+    for (at, Place { ous, countries }) in places.iter().take(MAX_PLACES).enumerate() {
         let subject =
-            if at == 0 { format!("{PLACE}{company} {channel}{PLACE:#}: ") } else { "  ".to_owned() };
-        let _ = writeln!(text, "  {subject}{}: {}", ids(ous.iter().copied()), shown_countries(countries));
+            if at == 0 { format!("{HEADING}{company} {channel}{HEADING:#}: ") } else { "  ".to_owned() };
+        let _ = writeln!(text, "  {subject}{}: {}", ids(ous.iter().copied()), country_list(countries));
     }
-    if let more @ 1.. = places.len().saturating_sub(MOST_PLACES) {
-        let rest: usize = places.iter().skip(MOST_PLACES).map(Place::decisions).sum();
-        let _ = writeln!(text, "    … and {more} more sets of OUs, {}", count(rest, "decision"));
+    if let more @ 1.. = places.len().saturating_sub(MAX_PLACES) {
+        let rest: usize = places.iter().skip(MAX_PLACES).map(Place::decisions).sum();
+        let _ = writeln!(text, "    … and {more} more sets of OUs, {}", count(rest, "decision", "decisions"));
     }
     if places.len() > 1 {
-        let _ = writeln!(text, "    {} in all", count(fold.decisions(), "decision"));
+        let _ = writeln!(text, "    {} in all", count(fold.decisions(), "decision", "decisions"));
     }
     match &fold.difference {
         _ if fold.kind == Kind::Level => {
@@ -135,26 +138,26 @@ fn change(text: &mut String, fold: &Fold<'_>) {
         }
         Some(difference) => {
             let _ = writeln!(text, "    {}", decision(&fold.old, fold.old_climbed));
-            differences(text, difference);
+            write_difference(text, difference);
         }
         None => {
             let _ = writeln!(
                 text,
                 "    old: {}{}",
                 decision(&fold.old, fold.old_climbed),
-                of_accounts(&fold.old_accounts)
+                account_list(&fold.old_accounts)
             );
             let _ = writeln!(
                 text,
                 "    new: {}{}",
                 decision(&fold.new, fold.new_climbed),
-                of_accounts(&fold.new_accounts)
+                account_list(&fold.new_accounts)
             );
         }
     }
 }
 
-fn differences(text: &mut String, difference: &Difference<'_>) {
+fn write_difference(text: &mut String, difference: &Difference<'_>) {
     let Difference { lost, gained, reweighted, altered } = difference;
     let weights = reweighted.iter().map(|(id, old, new)| format!("{id} from {old} to {new}"));
     let weights: Vec<String> = weights.collect();
@@ -171,63 +174,63 @@ fn differences(text: &mut String, difference: &Difference<'_>) {
     }
 }
 
-/// `country, pool emea-whatsapp at emea, 1 up`, or the code.
-fn decision(shown: &Shown<'_>, climbed: Climbed) -> String {
-    match &shown.at {
-        None => format!("{ERROR}{}{ERROR:#}", shown.rule),
-        Some(at) => {
+/// Renders `country, pool emea-whatsapp at emea, 1 up`, or the code of a problem.
+fn decision(summary: &DecisionSummary<'_>, climbed: ClimbRange) -> String {
+    match &summary.pool {
+        None => format!("{ERROR}{}{ERROR:#}", summary.rule),
+        Some(pool) => {
             let up = match climbed {
                 None | Some((0, 0)) => String::new(),
                 climbed => format!(", {}", up(climbed)),
             };
-            format!("{}, pool {} at {}{up}", shown.rule, at.pool, at.ou)
+            format!("{}, pool {} at {}{up}", summary.rule, pool.id, pool.ou)
         }
     }
 }
 
-fn up(climbed: Climbed) -> String {
+fn up(climbed: ClimbRange) -> String {
     match climbed {
         Some((least, most)) if least < most => format!("{least} to {most} up"),
         climbed => format!("{} up", climbed.map_or(0, |(least, _)| least)),
     }
 }
 
-fn of_accounts(accounts: &BTreeSet<&str>) -> String {
+fn account_list(accounts: &BTreeSet<&str>) -> String {
     if accounts.is_empty() { String::new() } else { format!(": {}", ids(accounts.iter().copied())) }
 }
 
-/// The first few, and how many more.
+/// Renders the first ids, and the number of the others.
 fn ids<'i>(ids: impl ExactSizeIterator<Item = &'i str>) -> String {
-    let more = ids.len().saturating_sub(MOST_IDS);
-    let named = ids.take(MOST_IDS).collect::<Vec<_>>().join(", ");
+    let more = ids.len().saturating_sub(MAX_IDS);
+    let named = ids.take(MAX_IDS).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} +{more} more") } else { named }
 }
 
-fn shown_countries(countries: &[Region]) -> String {
+fn country_list(countries: &[Region]) -> String {
     if countries.len() == Region::COUNT {
         return "every country".to_owned();
     }
-    let named: Vec<&str> = countries.iter().take(MOST_COUNTRIES).map(|region| region.alpha2()).collect();
-    let more = if countries.len() > MOST_COUNTRIES { " …" } else { "" };
+    let named: Vec<&str> = countries.iter().take(MAX_COUNTRIES).map(|region| region.alpha2()).collect();
+    let more = if countries.len() > MAX_COUNTRIES { " …" } else { "" };
     let noun = if countries.len() == 1 { "country" } else { "countries" };
     format!("{} {noun} ({}{more})", countries.len(), named.join(" "))
 }
 
-fn replayed(text: &mut String, replay: &Replay<'_>) {
+fn write_replay(text: &mut String, replay: &Replay<'_>) {
     let percent = |number: usize| {
         let share = if replay.asked == 0 { 0.0 } else { number as f64 * 100.0 / replay.asked as f64 };
         format!("{number:>9}  {share:>6.2} %")
     };
-    let asked = count(replay.asked, "recorded query").replace("querys", "queries");
-    let _ = writeln!(text, "\n{PLACE}{asked}{PLACE:#}");
+    let asked = count(replay.asked, "recorded query", "recorded queries");
+    let _ = writeln!(text, "\n{HEADING}{asked}{HEADING:#}");
     let _ = writeln!(text, "  {}  are answered as before", percent(replay.same()));
     for fate in Fate::ALL {
         let (words, style) = match fate {
             Fate::BecomesError => ("become errors", ERROR),
             Fate::OtherError => ("fail for another reason", WARNING),
-            Fate::Answered => ("are answered now", GOOD),
+            Fate::Answered => ("are answered now", SUCCESS),
             Fate::OtherAccount => ("get another account", WARNING),
-            Fate::SameAccount => ("get the same account otherwise", PLACE),
+            Fate::SameAccount => ("get the same account otherwise", HEADING),
         };
         let number = replay.count(fate);
         if number == 0 && fate != Fate::BecomesError {
@@ -236,15 +239,174 @@ fn replayed(text: &mut String, replay: &Replay<'_>) {
         let style = if number > 0 { style } else { Style::new() };
         let _ = writeln!(text, "  {}  {style}{words}{style:#}", percent(number));
         for ((_, old, new), lines) in replay.transitions.iter().filter(|((of, ..), _)| *of == fate) {
-            let named: Vec<String> = lines.iter().take(MOST_LINES).map(usize::to_string).collect();
-            let more = if lines.len() > MOST_LINES { " …" } else { "" };
+            let named: Vec<String> = lines.iter().take(MAX_EXAMPLE_LINES).map(usize::to_string).collect();
+            let more = if lines.len() > MAX_EXAMPLE_LINES { " …" } else { "" };
             let noun = if lines.len() == 1 { "line" } else { "lines" };
             let (share, named) = (percent(lines.len()), named.join(", "));
             let _ = writeln!(text, "  {share}    {old} → {new}: {noun} {named}{more}");
         }
     }
-    if let bad @ 1.. = replay.bad.len() {
-        let lines = count(bad, "line");
+    if let malformed @ 1.. = replay.bad.len() {
+        let lines = count(malformed, "line", "lines");
         let _ = writeln!(text, "  {ERROR}{lines} beside them cannot be read as a query{ERROR:#}");
     }
+}
+
+/// A decision without its accounts and levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct DecisionSummary<'s> {
+    /// The rule, or the code of the problem.
+    rule: &'static str,
+    pool: Option<PoolAt<'s>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct PoolAt<'s> {
+    id: &'s str,
+    ou: &'s str,
+}
+
+/// The fewest and the most levels climbed.
+type ClimbRange = Option<(u32, u32)>;
+
+/// Decisions that change alike.
+struct ChangeFold<'s> {
+    kind: Kind,
+    company: &'s str,
+    channel: &'s str,
+    old: DecisionSummary<'s>,
+    new: DecisionSummary<'s>,
+    old_climbed: ClimbRange,
+    new_climbed: ClimbRange,
+    /// The difference between the accounts, if nothing else changes.
+    difference: Option<Rc<Difference<'s>>>,
+    /// The available accounts of all countries.
+    old_accounts: BTreeSet<&'s str>,
+    new_accounts: BTreeSet<&'s str>,
+    places: Vec<Place<'s>>,
+}
+
+/// The decisions about OUs, channels or a company that one side alone has.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct OneSided<'s> {
+    /// The OUs or channels that the other side lacks; empty if it lacks the company.
+    names: BTreeSet<&'s str>,
+    /// The decisions of the side that has them.
+    answered: usize,
+    refused: usize,
+}
+
+/// What one side lacks: the key of [`OneSided`] decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Missing<'s> {
+    company: &'s str,
+    old_has: bool,
+    /// The code that the side without it answers.
+    code: Code,
+}
+
+struct Folded<'s> {
+    one_sided: BTreeMap<Missing<'s>, OneSided<'s>>,
+    folds: Vec<ChangeFold<'s>>,
+}
+
+/// Folds groups of changes into those that people read as one: the same rule and pool on both sides, whatever the accounts
+/// in each country.
+fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s> {
+    let mut folded = Folded { one_sided: BTreeMap::new(), folds: Vec::new() };
+    let mut fold_of_key: BTreeMap<_, usize> = BTreeMap::new();
+    for group in &changes.groups {
+        let Group { kind, company, channel, old, new, places: of } = group;
+        if let Some((missing, names)) = find_missing(company, old, new) {
+            let one = folded.one_sided.entry(missing).or_default();
+            match names {
+                Names::Ous => one.names.extend(of.iter().flat_map(|place| &place.ous)),
+                Names::Channel => drop(one.names.insert(channel)),
+                Names::Nothing => {}
+            }
+            let answered = if missing.old_has { old.served() } else { new.served() };
+            *(if answered.is_some() { &mut one.answered } else { &mut one.refused }) += group.decisions();
+            continue;
+        }
+        let difference = match (kind, old, new) {
+            (Kind::Accounts, Decision::Served(old), Decision::Served(new)) => comparison.difference(old, new),
+            _ => None,
+        };
+        let summaries =
+            (DecisionSummary::new(&comparison.old, old), DecisionSummary::new(&comparison.new, new));
+        let next = folded.folds.len();
+        // If the same accounts answer from another level, rules and pools are not shown.
+        let summary_key = (*kind != Kind::Level).then_some(summaries);
+        let at =
+            *fold_of_key.entry((*kind, *company, *channel, summary_key, difference.clone())).or_insert(next);
+        if at == next {
+            folded.folds.push(ChangeFold {
+                kind: *kind,
+                company,
+                channel,
+                old: summaries.0,
+                new: summaries.1,
+                old_climbed: None,
+                new_climbed: None,
+                difference,
+                old_accounts: BTreeSet::new(),
+                new_accounts: BTreeSet::new(),
+                places: Vec::new(),
+            });
+        }
+        if let Some(fold) = folded.folds.get_mut(at) {
+            extend_range(&mut fold.old_climbed, old);
+            extend_range(&mut fold.new_climbed, new);
+            fold.old_accounts.extend(available_accounts(&comparison.old, old));
+            fold.new_accounts.extend(available_accounts(&comparison.new, new));
+            fold.places.extend(of.iter().cloned());
+        }
+    }
+    for fold in &mut folded.folds {
+        fold.places = Place::together(std::mem::take(&mut fold.places));
+    }
+    folded
+}
+
+impl ChangeFold<'_> {
+    fn decisions(&self) -> usize {
+        self.places.iter().map(Place::decisions).sum()
+    }
+}
+
+impl<'s> DecisionSummary<'s> {
+    fn new(survey: &Survey<'s>, decision: &Decision) -> DecisionSummary<'s> {
+        let snapshot = survey.snapshot();
+        let pool =
+            decision.served().map(|served| PoolAt { id: served.pool(snapshot), ou: served.ou(snapshot) });
+        DecisionSummary { rule: decision.text(), pool }
+    }
+}
+
+fn extend_range(range: &mut ClimbRange, decision: &Decision) {
+    if let Some(served) = decision.served() {
+        let (least, most) = range.unwrap_or((served.climbed, served.climbed));
+        *range = Some((least.min(served.climbed), most.max(served.climbed)));
+    }
+}
+
+/// The names that a missing part is listed with.
+enum Names {
+    Nothing,
+    Channel,
+    Ous,
+}
+
+/// Returns what one of the two sides lacks, if it does not know the company, the channel or the OU.
+fn find_missing<'s>(company: &'s str, old: &Decision, new: &Decision) -> Option<(Missing<'s>, Names)> {
+    [(new, true), (old, false)].into_iter().find_map(|(decision, old_has)| {
+        let Decision::Refused(code) = decision else { return None };
+        let names = match code {
+            Code::UnknownCompany => Names::Nothing,
+            Code::UnknownChannel => Names::Channel,
+            Code::UnknownOu => Names::Ous,
+            _ => return None,
+        };
+        Some((Missing { company, old_has, code: *code }, names))
+    })
 }

@@ -1,0 +1,315 @@
+//! The coverage as one HTML page that loads nothing else: a map of the world for the chosen company, OU and channel, and
+//! a table of every country.
+//!
+//! The page holds the outlines once, and each distinct row of decisions once. A script colours the map for another OU; the
+//! first OU is in the page as written, for readers without scripts. `page/world.tsv` is the output of `page/world.mjs`
+//! for the npm package `@svg-maps/world`, under `page/world.LICENSE.md`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Serialize;
+use switchboard_model::Region;
+use switchboard_pipeline::analysis::{Decision, Row, Scoped, Survey};
+use switchboard_select::Rule;
+
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+const WORLD: &str = include_str!("page/world.tsv");
+/// The part of the map with countries, in its units: left, top, width, height.
+const MAP_VIEW: &str = "0 0 10100 6660";
+/// The letters of a row's first decisions. Further decisions have the letters from [`BEYOND`] on.
+const LETTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The first of 256 letters, of which none needs an escape in HTML or JSON.
+const BEYOND: u32 = 0x100;
+
+/// The classes that the style sheet has colours for, with their meanings.
+const LEGEND: [(&str, &str); 5] = [
+    (Rule::Country.text(), "by country"),
+    (Rule::CallingCode.text(), "by calling code"),
+    (Rule::Geography.text(), "by mapping"),
+    (Rule::DefaultRegion.text(), "by default"),
+    (PROBLEM_CLASS, "nobody answers"),
+];
+/// The class of problems.
+const PROBLEM_CLASS: &str = "none";
+
+/// Writes the page of a coverage.
+pub(super) fn write(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
+    let data = PageData::new(survey, scope);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Coverage · Switchboard" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    header {
+                        p.kind { "Switchboard coverage" }
+                        h1 { "Who answers, country by country" }
+                        p.about {
+                            "What a client of whom only the country is known is answered: by which rule, how far above "
+                            "the organizational unit, from which pool."
+                        }
+                    }
+                    (selected(survey, scope))
+                    footer {
+                        "Map: @svg-maps/world 2.0.0 by Victor Cazanave (github.com/VictorCazanave/svg-maps), licensed "
+                        "under CC BY 4.0 (creativecommons.org/licenses/by/4.0); outlines simplified, some names changed. "
+                        "Borders are the map's and say nothing of anybody's claims."
+                    }
+                }
+                script type="application/json" id="data" { (PreEscaped(data.to_json()?)) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    out.write_all(page.into_string().as_bytes())
+}
+
+/// Renders the part that the script changes, for the first company, OU and channel.
+fn selected(survey: &mut Survey<'_>, scope: &[Scoped]) -> Markup {
+    let first = scope.iter().find_map(|scoped| {
+        let (&ou, &channel) = (scoped.ous.first()?, scoped.channels.first()?);
+        Some((scoped, ou, channel))
+    });
+    let Some((scoped, ou, channel)) = first else {
+        return html! { section { p { "There is nothing to decide: no company has both an OU and a pool." } } };
+    };
+    let number = survey.ask(scoped.company, ou, channel);
+    let row = survey.row(number);
+    let decided: Vec<(Region, Country, Decision)> = countries()
+        .zip(row.countries())
+        .map(|((region, country), (_, decision))| (region, country, *decision))
+        .collect();
+    html! {
+        form.choose {
+            (choice("company", "Company", &company_ids(survey, scope)))
+            (choice("ou", "Organizational unit", &ou_ids(survey, scoped)))
+            (choice("channel", "Channel", &channel_ids(survey, scoped)))
+            (choice("country", "Country", &[]))
+        }
+        noscript { p.about { "Without a script, this page shows the first organizational unit and channel alone." } }
+        div.both {
+        section {
+            ul.legend aria-label="Show only" {
+                @for (class, words) in LEGEND {
+                    @let count = decided.iter().filter(|(.., decision)| css_class(decision) == class).count();
+                    li { button type="button" aria-pressed="false" data-rule=(class) {
+                        i class={"key " (class)} {} span { (words) } b { (count) }
+                    } }
+                }
+                li.note { "paler: by an OU above" }
+            }
+            p #told role="status" { "Point at a country, or choose one, to see who answers." }
+            (world_map(&decided))
+            h2 { "Too small for the map, or not on it" }
+            ul.small {
+                @for (region, country, decision) in decided.iter().filter(|(_, country, _)| country.outline.is_none()) {
+                    li data-code=(region) class=(css_classes(decision)) title=(country.name) { (region) }
+                }
+            }
+        }
+        section {
+            h2 #of { "Every country" }
+            div.wide tabindex="0" role="region" aria-labelledby="of" {
+                table {
+                    thead { tr {
+                        th.words scope="col" colspan="2" { "Country" }
+                        th.words scope="col" { "Rule" } th scope="col" { "Climbed" } th.words scope="col" { "Pool" }
+                    } }
+                    tbody { @for (region, country, decision) in &decided { (table_row(survey, *region, country, decision)) } }
+                }
+            }
+        }
+        }
+    }
+}
+
+fn world_map(decided: &[(Region, Country, Decision)]) -> Markup {
+    html! {
+        svg #map viewBox=(MAP_VIEW) role="img" aria-label="Map of the world, coloured by rule; the table below says the same" {
+            defs {
+                pattern #hatch width="40" height="40" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
+                    rect.plain width="40" height="40" {}
+                    rect.stripe width="12" height="40" {}
+                }
+            }
+            @for (region, country, decision) in decided {
+                @if let Some(outline) = country.outline {
+                    path data-code=(region) class=(css_classes(decision)) d=(outline) { title { (country.name) } }
+                }
+            }
+        }
+    }
+}
+
+fn table_row(survey: &Survey<'_>, region: Region, country: &Country, decision: &Decision) -> Markup {
+    let served = decision.served();
+    html! {
+        tr data-code=(region) class=(css_classes(decision)) {
+            th.words scope="row" { (region) } td.words { (country.name) }
+            td.words { i class={"key " (css_class(decision))} {} span { (decision.text()) } }
+            td { @if let Some(served) = served { (served.climbed) } }
+            td.words { @if let Some(served) = served { (served.pool(survey.snapshot())) } }
+        }
+    }
+}
+
+fn choice(name: &str, label: &str, options: &[&str]) -> Markup {
+    html! {
+        label { span { (label) } select name=(name) autocomplete="off" {
+            @for option in options { option { (option) } }
+        } }
+    }
+}
+
+/// Returns the companies that have decisions.
+fn company_ids<'s>(survey: &Survey<'s>, scope: &[Scoped]) -> Vec<&'s str> {
+    let snapshot = survey.snapshot();
+    let companies = scope.iter().filter(|scoped| !scoped.ous.is_empty() && !scoped.channels.is_empty());
+    companies.map(|scoped| snapshot.company(scoped.company).id()).collect()
+}
+
+fn ou_ids<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
+    let snapshot = survey.snapshot();
+    scoped.ous.iter().map(|&ou| snapshot.ou(ou).id()).collect()
+}
+
+fn channel_ids<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
+    let snapshot = survey.snapshot();
+    let channels = scoped.channels.iter();
+    channels.map(|&channel| snapshot.channel(channel).id()).collect()
+}
+
+fn css_class(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Served(served) => served.rule.text(),
+        Decision::Refused(_) => PROBLEM_CLASS,
+    }
+}
+
+fn css_classes(decision: &Decision) -> String {
+    let climbed = decision.served().is_some_and(|served| served.climbed > 0);
+    format!("{}{}", css_class(decision), if climbed { " climbed" } else { "" })
+}
+
+struct Country {
+    name: &'static str,
+    /// The `d` of a path. A country that is too small to be seen has none.
+    outline: Option<&'static str>,
+}
+
+/// Returns every region. The name of a region that the map does not have is its code.
+fn countries() -> impl Iterator<Item = (Region, Country)> {
+    let mut known: BTreeMap<&str, Country> = WORLD.lines().filter_map(country).collect();
+    Region::all().map(move |region| {
+        let code = region.alpha2();
+        (region, known.remove(code).unwrap_or(Country { name: code, outline: None }))
+    })
+}
+
+fn country(line: &'static str) -> Option<(&'static str, Country)> {
+    let mut fields = line.split('\t');
+    let (code, name) = (fields.next()?, fields.next()?);
+    Some((code, Country { name, outline: fields.next().filter(|outline| !outline.is_empty()) }))
+}
+
+/// All decisions, in the form that the script reads: each distinct decision once, and rows of letters.
+#[derive(Serialize)]
+struct PageData<'s> {
+    letters: &'static str,
+    decisions: Vec<DecisionJson<'s>>,
+    /// The indices of the row's decisions, and a letter for each country.
+    rows: Vec<(Vec<usize>, String)>,
+    companies: Vec<CompanyJson<'s>>,
+}
+
+/// The rule, with the levels climbed and the pool; or the code of the problem.
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+struct DecisionJson<'s>(&'static str, Option<u32>, Option<&'s str>);
+
+#[derive(Serialize)]
+struct CompanyJson<'s> {
+    id: &'s str,
+    channels: Vec<&'s str>,
+    /// OUs with the index of a row for each channel.
+    ous: Vec<(&'s str, Vec<usize>)>,
+}
+
+impl<'s> PageData<'s> {
+    fn new(survey: &mut Survey<'s>, scope: &[Scoped]) -> PageData<'s> {
+        let snapshot = survey.snapshot();
+        let companies = scope
+            .iter()
+            .map(|Scoped { company, ous, channels }| CompanyJson {
+                id: snapshot.company(*company).id(),
+                channels: channels.iter().map(|&channel| snapshot.channel(channel).id()).collect(),
+                ous: ous
+                    .iter()
+                    .map(|&ou| {
+                        let rows =
+                            channels.iter().map(|&channel| survey.ask(*company, ou, channel)).collect();
+                        (snapshot.ou(ou).id(), rows)
+                    })
+                    .collect(),
+            })
+            .collect();
+        let mut known: BTreeMap<DecisionJson<'_>, usize> = BTreeMap::new();
+        let mut decisions = Vec::new();
+        let mut index_of = |decision: &Decision| {
+            let served = decision.served();
+            let json = DecisionJson(
+                decision.text(),
+                served.map(|it| it.climbed),
+                served.map(|it| it.pool(snapshot)),
+            );
+            *known.entry(json).or_insert_with(|| {
+                decisions.push(json);
+                decisions.len() - 1
+            })
+        };
+        let rows = survey.rows().iter().map(|row| {
+            let distinct = row.distinct().iter().map(&mut index_of).collect();
+            (distinct, letters(row))
+        });
+        let rows = rows.collect();
+        PageData { letters: LETTERS, decisions, rows, companies }
+    }
+
+    /// Returns JSON that cannot end the script element that it is in.
+    fn to_json(&self) -> serde_json::Result<String> {
+        let json = serde_json::to_string(self)?;
+        Ok(json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e"))
+    }
+}
+
+fn letters(row: &Row) -> String {
+    let letter = |&place: &u8| {
+        let common = LETTERS.as_bytes().get(usize::from(place)).map(|&letter| char::from(letter));
+        common.or_else(|| char::from_u32(BEYOND + u32::from(place))).unwrap_or_default()
+    };
+    row.places().iter().map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_country_has_a_name_and_most_an_outline() {
+        let all: Vec<(Region, Country)> = countries().collect();
+        assert_eq!(all.len(), Region::COUNT);
+        for (region, country) in &all {
+            assert!(country.name.len() > 2, "{region}");
+        }
+        assert!(all.iter().filter(|(_, country)| country.outline.is_some()).count() > 160);
+        assert_eq!(WORLD.lines().filter_map(country).count(), Region::COUNT, "only countries");
+    }
+}

@@ -1,0 +1,348 @@
+//! The part of an explanation with the chain: every level, its steps, the accounts of each step, and the reason why the
+//! search went on or ended.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use switchboard_model::Region;
+use switchboard_select::climb::Tried;
+use switchboard_select::tracer::Level;
+use switchboard_select::{Climb, Code, Outcome, Rule};
+use switchboard_snapshot::{AccountIdx, Snapshot};
+
+use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count};
+
+/// A chain may have 20,000 levels. Shown are the first ones, and some around the level where the search ended.
+const LEVELS_AT_START: usize = 20;
+const LEVELS_BEFORE_END: usize = 5;
+const LEVELS_AFTER_END: usize = 5;
+/// The accounts of a step that are shown; the others are counted.
+const MAX_ACCOUNTS: usize = 12;
+/// Longer ids do not widen the column of ids.
+const MAX_ID_COLUMN: usize = 32;
+const ACCOUNT: &str = "│    ";
+const ACCOUNT_REST: &str = "│       ";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LevelState {
+    /// The search went on, or ended without an answer.
+    PassedOver,
+    /// The answer is of this level.
+    Answered,
+    /// The search ended before this level.
+    NotReached,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StepState {
+    /// No account of the step is available.
+    PassedOver,
+    /// The answer is of this step.
+    Chosen,
+    /// The search ended before this step.
+    NotNeeded,
+    /// The query's `fallback` leaves this step out.
+    NotTried,
+}
+
+/// Draws the levels of the chain.
+pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
+    if trace.levels.is_empty() {
+        draw_heading(tree, snapshot, Level { ou: trace.asked.ou, climbed: 0 }, "");
+        let words = "no pool of this channel, and none above that it would inherit";
+        tree.line(CORNER, CORNER_REST, words);
+        return;
+    }
+    let step_ranges = step_ranges(trace);
+    let end = if is_skipped(trace) { None } else { Some(end_of_search(trace, &step_ranges)) };
+    let pivot = end.unwrap_or(0);
+    let is_shown = |at: usize| {
+        at < LEVELS_AT_START.min(pivot + LEVELS_AFTER_END)
+            || (at + LEVELS_BEFORE_END >= pivot && at <= pivot + LEVELS_AFTER_END)
+    };
+    let mut folded = 0;
+    let mut previous = None;
+    for (at, (&level, range)) in trace.levels.iter().zip(&step_ranges).enumerate() {
+        if !is_shown(at) {
+            folded += 1;
+            previous = Some(level);
+            continue;
+        }
+        draw_folded(tree, &mut folded, end.is_some_and(|end| at <= end));
+        draw_levels_without_pool(tree, snapshot, trace, previous, level);
+        let state = match end {
+            Some(end) if at < end => LevelState::PassedOver,
+            Some(end) if at == end && trace.chosen.is_some() => LevelState::Answered,
+            Some(end) if at == end => LevelState::PassedOver,
+            _ => LevelState::NotReached,
+        };
+        let note = match state {
+            LevelState::NotReached if trace.answer.result.is_ok() => ": not needed",
+            LevelState::NotReached => ": not tried",
+            _ => "",
+        };
+        draw_heading(tree, snapshot, level, note);
+        let steps = trace.steps.get(range.clone()).unwrap_or_default();
+        draw_steps(tree, snapshot, trace, range.start, steps);
+        let ending = level_ending(snapshot, trace, level, steps, state, at + 1 == trace.levels.len());
+        tree.line(CORNER, CORNER_REST, &ending);
+        previous = Some(level);
+    }
+    draw_folded(tree, &mut folded, false);
+}
+
+/// Returns whether the answer was known before the chain, so that no step of the chain was tried.
+fn is_skipped(trace: &Climb) -> bool {
+    match trace.answer.result {
+        Ok(selection) => matches!(selection.rule, Rule::Current | Rule::Dedicated),
+        Err(code) => code == Code::DedicatedUnavailable,
+    }
+}
+
+/// Returns the range of steps of each level.
+fn step_ranges(trace: &Climb) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let ranges = trace.levels.iter().map(|level| {
+        let rest = trace.steps.get(start..).unwrap_or_default();
+        let len = rest.iter().take_while(|step| step.found.climbed == level.climbed).count();
+        let range = start..start + len;
+        start = range.end;
+        range
+    });
+    ranges.collect()
+}
+
+/// Returns the level where the search ended: that of the answer, or else the last one that was searched.
+fn end_of_search(trace: &Climb, step_ranges: &[Range<usize>]) -> usize {
+    let chosen = trace.chosen.and_then(|chosen| step_ranges.iter().position(|range| range.contains(&chosen)));
+    let strictly = trace.asked.strictly.then_some(0);
+    chosen.or(strictly).unwrap_or(step_ranges.len().saturating_sub(1))
+}
+
+fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
+    if *folded > 0 {
+        let what = if passed { "where nobody is available" } else { "behind it" };
+        let levels = count(*folded, "level", "levels");
+        tree.line("", "", &format!("{DIMMED}… {levels} more {what}{DIMMED:#}"));
+        *folded = 0;
+    }
+}
+
+/// Draws the levels between the previous one with a pool and this one. Only that of the query has a name here.
+fn draw_levels_without_pool(
+    tree: &mut Tree,
+    snapshot: &Snapshot,
+    trace: &Climb,
+    previous: Option<Level>,
+    level: Level,
+) {
+    let below = match previous {
+        Some(previous) => previous.climbed,
+        None if level.climbed == 0 => return,
+        None => {
+            draw_heading(tree, snapshot, Level { ou: trace.asked.ou, climbed: 0 }, "");
+            tree.line(CORNER, CORNER_REST, "no pool of this channel: it inherits from above ↑");
+            0
+        }
+    };
+    let without = level.climbed.saturating_sub(below).saturating_sub(1);
+    if without > 0 {
+        let levels = count(without as usize, "level", "levels");
+        tree.line("", "", &format!("{DIMMED}({levels} without a pool of this channel ↑){DIMMED:#}"));
+    }
+}
+
+fn draw_heading(tree: &mut Tree, snapshot: &Snapshot, level: Level, note: &str) {
+    let ou = printable(snapshot.ou(level.ou).id());
+    let far = match level.climbed {
+        0 => "asked about".to_owned(),
+        climbed => levels_up(climbed),
+    };
+    tree.line("", "  ", &format!("{HEADING}OU {ou}{HEADING:#} {DIMMED}({far}){note}{DIMMED:#}"));
+}
+
+/// Returns `1 level up`, `2 levels up`.
+pub(super) fn levels_up(climbed: u32) -> String {
+    format!("{} up", count(climbed as usize, "level", "levels"))
+}
+
+/// Returns why the search ended at a level or went on.
+fn level_ending(
+    snapshot: &Snapshot,
+    trace: &Climb,
+    level: Level,
+    steps: &[Tried],
+    state: LevelState,
+    is_last: bool,
+) -> String {
+    let nothing = if steps.is_empty() { "without a country there is nothing to look for; " } else { "" };
+    let is_root = snapshot.ou(level.ou).depth() == 0;
+    let onward = match (is_last, is_root) {
+        _ if state == LevelState::Answered => "answered here: no need to climb",
+        _ if trace.asked.strictly && state == LevelState::PassedOver => {
+            "the query's fallback is none: no climb"
+        }
+        (false, _) => "on to the OU above: a pool here has `fallback_upward` ↑",
+        (true, true) => "the end of the chain: no OU is above",
+        (true, false) => "the end of the chain: no `fallback_upward` here, or no pool above",
+    };
+    match state {
+        LevelState::NotReached => format!("{DIMMED}{nothing}{onward}{DIMMED:#}"),
+        _ => format!("{nothing}{onward}"),
+    }
+}
+
+/// Draws the steps of a level. `first` is the index of the first of them among all steps.
+fn draw_steps(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb, first: usize, steps: &[Tried]) {
+    let mut at = first;
+    // Steps without accounts that look for the same share a line.
+    let is_alike = |a: &Tried, b: &Tried| {
+        a.candidates.is_empty() && b.candidates.is_empty() && (a.rule, a.country) == (b.rule, b.country)
+    };
+    for group in steps.chunk_by(is_alike) {
+        let Some(step) = group.first() else { continue };
+        let state = step_state(trace, at, step);
+        tree.line(BRANCH, BRANCH_REST, &step_line(snapshot, trace, group, step, state));
+        if matches!(state, StepState::PassedOver | StepState::Chosen) {
+            let chosen = trace.answer.result.ok().map(|selection| selection.account);
+            let chosen = chosen.filter(|_| state == StepState::Chosen);
+            draw_accounts(tree, snapshot, trace, step, chosen);
+        }
+        at += group.len();
+    }
+}
+
+fn step_state(trace: &Climb, at: usize, step: &Tried) -> StepState {
+    let first = trace.levels.first().map_or(0, |level| level.climbed);
+    let wanted = !trace.asked.strictly || (step.rule == Rule::Country && step.found.climbed == first);
+    match trace.chosen {
+        _ if is_skipped(trace) => StepState::NotNeeded,
+        Some(chosen) if chosen == at => StepState::Chosen,
+        _ if !wanted => StepState::NotTried,
+        Some(chosen) if chosen < at => StepState::NotNeeded,
+        _ => StepState::PassedOver,
+    }
+}
+
+fn step_line(snapshot: &Snapshot, trace: &Climb, group: &[Tried], step: &Tried, state: StepState) -> String {
+    let pools = group.iter().map(|step| printable(snapshot.pool(step.found.pool).id()));
+    let pools = pools.collect::<Vec<_>>().join(", ");
+    let target = step_target(trace, step);
+    match (state, step.candidates.is_empty()) {
+        (StepState::Chosen, _) => format!("{SUCCESS}{target}{SUCCESS:#} in {pools}"),
+        (StepState::PassedOver, true) => format!("{target} in {pools}: no account"),
+        (StepState::PassedOver, false) => format!("{target} in {pools}: nobody is available"),
+        (StepState::NotNeeded | StepState::NotTried, is_empty) => {
+            let accounts = if is_empty {
+                "no account".to_owned()
+            } else {
+                let number = count(step.candidates.len(), "account", "accounts");
+                format!("{number} ({})", outcome_counts(&step.candidates))
+            };
+            let why = if state == StepState::NotTried { ", not tried" } else { "" };
+            format!("{DIMMED}{target} in {pools}: {accounts}{why}{DIMMED:#}")
+        }
+    }
+}
+
+fn step_target(trace: &Climb, step: &Tried) -> String {
+    let name = |country: Option<Region>| country.map_or("—".to_owned(), |country| country.to_string());
+    let client = trace.client.country;
+    match step.rule {
+        Rule::CallingCode => match client.and_then(Region::calling_code) {
+            Some(code) => format!("calling code {code}"),
+            None => "calling code".to_owned(),
+        },
+        Rule::Geography => format!("geography: {} is mapped to {}", name(client), name(step.country)),
+        Rule::DefaultRegion => format!("default region {}", name(step.country)),
+        _ => format!("country {}", name(step.country)),
+    }
+}
+
+fn draw_accounts(
+    tree: &mut Tree,
+    snapshot: &Snapshot,
+    trace: &Climb,
+    step: &Tried,
+    chosen: Option<AccountIdx>,
+) {
+    let listed: Vec<(AccountIdx, Outcome, String)> = step
+        .listed(MAX_ACCOUNTS, chosen)
+        .map(|(account, outcome)| (account, outcome, account_id(snapshot, account)))
+        .collect();
+    let lengths = listed.iter().map(|(.., id)| id.len());
+    let column = lengths.filter(|&len| len <= MAX_ID_COLUMN).max().unwrap_or(0);
+    let available = step.candidates.iter().filter(|(_, outcome)| *outcome == Outcome::Available).count();
+    for (account, outcome, id) in &listed {
+        let line = if chosen == Some(*account) {
+            let how = how_drawn(trace, available, &weight(snapshot, *account));
+            format!("{SUCCESS}✔ {id:column$}  CHOSEN{SUCCESS:#}{how}")
+        } else if *outcome == Outcome::Available {
+            format!(
+                "{DIMMED}·{DIMMED:#} {id:column$}  {DIMMED}available, another was drawn{}{DIMMED:#}",
+                weight(snapshot, *account)
+            )
+        } else {
+            format!("{ERROR}✘{ERROR:#} {id:column$}  {}", reason(snapshot, *account, *outcome))
+        };
+        tree.line(ACCOUNT, ACCOUNT_REST, &line);
+    }
+    let more = step.candidates.len() - listed.len();
+    if more > 0 {
+        let is_listed = |account: AccountIdx| listed.iter().any(|&(listed, ..)| listed == account);
+        let left = step.candidates.iter().filter(|&&(account, _)| !is_listed(account));
+        let left: Vec<(AccountIdx, Outcome)> = left.copied().collect();
+        let words = format!("{DIMMED}… and {more} more: {}{DIMMED:#}", outcome_counts(&left));
+        tree.line(ACCOUNT, ACCOUNT_REST, &words);
+    }
+}
+
+/// Returns the id of an account.
+pub(super) fn account_id(snapshot: &Snapshot, account: AccountIdx) -> String {
+    printable(snapshot.account(account).id())
+}
+
+/// Returns how the chosen account was drawn among the available ones.
+fn how_drawn(trace: &Climb, available: usize, weight: &str) -> String {
+    match (available, trace.asked.by_chance) {
+        (0 | 1, _) => String::new(),
+        (_, false) => format!(" among {available}{weight}: always this one for this client"),
+        (_, true) => format!(" among {available}{weight}, by chance: the query names no client"),
+    }
+}
+
+fn weight(snapshot: &Snapshot, account: AccountIdx) -> String {
+    match snapshot.account(account).weight() {
+        1 => String::new(),
+        weight => format!(" (weight {weight})"),
+    }
+}
+
+/// Returns why an account is not available.
+pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Available => "available".to_owned(),
+        Outcome::Draining => "draining: keeps its clients, gets no new one".to_owned(),
+        Outcome::Suspended => "suspended: never used".to_owned(),
+        Outcome::Excluded => "excluded by the query".to_owned(),
+        Outcome::Resting => {
+            let until = snapshot.account(account).available_from();
+            match until.and_then(|until| Timestamp::from_second(until).ok()) {
+                Some(until) => format!("resting until {}", until.to_string().trim_end_matches("T00:00:00Z")),
+                None => "resting".to_owned(),
+            }
+        }
+    }
+}
+
+/// Returns `1 available, 2 draining`.
+fn outcome_counts(candidates: &[(AccountIdx, Outcome)]) -> String {
+    let all =
+        [Outcome::Available, Outcome::Draining, Outcome::Suspended, Outcome::Excluded, Outcome::Resting];
+    let counts = all.into_iter().filter_map(|outcome| {
+        let number = candidates.iter().filter(|(_, of)| *of == outcome).count();
+        (number > 0).then(|| format!("{number} {}", outcome.text()))
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}

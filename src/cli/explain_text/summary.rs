@@ -1,0 +1,168 @@
+//! The part of an explanation before the chain: answer, rule, client and query, then the current and the dedicated
+//! account.
+
+use switchboard_model::Condition;
+use switchboard_select::tracer::Asked;
+use switchboard_select::{Climb, Code, Ignored, Outcome, Rule, Selection, write_selection};
+use switchboard_snapshot::Snapshot;
+
+use super::chain::{account_id, levels_up, reason};
+use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING};
+
+/// The beginning of a line without a name of its own.
+const REST: &str = "          ";
+
+/// Draws the answer, the client and the query.
+pub(super) fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
+    match &trace.answer.result {
+        Ok(selection) => draw_answer(tree, snapshot, selection),
+        Err(code) => draw_problem(tree, *code, None),
+    }
+    tree.line("client    ", REST, &client_line(trace));
+    tree.line("asked     ", REST, &query_line(snapshot, &trace.asked));
+    tree.empty_line();
+}
+
+/// Draws the problem of a query without an answer.
+pub(super) fn draw_problem(tree: &mut Tree, code: Code, detail: Option<&str>) {
+    tree.line("answer    ", REST, &format!("{ERROR}none: {}{ERROR:#}", code.text()));
+    // The hint to explain the query has no place in its explanation.
+    let detail = detail.unwrap_or(code.detail()).split("; explain shows").next().unwrap_or_default();
+    tree.line(REST, REST, &format!("{}: {detail}", code.title()));
+}
+
+fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
+    let mut json = Vec::new();
+    write_selection(&mut json, snapshot, selection);
+    let answer: serde_json::Value = serde_json::from_slice(&json).unwrap_or_default();
+    let text = |field: &str| printable(answer.get(field).and_then(|it| it.as_str()).unwrap_or_default());
+    let (account, address) = (text("account"), text("address"));
+    tree.line("answer    ", REST, &format!("{SUCCESS}{account}{SUCCESS:#}  {address}"));
+    let country = match answer.get("country") {
+        Some(_) => format!(", {}", text("country")),
+        None => String::new(),
+    };
+    let role = if answer.get("role").is_some() { text("role") } else { "dedicated".to_owned() };
+    tree.line(REST, REST, &format!("{}, {role}{country}", text("channel")));
+    let rule = selection.rule;
+    tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.text(), meaning(rule)));
+    if let Some(found) = selection.found {
+        let far = match found.climbed {
+            0 => "where it was asked".to_owned(),
+            climbed => levels_up(climbed),
+        };
+        tree.line("found     ", REST, &format!("pool {}, OU {}, {far}", text("pool"), text("ou")));
+    }
+}
+
+fn meaning(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Current => "the client already talks to it",
+        Rule::Dedicated => "it is the user's own",
+        Rule::Country => "it is of the client's country",
+        Rule::CallingCode => "its country shares the calling code of the client's",
+        Rule::Geography => "the client's country is mapped to its country",
+        Rule::DefaultRegion => "it is of the pool's default country",
+    }
+}
+
+fn client_line(trace: &Climb) -> String {
+    let client = &trace.client;
+    let country = match client.country {
+        Some(country) => format!("{HEADING}{country}{HEADING:#}"),
+        None => "no country".to_owned(),
+    };
+    let source = match (client.stated, client.country) {
+        (true, _) => "stated by the query",
+        (false, Some(_)) => "derived from the phone number",
+        (false, None) => "the phone number belongs to none, so that only defaults can match",
+    };
+    let mut line = format!("{country}, {source}");
+    if client.guessed() {
+        line += &format!(" {WARNING}(guessed){WARNING:#}: it is not a valid number");
+    }
+    if client.conflict() {
+        line +=
+            &format!("; {WARNING}the phone number is of another country{WARNING:#}, which does not count");
+    }
+    line
+}
+
+fn query_line(snapshot: &Snapshot, asked: &Asked) -> String {
+    let company = printable(snapshot.company(asked.company).id());
+    let channel = snapshot.channel(asked.channel);
+    let ou = printable(snapshot.ou(asked.ou).id());
+    let role = asked.role.as_str();
+    let usual =
+        if asked.role == channel.conversation_role() { "" } else { ", not the one for conversations" };
+    let strictly = if asked.strictly { "; fallback none" } else { "" };
+    format!("{} for OU {ou} of {company}; role {role}{usual}{strictly}", printable(channel.id()))
+}
+
+/// Draws the accounts that come before the chain: the one that the client talks to, and the user's own.
+pub(super) fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
+    let lines = [current_line(snapshot, trace), dedicated_line(snapshot, trace)];
+    let lines: Vec<String> = lines.into_iter().flatten().collect();
+    let Some(last) = lines.len().checked_sub(1) else { return };
+    tree.line("", "", &format!("{HEADING}before the climb{HEADING:#}"));
+    for (at, line) in lines.iter().enumerate() {
+        let (first, rest) = if at == last { (CORNER, CORNER_REST) } else { (BRANCH, BRANCH_REST) };
+        tree.line(first, rest, line);
+    }
+}
+
+fn current_line(snapshot: &Snapshot, trace: &Climb) -> Option<String> {
+    let current = trace.current?;
+    // An id that no account has may be any text that a caller typed, so it is not shown.
+    let name =
+        current.account.map_or("the account it names".to_owned(), |account| account_id(snapshot, account));
+    Some(match current.ignored {
+        None => {
+            let draining = current
+                .account
+                .is_some_and(|account| snapshot.account(account).condition() == Condition::Draining);
+            let draining = if draining { ", though it drains: it keeps the clients it has" } else { "" };
+            format!("{SUCCESS}✔ current: {name}  CHOSEN{SUCCESS:#}: the client already talks to it{draining}")
+        }
+        Some(why) => format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", why_ignored(why)),
+    })
+}
+
+fn why_ignored(why: Ignored) -> &'static str {
+    match why {
+        Ignored::Unknown => "the company has no such account",
+        Ignored::OtherChannel => "it is of another channel",
+        Ignored::OtherRole => "it is of another role, or of none",
+        Ignored::Suspended => "it is suspended",
+        Ignored::Excluded => "the query excludes it",
+        Ignored::Resting => "it is still resting",
+        Ignored::NotInChain => "no step of this chain has it, nor is it the user's own",
+    }
+}
+
+fn dedicated_line(snapshot: &Snapshot, trace: &Climb) -> Option<String> {
+    let (account, outcome) = trace.own?;
+    let name = account_id(snapshot, account);
+    let why = reason(snapshot, account, outcome);
+    Some(match trace.answer.result {
+        Ok(selection) if selection.rule == Rule::Dedicated => {
+            format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: it is the user's own")
+        }
+        Ok(selection) if selection.rule == Rule::Current && selection.account != account => {
+            let free = if outcome == Outcome::Available { "" } else { " (and could not be had)" };
+            format!("{DIMMED}· dedicated: the user's own, {name}, is not needed{free}{DIMMED:#}")
+        }
+        Ok(selection) if selection.rule == Rule::Current => {
+            format!("{DIMMED}· dedicated: it is the user's own as well{DIMMED:#}")
+        }
+        Err(Code::DedicatedUnavailable) => format!(
+            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` makes \
+             that an error"
+        ),
+        _ => format!(
+            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` leads \
+             on to the pools"
+        ),
+    })
+}
