@@ -1,5 +1,5 @@
-//! Whoever writes a snapshot may die, run out of space or meet another writer: the file is the old one or
-//! the new one, whole, and nothing is left lying about.
+//! A writer of a snapshot may be killed, run out of space or run beside another one. The file is always the
+//! old or the new one as a whole, and no temporary file stays.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -86,7 +86,7 @@ fn kill_writers(kills: u64) {
 }
 
 #[test]
-fn without_space_the_old_file_stays() {
+fn a_write_beyond_the_file_size_limit_keeps_the_old_file() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("acme.swb");
@@ -110,7 +110,7 @@ fn refused_for_space(output: &Output) {
 
 /// A disk of one snapshot and a half, where the system lets us mount one.
 #[test]
-fn on_a_full_disk_the_old_file_stays() {
+fn a_write_to_a_full_disk_keeps_the_old_file() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().join("disk");
@@ -142,7 +142,7 @@ fn on_a_full_disk_the_old_file_stays() {
 }
 
 #[test]
-fn what_killed_writers_left_is_removed_and_what_living_ones_write_is_not() {
+fn temporary_files_of_killed_writers_are_removed_and_locked_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("a.swb");
     let dead = [".a.swb.77.tmp", ".a.swb.4194304-0.tmp"];
@@ -159,7 +159,7 @@ fn what_killed_writers_left_is_removed_and_what_living_ones_write_is_not() {
 }
 
 #[test]
-fn writers_at_the_same_time_do_not_harm_each_other() {
+fn concurrent_writers_never_mix_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("a.swb");
     std::thread::scope(|threads| {
@@ -178,7 +178,7 @@ fn writers_at_the_same_time_do_not_harm_each_other() {
 }
 
 #[test]
-fn a_link_is_followed_and_stays() {
+fn links_are_followed_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("versions")).unwrap();
@@ -201,7 +201,7 @@ fn a_link_is_followed_and_stays() {
 }
 
 #[test]
-fn what_is_no_file_is_not_replaced() {
+fn pipes_folders_and_devices_are_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());

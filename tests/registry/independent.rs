@@ -5,7 +5,8 @@ use super::base::{Texts, printed, replace, run, sound};
 const COMPANY: &str = "acme/company.toml";
 const ACCOUNTS: &str = "acme/accounts.csv";
 
-/// Edits the registry without faults, and asserts that each of these findings occurs as often as it is listed.
+/// Edits the registry without faults, and asserts that each of these findings occurs as often as it is
+/// listed.
 fn finds(edits: &[(&str, &str, &str)], wanted: &[(&str, &str)]) {
     let mut texts = sound();
     for &(file, from, to) in edits {

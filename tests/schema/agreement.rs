@@ -1,11 +1,11 @@
-//! Each schema and its reader know the same keys: what one has, the other has.
+//! The schemas and the registry's readers know the same keys.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use switchboard_registry::{Code, Files, check, read};
 
-/// Where in a schema a table is, the file it is in, and the table with a key that nobody knows.
+/// A schema, the path of a table in it, the file that has the table, and the table with an unknown key.
 const TABLES: [(&str, &str, &str, &str); 7] = [
     ("company", "", "c/company.toml", "zzzzzzzz = 1\n"),
     ("company", "/properties/ou/items", "c/company.toml", "[[ou]]\nid = \"a\"\nzzzzzzzz = 1\n"),
@@ -30,7 +30,7 @@ fn schema(name: &str) -> Value {
     super::all().into_iter().find(|(known, _)| *known == name).unwrap().1
 }
 
-/// The keys that the reader lists where it meets one that it does not know.
+/// Returns the keys that the reader lists when it finds an unknown one.
 fn readers_keys(file: &str, text: &str) -> BTreeSet<String> {
     let sound = [("c/company.toml", "[[ou]]\nid = \"a\"\n")].into_iter().chain([(file, text)]);
     let files = Files::from_iter(sound.map(|(path, text)| (path, text.as_bytes())));
@@ -42,7 +42,7 @@ fn readers_keys(file: &str, text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_key_of_the_readers_is_in_the_schema_and_no_other() {
+fn schemas_have_exactly_the_keys_of_the_readers() {
     for (name, pointer, file, text) in TABLES {
         let schema = schema(name);
         let table = schema.pointer(pointer).unwrap_or_else(|| panic!("{name} has {pointer}: {schema:#}"));
@@ -60,9 +60,8 @@ fn every_key_of_the_readers_is_in_the_schema_and_no_other() {
     );
 }
 
-/// The built-in channels have a table each, in the file and in the schema.
 #[test]
-fn the_built_in_channels_are_those_of_the_file() {
+fn schema_describes_every_built_in_channel() {
     let text = include_str!("../../config/channels.toml");
     let built_in: toml::Table = text.parse().unwrap();
     let built_in: BTreeSet<&String> = built_in["channel"].as_table().unwrap().keys().collect();
@@ -71,9 +70,9 @@ fn the_built_in_channels_are_those_of_the_file() {
     assert_eq!(known.keys().collect::<BTreeSet<_>>(), built_in);
 }
 
-/// Whoever completes a key in an editor is told what it does, with an example or the words it may have.
+/// Editors show the description, and an example or the allowed words, when a key is completed.
 #[test]
-fn every_key_is_described() {
+fn every_key_has_a_description_and_an_example() {
     fn walk(name: &str, value: &Value) {
         if let Some(properties) = value.get("properties").and_then(Value::as_object) {
             for (key, property) in properties {

@@ -1,4 +1,4 @@
-//! Registries held to the schemas: what is sound is sound to them, and what a schema can tell it tells.
+//! Validates registries with the schemas.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// The schema for a file, as it is checked in.
+/// Returns the checked-in schema for a file.
 fn validator(file: &Path) -> Validator {
     let name = file.file_stem().unwrap().to_str().unwrap();
     let text = fs::read_to_string(root().join(format!("docs/schema/{name}.schema.json"))).unwrap();
@@ -22,7 +22,7 @@ fn valid(validator: &Validator, text: &str) -> Result<(), String> {
     validator.validate(&document).map_err(|error| format!("{error} at {}", error.instance_path()))
 }
 
-/// Every TOML file of the registries that are checked in.
+/// Returns the TOML files of the checked-in registries.
 fn sound() -> Vec<PathBuf> {
     let mut files = vec![root().join("config/channels.toml")];
     let mut folders = vec![root().join("config/demo"), root().join("tests/fixtures/registry")];
@@ -41,7 +41,7 @@ fn sound() -> Vec<PathBuf> {
 }
 
 #[test]
-fn sound_files_are_sound_to_the_schema() {
+fn checked_in_registries_match_the_schemas() {
     for file in sound() {
         let text = fs::read_to_string(&file).unwrap();
         valid(&validator(&file), &text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -50,7 +50,7 @@ fn sound_files_are_sound_to_the_schema() {
 
 #[test]
 #[rustfmt::skip] // one row, one fault
-fn what_a_schema_can_tell_it_tells() {
+fn schemas_reject_wrong_keys_types_and_words() {
     for (file, text) in [
         ("company.toml", "nam = \"x\""),
         ("company.toml", "name = 1"),
@@ -87,9 +87,9 @@ fn what_a_schema_can_tell_it_tells() {
     valid(&validator(Path::new("channels.toml")), partly).unwrap();
 }
 
-/// The first line of each file names its schema, where an editor looks for it.
+/// Editors look for the schema in the first line.
 #[test]
-fn files_name_their_schemas() {
+fn registries_name_their_schemas_in_the_first_line() {
     for file in sound().into_iter().filter(|file| file.starts_with(root().join("config"))) {
         let text = fs::read_to_string(&file).unwrap();
         let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema "));
@@ -101,7 +101,7 @@ fn files_name_their_schemas() {
 }
 
 #[test]
-fn the_command_prints_what_is_checked_in() {
+fn schema_command_prints_the_checked_in_schemas() {
     for name in ["company", "channels", "tests"] {
         let output =
             std::process::Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["schema", name]).output();

@@ -1,5 +1,5 @@
-//! The JSON Schemas of a registry's TOML files: made from the types beside this file, checked in, and held to what
-//! the readers know. `company`, `channels` and `expectations` describe one file each.
+//! The JSON Schemas of a registry's TOML files. They are generated from the types in this folder, checked in,
+//! and compared with the readers. `company`, `channels` and `expectations` describe one file each.
 
 #![allow(dead_code, reason = "the types are there for what is derived from them")]
 
@@ -17,14 +17,14 @@ use serde_json::Value;
 
 use crate::harness::assert_generated;
 
-/// Draft 7 without references, which every editor's TOML plugin reads.
+/// Returns the schema of a type in draft 7 without references, which the TOML plugins of all editors read.
 fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let settings = settings.with_transform(RecursiveTransform(without_null));
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// TOML has no null: what is an [`Option`] may be left out, and no more.
+/// Removes `null` from the schema of an [`Option`], because TOML has none.
 fn without_null(schema: &mut Schema) {
     if let Some(Value::Array(words)) = schema.get_mut("enum") {
         words.retain(|word| !word.is_null());
@@ -35,7 +35,7 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// Name, and schema as the types have it.
+/// Returns every schema with its name.
 fn all() -> [(&'static str, Value); 3] {
     [
         ("company", of::<company::Company>()),
@@ -45,7 +45,7 @@ fn all() -> [(&'static str, Value); 3] {
 }
 
 #[test]
-fn what_is_checked_in_is_what_the_types_say() {
+fn checked_in_schemas_match_the_types() {
     for (name, schema) in all() {
         let made = format!("{schema:#}\n");
         assert_generated(&format!("docs/schema/{name}.schema.json"), made.as_bytes(), "schema::");

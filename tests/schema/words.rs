@@ -1,10 +1,10 @@
-//! Values that several files have.
+//! Types of values that several files have.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// Declares a text of a given form.
+/// Declares types with a schema of their own.
 macro_rules! forms {
     ($($name:ident = $schema:tt;)*) => {
         $(pub struct $name;

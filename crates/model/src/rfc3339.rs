@@ -9,8 +9,8 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 const SECONDS_PER_DAY: i32 = 24 * 60 * 60;
 
 impl UnixSeconds {
-    /// Parses a date, which begins at midnight UTC, or a date and time. A fraction rounds up, so that nothing begins or
-    /// ends before its time. A leap second is the first second of the next minute.
+    /// Parses a date, which begins at midnight UTC, or a date and time. A fraction rounds up, so that nothing
+    /// begins or ends before its time. A leap second is the first second of the next minute.
     pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
         let (seconds, nanoseconds) = parse(text)?;
         Some(UnixSeconds(seconds + i64::from(nanoseconds > 0)))
@@ -68,7 +68,8 @@ fn has_shape(text: &str, shape: &str) -> bool {
     text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
 }
 
-/// Returns the nanoseconds of a fraction. Digits after the ninth count as one nanosecond, unless all are zero.
+/// Returns the nanoseconds of a fraction. Digits after the ninth count as one nanosecond, unless all are
+/// zero.
 fn nanoseconds(fraction: &str) -> u32 {
     let (nine, rest) = fraction.split_at_checked(9).unwrap_or((fraction, ""));
     let digits = nine.bytes().chain(std::iter::repeat(b'0')).take(9);

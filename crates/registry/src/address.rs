@@ -29,8 +29,8 @@ impl AddressKind {
         }
     }
 
-    /// Returns whether the address is of this kind. A phone number must begin with an assigned calling code; it
-    /// need not be in a range that is known to be valid, because ranges are opened every month.
+    /// Returns whether the address is of this kind. A phone number must begin with an assigned calling code;
+    /// it need not be in a range that is known to be valid, because ranges are opened every month.
     pub(crate) fn accepts(self, address: &str) -> bool {
         match self {
             AddressKind::Phone => address.starts_with('+') && E164::parse(address).is_ok(),
@@ -55,8 +55,8 @@ impl AddressKind {
     }
 }
 
-/// Returns whether the text is `local@domain` with a dot in the domain. This catches a number or a handle in the
-/// wrong row; it does not judge all that RFC 5322 allows.
+/// Returns whether the text is `local@domain` with a dot in the domain. This catches a number or a handle in
+/// the wrong row; it does not judge all that RFC 5322 allows.
 fn is_email(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let is_label = |label: &str| {

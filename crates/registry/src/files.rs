@@ -1,4 +1,5 @@
-//! The files of a registry: read whole from a folder or built in memory, with a digest and a stamp that show changes.
+//! The files of a registry: read whole from a folder or built in memory, with a digest and a stamp that show
+//! changes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -48,8 +49,8 @@ pub struct ReadError {
 
 /// The state of a registry's folder without its contents: path, length, times and inode of every file.
 ///
-/// Equal stamps mean that nothing needs to be read again. Different stamps mean that something may have changed;
-/// [`Files::digest`] decides.
+/// Equal stamps mean that nothing needs to be read again. Different stamps mean that something may have
+/// changed; [`Files::digest`] decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<FileStamp>);
 
@@ -64,12 +65,12 @@ struct FileStamp {
 }
 
 impl Files {
-    /// Reads a registry's folder. Follows symbolic links, because mounted volumes publish their files by links.
-    /// Skips hidden entries, what editors leave behind, and notes (`*.md`, `README*`).
+    /// Reads a registry's folder. Follows symbolic links, because mounted volumes publish their files by
+    /// links. Skips hidden entries, what editors leave behind, and notes (`*.md`, `README*`).
     ///
     /// # Errors
-    /// The first file or folder that cannot be read. An incomplete registry is never returned: it would look like
-    /// one from which companies were removed.
+    /// The first file or folder that cannot be read. An incomplete registry is never returned: it would look
+    /// like one from which companies were removed.
     pub fn read_dir(root: &Path) -> Result<Files, ReadError> {
         let mut entries = BTreeMap::new();
         for found in list_registry(root)? {
@@ -142,7 +143,8 @@ impl Entry {
         }
     }
 
-    /// Returns the path as findings have it: that of a folder ends with `/`, that of a pipe or a socket with `|`.
+    /// Returns the path as findings have it: that of a folder ends with `/`, that of a pipe or a socket with
+    /// `|`.
     pub(crate) fn marked(&self, path: &Arc<str>) -> Arc<str> {
         match self {
             Entry::File(_) => path.clone(),
@@ -207,8 +209,9 @@ fn is_known(path: &str) -> bool {
     }
 }
 
-/// Returns whether a name is skipped: hidden files (mounted volumes keep their versions in them), what editors and
-/// file systems leave behind, notes for people, and snapshots compiled into the registry's own folder.
+/// Returns whether a name is skipped: hidden files (mounted volumes keep their versions in them), what
+/// editors and file systems leave behind, notes for people, and snapshots compiled into the registry's own
+/// folder.
 fn is_ignored(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     name.starts_with('.')
@@ -219,7 +222,8 @@ fn is_ignored(name: &str) -> bool {
         || lower.starts_with("readme")
 }
 
-/// Reads a file. If a pipe has replaced the file since the folder was listed, neither opening nor reading blocks.
+/// Reads a file. If a pipe has replaced the file since the folder was listed, neither opening nor reading
+/// blocks.
 fn read_entry(path: &Path) -> io::Result<Entry> {
     let mut file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let metadata = file.metadata()?;
@@ -239,8 +243,8 @@ struct Found {
     metadata: Metadata,
 }
 
-/// Lists a registry's folder and the companies' folders in it, sorted by path. Goes no deeper, so that a link to a
-/// folder above cannot make the list endless.
+/// Lists a registry's folder and the companies' folders in it, sorted by path. Goes no deeper, so that a link
+/// to a folder above cannot make the list endless.
 fn list_registry(root: &Path) -> Result<Vec<Found>, ReadError> {
     let mut found = Vec::new();
     for entry in list_folder(root, None)? {

@@ -72,8 +72,8 @@ pub struct Finding {
     pub labels: Vec<Label>,
 }
 
-/// All findings of one run. At most 10,000 of one code and file are kept, because a finding takes more memory than the
-/// row that it is about.
+/// All findings of one run. At most 10,000 of one code and file are kept, because a finding takes more memory
+/// than the row that it is about.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
@@ -88,8 +88,8 @@ pub struct AddedFinding<'f>(Option<&'f mut Finding>);
 
 /// Findings of one code in one company that are reported one by one.
 const MAX_REPORTED: usize = 100;
-/// Findings of one code in one file that are kept. This is more than [`MAX_REPORTED`] because findings are not added
-/// in the order in which they are reported.
+/// Findings of one code in one file that are kept. This is more than [`MAX_REPORTED`] because findings are
+/// not added in the order in which they are reported.
 const MAX_KEPT: usize = 10_000;
 
 macro_rules! codes {
@@ -167,7 +167,8 @@ codes! {
     MissingRole = "missing_role", Error;
     /// A country mapped to itself.
     MappingToItself = "mapping_to_itself", Error;
-    /// A registry beyond what the snapshot's format holds, or a file with too many faults to be read to its end.
+    /// A registry beyond what the snapshot's format holds, or a file with too many faults to be read to its
+    /// end.
     Limit = "limit", Error;
     /// An expected selection that differs from the selection.
     FailedTest = "failed_test", Error;

@@ -111,7 +111,8 @@ pub struct Pool {
     pub id: Box<str>,
     /// The id of the channel. Empty if it could not be read.
     pub channel: Box<str>,
-    /// The ids of the OUs that the pool is allocated to. One empty id stands for a list that could not be read.
+    /// The ids of the OUs that the pool is allocated to. One empty id stands for a list that could not be
+    /// read.
     pub ous: Vec<Box<str>>,
     /// The places of these ids.
     pub ous_places: Vec<Place>,
@@ -140,7 +141,8 @@ pub struct Account {
     pub channel: Option<u16>,
     /// The role. Shared accounts have one, dedicated accounts have none, spare accounts may have one.
     pub role: Option<Role>,
-    /// The address: a phone number in E.164 with its `+`, an e-mail address or a handle, as the channel demands.
+    /// The address: a phone number in E.164 with its `+`, an e-mail address or a handle, as the channel
+    /// demands.
     pub address: Box<str>,
     /// The country as written, or else as derived from a phone address.
     pub country: Option<Region>,
@@ -200,7 +202,8 @@ pub struct Test {
     pub place: Place,
 }
 
-/// The part of an answer that a test fixes. At least one field is present; an absent field may have any value.
+/// The part of an answer that a test fixes. At least one field is present; an absent field may have any
+/// value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Expectation {
     /// The id of the account.

@@ -1,14 +1,15 @@
 //! How a value is repeated in a finding: on one line, cut short, and without a phone number.
 //!
-//! A shifted column puts a number into any field, so every value is redacted, not only those of fields that are
-//! meant for numbers.
+//! A shifted column puts a number into any field, so every value is redacted, not only those of fields that
+//! are meant for numbers.
 
 use std::fmt::Write;
 use std::ops::Range;
 
 /// Enough to recognize a value.
 const MAX_QUOTED_CHARS: usize = 80;
-/// From this many digits on, a run of digits may be a phone number. Shorter runs are numbers of OUs and the like.
+/// From this many digits on, a run of digits may be a phone number. Shorter runs are numbers of OUs and the
+/// like.
 const MIN_NUMBER_DIGITS: usize = 10;
 /// The same for digits that follow a `+`.
 const MIN_DIGITS_AFTER_PLUS: usize = 5;
@@ -40,8 +41,8 @@ pub(crate) fn quoted_list<'a>(values: impl IntoIterator<Item = &'a str>) -> Stri
     values.into_iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns whether the value is or begins with a date of the years 1900 to 2199. Dates are long runs of digits as
-/// well, and must be visible to be corrected.
+/// Returns whether the value is or begins with a date of the years 1900 to 2199. Dates are long runs of
+/// digits as well, and must be visible to be corrected.
 fn is_date(value: &str) -> bool {
     let mut letters = value.bytes();
     let shape = [1, 1, 1, 1, 0, 1, 1, 0, 1, 1];
@@ -75,8 +76,8 @@ fn shorten_numbers(value: &str) -> String {
     out
 }
 
-/// Replaces the digits of every possible phone number by `•`, except the last ones. The number of letters stays, so
-/// that what is underlined in a line stays underlined.
+/// Replaces the digits of every possible phone number by `•`, except the last ones. The number of letters
+/// stays, so that what is underlined in a line stays underlined.
 pub(crate) fn redact_in_place(letters: &mut [char]) {
     for run in possible_numbers(letters) {
         let number = letters.get_mut(run).unwrap_or_default();
@@ -86,8 +87,8 @@ pub(crate) fn redact_in_place(letters: &mut [char]) {
     }
 }
 
-/// Finds the runs of digits that may be phone numbers. The signs that people put between the digits of a number
-/// belong to the run, so two numbers beside each other are one run.
+/// Finds the runs of digits that may be phone numbers. The signs that people put between the digits of a
+/// number belong to the run, so two numbers beside each other are one run.
 fn possible_numbers(letters: &[char]) -> Vec<Range<usize>> {
     let mut numbers = Vec::new();
     let mut run = 0..0;

@@ -15,7 +15,8 @@ use crate::read::{Lines, sections};
 use crate::redact::redact_in_place;
 use crate::{Files, Place, Span};
 
-/// A snippet begins at the finding's line, which is the header of an entry, if that is at most so many lines above.
+/// A snippet begins at the finding's line, which is the header of an entry, if that is at most so many lines
+/// above.
 const MAX_LINES_ABOVE: u32 = 6;
 
 /// Lines of a file, redacted and cut, with a part to underline.
@@ -58,8 +59,8 @@ impl<'f> Snippets<'f> {
         Snippets { files, parsed: HashMap::new() }
     }
 
-    /// Returns the snippet of a span, with at most `width` characters a line. Returns `None` if the place is a file as a
-    /// whole, or if the file does not have the span.
+    /// Returns the snippet of a span, with at most `width` characters a line. Returns `None` if the place is
+    /// a file as a whole, or if the file does not have the span.
     pub fn find(&mut self, place: &Place, span: &Span, width: usize) -> Option<Snippet> {
         if place.line == 0 && !matches!(span, Span::Value(_)) {
             return None;
@@ -123,8 +124,9 @@ impl<'f> ParsedFile<'f> {
         cells(&self.text, self.lines.bytes_of(line, &self.text).start).get(index).cloned()
     }
 
-    /// Returns the bytes of a line that are shown unredacted: the address of an account, which is the company's own. An
-    /// address that is not a phone number is redacted, because it may be a client's number in another notation.
+    /// Returns the bytes of a line that are shown unredacted: the address of an account, which is the
+    /// company's own. An address that is not a phone number is redacted, because it may be a client's number
+    /// in another notation.
     fn unredacted(&self, line: u32) -> Option<Range<usize>> {
         let cell = self.cell(line, "address")?;
         let address = self.text.get(cell.clone())?;
@@ -227,8 +229,8 @@ fn cell_value(cell: &str) -> String {
     }
 }
 
-/// Returns the bytes of a span in one section of a TOML file. Prefers what begins on the line at offset `line`, and
-/// then what is least nested.
+/// Returns the bytes of a span in one section of a TOML file. Prefers what begins on the line at offset
+/// `line`, and then what is least nested.
 fn find_in_section(section: &str, line: usize, span: &Span) -> Option<Range<usize>> {
     let (root, _) = DeTable::parse_recoverable(section);
     let mut found = Vec::new();

@@ -5,7 +5,8 @@ use crate::redact::quoted;
 /// Longer texts are not mistyped names.
 const MAX_NAME_CHARS: usize = 128;
 
-/// Returns the closest of the known names. At most a third of the letters may differ, and never more than three.
+/// Returns the closest of the known names. At most a third of the letters may differ, and never more than
+/// three.
 pub(crate) fn closest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = wrong.chars().count();
     if length == 0 || length > MAX_NAME_CHARS {
@@ -32,8 +33,8 @@ pub fn did_you_mean<'k>(
     }
 }
 
-/// Counts the edits between two names, ignoring case: a letter inserted, removed or replaced, or two neighbours
-/// swapped.
+/// Counts the edits between two names, ignoring case: a letter inserted, removed or replaced, or two
+/// neighbours swapped.
 fn distance(a: &str, b: &str) -> usize {
     let lowercase = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<String>();
     strsim::osa_distance(&lowercase(a), &lowercase(b))

@@ -1,5 +1,5 @@
-//! Accounts: their channel is that of their pool, no address is there twice, no country contradicts a phone number, and
-//! dedicated accounts are one for each user and channel, where channel and platform support them.
+//! Accounts: their channel is that of their pool, no address is there twice, no country contradicts a phone
+//! number, and dedicated accounts are one for each user and channel, where channel and platform support them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -72,7 +72,8 @@ fn check_addresses(index: &CompanyIndex<'_>, findings: &mut Findings) {
     }
 }
 
-/// Reports a written country that contradicts a valid number. A region that is only guessed contradicts nothing.
+/// Reports a written country that contradicts a valid number. A region that is only guessed contradicts
+/// nothing.
 fn check_country(account: &Account, findings: &mut Findings) {
     let Some(country) = account.country else { return };
     let Ok(number) = E164::parse(&account.address) else { return };

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::{accounts, geography, ids, pools, tree};
 use crate::{Account, ChannelProfile, Code, Company, Findings, Holder, Ou, Place, Pool, Registry};
 
-/// Checks a registry as a whole. `findings` contains what [`read`](crate::read()) found in the same files. Adds the
-/// new findings, and sorts all of them.
+/// Checks a registry as a whole. `findings` contains what [`read`](crate::read()) found in the same files.
+/// Adds the new findings, and sorts all of them.
 pub fn check(registry: &Registry, findings: &mut Findings) {
     let has_unknown_files = findings.iter().any(|finding| finding.code == Code::UnknownFile);
     if registry.companies.is_empty() && !has_unknown_files {

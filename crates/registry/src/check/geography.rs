@@ -8,7 +8,8 @@ use super::company::CompanyIndex;
 use crate::redact::quoted;
 use crate::{ChannelProfile, Code, Findings, Mapping, Place, Pool, Span};
 
-/// The countries of one pool's accounts of the conversation role, and whether any account of the country is active.
+/// The countries of one pool's accounts of the conversation role, and whether any account of the country is
+/// active.
 type Countries = HashMap<Region, bool>;
 
 pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {

@@ -1,7 +1,8 @@
-//! Checks a registry against the rules that need more than one line. Every finding is at the line that causes it.
+//! Checks a registry against the rules that need more than one line. Every finding is at the line that causes
+//! it.
 //!
-//! Not reported are what another finding on the same line already says, and the consequences of a file that could not be
-//! read.
+//! Not reported are what another finding on the same line already says, and the consequences of a file that
+//! could not be read.
 
 mod accounts;
 mod company;

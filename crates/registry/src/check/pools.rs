@@ -1,4 +1,5 @@
-//! Pools: each is allocated to an OU and holds the roles that its channel demands, and every OU is served by one.
+//! Pools: each is allocated to an OU and holds the roles that its channel demands, and every OU is served by
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +66,8 @@ pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings
     }
 }
 
-/// Returns whether each OU is served by a pool of the channel. Returns `None` if a pool's `ous` could not be read.
+/// Returns whether each OU is served by a pool of the channel. Returns `None` if a pool's `ous` could not be
+/// read.
 fn served_ous(index: &CompanyIndex<'_>, tree: &OuTree, channel: &str) -> Option<Vec<bool>> {
     let mut served = vec![false; index.company.ous.len()];
     for pool in index.company.pools.iter().filter(|pool| &*pool.channel == channel) {

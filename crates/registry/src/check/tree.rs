@@ -74,8 +74,8 @@ fn find_parent(index: &CompanyIndex<'_>, ou: &Ou, findings: &mut Findings) -> Pa
     Parent::Unknown
 }
 
-/// Returns the number of levels above each OU, and reports cycles. Does not recurse, because the tree may be 60,000
-/// levels deep.
+/// Returns the number of levels above each OU, and reports cycles. Does not recurse, because the tree may be
+/// 60,000 levels deep.
 fn depths(index: &CompanyIndex<'_>, parents: &[Parent], findings: &mut Findings) -> Vec<Option<u32>> {
     let mut visits = vec![Visit::NotVisited; parents.len()];
     let mut path = Vec::new();

@@ -17,8 +17,8 @@ use crate::{AddressKind, ChannelProfile, Code, Findings, Place, RolePair, Span, 
 const BUILT_IN: &str = include_str!("../../../../config/channels.toml");
 const BUILT_IN_PATH: &str = "config/channels.toml";
 
-/// Each channel has eighteen series of metrics, and a scrape takes 2 ms for so many channels. An account stores its
-/// channel as a `u16`.
+/// Each channel has eighteen series of metrics, and a scrape takes 2 ms for so many channels. An account
+/// stores its channel as a `u16`.
 const MAX_CHANNELS: usize = 1000;
 
 const KEYS: [&str; 4] = ["conversation_role", "pool_must_hold", "address", "dedicated_since"];
@@ -35,8 +35,8 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// Reads the built-in profiles and those of the registry. `misnamed` says that the registry's file exists under
-    /// another name.
+    /// Reads the built-in profiles and those of the registry. `misnamed` says that the registry's file exists
+    /// under another name.
     pub(super) fn read(own: Option<SourceFile<'_>>, misnamed: bool, findings: &mut Findings) -> Channels {
         let mut profiles = Vec::new();
         let path = Arc::from(BUILT_IN_PATH);
@@ -81,7 +81,8 @@ impl Channels {
     }
 }
 
-/// Adds the profiles of a file to those known so far, or overrides them. Returns whether all of them could be read.
+/// Adds the profiles of a file to those known so far, or overrides them. Returns whether all of them could be
+/// read.
 fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findings: &mut Findings) -> bool {
     let Some(text) = parse_recovering(file, findings) else { return false };
     let document = Document::parse(file, &text);

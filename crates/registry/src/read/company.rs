@@ -171,7 +171,8 @@ fn read_ou_rows(file: SourceFile<'_>, company: &mut Company, findings: &mut Find
     company.unread.ous |= !complete;
 }
 
-/// Reads one `[[pool]]`. A faulty id or channel becomes the empty id, a faulty list of OUs a list of one empty id.
+/// Reads one `[[pool]]`. A faulty id or channel becomes the empty id, a faulty list of OUs a list of one
+/// empty id.
 fn read_pool(keys: &Table<'_>, channels: &Channels, findings: &mut Findings) -> Pool {
     let mut pool = Pool {
         id: "".into(),

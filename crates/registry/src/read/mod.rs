@@ -1,7 +1,8 @@
 //! Reads files into values. Reads on after a fault, so that one run reports every fault with its line.
 //!
-//! A faulty value is left out of the model or replaced by its default, and is reported once. `toml` and `recover`
-//! read TOML, `sheet` reads CSV, `value` what is written alike in both; each other file reads one kind of file.
+//! A faulty value is left out of the model or replaced by its default, and is reported once. `toml` and
+//! `recover` read TOML, `sheet` reads CSV, `value` what is written alike in both; each other file reads one
+//! kind of file.
 
 mod accounts;
 mod channels;

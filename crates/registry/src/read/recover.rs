@@ -1,8 +1,8 @@
 //! Reads as much as possible of a TOML file that has faults.
 //!
-//! After a fault, a parser reports many of the following lines as faulty as well. So a faulty file is cut before its
-//! table headers and each section is parsed by itself: a faulty section is one finding, is replaced by spaces, and
-//! the rest is read.
+//! After a fault, a parser reports many of the following lines as faulty as well. So a faulty file is cut
+//! before its table headers and each section is parsed by itself: a faulty section is one finding, is
+//! replaced by spaces, and the rest is read.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,11 +16,13 @@ use crate::{Code, Findings, Span};
 const TOML_HELP: &str =
     "correct the line; texts stand in quotes, lists in brackets, tables as `[name]` or `[[name]]`";
 
-/// Enough for about 70,000 pools. While it is read, a document takes up to 102 times its size in memory (one `[` after
-/// the other), and a file that is not TOML up to 230 times: this limits the memory that a file can take.
+/// Enough for about 70,000 pools. While it is read, a document takes up to 102 times its size in memory (one
+/// `[` after the other), and a file that is not TOML up to 230 times: this limits the memory that a file can
+/// take.
 const MAX_TOML_BYTES: usize = 8 << 20;
 
-/// Returns the text that can be parsed, and reports the sections that cannot. Returns `None` if nothing can be parsed.
+/// Returns the text that can be parsed, and reports the sections that cannot. Returns `None` if nothing can
+/// be parsed.
 pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings) -> Option<Cow<'f, str>> {
     if file.len() > MAX_TOML_BYTES {
         let message = format!("the file has {} bytes, of at most {MAX_TOML_BYTES}", file.len());
@@ -95,9 +97,9 @@ fn faults(text: &str) -> Vec<(Range<usize>, String)> {
     faults
 }
 
-/// Returns whether the fault is a key or table that is there twice. Sections that are sound by themselves can have
-/// this fault together; the parser then keeps the rest. The `toml` crate has no kinds of error, so its message decides,
-/// and a test holds it to that message.
+/// Returns whether the fault is a key or table that is there twice. Sections that are sound by themselves can
+/// have this fault together; the parser then keeps the rest. The `toml` crate has no kinds of error, so its
+/// message decides, and a test holds it to that message.
 fn is_duplicate(message: &str) -> bool {
     message.contains("duplicate")
 }

@@ -107,7 +107,8 @@ impl<'f> Layout<'f> {
             (Entry::File(content), Some(known)) => (Some(SourceFile::new(path, content)), Some(known)),
             _ => (None, report_unknown(path, name, entry, &COMPANY_FILES, findings)),
         };
-        // A folder without any company's file is reported file by file, not as a company that lacks everything.
+        // A folder without any company's file is reported file by file, not as a company that lacks
+        // everything.
         let Some(meant) = meant else { return };
         let files = self.companies.entry(company).or_default();
         match meant {

@@ -9,8 +9,8 @@ use crate::{Code, Findings, Place, Span};
 
 /// Each unknown column is a finding of its own. A row of commas would have a million.
 const MAX_COLUMNS: usize = 1000;
-/// A file with so many faulty rows is not a file of the kind, and its findings take fifty times its size. The rest is
-/// not read.
+/// A file with so many faulty rows is not a file of the kind, and its findings take fifty times its size. The
+/// rest is not read.
 const MAX_FAULTY_ROWS: usize = 10_000;
 /// The fewest bytes of a usual row.
 const SHORT_ROW_BYTES: usize = 24;
@@ -121,15 +121,15 @@ impl<'f, const N: usize> Sheet<'f, N> {
         self.known.iter().zip(&self.columns).any(|(known, index)| *known == column && index.is_some())
     }
 
-    /// Returns a capacity for the rows: the number of lines, at most file size / 24, so that a file of line ends
-    /// reserves little.
+    /// Returns a capacity for the rows: the number of lines, at most file size / 24, so that a file of line
+    /// ends reserves little.
     pub(super) fn capacity(&self) -> usize {
         memchr::memchr_iter(b'\n', self.lines.data).count().min(self.lines.data.len() / SHORT_ROW_BYTES)
     }
 
-    /// Calls `read_row` with the cells of every row, in the order of the known columns. The cell of an absent column
-    /// is empty. Returns whether the file could be read as a whole: its encoding, its quotes and its columns. A row
-    /// with the wrong number of cells is one fault and does not affect the rest.
+    /// Calls `read_row` with the cells of every row, in the order of the known columns. The cell of an absent
+    /// column is empty. Returns whether the file could be read as a whole: its encoding, its quotes and its
+    /// columns. A row with the wrong number of cells is one fault and does not affect the rest.
     pub(super) fn read_rows(
         mut self,
         findings: &mut Findings,
@@ -191,8 +191,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
     }
 }
 
-/// Counts the lines before a row. The positions of the `csv` crate cannot be used directly: they stand before the empty
-/// lines and the second half of the CR LF that precede a row.
+/// Counts the lines before a row. The positions of the `csv` crate cannot be used directly: they stand before
+/// the empty lines and the second half of the CR LF that precede a row.
 struct RowLines<'f> {
     data: &'f [u8],
     offset: usize,
@@ -200,7 +200,8 @@ struct RowLines<'f> {
 }
 
 impl RowLines<'_> {
-    /// Returns the line of the row that the `csv` crate places at this offset, from 1. Rows must be passed in order.
+    /// Returns the line of the row that the `csv` crate places at this offset, from 1. Rows must be passed in
+    /// order.
     fn line_of_row(&mut self, position: u64) -> u32 {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let ahead = self.data.get(position..).unwrap_or_default();
