@@ -1,5 +1,5 @@
-//! What is handed out for production, as far as it can be held without a cluster or a service manager; `.ci/debian`
-//! and `.ci/manifests` hold the rest.
+//! The files for production, as far as they can be tested without a cluster or a service manager; `.ci/debian` and
+//! `.ci/manifests` test the rest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The keys of the generated ConfigMap, and the file that each holds.
+/// Returns the keys of the generated ConfigMap, and the file that each holds.
 fn keys() -> BTreeMap<String, String> {
     let text = text("config/kubernetes/kustomization.yaml");
     let files = text.lines().filter_map(|line| line.trim().strip_prefix("- acme."));
@@ -23,7 +23,7 @@ fn keys() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Where the Deployment puts them: key to path.
+/// Returns the path at which the Deployment mounts each key.
 fn items() -> BTreeMap<String, String> {
     let text = text("config/kubernetes/deployment.yaml");
     let items = text.lines().filter_map(|line| line.trim().strip_prefix("- { key: ")?.strip_suffix(" }"));
@@ -34,7 +34,7 @@ fn items() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_registry_of_the_config_map_passes_check_as_the_kubelet_lays_it() {
+fn the_config_map_mounted_as_by_the_kubelet_passes_check() {
     let (keys, items) = (keys(), items());
     assert_eq!(keys.len(), 3);
     assert!(keys.keys().eq(items.keys()), "{keys:?} {items:?}");
@@ -55,14 +55,14 @@ fn the_registry_of_the_config_map_passes_check_as_the_kubelet_lays_it() {
 }
 
 #[test]
-fn the_settings_of_the_package_are_settings() {
+fn the_packages_settings_file_parses() {
     let packaged = Settings::from_toml(&text("config/debian/switchboard.toml")).unwrap();
     assert_eq!(packaged.registry.as_deref(), Some(Path::new("/etc/switchboard/registry")));
     assert_eq!(packaged.standings.as_deref(), Some(Path::new("/var/lib/switchboard/standings")));
 }
 
 #[test]
-fn the_service_leaves_time_to_drain_and_descriptors_to_connections() {
+fn the_systemd_unit_allows_for_the_drain_timeout_and_max_connections() {
     let unit = text("config/systemd/switchboard.service");
     let setting = |key: &str| {
         let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -74,9 +74,9 @@ fn the_service_leaves_time_to_drain_and_descriptors_to_connections() {
     assert!(setting("LimitNOFILE") > connections + connections / 8 + 1000);
 }
 
-/// The prometheus-operator calls a job after the service, unless told of a label of it.
+/// The prometheus-operator names the job after the service unless `jobLabel` names a label of the service.
 #[test]
-fn the_job_is_the_one_that_the_alerts_count_on() {
+fn the_service_monitor_yields_the_job_name_of_the_alerts() {
     let label = "app.kubernetes.io/name";
     assert!(text("config/kubernetes/monitor.yaml").contains(&format!("\n  jobLabel: {label}\n")));
     let services = text("config/kubernetes/services.yaml");
@@ -86,7 +86,7 @@ fn the_job_is_the_one_that_the_alerts_count_on() {
 }
 
 #[test]
-fn a_pod_has_time_to_drain() {
+fn the_pods_grace_period_exceeds_the_drain_timeout() {
     let deployment = text("config/kubernetes/deployment.yaml");
     let number = |key: &str| {
         let line = deployment.lines().find_map(|line| line.trim().strip_prefix(key));

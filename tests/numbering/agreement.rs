@@ -1,41 +1,42 @@
-//! The table against the library, over numbers drawn from the library's own patterns.
+//! The table against the library, over numbers drawn from the library's patterns.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
 };
 
+use fastrand::Rng;
 use switchboard_model::{E164, Origin, Region};
 
 use super::{
     diagram::{Diagrams, Set},
-    draw::{Chance, Pattern, spoil},
+    draw::{Pattern, digits, spoil},
     library::{self, Verdict},
     plan,
 };
 
-/// A number that the library finds valid.
+/// A number that is valid by the library.
 struct Drawn {
     code: u16,
     national: String,
-    /// The region and the type whose pattern it was drawn from, not always those it belongs to.
+    /// The region and type whose pattern it was drawn from; the library may give it another.
     from: (String, &'static str),
     verdict: Verdict,
 }
 
-/// At least this many numbers are drawn in all; how many that is of each type of each region.
+/// The least count of numbers drawn in all, and the count for each type of each region.
 const AT_LEAST: usize = 200_000;
 const OF_EACH: usize = 200;
 
 /// Valid numbers of every type of every region that has one.
 static DRAWN: LazyLock<Vec<Drawn>> = LazyLock::new(|| {
-    let mut chance = Chance::new(1);
+    let mut random = Rng::with_seed(1);
     let mut drawn = Vec::new();
     for (region, kind, desc) in described() {
         let (code, pattern) = (library::calling_code(&region), Pattern::new(desc));
         let mut left = OF_EACH;
         for _ in 0..OF_EACH * 20 {
-            let national = pattern.draw(&mut chance);
+            let national = pattern.draw(&mut random);
             let Some(verdict) = library::verdict(code, &national).filter(|verdict| verdict.valid) else {
                 continue;
             };
@@ -73,7 +74,7 @@ fn origin(code: u16, national: &str) -> Origin {
 }
 
 #[test]
-fn examples_of_every_type_of_every_region_agree() {
+fn the_librarys_example_numbers_have_the_librarys_region() {
     let mut agreed = 0;
     for region in library::all_regions() {
         let Some(metadata) = library::metadata(&region) else { continue };
@@ -91,7 +92,7 @@ fn examples_of_every_type_of_every_region_agree() {
 }
 
 #[test]
-fn valid_numbers_are_of_the_librarys_region() {
+fn drawn_valid_numbers_have_the_librarys_region() {
     for drawn in &*DRAWN {
         let expected = Origin { region: drawn.verdict.region, guessed: false };
         assert_eq!(origin(drawn.code, &drawn.national), expected, "+{} {}", drawn.code, drawn.national);
@@ -100,7 +101,7 @@ fn valid_numbers_are_of_the_librarys_region() {
 }
 
 #[test]
-fn no_region_and_no_type_is_missing() {
+fn drawn_numbers_cover_every_region_and_type() {
     let mut patterns = BTreeMap::new();
     let mut regions = BTreeMap::new();
     let mut kinds = BTreeMap::new();
@@ -120,7 +121,7 @@ fn no_region_and_no_type_is_missing() {
 }
 
 #[test]
-fn shared_calling_codes_reach_all_their_regions() {
+fn drawn_numbers_reach_every_region_of_a_shared_code() {
     let mut reached = BTreeMap::<u16, BTreeSet<Region>>::new();
     for drawn in &*DRAWN {
         reached.entry(drawn.code).or_default().extend(origin(drawn.code, &drawn.national).region);
@@ -162,14 +163,14 @@ fn guess(diagrams: &Diagrams, code: &plan::Code, national: &str) -> Option<Regio
 }
 
 #[test]
-fn spoilt_numbers_are_guessed_exactly_where_they_are_not_valid() {
+fn spoilt_numbers_are_guessed_exactly_when_invalid() {
     let mut diagrams = Diagrams::new();
     let codes = plan::codes(&mut diagrams);
-    let mut chance = Chance::new(2);
+    let mut random = Rng::with_seed(2);
     let (mut valid, mut guessed, mut settled) = (0, 0, 0);
     while valid + guessed < AT_LEAST + 50_000 {
-        let from = chance.one_of(&DRAWN);
-        let national = spoil(&from.national, &mut chance);
+        let from = random.choice(DRAWN.iter()).unwrap();
+        let national = spoil(&from.national, &mut random);
         let length = from.code.to_string().len() + national.len();
         let Some(verdict) = library::verdict(from.code, &national) else { continue };
         if !(5..=15).contains(&length) {
@@ -192,9 +193,9 @@ fn spoilt_numbers_are_guessed_exactly_where_they_are_not_valid() {
 }
 
 #[test]
-fn every_edge_of_the_automaton_is_the_librarys() {
+fn every_transition_of_the_automaton_agrees_with_the_library() {
     let mut diagrams = Diagrams::new();
-    let mut chance = Chance::new(3);
+    let mut random = Rng::with_seed(3);
     let (mut valid, mut invalid) = (0, 0);
     for code in plan::codes(&mut diagrams) {
         let mut seen = BTreeSet::new();
@@ -209,9 +210,9 @@ fn every_edge_of_the_automaton_is_the_librarys() {
                 // As it is; to an end that each region's set calls valid; and some digits further.
                 let mut tried = vec![front.clone()];
                 for set in sets.iter().filter(|set| **set != Set::EMPTY) {
-                    tried.push(format!("{front}{}", ending(&diagrams, *set, &mut chance)));
+                    tried.push(format!("{front}{}", ending(&diagrams, *set, &mut random)));
                 }
-                tried.push(format!("{front}{}", chance.digits(1, 6)));
+                tried.push(format!("{front}{}", digits(&mut random, 1, 6)));
                 for national in tried {
                     let Some(verdict) = library::verdict(code.number, &national) else { continue };
                     let Ok(number) = E164::parse(&format!("{}{national}", code.number)) else { continue };
@@ -230,12 +231,12 @@ fn every_edge_of_the_automaton_is_the_librarys() {
 }
 
 /// Digits at random that lead to an end of the set.
-fn ending(diagrams: &Diagrams, mut set: Set, chance: &mut Chance) -> String {
+fn ending(diagrams: &Diagrams, mut set: Set, random: &mut Rng) -> String {
     let mut digits = String::new();
     while !diagrams.holds_empty(set) {
         let after = diagrams.after(set);
         let open: Vec<usize> = (0..10).filter(|digit| after[*digit] != Set::EMPTY).collect();
-        let digit = *chance.one_of(&open);
+        let digit = *random.choice(&open).unwrap();
         digits.push(char::from(b'0' + digit as u8));
         set = after[digit];
     }

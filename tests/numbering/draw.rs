@@ -1,4 +1,4 @@
-//! Numbers at random, the same ones in every run.
+//! Numbers drawn from the library's patterns, the same ones in every run.
 
 use fastrand::Rng;
 use regex_syntax::{
@@ -6,36 +6,13 @@ use regex_syntax::{
     hir::{Class, Hir, HirKind},
 };
 
-/// A generator with a fixed seed.
-pub struct Chance(Rng);
-
-impl Chance {
-    pub fn new(seed: u64) -> Chance {
-        Chance(Rng::with_seed(seed))
-    }
-
-    /// Returns a number below `limit`.
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0.usize(..limit)
-    }
-
-    pub fn digit(&mut self) -> char {
-        char::from(b'0' + self.below(10) as u8)
-    }
-
-    /// As many digits as one of `least..=most`.
-    pub fn digits(&mut self, least: usize, most: usize) -> String {
-        (0..least + self.below(most - least + 1)).map(|_| self.digit()).collect()
-    }
-
-    pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
+/// Draws `least..=most` digits.
+pub fn digits(random: &mut Rng, least: usize, most: usize) -> String {
+    (0..random.usize(least..=most)).map(|_| random.digit(10)).collect()
 }
 
-/// A pattern to draw matching texts from. It reads the pattern as a tree and walks it: nothing is shared
-/// with the automata that the table is made from. Every branch is as likely as its sisters, so that a
-/// range of ten numbers beside one of ten million is met too.
+/// A pattern to draw matching texts from. It walks the pattern as a tree, and shares nothing with the automata that the table
+/// is generated from. Every branch is equally likely, so a range of ten numbers beside one of ten million is drawn too.
 pub struct Pattern(Hir);
 
 impl Pattern {
@@ -43,49 +20,49 @@ impl Pattern {
         Pattern(ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).unwrap())
     }
 
-    pub fn draw(&self, chance: &mut Chance) -> String {
+    pub fn draw(&self, random: &mut Rng) -> String {
         let mut out = String::new();
-        walk(&self.0, chance, &mut out);
+        walk(&self.0, random, &mut out);
         out
     }
 }
 
-fn walk(hir: &Hir, chance: &mut Chance, out: &mut String) {
+fn walk(hir: &Hir, random: &mut Rng, out: &mut String) {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => {}
         HirKind::Literal(literal) => out.push_str(str::from_utf8(&literal.0).unwrap()),
         HirKind::Class(Class::Bytes(class)) => {
             let bytes: Vec<u8> = class.iter().flat_map(|range| range.start()..=range.end()).collect();
-            out.push(char::from(*chance.one_of(&bytes)));
+            out.push(char::from(*random.choice(&bytes).unwrap()));
         }
         HirKind::Class(Class::Unicode(class)) => {
             let chars: Vec<char> = class.iter().flat_map(|range| range.start()..=range.end()).collect();
-            out.push(*chance.one_of(&chars));
+            out.push(*random.choice(&chars).unwrap());
         }
         HirKind::Repetition(repetition) => {
             let (least, most) = (repetition.min, repetition.max.unwrap_or(repetition.min + 12));
-            for _ in 0..least as usize + chance.below((most - least + 1) as usize) {
-                walk(&repetition.sub, chance, out);
+            for _ in 0..least as usize + random.usize(..(most - least + 1) as usize) {
+                walk(&repetition.sub, random, out);
             }
         }
-        HirKind::Capture(capture) => walk(&capture.sub, chance, out),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| walk(part, chance, out)),
-        HirKind::Alternation(branches) => walk(chance.one_of(branches), chance, out),
+        HirKind::Capture(capture) => walk(&capture.sub, random, out),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| walk(part, random, out)),
+        HirKind::Alternation(branches) => walk(random.choice(branches).unwrap(), random, out),
     }
 }
 
-/// Spoils a number's national digits: one of seven small accidents.
-pub fn spoil(national: &str, chance: &mut Chance) -> String {
+/// Changes a number's national digits in one of seven ways.
+pub fn spoil(national: &str, random: &mut Rng) -> String {
     let mut digits: Vec<char> = national.chars().collect();
-    let place = chance.below(digits.len());
-    match chance.below(7) {
-        0 => digits[place] = chance.digit(),
+    let place = random.usize(..digits.len());
+    match random.usize(..7) {
+        0 => digits[place] = random.digit(10),
         1 => drop(digits.remove(place)),
-        2 => digits.insert(place, chance.digit()),
-        3 => digits.push(chance.digit()),
+        2 => digits.insert(place, random.digit(10)),
+        3 => digits.push(random.digit(10)),
         4 => digits.truncate(place),
-        5 => digits[place..].fill_with(|| chance.digit()),
-        _ => digits.fill_with(|| chance.digit()),
+        5 => digits[place..].fill_with(|| random.digit(10)),
+        _ => digits.fill_with(|| random.digit(10)),
     }
     digits.into_iter().collect()
 }

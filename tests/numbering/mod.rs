@@ -1,7 +1,7 @@
-//! The numbers' table: made from libphonenumber's metadata, and held to libphonenumber's answers.
+//! The number table: generated from libphonenumber's metadata, and compared with libphonenumber's answers.
 //!
-//! [`library`] is the library behind one door; [`diagram`] and [`plan`] are its rules as sets of digit
-//! strings; [`generate`] writes them out as the table; [`draw`] makes numbers for [`agreement`].
+//! [`library`] wraps the library; [`diagram`] and [`plan`] are its rules as sets of digit strings; [`generate`] writes them
+//! as the table; [`draw`] draws numbers for [`agreement`].
 
 mod agreement;
 mod diagram;

@@ -1,4 +1,4 @@
-//! What is a number, a region, a calling code, and what they show of themselves.
+//! Parsing of numbers, regions and calling codes, and their text forms.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ fn guessed(alpha2: &str) -> Origin {
 }
 
 #[test]
-fn shared_codes_are_told_apart() {
+fn a_valid_number_under_a_shared_code_has_its_own_region() {
     assert_eq!(origin("+14165550123"), valid("CA"), "Toronto");
     assert_eq!(origin("+12125550123"), valid("US"), "New York");
     assert_eq!(origin("+77272581234"), valid("KZ"), "Almaty");
@@ -34,7 +34,7 @@ fn shared_codes_are_told_apart() {
 }
 
 #[test]
-fn a_number_that_is_not_valid_is_guessed() {
+fn an_invalid_number_has_a_guessed_region() {
     assert_eq!(origin("+1416555012"), guessed("CA"), "Toronto, a digit short");
     assert_eq!(origin("+141655501234"), guessed("CA"), "Toronto, a digit long");
     assert_eq!(origin("+11005550123"), guessed("US"), "no area code begins with 1: the main region's");
@@ -43,7 +43,7 @@ fn a_number_that_is_not_valid_is_guessed() {
 }
 
 #[test]
-fn a_number_of_no_country_has_no_region_and_is_no_guess() {
+fn a_non_geographic_number_has_no_region_and_is_not_guessed() {
     let mut of_no_country = Vec::new();
     for code in library::calling_codes() {
         let number = E164::parse(&format!("{code}1234567")).unwrap();
@@ -59,7 +59,7 @@ fn a_number_of_no_country_has_no_region_and_is_no_guess() {
 }
 
 #[test]
-fn a_number_is_a_plus_or_none_and_5_to_15_digits() {
+fn only_an_optional_plus_and_5_to_15_digits_parse() {
     for text in ["+44123", "44123", "442079460018", "+441234567890123"] {
         let number = E164::parse(text).unwrap();
         assert_eq!(number.digits(), text.trim_start_matches('+'));
@@ -79,7 +79,7 @@ fn a_number_is_a_plus_or_none_and_5_to_15_digits() {
 }
 
 #[test]
-fn every_calling_code_is_read_and_no_other() {
+fn exactly_the_assigned_calling_codes_parse() {
     let assigned = library::calling_codes();
     for number in 1..1000_u16 {
         let front = |code: &&u16| format!("{number}000").starts_with(&code.to_string());
@@ -91,7 +91,7 @@ fn every_calling_code_is_read_and_no_other() {
 }
 
 #[test]
-fn calling_codes_and_regions_are_the_librarys() {
+fn calling_codes_and_regions_equal_the_librarys() {
     let mut seen = BTreeSet::new();
     for number in library::calling_codes() {
         let code = E164::parse(&format!("{number}0000000")).unwrap().calling_code();
@@ -107,7 +107,7 @@ fn calling_codes_and_regions_are_the_librarys() {
 }
 
 #[test]
-fn regions_are_sorted_and_found_by_their_letters() {
+fn regions_are_sorted_and_found_by_alpha2_in_any_case() {
     let all: Vec<Region> = Region::all().collect();
     assert_eq!(all.len(), Region::COUNT);
     assert!(all.is_sorted_by(|a, b| a < b && a.alpha2() < b.alpha2()));
@@ -128,7 +128,7 @@ fn regions_are_sorted_and_found_by_their_letters() {
 }
 
 #[test]
-fn nothing_shows_a_number() {
+fn debug_display_and_errors_never_contain_a_number() {
     let number = E164::parse("+442079460018").unwrap();
     assert_eq!(format!("{number:?}"), "E164(+44…)");
     assert_eq!(format!("{:?} {}", number.calling_code(), number.calling_code()), "+44 +44");
@@ -141,7 +141,7 @@ fn nothing_shows_a_number() {
 }
 
 #[test]
-fn they_are_small() {
+fn types_have_their_documented_sizes() {
     assert_eq!(size_of::<Region>(), 1);
     assert_eq!(size_of::<CallingCode>(), 2);
     assert_eq!(size_of::<E164>(), 18);

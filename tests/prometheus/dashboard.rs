@@ -1,4 +1,4 @@
-//! `config/grafana/switchboard.json`, held to what Grafana and its readers need.
+//! The dashboard `config/grafana/switchboard.json`: its form, and the data behind each panel.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::exposition::Exposition;
 use super::server::Prometheus;
 
-/// Panels that show something only where there was something to show.
+/// Parts of expressions that may return nothing.
 const MAY_BE_EMPTY: [&str; 1] = ["avg_over_time("];
 
-/// Holds every panel to its form, and every expression to the scrape and to Prometheus itself.
+/// Asserts the form of every panel, and that every expression names scraped series and returns data.
 pub(super) fn hold(prometheus: &Prometheus, exposition: &Exposition, recorded: &BTreeSet<String>) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/grafana/switchboard.json");
     let text = fs::read_to_string(file).unwrap();
@@ -78,7 +78,7 @@ fn hold_panel(
     }
 }
 
-/// With what Grafana puts in place of its variables.
+/// Returns the expression with the variables replaced as by Grafana.
 fn filled(expression: &str) -> String {
     let filled = expression.replace("$__rate_interval", "1m");
     ["$job", "$instance", "$channel"].iter().fold(filled, |text, variable| text.replace(variable, ".*"))

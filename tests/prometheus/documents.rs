@@ -1,4 +1,4 @@
-//! Each alert leads to its section of the runbook, and what the runbook has one ask can be asked.
+//! Each alert links to its section of the runbook, and the runbook's queries can be evaluated.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::exposition::Exposition;
 use super::server::Prometheus;
 
-/// Holds every query in the runbook's text to the scrape, and has it evaluated.
+/// Asserts that every query in the runbook names scraped series and can be evaluated.
 pub(super) fn ask(prometheus: &Prometheus, exposition: &Exposition) {
     let runbook = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md")).unwrap();
     let spans = runbook.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
@@ -17,12 +17,12 @@ pub(super) fn ask(prometheus: &Prometheus, exposition: &Exposition) {
     assert!(queries.len() > 10, "{queries:#?}");
     for query in queries {
         exposition.hold(&query);
-        // Its API says what is wrong with one that is no query.
+        // The API rejects a malformed query, which fails the test.
         prometheus.query(&query);
     }
 }
 
-/// Holds every alert to what it must say, and where it must lead.
+/// Asserts that every alert has its annotations, its severity, a test and a section of the runbook.
 pub(super) fn hold(rules: &[Value]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let runbook = fs::read_to_string(root.join("docs/runbook.md")).unwrap();

@@ -1,11 +1,11 @@
-//! A scrape, as series: and every name, label and value that rules and panels ask for, found in it.
+//! The series of a scrape, in which every name, label and value that a rule or panel names must be found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Label, operator and value.
 type Matcher = (String, String, String);
 
-/// Names, to their labels, to the values there are.
+/// The values by label by metric name.
 pub(super) struct Exposition(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl Exposition {
@@ -22,7 +22,7 @@ impl Exposition {
         Exposition(names)
     }
 
-    /// Holds an expression to it.
+    /// Asserts that every name, label and value of an expression is in the scrape.
     pub(super) fn hold(&self, expression: &str) {
         let mut found = 0;
         for (name, labels) in selectors(expression) {
@@ -58,13 +58,13 @@ impl Exposition {
         assert!(found > 0 || recorded || expression.contains("up{"), "asks for nothing: {expression}");
     }
 
-    /// Whether any metric has this label.
+    /// Returns whether any metric has this label.
     pub(super) fn has_label(&self, label: &str) -> bool {
         matches!(label, "job" | "instance") || self.0.values().any(|labels| labels.contains_key(label))
     }
 }
 
-/// The metrics that an expression names, with what it demands of their labels; recorded ones are left out.
+/// Returns the scraped metrics that an expression names, with their label matchers. Recorded metrics are left out.
 pub(super) fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let mut found = Vec::new();
@@ -83,7 +83,7 @@ pub(super) fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
     found
 }
 
-/// The labels that an expression groups or matches by.
+/// Returns the labels that an expression groups or matches by.
 fn groupings(expression: &str) -> impl Iterator<Item = &str> {
     let words = ["by (", "on (", "ignoring (", "without (", "group_left (", "group_right ("];
     let lists = words.into_iter().flat_map(|word| expression.split(word).skip(1));
@@ -91,7 +91,7 @@ fn groupings(expression: &str) -> impl Iterator<Item = &str> {
     labels.map(str::trim).filter(|label| !label.is_empty())
 }
 
-/// `a="b",c=~"d"` as label, operator and value. No value here has a quote or a comma.
+/// Parses `a="b",c=~"d"`. No value here has a quote or a comma.
 fn matchers(labels: &str) -> Vec<Matcher> {
     let labels = labels.trim().trim_end_matches(',');
     let labels = labels.strip_suffix('"').unwrap_or(labels);

@@ -1,5 +1,5 @@
-//! What an operator sees: a real Prometheus scrapes a daemon that has served every kind of answer, and evaluates
-//! `config/prometheus`; the dashboard of `config/grafana` asks it.
+//! What an operator sees: a real Prometheus scrapes a daemon that has given every kind of answer, and evaluates
+//! `config/prometheus`; the queries of the dashboard in `config/grafana` return data.
 
 mod dashboard;
 mod documents;
@@ -9,5 +9,5 @@ mod scrape;
 mod server;
 mod traffic;
 
-/// Where the rules are, from the crate that is tested: the load test's tests have the same server.
+/// The folder of the rules, relative to the package: the load test's tests compile `server` as well.
 const RULES: &str = "config/prometheus";

@@ -1,8 +1,8 @@
-//! Percentiles by Prometheus against exact ones, of the same requests, measured from outside.
+//! Quantiles by Prometheus against exact ones of the same requests, measured at the client.
 //!
-//! A POST's time at the server lasts from its head to its answer, and so does the client's that holds its body back:
-//! the two differ by the way there and back, microseconds here against milliseconds held back. So the histogram's
-//! quantile must lie in the bucket of the exact percentile, or in one beside it.
+//! The server measures a POST from its head to its answer. A client that delays the body by milliseconds measures the same time
+//! plus the microseconds of the way there and back. So the histogram's quantile must lie in the bucket of the exact quantile,
+//! or in one beside it.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const BODY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"emea","countr
 const CLIENTS: u32 = 8;
 const EACH: u32 = 25;
 
-/// Client-side times of requests whose bodies come late: most by a little, some by much.
+/// Returns the sorted times of requests whose bodies are delayed, most of them a little and some of them much.
 fn measured(address: &str) -> Vec<f64> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -42,7 +42,7 @@ fn late(client: &mut HttpClient, number: u32) -> f64 {
 
 #[test]
 #[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
-fn quantiles_agree_with_exact_ones() {
+fn quantiles_by_prometheus_agree_with_exact_quantiles() {
     let daemon = DaemonProcess::start(&[]);
     let exact = measured(&daemon.data);
     let prometheus = Prometheus::start(&[("switchboard", &daemon.admin)]);

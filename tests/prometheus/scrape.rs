@@ -1,4 +1,4 @@
-//! Everything that was served, scraped, evaluated and shown.
+//! From an answer to the dashboard: every kind of answer is counted, scraped, recorded and shown.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::harness::{DaemonProcess, get};
 
 #[test]
 #[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
-fn what_was_served_is_scraped_evaluated_and_shown() {
+fn every_kind_of_answer_is_scraped_recorded_and_shown_on_the_dashboard() {
     let served = traffic::everything();
     let daemon = &served.daemon;
     let prometheus = Prometheus::start(&[("switchboard", &daemon.admin)]);
@@ -22,7 +22,7 @@ fn what_was_served_is_scraped_evaluated_and_shown() {
         let rules = prometheus.rules().into_iter().filter(|rule| rule["type"] == "recording");
         rules.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
     };
-    // Every recording rule gives values: of the long windows, what there is in them.
+    // Long windows give values as well, from the samples that there are.
     prometheus.awaits("every recording rule gives a value", ask, |prometheus| {
         let names = recorded(prometheus);
         names.len() > 20 && names.iter().all(|name| prometheus.value(name).is_some_and(f64::is_finite))
@@ -48,7 +48,7 @@ fn what_was_served_is_scraped_evaluated_and_shown() {
     scraped_in_time(daemon);
 }
 
-/// But what only a fault or a crowd brings about.
+/// Asserts that every outcome, status, route and reload was counted, except those that only a fault causes.
 fn every_kind_was_served(prometheus: &Prometheus) {
     let all = |expression: &str, label: &str| -> BTreeSet<String> {
         let samples = prometheus.query(expression);
@@ -67,7 +67,7 @@ fn every_kind_was_served(prometheus: &Prometheus) {
     assert_eq!(prometheus.value("sum(switchboard_standings)"), Some(2.0));
 }
 
-/// Half of some scrapes take less than 10 ms, over a connection of their own each.
+/// Asserts that the median of 21 scrapes, each on a new connection, is below 10 ms.
 fn scraped_in_time(daemon: &DaemonProcess) {
     let mut took: Vec<Duration> = (0..21)
         .map(|_| {
@@ -81,9 +81,9 @@ fn scraped_in_time(daemon: &DaemonProcess) {
     assert!(took[10] < Duration::from_millis(10), "{took:?}");
 }
 
-/// A scrape counts them a word of the overlay at a time; one by one, it would look each up.
+/// A scrape counts standings a word of the overlay at a time instead of looking each up.
 #[test]
-fn a_scrape_takes_no_longer_for_thousands_of_standings() {
+fn a_scrape_with_20000_standings_takes_under_10_ms() {
     let folder = crate::expected::acme();
     let accounts = folder.path().join("acme/accounts.csv");
     let mut text = std::fs::read_to_string(&accounts).unwrap();

@@ -1,4 +1,4 @@
-//! A Prometheus as a process, with the project's rules.
+//! Prometheus as a child process, with the project's rules.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::RULES;
 
-/// Longer than anything awaited here takes on the slowest machine.
+/// How long a test waits for Prometheus: longer than any event takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Prometheus {
@@ -22,7 +22,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes these jobs' targets twice a second, and evaluates the rules as often.
+    /// Starts Prometheus, which scrapes the targets of these jobs and evaluates the rules twice a second.
     pub(crate) fn start(jobs: &[(&str, &str)]) -> Prometheus {
         let folder = tempfile::tempdir().unwrap();
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(RULES);
@@ -60,39 +60,39 @@ impl Prometheus {
         Prometheus { child, address: address.unwrap(), logs, _folder: folder }
     }
 
-    /// `data` of an answer of its API.
+    /// Returns `data` of an answer of the API; `Null` until Prometheus is ready.
     pub(crate) fn api(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // 1.0, whose answers are never in chunks.
+        // Answers to HTTP/1.0 are never chunked.
         write!(stream, "GET /api/v1/{path} HTTP/1.0\r\nHost: test\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
-        // Before it is ready, it says so in plain text.
+        // Before it is ready, it answers in plain text.
         let Ok(answer) = serde_json::from_str::<Value>(body) else { return Value::Null };
         assert_eq!(answer["status"], "success", "{path}: {answer}");
         answer["data"].clone()
     }
 
-    /// The samples of an instant query.
+    /// Returns the samples of an instant query.
     pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
         let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
         self.api(&format!("query?query={encoded}"))["result"].as_array().cloned().unwrap_or_default()
     }
 
-    /// The one value of a query, once there is one.
+    /// Returns the first value of an instant query.
     pub(crate) fn value(&self, expression: &str) -> Option<f64> {
         self.query(expression).first()?["value"][1].as_str()?.parse().ok()
     }
 
-    /// Every rule: of a group, as the API tells it.
+    /// Returns every rule of every group.
     pub(crate) fn rules(&self) -> Vec<Value> {
         let groups = self.api("rules")["groups"].as_array().cloned().unwrap_or_default();
         groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap()).collect()
     }
 
-    /// Asks until this holds; `meanwhile` goes on.
+    /// Polls until `holds` returns true, and calls `meanwhile` before each poll. Prometheus reports no event to wait for.
     pub(crate) fn awaits(
         &self,
         what: &str,
@@ -107,7 +107,7 @@ impl Prometheus {
         }
     }
 
-    /// What it complained of.
+    /// Returns the log lines above the level info.
     pub(crate) fn complaints(&self) -> Vec<Value> {
         let logs = self.logs.lock().unwrap();
         let bad = |line: &&Value| !matches!(line["level"].as_str(), Some("info" | "debug"));

@@ -1,4 +1,4 @@
-//! Every kind of answer, by a daemon that has gone through every kind of reload.
+//! A daemon that has given every kind of answer and gone through every kind of reload.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,8 +15,8 @@ pub(super) struct Served {
     _folder: TempDir,
 }
 
-/// Serves, and is asked, everything: before there is a snapshot, and after it was published, found unchanged,
-/// refused, and mended.
+/// Starts a daemon and sends it every kind of query: before the first snapshot, and after one was published, found unchanged,
+/// rejected and corrected.
 pub(super) fn everything() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let registry = folder.path().join("registry");
@@ -46,7 +46,7 @@ fn outcome(daemon: &DaemonProcess, outcome: &str, least: f64) {
     wait_until(&format!("{least} reloads {outcome}"), || daemon.metric(&series) >= least);
 }
 
-/// Every rule, code and route once.
+/// Sends queries that end in each rule, code and route.
 pub(super) fn ask(daemon: &DaemonProcess) {
     for expected in of("acme") {
         let fields = expected.query.iter().map(|(field, value)| format!("&{field}={}", encoded(value)));
@@ -71,7 +71,7 @@ pub(super) fn ask(daemon: &DaemonProcess) {
         format!("GET /v1/select HTTP/1.1\r\nHost: x\r\nLong: {}\r\n\r\n", "x".repeat(100_000)),
     ] {
         let mut stream = TcpStream::connect(&daemon.data).unwrap();
-        // It may be refused before all of it was read.
+        // The daemon may refuse the request before it has read all of it.
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());

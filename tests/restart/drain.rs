@@ -1,4 +1,4 @@
-//! Told to stop, with something in flight.
+//! Stop signals while requests are in flight.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -21,7 +21,7 @@ fn half_a_request(daemon: &DaemonProcess) -> HttpClient {
 }
 
 #[test]
-fn both_signals_let_a_slow_body_finish() {
+fn a_slow_body_is_answered_after_either_stop_signal() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut daemon = DaemonProcess::start(&[]);
         let mut slow = half_a_request(&daemon);
@@ -43,7 +43,7 @@ fn both_signals_let_a_slow_body_finish() {
 }
 
 #[test]
-fn what_does_not_finish_in_time_is_cut() {
+fn a_request_still_open_after_the_drain_timeout_is_force_closed() {
     let mut daemon = DaemonProcess::start(&["--drain-timeout", "300ms"]);
     let mut stuck = half_a_request(&daemon);
     daemon.signal(Signal::TERM);
@@ -55,7 +55,7 @@ fn what_does_not_finish_in_time_is_cut() {
 }
 
 #[test]
-fn a_second_signal_ends_the_drain_at_once() {
+fn a_second_stop_signal_ends_the_drain_at_once() {
     for [first, second] in [[Signal::TERM, Signal::INT], [Signal::INT, Signal::TERM]] {
         let mut daemon = DaemonProcess::start(&["--drain-timeout", "10m"]);
         let _stuck = half_a_request(&daemon);
@@ -68,9 +68,9 @@ fn a_second_signal_ends_the_drain_at_once() {
     }
 }
 
-/// A file that somebody still writes is awaited for ten seconds at the start; a stop is not.
+/// The daemon waits ten seconds at the start for a file that is still being written; a stop ends the wait.
 #[test]
-fn a_stop_does_not_wait_for_a_source_that_is_still_written() {
+fn a_stop_during_startup_does_not_wait_for_a_source_still_being_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("slow.swb");
     File::create(&path).unwrap();
@@ -89,11 +89,11 @@ fn a_stop_does_not_wait_for_a_source_that_is_still_written() {
         let mut child = command.arg("--snapshot").arg(&path).spawn().unwrap();
         wait_until("the admin listener is open", || TcpStream::connect(&admin).is_ok());
         let alive = get(&admin, "/livez").0;
-        let told = Instant::now();
+        let signalled = Instant::now();
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let status = child.wait().unwrap();
         written.store(true, Ordering::SeqCst);
         assert_eq!((alive, status.code()), (200, Some(0)));
-        assert!(told.elapsed() < Duration::from_secs(5), "after {:?}", told.elapsed());
+        assert!(signalled.elapsed() < Duration::from_secs(5), "after {:?}", signalled.elapsed());
     });
 }

@@ -1,4 +1,4 @@
-//! A new process takes over from the old one on the same address.
+//! A new process takes over from the old one on a shared address.
 
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
 use crate::harness::{DaemonProcess, HttpClient, get};
 
 #[test]
-fn no_request_is_lost_where_processes_share_an_address() {
+fn a_restart_on_a_shared_address_loses_no_request() {
     hand_over_a_shared_address(RESTARTS);
 }
 
 #[test]
 #[ignore = "long: 200 restarts"]
-fn no_request_is_lost_where_processes_share_an_address_long() {
+fn a_restart_on_a_shared_address_loses_no_request_long() {
     hand_over_a_shared_address(LONG_RESTARTS);
 }
 
@@ -36,17 +36,17 @@ fn hand_over_a_shared_address(restarts: usize) {
 }
 
 #[test]
-fn probes_go_to_the_process_that_stays() {
+fn readiness_probes_reach_the_process_that_stays() {
     let (data, admin) = (free_address(), free_address());
     let mut old = DaemonProcess::launch(serve(&data, &admin));
-    // Kept busy, so that it drains for long.
+    // An open request keeps the old process draining.
     let mut stuck = HttpClient::connect(&data);
     stuck.post_head("/v1/select", 9);
     let new = DaemonProcess::launch(serve(&data, &admin));
     old.signal(Signal::TERM);
     old.log("draining");
     for _ in 0..50 {
-        // The old one would say 503.
+        // The old process answers 503.
         assert_eq!(get(&new.admin, "/readyz").0, 200);
     }
     old.signal(Signal::TERM);
@@ -55,13 +55,13 @@ fn probes_go_to_the_process_that_stays() {
 }
 
 #[test]
-fn a_process_alone_says_that_it_drains_and_then_is_gone() {
+fn an_idle_process_drains_at_once_and_closes_its_listener() {
     let mut daemon = DaemonProcess::start(&[]);
     let since = Instant::now();
     daemon.signal(Signal::INT);
     daemon.log("draining");
     assert_eq!(daemon.wait().code(), Some(0));
-    // Nobody was connected: nobody is waited for.
+    // There is no connection to wait for.
     assert!(since.elapsed().as_secs() < 10);
     assert!(std::net::TcpStream::connect(&daemon.data).is_err());
 }

@@ -1,4 +1,4 @@
-//! Killed under load, and started again.
+//! The process is killed under load and started again.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
 use crate::harness::DaemonProcess;
 
 #[test]
-fn a_kill_loses_what_is_in_flight_and_nothing_more() {
+fn a_kill_under_load_loses_only_requests_in_flight() {
     kill_under_load(RESTARTS);
 }
 
 #[test]
 #[ignore = "long: 200 restarts"]
-fn a_kill_loses_what_is_in_flight_and_nothing_more_long() {
+fn a_kill_under_load_loses_only_requests_in_flight_long() {
     kill_under_load(LONG_RESTARTS);
 }
 
@@ -34,7 +34,7 @@ fn kill_under_load(restarts: usize) {
         assert_eq!(daemon.wait().code(), None);
         let counted = load.stop();
         assert!(counted.answered > 10, "{counted:?}");
-        // One each at most, as it stops there; and what came is right.
+        // A client stops at its first lost request, and checks every answer.
         assert_eq!(counted.sent - counted.answered, counted.lost.len() as u64);
         for error in &counted.lost {
             let in_flight = ["closed after", "reset", "Broken pipe", "refused"];

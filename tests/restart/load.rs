@@ -1,5 +1,4 @@
-//! Load that counts every request it sends and every whole, right answer it gets. It never sends a
-//! request twice: what is lost stays lost, and whoever lost one stops.
+//! Load that counts every request and every complete, correct answer. A lost request is not sent again, and its client stops.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -13,22 +12,21 @@ use crate::harness::{HttpClient, wait_until};
 const GET: &str =
     "GET /v1/select?company=acme&channel=whatsapp&ou=zurich&phone=33612345678 HTTP/1.1\r\nHost: x\r\n\r\n";
 const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
-/// The account that all of them are for.
+/// The account that every query selects.
 const ACCOUNT: &str = r#""account":"wa-dach-ch-1""#;
 const LINES: usize = 50;
 
-/// How a client uses its connections.
+/// How a client uses connections.
 #[derive(Clone, Copy)]
 pub(super) enum Habit {
-    /// One for each request.
+    /// Opens a connection for each request.
     Fresh,
-    /// One for as long as it lasts, one request at once after the other.
+    /// Keeps its connection and sends without a pause.
     Busy,
-    /// The same, with so long between two requests.
+    /// Keeps its connection and pauses between two requests.
     Idle(Duration),
 }
 
-/// What was counted.
 #[derive(Default, Debug, Clone)]
 pub(super) struct Counted {
     pub(super) sent: u64,
@@ -46,7 +44,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Fresh, busy and idle clients that ask by GET, POST and batch.
+    /// Starts fresh, busy and idle clients that send GET, POST and batch requests.
     pub(super) fn on(address: &str) -> Load {
         let habits = [Habit::Fresh, Habit::Fresh, Habit::Fresh, Habit::Busy, Habit::Busy, Habit::Busy];
         let idle = (0..24).map(|at| Habit::Idle(Duration::from_millis(50 * at + 40)));
@@ -80,7 +78,7 @@ impl Load {
         wait_until("answers under load", || self.answered.load(Ordering::SeqCst) >= count);
     }
 
-    /// Stops asking, and waits for what is under way.
+    /// Stops the clients after their requests in flight, and returns the counts.
     pub(super) fn stop(self) -> Counted {
         self.goes_on.store(false, Ordering::SeqCst);
         for client in self.clients {
@@ -105,7 +103,7 @@ fn ask(
         if !goes_on.load(Ordering::SeqCst) {
             return;
         }
-        // As every pool of connections does: one that the server has closed is not used again.
+        // Like a connection pool, a client does not use a connection that the server has closed.
         let usable = kept.take().filter(|connection| !is_closed(&connection.stream));
         counted.sent += 1;
         let since = Instant::now();

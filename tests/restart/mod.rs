@@ -1,4 +1,4 @@
-//! Processes that take over from one another, are told to stop, or are killed, under load.
+//! Restarts of the process: hand-over to a new one, graceful stop and kill, under load.
 
 mod drain;
 mod handover;
@@ -9,7 +9,7 @@ mod passed;
 use std::net::TcpListener;
 use std::process::Command;
 
-/// `switchboard serve` with the demo registry, on addresses of one's own choosing.
+/// Returns the command that serves the demo registry on these addresses.
 fn serve(data: &str, admin: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.args(["serve", "--listen", data, "--admin-listen", admin]);
@@ -19,7 +19,7 @@ fn serve(data: &str, admin: &str) -> Command {
 const RESTARTS: usize = 5;
 const LONG_RESTARTS: usize = 200;
 
-/// An address that was free a moment ago, for processes that share it.
+/// Returns an address that was free a moment ago, for processes that share it.
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

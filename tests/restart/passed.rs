@@ -1,4 +1,4 @@
-//! A listening socket that somebody else holds: systemd, or this test.
+//! Listening sockets that another process opened and passed on: systemd, or this test.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -13,14 +13,14 @@ use super::load::Load;
 use super::{LONG_RESTARTS, RESTARTS, free_address};
 use crate::harness::{DaemonProcess, get, wait_until};
 
-/// A daemon that is started as systemd starts one: descriptors from 3 on, and its own pid in the
-/// environment, which a shell knows before it becomes the daemon.
+/// Returns a command that starts the daemon as systemd does: with descriptors from 3 on, and the daemon's own pid in the
+/// environment, which a shell sets before it becomes the daemon.
 fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
     let mut command = Command::new("sh");
     let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
     command
         .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#, env!("CARGO_BIN_EXE_switchboard"), "serve"])
-        // Taken by somebody else, and not listened on.
+        // An address of another machine: the daemon must not bind it.
         .args(["--listen", "192.0.2.1:1", "--admin-listen", "127.0.0.1:0"])
         .env("LISTEN_FDS", sockets.len().to_string())
         .env("LISTEN_FDNAMES", names.join(":"));
@@ -33,13 +33,13 @@ fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
 }
 
 #[test]
-fn no_request_is_lost_where_the_socket_is_passed() {
+fn a_restart_with_a_passed_socket_loses_no_request() {
     hand_over_a_passed_socket(RESTARTS);
 }
 
 #[test]
 #[ignore = "long: 200 restarts"]
-fn no_request_is_lost_where_the_socket_is_passed_long() {
+fn a_restart_with_a_passed_socket_loses_no_request_long() {
     hand_over_a_passed_socket(LONG_RESTARTS);
 }
 
@@ -50,7 +50,7 @@ fn hand_over_a_passed_socket(restarts: usize) {
     assert_eq!(old.data, address);
     let load = Load::on(&address);
     for round in 0..restarts {
-        // Either way: the next one before this one ends, or only then, as `systemctl restart` does.
+        // The next process starts before this one ends, or after it, as `systemctl restart` does.
         let next = (round % 2 == 0).then(|| DaemonProcess::launch(activated(&[("data", &socket)])));
         old.signal(Signal::TERM);
         let stopped = old.log("stopped");
@@ -73,7 +73,7 @@ fn both_listeners_take_passed_sockets_by_name() {
 }
 
 #[test]
-fn a_passed_descriptor_that_is_no_listening_socket_ends_the_start() {
+fn a_passed_descriptor_that_does_not_listen_fails_the_start() {
     let output = Command::new("sh")
         .args(["-c", r#"LISTEN_PID=$$ exec "$0" serve 3</dev/null"#, env!("CARGO_BIN_EXE_switchboard")])
         .env("LISTEN_FDS", "1")
@@ -86,7 +86,7 @@ fn a_passed_descriptor_that_is_no_listening_socket_ends_the_start() {
 }
 
 #[test]
-fn sockets_meant_for_another_process_are_left_alone() {
+fn sockets_passed_to_another_process_are_not_used() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
@@ -102,13 +102,13 @@ fn sockets_meant_for_another_process_are_left_alone() {
     not(has_systemd_socket_activate),
     ignore = "needs systemd-socket-activate: apt-get install systemd"
 )]
-fn systemd_itself_can_pass_it() {
+fn a_socket_passed_by_systemd_is_served() {
     let address = free_address();
     let mut command = Command::new("systemd-socket-activate");
     command
         .args(["--listen", &address, "--fdname=data", env!("CARGO_BIN_EXE_switchboard"), "serve"])
         .args(["--admin-listen", "127.0.0.1:0"]);
-    // It listens, and becomes the daemon with the first connection, which is answered.
+    // systemd-socket-activate listens, and becomes the daemon with the first connection.
     let asked = std::thread::spawn({
         let address = address.clone();
         move || {
@@ -124,12 +124,12 @@ fn systemd_itself_can_pass_it() {
 }
 
 #[test]
-fn the_service_manager_is_told() {
+fn the_service_manager_gets_ready_reloading_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let told = || {
+    let notification = || {
         let mut text = [0; 256];
         let length = manager.recv(&mut text).unwrap();
         String::from_utf8(text[..length].to_vec()).unwrap()
@@ -137,13 +137,13 @@ fn the_service_manager_is_told() {
     let mut command = super::serve("127.0.0.1:0", "127.0.0.1:0");
     command.env("NOTIFY_SOCKET", &path);
     let mut daemon = DaemonProcess::launch(command);
-    assert_eq!(told(), "READY=1\n");
+    assert_eq!(notification(), "READY=1\n");
     assert_eq!(get(&daemon.admin, "/readyz").0, 200);
     daemon.signal(Signal::HUP);
-    let reloading = told();
+    let reloading = notification();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert_eq!(told(), "READY=1\n");
+    assert_eq!(notification(), "READY=1\n");
     daemon.signal(Signal::TERM);
-    assert_eq!(told(), "STOPPING=1\n");
+    assert_eq!(notification(), "STOPPING=1\n");
     assert_eq!(daemon.wait().code(), Some(0));
 }
