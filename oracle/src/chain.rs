@@ -3,7 +3,6 @@
 use switchboard_model::{Condition, Region, Role};
 use switchboard_registry::{Account, Ou, OuWithoutPool, Pool};
 
-use crate::interpreter::Found;
 use crate::sorted::Sorted;
 
 /// What a query turned out to ask, once its names are resolved.
@@ -24,6 +23,17 @@ pub struct Asked<'a, 'q> {
     pub excluded: &'q [String],
     /// Unix seconds.
     pub now: i64,
+}
+
+/// Where an account was found.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// The OU's id.
+    pub ou: &'a str,
+    /// The pool's id.
+    pub pool: &'a str,
+    /// Levels above the query's OU.
+    pub climbed: usize,
 }
 
 /// One step.

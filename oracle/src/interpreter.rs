@@ -3,7 +3,7 @@
 use switchboard_model::{Condition, E164, Region, Role};
 use switchboard_registry::{Account, Company, DedicatedUnavailable, Holder, Registry};
 
-use crate::chain::{Asked, Step};
+use crate::chain::{Asked, Found, Step};
 use crate::query::Query;
 use crate::sorted::Sorted;
 
@@ -37,17 +37,6 @@ pub struct Selected<'a> {
     pub current_ignored: Option<&'static str>,
     /// Which step of the whole chain it is from; absent for a dedicated account.
     pub step: Option<usize>,
-}
-
-/// Where an account was found.
-#[derive(Debug)]
-pub struct Found<'a> {
-    /// The OU's id.
-    pub ou: &'a str,
-    /// The pool's id.
-    pub pool: &'a str,
-    /// Levels above the query's OU.
-    pub climbed: usize,
 }
 
 /// What is known of the client's country.

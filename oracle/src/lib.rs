@@ -12,6 +12,6 @@ pub mod interpreter;
 pub mod query;
 pub mod sorted;
 
-pub use chain::Step;
-pub use interpreter::{Client, Explained, Found, Oracle, Selected, Verdict};
+pub use chain::{Found, Step};
+pub use interpreter::{Client, Explained, Oracle, Selected, Verdict};
 pub use query::Query;

@@ -14,9 +14,18 @@ use switchboard_snapshot::Stage;
 
 use super::labels::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::names::{self, LOAD_BOUNDS, Metric};
-use super::{WorkerMetrics, selections, timings};
+use super::{RequestTimings, SelectionCounters, selections, timings};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
+
+/// One worker's counters. Its thread alone adds to them; scrapes read and sum them.
+#[derive(Default)]
+pub struct WorkerMetrics {
+    /// Durations and statuses of its requests.
+    pub timings: RequestTimings,
+    /// Outcomes of its queries.
+    pub selections: SelectionCounters,
+}
 
 /// Every metric of the daemon.
 pub struct Telemetry {

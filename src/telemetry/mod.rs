@@ -6,13 +6,12 @@
 
 mod handles;
 mod labels;
+mod local_counter;
 mod names;
 mod selections;
 mod timings;
-mod worker;
 
-pub use handles::{PublishedSnapshot, Telemetry};
+pub use handles::{PublishedSnapshot, Telemetry, WorkerMetrics};
 pub use labels::{ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome};
 pub use selections::{ChannelCounters, SelectionCounters};
 pub use timings::RequestTimings;
-pub use worker::WorkerMetrics;

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use switchboard_snapshot::ChannelIdx;
 
 use super::labels::{LEVELS, SelectionOutcome};
+use super::local_counter::LocalCounter;
 use super::names;
 use super::timings::write_head;
-use super::worker::LocalCounter;
 
 /// One worker's selections.
 #[derive(Default)]

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::labels::{Route, STATUSES};
+use super::local_counter::LocalCounter;
 use super::names::{Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION};
-use super::worker::LocalCounter;
 
 /// One worker's durations, and its requests by status.
 #[derive(Default)]

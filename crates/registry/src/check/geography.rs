@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use switchboard_model::{Condition, Region};
 
-use super::company::CompanyIndex;
+use super::company_index::CompanyIndex;
 use crate::redact::quoted;
 use crate::{ChannelProfile, Code, Findings, Mapping, Place, Pool, Span};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::company::CompanyIndex;
+use super::company_index::CompanyIndex;
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
 use crate::{Code, Findings, Holder, Place, Span};

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod company;
+mod company_index;
 mod geography;
 mod ids;
 mod pools;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switchboard_model::Role;
 
-use super::company::CompanyIndex;
+use super::company_index::CompanyIndex;
 use super::tree::OuTree;
 use crate::redact::{quoted, quoted_list};
 use crate::{Code, Findings, OuWithoutPool, Span};

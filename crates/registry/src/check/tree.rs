@@ -1,6 +1,6 @@
 //! The tree of OUs: every parent exists, no OU is above itself, and the tree is not too deep.
 
-use super::company::CompanyIndex;
+use super::company_index::CompanyIndex;
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::did_you_mean;
 use crate::{Code, Findings, Ou, Span};

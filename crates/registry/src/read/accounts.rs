@@ -3,7 +3,7 @@
 use switchboard_model::{Condition, E164, Region, Role, UnixSeconds};
 
 use super::channels::Channels;
-use super::registry::SourceFile;
+use super::layout::SourceFile;
 use super::sheet::Sheet;
 use super::value::{parse_country, require_id};
 use crate::redact::quoted;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use switchboard_model::Role;
 
+use super::layout::SourceFile;
 use super::recover::parse_recovering;
-use super::registry::SourceFile;
 use super::toml::{Document, Field, Table, report_unknown_word};
 use super::value::require_id;
 use crate::redact::{quoted, quoted_list};

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use switchboard_model::{MAX_EXCLUDED, QueryField, Rule, SelectError};
 
+use super::layout::SourceFile;
 use super::recover::parse_recovering;
-use super::registry::SourceFile;
 use super::toml::{Document, Field, Table, as_text};
 use crate::redact::quoted;
 use crate::{Code, Expectation, Findings, Span, Test};

@@ -8,6 +8,7 @@ mod accounts;
 mod channels;
 mod company;
 mod expectations;
+mod layout;
 mod recover;
 mod registry;
 mod sheet;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
-use super::registry::SourceFile;
+use super::layout::SourceFile;
 use super::toml::Lines;
 use crate::{Code, Findings, Span};
 

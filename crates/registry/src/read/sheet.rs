@@ -2,7 +2,7 @@
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
-use super::registry::SourceFile;
+use super::layout::SourceFile;
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::{closest, did_you_mean};
 use crate::{Code, Findings, Place, Span};

@@ -7,7 +7,7 @@ use switchboard_model::Region;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::registry::SourceFile;
+use super::layout::SourceFile;
 use super::value::parse_country;
 use crate::redact::quoted;
 use crate::suggest::{closest, did_you_mean};
