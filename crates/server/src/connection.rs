@@ -143,3 +143,175 @@ pub(crate) async fn wait_for_drain(drain: &mut watch::Receiver<bool>) {
     // An error means that the sender was dropped.
     let _ = drain.wait_for(|draining| *draining).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use hyper::Request;
+    use hyper::body::Incoming;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{FastAnswer, Response, respond};
+
+    const TIMEOUTS: Timeouts = Timeouts {
+        header: Duration::from_secs(5),
+        body: Duration::from_secs(30),
+        idle: Duration::from_secs(60),
+        drain_grace: Duration::from_secs(2),
+    };
+    const FAST: &[u8] = b"FAST\r\n";
+
+    /// Reads the body of each request and answers `ok`; its fast path answers [`FAST`].
+    #[derive(Default)]
+    struct TestService {
+        refused: RefCell<Vec<u16>>,
+    }
+
+    impl Service for TestService {
+        fn fast_path(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
+            bytes.starts_with(FAST).then(|| {
+                out.extend_from_slice(b"fast\n");
+                FastAnswer { len: FAST.len(), at: Instant::now().into_std() }
+            })
+        }
+
+        async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
+            let _ = request.into_body().collect().await;
+            (respond(200, "text/plain", "ok\n".into()), BodyState::Read)
+        }
+
+        fn request_refused(&self, status: u16) {
+            self.refused.borrow_mut().push(status);
+        }
+    }
+
+    /// Serves one connection to `client`. Returns how and after how long the connection ended, and what `client` returned.
+    async fn serve<F: Future>(
+        service: &TestService,
+        client: impl FnOnce(DuplexStream, watch::Sender<bool>) -> F,
+    ) -> (ConnectionEnd, Duration, F::Output) {
+        let (peer, stream) = duplex(64 * 1024);
+        let drain = watch::Sender::new(false);
+        let started = Instant::now();
+        let server = async {
+            let end = serve_connection(stream, service, TIMEOUTS, drain.subscribe()).await;
+            (end, started.elapsed())
+        };
+        let ((end, took), output) = tokio::join!(server, client(peer, drain.clone()));
+        (end, took, output)
+    }
+
+    /// Sends the bytes, and returns everything that the server sends until it closes.
+    async fn exchange(mut stream: DuplexStream, bytes: &[u8]) -> String {
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connection_times_out() {
+        let service = TestService::default();
+        let (end, took, _) =
+            serve(&service, |peer, drain| async { (exchange(peer, b"").await, drain) }).await;
+        assert_eq!((end, took.as_secs()), (ConnectionEnd::TimedOut, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unfinished_head_times_out() {
+        let service = TestService::default();
+        let (end, took, _) =
+            serve(&service, |peer, drain| async { (exchange(peer, b"GET / HT").await, drain) }).await;
+        assert_eq!((end, took.as_secs()), (ConnectionEnd::TimedOut, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unfinished_body_times_out() {
+        let service = TestService::default();
+        let request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123";
+        let (end, took, _) =
+            serve(&service, |peer, drain| async { (exchange(peer, request).await, drain) }).await;
+        assert_eq!((end, took.as_secs()), (ConnectionEnd::TimedOut, 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connection_closes_in_order_after_the_drain_grace() {
+        let service = TestService::default();
+        let (end, took, answer) = serve(&service, |peer, drain| async move {
+            drain.send_replace(true);
+            exchange(peer, b"").await
+        })
+        .await;
+        assert_eq!((end, took.as_secs()), (ConnectionEnd::Closed, 2));
+        assert_eq!(answer, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_within_the_drain_grace_is_answered_as_the_last() {
+        let service = TestService::default();
+        let (end, took, answer) = serve(&service, |peer, drain| async move {
+            drain.send_replace(true);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            exchange(peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await
+        })
+        .await;
+        assert_eq!(end, ConnectionEnd::Closed);
+        assert_eq!(took.as_secs(), 1);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ambiguous_head_is_refused_with_a_problem_after_the_answers_before_it() {
+        let service = TestService::default();
+        let requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n";
+        let (end, _, (answer, _)) =
+            serve(&service, |peer, drain| async { (exchange(peer, requests).await, drain) }).await;
+        assert_eq!(end, ConnectionEnd::Failed);
+        let (first, second) = answer.split_at(answer.rfind("HTTP/1.1 ").unwrap());
+        assert!(first.starts_with("HTTP/1.1 200 OK\r\n") && first.ends_with("\r\n\r\nok\n"), "{answer}");
+        assert!(second.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        assert!(second.contains("\"detail\":\"Host: expected exactly one"), "{answer}");
+        assert_eq!(*service.refused.borrow(), [400]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fast_path_answers_before_hyper_and_again_after_it() {
+        let service = TestService::default();
+        let (end, _, ()) = serve(&service, |mut peer, drain| async move {
+            let requests = [FAST, b"\r\n", FAST, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"].concat();
+            peer.write_all(&requests).await.unwrap();
+            let mut answers = vec![0; b"fast\nfast\nHTTP/1.1 200 OK\r\n".len()];
+            peer.read_exact(&mut answers).await.unwrap();
+            assert_eq!(answers, b"fast\nfast\nHTTP/1.1 200 OK\r\n");
+            while !answers.ends_with(b"\r\n\r\nok\n") {
+                answers.push(peer.read_u8().await.unwrap());
+            }
+            peer.write_all(FAST).await.unwrap();
+            let mut answer = [0; 5];
+            peer.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"fast\n");
+            drop((peer, drain));
+        })
+        .await;
+        assert_eq!(end, ConnectionEnd::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fast_path_is_not_tried_while_the_server_drains() {
+        let service = TestService::default();
+        let (end, _, answer) = serve(&service, |peer, drain| async move {
+            drain.send_replace(true);
+            tokio::task::yield_now().await;
+            exchange(peer, &[FAST, b"\r\n"].concat()).await
+        })
+        .await;
+        assert_eq!(end, ConnectionEnd::Failed);
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    }
+}
