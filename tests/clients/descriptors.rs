@@ -22,7 +22,7 @@ fn soft_limit(daemon: &DaemonProcess, limit: Option<u64>) -> Option<u64> {
 }
 
 #[test]
-fn a_limit_that_falls_while_it_runs_is_waited_out() {
+fn accepting_resumes_after_file_descriptors_ran_out() {
     let registry = acme();
     let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     let mut kept = connect(&daemon.data, 2, None);

@@ -3,7 +3,7 @@
 use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
 #[test]
-fn probes_say_why() {
+fn readiness_states_the_reason() {
     let daemon = InProcessDaemon::empty(one_worker());
     assert_eq!(daemon.admin("/livez").status, 200);
     let ready = daemon.admin("/readyz");
@@ -20,7 +20,7 @@ fn probes_say_why() {
 }
 
 #[test]
-fn the_status_is_what_was_handed_in() {
+fn status_is_that_of_its_source() {
     let daemon = InProcessDaemon::start();
     let status = daemon.admin("/status");
     assert_eq!(status.header("content-type"), Some("application/json"));

@@ -9,7 +9,7 @@ fn line(country: &str) -> String {
 }
 
 #[test]
-fn answers_come_in_order_and_a_bad_line_spoils_only_itself() {
+fn batch_answers_in_order_and_a_malformed_line_fails_alone() {
     let daemon = InProcessDaemon::start();
     let body = format!("{}\n\nnot json\r\n{}\r\n{}\n   \n{}", line("GB"), line("DE"), line("JP"), line("US"));
     let answer = daemon.post("/v1/select/batch", body);
@@ -26,7 +26,7 @@ fn answers_come_in_order_and_a_bad_line_spoils_only_itself() {
 }
 
 #[test]
-fn an_empty_batch_has_an_empty_answer() {
+fn empty_batch_has_an_empty_answer() {
     let daemon = InProcessDaemon::start();
     let answer = daemon.post("/v1/select/batch", "");
     assert_eq!((answer.status, answer.body.len()), (200, 0));
@@ -34,7 +34,7 @@ fn an_empty_batch_has_an_empty_answer() {
 }
 
 #[test]
-fn ten_thousand_lines_are_taken_and_not_one_more() {
+fn batch_beyond_ten_thousand_lines_is_refused() {
     let daemon = InProcessDaemon::start();
     let full = format!("{}\n", line("GB")).repeat(10_000);
     let lines = daemon.post("/v1/select/batch", &full).lines();
@@ -45,7 +45,7 @@ fn ten_thousand_lines_are_taken_and_not_one_more() {
 }
 
 #[test]
-fn four_megabytes_are_taken_and_not_one_byte_more() {
+fn batch_beyond_four_megabytes_is_refused() {
     let daemon = InProcessDaemon::start();
     let mut body = format!("{}\n", line("GB")).into_bytes();
     body.resize(4 << 20, b' ');
@@ -60,7 +60,7 @@ fn four_megabytes_are_taken_and_not_one_byte_more() {
 }
 
 #[test]
-fn a_batch_comes_from_one_snapshot_while_others_are_published() {
+fn batch_comes_from_one_snapshot_while_others_are_published() {
     let daemon = InProcessDaemon::start();
     let body = format!("{}\n", line("GB")).repeat(5_000);
     let mut seen = std::collections::BTreeSet::new();

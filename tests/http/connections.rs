@@ -5,7 +5,7 @@ use crate::harness::{InProcessDaemon, one_worker};
 const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
 
 #[test]
-fn a_connection_is_kept() {
+fn connection_is_kept_between_requests() {
     let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     for country in ["GB", "DE", "JP", "US"] {
@@ -20,7 +20,7 @@ fn a_connection_is_kept() {
 }
 
 #[test]
-fn an_old_client_gets_one_answer() {
+fn http_1_0_connection_closes_after_one_answer() {
     let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.send(format!("GET {GET}GB HTTP/1.0\r\n\r\n"));
@@ -50,7 +50,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn workers_share_the_connections() {
+fn connections_are_spread_over_the_workers() {
     let daemon = InProcessDaemon::with(switchboard_server::ServerSettings { workers: 3, ..one_worker() });
     let mut clients: Vec<_> = (0..30).map(|_| daemon.client()).collect();
     for client in &mut clients {
@@ -63,14 +63,14 @@ fn workers_share_the_connections() {
 }
 
 #[test]
-fn a_second_listener_takes_the_same_address() {
+fn second_listener_binds_the_same_address() {
     let daemon = InProcessDaemon::start();
     let settings = switchboard_server::ServerSettings { listen: daemon.data, ..one_worker() };
     assert_eq!(switchboard_server::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
 }
 
 #[test]
-fn a_large_batch_does_not_hold_up_its_neighbours() {
+fn large_batch_yields_to_other_connections() {
     let daemon = InProcessDaemon::start();
     let mut batch = daemon.client();
     let line = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n";

@@ -28,7 +28,7 @@ fn from(last: u8, to: SocketAddr) -> HttpClient {
 }
 
 #[test]
-fn one_peer_cannot_take_every_place() {
+fn connections_of_one_peer_are_limited() {
     let daemon = InProcessDaemon::with(ServerSettings { max_connections_per_peer: 3, ..one_worker() });
     let mut greedy: Vec<HttpClient> = (0..3).map(|_| from(9, daemon.data)).collect();
     assert!(greedy.iter_mut().all(|client| ask(client) == 200));
@@ -49,7 +49,7 @@ fn one_peer_cannot_take_every_place() {
 }
 
 #[test]
-fn bodies_share_a_budget_and_leave_some_to_single_queries() {
+fn batch_bodies_share_a_budget_and_leave_some_to_single_queries() {
     let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 4 << 20, ..one_worker() });
     // 3.1 MB are for batches: two of these have room, but for their last byte.
     let mut slow: Vec<HttpClient> = (0..3).map(|_| daemon.client()).collect();
@@ -85,7 +85,7 @@ fn bodies_share_a_budget_and_leave_some_to_single_queries() {
 }
 
 #[test]
-fn answers_that_nobody_takes_count_too() {
+fn unread_answers_count_in_the_budget() {
     let daemon =
         InProcessDaemon::with_small_send_buffers(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
@@ -103,7 +103,7 @@ fn answers_that_nobody_takes_count_too() {
 }
 
 #[test]
-fn whoever_reads_nothing_is_answered_no_further() {
+fn pipelining_stops_when_the_peer_stops_reading() {
     let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
     let mut deaf = daemon.slow_client();
     // One packet of requests, whose answers have 500 KB.
@@ -126,7 +126,7 @@ fn whoever_reads_nothing_is_answered_no_further() {
 
 /// What HEAD is answered with is in no budget: it has no body.
 #[test]
-fn whoever_reads_no_heads_is_answered_no_further() {
+fn pipelined_heads_stop_when_the_peer_stops_reading() {
     let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
     let mut deaf = daemon.slow_client();
     let all = 3_000;
@@ -145,7 +145,7 @@ fn whoever_reads_no_heads_is_answered_no_further() {
 }
 
 #[test]
-fn an_answer_that_is_taken_makes_room_on_a_connection_that_stays() {
+fn read_answer_returns_its_memory_on_a_kept_connection() {
     let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     let mut client = daemon.client();
@@ -157,7 +157,7 @@ fn an_answer_that_is_taken_makes_room_on_a_connection_that_stays() {
 }
 
 #[test]
-fn idle_admin_connections_keep_nobody_out() {
+fn idle_admin_connections_are_evicted_for_new_ones() {
     let daemon = InProcessDaemon::start();
     let mut probe = HttpClient::connect(daemon.admin);
     let mut ask = || {

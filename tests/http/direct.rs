@@ -57,7 +57,7 @@ fn json(query: &str) -> String {
 }
 
 #[test]
-fn answers_are_the_same_to_the_byte() {
+fn fast_path_and_hyper_answer_with_the_same_bytes() {
     let daemon = InProcessDaemon::start();
     for query in QUERIES {
         for (direct, through) in [
@@ -74,7 +74,7 @@ fn answers_are_the_same_to_the_byte() {
 
 /// Every byte of a request replaced by every byte that has a meaning somewhere in HTTP.
 #[test]
-fn what_is_spoilt_is_refused_the_same_way() {
+fn fast_path_and_hyper_refuse_broken_requests_alike() {
     let daemon = InProcessDaemon::start();
     for request in
         [get(QUERIES[0], "Accept: */*\r\n"), post(&json(QUERIES[0]), "Content-Type: application/json\r\n")]
@@ -94,7 +94,7 @@ fn what_is_spoilt_is_refused_the_same_way() {
 }
 
 #[test]
-fn answers_keep_their_order_however_requests_are_cut() {
+fn answers_keep_their_order_in_any_pieces() {
     let daemon = InProcessDaemon::start();
     let batch = "POST /v1/select/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
     let chunked =
@@ -131,7 +131,7 @@ fn answers_keep_their_order_however_requests_are_cut() {
 
 /// A peer that only sends is not answered into memory without end.
 #[test]
-fn who_reads_nothing_is_asked_no_more() {
+fn fast_path_stops_reading_when_the_peer_stops_reading() {
     let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
     let mut client = daemon.slow_client();
     let many = get(QUERIES[0], "").repeat(100);
@@ -159,7 +159,7 @@ fn who_reads_nothing_is_asked_no_more() {
 
 /// Empty lines between requests are nobody's: they neither pile up nor begin a head.
 #[test]
-fn empty_lines_between_requests_are_passed_over() {
+fn empty_lines_between_requests_are_ignored() {
     let settings = ServerSettings { header_timeout: Duration::from_millis(50), ..one_worker() };
     let daemon = InProcessDaemon::with(settings);
     let mut client = daemon.client();
@@ -185,7 +185,7 @@ fn empty_lines_between_requests_are_passed_over() {
 }
 
 #[test]
-fn a_connection_that_only_knew_direct_answers_drains() {
+fn connection_with_fast_answers_alone_drains() {
     let mut daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.send(get(QUERIES[0], "") + "\r\n");
@@ -209,7 +209,7 @@ fn a_connection_that_only_knew_direct_answers_drains() {
 }
 
 #[test]
-fn what_is_answered_directly_is_counted() {
+fn fast_answers_are_counted() {
     let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     client.send(get(QUERIES[0], "").repeat(3) + &get(QUERIES[7], "") + &post("[]", ""));

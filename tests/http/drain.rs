@@ -12,7 +12,7 @@ const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
 const NOWHERE: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
-fn the_request_in_hand_is_finished_and_says_that_it_is_the_last() {
+fn request_in_hand_is_answered_as_the_last() {
     let mut daemon = InProcessDaemon::start();
     let mut idle = daemon.client();
     idle.send(NOWHERE);
@@ -45,7 +45,7 @@ fn the_request_in_hand_is_finished_and_says_that_it_is_the_last() {
 }
 
 #[test]
-fn what_does_not_end_in_time_is_cut_and_counted() {
+fn connections_open_after_the_drain_timeout_are_closed_and_counted() {
     let mut daemon = InProcessDaemon::start();
     let mut stuck = daemon.client();
     stuck.post_head("/v1/select", 9);
@@ -56,7 +56,7 @@ fn what_does_not_end_in_time_is_cut_and_counted() {
 }
 
 #[test]
-fn idle_connections_are_closed_after_a_grace() {
+fn idle_connections_close_after_the_drain_grace() {
     let grace = Duration::from_millis(300);
     let mut daemon = InProcessDaemon::with(ServerSettings { drain_grace: grace, ..one_worker() });
     let mut idle = daemon.client();
@@ -73,7 +73,7 @@ fn idle_connections_are_closed_after_a_grace() {
 }
 
 #[test]
-fn a_slow_head_and_a_slow_body_are_waited_for() {
+fn drain_waits_for_a_slow_head_and_a_slow_body() {
     let grace = Duration::from_millis(50);
     let mut daemon = InProcessDaemon::with(ServerSettings { drain_grace: grace, ..one_worker() });
     let mut head = daemon.client();
@@ -99,7 +99,7 @@ fn a_slow_head_and_a_slow_body_are_waited_for() {
 }
 
 #[test]
-fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
+fn slowly_read_answer_does_not_end_its_connection() {
     let grace = Duration::from_millis(300);
     // With buffers that hold only a piece of it.
     let mut daemon =
@@ -121,7 +121,7 @@ fn an_answer_that_is_read_slowly_is_not_the_last_unless_it_says_so() {
 }
 
 #[test]
-fn a_drain_can_be_cut_short() {
+fn force_close_ends_a_drain() {
     let mut daemon = InProcessDaemon::start();
     let mut stuck = daemon.client();
     stuck.post_head("/v1/select", 9);
@@ -139,7 +139,7 @@ fn a_drain_can_be_cut_short() {
 }
 
 #[test]
-fn whatever_was_sent_before_is_answered() {
+fn requests_sent_before_the_drain_are_answered() {
     for _ in 0..10 {
         let mut daemon = InProcessDaemon::start();
         // Some of these are with the worker by now, some in the kernel's queue.

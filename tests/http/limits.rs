@@ -9,7 +9,7 @@ use crate::harness::{InProcessDaemon, one_worker};
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
 
 #[test]
-fn a_query_has_a_largest_size() {
+fn query_body_beyond_the_limit_is_refused() {
     let daemon = InProcessDaemon::start();
     let padded = |size: usize| format!("{QUERY}{}", " ".repeat(size - QUERY.len()));
     for target in ["/v1/select", "/v1/explain"] {
@@ -26,7 +26,7 @@ fn a_query_has_a_largest_size() {
 }
 
 #[test]
-fn a_head_has_a_largest_size() {
+fn head_beyond_the_limit_is_refused() {
     let daemon = InProcessDaemon::start();
     let start = "GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\nX-Pad: ";
     let padded = |size: usize| format!("{start}{}\r\n\r\n", "x".repeat(size - start.len() - 4));
@@ -47,7 +47,7 @@ fn a_head_has_a_largest_size() {
 }
 
 #[test]
-fn what_is_not_http_gets_a_problem_too() {
+fn bytes_that_are_not_http_are_answered_with_a_problem() {
     let daemon = InProcessDaemon::start();
     for bytes in [
         "nonsense\r\n\r\n",
@@ -72,7 +72,7 @@ fn what_is_not_http_gets_a_problem_too() {
 }
 
 #[test]
-fn a_chunked_body_is_read_and_a_broken_one_refused() {
+fn chunked_body_is_read_and_a_broken_one_refused() {
     let daemon = InProcessDaemon::start();
     let (first, second) = QUERY.split_at(20);
     let head = "POST /v1/select HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -86,7 +86,7 @@ fn a_chunked_body_is_read_and_a_broken_one_refused() {
 }
 
 #[test]
-fn a_client_that_asks_first_is_told_to_go_on() {
+fn expect_continue_is_answered_before_the_body() {
     let daemon = InProcessDaemon::start();
     let mut client = daemon.client();
     let length = QUERY.len();
@@ -99,7 +99,7 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 }
 
 #[test]
-fn a_head_that_never_ends_ends() {
+fn unfinished_head_times_out() {
     let short = Duration::from_millis(50);
     let daemon = InProcessDaemon::with(ServerSettings { header_timeout: short, ..one_worker() });
     let mut idle = daemon.client();
@@ -113,7 +113,7 @@ fn a_head_that_never_ends_ends() {
 }
 
 #[test]
-fn bodies_and_pauses_end_too() {
+fn unfinished_body_and_idle_connection_time_out() {
     let short = Duration::from_millis(50);
     let daemon =
         InProcessDaemon::with(ServerSettings { body_timeout: short, idle_timeout: short, ..one_worker() });
@@ -129,7 +129,7 @@ fn bodies_and_pauses_end_too() {
 }
 
 #[test]
-fn one_connection_too_many_is_told_so() {
+fn connection_beyond_the_limit_is_answered_overloaded() {
     let daemon = InProcessDaemon::with(ServerSettings { max_connections: 1, ..one_worker() });
     let mut first = daemon.client();
     first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -25,7 +25,7 @@ fn series(daemon: &InProcessDaemon) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn every_series_is_there_from_the_start() {
+fn every_series_exists_from_the_start() {
     let daemon = InProcessDaemon::empty(one_worker());
     daemon.telemetry.add_channels(&["sms", "whatsapp"]);
     let series = series(&daemon);
@@ -88,7 +88,7 @@ fn every_series_is_there_from_the_start() {
 }
 
 #[test]
-fn every_metric_says_what_it_is() {
+fn every_metric_has_help_and_type() {
     let daemon = InProcessDaemon::start();
     let text = daemon.admin("/metrics").text();
     let names = |keyword: &str| -> Vec<String> {
@@ -108,7 +108,7 @@ fn every_metric_says_what_it_is() {
 }
 
 #[test]
-fn what_happens_is_counted() {
+fn requests_and_selections_are_counted() {
     let daemon = InProcessDaemon::start();
     daemon.get(&format!("{GET}GB"));
     daemon.get(&format!("{GET}US"));

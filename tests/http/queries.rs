@@ -3,7 +3,7 @@
 use crate::harness::InProcessDaemon;
 
 #[test]
-fn a_phone_is_understood_in_every_guise() {
+fn phone_is_read_in_every_encoding() {
     let daemon = InProcessDaemon::start();
     for phone in ["+447400123456", "%2B447400123456", "%20447400123456", "447400123456"] {
         let answer = daemon.get(&format!("/v1/select?channel=whatsapp&ou=uk&phone={phone}"));
@@ -21,7 +21,7 @@ fn a_phone_is_understood_in_every_guise() {
 }
 
 #[test]
-fn a_malformed_query_is_a_bad_request() {
+fn malformed_query_is_a_bad_request() {
     let daemon = InProcessDaemon::start();
     for query in [
         "",
@@ -62,14 +62,14 @@ fn a_malformed_query_is_a_bad_request() {
 }
 
 #[test]
-fn escapes_in_json_are_read() {
+fn json_escapes_are_read() {
     let daemon = InProcessDaemon::start();
     let body = r#"{"\u0063hannel":"whats\u0061pp","ou":"uk","country":"\u0047B","client":"\ud83d\ude00\n"}"#;
     assert_eq!(daemon.post("/v1/select", body).account(), "wa-gb-1");
 }
 
 #[test]
-fn excluded_accounts_are_passed_over() {
+fn excluded_accounts_are_not_selected() {
     let daemon = InProcessDaemon::start();
     let url = "/v1/select?channel=whatsapp&ou=uk&country=GB&exclude=wa-de-1%2Cwa-gb-1";
     daemon.get(url).refuses(422, "no_account_available");
@@ -78,7 +78,7 @@ fn excluded_accounts_are_passed_over() {
 }
 
 #[test]
-fn no_problem_repeats_what_a_caller_sent() {
+fn problems_do_not_repeat_what_a_caller_sent() {
     let daemon = InProcessDaemon::start();
     let phone = "447400123456";
     let fields = [
@@ -108,7 +108,7 @@ fn no_problem_repeats_what_a_caller_sent() {
 }
 
 #[test]
-fn clients_without_a_name_are_spread() {
+fn queries_without_a_client_are_spread() {
     let daemon = InProcessDaemon::start();
     let with =
         |client: &str| daemon.get(&format!("/v1/select?channel=whatsapp&ou=uk&country=GB{client}")).account();

@@ -209,7 +209,7 @@ fn hold(daemon: &InProcessDaemon, case: &Case, piece: usize) {
 }
 
 #[test]
-fn requests_are_read_as_the_rfcs_say() {
+fn requests_are_read_as_the_rfcs_require() {
     let daemon = InProcessDaemon::start();
     assert_eq!(BODY.len(), 48);
     let mut expected = std::collections::BTreeMap::new();
@@ -240,7 +240,7 @@ fn requests_are_read_as_the_rfcs_say() {
 }
 
 #[test]
-fn a_hundred_header_fields_are_taken_and_not_one_more() {
+fn head_beyond_a_hundred_fields_is_refused() {
     let daemon = InProcessDaemon::start();
     // RFC 9110, 5.4: a server that takes no more answers 4xx; ours is 431 of RFC 6585, 5.
     let with = |fields: usize| {
@@ -259,7 +259,7 @@ fn a_hundred_header_fields_are_taken_and_not_one_more() {
 }
 
 #[test]
-fn the_admin_listener_reads_requests_the_same_way() {
+fn admin_listener_reads_requests_as_the_rfcs_require() {
     let daemon = InProcessDaemon::start();
     for head in
         ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n"]
@@ -272,7 +272,7 @@ fn the_admin_listener_reads_requests_the_same_way() {
 }
 
 #[test]
-fn a_client_that_stops_sending_still_gets_its_answers() {
+fn half_closed_connection_gets_its_answers() {
     let daemon = InProcessDaemon::start();
     // RFC 9112, 9.6: a half-close is no end; also behind an answer that takes its time.
     let line = format!("{}\n", BODY).repeat(10_000);
@@ -286,7 +286,7 @@ fn a_client_that_stops_sending_still_gets_its_answers() {
 }
 
 #[test]
-fn what_ends_too_early_ends() {
+fn connection_closes_when_a_request_ends_early() {
     let daemon = InProcessDaemon::start();
     // RFC 9112, 8: an incomplete request is never acted upon.
     for cut in [

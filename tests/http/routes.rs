@@ -5,7 +5,7 @@ use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB","client":"c-1"}"#;
 
 #[test]
-fn a_selection_is_as_documented() {
+fn selection_is_as_documented() {
     let daemon = InProcessDaemon::start();
     let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&phone=%2B447400123456&client=c-1");
     assert_eq!(
@@ -19,7 +19,7 @@ fn a_selection_is_as_documented() {
 }
 
 #[test]
-fn a_head_is_a_get_without_its_body() {
+fn head_request_is_answered_as_get_without_the_body() {
     let daemon = InProcessDaemon::start();
     for (target, status) in
         [("/v1/select?channel=whatsapp&ou=uk&country=GB", 200), ("/v1/select", 400), ("/v1", 404)]
@@ -35,7 +35,7 @@ fn a_head_is_a_get_without_its_body() {
 }
 
 #[test]
-fn explain_shows_the_steps_by_either_method() {
+fn explain_shows_the_steps_for_get_and_post() {
     let daemon = InProcessDaemon::start();
     let answer = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB&client=c-1").json();
     assert_eq!(answer["selection"]["account"], "wa-gb-1");
@@ -77,7 +77,7 @@ fn every_problem_of_a_selection_has_its_status_and_generation() {
 }
 
 #[test]
-fn of_several_companies_one_must_be_named() {
+fn company_is_required_where_there_are_several() {
     let daemon = InProcessDaemon::start();
     daemon.store.swap(crate::harness::small_registry::snapshot(8, &["acme", "beta"]));
     let answer = daemon.get("/v1/select?channel=whatsapp&ou=uk&country=GB");
@@ -105,7 +105,7 @@ fn other_routes_and_methods_are_refused() {
 }
 
 #[test]
-fn before_the_first_snapshot_there_is_none() {
+fn queries_before_the_first_snapshot_are_answered_no_snapshot() {
     let daemon = InProcessDaemon::empty(one_worker());
     let query = "?channel=whatsapp&ou=uk&country=GB";
     for answer in [

@@ -60,7 +60,7 @@ fn every_code_is_described_with_its_status_and_title() {
 }
 
 #[test]
-fn every_word_of_an_answer_is_described() {
+fn every_value_of_an_answer_is_described() {
     let document = document();
     let schemas = &document.root["components"]["schemas"];
     let rules = texts(&schemas["Rule"]["enum"]);
@@ -117,7 +117,7 @@ fn every_field_of_a_query_is_described_with_its_limits() {
 }
 
 #[test]
-fn it_is_of_this_release_and_served_as_json() {
+fn description_is_of_this_release_and_served_as_json() {
     let daemon = DaemonProcess::start(&[]);
     let document = Document::of(&daemon);
     assert_eq!(document.root["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -134,7 +134,7 @@ fn it_is_of_this_release_and_served_as_json() {
 }
 
 #[test]
-fn the_page_for_gateways_knows_every_code_field_and_limit() {
+fn integration_page_lists_every_code_field_and_limit() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/integrating.md")).unwrap();
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
     for kind in problem::all() {

@@ -21,7 +21,7 @@ const VOLATILE: [&str; 6] = [
 ];
 
 #[test]
-fn every_example_is_really_answered_so() {
+fn every_example_is_the_daemons_answer() {
     let demo = DaemonProcess::start(&[]);
     let without = DaemonProcess::start(&["--registry", "missing"]);
     let document = Document::of(&demo);

@@ -70,7 +70,7 @@ fn within(at: String, schema: &Value, found: &mut Vec<(String, Value)>) {
 }
 
 #[test]
-fn schemas_are_of_words_that_mean_something() {
+fn schema_names_are_meaningful() {
     let document = Document::of(&DaemonProcess::start(&[]));
     let schemas = schemas(&document);
     assert!(schemas.len() > 100, "{}: most schemas were passed over", schemas.len());

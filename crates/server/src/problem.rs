@@ -86,14 +86,14 @@ pub struct Problem {
     kind: &'static ProblemKind,
     detail: Option<Cow<'static, str>>,
     number: Option<(&'static str, u64)>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 impl Problem {
     /// Returns a problem with the kind's own detail. A status of 503 is sent with the time to try again.
     pub fn new(kind: &'static ProblemKind) -> Problem {
         let is_temporary = kind.status == 503;
-        let header = is_temporary.then_some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        let header = is_temporary.then_some((header::RETRY_AFTER, "1"));
         Problem { kind, detail: None, number: None, header }
     }
 
@@ -122,7 +122,7 @@ impl Problem {
     /// Sets the header that says what would be taken instead.
     #[must_use]
     pub fn with_header(self, name: HeaderName, value: &'static str) -> Problem {
-        Problem { header: Some((name, HeaderValue::from_static(value))), ..self }
+        Problem { header: Some((name, value)), ..self }
     }
 
     /// Returns the kind.
@@ -141,7 +141,7 @@ impl Problem {
         self.write(&mut body);
         let mut response = respond(self.kind.status, CONTENT_TYPE, Bytes::from(body));
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }
