@@ -117,6 +117,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_status_is_a_label_of_the_metrics() {
+        assert!(all().all(|kind| crate::telemetry::STATUSES.contains(&kind.status)));
+    }
+
+    #[test]
     fn every_code_occurs_once() {
         let codes: BTreeSet<&str> = all().map(|kind| kind.code).collect();
         assert_eq!((codes.len(), all().count()), (19, 19));

@@ -64,6 +64,7 @@ pub struct App {
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
     inherited_data_socket: Option<TcpListener>,
+    is_data_closed: watch::Sender<bool>,
     admin: AdminSide,
 }
 
@@ -73,7 +74,10 @@ pub struct RunningApp {
     reload: ReloadTrigger,
     data: ServerThreads,
     data_address: SocketAddr,
+    /// Whether the data listener drains.
     drain: watch::Sender<bool>,
+    /// Whether the data listener takes no queries, for `/readyz`: not yet, or no more.
+    is_data_closed: watch::Sender<bool>,
     admin: AdminSide,
 }
 
@@ -83,8 +87,6 @@ struct AdminSide {
     address: SocketAddr,
     /// The bound socket. `None` for an inherited one, which the service manager keeps for the next process.
     socket: Option<TcpListener>,
-    /// Whether the data listener takes no queries: not yet, or no more.
-    is_data_closed: watch::Sender<bool>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -149,10 +151,20 @@ impl App {
         let source = settings.source();
         let mut reloader = Reloader::new(source.clone(), store.clone(), observer);
         let last_reload = reloader.last_reload();
-        let status =
-            Status { started, source, standings: standings.clone(), last_reload: Arc::clone(&last_reload) };
-        let admin =
-            AdminSide::start(&settings, &limits, sockets.admin, &telemetry, &store, &standings, status)?;
+        let is_data_closed = watch::Sender::new(true);
+        let context = admin::AdminContext {
+            telemetry: Arc::clone(&telemetry),
+            store: store.clone(),
+            standings: standings.clone(),
+            closed: is_data_closed.subscribe(),
+            status: Arc::new(Status {
+                started,
+                source,
+                standings: standings.clone(),
+                last_reload: Arc::clone(&last_reload),
+            }),
+        };
+        let admin = AdminSide::start(settings.admin_listen, sockets.admin, context, limits.admin)?;
 
         // The first poll comes before the data listener is bound: a process that takes over from another on
         // the same address must not accept queries before it has a snapshot.
@@ -179,6 +191,7 @@ impl App {
             reload,
             first_poll: Some(first_poll),
             inherited_data_socket: sockets.data,
+            is_data_closed,
             admin,
         })
     }
@@ -220,13 +233,20 @@ impl App {
         let (drain, draining) = watch::channel(false);
         let data = data::serve(listener, self.store, self.telemetry, draining)?;
         // After the data listener is open, so that a client that waited for `/readyz` can connect.
-        self.admin.is_data_closed.send_replace(false);
+        self.is_data_closed.send_replace(false);
         tracing::info!(
             data = %data_address, admin = %self.admin.address, passed = is_inherited, "listening"
         );
         signals::notify_ready();
-        let (standings, reload, admin) = (self.standings, self.reload, self.admin);
-        Ok(RunningApp { standings, reload, data, data_address, drain, admin })
+        Ok(RunningApp {
+            standings: self.standings,
+            reload: self.reload,
+            data,
+            data_address,
+            drain,
+            is_data_closed: self.is_data_closed,
+            admin: self.admin,
+        })
     }
 
     /// Stops before the data listener was bound.
@@ -252,7 +272,7 @@ impl RunningApp {
     /// Stops accepting, and waits for requests in flight at most this long. Returns the number of
     /// connections that were force-closed then.
     pub fn drain(self, timeout: Duration) -> usize {
-        self.admin.is_data_closed.send_replace(true);
+        self.is_data_closed.send_replace(true);
         self.standings.hand_over();
         // If another process answers on the same admin address, probes concern that one from here on.
         self.admin.socket.iter().for_each(reuseport::steer_to_newer_socket);
@@ -273,16 +293,13 @@ impl RunningApp {
 }
 
 impl AdminSide {
+    /// Answers on a socket that was inherited, or else on the address.
     fn start(
-        settings: &Settings,
-        limits: &ConnectionLimits,
+        address: SocketAddr,
         inherited: Option<TcpListener>,
-        telemetry: &Arc<Telemetry>,
-        store: &Store,
-        standings: &Standings,
-        status: Status,
+        context: admin::AdminContext,
+        max_connections: usize,
     ) -> Result<AdminSide, StartError> {
-        let address = settings.admin_listen;
         let is_inherited = inherited.is_some();
         let listener = match inherited {
             Some(socket) => admin::AdminListener::from_inherited(socket)?,
@@ -292,16 +309,7 @@ impl AdminSide {
         };
         let socket = if is_inherited { None } else { Some(listener.try_clone_socket()?) };
         let address = listener.local_addr()?;
-        let (is_data_closed, closed) = watch::channel(true);
-        let context = admin::AdminContext {
-            telemetry: Arc::clone(telemetry),
-            store: store.clone(),
-            standings: standings.clone(),
-            closed,
-            status: Arc::new(status),
-        };
-        let server = listener.serve(context, limits.admin)?;
-        Ok(AdminSide { server, address, socket, is_data_closed })
+        Ok(AdminSide { server: listener.serve(context, max_connections)?, address, socket })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod drain;
 mod handover;
+mod in_process;
 mod kill;
 mod load;
 mod passed;

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// The open connections by peer. Locked when a connection is accepted or ends, never while a request is answered.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl PeerLimit {
     /// Counts one more connection of the peer, or returns `None` at the limit.
     pub(crate) fn acquire(self: &Arc<PeerLimit>, address: IpAddr) -> Option<PeerPermit> {
         let peer = peer(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let count = open.entry(peer).or_default();
         // A peer without a connection never gets an entry of 0, because `max` is at least 1.
         (*count < self.max).then(|| {
@@ -39,7 +41,7 @@ impl PeerLimit {
 
 impl Drop for PeerPermit {
     fn drop(&mut self) {
-        let mut open = self.peers.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.peers.open.lock();
         if let Some(count) = open.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
@@ -77,6 +79,6 @@ mod tests {
         drop(first);
         assert!(take("2001:db8::3").is_some());
         drop((second, v4));
-        assert!(peers.open.lock().unwrap().is_empty());
+        assert!(peers.open.lock().is_empty());
     }
 }
