@@ -1,20 +1,18 @@
 //! Switchboard answers one question, per invite, in memory: when a client is invited to a messaging
 //! channel, which of the company's official accounts talks to that client?
 //!
-//! The crate is a house of seven floors; each imports only from those below.
+//! This crate is the daemon and its command line. The layers below it are crates of their own: the model, the
+//! registry, the snapshot, the selection, the pipeline from files to a snapshot, and an HTTP/1.1 server. Each
+//! module imports only from those that come after it:
 //!
-//! * **6** [`app`], [`cli`], [`config`]: assembly, commands, settings. Start at [`cli::run`].
-//! * **5** [`http`], [`admin`], [`telemetry`]: the listeners and the metrics.
-//! * **4** [`live`]: the snapshot in service, and how another takes its place. [`decisions`]: every decision of a
-//!   snapshot at once.
-//! * **3** [`select`](mod@select): a query and a snapshot to an account. Pure.
-//! * **2** [`snapshot`]: the registry as one immutable run of bytes.
-//! * **1** [`registry`]: what administrators write, and what is wrong with it.
-//! * **0** [`numbering`], [`account`], [`id`]: the words that all of them share.
+//! * [`cli`]: the commands. Start at [`cli::run`].
+//! * [`app`]: the assembly of the daemon: bind, start, drain.
+//! * [`config`]: the settings.
+//! * [`api`]: the routes of the data and the admin listener.
+//! * [`runtime`]: the snapshot in service, what replaces it, and live standings.
+//! * [`telemetry`]: the metrics.
 //!
-//! Reading order: [`select::walk`], which is the specification's section 2 in code; [`snapshot::format`],
-//! what it reads; [`snapshot::compile`](mod@snapshot::compile), where that comes from; [`live::publish()`],
-//! the one road from files to service. `docs/architecture.md` is the tour.
+//! `docs/architecture.md` describes the layers, and follows a snapshot, a query and a standing through them.
 //!
 //! ```
 //! use switchboard::runtime::demo_files;

@@ -232,8 +232,8 @@ impl SeenEvents {
     }
 }
 
-/// notify's watcher. Its methods and its drop panic if its thread could not be started; a panic in a drop
-/// during another panic would end the process.
+/// notify's watcher. notify 8.2 ignores an error of starting its thread, and unwraps the consequence in
+/// `watch` and in `drop`. A panic in a drop during another panic would end the process.
 struct DirWatcher(Option<RecommendedWatcher>);
 
 impl DirWatcher {
