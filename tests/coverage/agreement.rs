@@ -1,4 +1,4 @@
-//! Every OU, channel and country, held to the oracle.
+//! The decisions for every OU, channel and country, compared with the oracle.
 
 use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -108,7 +108,7 @@ fn counted(tally: &Tally, decisions: impl Iterator<Item = Decision>) -> Result<(
 }
 
 #[test]
-fn every_decision_of_random_registries_is_what_the_rules_say() {
+fn decisions_of_random_registries_agree_with_the_oracle() {
     let config = Config {
         failure_persistence: None,
         cases: CASES,

@@ -1,4 +1,4 @@
-//! The command as a process: rows, formats, names, exit codes.
+//! The command as a process: rows, formats, unknown names, exit codes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ pub fn coverage(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn every_row_of_the_demo_is_what_the_rules_say() {
+fn rows_of_the_demo_agree_with_the_oracle() {
     let files = Files::read_dir(&demo()).unwrap();
     let registry = sound(&files).unwrap();
     let oracle = Oracle::new(&registry);
@@ -67,7 +67,7 @@ fn every_row_of_the_demo_is_what_the_rules_say() {
 }
 
 #[test]
-fn json_says_what_csv_says() {
+fn json_rows_equal_csv_rows() {
     let scope = ["--company", "acme", "--ou", "zurich,london", "--channel", "sms", "--channel", "signal"];
     let text = coverage(&[&scope[..], &["--format", "csv"]].concat());
     let json: Vec<Value> =
@@ -89,7 +89,7 @@ fn json_says_what_csv_says() {
 }
 
 #[test]
-fn a_snapshot_says_what_its_registry_says() {
+fn coverage_of_a_snapshot_equals_that_of_its_registry() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = folder.path().join("demo.swb");
     let demo = demo();
@@ -100,7 +100,7 @@ fn a_snapshot_says_what_its_registry_says() {
 }
 
 #[test]
-fn the_table_adds_up_and_folds_without_loss() {
+fn totals_of_the_folded_table_equal_those_of_the_whole() {
     let whole = coverage(&["--company", "acme"]);
     assert!(whole.starts_with("acme: 9 OUs, 8 channels, 252 countries each\n"), "{whole}");
     let total = |text: &str| {
@@ -121,9 +121,8 @@ fn the_table_adds_up_and_folds_without_loss() {
     assert!(line.split_whitespace().nth(1).is_some_and(|more| more.starts_with('+')), "{line}");
 }
 
-/// `| head` has what it wants, and nothing is wrong.
 #[test]
-fn whoever_reads_may_stop() {
+fn closed_pipe_is_no_error() {
     for format in ["text", "csv", "json", "html"] {
         let demo = demo();
         let mut process = Command::new(env!("CARGO_BIN_EXE_switchboard"))
@@ -139,7 +138,7 @@ fn whoever_reads_may_stop() {
 }
 
 #[test]
-fn what_there_is_not_is_said_with_the_nearest_name() {
+fn unknown_name_exits_2_with_a_suggestion() {
     let demo = demo();
     for (flag, name, meant) in
         [("--ou", "lodnon", "london"), ("--channel", "whatsap", "whatsapp"), ("--company", "acne", "acme")]
@@ -159,7 +158,7 @@ fn what_there_is_not_is_said_with_the_nearest_name() {
 }
 
 #[test]
-fn a_channel_that_is_named_is_shown_though_nothing_uses_it() {
+fn named_channel_without_pools_is_shown() {
     let registry = acme();
     fs::write(registry.path().join("channels.toml"), "[channel.pager]\nconversation_role = \"primary\"\npool_must_hold = [\"primary\"]\naddress = \"phone\"\n").unwrap();
     let of = |more: &[&str]| {
@@ -173,9 +172,9 @@ fn a_channel_that_is_named_is_shown_though_nothing_uses_it() {
     assert_eq!(named.matches(",no_pool,,").count(), Region::COUNT);
 }
 
-/// A million decisions and more; in an optimized build, a tenth of a second.
+/// More than a million decisions. An optimized build needs 0.1 s.
 #[test]
-fn a_large_registry_takes_no_time() {
+fn coverage_of_a_large_registry_takes_seconds_at_most() {
     let started = Instant::now();
     assert!(coverage(&["--format", "csv"]).lines().count() > 1_200_000);
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());

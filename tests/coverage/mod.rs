@@ -1,4 +1,4 @@
-//! `switchboard coverage`: every row is what `select` answers, whichever way it is written.
+//! `switchboard coverage`: every row in every format is the decision that a selection makes.
 
 pub mod agreement;
 pub mod command;

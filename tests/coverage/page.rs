@@ -1,4 +1,4 @@
-//! The page: whole in itself, and about every country.
+//! The HTML page: self-contained and complete.
 
 use switchboard_model::Region;
 
@@ -8,14 +8,14 @@ fn page() -> String {
     coverage(&["--company", "acme", "--format", "html"])
 }
 
-/// What stands between, and what follows.
+/// Returns the text between `from` and the next `to`.
 fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
     rest.split_once(to).unwrap_or_else(|| panic!("no {to}")).0
 }
 
 #[test]
-fn it_refers_to_nothing_outside_itself() {
+fn page_loads_nothing_from_elsewhere() {
     let page = page();
     for outside in
         ["src=", "href=", "url(http", "@import", "http://", "https://", "<link", "<iframe", "fetch("]
@@ -28,7 +28,7 @@ fn it_refers_to_nothing_outside_itself() {
 }
 
 #[test]
-fn every_country_is_in_the_table_and_on_the_map_or_listed() {
+fn page_has_every_country_in_the_table_and_on_the_map_or_in_the_list() {
     let page = page();
     let map = between(&page, "<svg", "</svg>");
     let small = between(&page, "<ul class=\"small\">", "</ul>");
@@ -44,9 +44,8 @@ fn every_country_is_in_the_table_and_on_the_map_or_listed() {
     assert!(on_map > 160, "{on_map}");
 }
 
-/// What the script is given comes to the rows of the CSV.
 #[test]
-fn its_data_are_the_decisions() {
+fn data_of_the_page_equal_the_csv_rows() {
     let page = page();
     let data: serde_json::Value =
         serde_json::from_str(between(&page, "<script type=\"application/json\" id=\"data\">", "</script>"))
@@ -83,9 +82,9 @@ fn its_data_are_the_decisions() {
     assert!(records.next().is_none());
 }
 
-/// Without a script, the first OU and channel are shown: what XML can be made of it is well formed.
+/// Checks the part before the script, as XML.
 #[test]
-fn it_is_well_formed() {
+fn page_is_well_formed() {
     let page = page();
     let (before, rest) = page.split_once("<script").unwrap();
     assert!(rest.ends_with("</script></body></html>"));
@@ -101,7 +100,7 @@ fn it_is_well_formed() {
 }
 
 #[test]
-fn it_is_written_to_a_file() {
+fn page_is_written_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("coverage.html");
     let printed = coverage(&["--company", "acme", "--format", "html", "-o", path.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! Random pairs of registries, every decision of both by the oracle.
+//! The changes between random pairs of registries, compared with the oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +108,7 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), Stri
 }
 
 #[test]
-fn what_changes_is_what_the_rules_say_otherwise() {
+fn changes_of_random_registries_agree_with_the_oracle() {
     let config = Config {
         failure_persistence: None,
         cases: CASES,

@@ -1,4 +1,4 @@
-//! The command as a process: sums, groups, recorded queries, exit codes.
+//! The command as a process: totals, groups, recorded queries, exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::coverage::command::switchboard;
 use crate::expected::{acme, edit};
 
-/// What was, and what an edit made of it: an account lost, one suspended, one with another weight, an OU renamed.
+/// Returns a registry, and one with an account removed, one suspended and one with another weight.
 fn edited() -> (TempDir, TempDir) {
     let (old, new) = (acme(), acme());
     fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
@@ -27,7 +27,7 @@ fn diff(old: &Path, new: &Path, more: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn errors_come_first_and_fail_where_they_are_to() {
+fn errors_come_first_and_exit_1_with_fail_on() {
     let (old, new) = edited();
     let (exit, text, _) = diff(old.path(), new.path(), &[]);
     assert_eq!(exit, 0);
@@ -44,9 +44,8 @@ fn errors_come_first_and_fail_where_they_are_to() {
     assert_eq!((exit, &*text), (0, "no decision changes, of 18144\n"));
 }
 
-/// Whoever moves an OU wants to see who is answered by somebody else, and not only from another height.
 #[test]
-fn what_changes_but_the_level_is_told_apart() {
+fn changes_of_the_level_alone_have_their_own_heading() {
     let (old, new) = (acme(), acme());
     fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
     edit(
@@ -67,7 +66,7 @@ fn what_changes_but_the_level_is_told_apart() {
 }
 
 #[test]
-fn a_part_of_it_can_be_asked_for() {
+fn scope_limits_the_comparison() {
     let (old, new) = edited();
     edit(new.path(), "acme/company.toml", "\"research\"", "\"recherche\"");
     let (exit, text, _) = diff(old.path(), new.path(), &["--channel", "sms", "--ou", "emea,london"]);
@@ -84,7 +83,7 @@ fn a_part_of_it_can_be_asked_for() {
 }
 
 #[test]
-fn json_holds_every_change() {
+fn json_has_every_change() {
     let (old, new) = edited();
     let json: Value = serde_json::from_str(&diff(old.path(), new.path(), &["--format", "json"]).1).unwrap();
     assert_eq!(json["changes"]["becomes_error"], 225);
@@ -109,7 +108,7 @@ fn json_holds_every_change() {
 }
 
 #[test]
-fn an_ou_that_is_renamed_is_one_line_gone_and_one_new() {
+fn renamed_ou_is_one_line_gone_and_one_line_new() {
     let (old, new) = (acme(), acme());
     fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
     edit(new.path(), "acme/company.toml", "\"research\"", "\"recherche\"");
@@ -122,7 +121,7 @@ fn an_ou_that_is_renamed_is_one_line_gone_and_one_new() {
 }
 
 #[test]
-fn recorded_queries_are_asked_of_both() {
+fn recorded_queries_are_replayed_against_both() {
     let (old, new) = edited();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("queries.ndjson");
@@ -153,7 +152,7 @@ fn recorded_queries_are_asked_of_both() {
 }
 
 #[test]
-fn a_line_that_is_no_query_is_named_without_what_it_says() {
+fn malformed_recorded_query_is_named_without_its_content() {
     let (old, new) = edited();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("queries.ndjson");
@@ -166,7 +165,7 @@ fn a_line_that_is_no_query_is_named_without_what_it_says() {
 }
 
 #[test]
-fn what_cannot_be_read_exits_3_and_a_refused_registry_1() {
+fn unreadable_source_exits_3_and_faulty_registry_exits_1() {
     let (old, new) = edited();
     let nowhere = Path::new("/nowhere/at/all");
     assert_eq!(diff(old.path(), nowhere, &[]).0, 3);

@@ -1,4 +1,4 @@
-//! `switchboard diff`: what changes is what the oracle, asked for every decision of both, says otherwise.
+//! `switchboard diff`: the changes are those between the decisions of the oracle for both sides.
 
 mod brute_force;
 mod command;
