@@ -69,6 +69,7 @@ pub(super) fn attack(data: &str, from: u8, mode: Mode, connections: usize, stop:
             let _ = stream.write(&mode.begin());
             open.push((stream, Instant::now()));
         }
+        // The pace of the attack.
         std::thread::sleep(Duration::from_millis(50));
         open.retain_mut(|(stream, since)| {
             let mut few = [0; 16];

@@ -37,6 +37,7 @@ pub(super) fn asks(data: &str, stop: &AtomicBool) -> Waits {
         };
         waits.push(started.elapsed());
         assert_eq!(status, Some(200), "the honest client's answer number {}", waits.len());
+        // The pace of the load.
         std::thread::sleep(Duration::from_millis(1));
     }
     waits.sort_unstable();
@@ -48,6 +49,7 @@ pub(super) fn alone(data: &str, time: Duration) -> Waits {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| asks(data, &stop));
+        // The duration of the measurement.
         std::thread::sleep(time);
         stop.store(true, Ordering::Relaxed);
         waits.join().unwrap()

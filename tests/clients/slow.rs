@@ -43,6 +43,7 @@ fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
                 })
                 .into();
             let waits = scope.spawn(|| honest::asks(&daemon.data, &stop));
+            // Half the duration of the attack.
             std::thread::sleep(time / 2);
             // What else needs descriptors has them: the registry is read again, the metrics are answered.
             let accounts = std::fs::read_to_string(registry.path().join("acme/accounts.csv")).unwrap();

@@ -116,6 +116,7 @@ fn half_written_file_is_rejected_once_within_two_seconds_and_served_when_complet
     file.write_all(&whole[..4096]).unwrap();
     served.counts("rejected", 1.0);
     file.write_all(&whole[4096..5000]).unwrap();
+    // Longer than the daemon waits for the end of a copy: no second rejection may follow.
     std::thread::sleep(Duration::from_millis(1_300));
     assert_eq!(served.reloads("rejected"), 1.0, "it is the same copy");
     file.write_all(&whole[5000..]).unwrap();
@@ -135,6 +136,7 @@ fn copy_in_progress_at_start_is_served_when_it_ends() {
     let served = Served::start(EVENTS, folder, "--snapshot", "acme.swb");
     for piece in whole[2000..].chunks(2500) {
         file.write_all(piece).unwrap();
+        // The pace of the copy.
         std::thread::sleep(Duration::from_millis(200));
     }
     drop(file);

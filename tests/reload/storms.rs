@@ -57,6 +57,7 @@ fn storms(settings: &str) {
                 open.rewind().unwrap();
             }
         }
+        // The pace of the storm.
         std::thread::sleep(Duration::from_millis(20));
     }
     served.serves(51);
@@ -64,6 +65,7 @@ fn storms(settings: &str) {
     // If the last is broken, the one in service stays, whatever was in between.
     for bytes in &good {
         fs::write(&file, bytes).unwrap();
+        // The pace of the storm.
         std::thread::sleep(Duration::from_millis(20));
     }
     fs::write(&file, b"no snapshot").unwrap();
@@ -96,6 +98,7 @@ fn last_of_fifty_changes_of_a_registry_wins() {
         } else {
             rename_over(&file, &bytes)
         }
+        // The pace of the storm.
         std::thread::sleep(Duration::from_millis(15));
     }
     served.serves_number(50);
