@@ -1,28 +1,26 @@
-//! The chain of a query: every step it could fall through, in order, with every account of each.
+//! The chain of a query: every step it may fall through, in order, with every account of each step.
 
 use switchboard_model::{Condition, Region, Role};
 use switchboard_registry::{Account, Ou, OuWithoutPool, Pool};
 
-use crate::sorted::Sorted;
+use crate::indexed_company::IndexedCompany;
 
-/// What a query turned out to ask, once its names are resolved.
-pub struct Asked<'a, 'q> {
-    /// Whose it is.
-    pub sorted: &'a Sorted<'a>,
+/// A query whose names are resolved.
+pub(crate) struct ResolvedQuery<'a, 'q> {
+    pub(crate) company: &'a IndexedCompany<'a>,
     /// The channel's id and its index among the profiles.
-    pub channel: (&'a str, u16),
-    /// Where the client is invited.
-    pub ou: &'a Ou,
-    /// The role that holds for all the steps.
-    pub role: Role,
-    /// The role the channel talks to clients on.
-    pub conversation_role: Role,
+    pub(crate) channel: (&'a str, u16),
+    /// The OU that the client is invited to.
+    pub(crate) ou: &'a Ou,
+    /// The role of the accounts in all steps.
+    pub(crate) role: Role,
+    pub(crate) conversation_role: Role,
     /// The client's country; none for a number that belongs to no country.
-    pub country: Option<Region>,
-    /// Accounts to pass over.
-    pub excluded: &'q [String],
-    /// Unix seconds.
-    pub now: i64,
+    pub(crate) country: Option<Region>,
+    /// The ids of accounts to pass over.
+    pub(crate) excluded: &'q [String],
+    /// Unix time in seconds.
+    pub(crate) now: i64,
 }
 
 /// Where an account was found.
@@ -36,25 +34,24 @@ pub struct Found<'a> {
     pub climbed: usize,
 }
 
-/// One step.
+/// A step of a chain.
 pub struct Step<'a> {
-    /// Its rule.
+    /// The rule of the step.
     pub rule: &'static str,
-    /// The OU it is at.
+    /// The id of the OU.
     pub ou: &'a str,
     /// The pool it tries.
     pub pool: &'a str,
-    /// The country whose accounts it tries; under `calling_code`, the client's.
+    /// The country whose accounts it tries; under the rule `calling_code`, the client's.
     pub country: Region,
     /// Levels above the query's OU.
     pub climbed: usize,
-    /// Every account it has, usable or not.
+    /// Every account of the step, available or not.
     pub accounts: Vec<&'a Account>,
 }
 
 impl<'a> Step<'a> {
-    /// Where its accounts are found.
-    pub fn place(&self) -> Found<'a> {
+    pub(crate) fn place(&self) -> Found<'a> {
         Found { ou: self.ou, pool: self.pool, climbed: self.climbed }
     }
 }
@@ -66,9 +63,9 @@ struct Level<'a> {
     pools: Vec<&'a Pool>,
 }
 
-impl<'a> Asked<'a, '_> {
-    /// The whole chain, whatever the query's `fallback`; none where no level has a pool.
-    pub fn chain(&self) -> Option<Vec<Step<'a>>> {
+impl<'a> ResolvedQuery<'a, '_> {
+    /// Returns the whole chain, regardless of the query's `fallback`; `None` when no level has a pool.
+    pub(crate) fn chain(&self) -> Option<Vec<Step<'a>>> {
         let levels = self.levels();
         if levels.is_empty() {
             return None;
@@ -84,19 +81,19 @@ impl<'a> Asked<'a, '_> {
         Some(steps)
     }
 
-    /// How far up the first level with pools is.
-    pub fn first_level(&self) -> Option<usize> {
+    /// Returns how many levels above the query's OU the first level with pools is.
+    pub(crate) fn first_level(&self) -> Option<usize> {
         self.levels().first().map(|level| level.climbed)
     }
 
     fn levels(&self) -> Vec<Level<'a>> {
         let mut levels = Vec::new();
         let mut climbed = 0;
-        let mut here = Some(self.ou);
-        while let Some(ou) = here {
+        let mut next = Some(self.ou);
+        while let Some(ou) = next {
             let pools = self.pools_of(ou);
             if pools.is_empty() {
-                if climbed == 0 && self.sorted.company.ou_without_pool == OuWithoutPool::Error {
+                if climbed == 0 && self.company.company.ou_without_pool == OuWithoutPool::Error {
                     break;
                 }
             } else {
@@ -106,20 +103,20 @@ impl<'a> Asked<'a, '_> {
                     break;
                 }
             }
-            here = ou.parent.as_ref().and_then(|above| self.sorted.ou(above));
+            next = ou.parent.as_ref().and_then(|above| self.company.ou(above));
             climbed += 1;
         }
         levels
     }
 
     fn pools_of(&self, ou: &Ou) -> Vec<&'a Pool> {
-        let all = self.sorted.pools(&ou.id).iter().copied();
+        let all = self.company.pools(&ou.id).iter().copied();
         let mut pools: Vec<&Pool> = all.filter(|pool| *pool.channel == *self.channel.0).collect();
         pools.sort_by(|a, b| (a.priority, a.id.as_bytes()).cmp(&(b.priority, b.id.as_bytes())));
         pools
     }
 
-    /// The step of this rule and pool, where there is one.
+    /// Returns the step of this rule and pool, if there is one.
     fn step(&self, rule: &'static str, level: &Level<'a>, pool: &'a Pool) -> Option<Step<'a>> {
         let country = match rule {
             "country" => self.country?,
@@ -135,20 +132,21 @@ impl<'a> Asked<'a, '_> {
             }
             (_, Some(its)) => its == country,
         };
-        let all = self.sorted.shared(&pool.id).iter().copied();
+        let all = self.company.shared(&pool.id).iter().copied();
         let accounts = all.filter(|account| account.role == Some(self.role)).filter(belongs).collect();
         Some(Step { rule, ou: level.ou, pool: &pool.id, country, climbed: level.climbed, accounts })
     }
 
-    /// Where the client's country is served from: the pool's word, else the company's.
+    /// Returns the country that serves the client's country: by the pool's geography, else by the company's.
     fn mapped(&self, pool: &Pool) -> Option<Region> {
         let country = self.country?;
-        let (to, _) = pool.geography.get(&country).or_else(|| self.sorted.company.geography.get(&country))?;
+        let (to, _) =
+            pool.geography.get(&country).or_else(|| self.company.company.geography.get(&country))?;
         (*to != country).then_some(*to)
     }
 
-    /// Why an account is passed over, or that it is not.
-    pub fn outcome(&self, account: &Account) -> &'static str {
+    /// Returns the reason for which an account is passed over, or `available`.
+    pub(crate) fn outcome(&self, account: &Account) -> &'static str {
         match account.state {
             Condition::Suspended => "suspended",
             Condition::Draining => "draining",
@@ -158,13 +156,12 @@ impl<'a> Asked<'a, '_> {
         }
     }
 
-    /// Whether the query passes it over.
-    pub fn excludes(&self, account: &Account) -> bool {
+    pub(crate) fn excludes(&self, account: &Account) -> bool {
         self.excluded.iter().any(|id| **id == *account.id)
     }
 
-    /// Whether it may not be selected yet.
-    pub fn rests(&self, account: &Account) -> bool {
+    /// Returns whether the account may not be selected yet.
+    pub(crate) fn rests(&self, account: &Account) -> bool {
         account.available_from.is_some_and(|from| from.0 > self.now)
     }
 }

@@ -1,19 +1,19 @@
-//! What a query must be answered, step by step as the rules are written.
+//! The expected answer to a query, step by step as the rules are written.
 
 use switchboard_model::{Condition, E164, Region, Role};
 use switchboard_registry::{Account, Company, DedicatedUnavailable, Holder, Registry};
 
-use crate::chain::{Asked, Found, Step};
+use crate::chain::{Found, ResolvedQuery, Step};
+use crate::indexed_company::IndexedCompany;
 use crate::query::Query;
-use crate::sorted::Sorted;
 
-/// Answers for a registry.
+/// The expected answers for a registry.
 pub struct Oracle<'a> {
     registry: &'a Registry,
-    companies: Vec<Sorted<'a>>,
+    companies: Vec<IndexedCompany<'a>>,
 }
 
-/// What must come out.
+/// The expected answer to a query.
 pub enum Verdict<'a> {
     /// One of these accounts.
     Selected(Selected<'a>),
@@ -21,71 +21,71 @@ pub enum Verdict<'a> {
     Refused(&'static str),
 }
 
-/// A selection, but for which of the equals it is.
+/// An expected selection; any of the candidates may be picked.
 pub struct Selected<'a> {
-    /// Whose they are.
+    /// The company of the query.
     pub company: &'a Company,
     /// The accounts that may be picked.
     pub candidates: Vec<&'a Account>,
-    /// Why they.
+    /// The rule of the selection.
     pub rule: &'static str,
     /// Absent for a dedicated account.
     pub found: Option<Found<'a>>,
-    /// None for a number that belongs to no country.
+    /// The client's country; none for a number that belongs to no country.
     pub client_country: Option<Region>,
-    /// Why the query's `current` is not kept.
+    /// The reason for which the query's `current` is not kept.
     pub current_ignored: Option<&'static str>,
-    /// Which step of the whole chain it is from; absent for a dedicated account.
+    /// The index of the step in the whole chain; absent for a dedicated account.
     pub step: Option<usize>,
 }
 
-/// What is known of the client's country.
+/// The client's country and how it is known.
 pub struct Client {
     /// None for a number that belongs to no country.
     pub country: Option<Region>,
-    /// The query field it is from.
+    /// The source of the country: `query` or `phone`.
     pub source: &'static str,
-    /// From a number that is not valid; only said of a country that came from the phone.
+    /// Whether the phone is not a valid number; absent unless the country comes from the phone.
     pub guessed: Option<bool>,
-    /// The query's country is not the phone's; none where the phone belongs to no country.
+    /// Whether the query's country differs from the phone's; none for a phone that belongs to no country.
     pub conflict: Option<bool>,
 }
 
-/// What explain must say.
+/// The expected explanation.
 pub enum Explained<'a> {
-    /// It fails before there is a chain.
+    /// The query fails before there is a chain.
     Refused(&'static str),
-    /// The client, the verdict, and every step with each candidate's outcome before one was chosen.
+    /// The client, the verdict, and every step with each candidate's outcome before one is picked.
     Walked(Client, Verdict<'a>, Vec<(Step<'a>, Vec<&'static str>)>),
 }
 
 impl<'a> Oracle<'a> {
-    /// Sorts the registry, which must be free of errors.
+    /// Indexes the registry, which must be free of errors.
     pub fn new(registry: &'a Registry) -> Oracle<'a> {
-        Oracle { registry, companies: registry.companies.iter().map(Sorted::of).collect() }
+        Oracle { registry, companies: registry.companies.iter().map(IndexedCompany::new).collect() }
     }
 
-    /// The verdict on one query.
+    /// Returns the verdict on a query at `now`, Unix time in seconds.
     pub fn answer(&self, query: &Query, now: i64) -> Verdict<'_> {
         match self.resolve(query, now) {
             Err(code) => Verdict::Refused(code),
-            Ok((asked, client)) => decide(&asked, &client, query),
+            Ok((resolved, client)) => decide(&resolved, &client, query),
         }
     }
 
-    /// The verdict and every step of the whole chain.
+    /// Returns the verdict and every step of the whole chain.
     pub fn steps(&self, query: &Query, now: i64) -> Explained<'_> {
-        let (asked, client) = match self.resolve(query, now) {
+        let (resolved, client) = match self.resolve(query, now) {
             Err(code) => return Explained::Refused(code),
             Ok(resolved) => resolved,
         };
-        let verdict = decide(&asked, &client, query);
+        let verdict = decide(&resolved, &client, query);
         if matches!(verdict, Verdict::Refused("no_pool")) {
             return Explained::Refused("no_pool");
         }
-        let chain = asked.chain().unwrap_or_default();
+        let chain = resolved.chain().unwrap_or_default();
         let steps = chain.into_iter().map(|step| {
-            let outcomes = step.accounts.iter().map(|account| asked.outcome(account)).collect();
+            let outcomes = step.accounts.iter().map(|account| resolved.outcome(account)).collect();
             (step, outcomes)
         });
         Explained::Walked(client, verdict, steps.collect())
@@ -96,23 +96,23 @@ impl<'a> Oracle<'a> {
         &'s self,
         query: &'q Query,
         now: i64,
-    ) -> Result<(Asked<'s, 'q>, Client), &'static str> {
+    ) -> Result<(ResolvedQuery<'s, 'q>, Client), &'static str> {
         if malformed(self.registry, query) {
             return Err("bad_request");
         }
-        let sorted = match &query.company {
-            Some(id) => self.companies.iter().find(|sorted| *sorted.company.id == **id),
+        let indexed = match &query.company {
+            Some(id) => self.companies.iter().find(|indexed| *indexed.company.id == **id),
             None => self.companies.first(),
         };
-        let sorted = sorted.ok_or("unknown_company")?;
+        let indexed = indexed.ok_or("unknown_company")?;
         let mut channels = self.registry.channels.iter().zip(0..);
         let channel = channels.find(|(profile, _)| Some(&*profile.id) == query.channel.as_deref());
         let (profile, channel) = channel.ok_or("unknown_channel")?;
-        let ou = query.ou.as_deref().and_then(|id| sorted.ou(id)).ok_or("unknown_ou")?;
+        let ou = query.ou.as_deref().and_then(|id| indexed.ou(id)).ok_or("unknown_ou")?;
         let role = query.role.as_deref().and_then(Role::parse).unwrap_or(profile.conversation_role);
         let client = locate(query)?;
-        let asked = Asked {
-            sorted,
+        let resolved = ResolvedQuery {
+            company: indexed,
             channel: (&profile.id, channel),
             ou,
             role,
@@ -121,7 +121,7 @@ impl<'a> Oracle<'a> {
             excluded: &query.exclude,
             now,
         };
-        Ok((asked, client))
+        Ok((resolved, client))
     }
 }
 
@@ -166,13 +166,13 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
 }
 
 /// Steps 4 to 7: current, dedicated, the chain.
-fn decide<'a>(asked: &Asked<'a, '_>, client: &Client, query: &Query) -> Verdict<'a> {
-    let chain = asked.chain();
+fn decide<'a>(resolved: &ResolvedQuery<'a, '_>, client: &Client, query: &Query) -> Verdict<'a> {
+    let chain = resolved.chain();
     let whole = chain.as_deref().unwrap_or_default();
-    let own = dedicated(asked, query);
+    let own = dedicated(resolved, query);
     let selected = |rule, candidates: Vec<&'a Account>, step: Option<usize>, current_ignored| {
         Verdict::Selected(Selected {
-            company: asked.sorted.company,
+            company: resolved.company.company,
             candidates,
             rule,
             found: step.and_then(|at| whole.get(at)).map(Step::place),
@@ -184,19 +184,19 @@ fn decide<'a>(asked: &Asked<'a, '_>, client: &Client, query: &Query) -> Verdict<
 
     let mut ignored = None;
     if let Some(current) = &query.current {
-        match keep(asked, whole, own, current) {
+        match keep_current(resolved, whole, own, current) {
             Ok((account, step)) => return selected("current", vec![account], step, None),
             Err(reason) => ignored = Some(reason),
         }
     }
 
     if let Some(own) = own
-        && asked.role == asked.conversation_role
+        && resolved.role == resolved.conversation_role
     {
-        if asked.outcome(own) == "available" {
+        if resolved.outcome(own) == "available" {
             return selected("dedicated", vec![own], None, ignored);
         }
-        if asked.sorted.company.dedicated_unavailable == DedicatedUnavailable::Error {
+        if resolved.company.company.dedicated_unavailable == DedicatedUnavailable::Error {
             return Verdict::Refused("dedicated_unavailable");
         }
     }
@@ -207,12 +207,16 @@ fn decide<'a>(asked: &Asked<'a, '_>, client: &Client, query: &Query) -> Verdict<
     let strict = query.fallback.as_deref() == Some("none");
     let mut some = false;
     for (at, step) in whole.iter().enumerate() {
-        if strict && (step.rule != "country" || Some(step.climbed) != asked.first_level()) {
+        if strict && (step.rule != "country" || Some(step.climbed) != resolved.first_level()) {
             continue;
         }
         some |= !step.accounts.is_empty();
-        let available: Vec<&Account> =
-            step.accounts.iter().copied().filter(|account| asked.outcome(account) == "available").collect();
+        let available: Vec<&Account> = step
+            .accounts
+            .iter()
+            .copied()
+            .filter(|account| resolved.outcome(account) == "available")
+            .collect();
         if !available.is_empty() {
             return selected(step.rule, available, Some(at), ignored);
         }
@@ -220,37 +224,37 @@ fn decide<'a>(asked: &Asked<'a, '_>, client: &Client, query: &Query) -> Verdict<
     Verdict::Refused(if some { "no_account_available" } else { "no_account" })
 }
 
-/// The account of the query's user on the channel.
-fn dedicated<'a>(asked: &Asked<'a, '_>, query: &Query) -> Option<&'a Account> {
-    let own = asked.sorted.dedicated(query.user.as_deref()?);
-    own.iter().copied().find(|account| account.channel == Some(asked.channel.1))
+/// Returns the account on the channel that is dedicated to the query's user.
+fn dedicated<'a>(resolved: &ResolvedQuery<'a, '_>, query: &Query) -> Option<&'a Account> {
+    let own = resolved.company.dedicated(query.user.as_deref()?);
+    own.iter().copied().find(|account| account.channel == Some(resolved.channel.1))
 }
 
-/// The current account and the first step it is in, or why it is not kept.
-fn keep<'a>(
-    asked: &Asked<'a, '_>,
+/// Returns the current account and the index of the first step that has it, or the reason for which it is not kept.
+fn keep_current<'a>(
+    resolved: &ResolvedQuery<'a, '_>,
     chain: &[Step<'a>],
     own: Option<&Account>,
     current: &str,
 ) -> Result<(&'a Account, Option<usize>), &'static str> {
-    let account = asked.sorted.account(current).ok_or("unknown")?;
-    if account.channel != Some(asked.channel.1) {
+    let account = resolved.company.account(current).ok_or("unknown")?;
+    if account.channel != Some(resolved.channel.1) {
         return Err("other_channel");
     }
     let role = match account.holder {
-        Holder::User(_) => Some(asked.conversation_role),
+        Holder::User(_) => Some(resolved.conversation_role),
         Holder::Pool(_) | Holder::Spare => account.role,
     };
-    if role != Some(asked.role) {
+    if role != Some(resolved.role) {
         return Err("other_role");
     }
     if account.state == Condition::Suspended {
         return Err("suspended");
     }
-    if asked.excludes(account) {
+    if resolved.excludes(account) {
         return Err("excluded");
     }
-    if asked.rests(account) {
+    if resolved.rests(account) {
         return Err("resting");
     }
     if own.is_some_and(|own| own.id == account.id) {

@@ -1,8 +1,6 @@
-//! A query as the oracle sees it, and as it is sent.
-
 use serde_json::Value;
 
-/// A query, field by field.
+/// A query to the oracle, and the JSON text of it that is sent.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     /// Optional where the registry has just one.
@@ -19,30 +17,30 @@ pub struct Query {
     pub client: Option<String>,
     /// The employee who invites.
     pub user: Option<String>,
-    /// Another role than the conversation role.
+    /// The role, if it is not the conversation role.
     pub role: Option<String>,
     /// The account that the client talks to.
     pub current: Option<String>,
     /// `all` or `none`.
     pub fallback: Option<String>,
-    /// Accounts to pass over.
+    /// The ids of accounts to pass over.
     pub exclude: Vec<String>,
-    /// Text that is sent in place of all that and is no query.
+    /// Text that is sent instead, and that is not a query.
     pub garbled: Option<String>,
 }
 
 impl Query {
-    /// As it is sent.
+    /// Returns the text that is sent.
     pub fn text(&self) -> String {
         self.garbled.clone().unwrap_or_else(|| format!("{{{}}}", self.fields().join(",")))
     }
 
-    /// Whether the pick has a key to go by.
+    /// Returns whether the pick is determined by a client or a phone.
     pub fn keyed(&self) -> bool {
         self.client.is_some() || self.phone.is_some()
     }
 
-    /// Its fields as members of a JSON object.
+    /// Returns the fields as members of a JSON object.
     pub fn fields(&self) -> Vec<String> {
         let named = [
             ("company", &self.company),
