@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// A source whose stamp is a number, with a clock that stands still until it is moved.
+    /// A source whose stamp is a number, with a clock that the test advances.
     struct FakeSource {
         now: Cell<Instant>,
         stamp: Cell<u64>,
@@ -258,7 +258,7 @@ mod tests {
     fn read_of_a_source_that_was_not_quiet_is_repeated_and_applied_if_it_differs() {
         for (second, applied) in [("one", false), ("two", true)] {
             let mut poller = poller();
-            // Replaced every 10 ms: read at last, after a second.
+            // Replaced every 10 ms: read after the maximum wait.
             let mut stamp = 1;
             while !matches!(poller.poll(), Polled::Fetched(Ok(_))) {
                 poller.advance(10);

@@ -18,22 +18,22 @@ pub struct WakeReasons {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SignalState {
     reasons: Mutex<WakeReasons>,
     woken: Condvar,
 }
 
 /// Wakes the reload thread, from any thread.
 #[derive(Debug, Clone)]
-pub struct ReloadSignal(Arc<Shared>);
+pub struct ReloadSignal(Arc<SignalState>);
 
 /// Receives a [`ReloadSignal`].
 #[derive(Debug)]
-pub struct ReloadSignalReceiver(Arc<Shared>);
+pub struct ReloadSignalReceiver(Arc<SignalState>);
 
 /// Creates both ends.
 pub fn reload_signal() -> (ReloadSignal, ReloadSignalReceiver) {
-    let shared = Arc::<Shared>::default();
+    let shared = Arc::<SignalState>::default();
     (ReloadSignal(Arc::clone(&shared)), ReloadSignalReceiver(shared))
 }
 

@@ -30,11 +30,11 @@ pub struct Generation {
 /// The generation in service, if there is one yet, and the standings, which outlive generations.
 #[derive(Clone, Default)]
 pub struct Store {
-    shared: Arc<Shared>,
+    state: Arc<StoreState>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct StoreState {
     /// Behind a pointer of its own, for the readers' caches.
     cell: Arc<ArcSwapOption<Generation>>,
     /// Read without the lock below, so that listing standings waits for no writer.
@@ -49,25 +49,25 @@ impl Store {
     /// frees it: that takes milliseconds for a large one, which no worker should spend.
     pub fn swap(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
         let overlay = Overlay::of(snapshot.free_accounts());
-        let _writing = self.shared.write_lock.lock();
-        for standing in &self.shared.standings {
+        let _writing = self.state.write_lock.lock();
+        for standing in &self.state.standings {
             if let Some(account) = account(&snapshot, standing.key()) {
                 overlay.set(account, standing.condition);
             }
         }
-        self.shared.cell.swap(Some(Arc::new(Generation { snapshot, overlay })))
+        self.state.cell.swap(Some(Arc::new(Generation { snapshot, overlay })))
     }
 
     /// Sets or removes an account's standing. Later selections see the change.
     pub fn set_standing(&self, key: AccountKey, standing: Option<Standing>) {
-        let _writing = self.shared.write_lock.lock();
+        let _writing = self.state.write_lock.lock();
         self.set_locked(key, standing);
     }
 
     /// Removes the standings that have ended by `now`. Returns their accounts.
     pub fn expire(&self, now: UnixMillis) -> Vec<AccountKey> {
-        let _writing = self.shared.write_lock.lock();
-        let standings = self.shared.standings.iter();
+        let _writing = self.state.write_lock.lock();
+        let standings = self.state.standings.iter();
         let ended: Vec<AccountKey> = standings
             .filter(|standing| standing.has_ended(now))
             .map(|standing| standing.key().clone())
@@ -80,17 +80,13 @@ impl Store {
 
     /// Returns when the next standing ends by itself. Looks at every standing.
     pub fn next_expiry(&self) -> Option<UnixMillis> {
-        self.shared
-            .standings
-            .iter()
-            .filter_map(|standing| standing.until.as_ref().map(|until| until.at))
-            .min()
+        self.state.standings.iter().filter_map(|standing| standing.until.as_ref().map(|until| until.at)).min()
     }
 
     /// Replaces all standings.
     pub fn replace_standings(&self, mut all: HashMap<AccountKey, Standing>) {
-        let _writing = self.shared.write_lock.lock();
-        let standings = self.shared.standings.iter();
+        let _writing = self.state.write_lock.lock();
+        let standings = self.state.standings.iter();
         let gone: Vec<AccountKey> =
             standings.map(|standing| standing.key().clone()).filter(|key| !all.contains_key(key)).collect();
         for key in gone {
@@ -117,18 +113,18 @@ impl Store {
 
     /// Returns an account's standing.
     pub fn standing(&self, key: &AccountKey) -> Option<Standing> {
-        self.shared.standings.get(key).map(|standing| standing.clone())
+        self.state.standings.get(key).map(|standing| standing.clone())
     }
 
     /// Returns all standings, in no order.
     pub fn standings(&self) -> Vec<(AccountKey, Standing)> {
-        let standings = self.shared.standings.iter();
+        let standings = self.state.standings.iter();
         standings.map(|standing| (standing.key().clone(), standing.value().clone())).collect()
     }
 
     /// Returns the number of standings, including those of accounts that the snapshot does not have.
     pub fn standing_count(&self) -> usize {
-        self.shared.standings.len()
+        self.state.standings.len()
     }
 
     /// Counts standings by what they do. Reads the overlay, not every standing, because every scrape calls
@@ -143,12 +139,12 @@ impl Store {
 
     /// Creates a reader for one worker.
     pub fn reader(&self) -> Reader {
-        Reader { cache: Cache::new(Arc::clone(&self.shared.cell)) }
+        Reader { cache: Cache::new(Arc::clone(&self.state.cell)) }
     }
 
     /// Returns the generation in service and holds it until the returned pointer is dropped.
     pub fn current(&self) -> Option<Arc<Generation>> {
-        self.shared.cell.load_full()
+        self.state.cell.load_full()
     }
 
     /// Changes the standing before the overlay, so that a standing whose effect was seen can be read. The
@@ -158,8 +154,8 @@ impl Store {
         let place = generation.as_ref().and_then(|it| Some((it, account(&it.snapshot, &key)?)));
         let condition = standing.as_ref().map_or(Condition::Active, |standing| standing.condition);
         match standing {
-            Some(standing) => drop(self.shared.standings.insert(key, standing)),
-            None => drop(self.shared.standings.remove(&key)),
+            Some(standing) => drop(self.state.standings.insert(key, standing)),
+            None => drop(self.state.standings.remove(&key)),
         }
         if let Some((generation, account)) = place {
             generation.overlay.set(account, condition);

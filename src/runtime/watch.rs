@@ -268,3 +268,67 @@ fn is_io(error: &notify::Error, kind: io::ErrorKind) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::Event;
+    use notify::event::{AccessKind, DataChange, Flag, RemoveKind};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Events about a snapshot file in a folder.
+    struct Seen {
+        folder: TempDir,
+        events: SeenEvents,
+    }
+
+    impl Seen {
+        fn new() -> Seen {
+            let folder = tempfile::tempdir().unwrap();
+            let source = SnapshotSource::Snapshot(folder.path().canonicalize().unwrap().join("file"));
+            let events = SeenEvents { dirs: WatchedDirs::from_source(&source), ..SeenEvents::default() };
+            Seen { folder, events }
+        }
+
+        fn record(&mut self, name: &str, kind: EventKind) -> bool {
+            let path = self.folder.path().canonicalize().unwrap().join(name);
+            self.events.record(Ok(Event::new(kind).add_path(path)))
+        }
+    }
+
+    const WRITE: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    const READ: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Read));
+
+    #[test]
+    fn writes_to_a_file_until_it_is_closed_are_one_change() {
+        let mut seen = Seen::new();
+        for (kind, changes, is_open) in
+            [(WRITE, 1, true), (WRITE, 1, true), (CLOSE, 1, false), (WRITE, 2, true), (CLOSE, 2, false)]
+        {
+            assert!(seen.record("file", kind));
+            assert_eq!((seen.events.changes, !seen.events.open_files.is_empty()), (changes, is_open));
+        }
+    }
+
+    #[test]
+    fn reads_and_other_files_are_ignored() {
+        let mut seen = Seen::new();
+        assert!(!seen.record("file", READ));
+        assert!(!seen.record("other", WRITE));
+        assert_eq!(seen.events.changes, 0);
+        assert!(!seen.events.is_path_stale);
+    }
+
+    #[test]
+    fn removed_folder_and_dropped_events_make_the_watch_stale() {
+        let mut seen = Seen::new();
+        assert!(seen.record("", EventKind::Remove(RemoveKind::Folder)));
+        assert!(seen.events.is_watch_stale && seen.events.is_path_stale);
+
+        let mut seen = Seen::new();
+        assert!(seen.events.record(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))));
+        assert!(seen.events.is_watch_stale);
+    }
+}

@@ -49,3 +49,42 @@ fn time_until(end: UnixMillis) -> Duration {
     let now = UnixMillis::from(SystemTime::now());
     Duration::from_millis(UnixMillis(end.0.saturating_sub(now.0)).as_u64())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::super::standing::{AccountKey, Standing};
+    use super::*;
+
+    #[test]
+    fn standings_are_removed_in_the_order_of_their_ends_whatever_the_order_they_were_set_in() {
+        let store = Store::default();
+        let (ends, receiver) = channel();
+        let (to, removed) = channel();
+        let observer = Arc::new(move |event: &StandingsEvent<'_>| {
+            if let StandingsEvent::Removed { key, expired: true } = event {
+                to.send(key.account.to_string()).unwrap();
+            }
+        });
+        let expirer = Expirer { store: store.clone(), observer, ends: receiver };
+        let thread = thread::spawn(move || expirer.run());
+        let now = UnixMillis::from(SystemTime::now());
+        for (account, in_ms) in [("last", 300), ("first", 100), ("never", 60_000)] {
+            let end = jiff::Timestamp::from_millisecond(now.0 + in_ms).unwrap();
+            let json = format!(r#"{{"standing":"suspended","reason":"x","until":"{end}"}}"#);
+            let standing = Standing::from_json(json.as_bytes()).unwrap();
+            let end = standing.until.as_ref().unwrap().at;
+            store.set_standing(AccountKey { company: "c".into(), account: account.into() }, Some(standing));
+            ends.send(end).unwrap();
+        }
+        for account in ["first", "last"] {
+            assert_eq!(removed.recv_timeout(Duration::from_secs(20)).unwrap(), account);
+        }
+        assert_eq!(store.standing_count(), 1);
+        drop(ends);
+        thread.join().unwrap();
+    }
+}

@@ -65,7 +65,7 @@ pub struct StandingsWriter {
     state: Arc<Mutex<JournalState>>,
     observer: StandingsObserver,
     looked_at: Instant,
-    /// Tells the expirer about ends of standings. Dropped with the writer, which ends the expirer.
+    /// Sends the ends of standings to the expirer, which ends when this is dropped with the writer.
     ends: Sender<UnixMillis>,
 }
 
