@@ -1,37 +1,44 @@
-//! What can go wrong, said with what to do, and the exit code it ends in.
+//! The error of every command, with its exit code.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-/// What a command comes to.
+/// The result of a command or of a part of it.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a command failed; its text says what to do.
-#[derive(Debug)]
+/// Why a command failed. The text includes what to do.
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The arguments cannot be met. Exit code 2.
+    /// The arguments are wrong. Exit code 2.
+    #[error("{0}")]
     Usage(String),
     /// A path cannot be read or written. Exit code 3.
+    #[error("cannot {doing} {}: {source}; {}", .path.display(), advice(.source))]
     Io {
-        /// As in "cannot … path": "write", "read", "make".
+        /// The verb: "write", "read", "create".
         doing: &'static str,
-        /// What was to be read or written.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file is there, and is not what it must be. Exit code 3.
+    /// A file exists and has the wrong content. Exit code 3.
+    #[error("{}: {what}", .path.display())]
     Unlike {
         /// The file.
         path: PathBuf,
         /// What was expected, and what to do.
         what: String,
     },
-    /// The work itself says no: numbers run out, a template is broken. Exit code 1.
+    /// The work itself failed: a demand does not hold, numbers run out. Exit code 1.
+    #[error("{0}")]
     Refused(String),
 }
 
 impl Error {
-    /// The process's exit code: 1 the work says no, 2 wrong usage, 3 cannot read or write.
+    /// Returns the process's exit code: 1 the work failed, 2 wrong usage, 3 cannot read or write.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Refused(_) => 1,
@@ -39,24 +46,21 @@ impl Error {
             Error::Io { .. } | Error::Unlike { .. } => 3,
         }
     }
+
+    /// Returns the conversion of an I/O error, for `map_err`.
+    pub(crate) fn io(doing: &'static str, path: impl AsRef<Path>) -> impl Fn(io::Error) -> Error {
+        let path = path.as_ref().to_owned();
+        move |source| Error::Io { doing, path: path.clone(), source }
+    }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Usage(what) | Error::Refused(what) => f.write_str(what),
-            Error::Unlike { path, what } => write!(f, "{}: {what}", path.display()),
-            Error::Io { doing, path, source } => {
-                write!(f, "cannot {doing} {}: {source}; ", path.display())?;
-                f.write_str(match source.kind() {
-                    io::ErrorKind::PermissionDenied => "choose a folder you may write to",
-                    io::ErrorKind::StorageFull => "free some space, or choose another disk",
-                    io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                        "a file is in the way: choose another folder"
-                    }
-                    _ => "check the path, then run the command again",
-                })
-            }
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "choose a folder you may write to",
+        io::ErrorKind::StorageFull => "free some space, or choose another disk",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file is in the way: choose another folder"
         }
+        _ => "check the path, then run the command again",
     }
 }

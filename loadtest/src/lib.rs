@@ -1,27 +1,24 @@
-//! Registries to try Switchboard with: large ones drawn from a seed, and the demo bank; and a daemon
-//! under load for as long as one likes. The benches draw their registries from here as well.
+//! The load test of Switchboard: scenarios against a daemon, a soak, and generators of registries. The
+//! benchmarks draw their registries from here as well.
 
-mod account;
-pub mod bank;
-mod channel;
+mod child;
 pub mod compare;
-pub mod daemon;
-mod dice;
-mod duration;
+mod cpu_affinity;
+mod daemon;
+pub mod demo;
 pub mod engine;
 pub mod error;
-mod http;
 pub mod null;
-mod numbers;
 mod output;
-mod pin;
+mod progress;
+pub mod quantity;
 pub mod registry;
 pub mod report;
+mod rng;
 pub mod run;
-mod say;
 pub mod scenario;
-mod slow;
 pub mod soak;
 mod statistics;
 pub mod traffic;
-mod until;
+
+pub use self::child::{Tied, run_tied};

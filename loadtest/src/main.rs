@@ -1,7 +1,7 @@
 //! The commands of the load test.
 
 use clap::{Parser, Subcommand};
-use loadtest::{bank, compare, daemon, null, registry, report::page, run, soak};
+use loadtest::{Tied, compare, demo, null, registry, report::page, run, run_tied, soak};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -17,8 +17,8 @@ Examples:
 Built in: steady ramp mixed batch reload-storm standings-churn slow-clients. Their files, in loadtest/scenarios,
 say every key; docs/loadtest.md says how it measures.";
 
-/// Puts load on a Switchboard daemon and reports what a client would have seen; without a command, runs the standard
-/// scenario on a generated registry
+/// Puts load on a Switchboard daemon and reports what a client would have seen; without a command, runs the
+/// standard scenario on a generated registry
 #[derive(Parser)]
 #[command(
     version,
@@ -50,7 +50,7 @@ enum Command {
     Registry(registry::Size),
     /// Write the demo bank, as it is checked in under config/demo
     #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
-    Bank(bank::Bank),
+    Bank(demo::Bank),
     /// Run a daemon under load, reloads, changing standings and slow clients, and watch it for growth
     #[command(after_help = "Example: an hour, against the release build\n  \
         cargo build --release --workspace && loadtest soak --duration 60m")]
@@ -60,29 +60,29 @@ enum Command {
         wrk -t1 -c32 http://127.0.0.1:7500/")]
     Null(null::Null),
     #[command(hide = true)]
-    Tied(daemon::Tied),
+    Tied(Tied),
 }
 
-/// `run`, with all its defaults.
-fn standard() -> Command {
+/// Returns `run` with its defaults.
+fn default_command() -> Command {
     Cli::parse_from(["loadtest", "run"]).command.unwrap_or(Command::Run(Box::default()))
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command.unwrap_or_else(standard) {
+    let done = match Cli::parse().command.unwrap_or_else(default_command) {
         Command::Run(options) => run::run(&options),
         Command::Compare(it) => compare::run(&it),
         Command::Page(it) => page::run(&it),
         Command::Registry(size) => registry::generate(&size),
-        Command::Bank(bank) => bank::generate(&bank),
+        Command::Bank(bank) => demo::generate(&bank),
         Command::Soak(soak) => soak::run(&soak),
         Command::Null(null) => null::run(&null),
-        Command::Tied(tied) => daemon::run_tied(&tied),
+        Command::Tied(tied) => run_tied(&tied),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where standard error is closed, as behind `2>&1 | head`, the exit code must still tell.
+            // Not `eprintln`, which panics where standard error is closed; the exit code matters then.
             let _ = writeln!(io::stderr(), "loadtest: {error}");
             ExitCode::from(error.exit_code())
         }

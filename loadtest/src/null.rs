@@ -1,6 +1,5 @@
-//! The least that an HTTP server of hyper's can do: whatever is asked, one answer. What a load generator reaches
-//! against it is the generator's own ceiling, and what a daemon reaches against it is the share that its own
-//! work leaves.
+//! The null server: bare hyper that gives one answer to every request. Its rate is what the harness can reach
+//! at most; the daemon's rate beside it is the share that the daemon's own work leaves.
 
 use crate::error::{Error, Result};
 use bytes::Bytes;
@@ -20,7 +19,7 @@ use std::{
 };
 use tokio::{net::TcpListener, runtime, task::LocalSet};
 
-/// Where it listens, and what it says.
+/// Arguments of `loadtest null`.
 #[derive(Args)]
 pub struct Null {
     /// Where to listen; port 0 takes a free one, which is printed
@@ -31,7 +30,7 @@ pub struct Null {
     bytes: usize,
 }
 
-/// Answers until it is killed, on one thread.
+/// Answers until the process is killed, on one thread.
 pub fn run(null: &Null) -> Result<()> {
     let failed = |what: &str| {
         let what = format!("cannot {what} {}", null.listen);
@@ -43,7 +42,7 @@ pub fn run(null: &Null) -> Result<()> {
     serve(socket, null.bytes).map_err(failed("serve on"))
 }
 
-/// Serves connections of this socket for as long as the process runs.
+/// Serves connections of this socket with bodies of `bytes` bytes, for as long as the process runs.
 pub fn serve(socket: StdListener, bytes: usize) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -58,12 +57,12 @@ pub fn serve(socket: StdListener, bytes: usize) -> io::Result<()> {
                 let answer = service_fn(|request: Request<Incoming>| {
                     let body = body.clone();
                     async move {
-                        // Read to its end, as the daemon must: hyper closes a connection whose rest is not read.
+                        // hyper closes a connection whose request is not read to its end.
                         request.into_body().collect().await?;
                         Ok::<_, hyper::Error>(response(body))
                     }
                 });
-                // A client that goes away is not this server's concern.
+                // A client that closes is no failure of this server.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
             });
         }

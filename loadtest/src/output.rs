@@ -1,4 +1,4 @@
-//! Folders and files that are written from top to bottom, through one small buffer each.
+//! Folders, and text files that are written from top to bottom.
 
 use crate::error::{Error, Result};
 use std::{
@@ -8,11 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Makes `dir`, or accepts it as it is when it is empty: nobody's files are mixed with ours.
+/// Creates `dir`, or accepts an existing folder that is empty.
 pub(crate) fn empty_dir(dir: &Path) -> Result<()> {
     make_dir(dir)?;
-    let failed = |source| Error::Io { doing: "list", path: dir.to_owned(), source };
-    match fs::read_dir(dir).map_err(failed)?.next() {
+    match fs::read_dir(dir).map_err(Error::io("list", dir))?.next() {
         None => Ok(()),
         Some(_) => Err(Error::Usage(format!(
             "{} is not empty: name a folder that is empty, or that does not exist yet",
@@ -22,14 +21,10 @@ pub(crate) fn empty_dir(dir: &Path) -> Result<()> {
 }
 
 pub(crate) fn make_dir(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|source| Error::Io {
-        doing: "create the folder",
-        path: dir.to_owned(),
-        source,
-    })
+    fs::create_dir_all(dir).map_err(Error::io("create the folder", dir))
 }
 
-/// A file being written. A failure names its path.
+/// A file being written. Its errors name its path.
 pub(crate) struct Sheet {
     path: PathBuf,
     inner: BufWriter<File>,
@@ -37,24 +32,21 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
-        match File::create(&path) {
-            Ok(file) => Ok(Self { path, inner: BufWriter::with_capacity(1 << 16, file) }),
-            Err(source) => Err(Error::Io { doing: "create", path, source }),
-        }
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        Ok(Self { path, inner: BufWriter::with_capacity(1 << 16, file) })
     }
 
-    /// A line, its end included.
+    /// Writes `text` and a line feed.
     pub(crate) fn line(&mut self, text: Arguments<'_>) -> Result<()> {
         let wrote = self.inner.write_fmt(text).and_then(|()| self.inner.write_all(b"\n"));
         wrote.map_err(|source| self.failed(source))
     }
 
-    /// Text as it stands.
     pub(crate) fn text(&mut self, text: &str) -> Result<()> {
         self.inner.write_all(text.as_bytes()).map_err(|source| self.failed(source))
     }
 
-    /// Without this the last lines could be lost in silence.
+    /// Flushes. A drop would ignore the error.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.inner.flush().map_err(|source| self.failed(source))
     }
@@ -70,7 +62,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // A reader that has gone, as in `| head`, is no failure.
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Io { doing: "write to", path: "standard output".into(), source })
+            Err(Error::io("write to", "standard output")(source))
         }
         _ => Ok(()),
     }

@@ -1,10 +1,10 @@
-//! The soak's short form: three seconds of everything at once.
+//! The soak, for three seconds.
 
 use std::{path::Path, process::Command};
 
 /// `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
 #[test]
-fn three_seconds_of_everything() {
+fn a_short_soak_succeeds_and_prints_its_table() {
     let program = Path::new(env!("CARGO_BIN_EXE_loadtest"));
     let daemon = program.with_file_name("switchboard");
     assert!(daemon.is_file(), "no {}: run `cargo build -p switchboard` first", daemon.display());

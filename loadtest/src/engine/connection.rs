@@ -1,63 +1,154 @@
-//! A place for a connection: the socket that is in it now, and the request that is on it.
+//! A connection slot: the socket in it, the request in flight on it, and the answer as far as it has come.
 
-use super::answer::{self, Head};
-use mio::net::TcpStream;
-use std::io::{self, ErrorKind, Read, Write};
+use super::source::Media;
+use crate::error::{Error, Result as CommandResult};
+use httparse::{EMPTY_HEADER, Response, Status};
+use mio::{Interest, Poll, Registry, Token, net::TcpStream};
+use rustix::io::Errno;
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{self, SocketAddr},
+    time::Duration,
+};
 
-/// What a place is doing.
+/// More headers than the daemon, or a proxy before it, sends.
+const MAX_HEADERS: usize = 48;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Free; the socket may have to be opened.
+    /// No request is in flight. There may be no socket.
     Idle,
-    /// Its socket is being opened for the request in it.
+    /// The socket is being opened for the request.
     Connecting,
-    /// Its request is on the way, or its answer is.
+    /// The request or its answer is on the way.
     Busy,
 }
 
-/// The request in a place.
+/// The request in flight.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flight {
     pub(super) request: usize,
-    /// When it should have been sent, and when it was.
     pub(super) due: u64,
     pub(super) sent: u64,
-    /// Tells it from those that were in this place before it.
+    /// Distinguishes the request from earlier ones of the slot.
     pub(super) serial: u64,
 }
 
 pub(super) struct Connection {
     pub(super) stream: Option<TcpStream>,
-    /// Sockets that were opened here before this one.
+    /// How many sockets were replaced in this slot.
     pub(super) replaced: u64,
     pub(super) state: State,
     pub(super) flight: Flight,
     written: usize,
-    /// What there is of an answer that comes in pieces.
+    /// The start of an answer that comes in pieces.
     held: Vec<u8>,
-    /// Its head, once that is whole.
     head: Option<Head>,
 }
 
-/// What a look at the socket came to.
+/// What a read of the socket returned.
 pub(super) enum Arrival {
-    /// Nothing yet, or not all of it.
+    /// Nothing, or a part of an answer.
     Part,
-    /// An answer, whole: its body is in [`Connection::body`].
+    /// A whole answer. Its body is [`Connection::body`].
     Whole(Head),
-    /// The server closed, or the network did.
     Closed(String),
-    /// What came is no answer.
     Malformed(String),
 }
 
+/// The head of an answer, as far as the sender needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) media: Media,
+    pub(super) head_bytes: usize,
+    pub(super) body_bytes: usize,
+    /// The server closes the connection after this answer.
+    pub(super) last: bool,
+}
+
+impl Head {
+    /// Returns none while the head is not whole.
+    fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let mut response = Response::new(&mut headers);
+        let head_bytes = match response.parse(bytes) {
+            Ok(Status::Complete(length)) => length,
+            Ok(Status::Partial) => return Ok(None),
+            Err(error) => return Err(format!("no answer in HTTP/1.1: {error}")),
+        };
+        let status = response.code.unwrap_or_default();
+        let (mut length, mut last, mut media) = (None, response.version == Some(0), Media::Other);
+        for header in response.headers.iter() {
+            if header.name.eq_ignore_ascii_case("content-length") {
+                length = std::str::from_utf8(header.value).ok().and_then(|value| value.trim().parse().ok());
+            } else if header.name.eq_ignore_ascii_case("content-type") {
+                media = Media::from_header(header.value);
+            } else if header.name.eq_ignore_ascii_case("connection") {
+                last |= header.value.eq_ignore_ascii_case(b"close");
+            } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+                return Err("a chunked answer; only such with a Content-Length are read".to_owned());
+            }
+        }
+        let body_bytes = match (status, length) {
+            (204 | 304, _) => 0,
+            (_, Some(length)) => length,
+            (_, None) => return Err("an answer without a Content-Length".to_owned()),
+        };
+        Ok(Some(Head { status, media, head_bytes, body_bytes, last }))
+    }
+}
+
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// Opens a connection and waits for it, at the start of a measurement.
+    pub(super) fn open(poll: &Poll, target: SocketAddr, slot: usize) -> CommandResult<Self> {
+        let opened = || {
+            let stream = net::TcpStream::connect_timeout(&target, CONNECT_TIMEOUT)?;
+            stream.set_nonblocking(true)?;
+            register(poll.registry(), TcpStream::from_std(stream), slot)
+        };
+        let stream = opened().map_err(|error| {
+            let advice = match Errno::from_io_error(&error) {
+                Some(Errno::MFILE) => "raise the limit with ulimit -n, or take fewer connections",
+                _ => "is the daemon up?",
+            };
+            Error::Refused(format!("cannot connect to {target}: {error}; {advice}"))
+        })?;
         let (flight, held) = (Flight::default(), Vec::new());
-        Self { stream: Some(stream), replaced: 0, state: State::Idle, flight, written: 0, held, head: None }
+        Ok(Self {
+            stream: Some(stream),
+            replaced: 0,
+            state: State::Idle,
+            flight,
+            written: 0,
+            held,
+            head: None,
+        })
     }
 
-    /// Makes the place ready for the next request.
+    /// Starts to open another socket. The poll reports when it is connected.
+    pub(super) fn reopen(&mut self, registry: &Registry, target: SocketAddr, slot: usize) -> io::Result<()> {
+        self.stream = Some(register(registry, TcpStream::connect(target)?, slot)?);
+        self.replaced += 1;
+        Ok(())
+    }
+
+    /// Returns whether the socket that is being opened is connected now.
+    pub(super) fn is_connected(&self) -> io::Result<bool> {
+        let Some(stream) = &self.stream else { return Ok(false) };
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the slot ready for the next request.
     pub(super) fn clear(&mut self) {
         self.state = State::Idle;
         self.written = 0;
@@ -65,14 +156,14 @@ impl Connection {
         self.head = None;
     }
 
-    /// Writes what is not yet written, as far as the socket takes it.
+    /// Writes the rest of the request, as far as the socket takes it.
     pub(super) fn write(&mut self, request: &[u8]) -> io::Result<()> {
         let Some(stream) = &mut self.stream else { return Err(ErrorKind::NotConnected.into()) };
         while let Some(rest @ [_, ..]) = request.get(self.written..) {
             match stream.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => self.written += n,
-                // The poll tells when there is room again.
+                // The poll reports when there is room again.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -81,13 +172,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether all of the request is on the way: a server may answer before, and not read the rest.
+    /// Returns whether the whole request is written. A server may answer before that and not read the rest.
     pub(super) fn has_written(&self, request: &[u8]) -> bool {
         self.written >= request.len()
     }
 
-    /// Reads what is there. `to_end` where the poll says that the server closed; else a read that does not fill the
-    /// buffer has emptied the socket, which spares the read that would only say so.
+    /// Reads what has come.
+    ///
+    /// A read that does not fill the buffer has emptied the socket, and spares a read that would only report
+    /// this. `to_end`: the poll reported that the server closed, so read until the end.
     pub(super) fn read(&mut self, buffer: &mut [u8], to_end: bool) -> Arrival {
         let Some(stream) = &mut self.stream else { return Arrival::Part };
         loop {
@@ -105,38 +198,46 @@ impl Connection {
             };
             let emptied = read < buffer.len() && !to_end;
             let arrived = buffer.get(..read).unwrap_or_default();
-            match whole(&mut self.head, &mut self.held, arrived) {
+            match append(&mut self.head, &mut self.held, arrived) {
                 Ok(Some(head)) => return Arrival::Whole(head),
                 Ok(None) if emptied => return Arrival::Part,
                 Ok(None) => {}
-                Err(why) => return Arrival::Malformed(why),
+                Err(reason) => return Arrival::Malformed(reason),
             }
         }
     }
 
-    /// The body of the answer that is whole: in the buffer where it came in one piece, else in the place.
+    /// Returns the body of a whole answer: from the buffer where it came in one piece.
     pub(super) fn body<'a>(&'a self, buffer: &'a [u8], head: Head) -> &'a [u8] {
         let bytes = if self.held.is_empty() { buffer } else { &self.held };
-        bytes.get(head.head..head.head + head.body).unwrap_or_default()
+        bytes.get(head.head_bytes..head.head_bytes + head.body_bytes).unwrap_or_default()
     }
 }
 
-/// Whether the answer is whole with what arrived; keeps it where it is not.
-fn whole(known: &mut Option<Head>, held: &mut Vec<u8>, arrived: &[u8]) -> Result<Option<Head>, String> {
+/// Edge-triggered: the registration is for the life of the socket.
+fn register(registry: &Registry, mut stream: TcpStream, slot: usize) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
+    Ok(stream)
+}
+
+/// Returns the head where the answer is whole with what arrived, and keeps the bytes where it is not.
+fn append(known: &mut Option<Head>, held: &mut Vec<u8>, arrived: &[u8]) -> Result<Option<Head>, String> {
     let in_one = held.is_empty();
     if !in_one {
         held.extend_from_slice(arrived);
     }
     let bytes = if in_one { arrived } else { held.as_slice() };
     if known.is_none() {
-        *known = answer::head(bytes)?;
+        *known = Head::parse(bytes)?;
     }
-    match *known {
-        Some(head) if bytes.len() == head.head + head.body => return Ok(Some(head)),
-        Some(head) if bytes.len() > head.head + head.body => {
-            return Err(format!("{} bytes behind the answer", bytes.len() - head.head - head.body));
+    if let Some(head) = *known {
+        let whole = head.head_bytes + head.body_bytes;
+        match bytes.len().checked_sub(whole) {
+            Some(0) => return Ok(Some(head)),
+            Some(more) => return Err(format!("{more} bytes behind the answer")),
+            None => {}
         }
-        _ => {}
     }
     if in_one {
         held.extend_from_slice(arrived);
@@ -149,18 +250,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_in_pieces() {
+    fn heads_are_parsed_or_refused() {
+        let of = |text: &str| Head::parse(text.as_bytes());
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        let head = Head { status: 200, media: Media::Other, head_bytes: 38, body_bytes: 5, last: false };
+        assert_eq!(of(whole), Ok(Some(head)));
+        for cut in 0..38 {
+            assert_eq!(of(&whole[..cut]), Ok(None), "{cut}");
+        }
+        let last = "HTTP/1.1 503 \r\nconnection: Close\r\ncontent-length: 0\r\n\r\n";
+        assert!(of(last).unwrap().unwrap().last);
+        for (text, media) in [
+            ("application/json", Media::Json),
+            ("Application/Problem+JSON; charset=utf-8", Media::Problem),
+            ("application/x-ndjson", Media::Lines),
+            ("application/jsonl", Media::Other),
+        ] {
+            let whole = format!("HTTP/1.1 200 OK\r\nContent-Type: {text}\r\nContent-Length: 0\r\n\r\n");
+            assert_eq!(of(&whole).unwrap().unwrap().media, media, "{text}");
+        }
+        assert_eq!(of("HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().body_bytes, 0);
+        for broken in [
+            "SMTP ready\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        ] {
+            assert!(of(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_two_pieces_is_put_together() {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
         for cut in 0..answer.len() {
             let (mut known, mut held) = (None, Vec::new());
             if cut > 0 {
-                assert_eq!(whole(&mut known, &mut held, &answer[..cut]), Ok(None), "{cut}");
+                assert_eq!(append(&mut known, &mut held, &answer[..cut]), Ok(None), "{cut}");
             }
-            let head = whole(&mut known, &mut held, &answer[cut..]).unwrap().unwrap();
-            assert_eq!((head.status, head.body), (200, 5));
+            let head = append(&mut known, &mut held, &answer[cut..]).unwrap().unwrap();
+            assert_eq!((head.status, head.body_bytes), (200, 5));
         }
         let (mut known, mut held) = (None, Vec::new());
         let more = [answer.as_slice(), b"!"].concat();
-        assert!(whole(&mut known, &mut held, &more).unwrap_err().contains("1 bytes behind"));
+        assert!(append(&mut known, &mut held, &more).unwrap_err().contains("1 bytes behind"));
     }
 }

@@ -1,20 +1,18 @@
-//! The sender: one thread that sends requests when they are due, whatever became of those before them.
+//! The sender: one thread that sends requests when they are due, and records what a client would have seen.
 //!
-//! Request `i` of an open loop is due at `i / rate`. It goes out at once where a connection is free; else it
-//! waits for one, and its latency counts from when it was due all the while. So a server that stalls is charged
-//! for every request that fell into the stall, not for one per connection.
+//! Request `i` of an open loop is due at `i / rate`, whatever became of those before it. Its latency counts
+//! from then, also while it waits for a free connection: a stall of the server delays every request that is
+//! due in it.
 
-mod answer;
 mod connection;
-mod distribution;
-mod pace;
+mod plan;
 mod recorder;
 mod sender;
-mod sockets;
 mod source;
 mod validity;
 
-pub use pace::{Pace, Plan};
-pub use sender::{Measured, measure};
-pub use source::{Media, Received, Source, Unjudged};
+pub use plan::{Pace, Plan};
+pub use recorder::Measured;
+pub use sender::measure;
+pub use source::{FailureKind, Media, OutcomeCounts, Received, Source, Unchecked, WrongAnswer};
 pub(crate) use validity::IDLE_PERCENT;

@@ -1,47 +1,61 @@
-//! What is kept of every request: the distributions, the failures by kind, the course of the time.
+//! What is recorded of every request: the distributions, the failures by kind, the timeline.
 
 use super::{
-    distribution::{histogram, latency, micros},
-    pace::Schedule,
+    plan::{Pace, Plan, Schedule, nanos},
+    source::{FailureKind, OutcomeCounts},
+    validity,
 };
 use crate::{
     error::{Error, Result},
-    report::model::{Failures, Interval, Latency},
-    traffic::Outcomes,
+    report::model::{Failures, Interval, Latency, Step},
 };
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
 
-/// Slices of the time at the most, and the shortest one worth a percentile.
-const SLICES: u64 = 200;
-const SHORTEST: u64 = 100_000_000;
+/// Two hours: the longest time-out is one.
+const MAX_LATENCY_NANOS: u64 = 7_200_000_000_000;
 
-/// The kind that is an error even before it is recorded.
-const WRONG: &str = "wrong_answer";
+/// Points of the curve by which the rest to quantile 1 is halved.
+const CURVE_POINTS: u32 = 4;
+
+const MAX_INTERVALS: u64 = 200;
+/// Shorter intervals have too few requests for a percentile.
+const MIN_INTERVAL_NANOS: u64 = 100_000_000;
+
+/// The figures of one measurement.
+#[derive(Debug)]
+pub struct Measured {
+    /// The step of the report, without the events.
+    pub step: Step,
+    /// The median length of the answers' bodies, in bytes.
+    pub body_bytes: usize,
+    /// How often a connection was opened again.
+    pub reopened: u64,
+}
 
 pub(super) struct Recorder {
     corrected: Histogram<u64>,
     uncorrected: Histogram<u64>,
     lateness: Histogram<u64>,
     bodies: Histogram<u64>,
-    errors: BTreeMap<&'static str, (u64, String)>,
-    pub(super) outcomes: Outcomes,
-    /// Answers that came while it was recorded, and the selections in them.
+    errors: BTreeMap<FailureKind, Failures>,
+    pub(super) outcomes: OutcomeCounts,
+    /// Answers that came in the recorded time, and the selections in them.
     answers: u64,
     selections: u64,
     due: u64,
     /// Nanoseconds of the recorded time in which the sender had nothing to do.
     idle: u64,
-    /// Values that no histogram took.
+    /// Values beyond the histograms' range.
     lost: u64,
-    /// What a request without a right answer counts for at the least.
+    /// The least corrected latency of a request without a right answer.
     timeout: u64,
     schedule: Schedule,
-    slice: Slice,
+    current: CurrentInterval,
     timeline: Vec<Interval>,
 }
 
-struct Slice {
+struct CurrentInterval {
     length: u64,
     end: u64,
     latencies: Histogram<u64>,
@@ -51,113 +65,113 @@ struct Slice {
 }
 
 impl Recorder {
-    pub(super) fn new(schedule: Schedule, timeout: u64) -> Result<Self> {
-        let length = ((schedule.to - schedule.from) / SLICES).max(SHORTEST);
+    pub(super) fn new(plan: &Plan, schedule: Schedule) -> Result<Self> {
+        let length = ((schedule.to - schedule.from) / MAX_INTERVALS).max(MIN_INTERVAL_NANOS);
         let end = schedule.from + length;
-        let slice = Slice { length, end, latencies: histogram()?, due: 0, answers: 0, errors: 0 };
+        let current = CurrentInterval { length, end, latencies: histogram()?, due: 0, answers: 0, errors: 0 };
         Ok(Self {
             corrected: histogram()?,
             uncorrected: histogram()?,
             lateness: histogram()?,
             bodies: histogram()?,
             errors: BTreeMap::new(),
-            outcomes: Outcomes::default(),
+            outcomes: OutcomeCounts::default(),
             answers: 0,
             selections: 0,
             due: 0,
             idle: 0,
             lost: 0,
-            timeout,
+            timeout: nanos(plan.timeout),
             schedule,
-            slice,
+            current,
             timeline: Vec::new(),
         })
     }
 
-    /// A request was due, and the sender got round to it so much later.
+    /// Records that a request was due, and that the sender noticed it at `noticed`.
     pub(super) fn due(&mut self, due: u64, noticed: u64) {
         if self.schedule.records(due) {
             self.due += 1;
-            self.slice.due += 1;
-            Self::record(&mut self.lateness, &mut self.lost, noticed.saturating_sub(due));
+            self.current.due += 1;
+            record(&mut self.lateness, &mut self.lost, noticed.saturating_sub(due));
         }
     }
 
-    /// A request came to its end; `sent` where it was. Who was not served waits on, however soon that was known: a server
-    /// that refuses at once must not look quicker for it.
+    /// Records the end of a request. `sent` is none where it was not sent.
+    ///
+    /// A request without a right answer counts for a time-out at least: a server that refuses at once must
+    /// not look quick.
     pub(super) fn ended(&mut self, due: u64, sent: Option<u64>, now: u64, served: bool) {
         if self.schedule.records(due) {
             let least = if served { 0 } else { self.timeout };
             let waited = now.saturating_sub(due).max(least);
-            Self::record(&mut self.corrected, &mut self.lost, waited);
-            Self::record(&mut self.slice.latencies, &mut self.lost, waited);
+            record(&mut self.corrected, &mut self.lost, waited);
+            record(&mut self.current.latencies, &mut self.lost, waited);
             if let Some(sent) = sent {
-                Self::record(&mut self.uncorrected, &mut self.lost, now.saturating_sub(sent));
+                record(&mut self.uncorrected, &mut self.lost, now.saturating_sub(sent));
             }
         }
     }
 
-    /// An answer arrived, right or wrong.
-    pub(super) fn answered(&mut self, due: u64, now: u64, body: usize, selections: u64) {
+    /// Records an answer, right or wrong.
+    pub(super) fn answered(&mut self, due: u64, now: u64, body_bytes: usize, selections: u64) {
         if (self.schedule.from..self.schedule.to).contains(&now) {
             self.answers += 1;
             self.selections += selections;
         }
         if self.schedule.records(due) {
-            self.slice.answers += 1;
-            Self::record(&mut self.bodies, &mut self.lost, body as u64);
+            self.current.answers += 1;
+            record(&mut self.bodies, &mut self.lost, body_bytes as u64);
         }
     }
 
-    /// Counts a failure; the first of its kind is kept to be shown.
-    pub(super) fn failed(&mut self, due: u64, kind: &'static str, why: impl FnOnce() -> String) {
+    /// Counts a failure and keeps the first reason of its kind. A wrong answer in the warm-up counts as well.
+    pub(super) fn failed(&mut self, due: u64, kind: FailureKind, reason: impl FnOnce() -> String) {
+        let first = || Failures { count: 0, first: reason() };
         if self.schedule.records(due) {
-            self.errors.entry(kind).or_insert_with(|| (0, why())).0 += 1;
-            self.slice.errors += 1;
-        } else if kind == WRONG && due < self.schedule.from {
-            // Slow and broken the start may be, but not wrong.
-            let failures =
-                self.errors.entry(kind).or_insert_with(|| (0, format!("in the warm-up: {}", why())));
-            failures.0 += 1;
+            self.errors.entry(kind).or_insert_with(first).count += 1;
+            self.current.errors += 1;
+        } else if kind == FailureKind::WrongAnswer && due < self.schedule.from {
+            let in_warm_up = || Failures { count: 0, first: format!("in the warm-up: {}", first().first) };
+            self.errors.entry(kind).or_insert_with(in_warm_up).count += 1;
         }
     }
 
-    /// The sender had nothing to do from then to now.
+    /// Records that the sender had nothing to do from `since` to `now`.
     pub(super) fn idled(&mut self, since: u64, now: u64) {
         self.idle += now.min(self.schedule.to).saturating_sub(since.max(self.schedule.from));
     }
 
-    /// Whether what is due then is recorded.
     pub(super) fn records(&self, due: u64) -> bool {
         self.schedule.records(due)
     }
 
-    /// When the next slice ends.
-    pub(super) fn next_turn(&self) -> u64 {
-        self.slice.end
+    pub(super) fn interval_end(&self) -> u64 {
+        self.current.end
     }
 
-    /// Closes the slices that have ended, and shows each.
-    pub(super) fn turn(&mut self, now: u64, show: &mut dyn FnMut(&Interval)) {
-        while now >= self.slice.end {
-            self.close(show);
+    /// Closes the intervals that have ended, and shows each.
+    pub(super) fn close_intervals(&mut self, now: u64, show: &mut dyn FnMut(&Interval)) {
+        while now >= self.current.end {
+            self.close_interval(show);
         }
     }
 
-    fn close(&mut self, show: &mut dyn FnMut(&Interval)) {
-        let Slice { length, end, latencies, due, answers, errors } = &mut self.slice;
+    fn close_interval(&mut self, show: &mut dyn FnMut(&Interval)) {
+        let CurrentInterval { length, end, latencies, due, answers, errors } = &mut self.current;
         let seconds = *length as f64 / 1e9;
-        // By their due times: a sender that was late must not make it look as if less had been due.
+        // By due times: a late sender must not make it look as if less had been due.
         let due_in_it = self.schedule.due_between(*end - *length, *end).unwrap_or(*due);
-        let at =
-            |quantile| if latencies.is_empty() { 0.0 } else { micros(latencies.value_at_quantile(quantile)) };
+        let at = |quantile| {
+            if latencies.is_empty() { 0.0 } else { micros(latencies.value_at_quantile(quantile)) }
+        };
         let interval = Interval {
             at: (*end - self.schedule.from) as f64 / 1e9,
             due: due_in_it as f64 / seconds,
             answered: *answers as f64 / seconds,
             p50: at(0.5),
             p99: at(0.99),
-            max: if latencies.is_empty() { 0.0 } else { micros(latencies.max()) },
+            max: micros(latencies.max()),
             errors: *errors,
         };
         show(&interval);
@@ -167,53 +181,101 @@ impl Recorder {
         *end += *length;
     }
 
-    fn record(histogram: &mut Histogram<u64>, lost: &mut u64, nanos: u64) {
-        // Not saturating_record: that one clips, and would hide the worst.
-        *lost += u64::from(histogram.record(nanos).is_err());
-    }
-
-    /// The end: what was counted.
-    pub(super) fn tell(mut self, show: &mut dyn FnMut(&Interval)) -> Result<Told> {
-        if self.slice.due > 0 || !self.slice.latencies.is_empty() || self.slice.answers > 0 {
-            self.close(show);
+    /// Closes the last interval and returns the figures.
+    pub(super) fn finish(
+        mut self,
+        plan: &Plan,
+        reopened: u64,
+        show: &mut dyn FnMut(&Interval),
+    ) -> Result<Measured> {
+        if self.current.due > 0 || !self.current.latencies.is_empty() || self.current.answers > 0 {
+            self.close_interval(show);
         }
         if self.lost > 0 {
-            return Err(Error::Refused(format!(
-                "{} values were longer than two hours, and are lost",
-                self.lost
-            )));
+            let lost = self.lost;
+            return Err(Error::Refused(format!("{lost} values were longer than two hours, and are lost")));
         }
-        let failures =
-            |(kind, (count, first)): (&str, (u64, String))| (kind.to_owned(), Failures { count, first });
-        Ok(Told {
+        let recorded = self.schedule.to - self.schedule.from;
+        let seconds = Duration::from_nanos(recorded).as_secs_f64();
+        let achieved = self.answers as f64 / seconds;
+        let is_batch = self.selections > self.answers;
+        let mut step = Step {
+            rate: match plan.pace {
+                Pace::Rate(rate) => rate,
+                Pace::AsAnswered => achieved,
+            },
+            seconds,
+            due: self.due,
+            achieved,
             corrected: latency(&self.corrected),
             uncorrected: latency(&self.uncorrected),
             lateness: latency(&self.lateness),
-            body: usize::try_from(self.bodies.value_at_quantile(0.5)).unwrap_or(0),
-            errors: self.errors.into_iter().map(failures).collect(),
-            outcomes: self.outcomes.counts().map(|(name, count)| (name.to_owned(), count)).collect(),
-            due: self.due,
-            answers: self.answers,
-            selections: self.selections,
+            idle_percent: 100.0 * self.idle as f64 / recorded.max(1) as f64,
+            errors: self.errors.into_iter().map(|(kind, it)| (kind.as_str().to_owned(), it)).collect(),
+            outcomes: self.outcomes.iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            selections: is_batch.then_some(self.selections as f64 / seconds),
             timeline: self.timeline,
-            seconds: Duration::from_nanos(self.schedule.to - self.schedule.from).as_secs_f64(),
-            idle_percent: 100.0 * self.idle as f64 / (self.schedule.to - self.schedule.from).max(1) as f64,
-        })
+            ..Step::default()
+        };
+        (step.invalid, step.warnings) = validity::judge(plan, &step);
+        let body_bytes = usize::try_from(self.bodies.value_at_quantile(0.5)).unwrap_or(0);
+        Ok(Measured { step, body_bytes, reopened })
     }
 }
 
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) corrected: Latency,
-    pub(super) uncorrected: Latency,
-    pub(super) lateness: Latency,
-    pub(super) body: usize,
-    pub(super) errors: BTreeMap<String, Failures>,
-    pub(super) outcomes: BTreeMap<String, u64>,
-    pub(super) due: u64,
-    pub(super) answers: u64,
-    pub(super) selections: u64,
-    pub(super) timeline: Vec<Interval>,
-    pub(super) seconds: f64,
-    pub(super) idle_percent: f64,
+/// Allocates the whole range at the start: a growing histogram would stall the sender.
+fn histogram() -> Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, MAX_LATENCY_NANOS, 3)
+        .map_err(|error| Error::Refused(format!("no histogram: {error}")))
+}
+
+/// Not `saturating_record`, which would clip the longest values.
+fn record(histogram: &mut Histogram<u64>, lost: &mut u64, value: u64) {
+    *lost += u64::from(histogram.record(value).is_err());
+}
+
+fn latency(histogram: &Histogram<u64>) -> Latency {
+    if histogram.is_empty() {
+        return Latency::default();
+    }
+    let at = |quantile| micros(histogram.value_at_quantile(quantile));
+    let curve = histogram.iter_quantiles(CURVE_POINTS);
+    Latency {
+        count: histogram.len(),
+        mean: histogram.mean() / 1e3,
+        p50: at(0.5),
+        p90: at(0.9),
+        p99: at(0.99),
+        p999: at(0.999),
+        p9999: at(0.9999),
+        max: micros(histogram.max()),
+        curve: curve.map(|step| (step.quantile_iterated_to(), micros(step.value_iterated_to()))).collect(),
+    }
+}
+
+fn micros(nanos: u64) -> f64 {
+    nanos as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_of_a_histogram_are_in_microseconds() {
+        let mut histogram = histogram().unwrap();
+        for micros in 1..=1_000_u64 {
+            histogram.record(micros * 1_000).unwrap();
+        }
+        let latency = latency(&histogram);
+        for (value, expected) in
+            [(latency.p50, 500.0), (latency.p99, 990.0), (latency.max, 1_000.0), (latency.mean, 500.5)]
+        {
+            assert!((value - expected).abs() <= expected / 500.0, "{value} for {expected}");
+        }
+        assert_eq!(latency.curve.first().map(|point| point.0), Some(0.0));
+        assert_eq!(latency.curve.last().map(|point| point.0), Some(1.0));
+        assert!(latency.curve.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1), "{:?}", latency.curve);
+        assert_eq!(super::latency(&super::histogram().unwrap()), Latency::default());
+    }
 }

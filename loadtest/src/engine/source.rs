@@ -1,26 +1,25 @@
-//! Where requests come from, and who judges their answers.
+//! The source of requests, which also checks their answers.
 
-use crate::traffic::{Outcomes, Traffic, Wrong};
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
-/// An answer as it came.
+/// An answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
-    /// Its status.
+    /// The HTTP status.
     pub status: u16,
-    /// What it says that its body is.
+    /// The media type.
     pub media: Media,
-    /// Its body.
+    /// The body.
     pub body: &'a [u8],
-    /// The place of its connection, from 0, and how many were opened there before it.
-    pub place: (usize, u64),
-    /// When its request was sent, at the earliest.
+    /// The number of the connection, from 0, and how many connections had this number before it.
+    pub connection: (usize, u64),
+    /// The earliest time at which the request was sent.
     pub sent: Instant,
-    /// When it was read to its end.
+    /// When the answer was read to its end.
     pub read: Instant,
 }
 
-/// A media type that answers have.
+/// A media type of answers and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Media {
     /// application/json.
@@ -34,16 +33,15 @@ pub enum Media {
 }
 
 impl Media {
-    /// Of a Content-Type, its parameters aside.
-    pub(crate) fn of(value: &[u8]) -> Media {
+    /// Reads a `Content-Type` and ignores its parameters.
+    pub(crate) fn from_header(value: &[u8]) -> Media {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let all = [Media::Json, Media::Problem, Media::Lines];
-        let named = all.into_iter().find(|media| essence.eq_ignore_ascii_case(media.text().as_bytes()));
+        let known = [Media::Json, Media::Problem, Media::Lines];
+        let named = known.into_iter().find(|media| essence.eq_ignore_ascii_case(media.as_str().as_bytes()));
         named.unwrap_or(Media::Other)
     }
 
-    /// As a header has it.
-    pub(crate) const fn text(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Media::Json => "application/json",
             Media::Problem => "application/problem+json",
@@ -53,48 +51,118 @@ impl Media {
     }
 }
 
-/// Distinct requests, numbered, and the order they are asked in.
+/// Why a request had no right answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureKind {
+    /// No answer within the time-out.
+    Timeout,
+    /// The connection could not be opened.
+    Connect,
+    /// The connection closed before the answer was whole.
+    Closed,
+    /// The answer is no HTTP/1.1 that can be read.
+    Malformed,
+    /// The status is not the expected one.
+    UnexpectedStatus,
+    /// The answer says something wrong.
+    WrongAnswer,
+}
+
+impl FailureKind {
+    /// Every kind.
+    pub(crate) const ALL: [FailureKind; 6] = [
+        FailureKind::Timeout,
+        FailureKind::Connect,
+        FailureKind::Closed,
+        FailureKind::Malformed,
+        FailureKind::UnexpectedStatus,
+        FailureKind::WrongAnswer,
+    ];
+
+    /// Returns the key of the report's `errors`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FailureKind::Timeout => "timeout",
+            FailureKind::Connect => "connect",
+            FailureKind::Closed => "closed",
+            FailureKind::Malformed => "malformed",
+            FailureKind::UnexpectedStatus => "unexpected_status",
+            FailureKind::WrongAnswer => "wrong_answer",
+        }
+    }
+}
+
+/// A wrong answer, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrongAnswer {
+    /// The status is not the expected one.
+    Status(String),
+    /// The status is right and the content is wrong.
+    Content(String),
+}
+
+impl WrongAnswer {
+    /// Returns the kind of the failure.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            WrongAnswer::Status(_) => FailureKind::UnexpectedStatus,
+            WrongAnswer::Content(_) => FailureKind::WrongAnswer,
+        }
+    }
+
+    /// Returns the reason, for people.
+    pub fn reason(&self) -> &str {
+        match self {
+            WrongAnswer::Status(reason) | WrongAnswer::Content(reason) => reason,
+        }
+    }
+}
+
+/// The number of right answers, or lines of batches, by rule or problem code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutcomeCounts(BTreeMap<&'static str, u64>);
+
+impl OutcomeCounts {
+    /// Adds one.
+    pub fn count(&mut self, outcome: &'static str) {
+        *self.0.entry(outcome).or_default() += 1;
+    }
+
+    /// Returns the outcomes that occurred.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(outcome, count)| (*outcome, *count))
+    }
+}
+
+/// Distinct requests, by number, and the order in which they are sent.
 pub trait Source {
-    /// The number of the request to send now.
+    /// Returns the number of the next request.
     fn next(&mut self) -> usize;
 
-    /// Its bytes, head and body.
+    /// Returns the bytes of a request, head and body.
     fn bytes(&self, request: usize) -> &[u8];
 
-    /// Selections in each: 1, or the lines of a batch.
+    /// Returns the selections in each request: 1, or the lines of a batch.
     fn selections(&self) -> u64 {
         1
     }
 
-    /// Judges an answer, and counts what came of it.
+    /// Checks an answer and counts its outcomes.
     ///
     /// # Errors
-    /// Why it is not what had to be answered.
-    fn check(&mut self, request: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong>;
+    /// The answer is wrong.
+    fn check(
+        &mut self,
+        request: usize,
+        answer: &Received<'_>,
+        outcomes: &mut OutcomeCounts,
+    ) -> Result<(), WrongAnswer>;
 }
 
-impl Source for Traffic {
-    fn next(&mut self) -> usize {
-        self.next()
-    }
+/// The same requests for a server that cannot answer them. Accepts every answer.
+pub struct Unchecked<'a, S: ?Sized>(pub &'a mut S);
 
-    fn bytes(&self, request: usize) -> &[u8] {
-        self.bytes(request)
-    }
-
-    fn selections(&self) -> u64 {
-        self.lines().into()
-    }
-
-    fn check(&mut self, request: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
-        self.check(request, answer, outcomes)
-    }
-}
-
-/// The same requests to a server that answers none of them: any answer will do.
-pub struct Unjudged<'a, S>(pub &'a mut S);
-
-impl<S: Source> Source for Unjudged<'_, S> {
+impl<S: Source + ?Sized> Source for Unchecked<'_, S> {
     fn next(&mut self) -> usize {
         self.0.next()
     }
@@ -103,7 +171,7 @@ impl<S: Source> Source for Unjudged<'_, S> {
         self.0.bytes(request)
     }
 
-    fn check(&mut self, _: usize, _: &Received<'_>, _: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(&mut self, _: usize, _: &Received<'_>, _: &mut OutcomeCounts) -> Result<(), WrongAnswer> {
         Ok(())
     }
 }

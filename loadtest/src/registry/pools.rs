@@ -1,36 +1,33 @@
-//! Pools: which OUs they serve, which countries they hold, and how they fall back.
+//! company.toml: the company's settings, and its pools: their OUs, countries and fallbacks.
 
 use super::{
-    tree::{COUNTRY, Tree, split},
-    world::{ASIA, COUNTRIES, SATELLITES, code},
+    account_sheet::{CHANNELS, Channel},
+    tree::{ASIA, COUNTRIES, COUNTRY_LEVEL, SATELLITES, Tree, country_code, split},
 };
-use crate::{
-    channel::{CHANNELS, Channel},
-    dice::Dice,
-};
-use std::collections::HashMap;
+use crate::{error::Result, output::Sheet, rng::SeededRng};
+use std::{collections::HashMap, path::Path};
 
-/// Countries that share their calling code with another one in [`COUNTRIES`].
-const SHARING: [&str; 10] = ["US", "CA", "PR", "DO", "JM", "TT", "BS", "KY", "BM", "KZ"];
+/// Countries with the calling code of another country in [`COUNTRIES`].
+const SHARED_CALLING_CODES: [&str; 10] = ["US", "CA", "PR", "DO", "JM", "TT", "BS", "KY", "BM", "KZ"];
 
 pub(crate) struct Pool {
     pub(crate) channel: &'static Channel,
-    /// The first one gives the pool its name.
+    /// The first is in the pool's id.
     pub(crate) ous: Vec<u32>,
-    /// 1 for the first pool named after that OU, 2 for the next.
+    /// 1 for the first pool with that OU in its id.
     ordinal: u32,
     pub(crate) priority: u32,
     pub(crate) calling_code: bool,
     pub(crate) upward: bool,
-    /// Indices of [`COUNTRIES`]; the first one is the home country.
+    /// Indices of [`COUNTRIES`]. The first is the home country.
     pub(crate) countries: Vec<usize>,
-    /// The home country is the default too.
+    /// Whether the home country is the default.
     pub(crate) default_country: bool,
-    /// From a country that the pool has no account of, to one it has.
+    /// From a country without accounts of the pool, to a country with accounts.
     pub(crate) geography: Vec<(usize, usize)>,
-    /// How many accounts.
+    /// The number of accounts.
     pub(crate) size: usize,
-    /// The serial of its first account of the conversation role: of the home country, active.
+    /// The serial of its first account of the conversation role, which is active and of the home country.
     pub(crate) anchor: u32,
 }
 
@@ -50,46 +47,46 @@ impl Pool {
 
 pub(crate) struct Pools {
     pub(crate) all: Vec<Pool>,
-    /// How many pools of a channel an OU has.
+    /// The number of pools by OU and channel.
     allocated: HashMap<(u32, usize), u32>,
     named: HashMap<(u32, usize), u32>,
 }
 
 impl Pools {
-    /// `count` pools that hold `accounts` accounts together; three or more each.
-    pub(crate) fn plan(tree: &Tree<'_>, count: usize, accounts: usize, dice: &mut Dice) -> Self {
+    /// Plans `count` pools with `accounts` accounts together, at least three in each.
+    pub(crate) fn new(tree: &Tree<'_>, count: usize, accounts: usize, rng: &mut SeededRng) -> Self {
         let mut pools =
             Self { all: Vec::with_capacity(count), allocated: HashMap::new(), named: HashMap::new() };
         let channels = CHANNELS.len().min(count);
-        // Each channel in use has a pool at the root: so every OU is served.
+        // Each channel has a pool at the root, so that every OU is served.
         for channel in CHANNELS.iter().take(channels) {
-            pools.add(tree, channel, 0, dice);
+            pools.add(tree, channel, 0, rng);
         }
-        // Then the regions and the countries, for what everybody uses, half the pools at most.
-        'upper: for level in 1..=COUNTRY {
+        // Then the two common channels at regions and countries: at most half of the pools.
+        'upper: for level in 1..=COUNTRY_LEVEL {
             for channel in CHANNELS.iter().take(2) {
                 for ou in (0..tree.ous.len() as u32).filter(|&ou| level_of(tree, ou) == level) {
                     if pools.all.len() >= count / 2 {
                         break 'upper;
                     }
-                    pools.add(tree, channel, ou, dice);
+                    pools.add(tree, channel, ou, rng);
                 }
             }
         }
         while pools.all.len() < count {
-            // Now and then a second pool where there is one of the channel already.
-            let twin = if dice.per_mille(40) { dice.below(pools.all.len()) } else { usize::MAX };
+            // Sometimes a second pool where the channel has one.
+            let twin = if rng.per_mille(40) { rng.below(pools.all.len()) } else { usize::MAX };
             if let Some((channel, ou)) = pools.all.get(twin).and_then(|p| Some((p.channel, *p.ous.first()?)))
             {
-                pools.add(tree, channel, ou, dice);
+                pools.add(tree, channel, ou, rng);
                 continue;
             }
             let shares = CHANNELS.iter().take(channels).map(|channel| channel.share);
-            let Some(channel) = CHANNELS.get(dice.weighted(shares)) else { continue };
-            let ou = somewhere(tree, channel, dice);
-            pools.add(tree, channel, ou, dice);
+            let Some(channel) = CHANNELS.get(rng.weighted(shares)) else { continue };
+            let ou = somewhere(tree, channel, rng);
+            pools.add(tree, channel, ou, rng);
         }
-        pools.stock(tree, accounts, dice);
+        pools.stock(tree, accounts, rng);
         pools
     }
 
@@ -97,11 +94,11 @@ impl Pools {
         self.allocated.get(&(ou, channel.index)).copied().unwrap_or_default()
     }
 
-    /// A pool of `channel` at `ou`, and now and then at a sibling or two as well.
-    fn add(&mut self, tree: &Tree<'_>, channel: &'static Channel, ou: u32, dice: &mut Dice) {
+    /// Adds a pool of `channel` at `ou`, and sometimes at one or two siblings.
+    fn add(&mut self, tree: &Tree<'_>, channel: &'static Channel, ou: u32, rng: &mut SeededRng) {
         let mut ous = vec![ou];
-        if ou > 0 && dice.per_mille(120) {
-            let siblings = (ou + 1..=ou + dice.between(1, 2) as u32).filter(|&s| {
+        if ou > 0 && rng.per_mille(120) {
+            let siblings = (ou + 1..=ou + rng.between(1, 2) as u32).filter(|&s| {
                 (s as usize) < tree.ous.len()
                     && tree.parent(s) == tree.parent(ou)
                     && level_of(tree, s) == level_of(tree, ou)
@@ -119,29 +116,29 @@ impl Pools {
             priority: (self.allocated(ou, channel) - 1) * 10,
             ous,
             ordinal,
-            calling_code: dice.per_mille(150),
-            upward: ou > 0 && dice.per_mille(850),
+            calling_code: rng.per_mille(150),
+            upward: ou > 0 && rng.per_mille(850),
             countries: Vec::new(),
-            default_country: ou == 0 || dice.per_mille(400),
+            default_country: ou == 0 || rng.per_mille(400),
             geography: Vec::new(),
             size: 0,
             anchor: 0,
         });
     }
 
-    /// Gives every pool its countries, its mappings and its part of the accounts.
-    fn stock(&mut self, tree: &Tree<'_>, accounts: usize, dice: &mut Dice) {
+    /// Gives every pool its countries, its mappings and its number of accounts.
+    fn stock(&mut self, tree: &Tree<'_>, accounts: usize, rng: &mut SeededRng) {
         let average = accounts / self.all.len().max(1);
         let mut weights = Vec::with_capacity(self.all.len());
         for pool in &mut self.all {
             let root = pool.ous.first() == Some(&0);
             let most = (average / 3).clamp(1, if root { 24 } else { 10 });
-            pool.countries = countries_of(tree, pool, dice.between(1, most), dice);
-            if dice.per_mille(300) {
-                pool.geography = mappings(pool, dice);
+            pool.countries = countries_of(tree, pool, rng.between(1, most), rng);
+            if rng.per_mille(300) {
+                pool.geography = mappings(pool, rng);
             }
-            // Some are dozens of times as large as others; the first of all has a sixtieth of everything.
-            let weight = 10 * (1 << dice.between(0, 6)) + dice.below(20);
+            // Some are dozens of times as large as others; the first has a sixtieth of all accounts.
+            let weight = 10 * (1 << rng.between(0, 6)) + rng.below(20);
             weights.push(weight);
         }
         let sum: usize = weights.iter().sum();
@@ -160,20 +157,20 @@ fn level_of(tree: &Tree<'_>, ou: u32) -> usize {
     tree.ous.get(ou as usize).map_or(0, |o| o.level as usize)
 }
 
-/// An OU below the countries, mostly: for Asia's channels an Asian one, where a few throws find one.
-fn somewhere(tree: &Tree<'_>, channel: &Channel, dice: &mut Dice) -> u32 {
+/// Returns an OU, mostly below the countries. An Asian channel gets an Asian OU where a few draws find one.
+fn somewhere(tree: &Tree<'_>, channel: &Channel, rng: &mut SeededRng) -> u32 {
     let mut ou = 0;
     for _ in 0..64 {
-        ou = dice.below(tree.ous.len());
+        ou = rng.below(tree.ous.len());
         let Some(found) = tree.ous.get(ou) else { continue };
-        // Leaves outnumber all else: climb from half of them, so that every level has its pools.
-        if found.level as usize > COUNTRY + 1 && dice.per_mille(500) {
+        // Most OUs are leaves: climb from half of them, so that every level has pools.
+        if found.level as usize > COUNTRY_LEVEL + 1 && rng.per_mille(500) {
             ou = found.parent as usize;
         }
         let asian = tree
             .ous
             .get(ou)
-            .and_then(|o| COUNTRIES.get(o.place as usize).filter(|_| o.level as usize >= COUNTRY))
+            .and_then(|o| COUNTRIES.get(o.place as usize).filter(|_| o.level as usize >= COUNTRY_LEVEL))
             .is_some_and(|country| country.region == ASIA);
         if asian || !channel.asian {
             break;
@@ -182,8 +179,8 @@ fn somewhere(tree: &Tree<'_>, channel: &Channel, dice: &mut Dice) -> u32 {
     ou as u32
 }
 
-/// The home country and up to `most` - 1 others of its region; from everywhere at the root.
-fn countries_of(tree: &Tree<'_>, pool: &Pool, most: usize, dice: &mut Dice) -> Vec<usize> {
+/// Returns the home country and up to `most` - 1 others: of its region, or of all at the root.
+fn countries_of(tree: &Tree<'_>, pool: &Pool, most: usize, rng: &mut SeededRng) -> Vec<usize> {
     let ou = pool.ous.first().and_then(|&ou| tree.ous.get(ou as usize));
     let (level, place) = ou.map_or((0, 0), |o| (o.level as usize, o.place as usize));
     let region = match level {
@@ -195,10 +192,10 @@ fn countries_of(tree: &Tree<'_>, pool: &Pool, most: usize, dice: &mut Dice) -> V
         .filter(|&c| region.is_none_or(|r| COUNTRIES.get(c).is_some_and(|c| c.region == r)))
         .collect();
     let mut chosen = Vec::with_capacity(most);
-    chosen.push(if level >= COUNTRY { place } else { near.first().copied().unwrap_or_default() });
+    chosen.push(if level >= COUNTRY_LEVEL { place } else { near.first().copied().unwrap_or_default() });
     for _ in 1..most {
         let weights = near.iter().map(|&c| COUNTRIES.get(c).map_or(0, |c| c.weight));
-        if let Some(&country) = near.get(dice.weighted(weights))
+        if let Some(&country) = near.get(rng.weighted(weights))
             && !chosen.contains(&country)
         {
             chosen.push(country);
@@ -207,18 +204,18 @@ fn countries_of(tree: &Tree<'_>, pool: &Pool, most: usize, dice: &mut Dice) -> V
     chosen
 }
 
-/// One to three countries that the pool has not, each to one it has. Left out is what would chain
-/// with the company's geography.
-fn mappings(pool: &Pool, dice: &mut Dice) -> Vec<(usize, usize)> {
+/// Returns up to three countries that the pool does not have, each with one that it has. A mapping that would
+/// chain with the company's geography is left out.
+fn mappings(pool: &Pool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
     let region = COUNTRIES.get(pool.home()).map(|c| c.region);
     let mut found: Vec<(usize, usize)> = Vec::new();
-    for _ in 0..dice.between(1, 3) {
-        let from = dice.below(COUNTRIES.len());
-        let Some(&to) = dice.one_of(&pool.countries) else { continue };
+    for _ in 0..rng.between(1, 3) {
+        let from = rng.below(COUNTRIES.len());
+        let Some(&to) = rng.choose(&pool.countries) else { continue };
         let near = COUNTRIES.get(from).map(|c| c.region) == region;
-        let satellite = SATELLITES.iter().any(|&(a, b)| code(from) == a || code(from) == b);
-        // By its calling code it would be served before any mapping is looked at.
-        let shadowed = pool.calling_code && SHARING.contains(&code(from));
+        let satellite = SATELLITES.iter().any(|&(a, b)| country_code(from) == a || country_code(from) == b);
+        // The rule of the calling code comes before the mapping.
+        let shadowed = pool.calling_code && SHARED_CALLING_CODES.contains(&country_code(from));
         if near
             && !satellite
             && !shadowed
@@ -229,4 +226,51 @@ fn mappings(pool: &Pool, dice: &mut Dice) -> Vec<(usize, usize)> {
         }
     }
     found
+}
+
+pub(crate) fn write(dir: &Path, tree: &Tree<'_>, pools: &Pools) -> Result<()> {
+    let mut sheet = Sheet::create(dir.join("company.toml"))?;
+    sheet.text("# Generated by loadtest; the OUs are in ous.csv.\n")?;
+    sheet.line(format_args!("name = \"{}\"", tree.id(0)))?;
+    sheet.line(format_args!("ou_without_pool = \"inherit\""))?;
+    sheet.line(format_args!("dedicated_unavailable = \"error\""))?;
+    sheet.line(format_args!("platform_version = \"1.24.0\"\n"))?;
+    sheet.line(format_args!("[geography]"))?;
+    // Only to countries with accounts: another mapping would be unused.
+    let held =
+        |country: &str| pools.all.iter().any(|p| p.countries.iter().any(|&c| country_code(c) == country));
+    for (from, to) in SATELLITES.iter().filter(|(_, to)| held(to)) {
+        sheet.line(format_args!("{from} = \"{to}\""))?;
+    }
+    for pool in &pools.all {
+        write_pool(&mut sheet, tree, pool)?;
+    }
+    sheet.finish()
+}
+
+fn write_pool(sheet: &mut Sheet, tree: &Tree<'_>, pool: &Pool) -> Result<()> {
+    let ous: Vec<String> = pool.ous.iter().map(|&ou| format!("\"{}\"", tree.id(ou))).collect();
+    sheet.line(format_args!("\n[[pool]]\nid = \"{}\"", pool.id(tree)))?;
+    sheet.line(format_args!("channel = \"{}\"\nous = [{}]", pool.channel.id, ous.join(", ")))?;
+    if pool.priority > 0 {
+        sheet.line(format_args!("priority = {}", pool.priority))?;
+    }
+    if pool.calling_code {
+        sheet.line(format_args!("country_match = \"calling_code\""))?;
+    }
+    if pool.default_country {
+        sheet.line(format_args!("default_country = \"{}\"", country_code(pool.home())))?;
+    }
+    if pool.upward {
+        sheet.line(format_args!("fallback_upward = true"))?;
+    }
+    if !pool.geography.is_empty() {
+        let pairs: Vec<String> = pool
+            .geography
+            .iter()
+            .map(|&(from, to)| format!("{} = \"{}\"", country_code(from), country_code(to)))
+            .collect();
+        sheet.line(format_args!("geography = {{ {} }}", pairs.join(", ")))?;
+    }
+    Ok(())
 }

@@ -1,36 +1,84 @@
-//! The tree of organizational units: company > regions > countries > areas > branches > desks >
-//! teams > squads.
+//! The countries of a generated company, and its tree of organizational units: company > regions > countries
+//! > areas > branches > desks > teams > squads.
 
-use super::world::{COUNTRIES, REGIONS, code};
-use crate::{dice::Dice, error::Result, output::Sheet};
+use crate::{error::Result, output::Sheet, rng::SeededRng};
 use std::path::Path;
 
-/// An OU's level, its word in an id, and how many children its parent has where there are enough.
+pub(crate) struct Country {
+    pub(crate) code: &'static str,
+    /// An index of [`REGIONS`].
+    pub(crate) region: usize,
+    /// The weight of its OUs and accounts.
+    pub(crate) weight: usize,
+}
+
+pub(crate) static REGIONS: [&str; 3] = ["emea", "apac", "americas"];
+
+pub(crate) const ASIA: usize = 1;
+
+const fn c(code: &'static str, region: usize, weight: usize) -> Country {
+    Country { code, region, weight }
+}
+
+/// Larger countries come first, because a small registry uses the front of the list.
+#[rustfmt::skip] // a table, read across
+pub(crate) static COUNTRIES: [Country; 110] = [
+    c("US", 2, 90), c("GB", 0, 60), c("IN", 1, 60), c("DE", 0, 50), c("BR", 2, 50), c("JP", 1, 45), c("FR", 0, 40),
+    c("HK", 1, 30), c("SG", 1, 30), c("CH", 0, 30), c("CA", 2, 30), c("AU", 1, 30), c("IT", 0, 28), c("ES", 0, 28),
+    c("MX", 2, 28), c("CN", 1, 40), c("AE", 0, 20), c("NL", 0, 20), c("ID", 1, 24), c("KR", 1, 20), c("TH", 1, 16),
+    c("MY", 1, 16), c("ZA", 0, 16), c("SE", 0, 14), c("PL", 0, 14), c("TR", 0, 14), c("SA", 0, 14), c("AR", 2, 14),
+    c("CO", 2, 14), c("CL", 2, 12), c("BE", 0, 12), c("AT", 0, 12), c("IE", 0, 12), c("PT", 0, 12), c("NO", 0, 10),
+    c("DK", 0, 10), c("FI", 0, 10), c("TW", 1, 14), c("VN", 1, 14), c("PH", 1, 14), c("NZ", 1, 8), c("NG", 0, 12),
+    c("EG", 0, 12), c("KE", 0, 8), c("MA", 0, 8), c("IL", 0, 10), c("QA", 0, 6), c("KW", 0, 6), c("BH", 0, 4),
+    c("OM", 0, 4), c("CZ", 0, 8), c("HU", 0, 8), c("RO", 0, 8), c("GR", 0, 8), c("UA", 0, 8), c("SK", 0, 5),
+    c("BG", 0, 5), c("HR", 0, 5), c("SI", 0, 4), c("RS", 0, 4), c("LT", 0, 4), c("LV", 0, 4), c("EE", 0, 4),
+    c("LU", 0, 6), c("MT", 0, 3), c("CY", 0, 4), c("IS", 0, 2), c("GE", 0, 3), c("KZ", 0, 5), c("UZ", 0, 4),
+    c("PE", 2, 10), c("EC", 2, 6), c("UY", 2, 5), c("PY", 2, 4), c("BO", 2, 4), c("VE", 2, 5), c("PA", 2, 4),
+    c("CR", 2, 4), c("GT", 2, 4), c("SV", 2, 3), c("HN", 2, 3), c("DO", 2, 5), c("PR", 2, 4), c("JM", 2, 3),
+    c("TT", 2, 3), c("BS", 2, 2), c("KY", 2, 3), c("BM", 2, 2), c("GH", 0, 6), c("CI", 0, 4), c("SN", 0, 4),
+    c("CM", 0, 3), c("TZ", 0, 5), c("UG", 0, 4), c("RW", 0, 2), c("ET", 0, 4), c("ZM", 0, 3), c("BW", 0, 2),
+    c("NA", 0, 2), c("MU", 0, 3), c("TN", 0, 4), c("DZ", 0, 4), c("JO", 0, 4), c("PK", 1, 12), c("BD", 1, 10),
+    c("LK", 1, 6), c("NP", 1, 4), c("KH", 1, 4), c("BN", 1, 2), c("FJ", 1, 2),
+];
+
+/// The company's geography: small countries that a neighbour serves. No account is of the first country, and
+/// no pool maps the second: so no mapping is chained or unused.
+#[rustfmt::skip] // a table, read across
+pub(crate) static SATELLITES: [(&str, &str); 12] = [
+    ("LI", "CH"), ("MC", "FR"), ("SM", "IT"), ("VA", "IT"), ("AD", "ES"), ("GI", "ES"),
+    ("JE", "GB"), ("GG", "GB"), ("IM", "GB"), ("FO", "DK"), ("GL", "DK"), ("MO", "HK"),
+];
+
+pub(crate) fn country_code(country: usize) -> &'static str {
+    COUNTRIES.get(country).map_or("US", |c| c.code)
+}
+
+/// For each level below the country: the word in an id, and the least and the most children of a parent.
 const LEVELS: [(&str, usize, usize); 5] =
     [("area", 4, 12), ("branch", 6, 20), ("desk", 3, 8), ("team", 2, 6), ("squad", 2, 5)];
 
-/// The level of a country; the company is 0 and a region 1.
-pub(crate) const COUNTRY: usize = 2;
+/// The company is at level 0 and a region at level 1.
+pub(crate) const COUNTRY_LEVEL: usize = 2;
 
 pub(crate) struct Ou {
-    /// Always before its children. The root's is itself.
+    /// The index, before that of its children. The root's parent is the root.
     pub(crate) parent: u32,
     pub(crate) level: u8,
-    /// An index of [`COUNTRIES`] from level 2 on; the region's index at level 1.
+    /// The index of the region at level 1, of the country from level 2 on.
     pub(crate) place: u16,
-    /// Its number among those of its country and level.
+    /// The number among the OUs of its country and level.
     serial: u32,
 }
 
 pub(crate) struct Tree<'a> {
     company: &'a str,
     pub(crate) ous: Vec<Ou>,
-    /// How many countries have OUs: the first ones of [`COUNTRIES`].
+    /// The number of countries with OUs: the first of [`COUNTRIES`].
     pub(crate) countries: usize,
 }
 
 impl<'a> Tree<'a> {
-    pub(crate) fn grow(company: &'a str, size: usize, dice: &mut Dice) -> Self {
+    pub(crate) fn new(company: &'a str, size: usize, rng: &mut SeededRng) -> Self {
         let mut ous = Vec::with_capacity(size);
         ous.push(Ou { parent: 0, level: 0, place: 0, serial: 0 });
         let regions = REGIONS.len().min(size.saturating_sub(1));
@@ -46,13 +94,13 @@ impl<'a> Tree<'a> {
             let parent = 1 + country.region as u32;
             let at = tree.ous.len() as u32;
             let place = place as u16;
-            tree.ous.push(Ou { parent, level: COUNTRY as u8, place, serial: 0 });
-            tree.branch_out(at, place, 0, share, &mut [0; LEVELS.len()], dice);
+            tree.ous.push(Ou { parent, level: COUNTRY_LEVEL as u8, place, serial: 0 });
+            tree.branch_out(at, place, 0, share, &mut [0; LEVELS.len()], rng);
         }
         tree
     }
 
-    /// Puts `size` OUs below `parent`: its children side by side, then theirs.
+    /// Adds `size` OUs below `parent`: its children first, then theirs.
     fn branch_out(
         &mut self,
         parent: u32,
@@ -60,23 +108,23 @@ impl<'a> Tree<'a> {
         depth: usize,
         size: usize,
         serials: &mut [u32; LEVELS.len()],
-        dice: &mut Dice,
+        rng: &mut SeededRng,
     ) {
         let (Some(&(_, few, many)), Some(serial)) = (LEVELS.get(depth), serials.get_mut(depth)) else {
             return;
         };
         let last = depth + 1 == LEVELS.len();
-        let children = if last { size } else { size.min(dice.between(few, many)) };
+        let children = if last { size } else { size.min(rng.between(few, many)) };
         let first = self.ous.len() as u32;
         for _ in 0..children {
             *serial += 1;
-            let level = (COUNTRY + 1 + depth) as u8;
+            let level = (COUNTRY_LEVEL + 1 + depth) as u8;
             self.ous.push(Ou { parent, level, place, serial: *serial });
         }
-        let weights: Vec<usize> = (0..children).map(|_| dice.between(1, 4)).collect();
+        let weights: Vec<usize> = (0..children).map(|_| rng.between(1, 4)).collect();
         for (child, share) in split(size - children, &weights).into_iter().enumerate() {
             if share > 0 {
-                self.branch_out(first + child as u32, place, depth + 1, share, serials, dice);
+                self.branch_out(first + child as u32, place, depth + 1, share, serials, rng);
             }
         }
     }
@@ -87,8 +135,8 @@ impl<'a> Tree<'a> {
 
     pub(crate) fn id(&self, ou: u32) -> String {
         let Some(&Ou { level, place, serial, .. }) = self.ous.get(ou as usize) else { return String::new() };
-        let country = || code(place as usize).to_ascii_lowercase();
-        match (level, LEVELS.get((level as usize).wrapping_sub(COUNTRY + 1))) {
+        let country = || country_code(place as usize).to_ascii_lowercase();
+        match (level, LEVELS.get((level as usize).wrapping_sub(COUNTRY_LEVEL + 1))) {
             (0, _) => self.company.to_owned(),
             (1, _) => REGIONS.get(place as usize).copied().unwrap_or_default().to_owned(),
             (_, Some((word, ..))) => format!("{}-{word}-{serial}", country()),
@@ -98,11 +146,11 @@ impl<'a> Tree<'a> {
 
     fn name(&self, ou: u32) -> String {
         let Some(&Ou { level, place, serial, .. }) = self.ous.get(ou as usize) else { return String::new() };
-        match (level, LEVELS.get((level as usize).wrapping_sub(COUNTRY + 1))) {
+        match (level, LEVELS.get((level as usize).wrapping_sub(COUNTRY_LEVEL + 1))) {
             (0, _) => "Group".to_owned(),
             (1, _) => REGIONS.get(place as usize).copied().unwrap_or_default().to_uppercase(),
-            (_, Some((word, ..))) => format!("{} {word} {serial}", code(place as usize)),
-            (_, None) => format!("Country office {}", code(place as usize)),
+            (_, Some((word, ..))) => format!("{} {word} {serial}", country_code(place as usize)),
+            (_, None) => format!("Country office {}", country_code(place as usize)),
         }
     }
 
@@ -117,7 +165,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// `total` in whole parts that stand to each other as the weights, and add up.
+/// Divides `total` into whole parts in proportion to the weights.
 pub(crate) fn split(total: usize, weights: &[usize]) -> Vec<usize> {
     let sum: usize = weights.iter().sum::<usize>().max(1);
     let (mut seen, mut given) = (0, 0);

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    output, say,
+    output, progress,
 };
 use serde::Deserialize;
 use std::{
@@ -49,7 +49,7 @@ fn put(what: &str, path: &Path, text: &str) -> Result<()> {
         let _ = fs::remove_file(path);
         Error::Io { doing: "write", path: path.to_owned(), source }
     })?;
-    say::line(&format!("{what:<12}{}", path.display()));
+    progress::line(&format!("{what:<12}{}", path.display()));
     Ok(())
 }
 

@@ -1,153 +1,265 @@
-//! What is done to the daemon while it is asked.
+//! What is done to the daemon while it answers: reloads, standings, slow clients.
 
 use super::{
-    standings::{self, Owed},
-    subject::{Answerer, Subject},
+    admin::{self, AdminClient, Metrics},
+    slow_clients::{self, SlowRequests},
+    stage::FIRST_GENERATION,
+    standings,
+    step::Context,
+    target::{Instance, OwnDaemon, Target},
 };
 use crate::{
-    http::Failure,
-    pin,
+    cpu_affinity,
     report::model::{Event, Failures},
-    scenario::{Scenario, Standings},
-    slow::{self, Ways},
-    traffic::{Published, Suspensions},
-    until::Until,
+    scenario::{Reload, Standings},
+    traffic::{PublishedGenerations, Suspensions},
 };
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    thread::{Builder, Scope},
+    thread::{self, Builder, Scope},
     time::{Duration, Instant},
 };
 
-/// What they need, and what comes of them.
-pub(super) struct Actors<'a> {
-    pub(super) scenario: &'a Scenario,
-    pub(super) subject: &'a Subject,
-    pub(super) answerer: &'a Answerer,
-    pub(super) published: &'a Published,
-    /// Company and account.
-    pub(super) churned: &'a [(String, String)],
-    pub(super) suspensions: &'a Suspensions,
-    pub(super) owed: &'a Owed,
-    /// What slow clients ask, and how often they came so far.
-    pub(super) slowly: &'a Ways,
-    pub(super) came: AtomicU64,
-    pub(super) cores: &'a [u32],
-    /// When the recording begins: events before are not told.
-    pub(super) from: Instant,
-    pub(super) until: Until,
-    pub(super) diary: Mutex<Diary>,
+/// The daemon polls once a second where it gets no event; a loaded machine may take longer.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// At the end of a run, a snapshot that is younger may still be on its way.
+const LAST_RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Seldom, because rendering the metrics takes time from the core that answers.
+const METRICS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The signal for the threads of a run to stop.
+#[derive(Default)]
+pub(super) struct StopFlag(AtomicBool);
+
+impl StopFlag {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Sleeps until `then` or the stop, whichever is first.
+    pub(super) fn sleep_until(&self, then: Instant) {
+        while !self.is_set() {
+            let left = then.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(Duration::from_millis(100)));
+        }
+    }
+}
+
+/// Whether some reloads are of corrupt snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CorruptReloads {
+    Never,
+    EveryFourth,
+}
+
+/// How often the actors acted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ActorCounts {
+    pub(crate) published: u64,
+    pub(crate) corrupted: u64,
+    pub(crate) standings: u64,
+    pub(crate) slow_connections: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Diary {
     pub(super) events: Vec<Event>,
     pub(super) errors: BTreeMap<String, Failures>,
+    pub(super) counts: ActorCounts,
+}
+
+pub(super) struct Actors<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) instance: &'a Instance,
+    pub(super) published: PublishedGenerations,
+    pub(super) suspensions: Suspensions,
+    pub(super) slow_requests: SlowRequests,
+    /// The start of the recording. Earlier events are left out.
+    pub(super) recording_from: Instant,
+    pub(super) stop: StopFlag,
+    pub(super) diary: Mutex<Diary>,
 }
 
 impl Actors<'_> {
-    /// Starts them; they end with [`Until`].
+    /// Starts the threads. They end after [`StopFlag::set`].
     pub(super) fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        if let (Some(reload), Subject::Ours(ours)) = (self.scenario.reload, self.subject) {
-            scope.spawn(move || self.on_cores(|| self.reload(ours, reload)));
+        let scenario = self.context.scenario;
+        let admin = self.instance.admin.as_ref();
+        if let (Some(reload), Target::Own(own), Some(admin)) = (scenario.reload, self.context.target, admin) {
+            scope.spawn(move || self.on_cores(|| self.reload(own, admin, reload)));
         }
-        if let (Some(standings), Some(admin)) = (self.scenario.standings, self.answerer.admin) {
-            scope.spawn(move || self.on_cores(|| self.churn(admin, standings)));
+        if let (Some(standings), Some(admin)) = (scenario.standings, admin) {
+            scope.spawn(move || self.on_cores(|| self.change_standings(admin, standings)));
         }
-        if let Some(slow_clients) = self.scenario.slow_clients {
-            let count = slow_clients.count.get();
-            for n in 0..count {
-                let dawdle = move || self.on_cores(|| self.dawdle(n));
-                if let Err(error) = Builder::new().spawn_scoped(scope, dawdle) {
-                    self.failed("slow_client", format!("no thread for it: {error}"));
-                }
+        for number in 0..scenario.slow_clients.map_or(0, |it| it.count.get()) {
+            let client = move || self.on_cores(|| self.run_slow_client(number));
+            if let Err(error) = Builder::new().spawn_scoped(scope, client) {
+                self.failed("slow_client", format!("no thread for it: {error}"));
             }
         }
     }
 
-    /// What is known once they have ended.
-    pub(super) fn tell(&self) {
-        if let Some(slow_clients) = self.scenario.slow_clients {
-            let (count, came) = (slow_clients.count, self.came.load(Ordering::Relaxed));
-            let text = format!("{count} slow clients from before the start, over {came} connections");
-            self.event(self.from, "slow_clients", text);
+    /// Adds what is known once the threads have ended.
+    pub(super) fn finish(self) -> Diary {
+        if let Some(slow_clients) = self.context.scenario.slow_clients {
+            let (count, connections) = (slow_clients.count, self.diary().counts.slow_connections);
+            let text = format!("{count} slow clients from before the start, over {connections} connections");
+            self.event(self.recording_from, "slow_clients", text);
         }
+        self.diary.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn on_cores(&self, act: impl FnOnce()) {
-        match pin::this_thread(self.cores) {
+        match cpu_affinity::pin_thread(self.context.cores) {
             Ok(()) => act(),
             Err(error) => self.failed("pin", error.to_string()),
         }
     }
 
-    fn churn(&self, admin: SocketAddr, standings: Standings) {
-        let step = Duration::from_secs_f64(1.0 / standings.rate);
-        let (mut due, mut line) = (Instant::now(), None);
-        let mut changes = 0_u64;
-        for (n, (company, account)) in self.churned.iter().enumerate().cycle() {
-            let path = standings::path(company, account);
-            due += step;
-            self.until.sleep_until(due);
-            if !self.until.goes_on() {
+    /// Publishes snapshots at an interval, and waits for each until the daemon serves or rejects it.
+    fn reload(&self, own: &OwnDaemon, admin: &AdminClient, reload: Reload) {
+        let corrupts = self.context.corrupt_reloads == CorruptReloads::EveryFourth;
+        let (mut due, mut generation, mut seen) = (Instant::now(), FIRST_GENERATION, 0_u64);
+        for turn in 1_u64.. {
+            due += reload.every.0;
+            self.stop.sleep_until(due);
+            if self.stop.is_set() {
                 break;
             }
-            let suspended = self.owed.suspend(admin, &mut line, &path);
-            if matches!(suspended, Ok(200)) {
+            let placed = Instant::now();
+            if corrupts && turn % 4 == 0 {
+                let rejected = |metrics: &Metrics| metrics.reloads("rejected");
+                let before = self.metrics(admin).as_ref().map_or(0, rejected);
+                if let Err(error) = own.serve_corrupt() {
+                    return self.failed("reload_not_written", error.to_string());
+                }
+                self.diary().counts.corrupted += 1;
+                self.await_reload(admin, placed, "a corrupt file was not rejected", |it| {
+                    rejected(it) > before
+                });
+                continue;
+            }
+            generation += 1;
+            // Before the file is there: the first answer of it may come at once.
+            self.published.announce(generation);
+            if let Err(error) = own.serve(generation) {
+                return self.failed("reload_not_written", error.to_string());
+            }
+            self.diary().counts.published += 1;
+            let missing = format!("generation {generation} was not served");
+            if self.await_reload(admin, placed, &missing, |it| it.generation() == generation) {
+                let millis = placed.elapsed().as_millis();
+                self.event(placed, "reload", format!("generation {generation}, served after {millis} ms"));
+                seen += u64::from(Instant::now() > self.recording_from);
+            }
+        }
+        if seen == 0 && !corrupts {
+            let reason = "no new snapshot was served while it was recorded: make the duration longer, or reload.every \
+                          shorter";
+            self.failed("reload_not_seen", reason.to_owned());
+        }
+    }
+
+    fn metrics(&self, admin: &AdminClient) -> Option<Metrics> {
+        admin.metrics().map_err(|reason| self.failed("metrics", reason)).ok()
+    }
+
+    /// Waits until the metrics show the reload. Gives up after a time-out, and at the stop.
+    fn await_reload(
+        &self,
+        admin: &AdminClient,
+        placed: Instant,
+        missing: &str,
+        is_done: impl Fn(&Metrics) -> bool,
+    ) -> bool {
+        loop {
+            if self.metrics(admin).is_some_and(|metrics| is_done(&metrics)) {
+                return true;
+            }
+            let waited = placed.elapsed();
+            let timeout = if self.stop.is_set() { LAST_RELOAD_TIMEOUT } else { RELOAD_TIMEOUT };
+            if waited > timeout {
+                self.failed("reload_not_seen", format!("{missing} within {:.1} s", waited.as_secs_f64()));
+            }
+            if waited > timeout || self.stop.is_set() {
+                return false;
+            }
+            self.stop.sleep_until(Instant::now() + METRICS_INTERVAL);
+        }
+    }
+
+    /// Suspends the churned accounts one after the other, and lifts each suspension before the next.
+    fn change_standings(&self, admin: &AdminClient, standings: Standings) {
+        let restore = self.context.standings;
+        let interval = Duration::from_secs_f64(1.0 / standings.rate);
+        let mut due = Instant::now();
+        for (n, (company, account)) in self.context.churned.iter().enumerate().cycle() {
+            let path = admin::standing_of(company, account);
+            due += interval;
+            self.stop.sleep_until(due);
+            if self.stop.is_set() {
+                break;
+            }
+            let suspended = restore.suspend(admin, &path);
+            if suspended == Ok(200) {
                 self.suspensions.acknowledged(n, standings::CERTAIN);
             }
-            changes += u64::from(self.changed(suspended, 200, &path));
-            due += step;
-            // What is set is lifted even where the run is over: a daemon that is not ours goes on.
-            self.until.sleep_until(due);
+            self.count_standing(suspended, 200, &path);
+            due += interval;
+            // Lifted even after the stop, because a daemon that is not ours goes on.
+            self.stop.sleep_until(due);
             self.suspensions.lifting(n);
-            changes += u64::from(self.changed(self.owed.lift(admin, &mut line, &path), 204, &path));
+            self.count_standing(restore.restore(admin, &path), 204, &path);
         }
-        for why in self.owed.lift_all() {
-            self.failed("standing_not_lifted", why);
+        for reason in restore.restore_all() {
+            self.failed("standing_not_lifted", reason);
         }
-        self.event(
-            self.from,
-            "standing",
-            format!("{changes} standings changed, {} a second", standings.rate),
-        );
+        let changes = self.diary().counts.standings;
+        let text = format!("{changes} standings changed, {} a second", standings.rate);
+        self.event(self.recording_from, "standing", text);
     }
 
-    fn changed(&self, answered: std::result::Result<u16, Failure>, status: u16, path: &str) -> bool {
-        match answered {
-            Ok(answered) if answered == status => return true,
-            Ok(answered) => self.failed("standing_refused", format!("{answered} for {status}: {path}")),
-            Err((kind, why)) => self.failed("standing_refused", format!("{kind}: {why}")),
+    fn count_standing(&self, answer: Result<u16, String>, expected: u16, path: &str) {
+        match answer {
+            Ok(status) if status == expected => self.diary().counts.standings += 1,
+            Ok(status) => self.failed("standing_refused", format!("{status} for {expected}: {path}")),
+            Err(reason) => self.failed("standing_refused", reason),
         }
-        false
     }
 
-    fn dawdle(&self, n: u32) {
-        slow::client(&self.until, self.answerer.data, self.slowly, n, &|seen| match seen {
-            Ok(()) => {
-                self.came.fetch_add(1, Ordering::Relaxed);
-            }
-            Err((kind, why)) => self.failed("slow_client", format!("{kind}: {why}")),
-        });
+    fn run_slow_client(&self, number: u32) {
+        let report = |connected| match connected {
+            Ok(()) => self.diary().counts.slow_connections += 1,
+            Err(reason) => self.failed("slow_client", reason),
+        };
+        slow_clients::run(&self.stop, self.instance.data, &self.slow_requests, number, &report);
     }
 
     fn diary(&self) -> MutexGuard<'_, Diary> {
         self.diary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn event(&self, at: Instant, kind: &str, text: String) {
-        if let Some(since) = at.checked_duration_since(self.from) {
+    fn event(&self, at: Instant, kind: &str, text: String) {
+        if let Some(since) = at.checked_duration_since(self.recording_from) {
             self.diary().events.push(Event { at: since.as_secs_f64(), kind: kind.to_owned(), text });
         }
     }
 
-    pub(super) fn failed(&self, kind: &str, why: String) {
+    pub(super) fn failed(&self, kind: &str, reason: String) {
         let mut diary = self.diary();
-        diary.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: why }).count += 1;
+        diary.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: reason }).count += 1;
     }
 }

@@ -1,9 +1,9 @@
 //! The command line of `loadtest run`.
 
 use crate::{
-    duration,
     error::{Error, Result},
-    scenario::{Rate, Scenario, Size, Span},
+    quantity::{Rate, Span, parse_duration},
+    scenario::{RegistrySize, Scenario},
 };
 use clap::Args;
 use std::{
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// What to run, against what.
+/// The arguments of `loadtest run`.
 #[derive(Args, Default, Debug, Clone)]
 pub struct Options {
     /// Scenarios: built-in ones by name, or files that end in .toml [default: steady]
@@ -22,23 +22,25 @@ pub struct Options {
     /// A daemon that already runs, as in http://127.0.0.1:7400; without it, one is started
     #[arg(long, value_name = "URL", value_parser = address)]
     pub target: Option<SocketAddr>,
-    /// Its admin listener, as in http://127.0.0.1:7401: what it says of itself; scenarios with standings need it
+    /// Its admin listener, as in http://127.0.0.1:7401: what it says of itself; scenarios with standings need
+    /// it
     #[arg(long, value_name = "URL", value_parser = address, requires = "target")]
     pub admin: Option<SocketAddr>,
     /// The registry to serve; with --target, the one that is served, so that answers can be checked
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
-    /// Queries, an object as in POST /v1/select or a /v1/select?… a line, for a --target whose registry is not at hand: answers are held to their shape alone
+    /// Queries, an object as in POST /v1/select or a /v1/select?… a line, for a --target whose registry is
+    /// not at hand: answers are held to their shape alone
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "registry")]
     pub queries: Option<PathBuf>,
     /// Requests a second, or a share of the highest rate as in 50%
     #[arg(long, value_name = "R", value_parser = Rate::parse)]
     pub rate: Option<Rate>,
     /// How long is recorded: seconds, or 500ms, 30s, 10m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// How long it goes on before
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub warm_up: Option<Duration>,
     /// Find out how much a --target can do at the most, flat out, also where the rate is a number
     #[arg(long, requires = "target")]
@@ -52,23 +54,26 @@ pub struct Options {
     /// All chance is drawn from it
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Which cores: auto (the first are the daemon's, one a worker, and the last the harness's), none, or as in daemon:0,harness:1
+    /// Which cores: auto (the first are the daemon's, one a worker, and the last the harness's), none, or as
+    /// in daemon:0,harness:1
     #[arg(long, value_name = "CORES", default_value = "auto")]
     pub pin: String,
-    /// How large a registry is generated: small, standard, large, or accounts/ous/pools as in 100000/10000/2000
+    /// How large a registry is generated: small, standard, large, or accounts/ous/pools as in
+    /// 100000/10000/2000
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "registry")]
-    pub size: Option<Size>,
+    pub size: Option<RegistrySize>,
     /// Where the reports are written
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
-    /// The daemon's binary; without it, the one beside this program, which cargo builds where it runs this program
+    /// The daemon's binary; without it, the one beside this program, which cargo builds where it runs this
+    /// program
     #[arg(long, value_name = "PATH", conflicts_with = "target")]
     pub switchboard: Option<PathBuf>,
 }
 
 impl Options {
-    /// The scenario, with what is named on the command line.
-    pub(super) fn over(&self, scenario: Scenario) -> Scenario {
+    /// Returns the scenario with the values of the command line.
+    pub(super) fn apply(&self, scenario: Scenario) -> Scenario {
         Scenario {
             rate: self.rate.unwrap_or(scenario.rate),
             duration: self.duration.map_or(scenario.duration, Span),
@@ -80,13 +85,13 @@ impl Options {
         }
     }
 
-    /// Says what a scenario needs and is not there.
+    /// Checks that the options have what the scenario needs.
     pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
         let name = &scenario.name;
         let missing = |what: &str| Err(Error::Usage(format!("{name} {what}")));
         scenario.check().map_err(|why| Error::Usage(format!("{name}: {why}")))?;
-        let told = self.rate.is_some() || self.duration.is_some() || self.warm_up.is_some();
-        if told && scenario.sweep.is_some() {
+        let sets_rate = self.rate.is_some() || self.duration.is_some() || self.warm_up.is_some();
+        if sets_rate && scenario.sweep.is_some() {
             return missing(
                 "is a sweep, with rates and times of its own: leave out --rate, --duration and --warm-up, or write \
                  another with sweep.start, sweep.step and sweep.settle",
@@ -115,7 +120,7 @@ impl Options {
     }
 }
 
-/// `http://host:port`, or without the scheme.
+/// Reads `http://host:port`, or `host:port`.
 fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     if text.starts_with("https://") {
         return Err(
@@ -127,16 +132,18 @@ fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     found.into_iter().next().ok_or_else(|| "no address; write http://HOST:PORT".to_owned())
 }
 
-fn size(text: &str) -> std::result::Result<Size, String> {
+fn size(text: &str) -> std::result::Result<RegistrySize, String> {
     match text {
-        "small" => return Ok(Size::SMALL),
-        "standard" => return Ok(Size::STANDARD),
-        "large" => return Ok(Size::LARGE),
+        "small" => return Ok(RegistrySize::SMALL),
+        "standard" => return Ok(RegistrySize::STANDARD),
+        "large" => return Ok(RegistrySize::LARGE),
         _ => {}
     }
     let counts: Vec<usize> = text.split('/').filter_map(|count| count.parse().ok()).collect();
     match counts.as_slice() {
-        &[accounts, ous, pools] if text.matches('/').count() == 2 => Ok(Size { accounts, ous, pools }),
+        &[accounts, ous, pools] if text.matches('/').count() == 2 => {
+            Ok(RegistrySize { accounts, ous, pools })
+        }
         _ => Err("write small, standard, large, or accounts/ous/pools as in 100000/10000/2000".to_owned()),
     }
 }
@@ -147,8 +154,8 @@ mod tests {
     use crate::scenario;
 
     #[test]
-    fn values() {
-        assert_eq!(size("5000/500/200"), Ok(Size::SMALL));
+    fn sizes_and_addresses_are_read_or_refused() {
+        assert_eq!(size("5000/500/200"), Ok(RegistrySize::SMALL));
         assert!(size("5000/500").is_err() && size("5000/x/500/200").is_err() && size("tiny").is_err());
         for text in ["http://127.0.0.1:7400", "127.0.0.1:7400", "http://127.0.0.1:7400/"] {
             assert_eq!(address(text), Ok(([127, 0, 0, 1], 7400).into()), "{text}");
@@ -158,22 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_scenario_lacks_is_said() {
+    fn a_scenario_without_what_it_needs_is_refused() {
         let target = Options { target: Some(([127, 0, 0, 1], 1).into()), ..Options::default() };
         let with = Options { registry: Some("r".into()), ..target.clone() };
-        let said = |options: &Options, name: &str| {
+        let check = |options: &Options, name: &str| {
             options.check(&scenario::load(name).unwrap()).map_err(|error| error.to_string())
         };
-        assert!(said(&target, "steady").unwrap_err().contains("--registry"));
-        assert_eq!(said(&with, "steady"), Ok(()));
-        assert!(said(&with, "reload-storm").unwrap_err().contains("without --target"));
-        assert!(said(&with, "standings-churn").unwrap_err().contains("--admin"));
-        assert_eq!(said(&Options::default(), "reload-storm"), Ok(()));
+        assert!(check(&target, "steady").unwrap_err().contains("--registry"));
+        assert_eq!(check(&with, "steady"), Ok(()));
+        assert!(check(&with, "reload-storm").unwrap_err().contains("without --target"));
+        assert!(check(&with, "standings-churn").unwrap_err().contains("--admin"));
+        assert_eq!(check(&Options::default(), "reload-storm"), Ok(()));
         let fast = Options { rate: Some(Rate::PerSecond(1e9)), ..Options::default() };
-        assert!(said(&fast, "ramp").unwrap_err().contains("is a sweep"));
-        let over = fast.over(scenario::load("steady").unwrap());
+        assert!(check(&fast, "ramp").unwrap_err().contains("is a sweep"));
+        let applied = fast.apply(scenario::load("steady").unwrap());
         assert!(
-            fast.check(&over)
+            fast.check(&applied)
                 .unwrap_err()
                 .to_string()
                 .contains("rate must be more than 0 and at most 10,000,000")

@@ -1,9 +1,9 @@
-//! The run's own folder: it goes with the run, also where that is interrupted; what is set on a daemon is lifted then.
+//! The folder of a run, which is removed with it. On a signal, the standings are lifted first.
 
-use super::standings::Owed;
+use super::standings::StandingsToRestore;
 use crate::{
     error::{Error, Result},
-    say,
+    progress,
 };
 use std::{path::Path, process, thread};
 use tempfile::TempDir;
@@ -12,29 +12,29 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: TempDir,
-    /// What is lifted where the run is interrupted.
-    pub(super) owed: Owed,
+    /// Lifted where the run is interrupted.
+    pub(crate) standings: StandingsToRestore,
 }
 
 impl Scratch {
-    pub(super) fn new() -> Result<Self> {
-        let failed = |source| Error::Io { doing: "create a folder in", path: std::env::temp_dir(), source };
-        let folder = tempfile::Builder::new().prefix("loadtest-").tempdir().map_err(failed)?;
+    pub(crate) fn new() -> Result<Self> {
+        let failed = Error::io("create a folder in", std::env::temp_dir());
+        let folder = tempfile::Builder::new().prefix("loadtest-").tempdir().map_err(&failed)?;
         let path = folder.path().to_owned();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(&failed)?;
         let guard = runtime.enter();
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        // The terminal is gone, and this is no `nohup`.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(&failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(&failed)?;
+        // Under `nohup`, a hang-up stays ignored.
         let mut hang_up = match ignores_hang_up() {
             true => None,
-            false => Some(signal(SignalKind::hangup()).map_err(failed)?),
+            false => Some(signal(SignalKind::hangup()).map_err(&failed)?),
         };
         drop(guard);
-        let owed = Owed::default();
-        let lifts = owed.clone();
+        let standings = StandingsToRestore::default();
+        let restore = standings.clone();
         thread::spawn(move || {
             let received = runtime.block_on(async {
                 tokio::select! {
@@ -44,18 +44,16 @@ impl Scratch {
                 }
             });
             if received.is_some() {
-                say::line(
+                progress::line(
                     "interrupted: of this scenario there is no report; --duration and --repeat make it shorter",
                 );
-                for why in lifts.lift_at_last() {
-                    say::line(&why);
-                }
-                // The children go with this process, since they are tied to it.
+                restore.restore_before_exit().iter().for_each(|reason| progress::line(reason));
+                // The children are tied to this process and end with it.
                 let _ = std::fs::remove_dir_all(path);
                 process::exit(130);
             }
         });
-        Ok(Self { folder, owed })
+        Ok(Self { folder, standings })
     }
 
     pub(super) fn path(&self) -> &Path {

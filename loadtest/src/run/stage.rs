@@ -1,122 +1,114 @@
-//! What must be there before anything is asked: the registry, its snapshots, the daemon's binary.
+//! What a run needs before it starts: the registries, their snapshots, the daemon's binary.
 
 use super::{
     options::Options,
     scratch::Scratch,
-    subject::{Ours, Subject},
-    variant,
+    target::{OwnDaemon, Target},
 };
 use crate::{
     daemon,
     error::{Error, Result},
-    registry,
+    output, progress, registry,
     report::model::Pinning,
-    say,
     scenario::Scenario,
 };
+use csv::{Reader, StringRecord, Writer};
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
 use switchboard_snapshot::{Header, header};
 
-/// The generation that is served at first. Even: of two registries, the first.
-pub(super) const FIRST: u64 = 2;
+/// Even: of two registries, the first.
+pub(crate) const FIRST_GENERATION: u64 = 2;
 
-pub(super) struct Stage {
-    pub(super) subject: Subject,
-    /// The folders that requests are drawn from; none where queries are given.
-    pub(super) registries: Vec<PathBuf>,
-    /// Where the registry is from.
+/// One shared account in so many is suspended in the second registry.
+const SUSPENDED_INTERVAL: usize = 10;
+
+pub(crate) struct Stage {
+    pub(crate) target: Target,
+    /// The registries from which requests are drawn; none where queries are given.
+    pub(crate) registries: Vec<PathBuf>,
+    /// The arguments with which the registry was generated.
     pub(super) source: String,
 }
 
-pub(super) fn set(
-    scenario: &Scenario,
-    options: &Options,
-    pinning: Option<&Pinning>,
-    scratch: &Scratch,
-) -> Result<Stage> {
-    let mut registries: Vec<PathBuf> = options.registry.iter().cloned().collect();
-    if let Some(data) = options.target {
-        let subject = Subject::Theirs { data, admin: options.admin };
-        return Ok(Stage { subject, registries, source: String::new() });
+impl Stage {
+    pub(crate) fn prepare(
+        scenario: &Scenario,
+        options: &Options,
+        pinning: Option<&Pinning>,
+        scratch: &Scratch,
+    ) -> Result<Stage> {
+        let mut registries: Vec<PathBuf> = options.registry.iter().cloned().collect();
+        let mut source = String::new();
+        if let Some(data) = options.target {
+            let target = Target::Running { data, admin: options.admin };
+            return Ok(Stage { target, registries, source });
+        }
+        let program = daemon::find_program(options.switchboard.clone())?;
+        let folder = scratch.path().join(&scenario.name);
+        output::make_dir(&folder)?;
+        if registries.is_empty() {
+            let output = folder.join("registry");
+            source = generate_registry(scenario, options, &output)?;
+            registries.push(output);
+        }
+        if let (Some(_), [first]) = (scenario.reload, registries.as_slice()) {
+            let second = folder.join("registry-b");
+            write_variant(first, &second)?;
+            registries.push(second);
+        }
+        let mut compiled = Vec::new();
+        for (n, registry) in registries.iter().enumerate() {
+            let started = Instant::now();
+            let snapshot = folder.join(format!("compiled-{n}.swb"));
+            compile(&program, registry, &snapshot)?;
+            let megabytes = fs::metadata(&snapshot).map_or(0, |file| file.len()) as f64 / 1e6;
+            progress::line(&format!("snapshot    {megabytes:.1} MB, in {:.1?}", started.elapsed()));
+            compiled.push(snapshot);
+        }
+        let own = OwnDaemon {
+            program,
+            folder,
+            compiled,
+            workers: usize::try_from(scenario.workers.get()).unwrap_or(1),
+            cores: pinning.map(|pinning| pinning.daemon.clone()).unwrap_or_default(),
+            has_journal: scenario.standings.is_some(),
+        };
+        Ok(Stage { target: Target::Own(own), registries, source })
     }
-    let program = daemon::program(options.switchboard.clone())?;
-    let folder = scratch.path().join(&scenario.name);
-    fs::create_dir_all(&folder).map_err(failed("create the folder", &folder))?;
-    let mut source = String::new();
-    if registries.is_empty() {
-        let size = scenario.registry;
-        let output = folder.join("registry");
-        let (accounts, ous, pools, seed) = (size.accounts, size.ous, size.pools, options.seed);
-        source = format!("loadtest registry --accounts {accounts} --ous {ous} --pools {pools} --seed {seed}");
-        let started = Instant::now();
-        registry::generate(&registry::Size {
-            accounts,
-            ous,
-            pools,
-            companies: 1,
-            seed,
-            output: output.clone(),
-        })
-        .map_err(|error| match error {
-            Error::Usage(why) => {
-                let of_the_file = || format!("{}: registry", scenario.name);
-                Error::Usage(format!(
-                    "{}: {why}",
-                    options.size.map_or_else(of_the_file, |_| "--size".to_owned())
-                ))
-            }
-            other => other,
-        })?;
-        registries.push(output);
-        say::line(&format!(
-            "registry    {accounts} accounts, {ous} OUs, {pools} pools, in {:.1?}",
-            started.elapsed()
-        ));
+
+    /// Writes the snapshots of every generation that a run publishes.
+    pub(super) fn prepare_snapshots(&self, scenario: &Scenario) -> Result<()> {
+        let Target::Own(own) = &self.target else { return Ok(()) };
+        let reloads = scenario.reload.map_or(0.0, |reload| {
+            let whole = scenario.warm_up.0 + scenario.duration.0;
+            (whole.as_secs_f64() / reload.every.0.as_secs_f64()).ceil()
+        });
+        (FIRST_GENERATION..=FIRST_GENERATION + reloads as u64)
+            .try_for_each(|generation| own.prepare(generation))
     }
-    if let (Some(_), [first]) = (scenario.reload, registries.as_slice()) {
-        let second = folder.join("registry-b");
-        variant::write(first, &second)?;
-        registries.push(second);
-    }
-    let mut compiled = Vec::new();
-    for (n, registry) in registries.iter().enumerate() {
-        let started = Instant::now();
-        let snapshot = folder.join(format!("compiled-{n}.swb"));
-        compile(&program, registry, &snapshot)?;
-        let bytes = fs::metadata(&snapshot).map_or(0, |file| file.len());
-        say::line(&format!("snapshot    {:.1} MB, in {:.1?}", bytes as f64 / 1e6, started.elapsed()));
-        compiled.push(snapshot);
-    }
-    let last = FIRST + reloads(scenario);
-    let mut snapshots = Vec::new();
-    for generation in FIRST..=last {
-        let turn = usize::try_from(generation).unwrap_or(0) % compiled.len().max(1);
-        let Some(of) = compiled.get(turn) else { continue };
-        let path = folder.join(format!("generation-{generation}.swb"));
-        number(of, &path, generation)?;
-        snapshots.push((generation, path));
-    }
-    let ours = Ours {
-        program,
-        folder,
-        snapshots,
-        workers: usize::try_from(scenario.workers.get()).unwrap_or(1),
-        cores: pinning.map(|pinning| pinning.daemon.clone()).unwrap_or_default(),
-        journal: scenario.standings.is_some(),
-    };
-    Ok(Stage { subject: Subject::Ours(ours), registries, source })
 }
 
-/// How many new snapshots there are in the time of a run.
-fn reloads(scenario: &Scenario) -> u64 {
-    let Some(reload) = scenario.reload else { return 0 };
-    let whole = scenario.warm_up.0 + scenario.duration.0;
-    (whole.as_secs_f64() / reload.every.0.as_secs_f64()).ceil() as u64
+/// Generates the scenario's registry and returns the command that generates the same.
+fn generate_registry(scenario: &Scenario, options: &Options, output: &Path) -> Result<String> {
+    let (size, seed) = (scenario.registry, options.seed);
+    let (accounts, ous, pools) = (size.accounts, size.ous, size.pools);
+    let started = Instant::now();
+    let size = registry::Size { accounts, ous, pools, companies: 1, seed, output: output.to_owned() };
+    registry::generate(&size).map_err(|error| match (error, options.size) {
+        (Error::Usage(reason), Some(_)) => Error::Usage(format!("--size: {reason}")),
+        (Error::Usage(reason), None) => Error::Usage(format!("{}: registry: {reason}", scenario.name)),
+        (other, _) => other,
+    })?;
+    progress::line(&format!(
+        "registry    {accounts} accounts, {ous} OUs, {pools} pools, in {:.1?}",
+        started.elapsed()
+    ));
+    Ok(format!("loadtest registry --accounts {accounts} --ous {ous} --pools {pools} --seed {seed}"))
 }
 
 fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
@@ -125,32 +117,99 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
         .arg(registry)
         .arg("-o")
         .arg(snapshot)
-        .args(["--generation", &FIRST.to_string()])
+        .args(["--generation", &FIRST_GENERATION.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .output()
-        .map_err(failed("run", program))?;
+        .map_err(Error::io("run", program))?;
     if done.status.success() {
         return Ok(());
     }
-    let why = String::from_utf8_lossy(&done.stderr).into_owned();
-    Err(Error::Refused(format!("{} does not compile:\n{why}", registry.display())))
+    let reason = String::from_utf8_lossy(&done.stderr);
+    Err(Error::Refused(format!("{} does not compile:\n{reason}", registry.display())))
 }
 
-/// The same snapshot under another generation: compiling gives the same bytes but for the header.
-fn number(from: &Path, to: &Path, generation: u64) -> Result<()> {
-    let mut bytes = fs::read(from).map_err(failed("read", from))?;
-    let broken = |why: String| Error::Refused(format!("{}: {why}", from.display()));
+/// Copies a snapshot under another generation: compiling would give the same bytes but for the header.
+pub(super) fn number_snapshot(from: &Path, to: &Path, generation: u64) -> Result<()> {
+    let mut bytes = fs::read(from).map_err(Error::io("read", from))?;
     let known = Header::read(&bytes).map_err(|error| {
-        broken(format!("{error}; the daemon and the load test are not of the same build: build both again"))
+        Error::Refused(format!(
+            "{}: {error}; the daemon and the load test are not of the same build: build both again",
+            from.display()
+        ))
     })?;
     if let Some((head, body)) = bytes.split_at_mut_checked(header::LEN) {
         head.copy_from_slice(&Header { generation, ..known }.seal(body));
     }
-    fs::write(to, bytes).map_err(failed("write", to))
+    fs::write(to, bytes).map_err(Error::io("write", to))
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { doing, path: path.clone(), source }
+/// Writes a second registry in which some accounts are suspended, so that answers show which registry is
+/// served. The registry's own tests are left out, because some would fail.
+fn write_variant(first: &Path, second: &Path) -> Result<()> {
+    for entry in fs::read_dir(first).map_err(Error::io("list", first))? {
+        let entry = entry.map_err(Error::io("list", first))?.path();
+        let to = second.join(entry.file_name().unwrap_or_default());
+        if entry.is_dir() {
+            write_variant(&entry, &to)?;
+            continue;
+        }
+        output::make_dir(second)?;
+        match entry.file_name().and_then(|name| name.to_str()) {
+            Some("tests.toml") => {}
+            Some("accounts.csv") => suspend_some(&entry, &to).map_err(|error| {
+                Error::io("copy with other states", &entry)(io::Error::other(error.to_string()))
+            })?,
+            _ => drop(fs::copy(&entry, &to).map_err(Error::io("copy", &entry))?),
+        }
+    }
+    Ok(())
+}
+
+fn suspend_some(from: &Path, to: &Path) -> std::result::Result<(), csv::Error> {
+    let (mut reader, mut writer) = (Reader::from_path(from)?, Writer::from_path(to)?);
+    let mut headers = reader.headers()?.clone();
+    let column = |headers: &StringRecord, name: &str| headers.iter().position(|header| header == name);
+    let pool = column(&headers, "pool");
+    let state = column(&headers, "state").unwrap_or_else(|| {
+        headers.push_field("state");
+        headers.len() - 1
+    });
+    writer.write_record(&headers)?;
+    let mut shared = 0_usize;
+    for row in reader.into_records() {
+        let row = row?;
+        let is_shared = pool.and_then(|pool| row.get(pool)).is_some_and(|pool| !pool.is_empty());
+        shared += usize::from(is_shared);
+        let suspends = is_shared
+            && shared % SUSPENDED_INTERVAL == 1
+            && matches!(row.get(state), None | Some("" | "active"));
+        let fields = (0..headers.len()).map(|n| match row.get(n) {
+            _ if suspends && n == state => "suspended",
+            field => field.unwrap_or_default(),
+        });
+        writer.write_record(fields)?;
+    }
+    Ok(writer.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_account_in_ten_is_suspended_in_the_variant() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        fs::create_dir_all(first.join("acme")).unwrap();
+        let rows: String = (0..20).map(|n| format!("wa-{n},emea,\n")).collect();
+        fs::write(first.join("acme/accounts.csv"), format!("id,pool,state\n{rows}")).unwrap();
+        fs::write(first.join("acme/company.toml"), "name = \"Acme\"").unwrap();
+        fs::write(first.join("acme/tests.toml"), "").unwrap();
+        write_variant(&first, &second).unwrap();
+        let text = fs::read_to_string(second.join("acme/accounts.csv")).unwrap();
+        assert!(text.starts_with("id,pool,state\nwa-0,emea,suspended\nwa-1,emea,\n"), "{text}");
+        assert_eq!(text.matches("suspended").count(), 2, "{text}");
+        assert!(second.join("acme/company.toml").is_file() && !second.join("acme/tests.toml").exists());
+    }
 }

@@ -1,27 +1,28 @@
-//! Whether what was demanded holds.
+//! Whether the limits of a scenario hold.
 
 use crate::{
+    quantity::Span,
     report::{
         model::{Ceiling, Run, Step, Verdict},
         units,
     },
-    scenario::{Demand, Span},
+    scenario::Demand,
     statistics::median,
 };
 
-/// Each demand, and what was measured for it. What is demanded of steps is demanded of those of a constant rate. Runs that
-/// mean nothing measure nothing; where there are no others, no demand holds.
+/// Returns each demand with what was measured for it. Latencies and errors are demanded of constant rates
+/// alone. Invalid runs measure nothing; where there are no others, no demand holds.
 pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let sweep = runs.iter().any(|run| run.limit.is_some());
     let steps = || runs.iter().flat_map(|run| &run.steps).filter(|step| step.invalid.is_none());
-    let measures = |run: &&Run| {
-        let of = |step: &&Step| run.knee.is_none_or(|knee| knee == step.rate);
-        run.steps.iter().filter(of).all(|step| step.invalid.is_none())
+    let is_valid = |run: &&Run| {
+        let is_at_knee = |step: &&Step| run.knee.is_none_or(|knee| knee == step.rate);
+        run.steps.iter().filter(is_at_knee).all(|step| step.invalid.is_none())
     };
     let mut limit = |name: &str, limit: Option<Span>, of: fn(&Step) -> f64| {
         let Some(limit) = limit.filter(|_| !sweep) else { return };
-        let limit = limit.0.as_secs_f64() * 1e6;
+        let limit = limit.micros();
         let measured = median(&steps().map(of).collect::<Vec<_>>());
         verdicts.push(Verdict {
             demand: format!("{name} at most {}", units::time(limit)),
@@ -34,14 +35,11 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     limit("p99.9", demand.p999, |step| step.corrected.p999);
     limit("max", demand.max, |step| step.corrected.max);
     if !sweep {
-        let share = |step: &Step| {
-            let failed: u64 = step.failed();
-            100.0 * failed as f64 / step.due.max(1) as f64
-        };
-        // Of every run: a median would hide the one that failed. An error is one also where the sender was late; that there
-        // was none says something only where it was not.
-        let tells = |step: &&Step| step.invalid.is_none() || step.failed() > 0;
-        let worst = runs.iter().flat_map(|run| &run.steps).filter(tells).map(share).reduce(f64::max);
+        let share = |step: &Step| 100.0 * step.failed() as f64 / step.due.max(1) as f64;
+        // Of every run, because a median would hide the one that failed. An invalid run counts where it has
+        // errors.
+        let counts = |step: &&Step| step.invalid.is_none() || step.failed() > 0;
+        let worst = runs.iter().flat_map(|run| &run.steps).filter(counts).map(share).reduce(f64::max);
         verdicts.push(Verdict {
             demand: format!("errors at most {} %", demand.errors_percent),
             measured: worst.map_or_else(not_measured, |worst| match worst {
@@ -60,7 +58,7 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
         });
     };
     let all = |values: Option<Vec<f64>>| values.and_then(|values| median(&values));
-    let knees = runs.iter().filter(measures).map(|run| run.knee);
+    let knees = runs.iter().filter(is_valid).map(|run| run.knee);
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     least("share of the null server", demand.null_ratio, ceiling.map(|it| it.ratio), |ratio| {
         format!("{ratio:.2}")
@@ -70,9 +68,9 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     verdicts
 }
 
-/// A run that could not be made is a demand that does not hold.
-pub(super) fn unmade(wanted: u32, made: u32, why: &str) -> Verdict {
-    Verdict { demand: format!("{wanted} runs"), measured: format!("{made}: {why}"), holds: false }
+/// Returns the verdict that does not hold because a run failed.
+pub(super) fn missing_runs(wanted: u32, done: u32, reason: &str) -> Verdict {
+    Verdict { demand: format!("{wanted} runs"), measured: format!("{done}: {reason}"), holds: false }
 }
 
 fn not_measured() -> String {
@@ -90,47 +88,47 @@ mod tests {
         files::read(&folder.join(name).with_extension("json")).unwrap().runs
     }
 
-    fn told(demand: &Demand, runs: &[Run]) -> Vec<(String, bool)> {
+    fn measured(demand: &Demand, runs: &[Run]) -> Vec<(String, bool)> {
         verdicts(demand, runs, None).into_iter().map(|it| (it.measured, it.holds)).collect()
     }
 
     #[test]
-    fn runs_that_mean_nothing_measure_nothing() {
+    fn invalid_runs_measure_nothing_but_their_errors_count() {
         let demand = Demand { p99: Some(Span(std::time::Duration::from_millis(1))), ..Demand::default() };
         let mut runs = runs("steady");
         for (run, p99) in runs.iter_mut().zip([100.0, 9_000.0, 8_000.0]) {
             run.steps[0].corrected.p99 = p99;
         }
-        assert_eq!(told(&demand, &runs)[0], ("8.00 ms".to_owned(), false));
+        assert_eq!(measured(&demand, &runs)[0], ("8.00 ms".to_owned(), false));
         for run in runs.iter_mut().skip(1) {
             run.steps[0].invalid = Some("late".to_owned());
         }
-        assert_eq!(told(&demand, &runs), [("100 us".to_owned(), true), ("none".to_owned(), true)]);
+        assert_eq!(measured(&demand, &runs), [("100 us".to_owned(), true), ("none".to_owned(), true)]);
         runs[0].steps[0].invalid = Some("late".to_owned());
         let nothing = ("not measured".to_owned(), false);
-        assert_eq!(told(&demand, &runs), [nothing.clone(), nothing.clone()]);
+        assert_eq!(measured(&demand, &runs), [nothing.clone(), nothing.clone()]);
         let failures = crate::report::model::Failures { count: runs[0].steps[0].due, first: String::new() };
         runs[0].steps[0].errors.insert("wrong_answer".to_owned(), failures);
         assert_eq!(
-            told(&demand, &runs),
+            measured(&demand, &runs),
             [nothing, ("100.0000 %".to_owned(), false)],
             "an error is never lost"
         );
     }
 
     #[test]
-    fn a_knee_that_means_nothing_or_is_missing_is_none() {
+    fn an_invalid_or_missing_knee_is_not_measured() {
         let demand = Demand { knee: Some(1.0), ..Demand::default() };
         let mut runs = runs("ramp");
-        assert!(told(&demand, &runs)[0].1);
+        assert!(measured(&demand, &runs)[0].1);
         for run in &mut runs {
             let knee = run.knee;
             for step in run.steps.iter_mut().filter(|step| Some(step.rate) == knee) {
                 step.invalid = Some("late".to_owned());
             }
         }
-        assert_eq!(told(&demand, &runs), [("not measured".to_owned(), false)]);
+        assert_eq!(measured(&demand, &runs), [("not measured".to_owned(), false)]);
         runs.iter_mut().for_each(|run| run.knee = None);
-        assert_eq!(told(&demand, &runs), [("not measured".to_owned(), false)]);
+        assert_eq!(measured(&demand, &runs), [("not measured".to_owned(), false)]);
     }
 }

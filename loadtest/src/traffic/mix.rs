@@ -1,34 +1,35 @@
-//! What is asked, and how often: the `[mix]` table of a scenario.
+//! Which requests are drawn, and how often: the `[mix]` table of a scenario.
 
-use super::kind::Kind;
+use super::outcome::Outcome;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which requests, in which shares. Without anything said: a client's country, found at once.
+/// The requests and their shares. The default: selections by the client's country.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mix {
-    /// How many requests are prepared, each of a client of its own.
+    /// The number of prepared requests, each of a client of its own.
     pub distinct: usize,
-    /// Lines of a batch; absent: single selections.
+    /// The lines of a batch. `None`: single selections.
     pub batch: Option<u32>,
-    /// The exponent of the Zipf distribution that clients are drawn from, outcome by outcome: at 1, the second
-    /// busiest asks half as often as the busiest. Absent: all ask equally often.
+    /// The exponent of the Zipf distribution of clients, for each outcome: at 1, the second busiest client
+    /// asks half as often as the busiest. `None`: all ask equally often.
     pub zipf: Option<f64>,
-    /// What requests come to, each rule or problem code with its weight against the others'.
-    pub outcomes: BTreeMap<Kind, f64>,
-    /// Per cent that give the client's phone, instead of a country.
+    /// The weight of each outcome.
+    pub outcomes: BTreeMap<Outcome, f64>,
+    /// Per cent with the client's phone instead of a country.
     pub phone: f64,
-    /// Per cent that give an id of the client.
+    /// Per cent with a client id.
     pub client: f64,
-    /// Per cent that are sent as JSON, by POST; the others are URLs.
+    /// Per cent that are sent as JSON, by POST. The others are URLs.
     pub post: f64,
-    /// Per cent that name the user who invites, those with an account of their own among them.
+    /// Per cent with the user who invites, including users with an account of their own.
     pub user: f64,
-    /// Per cent with a `current` that cannot be kept. This and what follows is for requests that a pool answers.
+    /// Per cent with a `current` that cannot be kept. This and the next three apply to requests that a pool
+    /// answers.
     pub current_ignored: f64,
-    /// Per cent that exclude an account or more: one or two, except where the outcome takes all.
+    /// Per cent that exclude accounts: one or two, except where the outcome excludes all.
     pub exclude: f64,
     /// Per cent with `role = primary`.
     pub primary: f64,
@@ -42,7 +43,7 @@ impl Default for Mix {
             distinct: 20_000,
             batch: None,
             zipf: None,
-            outcomes: BTreeMap::from([(Kind::Country, 1.0)]),
+            outcomes: BTreeMap::from([(Outcome::Country, 1.0)]),
             phone: 50.0,
             client: 80.0,
             post: 0.0,
@@ -56,19 +57,24 @@ impl Default for Mix {
 }
 
 impl Mix {
-    /// Holds every value to its bounds.
-    pub(crate) fn check(&self) -> Result<()> {
-        let shares = [
+    /// Returns the name and the per cent of each optional part of a request, in the order of
+    /// `Parts::to_array`.
+    pub(super) fn shares(&self) -> [(&'static str, f64); 8] {
+        [
             ("phone", self.phone),
             ("client", self.client),
-            ("post", self.post),
             ("user", self.user),
             ("current_ignored", self.current_ignored),
             ("exclude", self.exclude),
             ("primary", self.primary),
             ("strict", self.strict),
-        ];
-        for (name, share) in shares {
+            ("post", self.post),
+        ]
+    }
+
+    /// Checks that every value is in bounds.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (name, share) in self.shares() {
             if !(0.0..=100.0).contains(&share) {
                 return Err(Error::Usage(format!("mix.{name} = {share}: give a share of 0 to 100 per cent")));
             }

@@ -1,146 +1,212 @@
-//! What is asked, drawn from a registry and a seed, and what each answer must say.
+//! Requests drawn from a registry and a seed, and the check of their answers against the oracle.
 //!
-//! [`Traffic::draw`] prepares requests as bytes and has each one's answer ready, from the oracle; the sender
-//! asks for [`Traffic::next`], sends [`Traffic::bytes`], and hands each answer to [`Traffic::check`].
-//!
-//! Reading order: `mix` (what is wanted), `targets` and `aim` (queries that may come to it), `worlds` (what the
-//! oracle says they come to), `draw`, `request` (bytes), `order`; then `ask` and `answer` (the check of an answer),
-//! `words` (what is wrong with one), `judge` (what holds of a connection, and of the time). `churn` chooses the accounts whose standings may change.
+//! To draw: `mix` (the shares), `query_generator` (queries that may have an outcome), `registries` (the
+//! oracle's predictions), `draw`, `request` (bytes). To check: `expected` (answers as bytes), `check`,
+//! `serving_state`.
 
-mod aim;
-mod answer;
-mod ask;
-mod candidates;
-mod churn;
+mod check;
 mod draw;
-mod judge;
-mod kind;
+mod expected;
 mod mix;
-mod order;
-mod outcomes;
-mod published;
+mod outcome;
+mod query_generator;
+mod registries;
 mod request;
-mod share;
-mod suspensions;
-mod targets;
-mod words;
-mod worlds;
-mod wrong;
+mod serving_state;
 
+pub(crate) use self::request::{encode, get, post, post_batch};
 pub use self::{
-    churn::churnable, kind::Kind, mix::Mix, outcomes::Outcomes, published::Published,
-    suspensions::Suspensions, wrong::Wrong,
+    mix::Mix,
+    outcome::Outcome,
+    registries::churnable,
+    serving_state::{PublishedGenerations, Suspensions},
 };
 
 use self::{
-    ask::Ask,
-    draw::{Drawn, Request},
-    judge::Generations,
-    order::Order,
-    words::Titles,
+    check::{CheckContext, ExpectedAnswers, ProblemTitles, wrong_status},
+    draw::{Interleaved, Order, Request},
 };
-use crate::error::Result;
-use std::path::Path;
+use crate::{
+    engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
+    error::Result,
+};
+use std::{mem, path::Path};
 
 /// What requests are drawn from.
 #[derive(Debug, Clone, Copy)]
-pub struct Ground<'a> {
-    /// The registry's folder. Where several are served in turn, generation `n` is the one at `n` modulo their
-    /// number: of two, the even generations are the first's.
+pub struct TrafficConfig<'a> {
+    /// The registries' folders. Where several are served in turn, generation `n` is the one at `n` modulo
+    /// their number.
     pub registries: &'a [&'a Path],
-    /// Accounts (company, id) whose live standings change during the run, from [`churnable`].
+    /// Accounts (company, id) whose standings change during the run, from [`churnable`].
     pub churned: &'a [(String, String)],
     /// The same seed draws the same requests.
     pub seed: u64,
-    /// Unix seconds. Requests whose answer changes by itself from an hour before to a day after, as numbers come to
-    /// the end of their rest, are not asked.
+    /// Unix seconds. A request whose answer changes by itself from an hour before to a day after is not
+    /// drawn.
     pub now: i64,
 }
 
-/// Requests ready to be sent, the order they are sent in, and what they must be answered.
+/// Requests, the order in which they are sent, and the answers that they may have.
 pub struct Traffic {
-    asks: Vec<Ask>,
+    expected: Vec<ExpectedAnswers>,
     requests: Vec<Request>,
     order: Order,
-    lines: u32,
-    published: Published,
+    /// Selections in each request.
+    selections: u64,
+    interleaved: Option<Interleaved>,
+    published: PublishedGenerations,
     suspensions: Suspensions,
-    titles: Titles,
-    generations: Generations,
+    titles: ProblemTitles,
+    /// For each connection, how often it was replaced, and the generation of its last answer.
+    last_generations: Vec<(u64, u64)>,
     sample: [String; 2],
     notes: Vec<String>,
 }
 
 impl Traffic {
-    /// Draws requests by the mix. Answers may be of the generations that are published, at the time they come.
+    /// Draws requests. Answers may name the generations that are published when they come.
     ///
     /// # Errors
-    /// A mix out of bounds, a folder that cannot be read, a registry with errors or with nothing to ask for.
-    pub fn draw(mix: &Mix, ground: &Ground<'_>, published: Published) -> Result<Traffic> {
-        let Drawn { asks, requests, order, sample, notes } = draw::draw(mix, ground)?;
-        let lines = mix.batch.unwrap_or(1);
-        let suspensions = Suspensions::new(ground.churned.len());
-        let (titles, generations) = (Titles::new(), Generations::default());
-        Ok(Traffic {
-            asks,
-            requests,
-            order,
-            lines,
-            published,
-            suspensions,
-            titles,
-            generations,
-            sample,
-            notes,
-        })
+    /// The mix is out of bounds, a folder cannot be read, or a registry has errors or nothing to ask for.
+    pub fn draw(mix: &Mix, config: &TrafficConfig<'_>, published: PublishedGenerations) -> Result<Traffic> {
+        draw::draw(mix, config, published)
     }
 
-    /// The request to send now, by number.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "it has no end, and what it returns is no item but a number"
-    )]
-    pub fn next(&mut self) -> usize {
-        self.order.next()
-    }
-
-    /// How many distinct requests there are.
+    /// Returns the number of distinct requests.
+    #[allow(clippy::len_without_is_empty, reason = "there is always a request")]
     pub fn len(&self) -> usize {
         self.requests.len()
     }
 
-    /// Whether there is none: never.
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+    /// Returns one of the queries, as a URL and as JSON: a selection where there is one.
+    pub(crate) fn sample(&self) -> &[String; 2] {
+        &self.sample
     }
 
-    /// A whole request, head and body.
-    pub fn bytes(&self, request: usize) -> &[u8] {
-        self.requests.get(request).map_or(&[], |request| &request.bytes)
+    pub(crate) fn published(&self) -> &PublishedGenerations {
+        &self.published
     }
 
-    /// Selections in each request: 1, or the lines of a batch.
-    pub fn lines(&self) -> u32 {
-        self.lines
-    }
-
-    /// One of the queries, as a URL and as JSON.
-    pub(crate) fn sample(&self) -> [&str; 2] {
-        self.sample.each_ref().map(String::as_str)
-    }
-
-    /// What the registry did not let be drawn as asked, for the report.
+    /// Returns what the registry did not allow to draw as asked, for the report.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The generations that may answer.
-    pub fn published(&self) -> &Published {
-        &self.published
-    }
-
-    /// Which of the churned accounts are suspended: to be told by whoever suspends them.
+    /// Returns the suspensions of the churned accounts, to be updated when standings change.
     pub fn suspensions(&self) -> &Suspensions {
         &self.suspensions
+    }
+}
+
+impl Source for Traffic {
+    fn next(&mut self) -> usize {
+        let batch = self.interleaved.as_mut().and_then(|batches| batches.next(self.requests.len()));
+        batch.unwrap_or_else(|| self.order.next())
+    }
+
+    fn bytes(&self, request: usize) -> &[u8] {
+        self.requests.get(request).map_or(&[], |request| &request.bytes)
+    }
+
+    fn selections(&self) -> u64 {
+        self.selections
+    }
+
+    fn check(
+        &mut self,
+        request: usize,
+        answer: &Received<'_>,
+        outcomes: &mut OutcomeCounts,
+    ) -> std::result::Result<(), WrongAnswer> {
+        let &Received { status, media, body, connection, sent, read } = answer;
+        let Traffic { expected, requests, published, suspensions, titles, last_generations, .. } = self;
+        let Some(Request { queries, is_batch, .. }) = requests.get(request) else {
+            return Err(WrongAnswer::Content("nothing was asked".to_owned()));
+        };
+        let mut context = CheckContext { published, suspensions, titles, sent, read };
+        let mut check = |query: u32, status: Option<u16>, body: &[u8]| match expected.get_mut(query as usize)
+        {
+            Some(expected) => expected.check(status, body, &mut context),
+            None => Err(WrongAnswer::Content("nothing was asked".to_owned())),
+        };
+        if let ([query], false) = (&**queries, is_batch) {
+            let (outcome, generation) = check(*query, Some(status), body)?;
+            check_media(media, if status == 200 { Media::Json } else { Media::Problem })?;
+            check_forward(last_generations, connection, generation)?;
+            outcomes.count(outcome.as_str());
+            return Ok(());
+        }
+        if status != 200 {
+            return Err(wrong_status(status, 200, body));
+        }
+        check_media(media, Media::Lines)?;
+        let (mut rest, mut of_batch) = (body, None);
+        for (n, query) in (1..).zip(&**queries) {
+            let at_line = |reason: &str| WrongAnswer::Content(format!("line {n}: {reason}"));
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                return Err(WrongAnswer::Content(format!("{} lines, not {}", n - 1, queries.len())));
+            };
+            let (line, after) = rest.split_at_checked(end).unwrap_or_default();
+            rest = after.get(1..).unwrap_or_default();
+            let (outcome, generation) = check(*query, None, line).map_err(|wrong| at_line(wrong.reason()))?;
+            match of_batch.replace(generation) {
+                None => check_forward(last_generations, connection, generation)?,
+                Some(before) if before == generation => {}
+                Some(before) => {
+                    let reason = format!("of generation {generation}, and the line before of {before}");
+                    return Err(at_line(&reason));
+                }
+            }
+            outcomes.count(outcome.as_str());
+        }
+        if !rest.is_empty() {
+            return Err(WrongAnswer::Content(format!("more than {} lines", queries.len())));
+        }
+        Ok(())
+    }
+}
+
+fn check_media(media: Media, expected: Media) -> std::result::Result<(), WrongAnswer> {
+    if media == expected {
+        return Ok(());
+    }
+    let (media, expected) = (media.as_str(), expected.as_str());
+    Err(WrongAnswer::Content(format!("its content-type is {media}, not {expected}")))
+}
+
+/// Checks that generations do not go back on a connection.
+fn check_forward(
+    last_generations: &mut Vec<(u64, u64)>,
+    (connection, replaced): (usize, u64),
+    generation: u64,
+) -> std::result::Result<(), WrongAnswer> {
+    if last_generations.len() <= connection {
+        last_generations.resize(connection + 1, (replaced, generation));
+    }
+    let Some(last) = last_generations.get_mut(connection) else { return Ok(()) };
+    let before = mem::replace(last, (replaced, generation));
+    if before.0 == replaced && before.1 > generation {
+        let reason = format!("of generation {generation}, on a connection that had answers of {}", before.1);
+        return Err(WrongAnswer::Content(reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_go_forward_on_each_connection() {
+        let mut last = Vec::new();
+        let mut goes = |connection, replaced, generation| {
+            check_forward(&mut last, (connection, replaced), generation).is_ok()
+        };
+        assert!(goes(1, 0, 4) && goes(1, 0, 4) && goes(1, 0, 6));
+        assert!(!goes(1, 0, 4), "back");
+        assert!(goes(0, 0, 4) && goes(2, 0, 2), "of other connections");
+        assert!(goes(0, 0, 6) && goes(0, 1, 4), "of another socket on the connection");
+        assert!(!goes(0, 1, 2));
     }
 }

@@ -1,25 +1,51 @@
-//! Queries as requests of HTTP/1.1.
+//! The bytes of HTTP/1.1 requests.
 
-use crate::http;
+use crate::engine::Media;
 use oracle::Query;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
-/// A field that no query has: what makes one malformed.
-const UNKNOWN: (&str, &str) = ("region", "emea");
+/// Everything but RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Makes a query malformed, as a gateway of another system would: by a field that there is not.
+/// A field that no query has, which makes a query malformed.
+const UNKNOWN_FIELD: (&str, &str) = ("region", "emea");
+
+/// Encodes a value, or a segment of a path, for a URL.
+pub(crate) fn encode(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ENCODED)
+}
+
+pub(crate) fn get(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").into_bytes()
+}
+
+/// Returns a request for one selection.
+pub(crate) fn post(query: &str) -> Vec<u8> {
+    post_to("/v1/select", Media::Json, query)
+}
+
+/// Returns a request for one selection a line.
+pub(crate) fn post_batch(lines: &str) -> Vec<u8> {
+    post_to("/v1/select/batch", Media::Lines, lines)
+}
+
+fn post_to(target: &str, media: Media, body: &str) -> Vec<u8> {
+    let (media, length) = (media.as_str(), body.len());
+    format!(
+        "POST {target} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {media}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// Makes a query malformed by an unknown field.
 pub(super) fn garble(query: &mut Query) {
-    let (name, value) = UNKNOWN;
+    let (name, value) = UNKNOWN_FIELD;
     let mut fields = query.fields();
     fields.push(format!("\"{name}\":\"{value}\""));
     query.garbled = Some(format!("{{{}}}", fields.join(",")));
 }
 
-/// With the fields in the URL.
-pub(super) fn get(query: &Query) -> Vec<u8> {
-    format!("GET {} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", target(query)).into_bytes()
-}
-
-/// The URL without its host.
+/// Returns the query as the path and query of a URL.
 pub(super) fn target(query: &Query) -> String {
     let fields = [
         ("company", &query.company),
@@ -33,41 +59,17 @@ pub(super) fn target(query: &Query) -> String {
         ("current", &query.current),
         ("fallback", &query.fallback),
     ];
-    let encoded = |text: &str| http::encoded(text).to_string();
     let mut pairs: Vec<String> = fields
         .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))))
+        .filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_deref()?))))
         .collect();
     if !query.exclude.is_empty() {
-        let ids: Vec<String> = query.exclude.iter().map(|id| encoded(id)).collect();
+        let ids: Vec<String> = query.exclude.iter().map(|id| encode(id).to_string()).collect();
         pairs.push(format!("exclude={}", ids.join(",")));
     }
     if query.garbled.is_some() {
-        let (name, value) = UNKNOWN;
+        let (name, value) = UNKNOWN_FIELD;
         pairs.push(format!("{name}={value}"));
     }
     format!("/v1/select?{}", pairs.join("&"))
-}
-
-/// With the fields in the body.
-pub(super) fn post(query: &Query) -> Vec<u8> {
-    posted("/v1/select", "application/json", &query.text())
-}
-
-/// One query a line.
-pub(super) fn batch<'q>(queries: impl Iterator<Item = &'q str>) -> Vec<u8> {
-    let mut body = String::new();
-    for query in queries {
-        body.push_str(query);
-        body.push('\n');
-    }
-    posted("/v1/select/batch", "application/x-ndjson", &body)
-}
-
-fn posted(target: &str, kind: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!(
-        "POST {target} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
 }

@@ -1,30 +1,30 @@
-//! Whatever goes wrong is counted by its kind, and in the distribution.
+//! Failures are counted by their kind, and in the distribution.
 
-use crate::{Yes, plan, stub, stub::Fate};
+use crate::{ExpectYes, plan, stub, stub::Reaction};
 use loadtest::{
     engine::{Plan, measure},
     report::model::Step,
 };
 use std::time::Duration;
 
-fn step(fate: impl Fn(u64) -> Fate + Send + Sync + 'static, timeout: Duration) -> Step {
-    let target = stub::serve(fate);
+fn step(react: impl Fn(u64) -> Reaction + Send + Sync + 'static, timeout: Duration) -> Step {
+    let target = stub::serve(react);
     let plan = Plan { timeout, ..plan(target, 200.0, Duration::from_millis(500)) };
-    let step = measure(&plan, &mut Yes, &mut |_| ()).unwrap().step;
+    let step = measure(&plan, &mut ExpectYes, &mut |_| ()).unwrap().step;
     assert_eq!((step.due, step.corrected.count), (100, 100), "each request is in the distribution");
     step
 }
 
-/// Of this kind alone: how many, and the first.
+/// Returns the count and the first reason of the only kind of error.
 fn only(step: &Step, kind: &str) -> (u64, String) {
     assert_eq!(step.errors.keys().collect::<Vec<_>>(), [kind]);
     (step.errors[kind].count, step.errors[kind].first.clone())
 }
 
 #[test]
-fn time_outs_count_for_as_long_as_they_lasted() {
+fn time_outs_count_with_the_whole_time_out() {
     let timeout = Duration::from_millis(150);
-    let step = step(|n| if n % 20 == 19 { Fate::Silence } else { stub::YES }, timeout);
+    let step = step(|n| if n % 20 == 19 { Reaction::Silence } else { stub::YES }, timeout);
     let (count, first) = only(&step, "timeout");
     assert!((4..=6).contains(&count), "{count}");
     assert_eq!(first, "no answer within 150ms");
@@ -33,8 +33,8 @@ fn time_outs_count_for_as_long_as_they_lasted() {
 }
 
 #[test]
-fn what_waits_for_a_connection_times_out_as_well() {
-    let step = step(|_| Fate::Silence, Duration::from_millis(100));
+fn requests_that_wait_for_a_connection_time_out() {
+    let step = step(|_| Reaction::Silence, Duration::from_millis(100));
     let (count, _) = only(&step, "timeout");
     assert_eq!(count, 100);
     assert!(step.corrected.p50 >= 99_000.0, "{:?}", step.corrected);
@@ -47,16 +47,16 @@ fn what_waits_for_a_connection_times_out_as_well() {
 #[test]
 fn closed_connections_are_replaced() {
     let timeout = Duration::from_secs(20);
-    let step = step(|n| if n % 10 == 9 { Fate::Close } else { stub::YES }, timeout);
+    let step = step(|n| if n % 10 == 9 { Reaction::Close } else { stub::YES }, timeout);
     let (count, first) = only(&step, "closed");
     assert!((9..=11).contains(&count), "{count}");
     assert_eq!(first, "closed without an answer");
     assert_eq!(step.outcomes["yes"], 100 - count);
-    counts_as_a_time_out(&step, timeout);
+    assert_counts_as_a_time_out(&step, timeout);
 }
 
-/// Of those that failed at once, nobody was served: only from when they were sent it was quick.
-fn counts_as_a_time_out(step: &Step, timeout: Duration) {
+/// Requests that failed at once count with a time-out in the corrected latencies alone.
+fn assert_counts_as_a_time_out(step: &Step, timeout: Duration) {
     let timeout = timeout.as_secs_f64() * 1e6;
     assert!(step.corrected.p99 >= timeout * 0.998, "{:?}", step.corrected);
     assert!(step.corrected.p50 < timeout && step.uncorrected.max < timeout, "{:?}", step.uncorrected);
@@ -64,18 +64,20 @@ fn counts_as_a_time_out(step: &Step, timeout: Duration) {
 }
 
 #[test]
-fn connections_that_the_server_gives_up_after_an_answer_are_no_failure() {
+fn connections_that_the_server_closes_after_an_answer_are_no_failure() {
     const LAST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nyes";
-    let step = step(|n| if n % 2 == 0 { stub::YES } else { Fate::Answer(LAST) }, Duration::from_secs(1));
+    let step = step(|n| if n % 2 == 0 { stub::YES } else { Reaction::Answer(LAST) }, Duration::from_secs(1));
     assert!(step.errors.is_empty(), "{:?}", step.errors);
-    // Nor are those that it closes without a word, be it that the sender sees the answer and the end at once.
-    let step =
-        self::step(|_| Fate::Last("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes"), Duration::from_secs(1));
+    // Also without a header, where the sender may read the answer and the end at once.
+    let step = self::step(
+        |_| Reaction::Last("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes"),
+        Duration::from_secs(1),
+    );
     assert!(step.errors.is_empty(), "{:?}", step.errors);
 }
 
 #[test]
-fn wrong_answers_are_found() {
+fn wrong_answers_are_counted_by_their_kind() {
     const NO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
     const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\nyes";
     const LONG: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyesno";
@@ -86,10 +88,10 @@ fn wrong_answers_are_found() {
         ("SMTP\r\n\r\n", "malformed", "no answer in HTTP/1.1: invalid HTTP version"),
     ] {
         let timeout = Duration::from_secs(20);
-        let step = step(move |n| if n % 10 == 9 { Fate::Answer(answer) } else { stub::YES }, timeout);
-        counts_as_a_time_out(&step, timeout);
+        let step = step(move |n| if n % 10 == 9 { Reaction::Answer(answer) } else { stub::YES }, timeout);
+        assert_counts_as_a_time_out(&step, timeout);
         let (count, first) = only(&step, kind);
-        // Of the twenty in the warm-up, the wrong ones count.
+        // Of the twenty requests of the warm-up, those with wrong content count.
         let (range, words) = match kind {
             "wrong_answer" => (11..=13, format!("in the warm-up: {words}")),
             _ => (9..=11, words.to_owned()),

@@ -1,4 +1,4 @@
-//! The sender against servers that misbehave: what a client suffers must be in the figures.
+//! The sender against servers that misbehave: the figures must show what a client would see.
 #![cfg(test)]
 
 mod failures;
@@ -7,20 +7,17 @@ mod stub;
 mod throughput;
 mod validity;
 
-use loadtest::{
-    engine::{Pace, Plan, Received, Source},
-    traffic::{Outcomes, Wrong},
-};
+use loadtest::engine::{OutcomeCounts, Pace, Plan, Received, Source, WrongAnswer};
 use std::{
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-/// One request again and again; a right answer is `yes`.
-struct Yes;
+/// One request again and again. The right answer is `yes`.
+struct ExpectYes;
 
-impl Source for Yes {
+impl Source for ExpectYes {
     fn next(&mut self) -> usize {
         0
     }
@@ -29,26 +26,28 @@ impl Source for Yes {
         b"GET / HTTP/1.1\r\nhost: stub\r\n\r\n"
     }
 
-    fn check(&mut self, _: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(
+        &mut self,
+        _: usize,
+        answer: &Received<'_>,
+        outcomes: &mut OutcomeCounts,
+    ) -> Result<(), WrongAnswer> {
         let Received { status, body, .. } = *answer;
         if status != 200 {
-            return Err(Wrong { kind: "unexpected_status", why: format!("{status} for 200").into() });
+            return Err(WrongAnswer::Status(format!("{status} for 200")));
         }
         if body != b"yes" {
-            return Err(Wrong {
-                kind: "wrong_answer",
-                why: String::from_utf8_lossy(body).into_owned().into(),
-            });
+            return Err(WrongAnswer::Content(String::from_utf8_lossy(body).into_owned()));
         }
         outcomes.count("yes");
         Ok(())
     }
 }
 
-/// For tests that take a core, or need one: one after the other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Runs tests that need a core one after the other.
+fn lock_cores() -> MutexGuard<'static, ()> {
+    static CORES: Mutex<()> = Mutex::new(());
+    CORES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn plan(target: SocketAddr, rate: f64, measure: Duration) -> Plan {
@@ -59,6 +58,6 @@ fn plan(target: SocketAddr, rate: f64, measure: Duration) -> Plan {
         warm_up: Duration::from_millis(100),
         measure,
         timeout: Duration::from_secs(1),
-        latest: Some(Duration::from_millis(50)),
+        max_lateness: Some(Duration::from_millis(50)),
     }
 }

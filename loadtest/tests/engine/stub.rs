@@ -1,4 +1,4 @@
-//! A server that does to each request what it is told: a thread a connection, of std alone.
+//! A server with a given reaction to each request, and a thread for each connection.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,46 +10,46 @@ use std::{
     thread,
 };
 
-/// What becomes of a request.
-pub(crate) enum Fate {
+pub(crate) enum Reaction {
     Answer(&'static str),
-    /// Closed behind it.
+    /// Closes the connection behind the answer.
     Last(&'static str),
-    /// Never a word; the connection stays open.
+    /// Does not answer, and keeps the connection open.
     Silence,
     Close,
 }
 
-pub(crate) const YES: Fate = Fate::Answer("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
+pub(crate) const YES: Reaction = Reaction::Answer("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
 
-/// Serves for as long as the test's process lives; `fate` gets the request's number, over all connections.
-pub(crate) fn serve(fate: impl Fn(u64) -> Fate + Send + Sync + 'static) -> SocketAddr {
+/// Serves for as long as the test's process lives. `react` takes the number of the request over all
+/// connections.
+pub(crate) fn serve(react: impl Fn(u64) -> Reaction + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (fate, count) = (Arc::new(fate), Arc::new(AtomicU64::new(0)));
+    let (react, count) = (Arc::new(react), Arc::new(AtomicU64::new(0)));
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (fate, count) = (Arc::clone(&fate), Arc::clone(&count));
-            thread::spawn(move || connection(stream, &*fate, &count));
+            let (react, count) = (Arc::clone(&react), Arc::clone(&count));
+            thread::spawn(move || connection(stream, &*react, &count));
         }
     });
     address
 }
 
-fn connection(stream: TcpStream, fate: &dyn Fn(u64) -> Fate, count: &AtomicU64) {
+fn connection(stream: TcpStream, react: &dyn Fn(u64) -> Reaction, count: &AtomicU64) {
     stream.set_nodelay(true).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let mut stream = stream;
     while lines.by_ref().find(|line| line.is_empty()).is_some() {
-        match fate(count.fetch_add(1, Ordering::Relaxed)) {
-            Fate::Answer(answer) => {
+        match react(count.fetch_add(1, Ordering::Relaxed)) {
+            Reaction::Answer(answer) => {
                 if stream.write_all(answer.as_bytes()).is_err() {
                     return;
                 }
             }
-            Fate::Last(answer) => return drop(stream.write_all(answer.as_bytes())),
-            Fate::Silence => {}
-            Fate::Close => return,
+            Reaction::Last(answer) => return drop(stream.write_all(answer.as_bytes())),
+            Reaction::Silence => {}
+            Reaction::Close => return,
         }
     }
 }

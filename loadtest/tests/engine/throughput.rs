@@ -1,32 +1,31 @@
 //! The closed loop, and the null server.
 
-use crate::{Yes, alone, plan};
+use crate::{ExpectYes, lock_cores, plan};
 use loadtest::{
-    engine::{Pace, Plan, Received, Source, measure},
+    engine::{OutcomeCounts, Pace, Plan, Received, Source, WrongAnswer, measure},
     null,
-    traffic::{Outcomes, Wrong},
 };
 use std::{net::TcpListener, thread, time::Duration};
 
 #[test]
-fn a_closed_loop_is_as_fast_as_the_answers() {
-    let _alone = alone();
+fn a_closed_loop_sends_as_fast_as_answers_come() {
+    let _lock = lock_cores();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = socket.local_addr().unwrap();
     thread::spawn(move || null::serve(socket, 3));
     let plan = Plan { pace: Pace::AsAnswered, ..plan(target, 1.0, Duration::from_millis(500)) };
-    let measured = measure(&plan, &mut Yes, &mut |_| ()).unwrap();
+    let measured = measure(&plan, &mut ExpectYes, &mut |_| ()).unwrap();
     let step = measured.step;
-    assert_eq!(measured.body, 3);
-    // `xxx`, not `yes`: every answer is looked at.
+    assert_eq!(measured.body_bytes, 3);
+    // The null server answers `xxx`: every answer is checked.
     assert_eq!(step.errors["wrong_answer"].first, "in the warm-up: xxx");
-    // Those of the warm-up, too.
+    // Including those of the warm-up.
     assert!(step.errors["wrong_answer"].count > step.due);
     assert!(step.achieved > 1_000.0 && step.due as f64 / step.seconds > 1_000.0, "{}", step.achieved);
     assert!((step.rate - step.achieved).abs() < f64::EPSILON);
 }
 
-/// [`Yes`], asked with more than a server reads at once.
+/// A request that is longer than a server reads at once.
 struct Large(Vec<u8>);
 
 impl Source for Large {
@@ -38,7 +37,7 @@ impl Source for Large {
         &self.0
     }
 
-    fn check(&mut self, _: usize, _: &Received<'_>, _: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(&mut self, _: usize, _: &Received<'_>, _: &mut OutcomeCounts) -> Result<(), WrongAnswer> {
         Ok(())
     }
 }
@@ -46,7 +45,7 @@ impl Source for Large {
 #[test]
 fn the_null_server_keeps_its_connections_after_large_requests() {
     const LENGTH: usize = 1 << 20;
-    let _alone = alone();
+    let _lock = lock_cores();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = socket.local_addr().unwrap();
     thread::spawn(move || null::serve(socket, 3));

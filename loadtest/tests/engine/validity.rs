@@ -1,62 +1,64 @@
-//! A sender that measures itself says so; a slow server is none of its faults.
+//! A sender that is too late or too busy makes a step invalid; a slow server does not.
 
-use crate::{Yes, alone, plan, stub};
-use loadtest::{
-    engine::{Plan, Received, Source, measure},
-    traffic::{Outcomes, Wrong},
-};
+use crate::{ExpectYes, lock_cores, plan, stub};
+use loadtest::engine::{OutcomeCounts, Plan, Received, Source, WrongAnswer, measure};
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// [`Yes`], whose answers take so long to be judged: asleep, or at work.
-struct Tardy {
+/// [`ExpectYes`] with a check that takes long: asleep, or at work.
+struct SlowCheck {
     asleep: Duration,
     at_work: Duration,
 }
 
-impl Source for Tardy {
+impl Source for SlowCheck {
     fn next(&mut self) -> usize {
-        Yes.next()
+        ExpectYes.next()
     }
 
     fn bytes(&self, request: usize) -> &[u8] {
-        Yes.bytes(request)
+        ExpectYes.bytes(request)
     }
 
-    fn check(&mut self, request: usize, answer: &Received<'_>, outcomes: &mut Outcomes) -> Result<(), Wrong> {
+    fn check(
+        &mut self,
+        request: usize,
+        answer: &Received<'_>,
+        outcomes: &mut OutcomeCounts,
+    ) -> Result<(), WrongAnswer> {
         thread::sleep(self.asleep);
         let since = Instant::now();
         while since.elapsed() < self.at_work {}
-        Yes.check(request, answer, outcomes)
+        ExpectYes.check(request, answer, outcomes)
     }
 }
 
 #[test]
-fn a_late_sender_is_invalid() {
-    let _alone = alone();
+fn a_step_of_a_late_sender_is_invalid() {
+    let _lock = lock_cores();
     let target = stub::serve(|_| stub::YES);
-    let plan = Plan { latest: None, ..plan(target, 25.0, Duration::from_secs(1)) };
-    let mut source = Tardy { asleep: Duration::from_millis(60), at_work: Duration::ZERO };
+    let plan = Plan { max_lateness: None, ..plan(target, 25.0, Duration::from_secs(1)) };
+    let mut source = SlowCheck { asleep: Duration::from_millis(60), at_work: Duration::ZERO };
     let step = measure(&plan, &mut source, &mut |_| ()).unwrap().step;
-    // Each is late by the time that the one before it takes too long, and they add up.
+    // Each request is late by the delays of those before it.
     assert!(step.lateness.p99 >= 20_000.0, "{:?}", step.lateness);
     let why = step.invalid.unwrap();
     assert!(why.contains("late at its p99") && why.contains("a core of its own"), "{why}");
 }
 
 #[test]
-fn a_sender_without_time_left_is_invalid_though_it_is_never_late() {
-    let _alone = alone();
+fn a_step_of_a_sender_without_idle_time_is_invalid_though_it_is_never_late() {
+    let _lock = lock_cores();
     let target = stub::serve(|_| stub::YES);
     let plan = Plan {
         connections: 16,
-        latest: Some(Duration::from_secs(10)),
+        max_lateness: Some(Duration::from_secs(10)),
         timeout: Duration::from_secs(20),
         ..plan(target, 20_000.0, Duration::from_millis(500))
     };
-    let mut source = Tardy { asleep: Duration::ZERO, at_work: Duration::from_micros(200) };
+    let mut source = SlowCheck { asleep: Duration::ZERO, at_work: Duration::from_micros(200) };
     let step = measure(&plan, &mut source, &mut |_| ()).unwrap().step;
     assert!(step.achieved <= 5_000.0 && step.idle_percent < 5.0, "{} {}", step.achieved, step.idle_percent);
     let why = step.invalid.unwrap();
@@ -64,14 +66,15 @@ fn a_sender_without_time_left_is_invalid_though_it_is_never_late() {
 }
 
 #[test]
-fn a_server_that_is_slow_or_overwhelmed_is_measured() {
-    let _alone = alone();
+fn a_step_of_a_slow_or_overloaded_server_is_valid() {
+    let _lock = lock_cores();
     for rate in [10.0, 200.0] {
         let target = stub::serve(|_| {
             thread::sleep(Duration::from_millis(100));
             stub::YES
         });
-        let step = measure(&plan(target, rate, Duration::from_secs(1)), &mut Yes, &mut |_| ()).unwrap().step;
+        let step =
+            measure(&plan(target, rate, Duration::from_secs(1)), &mut ExpectYes, &mut |_| ()).unwrap().step;
         assert!(step.corrected.p50 >= 100_000.0, "{:?}", step.corrected);
         assert!(step.idle_percent > 50.0, "{}", step.idle_percent);
         assert_eq!(step.invalid, None);

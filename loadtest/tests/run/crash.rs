@@ -1,10 +1,10 @@
-//! A daemon that ends under load, and a sweep that finds nothing: there is a report, and the next scenario runs.
+//! A daemon that ends under load, and a sweep without a result, leave a report.
 
-use crate::{daemon, report, run, said};
+use crate::{daemon, output_text, report, run};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-/// A daemon that is killed the second time that it serves, once all the connections are there; its last words are of the
-/// shell. The first time, the ceiling is measured.
+/// Writes a daemon that is killed the second time that it serves, once all connections are open. The first
+/// time, the ceiling is measured. The shell prints the last line of its log.
 fn short_lived(folder: &Path) -> String {
     let program = folder.join("short-lived");
     let (real, served) = (daemon(), folder.join("served"));
@@ -37,21 +37,21 @@ fn scenario(folder: &Path, name: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_crash_is_an_error_with_the_last_words() {
+fn a_daemon_that_ends_is_an_error_with_its_last_log_lines() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = short_lived(folder.path());
     let first = scenario(folder.path(), "first", "connections = 34\n[reload]\nevery = '100ms'\n");
     let next = scenario(folder.path(), "next", "");
     let out = folder.path().join("out");
     let ran = run(&out, &[&first, &next, "--switchboard", &daemon, "--size", "small"]);
-    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
-    assert!(said(&ran).contains("first: the daemon ended in run 1"), "{}", said(&ran));
+    assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
+    assert!(output_text(&ran).contains("first: the daemon ended in run 1"), "{}", output_text(&ran));
     let of = |name: &str| {
         let files = fs::read_dir(&out).unwrap().map(|file| file.unwrap().path());
         let names = format!("loadtest-{name}-");
         files.filter(move |path| path.file_name().unwrap().to_str().unwrap().starts_with(&names)).count()
     };
-    assert_eq!((of("first"), of("next")), (2, 2), "{}", said(&ran));
+    assert_eq!((of("first"), of("next")), (2, 2), "{}", output_text(&ran));
     for file in fs::read_dir(&out).unwrap().map(|file| file.unwrap().path()) {
         if file.to_str().unwrap().contains("loadtest-next-") {
             fs::remove_file(file).unwrap();
@@ -60,13 +60,13 @@ fn a_crash_is_an_error_with_the_last_words() {
     let errors = &report(&out).runs[0].steps[0].errors;
     let ended = &errors["daemon_ended"];
     assert!(ended.first.contains("101") && ended.first.contains("out of luck"), "{}", ended.first);
-    // And who looks out for a reload does not look for ever.
+    // The wait for a reload ends, too.
     assert!(errors.contains_key("metrics") && errors.contains_key("reload_not_seen"), "{errors:?}");
     assert!(errors.contains_key("connect"), "requests failed, too: {errors:?}");
 }
 
 #[test]
-fn a_sweep_without_a_knee_leaves_a_report() {
+fn a_sweep_without_a_good_rate_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
     // No answer comes within a microsecond.
     let sweep = "connections = 1\n[sweep]\nstart = 200\nfactor = 10\nstep = '100ms'\nsettle = '10ms'\np99 = '1us'\n\
@@ -75,20 +75,20 @@ fn a_sweep_without_a_knee_leaves_a_report() {
     let out = folder.path().join("out");
     let daemon = daemon();
     let ran = run(&out, &[&file, "--switchboard", daemon.to_str().unwrap(), "--size", "small"]);
-    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
     let told = report(&out);
     assert_eq!((told.runs[0].knee, told.runs[0].limit), (None, Some(1.0)));
-    assert!(told.runs[0].no_knee.is_some() && told.runs[0].steps.len() >= 8, "{}", said(&ran));
-    assert!(said(&ran).contains("no highest rate was found: "), "{}", said(&ran));
+    assert!(told.runs[0].no_knee.is_some() && told.runs[0].steps.len() >= 8, "{}", output_text(&ran));
+    assert!(output_text(&ran).contains("no highest rate was found: "), "{}", output_text(&ran));
 }
 
 #[test]
-fn not_one_reload_is_an_error() {
+fn a_run_without_a_reload_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = scenario(folder.path(), "rarely", "connections = 4\n[reload]\nevery = '30s'\n");
     let out = folder.path().join("out");
     let ran = run(&out, &[&file, "--switchboard", daemon().to_str().unwrap(), "--size", "small"]);
-    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
     let told = report(&out);
     let errors = &told.runs[0].steps[0].errors;
     assert!(errors["reload_not_seen"].first.contains("reload.every shorter"), "{errors:?}");

@@ -1,4 +1,4 @@
-//! A load test that is killed leaves no process behind, and one that is interrupted no files either.
+//! A load test that is killed leaves no process; one that is interrupted leaves no files either.
 
 use crate::daemon;
 use std::{
@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One whose daemon is up, its files below the folder, and what it has yet to say.
-fn started(folder: &Path) -> (Child, impl Read) {
+/// Starts a load test with its files below the folder. Returns it, and the rest of its output, once its
+/// daemon runs.
+fn start(folder: &Path) -> (Child, impl Read) {
     let scenario = folder.join("long.toml");
     fs::write(&scenario, "about = 'long'\nrate = 100\nduration = '10m'\nceiling = '20ms'\ntimeout = '60s'")
         .unwrap();
@@ -30,7 +31,7 @@ fn started(folder: &Path) -> (Child, impl Read) {
     (child, said)
 }
 
-/// Until so many processes have the folder on their command line.
+/// Waits until so many processes have the folder on their command line.
 fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     let folder = folder.as_os_str().as_encoded_bytes();
@@ -49,18 +50,18 @@ fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
 }
 
 #[test]
-fn a_kill_leaves_no_process() {
+fn a_killed_load_test_leaves_no_process() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, _said) = started(folder.path());
+    let (mut child, _said) = start(folder.path());
     child.kill().unwrap();
     child.wait().unwrap();
     await_processes(folder.path(), |n| n == 0);
 }
 
 #[test]
-fn an_interrupt_leaves_no_files() {
+fn an_interrupted_load_test_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, mut said) = started(folder.path());
+    let (mut child, mut said) = start(folder.path());
     let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(told.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));

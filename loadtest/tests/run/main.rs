@@ -1,4 +1,4 @@
-//! `loadtest run` against a real daemon, each scenario in its shortest form.
+//! `loadtest run` against a real daemon, with each scenario cut short.
 //!
 //! `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
 #![cfg(test)]
@@ -21,7 +21,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Where Prometheus' rules are.
+/// The folder of Prometheus' rules.
 const RULES: &str = "../config/prometheus";
 
 fn daemon() -> PathBuf {
@@ -30,18 +30,18 @@ fn daemon() -> PathBuf {
     daemon
 }
 
-/// `loadtest run`, its reports in a folder.
+/// Runs `loadtest run` with its reports in a folder.
 fn run(out: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.arg("run").args(arguments).arg("--out").arg(out).args(["--pin", "none"]);
     command.output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// The one report in the folder.
+/// Reads the only report in the folder.
 fn report(out: &Path) -> Report {
     let files = fs::read_dir(out).unwrap().map(|file| file.unwrap().path());
     let json: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "json")).collect();

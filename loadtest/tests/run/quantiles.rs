@@ -1,31 +1,34 @@
-//! What a real Prometheus makes of the daemon's histogram, against what this harness measured of the same requests.
+//! The quantiles that a real Prometheus computes from the daemon's histogram, against those of the harness
+//! for the same requests.
 //!
-//! The two clocks differ. The daemon's runs from the head read to the answer rendered; the harness's *uncorrected* one
-//! around that, from sent to read; its *corrected* one also counts the wait for a connection, of which the daemon cannot know.
-//! So the uncorrected one is compared, on a line that delivers bodies late: both clocks run meanwhile, for 60 to
-//! 450 ms, against which the way there and back, and a busy machine's pauses, are small.
+//! The two clocks differ. The daemon's runs from the head read to the answer rendered; the harness's
+//! *uncorrected* one around that, from sent to read; its *corrected* one also counts the wait for a
+//! connection, of which the daemon cannot know. So the uncorrected one is compared, on a line that delivers
+//! bodies 60 to 450 ms late, while both clocks run. Beside this the network and the pauses of a busy machine
+//! are small.
 //!
-//! - The harness's percentile is at least the lower bound of the bucket that the histogram's lies in: no request took its
-//!   client less than the daemon. No load of the machine changes that.
-//! - It is at most one and a half times the upper bound. Of the 99th, one request alone, this is not asked: a pause may have met it.
+//! - The harness's percentile is at least the lower bound of the bucket that the histogram's lies in: no
+//!   request took its client less than the daemon. No load of the machine changes that.
+//! - It is at most one and a half times the upper bound. The 99th percentile is one request, which a pause
+//!   may have met, and is left out.
 //!
 //! A histogram that loses a part of the time, counts it twice or in other units breaks one or the other.
 
 use crate::{
-    report, run, said,
+    output_text, report, run,
     server::Prometheus,
     slow_line,
     target::{Running, registry},
 };
 use std::fs;
 
-/// The warm-up, however short, has one request, which the line holds the shortest: no percentile moves for it.
+/// The warm-up has one request, which the line delays least: it moves no percentile.
 const SCENARIO: &str = "about = 'every body comes late'\nrate = 20\nduration = '5s'\nwarm_up = '1us'\nrepeat = 1\n\
     connections = 16\nlatest_us = 60000000\ntimeout = '10m'\n[mix]\npost = 100";
 
 #[test]
 #[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
-fn prometheus_and_the_harness_tell_the_same() {
+fn quantiles_of_prometheus_agree_with_those_of_the_harness() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = folder.path().join("late.toml");
     fs::write(&scenario, SCENARIO).unwrap();
@@ -35,7 +38,7 @@ fn prometheus_and_the_harness_tell_the_same() {
     let line = slow_line::before(&running.data);
     let ran =
         run(&out, &[scenario.to_str().unwrap(), "--target", &line, "--registry", served.to_str().unwrap()]);
-    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(ran.status.success(), "{}", output_text(&ran));
     let harness = report(&out).runs[0].steps[0].uncorrected.clone();
     assert_eq!(harness.count, 100);
 

@@ -1,12 +1,12 @@
-//! Each scenario that is built in, with its own traffic and actors, in a second.
+//! Each built-in scenario with its own traffic and actors, for a second.
 
-use crate::{daemon, report, run, said};
+use crate::{daemon, output_text, report, run};
 use loadtest::{report::model::Report, scenario::BUILTIN};
 use std::fs;
 use toml::{Table, Value};
 
-/// Runs it with its times cut short and no limit on what a machine that is shared with other tests must reach: what remains
-/// is that each answer is right.
+/// Runs a scenario with short times and without limits, which a machine that is shared with other tests may
+/// not keep. Every answer must be right.
 fn shortened(name: &str, edit: impl FnOnce(&mut Table)) -> Report {
     let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name).unwrap();
     let mut table: Table = text.parse().unwrap();
@@ -23,13 +23,13 @@ fn shortened(name: &str, edit: impl FnOnce(&mut Table)) -> Report {
     let (out, daemon) = (folder.path().join("out"), daemon());
     let (file, daemon) = (file.to_str().unwrap(), daemon.to_str().unwrap());
     let ran = run(&out, &[file, "--switchboard", daemon, "--size", "small", "--repeat", "2"]);
-    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(ran.status.success(), "{}", output_text(&ran));
     let report = report(&out);
     assert_eq!((report.scenario.as_str(), report.runs.len()), (name, 2));
     assert!(
-        said(&ran).contains("holds  errors at most 0 %: none") || report.runs[0].knee.is_some(),
+        output_text(&ran).contains("holds  errors at most 0 %: none") || report.runs[0].knee.is_some(),
         "{}",
-        said(&ran)
+        output_text(&ran)
     );
     for step in report.runs.iter().flat_map(|run| &run.steps) {
         assert_eq!(step.corrected.count, step.due);
@@ -40,8 +40,8 @@ fn shortened(name: &str, edit: impl FnOnce(&mut Table)) -> Report {
     report
 }
 
-/// A slow machine must reach it as well.
-fn slowly(table: &mut Table) {
+/// Sets a rate that a slow machine can reach.
+fn set_low_rate(table: &mut Table) {
     table.insert("rate".to_owned(), Value::Integer(200));
 }
 
@@ -51,7 +51,7 @@ fn events<'a>(report: &'a Report, kind: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn steady() {
+fn steady_measures_half_of_the_highest_rate() {
     let report = shortened("steady", |_| ());
     let ceiling = report.ceiling.unwrap();
     assert_eq!((ceiling.null.len(), ceiling.daemon.len()), (5, 5));
@@ -62,9 +62,9 @@ fn steady() {
 }
 
 #[test]
-fn ramp() {
+fn ramp_finds_the_highest_good_rate() {
     let report = shortened("ramp", |table| {
-        // So that it is never the sender that is the limit.
+        // The sender must not be the limit.
         table.insert("connections".to_owned(), Value::Integer(1));
         let sweep = table["sweep"].as_table_mut().unwrap();
         for (key, value) in [("step", "200ms"), ("settle", "50ms"), ("p99", "50ms")] {
@@ -81,37 +81,37 @@ fn ramp() {
 }
 
 #[test]
-fn mixed() {
-    let outcomes = shortened("mixed", slowly).runs[0].steps[0].outcomes.clone();
+fn mixed_has_several_outcomes() {
+    let outcomes = shortened("mixed", set_low_rate).runs[0].steps[0].outcomes.clone();
     assert!(outcomes.len() >= 3, "{outcomes:?}");
 }
 
 #[test]
-fn batch() {
+fn batch_counts_selections() {
     let report = shortened("batch", |table| drop(table.insert("rate".to_owned(), Value::Integer(20))));
     let selections = report.runs[0].steps[0].selections.unwrap();
     assert!(selections > 1_000.0, "{selections}");
 }
 
 #[test]
-fn reload_storm() {
+fn reload_storm_records_its_reloads() {
     let report = shortened("reload-storm", |table| {
-        slowly(table);
+        set_low_rate(table);
         table["reload"].as_table_mut().unwrap().insert("every".to_owned(), "300ms".into());
     });
     assert!(!events(&report, "reload").is_empty());
 }
 
 #[test]
-fn standings_churn() {
-    let report = shortened("standings-churn", slowly);
+fn standings_churn_records_its_changes() {
+    let report = shortened("standings-churn", set_low_rate);
     let told = events(&report, "standing");
     assert!(told.iter().all(|text| !text.starts_with("0 ")) && told.len() == 2, "{told:?}");
 }
 
 #[test]
-fn slow_clients() {
-    let report = shortened("slow-clients", slowly);
+fn slow_clients_records_its_connections() {
+    let report = shortened("slow-clients", set_low_rate);
     let told = events(&report, "slow_clients");
     let all = |text: &&str| text.starts_with("200 slow clients from before the start, over ");
     assert_eq!(told.iter().filter(|text| all(text)).count(), 2, "{told:?}");

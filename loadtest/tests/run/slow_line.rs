@@ -1,5 +1,5 @@
-//! A line between the harness and a daemon on which bodies arrive late: heads pass at once, each body after a time of its
-//! own, answers as they come.
+//! A line between the harness and a daemon that delays each body by a time of its own. Heads and answers pass
+//! at once.
 
 use std::{
     io::{BufRead, BufReader, Read, Result, Write, copy},
@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-/// How long the n-th body is held back: a hundred times from 60 to 452 ms, half of them within 160 and nine tenths
-/// within 377, in an order that mixes them.
-fn held(number: u64) -> Duration {
+/// Returns the delay of the n-th body: a hundred delays from 60 to 452 ms in a mixed order, half of them
+/// within 160 and nine tenths within 377.
+fn delay(number: u64) -> Duration {
     let place = number * 37 % 100;
     Duration::from_millis(60 + place * place / 25)
 }
 
-/// Starts it before this daemon, for as long as the tests run, and returns its URL.
+/// Starts a line to this daemon, which lasts as long as the tests, and returns its URL.
 pub(crate) fn before(daemon: &str) -> String {
     let daemon = daemon.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -30,7 +30,6 @@ pub(crate) fn before(daemon: &str) -> String {
             }
             let (mut answers, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             thread::spawn(move || copy(&mut answers, &mut to));
-            // It ends with the connection.
             thread::spawn(move || requests(client, server, numbers));
         }
     });
@@ -55,7 +54,7 @@ fn requests(client: TcpStream, mut server: TcpStream, numbers: &AtomicU64) -> Re
         let mut body = vec![0; length];
         client.read_exact(&mut body)?;
         server.write_all(head.as_bytes())?;
-        thread::sleep(held(numbers.fetch_add(1, Ordering::Relaxed)));
+        thread::sleep(delay(numbers.fetch_add(1, Ordering::Relaxed)));
         server.write_all(&body)?;
     }
 }

@@ -1,7 +1,8 @@
-//! Standings of a daemon that is not ours: nothing of the run is left on it, and nothing of others' is touched.
+//! Standings of a daemon that already runs: the run leaves none of its own, and does not touch those of
+//! others.
 
 use crate::{
-    run, said,
+    output_text, run,
     target::{Running, registry},
 };
 use serde_json::Value;
@@ -26,8 +27,8 @@ fn scenario(folder: &Path, accounts: u32, more: &str) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-/// Asks the admin listener.
-fn asked(admin: &str, method: &str, path: &str, body: &str) -> String {
+/// Sends a request to the admin listener and returns the answer.
+fn ask_admin(admin: &str, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(admin.strip_prefix("http://").unwrap()).unwrap();
     let length = body.len();
     let head =
@@ -38,16 +39,16 @@ fn asked(admin: &str, method: &str, path: &str, body: &str) -> String {
     answer
 }
 
-/// The accounts that have a standing.
-fn held(admin: &str) -> BTreeSet<String> {
-    let answer = asked(admin, "GET", "/v1/standings", "");
+/// Returns the accounts with a standing.
+fn accounts_with_standing(admin: &str) -> BTreeSet<String> {
+    let answer = ask_admin(admin, "GET", "/v1/standings", "");
     let told: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     let listed = told["standings"].as_array().unwrap();
     listed.iter().map(|entry| entry["account"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A run that suspends each account for long, once it has.
-fn suspending(folder: &Path, running: &Running, registry: &Path) -> Child {
+/// Starts a run that suspends each account for long. Returns it after the first suspension.
+fn start_suspending(folder: &Path, running: &Running, registry: &Path) -> Child {
     let file = scenario(folder, 5, "duration = '10m'\n[standings]\nrate = 0.3");
     let child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(["run", &file, "--pin", "none", "--target", &running.data, "--admin", &running.admin])
@@ -59,7 +60,7 @@ fn suspending(folder: &Path, running: &Running, registry: &Path) -> Child {
         .spawn()
         .unwrap();
     let until = Instant::now() + Duration::from_secs(60);
-    while held(&running.admin).is_empty() {
+    while accounts_with_standing(&running.admin).is_empty() {
         assert!(Instant::now() < until, "no standing after a minute");
         thread::sleep(Duration::from_millis(20));
     }
@@ -67,21 +68,21 @@ fn suspending(folder: &Path, running: &Running, registry: &Path) -> Child {
 }
 
 #[test]
-fn an_interrupt_and_a_hang_up_lift_what_is_set() {
+fn an_interrupt_and_a_hang_up_lift_the_standings() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path(), 1);
     let running = Running::serve(&registry);
     for signal in ["-INT", "-HUP"] {
-        let mut child = suspending(folder.path(), &running, &registry);
+        let mut child = start_suspending(folder.path(), &running, &registry);
         let told = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(told.success());
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
-        assert_eq!(held(&running.admin), BTreeSet::new(), "{signal}");
+        assert_eq!(accounts_with_standing(&running.admin), BTreeSet::new(), "{signal}");
     }
 }
 
 #[test]
-fn standings_that_there_are_already_stay() {
+fn standings_of_others_stay() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path(), 1);
     let running = Running::serve(&registry);
@@ -92,24 +93,28 @@ fn standings_that_there_are_already_stay() {
         let out = folder.path().join("out");
         run(&out, &[&file, "--target", &running.data, "--admin", &running.admin, "--registry", registry])
     };
-    // All but one: the run has something to do, and says of how many it keeps away.
+    // All accounts but one have a standing of others.
     let (free, others) = churned.split_last().unwrap();
     for (company, account) in others {
         let body = r#"{"standing":"draining","reason":"another's","until":"2999-01-01T00:00:00Z"}"#;
-        let answer = asked(&running.admin, "PUT", &format!("/v1/standings/{company}/{account}"), body);
+        let answer = ask_admin(&running.admin, "PUT", &format!("/v1/standings/{company}/{account}"), body);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    let before = held(&running.admin);
+    let before = accounts_with_standing(&running.admin);
     let ran = ask();
-    assert!(said(&ran).contains(&format!("{} accounts have one already", others.len())), "{}", said(&ran));
-    assert_eq!(held(&running.admin), before);
-    asked(
+    assert!(
+        output_text(&ran).contains(&format!("{} accounts have one already", others.len())),
+        "{}",
+        output_text(&ran)
+    );
+    assert_eq!(accounts_with_standing(&running.admin), before);
+    ask_admin(
         &running.admin,
         "PUT",
         &format!("/v1/standings/{}/{}", free.0, free.1),
         r#"{"standing":"draining","reason":"x"}"#,
     );
     let ran = ask();
-    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
-    assert!(said(&ran).contains("has no account to change the standing of"), "{}", said(&ran));
+    assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
+    assert!(output_text(&ran).contains("has no account to change the standing of"), "{}", output_text(&ran));
 }

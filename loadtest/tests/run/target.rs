@@ -1,6 +1,6 @@
-//! A daemon that runs already; and what cannot be run is said.
+//! A daemon that already runs, and arguments that are refused.
 
-use crate::{daemon, report, run, said};
+use crate::{daemon, output_text, report, run};
 use loadtest::registry::{self, Size};
 use std::{
     fs,
@@ -36,7 +36,7 @@ impl Running {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut logs = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
         let listening = logs.find(|log| log["message"] == "listening").unwrap();
-        // To the end: a full pipe would stop the daemon.
+        // A full pipe would stop the daemon.
         std::thread::spawn(move || logs.for_each(drop));
         let url = |name| format!("http://{}", listening[name].as_str().unwrap());
         Running { data: url("data"), admin: url("admin"), child }
@@ -64,7 +64,7 @@ pub(crate) fn registry(folder: &Path, seed: u64) -> PathBuf {
     output
 }
 
-/// Times cut short; no limit on the lateness of a machine that is shared.
+/// Writes a scenario with short times, and without a limit on the lateness of a shared machine.
 fn scenario(folder: &Path) -> String {
     let file = folder.join("short.toml");
     let text = "about = 'short'\nrate = 200\nduration = '300ms'\nwarm_up = '50ms'\nrepeat = 1\nceiling = '40ms'\n\
@@ -74,7 +74,7 @@ fn scenario(folder: &Path) -> String {
 }
 
 #[test]
-fn answers_are_held_to_the_registry_that_is_named() {
+fn answers_are_checked_against_the_registry_that_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (scenario, out) = (scenario(folder.path()), folder.path().join("out"));
     let served = registry(folder.path(), 1);
@@ -84,19 +84,23 @@ fn answers_are_held_to_the_registry_that_is_named() {
         run(&out, &[&scenario, "--target", &running.data, "--admin", &running.admin, "--registry", registry])
     };
     let right = ask(&served);
-    assert!(right.status.success(), "{}", said(&right));
+    assert!(right.status.success(), "{}", output_text(&right));
     let told = report(&out);
     assert_eq!(told.setup.registry.accounts, 400);
     assert_eq!((told.setup.daemon_command, told.runs[0].steps[0].process.clone()), (None, None));
     assert_eq!(told.ceiling, None, "flat out without being told to");
     let wrong = ask(&registry(folder.path(), 2));
-    assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
-    assert!(said(&wrong).contains("wrong_answer"), "{}", said(&wrong));
-    assert!(said(&wrong).contains("see first whether that is what the daemon serves"), "{}", said(&wrong));
+    assert_eq!(wrong.status.code(), Some(1), "{}", output_text(&wrong));
+    assert!(output_text(&wrong).contains("wrong_answer"), "{}", output_text(&wrong));
+    assert!(
+        output_text(&wrong).contains("see first whether that is what the daemon serves"),
+        "{}",
+        output_text(&wrong)
+    );
 }
 
 #[test]
-fn queries_of_the_users_own() {
+fn queries_of_a_file_are_asked_and_checked_for_their_shape() {
     let folder = tempfile::tempdir().unwrap();
     let (scenario, out) = (scenario(folder.path()), folder.path().join("out"));
     let running = Running::serve(&registry(folder.path(), 1));
@@ -104,10 +108,10 @@ fn queries_of_the_users_own() {
     let lines = "{\"channel\":\"whatsapp\",\"ou\":\"corp\",\"country\":\"GB\"}\n{\"channel\":\"sms\",\"ou\":\"nowhere\",\"country\":\"GB\"}\n";
     fs::write(&queries, lines).unwrap();
     let ran = run(&out, &[&scenario, "--target", &running.data, "--queries", queries.to_str().unwrap()]);
-    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(ran.status.success(), "{}", output_text(&ran));
     let told = report(&out);
     assert!(told.setup.registry.source.contains("answers held to their shape alone"));
-    assert!(said(&ran).contains("not told how large"), "{}", said(&ran));
+    assert!(output_text(&ran).contains("not told how large"), "{}", output_text(&ran));
     assert!(told.runs[0].steps[0].outcomes["problem"] >= 30, "{:?}", told.runs[0].steps[0].outcomes);
 }
 
@@ -138,23 +142,23 @@ fn a_target_that_goes_leaves_a_report_of_the_runs_before() {
 }
 
 #[test]
-fn where_no_report_can_be_written_nothing_is_measured() {
+fn nothing_is_measured_where_no_report_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     for out in [&file, &file.join("below"), Path::new("/proc/none")] {
         let ran = run(out, &[]);
-        assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+        assert_eq!(ran.status.code(), Some(3), "{}", output_text(&ran));
         assert!(
-            said(&ran).contains(out.to_str().unwrap()) && !said(&ran).contains("steady"),
+            output_text(&ran).contains(out.to_str().unwrap()) && !output_text(&ran).contains("steady"),
             "{}",
-            said(&ran)
+            output_text(&ran)
         );
     }
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn missing_or_wrong_arguments_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, code, words) in [
         (&["steady", "--target", "http://127.0.0.1:1"][..], 2, "--registry"),
@@ -168,7 +172,7 @@ fn what_is_missing_is_said() {
         (&["--switchboard", "/none/switchboard"], 2, "there is no /none/switchboard"),
     ] {
         let ran = run(folder.path(), arguments);
-        assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {}", said(&ran));
-        assert!(said(&ran).contains(words), "{arguments:?}: {}", said(&ran));
+        assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {}", output_text(&ran));
+        assert!(output_text(&ran).contains(words), "{arguments:?}: {}", output_text(&ran));
     }
 }

@@ -1,11 +1,14 @@
-//! Two registries in turn: an answer is right by the one that its generation is of.
+//! Two registries in turn: an answer must be right by the registry of its generation.
 
 use super::{NOW, SEED, check, demo, mixed, stand_in::StandIn};
-use loadtest::traffic::{Ground, Outcomes, Published, Traffic};
+use loadtest::{
+    engine::{OutcomeCounts, Source},
+    traffic::{PublishedGenerations, Traffic, TrafficConfig},
+};
 use std::{fs, path::Path};
 
-/// The demo with one account in ten suspended, but for the tests that then fail.
-fn other(folder: &Path) {
+/// Writes the demo with one account in ten suspended, and without its tests.
+fn write_variant(folder: &Path) {
     for company in ["acme", "meridian"] {
         let (from, to) = (demo().join(company), folder.join(company));
         fs::create_dir_all(&to).unwrap();
@@ -28,20 +31,20 @@ fn other(folder: &Path) {
 }
 
 #[test]
-fn each_generation_answers_for_itself() {
+fn an_answer_of_another_generation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    other(folder.path());
+    write_variant(folder.path());
     let (first, second) = (demo(), folder.path());
-    let ground = Ground { registries: &[&first, second], churned: &[], seed: SEED, now: NOW };
-    let published = Published::only(2);
-    let mut traffic = Traffic::draw(&mixed(5_000), &ground, published.clone()).unwrap();
+    let config = TrafficConfig { registries: &[&first, second], churned: &[], seed: SEED, now: NOW };
+    let published = PublishedGenerations::new(2);
+    let mut traffic = Traffic::draw(&mixed(5_000), &config, published.clone()).unwrap();
     let (even, odd) = (StandIn::serving(&first, 2, NOW), StandIn::serving(second, 3, NOW));
     let mislabelled = StandIn::serving(second, 2, NOW);
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = OutcomeCounts::default();
     let answer = |traffic: &Traffic, of: &StandIn, request| of.answer(traffic.bytes(request));
     let (status, body) = answer(&traffic, &odd, 0);
     let wrong = check(&mut traffic, 0, status, &body, &mut outcomes).unwrap_err();
-    assert!(wrong.why.contains("generation 3 was never published"), "{}", wrong.why);
+    assert!(wrong.reason().contains("generation 3 was never published"), "{}", wrong.reason());
     published.announce(3);
     let mut differ = 0;
     for request in 0..traffic.len() {
@@ -49,7 +52,7 @@ fn each_generation_answers_for_itself() {
         for of in [&even, &odd, &even] {
             let (status, body) = of.answer(&asked);
             if let Err(wrong) = check(&mut traffic, request, status, &body, &mut outcomes) {
-                panic!("{}\n{}", wrong.why, String::from_utf8_lossy(&asked));
+                panic!("{}\n{}", wrong.reason(), String::from_utf8_lossy(&asked));
             }
         }
         let (status, body) = mislabelled.answer(&asked);
@@ -69,12 +72,12 @@ fn each_generation_answers_for_itself() {
 }
 
 #[test]
-fn a_client_that_moves_between_generations_for_nothing_is_seen() {
+fn a_client_that_moves_between_generations_without_a_reason_is_refused() {
     let first = demo();
-    let ground = Ground { registries: &[&first, &first], churned: &[], seed: SEED, now: NOW };
-    let mut traffic = Traffic::draw(&mixed(2_000), &ground, Published::any()).unwrap();
+    let config = TrafficConfig { registries: &[&first, &first], churned: &[], seed: SEED, now: NOW };
+    let mut traffic = Traffic::draw(&mixed(2_000), &config, PublishedGenerations::any()).unwrap();
     let (even, odd) = (StandIn::serving(&first, 2, NOW), StandIn::serving(&first, 3, NOW));
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = OutcomeCounts::default();
     let mut seen = 0;
     for request in 0..traffic.len() {
         let asked = String::from_utf8(traffic.bytes(request).to_vec()).unwrap();
@@ -84,7 +87,7 @@ fn a_client_that_moves_between_generations_for_nothing_is_seen() {
         let same = String::from_utf8(body).unwrap().replace("\"generation\":2", "\"generation\":3");
         if asked.contains("client=") && asked.starts_with("GET") && other != same.as_bytes() {
             let wrong = check(&mut traffic, request, status, &other, &mut outcomes).unwrap_err();
-            assert!(wrong.why.contains("another generation"), "{}", wrong.why);
+            assert!(wrong.reason().contains("another generation"), "{}", wrong.reason());
             seen += 1;
         }
     }

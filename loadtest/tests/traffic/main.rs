@@ -1,4 +1,4 @@
-//! What is asked and what must be answered, against Switchboard itself: its snapshot, in this process.
+//! Requests and the check of their answers, against Switchboard's own selection in this process.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,9 +16,9 @@ mod stand_in;
 mod tampered;
 
 use loadtest::{
-    engine::{Media, Received},
+    engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
     registry::{Size, generate},
-    traffic::{Ground, Mix, Outcomes, Published, Traffic, Wrong},
+    traffic::{Mix, PublishedGenerations, Traffic, TrafficConfig},
 };
 use std::{
     path::{Path, PathBuf},
@@ -34,12 +34,12 @@ use tempfile::TempDir;
 const NOW: i64 = 1_800_000_000;
 const SEED: u64 = 7;
 
-/// The demo: two companies, one of them a bank with every rule in it.
+/// The demo: two companies, one of them a bank that uses every rule.
 fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo")
 }
 
-/// A registry as the load test draws them, made once.
+/// Returns a generated registry, which is made once.
 fn drawn() -> PathBuf {
     static DRAWN: LazyLock<TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -50,7 +50,7 @@ fn drawn() -> PathBuf {
     DRAWN.path().join("registry")
 }
 
-/// Every outcome and everything that a request can have, in the shares of the scenario `mixed`.
+/// Returns the mix of the scenario `mixed`: every outcome and every optional part.
 fn mixed(distinct: usize) -> Mix {
     #[derive(serde::Deserialize)]
     struct Scenario {
@@ -60,23 +60,23 @@ fn mixed(distinct: usize) -> Mix {
     Mix { distinct, ..mixed.mix }
 }
 
-/// Traffic of one registry, asked of generation 1 alone.
+/// Draws from one registry. Answers must be of generation 1.
 fn traffic(mix: &Mix, registry: &Path) -> Traffic {
-    let ground = Ground { registries: &[registry], churned: &[], seed: SEED, now: NOW };
-    Traffic::draw(mix, &ground, Published::only(1)).unwrap()
+    let config = TrafficConfig { registries: &[registry], churned: &[], seed: SEED, now: NOW };
+    Traffic::draw(mix, &config, PublishedGenerations::new(1)).unwrap()
 }
 
-/// An answer of its own connection, which has just come.
+/// Returns an answer that has just come on a new connection.
 fn received<'a>(traffic: &Traffic, status: u16, body: &'a [u8]) -> Received<'a> {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
     let media = match status {
-        200 if traffic.lines() > 1 => Media::Lines,
+        200 if traffic.selections() > 1 => Media::Lines,
         200 => Media::Json,
         _ => Media::Problem,
     };
     let now = Instant::now();
-    let place = (0, CONNECTIONS.fetch_add(1, Ordering::Relaxed));
-    Received { status, media, body, place, sent: now, read: now }
+    let connection = (0, CONNECTIONS.fetch_add(1, Ordering::Relaxed));
+    Received { status, media, body, connection, sent: now, read: now }
 }
 
 fn check(
@@ -84,8 +84,8 @@ fn check(
     request: usize,
     status: u16,
     body: &[u8],
-    outcomes: &mut Outcomes,
-) -> Result<(), Wrong> {
+    outcomes: &mut OutcomeCounts,
+) -> Result<(), WrongAnswer> {
     let answer = received(traffic, status, body);
     traffic.check(request, &answer, outcomes)
 }

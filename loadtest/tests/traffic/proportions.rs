@@ -1,19 +1,22 @@
-//! What is asked comes out in the shares that were asked for, the same from the same seed.
+//! Requests have the shares of the mix, and the same seed draws the same.
 
 use super::{NOW, SEED, check, demo, drawn, mixed, stand_in::StandIn, traffic};
-use loadtest::traffic::{Ground, Mix, Outcomes, Published, Traffic};
+use loadtest::{
+    engine::{OutcomeCounts, Source},
+    traffic::{Mix, PublishedGenerations, Traffic, TrafficConfig},
+};
 use std::collections::BTreeMap;
 
 const ASKED: usize = 100_000;
 
 #[test]
-fn outcomes_and_everything_else_come_in_their_shares() {
+fn outcomes_and_optional_parts_have_their_shares() {
     for zipf in [None, Some(0.9)] {
         let mix = Mix { zipf, ..mixed(5_000) };
         let mut traffic = traffic(&mix, &demo());
         assert!(traffic.notes().is_empty(), "{:?}", traffic.notes());
         let switchboard = StandIn::serving(&demo(), 1, NOW);
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = OutcomeCounts::default();
         let mut features: BTreeMap<&str, usize> = BTreeMap::new();
         for _ in 0..ASKED {
             let request = traffic.next();
@@ -29,13 +32,13 @@ fn outcomes_and_everything_else_come_in_their_shares() {
             let (status, body) = switchboard.answer(asked);
             check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         }
-        let counts: BTreeMap<&str, u64> = outcomes.counts().collect();
+        let counts: BTreeMap<&str, u64> = outcomes.iter().collect();
         let whole: f64 = mix.outcomes.values().sum();
         for (kind, weight) in &mix.outcomes {
-            let (share, got) = (weight / whole, counts[kind.text()] as f64 / ASKED as f64);
-            // Four standard deviations of what chance does.
-            let strays = 4.0 * (share * (1.0 - share) / ASKED as f64).sqrt();
-            assert!((got - share).abs() <= strays, "{kind:?}: {got}, not {share}");
+            let (share, got) = (weight / whole, counts[kind.as_str()] as f64 / ASKED as f64);
+            // Four standard deviations.
+            let deviation = 4.0 * (share * (1.0 - share) / ASKED as f64).sqrt();
+            assert!((got - share).abs() <= deviation, "{kind:?}: {got}, not {share}");
         }
         for (name, percent) in
             [("phone", mix.phone), ("client", mix.client), ("post", mix.post), ("primary", mix.primary)]
@@ -47,7 +50,7 @@ fn outcomes_and_everything_else_come_in_their_shares() {
 }
 
 #[test]
-fn a_zipf_distribution_is_one() {
+fn clients_follow_the_zipf_distribution() {
     const CLIENTS: usize = 1_000;
     for exponent in [0.7, 1.0, 1.3] {
         let mix = Mix { distinct: CLIENTS, zipf: Some(exponent), ..Mix::default() };
@@ -59,38 +62,38 @@ fn a_zipf_distribution_is_one() {
         let weight = |rank: usize| (rank as f64).powf(-exponent);
         let whole: f64 = (1..=CLIENTS).map(weight).sum();
         // Ranks in classes of doubling size, by Pearson's statistic: 10 classes, 9 degrees of freedom.
-        let mut strays = 0.0;
+        let mut deviation = 0.0;
         let mut from = 1;
         while from <= CLIENTS {
             let to = (from * 2).min(CLIENTS + 1);
             let wanted: f64 = (from..to).map(weight).sum::<f64>() / whole * ASKED as f64;
             let got: f64 = asked[from - 1..to - 1].iter().sum();
-            strays += (got - wanted).powi(2) / wanted;
+            deviation += (got - wanted).powi(2) / wanted;
             from = to;
         }
-        // Chance comes here once in 10,000 times.
-        assert!(strays < 33.7, "exponent {exponent}: strays {strays:.1}");
+        // Exceeded by chance once in 10,000 times.
+        assert!(deviation < 33.7, "exponent {exponent}: deviation {deviation:.1}");
     }
 }
 
 #[test]
-fn clients_are_equal_where_nothing_else_is_said() {
+fn clients_ask_equally_often_without_zipf() {
     let mut traffic = traffic(&Mix { distinct: 100, ..Mix::default() }, &demo());
     let mut asked = vec![0.0_f64; 100];
     for _ in 0..ASKED {
         asked[traffic.next()] += 1.0;
     }
-    let strays: f64 = asked.iter().map(|got| (got - 1_000.0).powi(2) / 1_000.0).sum();
-    // 99 degrees of freedom; chance comes here once in 10,000 times.
-    assert!(strays < 161.0, "{strays}");
+    let deviation: f64 = asked.iter().map(|got| (got - 1_000.0).powi(2) / 1_000.0).sum();
+    // 99 degrees of freedom; exceeded by chance once in 10,000 times.
+    assert!(deviation < 161.0, "{deviation}");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let registry = drawn();
     let draw = |seed| {
-        let ground = Ground { registries: &[&registry], churned: &[], seed, now: NOW };
-        let mut traffic = Traffic::draw(&mixed(1_000), &ground, Published::only(1)).unwrap();
+        let config = TrafficConfig { registries: &[&registry], churned: &[], seed, now: NOW };
+        let mut traffic = Traffic::draw(&mixed(1_000), &config, PublishedGenerations::new(1)).unwrap();
         let order: Vec<usize> = (0..1_000).map(|_| traffic.next()).collect();
         let bytes: Vec<Vec<u8>> = (0..traffic.len()).map(|at| traffic.bytes(at).to_vec()).collect();
         (order, bytes)
@@ -102,7 +105,7 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn a_mix_out_of_bounds_is_refused() {
     let registry = demo();
-    let ground = Ground { registries: &[&registry], churned: &[], seed: SEED, now: NOW };
+    let config = TrafficConfig { registries: &[&registry], churned: &[], seed: SEED, now: NOW };
     for (wrong, named) in [
         (Mix { phone: 101.0, ..Mix::default() }, "mix.phone"),
         (Mix { distinct: 0, ..Mix::default() }, "mix.distinct"),
@@ -110,7 +113,7 @@ fn a_mix_out_of_bounds_is_refused() {
         (Mix { zipf: Some(-1.0), ..Mix::default() }, "mix.zipf"),
         (Mix { outcomes: BTreeMap::new(), ..Mix::default() }, "mix.outcomes"),
     ] {
-        let error = Traffic::draw(&wrong, &ground, Published::any()).err().unwrap();
+        let error = Traffic::draw(&wrong, &config, PublishedGenerations::any()).err().unwrap();
         assert!(error.to_string().starts_with(named), "{error}");
         assert_eq!(error.exit_code(), 2);
     }

@@ -1,4 +1,4 @@
-//! Switchboard without its listener: bytes of a request in, status and body out.
+//! Switchboard without its listener: takes the bytes of a request, and returns status and body.
 
 use std::{cell::Cell, path::Path};
 use switchboard::api::data::query_string;
@@ -27,8 +27,7 @@ impl StandIn {
         StandIn { snapshot: compiled.snapshot, standings, chance: Cell::new(1), now }
     }
 
-    /// Gives an account a live standing.
-    pub(crate) fn stand(&self, company: &str, account: &str, standing: Condition) {
+    pub(crate) fn set_standing(&self, company: &str, account: &str, standing: Condition) {
         let company = self.snapshot.find_company(company).unwrap();
         self.standings.set(self.snapshot.find_account(company, account).unwrap(), standing);
     }

@@ -1,17 +1,17 @@
-//! Wrong answers are found, whatever is wrong with them.
+//! Tampered answers are refused.
 
 use super::{NOW, check, demo, mixed, stand_in::StandIn, traffic};
-use loadtest::traffic::Outcomes;
+use loadtest::engine::{FailureKind, OutcomeCounts, Source};
 use serde_json::{Map, Value, json};
 
-/// The answer with one thing wrong, each in turn.
+/// Returns the answer with one thing wrong, each in turn, and what is wrong.
 fn tampered(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let right: Map<String, Value> = serde_json::from_slice(body).unwrap();
     let bytes = |fields: &Map<String, Value>| serde_json::to_vec(fields).unwrap();
     let mut wrong = Vec::new();
     for (name, value) in &right {
         let mut other = right.clone();
-        // The detail of a problem is for people: any will do, but there must be one.
+        // A problem must have a detail, and any text will do.
         let instead = match value {
             Value::String(_) if name == "detail" => json!(""),
             Value::String(text) => json!(format!("{text}x")),
@@ -51,28 +51,24 @@ fn tampered(body: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn every_field_is_looked_at() {
+fn an_answer_with_one_wrong_field_is_refused() {
     let mut traffic = traffic(&mixed(2_000), &demo());
     let switchboard = StandIn::serving(&demo(), 1, NOW);
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = OutcomeCounts::default();
     for request in 0..traffic.len() {
         let asked = traffic.bytes(request).to_vec();
         let (status, body) = switchboard.answer(&asked);
-        // The right one first: what a problem calls itself is known from then on.
+        // The right answer first: it sets the title of the problem.
         check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         let counted = outcomes.clone();
         for (what, wrong) in tampered(&body) {
             let verdict = check(&mut traffic, request, status, &wrong, &mut outcomes);
             let text = String::from_utf8_lossy(&wrong);
-            assert!(
-                verdict.is_err(),
-                "{what} was taken for right: {text}\n{}",
-                String::from_utf8_lossy(&asked)
-            );
+            assert!(verdict.is_err(), "{what} was accepted: {text}\n{}", String::from_utf8_lossy(&asked));
         }
         for other in [200, 400, 404, 422, 503].into_iter().filter(|other| *other != status) {
             let wrong = check(&mut traffic, request, other, &body, &mut outcomes).unwrap_err();
-            assert_eq!(wrong.kind, "unexpected_status", "{}", wrong.why);
+            assert_eq!(wrong.kind(), FailureKind::UnexpectedStatus, "{}", wrong.reason());
         }
         assert_eq!(outcomes, counted, "a wrong answer was counted");
         check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
@@ -80,10 +76,10 @@ fn every_field_is_looked_at() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn the_reason_names_the_wrong_field() {
     let mut traffic = traffic(&mixed(400), &demo());
     let switchboard = StandIn::serving(&demo(), 1, NOW);
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = OutcomeCounts::default();
     let mut said = 0;
     for request in 0..traffic.len() {
         let (status, body) = switchboard.answer(traffic.bytes(request));
@@ -91,8 +87,8 @@ fn what_is_wrong_is_said() {
         let other = text.replace("\"climbed\":", "\"climbed\":9");
         if status == 200 && other != text {
             let wrong = check(&mut traffic, request, status, other.as_bytes(), &mut outcomes).unwrap_err();
-            assert_eq!(wrong.kind, "wrong_answer");
-            assert!(wrong.why.starts_with("climbed is 9"), "{}", wrong.why);
+            assert_eq!(wrong.kind(), FailureKind::WrongAnswer);
+            assert!(wrong.reason().starts_with("climbed is 9"), "{}", wrong.reason());
             said += 1;
         }
     }
@@ -100,10 +96,10 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
-fn a_client_that_gets_another_account_is_seen() {
+fn a_client_that_gets_another_account_is_refused() {
     let mut traffic = traffic(&mixed(2_000), &demo());
     let switchboard = StandIn::serving(&demo(), 1, NOW);
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = OutcomeCounts::default();
     let mut seen = 0;
     for request in 0..traffic.len() {
         let asked = String::from_utf8(traffic.bytes(request).to_vec()).unwrap();
@@ -112,11 +108,11 @@ fn a_client_that_gets_another_account_is_seen() {
         }
         let (status, body) = switchboard.answer(asked.as_bytes());
         check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
-        let nobody = asked.replace("client=client-", "client=another-client-");
-        let (_, other) = switchboard.answer(nobody.as_bytes());
+        let another = asked.replace("client=client-", "client=another-client-");
+        let (_, other) = switchboard.answer(another.as_bytes());
         if other != body {
             let wrong = check(&mut traffic, request, status, &other, &mut outcomes).unwrap_err();
-            assert!(wrong.why.starts_with("the client has "), "{}", wrong.why);
+            assert!(wrong.reason().starts_with("the client has "), "{}", wrong.reason());
             seen += 1;
         }
     }

@@ -1,0 +1,105 @@
+//! Child processes that end with this program, even where it is killed, and run on given cores.
+//!
+//! The child is this program again (`loadtest tied`): it asks the kernel for a signal at its parent's death,
+//! pins itself, and then executes the program that it was started for.
+
+use crate::{
+    cpu_affinity,
+    error::{Error, Result},
+};
+use clap::Args;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use std::{
+    ffi::OsString,
+    io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// The longest time that a child takes to print the line that is waited for.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Arguments of the hidden command `loadtest tied`.
+#[derive(Args)]
+pub struct Tied {
+    /// The process to die with
+    #[arg(long)]
+    parent: i32,
+    /// Cores to run on
+    #[arg(long, value_delimiter = ',')]
+    cores: Vec<u32>,
+    /// The program, and its arguments
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Ties this process to its parent and executes the program. Returns only on an error.
+pub fn run_tied(tied: &Tied) -> Result<()> {
+    let failed = Error::io("tie", "this process");
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.into()))?;
+    // A parent that died before sends no signal any more.
+    if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != tied.parent) {
+        return Err(Error::Usage(format!("--parent: {} is not the parent of this process", tied.parent)));
+    }
+    cpu_affinity::pin_thread(&tied.cores)?;
+    let [program, arguments @ ..] = tied.command.as_slice() else {
+        return Err(Error::Usage("name a program behind `--`".to_owned()));
+    };
+    Err(Error::io("start", program)(Command::new(program).args(arguments).exec()))
+}
+
+pub(crate) fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(Error::io("find", "this program"))
+}
+
+/// Returns a command that runs `program` tied to this process. The caller adds the program's arguments.
+pub(crate) fn command(program: &Path, cores: &[u32]) -> Result<Command> {
+    let mut command = Command::new(this_program()?);
+    command.args(["tied", "--parent", &std::process::id().to_string()]);
+    if !cores.is_empty() {
+        let cores: Vec<_> = cores.iter().map(u32::to_string).collect();
+        command.args(["--cores", &cores.join(",")]);
+    }
+    command.arg("--").arg(program);
+    Ok(command)
+}
+
+/// A child that is killed when it is dropped.
+pub(crate) struct OwnedChild(pub(crate) Child);
+
+impl OwnedChild {
+    pub(crate) fn spawn(mut command: Command, program: &Path) -> Result<Self> {
+        command.spawn().map(Self).map_err(Error::io("start", program))
+    }
+}
+
+impl Drop for OwnedChild {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Returns what `parse` finds in the first line that has it; none where the output ends or a minute passes
+/// before.
+///
+/// A thread reads the rest of the output, because a full pipe would stop the child.
+pub(crate) fn wait_for_line<T: Send + 'static>(
+    output: Option<impl Read + Send + 'static>,
+    parse: impl Fn(&str) -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    let output = output?;
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(|line| line.ok()) {
+            if let Some(found) = parse(&line) {
+                let _ = sender.send(found);
+            }
+        }
+    });
+    receiver.recv_timeout(START_TIMEOUT).ok()
+}

@@ -1,0 +1,98 @@
+//! The cores that the daemon and the harness run on.
+
+use crate::{
+    error::{Error, Result},
+    report::model::Pinning,
+};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Pins this thread, and those that it starts later, to `cores`. Does nothing where there are none.
+pub(crate) fn pin_thread(cores: &[u32]) -> Result<()> {
+    if cores.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    for &core in cores {
+        if core as usize >= CpuSet::MAX_CPU {
+            return Err(Error::Usage(format!("there is no core {core}")));
+        }
+        set.set(core as usize);
+    }
+    sched_setaffinity(None, &set).map_err(|error| {
+        let advice = "choose others with --pin, or --pin none";
+        Error::Refused(format!("cannot run on cores {cores:?}: {error}; {advice}"))
+    })
+}
+
+/// Returns the cores that this program may use.
+pub(crate) fn usable_cores() -> Vec<u32> {
+    let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
+    (0..CpuSet::MAX_CPU)
+        .filter(|&core| set.is_set(core))
+        .filter_map(|core| u32::try_from(core).ok())
+        .collect()
+}
+
+impl Pinning {
+    /// Reads `--pin`: `auto`, `none`, or as in `daemon:0-1,harness:3`.
+    ///
+    /// `auto` gives the last core to the harness and, of the others, one to each worker of the daemon. It
+    /// pins nothing on a single core.
+    pub(crate) fn from_option(text: &str, usable: &[u32], workers: usize) -> Result<Option<Pinning>> {
+        match (text, usable) {
+            ("none", _) => return Ok(None),
+            ("auto", [others @ .., last]) if !others.is_empty() => {
+                let daemon = others.iter().take(workers.max(1)).copied().collect();
+                return Ok(Some(Pinning { daemon, harness: vec![*last] }));
+            }
+            ("auto", _) => return Ok(None),
+            _ => {}
+        }
+        let wrong = || {
+            let what = "write --pin auto, none, or who runs on which cores, as in daemon:0-1,harness:3";
+            Error::Usage(format!("{text}: {what}"))
+        };
+        let mut pinning = Pinning { daemon: Vec::new(), harness: Vec::new() };
+        for part in text.split(',') {
+            let (process, range) = part.split_once(':').ok_or_else(wrong)?;
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let first: u32 = first.parse().map_err(|_| wrong())?;
+            let last: u32 = last.parse().map_err(|_| wrong())?;
+            let cores = match process {
+                "daemon" => &mut pinning.daemon,
+                "harness" => &mut pinning.harness,
+                _ => return Err(wrong()),
+            };
+            cores.extend(first..=last.min(first.saturating_add(1_023)));
+        }
+        if pinning.daemon.is_empty() || pinning.harness.is_empty() {
+            return Err(wrong());
+        }
+        match pinning.daemon.iter().chain(&pinning.harness).find(|core| !usable.contains(core)) {
+            Some(core) => Err(Error::Usage(format!("there is no core {core} here: there are {usable:?}"))),
+            None => Ok(Some(pinning)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pin_option_gives_cores_to_the_daemon_and_the_harness() {
+        let with = |text, usable: &[u32], workers| {
+            Pinning::from_option(text, usable, workers).unwrap().map(|p| (p.daemon, p.harness))
+        };
+        let of = |text, usable: &[u32]| with(text, usable, 1);
+        assert_eq!(with("auto", &[0, 1, 2, 3], 2), Some((vec![0, 1], vec![3])));
+        assert_eq!(with("auto", &[0, 1, 2], 8), Some((vec![0, 1], vec![2])));
+        assert_eq!(of("auto", &[0, 1, 2]), Some((vec![0], vec![2])));
+        assert_eq!(of("auto", &[3]), None);
+        assert_eq!(of("none", &[0, 1]), None);
+        assert_eq!(of("daemon:0-1,harness:3", &[0, 1, 2, 3]), Some((vec![0, 1], vec![3])));
+        for text in ["both", "daemon:0", "daemon:0,harness:9", "daemon:x,harness:1", "server:0,harness:1"] {
+            assert!(Pinning::from_option(text, &[0, 1], 1).is_err(), "{text}");
+        }
+    }
+}

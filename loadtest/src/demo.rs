@@ -1,0 +1,206 @@
+//! The demo company Meridian Bank: `loadtest bank` writes what is checked in under `config/demo/meridian`.
+//!
+//! Its settings, tests and OUs are written by hand; its accounts are generated from templates and a seed.
+
+use crate::{
+    error::{Error, Result},
+    output::{self, Sheet},
+    registry::{AccountRow, AccountSheet, CHANNELS, channel_by_id},
+    rng::SeededRng,
+};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use switchboard_model::Region;
+
+const BANK: &str = "meridian";
+
+const OUS: &str = include_str!("../../config/demo/meridian/ous.csv");
+
+/// The files that are written by hand.
+static FILES: [(&str, &str); 3] = [
+    ("company.toml", include_str!("../../config/demo/meridian/company.toml")),
+    ("tests.toml", include_str!("../../config/demo/meridian/tests.toml")),
+    ("ous.csv", OUS),
+];
+
+/// The bankers that tests.toml names. Columns: user, country, number of channels, condition.
+static PEOPLE: &str = include_str!("../demo/people.csv");
+
+/// The accounts of each pool, in the order of their numbers: those that tests.toml names come first. Columns:
+/// pool, role, country, count, condition of all. An empty condition is drawn, but for the first account,
+/// which is active.
+static STOCK: &str = include_str!("../demo/stock.csv");
+
+/// Bankers besides those of [`PEOPLE`].
+const MORE_PEOPLE: usize = 160;
+const SPARE: usize = 40;
+
+#[rustfmt::skip] // names, read across
+static GIVEN: [&str; 32] = [
+    "aisha", "alexander", "beatriz", "caroline", "chen", "david", "elena", "emre", "fatima", "felix", "grace",
+    "hannah", "hiroshi", "ines", "jack", "julia", "kofi", "laura", "marco", "maria", "nadia", "noah", "olivia",
+    "omar", "priya", "rafael", "rosa", "samuel", "sara", "thomas", "wei", "yuki",
+];
+
+#[rustfmt::skip] // names, read across
+static FAMILY: [&str; 37] = [
+    "adeyemi", "ahmed", "andersen", "bauer", "bianchi", "carvalho", "chen", "cohen", "dubois", "evans", "fischer",
+    "garcia", "gupta", "haddad", "ito", "jansen", "keller", "kim", "kowalski", "lee", "lindqvist", "martin", "moreau",
+    "murphy", "nakamura", "nguyen", "novak", "oliveira", "papadopoulos", "patel", "rossi", "santos", "schmidt", "tan",
+    "walker", "wong", "yilmaz",
+];
+
+/// The arguments of `loadtest bank`.
+#[derive(Args)]
+pub struct Bank {
+    /// The registry's folder: empty, or made here; the bank is its subfolder meridian
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Decides which accounts drain or rest, and where the users are; 1 is the one checked in
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Writes the bank. The same seed gives the same bytes.
+pub fn generate(bank: &Bank) -> Result<()> {
+    output::empty_dir(&bank.output)?;
+    let dir = bank.output.join(BANK);
+    output::make_dir(&dir)?;
+    for (name, text) in FILES {
+        let mut sheet = Sheet::create(dir.join(name))?;
+        sheet.text(text)?;
+        sheet.finish()?;
+    }
+    write_accounts(&dir, bank.seed)
+}
+
+fn write_accounts(dir: &Path, seed: u64) -> Result<()> {
+    let countries: Vec<&str> = rows(OUS).filter_map(|row| country(row.first()?)).collect();
+    let mut sheet = AccountSheet::create(dir, BANK, 4)?;
+    let rng = &mut SeededRng::new(seed, 0);
+    for row in rows(PEOPLE) {
+        let broken = || broken(&row);
+        let &[user, code, channels, condition] = row.as_slice() else { return Err(broken()) };
+        let country = country(code).ok_or_else(broken)?;
+        let channels = channels.parse().map_err(|_| broken())?;
+        add_banker(&mut sheet, user, country, channels, state_columns(condition))?;
+    }
+    for row in rows(STOCK) {
+        let broken = || broken(&row);
+        let &[pool, role, code, count, condition] = row.as_slice() else { return Err(broken()) };
+        let channel = channel_by_id(pool).ok_or_else(broken)?;
+        let country = country(code).ok_or_else(broken)?;
+        for n in 0..count.parse().map_err(|_| broken())? {
+            let is_drawn = condition.is_empty() && n > 0;
+            let (state, available_from) = if is_drawn { drawn_state(rng) } else { state_columns(condition) };
+            let weight = if is_drawn { drawn_weight(rng) } else { "" };
+            let derive_country = is_drawn && rng.per_mille(80);
+            let row = AccountRow { role, pool, user: "", weight, state, available_from, derive_country };
+            sheet.add(channel, country, row)?;
+        }
+    }
+    let any_country = |rng: &mut SeededRng| rng.choose(&countries).copied().unwrap_or("GB");
+    // 32 and 37 have no common factor, so that no name comes twice.
+    for (given, family) in GIVEN.iter().cycle().zip(FAMILY.iter().cycle()).take(MORE_PEOPLE) {
+        let country = any_country(rng);
+        let channels = if rng.per_mille(350) { 2 } else { 1 };
+        add_banker(&mut sheet, &format!("{given}.{family}"), country, channels, drawn_state(rng))?;
+    }
+    for n in 0..SPARE {
+        let channel = if n % 4 == 0 { &CHANNELS[1] } else { &CHANNELS[0] };
+        let country = any_country(rng);
+        // Half of the spare numbers were handed back and rest.
+        let available_from = if n % 2 == 0 { "2099-01-01" } else { "" };
+        let row = AccountRow { role: "secondary", available_from, ..AccountRow::default() };
+        sheet.add(channel, country, row)?;
+    }
+    sheet.finish()
+}
+
+/// Writes a banker's own accounts: on WhatsApp, and for `channels` = 2 on SMS too.
+fn add_banker(
+    sheet: &mut AccountSheet<'_>,
+    user: &str,
+    country: &'static str,
+    channels: usize,
+    (state, available_from): (&str, &str),
+) -> Result<()> {
+    let user = format!("{user}@{BANK}.example");
+    for channel in CHANNELS.iter().filter(|channel| channel.dedicated).take(channels) {
+        let row = AccountRow { user: &user, state, available_from, ..AccountRow::default() };
+        sheet.add(channel, country, row)?;
+    }
+    Ok(())
+}
+
+/// Returns the cells of a template's rows without the header.
+fn rows(template: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    template.lines().skip(1).map(|row| row.split(',').collect())
+}
+
+/// Returns the country of a code in either case. The OU of a country has its code as the id.
+fn country(code: &str) -> Option<&'static str> {
+    Region::from_alpha2(&code.to_ascii_uppercase()).map(Region::alpha2)
+}
+
+fn broken(row: &[&str]) -> Error {
+    Error::Refused(format!("a template of the bank is broken at: {}", row.join(",")))
+}
+
+/// Returns `state` and `available_from`.
+fn state_columns(condition: &str) -> (&'static str, &'static str) {
+    match condition {
+        "draining" => ("draining", ""),
+        "suspended" => ("suspended", ""),
+        "resting" => ("", "2099-01-01"),
+        "rested" => ("", "2024-06-30T00:00:00Z"),
+        _ => ("", ""),
+    }
+}
+
+fn drawn_state(rng: &mut SeededRng) -> (&'static str, &'static str) {
+    state_columns(match rng.below(100) {
+        0 => "draining",
+        1 => "suspended",
+        2 => "resting",
+        3..6 => "rested",
+        _ => "active",
+    })
+}
+
+fn drawn_weight(rng: &mut SeededRng) -> &'static str {
+    match rng.below(100) {
+        0..4 => "2",
+        4..6 => "5",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// `SWITCHBOARD_REGENERATE=1` overwrites the file that is checked in.
+    #[test]
+    fn the_accounts_that_are_checked_in_are_the_generated_ones() {
+        let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo").join(BANK);
+        let dir = tempfile::tempdir().expect("a folder");
+        generate(&Bank { output: dir.path().to_owned(), seed: 1 }).expect("generated");
+        let fresh = fs::read_to_string(dir.path().join(BANK).join("accounts.csv")).expect("a file");
+        let stored = checked_in.join("accounts.csv");
+        if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+            fs::write(&stored, &fresh).expect("config/demo");
+        }
+        let stored = fs::read_to_string(stored).expect("accounts.csv");
+        // By lines, because Git may have changed their ends.
+        let line = fresh.lines().zip(stored.lines()).position(|(a, b)| a != b);
+        assert!(
+            fresh.lines().eq(stored.lines()),
+            "config/demo/{BANK}/accounts.csv is not what loadtest generates (line {}): to write it anew, run \
+             SWITCHBOARD_REGENERATE=1 cargo test -p loadtest",
+            line.unwrap_or(fresh.lines().count().min(stored.lines().count())) + 1
+        );
+        assert_eq!(fs::read_dir(&checked_in).expect("config/demo").count(), 4, "a file too many");
+    }
+}

@@ -1,0 +1,124 @@
+//! What a measurement does: the pace, the duration, the connections; and when each request is due.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// When requests are due.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// An open loop of so many requests a second.
+    Rate(f64),
+    /// A closed loop: the next request as soon as a connection has its answer.
+    ///
+    /// It finds out the highest rate. Its latencies hide stalls, because a server that stalls is asked less.
+    AsAnswered,
+}
+
+/// A measurement at one pace.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The server.
+    pub target: SocketAddr,
+    /// The number of connections. Each has one request in flight at a time.
+    pub connections: usize,
+    /// When requests are due.
+    pub pace: Pace,
+    /// How long requests are sent before the recording.
+    pub warm_up: Duration,
+    /// How long is recorded.
+    pub measure: Duration,
+    /// A request without an answer so long after it was due has failed.
+    pub timeout: Duration,
+    /// The p99 of the sender's lateness beyond which the figures are invalid. `None`: a tenth of the
+    /// uncorrected median, but at least 1 ms and at most 10 ms.
+    pub max_lateness: Option<Duration>,
+}
+
+/// Due times in nanoseconds from the start of the warm-up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule {
+    /// Nanoseconds between two requests; none in a closed loop.
+    gap: Option<f64>,
+    sent: u64,
+    /// The start and the end of the recording.
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+impl Schedule {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let from = nanos(plan.warm_up);
+        let gap = match plan.pace {
+            Pace::Rate(rate) => Some(1e9 / rate),
+            Pace::AsAnswered => None,
+        };
+        Self { gap, sent: 0, from, to: from + nanos(plan.measure) }
+    }
+
+    /// Returns when the next request is due; none at the end, and in a closed loop.
+    pub(super) fn due(&self) -> Option<u64> {
+        // From the request's number: a sum of gaps would drift.
+        let due = (self.sent as f64 * self.gap?) as u64;
+        (due < self.to).then_some(due)
+    }
+
+    /// Returns how many requests of an open loop are due from `from` to before `to`.
+    pub(super) fn due_between(&self, from: u64, to: u64) -> Option<u64> {
+        let gap = self.gap?;
+        let before = |at: u64| (at.min(self.to) as f64 / gap).ceil() as u64;
+        Some(before(to).saturating_sub(before(from)))
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.sent += 1;
+    }
+
+    /// Returns whether a closed loop still sends.
+    pub(super) fn sends_as_answered(&self, now: u64) -> bool {
+        self.gap.is_none() && now < self.to
+    }
+
+    /// Returns whether a request that is due at `due` is recorded.
+    pub(super) fn records(&self, due: u64) -> bool {
+        (self.from..self.to).contains(&due)
+    }
+}
+
+/// Saturates at 584 years.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_times_follow_from_the_number_without_drift() {
+        let plan = Plan {
+            target: ([127, 0, 0, 1], 1).into(),
+            connections: 1,
+            pace: Pace::Rate(3.0),
+            warm_up: Duration::from_secs(1),
+            measure: Duration::from_secs(1_000),
+            timeout: Duration::from_secs(1),
+            max_lateness: None,
+        };
+        let mut schedule = Schedule::new(&plan);
+        let (mut recorded, mut last) = (0, 0);
+        while let Some(due) = schedule.due() {
+            recorded += u64::from(schedule.records(due));
+            last = due;
+            schedule.advance();
+        }
+        assert_eq!(recorded, 3_000);
+        assert_eq!(last, 1_000_666_666_666);
+        // Due at 0, 333 and 667 ms of each second.
+        let due = |from: u64, to: u64| schedule.due_between(from * 1_000_000, to * 1_000_000);
+        assert_eq!([due(0, 333), due(333, 334), due(334, 1_001), due(1_001, 1_001)], [1, 1, 2, 0].map(Some));
+        assert_eq!(due(1_000_000, 2_000_000), Some(3), "nothing is due after the end");
+        assert!(!schedule.sends_as_answered(0));
+        let closed = Schedule::new(&Plan { pace: Pace::AsAnswered, ..plan });
+        assert_eq!((closed.due(), closed.due_between(0, 1)), (None, None));
+        assert!(closed.sends_as_answered(0) && !closed.sends_as_answered(1_001_000_000_000));
+    }
+}

@@ -1,0 +1,146 @@
+//! Rates and durations as people write them, on the command line and in scenarios.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::{fmt, time::Duration};
+
+const MAX_MICROS: u64 = 30 * 24 * 3_600 * 1_000_000;
+
+/// Reads seconds, as in `90`, or `800us`, `500ms`, `30s`, `10m`: from 1 us to 30 days.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let micros: u64 = match unit {
+        "us" => 1,
+        "ms" => 1_000,
+        "" | "s" => 1_000_000,
+        "m" => 60_000_000,
+        _ => return Err("write seconds, or 500ms, 30s, 10m".to_owned()),
+    };
+    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(micros)) {
+        Some(n) if (1..=MAX_MICROS).contains(&n) => Ok(Duration::from_micros(n)),
+        _ => Err("write a number from 1us to 30 days, as in 500ms, 30s, 10m".to_owned()),
+    }
+}
+
+/// A duration: `"800us"`, `"500ms"`, `"20s"`, `"2m"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// Returns the duration in microseconds, as reports have it.
+    pub(crate) fn micros(self) -> f64 {
+        self.0.as_secs_f64() * 1e6
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        match micros {
+            0 => f.write_str("0us"),
+            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
+            _ if micros.is_multiple_of(1_000) => write!(f, "{}ms", micros / 1_000),
+            _ => write!(f, "{micros}us"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text).map(Span).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A rate of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "RateValue")]
+pub enum Rate {
+    /// Requests a second.
+    PerSecond(f64),
+    /// A share of the highest rate, from `"50 %"`. 1 is all of it.
+    Share(f64),
+}
+
+impl Rate {
+    /// Returns requests a second, where `highest` is the highest rate.
+    pub fn per_second(self, highest: f64) -> f64 {
+        match self {
+            Rate::PerSecond(rate) => rate,
+            Rate::Share(share) => share * highest,
+        }
+    }
+
+    /// Reads `2000` or `50%`.
+    ///
+    /// # Errors
+    /// The text is neither; the error says what is expected.
+    pub fn parse(text: &str) -> Result<Rate, String> {
+        let expected =
+            || "write requests a second, as in 2000, or a share of the highest rate, as in 50%".to_owned();
+        let (digits, is_share) = match text.strip_suffix('%') {
+            Some(digits) => (digits, true),
+            None => (text, false),
+        };
+        let number: f64 = digits.trim().parse().map_err(|_| expected())?;
+        if !(number > 0.0 && number.is_finite()) {
+            return Err(expected());
+        }
+        Ok(if is_share { Rate::Share(number / 100.0) } else { Rate::PerSecond(number) })
+    }
+}
+
+/// A rate as TOML has it.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number of requests a second, or a share of the highest rate, as in \"50 %\""
+)]
+enum RateValue {
+    Number(f64),
+    Text(String),
+}
+
+impl TryFrom<RateValue> for Rate {
+    type Error = String;
+
+    fn try_from(value: RateValue) -> Result<Rate, String> {
+        match value {
+            RateValue::Number(rate) => Ok(Rate::PerSecond(rate)),
+            RateValue::Text(text) => Rate::parse(&text),
+        }
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Rate::PerSecond(rate) => serializer.serialize_f64(*rate),
+            // Rounded, because a hundredth has no exact binary form.
+            Rate::Share(share) => serializer.collect_str(&format_args!("{} %", (share * 1e8).round() / 1e6)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_units_and_written_back() {
+        for (text, micros) in [("90", 90_000_000), ("800us", 800), ("500ms", 500_000), ("10m", 600_000_000)] {
+            let duration = Duration::from_micros(micros);
+            assert_eq!(parse_duration(text), Ok(duration), "{text}");
+            assert_eq!(parse_duration(&Span(duration).to_string()), Ok(duration), "{text}");
+        }
+        for text in ["", "0", "s", "1h", "-1s", "1.5s", "99999999999999999999"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

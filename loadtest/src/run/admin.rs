@@ -1,0 +1,143 @@
+//! The client of the daemon's admin listener: metrics and standings.
+
+use crate::traffic::encode;
+use serde_json::Value;
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use ureq::{
+    Agent, Body,
+    http::{Response, header::CONTENT_TYPE},
+};
+
+/// Longer than the daemon's own limits.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// A result whose error is a text for the report.
+type Result<T> = std::result::Result<T, String>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct AdminClient {
+    agent: Agent,
+    pub(super) address: SocketAddr,
+}
+
+impl AdminClient {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        let config = Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .build();
+        Self { agent: config.into(), address }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn get(&self, path: &str) -> Result<String> {
+        let response = self.agent.get(self.url(path)).call();
+        match read(response)? {
+            (200, body) => Ok(body),
+            (status, _) => Err(format!("status {status}")),
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
+        self.get("/metrics").map(Metrics)
+    }
+
+    /// Returns the ids of a company's accounts with a standing.
+    pub(super) fn accounts_with_standing(&self, company: &str) -> Result<BTreeSet<String>> {
+        let body = self.get(&standings_of(company))?;
+        let body: Value = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+        let listed = body.get("standings").and_then(Value::as_array).ok_or("no list of standings")?;
+        let accounts = listed.iter().filter_map(|entry| entry.get("account")?.as_str());
+        Ok(accounts.map(str::to_owned).collect())
+    }
+
+    /// Sends a standing in JSON and returns the status.
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<u16> {
+        let request = self.agent.put(self.url(path)).header(CONTENT_TYPE, "application/json");
+        read(request.send(body.to_string())).map(|(status, _)| status)
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<u16> {
+        read(self.agent.delete(self.url(path)).call()).map(|(status, _)| status)
+    }
+}
+
+/// Reads the whole answer, so that its connection can be used again.
+fn read(response: std::result::Result<Response<Body>, ureq::Error>) -> Result<(u16, String)> {
+    let mut response = response.map_err(|error| error.to_string())?;
+    let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+    Ok((response.status().as_u16(), body))
+}
+
+/// Returns the path of an account's standing.
+pub(super) fn standing_of(company: &str, account: &str) -> String {
+    format!("/v1/standings/{}/{}", encode(company), encode(account))
+}
+
+pub(super) fn standings_of(company: &str) -> String {
+    format!("/v1/standings?company={}", encode(company))
+}
+
+/// The daemon's metrics as text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    pub(crate) fn generation(&self) -> u64 {
+        self.value("switchboard_snapshot_generation ")
+    }
+
+    pub(crate) fn reloads(&self, outcome: &str) -> u64 {
+        self.value(&format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}} "))
+    }
+
+    /// Returns the number of entries of this kind in the snapshot.
+    pub(super) fn entries(&self, kind: &str) -> u64 {
+        self.value(&format!("switchboard_snapshot_entries{{kind=\"{kind}\"}} "))
+    }
+
+    pub(super) fn snapshot_bytes(&self) -> u64 {
+        self.value("switchboard_snapshot_bytes ")
+    }
+
+    /// Returns the version and the commit.
+    pub(super) fn build(&self) -> Option<String> {
+        let labels = self.0.lines().find_map(|line| line.strip_prefix("switchboard_build_info{"))?;
+        let label = |name: &str| {
+            let (_, value) = labels.split_once(&format!("{name}=\""))?;
+            value.split('"').next()
+        };
+        Some(format!("{} ({})", label("version")?, label("commit")?))
+    }
+
+    /// Returns the value of the series, which is given with its labels; 0 where there is none.
+    fn value(&self, series: &str) -> u64 {
+        let value = self.0.lines().find_map(|line| line.strip_prefix(series));
+        // Large values are written as 1.7e+07.
+        value.and_then(|value| value.trim().parse::<f64>().ok()).map_or(0, |value| value as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_found_by_name_and_labels() {
+        let text = "switchboard_snapshot_bytes 17000000\nswitchboard_snapshot_generation 7\n\
+            switchboard_snapshot_entries{kind=\"ous\"} 12\n\
+            switchboard_build_info{version=\"0.1.0\",commit=\"abc\"} 1\n";
+        let metrics = Metrics(text.to_owned());
+        assert_eq!((metrics.generation(), metrics.snapshot_bytes()), (7, 17_000_000));
+        assert_eq!(
+            (metrics.entries("ous"), metrics.entries("pools"), metrics.reloads("published")),
+            (12, 0, 0)
+        );
+        assert_eq!(metrics.build().as_deref(), Some("0.1.0 (abc)"));
+    }
+}

@@ -1,0 +1,193 @@
+//! The requests of a run: drawn from a registry, or read from a file of queries.
+
+use super::{
+    options::Options,
+    slow_clients::SlowRequests,
+    stage::{FIRST_GENERATION, Stage},
+};
+use crate::{
+    engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
+    error::{Error, Result},
+    scenario::Scenario,
+    traffic::{PublishedGenerations, Suspensions, Traffic, TrafficConfig, get, post},
+};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// The requests, and what the actors must know of them.
+pub(crate) struct Requests {
+    pub(crate) source: Box<dyn Source + Send>,
+    pub(crate) published: PublishedGenerations,
+    /// Of no account where answers cannot be checked against them.
+    pub(crate) suspensions: Suspensions,
+    pub(crate) slow: SlowRequests,
+    /// What the registry did not allow to draw as asked.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Requests {
+    /// Draws or reads the requests of a run. Each run has its own, because the answers that are right depend
+    /// on the generations that were published.
+    pub(crate) fn new(
+        scenario: &Scenario,
+        options: &Options,
+        stage: &Stage,
+        churned: &[(String, String)],
+    ) -> Result<Self> {
+        if let Some(queries) = &options.queries {
+            return Queries::read(queries);
+        }
+        Self::draw(scenario, options, stage, churned).map(Self::from)
+    }
+
+    pub(crate) fn draw(
+        scenario: &Scenario,
+        options: &Options,
+        stage: &Stage,
+        churned: &[(String, String)],
+    ) -> Result<Traffic> {
+        let published = match options.target {
+            Some(_) => PublishedGenerations::any(),
+            None => PublishedGenerations::new(FIRST_GENERATION),
+        };
+        let registries: Vec<&Path> = stage.registries.iter().map(|path| path.as_path()).collect();
+        let now = jiff::Timestamp::now().as_second();
+        let config = TrafficConfig { registries: &registries, churned, seed: options.seed, now };
+        Traffic::draw(&scenario.mix, &config, published).map_err(|error| match error {
+            Error::Usage(reason) => Error::Usage(format!("{}: {reason}", scenario.name)),
+            other => other,
+        })
+    }
+}
+
+impl From<Traffic> for Requests {
+    fn from(traffic: Traffic) -> Self {
+        let [target, query] = traffic.sample();
+        Self {
+            published: traffic.published().clone(),
+            suspensions: traffic.suspensions().clone(),
+            slow: SlowRequests::default().with_target(target).with_query(query),
+            notes: traffic.notes().to_vec(),
+            source: Box::new(traffic),
+        }
+    }
+}
+
+/// What a line of a file of queries may be.
+const EXPECTED: &str = "one query a line: a JSON object as in the body of POST /v1/select, or /v1/select?field=value&… as in a GET";
+
+/// Queries for a daemon whose registry is not at hand, sent in turn. Only the shape of their answers is
+/// checked.
+struct Queries {
+    requests: Vec<Vec<u8>>,
+    next: usize,
+}
+
+impl Queries {
+    fn read(path: &Path) -> Result<Requests> {
+        let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let mut requests = Vec::new();
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let fault = || Error::Usage(format!("{}:{}: expected {EXPECTED}", path.display(), n + 1));
+            requests.push(request(line).ok_or_else(fault)?);
+        }
+        if requests.is_empty() {
+            return Err(Error::Usage(format!("{} has no query: expected {EXPECTED}", path.display())));
+        }
+        // The first URL and the first object.
+        let first = |start: char| text.lines().find(|line| line.starts_with(start));
+        let slow = first('/').into_iter().fold(SlowRequests::default(), SlowRequests::with_target);
+        let slow = first('{').into_iter().fold(slow, SlowRequests::with_query);
+        Ok(Requests {
+            source: Box::new(Queries { requests, next: 0 }),
+            published: PublishedGenerations::any(),
+            suspensions: Suspensions::new(0),
+            slow,
+            notes: Vec::new(),
+        })
+    }
+}
+
+/// Returns a line as a request: a path by GET, an object by POST.
+fn request(line: &str) -> Option<Vec<u8>> {
+    if line.starts_with('/') && line.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(get(line));
+    }
+    matches!(serde_json::from_str(line), Ok(Value::Object(_))).then(|| post(line))
+}
+
+impl Source for Queries {
+    fn next(&mut self) -> usize {
+        let request = self.next;
+        self.next = (request + 1) % self.requests.len();
+        request
+    }
+
+    fn bytes(&self, request: usize) -> &[u8] {
+        self.requests.get(request).map_or(&[], Vec::as_slice)
+    }
+
+    fn check(
+        &mut self,
+        _: usize,
+        answer: &Received<'_>,
+        outcomes: &mut OutcomeCounts,
+    ) -> std::result::Result<(), WrongAnswer> {
+        let Received { status, body, media, .. } = *answer;
+        let text = || String::from_utf8_lossy(body);
+        if !matches!(status, 200 | 400..=422) {
+            return Err(WrongAnswer::Status(format!("{status}: {}", text())));
+        }
+        let expected = if status == 200 { Media::Json } else { Media::Problem };
+        if media != expected {
+            let expected = expected.as_str();
+            return Err(WrongAnswer::Content(format!("status {status} is not of content-type {expected}")));
+        }
+        let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
+        match status {
+            200 if has(b"\"account\":") && has(b"\"rule\":") => outcomes.count("selection"),
+            400.. if has(b"\"code\":") => outcomes.count("problem"),
+            _ => {
+                let reason = format!("neither a selection nor a problem: {}", text());
+                return Err(WrongAnswer::Content(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::FailureKind;
+
+    #[test]
+    fn queries_are_sent_in_turn_and_the_shape_of_answers_is_checked() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "{\"ou\":\"a\"}\n\n{\"ou\":\"b\"}\n").unwrap();
+        let mut queries = Queries::read(file.path()).unwrap().source;
+        assert_eq!([queries.next(), queries.next(), queries.next()], [0, 1, 0]);
+        assert!(queries.bytes(1).ends_with(b"content-length: 10\r\n\r\n{\"ou\":\"b\"}"));
+        let mut outcomes = OutcomeCounts::default();
+        let mut check = |status, body: &str| {
+            let now = std::time::Instant::now();
+            let media = if status == 200 { Media::Json } else { Media::Problem };
+            let body = body.as_bytes();
+            let answer = Received { status, media, body, connection: (0, 0), sent: now, read: now };
+            let other = queries.check(0, &Received { media: Media::Other, ..answer }, &mut outcomes);
+            assert!(other.is_err());
+            queries.check(0, &answer, &mut outcomes).map_err(|wrong| wrong.kind())
+        };
+        assert_eq!(check(200, r#"{"account":"a","rule":"country"}"#), Ok(()));
+        assert_eq!(check(404, r#"{"code":"unknown_ou"}"#), Ok(()));
+        assert_eq!(check(200, "hello"), Err(FailureKind::WrongAnswer));
+        assert_eq!(check(503, r#"{"code":"overloaded"}"#), Err(FailureKind::UnexpectedStatus));
+        for malformed in ["[]", "/v1/select?ou=a b", "ou=a"] {
+            fs::write(file.path(), malformed).unwrap();
+            assert!(Queries::read(file.path()).is_err(), "{malformed}");
+        }
+        fs::write(file.path(), "/v1/select?ou=a\n").unwrap();
+        let queries = Queries::read(file.path()).unwrap().source;
+        assert_eq!(queries.bytes(0), b"GET /v1/select?ou=a HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
+    }
+}

@@ -1,0 +1,303 @@
+//! The sequence of `loadtest run`: each scenario from the preparation to the report.
+
+use super::{
+    actors::CorruptReloads,
+    admin::{AdminClient, Metrics},
+    ceiling, machine,
+    options::Options,
+    requests::Requests,
+    scratch::Scratch,
+    stage::Stage,
+    standings::{self, StandingsToRestore},
+    step::{Context, Stretch},
+    sweep,
+    target::{Instance, Target},
+    verdicts,
+};
+use crate::{
+    cpu_affinity,
+    engine::{FailureKind, Pace},
+    error::{Error, Result},
+    progress,
+    report::{
+        self, DAEMON_ENDED,
+        model::{Ceiling, Failures, Pinning, Report, Run, SCHEMA, Setup, Step},
+        summary, units,
+    },
+    scenario::{self, Scenario},
+    traffic,
+};
+
+/// Runs the scenarios one after the other.
+///
+/// # Errors
+/// The arguments, the files or the daemon fail, a demand does not hold, or a run is invalid.
+pub fn run(options: &Options) -> Result<()> {
+    let names = match options.scenarios.as_slice() {
+        [] => &["steady".to_owned()],
+        names => names,
+    };
+    let mut scenarios: Vec<Scenario> = Vec::new();
+    for name in names {
+        let scenario = options.apply(scenario::load(name)?);
+        options.check(&scenario)?;
+        if scenarios.iter().any(|known| known.name == scenario.name) {
+            return Err(Error::Usage(format!(
+                "two scenarios are called {}: for more runs of one raise --repeat; else rename a file",
+                scenario.name
+            )));
+        }
+        scenarios.push(scenario);
+    }
+    report::files::check_folder(&options.out)?;
+    let scratch = Scratch::new()?;
+    let mut failed = Vec::new();
+    for scenario in &scenarios {
+        let report = match run_scenario(scenario, options, &scratch) {
+            Ok(report) => report,
+            // The next scenario may be measured all the same.
+            Err(Error::Refused(reason)) => {
+                progress::line(&reason);
+                failed.push(format!("{}: {reason}", scenario.name));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        summary::print(&report)?;
+        report::files::write(&report, &options.out)?;
+        failed.extend(report::failures(&report));
+        failed.extend(other_registry(options, &report));
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused(format!("failed:\n  {}", failed.join("\n  "))))
+}
+
+/// Returns the likely cause of wrong answers of a daemon that already ran: it serves another registry.
+fn other_registry(options: &Options, report: &Report) -> Option<String> {
+    let (Some(registry), Some(_)) = (&options.registry, options.target) else { return None };
+    let mut steps = report.runs.iter().flat_map(|run| &run.steps);
+    steps.any(|step| step.errors.contains_key(FailureKind::WrongAnswer.as_str())).then(|| {
+        format!(
+            "{}: answers are wrong by {}: see first whether that is what the daemon serves, with the same standings",
+            report.scenario,
+            registry.display()
+        )
+    })
+}
+
+fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Report> {
+    let started = jiff::Timestamp::now();
+    progress::line(&format!("\n{}: {}", scenario.name, scenario.about));
+    let pinning = pinning(scenario, options)?;
+    let cores = |of: fn(&Pinning) -> &Vec<u32>| pinning.as_ref().map(of).cloned().unwrap_or_default();
+    let stage = Stage::prepare(scenario, options, pinning.as_ref(), scratch)?;
+    stage.prepare_snapshots(scenario)?;
+    let churned = churned_accounts(scenario, options.seed, &stage)?;
+    // The standings of an own daemon end with it.
+    let own_standings = StandingsToRestore::default();
+    let context = Context {
+        scenario,
+        target: &stage.target,
+        churned: &churned,
+        standings: match stage.target {
+            Target::Own(_) => &own_standings,
+            Target::Running { .. } => &scratch.standings,
+        },
+        corrupt_reloads: CorruptReloads::Never,
+        cores: &cores(|pinning| &pinning.harness),
+    };
+    let requests = Requests::new(scenario, options, &stage, &churned)?;
+    requests.notes.iter().for_each(|note| progress::line(&format!("requests    {note}")));
+    let highest = measure_highest(&context, options, requests, &cores(|pinning| &pinning.daemon))?;
+
+    let (mut runs, mut verdicts) = (Vec::new(), Vec::new());
+    for n in 1..=scenario.repeat.get() {
+        let requests = Requests::new(scenario, options, &stage, &churned)?;
+        match run_once(&context, n, requests, highest.rate) {
+            Ok(run) => runs.push(run),
+            // The runs before are kept: they may show how the daemon ended.
+            Err(Error::Refused(reason)) if n > 1 => {
+                progress::line(&reason);
+                verdicts.push(verdicts::missing_runs(scenario.repeat.get(), n - 1, &reason));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    verdicts.extend(verdicts::verdicts(&scenario.demand, &runs, highest.ceiling.as_ref()));
+    let Highest { ceiling, metrics, notes, .. } = highest;
+    Ok(Report {
+        schema: SCHEMA,
+        scenario: scenario.name.clone(),
+        started: started.round(jiff::Unit::Second).unwrap_or(started).to_string(),
+        setup: setup(scenario, options, &stage, metrics.as_ref(), pinning, notes),
+        ceiling,
+        runs,
+        verdicts,
+    })
+}
+
+/// What is known before the runs.
+struct Highest {
+    /// Requests a second; 0 where it was not measured.
+    rate: f64,
+    ceiling: Option<Ceiling>,
+    metrics: Option<Metrics>,
+    notes: Vec<String>,
+}
+
+/// Measures the highest rate. Where that fails, only a rate that is a share of it fails the scenario.
+fn measure_highest(
+    context: &Context<'_>,
+    options: &Options,
+    mut requests: Requests,
+    daemon_cores: &[u32],
+) -> Result<Highest> {
+    let instance = context.target.start()?;
+    let metrics = instance.metrics();
+    let is_needed = context.scenario.needs_ceiling();
+    // A daemon that may be serving others is asked flat out only where that is wanted.
+    let measured = match is_needed || options.ceiling || options.target.is_none() {
+        true => ceiling::measure(context, &instance, &mut requests, daemon_cores),
+        false => Ok((0.0, None)),
+    };
+    let mut notes = requests.notes;
+    let mut missing = "not measured: --ceiling asks the daemon flat out".to_owned();
+    let (rate, ceiling) = match (measured, instance.stop()) {
+        (Ok(measured), Ok(())) => measured,
+        (Ok(_), Err(reason)) => return Err(Error::Refused(format!("the daemon ended: {reason}"))),
+        (Err(Error::Refused(reason)), Ok(())) if !is_needed => {
+            missing = format!("none: {reason}");
+            notes.push(format!("ceiling {missing}"));
+            (0.0, None)
+        }
+        (Err(error), Ok(())) => return Err(error),
+        (Err(error), Err(reason)) => {
+            return Err(Error::Refused(format!("{error}; the daemon ended: {reason}")));
+        }
+    };
+    let line = match &ceiling {
+        Some(ceiling) => summary::ceiling(ceiling),
+        None if rate > 0.0 => {
+            format!("{}/s by the daemon; no null server that is like it", units::rate(rate))
+        }
+        None => missing,
+    };
+    progress::line(&format!("ceiling     {line}"));
+    Ok(Highest { rate, ceiling, metrics, notes })
+}
+
+/// Runs the scenario once, with an own daemon that is just started.
+fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64) -> Result<Run> {
+    let scenario = context.scenario;
+    let instance = context.target.start()?;
+    let run = match scenario.sweep {
+        Some(sweep) => {
+            sweep::run(context, &instance, &mut requests, sweep, highest, &|step| show_step("step", step))
+        }
+        None => {
+            let pace = Pace::Rate(scenario.rate.per_second(highest));
+            let stretch = Stretch { pace, warm_up: scenario.warm_up.0, measure: scenario.duration.0 };
+            let name = format!("run {n}");
+            context.step(&name, &instance, &mut requests, stretch).map(|(step, _)| {
+                show_step(&name, &step);
+                Run { steps: vec![step], knee: None, no_knee: None, limit: None }
+            })
+        }
+    };
+    finish_run(instance, run)
+}
+
+/// Stops the daemon and adds an error to the run where it did not end well.
+fn finish_run(instance: Instance, run: Result<Run>) -> Result<Run> {
+    match (run, instance.stop()) {
+        (Ok(mut run), Err(first)) => {
+            if let Some(step) = run.steps.last_mut() {
+                step.errors.entry(DAEMON_ENDED.to_owned()).or_insert(Failures { count: 1, first });
+            }
+            Ok(run)
+        }
+        (Err(error), Err(reason)) => Err(Error::Refused(format!("{error}; the daemon ended: {reason}"))),
+        (run, Ok(())) => run,
+    }
+}
+
+fn setup(
+    scenario: &Scenario,
+    options: &Options,
+    stage: &Stage,
+    metrics: Option<&Metrics>,
+    pinning: Option<Pinning>,
+    notes: Vec<String>,
+) -> Setup {
+    let own = match &stage.target {
+        Target::Own(own) => Some(own),
+        Target::Running { .. } => None,
+    };
+    Setup {
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        daemon: metrics.and_then(Metrics::build),
+        commit: Some(env!("SWITCHBOARD_COMMIT").to_owned()).filter(|commit| commit != "unknown"),
+        profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        harness_digest: std::env::current_exe().ok().and_then(|program| machine::digest(&program)),
+        daemon_digest: own.and_then(|own| machine::digest(&own.program)),
+        effective: scenario.effective(),
+        notes,
+        daemon_command: own.map(|own| own.command()),
+        machine: machine::machine(),
+        pinning,
+        registry: stage.target.facts(options, &stage.source, metrics),
+        seed: options.seed,
+        connections: scenario.connections.get(),
+        timeout_us: u64::try_from(scenario.timeout.0.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Returns the cores of the daemon and the harness. A daemon that already runs is not moved.
+fn pinning(scenario: &Scenario, options: &Options) -> Result<Option<Pinning>> {
+    let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
+    let pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
+    Ok(pinning.map(|pinning| match options.target {
+        Some(_) => Pinning { daemon: Vec::new(), ..pinning },
+        None => pinning,
+    }))
+}
+
+/// Returns the accounts (company, id) whose standings the scenario changes.
+pub(crate) fn churned_accounts(
+    scenario: &Scenario,
+    seed: u64,
+    stage: &Stage,
+) -> Result<Vec<(String, String)>> {
+    let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
+    let Some(registry) = stage.registries.first() else { return Ok(Vec::new()) };
+    let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
+    let mut accounts = traffic::churnable(registry, most, seed)?;
+    if let Target::Running { admin: Some(admin), .. } = stage.target {
+        let found = accounts.len();
+        accounts = standings::without_standing(&AdminClient::new(admin), accounts)?;
+        if accounts.len() < found {
+            let held = found - accounts.len();
+            progress::line(&format!("standings   {held} accounts have one already, and are left alone"));
+        }
+    }
+    if accounts.is_empty() {
+        return Err(Error::Refused(format!(
+            "{} has no account to change the standing of: that takes four accounts in use of one pool, role and country, \
+             of which one has no standing yet; name another registry",
+            scenario.name
+        )));
+    }
+    Ok(accounts)
+}
+
+fn show_step(name: &str, step: &Step) {
+    let failed = step.failed();
+    let failed = if failed > 0 { format!(", {failed} errors") } else { String::new() };
+    let invalid = step.invalid.as_ref().map(|reason| format!("; INVALID: {reason}")).unwrap_or_default();
+    let [p50, p99, max] = [step.corrected.p50, step.corrected.p99, step.corrected.max].map(units::time);
+    let rate = units::rate(step.rate);
+    progress::line(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
+}

@@ -1,0 +1,149 @@
+//! Clients that send or read a little at a time. The daemon may close them when their time is up; they
+//! connect again at once.
+
+use super::actors::StopFlag;
+use crate::traffic::{get, post, post_batch};
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+/// Lines of a batch whose 400 kB of answers exceed the sockets' buffers.
+const BATCH_LINES: usize = 2_000;
+
+/// Longer than the daemon's own limits.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A request whose first bytes are sent at once, and the others one by one. Where all are sent at once, the
+/// answer is read a little at a time.
+#[derive(Clone)]
+struct SlowRequest {
+    bytes: Vec<u8>,
+    sent_at_once: usize,
+}
+
+/// The requests of slow clients. Each client has one of them, in turn.
+#[derive(Default, Clone)]
+pub(crate) struct SlowRequests(Vec<SlowRequest>);
+
+impl SlowRequests {
+    /// Adds a GET whose head is sent byte by byte.
+    pub(super) fn with_target(mut self, target: &str) -> Self {
+        self.0.push(SlowRequest { bytes: get(target), sent_at_once: 0 });
+        self
+    }
+
+    /// Adds a POST whose body is sent byte by byte, and a batch whose answer is read slowly.
+    pub(super) fn with_query(mut self, query: &str) -> Self {
+        let bytes = post(query);
+        self.0.push(SlowRequest { sent_at_once: bytes.len() - query.len(), bytes });
+        let bytes = post_batch(&format!("{query}\n").repeat(BATCH_LINES));
+        self.0.push(SlowRequest { sent_at_once: bytes.len(), bytes });
+        self
+    }
+}
+
+/// Runs the slow client with this number until the stop. Reports each connection, or why the client was
+/// turned away.
+pub(super) fn run(
+    stop: &StopFlag,
+    target: SocketAddr,
+    requests: &SlowRequests,
+    number: u32,
+    report: &dyn Fn(Result<(), String>),
+) {
+    let Some(request) = requests.0.get(number as usize % requests.0.len().max(1)) else { return };
+    while !stop.is_set() {
+        let connected = match connect(target) {
+            Err(error) => Err(format!("cannot connect: {error}")),
+            // Any other end is the daemon's choice.
+            Ok(stream) => match exchange(stop, stream, request) {
+                Ok(answer) if answer.starts_with(b"HTTP/1.1 503 ") => Err("turned away: 503".to_owned()),
+                _ => Ok(()),
+            },
+        };
+        let failed = connected.is_err();
+        report(connected);
+        if failed {
+            pause(stop);
+        }
+    }
+}
+
+fn connect(target: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+/// Returns the first piece of the answer.
+fn exchange(stop: &StopFlag, mut stream: TcpStream, request: &SlowRequest) -> io::Result<Vec<u8>> {
+    let (at_once, rest) = request.bytes.split_at(request.sent_at_once.min(request.bytes.len()));
+    stream.write_all(at_once)?;
+    for byte in rest.chunks(1) {
+        pause(stop);
+        if stop.is_set() {
+            return Ok(Vec::new());
+        }
+        if let Err(error) = stream.write_all(byte) {
+            // The daemon may have answered before it closed.
+            return read_piece(&mut stream).map_err(|_| error);
+        }
+    }
+    let first = read_piece(&mut stream)?;
+    let mut more = rest.is_empty() && !first.is_empty();
+    while more && !stop.is_set() {
+        pause(stop);
+        more = !read_piece(&mut stream)?.is_empty();
+    }
+    Ok(first)
+}
+
+fn read_piece(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut piece = [0; 1024];
+    let length = stream.read(&mut piece)?;
+    Ok(piece.get(..length).unwrap_or_default().to_vec())
+}
+
+fn pause(stop: &StopFlag) {
+    stop.sleep_until(Instant::now() + PAUSE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::TcpListener, sync::mpsc, thread};
+
+    #[test]
+    fn a_body_comes_byte_by_byte_and_a_503_is_reported() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap();
+        // The length of the request after each read.
+        let (sender, lengths) = mpsc::channel();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"{}") {
+                request.extend(read_piece(&mut stream).unwrap());
+                sender.send(request.len()).unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let (stop, requests) =
+            (StopFlag::default(), SlowRequests::default().with_query("{}").with_target("/"));
+        let (report, reports) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| run(&stop, target, &requests, 0, &|it| drop(report.send(it))));
+            assert_eq!(reports.recv().unwrap(), Err("turned away: 503".to_owned()));
+            stop.set();
+        });
+        let lengths: Vec<usize> = lengths.iter().collect();
+        let whole = *lengths.last().unwrap();
+        assert!(lengths.ends_with(&[whole - 1, whole]), "{lengths:?} of {whole}");
+    }
+}

@@ -1,0 +1,189 @@
+//! What is tested: a daemon that is started anew for each run, or one that already runs.
+
+use super::{
+    admin::{AdminClient, Metrics},
+    options::Options,
+    stage::{FIRST_GENERATION, number_snapshot},
+};
+use crate::{
+    daemon::Daemon,
+    error::{Error, Result},
+    report::model::RegistryFacts,
+};
+use std::{
+    ffi::OsString,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+pub(crate) enum Target {
+    Own(OwnDaemon),
+    Running { data: SocketAddr, admin: Option<SocketAddr> },
+}
+
+/// A daemon to be started.
+pub(crate) struct OwnDaemon {
+    pub(super) program: PathBuf,
+    /// The folder of the snapshots and the journal.
+    pub(super) folder: PathBuf,
+    /// A snapshot of each registry. Generation `n` is the one at `n` modulo their number.
+    pub(super) compiled: Vec<PathBuf>,
+    pub(super) workers: usize,
+    pub(super) cores: Vec<u32>,
+    pub(super) has_journal: bool,
+}
+
+/// A server that answers.
+pub(crate) struct Instance {
+    daemon: Option<Daemon>,
+    pub(crate) data: SocketAddr,
+    pub(crate) admin: Option<AdminClient>,
+}
+
+impl OwnDaemon {
+    /// Returns the file that the daemon watches.
+    fn served(&self) -> PathBuf {
+        self.folder.join("served.swb")
+    }
+
+    fn prepared(&self, generation: u64) -> PathBuf {
+        self.folder.join(format!("generation-{generation}.swb"))
+    }
+
+    /// Returns the arguments of the daemon, on ports of the system's choosing.
+    fn arguments(&self, snapshot: &Path, journal: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> =
+            ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"]
+                .map(OsString::from)
+                .into();
+        arguments.extend(["--snapshot".into(), snapshot.into()]);
+        if self.has_journal {
+            arguments.extend(["--standings".into(), journal.into()]);
+        }
+        arguments.extend(["--workers".into(), self.workers.to_string().into()]);
+        arguments
+    }
+
+    /// Returns the command line for the report.
+    pub(super) fn command(&self) -> String {
+        let arguments = self.arguments(Path::new("FILE"), Path::new("FILE"));
+        let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        format!("switchboard {}", arguments.join(" "))
+    }
+
+    /// Writes the snapshot of a generation in advance: during a run, the copy would take time from the
+    /// sender.
+    pub(super) fn prepare(&self, generation: u64) -> Result<()> {
+        self.write_snapshot(generation, &self.prepared(generation))
+    }
+
+    fn write_snapshot(&self, generation: u64, to: &Path) -> Result<()> {
+        let turn = usize::try_from(generation).unwrap_or(0) % self.compiled.len().max(1);
+        self.compiled.get(turn).map_or(Ok(()), |compiled| number_snapshot(compiled, to, generation))
+    }
+
+    /// Replaces the snapshot that is served, by one rename.
+    pub(super) fn serve(&self, generation: u64) -> Result<()> {
+        self.replace_served(|next| match self.prepared(generation) {
+            prepared if prepared.exists() => {
+                fs::hard_link(&prepared, next).map_err(Error::io("put in place", prepared))
+            }
+            _ => self.write_snapshot(generation, next),
+        })
+    }
+
+    /// Replaces the snapshot that is served by a copy with one wrong bit.
+    pub(super) fn serve_corrupt(&self) -> Result<()> {
+        let served = self.served();
+        let mut bytes = fs::read(&served).map_err(Error::io("read", &served))?;
+        let middle = bytes.len() / 2;
+        bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+        self.replace_served(|next| fs::write(next, &bytes).map_err(Error::io("write", next)))
+    }
+
+    fn replace_served(&self, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let next = self.folder.join("next.swb");
+        // A rename of one link of a file over another link of the same file does nothing, and leaves both.
+        let _ = fs::remove_file(&next);
+        write(&next)?;
+        fs::rename(&next, self.served()).map_err(Error::io("put in place", &next))
+    }
+}
+
+impl Target {
+    /// Starts an own daemon with the first snapshot and without standings.
+    pub(crate) fn start(&self) -> Result<Instance> {
+        match self {
+            &Target::Running { data, admin } => {
+                Ok(Instance { daemon: None, data, admin: admin.map(AdminClient::new) })
+            }
+            Target::Own(own) => {
+                let journal = own.folder.join("standings");
+                let _ = fs::remove_file(&journal);
+                own.serve(FIRST_GENERATION)?;
+                let arguments = own.arguments(&own.served(), &journal);
+                let daemon = Daemon::start(&own.program, &arguments, &own.cores)?;
+                let (data, admin) = (daemon.data, Some(AdminClient::new(daemon.admin)));
+                Ok(Instance { daemon: Some(daemon), data, admin })
+            }
+        }
+    }
+
+    /// Returns the facts of the registry, with the counts of the daemon's metrics.
+    pub(super) fn facts(&self, options: &Options, source: &str, metrics: Option<&Metrics>) -> RegistryFacts {
+        let entries = |kind| metrics.map_or(0, |metrics| metrics.entries(kind));
+        RegistryFacts {
+            source: match (&options.registry, &options.queries) {
+                (Some(folder), _) => folder.display().to_string(),
+                (None, Some(queries)) => {
+                    format!("unknown; queries from {}, answers held to their shape alone", queries.display())
+                }
+                (None, None) => source.to_owned(),
+            },
+            companies: entries("companies"),
+            ous: entries("ous"),
+            pools: entries("pools"),
+            accounts: entries("accounts"),
+            snapshot_bytes: metrics.map(Metrics::snapshot_bytes),
+        }
+    }
+}
+
+impl Instance {
+    /// Wraps a server that was not started by [`Target::start`].
+    pub(super) fn from_address(data: SocketAddr) -> Self {
+        Self { daemon: None, data, admin: None }
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Daemon::pid)
+    }
+
+    pub(super) fn metrics(&self) -> Option<Metrics> {
+        self.admin.as_ref()?.metrics().ok()
+    }
+
+    /// Returns the exit status and the last log lines of an own daemon that has ended.
+    pub(super) fn ended(&self) -> Option<String> {
+        self.daemon.as_ref()?.ended()
+    }
+
+    /// Stops an own daemon. The error says how it ended before, or that it did not exit with 0.
+    pub(super) fn stop(self) -> std::result::Result<(), String> {
+        if let Some(reason) = self.ended() {
+            return Err(reason);
+        }
+        match self.exit_status() {
+            Ok(Some(status)) if !status.success() => Err(format!("{status}, when it was told to end")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Stops an own daemon and returns its exit status.
+    pub(crate) fn exit_status(self) -> Result<Option<ExitStatus>> {
+        self.daemon.map(Daemon::stop).transpose()
+    }
+}

@@ -1,0 +1,290 @@
+//! `loadtest soak`: a daemon under requests, reloads good and corrupt, changing standings and slow clients,
+//! for as long as asked. It must answer every request right, and its memory and its open files must not grow.
+//!
+//! The soak is a scenario of `loadtest run` that also samples the daemon's process.
+
+use crate::{
+    engine::{FailureKind, Pace},
+    error::{Error, Result},
+    quantity::{Span, parse_duration},
+    report::model::{Failures, Step},
+    run::{
+        ActorCounts, AdminClient, Context, CorruptReloads, Options, Requests, Scratch, Stage, Stretch,
+        churned_accounts, memory_and_files,
+    },
+    scenario::{self, RegistrySize, Reload, Scenario, SlowClients, Standings},
+    traffic::Mix,
+};
+use clap::Args;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    num::NonZero,
+    path::PathBuf,
+    process::ExitStatus,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+/// Of a company that compiles in an instant: the reloads are many.
+const REGISTRY: RegistrySize = RegistrySize { accounts: 400, ous: 40, pools: 20 };
+
+const DISTINCT_REQUESTS: usize = 2_000;
+const BATCH_LINES: usize = 20;
+/// One request in so many is a batch.
+const BATCH_INTERVAL: usize = 50;
+
+const CONNECTIONS: u32 = 4;
+const SLOW_CLIENTS: u32 = 20;
+const CHURNED_ACCOUNTS: u32 = 5;
+const STANDINGS_PER_SECOND: f64 = 10.0;
+
+/// KiB by which the lowest memory of the last quarter may exceed that of the second (the first is the
+/// warm-up): one step of the allocator. Of an hour, half lies between the two, so that 70 KiB a minute are
+/// found.
+const MAX_GROWTH_KIB: u64 = 2_048;
+/// In a shorter soak, the lowest memory depends on chance.
+const MIN_GROWTH_DURATION: Duration = Duration::from_secs(300);
+/// Slow clients come and go between two samples.
+const MAX_MORE_FILES: u64 = 10;
+
+const SPARKLINE_WIDTH: usize = 60;
+
+/// The arguments of `loadtest soak`.
+#[derive(Args)]
+pub struct Soak {
+    /// The daemon's binary; without it, the one beside this program
+    #[arg(long, value_name = "PATH")]
+    switchboard: Option<PathBuf>,
+    /// How long: seconds, or 500ms, 30s, 10m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    duration: Duration,
+    /// Requests a second, at a constant rate whatever the answers take
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// How often the snapshot is replaced; every fourth time by a corrupt one
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    reload_every: Duration,
+}
+
+/// Runs the soak and prints its table.
+///
+/// # Errors
+/// The daemon cannot be started, gave a wrong answer, did not end well, or grew.
+pub fn run(soak: &Soak) -> Result<()> {
+    let options = Options { switchboard: soak.switchboard.clone(), seed: 1, ..Options::default() };
+    let scenario = scenario(soak)?;
+    let scratch = Scratch::new()?;
+    let stage = Stage::prepare(&scenario, &options, None, &scratch)?;
+    let churned = churned_accounts(&scenario, options.seed, &stage)?;
+    let mut traffic = Requests::draw(&scenario, &options, &stage, &churned)?;
+    traffic.interleave_batches(BATCH_LINES, BATCH_INTERVAL);
+    let mut requests = Requests::from(traffic);
+    let context = Context {
+        scenario: &scenario,
+        target: &stage.target,
+        churned: &churned,
+        standings: &scratch.standings,
+        corrupt_reloads: CorruptReloads::EveryFourth,
+        cores: &[],
+    };
+    let stretch =
+        Stretch { pace: Pace::Rate(soak.rate.into()), warm_up: Duration::ZERO, measure: soak.duration };
+    let instance = stage.target.start()?;
+    let (pid, admin) = (instance.pid().unwrap_or_default(), instance.admin.clone());
+    let (stop, stopped) = mpsc::channel::<()>();
+    let (step, samples) = thread::scope(|scope| {
+        // A short soak has ten samples.
+        let interval = Duration::from_secs(2).min(soak.duration / 10);
+        let sampler = scope.spawn(move || sample(pid, admin.as_ref(), interval, &stopped));
+        let step = context.step("soak", &instance, &mut requests, stretch);
+        drop(stop);
+        (step, sampler.join())
+    });
+    let (mut step, counts) = step?;
+    let (samples, mut failed) = samples.map_err(|_| Error::Refused("the sampler panicked".to_owned()))?;
+    let reloads = match instance.admin.as_ref().map(AdminClient::metrics) {
+        Some(Ok(metrics)) => ["published", "rejected"].map(|outcome| metrics.reloads(outcome)),
+        Some(Err(reason)) => {
+            failed.push(("metrics", reason));
+            [0; 2]
+        }
+        None => [0; 2],
+    };
+    for (kind, first) in failed {
+        step.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first }).count += 1;
+    }
+    let report = SoakReport {
+        soak,
+        step,
+        counts,
+        samples,
+        reloads,
+        exit: instance.exit_status()?.unwrap_or_default(),
+    };
+    io::stdout().write_all(report.table().as_bytes()).map_err(Error::io("write to", "stdout"))?;
+    let failures = report.failures();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused(format!("failed: {}", failures.join("; "))))
+}
+
+/// The requests of the built-in scenario `mixed`, with every actor.
+fn scenario(soak: &Soak) -> Result<Scenario> {
+    let mixed = scenario::load("mixed")?;
+    let count = |n| NonZero::new(n).unwrap_or(NonZero::<u32>::MIN);
+    Ok(Scenario {
+        name: "soak".to_owned(),
+        duration: Span(soak.duration),
+        connections: count(CONNECTIONS),
+        timeout: Span(Duration::from_secs(40)),
+        workers: count(thread::available_parallelism().map_or(1, |n| n.get() as u32)),
+        registry: REGISTRY,
+        mix: Mix { distinct: DISTINCT_REQUESTS, ..mixed.mix.clone() },
+        reload: Some(Reload { every: Span(soak.reload_every) }),
+        standings: Some(Standings { rate: STANDINGS_PER_SECOND, accounts: count(CHURNED_ACCOUNTS) }),
+        slow_clients: Some(SlowClients { count: count(SLOW_CLIENTS) }),
+        ..mixed
+    })
+}
+
+struct Sample {
+    memory_kib: u64,
+    files: u64,
+}
+
+/// Samples the daemon's process until the stop. Also returns the kind and the reason of each failure.
+fn sample(
+    pid: u32,
+    admin: Option<&AdminClient>,
+    interval: Duration,
+    stopped: &Receiver<()>,
+) -> (Vec<Sample>, Vec<(&'static str, String)>) {
+    let (mut samples, mut failed) = (Vec::new(), Vec::new());
+    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+        if let Some(Err(reason)) = admin.map(AdminClient::metrics) {
+            failed.push(("metrics", reason));
+        }
+        match memory_and_files(pid) {
+            Some((memory_kib, files)) => samples.push(Sample { memory_kib, files }),
+            None => failed.push(("process gone", format!("no /proc/{pid} to read"))),
+        }
+    }
+    (samples, failed)
+}
+
+struct SoakReport<'a> {
+    soak: &'a Soak,
+    step: Step,
+    counts: ActorCounts,
+    samples: Vec<Sample>,
+    /// Published and rejected, by the daemon's metrics.
+    reloads: [u64; 2],
+    exit: ExitStatus,
+}
+
+impl SoakReport<'_> {
+    fn right_answers(&self) -> u64 {
+        let failed = FailureKind::ALL.iter().filter_map(|kind| self.step.errors.get(kind.as_str()));
+        self.step.due.saturating_sub(failed.map(|failures| failures.count).sum())
+    }
+
+    fn table(&self) -> String {
+        let mut table = String::new();
+        let mut row = |name: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(table, "{name:<32}{value}");
+        };
+        let SoakReport { soak, step, counts, reloads: [published, rejected], .. } = self;
+        row("duration", format!("{:?} at {} requests/s", soak.duration, soak.rate));
+        row("requests", step.due.to_string());
+        row("answers as asked", self.right_answers().to_string());
+        row("errors", step.failed().to_string());
+        for (kind, Failures { count, first }) in &step.errors {
+            row(&format!("  {kind}"), format!("{count}, first: {first}"));
+        }
+        let latency = &step.corrected;
+        let [p50, p99, p999, max] = [latency.p50, latency.p99, latency.p999, latency.max].map(|it| it / 1e3);
+        row("p50 / p99 / p99.9 / max, ms", format!("{p50:.3} / {p99:.3} / {p999:.3} / {max:.3}"));
+        row("reloads published", format!("{published} of {}, the first included", counts.published + 1));
+        row("reloads rejected", format!("{rejected}, of {} corrupt files", counts.corrupted));
+        row("standings changed", counts.standings.to_string());
+        row("slow connections", counts.slow_connections.to_string());
+        let ends = |of: fn(&Sample) -> u64| {
+            [self.samples.first(), self.samples.last()].map(|sample| sample.map_or(0, of))
+        };
+        let [first, last] = ends(|sample| sample.memory_kib);
+        row("RSS first / last, KiB", format!("{first} / {last}"));
+        let lows: Vec<_> = quarterly_lows(&self.samples).iter().map(u64::to_string).collect();
+        row("RSS lows by quarter, KiB", lows.join(" / "));
+        row("RSS", sparkline(&self.samples));
+        let files = || self.samples.iter().map(|sample| sample.files);
+        let [first, last] = ends(|sample| sample.files);
+        let (min, max) = (files().min().unwrap_or(0), files().max().unwrap_or(0));
+        row("fds min / max / first / last", format!("{min} / {max} / {first} / {last}"));
+        row("exit", self.exit.to_string());
+        table
+    }
+
+    /// Returns why the soak failed; nothing where it did not.
+    fn failures(&self) -> Vec<String> {
+        let errors = self.step.errors.iter();
+        let mut failed: Vec<String> =
+            errors.map(|(kind, it)| format!("{} × {kind} ({})", it.count, it.first)).collect();
+        if self.right_answers() == 0 {
+            failed.push("nothing was answered".to_owned());
+        }
+        if self.exit.code() != Some(0) {
+            failed.push(format!("the daemon ended with {}", self.exit));
+        }
+        if let (Some(first), Some(last)) = (self.samples.first(), self.samples.last())
+            && last.files > first.files + MAX_MORE_FILES
+        {
+            failed.push(format!("open files grew from {} to {}", first.files, last.files));
+        }
+        if let [_, second, _, last] = *quarterly_lows(&self.samples)
+            && self.soak.duration >= MIN_GROWTH_DURATION
+            && last > second + MAX_GROWTH_KIB
+        {
+            failed.push(format!(
+                "memory grows: its low was {second} KiB in the second quarter, {last} in the last"
+            ));
+        }
+        failed
+    }
+}
+
+/// Returns the lowest memory of each quarter, in KiB. Allocators take and return memory in steps of a
+/// megabyte or two, so that single samples say little; a leak raises the lows.
+fn quarterly_lows(samples: &[Sample]) -> Vec<u64> {
+    let quarter = samples.len().div_ceil(4).max(1);
+    let low = |quarter: &[Sample]| quarter.iter().map(|sample| sample.memory_kib).min();
+    samples.chunks(quarter).filter_map(low).collect()
+}
+
+fn sparkline(samples: &[Sample]) -> String {
+    let memory = || samples.iter().map(|sample| sample.memory_kib);
+    let (low, high) = (memory().min().unwrap_or(0), memory().max().unwrap_or(0));
+    let bar = |memory: u64| {
+        char::from_u32(0x2581 + u32::try_from((memory - low) * 7 / (high - low).max(1)).unwrap_or(0))
+    };
+    memory().step_by(samples.len().div_ceil(SPARKLINE_WIDTH).max(1)).filter_map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lows_are_those_of_the_quarters() {
+        let lows = |memory: &[u64]| {
+            let samples = memory.iter().map(|&memory_kib| Sample { memory_kib, files: 0 });
+            quarterly_lows(&samples.collect::<Vec<_>>())
+        };
+        assert_eq!(lows(&[9, 1, 7, 5, 3, 4, 8, 6]), [1, 5, 3, 6]);
+        assert_eq!(lows(&[2, 1, 3, 4, 5]), [1, 3, 5]);
+        assert_eq!(lows(&[]), [0; 0]);
+    }
+}

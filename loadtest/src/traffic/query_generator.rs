@@ -1,0 +1,311 @@
+//! Queries that should have a given outcome. The oracle then predicts whether they do.
+
+use super::{outcome::Outcome, request::garble};
+use crate::{registry::ClientNumbers, rng::SeededRng};
+use oracle::Query;
+use std::collections::HashMap;
+use switchboard_model::{Condition, Region, Role};
+use switchboard_registry::{Account, Company, Holder, Pool, Registry};
+
+/// Invalid phones: too short, too long, with an unassigned calling code.
+const INVALID_PHONES: [&str; 3] = ["+123", "+4474001234567890123", "+9991234567"];
+/// Invalid countries that people write.
+const INVALID_COUNTRIES: [&str; 4] = ["UK", "EN", "EU", "XX"];
+/// The most accounts that a query excludes where all are to be excluded.
+const MAX_EXCLUDED: usize = 60;
+
+/// The optional parts of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Parts {
+    pub(super) phone: bool,
+    pub(super) client: bool,
+    pub(super) user: bool,
+    pub(super) current_ignored: bool,
+    pub(super) exclude: bool,
+    pub(super) primary: bool,
+    pub(super) strict: bool,
+    pub(super) post: bool,
+}
+
+impl Parts {
+    /// In the order of `Mix::shares`.
+    pub(super) fn to_array(self) -> [bool; 8] {
+        let Parts { phone, client, user, current_ignored, exclude, primary, strict, post } = self;
+        [phone, client, user, current_ignored, exclude, primary, strict, post]
+    }
+}
+
+/// A pool with accounts and OUs.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    company: &'a Company,
+    pool: &'a Pool,
+    conversation_role: Role,
+    /// The range in [`QueryGenerator::pool_accounts`].
+    first: usize,
+    count: usize,
+}
+
+/// A user's own account.
+#[derive(Clone, Copy)]
+struct DedicatedAccount<'a> {
+    company: &'a Company,
+    account: &'a Account,
+    user: &'a str,
+    channel: &'a str,
+    out_of_use: bool,
+}
+
+pub(super) struct QueryGenerator<'a> {
+    registry: &'a Registry,
+    targets: Vec<Target<'a>>,
+    by_calling_code: Vec<Target<'a>>,
+    with_geography: Vec<Target<'a>>,
+    with_default: Vec<Target<'a>>,
+    dedicated: Vec<DedicatedAccount<'a>>,
+    pool_accounts: Vec<&'a Account>,
+    /// The OUs directly below each, by company and id.
+    children: HashMap<(&'a str, &'a str), Vec<&'a str>>,
+    numbers: ClientNumbers,
+    /// Each client has an id of its own.
+    clients: u64,
+}
+
+impl<'a> QueryGenerator<'a> {
+    pub(super) fn new(registry: &'a Registry) -> Self {
+        let mut generator = QueryGenerator {
+            registry,
+            targets: Vec::new(),
+            by_calling_code: Vec::new(),
+            with_geography: Vec::new(),
+            with_default: Vec::new(),
+            dedicated: Vec::new(),
+            pool_accounts: Vec::new(),
+            children: HashMap::new(),
+            numbers: ClientNumbers::default(),
+            clients: 0,
+        };
+        registry.companies.iter().for_each(|company| generator.add(company));
+        generator
+    }
+
+    fn add(&mut self, company: &'a Company) {
+        for ou in &company.ous {
+            if let Some(parent) = &ou.parent {
+                self.children.entry((&company.id, parent)).or_default().push(&ou.id);
+            }
+        }
+        let mut by_pool: HashMap<&str, Vec<&Account>> = HashMap::new();
+        for account in &company.accounts {
+            match &account.holder {
+                Holder::Pool(pool) => by_pool.entry(pool).or_default().push(account),
+                Holder::User(user) => {
+                    let channel = account.channel.and_then(|at| self.registry.channels.get(usize::from(at)));
+                    let Some(channel) = channel.map(|channel| &*channel.id) else { continue };
+                    let out_of_use = account.state != Condition::Active || account.available_from.is_some();
+                    self.dedicated.push(DedicatedAccount { company, account, user, channel, out_of_use });
+                }
+                Holder::Spare => {}
+            }
+        }
+        for pool in &company.pools {
+            let channel = self.registry.channels.iter().find(|channel| channel.id == pool.channel);
+            let accounts = by_pool.remove(&*pool.id).unwrap_or_default();
+            let Some(channel) = channel.filter(|_| !accounts.is_empty() && !pool.ous.is_empty()) else {
+                continue;
+            };
+            let (first, count) = (self.pool_accounts.len(), accounts.len());
+            self.pool_accounts.extend(accounts);
+            let target = Target { company, pool, conversation_role: channel.conversation_role, first, count };
+            self.targets.push(target);
+            if pool.match_calling_code {
+                self.by_calling_code.push(target);
+            }
+            if !pool.geography.is_empty() || !company.geography.is_empty() {
+                self.with_geography.push(target);
+            }
+            if pool.default_country.is_some() {
+                self.with_default.push(target);
+            }
+        }
+    }
+
+    /// Returns a query that may have this outcome.
+    pub(super) fn query(&mut self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<Query> {
+        let (mut query, country) = match outcome {
+            Outcome::Dedicated | Outcome::DedicatedUnavailable => self.dedicated_query(outcome, rng)?,
+            Outcome::NoPool => self.any_channel_query(rng)?,
+            _ => self.pool_query(outcome, wanted, rng)?,
+        };
+        self.clients += 1;
+        if wanted.client {
+            query.client = Some(format!("client-{:08}", self.clients));
+        }
+        if wanted.user && query.user.is_none() {
+            query.user = Some(format!("employee-{:04}@example.com", rng.below(5_000)));
+        }
+        self.locate(&mut query, outcome, country, wanted.phone, rng);
+        match outcome {
+            Outcome::UnknownCompany => query.company = Some("no-such-company".to_owned()),
+            Outcome::UnknownChannel => query.channel = Some("fax".to_owned()),
+            Outcome::UnknownOu => query.ou = query.ou.map(|ou| ou + "-closed"),
+            Outcome::BadRequest => garble(&mut query),
+            _ => {}
+        }
+        Some(query)
+    }
+
+    /// Returns a query of a user with an account of their own, and the client's country.
+    fn dedicated_query(&self, outcome: Outcome, rng: &mut SeededRng) -> Option<(Query, Region)> {
+        let DedicatedAccount { company, account, user, channel, out_of_use } =
+            *rng.choose(&self.dedicated)?;
+        let ou = rng.choose(&company.ous)?;
+        let mut query = Query {
+            company: Some(company.id.to_string()),
+            channel: Some(channel.to_owned()),
+            ou: Some(ou.id.to_string()),
+            user: Some(user.to_owned()),
+            ..Query::default()
+        };
+        if outcome == Outcome::DedicatedUnavailable && !out_of_use {
+            query.exclude.push(account.id.to_string());
+        }
+        let country = if rng.per_mille(700) { account.country? } else { any_region(rng)? };
+        Some((query, country))
+    }
+
+    /// Returns a query for any channel at any OU: most registries have no pool for some.
+    fn any_channel_query(&self, rng: &mut SeededRng) -> Option<(Query, Region)> {
+        let company = rng.choose(&self.registry.companies)?;
+        let channel = rng.choose(&self.registry.channels)?;
+        let query = Query {
+            company: Some(company.id.to_string()),
+            channel: Some(channel.id.to_string()),
+            ou: Some(rng.choose(&company.ous)?.id.to_string()),
+            ..Query::default()
+        };
+        Some((query, any_region(rng)?))
+    }
+
+    /// Returns a query that a pool should serve.
+    fn pool_query(&self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<(Query, Region)> {
+        let targets = match outcome {
+            Outcome::CallingCode => &self.by_calling_code,
+            Outcome::Geography => &self.with_geography,
+            Outcome::DefaultRegion => &self.with_default,
+            _ => &self.targets,
+        };
+        let target = rng.choose(targets)?;
+        let role = if wanted.primary { Role::Primary } else { target.conversation_role };
+        let accounts = self.pool_accounts.get(target.first..target.first + target.count)?;
+        let account = *rng.choose(accounts)?;
+        if account.role != Some(role) {
+            return None;
+        }
+        let country = client_country(outcome, target, account, rng)?;
+        let mut query = Query {
+            company: Some(target.company.id.to_string()),
+            channel: Some(target.pool.channel.to_string()),
+            ou: Some(self.served_ou(target, rng)?.to_owned()),
+            role: wanted.primary.then(|| role.as_str().to_owned()),
+            fallback: wanted.strict.then(|| "none".to_owned()),
+            ..Query::default()
+        };
+        match outcome {
+            Outcome::Current => query.current = Some(account.id.to_string()),
+            Outcome::NoAccount => query.fallback = Some("none".to_owned()),
+            Outcome::NoAccountAvailable => {
+                query.fallback = Some("none".to_owned());
+                let usable = accounts.iter().filter(|other| {
+                    other.country == account.country
+                        && other.role == account.role
+                        && other.state == Condition::Active
+                });
+                query.exclude = usable.map(|other| other.id.to_string()).take(MAX_EXCLUDED).collect();
+            }
+            _ => {}
+        }
+        if wanted.exclude {
+            for _ in 0..rng.between(1, 2) {
+                query.exclude.extend(rng.choose(accounts).map(|other| other.id.to_string()));
+            }
+        }
+        if wanted.current_ignored {
+            query.current = Some(match rng.below(3) {
+                0 => format!("{}-old", account.id),
+                1 => accounts.get(rng.below(accounts.len()))?.id.to_string(),
+                _ => rng.choose(&target.company.accounts)?.id.to_string(),
+            });
+        }
+        Some((query, country))
+    }
+
+    /// Returns an OU that the target serves: one of its own or, as often, one below.
+    fn served_ou(&self, target: &Target<'a>, rng: &mut SeededRng) -> Option<&'a str> {
+        let mut ou: &'a str = rng.choose(&target.pool.ous)?;
+        while rng.per_mille(500) {
+            match self.children.get(&(&*target.company.id, ou)).and_then(|children| rng.choose(children)) {
+                Some(child) => ou = child,
+                None => break,
+            }
+        }
+        Some(ou)
+    }
+
+    /// Adds the client's phone or country. A country without mobile numbers is given as a country.
+    fn locate(
+        &mut self,
+        query: &mut Query,
+        outcome: Outcome,
+        country: Region,
+        phone: bool,
+        rng: &mut SeededRng,
+    ) {
+        match outcome {
+            Outcome::ClientRequired => {}
+            Outcome::InvalidPhone => {
+                query.phone = rng.choose(&INVALID_PHONES).map(|&text| text.to_owned());
+            }
+            Outcome::InvalidCountry => {
+                query.country = rng.choose(&INVALID_COUNTRIES).map(|&text| text.to_owned());
+            }
+            _ => {
+                query.phone = phone.then(|| self.numbers.draw(country.alpha2(), rng)).flatten();
+                if query.phone.is_none() {
+                    query.country = Some(country.alpha2().to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// Returns the client's country for which the account should be found by this rule.
+fn client_country(
+    outcome: Outcome,
+    target: &Target<'_>,
+    account: &Account,
+    rng: &mut SeededRng,
+) -> Option<Region> {
+    match outcome {
+        Outcome::CallingCode => {
+            let own = account.country?;
+            let code = own.calling_code()?;
+            let others: Vec<Region> =
+                Region::all().filter(|other| *other != own && other.calling_code() == Some(code)).collect();
+            rng.choose(&others).copied()
+        }
+        Outcome::Geography => {
+            let keys: Vec<Region> =
+                target.pool.geography.keys().chain(target.company.geography.keys()).copied().collect();
+            rng.choose(&keys).copied()
+        }
+        Outcome::DefaultRegion | Outcome::NoAccount => any_region(rng),
+        _ => account.country,
+    }
+}
+
+/// Returns a region with a calling code; none where the draw has none.
+fn any_region(rng: &mut SeededRng) -> Option<Region> {
+    let region = Region::from_index(u8::try_from(rng.below(Region::COUNT)).ok()?)?;
+    region.calling_code().map(|_| region)
+}
