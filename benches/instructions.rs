@@ -7,7 +7,7 @@ use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, moment, overlay, shapes};
 use gungraun::prelude::*;
 use switchboard::api::data::query_string;
-use switchboard::api::problem::{from_code, write_problem};
+use switchboard::api::problem::{from_error, write_problem};
 use switchboard_model::E164;
 use switchboard_select::{Answer, Overlay, Query, Selection, select, write_selection};
 use switchboard_snapshot::Snapshot;
@@ -16,7 +16,7 @@ use switchboard_snapshot::Snapshot;
 type Drawn = (Snapshot, Vec<String>);
 
 /// A snapshot in service, and queries.
-type Asked = ((Snapshot, Overlay), Vec<Query<'static>>);
+type ResolvedQuery = ((Snapshot, Overlay), Vec<Query<'static>>);
 
 /// A hundred of each: what one branch more or less costs is seen, what one cold line costs is not.
 const EACH: usize = 100;
@@ -28,13 +28,13 @@ fn drawn(kind: Kind) -> Drawn {
     (snapshot, urls)
 }
 
-fn parsed(kind: Kind) -> Asked {
+fn parsed(kind: Kind) -> ResolvedQuery {
     let (snapshot, urls) = drawn(kind);
     let overlay = overlay(&snapshot);
     ((snapshot, overlay), urls.into_iter().map(|url| query(url.leak())).collect())
 }
 
-fn crowd() -> Asked {
+fn crowd() -> ResolvedQuery {
     let url = |client| format!("channel=whatsapp&ou=crowd&country=GB&client=c-{client}");
     let snapshot = shapes::crowd(10_000);
     let overlay = overlay(&snapshot);
@@ -50,7 +50,7 @@ fn crowd() -> Asked {
 #[bench::current(parsed(Kind::Current))]
 #[bench::dedicated(parsed(Kind::Dedicated))]
 #[bench::crowd(crowd())]
-fn selects((snapshot, queries): Asked) -> Asked {
+fn selects((snapshot, queries): ResolvedQuery) -> ResolvedQuery {
     // Of a snapshot in service, where most accounts need no look.
     let moment = moment(&snapshot.1);
     for query in &queries {
@@ -118,7 +118,12 @@ fn renders_selections((snapshot, selections): (Snapshot, Vec<Selection>)) -> (Sn
 fn renders_problems() -> Vec<u8> {
     let mut out = Vec::with_capacity(64 * 1_024);
     for _ in 0..EACH {
-        write_problem(&mut out, from_code(black_box(switchboard_select::Code::NoAccount)), None, Some(1));
+        write_problem(
+            &mut out,
+            from_error(black_box(switchboard_model::SelectError::NoAccount)),
+            None,
+            Some(1),
+        );
     }
     out
 }

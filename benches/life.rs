@@ -9,9 +9,10 @@ use benches::kinds::{Kind, query};
 use benches::{MOMENT, NOW, Rounds, large, opened, pages, shapes};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use switchboard::runtime::Store;
-use switchboard_pipeline::publish;
-use switchboard_select::{Moment, Query, select};
-use switchboard_snapshot::Snapshot;
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::build_snapshot;
+use switchboard_select::{Query, SelectContext, select};
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 /// From files in memory to a snapshot that may be served.
 fn compile(c: &mut Criterion) {
@@ -21,7 +22,7 @@ fn compile(c: &mut Criterion) {
         let files = large::files(accounts);
         group.bench_function(accounts.to_string(), |b| {
             // What came of it is let go of outside the clock.
-            b.iter_with_large_drop(|| publish(black_box(&files), 1, NOW, &|_, _, _| {}));
+            b.iter_with_large_drop(|| build_snapshot(black_box(&files), 1, UnixSeconds(NOW), &NoProgress));
         });
     }
 }
@@ -51,7 +52,7 @@ fn swap(c: &mut Criterion) {
         let mut rounds = Rounds::of(&queries);
         move || {
             let generation = reader.pin().unwrap_or_else(|| unreachable!("one is published"));
-            let moment = Moment { standings: &generation.overlay, ..MOMENT };
+            let moment = SelectContext { standings: &generation.overlay, ..MOMENT };
             select(&generation.snapshot, rounds.next(), moment)
         }
     };

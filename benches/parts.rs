@@ -8,10 +8,10 @@ use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, Rounds, moment, overlay, shapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switchboard::api::data::query_string;
-use switchboard::api::problem::{from_code, write_problem};
+use switchboard::api::problem::{from_error, write_problem};
 use switchboard_model::E164;
-use switchboard_select::together::TOGETHER;
-use switchboard_select::{Query, Selection, select, select_together, write_selection};
+use switchboard_select::LANES;
+use switchboard_select::{Query, Selection, select, select_interleaved, write_selection};
 
 fn parse(c: &mut Criterion) {
     let snapshot = shapes::small();
@@ -58,7 +58,7 @@ fn render(c: &mut Criterion) {
     group.bench_function("problem", |b| {
         b.iter(|| {
             out.clear();
-            write_problem(&mut out, black_box(from_code(code)), None, Some(1));
+            write_problem(&mut out, black_box(from_error(code)), None, Some(1));
         });
     });
 }
@@ -93,20 +93,20 @@ fn lines(c: &mut Criterion) {
     });
     let by_phone: Vec<String> = by_phone.collect();
     let mut group = c.benchmark_group("a batch's lines");
-    group.throughput(Throughput::Elements(TOGETHER as u64));
+    group.throughput(Throughput::Elements(LANES as u64));
     let mut out = Vec::with_capacity(4_096);
     for (name, lines) in [("by country", &by_country), ("by phone", &by_phone)] {
         let mut rounds = Rounds::of(lines);
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                let mut queries: [Query<'_>; TOGETHER] = from_fn(|_| Query::default());
+                let mut queries: [Query<'_>; LANES] = from_fn(|_| Query::default());
                 let read = queries.each_mut().map(|query| query.read_json(rounds.next().as_bytes()).is_ok());
                 let asked = from_fn(|at| {
                     let query = queries.get(at)?;
                     read.get(at)?.then_some((query, moment))
                 });
-                for answer in select_together(&snapshot, &asked).into_iter().flatten() {
+                for answer in select_interleaved(&snapshot, &asked).into_iter().flatten() {
                     if let Ok(selection) = answer.result {
                         write_selection(&mut out, &snapshot, &selection);
                     }

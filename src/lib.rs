@@ -16,14 +16,14 @@
 //!
 //! ```
 //! use switchboard::runtime::demo_files;
-//! use switchboard_pipeline::publish;
-//! use switchboard_select::{Moment, NO_STANDINGS, Query, select, write_selection};
+//! use switchboard_pipeline::build_snapshot;
+//! use switchboard_select::{SelectContext, NO_STANDINGS, Query, select, write_selection};
 //!
 //! let (generation, now) = (1, 1_790_000_000);
-//! let compiled = publish(&demo_files(), generation, now, &|_, _, _| {}).ok().unwrap();
+//! let compiled = publish(&demo_files(), generation, now, &NoProgress).ok().unwrap();
 //! let query = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
 //! let query = Query::from_json(query.as_bytes())?;
-//! let moment = Moment { now, chance: 0, standings: &NO_STANDINGS };
+//! let moment = SelectContext { now, chance: 0, standings: &NO_STANDINGS };
 //! let answer = select(&compiled.snapshot, &query, moment);
 //! let mut json = Vec::new();
 //! write_selection(&mut json, &compiled.snapshot, &answer.result.unwrap());

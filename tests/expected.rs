@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use switchboard_pipeline::{Refused, publish};
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::{BuildFailure, build_snapshot};
 use switchboard_registry::Files;
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{NoProgress, Snapshot};
 use tempfile::TempDir;
 use toml::Value;
 
@@ -29,9 +30,9 @@ pub fn acme() -> TempDir {
 
 /// Compiles files that pass every check.
 pub fn compiled(files: &Files, generation: u64) -> Snapshot {
-    match publish(files, generation, NOW, &|_, _, _| {}) {
+    match build_snapshot(files, generation, UnixSeconds(NOW), &NoProgress) {
         Ok(compiled) => compiled.snapshot,
-        Err(Refused { findings, .. }) => panic!("{findings:?}"),
+        Err(BuildFailure { findings, .. }) => panic!("{findings:?}"),
     }
 }
 

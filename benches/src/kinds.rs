@@ -1,6 +1,7 @@
 //! Queries of every kind that [`shapes::small`](crate::shapes::small) has a place for.
 
-use switchboard_select::{Query, Rule, select};
+use switchboard_model::Rule;
+use switchboard_select::{Query, select};
 use switchboard_snapshot::Snapshot;
 
 use crate::{MOMENT, QUERIES, SEED};
@@ -72,7 +73,7 @@ impl Kind {
         let urls: Vec<String> = urls.collect();
         for url in &urls {
             let answer = select(snapshot, &query(url), MOMENT);
-            let answered = answer.result.map(|selection| (selection.rule, selection.found)).ok();
+            let answered = answer.result.map(|selection| (selection.rule, selection.location)).ok();
             assert_eq!(answered.map(|(rule, _)| rule), self.rule(), "{url}");
             if let Some((_, Some(found))) = answered {
                 assert_eq!(found.climbed, if self == Kind::Climbed { 5 } else { 0 }, "{url}");

@@ -1,10 +1,11 @@
 //! Large registries from the load test's generator, and queries drawn at random from all that they hold.
 
 use loadtest::registry::{Size, generate};
-use switchboard_pipeline::publish;
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::build_snapshot;
 use switchboard_registry::Files;
 use switchboard_select::select;
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 use crate::kinds::query;
 use crate::{MOMENT, NOW, SEED, opened};
@@ -23,7 +24,7 @@ pub fn files(accounts: usize) -> Files {
 
 /// That registry, compiled, and opened where the daemon has what it reads from a file.
 pub fn snapshot(accounts: usize) -> Snapshot {
-    match publish(&files(accounts), 1, NOW, &|_, _, _| {}) {
+    match build_snapshot(&files(accounts), 1, UnixSeconds(NOW), &NoProgress) {
         Ok(compiled) => opened(&compiled.snapshot),
         Err(refused) => panic!("the drawn registry is refused: {:?}", refused.findings),
     }

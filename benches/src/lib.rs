@@ -6,7 +6,8 @@ pub mod kinds;
 pub mod large;
 pub mod shapes;
 
-use switchboard_select::{Moment, NO_STANDINGS, Overlay};
+use switchboard_model::UnixSeconds;
+use switchboard_select::{NO_STANDINGS, Overlay, SelectContext};
 use switchboard_snapshot::{Bytes, Snapshot};
 
 /// Where drawing begins, unless a bench says otherwise.
@@ -19,16 +20,17 @@ pub const QUERIES: usize = 1_024;
 pub const NOW: i64 = 1_790_000_000;
 
 /// The moment that all selections are made at, without standings.
-pub const MOMENT: Moment<'static> = Moment { now: NOW, chance: 0, standings: &NO_STANDINGS };
+pub const MOMENT: SelectContext<'static> =
+    SelectContext { now: UnixSeconds(NOW), random: 0, standings: &NO_STANDINGS };
 
 /// The overlay of a snapshot in service, as the daemon makes it: without standings.
 pub fn overlay(snapshot: &Snapshot) -> Overlay {
-    Overlay::of(snapshot.free_accounts())
+    Overlay::from_free(snapshot.free_accounts())
 }
 
 /// The same moment, in service.
-pub fn moment(standings: &Overlay) -> Moment<'_> {
-    Moment { standings, ..MOMENT }
+pub fn moment(standings: &Overlay) -> SelectContext<'_> {
+    SelectContext { standings, ..MOMENT }
 }
 
 /// A snapshot's bytes as they lie when the daemon has read them from a file.

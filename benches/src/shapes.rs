@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use switchboard_pipeline::publish;
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::build_snapshot;
 use switchboard_registry::Files;
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 use crate::NOW;
 
@@ -85,7 +86,7 @@ fn compiled(company: &str, accounts: Accounts) -> Snapshot {
         ("bench/company.toml", company.as_bytes()),
         ("bench/accounts.csv", accounts.csv.as_bytes()),
     ]);
-    match publish(&files, 1, NOW, &|_, _, _| {}) {
+    match build_snapshot(&files, 1, UnixSeconds(NOW), &NoProgress) {
         Ok(compiled) => compiled.snapshot,
         Err(refused) => panic!("the bench's registry is refused: {:?}", refused.findings),
     }

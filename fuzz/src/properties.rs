@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 
 use rkyv::util::AlignedVec;
 use switchboard::api::data::{batch as lines, query_string};
-use switchboard::api::problem::{from_code, write_problem};
-use switchboard_pipeline::publish;
+use switchboard::api::problem::{from_error, to_json, write_problem};
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::build_snapshot;
 use switchboard_registry::{self as registry, Files};
-use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
-use switchboard_snapshot::Snapshot;
+use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain, select, write_selection};
 use switchboard_snapshot::header::{self, Header};
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 /// What reading anything may take beside what its input is worth: buffers, messages, tables that are
 /// made once.
@@ -50,7 +51,7 @@ static WHOLE: LazyLock<AlignedVec> = LazyLock::new(|| {
     let demo = demo.map(|folder| folder.join("config/demo")).find(|demo| demo.is_dir()).unwrap();
     let mut files = Files::read_dir(&demo).unwrap();
     files.retain(|path| path.starts_with("acme/"));
-    let compiled = publish(&files, 7, 1_790_000_000, &|_, _, _| {}).ok().unwrap();
+    let compiled = build_snapshot(&files, 7, UnixSeconds(1_790_000_000), &NoProgress).ok().unwrap();
     let mut bytes = AlignedVec::new();
     bytes.extend_from_slice(compiled.snapshot.bytes());
     bytes
@@ -104,7 +105,7 @@ const QUERIES: [&str; 12] = [
 
 /// Whatever was opened is answered from, and every answer is JSON.
 pub fn ask(snapshot: &Snapshot) {
-    let moment = Moment { now: 1_790_000_000, chance: 1, standings: &NO_STANDINGS };
+    let moment = SelectContext { now: UnixSeconds(1_790_000_000), random: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
     for query in QUERIES {
         let query = Query::from_json(query.as_bytes()).ok().unwrap();
@@ -112,14 +113,15 @@ pub fn ask(snapshot: &Snapshot) {
         json.clear();
         match &answer.result {
             Ok(selection) => write_selection(&mut json, snapshot, selection),
-            Err(code) => write_problem(&mut json, from_code(*code), None, None),
+            Err(code) => write_problem(&mut json, from_error(*code), None, None),
         }
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert!(!json.contains(&b'\n') && value.is_object());
-        let (explained, steps) = explain(snapshot, &query, moment);
+        let (explained, steps) =
+            explain(snapshot, &query, moment, |error| to_json(error, snapshot.generation()));
         assert_eq!(explained, answer);
         if let (Ok(selection), Ok(steps)) = (&answer.result, steps)
-            && selection.found.is_some()
+            && selection.location.is_some()
         {
             let chosen = steps["steps"]
                 .as_array()

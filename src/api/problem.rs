@@ -1,7 +1,8 @@
 //! The problems of the API: every code with its status and its texts.
 
+use serde_json::Value;
 use switchboard_model::SelectError;
-use switchboard_select::{BadQuery, Code};
+use switchboard_select::BadQuery;
 use switchboard_server::Problem;
 pub use switchboard_server::ProblemKind;
 use switchboard_server::problem::{
@@ -74,30 +75,19 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
     }
 }
 
-/// Returns the kind of problem of a code of the selection.
-pub fn from_code(code: Code) -> &'static ProblemKind {
-    match code {
-        Code::BadRequest => from_error(SelectError::BadRequest),
-        Code::UnknownCompany => from_error(SelectError::UnknownCompany),
-        Code::UnknownChannel => from_error(SelectError::UnknownChannel),
-        Code::UnknownOu => from_error(SelectError::UnknownOu),
-        Code::InvalidCountry => from_error(SelectError::InvalidCountry),
-        Code::InvalidPhone => from_error(SelectError::InvalidPhone),
-        Code::ClientRequired => from_error(SelectError::ClientRequired),
-        Code::DedicatedUnavailable => from_error(SelectError::DedicatedUnavailable),
-        Code::NoPool => from_error(SelectError::NoPool),
-        Code::NoAccount => from_error(SelectError::NoAccount),
-        Code::NoAccountAvailable => from_error(SelectError::NoAccountAvailable),
-        // A selection ends with no other code.
-        _ => &INTERNAL,
-    }
-}
-
 /// Appends a problem as a JSON object, with the generation that was read, if any.
 ///
 /// `detail` replaces the kind's own where more is known; it must not repeat anything that the caller sent.
 pub fn write_problem(out: &mut Vec<u8>, kind: &ProblemKind, detail: Option<&str>, generation: Option<u64>) {
     problem::write_problem(out, kind, detail, generation.map(|generation| (GENERATION, generation)));
+}
+
+/// Returns the problem of a failed selection as JSON, with the generation that was read.
+#[allow(clippy::expect_used, reason = "a problem is written as JSON, and tests of every code hold that")]
+pub fn to_json(error: SelectError, generation: u64) -> Value {
+    let mut json = Vec::new();
+    write_problem(&mut json, from_error(error), None, Some(generation));
+    serde_json::from_slice(&json).expect("cannot fail: a problem is JSON")
 }
 
 /// Returns the problem of a malformed query.
@@ -106,8 +96,8 @@ pub(super) fn malformed(bad: BadQuery) -> Problem {
 }
 
 /// Returns the problem of a query that this generation has no account for.
-pub(super) fn from_select(code: Code, generation: u64) -> Problem {
-    Problem::new(from_code(code)).with_number(GENERATION, generation)
+pub(super) fn from_select(error: SelectError, generation: u64) -> Problem {
+    Problem::new(from_error(error)).with_number(GENERATION, generation)
 }
 
 #[cfg(test)]

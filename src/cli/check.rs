@@ -1,10 +1,10 @@
 //! `switchboard check`: the findings of a registry, the results of its tests, and the steps that no test covers.
 
 use serde_json::{Value, json};
-use switchboard_model::Region;
-use switchboard_pipeline::publish;
-use switchboard_pipeline::self_test::Reach;
-use switchboard_pipeline::test_coverage::{Suggestion, Unreached};
+use switchboard_model::{Region, UnixSeconds};
+use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::self_test::CoveredSteps;
+use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, OutputFormat};
@@ -25,27 +25,26 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let files = read_registry(registry)?;
     let progress = ProgressLine::new();
     let now = now();
-    let seconds = now.to_seconds().0;
-    let published =
-        publish(&files, now.as_u64(), seconds, &|what, done, total| progress.report(what, done, total));
+    let seconds = now.to_seconds();
+    let published = build_snapshot(&files, now.as_u64(), seconds, &progress);
     drop(progress);
     let (all, tests, failed, reach) = match &published {
-        Ok(compiled) => {
-            let reach = compiled.coverage.reach(&compiled.snapshot);
-            (&compiled.findings, compiled.coverage.tests, 0, Some(reach))
+        Ok(built) => {
+            let reach = built.coverage.covered_steps(&built.snapshot);
+            (&built.findings, built.coverage.tests, 0, Some(reach))
         }
-        Err(refused) => (&refused.findings, refused.tests, refused.failed, None),
+        Err(failure) => (&failure.findings, failure.tests, failure.failed, None),
     };
     let too_low = reach.zip(*fail_under).filter(|(reach, least)| reach.percent() < *least);
     let uncovered = published
         .as_ref()
         .ok()
         .filter(|_| fail_under.is_some())
-        .map(|compiled| (&compiled.snapshot, compiled.coverage.unreached(&compiled.snapshot, seconds)));
+        .map(|built| (&built.snapshot, built.coverage.uncovered_steps(&built.snapshot, seconds)));
     match format {
         OutputFormat::Json => {
             let mut coverage = reach.map(
-                |reach| json!({"steps": reach.steps, "reached": reach.reached, "percent": reach.percent()}),
+                |reach| json!({"steps": reach.steps, "reached": reach.covered, "percent": reach.percent()}),
             );
             if let (Some((_, uncovered)), Some(Value::Object(coverage))) = (&uncovered, &mut coverage) {
                 coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
@@ -70,7 +69,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             };
             text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {results}\n"));
             if let Some(reach) = reach {
-                let (Reach { steps, reached }, percent) = (reach, reach.percent());
+                let (CoveredSteps { steps, covered: reached }, percent) = (reach, reach.percent());
                 text.push_str(&format!(
                     "the tests reach {reached} of the chains' {steps} steps, {percent:.1} %\n"
                 ));
@@ -91,17 +90,17 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
 }
 
 /// Lists the first uncovered steps, and a test that covers one of them at `now` (Unix seconds).
-fn uncovered_text(uncovered: &[Unreached], snapshot: &Snapshot, now: i64) -> String {
+fn uncovered_text(uncovered: &[UncoveredStep], snapshot: &Snapshot, now: UnixSeconds) -> String {
     let mut text = format!(
         "{} that no test reaches, those first that decide the most:\n",
         count(uncovered.len(), "step", "steps")
     );
     for step in uncovered.iter().take(MAX_LISTED_STEPS) {
-        let Unreached { company, channel, ou, pool, rule, .. } = step;
+        let UncoveredStep { company, channel, ou, pool, rule, .. } = step;
         text += &format!(
             "  {HEADING}{company}: OU {ou}{HEADING:#}, {channel} {}, pool {pool}, {}: {}\n",
             step.role.as_str(),
-            rule.text(),
+            rule.as_str(),
             clients(step),
         );
     }
@@ -124,23 +123,23 @@ fn uncovered_text(uncovered: &[Unreached], snapshot: &Snapshot, now: i64) -> Str
 }
 
 /// Returns all uncovered steps with all of their countries.
-fn uncovered_json(uncovered: &[Unreached]) -> Value {
-    let step_json = |step: &Unreached| {
+fn uncovered_json(uncovered: &[UncoveredStep]) -> Value {
+    let step_json = |step: &UncoveredStep| {
         json!({
             "company": step.company,
             "ou": step.ou,
             "channel": step.channel,
             "role": step.role.as_str(),
             "pool": step.pool,
-            "rule": step.rule.text(),
+            "rule": step.rule.as_str(),
             "countries": step.countries.iter().map(|country| country.alpha2()).collect::<Vec<_>>(),
-            "no_country": step.stateless,
+            "no_country": step.no_country,
         })
     };
     uncovered.iter().map(step_json).collect()
 }
 
-fn clients(step: &Unreached) -> String {
+fn clients(step: &UncoveredStep) -> String {
     let mut names: Vec<&str> =
         step.countries.iter().take(MAX_LISTED_COUNTRIES).map(|country| country.alpha2()).collect();
     let more = step.countries.len() - names.len();
@@ -155,7 +154,7 @@ fn clients(step: &Unreached) -> String {
 }
 
 /// Returns the TOML of a suggested test. Ids have no control characters, so strings are quoted as in JSON.
-fn test_toml(step: &Unreached, Suggestion { query, exclude }: &Suggestion) -> String {
+fn test_toml(step: &UncoveredStep, Suggestion { query, exclude }: &Suggestion) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let mut fields: Vec<String> =
         query.iter().map(|(name, value)| format!("{name} = {}", quoted(value))).collect();
@@ -165,12 +164,12 @@ fn test_toml(step: &Unreached, Suggestion { query, exclude }: &Suggestion) -> St
     }
     let client = query.iter().find(|(name, _)| *name == "country");
     let client = client.map_or("a client of no country", |(_, country)| country.as_str());
-    let name = format!("{client} at {} is served by {} from {}", step.ou, step.rule.text(), step.pool);
+    let name = format!("{client} at {} is served by {} from {}", step.ou, step.rule.as_str(), step.pool);
     format!(
         "[[test]]\nname = {}\nquery = {{ {} }}\nexpect = {{ rule = {}, ou = {}, pool = {}, climbed = 0 }}\n",
         quoted(&name),
         fields.join(", "),
-        quoted(step.rule.text()),
+        quoted(step.rule.as_str()),
         quoted(&step.ou),
         quoted(&step.pool),
     )

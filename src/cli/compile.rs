@@ -1,6 +1,6 @@
 //! `switchboard compile`: writes the snapshot of a registry.
 
-use switchboard_pipeline::publish;
+use switchboard_pipeline::build_snapshot;
 use switchboard_snapshot::file;
 
 use super::arguments::CompileArguments;
@@ -15,9 +15,7 @@ pub(super) fn run(arguments: &CompileArguments) -> Result<Exit, CommandError> {
     let now = now();
     let generation = generation.unwrap_or(now.as_u64());
     let progress = ProgressLine::new();
-    let published = publish(&files, generation, now.to_seconds().0, &|what, done, total| {
-        progress.report(what, done, total)
-    });
+    let published = build_snapshot(&files, generation, now.to_seconds(), &progress);
     drop(progress);
     let compiled = match published {
         Ok(compiled) => compiled,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use switchboard_model::UnixMillis;
 use switchboard_registry::{Files, ReadError};
-use switchboard_select::{BadQuery, Fields, Moment, NO_STANDINGS, Query};
+use switchboard_select::{BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext};
 use switchboard_snapshot::Snapshot;
 
 use super::output::{self, ProgressLine};
@@ -33,16 +33,16 @@ pub(super) fn source_from_path(path: &Path) -> SnapshotSource {
 /// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns `None`.
 pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>, CommandError> {
     let progress = ProgressLine::new();
-    let opened = source.open(now(), &|what, done, total| progress.report(what, done, total));
+    let opened = source.open(now(), &progress);
     drop(progress);
     match opened {
         Ok(snapshot) => Ok(Some(snapshot)),
-        Err(OpenError::Registry { refused, files }) => {
+        Err(OpenError::Registry { failure, files }) => {
             let root = match source {
                 SnapshotSource::Registry(folder) => folder.as_path(),
                 SnapshotSource::Demo | SnapshotSource::Snapshot(_) => Path::new(""),
             };
-            output::print_error(&findings::text(&refused.findings, &files, root));
+            output::print_error(&findings::text(&failure.findings, &files, root));
             output::print_failure("the registry has errors, so there is nothing to ask: mend them first");
             Ok(None)
         }
@@ -71,7 +71,7 @@ fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {
 /// makes a malformed query.
 pub(super) fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, CommandError> {
     let mut query = Query::default();
-    let mut fields = Fields::of(&mut query);
+    let mut fields = QueryFields::new(&mut query);
     for argument in arguments {
         let Some((name, value)) = argument.split_once('=') else {
             return Err(CommandError::usage(
@@ -85,11 +85,11 @@ pub(super) fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQ
 }
 
 /// Returns the present as selections see it. A query that names no client draws among equal accounts by the clock.
-pub(super) fn moment() -> Moment<'static> {
+pub(super) fn moment() -> SelectContext<'static> {
     let now = now();
-    Moment {
-        now: now.to_seconds().0,
-        chance: now.as_u64().wrapping_mul(GOLDEN_RATIO),
+    SelectContext {
+        now: now.to_seconds(),
+        random: now.as_u64().wrapping_mul(GOLDEN_RATIO),
         standings: &NO_STANDINGS,
     }
 }

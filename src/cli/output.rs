@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use switchboard_snapshot::file;
+use switchboard_snapshot::{Progress, file};
 
 use super::CommandError;
 
@@ -99,8 +99,18 @@ impl ProgressLine {
         }
     }
 
-    /// Shows the stage and the accounts done. A stage that counts no accounts has a `total` of 0.
-    pub(super) fn report(&self, stage: &str, done: usize, total: usize) {
+    fn is_shown(&self) -> bool {
+        self.next_ms.load(Ordering::Relaxed) > PROGRESS_DELAY_MS
+    }
+
+    /// Replaces the line. Not through `anstream`, which removes the erasure where colours are turned off.
+    fn draw(&self, line: &str) {
+        let _ = write!(io::stderr(), "\r\x1b[K{line}");
+    }
+}
+
+impl Progress for ProgressLine {
+    fn report(&self, stage: &'static str, done: usize, total: usize) {
         let elapsed_ms = self.started.elapsed().as_millis() as u64;
         let due = elapsed_ms >= self.next_ms.load(Ordering::Relaxed);
         if !self.terminal || !(due || self.is_shown() && total == 0) {
@@ -109,15 +119,6 @@ impl ProgressLine {
         self.next_ms.store(elapsed_ms + PROGRESS_INTERVAL_MS, Ordering::Relaxed);
         let counted = if total > 0 { format!(" {done} of {total} accounts") } else { String::new() };
         self.draw(&format!("{stage}{counted}"));
-    }
-
-    fn is_shown(&self) -> bool {
-        self.next_ms.load(Ordering::Relaxed) > PROGRESS_DELAY_MS
-    }
-
-    /// Replaces the line. Not through `anstream`, which removes the erasure where colours are turned off.
-    fn draw(&self, line: &str) {
-        let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
 }
 

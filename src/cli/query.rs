@@ -1,18 +1,19 @@
 //! `switchboard select` and `switchboard explain`: one query, answered offline by the daemon's own selection.
 
-use switchboard_select::explain::explanation;
-use switchboard_select::{Code, write_selection};
+use switchboard_model::SelectError;
+use switchboard_select::explanation;
+use switchboard_select::write_selection;
 
 use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
 use super::input::{moment, open_snapshot, parse_query, source_from_flags};
 use super::{CommandError, Exit, explain_text, output};
-use crate::api::problem::{from_code, write_problem};
+use crate::api::problem::{self, from_error, write_problem};
 
 /// Prints the answer to a query as JSON.
 pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
     let query = match parse_query(&arguments.fields)? {
         Ok(query) => query,
-        Err(bad) => return print_problem(Code::BadRequest, Some(&bad.to_string()), None),
+        Err(bad) => return print_problem(SelectError::BadRequest, Some(&bad.to_string()), None),
     };
     let Some(snapshot) = open_snapshot(&source_from_flags(&arguments.registry, &arguments.snapshot))? else {
         return Ok(Exit::Failed);
@@ -24,42 +25,49 @@ pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
             print_json(json)?;
             Ok(Exit::Success)
         }
-        Err(code) => print_problem(code, None, Some(snapshot.generation())),
+        Err(error) => print_problem(error, None, Some(snapshot.generation())),
     }
 }
 
 /// Prints every step of a query's chain, as text or as the JSON of `/v1/explain`.
 pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
     let ExplainArguments { query: asked, format } = arguments;
-    let fail = |code: Code, detail: Option<&str>, generation: Option<u64>| match format {
-        OutputFormat::Json => print_problem(code, detail, generation),
+    let fail = |error: SelectError, detail: Option<&str>, generation: Option<u64>| match format {
+        OutputFormat::Json => print_problem(error, detail, generation),
         OutputFormat::Text => {
-            output::print(&explain_text::render_problem(code, detail)).map(|()| Exit::Failed)
+            output::print(&explain_text::render_problem(error, detail)).map(|()| Exit::Failed)
         }
     };
     let query = match parse_query(&asked.fields)? {
         Ok(query) => query,
-        Err(bad) => return fail(Code::BadRequest, Some(&bad.to_string()), None),
+        Err(bad) => return fail(SelectError::BadRequest, Some(&bad.to_string()), None),
     };
     let Some(snapshot) = open_snapshot(&source_from_flags(&asked.registry, &asked.snapshot))? else {
         return Ok(Exit::Failed);
     };
-    let (answer, trace) = switchboard_select::climb(&snapshot, &query, moment());
+    let (answer, trace) = switchboard_select::trace(&snapshot, &query, moment());
     let trace = match trace {
         Ok(trace) => trace,
-        Err(code) => return fail(code, None, Some(snapshot.generation())),
+        Err(error) => return fail(error, None, Some(snapshot.generation())),
     };
     let text = match format {
-        OutputFormat::Json => format!("{:#}\n", explanation(&snapshot, &trace)),
+        OutputFormat::Json => {
+            let problem = |error| problem::to_json(error, snapshot.generation());
+            format!("{:#}\n", explanation(&snapshot, &trace, problem))
+        }
         OutputFormat::Text => explain_text::render(&snapshot, &trace),
     };
     output::print(&text)?;
     Ok(if answer.result.is_ok() { Exit::Success } else { Exit::Failed })
 }
 
-fn print_problem(code: Code, detail: Option<&str>, generation: Option<u64>) -> Result<Exit, CommandError> {
+fn print_problem(
+    error: SelectError,
+    detail: Option<&str>,
+    generation: Option<u64>,
+) -> Result<Exit, CommandError> {
     let mut json = Vec::new();
-    write_problem(&mut json, from_code(code), detail, generation);
+    write_problem(&mut json, from_error(error), detail, generation);
     print_json(json)?;
     Ok(Exit::Failed)
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::build::Timings;
+use switchboard_pipeline::build::StageTimings;
 use switchboard_registry::{Findings, Severity};
 use switchboard_snapshot::{Snapshot, Stage};
 
@@ -47,7 +47,7 @@ pub enum ReloadEvent<'a> {
     /// A snapshot was loaded.
     Timed {
         /// How long each stage took.
-        timings: &'a Timings,
+        timings: &'a StageTimings,
     },
     /// The number of snapshots in memory was determined.
     Alive {

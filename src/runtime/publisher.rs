@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::{Refused, build};
+use switchboard_pipeline::{BuildFailure, build};
 use switchboard_registry::{Files, Findings};
-use switchboard_snapshot::{Bytes, Rejection, Snapshot, Stage};
+use switchboard_snapshot::{Bytes, NoProgress, Rejection, Snapshot, Stage};
 
 use super::event::{ReloadEvent, Reporter};
 use super::rejection_dedup::RejectionDedup;
@@ -84,13 +84,13 @@ impl Publisher {
             (_, Some(current)) => now.as_u64().max(current.snapshot.generation() + 1),
             (_, None) => now.as_u64(),
         };
-        match build::publish(files, generation, now.to_seconds().0, &|_, _, _| {}) {
-            Ok(compiled) => {
+        match build::build_snapshot(files, generation, now.to_seconds(), &NoProgress) {
+            Ok(built) => {
                 self.files_digest = Some(digest);
-                self.reporter.report(&ReloadEvent::Timed { timings: &compiled.timings });
-                self.activate(compiled.snapshot, now, &compiled.findings);
+                self.reporter.report(&ReloadEvent::Timed { timings: &built.timings });
+                self.activate(built.snapshot, now, &built.findings);
             }
-            Err(Refused { findings, .. }) => {
+            Err(BuildFailure { findings, .. }) => {
                 let errors = match findings.errors() {
                     1 => "1 error".to_owned(),
                     more => format!("{more} errors"),
@@ -102,7 +102,7 @@ impl Publisher {
     }
 
     fn apply_bytes(&mut self, bytes: Bytes, modified_at: UnixMillis, change: impl Fn() -> Option<u64>) {
-        let opened = build::open(bytes).and_then(|(snapshot, timings)| {
+        let opened = build::open_tested(bytes).and_then(|(snapshot, timings)| {
             let is_newer = is_newer(&snapshot, self.store.current().as_deref())?;
             Ok(is_newer.then_some((snapshot, timings)))
         });
@@ -262,7 +262,12 @@ mod tests {
     }
 
     fn snapshot(generation: u64) -> Vec<u8> {
-        let compiled = build::publish(&demo_files(), generation, 1_790_000_000, &|_, _, _| {});
+        let compiled = build::build_snapshot(
+            &demo_files(),
+            generation,
+            switchboard_model::UnixSeconds(1_790_000_000),
+            &NoProgress,
+        );
         compiled.ok().unwrap().snapshot.bytes().to_vec()
     }
 

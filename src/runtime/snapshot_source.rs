@@ -4,10 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::build::{self, Refused};
+use switchboard_pipeline::build::{self, BuildFailure};
 use switchboard_registry::{Files, ReadError, Stamp};
-use switchboard_snapshot::compile::Progress;
-use switchboard_snapshot::{Bytes, Rejection, Snapshot, file};
+use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, file};
 
 /// The generation of the demo registry, which never changes.
 pub const DEMO_GENERATION: u64 = 1;
@@ -83,7 +82,7 @@ pub enum OpenError {
     /// The registry has errors or failed tests.
     Registry {
         /// The findings.
-        refused: Refused,
+        failure: BuildFailure,
         /// The files that the findings point into.
         files: Files,
     },
@@ -158,19 +157,19 @@ impl SnapshotSource {
     ///
     /// # Errors
     /// A source that cannot be read, a registry with errors, a file that is no snapshot.
-    pub fn open(&self, now: UnixMillis, progress: Progress<'_>) -> Result<Snapshot, OpenError> {
+    pub fn open(&self, now: UnixMillis, progress: &dyn Progress) -> Result<Snapshot, OpenError> {
         match (self.fetch().map_err(OpenError::Source)?, self) {
             (Fetched::Files(files), source) => {
                 let generation = match source {
                     SnapshotSource::Demo => DEMO_GENERATION,
                     _ => now.as_u64(),
                 };
-                match build::publish(&files, generation, now.to_seconds().0, progress) {
-                    Ok(compiled) => Ok(compiled.snapshot),
-                    Err(refused) => Err(OpenError::Registry { refused, files }),
+                match build::build_snapshot(&files, generation, now.to_seconds(), progress) {
+                    Ok(built) => Ok(built.snapshot),
+                    Err(failure) => Err(OpenError::Registry { failure, files }),
                 }
             }
-            (Fetched::Bytes { bytes, .. }, source) => match build::open(bytes) {
+            (Fetched::Bytes { bytes, .. }, source) => match build::open_tested(bytes) {
                 Ok((snapshot, _)) => Ok(snapshot),
                 Err(rejection) => {
                     Err(OpenError::Snapshot { path: source.path().unwrap_or_default(), rejection })

@@ -48,7 +48,7 @@ impl Store {
     /// Puts a snapshot in service with its standings. Returns the replaced generation, so that the caller
     /// frees it: that takes milliseconds for a large one, which no worker should spend.
     pub fn swap(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
-        let overlay = Overlay::of(snapshot.free_accounts());
+        let overlay = Overlay::from_free(snapshot.free_accounts());
         let _writing = self.state.write_lock.lock();
         for standing in &self.state.standings {
             if let Some(account) = account(&snapshot, standing.key()) {

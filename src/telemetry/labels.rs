@@ -1,7 +1,8 @@
 //! The closed sets of label values, an enum each. Counters are arrays indexed by these enums.
 
+use switchboard_model::{Rule, SelectError};
 use switchboard_pipeline::build::LoadStage;
-use switchboard_select::{Code, Rule};
+
 use switchboard_snapshot::Stage;
 
 /// What happened to a connection of the data listener: `outcome` of `switchboard_http_connections_total`.
@@ -79,30 +80,27 @@ pub const STATUSES: [u16; 10] = [200, 400, 404, 405, 413, 415, 422, 431, 500, 50
 pub enum SelectionOutcome {
     /// An account was selected by this rule.
     Selected(Rule),
-    /// The selection failed with one of [`Code::OF_SELECTION`].
-    Failed(Code),
+    /// The selection failed.
+    Failed(SelectError),
     /// No snapshot was in service.
     NoSnapshot,
 }
 
 impl SelectionOutcome {
-    pub(super) const COUNT: usize = Rule::ALL.len() + Code::OF_SELECTION.len() + 1;
+    pub(super) const COUNT: usize = Rule::ALL.len() + SelectError::ALL.len() + 1;
 
     /// Returns every outcome, in the order of the exposition.
     pub fn all() -> impl Iterator<Item = SelectionOutcome> {
         let mut rules = Rule::ALL;
         rules.sort_by_key(|rule| *rule as usize);
-        let failed = Code::OF_SELECTION.map(SelectionOutcome::Failed);
+        let failed = SelectError::ALL.map(SelectionOutcome::Failed);
         rules.map(SelectionOutcome::Selected).into_iter().chain(failed).chain([SelectionOutcome::NoSnapshot])
     }
 
     pub(super) fn index(self) -> usize {
         match self {
             SelectionOutcome::Selected(rule) => rule as usize,
-            SelectionOutcome::Failed(code) => {
-                let position = Code::OF_SELECTION.iter().position(|known| *known == code);
-                Rule::ALL.len() + position.unwrap_or(Code::OF_SELECTION.len())
-            }
+            SelectionOutcome::Failed(error) => Rule::ALL.len() + error as usize,
             SelectionOutcome::NoSnapshot => Self::COUNT - 1,
         }
     }
@@ -110,9 +108,9 @@ impl SelectionOutcome {
     /// Returns the label value: a rule or a problem's code.
     pub const fn as_str(self) -> &'static str {
         match self {
-            SelectionOutcome::Selected(rule) => rule.text(),
-            SelectionOutcome::Failed(code) => code.text(),
-            SelectionOutcome::NoSnapshot => Code::NoSnapshot.text(),
+            SelectionOutcome::Selected(rule) => rule.as_str(),
+            SelectionOutcome::Failed(error) => error.as_str(),
+            SelectionOutcome::NoSnapshot => "no_snapshot",
         }
     }
 }

@@ -100,14 +100,14 @@ pub(super) fn render<'o>(
 
 #[cfg(test)]
 mod tests {
-    use switchboard_select::{Code, Rule};
+    use switchboard_model::{Rule, SelectError};
 
     use super::*;
 
     #[test]
     fn rendered_counters_are_sums_of_workers_and_include_channels_without_queries() {
         let (selected, no_pool) =
-            (SelectionOutcome::Selected(Rule::Country), SelectionOutcome::Failed(Code::NoPool));
+            (SelectionOutcome::Selected(Rule::Country), SelectionOutcome::Failed(SelectError::NoPool));
         let workers = [SelectionCounters::default(), SelectionCounters::default()];
         for worker in &workers {
             worker.channels(&["sms"]).count(Some(ChannelIdx::new(0)), no_pool);

@@ -4,7 +4,7 @@ use std::mem::size_of_val;
 
 use rkyv::util::AlignedVec;
 use switchboard_registry::Files;
-use switchboard_snapshot::forge::{ArchivedAccount, ArchivedContents, tables};
+use switchboard_snapshot::forge::{ArchivedAccount, ArchivedTables, tables};
 use switchboard_snapshot::header::{self, Header};
 use switchboard_snapshot::{Snapshot, Stage};
 
@@ -151,7 +151,7 @@ impl Editor<'_> {
 /// Dangling, unsorted and contradictory records, under a checksum that is right.
 fn records(whole: &[u8]) -> Vec<Case> {
     let snapshot = Snapshot::open(aligned(whole)).unwrap();
-    let all: &ArchivedContents = tables(&snapshot);
+    let all: &ArchivedTables = tables(&snapshot);
     let mut edit = Editor { snapshot: &snapshot, cases: Vec::new() };
     // Nowhere, just behind the end, and elsewhere.
     const NOWHERE: u64 = 0xffff_fffe;
@@ -168,34 +168,34 @@ fn records(whole: &[u8]) -> Vec<Case> {
         id.start => text, id.len => text, ous.start => [1, NOWHERE], ous.len => [0, 1, NOWHERE],
         pools.start => [1, NOWHERE], pools.len => [0, NOWHERE], accounts.start => [1, NOWHERE],
         accounts.len => [0, 1, NOWHERE], columns => [1, NOWHERE], column_count => [0, 1, 0xffff],
-        dedicated_falls_back => [2, 255], entries => [2, NOWHERE]);
+        dedicated_falls_back => [2, 255], chain_starts => [2, NOWHERE]);
     fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255]);
     let leaf = all.ous.iter().position(|ou| ou.depth.to_native() > 1).unwrap();
     fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE],
         company => [1, past(all.companies.len())[0], NOWHERE]);
-    edit.field("ous.head", &all.ous[leaf].head[0], &[0, b'!'.into()]);
+    edit.field("ous.id_prefix", &all.ous[leaf].id_prefix[0], &[0, b'!'.into()]);
     fields!(pools[1], id.start => text, id.len => [1, NOWHERE]);
     fields!(accounts[3], id_hash => [0, u64::MAX], id => text,
-        lead.start => text, lead.len => [0, 3, 12, 0xffff], lead.id_len => [0, 3, 0xffff],
-        pool => [0xffff_ffff, all.pools.len() as u64 - 1, NOWHERE], tail => past(all.tails.len()),
+        id_and_address.start => text, id_and_address.len => [0, 3, 12, 0xffff], id_and_address.id_len => [0, 3, 0xffff],
+        pool => [0xffff_ffff, all.pools.len() as u64 - 1, NOWHERE], suffix => past(all.suffixes.len()),
         company => [1, NOWHERE], channel => [0xffff, all.channels.len() as u64, 0], weight => [0, 1001, 7],
         id_len => [0, 255], country => [252, 255, 3], role => [2, 254, 255], state => [3, 255]);
     fields!(dedicated[0], user.start => text, user.len => text, company => [1, NOWHERE],
         channel => past(all.channels.len()), account => [0, all.accounts.len() as u64, NOWHERE]);
     let used = all.columns.iter().position(|column| column.to_native() == 0).unwrap();
     edit.field("columns", &all.columns[used], &[0xffff, 0xfffe, 1]);
-    let entry = all.entries.iter().position(|entry| entry.level.to_native() == 0).unwrap();
+    let entry = all.chain_starts.iter().position(|entry| entry.level.to_native() == 0).unwrap();
     let levels = all.levels.len() as u64;
-    fields!(entries[entry], level => [0xffff_ffff, levels, NOWHERE, levels - 1], exceptions => [1, NOWHERE]);
+    fields!(chain_starts[entry], level => [0xffff_ffff, levels, NOWHERE, levels - 1], overrides => [1, NOWHERE]);
     let level = all.levels.iter().position(|level| level.next.to_native() != u32::MAX).unwrap();
-    fields!(levels[level], exceptions => [0, all.exceptions.len() as u64, NOWHERE], otherwise => past(all.steps.len()),
-        stateless => past(all.steps.len()), depth => [0, 1000, NOWHERE], pools => [0, all.level_pools.len() as u64, NOWHERE], ou => [0, all.ous.len() as u64, NOWHERE],
+    fields!(levels[level], overrides => [0, all.overrides.len() as u64, NOWHERE], default_run => past(all.steps.len()),
+        no_country_run => past(all.steps.len()), depth => [0, 1000, NOWHERE], pools => [0, all.level_pools.len() as u64, NOWHERE], ou => [0, all.ous.len() as u64, NOWHERE],
         next => [level as u64, level as u64 + 1, all.levels.len() as u64, NOWHERE, u64::from(all.levels[level].next.to_native()) ^ 1]);
-    edit.field("levels.excepted", &all.levels[level].excepted[3], &[1 << 63, 0]);
+    edit.field("levels.overridden", &all.levels[level].overridden[3], &[1 << 63, 0]);
     let pools = all.pools.len() as u64;
-    fields!(level_pools[0], pool => [pools, NOWHERE, pools - 1], place.start => text, place.len => [0, 9, NOWHERE]);
+    fields!(level_pools[0], pool => [pools, NOWHERE, pools - 1], location.start => text, location.len => [0, 9, NOWHERE]);
     let steps = all.steps.len() as u64;
-    fields!(exceptions[0], run => [steps, NOWHERE, steps - 1, 0xffff_ffff], members => [1, NOWHERE]);
+    fields!(overrides[0], run => [steps, NOWHERE, steps - 1, 0xffff_ffff], members => [1, NOWHERE]);
     let step =
         all.steps.iter().position(|step| step.group.to_native() != u32::MAX && step.country != 255).unwrap();
     fields!(steps[step], members.start => past(all.members.len()), members.len => [0, 1000, NOWHERE]);
@@ -209,11 +209,11 @@ fn records(whole: &[u8]) -> Vec<Case> {
     edit.field("cells", &all.cells[100], &[0x7fff_ffff, all.cells[100].to_native().into(), 599]);
     edit.field("cells", all.cells.last().unwrap(), &[0, NOWHERE]);
     fields!(members[0], id_hash => [0], account => [all.accounts.len() as u64, NOWHERE, 0, 1], weight => [0, 1001, 9],
-        lead.start => text, lead.len => [0, 0xffff], lead.id_len => [0, 0xffff], tail => past(all.tails.len()));
+        id_and_address.start => text, id_and_address.len => [0, 0xffff], id_and_address.id_len => [0, 0xffff], suffix => past(all.suffixes.len()));
     edit.field("steps: the last one", &all.steps.last().unwrap().rule, &[0, 3]);
-    let tail = &all.tails[0];
-    edit.field("tails.start", &tail.start, &text);
-    edit.field("tails.len", &tail.len, &[0, 12, NOWHERE]);
+    let suffix = &all.suffixes[0];
+    edit.field("suffixes.start", &suffix.start, &text);
+    edit.field("suffixes.len", &suffix.len, &[0, 12, NOWHERE]);
     for (name, slots, records) in [
         ("company_index", &all.company_index, all.companies.len()),
         ("ou_index", &all.ou_index, all.ous.len()),
@@ -244,36 +244,36 @@ fn records(whole: &[u8]) -> Vec<Case> {
 }
 
 /// Texts that are no UTF-8, and JSON that is none or another's.
-fn texts(edit: &mut Editor<'_>, all: &ArchivedContents) {
+fn texts(edit: &mut Editor<'_>, all: &ArchivedTables) {
     let cafe = all.text.windows(2).position(|pair| pair == [0xc3, 0xa9]).unwrap();
     edit.field("text: half a character", &all.text[cafe], &[b'a'.into()]);
     edit.field("text: no UTF-8", &all.text[all.text.len() / 2], &[0xff, 0x80]);
-    let lead_of = |account: &ArchivedAccount| {
-        let start = account.lead.start.to_native() as usize;
-        start..start + usize::from(account.lead.len.to_native())
+    let id_and_address_of = |account: &ArchivedAccount| {
+        let start = account.id_and_address.start.to_native() as usize;
+        start..start + usize::from(account.id_and_address.len.to_native())
     };
-    let other = all.accounts.iter().find(|account| lead_of(account).contains(&cafe)).unwrap();
+    let other = all.accounts.iter().find(|account| id_and_address_of(account).contains(&cafe)).unwrap();
     // Ends within the character, which is the last.
     edit.field(
-        "accounts.lead.len: within a character",
-        &other.lead.len,
-        &[u64::from(other.lead.len.to_native()) - 1],
+        "accounts.id_and_address.len: within a character",
+        &other.id_and_address.len,
+        &[u64::from(other.id_and_address.len.to_native()) - 1],
     );
-    let start = lead_of(other).start;
+    let start = id_and_address_of(other).start;
     for (what, at, byte) in [
         ("the id", start + 2, b'p'),
         ("a quote in the address", cafe - 2, b'"'),
         ("a backslash in the address", cafe - 1, b'\\'),
         ("a line feed in the address", cafe - 1, b'\n'),
     ] {
-        edit.field(&format!("accounts.lead: {what}"), &all.text[at], &[byte.into()]);
+        edit.field(&format!("accounts.id_and_address: {what}"), &all.text[at], &[byte.into()]);
     }
     let channel = all.channels[0].id.start.to_native() as usize;
     edit.field("channels.id: a quote", &all.text[channel], &[b'"'.into(), b' '.into(), 0]);
-    let tail = all.tails[0].start.to_native() as usize;
-    edit.field("tails: the channel", &all.text[tail + 14], &[b'!'.into()]);
-    let place = all.level_pools[0].place.start.to_native() as usize;
-    edit.field("level_pools.place: the OU", &all.text[place + 7], &[b'!'.into()]);
+    let suffix = all.suffixes[0].start.to_native() as usize;
+    edit.field("suffixes: the channel", &all.text[suffix + 14], &[b'!'.into()]);
+    let location = all.level_pools[0].location.start.to_native() as usize;
+    edit.field("level_pools.location: the OU", &all.text[location + 7], &[b'!'.into()]);
 }
 
 /// What is neither damage nor a wrong record.

@@ -2,10 +2,11 @@
 
 use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard_pipeline::analysis::{Decision, Scope, Survey, Tally};
-use switchboard_pipeline::{Compiled, publish};
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::analysis::{Decision, DecisionTable, RuleCounts, Scope};
+use switchboard_pipeline::{BuiltSnapshot, build_snapshot};
 use switchboard_registry::{Files, Registry};
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 use crate::oracle::properties::sound;
 use crate::oracle::registries::{NOW, registry};
@@ -33,23 +34,23 @@ pub fn told(oracle: &Oracle<'_>, now: i64, company: &str, ou: &str, channel: &st
 }
 
 pub fn compiled(files: &Files) -> Snapshot {
-    match publish(files, 1, NOW, &|_, _, _| {}) {
-        Ok(Compiled { snapshot, .. }) => snapshot,
+    match build_snapshot(files, 1, UnixSeconds(NOW), &NoProgress) {
+        Ok(BuiltSnapshot { snapshot, .. }) => snapshot,
         Err(refused) => panic!("{:?}", refused.findings),
     }
 }
 
-/// What a survey says of a decision.
-pub fn surveyed(survey: &Survey<'_>, decision: &Decision) -> Told {
+/// What a table says of a decision.
+pub fn surveyed(table: &DecisionTable<'_>, decision: &Decision) -> Told {
     let place = decision.served().map(|served| {
-        let snapshot = survey.snapshot();
-        let available = survey.available(served);
-        let ids = switchboard_pipeline::analysis::candidates::ids(survey, available);
+        let snapshot = table.snapshot();
+        let available = table.available(served);
+        let ids = switchboard_pipeline::analysis::compare::candidate_ids(table, available);
         let weights = available.iter().map(|member| member.weight());
         let accounts = ids.into_iter().map(str::to_owned).zip(weights).collect();
         (served.climbed, served.pool(snapshot).to_owned(), served.ou(snapshot).to_owned(), accounts)
     });
-    (decision.text().to_owned(), place)
+    (decision.as_str().to_owned(), place)
 }
 
 fn holds(files: &Files) -> Result<(), String> {
@@ -57,7 +58,7 @@ fn holds(files: &Files) -> Result<(), String> {
     let oracle = Oracle::new(&registry);
     let snapshot = compiled(files);
     let channels: Vec<String> = registry.channels.iter().map(|channel| channel.id.to_string()).collect();
-    let mut survey = Survey::new(&snapshot, NOW);
+    let mut table = DecisionTable::new(&snapshot, UnixSeconds(NOW));
     for company in &registry.companies {
         let named = [company.id.to_string()];
         let scope = Scope { companies: &named, channels: &channels, ous: &[] };
@@ -69,16 +70,16 @@ fn holds(files: &Files) -> Result<(), String> {
             assert_eq!((scoped.ous.len(), scoped.channels.len()), (ous.len(), names.len()));
             for (&number, ou) in scoped.ous.iter().zip(&ous) {
                 for (&channel_number, channel) in scoped.channels.iter().zip(&names) {
-                    let row = survey.ask(scoped.company, number, channel_number);
-                    let row = survey.row(row);
+                    let row = table.row_of(scoped.company, number, channel_number);
+                    let row = table.row(row);
                     for (country, decision) in row.countries() {
                         let expected = told(&oracle, NOW, &company.id, ou, channel, country.alpha2());
-                        let got = surveyed(&survey, decision);
+                        let got = surveyed(&table, decision);
                         if got != expected {
                             return Err(format!("{ou} {channel} {country}: {got:?}, not {expected:?}"));
                         }
                     }
-                    counted(&Tally::of(&row), row.countries().map(|(_, decision)| *decision))?;
+                    counted(&RuleCounts::from_row(&row), row.countries().map(|(_, decision)| *decision))?;
                 }
             }
         }
@@ -87,10 +88,10 @@ fn holds(files: &Files) -> Result<(), String> {
 }
 
 /// The table's counts are those of the rows, each in one column.
-fn counted(tally: &Tally, decisions: impl Iterator<Item = Decision>) -> Result<(), String> {
-    let mut recounted = Tally::default();
+fn counted(tally: &RuleCounts, decisions: impl Iterator<Item = Decision>) -> Result<(), String> {
+    let mut recounted = RuleCounts::default();
     for decision in decisions {
-        match (decision.served().map(|served| served.climbed), decision.text()) {
+        match (decision.served().map(|served| served.climbed), decision.as_str()) {
             (None, code) => {
                 recounted.none += 1;
                 *recounted.reasons.entry(code).or_default() += 1;
@@ -103,7 +104,7 @@ fn counted(tally: &Tally, decisions: impl Iterator<Item = Decision>) -> Result<(
             (_, other) => return Err(format!("a country alone is decided by {other}")),
         }
     }
-    let same = *tally == recounted && tally.sum() == 252;
+    let same = *tally == recounted && tally.total() == 252;
     if same { Ok(()) } else { Err(format!("{tally:?}, not {recounted:?}")) }
 }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::Oracle;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard_model::Region;
+use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::analysis::Scope;
-use switchboard_pipeline::analysis::changes::changes;
-use switchboard_pipeline::analysis::compare::{Comparison, Kind};
+use switchboard_pipeline::analysis::changes::find_changes;
+use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange};
 use switchboard_registry::{Files, Registry};
 
 use crate::coverage::agreement::{Told, compiled, surveyed, told};
@@ -36,28 +36,28 @@ fn asked(registries: &[&Registry]) -> BTreeSet<(String, String, String)> {
     all
 }
 
-fn kind(old: &Told, new: &Told) -> Option<Kind> {
+fn kind(old: &Told, new: &Told) -> Option<DecisionChange> {
     match (old, new) {
         (old, new) if old == new => None,
-        ((_, Some(_)), (_, None)) => Some(Kind::BecomesError),
-        ((_, None), (_, None)) => Some(Kind::OtherError),
-        ((_, None), (_, Some(_))) => Some(Kind::Answered),
+        ((_, Some(_)), (_, None)) => Some(Change::BecomesError),
+        ((_, None), (_, None)) => Some(Change::OtherError),
+        ((_, None), (_, Some(_))) => Some(Change::Answered),
         ((old, Some(before)), (new, Some(now))) => {
             let elsewhere = (old, &before.1, &before.2) != (new, &now.1, &now.2);
             Some(match (before.0 == now.0, before.3 == now.3) {
-                _ if elsewhere => Kind::Moved,
-                (false, false) => Kind::Moved,
-                (false, true) => Kind::Level,
-                (true, _) => Kind::Accounts,
+                _ if elsewhere => Change::Answer(StepChange::Moved),
+                (false, false) => Change::Answer(StepChange::Moved),
+                (false, true) => Change::Answer(StepChange::Level),
+                (true, _) => Change::Answer(StepChange::Accounts),
             })
         }
     }
 }
 
-fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), String> {
+fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Result<(), String> {
     let registries = [sound(old)?, sound(new)?];
     let oracles = registries.each_ref().map(Oracle::new);
-    let mut expected: BTreeMap<Key, (Kind, Told, Told)> = BTreeMap::new();
+    let mut expected: BTreeMap<Key, (DecisionChange, Told, Told)> = BTreeMap::new();
     let asked = asked(&[&registries[0], &registries[1]]);
     for (company, ou, channel) in &asked {
         for region in Region::all() {
@@ -70,32 +70,32 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<Kind>) -> Result<(), Stri
         }
     }
     let snapshots = [compiled(old), compiled(new)];
-    let mut comparison = Comparison::new(&snapshots[0], &snapshots[1], NOW);
-    let changes = changes(&mut comparison, Scope::default());
+    let mut comparison = Comparison::new(&snapshots[0], &snapshots[1], UnixSeconds(NOW));
+    let changes = find_changes(&mut comparison, Scope::default());
     if changes.compared != asked.len() * Region::COUNT {
         return Err(format!("{} compared, not {} rows", changes.compared, asked.len()));
     }
     for group in &changes.groups {
         let sides = (surveyed(&comparison.old, &group.old), surveyed(&comparison.new, &group.new));
-        let altered = match (group.kind, &group.old, &group.new) {
+        let altered = match (group.change, &group.old, &group.new) {
             (
-                Kind::Accounts | Kind::Moved,
+                Change::Answer(StepChange::Accounts) | Change::Answer(StepChange::Moved),
                 switchboard_pipeline::analysis::Decision::Served(a),
                 switchboard_pipeline::analysis::Decision::Served(b),
             ) => comparison.difference(a, b).is_some_and(|difference| !difference.altered.is_empty()),
             _ => false,
         };
-        for place in &group.places {
-            for ou in &place.ous {
-                for country in &place.countries {
+        for cells in &group.cells {
+            for ou in &cells.ous {
+                for country in &cells.countries {
                     let key =
                         (group.company.to_owned(), (*ou).to_owned(), group.channel.to_owned(), *country);
                     match expected.remove(&key) {
-                        Some(one) if one == (group.kind, sides.0.clone(), sides.1.clone()) => {}
+                        Some(one) if one == (group.change, sides.0.clone(), sides.1.clone()) => {}
                         // Of the same ids and weights, with other addresses, which the oracle is not asked for.
                         None if altered && sides.0 == sides.1 => {}
-                        Some((Kind::Level, ..)) if altered => {}
-                        other => return Err(format!("{key:?}: {:?} {sides:?}, not {other:?}", group.kind)),
+                        Some((Change::Answer(StepChange::Level), ..)) if altered => {}
+                        other => return Err(format!("{key:?}: {:?} {sides:?}, not {other:?}", group.change)),
                     }
                 }
             }
@@ -137,5 +137,5 @@ fn changes_of_random_registries_agree_with_the_oracle() {
         holds(&old, &old, &mut BTreeSet::new()).map_err(TestCaseError::fail)
     });
     run.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(seen.into_inner().len(), Kind::ALL.len(), "every kind of change came up");
+    assert_eq!(seen.into_inner().len(), DecisionChange::ALL.len(), "every kind of change came up");
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use switchboard_model::Region;
 use switchboard_model::{Condition, Role};
+use switchboard_model::{Region, UnixSeconds};
 use switchboard_registry::*;
-use switchboard_select::{Moment, Overlay, Query, select, write_selection};
-use switchboard_snapshot::{Snapshot, compile};
+use switchboard_select::{Overlay, Query, SelectContext, select, write_selection};
+use switchboard_snapshot::{NoProgress, Snapshot, compile};
 
 /// Accounts of each group.
 const ACCOUNTS: u64 = 5;
@@ -87,8 +87,8 @@ pub(super) fn snapshot(generation: u64) -> Snapshot {
         place: place(),
     };
     let registry = Registry { channels: vec![channel], companies: vec![company] };
-    let draft = compile(&registry, generation, &|_, _, _| {}).unwrap();
-    Snapshot::open(draft.seal(&[])).unwrap()
+    let draft = compile(&registry, generation, &NoProgress).unwrap();
+    Snapshot::open(draft.finish(&[])).unwrap()
 }
 
 /// Asserts that every byte of a selection is of the generation that it names.
@@ -154,8 +154,9 @@ fn generation(text: &str) -> u64 {
 fn answer(generation: u64) -> String {
     let snapshot = snapshot(generation);
     let query = Query::from_json(br#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#).unwrap();
-    let none = Overlay::of(snapshot.free_accounts());
-    let answer = select(&snapshot, &query, Moment { now: 0, chance: 0, standings: &none });
+    let none = Overlay::from_free(snapshot.free_accounts());
+    let answer =
+        select(&snapshot, &query, SelectContext { now: UnixSeconds(0), random: 0, standings: &none });
     let mut json = Vec::new();
     write_selection(&mut json, &snapshot, &answer.result.unwrap());
     String::from_utf8(json).unwrap()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use switchboard_model::Region;
 use switchboard_model::{Condition, Role};
 use switchboard_registry::*;
-use switchboard_snapshot::{Snapshot, compile};
+use switchboard_snapshot::{NoProgress, Snapshot, compile};
 
 fn place() -> Place {
     Place { file: "acme/company.toml".into(), line: 1 }
@@ -93,6 +93,6 @@ pub(crate) fn snapshot(generation: u64, companies: &[&str]) -> Snapshot {
         channels: vec![channel("sms"), channel("whatsapp")],
         companies: companies.iter().map(|id| company(id)).collect(),
     };
-    let draft = compile(&registry, generation, &|_, _, _| {}).unwrap();
-    Snapshot::open(draft.preview()).unwrap()
+    let draft = compile(&registry, generation, &NoProgress).unwrap();
+    Snapshot::open(draft.with_no_tests()).unwrap()
 }

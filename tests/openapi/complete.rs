@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use switchboard::api::{admin, data, problem};
-use switchboard_select::explain::MOST_CANDIDATES;
-use switchboard_select::query::{FIELDS, LARGEST_JSON, LONGEST_CLIENT, MOST_EXCLUDED};
-use switchboard_select::{Ignored, Outcome, Rule};
+use switchboard_model::Rule;
+use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
+use switchboard_select::MAX_LISTED_CANDIDATES;
+use switchboard_select::{Availability, CurrentIgnored};
 use switchboard_server::ServerSettings;
 
 use super::document::{Document, members};
@@ -64,24 +65,29 @@ fn every_value_of_an_answer_is_described() {
     let document = document();
     let schemas = &document.root["components"]["schemas"];
     let rules = texts(&schemas["Rule"]["enum"]);
-    assert_eq!(rules, Rule::ALL.map(Rule::text));
+    assert_eq!(rules, Rule::ALL.map(Rule::as_str));
     let ignored = [
-        Ignored::Unknown,
-        Ignored::OtherChannel,
-        Ignored::OtherRole,
-        Ignored::Suspended,
-        Ignored::Excluded,
-        Ignored::Resting,
-        Ignored::NotInChain,
+        CurrentIgnored::Unknown,
+        CurrentIgnored::OtherChannel,
+        CurrentIgnored::OtherRole,
+        CurrentIgnored::Suspended,
+        CurrentIgnored::Excluded,
+        CurrentIgnored::Resting,
+        CurrentIgnored::NotInChain,
     ];
     let reasons = texts(&schemas["Selection"]["properties"]["current_ignored"]["enum"]);
-    assert_eq!(reasons, ignored.map(Ignored::text));
+    assert_eq!(reasons, ignored.map(CurrentIgnored::as_str));
     let candidates = &schemas["Explanation"]["properties"]["steps"]["items"]["properties"]["candidates"];
-    let outcomes =
-        [Outcome::Available, Outcome::Draining, Outcome::Suspended, Outcome::Excluded, Outcome::Resting];
-    let outcomes: Vec<&str> = ["chosen"].into_iter().chain(outcomes.map(Outcome::text)).collect();
+    let outcomes = [
+        Availability::Available,
+        Availability::Draining,
+        Availability::Suspended,
+        Availability::Excluded,
+        Availability::Resting,
+    ];
+    let outcomes: Vec<&str> = ["chosen"].into_iter().chain(outcomes.map(Availability::as_str)).collect();
     assert_eq!(texts(&candidates["items"]["properties"]["outcome"]["enum"]), outcomes);
-    assert_eq!(candidates["maxItems"], MOST_CANDIDATES);
+    assert_eq!(candidates["maxItems"], MAX_LISTED_CANDIDATES);
     for (member, words) in [("rule", rules), ("current_ignored", reasons)] {
         let shown: BTreeSet<&str> = document
             .examples()
@@ -97,23 +103,23 @@ fn every_field_of_a_query_is_described_with_its_limits() {
     let document = document();
     let query = &document.root["components"]["schemas"]["Query"];
     let fields: Vec<&str> = members(&query["properties"]).map(|(name, _)| name).collect();
-    assert_eq!(fields, FIELDS);
+    assert_eq!(fields, fields_of_queries());
     assert_eq!(query["additionalProperties"], false);
     let parameters = &document.root["components"]["parameters"];
-    assert_eq!(members(parameters).map(|(name, _)| name).collect::<Vec<_>>(), FIELDS);
+    assert_eq!(members(parameters).map(|(name, _)| name).collect::<Vec<_>>(), fields_of_queries());
     for path in ["/v1/select", "/v1/explain"] {
         let given = document.root["paths"][path]["get"]["parameters"].as_array().unwrap();
         let given: Vec<&Value> = given.iter().map(|parameter| &document.follow(parameter)["name"]).collect();
-        assert_eq!(given, FIELDS);
+        assert_eq!(given, fields_of_queries());
     }
-    assert_eq!(query["properties"]["client"]["maxLength"], LONGEST_CLIENT);
-    assert_eq!(parameters["client"]["schema"]["maxLength"], LONGEST_CLIENT);
-    assert_eq!(query["properties"]["exclude"]["maxItems"], MOST_EXCLUDED);
-    let most = format!("^[^,]*(,[^,]*){{0,{}}}$", MOST_EXCLUDED - 1);
+    assert_eq!(query["properties"]["client"]["maxLength"], MAX_CLIENT_BYTES);
+    assert_eq!(parameters["client"]["schema"]["maxLength"], MAX_CLIENT_BYTES);
+    assert_eq!(query["properties"]["exclude"]["maxItems"], MAX_EXCLUDED);
+    let most = format!("^[^,]*(,[^,]*){{0,{}}}$", MAX_EXCLUDED - 1);
     assert_eq!(parameters["exclude"]["schema"]["pattern"], most);
     assert_eq!(document.root["components"]["schemas"]["Id"]["maxLength"], switchboard_model::MAX_ID_BYTES);
     let body = document.root["paths"]["/v1/select"]["post"]["requestBody"]["description"].as_str().unwrap();
-    assert_eq!(body.replace(',', ""), format!("At most {LARGEST_JSON} bytes."));
+    assert_eq!(body.replace(',', ""), format!("At most {MAX_QUERY_BYTES} bytes."));
 }
 
 #[test]
@@ -142,7 +148,7 @@ fn integration_page_lists_every_code_field_and_limit() {
             |row: &&&str| row.contains(&kind.status.to_string()) && row.contains(&format!("`{}`", kind.code));
         assert_eq!(rows.iter().filter(is_its_row).count(), 1, "{}: expected one row", kind.code);
     }
-    for field in FIELDS {
+    for field in fields_of_queries() {
         assert!(rows.iter().any(|row| row.contains(&format!("`{field}`"))), "{field}: expected a row");
     }
     let settings = ServerSettings::default();
@@ -155,4 +161,8 @@ fn integration_page_lists_every_code_field_and_limit() {
     }
     let (peer, all) = (settings.max_connections_per_peer, settings.max_connections);
     assert_eq!((peer, all, settings.drain_grace.as_secs()), (2_500, 10_000, 2));
+}
+
+fn fields_of_queries() -> [&'static str; QueryField::ALL.len()] {
+    QueryField::ALL.map(QueryField::as_str)
 }

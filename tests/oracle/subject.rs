@@ -4,13 +4,13 @@ use std::array::from_fn;
 use std::cell::RefCell;
 
 use serde_json::Value;
-use switchboard::api::problem::{from_code, write_problem};
-use switchboard_model::Condition;
-use switchboard_pipeline::{Compiled, Refused, publish};
+use switchboard::api::problem::{from_error, write_problem};
+use switchboard_model::{Condition, SelectError, UnixSeconds};
+use switchboard_pipeline::{BuildFailure, BuiltSnapshot, build_snapshot};
 use switchboard_registry::Files;
-use switchboard_select::together::{TOGETHER, select_together};
-use switchboard_select::{self as select, Code, Moment, Overlay, Query, write_selection};
-use switchboard_snapshot::Snapshot;
+use switchboard_select::{self as select, Overlay, Query, SelectContext, write_selection};
+use switchboard_select::{LANES, select_interleaved};
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 /// A compiled snapshot in service.
 pub struct Subject {
@@ -19,19 +19,19 @@ pub struct Subject {
     /// Draws another chance for every query, as a worker does.
     random: RefCell<fastrand::Rng>,
     /// How many queries were asked, and the last of them.
-    asked: RefCell<(usize, [String; TOGETHER])>,
+    asked: RefCell<(usize, [String; LANES])>,
 }
 
 impl Subject {
     /// Compiles the files as generation `generation`; the findings as text where they do not compile.
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
-        match publish(files, generation, 0, &|_, _, _| {}) {
-            Ok(Compiled { snapshot, .. }) => {
+        match build_snapshot(files, generation, UnixSeconds(0), &NoProgress) {
+            Ok(BuiltSnapshot { snapshot, .. }) => {
                 let random = RefCell::new(fastrand::Rng::with_seed(1));
-                let standings = Overlay::of(snapshot.free_accounts());
+                let standings = Overlay::from_free(snapshot.free_accounts());
                 Ok(Subject { snapshot, standings, random, asked: RefCell::default() })
             }
-            Err(Refused { findings, .. }) => {
+            Err(BuildFailure { findings, .. }) => {
                 Err(findings.iter().map(|finding| format!("{finding}\n")).collect())
             }
         }
@@ -49,7 +49,7 @@ impl Subject {
     pub fn select(&self, text: &str, now: i64) -> (u16, Value) {
         let query = match Query::from_json(text.as_bytes()) {
             Ok(query) => query,
-            Err(_) => return self.problem(Code::BadRequest),
+            Err(_) => return self.problem(SelectError::BadRequest),
         };
         let moment = self.moment(now);
         self.beside_others(text, moment);
@@ -64,40 +64,44 @@ impl Subject {
     }
 
     /// As a line of a batch: beside the queries before it, on which no answer may depend. Every third group has gaps.
-    fn beside_others(&self, query: &str, moment: Moment<'_>) {
+    fn beside_others(&self, query: &str, moment: SelectContext<'_>) {
         let mut asked = self.asked.borrow_mut();
         let count = asked.0;
         asked.0 += 1;
-        asked.1[count % TOGETHER] = query.to_owned();
-        let queries: [_; TOGETHER] = from_fn(|at| {
+        asked.1[count % LANES] = query.to_owned();
+        let queries: [_; LANES] = from_fn(|at| {
             let gap = count.is_multiple_of(3) && at % 2 == 0;
             Query::from_json(asked.1[at].as_bytes()).ok().filter(|_| !gap)
         });
         let queries = queries.each_ref().map(|query| query.as_ref().map(|query| (query, moment)));
         let alone =
             queries.map(|query| query.map(|(query, moment)| select::select(&self.snapshot, query, moment)));
-        assert_eq!(select_together(&self.snapshot, &queries), alone);
+        assert_eq!(select_interleaved(&self.snapshot, &queries), alone);
     }
 
     /// The same, explained.
     pub fn explain(&self, query: &str, now: i64) -> (u16, Value) {
         let query = match Query::from_json(query.as_bytes()) {
             Ok(query) => query,
-            Err(_) => return self.problem(Code::BadRequest),
+            Err(_) => return self.problem(SelectError::BadRequest),
         };
-        match select::explain(&self.snapshot, &query, self.moment(now)).1 {
+        match select::explain(&self.snapshot, &query, self.moment(now), |error| self.problem(error).1).1 {
             Ok(explanation) => (200, explanation),
             Err(code) => self.problem(code),
         }
     }
 
-    fn moment(&self, now: i64) -> Moment<'_> {
-        Moment { now, chance: self.random.borrow_mut().u64(..), standings: &self.standings }
+    fn moment(&self, now: i64) -> SelectContext<'_> {
+        SelectContext {
+            now: UnixSeconds(now),
+            random: self.random.borrow_mut().u64(..),
+            standings: &self.standings,
+        }
     }
 
-    fn problem(&self, code: Code) -> (u16, Value) {
+    fn problem(&self, code: SelectError) -> (u16, Value) {
         let mut json = Vec::new();
-        let kind = from_code(code);
+        let kind = from_error(code);
         write_problem(&mut json, kind, None, Some(self.snapshot.generation()));
         (kind.status, serde_json::from_slice(&json).unwrap())
     }

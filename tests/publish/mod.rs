@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use switchboard_pipeline::{Refused, publish};
+use switchboard_model::UnixSeconds;
+use switchboard_pipeline::{BuildFailure, build_snapshot};
 use switchboard_registry::Files;
+use switchboard_snapshot::NoProgress;
 
 use crate::expected::NOW;
 
@@ -15,15 +17,23 @@ fn demo() -> Files {
 
 #[test]
 fn demo_registry_has_no_errors_and_passes_its_tests() {
-    let compiled =
-        publish(&demo(), GENERATION, NOW, &|_, _, _| {}).unwrap_or_else(|Refused { findings, .. }| {
+    let compiled = build_snapshot(&demo(), GENERATION, UnixSeconds(NOW), &NoProgress).unwrap_or_else(
+        |BuildFailure { findings, .. }| {
             panic!("{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>())
-        });
+        },
+    );
     assert!(compiled.coverage.tests >= 45);
 }
 
 #[test]
 fn same_registry_and_generation_give_the_same_bytes() {
-    let bytes = || publish(&demo(), GENERATION, NOW, &|_, _, _| {}).ok().unwrap().snapshot.bytes().to_vec();
+    let bytes = || {
+        build_snapshot(&demo(), GENERATION, UnixSeconds(NOW), &NoProgress)
+            .ok()
+            .unwrap()
+            .snapshot
+            .bytes()
+            .to_vec()
+    };
     assert_eq!(bytes(), bytes());
 }

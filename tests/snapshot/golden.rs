@@ -1,7 +1,8 @@
 //! One file of each format version, as it was written when the version was made. A change of the format that forgets to raise
 //! the version, or the schema's digest, shows here and not at whoever still has files.
 
-use switchboard_select::{Moment, NO_STANDINGS, Query, select, write_selection};
+use switchboard_model::UnixSeconds;
+use switchboard_select::{NO_STANDINGS, Query, SelectContext, select, write_selection};
 use switchboard_snapshot::{Snapshot, header};
 
 use super::{acme, aligned, as_json};
@@ -16,7 +17,7 @@ fn the_golden_file_is_what_is_written_today_and_answers() {
     assert_generated(&file, &today, "golden");
 
     let golden = Snapshot::open(aligned(&today)).unwrap();
-    let moment = Moment { now: expected::NOW, chance: 0, standings: &NO_STANDINGS };
+    let moment = SelectContext { now: UnixSeconds(expected::NOW), random: 0, standings: &NO_STANDINGS };
     let mut selected = 0;
     for test in expected::of("acme") {
         let json = as_json(&test);

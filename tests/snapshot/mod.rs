@@ -5,8 +5,10 @@ mod golden;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rkyv::util::AlignedVec;
+use switchboard::api::problem::to_json;
+use switchboard_model::UnixSeconds;
 use switchboard_registry::Files;
-use switchboard_select::{Moment, NO_STANDINGS, Query, explain, select, write_selection};
+use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain, select, write_selection};
 use switchboard_snapshot::header::{self, Header};
 use switchboard_snapshot::{Bytes, Rejection, Snapshot, Stage, file};
 
@@ -89,14 +91,14 @@ fn no_record_leads_astray() {
 }
 
 fn ask(snapshot: &Snapshot, queries: &[String]) {
-    let moment = Moment { now: expected::NOW, chance: 1, standings: &NO_STANDINGS };
+    let moment = SelectContext { now: UnixSeconds(expected::NOW), random: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
     for query in queries {
         let query = Query::from_json(query.as_bytes()).unwrap();
         if let Ok(selection) = select(snapshot, &query, moment).result {
             write_selection(&mut json, snapshot, &selection);
         }
-        let _ = explain(snapshot, &query, moment);
+        let _ = explain(snapshot, &query, moment, |error| to_json(error, snapshot.generation()));
     }
 }
 
@@ -124,7 +126,7 @@ fn a_large_snapshot_is_proved_as_a_small_one_is() {
     let fields: [*const u8; 3] = [
         (&raw const contents.accounts[40_000].id_hash).cast(),
         (&raw const contents.members[40_000].account).cast(),
-        (&raw const contents.exceptions[0]).cast(),
+        (&raw const contents.overrides[0]).cast(),
     ];
     for field in fields {
         let mut bytes = aligned(snapshot.bytes());

@@ -1,38 +1,38 @@
-//! Files to a snapshot that may be served: the one function that check, compile, serve and reload call,
-//! so that what passes in a pipeline is what passes in production.
+//! Builds a snapshot that may be served from a registry's files. `check`, `compile`, `serve` and reload call the same
+//! function, so a registry that passes in a pipeline passes in production.
 
 use std::time::{Duration, Instant};
 
-use super::self_test;
+use super::self_test::{self, TestCoverage};
+use switchboard_model::UnixSeconds;
 use switchboard_registry::{self as registry, Code, Files, Findings, Registry, Span};
-use switchboard_snapshot::compile::Progress;
 use switchboard_snapshot::view::SnapshotTest;
-use switchboard_snapshot::{self as snapshot, Bytes, Rejection, Snapshot, Stage};
+use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, Stage, compile};
 
-/// A registry that is sound, as a snapshot that was opened and has answered its own tests.
-pub struct Compiled {
-    /// Ready to be served or written.
+/// A snapshot that was built from a registry, opened, and passed the registry's tests.
+pub struct BuiltSnapshot {
+    /// The snapshot, ready to be served or written.
     pub snapshot: Snapshot,
-    /// Warnings.
+    /// The warnings.
     pub findings: Findings,
-    /// What the tests reached.
-    pub coverage: self_test::Coverage,
+    /// The steps that the tests cover.
+    pub coverage: TestCoverage,
     /// How long each stage took.
-    pub timings: Timings,
+    pub timings: StageTimings,
 }
 
-/// A registry that is not.
-pub struct Refused {
-    /// Everything that was found, warnings included.
+/// Why no snapshot was built.
+pub struct BuildFailure {
+    /// All findings, warnings included.
     pub findings: Findings,
-    /// Tests that were asked: none where the registry could not be compiled.
+    /// Tests that ran; none if the registry could not be compiled.
     pub tests: usize,
-    /// How many of them failed.
+    /// Tests that failed.
     pub failed: usize,
 }
 
 /// How long each stage of a load took, in the order that the stages began.
-pub type Timings = Vec<(LoadStage, Duration)>;
+pub type StageTimings = Vec<(LoadStage, Duration)>;
 
 /// A stage of loading a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,64 +63,81 @@ impl LoadStage {
     }
 }
 
-/// Checks and compiles a registry, opens what came out, and asks it the companies' tests as of `now`
-/// (Unix seconds).
-pub fn publish(
+/// Checks and compiles a registry, opens the result, and runs the companies' tests as of `now`.
+///
+/// ```
+/// use switchboard_model::UnixSeconds;
+/// use switchboard_pipeline::build_snapshot;
+/// use switchboard_registry::Files;
+/// use switchboard_snapshot::NoProgress;
+///
+/// let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\n")]);
+/// let built = build_snapshot(&files, 1, UnixSeconds(1_790_000_000), &NoProgress).ok().unwrap();
+/// assert_eq!(built.snapshot.counts().ous, 1);
+/// ```
+///
+/// # Errors
+/// The registry has errors, is too large, or fails its tests.
+pub fn build_snapshot(
     files: &Files,
     generation: u64,
-    now: i64,
-    progress: Progress<'_>,
-) -> Result<Compiled, Refused> {
+    now: UnixSeconds,
+    progress: &dyn Progress,
+) -> Result<BuiltSnapshot, BuildFailure> {
     let mut clock = Clock::new();
-    progress("reading", 0, 0);
+    progress.report("reading", 0, 0);
     let (registry, mut findings) = registry::read(files);
-    progress("checking", 0, 0);
+    progress.report("checking", 0, 0);
     registry::check(&registry, &mut findings);
     findings.sort();
     clock.lap(LoadStage::Read);
     if findings.errors() > 0 {
-        return Err(Refused { findings, tests: 0, failed: 0 });
+        return Err(BuildFailure { findings, tests: 0, failed: 0 });
     }
-    let draft = match snapshot::compile(&registry, generation, progress) {
-        Ok(draft) => draft,
-        Err(limits) => return Err(Refused { findings: limits, tests: 0, failed: 0 }),
+    let unsealed = match compile(&registry, generation, progress) {
+        Ok(unsealed) => unsealed,
+        Err(limits) => return Err(BuildFailure { findings: limits, tests: 0, failed: 0 }),
     };
     clock.lap(LoadStage::Compile);
-    progress("verifying", 0, 0);
+    progress.report("verifying", 0, 0);
     let tests = own_tests(&registry);
-    let opened = if tests.is_empty() { Ok(None) } else { Snapshot::open(draft.preview()).map(Some) };
+    let opened = if tests.is_empty() { Ok(None) } else { Snapshot::open(unsealed.with_no_tests()).map(Some) };
     clock.lap(LoadStage::Verify);
-    let mut coverage = self_test::Coverage::default();
+    let mut coverage = TestCoverage::default();
     let mut lasting = Vec::new();
     match opened {
-        Err(rejection) => return Err(unsound(findings, &rejection)),
+        Err(rejection) => return Err(internal_fault(findings, &rejection)),
         Ok(None) => {}
-        Ok(Some(preview)) => {
-            let failed = ask(&preview, &registry, tests, now, &mut findings, &mut coverage, &mut lasting);
+        Ok(Some(untested)) => {
+            let failed =
+                run_tests(&untested, &registry, tests, now, &mut findings, &mut coverage, &mut lasting);
             if failed > 0 {
                 findings.sort();
-                return Err(Refused { findings, tests: coverage.tests, failed });
+                return Err(BuildFailure { findings, tests: coverage.tests, failed });
             }
         }
     }
     clock.lap(LoadStage::Tests);
     drop(registry);
-    let snapshot = match Snapshot::open(draft.seal(&lasting)) {
+    let snapshot = match Snapshot::open(unsealed.finish(&lasting)) {
         Ok(snapshot) => snapshot,
-        Err(rejection) => return Err(unsound(findings, &rejection)),
+        Err(rejection) => return Err(internal_fault(findings, &rejection)),
     };
     clock.lap(LoadStage::Verify);
-    Ok(Compiled { snapshot, findings, coverage, timings: clock.laps })
+    Ok(BuiltSnapshot { snapshot, findings, coverage, timings: clock.laps })
 }
 
-/// Opens a compiled file, and asks it the tests that it carries.
-pub fn open(bytes: impl Into<Bytes>) -> Result<(Snapshot, Timings), Rejection> {
+/// Opens a compiled snapshot, and runs the tests that it carries.
+///
+/// # Errors
+/// The bytes are no snapshot, or a test fails.
+pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), Rejection> {
     let mut clock = Clock::new();
     let snapshot = Snapshot::open(bytes)?;
     clock.lap(LoadStage::Verify);
-    let mut ignored = self_test::Coverage::default();
     for test in snapshot.tests() {
-        self_test::ask(&snapshot, &test, self_test::END_OF_TIME, &mut ignored).map_err(|reason| {
+        let mut ignored = TestCoverage::default();
+        self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|reason| {
             let SnapshotTest { company, name, .. } = &test;
             Stage::Tests.rejection(format!("{company}: test {}: {reason}", registry::quoted(name)))
         })?;
@@ -142,22 +159,22 @@ fn own_tests(registry: &Registry) -> Vec<SnapshotTest> {
     registry.companies.iter().flat_map(of_company).collect()
 }
 
-/// Asks every test as of `now`; how many failed. Those that still hold when no number rests any more
-/// are kept for the snapshot to carry: whoever loads it must not see a test fail for the time of day.
-fn ask(
+/// Runs every test as of `now`, and returns how many failed. The snapshot will carry the tests that still pass when no
+/// account rests any more, so that none fails later because of the time of day.
+fn run_tests(
     snapshot: &Snapshot,
     registry: &Registry,
     tests: Vec<SnapshotTest>,
-    now: i64,
+    now: UnixSeconds,
     findings: &mut Findings,
-    coverage: &mut self_test::Coverage,
+    coverage: &mut TestCoverage,
     lasting: &mut Vec<SnapshotTest>,
 ) -> usize {
     let places = registry.companies.iter().flat_map(|company| company.tests.iter().map(|test| &test.place));
     let mut failed = 0;
-    let mut ignored = self_test::Coverage::default();
+    let mut ignored = TestCoverage::default();
     for (test, place) in tests.into_iter().zip(places) {
-        match self_test::ask(snapshot, &test, now, coverage) {
+        match self_test::run_test(snapshot, &test, now, coverage) {
             Err(reason) => {
                 failed += 1;
                 let help = "mend the registry, or the expectation if the change is meant; \
@@ -165,7 +182,7 @@ fn ask(
                 let message = format!("test {}: {reason}", registry::quoted(&test.name));
                 findings.add(place, Code::FailedTest, message, help).primary(Span::value("expect"));
             }
-            Ok(()) if self_test::ask(snapshot, &test, self_test::END_OF_TIME, &mut ignored).is_ok() => {
+            Ok(()) if self_test::run_test(snapshot, &test, UnixSeconds::MAX, &mut ignored).is_ok() => {
                 lasting.push(test)
             }
             Ok(()) => {}
@@ -174,8 +191,8 @@ fn ask(
     failed
 }
 
-/// What was just compiled does not open: a fault of this program, and said so.
-fn unsound(mut findings: Findings, rejection: &Rejection) -> Refused {
+/// Reports a compiled snapshot that does not open: a fault of this program.
+fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure {
     let place = registry::Place::file("");
     let message = format!("the compiled snapshot was refused: {rejection}");
     findings.add(
@@ -184,12 +201,13 @@ fn unsound(mut findings: Findings, rejection: &Rejection) -> Refused {
         message,
         "this is a fault of switchboard; please report it with the registry",
     );
-    Refused { findings, tests: 0, failed: 0 }
+    BuildFailure { findings, tests: 0, failed: 0 }
 }
 
+/// Measures the stages of a build.
 struct Clock {
     last: Instant,
-    laps: Timings,
+    laps: StageTimings,
 }
 
 impl Clock {

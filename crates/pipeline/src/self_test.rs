@@ -1,84 +1,63 @@
-//! Expected selections, asked: of a registry's tests before anything is written, of a snapshot's own
-//! before it is served.
+//! Runs expected selections: a registry's tests before anything is written, a snapshot's own before it is served.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use switchboard_model::Role;
+use switchboard_model::{Role, Rule, SelectError, UnixSeconds};
 use switchboard_registry::Expectation;
-use switchboard_select::{Code, Moment, NO_STANDINGS, Query, Rule, Selection, select, write_selection};
+use switchboard_select::{NO_STANDINGS, Query, SelectContext, Selection, select, write_selection};
 use switchboard_snapshot::view::SnapshotTest;
 use switchboard_snapshot::{OuIdx, PoolIdx, Snapshot};
 
-/// When no number rests any more.
-pub const END_OF_TIME: i64 = i64::MAX;
-/// How often a query that names no client is asked, since its answer may be another each time.
-const CHANCES: u64 = 16;
+/// How often a test is repeated whose answer is picked at random, because its query names no client.
+const RANDOM_REPEATS: u64 = 16;
 
-/// Which steps of the chains the tests reach.
+/// The steps of the chains that tests cover.
 #[derive(Debug, Default)]
-pub struct Coverage {
-    /// Tests asked.
+pub struct TestCoverage {
+    /// Tests that ran.
     pub tests: usize,
-    pub(super) reached: BTreeSet<StepKey>,
+    pub(super) covered: BTreeSet<StepKey>,
 }
 
-/// (OU, pool, rule, role).
+/// A step of a level: its OU, pool, rule and role.
 pub(super) type StepKey = (OuIdx, PoolIdx, Rule, Option<Role>);
 
-/// How many steps that have candidates there are, and how many of them the tests reach.
+/// How many steps have candidates, and how many of these tests cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach {
-    /// Steps.
+pub struct CoveredSteps {
+    /// Steps with candidates.
     pub steps: usize,
-    /// Of them, reached.
-    pub reached: usize,
+    /// Steps that tests cover.
+    pub covered: usize,
 }
 
-impl Coverage {
-    /// Held against the snapshot's chains.
-    pub fn reach(&self, snapshot: &Snapshot) -> Reach {
-        let steps = steps(snapshot);
-        Reach { steps: steps.len(), reached: self.reached.intersection(&steps).count() }
-    }
-
-    fn note(&mut self, snapshot: &Snapshot, selection: &Selection) {
-        if let Some(found) = selection.found {
+impl TestCoverage {
+    fn add(&mut self, snapshot: &Snapshot, selection: &Selection) {
+        if let Some(location) = selection.location {
             let role = snapshot.account(selection.account).role();
-            self.reached.insert((found.ou, found.pool, selection.rule, role));
+            self.covered.insert((location.ou, location.pool, selection.rule, role));
         }
     }
 }
 
-impl Reach {
-    /// The share of steps that are reached, in percent; of none, all.
+impl CoveredSteps {
+    /// Returns the share of covered steps in percent; 100 if there are no steps.
     pub fn percent(self) -> f64 {
-        if self.steps == 0 { 100.0 } else { self.reached as f64 * 100.0 / self.steps as f64 }
+        if self.steps == 0 { 100.0 } else { self.covered as f64 * 100.0 / self.steps as f64 }
     }
 }
 
-fn steps(snapshot: &Snapshot) -> BTreeSet<StepKey> {
-    let mut steps = BTreeSet::new();
-    for level in snapshot.levels() {
-        for step in level.runs().flatten() {
-            let Some(candidate) = step.candidates().first() else { continue };
-            let role = snapshot.account(candidate.account()).role();
-            steps.insert((level.ou(), step.pool(), Rule::of_step(step.rule_number()), role));
-        }
-    }
-    steps
-}
-
-/// The answer's fields that must be so, as a JSON object.
+/// Returns the fields that an answer must have, as a JSON object.
 pub fn expectation(expect: &Expectation) -> String {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
     let texts = [
         ("account", account.as_deref()),
-        ("rule", rule.map(switchboard_model::Rule::as_str)),
+        ("rule", rule.map(Rule::as_str)),
         ("ou", ou.as_deref()),
         ("pool", pool.as_deref()),
-        ("error", error.map(switchboard_model::SelectError::as_str)),
+        ("error", error.map(SelectError::as_str)),
     ];
     let mut object = Map::new();
     for (name, value) in texts {
@@ -92,37 +71,41 @@ pub fn expectation(expect: &Expectation) -> String {
     Value::from(object).to_string()
 }
 
-/// Asks one test as of `now` (Unix seconds); if it fails, what was expected and what came.
-pub fn ask(
+/// Runs one test as of `now`.
+///
+/// # Errors
+/// What was expected, and what the answer was.
+pub fn run_test(
     snapshot: &Snapshot,
     test: &SnapshotTest,
-    now: i64,
-    coverage: &mut Coverage,
+    now: UnixSeconds,
+    coverage: &mut TestCoverage,
 ) -> Result<(), String> {
     coverage.tests += 1;
     let expect: Map<String, Value> = serde_json::from_str(&test.expect).map_err(|error| error.to_string())?;
     let mut query = match Query::from_json(test.query.as_bytes()) {
         Ok(query) => query,
         Err(bad) => {
-            let got = Map::from_iter([("error".to_owned(), Value::from(Code::BadRequest.text()))]);
+            let got = Map::from_iter([("error".to_owned(), Value::from(SelectError::BadRequest.as_str()))]);
             return compare(&expect, &got).map_err(|other| format!("{other}: {bad}"));
         }
     };
     query.company = Some(test.company.as_str().into());
-    let chances = if query.client.is_none() && query.phone.is_none() { CHANCES } else { 1 };
-    for chance in 0..chances {
-        // Any odd multiplier spreads the few chances over all hashes.
-        let moment =
-            Moment { now, chance: chance.wrapping_mul(0x9e37_79b9_7f4a_7c15), standings: &NO_STANDINGS };
-        let answer = select(snapshot, &query, moment);
+    let picks_at_random = query.client.is_none() && query.phone.is_none();
+    let repeats = if picks_at_random { RANDOM_REPEATS } else { 1 };
+    for repeat in 0..repeats {
+        // Any odd multiplier spreads the few numbers over all hashes.
+        let random = repeat.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let context = SelectContext { now, random, standings: &NO_STANDINGS };
+        let answer = select(snapshot, &query, context);
         let got = match &answer.result {
             Ok(selection) => {
-                coverage.note(snapshot, selection);
+                coverage.add(snapshot, selection);
                 let mut json = Vec::new();
                 write_selection(&mut json, snapshot, selection);
-                serde_json::from_slice(&json).unwrap_or_default()
+                serde_json::from_slice(&json).map_err(|error| error.to_string())?
             }
-            Err(code) => Map::from_iter([("error".to_owned(), Value::from(code.text()))]),
+            Err(error) => Map::from_iter([("error".to_owned(), Value::from(error.as_str()))]),
         };
         compare(&expect, &got)?;
     }
@@ -130,7 +113,7 @@ pub fn ask(
 }
 
 fn compare(expect: &Map<String, Value>, got: &Map<String, Value>) -> Result<(), String> {
-    let other: Vec<String> = expect
+    let differences: Vec<String> = expect
         .iter()
         .filter(|(name, value)| got.get(*name) != Some(value))
         .map(|(name, value)| match got.get(name).or_else(|| got.get("error")) {
@@ -143,5 +126,5 @@ fn compare(expect: &Map<String, Value>, got: &Map<String, Value>) -> Result<(), 
             None => format!("expected {name} {value}, got none"),
         })
         .collect();
-    if other.is_empty() { Ok(()) } else { Err(other.join("; ")) }
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
 }

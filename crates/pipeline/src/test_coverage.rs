@@ -1,28 +1,27 @@
-//! The steps of the chains that no test reaches, those first that most depends on, and the test that would reach one.
+//! The steps of the chains that no test covers, the most used first, and a test that would cover one.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::self_test::{Coverage, StepKey};
-use switchboard_model::Region;
-use switchboard_model::{Condition, Role};
-use switchboard_select::query::MOST_EXCLUDED;
-use switchboard_select::{Fields, Moment, NO_STANDINGS, Query, Rule, select};
+use super::self_test::{CoveredSteps, StepKey, TestCoverage};
+use switchboard_model::{Condition, MAX_EXCLUDED, Region, RegionSet, Role, Rule, UnixSeconds};
+use switchboard_select::{NO_STANDINGS, Query, QueryFields, SelectContext, select};
 use switchboard_snapshot::view::{Candidate, LevelRef};
 use switchboard_snapshot::{ChannelIdx, LevelIdx, Snapshot};
 
-/// As many of a step's countries are asked for before it counts as one that nobody gets to.
-const MOST_ASKED: usize = 20;
+/// The countries of a step that are tried before the step counts as unreachable.
+const MAX_TRIED_COUNTRIES: usize = 20;
 /// A number of no country: an international freephone number.
-const STATELESS: &str = "+80012345678";
+const PHONE_OF_NO_COUNTRY: &str = "+80012345678";
 
-/// A step that no test reaches.
+/// A step that no test covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreached {
+pub struct UncoveredStep {
     /// The company's id.
     pub company: String,
-    /// The channel's.
+    /// The channel's id.
     pub channel: String,
-    /// The OU's: the level that the step belongs to.
+    /// The id of the OU whose level has the step.
     pub ou: String,
     /// The role.
     pub role: Role,
@@ -30,85 +29,91 @@ pub struct Unreached {
     pub pool: String,
     /// The rule.
     pub rule: Rule,
-    /// The client's countries that come by, in order.
+    /// The countries whose clients the step is tried for, in order.
     pub countries: Vec<Region>,
-    /// Whether clients of no country do.
-    pub stateless: bool,
-    /// Whether what is asked for is not the conversation role, and a query has to say so.
+    /// Whether the step is tried for clients of no country.
+    pub no_country: bool,
+    /// Whether the role is not the conversation role, so that a query must name it.
     pub other_role: bool,
     key: StepKey,
-    /// How many decisions, of an OU for a country, end here.
+    /// How many decisions, each of an OU for a country, end here.
     decisions: u64,
 }
 
-/// A test that reaches a step, as the answer to it shows.
+/// A test that covers a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
-    /// The query's fields but the company.
+    /// The query's fields without the company.
     pub query: Vec<(&'static str, String)>,
-    /// Accounts that it excludes, since they would come first.
+    /// The accounts that the query excludes, because they would be selected first.
     pub exclude: Vec<String>,
 }
 
-/// Who comes by a step.
-#[derive(Default)]
-struct Clients {
-    /// One bit for each country.
-    countries: [u64; 4],
-    stateless: bool,
-    /// How many of the countries find nobody before it on its level.
+/// A step with candidates, and the clients that it is tried for.
+struct CandidateStep {
+    channel: ChannelIdx,
+    countries: RegionSet,
+    no_country: bool,
+    /// How many kinds of client find no available account before this step on its level.
     first: u64,
     /// How many OUs' chains have the level.
     ous: u64,
 }
 
-impl Coverage {
-    /// The steps that no test reaches, as of `now` (Unix seconds).
-    pub fn unreached(&self, snapshot: &Snapshot, now: i64) -> Vec<Unreached> {
-        let mut unreached = Vec::new();
-        for (key, (clients, channel)) in steps(snapshot, now) {
-            if self.reached.contains(&key) {
+impl TestCoverage {
+    /// Counts the steps that the tests cover.
+    pub fn covered_steps(&self, snapshot: &Snapshot) -> CoveredSteps {
+        let steps = candidate_steps(snapshot, UnixSeconds::MAX);
+        let covered = steps.keys().filter(|key| self.covered.contains(key)).count();
+        CoveredSteps { steps: steps.len(), covered }
+    }
+
+    /// Returns the steps that no test covers, as of `now`, the most used first.
+    pub fn uncovered_steps(&self, snapshot: &Snapshot, now: UnixSeconds) -> Vec<UncoveredStep> {
+        let mut uncovered = Vec::new();
+        for (key, step) in candidate_steps(snapshot, now) {
+            if self.covered.contains(&key) {
                 continue;
             }
             let (ou, pool, rule, role) = key;
             let ou = snapshot.ou(ou);
-            let channel = snapshot.channel(channel);
+            let channel = snapshot.channel(step.channel);
             let role = role.unwrap_or(Role::Secondary);
-            unreached.push(Unreached {
+            uncovered.push(UncoveredStep {
                 company: snapshot.company(ou.company()).id().to_owned(),
                 channel: channel.id().to_owned(),
                 ou: ou.id().to_owned(),
                 role,
                 pool: snapshot.pool(pool).id().to_owned(),
                 rule,
-                countries: Region::all().filter(|country| clients.has(*country)).collect(),
-                stateless: clients.stateless,
+                countries: step.countries.iter().collect(),
+                no_country: step.no_country,
                 other_role: role != channel.conversation_role(),
                 key,
-                decisions: clients.first * clients.ous,
+                decisions: step.first * step.ous,
             });
         }
-        // Equally useful ones stay in order of their names.
-        unreached.sort_by_key(|step| std::cmp::Reverse(step.decisions));
-        unreached
+        // Stable: equally used steps stay in order of their names.
+        uncovered.sort_by_key(|step| Reverse(step.decisions));
+        uncovered
     }
 }
 
-impl Unreached {
-    /// A query whose answer comes from this step now; `None` where no query can be found.
-    pub fn suggestion(&self, snapshot: &Snapshot, now: i64) -> Option<Suggestion> {
-        let countries = self.countries.iter().take(MOST_ASKED);
+impl UncoveredStep {
+    /// Finds a query whose answer comes from this step at `now`, if there is one.
+    pub fn suggestion(&self, snapshot: &Snapshot, now: UnixSeconds) -> Option<Suggestion> {
+        let countries = self.countries.iter().take(MAX_TRIED_COUNTRIES);
         let clients = countries.map(|country| ("country", country.alpha2().to_owned()));
-        let stateless = self.stateless.then(|| ("phone", STATELESS.to_owned()));
-        clients.chain(stateless).find_map(|client| self.reached_by(client, snapshot, now))
+        let no_country = self.no_country.then(|| ("phone", PHONE_OF_NO_COUNTRY.to_owned()));
+        clients.chain(no_country).find_map(|client| self.query_of(client, snapshot, now))
     }
 
-    /// Excludes whoever comes first until the step's turn has come.
-    fn reached_by(
+    /// Excludes accounts of earlier steps until this step answers.
+    fn query_of(
         &self,
         client: (&'static str, String),
         snapshot: &Snapshot,
-        now: i64,
+        now: UnixSeconds,
     ) -> Option<Suggestion> {
         let mut query = vec![("channel", self.channel.clone()), ("ou", self.ou.clone()), client];
         if self.other_role {
@@ -117,8 +122,8 @@ impl Unreached {
         }
         let mut exclude: Vec<String> = Vec::new();
         loop {
-            let mut asked = Query::default();
-            let mut fields = Fields::of(&mut asked);
+            let mut parsed = Query::default();
+            let mut fields = QueryFields::new(&mut parsed);
             for (name, value) in query
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))
@@ -127,14 +132,14 @@ impl Unreached {
                 fields.set(name, value.to_owned().into());
             }
             fields.finish().ok()?;
-            let moment = Moment { now, chance: 0, standings: &NO_STANDINGS };
-            let selection = select(snapshot, &asked, moment).result.ok()?;
-            let found = selection.found?;
+            let context = SelectContext { now, random: 0, standings: &NO_STANDINGS };
+            let selection = select(snapshot, &parsed, context).result.ok()?;
+            let location = selection.location?;
             let (ou, pool, rule, _) = self.key;
-            if (found.ou, found.pool, selection.rule) == (ou, pool, rule) {
+            if (location.ou, location.pool, selection.rule) == (ou, pool, rule) {
                 return Some(Suggestion { query, exclude });
             }
-            if exclude.len() == MOST_EXCLUDED || found.ou != ou {
+            if exclude.len() == MAX_EXCLUDED || location.ou != ou {
                 return None;
             }
             exclude.push(snapshot.account(selection.account).id().to_owned());
@@ -142,45 +147,32 @@ impl Unreached {
     }
 }
 
-impl Clients {
-    fn has(&self, country: Region) -> bool {
-        let at = country.index();
-        self.countries.get(usize::from(at / 64)).is_some_and(|word| word >> (at % 64) & 1 == 1)
-    }
-
-    fn add(&mut self, country: Region) {
-        let at = country.index();
-        if let Some(word) = self.countries.get_mut(usize::from(at / 64)) {
-            *word |= 1 << (at % 64);
-        }
-    }
-}
-
-/// Every step that has candidates, with who comes by and its channel.
-fn steps(snapshot: &Snapshot, now: i64) -> BTreeMap<StepKey, (Clients, ChannelIdx)> {
-    let served = ous_of_levels(snapshot);
-    let available = |candidate: Candidate<'_>| {
+/// Returns every step that has candidates, and the clients that it is tried for as of `now`.
+fn candidate_steps(snapshot: &Snapshot, now: UnixSeconds) -> BTreeMap<StepKey, CandidateStep> {
+    let is_available = |candidate: Candidate<'_>| {
         let account = snapshot.account(candidate.account());
         account.condition() == Condition::Active && !account.is_resting(now)
     };
-    let mut steps: BTreeMap<StepKey, (Clients, ChannelIdx)> = BTreeMap::new();
-    for (level, ous) in snapshot.levels().zip(served) {
-        for client in Region::all().map(Some).chain([None]) {
-            let mut first = true;
-            for step in level.steps(client) {
+    let mut steps: BTreeMap<StepKey, CandidateStep> = BTreeMap::new();
+    for (level, ous) in snapshot.levels().zip(ous_of_levels(snapshot)) {
+        for (clients, run) in level.runs() {
+            let mut is_first = true;
+            for step in run {
                 let Some(candidate) = step.candidates().first() else { continue };
                 let account = snapshot.account(candidate.account());
-                let key = (level.ou(), step.pool(), Rule::of_step(step.rule_number()), account.role());
-                let (clients, _) = steps
-                    .entry(key)
-                    .or_insert_with(|| (Clients { ous, ..Clients::default() }, account.channel()));
-                match client {
-                    Some(country) => clients.add(country),
-                    None => clients.stateless = true,
-                }
-                if first && step.candidates().iter().any(available) {
-                    clients.first += 1;
-                    first = false;
+                let key = (level.ou(), step.pool(), step.rule(), account.role());
+                let entry = steps.entry(key).or_insert_with(|| CandidateStep {
+                    channel: account.channel(),
+                    countries: RegionSet::EMPTY,
+                    no_country: false,
+                    first: 0,
+                    ous,
+                });
+                entry.countries = entry.countries.union(clients.countries);
+                entry.no_country |= clients.no_country;
+                if is_first && step.candidates().iter().any(is_available) {
+                    entry.first += u64::from(clients.countries.len()) + u64::from(clients.no_country);
+                    is_first = false;
                 }
             }
         }
@@ -188,7 +180,7 @@ fn steps(snapshot: &Snapshot, now: i64) -> BTreeMap<StepKey, (Clients, ChannelId
     steps
 }
 
-/// How many OUs' chains have each level.
+/// Counts the OUs whose chains have each level.
 fn ous_of_levels(snapshot: &Snapshot) -> Vec<u64> {
     let mut served = vec![0u64; snapshot.levels().len()];
     let add = |served: &mut Vec<u64>, level: Option<LevelIdx>, ous: u64| {
@@ -199,9 +191,9 @@ fn ous_of_levels(snapshot: &Snapshot) -> Vec<u64> {
     for level in snapshot.chain_starts() {
         add(&mut served, level, 1);
     }
-    // Whoever gets to a level gets to the next one, which is less deep.
+    // A chain that has a level has the next one, which is less deep.
     let mut order: Vec<LevelRef<'_>> = snapshot.levels().collect();
-    order.sort_by_key(|level| std::cmp::Reverse(level.depth()));
+    order.sort_by_key(|level| Reverse(level.depth()));
     for level in order {
         let ous = served.get(level.idx().get() as usize).copied().unwrap_or(0);
         add(&mut served, level.next().map(LevelRef::idx), ous);

@@ -1,38 +1,78 @@
-//! Selections and problems as JSON, put together from pieces that the snapshot holds ready.
+//! The result of a query, and selections as JSON, put together from pieces that the snapshot holds ready.
 
-use switchboard_snapshot::Snapshot;
-use switchboard_snapshot::view::AccountPieces;
+use switchboard_model::{Region, Rule, SelectError};
+use switchboard_snapshot::view::{AccountJson, AccountPieces};
+use switchboard_snapshot::{AccountIdx, ChannelIdx, LevelPoolIdx, OuIdx, PoolIdx, Snapshot};
 
-use super::{Code, Selection};
+use super::CurrentIgnored;
 
-/// More than the fixed parts, the rule, the country, the reason and the two numbers take together.
-const LONGEST_REST: usize = 192;
+/// The result of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The channel, if the query names a known one.
+    pub channel: Option<ChannelIdx>,
+    /// The account, or why there is none.
+    pub result: Result<Selection, SelectError>,
+}
 
-/// Begins to fetch what [`write_selection`] copies.
+/// The account that talks to the client, and how it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection {
+    /// The account.
+    pub account: AccountIdx,
+    /// What an answer says of the account.
+    pub account_json: AccountJson,
+    /// The reason that it was selected.
+    pub rule: Rule,
+    /// Where it was found; a dedicated account is in no pool.
+    pub location: Option<Location>,
+    /// The client's country.
+    pub client_country: Option<Region>,
+    /// Why the account that the client talks to was not kept.
+    pub current_ignored: Option<CurrentIgnored>,
+}
+
+/// Where in the chain an account was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The OU.
+    pub ou: OuIdx,
+    /// The pool.
+    pub pool: PoolIdx,
+    /// The pool at its level: both as an answer has them.
+    pub level_pool: LevelPoolIdx,
+    /// Levels above the query's OU.
+    pub climbed: u32,
+}
+
+/// More bytes than the fixed parts, the rule, the country, the reason and the two numbers take together.
+const MAX_OTHER_BYTES: usize = 192;
+
+/// Prefetches the text that [`write_selection`] copies.
 #[inline]
 pub(super) fn prefetch_selection(snapshot: &Snapshot, selection: &Selection) {
     snapshot.prefetch_account_json(selection.account_json);
-    if let Some(found) = selection.found {
-        snapshot.prefetch_location_json(found.place);
+    if let Some(location) = selection.location {
+        snapshot.prefetch_location_json(location.level_pool);
     }
 }
 
 /// Appends a selection as a JSON object, from bytes prepared in the snapshot.
 ///
-/// All pieces are found before the first is copied: in a large snapshot each lies in memory that is far away,
-/// and so they are fetched side by side.
+/// All pieces are looked up before the first is copied, because in a large snapshot each is a cache miss, and so the
+/// misses overlap.
 pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selection) {
     let AccountPieces { id, address, suffix } = snapshot.account_pieces(selection.account_json);
-    let location = selection.found.map(|found| (snapshot.location_json(found.place), found.climbed));
+    let location = selection.location.map(|at| (snapshot.location_json(at.level_pool), at.climbed));
     let location_len = location.map_or(0, |(json, _)| json.len());
-    out.reserve(id.len() + address.len() + suffix.len() + location_len + LONGEST_REST);
+    out.reserve(id.len() + address.len() + suffix.len() + location_len + MAX_OTHER_BYTES);
 
     out.extend_from_slice(br#"{"account":""#);
     out.extend_from_slice(id);
     out.extend_from_slice(br#"","address":""#);
     out.extend_from_slice(address);
     out.extend_from_slice(suffix);
-    out.extend_from_slice(selection.rule.text().as_bytes());
+    out.extend_from_slice(selection.rule.as_str().as_bytes());
     out.push(b'"');
     if let Some((json, climbed)) = location {
         out.extend_from_slice(json);
@@ -48,58 +88,10 @@ pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selec
     }
     if let Some(ignored) = selection.current_ignored {
         out.extend_from_slice(br#","current_ignored":""#);
-        out.extend_from_slice(ignored.text().as_bytes());
+        out.extend_from_slice(ignored.as_str().as_bytes());
         out.push(b'"');
     }
     out.extend_from_slice(br#","generation":"#);
     out.extend_from_slice(snapshot.generation_digits().as_bytes());
     out.push(b'}');
-}
-
-/// Appends a problem (RFC 9457) as a JSON object.
-///
-/// `detail` replaces the code's own where more is known; it must not repeat anything a caller sent.
-pub fn write_problem(out: &mut Vec<u8>, code: Code, detail: Option<&str>, generation: Option<u64>) {
-    out.extend_from_slice(br#"{"type":"urn:switchboard:problem:"#);
-    out.extend_from_slice(code.text().as_bytes());
-    out.extend_from_slice(br#"","title":""#);
-    out.extend_from_slice(code.title().as_bytes());
-    out.extend_from_slice(br#"","status":"#);
-    out.extend_from_slice(itoa::Buffer::new().format(code.status()).as_bytes());
-    out.extend_from_slice(br#","detail":"#);
-    match detail {
-        // Titles and details of our own need no escaping; what a message quotes may.
-        Some(detail) => out.extend_from_slice(serde_json::Value::from(detail).to_string().as_bytes()),
-        None => {
-            out.push(b'"');
-            out.extend_from_slice(code.detail().as_bytes());
-            out.push(b'"');
-        }
-    }
-    out.extend_from_slice(br#","code":""#);
-    out.extend_from_slice(code.text().as_bytes());
-    out.push(b'"');
-    if let Some(generation) = generation {
-        out.extend_from_slice(br#","generation":"#);
-        out.extend_from_slice(itoa::Buffer::new().format(generation).as_bytes());
-    }
-    out.push(b'}');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_problems_say_needs_no_escaping_or_is_escaped() {
-        for code in Code::ALL {
-            for detail in [None, Some("a \"b\" \\ \u{1} c")] {
-                let mut out = Vec::new();
-                write_problem(&mut out, code, detail, Some(7));
-                let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
-                assert_eq!(read["title"], code.title());
-                assert_eq!(read["detail"], detail.unwrap_or(code.detail()));
-            }
-        }
-    }
 }

@@ -1,44 +1,44 @@
-//! Where the client is: step 3 of a selection.
+//! The client's country: step 3 of a selection.
 
-use switchboard_model::{E164, Region};
+use switchboard_model::{E164, Region, SelectError};
 
-use super::{Code, Query};
+use super::Query;
 
-/// Where the client is, and how that is known.
+/// The client's country, and how it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// The country; none for a number that belongs to none.
+    /// The country; `None` for a number that belongs to none.
     pub country: Option<Region>,
-    /// Whether the query stated it.
+    /// Whether the query states it.
     pub stated: bool,
-    /// The number, where the query has one.
+    /// The phone number, if the query has one.
     pub phone: Option<E164>,
 }
 
 impl Client {
-    /// Step 3. A phone beside a stated country need not be placed, which is half the work.
-    pub(super) fn of(query: &Query<'_>) -> Result<Client, Code> {
+    /// Resolves the client. The region of a phone beside a stated country is not looked up, which is half the work.
+    pub(super) fn from_query(query: &Query<'_>) -> Result<Client, SelectError> {
         let stated = match &query.country {
-            Some(country) => Some(Region::from_alpha2(country).ok_or(Code::InvalidCountry)?),
+            Some(country) => Some(Region::from_alpha2(country).ok_or(SelectError::InvalidCountry)?),
             None => None,
         };
         let phone = match &query.phone {
-            Some(phone) => Some(E164::parse(phone).map_err(|_| Code::InvalidPhone)?),
+            Some(phone) => Some(E164::parse(phone).map_err(|_| SelectError::InvalidPhone)?),
             None => None,
         };
         if stated.is_some() {
             return Ok(Client { country: stated, stated: true, phone });
         }
-        Ok(Client { country: phone.ok_or(Code::ClientRequired)?.region(), stated: false, phone })
+        Ok(Client { country: phone.ok_or(SelectError::ClientRequired)?.region(), stated: false, phone })
     }
 
     /// Whether the country was derived from a phone that is not a valid number.
-    pub fn guessed(&self) -> bool {
+    pub fn is_guessed(&self) -> bool {
         self.phone.is_some_and(|phone| !self.stated && phone.origin().guessed)
     }
 
     /// Whether the phone's country is another than the stated one.
-    pub fn conflict(&self) -> bool {
+    pub fn has_conflict(&self) -> bool {
         let placed = self.phone.filter(|_| self.stated).and_then(|phone| phone.region());
         placed.is_some_and(|region| Some(region) != self.country)
     }

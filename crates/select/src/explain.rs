@@ -1,68 +1,78 @@
-//! The climb as JSON: every step of the chain, its candidates, and why each was passed over.
+//! Traces as JSON: every step of the chain, its candidates, and why each was passed over.
 
 use serde_json::{Map, Value, json};
+use switchboard_model::SelectError;
 
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
-use super::answer::{write_problem, write_selection};
-use super::climb::{Climb, Tried, climb};
-use super::walk::Moment;
-use super::{Answer, Code, Query};
+use super::answer::write_selection;
+use super::trace::{Trace, TracedStep, trace};
+use super::walk::SelectContext;
+use super::{Answer, Query};
 
-/// Most candidates that are listed of a step; the rest is counted.
-pub const MOST_CANDIDATES: usize = 50;
+/// The most candidates of a step that are listed; the rest is counted.
+pub const MAX_LISTED_CANDIDATES: usize = 50;
 
-/// Explains a query: the answer, and the explanation as JSON, or the problem where the query failed
-/// before there was a chain.
-pub fn explain(snapshot: &Snapshot, query: &Query<'_>, moment: Moment<'_>) -> (Answer, Result<Value, Code>) {
-    let (answer, climb) = climb(snapshot, query, moment);
-    (answer, climb.map(|climb| explanation(snapshot, &climb)))
+/// Explains a query: returns the answer, and the explanation as JSON. `problem` says how an error is written.
+///
+/// # Errors
+/// The query failed before there was a chain; the error is the answer's.
+pub fn explain(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    context: SelectContext<'_>,
+    problem: impl FnOnce(SelectError) -> Value,
+) -> (Answer, Result<Value, SelectError>) {
+    let (answer, trace) = trace(snapshot, query, context);
+    (answer, trace.map(|trace| explanation(snapshot, &trace, problem)))
 }
 
-/// A climb as JSON.
-pub fn explanation(snapshot: &Snapshot, climb: &Climb) -> Value {
+/// Returns a trace as JSON. `problem` says how an error is written.
+pub fn explanation(snapshot: &Snapshot, trace: &Trace, problem: impl FnOnce(SelectError) -> Value) -> Value {
     let mut explanation = Map::new();
     let mut about = Map::new();
-    if let Some(country) = climb.client.country {
+    if let Some(country) = trace.client.country {
         about.insert("country".into(), country.alpha2().into());
     }
-    about.insert("source".into(), if climb.client.stated { "query" } else { "phone" }.into());
-    about.insert("guessed".into(), climb.client.guessed().into());
-    about.insert("conflict".into(), climb.client.conflict().into());
+    about.insert("source".into(), if trace.client.stated { "query" } else { "phone" }.into());
+    about.insert("guessed".into(), trace.client.is_guessed().into());
+    about.insert("conflict".into(), trace.client.has_conflict().into());
     explanation.insert("client".into(), about.into());
-    let mut bytes = Vec::new();
-    let (name, chosen) = match &climb.answer.result {
+    let (name, result, chosen) = match trace.answer.result {
         Ok(selection) => {
-            write_selection(&mut bytes, snapshot, selection);
-            ("selection", Some(selection.account))
+            let mut json = Vec::new();
+            write_selection(&mut json, snapshot, &selection);
+            ("selection", parsed(&json), Some(selection.account))
         }
-        Err(code) => {
-            write_problem(&mut bytes, *code, None, Some(snapshot.generation()));
-            ("problem", None)
-        }
+        Err(error) => ("problem", problem(error), None),
     };
-    explanation.insert(name.into(), serde_json::from_slice(&bytes).unwrap_or_default());
-    let steps = climb.steps.iter().enumerate();
-    let steps = steps.map(|(at, tried)| step(snapshot, tried, chosen.filter(|_| climb.chosen == Some(at))));
+    explanation.insert(name.into(), result);
+    let steps = trace.steps.iter().enumerate();
+    let steps = steps.map(|(at, traced)| step(snapshot, traced, chosen.filter(|_| trace.chosen == Some(at))));
     explanation.insert("steps".into(), steps.collect());
     explanation.insert("generation".into(), snapshot.generation().into());
     explanation.into()
 }
 
-fn step(snapshot: &Snapshot, tried: &Tried, chosen: Option<AccountIdx>) -> Value {
+#[allow(clippy::expect_used, reason = "a selection is written as JSON, and tests of every text hold that")]
+fn parsed(selection: &[u8]) -> Value {
+    serde_json::from_slice(selection).expect("cannot fail: a selection is JSON")
+}
+
+fn step(snapshot: &Snapshot, traced: &TracedStep, chosen: Option<AccountIdx>) -> Value {
     let mut step = Map::new();
-    step.insert("rule".into(), tried.rule.text().into());
-    step.insert("ou".into(), snapshot.ou(tried.found.ou).id().into());
-    step.insert("pool".into(), snapshot.pool(tried.found.pool).id().into());
-    if let Some(country) = tried.country {
+    step.insert("rule".into(), traced.rule.as_str().into());
+    step.insert("ou".into(), snapshot.ou(traced.location.ou).id().into());
+    step.insert("pool".into(), snapshot.pool(traced.location.pool).id().into());
+    if let Some(country) = traced.country {
         step.insert("country".into(), country.alpha2().into());
     }
-    step.insert("climbed".into(), tried.found.climbed.into());
-    let candidates = tried.listed(MOST_CANDIDATES, chosen).map(|(account, outcome)| {
-        let outcome = if chosen == Some(account) { "chosen" } else { outcome.text() };
+    step.insert("climbed".into(), traced.location.climbed.into());
+    let candidates = traced.listed(MAX_LISTED_CANDIDATES, chosen).map(|(account, availability)| {
+        let outcome = if chosen == Some(account) { "chosen" } else { availability.as_str() };
         json!({"account": snapshot.account(account).id(), "outcome": outcome})
     });
     step.insert("candidates".into(), candidates.collect());
-    step.insert("more".into(), tried.candidates.len().saturating_sub(MOST_CANDIDATES).into());
+    step.insert("more".into(), traced.candidates.len().saturating_sub(MAX_LISTED_CANDIDATES).into());
     step.into()
 }

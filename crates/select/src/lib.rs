@@ -1,35 +1,46 @@
-//! Floor 3. A query and a snapshot to the account that talks to the client.
+//! From a query and a snapshot to the account that talks to the client.
 //!
-//! Pure: no I/O, no lock, no clock, no allocation. The time, the chance and the live standings of the
-//! moment are handed in with the query. [`select()`] and [`climb()`] are the same walk; the second has a
-//! tracer along, and [`explain()`] is what it notes as JSON.
+//! Pure: no I/O, no lock, no clock, no allocation. The time, a random number and the live standings are passed in with the
+//! query. [`select()`] and [`trace()`] run the same selection; the second records each step, and [`explain()`] returns the
+//! record as JSON.
 //!
-//! Reading order: [`query`], [`query_json`] and `query_plain`, [`client`], [`overlay`], [`walk`], [`tracer`], [`together`],
-//! [`pick`], [`selection`], [`reason`] and [`code`], [`answer`], [`climb`](mod@climb), [`explain`](mod@explain).
+//! Reading order: `query/` and `client` (what is asked), `walk/` (the steps of a selection), `overlay` (live standings),
+//! `pick` (one of several equal candidates), `answer` and `reason` (the result), `interleaved` (several selections in
+//! turns), `tracer`, `trace` and `explain`.
+//!
+//! ```
+//! use switchboard_model::UnixSeconds;
+//! use switchboard_select::{NO_STANDINGS, Query, SelectContext, select, write_selection};
+//! use switchboard_snapshot::Snapshot;
+//!
+//! fn answer(snapshot: &Snapshot, query: &Query<'_>, now: UnixSeconds) -> Option<Vec<u8>> {
+//!     let context = SelectContext { now, random: 7, standings: &NO_STANDINGS };
+//!     let selection = select(snapshot, query, context).result.ok()?;
+//!     let mut json = Vec::new();
+//!     write_selection(&mut json, snapshot, &selection);
+//!     Some(json)
+//! }
+//! ```
 
-pub mod answer;
-pub mod client;
-pub mod climb;
-pub mod code;
-pub mod explain;
-pub mod overlay;
-pub mod pick;
-pub mod query;
-pub mod query_json;
-mod query_plain;
-pub mod reason;
-pub mod selection;
-pub mod together;
-pub mod tracer;
-pub mod walk;
+mod answer;
+mod client;
+mod explain;
+mod interleaved;
+mod overlay;
+mod pick;
+mod query;
+mod reason;
+mod trace;
+mod tracer;
+mod walk;
 
-pub use answer::{write_problem, write_selection};
-pub use climb::{Climb, climb};
-pub use code::Code;
-pub use explain::explain;
+pub use answer::{Answer, Location, Selection, write_selection};
+pub use client::Client;
+pub use explain::{MAX_LISTED_CANDIDATES, explain, explanation};
+pub use interleaved::{LANES, select_interleaved};
 pub use overlay::{NO_STANDINGS, Overlay};
-pub use query::{BadQuery, Fallback, Fields, Query};
-pub use reason::{Ignored, Outcome, Rule};
-pub use selection::{Answer, Found, Selection};
-pub use together::select_together;
-pub use walk::{Moment, select};
+pub use query::{BadQuery, Excluded, Fallback, NOT_A_QUERY, Query, QueryFields};
+pub use reason::{Availability, CurrentIgnored};
+pub use trace::{Trace, TracedCurrent, TracedStep, trace};
+pub use tracer::{ChainStep, NoTrace, ResolvedQuery, TracedLevel, Tracer};
+pub use walk::{SelectContext, select, select_with};

@@ -1,9 +1,15 @@
-//! What live standings add to a snapshot: one condition per account, read by every worker while the
-//! standings change.
+//! The live conditions of a snapshot's accounts, which every worker reads while standings change.
 //!
 //! Two bits an account, so that a million accounts take 250 KB: next to a snapshot of 160 MB, this stays
-//! in the processor's cache. So it also says which accounts need no look at all: those that the registry
-//! has as active from always on, nearly every one.
+//! in the processor's cache. For nearly every account these bits alone say that it is free, and its record, a cache miss,
+//! is not read:
+//!
+//! | bits | state | the account is |
+//! |---|---|---|
+//! | `00` | free | active: no standing, and the registry has it as active without a time from which |
+//! | `01` | draining | draining, by a standing |
+//! | `10` | suspended | suspended, by a standing |
+//! | `11` | as recorded | what its record in the snapshot says; no standing |
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +23,13 @@ use switchboard_snapshot::AccountIdx;
 const PER_WORD: u32 = 32;
 /// The bits of one account.
 const MASK: u64 = 0b11;
-/// No standing, and no need to ask the registry's record.
+/// See the table above.
 const FREE: u64 = 0;
-/// See [`Condition`].
+/// See the table above.
 const DRAINING: u64 = 1;
-/// See [`Condition`].
+/// See the table above.
 const SUSPENDED: u64 = 2;
-/// No standing: the account is what its record says.
+/// See the table above.
 const AS_RECORDED: u64 = 3;
 
 /// The live conditions of one snapshot's accounts, by index.
@@ -32,17 +38,18 @@ pub struct Overlay {
     words: Vec<AtomicU64>,
 }
 
-/// Of a snapshot without standings: every account is what the registry says.
+/// The overlay of a snapshot without standings: every account is what its record says.
 pub static NO_STANDINGS: Overlay = Overlay { words: Vec::new() };
 
 impl Overlay {
-    /// Of so many accounts, without standings; all of them are looked at.
+    /// Returns an overlay without standings, for this many accounts: each is what its record says.
     pub fn new(accounts: usize) -> Overlay {
-        Overlay::of(std::iter::repeat_n(false, accounts))
+        Overlay::from_free(std::iter::repeat_n(false, accounts))
     }
 
-    /// Of accounts without standings: which of them need no look, since they are active from always on.
-    pub fn of(free: impl IntoIterator<Item = bool>) -> Overlay {
+    /// Returns an overlay without standings. `free` says of each account whether its record has it as active without a
+    /// time from which; see [`Snapshot::free_accounts`](switchboard_snapshot::Snapshot::free_accounts).
+    pub fn from_free(free: impl IntoIterator<Item = bool>) -> Overlay {
         let mut free = free.into_iter().peekable();
         let mut words = Vec::new();
         while free.peek().is_some() {
@@ -52,13 +59,13 @@ impl Overlay {
         Overlay { words }
     }
 
-    /// Whether an account is active, whatever its record would add.
+    /// Returns whether an account is active without a look at its record.
     #[inline]
     pub fn is_free(&self, account: AccountIdx) -> bool {
         self.bits(account) == FREE
     }
 
-    /// What the live standing makes of an account; active where it has none.
+    /// Returns the condition by an account's standing; active if it has none.
     #[inline]
     pub fn condition(&self, account: AccountIdx) -> Condition {
         match self.bits(account) {
@@ -68,8 +75,8 @@ impl Overlay {
         }
     }
 
-    /// How many accounts are draining, and how many suspended, by live standings. A word at a time: a million
-    /// accounts take 60 µs of a scrape (`docs/performance.md`), however many have a standing.
+    /// Counts the accounts that are draining, and those that are suspended, by standings. Counts a word at a time: a
+    /// million accounts take 60 µs of a scrape (`docs/performance.md`).
     pub fn counts(&self) -> (usize, usize) {
         // The lower bit of every account.
         const LOWER: u64 = u64::MAX / MASK;
@@ -85,21 +92,21 @@ impl Overlay {
     fn bits(&self, account: AccountIdx) -> u64 {
         let account = account.get();
         let Some(word) = self.words.get((account / PER_WORD) as usize) else { return AS_RECORDED };
-        // Nothing else is read on the strength of this one value, so that its order does not matter.
+        // `Relaxed` suffices: no other memory is read because of this value.
         word.load(Ordering::Relaxed) >> shift(account) & MASK
     }
 
-    /// Whoever asks from now on sees this. An account beyond the last is nobody's.
+    /// Sets an account's live condition, visible to every later read. Ignores an index out of range.
     pub fn set(&self, account: AccountIdx, condition: Condition) {
         let account = account.get();
         let Some(word) = self.words.get((account / PER_WORD) as usize) else { return };
         let bits = match condition {
-            // What the record says is not known here.
+            // The record is not known here.
             Condition::Active => AS_RECORDED,
             Condition::Draining => DRAINING,
             Condition::Suspended => SUSPENDED,
         } << shift(account);
-        // In one step: an account that goes from draining to suspended must not look active in between.
+        // In one step: an account that changes from draining to suspended must not appear active in between.
         let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             Some(word & !(MASK << shift(account)) | bits)
         });
@@ -115,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_account_has_its_own_condition() {
+    fn conditions_of_neighbouring_accounts_are_independent() {
         let overlay = Overlay::new(100);
         let of = |account: u32| match account % 3 {
             0 => Condition::Active,
@@ -135,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn who_has_had_a_standing_is_looked_at() {
-        let overlay = Overlay::of((0..100).map(|account| account % 7 != 3));
+    fn account_is_not_free_after_its_standing_is_lifted() {
+        let overlay = Overlay::from_free((0..100).map(|account| account % 7 != 3));
         for account in 0..100 {
             assert_eq!(overlay.is_free(AccountIdx::new(account)), account % 7 != 3);
             assert_eq!(overlay.condition(AccountIdx::new(account)), Condition::Active);
@@ -149,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_last_account_there_is_nothing() {
+    fn index_out_of_range_is_ignored_and_as_recorded() {
         let overlay = Overlay::new(1);
         overlay.set(AccountIdx::new(1 << 20), Condition::Suspended);
         assert_eq!(overlay.condition(AccountIdx::new(1 << 20)), Condition::Active);

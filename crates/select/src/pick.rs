@@ -1,20 +1,20 @@
 //! The pick among equal candidates: weighted rendezvous, as [`switchboard_snapshot::rendezvous`] describes it.
 //!
-//! Whether an account can be had is asked last, of accounts that would win: an account that cannot be
-//! had is passed over, and nobody else's draw changes.
+//! Availability is checked last, of accounts that would win: an unavailable account is passed over, and no other
+//! account's draw changes.
 
 use switchboard_snapshot::AccountIdx;
 use switchboard_snapshot::rendezvous::{Draw, Seed, cell, may_share_pass, pass};
 use switchboard_snapshot::view::{Candidate, Candidates, CellDirectory, StepRef};
 
-/// Members whose hashes are made at once.
-const AT_ONCE: usize = 32;
+/// Members whose hashes are computed in one loop.
+const HASHES_PER_LOOP: usize = 32;
 
-/// Whose draw is the best so far, of those that can be had.
+/// The available candidate with the best draw so far.
 type Best<'s> = Option<Candidate<'s>>;
 
-/// The one of the step's candidates that this client gets, among those that can be had.
-pub fn pick<'s>(
+/// Picks the available candidate of a step that this client gets.
+pub(crate) fn pick<'s>(
     step: StepRef<'s>,
     seed: Seed,
     available: impl Fn(AccountIdx) -> bool,
@@ -33,7 +33,7 @@ pub fn pick<'s>(
     best
 }
 
-/// Draws for every member, weight by weight: members are ordered by it, and most groups have but one.
+/// Draws for every member, weight by weight: members are ordered by weight, and most groups have one weight.
 fn scan<'s>(
     members: Candidates<'s>,
     seed: Seed,
@@ -48,8 +48,8 @@ fn scan<'s>(
     }
 }
 
-/// Draws for members of one weight. The best draw has the lowest pass, which is the highest hash's: the others
-/// need not draw at all, unless the winner cannot be had.
+/// Draws for members of one weight. The best draw has the lowest pass, which is that of the highest hash: the others
+/// need not draw at all, unless the winner is not available.
 fn scan_run<'s>(
     run: Candidates<'s>,
     seed: Seed,
@@ -57,27 +57,27 @@ fn scan_run<'s>(
     best: &mut Best<'s>,
 ) {
     let Some(leader) = leader(run, seed) else { return };
-    if best.is_some_and(|other| !draw(seed, leader).beats(draw(seed, other))) {
+    if best.is_some_and(|other| !draw_of(seed, leader).beats(draw_of(seed, other))) {
         return;
     }
     if available(leader.account()) {
         *best = Some(leader);
         return;
     }
-    let mut drawn = best.map(|other| (draw(seed, other), other));
+    let mut drawn = best.map(|other| (draw_of(seed, other), other));
     for member in run.iter() {
-        offer(&mut drawn, draw(seed, member), member, available);
+        offer(&mut drawn, draw_of(seed, member), member, available);
     }
     *best = drawn.map(|(_, member)| member);
 }
 
-/// The best draw of members of one weight. Only those draw whose hash is so near the highest that it may share its
-/// pass, three among 200, and where that is one, it need not. Hashes are made without branches, which they would
-/// make unpredictable.
+/// Returns the member of one weight with the best draw. Only members draw whose hash is so near the highest that they may
+/// share its pass: three among 200. A single one need not draw. Hashes are computed without branches, which would be
+/// mispredicted.
 fn leader(run: Candidates<'_>, seed: Seed) -> Option<Candidate<'_>> {
     let mut best: Option<(u64, Candidate<'_>)> = None;
-    let mut mixed = [0; AT_ONCE];
-    for run in run.chunks(AT_ONCE) {
+    let mut mixed = [0; HASHES_PER_LOOP];
+    for run in run.chunks(HASHES_PER_LOOP) {
         let mut highest = best.map_or(0, |(mixed, _)| mixed);
         for (mixed, member) in mixed.iter_mut().zip(run.iter()) {
             *mixed = seed.mix(member.id_hash());
@@ -86,7 +86,7 @@ fn leader(run: Candidates<'_>, seed: Seed) -> Option<Candidate<'_>> {
         let least = may_share_pass(highest);
         for (member, &mixed) in run.iter().zip(&mixed).filter(|(_, mixed)| **mixed >= least) {
             let wins = |(other, rival): (u64, Candidate<'_>)| {
-                other < least || draw(seed, member).beats(draw(seed, rival))
+                other < least || draw_of(seed, member).beats(draw_of(seed, rival))
             };
             if best.is_none_or(wins) {
                 best = Some((mixed, member));
@@ -96,12 +96,12 @@ fn leader(run: Candidates<'_>, seed: Seed) -> Option<Candidate<'_>> {
     best.map(|(_, member)| member)
 }
 
-fn draw(seed: Seed, member: Candidate<'_>) -> Draw {
+fn draw_of(seed: Seed, member: Candidate<'_>) -> Draw {
     seed.draw(member.id_hash(), member.weight())
 }
 
-/// Looks into the cells in the client's order of pass 0 until one holds a member that drew that pass.
-/// Whether there was one.
+/// Visits the cells in the client's order of pass 0 until one has an available member that drew that pass. Returns
+/// whether one had.
 fn follow<'s>(
     cells: CellDirectory<'s>,
     seed: Seed,
@@ -122,8 +122,8 @@ fn follow<'s>(
             }
         }
         if let Some((draw, member)) = winner {
-            // Found available already: only the draw is left to compare with other classes'.
-            if best.is_none_or(|other| draw.beats(self::draw(seed, other))) {
+            // It is available: only its draw is compared with those of other classes.
+            if best.is_none_or(|other| draw.beats(draw_of(seed, other))) {
                 *best = Some(member);
             }
             return true;
@@ -132,7 +132,7 @@ fn follow<'s>(
     false
 }
 
-/// Takes a candidate that is better than the best so far, if it can be had.
+/// Replaces the best candidate so far by a better one that is available.
 fn offer<'s>(
     best: &mut Option<(Draw, Candidate<'s>)>,
     draw: Draw,

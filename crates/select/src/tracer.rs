@@ -1,16 +1,15 @@
-//! Who goes along on the walk and sees every step: nobody, or whoever explains it.
+//! Observes a selection step by step. [`NoTrace`] compiles to nothing; explanations and coverage record.
 
-use switchboard_model::Region;
-use switchboard_model::Role;
+use switchboard_model::{Region, Role, Rule};
 use switchboard_snapshot::view::StepRef;
 use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 
 use super::client::Client;
-use super::{Found, Ignored, Outcome, Rule};
+use super::{Availability, CurrentIgnored, Location};
 
 /// A query's names, resolved, and what else its steps depend on.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
+pub struct ResolvedQuery {
     /// The company.
     pub company: CompanyIdx,
     /// The channel.
@@ -19,53 +18,55 @@ pub struct Asked {
     pub ou: OuIdx,
     /// The role: the query's, or the channel's conversation role.
     pub role: Role,
-    /// Whether nothing but the first country rule counts.
-    pub strictly: bool,
-    /// Whether the pick is a matter of chance: the query names nobody.
-    pub by_chance: bool,
+    /// Whether the query's fallback is none: only the country rule at the first level is tried.
+    pub without_fallback: bool,
+    /// Whether candidates are picked at random, because the query names neither a client nor a phone.
+    pub picks_at_random: bool,
 }
 
 /// A level of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
+pub struct TracedLevel {
     /// The OU.
     pub ou: OuIdx,
-    /// How far above the query's.
+    /// Levels above the query's OU.
     pub climbed: u32,
 }
 
-/// What goes along on the walk and sees every step.
-pub trait Tracer {
-    /// Whether the walk goes on to the end of the chain when the account is found.
-    const WHOLE_CHAIN: bool;
-    /// What is asked, once all its names are resolved, and of whom.
-    fn asked(&mut self, _asked: Asked, _client: Client) {}
-    /// Why the account that the client talks to is not kept, or that it is.
-    fn current(&mut self, _ignored: Option<Ignored>) {}
-    /// The user's own account.
-    fn own(&mut self, _account: AccountIdx, _outcome: impl Fn(AccountIdx) -> Outcome) {}
-    /// The chain, where there is one: its levels that have pools, from the query's OU up.
-    fn chain(&mut self, _levels: impl Iterator<Item = Level>) {}
-    /// A step, before anything is picked; `outcome` tells of any account whether it can be had.
-    fn step(&mut self, _step: Step<'_>, _outcome: impl Fn(AccountIdx) -> Outcome) {}
-}
-
-/// Nobody goes along.
-pub struct Alone;
-
-impl Tracer for Alone {
-    const WHOLE_CHAIN: bool = false;
-}
-
-/// A step of the chain, as a tracer sees it.
+/// A step of the chain that a selection comes to.
 #[derive(Clone, Copy)]
-pub struct Step<'s> {
-    /// As stored.
+pub struct ChainStep<'s> {
+    /// The step in the snapshot.
     pub stored: StepRef<'s>,
-    /// Its rule.
+    /// The rule.
     pub rule: Rule,
-    /// Where its accounts are.
-    pub found: Found,
-    /// The country it looks for.
+    /// Where the step's accounts are.
+    pub location: Location,
+    /// The country that the step looks for.
     pub country: Option<Region>,
+    /// Whether the query's fallback allows the step.
+    pub is_allowed: bool,
+}
+
+/// Receives what a selection finds, step by step.
+pub trait Tracer {
+    /// Whether the rest of the chain is visited when the account is found.
+    const WHOLE_CHAIN: bool;
+    /// The query's names are resolved.
+    fn resolved(&mut self, _query: ResolvedQuery, _client: Client) {}
+    /// The account that the client talks to is kept, or ignored for a reason.
+    fn current(&mut self, _ignored: Option<CurrentIgnored>) {}
+    /// The user has an account of their own.
+    fn dedicated(&mut self, _account: AccountIdx, _availability: impl Fn(AccountIdx) -> Availability) {}
+    /// The chain's levels that have pools, from the query's OU up.
+    fn chain(&mut self, _levels: impl Iterator<Item = TracedLevel>) {}
+    /// A step is reached, and nothing is picked yet. `availability` may be called for any account.
+    fn step(&mut self, _step: ChainStep<'_>, _availability: impl Fn(AccountIdx) -> Availability) {}
+}
+
+/// Records nothing.
+pub struct NoTrace;
+
+impl Tracer for NoTrace {
+    const WHOLE_CHAIN: bool = false;
 }

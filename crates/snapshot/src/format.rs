@@ -9,27 +9,27 @@ use rkyv::{Archive, Serialize};
 pub const NONE: u32 = u32::MAX;
 /// "No country" in every `u8` country; countries are indices of [`switchboard_model::Region`].
 pub const NO_COUNTRY: u8 = u8::MAX;
-/// "None" in every `u8` role: a spare account's, which nobody talks on.
+/// "None" in every `u8` role: a spare account's.
 pub const NO_ROLE: u8 = u8::MAX;
-/// A dedicated account's role: the conversation role, whichever that is.
-pub const CONVERSATION: u8 = 254;
-/// What the last step of a run has in its `rule` besides.
-pub const LAST: u8 = 0x80;
+/// A dedicated account's role: the conversation role of its channel.
+pub const CONVERSATION_ROLE: u8 = 254;
+/// The bit of a step's `rule` that marks the last step of a run.
+pub const LAST_OF_RUN: u8 = 0x80;
 /// "None" in every `u16` column.
 pub const NO_COLUMN: u16 = u16::MAX;
 
-/// Bytes of an id that stand in the record: with them nearly every id is confirmed without a look at its text, which
-/// lies elsewhere.
-pub const HEAD: usize = 16;
+/// Bytes of an OU's id that are copied into its record. They confirm nearly every id without a read of its text, which
+/// is elsewhere in memory.
+pub const ID_PREFIX_BYTES: usize = 16;
 
-/// An id's first bytes, with zeros behind one that is shorter.
-pub fn head(id: &[u8]) -> [u8; HEAD] {
-    let mut head = [0; HEAD];
-    head.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
-    head
+/// Returns an id's first bytes, with zeros behind a shorter one.
+pub fn id_prefix(id: &[u8]) -> [u8; ID_PREFIX_BYTES] {
+    let mut prefix = [0; ID_PREFIX_BYTES];
+    prefix.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+    prefix
 }
 
-/// Declares the stored records and, from their very tokens, the text whose digest the header carries:
+/// Declares the stored records and, from the same tokens, the text whose digest the header carries:
 /// a field added, moved or retyped makes older files unreadable instead of misread.
 macro_rules! records {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
@@ -44,76 +44,76 @@ macro_rules! records {
 }
 
 records! {
-    /// A run of bytes in [`Contents::text`].
+    /// A run of bytes in [`Tables::text`].
     Span {
-        /// First byte.
+        /// The first byte.
         start: u32,
-        /// Bytes.
+        /// The number of bytes.
         len: u32,
     }
 
-    /// A run of records in another slice.
+    /// A run of records in another table.
     Range {
-        /// First record.
+        /// The first record.
         start: u32,
-        /// Records.
+        /// The number of records.
         len: u32,
     }
 
     /// A tenant.
     Company {
-        /// Its id.
+        /// The id.
         id: Span,
-        /// Its organizational units, in order of their ids.
+        /// The company's organizational units, in order of their ids.
         ous: Range,
-        /// Its pools, in order of their ids.
+        /// The company's pools, in order of their ids.
         pools: Range,
-        /// Its accounts, in order of their ids.
+        /// The company's accounts, in order of their ids.
         accounts: Range,
-        /// First of its [`Contents::columns`], one for each channel of the snapshot.
+        /// The first of the company's [`Tables::columns`], one for each channel of the snapshot.
         columns: u32,
-        /// How many channels it has pools of.
+        /// The number of channels that the company has pools of.
         column_count: u16,
         /// 1: an unavailable dedicated account falls back to the pools; 0: it is an error.
         dedicated_falls_back: u8,
-        /// First of its [`Contents::entries`].
-        entries: u32,
+        /// The first of the company's [`Tables::chain_starts`].
+        chain_starts: u32,
     }
 
     /// A channel.
     Channel {
-        /// Its id.
+        /// The id.
         id: Span,
-        /// The role that clients are talked to on.
+        /// The role that talks to clients on the channel.
         conversation_role: u8,
     }
 
     /// An organizational unit.
     Ou {
-        /// Its id.
+        /// The id.
         id: Span,
-        /// See [`head`].
-        head: [u8; HEAD],
-        /// Its company.
+        /// See [`id_prefix`].
+        id_prefix: [u8; ID_PREFIX_BYTES],
+        /// The company.
         company: u32,
-        /// How many OUs are above it: what a level's own is taken from to tell how far a query climbed.
+        /// The number of OUs above this one. The depth of a level less, it is how far a query climbed.
         depth: u32,
     }
 
     /// A pool.
     Pool {
-        /// Its id.
+        /// The id.
         id: Span,
     }
 
     /// What an answer says of an account itself: its id and its address, one behind the other, escaped as JSON
     /// and without quotes.
-    Lead {
-        /// First byte in [`Contents::text`].
+    IdAndAddress {
+        /// The first byte in [`Tables::text`].
         start: u32,
-        /// Bytes of both.
+        /// The bytes of both.
         len: u16,
-        /// Bytes of the id, escaped.
+        /// The bytes of the id, escaped.
         id_len: u16,
     }
 
@@ -121,29 +121,30 @@ records! {
     Account {
         /// Unix seconds from which it may be selected; `i64::MIN`: always.
         available_from: i64,
-        /// Its id and address, for answers.
-        lead: Lead,
-        /// Which of [`Contents::tails`] follows them in an answer.
-        tail: u16,
-        /// Its channel.
+        /// The id and address, for answers.
+        id_and_address: IdAndAddress,
+        /// Which of [`Tables::suffixes`] follows them in an answer.
+        suffix: u16,
+        /// The channel.
         channel: u16,
-        /// Its condition in the registry.
+        /// The condition in the registry.
         state: u8,
-        /// Its country, or [`NO_COUNTRY`].
+        /// The country, or [`NO_COUNTRY`].
         country: u8,
-        /// Its role, [`CONVERSATION`] or [`NO_ROLE`].
+        /// The role, [`CONVERSATION_ROLE`] or [`NO_ROLE`].
         role: u8,
-        /// Bytes of its id.
+        /// The bytes of the id.
         id_len: u8,
         /// 1 to 1000.
         weight: u16,
-        /// First byte of its id in the text; its length is `id_len`. Where nothing is escaped, the lead's.
+        /// The first byte of the id in the text; its length is `id_len`. Where nothing is escaped, it is that of
+        /// `id_and_address`.
         id: u32,
-        /// The pool it is shared through, or [`NONE`].
+        /// The pool that it is shared through, or [`NONE`].
         pool: u32,
-        /// Its company.
+        /// The company.
         company: u32,
-        /// XXH3-64 of its id: what the pick is drawn from.
+        /// XXH3-64 of the id: the pick draws with it.
         id_hash: u64,
     }
 
@@ -151,9 +152,9 @@ records! {
     Dedicated {
         /// The user's id.
         user: Span,
-        /// Its company.
+        /// The company.
         company: u32,
-        /// Its channel.
+        /// The channel.
         channel: u32,
         /// The account.
         account: u32,
@@ -168,18 +169,18 @@ records! {
     }
 
     /// Where the chain of an (OU, channel, role) begins.
-    Entry {
+    ChainStart {
         /// The first level that has pools, or [`NONE`].
         level: u32,
-        /// The level's, so that both are fetched at once; 0 where there is none.
-        exceptions: u32,
+        /// The level's `overrides`, so that both are fetched at once; 0 where there is no level.
+        overrides: u32,
     }
 
-    /// What a client of an excepted country is served by.
-    Exception {
+    /// What serves a client of a country that has steps of its own.
+    CountryOverride {
         /// The run.
         run: u32,
-        /// Where the run's first candidates are among the [`Contents::members`], so that both are fetched at once;
+        /// Where the run's first candidates are among the [`Tables::members`], so that both are fetched at once;
         /// 0 where it has none.
         members: u32,
     }
@@ -187,23 +188,23 @@ records! {
     /// One level of a chain: an OU's pools of one channel, for one role. A chain is a level and
     /// those that its `next` leads to. All OUs that reach the same level share it.
     ///
-    /// A run of steps is named by its first one; it ends with the first that is marked [`LAST`].
+    /// A run of steps is named by its first one; it ends with the first that is marked [`LAST_OF_RUN`].
     Level {
-        /// One bit for each country whose run differs from `otherwise`: bit `c % 64` of word `c / 64`.
-        excepted: [u64; 4],
-        /// First of its [`Contents::exceptions`], one for each bit set, in order.
-        exceptions: u32,
+        /// One bit for each country whose run differs from `default_run`: bit `c % 64` of word `c / 64`.
+        overridden: [u64; 4],
+        /// The first of the level's [`Tables::overrides`], one for each bit set, in order.
+        overrides: u32,
         /// The run of every other country.
-        otherwise: u32,
+        default_run: u32,
         /// The run of a client that belongs to no country, or [`NONE`] where it has no step.
-        stateless: u32,
-        /// First of its [`Contents::level_pools`].
+        no_country_run: u32,
+        /// The first of the level's [`Tables::level_pools`].
         pools: u32,
         /// The OU.
         ou: u32,
-        /// That OU's depth.
+        /// The OU's depth.
         depth: u32,
-        /// Where the search goes on, or [`NONE`].
+        /// The level that the chain continues with, or [`NONE`].
         next: u32,
     }
 
@@ -211,20 +212,20 @@ records! {
     LevelPool {
         /// The pool.
         pool: u32,
-        /// `,"ou":"…","pool":"…","climbed":`: how an answer tells where an account was found.
-        place: Span,
+        /// `,"ou":"…","pool":"…","climbed":`: the location of an account in an answer.
+        location: Span,
     }
 
     /// A step: one rule at one pool.
     Step {
-        /// The candidates: its group's [`Contents::members`], here so that a pick need not look there. None where
+        /// The candidates: its group's [`Tables::members`], here so that a pick need not look there. None where
         /// it has no group.
         members: Range,
         /// The group, or [`NONE`] where there are no candidates.
         group: u32,
         /// The pool: which of the level's.
         slot: u16,
-        /// The rule, and [`LAST`] where a run ends.
+        /// The rule, and [`LAST_OF_RUN`] where a run ends.
         rule: u8,
         /// The country that is looked for; [`NO_COUNTRY`]: the client's.
         country: u8,
@@ -232,36 +233,36 @@ records! {
 
     /// Equal candidates; never empty.
     Group {
-        /// Its [`Contents::members`], ordered by (weight, cell).
+        /// The group's [`Tables::members`], ordered by (weight, cell).
         members: Range,
-        /// Its [`Contents::classes`]; none where a scan is quick enough.
+        /// The group's [`Tables::classes`]; none where a scan is fast enough.
         classes: Range,
     }
 
-    /// The members of a group that are of one weight.
+    /// The members of a group that have one weight.
     Class {
-        /// Its [`Contents::members`].
+        /// The class's [`Tables::members`].
         members: Range,
-        /// First of its [`Contents::cells`], or [`NONE`] where a scan is quick enough.
+        /// The first of the class's [`Tables::cells`], or [`NONE`] where a scan is fast enough.
         cells: u32,
     }
 
-    /// A candidate: what a pick, and then an answer, needs of the account, so that neither looks there.
+    /// A candidate: what a pick, and then an answer, needs of the account, so that neither reads its record.
     Member {
-        /// The account's `id_hash`.
+        /// The account's.
         id_hash: u64,
         /// The account's.
-        lead: Lead,
+        id_and_address: IdAndAddress,
         /// The account.
         account: u32,
-        /// The account's weight.
+        /// The account's.
         weight: u16,
         /// The account's.
-        tail: u16,
+        suffix: u16,
     }
 
     /// A whole registry.
-    Contents {
+    Tables {
         /// Tenants, in order of their ids.
         companies: Vec<Company>,
         /// Channels, in order of their ids.
@@ -277,13 +278,13 @@ records! {
         /// Company and channel to column, or [`NO_COLUMN`].
         columns: Vec<u16>,
         /// (Role, OU, column) to chain.
-        entries: Vec<Entry>,
+        chain_starts: Vec<ChainStart>,
         /// Levels.
         levels: Vec<Level>,
         /// The levels' pools, in the order they are tried.
         level_pools: Vec<LevelPool>,
-        /// The runs of the levels' excepted countries.
-        exceptions: Vec<Exception>,
+        /// The runs of countries that differ from their level's default.
+        overrides: Vec<CountryOverride>,
         /// Runs of steps, each stored once.
         steps: Vec<Step>,
         /// Groups.
@@ -294,8 +295,8 @@ records! {
         members: Vec<Member>,
         /// Cell to first member, within the class; one more entry than there are cells.
         cells: Vec<u32>,
-        /// `","channel":"…","role":"…","country":"…","rule":"`: how an answer goes on behind the address.
-        tails: Vec<Span>,
+        /// `","channel":"…","role":"…","country":"…","rule":"`: how an answer continues behind the address.
+        suffixes: Vec<Span>,
         /// Company id to company.
         company_index: Vec<Slot>,
         /// (Company, OU id) to OU.
@@ -317,12 +318,12 @@ const _: () = {
     assert!(size_of::<ArchivedChannel>() == 12);
     assert!(size_of::<ArchivedOu>() == 32);
     assert!(size_of::<ArchivedPool>() == 8);
-    assert!(size_of::<ArchivedLead>() == 8);
+    assert!(size_of::<ArchivedIdAndAddress>() == 8);
     assert!(size_of::<ArchivedAccount>() == 48);
     assert!(size_of::<ArchivedDedicated>() == 20);
     assert!(size_of::<ArchivedSlot>() == 8);
-    assert!(size_of::<ArchivedEntry>() == 8);
-    assert!(size_of::<ArchivedException>() == 8);
+    assert!(size_of::<ArchivedChainStart>() == 8);
+    assert!(size_of::<ArchivedCountryOverride>() == 8);
     assert!(size_of::<ArchivedLevel>() == 64);
     assert!(size_of::<ArchivedLevelPool>() == 12);
     assert!(size_of::<ArchivedStep>() == 16);

@@ -21,7 +21,7 @@ mod verify;
 pub mod view;
 
 pub use bytes::Bytes;
-pub use compile::{Draft, compile};
+pub use compile::{NoProgress, Progress, UnsealedSnapshot, compile};
 pub use header::Header;
 pub use index_types::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
@@ -35,7 +35,7 @@ pub mod forge {
     pub use super::format::*;
 
     /// The records of a snapshot, where they lie in its bytes.
-    pub fn tables(snapshot: &super::Snapshot) -> &ArchivedContents {
+    pub fn tables(snapshot: &super::Snapshot) -> &ArchivedTables {
         snapshot.tables()
     }
 }

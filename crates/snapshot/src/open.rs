@@ -4,7 +4,7 @@
 use rkyv::rancor;
 
 use super::Bytes;
-use super::format::ArchivedContents;
+use super::format::ArchivedTables;
 use super::header::{self, Header};
 use super::rejection::{Rejection, Stage};
 use super::verify::verify;
@@ -33,7 +33,7 @@ impl Snapshot {
             return Err(Stage::Checksum.rejection(reason));
         }
         let (archive, tests) = body.split_at(header.contents_len as usize);
-        let contents = rkyv::access::<ArchivedContents, rancor::Error>(archive)
+        let contents = rkyv::access::<ArchivedTables, rancor::Error>(archive)
             .map_err(|error| Stage::Archive.rejection(format!("not an archive of the records: {error}")))?;
         verify(contents)?;
         check_tests(tests)?;

@@ -2,17 +2,17 @@
 
 use std::{cell::Cell, path::Path};
 use switchboard::api::data::query_string;
-use switchboard::api::problem::{from_code, write_problem};
-use switchboard_model::Condition;
-use switchboard_pipeline::publish;
+use switchboard::api::problem::{from_error, write_problem};
+use switchboard_model::{Condition, SelectError, UnixSeconds};
+use switchboard_pipeline::build_snapshot;
 use switchboard_registry::Files;
-use switchboard_select::{self as select, BadQuery, Code, Moment, Overlay, Query, write_selection};
-use switchboard_snapshot::Snapshot;
+use switchboard_select::{self as select, BadQuery, Overlay, Query, SelectContext, write_selection};
+use switchboard_snapshot::{NoProgress, Snapshot};
 
 pub(crate) struct StandIn {
     snapshot: Snapshot,
     standings: Overlay,
-    chance: Cell<u64>,
+    random: Cell<u64>,
     now: i64,
 }
 
@@ -20,11 +20,11 @@ impl StandIn {
     /// Compiles the folder.
     pub(crate) fn serving(folder: &Path, generation: u64, now: i64) -> StandIn {
         let files = Files::read_dir(folder).unwrap();
-        let Ok(compiled) = publish(&files, generation, now, &|_, _, _| {}) else {
+        let Ok(compiled) = build_snapshot(&files, generation, UnixSeconds(now), &NoProgress) else {
             panic!("{} does not compile", folder.display());
         };
         let standings = Overlay::new(compiled.snapshot.counts().accounts);
-        StandIn { snapshot: compiled.snapshot, standings, chance: Cell::new(1), now }
+        StandIn { snapshot: compiled.snapshot, standings, random: Cell::new(1), now }
     }
 
     pub(crate) fn set_standing(&self, company: &str, account: &str, standing: Condition) {
@@ -57,19 +57,23 @@ impl StandIn {
         let query = match query {
             Ok(query) => query,
             Err(bad) => {
-                write_problem(&mut body, from_code(Code::BadRequest), Some(&bad.message), generation);
+                write_problem(&mut body, from_error(SelectError::BadRequest), Some(&bad.message), generation);
                 return (400, body);
             }
         };
-        self.chance.set(self.chance.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        let moment = Moment { now: self.now, chance: self.chance.get(), standings: &self.standings };
+        self.random.set(self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        let moment = SelectContext {
+            now: UnixSeconds(self.now),
+            random: self.random.get(),
+            standings: &self.standings,
+        };
         match select::select(&self.snapshot, &query, moment).result {
             Ok(selection) => {
                 write_selection(&mut body, &self.snapshot, &selection);
                 (200, body)
             }
             Err(code) => {
-                let kind = from_code(code);
+                let kind = from_error(code);
                 write_problem(&mut body, kind, None, generation);
                 (kind.status, body)
             }

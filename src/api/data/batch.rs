@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use switchboard_select::together::TOGETHER;
-use switchboard_select::walk::Moment;
-use switchboard_select::{Query, select, select_together};
+use switchboard_model::UnixSeconds;
+use switchboard_select::LANES;
+use switchboard_select::SelectContext;
+use switchboard_select::{Query, select, select_interleaved};
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::problem::{BODY_TOO_LARGE, INTERNAL};
 use switchboard_server::response::MAX_UNRESERVED_BYTES;
@@ -49,7 +50,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
     let mut rest = body;
     let mut turn = Instant::now();
     while !rest.is_empty() {
-        let mut lines = [&[][..]; TOGETHER];
+        let mut lines = [&[][..]; LANES];
         let mut count = 0;
         while let Some(line) = lines.get_mut(count).filter(|_| !rest.is_empty()) {
             (*line, rest) = first_line(rest);
@@ -80,27 +81,27 @@ struct Batch<'b> {
     context: &'b WorkerContext,
     generation: &'b Generation,
     channels: &'b ChannelCounters,
-    now: i64,
+    now: UnixSeconds,
 }
 
 impl Batch<'_> {
-    /// Answers up to [`TOGETHER`] lines. A malformed or empty line is a problem of its own.
+    /// Answers up to [`LANES`] lines. A malformed or empty line is a problem of its own.
     fn answer_together(&self, lines: &[&[u8]], out: &mut Vec<u8>) {
         failpoint("line");
         let snapshot = &self.generation.snapshot;
-        let mut queries: [Query<'_>; TOGETHER] = from_fn(|_| Query::default());
-        let mut faults = [const { None }; TOGETHER];
+        let mut queries: [Query<'_>; LANES] = from_fn(|_| Query::default());
+        let mut faults = [const { None }; LANES];
         for ((query, fault), line) in queries.iter_mut().zip(&mut faults).zip(lines) {
             *fault = query.read_json(line).err();
         }
-        let mut well_formed = [const { None }; TOGETHER];
+        let mut well_formed = [const { None }; LANES];
         let read = queries.iter().zip(&faults).take(lines.len());
         for (slot, (query, fault)) in well_formed.iter_mut().zip(read) {
             if fault.is_none() {
                 *slot = Some((query, self.moment()));
             }
         }
-        let answers = select_together(snapshot, &well_formed);
+        let answers = select_interleaved(snapshot, &well_formed);
         for (answer, fault) in answers.into_iter().zip(faults) {
             let answer = match (answer, fault) {
                 (Some(answer), _) => Ok(answer),
@@ -132,8 +133,8 @@ impl Batch<'_> {
         out.push(b'\n');
     }
 
-    fn moment(&self) -> Moment<'_> {
-        Moment { now: self.now, chance: self.context.random(), standings: &self.generation.overlay }
+    fn moment(&self) -> SelectContext<'_> {
+        SelectContext { now: self.now, random: self.context.random(), standings: &self.generation.overlay }
     }
 }
 

@@ -5,8 +5,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use switchboard_select::walk::Moment;
-use switchboard_select::{Answer, BadQuery, Code};
+use switchboard_model::{SelectError, UnixSeconds};
+use switchboard_select::SelectContext;
+use switchboard_select::{Answer, BadQuery};
 use switchboard_server::{Clock, MemoryBudget};
 use switchboard_snapshot::Snapshot;
 use tokio::sync::Semaphore;
@@ -68,8 +69,12 @@ impl WorkerContext {
 
     /// Returns the inputs of a selection that differ per call.
     #[inline]
-    pub(super) fn moment<'g>(&self, generation: &'g Generation) -> Moment<'g> {
-        Moment { now: self.clock.read(), chance: self.random(), standings: &generation.overlay }
+    pub(super) fn moment<'g>(&self, generation: &'g Generation) -> SelectContext<'g> {
+        SelectContext {
+            now: UnixSeconds(self.clock.read()),
+            random: self.random(),
+            standings: &generation.overlay,
+        }
     }
 
     /// Returns the next random number, by SplitMix64.
@@ -100,16 +105,16 @@ impl WorkerContext {
         };
         channels.count(answer.channel, outcome);
         if let Ok(selection) = answer.result
-            && let Some(found) = selection.found
+            && let Some(location) = selection.location
         {
-            self.metrics.selections.count_climbed(found.climbed);
+            self.metrics.selections.count_climbed(location.climbed);
         }
     }
 
     /// Counts a malformed query, under the channel that it names.
     pub(super) fn count_malformed(&self, channels: &ChannelCounters, snapshot: &Snapshot, bad: &BadQuery) {
         let channel = bad.channel.as_ref().and_then(|channel| snapshot.find_channel(channel));
-        channels.count(channel, SelectionOutcome::Failed(Code::BadRequest));
+        channels.count(channel, SelectionOutcome::Failed(SelectError::BadRequest));
     }
 
     /// Counts a query that ended before the snapshot was read.

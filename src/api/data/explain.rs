@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use switchboard_select::walk::Moment;
+use switchboard_model::UnixSeconds;
+use switchboard_select::SelectContext;
 use switchboard_select::{BadQuery, Query, explain as explain_query};
 use switchboard_server::problem::INTERNAL;
 use switchboard_server::response::MAX_UNRESERVED_BYTES;
@@ -16,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use super::context::WorkerContext;
 use super::query_string;
-use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_select, malformed};
+use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::runtime::Generation;
 
 /// A query as it arrived, to be parsed on the thread that explains it.
@@ -32,11 +33,11 @@ pub(super) async fn explain(context: &WorkerContext, query: QueryText) -> Result
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
     let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
-    let Moment { now, chance, .. } = context.moment(&generation);
+    let SelectContext { now, random, .. } = context.moment(&generation);
     let panics = failpoint::is_named("explain");
     let rendered = spawn_blocking(move || {
         failpoint::panic_if(panics);
-        let text = render(&generation, &query, now, chance);
+        let text = render(&generation, &query, now, random);
         // Held until here, even where the client has gone.
         drop(turn);
         text
@@ -55,13 +56,20 @@ pub(super) async fn explain(context: &WorkerContext, query: QueryText) -> Result
     Ok(response)
 }
 
-fn render(generation: &Generation, query: &QueryText, now: i64, chance: u64) -> Result<String, Problem> {
+fn render(
+    generation: &Generation,
+    query: &QueryText,
+    now: UnixSeconds,
+    random: u64,
+) -> Result<String, Problem> {
     let Generation { snapshot, overlay } = generation;
     let query: Result<Query<'_>, BadQuery> = match query {
         QueryText::Url(text) => query_string::parse(text),
         QueryText::Body(body) => Query::from_json(body),
     };
     let query = query.map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
-    let (_, explanation) = explain_query(snapshot, &query, Moment { now, chance, standings: overlay });
-    Ok(explanation.map_err(|code| from_select(code, snapshot.generation()))?.to_string())
+    let select_context = SelectContext { now, random, standings: overlay };
+    let problem = |error| problem::to_json(error, snapshot.generation());
+    let (_, explanation) = explain_query(snapshot, &query, select_context, problem);
+    Ok(explanation.map_err(|error| from_select(error, snapshot.generation()))?.to_string())
 }

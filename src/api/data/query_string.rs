@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use switchboard_select::{BadQuery, Fields, Query};
+use switchboard_model::QueryField;
+use switchboard_select::{BadQuery, Query, QueryFields};
 
 /// Parses a query string. Values that need no decoding are borrowed.
 ///
@@ -21,7 +22,7 @@ pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
 /// # Errors
 /// The first fault of the query.
 pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
-    let mut fields = Fields::of(into);
+    let mut fields = QueryFields::new(into);
     // One search of the whole text spares most queries a search of every name and value.
     let plain = !is_encoded(text);
     let mut rest = text;
@@ -50,7 +51,7 @@ fn split(text: &str, separator: u8) -> (&str, &str) {
 }
 
 /// Sets a field whose name or value may be encoded.
-fn set_decoded<'t>(fields: &mut Fields<'_, 't>, name: &'t str, value: &'t str) {
+fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t str) {
     if name == "phone" && is_digits_behind_plus(value) {
         let digits = value.get(ENCODED_PLUS.len()..).unwrap_or_default();
         return fields.set(name, Cow::Borrowed(digits));
@@ -59,8 +60,8 @@ fn set_decoded<'t>(fields: &mut Fields<'_, 't>, name: &'t str, value: &'t str) {
         (Some(name), Some(value)) => {
             fields.set(&name, if name == "phone" { restore_plus(value) } else { value })
         }
-        (Some(name), None) => fields.refuse(not_encoded(known_name(&name))),
-        (None, _) => fields.refuse(not_encoded("a field's name")),
+        (Some(name), None) => fields.add_fault(not_encoded(known_name(&name))),
+        (None, _) => fields.add_fault(not_encoded("a field's name")),
     }
 }
 
@@ -113,8 +114,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Returns the field's name where it is known. An unknown name may hold anything and is not repeated.
 fn known_name(name: &str) -> &'static str {
-    let known = switchboard_select::query::FIELDS.iter().find(|field| **field == name);
-    known.copied().unwrap_or("a field")
+    QueryField::parse(name).map_or("a field", QueryField::as_str)
 }
 
 fn not_encoded(what: &str) -> String {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
-use switchboard_select::{BadQuery, Code, Query};
+use switchboard_model::SelectError;
+use switchboard_select::{BadQuery, Query};
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::problem::{BAD_REQUEST, INTERNAL, NOT_FOUND};
 use switchboard_server::{
@@ -202,6 +203,6 @@ fn count_early(context: &WorkerContext, problem: &Problem) {
     if *problem.kind() == NO_SNAPSHOT {
         context.count_early(SelectionOutcome::NoSnapshot);
     } else if *problem.kind() == BAD_REQUEST {
-        context.count_early(SelectionOutcome::Failed(Code::BadRequest));
+        context.count_early(SelectionOutcome::Failed(SelectError::BadRequest));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use switchboard_pipeline::analysis::{Scope, Scoped, Survey};
+use switchboard_pipeline::analysis::{DecisionTable, Scope, Scoped};
 use switchboard_snapshot::Snapshot;
 
 use super::{page, table};
@@ -26,7 +26,7 @@ pub(in crate::cli) fn run(arguments: &CoverageArguments) -> Result<Exit, Command
     let Some(snapshot) = open_snapshot(&source_from_path(source))? else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
-    let mut survey = Survey::new(&snapshot, now().to_seconds().0);
+    let mut survey = DecisionTable::new(&snapshot, now().to_seconds());
     let path = output.as_deref();
     match (format, path) {
         (CoverageFormat::Text, None) => {
@@ -69,7 +69,7 @@ struct DecisionRow<'s> {
 }
 
 /// Writes rows as CSV with a header. The fields that a problem does not have are empty.
-fn write_csv(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
+fn write_csv(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS).map_err(into_io_error)?;
     let mut digits = itoa::Buffer::new();
@@ -91,7 +91,7 @@ fn into_io_error(error: csv::Error) -> io::Error {
 }
 
 /// Writes rows as a JSON array. The fields that a problem does not have are null.
-fn write_json(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
+fn write_json(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     out.write_all(b"[")?;
     let mut separator: &[u8] = b"\n";
     each_row(survey, scope, |row| {
@@ -105,7 +105,7 @@ fn write_json(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) ->
 
 /// Calls `write` for each row. Rows are made one by one, because a registry of 100,000 OUs has 200 million.
 fn each_row<'s>(
-    survey: &mut Survey<'s>,
+    survey: &mut DecisionTable<'s>,
     scope: &[Scoped],
     mut write: impl FnMut(DecisionRow<'s>) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -116,14 +116,14 @@ fn each_row<'s>(
             let ou = snapshot.ou(ou_idx).id();
             for &channel_idx in channels {
                 let channel = snapshot.channel(channel_idx).id();
-                let row = survey.ask(*company_idx, ou_idx, channel_idx);
+                let row = survey.row_of(*company_idx, ou_idx, channel_idx);
                 for (country, decision) in survey.row(row).countries() {
                     write(DecisionRow {
                         company,
                         ou,
                         channel,
                         country: country.alpha2(),
-                        rule: decision.text(),
+                        rule: decision.as_str(),
                         climbed: decision.served().map(|served| served.climbed),
                         pool: decision.served().map(|served| served.pool(snapshot)),
                     })?;

@@ -10,9 +10,8 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
-use switchboard_model::Region;
-use switchboard_pipeline::analysis::{Decision, Row, Scoped, Survey};
-use switchboard_select::Rule;
+use switchboard_model::{Region, Rule};
+use switchboard_pipeline::analysis::{Decision, DecisionTable, Row, Scoped};
 
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
@@ -26,17 +25,17 @@ const BEYOND: u32 = 0x100;
 
 /// The classes that the style sheet has colours for, with their meanings.
 const LEGEND: [(&str, &str); 5] = [
-    (Rule::Country.text(), "by country"),
-    (Rule::CallingCode.text(), "by calling code"),
-    (Rule::Geography.text(), "by mapping"),
-    (Rule::DefaultRegion.text(), "by default"),
+    (Rule::Country.as_str(), "by country"),
+    (Rule::CallingCode.as_str(), "by calling code"),
+    (Rule::Geography.as_str(), "by mapping"),
+    (Rule::DefaultRegion.as_str(), "by default"),
     (PROBLEM_CLASS, "nobody answers"),
 ];
 /// The class of problems.
 const PROBLEM_CLASS: &str = "none";
 
 /// Writes the page of a coverage.
-pub(super) fn write(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scoped]) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     let data = PageData::new(survey, scope);
     let page = html! {
         (DOCTYPE)
@@ -74,7 +73,7 @@ pub(super) fn write(out: &mut dyn Write, survey: &mut Survey<'_>, scope: &[Scope
 }
 
 /// Renders the part that the script changes, for the first company, OU and channel.
-fn selected(survey: &mut Survey<'_>, scope: &[Scoped]) -> Markup {
+fn selected(survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
     let first = scope.iter().find_map(|scoped| {
         let (&ou, &channel) = (scoped.ous.first()?, scoped.channels.first()?);
         Some((scoped, ou, channel))
@@ -82,7 +81,7 @@ fn selected(survey: &mut Survey<'_>, scope: &[Scoped]) -> Markup {
     let Some((scoped, ou, channel)) = first else {
         return html! { section { p { "There is nothing to decide: no company has both an OU and a pool." } } };
     };
-    let number = survey.ask(scoped.company, ou, channel);
+    let number = survey.row_of(scoped.company, ou, channel);
     let row = survey.row(number);
     let decided: Vec<(Region, Country, Decision)> = countries()
         .zip(row.countries())
@@ -150,12 +149,12 @@ fn world_map(decided: &[(Region, Country, Decision)]) -> Markup {
     }
 }
 
-fn table_row(survey: &Survey<'_>, region: Region, country: &Country, decision: &Decision) -> Markup {
+fn table_row(survey: &DecisionTable<'_>, region: Region, country: &Country, decision: &Decision) -> Markup {
     let served = decision.served();
     html! {
         tr data-code=(region) class=(css_classes(decision)) {
             th.words scope="row" { (region) } td.words { (country.name) }
-            td.words { i class={"key " (css_class(decision))} {} span { (decision.text()) } }
+            td.words { i class={"key " (css_class(decision))} {} span { (decision.as_str()) } }
             td { @if let Some(served) = served { (served.climbed) } }
             td.words { @if let Some(served) = served { (served.pool(survey.snapshot())) } }
         }
@@ -171,18 +170,18 @@ fn choice(name: &str, label: &str, options: &[&str]) -> Markup {
 }
 
 /// Returns the companies that have decisions.
-fn company_ids<'s>(survey: &Survey<'s>, scope: &[Scoped]) -> Vec<&'s str> {
+fn company_ids<'s>(survey: &DecisionTable<'s>, scope: &[Scoped]) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
     let companies = scope.iter().filter(|scoped| !scoped.ous.is_empty() && !scoped.channels.is_empty());
     companies.map(|scoped| snapshot.company(scoped.company).id()).collect()
 }
 
-fn ou_ids<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
+fn ou_ids<'s>(survey: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
     scoped.ous.iter().map(|&ou| snapshot.ou(ou).id()).collect()
 }
 
-fn channel_ids<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
+fn channel_ids<'s>(survey: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
     let snapshot = survey.snapshot();
     let channels = scoped.channels.iter();
     channels.map(|&channel| snapshot.channel(channel).id()).collect()
@@ -190,7 +189,7 @@ fn channel_ids<'s>(survey: &Survey<'s>, scoped: &Scoped) -> Vec<&'s str> {
 
 fn css_class(decision: &Decision) -> &'static str {
     match decision {
-        Decision::Served(served) => served.rule.text(),
+        Decision::Served(served) => served.rule.as_str(),
         Decision::Refused(_) => PROBLEM_CLASS,
     }
 }
@@ -244,7 +243,7 @@ struct CompanyJson<'s> {
 }
 
 impl<'s> PageData<'s> {
-    fn new(survey: &mut Survey<'s>, scope: &[Scoped]) -> PageData<'s> {
+    fn new(survey: &mut DecisionTable<'s>, scope: &[Scoped]) -> PageData<'s> {
         let snapshot = survey.snapshot();
         let companies = scope
             .iter()
@@ -255,7 +254,7 @@ impl<'s> PageData<'s> {
                     .iter()
                     .map(|&ou| {
                         let rows =
-                            channels.iter().map(|&channel| survey.ask(*company, ou, channel)).collect();
+                            channels.iter().map(|&channel| survey.row_of(*company, ou, channel)).collect();
                         (snapshot.ou(ou).id(), rows)
                     })
                     .collect(),
@@ -266,7 +265,7 @@ impl<'s> PageData<'s> {
         let mut index_of = |decision: &Decision| {
             let served = decision.served();
             let json = DecisionJson(
-                decision.text(),
+                decision.as_str(),
                 served.map(|it| it.climbed),
                 served.map(|it| it.pool(snapshot)),
             );
@@ -295,7 +294,7 @@ fn letters(row: &Row) -> String {
         let common = LETTERS.as_bytes().get(usize::from(place)).map(|&letter| char::from(letter));
         common.or_else(|| char::from_u32(BEYOND + u32::from(place))).unwrap_or_default()
     };
-    row.places().iter().map(letter).collect()
+    row.cells().iter().map(letter).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anstyle::Style;
 use switchboard_model::Region;
-use switchboard_pipeline::analysis::{Scoped, Survey, Tally};
+use switchboard_pipeline::analysis::{DecisionTable, RuleCounts, Scoped};
 use switchboard_snapshot::OuIdx;
 
 use crate::cli::output::{ERROR, HEADING, count};
@@ -28,19 +28,19 @@ struct TableLine<'s> {
     /// The number of further OUs with the same decisions: ` +5`.
     more: String,
     channel: &'s str,
-    tally: Tally,
+    tally: RuleCounts,
 }
 
 /// Renders the tables of all companies. With `fold`, OUs that decide alike share a line.
 pub(super) fn render(
-    survey: &mut Survey<'_>,
+    survey: &mut DecisionTable<'_>,
     scope: &[Scoped],
     fold: bool,
     terminal: Option<usize>,
 ) -> String {
     let snapshot = survey.snapshot();
     let mut text = String::new();
-    let mut all = Tally::default();
+    let mut all = RuleCounts::default();
     for scoped in scope {
         let (lines, total) = lines(survey, scoped, fold);
         let company = snapshot.company(scoped.company).id();
@@ -73,16 +73,20 @@ pub(super) fn render(
     text
 }
 
-fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<TableLine<'s>>, Tally) {
+fn lines<'s>(
+    survey: &mut DecisionTable<'s>,
+    scoped: &Scoped,
+    fold: bool,
+) -> (Vec<TableLine<'s>>, RuleCounts) {
     let snapshot = survey.snapshot();
-    let (mut lines, mut total) = (Vec::new(), Tally::default());
-    let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
+    let (mut lines, mut total) = (Vec::new(), RuleCounts::default());
+    let mut tallies: BTreeMap<usize, RuleCounts> = BTreeMap::new();
     // OUs by their rows on all channels, in the order of the first OU.
     let mut groups: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
     let mut group_of_rows: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for &ou in &scoped.ous {
         let rows: Vec<usize> =
-            scoped.channels.iter().map(|&channel| survey.ask(scoped.company, ou, channel)).collect();
+            scoped.channels.iter().map(|&channel| survey.row_of(scoped.company, ou, channel)).collect();
         let next = groups.len();
         let group = if fold { *group_of_rows.entry(rows.clone()).or_insert(next) } else { next };
         match groups.get_mut(group) {
@@ -95,7 +99,7 @@ fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Table
         let ou = snapshot.ou(first).id();
         let more = if ous.len() > 1 { format!(" +{}", ous.len() - 1) } else { String::new() };
         for (&row, &channel) in rows.iter().zip(&scoped.channels) {
-            let tally = tallies.entry(row).or_insert_with(|| Tally::of(&survey.row(row)));
+            let tally = tallies.entry(row).or_insert_with(|| RuleCounts::from_row(&survey.row(row)));
             total.add(tally, ous.len());
             let channel = snapshot.channel(channel).id();
             lines.push(TableLine { ou, more: more.clone(), channel, tally: tally.clone() });
@@ -104,9 +108,9 @@ fn lines<'s>(survey: &mut Survey<'s>, scoped: &Scoped, fold: bool) -> (Vec<Table
     (lines, total)
 }
 
-fn table(text: &mut String, lines: &[TableLine<'_>], total: &Tally, terminal: usize) {
+fn table(text: &mut String, lines: &[TableLine<'_>], total: &RuleCounts, terminal: usize) {
     let longest = |of: fn(&TableLine<'_>) -> usize| lines.iter().map(of).max().unwrap_or(0);
-    let number = total.sum().to_string().len().max(MIN_NUMBER_COLUMN);
+    let number = total.total().to_string().len().max(MIN_NUMBER_COLUMN);
     let channel = longest(|line| line.channel.len()).clamp("channel".len(), MAX_NAME_COLUMN);
     let rest = channel + HEADERS.len() * (number + COLUMN_GAP) + COLUMN_GAP;
     let ou = terminal.saturating_sub(rest).clamp(MIN_NAME_COLUMN, MAX_NAME_COLUMN);
@@ -145,10 +149,10 @@ struct Widths {
     reasons: bool,
 }
 
-fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, tally: &Tally, style: Style) {
+fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, tally: &RuleCounts, style: Style) {
     let channel = short(channel, widths.channel);
     let _ = write!(text, "{style}{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
-    let Tally { country, calling_code, mapping, default, climbed, none, reasons } = tally;
+    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = tally;
     for number in [country, calling_code, mapping, default, climbed] {
         let number = if *number == 0 { ZERO.to_owned() } else { number.to_string() };
         let _ = write!(text, "  {number:>0$}", widths.number);
@@ -170,12 +174,12 @@ fn why(reasons: &BTreeMap<&'static str, usize>) -> String {
     reasons.join(", ")
 }
 
-fn in_words(tally: &Tally) -> String {
-    let Tally { country, calling_code, mapping, default, climbed, none, reasons } = tally;
+fn in_words(tally: &RuleCounts) -> String {
+    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = tally;
     let mut text = format!(
         "{} decisions: {country} by country, {calling_code} by calling code, {mapping} by mapping, {default} by \
          default, {climbed} climbed, {none} none",
-        tally.sum()
+        tally.total()
     );
     if *none > 0 {
         let _ = write!(text, " ({})", why(reasons));

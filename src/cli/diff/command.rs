@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_pipeline::analysis::Scope;
-use switchboard_pipeline::analysis::changes::changes as find_changes;
-use switchboard_pipeline::analysis::compare::{Comparison, Kind};
-use switchboard_pipeline::analysis::replay::{Fate, Replay};
-use switchboard_select::query::LARGEST_JSON;
+use switchboard_pipeline::analysis::changes::find_changes;
+use switchboard_pipeline::analysis::compare::{Change, Comparison};
+use switchboard_pipeline::analysis::replay::Replay;
 
 use super::{json, text};
 use crate::cli::arguments::{DiffArguments, OutputFormat, ScopeArguments};
@@ -36,9 +36,9 @@ pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandErro
     };
     let scope = Scope { companies, channels, ous };
     scope
-        .demand(&[&old_snapshot, &new_snapshot])
+        .check(&[&old_snapshot, &new_snapshot])
         .map_err(|unknown| CommandError::usage(unknown.to_string()))?;
-    let now = now().to_seconds().0;
+    let now = now().to_seconds();
     let mut comparison = Comparison::new(&old_snapshot, &new_snapshot, now);
     let changes = find_changes(&mut comparison, scope);
     let replay = match queries {
@@ -58,8 +58,8 @@ pub(in crate::cli) fn run(arguments: &DiffArguments) -> Result<Exit, CommandErro
     }
     let malformed = replay.as_ref().map_or(&[][..], |replay| &replay.bad);
     print_malformed(queries.as_deref().unwrap_or(Path::new("")), malformed);
-    let errors = changes.count(Kind::BecomesError)
-        + replay.as_ref().map_or(0, |replay| replay.count(Fate::BecomesError));
+    let errors = changes.count(Change::BecomesError)
+        + replay.as_ref().map_or(0, |replay| replay.count(Change::BecomesError));
     Ok(if (fail_on.is_some() && errors > 0) || !malformed.is_empty() { Exit::Failed } else { Exit::Success })
 }
 
@@ -87,7 +87,7 @@ fn each_line(mut file: impl BufRead, mut visit: impl FnMut(usize, &[u8])) -> io:
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        let limit = LARGEST_JSON as u64 + 2;
+        let limit = MAX_QUERY_BYTES as u64 + 2;
         if (&mut file).take(limit).read_until(b'\n', &mut text)? == 0 {
             break;
         }
@@ -108,13 +108,13 @@ mod tests {
     #[test]
     fn each_line_of_any_length_has_its_number() {
         let mut lines = Vec::new();
-        let long = "x".repeat(3 * LARGEST_JSON);
-        let exact = "y".repeat(LARGEST_JSON);
+        let long = "x".repeat(3 * MAX_QUERY_BYTES);
+        let exact = "y".repeat(MAX_QUERY_BYTES);
         let file = format!("a\n\n{long}\n{exact}\nb\r\nc");
         each_line(file.as_bytes(), |line, text| lines.push((line, text.len(), text.first().copied())))
             .unwrap();
-        let first = [(1, 1, Some(b'a')), (2, 0, None), (3, LARGEST_JSON + 2, Some(b'x'))];
+        let first = [(1, 1, Some(b'a')), (2, 0, None), (3, MAX_QUERY_BYTES + 2, Some(b'x'))];
         assert_eq!(lines[..3], first);
-        assert_eq!(lines[3..], [(4, LARGEST_JSON, Some(b'y')), (5, 2, Some(b'b')), (6, 1, Some(b'c'))]);
+        assert_eq!(lines[3..], [(4, MAX_QUERY_BYTES, Some(b'y')), (5, 2, Some(b'b')), (6, 1, Some(b'c'))]);
     }
 }

@@ -7,11 +7,12 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use switchboard_pipeline::analysis::Decision;
-use switchboard_pipeline::analysis::candidates::{Difference, ids};
-use switchboard_pipeline::analysis::changes::{Changes, Group, Place};
-use switchboard_pipeline::analysis::compare::{Comparison, Kind};
-use switchboard_pipeline::analysis::replay::{Fate, Replay};
-use switchboard_pipeline::analysis::survey::Survey;
+use switchboard_pipeline::analysis::DecisionTable;
+use switchboard_pipeline::analysis::changes::{Cells, ChangeGroup, Changes};
+use switchboard_pipeline::analysis::compare::{
+    CandidateDifference, Change, Comparison, StepChange, candidate_ids,
+};
+use switchboard_pipeline::analysis::replay::{AnswerChange, Replay};
 use switchboard_snapshot::Snapshot;
 
 /// Writes all changes as one object.
@@ -25,7 +26,7 @@ pub(super) fn write(
     let counts = changes.counts();
     let changed: usize = counts.iter().map(|(_, number)| number).sum();
     let kinds: Map<String, Value> =
-        counts.iter().map(|(kind, number)| (kind.text().to_owned(), (*number).into())).collect();
+        counts.iter().map(|(kind, number)| (kind.as_str().to_owned(), (*number).into())).collect();
     let head = [
         ("old", source_json(old, comparison.old.snapshot())),
         ("new", source_json(new, comparison.new.snapshot())),
@@ -57,19 +58,20 @@ fn source_json(path: &Path, snapshot: &Snapshot) -> Value {
     })
 }
 
-fn group_json(comparison: &mut Comparison<'_>, group: &Group<'_>) -> Value {
-    let Group { kind, company, channel, old, new, places } = group;
+fn group_json(comparison: &mut Comparison<'_>, group: &ChangeGroup<'_>) -> Value {
+    let ChangeGroup { change, company, channel, old, new, cells } = group;
     let mut value = Map::new();
-    value.insert("kind".into(), kind.text().into());
+    value.insert("kind".into(), change.as_str().into());
     value.insert("company".into(), (*company).into());
     value.insert("channel".into(), (*channel).into());
     value.insert("decisions".into(), group.decisions().into());
     value.insert("old".into(), decision_json(&comparison.old, old));
     value.insert("new".into(), decision_json(&comparison.new, new));
-    if let (Kind::Accounts, Decision::Served(old), Decision::Served(new)) = (kind, old, new)
+    if let (Change::Answer(StepChange::Accounts), Decision::Served(old), Decision::Served(new)) =
+        (change, old, new)
         && let Some(difference) = comparison.difference(old, new)
     {
-        let Difference { lost, gained, reweighted, altered } = &*difference;
+        let CandidateDifference { lost, gained, reweighted, altered } = &*difference;
         let reweighted: Vec<Value> = reweighted
             .iter()
             .map(|(account, old, new)| json!({"account": account, "old": old, "new": new}))
@@ -77,18 +79,18 @@ fn group_json(comparison: &mut Comparison<'_>, group: &Group<'_>) -> Value {
         let parts = json!({"lost": lost, "gained": gained, "reweighted": reweighted, "altered": altered});
         value.insert("accounts".into(), parts);
     }
-    let place_json = |Place { ous, countries }: &Place<'_>| {
+    let cells_json = |Cells { ous, countries }: &Cells<'_>| {
         let countries: Vec<&str> = countries.iter().map(|country| country.alpha2()).collect();
         json!({"ous": ous, "countries": countries})
     };
-    value.insert("where".into(), places.iter().map(place_json).collect());
+    value.insert("where".into(), cells.iter().map(cells_json).collect());
     value.into()
 }
 
 /// Returns the fields of a coverage, and the available accounts.
-fn decision_json(survey: &Survey<'_>, decision: &Decision) -> Value {
+fn decision_json(survey: &DecisionTable<'_>, decision: &Decision) -> Value {
     let snapshot = survey.snapshot();
-    let Some(served) = decision.served() else { return json!({"rule": decision.text()}) };
+    let Some(served) = decision.served() else { return json!({"rule": decision.as_str()}) };
     let weights = survey.available(served).iter().map(|member| member.weight());
     let accounts: Vec<Value> = available_accounts(survey, decision)
         .into_iter()
@@ -96,7 +98,7 @@ fn decision_json(survey: &Survey<'_>, decision: &Decision) -> Value {
         .map(|(account, weight)| json!({"account": account, "weight": weight}))
         .collect();
     json!({
-        "rule": decision.text(),
+        "rule": decision.as_str(),
         "climbed": served.climbed,
         "ou": served.ou(snapshot),
         "pool": served.pool(snapshot),
@@ -105,18 +107,18 @@ fn decision_json(survey: &Survey<'_>, decision: &Decision) -> Value {
 }
 
 /// Returns the ids of the available accounts of a decision.
-pub(super) fn available_accounts<'s>(survey: &Survey<'s>, decision: &Decision) -> Vec<&'s str> {
-    decision.served().map(|served| ids(survey, survey.available(served))).unwrap_or_default()
+pub(super) fn available_accounts<'s>(survey: &DecisionTable<'s>, decision: &Decision) -> Vec<&'s str> {
+    decision.served().map(|served| candidate_ids(survey, survey.available(served))).unwrap_or_default()
 }
 
 fn replay_json(replay: &Replay<'_>) -> Value {
-    let fates = Fate::ALL.iter().map(|fate| (fate.text().to_owned(), replay.count(*fate).into()));
+    let fates = AnswerChange::ALL.iter().map(|fate| (fate.as_str().to_owned(), replay.count(*fate).into()));
     let fates: Map<String, Value> = fates.collect();
     let transitions: Vec<Value> = replay
         .transitions
         .iter()
         .map(|((fate, old, new), lines)| {
-            json!({"kind": fate.text(), "old": old, "new": new, "queries": lines.len(), "lines": lines})
+            json!({"kind": fate.as_str(), "old": old, "new": new, "queries": lines.len(), "lines": lines})
         })
         .collect();
     let malformed: Vec<Value> =

@@ -5,14 +5,13 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use anstyle::Style;
-use switchboard_model::Region;
+use switchboard_model::{Region, SelectError};
 use switchboard_pipeline::analysis::Decision;
-use switchboard_pipeline::analysis::candidates::Difference;
-use switchboard_pipeline::analysis::changes::{Changes, Group, Place};
-use switchboard_pipeline::analysis::compare::{Comparison, Kind};
-use switchboard_pipeline::analysis::replay::{Fate, Replay};
-use switchboard_pipeline::analysis::survey::Survey;
-use switchboard_select::Code;
+use switchboard_pipeline::analysis::DecisionTable;
+use switchboard_pipeline::analysis::changes::{Cells, ChangeGroup, Changes};
+use switchboard_pipeline::analysis::compare::CandidateDifference;
+use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange};
+use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChange};
 
 use super::json::available_accounts;
 use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count};
@@ -21,7 +20,7 @@ use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count};
 const MAX_IDS: usize = 3;
 const MAX_COUNTRIES: usize = 12;
 /// The lines of OUs and countries of one change.
-const MAX_PLACES: usize = 4;
+const MAX_CELLS: usize = 4;
 /// The changes of one kind.
 const MAX_FOLDS: usize = 100;
 /// The lines of a recording that are named as examples.
@@ -41,16 +40,17 @@ pub(super) fn render<'s>(
     for (missing, decisions) in &one_sided {
         text.push_str(&missing_line(*missing, decisions));
     }
-    for kind in Kind::ALL {
-        let of_kind: Vec<&ChangeFold<'_>> = folds.iter().filter(|fold| fold.kind == kind).collect();
-        let (heading, style) = heading(kind);
-        if !of_kind.is_empty() {
+    for change in DecisionChange::ALL {
+        let folds_of_change: Vec<&ChangeFold<'_>> =
+            folds.iter().filter(|fold| fold.change == change).collect();
+        let (heading, style) = heading(change);
+        if !folds_of_change.is_empty() {
             let _ = writeln!(text, "\n{style}{heading}{style:#}");
         }
-        for fold in of_kind.iter().take(MAX_FOLDS) {
+        for fold in folds_of_change.iter().take(MAX_FOLDS) {
             write_change(&mut text, fold);
         }
-        if let more @ 1.. = of_kind.len().saturating_sub(MAX_FOLDS) {
+        if let more @ 1.. = folds_of_change.len().saturating_sub(MAX_FOLDS) {
             let _ = writeln!(text, "  … and {more} more such changes: --format json has them all");
         }
     }
@@ -63,17 +63,17 @@ pub(super) fn render<'s>(
 /// Renders the number of changes of each kind, errors first. The first number alone has its noun.
 fn totals(changes: &Changes<'_>) -> String {
     let mut parts = Vec::new();
-    for (kind, number) in changes.counts() {
-        let words = match kind {
-            Kind::BecomesError if number == 1 => "becomes an error",
-            Kind::BecomesError => "become errors",
-            Kind::OtherError => "fail for another reason",
-            Kind::Answered => "are answered now",
-            Kind::Moved => "change rule, level or pool",
-            Kind::Accounts => "change accounts",
-            Kind::Level => "change the level alone",
+    for (change, number) in changes.counts() {
+        let words = match change {
+            Change::BecomesError if number == 1 => "becomes an error",
+            Change::BecomesError => "become errors",
+            Change::OtherError => "fail for another reason",
+            Change::Answered => "are answered now",
+            Change::Answer(StepChange::Moved) => "change rule, level or pool",
+            Change::Answer(StepChange::Accounts) => "change accounts",
+            Change::Answer(StepChange::Level) => "change the level alone",
         };
-        let (_, style) = heading(kind);
+        let (_, style) = heading(change);
         if number > 0 {
             let noun =
                 if parts.is_empty() { count(number, "decision", "decisions") } else { number.to_string() };
@@ -87,14 +87,14 @@ fn totals(changes: &Changes<'_>) -> String {
     format!("{}; {} of {} stay as they are\n", parts.join(", "), changes.compared - changed, changes.compared)
 }
 
-fn heading(kind: Kind) -> (&'static str, Style) {
-    match kind {
-        Kind::BecomesError => ("become errors", ERROR),
-        Kind::OtherError => ("fail for another reason", WARNING),
-        Kind::Answered => ("are answered now", SUCCESS),
-        Kind::Moved => ("change rule, level or pool", WARNING),
-        Kind::Accounts => ("change accounts", HEADING),
-        Kind::Level => ("change the level alone: the same accounts answer", HEADING),
+fn heading(change: DecisionChange) -> (&'static str, Style) {
+    match change {
+        Change::BecomesError => ("become errors", ERROR),
+        Change::OtherError => ("fail for another reason", WARNING),
+        Change::Answered => ("are answered now", SUCCESS),
+        Change::Answer(StepChange::Moved) => ("change rule, level or pool", WARNING),
+        Change::Answer(StepChange::Accounts) => ("change accounts", HEADING),
+        Change::Answer(StepChange::Level) => ("change the level alone: the same accounts answer", HEADING),
     }
 }
 
@@ -102,12 +102,12 @@ fn missing_line(missing: Missing<'_>, decisions: &OneSided<'_>) -> String {
     let Missing { company, old_has, code } = missing;
     let OneSided { names, answered, refused } = decisions;
     let (singular, plural, listed) = match code {
-        Code::UnknownOu => ("OU", "OUs", format!(" {}", ids(names.iter().copied()))),
-        Code::UnknownChannel => ("channel", "channels", format!(" {}", ids(names.iter().copied()))),
+        SelectError::UnknownOu => ("OU", "OUs", format!(" {}", ids(names.iter().copied()))),
+        SelectError::UnknownChannel => ("channel", "channels", format!(" {}", ids(names.iter().copied()))),
         _ => ("company", "companies", String::new()),
     };
     let noun = if names.len() > 1 { count(names.len(), singular, plural) } else { format!("the {singular}") };
-    let (are, code) = (if names.len() > 1 { "are" } else { "is" }, code.text());
+    let (are, code) = (if names.len() > 1 { "are" } else { "is" }, code.as_str());
     let failed = |words: &str| if *refused > 0 { format!(", {refused} {words}") } else { String::new() };
     let answered = count(*answered, "decision", "decisions");
     let (style, what, words) = if old_has {
@@ -119,21 +119,21 @@ fn missing_line(missing: Missing<'_>, decisions: &OneSided<'_>) -> String {
 }
 
 fn write_change(text: &mut String, fold: &ChangeFold<'_>) {
-    let ChangeFold { company, channel, places, .. } = fold;
-    for (at, Place { ous, countries }) in places.iter().take(MAX_PLACES).enumerate() {
+    let ChangeFold { company, channel, cells, .. } = fold;
+    for (at, Cells { ous, countries }) in cells.iter().take(MAX_CELLS).enumerate() {
         let subject =
             if at == 0 { format!("{HEADING}{company} {channel}{HEADING:#}: ") } else { "  ".to_owned() };
         let _ = writeln!(text, "  {subject}{}: {}", ids(ous.iter().copied()), country_list(countries));
     }
-    if let more @ 1.. = places.len().saturating_sub(MAX_PLACES) {
-        let rest: usize = places.iter().skip(MAX_PLACES).map(Place::decisions).sum();
+    if let more @ 1.. = cells.len().saturating_sub(MAX_CELLS) {
+        let rest: usize = cells.iter().skip(MAX_CELLS).map(Cells::decisions).sum();
         let _ = writeln!(text, "    … and {more} more sets of OUs, {}", count(rest, "decision", "decisions"));
     }
-    if places.len() > 1 {
+    if cells.len() > 1 {
         let _ = writeln!(text, "    {} in all", count(fold.decisions(), "decision", "decisions"));
     }
     match &fold.difference {
-        _ if fold.kind == Kind::Level => {
+        _ if fold.change == Change::Answer(StepChange::Level) => {
             let _ = writeln!(text, "    old: {}; new: {}", up(fold.old_climbed), up(fold.new_climbed));
         }
         Some(difference) => {
@@ -157,8 +157,8 @@ fn write_change(text: &mut String, fold: &ChangeFold<'_>) {
     }
 }
 
-fn write_difference(text: &mut String, difference: &Difference<'_>) {
-    let Difference { lost, gained, reweighted, altered } = difference;
+fn write_difference(text: &mut String, difference: &CandidateDifference<'_>) {
+    let CandidateDifference { lost, gained, reweighted, altered } = difference;
     let weights = reweighted.iter().map(|(id, old, new)| format!("{id} from {old} to {new}"));
     let weights: Vec<String> = weights.collect();
     let lists = [
@@ -224,16 +224,16 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
     let asked = count(replay.asked, "recorded query", "recorded queries");
     let _ = writeln!(text, "\n{HEADING}{asked}{HEADING:#}");
     let _ = writeln!(text, "  {}  are answered as before", percent(replay.same()));
-    for fate in Fate::ALL {
+    for fate in AnswerChange::ALL {
         let (words, style) = match fate {
-            Fate::BecomesError => ("become errors", ERROR),
-            Fate::OtherError => ("fail for another reason", WARNING),
-            Fate::Answered => ("are answered now", SUCCESS),
-            Fate::OtherAccount => ("get another account", WARNING),
-            Fate::SameAccount => ("get the same account otherwise", HEADING),
+            Change::BecomesError => ("become errors", ERROR),
+            Change::OtherError => ("fail for another reason", WARNING),
+            Change::Answered => ("are answered now", SUCCESS),
+            Change::Answer(SelectionChange::OtherAccount) => ("get another account", WARNING),
+            Change::Answer(SelectionChange::SameAccount) => ("get the same account otherwise", HEADING),
         };
         let number = replay.count(fate);
-        if number == 0 && fate != Fate::BecomesError {
+        if number == 0 && fate != Change::BecomesError {
             continue;
         }
         let style = if number > 0 { style } else { Style::new() };
@@ -271,7 +271,7 @@ type ClimbRange = Option<(u32, u32)>;
 
 /// Decisions that change alike.
 struct ChangeFold<'s> {
-    kind: Kind,
+    change: DecisionChange,
     company: &'s str,
     channel: &'s str,
     old: DecisionSummary<'s>,
@@ -279,11 +279,11 @@ struct ChangeFold<'s> {
     old_climbed: ClimbRange,
     new_climbed: ClimbRange,
     /// The difference between the accounts, if nothing else changes.
-    difference: Option<Rc<Difference<'s>>>,
+    difference: Option<Rc<CandidateDifference<'s>>>,
     /// The available accounts of all countries.
     old_accounts: BTreeSet<&'s str>,
     new_accounts: BTreeSet<&'s str>,
-    places: Vec<Place<'s>>,
+    cells: Vec<Cells<'s>>,
 }
 
 /// The decisions about OUs, channels or a company that one side alone has.
@@ -302,7 +302,7 @@ struct Missing<'s> {
     company: &'s str,
     old_has: bool,
     /// The code that the side without it answers.
-    code: Code,
+    code: SelectError,
 }
 
 struct Folded<'s> {
@@ -316,7 +316,7 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
     let mut folded = Folded { one_sided: BTreeMap::new(), folds: Vec::new() };
     let mut fold_of_key: BTreeMap<_, usize> = BTreeMap::new();
     for group in &changes.groups {
-        let Group { kind, company, channel, old, new, places: of } = group;
+        let ChangeGroup { change, company, channel, old, new, cells: of } = group;
         if let Some((missing, names)) = find_missing(company, old, new) {
             let one = folded.one_sided.entry(missing).or_default();
             match names {
@@ -328,20 +328,23 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
             *(if answered.is_some() { &mut one.answered } else { &mut one.refused }) += group.decisions();
             continue;
         }
-        let difference = match (kind, old, new) {
-            (Kind::Accounts, Decision::Served(old), Decision::Served(new)) => comparison.difference(old, new),
+        let difference = match (change, old, new) {
+            (Change::Answer(StepChange::Accounts), Decision::Served(old), Decision::Served(new)) => {
+                comparison.difference(old, new)
+            }
             _ => None,
         };
         let summaries =
             (DecisionSummary::new(&comparison.old, old), DecisionSummary::new(&comparison.new, new));
         let next = folded.folds.len();
         // If the same accounts answer from another level, rules and pools are not shown.
-        let summary_key = (*kind != Kind::Level).then_some(summaries);
-        let at =
-            *fold_of_key.entry((*kind, *company, *channel, summary_key, difference.clone())).or_insert(next);
+        let summary_key = (*change != Change::Answer(StepChange::Level)).then_some(summaries);
+        let at = *fold_of_key
+            .entry((*change, *company, *channel, summary_key, difference.clone()))
+            .or_insert(next);
         if at == next {
             folded.folds.push(ChangeFold {
-                kind: *kind,
+                change: *change,
                 company,
                 channel,
                 old: summaries.0,
@@ -351,7 +354,7 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
                 difference,
                 old_accounts: BTreeSet::new(),
                 new_accounts: BTreeSet::new(),
-                places: Vec::new(),
+                cells: Vec::new(),
             });
         }
         if let Some(fold) = folded.folds.get_mut(at) {
@@ -359,27 +362,27 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
             extend_range(&mut fold.new_climbed, new);
             fold.old_accounts.extend(available_accounts(&comparison.old, old));
             fold.new_accounts.extend(available_accounts(&comparison.new, new));
-            fold.places.extend(of.iter().cloned());
+            fold.cells.extend(of.iter().cloned());
         }
     }
     for fold in &mut folded.folds {
-        fold.places = Place::together(std::mem::take(&mut fold.places));
+        fold.cells = Cells::merge(std::mem::take(&mut fold.cells));
     }
     folded
 }
 
 impl ChangeFold<'_> {
     fn decisions(&self) -> usize {
-        self.places.iter().map(Place::decisions).sum()
+        self.cells.iter().map(Cells::decisions).sum()
     }
 }
 
 impl<'s> DecisionSummary<'s> {
-    fn new(survey: &Survey<'s>, decision: &Decision) -> DecisionSummary<'s> {
+    fn new(survey: &DecisionTable<'s>, decision: &Decision) -> DecisionSummary<'s> {
         let snapshot = survey.snapshot();
         let pool =
             decision.served().map(|served| PoolAt { id: served.pool(snapshot), ou: served.ou(snapshot) });
-        DecisionSummary { rule: decision.text(), pool }
+        DecisionSummary { rule: decision.as_str(), pool }
     }
 }
 
@@ -402,9 +405,9 @@ fn find_missing<'s>(company: &'s str, old: &Decision, new: &Decision) -> Option<
     [(new, true), (old, false)].into_iter().find_map(|(decision, old_has)| {
         let Decision::Refused(code) = decision else { return None };
         let names = match code {
-            Code::UnknownCompany => Names::Nothing,
-            Code::UnknownChannel => Names::Channel,
-            Code::UnknownOu => Names::Ous,
+            SelectError::UnknownCompany => Names::Nothing,
+            SelectError::UnknownChannel => Names::Channel,
+            SelectError::UnknownOu => Names::Ous,
             _ => return None,
         };
         Some((Missing { company, old_has, code: *code }, names))

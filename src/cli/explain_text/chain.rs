@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use switchboard_model::Region;
-use switchboard_select::climb::Tried;
-use switchboard_select::tracer::Level;
-use switchboard_select::{Climb, Code, Outcome, Rule};
+use switchboard_model::{Region, Rule, SelectError};
+use switchboard_select::TracedLevel;
+use switchboard_select::TracedStep;
+use switchboard_select::{Availability, Trace};
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
@@ -47,9 +47,9 @@ enum StepState {
 }
 
 /// Draws the levels of the chain.
-pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
+pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     if trace.levels.is_empty() {
-        draw_heading(tree, snapshot, Level { ou: trace.asked.ou, climbed: 0 }, "");
+        draw_heading(tree, snapshot, TracedLevel { ou: trace.query.ou, climbed: 0 }, "");
         let words = "no pool of this channel, and none above that it would inherit";
         tree.line(CORNER, CORNER_REST, words);
         return;
@@ -93,19 +93,19 @@ pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
 }
 
 /// Returns whether the answer was known before the chain, so that no step of the chain was tried.
-fn is_skipped(trace: &Climb) -> bool {
+fn is_skipped(trace: &Trace) -> bool {
     match trace.answer.result {
         Ok(selection) => matches!(selection.rule, Rule::Current | Rule::Dedicated),
-        Err(code) => code == Code::DedicatedUnavailable,
+        Err(code) => code == SelectError::DedicatedUnavailable,
     }
 }
 
 /// Returns the range of steps of each level.
-fn step_ranges(trace: &Climb) -> Vec<Range<usize>> {
+fn step_ranges(trace: &Trace) -> Vec<Range<usize>> {
     let mut start = 0;
     let ranges = trace.levels.iter().map(|level| {
         let rest = trace.steps.get(start..).unwrap_or_default();
-        let len = rest.iter().take_while(|step| step.found.climbed == level.climbed).count();
+        let len = rest.iter().take_while(|step| step.location.climbed == level.climbed).count();
         let range = start..start + len;
         start = range.end;
         range
@@ -114,9 +114,9 @@ fn step_ranges(trace: &Climb) -> Vec<Range<usize>> {
 }
 
 /// Returns the level where the search ended: that of the answer, or else the last one that was searched.
-fn end_of_search(trace: &Climb, step_ranges: &[Range<usize>]) -> usize {
+fn end_of_search(trace: &Trace, step_ranges: &[Range<usize>]) -> usize {
     let chosen = trace.chosen.and_then(|chosen| step_ranges.iter().position(|range| range.contains(&chosen)));
-    let strictly = trace.asked.strictly.then_some(0);
+    let strictly = trace.query.without_fallback.then_some(0);
     chosen.or(strictly).unwrap_or(step_ranges.len().saturating_sub(1))
 }
 
@@ -133,15 +133,15 @@ fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
 fn draw_levels_without_pool(
     tree: &mut Tree,
     snapshot: &Snapshot,
-    trace: &Climb,
-    previous: Option<Level>,
-    level: Level,
+    trace: &Trace,
+    previous: Option<TracedLevel>,
+    level: TracedLevel,
 ) {
     let below = match previous {
         Some(previous) => previous.climbed,
         None if level.climbed == 0 => return,
         None => {
-            draw_heading(tree, snapshot, Level { ou: trace.asked.ou, climbed: 0 }, "");
+            draw_heading(tree, snapshot, TracedLevel { ou: trace.query.ou, climbed: 0 }, "");
             tree.line(CORNER, CORNER_REST, "no pool of this channel: it inherits from above ↑");
             0
         }
@@ -153,7 +153,7 @@ fn draw_levels_without_pool(
     }
 }
 
-fn draw_heading(tree: &mut Tree, snapshot: &Snapshot, level: Level, note: &str) {
+fn draw_heading(tree: &mut Tree, snapshot: &Snapshot, level: TracedLevel, note: &str) {
     let ou = printable(snapshot.ou(level.ou).id());
     let far = match level.climbed {
         0 => "asked about".to_owned(),
@@ -170,9 +170,9 @@ pub(super) fn levels_up(climbed: u32) -> String {
 /// Returns why the search ended at a level or went on.
 fn level_ending(
     snapshot: &Snapshot,
-    trace: &Climb,
-    level: Level,
-    steps: &[Tried],
+    trace: &Trace,
+    level: TracedLevel,
+    steps: &[TracedStep],
     state: LevelState,
     is_last: bool,
 ) -> String {
@@ -180,7 +180,7 @@ fn level_ending(
     let is_root = snapshot.ou(level.ou).depth() == 0;
     let onward = match (is_last, is_root) {
         _ if state == LevelState::Answered => "answered here: no need to climb",
-        _ if trace.asked.strictly && state == LevelState::PassedOver => {
+        _ if trace.query.without_fallback && state == LevelState::PassedOver => {
             "the query's fallback is none: no climb"
         }
         (false, _) => "on to the OU above: a pool here has `fallback_upward` ↑",
@@ -194,10 +194,10 @@ fn level_ending(
 }
 
 /// Draws the steps of a level. `first` is the index of the first of them among all steps.
-fn draw_steps(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb, first: usize, steps: &[Tried]) {
+fn draw_steps(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace, first: usize, steps: &[TracedStep]) {
     let mut at = first;
     // Steps without accounts that look for the same share a line.
-    let is_alike = |a: &Tried, b: &Tried| {
+    let is_alike = |a: &TracedStep, b: &TracedStep| {
         a.candidates.is_empty() && b.candidates.is_empty() && (a.rule, a.country) == (b.rule, b.country)
     };
     for group in steps.chunk_by(is_alike) {
@@ -213,20 +213,24 @@ fn draw_steps(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb, first: usize,
     }
 }
 
-fn step_state(trace: &Climb, at: usize, step: &Tried) -> StepState {
-    let first = trace.levels.first().map_or(0, |level| level.climbed);
-    let wanted = !trace.asked.strictly || (step.rule == Rule::Country && step.found.climbed == first);
+fn step_state(trace: &Trace, at: usize, step: &TracedStep) -> StepState {
     match trace.chosen {
         _ if is_skipped(trace) => StepState::NotNeeded,
         Some(chosen) if chosen == at => StepState::Chosen,
-        _ if !wanted => StepState::NotTried,
+        _ if !step.is_allowed => StepState::NotTried,
         Some(chosen) if chosen < at => StepState::NotNeeded,
         _ => StepState::PassedOver,
     }
 }
 
-fn step_line(snapshot: &Snapshot, trace: &Climb, group: &[Tried], step: &Tried, state: StepState) -> String {
-    let pools = group.iter().map(|step| printable(snapshot.pool(step.found.pool).id()));
+fn step_line(
+    snapshot: &Snapshot,
+    trace: &Trace,
+    group: &[TracedStep],
+    step: &TracedStep,
+    state: StepState,
+) -> String {
+    let pools = group.iter().map(|step| printable(snapshot.pool(step.location.pool).id()));
     let pools = pools.collect::<Vec<_>>().join(", ");
     let target = step_target(trace, step);
     match (state, step.candidates.is_empty()) {
@@ -246,7 +250,7 @@ fn step_line(snapshot: &Snapshot, trace: &Climb, group: &[Tried], step: &Tried, 
     }
 }
 
-fn step_target(trace: &Climb, step: &Tried) -> String {
+fn step_target(trace: &Trace, step: &TracedStep) -> String {
     let name = |country: Option<Region>| country.map_or("—".to_owned(), |country| country.to_string());
     let client = trace.client.country;
     match step.rule {
@@ -263,22 +267,22 @@ fn step_target(trace: &Climb, step: &Tried) -> String {
 fn draw_accounts(
     tree: &mut Tree,
     snapshot: &Snapshot,
-    trace: &Climb,
-    step: &Tried,
+    trace: &Trace,
+    step: &TracedStep,
     chosen: Option<AccountIdx>,
 ) {
-    let listed: Vec<(AccountIdx, Outcome, String)> = step
+    let listed: Vec<(AccountIdx, Availability, String)> = step
         .listed(MAX_ACCOUNTS, chosen)
         .map(|(account, outcome)| (account, outcome, account_id(snapshot, account)))
         .collect();
     let lengths = listed.iter().map(|(.., id)| id.len());
     let column = lengths.filter(|&len| len <= MAX_ID_COLUMN).max().unwrap_or(0);
-    let available = step.candidates.iter().filter(|(_, outcome)| *outcome == Outcome::Available).count();
+    let available = step.candidates.iter().filter(|(_, outcome)| *outcome == Availability::Available).count();
     for (account, outcome, id) in &listed {
         let line = if chosen == Some(*account) {
             let how = how_drawn(trace, available, &weight(snapshot, *account));
             format!("{SUCCESS}✔ {id:column$}  CHOSEN{SUCCESS:#}{how}")
-        } else if *outcome == Outcome::Available {
+        } else if *outcome == Availability::Available {
             format!(
                 "{DIMMED}·{DIMMED:#} {id:column$}  {DIMMED}available, another was drawn{}{DIMMED:#}",
                 weight(snapshot, *account)
@@ -292,7 +296,7 @@ fn draw_accounts(
     if more > 0 {
         let is_listed = |account: AccountIdx| listed.iter().any(|&(listed, ..)| listed == account);
         let left = step.candidates.iter().filter(|&&(account, _)| !is_listed(account));
-        let left: Vec<(AccountIdx, Outcome)> = left.copied().collect();
+        let left: Vec<(AccountIdx, Availability)> = left.copied().collect();
         let words = format!("{DIMMED}… and {more} more: {}{DIMMED:#}", outcome_counts(&left));
         tree.line(ACCOUNT, ACCOUNT_REST, &words);
     }
@@ -304,8 +308,8 @@ pub(super) fn account_id(snapshot: &Snapshot, account: AccountIdx) -> String {
 }
 
 /// Returns how the chosen account was drawn among the available ones.
-fn how_drawn(trace: &Climb, available: usize, weight: &str) -> String {
-    match (available, trace.asked.by_chance) {
+fn how_drawn(trace: &Trace, available: usize, weight: &str) -> String {
+    match (available, trace.query.picks_at_random) {
         (0 | 1, _) => String::new(),
         (_, false) => format!(" among {available}{weight}: always this one for this client"),
         (_, true) => format!(" among {available}{weight}, by chance: the query names no client"),
@@ -320,15 +324,15 @@ fn weight(snapshot: &Snapshot, account: AccountIdx) -> String {
 }
 
 /// Returns why an account is not available.
-pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Outcome) -> String {
+pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Availability) -> String {
     match outcome {
-        Outcome::Available => "available".to_owned(),
-        Outcome::Draining => "draining: keeps its clients, gets no new one".to_owned(),
-        Outcome::Suspended => "suspended: never used".to_owned(),
-        Outcome::Excluded => "excluded by the query".to_owned(),
-        Outcome::Resting => {
+        Availability::Available => "available".to_owned(),
+        Availability::Draining => "draining: keeps its clients, gets no new one".to_owned(),
+        Availability::Suspended => "suspended: never used".to_owned(),
+        Availability::Excluded => "excluded by the query".to_owned(),
+        Availability::Resting => {
             let until = snapshot.account(account).available_from();
-            match until.and_then(|until| Timestamp::from_second(until).ok()) {
+            match until.and_then(|until| Timestamp::from_second(until.0).ok()) {
                 Some(until) => format!("resting until {}", until.to_string().trim_end_matches("T00:00:00Z")),
                 None => "resting".to_owned(),
             }
@@ -337,12 +341,17 @@ pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Outcome)
 }
 
 /// Returns `1 available, 2 draining`.
-fn outcome_counts(candidates: &[(AccountIdx, Outcome)]) -> String {
-    let all =
-        [Outcome::Available, Outcome::Draining, Outcome::Suspended, Outcome::Excluded, Outcome::Resting];
+fn outcome_counts(candidates: &[(AccountIdx, Availability)]) -> String {
+    let all = [
+        Availability::Available,
+        Availability::Draining,
+        Availability::Suspended,
+        Availability::Excluded,
+        Availability::Resting,
+    ];
     let counts = all.into_iter().filter_map(|outcome| {
         let number = candidates.iter().filter(|(_, of)| *of == outcome).count();
-        (number > 0).then(|| format!("{number} {}", outcome.text()))
+        (number > 0).then(|| format!("{number} {}", outcome.as_str()))
     });
     counts.collect::<Vec<_>>().join(", ")
 }

@@ -7,13 +7,14 @@ mod chain;
 mod summary;
 mod tree;
 
-use switchboard_select::{Climb, Code};
+use switchboard_model::SelectError;
+use switchboard_select::Trace;
 use switchboard_snapshot::Snapshot;
 
 use tree::Tree;
 
 /// Renders the explanation of a query.
-pub(super) fn render(snapshot: &Snapshot, trace: &Climb) -> String {
+pub(super) fn render(snapshot: &Snapshot, trace: &Trace) -> String {
     let mut tree = Tree::new();
     summary::draw_query(&mut tree, snapshot, trace);
     summary::draw_preamble(&mut tree, snapshot, trace);
@@ -22,7 +23,7 @@ pub(super) fn render(snapshot: &Snapshot, trace: &Climb) -> String {
 }
 
 /// Renders the problem of a query that has no chain to explain.
-pub(super) fn render_problem(code: Code, detail: Option<&str>) -> String {
+pub(super) fn render_problem(code: SelectError, detail: Option<&str>) -> String {
     let mut tree = Tree::new();
     summary::draw_problem(&mut tree, code, detail);
     tree.into_text()

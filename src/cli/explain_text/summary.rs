@@ -1,35 +1,34 @@
 //! The part of an explanation before the chain: answer, rule, client and query, then the current and the dedicated
 //! account.
 
-use switchboard_model::Condition;
-use switchboard_select::tracer::Asked;
-use switchboard_select::{Climb, Code, Ignored, Outcome, Rule, Selection, write_selection};
+use switchboard_model::{Condition, Rule, SelectError};
+use switchboard_select::{Availability, CurrentIgnored, ResolvedQuery, Selection, Trace, write_selection};
 use switchboard_snapshot::Snapshot;
 
 use super::chain::{account_id, levels_up, reason};
 use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
+use crate::api::problem::from_error;
 use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING};
 
 /// The beginning of a line without a name of its own.
 const REST: &str = "          ";
 
 /// Draws the answer, the client and the query.
-pub(super) fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
+pub(super) fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     match &trace.answer.result {
         Ok(selection) => draw_answer(tree, snapshot, selection),
-        Err(code) => draw_problem(tree, *code, None),
+        Err(error) => draw_problem(tree, *error, None),
     }
     tree.line("client    ", REST, &client_line(trace));
-    tree.line("asked     ", REST, &query_line(snapshot, &trace.asked));
+    tree.line("asked     ", REST, &query_line(snapshot, &trace.query));
     tree.empty_line();
 }
 
 /// Draws the problem of a query without an answer.
-pub(super) fn draw_problem(tree: &mut Tree, code: Code, detail: Option<&str>) {
-    tree.line("answer    ", REST, &format!("{ERROR}none: {}{ERROR:#}", code.text()));
-    // The hint to explain the query has no place in its explanation.
-    let detail = detail.unwrap_or(code.detail()).split("; explain shows").next().unwrap_or_default();
-    tree.line(REST, REST, &format!("{}: {detail}", code.title()));
+pub(super) fn draw_problem(tree: &mut Tree, error: SelectError, detail: Option<&str>) {
+    tree.line("answer    ", REST, &format!("{ERROR}none: {}{ERROR:#}", error.as_str()));
+    let detail = detail.unwrap_or(error.reason());
+    tree.line(REST, REST, &format!("{}: {detail}", from_error(error).title));
 }
 
 fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
@@ -46,8 +45,8 @@ fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
     let role = if answer.get("role").is_some() { text("role") } else { "dedicated".to_owned() };
     tree.line(REST, REST, &format!("{}, {role}{country}", text("channel")));
     let rule = selection.rule;
-    tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.text(), meaning(rule)));
-    if let Some(found) = selection.found {
+    tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.as_str(), meaning(rule)));
+    if let Some(found) = selection.location {
         let far = match found.climbed {
             0 => "where it was asked".to_owned(),
             climbed => levels_up(climbed),
@@ -67,7 +66,7 @@ fn meaning(rule: Rule) -> &'static str {
     }
 }
 
-fn client_line(trace: &Climb) -> String {
+fn client_line(trace: &Trace) -> String {
     let client = &trace.client;
     let country = match client.country {
         Some(country) => format!("{HEADING}{country}{HEADING:#}"),
@@ -79,29 +78,29 @@ fn client_line(trace: &Climb) -> String {
         (false, None) => "the phone number belongs to none, so that only defaults can match",
     };
     let mut line = format!("{country}, {source}");
-    if client.guessed() {
+    if client.is_guessed() {
         line += &format!(" {WARNING}(guessed){WARNING:#}: it is not a valid number");
     }
-    if client.conflict() {
+    if client.has_conflict() {
         line +=
             &format!("; {WARNING}the phone number is of another country{WARNING:#}, which does not count");
     }
     line
 }
 
-fn query_line(snapshot: &Snapshot, asked: &Asked) -> String {
+fn query_line(snapshot: &Snapshot, asked: &ResolvedQuery) -> String {
     let company = printable(snapshot.company(asked.company).id());
     let channel = snapshot.channel(asked.channel);
     let ou = printable(snapshot.ou(asked.ou).id());
     let role = asked.role.as_str();
     let usual =
         if asked.role == channel.conversation_role() { "" } else { ", not the one for conversations" };
-    let strictly = if asked.strictly { "; fallback none" } else { "" };
+    let strictly = if asked.without_fallback { "; fallback none" } else { "" };
     format!("{} for OU {ou} of {company}; role {role}{usual}{strictly}", printable(channel.id()))
 }
 
 /// Draws the accounts that come before the chain: the one that the client talks to, and the user's own.
-pub(super) fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb) {
+pub(super) fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     let lines = [current_line(snapshot, trace), dedicated_line(snapshot, trace)];
     let lines: Vec<String> = lines.into_iter().flatten().collect();
     let Some(last) = lines.len().checked_sub(1) else { return };
@@ -112,7 +111,7 @@ pub(super) fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Climb)
     }
 }
 
-fn current_line(snapshot: &Snapshot, trace: &Climb) -> Option<String> {
+fn current_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
     let current = trace.current?;
     // An id that no account has may be any text that a caller typed, so it is not shown.
     let name =
@@ -129,20 +128,20 @@ fn current_line(snapshot: &Snapshot, trace: &Climb) -> Option<String> {
     })
 }
 
-fn why_ignored(why: Ignored) -> &'static str {
+fn why_ignored(why: CurrentIgnored) -> &'static str {
     match why {
-        Ignored::Unknown => "the company has no such account",
-        Ignored::OtherChannel => "it is of another channel",
-        Ignored::OtherRole => "it is of another role, or of none",
-        Ignored::Suspended => "it is suspended",
-        Ignored::Excluded => "the query excludes it",
-        Ignored::Resting => "it is still resting",
-        Ignored::NotInChain => "no step of this chain has it, nor is it the user's own",
+        CurrentIgnored::Unknown => "the company has no such account",
+        CurrentIgnored::OtherChannel => "it is of another channel",
+        CurrentIgnored::OtherRole => "it is of another role, or of none",
+        CurrentIgnored::Suspended => "it is suspended",
+        CurrentIgnored::Excluded => "the query excludes it",
+        CurrentIgnored::Resting => "it is still resting",
+        CurrentIgnored::NotInChain => "no step of this chain has it, nor is it the user's own",
     }
 }
 
-fn dedicated_line(snapshot: &Snapshot, trace: &Climb) -> Option<String> {
-    let (account, outcome) = trace.own?;
+fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
+    let (account, outcome) = trace.dedicated?;
     let name = account_id(snapshot, account);
     let why = reason(snapshot, account, outcome);
     Some(match trace.answer.result {
@@ -150,13 +149,13 @@ fn dedicated_line(snapshot: &Snapshot, trace: &Climb) -> Option<String> {
             format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: it is the user's own")
         }
         Ok(selection) if selection.rule == Rule::Current && selection.account != account => {
-            let free = if outcome == Outcome::Available { "" } else { " (and could not be had)" };
+            let free = if outcome == Availability::Available { "" } else { " (and could not be had)" };
             format!("{DIMMED}· dedicated: the user's own, {name}, is not needed{free}{DIMMED:#}")
         }
         Ok(selection) if selection.rule == Rule::Current => {
             format!("{DIMMED}· dedicated: it is the user's own as well{DIMMED:#}")
         }
-        Err(Code::DedicatedUnavailable) => format!(
+        Err(SelectError::DedicatedUnavailable) => format!(
             "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` makes \
              that an error"
         ),

@@ -1,44 +1,44 @@
-//! Every decision of two snapshots, held against each other, and those that change alike put together.
+//! Compares every decision of two snapshots, and groups equal changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::compare::{Comparison, Kind};
+use super::compare::{Comparison, DecisionChange};
 use super::decision::Decision;
 use super::scope::Scope;
-use super::survey::Survey;
-use switchboard_model::Region;
-use switchboard_select::Code;
+use super::table::DecisionTable;
+use switchboard_model::{Region, SelectError};
+
 use switchboard_snapshot::{CompanyIdx, OuIdx};
 
-/// What changes between two snapshots.
+/// The decisions that change between two snapshots.
 #[derive(Debug, Default)]
 pub struct Changes<'s> {
-    /// Decisions that were compared: of every company, OU and channel that either has.
+    /// Decisions that were compared: those of every company, OU and channel that either snapshot has.
     pub compared: usize,
-    /// What changes, what is worst first.
-    pub groups: Vec<Group<'s>>,
+    /// The changes, the worst first.
+    pub groups: Vec<ChangeGroup<'s>>,
 }
 
-/// Decisions of one company and channel that change from the same to the same.
+/// The decisions of one company and channel that change from one decision to one other.
 #[derive(Debug)]
-pub struct Group<'s> {
-    /// How.
-    pub kind: Kind,
-    /// The company.
+pub struct ChangeGroup<'s> {
+    /// How they change.
+    pub change: DecisionChange,
+    /// The company's id.
     pub company: &'s str,
-    /// The channel.
+    /// The channel's id.
     pub channel: &'s str,
-    /// What is.
+    /// The old decision.
     pub old: Decision,
-    /// What is to be.
+    /// The new decision.
     pub new: Decision,
-    /// Which decisions; no OU and country stand in two.
-    pub places: Vec<Place<'s>>,
+    /// The OUs and countries; no cell is in two of these sets.
+    pub cells: Vec<Cells<'s>>,
 }
 
-/// Every of some OUs, for each of some countries.
+/// Cells of the decision table: each of these OUs with each of these countries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place<'s> {
+pub struct Cells<'s> {
     /// OUs, in order of their ids.
     pub ous: Vec<&'s str>,
     /// Countries, in alphabetical order.
@@ -46,37 +46,37 @@ pub struct Place<'s> {
 }
 
 impl Changes<'_> {
-    /// How many decisions change, kind by kind.
-    pub fn counts(&self) -> [(Kind, usize); 6] {
-        Kind::ALL.map(|kind| {
-            let groups = self.groups.iter().filter(|group| group.kind == kind);
-            (kind, groups.map(Group::decisions).sum())
+    /// Counts the decisions of each change.
+    pub fn counts(&self) -> [(DecisionChange, usize); 6] {
+        DecisionChange::ALL.map(|change| {
+            let groups = self.groups.iter().filter(|group| group.change == change);
+            (change, groups.map(ChangeGroup::decisions).sum())
         })
     }
 
-    /// How many decisions change in this way.
-    pub fn count(&self, kind: Kind) -> usize {
-        self.counts().iter().filter(|(of, _)| *of == kind).map(|(_, count)| count).sum()
+    /// Counts the decisions of one change.
+    pub fn count(&self, change: DecisionChange) -> usize {
+        self.counts().iter().filter(|(of, _)| *of == change).map(|(_, count)| count).sum()
     }
 }
 
-impl Group<'_> {
-    /// How many.
+impl ChangeGroup<'_> {
+    /// Counts the decisions.
     pub fn decisions(&self) -> usize {
-        self.places.iter().map(Place::decisions).sum()
+        self.cells.iter().map(Cells::decisions).sum()
     }
 }
 
-impl<'s> Place<'s> {
-    /// How many.
+impl<'s> Cells<'s> {
+    /// Counts the decisions.
     pub fn decisions(&self) -> usize {
         self.ous.len() * self.countries.len()
     }
 
-    /// OUs and countries, OUs of the same countries together.
-    pub fn together(all: impl IntoIterator<Item = Place<'s>>) -> Vec<Place<'s>> {
+    /// Merges cells: OUs with the same countries become one set.
+    pub fn merge(all: impl IntoIterator<Item = Cells<'s>>) -> Vec<Cells<'s>> {
         let mut by_ou: BTreeMap<&str, BTreeSet<Region>> = BTreeMap::new();
-        for Place { ous, countries } in all {
+        for Cells { ous, countries } in all {
             for ou in ous {
                 by_ou.entry(ou).or_default().extend(&countries);
             }
@@ -85,15 +85,15 @@ impl<'s> Place<'s> {
         for (ou, countries) in by_ou {
             by_countries.entry(countries.into_iter().collect()).or_default().push(ou);
         }
-        let mut places: Vec<Place<'_>> =
-            by_countries.into_iter().map(|(countries, ous)| Place { ous, countries }).collect();
-        places.sort_unstable();
-        places
+        let mut cells: Vec<Cells<'_>> =
+            by_countries.into_iter().map(|(countries, ous)| Cells { ous, countries }).collect();
+        cells.sort_unstable();
+        cells
     }
 }
 
-/// Holds every decision of both that is asked for against each other.
-pub fn changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Changes<'s> {
+/// Compares every decision of both snapshots in a scope.
+pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Changes<'s> {
     let mut changes = Changes::default();
     let (old, new) = (comparison.old.snapshot(), comparison.new.snapshot());
     for (company, [old_company, new_company]) in both(scope.companies(old), scope.companies(new)) {
@@ -109,74 +109,79 @@ pub fn changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Changes
             changes.compared += ous.len() * Region::COUNT;
             let mut rows: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
             for (ou, &[old_ou, new_ou]) in &ous {
-                let before = ask(&mut comparison.old, old_company, channel, old_ou);
-                let now = ask(&mut comparison.new, new_company, channel, new_ou);
+                let before = row_of(&mut comparison.old, old_company, channel, old_ou);
+                let now = row_of(&mut comparison.new, new_company, channel, new_ou);
                 rows.entry((before, now)).or_default().push(ou);
             }
-            changes.groups.extend(alike(comparison, company, channel, rows));
+            changes.groups.extend(group_changes(comparison, company, channel, rows));
         }
     }
-    // Those of one kind stay in the order of companies, channels and OUs.
-    changes.groups.sort_by_key(|group| group.kind);
+    // Stable: equal changes stay in order of companies, channels and OUs.
+    changes.groups.sort_by_key(|group| group.change);
     changes
 }
 
-/// The changes of one company and channel, by the rows of both sides and the OUs that have them.
-fn alike<'s>(
+/// Groups the changes of one company and channel, given the rows of both sides and the OUs that have them.
+fn group_changes<'s>(
     comparison: &mut Comparison<'s>,
     company: &'s str,
     channel: &'s str,
     rows: BTreeMap<(usize, usize), Vec<&'s str>>,
-) -> Vec<Group<'s>> {
-    let mut groups: HashMap<(Decision, Decision), (Kind, Vec<Place<'_>>)> = HashMap::new();
+) -> Vec<ChangeGroup<'s>> {
+    let mut groups: HashMap<(Decision, Decision), (DecisionChange, Vec<Cells<'_>>)> = HashMap::new();
     for ((before, now), ous) in rows {
         let (before, now) = (comparison.old.row(before), comparison.new.row(now));
         let mut countries: HashMap<(Decision, Decision), Vec<Region>> = HashMap::new();
         for ((country, old), (_, new)) in before.countries().zip(now.countries()) {
-            if comparison.kind(old, new).is_some() {
+            if comparison.change(old, new).is_some() {
                 countries.entry((*old, *new)).or_default().push(country);
             }
         }
         for ((old, new), countries) in countries {
-            let Some(kind) = comparison.kind(&old, &new) else { continue };
-            let (_, places) = groups.entry((old, new)).or_insert_with(|| (kind, Vec::new()));
-            places.push(Place { ous: ous.clone(), countries });
+            let Some(change) = comparison.change(&old, &new) else { continue };
+            let (_, cells) = groups.entry((old, new)).or_insert_with(|| (change, Vec::new()));
+            cells.push(Cells { ous: ous.clone(), countries });
         }
     }
-    let of = |((old, new), (kind, places))| Group {
-        kind,
+    let of = |((old, new), (change, cells))| ChangeGroup {
+        change,
         company,
         channel,
         old,
         new,
-        places: Place::together(places),
+        cells: Cells::merge(cells),
     };
-    let mut groups: Vec<Group<'_>> = groups.into_iter().map(of).collect();
-    groups.sort_by(|a, b| a.places.cmp(&b.places));
+    let mut groups: Vec<ChangeGroup<'_>> = groups.into_iter().map(of).collect();
+    groups.sort_by(|a, b| a.cells.cmp(&b.cells));
     groups
 }
 
-/// The row of an OU; where it, the channel or the company is not there, the code that says so, as in a query.
-fn ask(survey: &mut Survey<'_>, company: Option<CompanyIdx>, channel: &str, ou: Option<OuIdx>) -> usize {
-    match (company, survey.snapshot().find_channel(channel), ou) {
-        (None, ..) => survey.refuse(Code::UnknownCompany),
-        (_, None, _) => survey.refuse(Code::UnknownChannel),
-        (.., None) => survey.refuse(Code::UnknownOu),
-        (Some(company), Some(channel), Some(ou)) => survey.ask(company, ou, channel),
+/// Returns the row of an OU. A missing company, channel or OU refuses every country, as a query would be refused.
+fn row_of(
+    table: &mut DecisionTable<'_>,
+    company: Option<CompanyIdx>,
+    channel: &str,
+    ou: Option<OuIdx>,
+) -> usize {
+    match (company, table.snapshot().find_channel(channel), ou) {
+        (None, ..) => table.row_of_refusals(SelectError::UnknownCompany),
+        (_, None, _) => table.row_of_refusals(SelectError::UnknownChannel),
+        (.., None) => table.row_of_refusals(SelectError::UnknownOu),
+        (Some(company), Some(channel), Some(ou)) => table.row_of(company, ou, channel),
     }
 }
 
-/// What either has, by id, and the number that it has in each.
+/// What either snapshot has, by id, and its index in each.
 type Both<'s, I> = BTreeMap<&'s str, [Option<I>; 2]>;
 
 fn both<'s, I>(
     old: impl Iterator<Item = (&'s str, I)>,
     new: impl Iterator<Item = (&'s str, I)>,
 ) -> Both<'s, I> {
-    let mut both: Both<'s, I> = old.map(|(id, number)| (id, [Some(number), None])).collect();
-    for (id, number) in new {
+    let mut both: Both<'s, I> = old.map(|(id, idx)| (id, [Some(idx), None])).collect();
+    for (id, idx) in new {
         let [_, now] = both.entry(id).or_insert([None, None]);
-        *now = Some(number);
+        *now = Some(idx);
     }
     both
 }

@@ -1,109 +1,193 @@
-//! Whether two decisions, one of each snapshot, are the same, and if not, how they differ.
+//! Compares the decisions of two snapshots, and the accounts of their steps.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use super::candidates::{Difference, ids};
-use super::decision::{Decision, Served};
-use super::survey::Survey;
+use super::decision::{Decision, ServingStep};
+use super::table::DecisionTable;
+use switchboard_model::UnixSeconds;
+use switchboard_snapshot::view::{AccountPieces, Candidate};
 use switchboard_snapshot::{GroupIdx, Snapshot};
 
-/// How a decision changes; what is worst comes first.
+/// How the answer to the same question changes, the worst first. `A` says how an answer differs from another answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// There was an answer, and is none.
+pub enum Change<A> {
+    /// An answer becomes an error.
     BecomesError,
-    /// There was none, and is none for another reason.
+    /// An error becomes another error.
     OtherError,
-    /// There was none, and is one.
+    /// An error becomes an answer.
     Answered,
-    /// Another rule, level or pool.
+    /// An answer becomes another answer.
+    Answer(A),
+}
+
+/// How the decision for one OU, channel and country changes.
+pub type DecisionChange = Change<StepChange>;
+
+/// How the step that serves differs from another step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StepChange {
+    /// The rule, level or pool is another.
     Moved,
-    /// The same step, other accounts in it.
+    /// The step is the same, and has other accounts.
     Accounts,
-    /// The same step and accounts, on another level above the query's OU.
+    /// The step and accounts are the same, on another level above the query's OU.
     Level,
 }
 
-impl Kind {
-    /// Every kind, in order.
-    pub const ALL: [Kind; 6] =
-        [Kind::BecomesError, Kind::OtherError, Kind::Answered, Kind::Moved, Kind::Accounts, Kind::Level];
+impl DecisionChange {
+    /// Every change of a decision, the worst first.
+    pub const ALL: [DecisionChange; 6] = [
+        Change::BecomesError,
+        Change::OtherError,
+        Change::Answered,
+        Change::Answer(StepChange::Moved),
+        Change::Answer(StepChange::Accounts),
+        Change::Answer(StepChange::Level),
+    ];
 
-    /// For programs.
-    pub const fn text(self) -> &'static str {
+    /// Returns the word in reports for programs.
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Kind::BecomesError => "becomes_error",
-            Kind::OtherError => "other_error",
-            Kind::Answered => "answered",
-            Kind::Moved => "moved",
-            Kind::Accounts => "accounts",
-            Kind::Level => "level",
+            Change::BecomesError => "becomes_error",
+            Change::OtherError => "other_error",
+            Change::Answered => "answered",
+            Change::Answer(StepChange::Moved) => "moved",
+            Change::Answer(StepChange::Accounts) => "accounts",
+            Change::Answer(StepChange::Level) => "level",
         }
     }
 }
 
-/// Two snapshots as of the same time.
+/// Compares the decisions of two snapshots as of the same time.
 pub struct Comparison<'s> {
-    /// What is.
-    pub old: Survey<'s>,
-    /// What is to be.
-    pub new: Survey<'s>,
-    /// By groups; steps of one group are many.
-    differences: HashMap<(GroupIdx, GroupIdx), Option<Rc<Difference<'s>>>, Xxh3DefaultBuilder>,
-    kinds: HashMap<(Decision, Decision), Option<Kind>, Xxh3DefaultBuilder>,
+    /// The old snapshot's decisions.
+    pub old: DecisionTable<'s>,
+    /// The new snapshot's decisions.
+    pub new: DecisionTable<'s>,
+    /// By the groups of the two steps, because many steps share a group.
+    differences: HashMap<(GroupIdx, GroupIdx), Option<Rc<CandidateDifference<'s>>>, Xxh3DefaultBuilder>,
+    changes: HashMap<(Decision, Decision), Option<DecisionChange>, Xxh3DefaultBuilder>,
 }
 
 impl<'s> Comparison<'s> {
-    /// Of two snapshots as of `now`, Unix seconds.
-    pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: i64) -> Comparison<'s> {
+    /// Compares two snapshots as of `now`.
+    pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: UnixSeconds) -> Comparison<'s> {
         Comparison {
-            old: Survey::new(old, now),
-            new: Survey::new(new, now),
+            old: DecisionTable::new(old, now),
+            new: DecisionTable::new(new, now),
             differences: HashMap::default(),
-            kinds: HashMap::default(),
+            changes: HashMap::default(),
         }
     }
 
-    /// How a decision changes, if it does.
-    pub fn kind(&mut self, old: &Decision, new: &Decision) -> Option<Kind> {
-        if let Some(&known) = self.kinds.get(&(*old, *new)) {
+    /// Returns how a decision changes, if it does.
+    pub fn change(&mut self, old: &Decision, new: &Decision) -> Option<DecisionChange> {
+        if let Some(&known) = self.changes.get(&(*old, *new)) {
             return known;
         }
-        let kind = match (old, new) {
-            (Decision::Served(_), Decision::Refused(_)) => Some(Kind::BecomesError),
-            (Decision::Refused(_), Decision::Served(_)) => Some(Kind::Answered),
-            (Decision::Refused(old), Decision::Refused(new)) => (old != new).then_some(Kind::OtherError),
+        let change = match (old, new) {
+            (Decision::Served(_), Decision::Refused(_)) => Some(Change::BecomesError),
+            (Decision::Refused(_), Decision::Served(_)) => Some(Change::Answered),
+            (Decision::Refused(old), Decision::Refused(new)) => (old != new).then_some(Change::OtherError),
             (Decision::Served(old), Decision::Served(new)) => {
-                let elsewhere = self.is_elsewhere(old, new);
+                let is_moved = self.is_moved(old, new);
                 match (old.climbed == new.climbed, self.difference(old, new)) {
-                    _ if elsewhere => Some(Kind::Moved),
-                    (false, Some(_)) => Some(Kind::Moved),
-                    (false, None) => Some(Kind::Level),
-                    (true, difference) => difference.map(|_| Kind::Accounts),
+                    _ if is_moved => Some(Change::Answer(StepChange::Moved)),
+                    (false, Some(_)) => Some(Change::Answer(StepChange::Moved)),
+                    (false, None) => Some(Change::Answer(StepChange::Level)),
+                    (true, difference) => difference.map(|_| Change::Answer(StepChange::Accounts)),
                 }
             }
         };
-        self.kinds.insert((*old, *new), kind);
-        kind
+        self.changes.insert((*old, *new), change);
+        change
     }
 
-    /// In which accounts two steps differ, if they do.
-    pub fn difference(&mut self, old: &Served, new: &Served) -> Option<Rc<Difference<'s>>> {
+    /// Returns how the accounts of two steps differ, if they do.
+    pub fn difference(
+        &mut self,
+        old: &ServingStep,
+        new: &ServingStep,
+    ) -> Option<Rc<CandidateDifference<'s>>> {
         let Comparison { old: before, new: now, differences, .. } = self;
         let difference = differences.entry((old.group, new.group)).or_insert_with(|| {
             let (old, new) = (before.available(old), now.available(new));
-            let ids = (ids(before, old), ids(now, new));
+            let ids = (candidate_ids(before, old), candidate_ids(now, new));
             let sides = ((before.snapshot(), old), (now.snapshot(), new));
-            Difference::between(sides.0, sides.1, (&ids.0, &ids.1)).map(Rc::new)
+            CandidateDifference::between(sides.0, sides.1, (&ids.0, &ids.1)).map(Rc::new)
         });
         difference.clone()
     }
 
-    fn is_elsewhere(&self, old: &Served, new: &Served) -> bool {
+    fn is_moved(&self, old: &ServingStep, new: &ServingStep) -> bool {
         let (before, now) = (self.old.snapshot(), self.new.snapshot());
         old.rule != new.rule || old.pool(before) != new.pool(now) || old.ou(before) != new.ou(now)
     }
+}
+
+/// How the available accounts of two steps differ; ids are in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CandidateDifference<'s> {
+    /// Only in the old step.
+    pub lost: Vec<&'s str>,
+    /// Only in the new step.
+    pub gained: Vec<&'s str>,
+    /// Of another weight: the old one, the new one.
+    pub reweighted: Vec<(&'s str, u16, u16)>,
+    /// Of the same id, and answers say something else of it: its address or country.
+    pub altered: Vec<&'s str>,
+}
+
+impl<'s> CandidateDifference<'s> {
+    /// Compares the accounts of two steps; returns `None` if there is no difference.
+    pub fn between(
+        old: (&Snapshot, &[Candidate<'s>]),
+        new: (&Snapshot, &[Candidate<'s>]),
+        ids: (&[&'s str], &[&'s str]),
+    ) -> Option<CandidateDifference<'s>> {
+        let mut difference = CandidateDifference::default();
+        let mut old_side = old.1.iter().zip(ids.0).peekable();
+        let mut new_side = new.1.iter().zip(ids.1).peekable();
+        loop {
+            let order = match (old_side.peek(), new_side.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((_, old)), Some((_, new))) => old.cmp(new),
+            };
+            match order {
+                Ordering::Less => difference.lost.extend(old_side.next().map(|(_, id)| *id)),
+                Ordering::Greater => difference.gained.extend(new_side.next().map(|(_, id)| *id)),
+                Ordering::Equal => {
+                    let (Some((before, id)), Some((now, _))) = (old_side.next(), new_side.next()) else {
+                        break;
+                    };
+                    let weights = (before.weight(), now.weight());
+                    if weights.0 != weights.1 {
+                        difference.reweighted.push((id, weights.0, weights.1));
+                    }
+                    if said(old.0, *before) != said(new.0, *now) {
+                        difference.altered.push(id);
+                    }
+                }
+            }
+        }
+        (difference != CandidateDifference::default()).then_some(difference)
+    }
+}
+
+/// Returns what an answer says of an account.
+fn said<'s>(snapshot: &'s Snapshot, candidate: Candidate<'_>) -> AccountPieces<'s> {
+    snapshot.account_pieces(candidate.json())
+}
+
+/// Returns the ids of a step's accounts.
+pub fn candidate_ids<'s>(table: &DecisionTable<'s>, candidates: &[Candidate<'s>]) -> Vec<&'s str> {
+    let snapshot = table.snapshot();
+    candidates.iter().map(|candidate| snapshot.account(candidate.account()).id()).collect()
 }

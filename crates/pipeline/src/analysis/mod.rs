@@ -1,25 +1,19 @@
-//! Floor 4. Every decision that a snapshot makes for a country alone: what each OU of each company is answered on
-//! each channel, for a client of whom nothing but the country is known.
+//! Every decision that a snapshot makes for a country alone: the answers of each OU of each company on
+//! each channel, to a client of whom only the country is known.
 //!
-//! Nothing is decided here. [`Survey`] asks the walk that the daemon's answers come from, once for all OUs that
-//! enter the chains at the same place; who reads it reads what would be answered.
+//! Nothing is decided here. [`DecisionTable`] runs the selection that the daemon's answers come from, once for all OUs
+//! whose chains begin at the same level.
 //!
-//! Reading order: [`decision`], [`row`], [`survey`], [`scope`] (what of it is asked for), [`tally`] (how many by
-//! which rule); then [`compare`] (what differs between two snapshots), [`candidates`] (in which accounts),
-//! [`changes`] (alike ones together) and [`replay`] (the same for recorded queries).
+//! Reading order: [`decision`], [`table`], [`scope`]; then [`compare`] (how two snapshots differ), [`changes`] (equal
+//! changes grouped) and [`replay`] (the same for recorded queries).
 
-pub mod candidates;
 pub mod changes;
 pub mod compare;
 pub mod decision;
 pub mod replay;
-pub mod row;
 pub mod scope;
-pub mod survey;
-pub mod tally;
+pub mod table;
 
-pub use decision::{Decision, Served};
-pub use row::Row;
+pub use decision::{Decision, Row, RuleCounts, ServingStep};
 pub use scope::{Scope, Scoped};
-pub use survey::Survey;
-pub use tally::Tally;
+pub use table::DecisionTable;

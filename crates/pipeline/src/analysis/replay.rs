@@ -1,67 +1,71 @@
-//! Recorded queries, asked of two snapshots: what changes in proportion to what is really asked.
+//! Replays recorded queries against two snapshots: how much changes, weighted by what is really asked.
 //!
-//! A query may hold a phone number, so nothing of it is kept but the number of its line.
+//! A query may hold a phone number, so only the number of its line is kept.
 
 use std::collections::BTreeMap;
 
-use switchboard_select::{Answer, Moment, Overlay, Query, select, write_selection};
+use super::compare::Change;
+use switchboard_model::UnixSeconds;
+use switchboard_select::{Answer, BadQuery, NOT_A_QUERY, Overlay, Query, SelectContext, Selection, select};
 use switchboard_snapshot::Snapshot;
 
-/// What becomes of a recorded query that is answered otherwise; what is worst comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
-    /// There was an answer, and is none.
-    BecomesError,
-    /// There was none, and is none for another reason.
-    OtherError,
-    /// There was none, and is one.
-    Answered,
-    /// Another account answers.
+/// How the answer to a recorded query changes.
+pub type AnswerChange = Change<SelectionChange>;
+
+/// How a selection differs from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SelectionChange {
+    /// Another account is selected.
     OtherAccount,
-    /// The same account answers, and something else is said of it: its rule, its pool, its address.
+    /// The same account is selected, and the answer says something else of it: its rule, its pool, its address.
     SameAccount,
 }
 
-impl Fate {
-    /// Every fate, in order.
-    pub const ALL: [Fate; 5] =
-        [Fate::BecomesError, Fate::OtherError, Fate::Answered, Fate::OtherAccount, Fate::SameAccount];
+impl AnswerChange {
+    /// Every change of an answer, the worst first.
+    pub const ALL: [AnswerChange; 5] = [
+        Change::BecomesError,
+        Change::OtherError,
+        Change::Answered,
+        Change::Answer(SelectionChange::OtherAccount),
+        Change::Answer(SelectionChange::SameAccount),
+    ];
 
-    /// For programs.
-    pub const fn text(self) -> &'static str {
+    /// Returns the word in reports for programs.
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Fate::BecomesError => "becomes_error",
-            Fate::OtherError => "other_error",
-            Fate::Answered => "answered",
-            Fate::OtherAccount => "other_account",
-            Fate::SameAccount => "same_account",
+            Change::BecomesError => "becomes_error",
+            Change::OtherError => "other_error",
+            Change::Answered => "answered",
+            Change::Answer(SelectionChange::OtherAccount) => "other_account",
+            Change::Answer(SelectionChange::SameAccount) => "same_account",
         }
     }
 }
 
-/// From which rule, or code, to which.
-pub type Transition = (Fate, &'static str, &'static str);
+/// A change, and from which rule or code to which.
+pub type Transition = (AnswerChange, &'static str, &'static str);
 
-/// Two snapshots that are asked the same at the same time.
+/// Asks two snapshots the same queries as of the same time.
 pub struct Replay<'s> {
     sides: [(&'s Snapshot, Overlay); 2],
-    now: i64,
+    now: UnixSeconds,
     /// Queries that were asked.
     pub asked: usize,
-    /// What became of those that are answered otherwise: the numbers of their lines, from 1.
+    /// The queries that are answered otherwise: the numbers of their lines, from 1.
     pub transitions: BTreeMap<Transition, Vec<usize>>,
     /// Lines that are no query, and why.
     pub bad: Vec<(usize, String)>,
 }
 
 impl<'s> Replay<'s> {
-    /// Of two snapshots as of `now`, Unix seconds.
-    pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: i64) -> Replay<'s> {
-        let side = |snapshot: &'s Snapshot| (snapshot, Overlay::of(snapshot.free_accounts()));
+    /// Returns a replay against two snapshots as of `now`.
+    pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: UnixSeconds) -> Replay<'s> {
+        let side = |snapshot: &'s Snapshot| (snapshot, Overlay::from_free(snapshot.free_accounts()));
         Replay { sides: [side(old), side(new)], now, asked: 0, transitions: BTreeMap::new(), bad: Vec::new() }
     }
 
-    /// Asks both what a line asks. A blank one asks nothing.
+    /// Asks both snapshots the query of a line. Ignores a blank line.
     pub fn ask(&mut self, line: usize, text: &[u8]) {
         let text = if line == 1 { text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text) } else { text };
         if text.trim_ascii().is_empty() {
@@ -69,71 +73,65 @@ impl<'s> Replay<'s> {
         }
         let query = match Query::from_json(text) {
             Ok(query) => query,
-            // Messages of these repeat no value. Where in the file the line is, is told beside them.
-            Err(bad) => {
-                return self.bad.push((line, bad.to_string().replace(": line 1, column", ", column")));
-            }
+            Err(bad) => return self.bad.push((line, fault_in_line(&bad))),
         };
         self.asked += 1;
-        // Spread over the equals, and the same on both sides: what names no client must not seem to change.
-        let chance = (line as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // Spread over equal candidates, and the same on both sides: a query that names no client must not seem to change.
+        let random = (line as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let [old, new] = self.sides.each_ref().map(|(snapshot, standings)| {
-            select(snapshot, &query, Moment { now: self.now, chance, standings })
+            select(snapshot, &query, SelectContext { now: self.now, random, standings })
         });
-        if let Some(fate) = self.fate(&old, &new) {
-            self.transitions.entry((fate, outcome(&old), outcome(&new))).or_default().push(line);
+        if let Some(change) = self.change(&old, &new) {
+            self.transitions.entry((change, outcome(&old), outcome(&new))).or_default().push(line);
         }
     }
 
-    /// How many of the queries come to this.
-    pub fn count(&self, fate: Fate) -> usize {
-        let of = self.transitions.iter().filter(|((one, ..), _)| *one == fate);
-        of.map(|(_, lines)| lines.len()).sum()
+    /// Counts the queries of one change.
+    pub fn count(&self, change: AnswerChange) -> usize {
+        let transitions = self.transitions.iter().filter(|((of, ..), _)| *of == change);
+        transitions.map(|(_, lines)| lines.len()).sum()
     }
 
-    /// How many are answered as before.
+    /// Counts the queries that are answered as before.
     pub fn same(&self) -> usize {
         self.asked - self.transitions.values().map(Vec::len).sum::<usize>()
     }
 
-    fn fate(&self, old: &Answer, new: &Answer) -> Option<Fate> {
+    fn change(&self, old: &Answer, new: &Answer) -> Option<AnswerChange> {
         match (&old.result, &new.result) {
-            (Ok(_), Err(_)) => Some(Fate::BecomesError),
-            (Err(_), Ok(_)) => Some(Fate::Answered),
-            (Err(old), Err(new)) => (old != new).then_some(Fate::OtherError),
-            (Ok(_), Ok(_)) => {
+            (Ok(_), Err(_)) => Some(Change::BecomesError),
+            (Err(_), Ok(_)) => Some(Change::Answered),
+            (Err(old), Err(new)) => (old != new).then_some(Change::OtherError),
+            (Ok(old), Ok(new)) => {
                 let [(before, _), (now, _)] = &self.sides;
-                let (before, now) = (said(before, old), said(now, new));
-                match before.account == now.account {
-                    false => Some(Fate::OtherAccount),
-                    true => (before.text != now.text).then_some(Fate::SameAccount),
+                if before.account(old.account).id() != now.account(new.account).id() {
+                    return Some(Change::Answer(SelectionChange::OtherAccount));
                 }
+                let same = content(before, old) == content(now, new);
+                (!same).then_some(Change::Answer(SelectionChange::SameAccount))
             }
         }
     }
 }
 
-/// What is answered, without the generation.
-struct Said<'s> {
-    account: &'s str,
-    text: Vec<u8>,
+/// Returns all that an answer says, without the generation.
+fn content<'s>(snapshot: &'s Snapshot, selection: &Selection) -> impl PartialEq + use<'s> {
+    let &Selection { account_json, rule, location, client_country, current_ignored, .. } = selection;
+    let location = location.map(|at| (snapshot.location_json(at.level_pool), at.climbed));
+    (snapshot.account_pieces(account_json), rule, location, client_country, current_ignored)
 }
 
-fn said<'s>(snapshot: &'s Snapshot, answer: &Answer) -> Said<'s> {
-    let mut said = Said { account: "", text: Vec::new() };
-    if let Ok(selection) = &answer.result {
-        said.account = snapshot.account(selection.account).id();
-        write_selection(&mut said.text, snapshot, selection);
-        // It is the last field.
-        let generation = format!(",\"generation\":{}}}", snapshot.generation());
-        said.text.truncate(said.text.len().saturating_sub(generation.len()));
+/// Returns the fault of a query; its line in the file is reported beside it. Repeats no value.
+fn fault_in_line(bad: &BadQuery) -> String {
+    match bad.json_column {
+        Some(column) => format!("{NOT_A_QUERY}, column {column}"),
+        None => bad.to_string(),
     }
-    said
 }
 
 fn outcome(answer: &Answer) -> &'static str {
     match &answer.result {
-        Ok(selection) => selection.rule.text(),
-        Err(code) => code.text(),
+        Ok(selection) => selection.rule.as_str(),
+        Err(error) => error.as_str(),
     }
 }

@@ -1,60 +1,66 @@
-//! Of which companies, OUs and channels the decisions are asked for.
+//! Selects companies, OUs and channels by their ids.
 
 use std::collections::BTreeSet;
 
 use switchboard_registry::did_you_mean;
 use switchboard_snapshot::{ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
-/// What is asked for, by id. Nothing named: all there is, of channels those that the company has pools of.
+/// The ids that are asked for. An empty list stands for all; of channels, for those that the company has pools of.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scope<'n> {
-    /// Companies.
+    /// The companies.
     pub companies: &'n [String],
-    /// Channels.
+    /// The channels.
     pub channels: &'n [String],
-    /// Organizational units.
+    /// The organizational units.
     pub ous: &'n [String],
 }
 
-/// The same of one company, found.
+/// What a [`Scope`] selects of one company.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scoped {
     /// The company.
     pub company: CompanyIdx,
-    /// Its OUs, in the order of their ids.
+    /// The company's OUs, in order of their ids.
     pub ous: Vec<OuIdx>,
-    /// Channels, in the order of their ids.
+    /// Channels, in order of their ids.
     pub channels: Vec<ChannelIdx>,
 }
 
-/// Something is named that there is not.
+/// An id that no snapshot has.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no {kind} {name:?}: {help}")]
-pub struct Unknown {
+pub struct UnknownId {
     kind: &'static str,
     name: String,
     help: String,
 }
 
-/// Most ids that are listed where none is close to a wrong one.
-const MOST_LISTED: usize = 12;
+/// The most ids that are listed where none is close to an unknown one.
+const MAX_LISTED_IDS: usize = 12;
 
 impl Scope<'_> {
-    /// Sees that one at least of the snapshots has what is named. An OU need be only one of the companies'.
-    pub fn demand(&self, snapshots: &[&Snapshot]) -> Result<(), Unknown> {
+    /// Checks that at least one of the snapshots has each id. An OU need be in only one of the companies.
+    ///
+    /// # Errors
+    /// The first id that none has.
+    pub fn check(&self, snapshots: &[&Snapshot]) -> Result<(), UnknownId> {
         let snapshots = || snapshots.iter().copied();
-        demand("company", self.companies, || snapshots().flat_map(companies))?;
-        demand("channel", self.channels, || snapshots().flat_map(channels))?;
-        demand("organizational unit", self.ous, || {
+        check("company", self.companies, || snapshots().flat_map(companies))?;
+        check("channel", self.channels, || snapshots().flat_map(channels))?;
+        check("organizational unit", self.ous, || {
             let of_company = |(snapshot, (_, company))| ous(snapshot, company);
             let asked = |snapshot| self.companies(snapshot).map(move |company| (snapshot, company));
             snapshots().flat_map(asked).flat_map(of_company)
         })
     }
 
-    /// What is named, of companies that have any of the OUs that are.
-    pub fn find(&self, snapshot: &Snapshot) -> Result<Vec<Scoped>, Unknown> {
-        self.demand(&[snapshot])?;
+    /// Finds what the scope selects, of companies that have any of its OUs.
+    ///
+    /// # Errors
+    /// The first id that the snapshot does not have.
+    pub fn find(&self, snapshot: &Snapshot) -> Result<Vec<Scoped>, UnknownId> {
+        self.check(&[snapshot])?;
         let scoped = self.companies(snapshot).map(|(_, company)| Scoped {
             company,
             ous: self.ous(snapshot, company).map(|(_, idx)| idx).collect(),
@@ -63,21 +69,21 @@ impl Scope<'_> {
         Ok(scoped.filter(|scoped| self.ous.is_empty() || !scoped.ous.is_empty()).collect())
     }
 
-    /// The companies that are asked for, by id and number.
+    /// Returns the companies of the scope.
     pub fn companies<'s>(&self, snapshot: &'s Snapshot) -> impl Iterator<Item = (&'s str, CompanyIdx)> {
-        companies(snapshot).filter(|(id, _)| wanted(self.companies, id))
+        companies(snapshot).filter(|(id, _)| is_selected(self.companies, id))
     }
 
-    /// The OUs of a company that are asked for.
+    /// Returns the OUs of a company that the scope selects.
     pub fn ous<'s>(
         &self,
         snapshot: &'s Snapshot,
         company: CompanyIdx,
     ) -> impl Iterator<Item = (&'s str, OuIdx)> {
-        ous(snapshot, company).filter(|(id, _)| wanted(self.ous, id))
+        ous(snapshot, company).filter(|(id, _)| is_selected(self.ous, id))
     }
 
-    /// The channels that are asked for; where none is named, those that the company has pools of.
+    /// Returns the channels of the scope; without any, those that the company has pools of.
     pub fn channels<'s>(
         &self,
         snapshot: &'s Snapshot,
@@ -86,12 +92,12 @@ impl Scope<'_> {
         let company = snapshot.company(company);
         channels(snapshot).filter(move |&(id, channel)| match self.channels {
             [] => company.has_pools_of(channel),
-            named => wanted(named, id),
+            named => is_selected(named, id),
         })
     }
 }
 
-fn wanted(named: &[String], id: &str) -> bool {
+fn is_selected(named: &[String], id: &str) -> bool {
     named.is_empty() || named.iter().any(|name| name == id)
 }
 
@@ -107,26 +113,26 @@ fn ous(snapshot: &Snapshot, company: CompanyIdx) -> impl Iterator<Item = (&str, 
     snapshot.company(company).ous().map(|ou| (ou.id(), ou.idx()))
 }
 
-fn demand<'k, I, K: Iterator<Item = (&'k str, I)>>(
+fn check<'k, I, K: Iterator<Item = (&'k str, I)>>(
     kind: &'static str,
     names: &[String],
     all: impl Fn() -> K,
-) -> Result<(), Unknown> {
+) -> Result<(), UnknownId> {
     let known = || all().map(|(id, _)| id);
     match names.iter().find(|name| !known().any(|id| id == *name)) {
         None => Ok(()),
         Some(name) => {
             // Two snapshots have most of them in common.
             let known: BTreeSet<&str> = known().collect();
-            let help = did_you_mean(name, known.iter().copied(), || there_are(&known));
-            Err(Unknown { kind, name: name.clone(), help })
+            let help = did_you_mean(name, known.iter().copied(), || list_ids(&known));
+            Err(UnknownId { kind, name: name.clone(), help })
         }
     }
 }
 
-fn there_are(known: &BTreeSet<&str>) -> String {
-    let listed = known.iter().take(MOST_LISTED).copied().collect::<Vec<_>>().join(", ");
-    match known.len().saturating_sub(MOST_LISTED) {
+fn list_ids(known: &BTreeSet<&str>) -> String {
+    let listed = known.iter().take(MAX_LISTED_IDS).copied().collect::<Vec<_>>().join(", ");
+    match known.len().saturating_sub(MAX_LISTED_IDS) {
         _ if known.is_empty() => "there is none at all".to_owned(),
         0 => format!("there are {listed}"),
         more => format!("there are {listed} and {more} more"),

@@ -1,53 +1,52 @@
 //! Step 4 of a selection: the account that the client talks to already.
 
-use switchboard_model::Condition;
-use switchboard_model::Region;
+use switchboard_model::{Condition, Region, Rule};
 use switchboard_snapshot::AccountIdx;
 use switchboard_snapshot::view::AccountRef;
 
 use super::Walk;
-use crate::{Found, Ignored, Rule};
+use crate::{CurrentIgnored, Location};
 
 impl Walk<'_> {
-    /// Step 4: the account that the client talks to, if it is kept.
+    /// Returns the account that the client talks to and where the chain has it, or why it is not kept.
     pub(super) fn current(
         &self,
         id: &str,
         dedicated: Option<AccountIdx>,
-    ) -> Result<(AccountIdx, Option<Found>), Ignored> {
-        let at = self.snapshot.find_account(self.company, id).ok_or(Ignored::Unknown)?;
-        let account = self.snapshot.account(at);
+    ) -> Result<(AccountIdx, Option<Location>), CurrentIgnored> {
+        let idx = self.snapshot.find_account(self.company, id).ok_or(CurrentIgnored::Unknown)?;
+        let account = self.snapshot.account(idx);
         if account.channel() != self.channel {
-            return Err(Ignored::OtherChannel);
+            return Err(CurrentIgnored::OtherChannel);
         }
         let of_role = match account.role() {
             Some(role) => role == self.role,
-            // A dedicated account counts as of the conversation role; a spare one of none.
-            None => self.conversation && account.is_dedicated(),
+            // A dedicated account has the conversation role; a spare account has none.
+            None => self.is_conversation && account.is_dedicated(),
         };
         if !of_role {
-            return Err(Ignored::OtherRole);
+            return Err(CurrentIgnored::OtherRole);
         }
-        if self.condition(at, account) == Condition::Suspended {
-            return Err(Ignored::Suspended);
+        if self.condition(idx, account) == Condition::Suspended {
+            return Err(CurrentIgnored::Suspended);
         }
-        if self.excluded(account) {
-            return Err(Ignored::Excluded);
+        if self.is_excluded(account) {
+            return Err(CurrentIgnored::Excluded);
         }
-        if account.is_resting(self.moment.now) {
-            return Err(Ignored::Resting);
+        if account.is_resting(self.context.now) {
+            return Err(CurrentIgnored::Resting);
         }
-        if dedicated == Some(at) {
-            return Ok((at, None));
+        if dedicated == Some(idx) {
+            return Ok((idx, None));
         }
         match self.membership(account) {
-            Some(found) => Ok((at, Some(found))),
-            None => Err(Ignored::NotInChain),
+            Some(location) => Ok((idx, Some(location))),
+            None => Err(CurrentIgnored::NotInChain),
         }
     }
 
-    /// The first step of the whole chain that the account is a member of.
-    fn membership(&self, account: AccountRef<'_>) -> Option<Found> {
+    /// Finds the first step of the whole chain that has the account.
+    fn membership(&self, account: AccountRef<'_>) -> Option<Location> {
         let pool = account.pool()?;
         let country = account.country()?;
         let mut found = None;
@@ -57,8 +56,8 @@ impl Walk<'_> {
                 Rule::CallingCode => Some(country) != client && shares_calling_code(country, client),
                 _ => step.country == Some(country),
             };
-            if step.found.pool == pool && is_member {
-                found = Some(step.found);
+            if step.location.pool == pool && is_member {
+                found = Some(step.location);
             }
             found.is_none()
         });

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::format::{Account, Class, Contents, Group, Member, NONE, Range};
+use super::super::format::{Account, Class, Group, Member, NONE, Range, Tables};
 use super::super::rendezvous::{CELLS, SCANNED, cell};
-use switchboard_model::Role;
-use switchboard_model::{CallingCode, Region};
+use switchboard_model::{CallingCode, Region, Role};
 
 /// A pool's accounts by role and country, and the groups already made of them.
 #[derive(Default)]
@@ -15,7 +14,7 @@ pub(super) struct PoolGroups {
     made: HashMap<(Role, Sharing), u32>,
 }
 
-/// Whom a group holds.
+/// Which accounts a group holds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Sharing {
     Country(Region),
@@ -34,61 +33,61 @@ impl PoolGroups {
     }
 
     /// The accounts of a country, or [`NONE`].
-    pub(super) fn of_country(&mut self, contents: &mut Contents, role: Role, country: Region) -> u32 {
+    pub(super) fn of_country(&mut self, tables: &mut Tables, role: Role, country: Region) -> u32 {
         let Some(accounts) = self.by_country.get(&(role, country)) else { return NONE };
         let key = (role, Sharing::Country(country));
-        *self.made.entry(key).or_insert_with(|| build(contents, accounts.clone()))
+        *self.made.entry(key).or_insert_with(|| build(tables, accounts.clone()))
     }
 
     /// The accounts that share the country's calling code, its own left out, or [`NONE`].
-    pub(super) fn of_calling_code(&mut self, contents: &mut Contents, role: Role, country: Region) -> u32 {
+    pub(super) fn of_calling_code(&mut self, tables: &mut Tables, role: Role, country: Region) -> u32 {
         let Some(code) = country.calling_code() else { return NONE };
         let own = self.by_country.contains_key(&(role, country)).then_some(country);
         let others: Vec<Region> =
             self.countries(role).filter(|&at| at.calling_code() == Some(code) && Some(at) != own).collect();
         match others[..] {
             [] => NONE,
-            [single] => self.of_country(contents, role, single),
+            [single] => self.of_country(tables, role, single),
             _ => {
                 let accounts = others.iter().flat_map(|&at| self.by_country[&(role, at)].iter().copied());
                 let accounts: Vec<u32> = accounts.collect();
                 let key = (role, Sharing::CodeBut(code, own));
-                *self.made.entry(key).or_insert_with(|| build(contents, accounts))
+                *self.made.entry(key).or_insert_with(|| build(tables, accounts))
             }
         }
     }
 }
 
 /// Orders the members by (weight, cell, hash) and gives large classes their directory of cells.
-fn build(contents: &mut Contents, accounts: Vec<u32>) -> u32 {
-    let start = contents.members.len();
-    contents.members.extend(accounts.into_iter().map(|account| {
-        let record = &contents.accounts[account as usize];
-        let &Account { id_hash, ref lead, weight, tail, .. } = record;
-        Member { id_hash, lead: lead.clone(), account, weight, tail }
+fn build(tables: &mut Tables, accounts: Vec<u32>) -> u32 {
+    let start = tables.members.len();
+    tables.members.extend(accounts.into_iter().map(|account| {
+        let record = &tables.accounts[account as usize];
+        let &Account { id_hash, ref id_and_address, weight, suffix, .. } = record;
+        Member { id_hash, id_and_address: id_and_address.clone(), account, weight, suffix }
     }));
-    contents.members[start..].sort_unstable_by_key(|m| (m.weight, m.id_hash, m.account));
-    let members = Range { start: start as u32, len: (contents.members.len() - start) as u32 };
-    let classes_start = contents.classes.len();
+    tables.members[start..].sort_unstable_by_key(|m| (m.weight, m.id_hash, m.account));
+    let members = Range { start: start as u32, len: (tables.members.len() - start) as u32 };
+    let classes_start = tables.classes.len();
     if members.len as usize >= SCANNED {
         let mut first = start;
-        while first < contents.members.len() {
-            let weight = contents.members[first].weight;
-            let len = contents.members[first..].partition_point(|member| member.weight == weight);
-            let cells = if len >= SCANNED { directory(contents, first, len) } else { NONE };
-            contents.classes.push(Class { members: Range { start: first as u32, len: len as u32 }, cells });
+        while first < tables.members.len() {
+            let weight = tables.members[first].weight;
+            let len = tables.members[first..].partition_point(|member| member.weight == weight);
+            let cells = if len >= SCANNED { directory(tables, first, len) } else { NONE };
+            tables.classes.push(Class { members: Range { start: first as u32, len: len as u32 }, cells });
             first += len;
         }
     }
-    let classes = Range { start: classes_start as u32, len: (contents.classes.len() - classes_start) as u32 };
-    contents.groups.push(Group { members, classes });
-    contents.groups.len() as u32 - 1
+    let classes = Range { start: classes_start as u32, len: (tables.classes.len() - classes_start) as u32 };
+    tables.groups.push(Group { members, classes });
+    tables.groups.len() as u32 - 1
 }
 
 /// Cell to first member, for members in order of their hash, whose upper bits are the cell.
-fn directory(contents: &mut Contents, first: usize, len: usize) -> u32 {
-    let at = contents.cells.len() as u32;
-    let members = &contents.members[first..first + len];
-    contents.cells.extend((0..=CELLS).map(|c| members.partition_point(|m| cell(m.id_hash) < c) as u32));
+fn directory(tables: &mut Tables, first: usize, len: usize) -> u32 {
+    let at = tables.cells.len() as u32;
+    let members = &tables.members[first..first + len];
+    tables.cells.extend((0..=CELLS).map(|c| members.partition_point(|m| cell(m.id_hash) < c) as u32));
     at
 }

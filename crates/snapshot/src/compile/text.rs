@@ -3,41 +3,41 @@
 
 use std::collections::HashMap;
 
-use super::super::format::{Lead, Span};
-use switchboard_model::Region;
-use switchboard_model::Role;
+use super::super::format::{IdAndAddress, Span};
+use switchboard_model::{Region, Role};
 
 /// All texts of a snapshot, one behind the other.
 #[derive(Default)]
-pub(super) struct Arena {
+pub(super) struct TextArena {
     pub(super) bytes: Vec<u8>,
-    pub(super) tails: Vec<Span>,
-    tail_of: HashMap<(u16, Option<Role>, Option<Region>), usize>,
+    pub(super) suffixes: Vec<Span>,
+    suffix_of: HashMap<(u16, Option<Role>, Option<Region>), usize>,
 }
 
-impl Arena {
-    /// A text as it is.
+impl TextArena {
+    /// Stores a text as it is.
     pub(super) fn plain(&mut self, text: &str) -> Span {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(text.as_bytes());
         self.span(start)
     }
 
-    /// An account's lead, and where its id begins as it is: there, where nothing is escaped.
-    pub(super) fn lead(&mut self, id: &str, address: &str) -> (Lead, u32) {
+    /// Stores an account's id and address. Returns both, and where the unescaped id begins: at the same byte if
+    /// nothing is escaped.
+    pub(super) fn id_and_address(&mut self, id: &str, address: &str) -> (IdAndAddress, u32) {
         let start = self.bytes.len();
         write_escaped(&mut self.bytes, id);
         let id_len = self.bytes.len() - start;
         write_escaped(&mut self.bytes, address);
         let len = self.bytes.len() - start;
         // An id has 128 bytes at most, an address 128 characters or 254 bytes: escaped, far fewer than 65,536.
-        let lead = Lead { start: start as u32, len: len as u16, id_len: id_len as u16 };
-        let id = if id_len == id.len() { lead.start } else { self.plain(id).start };
-        (lead, id)
+        let id_and_address = IdAndAddress { start: start as u32, len: len as u16, id_len: id_len as u16 };
+        let id = if id_len == id.len() { id_and_address.start } else { self.plain(id).start };
+        (id_and_address, id)
     }
 
-    /// How an answer tells where an account was found.
-    pub(super) fn place(&mut self, ou: &str, pool: &str) -> Span {
+    /// Stores the location of an account in an answer.
+    pub(super) fn location(&mut self, ou: &str, pool: &str) -> Span {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(br#","ou":""#);
         write_escaped(&mut self.bytes, ou);
@@ -47,16 +47,16 @@ impl Arena {
         self.span(start)
     }
 
-    /// How an answer goes on behind the address.
-    pub(super) fn tail(
+    /// Stores how an answer continues behind the address, once for equal accounts.
+    pub(super) fn suffix(
         &mut self,
         number: u16,
         channel: &str,
         role: Option<Role>,
         country: Option<Region>,
     ) -> usize {
-        if let Some(&tail) = self.tail_of.get(&(number, role, country)) {
-            return tail;
+        if let Some(&suffix) = self.suffix_of.get(&(number, role, country)) {
+            return suffix;
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(br#"","channel":""#);
@@ -70,13 +70,13 @@ impl Arena {
         }
         self.bytes.extend_from_slice(br#","rule":""#);
         let span = self.span(start);
-        self.tails.push(span);
-        let tail = self.tails.len() - 1;
-        self.tail_of.insert((number, role, country), tail);
-        tail
+        self.suffixes.push(span);
+        let suffix = self.suffixes.len() - 1;
+        self.suffix_of.insert((number, role, country), suffix);
+        suffix
     }
 
-    /// Past 4 GiB the numbers wrap; `finish` sees the length and refuses the whole.
+    /// Past 4 GiB the numbers wrap; `finish` sees the length and rejects the whole.
     fn span(&self, start: usize) -> Span {
         Span { start: start as u32, len: (self.bytes.len() - start) as u32 }
     }

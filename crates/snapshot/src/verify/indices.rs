@@ -7,7 +7,7 @@ use super::super::view::Records;
 use super::require;
 use super::texts::Texts;
 
-pub(super) fn verify(all: &ArchivedContents, texts: &Texts<'_>, accounts: &[u64]) -> Result<(), Rejection> {
+pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, accounts: &[u64]) -> Result<(), Rejection> {
     check(&all.company_index, &hashes(texts, &all.companies, |company| (0, &company.id))?)?;
     let of_company = |ou: &ArchivedOu| u64::from(ou.company.to_native());
     check(&all.ou_index, &hashes(texts, &all.ous, |ou| (of_company(ou), &ou.id))?)?;
@@ -65,7 +65,7 @@ fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
 }
 
 /// A user has one account on a channel. Other tables are in order of their ids, so that these are unique.
-fn once(all: &ArchivedContents, texts: &Texts<'_>, hashes: &[u64]) -> Result<(), Rejection> {
+fn once(all: &ArchivedTables, texts: &Texts<'_>, hashes: &[u64]) -> Result<(), Rejection> {
     let mut order: Vec<(u64, u32)> = hashes.iter().copied().zip(0..).collect();
     order.sort_unstable();
     let key = |at: u32| {

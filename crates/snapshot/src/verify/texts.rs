@@ -1,6 +1,6 @@
 //! Texts: UTF-8 from end to end, cut between characters, and JSON where an answer copies them raw.
 
-use super::super::format::{ArchivedLead, ArchivedSpan};
+use super::super::format::{ArchivedIdAndAddress, ArchivedSpan};
 use super::super::rejection::{Rejection, Stage};
 use super::require;
 use switchboard_model::is_id;
@@ -18,14 +18,14 @@ impl<'a> Texts<'a> {
         self.run(span.start.to_native(), span.len.to_native())
     }
 
-    /// A text that is an id.
+    /// Returns a text that is an id.
     pub(super) fn id(&self, span: &ArchivedSpan) -> Result<&'a str, Rejection> {
         let id = self.span(span)?;
         require(is_id(id), "id")?;
         Ok(id)
     }
 
-    /// A text that is there, and neither begins nor ends within a character.
+    /// Returns a text that exists, and neither begins nor ends within a character.
     pub(super) fn run(&self, start: u32, len: u32) -> Result<&'a str, Rejection> {
         let end = u64::from(start) + u64::from(len);
         self.0.get(start as usize..end as usize).ok_or_else(|| {
@@ -35,16 +35,21 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// An account's lead: its id, which is this one, and an address, both as they stand between quotes in JSON.
-    pub(super) fn lead(&self, lead: &ArchivedLead, id: &str) -> Result<(), Rejection> {
-        let both = self.run(lead.start.to_native(), u32::from(lead.len.to_native()))?;
-        let (escaped, address) = both.split_at_checked(usize::from(lead.id_len.to_native())).unzip();
+    /// Checks an account's id, which is this one, and address: both are text that may stand between quotes in JSON.
+    pub(super) fn id_and_address(
+        &self,
+        id_and_address: &ArchivedIdAndAddress,
+        id: &str,
+    ) -> Result<(), Rejection> {
+        let both = self.run(id_and_address.start.to_native(), u32::from(id_and_address.len.to_native()))?;
+        let (escaped, address) =
+            both.split_at_checked(usize::from(id_and_address.id_len.to_native())).unzip();
         require(escaped.and_then(|escaped| without_escaped(escaped, id)) == Some(""), "JSON of an account")?;
         require(address.is_some_and(is_escaped), "JSON of an address")
     }
 }
 
-/// What follows an id as it stands between quotes in JSON.
+/// Returns what follows an id, escaped as JSON.
 pub(super) fn without_escaped<'j>(json: &'j str, id: &str) -> Option<&'j str> {
     if is_plain(id) {
         return json.strip_prefix(id);
@@ -54,8 +59,7 @@ pub(super) fn without_escaped<'j>(json: &'j str, id: &str) -> Option<&'j str> {
     json.strip_prefix(quoted.strip_prefix('"')?.strip_suffix('"')?)
 }
 
-/// Whether a text can stand between quotes in JSON, and whoever reads it reads the same: `\u` stands for control
-/// characters alone.
+/// Whether a text can stand between quotes in JSON, and reads the same: only control characters are written with `\u`.
 fn is_escaped(text: &str) -> bool {
     if is_plain(text) {
         return true;
@@ -82,7 +86,7 @@ fn is_escaped(text: &str) -> bool {
     true
 }
 
-/// Whether a text stands in JSON as it is. Without a way out in the middle, so that it takes vectors.
+/// Whether a text needs no escapes in JSON. Without an early return, so that it is vectorized.
 fn is_plain(text: &str) -> bool {
     !text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
 }

@@ -3,18 +3,18 @@
 use super::prefetch::prefetch;
 use super::{AccountJson, Records, Snapshot};
 use crate::format::{
-    ArchivedClass, ArchivedContents, ArchivedLevel, ArchivedMember, ArchivedStep, LAST, NO_COLUMN, NONE,
+    ArchivedClass, ArchivedLevel, ArchivedMember, ArchivedStep, ArchivedTables, LAST_OF_RUN, NO_COLUMN, NONE,
 };
 use crate::rendezvous::{CELLS, SCANNED};
 use crate::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
 };
-use switchboard_model::{Region, Role};
+use switchboard_model::{Region, RegionSet, Role, Rule};
 
 /// A level of a chain: an OU's pools of one channel, for one role. All OUs whose chains reach a level share it.
 #[derive(Clone, Copy)]
 pub struct LevelRef<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedLevel,
     idx: LevelIdx,
 }
@@ -22,7 +22,7 @@ pub struct LevelRef<'s> {
 /// The steps of a level for one client, in order.
 #[derive(Clone)]
 pub struct Steps<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     run: Run<'s>,
     /// The level's first pool.
     first_pool: u32,
@@ -31,9 +31,24 @@ pub struct Steps<'s> {
 /// A step: one rule at one pool.
 #[derive(Clone, Copy)]
 pub struct StepRef<'s> {
-    pub(super) tables: &'s ArchivedContents,
+    pub(super) tables: &'s ArchivedTables,
     pub(super) record: &'s ArchivedStep,
     first_pool: u32,
+}
+
+/// The clients that a list of steps serves.
+#[derive(Debug, Clone, Copy)]
+pub struct RunClients {
+    /// Their countries.
+    pub countries: RegionSet,
+    /// Whether clients of no country are among them.
+    pub no_country: bool,
+}
+
+impl RunClients {
+    fn from_countries(countries: RegionSet) -> RunClients {
+        RunClients { countries, no_country: false }
+    }
 }
 
 /// Equal candidates, ordered by weight, then by cell.
@@ -47,7 +62,7 @@ pub struct Candidate<'s>(&'s ArchivedMember);
 /// The candidates of a large group that have one weight.
 #[derive(Clone, Copy)]
 pub struct Class<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedClass,
 }
 
@@ -79,8 +94,8 @@ impl Snapshot {
         let ou = ou.get() - company.ous.start.to_native();
         let row = role as u32 * company.ous.len.to_native() + ou;
         let entry = row * u32::from(company.column_count.to_native()) + u32::from(column);
-        let entry = company.entries.to_native() + entry;
-        prefetch(tables.entries.get(entry as usize));
+        let entry = company.chain_starts.to_native() + entry;
+        prefetch(tables.chain_starts.get(entry as usize));
         Some(ChainStartIdx::new(entry))
     }
 
@@ -88,11 +103,11 @@ impl Snapshot {
     #[inline]
     pub fn first_level(&self, start: ChainStartIdx) -> Option<LevelRef<'_>> {
         let tables = self.tables();
-        let entry = tables.entries.at(start.get());
-        // Nearly all levels have few enough exceptions for two cache lines.
-        let exceptions = entry.exceptions.to_native();
-        for at in [exceptions, exceptions.saturating_add(8)] {
-            prefetch(tables.exceptions.get(at as usize));
+        let entry = tables.chain_starts.at(start.get());
+        // Nearly all levels have few enough overrides for two cache lines.
+        let overrides = entry.overrides.to_native();
+        for at in [overrides, overrides.saturating_add(8)] {
+            prefetch(tables.overrides.get(at as usize));
         }
         let level = level(tables, entry.level.to_native());
         prefetch(level.map(|level| level.record));
@@ -125,7 +140,7 @@ impl Snapshot {
 
     /// Returns the first level of the chain of every (role, OU, channel with pools), in no documented order.
     pub fn chain_starts(&self) -> impl Iterator<Item = Option<LevelIdx>> {
-        self.tables().entries.iter().map(|entry| {
+        self.tables().chain_starts.iter().map(|entry| {
             let level = entry.level.to_native();
             (level != NONE).then_some(LevelIdx::new(level))
         })
@@ -133,7 +148,7 @@ impl Snapshot {
 }
 
 #[inline]
-fn level(tables: &ArchivedContents, at: u32) -> Option<LevelRef<'_>> {
+fn level(tables: &ArchivedTables, at: u32) -> Option<LevelRef<'_>> {
     (at != NONE).then(|| LevelRef { tables, record: tables.levels.at(at), idx: LevelIdx::new(at) })
 }
 
@@ -167,28 +182,32 @@ impl<'s> LevelRef<'s> {
     pub fn steps(self, country: Option<Region>) -> Steps<'s> {
         let LevelRef { tables, record, .. } = self;
         let first = match country {
-            None => record.stateless.to_native(),
-            Some(region) => match rank(&record.excepted, region.index()) {
+            None => record.no_country_run.to_native(),
+            Some(region) => match record.overridden().rank(region) {
                 Some(rank) => {
-                    let exception = tables.exceptions.at(record.exceptions.to_native() + rank);
+                    let exception = tables.overrides.at(record.overrides.to_native() + rank);
                     let members = exception.members.to_native();
                     prefetch(tables.members.get(members as usize));
                     exception.run.to_native()
                 }
-                None => record.otherwise.to_native(),
+                None => record.default_run.to_native(),
             },
         };
         self.run(first)
     }
 
-    /// Returns the steps of every kind of client: of each country that has its own, of all other countries, of none.
-    pub fn runs(self) -> impl Iterator<Item = Steps<'s>> {
+    /// Returns the distinct lists of steps, each with the clients that it serves.
+    pub fn runs(self) -> impl Iterator<Item = (RunClients, Steps<'s>)> {
         let LevelRef { tables, record, .. } = self;
-        let first = record.exceptions.to_native();
-        let count: u32 = record.excepted.iter().map(|word| word.to_native().count_ones()).sum();
-        let exceptions = (first..first + count).map(|at| tables.exceptions.at(at).run.to_native());
-        let runs = exceptions.chain([record.otherwise.to_native(), record.stateless.to_native()]);
-        runs.map(move |first| self.run(first))
+        let overridden = record.overridden();
+        let others = Region::all().collect::<RegionSet>().difference(overridden);
+        let overrides = (record.overrides.to_native()..).map(|at| tables.overrides.at(at).run.to_native());
+        let of_country = |(country, run): (Region, u32)| (RunClients::from_countries(country.into()), run);
+        let runs = overridden.iter().zip(overrides).map(of_country).chain([
+            (RunClients::from_countries(others), record.default_run.to_native()),
+            (RunClients { countries: RegionSet::EMPTY, no_country: true }, record.no_country_run.to_native()),
+        ]);
+        runs.map(move |(clients, first)| (clients, self.run(first)))
     }
 
     #[inline]
@@ -208,7 +227,7 @@ pub(crate) struct Run<'s> {
 impl<'s> Run<'s> {
     /// The run that begins with this step; an empty one if the index is [`NONE`].
     #[inline]
-    pub(crate) fn new(tables: &'s ArchivedContents, first: u32) -> Run<'s> {
+    pub(crate) fn new(tables: &'s ArchivedTables, first: u32) -> Run<'s> {
         Run { steps: tables.steps.get(first as usize..).unwrap_or_default() }
     }
 }
@@ -242,41 +261,54 @@ impl<'s> Iterator for Steps<'s> {
     }
 }
 
+impl ArchivedLevel {
+    /// The countries that have steps of their own.
+    #[inline]
+    pub(crate) fn overridden(&self) -> RegionSet {
+        RegionSet::from_words(self.overridden.map(|word| word.to_native()))
+    }
+}
+
 impl ArchivedStep {
     #[inline]
-    pub(crate) fn rule(&self) -> u8 {
-        self.rule & !LAST
+    pub(crate) fn rule(&self) -> Option<Rule> {
+        Rule::from_stored(self.rule & !LAST_OF_RUN)
+    }
+
+    #[inline]
+    pub(crate) fn country(&self) -> Option<Region> {
+        Region::from_index(self.country)
     }
 
     #[inline]
     pub(crate) fn is_last(&self) -> bool {
-        self.rule & LAST != 0
+        self.rule & LAST_OF_RUN != 0
     }
 }
 
 impl<'s> StepRef<'s> {
-    /// The number of the step's rule.
+    /// The step's rule.
     #[inline]
-    pub fn rule_number(self) -> u8 {
-        self.record.rule()
+    pub fn rule(self) -> Rule {
+        self.record.rule().unwrap_or(Rule::DefaultRegion)
     }
 
     /// The pool at its level: where answers say that an account was found.
     #[inline]
-    pub fn place(self) -> LevelPoolIdx {
+    pub fn level_pool(self) -> LevelPoolIdx {
         LevelPoolIdx::new(self.first_pool + u32::from(self.record.slot.to_native()))
     }
 
     /// The step's pool.
     #[inline]
     pub fn pool(self) -> PoolIdx {
-        PoolIdx::new(self.tables.level_pools.at(self.place().get()).pool.to_native())
+        PoolIdx::new(self.tables.level_pools.at(self.level_pool().get()).pool.to_native())
     }
 
     /// The country that the step looks for; `None`: the client's.
     #[inline]
     pub fn country(self) -> Option<Region> {
-        Region::from_index(self.record.country)
+        self.record.country()
     }
 
     /// The group of the step's candidates; `None` if there are no candidates.
@@ -372,7 +404,7 @@ impl Candidate<'_> {
     /// Where the text lies that an answer says of the account.
     #[inline]
     pub fn json(self) -> AccountJson {
-        AccountJson::new(&self.0.lead, self.0.tail.to_native())
+        AccountJson::new(&self.0.id_and_address, self.0.suffix.to_native())
     }
 }
 
@@ -402,16 +434,4 @@ impl<'s> CellDirectory<'s> {
         let (start, end) = (self.cells.at(cell).to_native(), self.cells.at(cell + 1).to_native());
         Candidates(self.candidates.get(start as usize..end as usize).unwrap_or_default())
     }
-}
-
-/// Returns how many bits are set before this one, if this one is set.
-#[allow(clippy::indexing_slicing, reason = "a u8 over 64 is below four")]
-#[inline]
-fn rank(bits: &[rkyv::rend::u64_le; 4], bit: u8) -> Option<u32> {
-    let (word, mask) = (usize::from(bit / 64), 1u64 << (bit % 64));
-    if bits[word].to_native() & mask == 0 {
-        return None;
-    }
-    let before: u32 = bits[..word].iter().map(|word| word.to_native().count_ones()).sum();
-    Some(before + (bits[word].to_native() & (mask - 1)).count_ones())
 }

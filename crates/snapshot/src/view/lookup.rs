@@ -49,9 +49,9 @@ impl Snapshot {
         let tables = self.tables();
         let found = hash_index::find(&tables.ou_index, hash, |at| {
             let ou = tables.ous.at(at);
-            let same = match ou.head.get(..id.len()) {
+            let same = match ou.id_prefix.get(..id.len()) {
                 // All of a short id is in the record.
-                Some(head) => ou.id.len.to_native() as usize == id.len() && head == id.as_bytes(),
+                Some(id_prefix) => ou.id.len.to_native() as usize == id.len() && id_prefix == id.as_bytes(),
                 None => tables.span(&ou.id) == id.as_bytes(),
             };
             same && ou.company.to_native() == company.get()

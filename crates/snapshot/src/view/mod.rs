@@ -8,11 +8,11 @@ mod records;
 
 use std::ptr::NonNull;
 
-use super::format::{ArchivedContents, ArchivedRange, ArchivedSpan};
+use super::format::{ArchivedRange, ArchivedSpan, ArchivedTables};
 use super::{Bytes, Header};
 
 pub(crate) use chain::Run;
-pub use chain::{Candidate, Candidates, CellDirectory, Class, LevelRef, StepRef, Steps};
+pub use chain::{Candidate, Candidates, CellDirectory, Class, LevelRef, RunClients, StepRef, Steps};
 pub use lookup::OuProbe;
 pub use records::{
     AccountJson, AccountPieces, AccountRef, ChannelRef, CompanyRef, OuRef, PoolRef, RecordCounts,
@@ -24,7 +24,7 @@ pub struct Snapshot {
     bytes: Bytes,
     /// INVARIANT `inside`: points into `bytes`, which own their memory and never move it. Kept because every access
     /// begins here; not a reference, because its target would have to outlive the snapshot.
-    tables: NonNull<ArchivedContents>,
+    tables: NonNull<ArchivedTables>,
     header: Header,
     /// The generation in digits, as every answer has it.
     generation: Box<str>,
@@ -61,9 +61,9 @@ impl Snapshot {
     pub(super) fn verified(bytes: Bytes, header: Header) -> Snapshot {
         let end = super::header::LEN + header.contents_len as usize;
         let archive = bytes.get(super::header::LEN..end).unwrap_or_default();
-        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedContents`, and
+        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedTables`, and
         // they have not changed since.
-        let tables = NonNull::from(unsafe { rkyv::access_unchecked::<ArchivedContents>(archive) });
+        let tables = NonNull::from(unsafe { rkyv::access_unchecked::<ArchivedTables>(archive) });
         let generation = header.generation.to_string().into();
         Snapshot { bytes, tables, header, generation }
     }
@@ -71,7 +71,7 @@ impl Snapshot {
     /// The records.
     #[allow(unsafe_code, reason = "a pointer into bytes of its own")]
     #[inline]
-    pub(crate) fn tables(&self) -> &ArchivedContents {
+    pub(crate) fn tables(&self) -> &ArchivedTables {
         // SAFETY: by `inside`, they lie where they lay, for as long as `self` owns them.
         unsafe { self.tables.as_ref() }
     }
@@ -119,7 +119,7 @@ impl std::fmt::Debug for Snapshot {
 }
 
 /// Texts by their place in the arena, which was proved when the file was opened.
-impl ArchivedContents {
+impl ArchivedTables {
     #[inline]
     fn slice(&self, start: u32, len: u32) -> &[u8] {
         self.text.get(start as usize..start as usize + len as usize).unwrap_or_default()

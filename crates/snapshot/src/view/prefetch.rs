@@ -26,9 +26,9 @@ impl Snapshot {
 
     /// Prefetches the text that an answer says of a location.
     #[inline]
-    pub fn prefetch_location_json(&self, place: LevelPoolIdx) {
+    pub fn prefetch_location_json(&self, level_pool: LevelPoolIdx) {
         let tables = self.tables();
-        let start = tables.level_pools.at(place.get()).place.start.to_native();
+        let start = tables.level_pools.at(level_pool.get()).location.start.to_native();
         prefetch(tables.text.get(start as usize));
     }
 }
@@ -50,7 +50,7 @@ impl Steps<'_> {
         for line in 0..lines {
             prefetch(tables.members.get(start + line * CANDIDATES_PER_LINE as usize));
         }
-        prefetch(tables.level_pools.get(step.place().get() as usize));
+        prefetch(tables.level_pools.get(step.level_pool().get() as usize));
     }
 }
 

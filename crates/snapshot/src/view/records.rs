@@ -2,16 +2,16 @@
 
 use super::{Records, Snapshot, as_id};
 use crate::format::{
-    ArchivedAccount, ArchivedChannel, ArchivedCompany, ArchivedContents, ArchivedLead, ArchivedOu,
-    ArchivedPool, CONVERSATION, NO_COLUMN, NONE,
+    ArchivedAccount, ArchivedChannel, ArchivedCompany, ArchivedIdAndAddress, ArchivedOu, ArchivedPool,
+    ArchivedTables, CONVERSATION_ROLE, NO_COLUMN, NONE,
 };
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, LevelPoolIdx, OuIdx, PoolIdx};
-use switchboard_model::{Condition, Region, Role};
+use switchboard_model::{Condition, Region, Role, UnixSeconds};
 
 /// A tenant of the snapshot.
 #[derive(Clone, Copy)]
 pub struct CompanyRef<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedCompany,
     idx: CompanyIdx,
 }
@@ -19,7 +19,7 @@ pub struct CompanyRef<'s> {
 /// A channel of the snapshot.
 #[derive(Clone, Copy)]
 pub struct ChannelRef<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedChannel,
     idx: ChannelIdx,
 }
@@ -27,7 +27,7 @@ pub struct ChannelRef<'s> {
 /// An organizational unit of the snapshot.
 #[derive(Clone, Copy)]
 pub struct OuRef<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedOu,
     idx: OuIdx,
 }
@@ -35,14 +35,14 @@ pub struct OuRef<'s> {
 /// A pool of the snapshot.
 #[derive(Clone, Copy)]
 pub struct PoolRef<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedPool,
 }
 
 /// An account of the snapshot.
 #[derive(Clone, Copy)]
 pub struct AccountRef<'s> {
-    tables: &'s ArchivedContents,
+    tables: &'s ArchivedTables,
     record: &'s ArchivedAccount,
 }
 
@@ -180,14 +180,14 @@ impl Snapshot {
         let tables = self.tables();
         let both = tables.slice(json.start, u32::from(json.len));
         let (id, address) = both.split_at_checked(usize::from(json.id_len)).unwrap_or_default();
-        AccountPieces { id, address, suffix: tables.span(tables.tails.at(u32::from(json.suffix))) }
+        AccountPieces { id, address, suffix: tables.span(tables.suffixes.at(u32::from(json.suffix))) }
     }
 
     /// Returns the text that an answer says of a location: `,"ou":"…","pool":"…","climbed":`.
     #[inline]
-    pub fn location_json(&self, place: LevelPoolIdx) -> &[u8] {
+    pub fn location_json(&self, level_pool: LevelPoolIdx) -> &[u8] {
         let tables = self.tables();
-        tables.span(&tables.level_pools.at(place.get()).place)
+        tables.span(&tables.level_pools.at(level_pool.get()).location)
     }
 }
 
@@ -324,29 +324,29 @@ impl<'s> AccountRef<'s> {
         self.record.condition()
     }
 
-    /// The time from which the account may be selected, in Unix seconds; `None`: always.
-    pub fn available_from(self) -> Option<i64> {
-        let from = self.record.available_from.to_native();
-        (from != i64::MIN).then_some(from)
+    /// The time from which the account may be selected; `None`: always.
+    pub fn available_from(self) -> Option<UnixSeconds> {
+        let from = UnixSeconds(self.record.available_from.to_native());
+        (from != UnixSeconds::MIN).then_some(from)
     }
 
-    /// Whether the account may not be selected yet at `now`, in Unix seconds.
+    /// Whether the account may not be selected yet.
     #[inline]
-    pub fn is_resting(self, now: i64) -> bool {
-        self.record.available_from.to_native() > now
+    pub fn is_resting(self, now: UnixSeconds) -> bool {
+        self.record.available_from.to_native() > now.0
     }
 
     /// Where the text lies that an answer says of the account.
     #[inline]
     pub fn json(self) -> AccountJson {
-        AccountJson::new(&self.record.lead, self.record.tail.to_native())
+        AccountJson::new(&self.record.id_and_address, self.record.suffix.to_native())
     }
 }
 
 impl AccountJson {
     #[inline]
-    pub(super) fn new(lead: &ArchivedLead, suffix: u16) -> AccountJson {
-        let (start, len, id_len) = (lead.start.to_native(), lead.len.to_native(), lead.id_len.to_native());
+    pub(super) fn new(text: &ArchivedIdAndAddress, suffix: u16) -> AccountJson {
+        let (start, len, id_len) = (text.start.to_native(), text.len.to_native(), text.id_len.to_native());
         AccountJson { start, len, id_len, suffix }
     }
 
@@ -379,7 +379,7 @@ impl ArchivedAccount {
 
     #[inline]
     pub(crate) fn is_dedicated(&self) -> bool {
-        self.role == CONVERSATION
+        self.role == CONVERSATION_ROLE
     }
 }
 

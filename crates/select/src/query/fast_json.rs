@@ -1,26 +1,25 @@
-//! A query as nearly everybody writes it: a flat JSON object of texts, without an escape. Its quotes are found sixteen
-//! bytes at a time, and nothing but what lies between two texts is looked at byte by byte. Whatever else it may be is
-//! [`Query::read_json`]'s.
+//! Reads the usual form of a query fast: a flat JSON object of texts without escapes. Quotes are found sixteen bytes at a
+//! time, and only the bytes between two texts are compared one by one. [`Query::read_json`] reads every other form.
 
 use std::borrow::Cow;
 
 use wide::u8x16;
 
-use super::query::{BadQuery, Fields, Query};
+use super::{BadQuery, Query, QueryFields};
 
-/// Bytes that are looked at together.
+/// Bytes in a vector.
 const LANES: usize = 16;
 /// Bytes with a bit each in a word.
 const BLOCK: usize = 64;
 
-/// Reads the object into a query; `None` where it is not as simple as that, or is no JSON.
+/// Reads the object into a query; returns `None` if it has another form, or is no JSON.
 pub(super) fn read<'a>(bytes: &'a [u8], into: &mut Query<'a>) -> Option<Result<(), BadQuery>> {
     let json = str::from_utf8(bytes).ok()?;
-    let mut fields = Fields::of(into);
-    let mut quotes = Quotes::of(bytes);
+    let mut fields = QueryFields::new(into);
+    let mut quotes = Quotes::new(bytes);
     let mut end = 0;
     let mut before = b'{';
-    // Of a name and a value, four quotes.
+    // A name and a value have four quotes.
     while let Some(open) = quotes.next() {
         is_only(before, bytes.get(end..open)?)?;
         let name = json.get(open + 1..quotes.next()?)?;
@@ -39,27 +38,26 @@ pub(super) fn read<'a>(bytes: &'a [u8], into: &mut Query<'a>) -> Option<Result<(
     (before == b',' && !quotes.odd.any()).then(|| fields.finish())
 }
 
-/// Whether there is nothing but this byte, and spaces around it.
+/// Returns whether there is only this byte, and white space around it.
 fn is_only(byte: u8, between: &[u8]) -> Option<()> {
     (between == [byte] || between.trim_ascii() == [byte]).then_some(())
 }
 
-/// Where the quotes of a text are, in order.
+/// The positions of a text's quotes, in order.
 struct Quotes<'t> {
     text: &'t [u8],
-    /// The block that is looked at.
+    /// The first byte of the current block.
     block: usize,
-    /// A bit for each quote of it that is still to come.
+    /// A bit for each quote of the block that is still to be returned.
     word: u64,
-    /// Whether there is an escape so far, or a byte below a space: those are faults within texts, and between them they
-    /// are for people.
+    /// Nonzero if there was an escape, or a byte below a space: faults within texts, and unusual between them.
     odd: u8x16,
 }
 
 impl<'t> Quotes<'t> {
-    fn of(text: &'t [u8]) -> Quotes<'t> {
+    fn new(text: &'t [u8]) -> Quotes<'t> {
         let mut quotes = Quotes { text, block: 0, word: 0, odd: u8x16::ZERO };
-        quotes.look();
+        quotes.scan_block();
         quotes
     }
 
@@ -69,30 +67,30 @@ impl<'t> Quotes<'t> {
             if self.block >= self.text.len() {
                 return None;
             }
-            self.look();
+            self.scan_block();
         }
         let bit = self.word.trailing_zeros() as usize;
         self.word &= self.word - 1;
         Some(self.block + bit)
     }
 
-    fn look(&mut self) {
+    fn scan_block(&mut self) {
         let rest = self.text.get(self.block..).unwrap_or_default();
         let (whole, last) = rest.get(..BLOCK).unwrap_or(rest).as_chunks::<LANES>();
         for (at, lanes) in whole.iter().enumerate() {
             self.word |= self.quotes_of(*lanes) << (at * LANES);
         }
         if !last.is_empty() {
-            // The last sixteen bytes of all, of which some have had their turn.
+            // The last sixteen bytes of the text, some of which were scanned before.
             let quotes = match self.text.last_chunk::<LANES>() {
                 Some(lanes) => self.quotes_of(*lanes) >> (LANES - last.len()),
-                None => self.quotes_of(filled(last)),
+                None => self.quotes_of(padded(last)),
             };
             self.word |= quotes << (whole.len() * LANES);
         }
     }
 
-    /// A bit for each of them.
+    /// Returns a bit for each quote.
     fn quotes_of(&mut self, lanes: [u8; LANES]) -> u64 {
         let lanes = u8x16::from(lanes);
         self.odd |= lanes.simd_eq(u8x16::splat(b'\\'));
@@ -101,8 +99,8 @@ impl<'t> Quotes<'t> {
     }
 }
 
-/// Fewer than sixteen bytes, and spaces behind them.
-fn filled(bytes: &[u8]) -> [u8; LANES] {
+/// Pads fewer than sixteen bytes with spaces.
+fn padded(bytes: &[u8]) -> [u8; LANES] {
     let mut lanes = [b' '; LANES];
     lanes.iter_mut().zip(bytes).for_each(|(lane, byte)| *lane = *byte);
     lanes
@@ -112,9 +110,8 @@ fn filled(bytes: &[u8]) -> [u8; LANES] {
 mod tests {
     use super::*;
 
-    /// Random lines, spoilt and not: what is read here is what the general parser reads.
     #[test]
-    fn it_is_what_the_general_parser_reads() {
+    fn fast_reader_agrees_with_the_general_parser_on_damaged_lines() {
         let lines = [
             r#"{"channel":"sms","ou":"a","phone":"+447400123456","client":"c-1"}"#,
             r#" { "company" : "acme", "channel": "sms", "ou": "Łódź", "country": "GB" } "#,

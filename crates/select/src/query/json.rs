@@ -1,46 +1,46 @@
-//! A query as a JSON object.
+//! Queries as JSON objects.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::query::{BadQuery, FIELDS, Fields, LARGEST_JSON, MOST_EXCLUDED, Query};
-use super::query_plain;
+use super::{BadQuery, Query, QueryFields, fast_json};
+use switchboard_model::{MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
 
 impl<'a> Query<'a> {
-    /// Reads a JSON object. Texts without escapes are borrowed.
+    /// Reads a query from a JSON object. Texts without escapes are borrowed.
     pub fn from_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
         let mut query = Query::default();
         query.read_json(bytes)?;
         Ok(query)
     }
 
-    /// Becomes the query that a JSON object is. Texts without escapes are borrowed.
+    /// Reads a JSON object into this query, whose fields are replaced. Texts without escapes are borrowed.
     pub fn read_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
-        if bytes.len() > LARGEST_JSON {
-            let mut fields = Fields::of(self);
-            fields.refuse(format!("a query has at most {LARGEST_JSON} bytes"));
+        if bytes.len() > MAX_QUERY_BYTES {
+            let mut fields = QueryFields::new(self);
+            fields.add_fault(format!("a query has at most {MAX_QUERY_BYTES} bytes"));
             return fields.finish();
         }
-        query_plain::read(bytes, self).unwrap_or_else(|| self.read_any_json(bytes))
+        fast_json::read(bytes, self).unwrap_or_else(|| self.read_any_json(bytes))
     }
 
-    /// The same by a general parser.
+    /// Reads with a general parser.
     pub(super) fn read_any_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
-        let mut fields = Fields::of(self);
+        let mut fields = QueryFields::new(self);
         let mut json = serde_json::Deserializer::from_slice(bytes);
         if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
-            // serde_json's own message may repeat the value: only where it stands is said.
+            // serde_json's own message may repeat the value: only its position is reported.
             let (line, column) = (error.line(), error.column());
-            fields.refuse(format!("not a JSON object with a query's fields: line {line}, column {column}"));
+            fields.add_json_fault(line, column);
         }
         fields.finish()
     }
 }
 
 /// The object, into fields.
-struct Object<'f, 'q, 'a>(&'f mut Fields<'q, 'a>);
+struct Object<'f, 'q, 'a>(&'f mut QueryFields<'q, 'a>);
 
 impl<'de> DeserializeSeed<'de> for Object<'_, '_, 'de> {
     type Value = ();
@@ -62,11 +62,11 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
             match map.next_value_seed(ValueSeed)? {
                 Value::Text(text) if name != "exclude" => self.0.set(&name, text),
                 Value::List(list) => self.0.set_list(&name, &list),
-                Value::Text(_) | Value::Other if FIELDS.contains(&&*name) => {
+                Value::Text(_) | Value::Other if QueryField::parse(&name).is_some() => {
                     let list = if name == "exclude" { "a list of texts" } else { "a text" };
-                    self.0.refuse(format!("{name}: expected {list}"));
+                    self.0.add_fault(format!("{name}: expected {list}"));
                 }
-                // Whatever it holds, the name is the fault.
+                // The name is the fault, whatever the value is.
                 Value::Text(_) | Value::Other => self.0.set(&name, Cow::Borrowed("")),
             }
         }
@@ -138,8 +138,8 @@ impl<'de> Visitor<'de> for ValueSeed {
         let mut texts = Some(Vec::new());
         while let Some(value) = list.next_element_seed(ValueSeed)? {
             match (value, &mut texts) {
-                // One more than there may be is enough to be refused for.
-                (Value::Text(_), Some(texts)) if texts.len() > MOST_EXCLUDED => {}
+                // One more than allowed is enough for the error.
+                (Value::Text(_), Some(texts)) if texts.len() > MAX_EXCLUDED => {}
                 (Value::Text(text), Some(texts)) => texts.push(text),
                 _ => texts = None,
             }

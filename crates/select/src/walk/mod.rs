@@ -1,0 +1,240 @@
+//! From a query to an account, step by step, in the order in which errors are reported. Here: names, and the
+//! order of the steps; `current`, `chain` and `availability` are steps of their own.
+
+mod availability;
+mod chain;
+mod current;
+
+use switchboard_model::{Region, Role, Rule, SelectError, UnixSeconds};
+use switchboard_snapshot::rendezvous::Seed;
+use switchboard_snapshot::view::{AccountJson, LevelRef, OuProbe, Steps};
+use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, OuIdx, Snapshot};
+
+use super::client::Client;
+use super::query::{Fallback, Query};
+use super::tracer::{NoTrace, ResolvedQuery, Tracer};
+use super::{Answer, Overlay, Selection};
+
+/// The inputs that differ per call: clock, random number, live standings. They are passed in, so that selection is a
+/// pure function.
+#[derive(Debug, Clone, Copy)]
+pub struct SelectContext<'s> {
+    /// The time.
+    pub now: UnixSeconds,
+    /// Another number for each query: candidates are picked by it where a query names neither a client nor a phone.
+    pub random: u64,
+    /// The live standings of the snapshot's accounts.
+    pub standings: &'s Overlay,
+}
+
+/// Answers a query.
+pub fn select(snapshot: &Snapshot, query: &Query<'_>, context: SelectContext<'_>) -> Answer {
+    select_with(snapshot, query, context, &mut NoTrace)
+}
+
+/// Answers a query, and reports each step to a tracer.
+pub fn select_with(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    context: SelectContext<'_>,
+    tracer: &mut impl Tracer,
+) -> Answer {
+    let channel = snapshot.find_channel(&query.channel);
+    let mut walk = Walk::new(snapshot, query, context);
+    Answer { channel, result: walk.select(channel, tracer) }
+}
+
+/// A selection under way. Each stage requests the memory that the next one reads, a cache miss, and ends, so that several
+/// selections can take turns. In order: [`resolve_names`](Walk::resolve_names), [`find_ou`](Walk::find_ou),
+/// [`find_chain`](Walk::find_chain), [`find_steps`](Walk::find_steps), [`decide`](Walk::decide).
+///
+/// It is filled in place, because moving its 300 bytes from stage to stage costs more than placeholders.
+pub(super) struct Walk<'a> {
+    snapshot: &'a Snapshot,
+    query: &'a Query<'a>,
+    context: SelectContext<'a>,
+    company: CompanyIdx,
+    channel: ChannelIdx,
+    /// The role of all steps.
+    role: Role,
+    is_conversation: bool,
+    client: Result<Client, SelectError>,
+    seed: Seed,
+    probe: Option<OuProbe>,
+    ou: OuIdx,
+    depth: u32,
+    /// Where the chain begins.
+    start: Option<ChainStartIdx>,
+    /// The first level of the chain.
+    first: Option<LevelRef<'a>>,
+    /// The steps of the first level.
+    steps: Option<Steps<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    /// Starts with placeholders. Each stage sets its fields; only later stages read them.
+    #[inline]
+    pub(super) fn new(snapshot: &'a Snapshot, query: &'a Query<'a>, context: SelectContext<'a>) -> Walk<'a> {
+        Walk {
+            snapshot,
+            query,
+            context,
+            company: CompanyIdx::new(u32::MAX),
+            channel: ChannelIdx::new(u32::MAX),
+            role: Role::Secondary,
+            is_conversation: false,
+            client: Err(SelectError::ClientRequired),
+            seed: Seed(context.random),
+            probe: None,
+            ou: OuIdx::new(u32::MAX),
+            depth: 0,
+            start: None,
+            first: None,
+            steps: None,
+        }
+    }
+
+    /// Goes through all stages.
+    fn select(
+        &mut self,
+        channel: Option<ChannelIdx>,
+        tracer: &mut impl Tracer,
+    ) -> Result<Selection, SelectError> {
+        self.resolve_names(channel)?;
+        self.find_ou()?;
+        self.find_chain();
+        self.find_steps();
+        self.decide(tracer)
+    }
+
+    /// Resolves company and channel, hashes the OU's id, and does all that reads no far memory while the OU's slot is
+    /// fetched; errors of the client are reported in their turn. The caller looked the channel up, because metrics count
+    /// by channel.
+    pub(super) fn resolve_names(&mut self, channel: Option<ChannelIdx>) -> Result<(), SelectError> {
+        let &mut Walk { snapshot, query, .. } = self;
+        self.company = match &query.company {
+            Some(id) => snapshot.find_company(id).ok_or(SelectError::UnknownCompany)?,
+            None => snapshot.only_company().ok_or(SelectError::BadRequest)?,
+        };
+        self.channel = channel.ok_or(SelectError::UnknownChannel)?;
+        self.probe = Some(snapshot.probe_ou(self.company, &query.ou));
+        let conversation_role = snapshot.channel(self.channel).conversation_role();
+        self.role = query.role.unwrap_or(conversation_role);
+        self.is_conversation = self.role == conversation_role;
+        self.client = Client::from_query(query);
+        match (&query.client, &self.client) {
+            (Some(client), _) => self.seed = Seed::of(client.as_bytes()),
+            (None, Ok(Client { phone: Some(phone), .. })) => self.seed = Seed::of(phone.digits().as_bytes()),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Prefetches the OU.
+    pub(super) fn prefetch_ou(&self) {
+        if let Some(probe) = self.probe {
+            self.snapshot.prefetch_ou(probe);
+        }
+    }
+
+    /// Finds the OU, checks the client, and prefetches where the chain begins.
+    pub(super) fn find_ou(&mut self) -> Result<(), SelectError> {
+        let ou = self.probe.and_then(|probe| self.snapshot.find_ou(self.company, &self.query.ou, probe));
+        self.ou = ou.ok_or(SelectError::UnknownOu)?;
+        self.client?;
+        self.depth = self.snapshot.ou(self.ou).depth();
+        self.start = self.snapshot.prefetch_chain(self.company, self.ou, self.channel, self.role);
+        Ok(())
+    }
+
+    /// Finds the first level of the chain.
+    pub(super) fn find_chain(&mut self) {
+        self.first = self.start.and_then(|start| self.snapshot.first_level(start));
+    }
+
+    /// Finds the steps of the first level.
+    pub(super) fn find_steps(&mut self) {
+        self.steps = self.first.map(|level| level.steps(self.country()));
+    }
+
+    /// Prefetches the first step.
+    pub(super) fn prefetch_step(&self) {
+        if let Some(steps) = &self.steps {
+            steps.prefetch_first();
+        }
+    }
+
+    /// Prefetches the first step's candidates, and its pool.
+    pub(super) fn prefetch_candidates(&self) {
+        if let Some(steps) = &self.steps {
+            steps.prefetch_candidates();
+        }
+    }
+
+    fn country(&self) -> Option<Region> {
+        self.client.ok().and_then(|client| client.country)
+    }
+
+    /// Decides: keeps the current account, or selects the user's own, or picks from the chain.
+    pub(super) fn decide(&self, tracer: &mut impl Tracer) -> Result<Selection, SelectError> {
+        tracer.resolved(self.resolved_query(), self.client?);
+        let dedicated = match &self.query.user {
+            Some(user) if self.is_conversation => {
+                self.snapshot.find_dedicated(self.company, self.channel, user)
+            }
+            _ => None,
+        };
+        let current = self.query.current.as_ref().map(|id| self.current(id, dedicated));
+        let current_ignored = current.and_then(Result::err);
+        if current.is_some() {
+            tracer.current(current_ignored);
+        }
+        if let Some(account) = dedicated {
+            tracer.dedicated(account, |account| self.availability(account));
+        }
+        let selection = |(account, account_json), rule, location| Selection {
+            account,
+            account_json,
+            rule,
+            location,
+            client_country: self.country(),
+            current_ignored,
+        };
+        let decided = match (current, dedicated) {
+            (Some(Ok((account, location))), _) => {
+                Some(Ok(selection(self.with_json(account), Rule::Current, location)))
+            }
+            (_, Some(account)) if self.is_available(account) => {
+                Some(Ok(selection(self.with_json(account), Rule::Dedicated, None)))
+            }
+            (_, Some(_)) if self.snapshot.company(self.company).dedicated_falls_back() => None,
+            (_, Some(_)) => Some(Err(SelectError::DedicatedUnavailable)),
+            (_, None) => None,
+        };
+        match decided {
+            Some(decided) => {
+                self.trace(tracer);
+                decided
+            }
+            None => self.chain(tracer).map(|(candidate, rule, location)| {
+                selection((candidate.account(), candidate.json()), rule, Some(location))
+            }),
+        }
+    }
+
+    fn resolved_query(&self) -> ResolvedQuery {
+        let &Walk { query, company, channel, ou, role, .. } = self;
+        ResolvedQuery {
+            company,
+            channel,
+            ou,
+            role,
+            without_fallback: query.fallback == Fallback::None,
+            picks_at_random: query.client.is_none() && query.phone.is_none(),
+        }
+    }
+
+    fn with_json(&self, account: AccountIdx) -> (AccountIdx, AccountJson) {
+        (account, self.snapshot.account(account).json())
+    }
+}
