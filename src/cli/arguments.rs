@@ -76,7 +76,7 @@ pub enum Command {
     Check(CheckArguments),
     /// Answer one query offline
     Select(QueryArguments),
-    /// Draw one query's trace: every step of its chain, and why each account was passed over
+    /// Draw one query's climb: every step of its chain, and why each account was passed over
     Explain(ExplainArguments),
     /// Show which rule serves each country, for every OU and channel
     Coverage(CoverageArguments),
@@ -188,7 +188,7 @@ Examples:
   switchboard explain --registry registry channel=sms ou=london phone=+14165550123
   switchboard explain --snapshot registry.swb --format json channel=sms ou=london country=GB | jq .steps
 
-QueryFields: company channel ou phone country client user role current exclude fallback.
+Fields: company channel ou phone country client user role current exclude fallback.
 Without --registry and --snapshot, the demo registry that is part of the program is asked. As JSON it is what
 /v1/explain of the daemon answers.")]
 pub struct ExplainArguments {
@@ -207,7 +207,7 @@ Examples:
   switchboard select --registry registry channel=whatsapp ou=emea phone=+447400123456
   switchboard select --snapshot registry.swb company=acme channel=sms ou=london country=GB exclude=sms-gb-1,sms-gb-2
 
-QueryFields: company channel ou phone country client user role current exclude fallback.
+Fields: company channel ou phone country client user role current exclude fallback.
 Without --registry and --snapshot, the demo registry that is part of the program is asked.")]
 pub struct QueryArguments {
     /// A registry's folder

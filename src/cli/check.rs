@@ -28,14 +28,14 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let seconds = now.to_seconds();
     let published = build_snapshot(&files, now.as_u64(), seconds, &progress);
     drop(progress);
-    let (all, tests, failed, reach) = match &published {
+    let (all, tests, failed, covered) = match &published {
         Ok(built) => {
-            let reach = built.coverage.covered_steps(&built.snapshot);
-            (&built.findings, built.coverage.tests, 0, Some(reach))
+            let covered = built.coverage.covered_steps(&built.snapshot);
+            (&built.findings, built.coverage.tests, 0, Some(covered))
         }
         Err(failure) => (&failure.findings, failure.tests, failure.failed, None),
     };
-    let too_low = reach.zip(*fail_under).filter(|(reach, least)| reach.percent() < *least);
+    let too_low = covered.zip(*fail_under).filter(|(covered, least)| covered.percent() < *least);
     let uncovered = published
         .as_ref()
         .ok()
@@ -43,9 +43,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
         .map(|built| (&built.snapshot, built.coverage.uncovered_steps(&built.snapshot, seconds)));
     match format {
         OutputFormat::Json => {
-            let mut coverage = reach.map(
-                |reach| json!({"steps": reach.steps, "reached": reach.covered, "percent": reach.percent()}),
-            );
+            let mut coverage = covered.map(|covered| {
+                json!({"steps": covered.steps, "reached": covered.covered, "percent": covered.percent()})
+            });
             if let (Some((_, uncovered)), Some(Value::Object(coverage))) = (&uncovered, &mut coverage) {
                 coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
             }
@@ -68,8 +68,8 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
                 _ => "tests not run".to_owned(),
             };
             text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {results}\n"));
-            if let Some(reach) = reach {
-                let (CoveredSteps { steps, covered: reached }, percent) = (reach, reach.percent());
+            if let Some(covered) = covered {
+                let (CoveredSteps { steps, covered: reached }, percent) = (covered, covered.percent());
                 text.push_str(&format!(
                     "the tests reach {reached} of the chains' {steps} steps, {percent:.1} %\n"
                 ));
@@ -80,8 +80,8 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             output::print(&text)?;
         }
     }
-    if let Some((reach, least)) = too_low {
-        let percent = reach.percent();
+    if let Some((covered, least)) = too_low {
+        let percent = covered.percent();
         output::print_failure(&format!(
             "the tests reach {percent:.1} % of the steps, of at least {least} %: add tests"
         ));

@@ -84,8 +84,8 @@ pub(super) fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQ
     Ok(read.map(|()| query))
 }
 
-/// Returns the present as selections see it. A query that names no client draws among equal accounts by the clock.
-pub(super) fn moment() -> SelectContext<'static> {
+/// Returns the context of a selection at the present time. The clock is the random number, too.
+pub(super) fn select_context() -> SelectContext<'static> {
     let now = now();
     SelectContext {
         now: now.to_seconds(),

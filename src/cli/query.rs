@@ -1,11 +1,10 @@
 //! `switchboard select` and `switchboard explain`: one query, answered offline by the daemon's own selection.
 
 use switchboard_model::SelectError;
-use switchboard_select::explanation;
-use switchboard_select::write_selection;
+use switchboard_select::{explanation, write_selection};
 
 use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
-use super::input::{moment, open_snapshot, parse_query, source_from_flags};
+use super::input::{open_snapshot, parse_query, select_context, source_from_flags};
 use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{self, from_error, write_problem};
 
@@ -18,7 +17,7 @@ pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
     let Some(snapshot) = open_snapshot(&source_from_flags(&arguments.registry, &arguments.snapshot))? else {
         return Ok(Exit::Failed);
     };
-    match switchboard_select::select(&snapshot, &query, moment()).result {
+    match switchboard_select::select(&snapshot, &query, select_context()).result {
         Ok(selection) => {
             let mut json = Vec::new();
             write_selection(&mut json, &snapshot, &selection);
@@ -45,7 +44,7 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError
     let Some(snapshot) = open_snapshot(&source_from_flags(&asked.registry, &asked.snapshot))? else {
         return Ok(Exit::Failed);
     };
-    let (answer, trace) = switchboard_select::trace(&snapshot, &query, moment());
+    let (answer, trace) = switchboard_select::trace(&snapshot, &query, select_context());
     let trace = match trace {
         Ok(trace) => trace,
         Err(error) => return fail(error, None, Some(snapshot.generation())),

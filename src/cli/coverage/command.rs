@@ -26,20 +26,20 @@ pub(in crate::cli) fn run(arguments: &CoverageArguments) -> Result<Exit, Command
     let Some(snapshot) = open_snapshot(&source_from_path(source))? else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
-    let mut survey = DecisionTable::new(&snapshot, now().to_seconds());
+    let mut decisions = DecisionTable::new(&snapshot, now().to_seconds());
     let path = output.as_deref();
     match (format, path) {
         (CoverageFormat::Text, None) => {
-            output::print(&table::render(&mut survey, &scope, *fold, output::terminal_width()))?;
+            output::print(&table::render(&mut decisions, &scope, *fold, output::terminal_width()))?;
         }
         (CoverageFormat::Text, Some(path)) => {
-            let text = table::render(&mut survey, &scope, *fold, None);
+            let text = table::render(&mut decisions, &scope, *fold, None);
             let plain = anstream::adapter::strip_str(&text).to_string();
             output::to_file(path, |out| out.write_all(plain.as_bytes()))?;
         }
-        (CoverageFormat::Csv, _) => write(path, |out| write_csv(out, &mut survey, &scope))?,
-        (CoverageFormat::Json, _) => write(path, |out| write_json(out, &mut survey, &scope))?,
-        (CoverageFormat::Html, _) => write(path, |out| page::write(out, &mut survey, &scope))?,
+        (CoverageFormat::Csv, _) => write(path, |out| write_csv(out, &mut decisions, &scope))?,
+        (CoverageFormat::Json, _) => write(path, |out| write_json(out, &mut decisions, &scope))?,
+        (CoverageFormat::Html, _) => write(path, |out| page::write(out, &mut decisions, &scope))?,
     }
     Ok(Exit::Success)
 }
@@ -69,11 +69,11 @@ struct DecisionRow<'s> {
 }
 
 /// Writes rows as CSV with a header. The fields that a problem does not have are empty.
-fn write_csv(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
+fn write_csv(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS).map_err(into_io_error)?;
     let mut digits = itoa::Buffer::new();
-    each_row(survey, scope, |row| {
+    each_row(decisions, scope, |row| {
         let DecisionRow { company, ou, channel, country, rule, climbed, pool } = row;
         let climbed = climbed.map(|climbed| digits.format(climbed)).unwrap_or_default();
         let record = [company, ou, channel, country, rule, climbed, pool.unwrap_or_default()];
@@ -91,10 +91,10 @@ fn into_io_error(error: csv::Error) -> io::Error {
 }
 
 /// Writes rows as a JSON array. The fields that a problem does not have are null.
-fn write_json(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
+fn write_json(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     out.write_all(b"[")?;
     let mut separator: &[u8] = b"\n";
-    each_row(survey, scope, |row| {
+    each_row(decisions, scope, |row| {
         out.write_all(separator)?;
         separator = b",\n";
         serde_json::to_writer(&mut *out, &row)?;
@@ -105,19 +105,19 @@ fn write_json(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scop
 
 /// Calls `write` for each row. Rows are made one by one, because a registry of 100,000 OUs has 200 million.
 fn each_row<'s>(
-    survey: &mut DecisionTable<'s>,
+    decisions: &mut DecisionTable<'s>,
     scope: &[Scoped],
     mut write: impl FnMut(DecisionRow<'s>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let snapshot: &'s Snapshot = survey.snapshot();
+    let snapshot: &'s Snapshot = decisions.snapshot();
     for Scoped { company: company_idx, ous, channels } in scope {
         let company = snapshot.company(*company_idx).id();
         for &ou_idx in ous {
             let ou = snapshot.ou(ou_idx).id();
             for &channel_idx in channels {
                 let channel = snapshot.channel(channel_idx).id();
-                let row = survey.row_of(*company_idx, ou_idx, channel_idx);
-                for (country, decision) in survey.row(row).countries() {
+                let row = decisions.row_of(*company_idx, ou_idx, channel_idx);
+                for (country, decision) in decisions.row(row).countries() {
                     write(DecisionRow {
                         company,
                         ou,

@@ -35,8 +35,8 @@ const LEGEND: [(&str, &str); 5] = [
 const PROBLEM_CLASS: &str = "none";
 
 /// Writes the page of a coverage.
-pub(super) fn write(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
-    let data = PageData::new(survey, scope);
+pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
+    let data = PageData::new(table, scope);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -57,7 +57,7 @@ pub(super) fn write(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: 
                             "the organizational unit, from which pool."
                         }
                     }
-                    (selected(survey, scope))
+                    (selected(table, scope))
                     footer {
                         "Map: @svg-maps/world 2.0.0 by Victor Cazanave (github.com/VictorCazanave/svg-maps), licensed "
                         "under CC BY 4.0 (creativecommons.org/licenses/by/4.0); outlines simplified, some names changed. "
@@ -73,7 +73,7 @@ pub(super) fn write(out: &mut dyn Write, survey: &mut DecisionTable<'_>, scope: 
 }
 
 /// Renders the part that the script changes, for the first company, OU and channel.
-fn selected(survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
+fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
     let first = scope.iter().find_map(|scoped| {
         let (&ou, &channel) = (scoped.ous.first()?, scoped.channels.first()?);
         Some((scoped, ou, channel))
@@ -81,17 +81,17 @@ fn selected(survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
     let Some((scoped, ou, channel)) = first else {
         return html! { section { p { "There is nothing to decide: no company has both an OU and a pool." } } };
     };
-    let number = survey.row_of(scoped.company, ou, channel);
-    let row = survey.row(number);
+    let number = table.row_of(scoped.company, ou, channel);
+    let row = table.row(number);
     let decided: Vec<(Region, Country, Decision)> = countries()
         .zip(row.countries())
         .map(|((region, country), (_, decision))| (region, country, *decision))
         .collect();
     html! {
         form.choose {
-            (choice("company", "Company", &company_ids(survey, scope)))
-            (choice("ou", "Organizational unit", &ou_ids(survey, scoped)))
-            (choice("channel", "Channel", &channel_ids(survey, scoped)))
+            (choice("company", "Company", &company_ids(table, scope)))
+            (choice("ou", "Organizational unit", &ou_ids(table, scoped)))
+            (choice("channel", "Channel", &channel_ids(table, scoped)))
             (choice("country", "Country", &[]))
         }
         noscript { p.about { "Without a script, this page shows the first organizational unit and channel alone." } }
@@ -123,7 +123,7 @@ fn selected(survey: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
                         th.words scope="col" colspan="2" { "Country" }
                         th.words scope="col" { "Rule" } th scope="col" { "Climbed" } th.words scope="col" { "Pool" }
                     } }
-                    tbody { @for (region, country, decision) in &decided { (table_row(survey, *region, country, decision)) } }
+                    tbody { @for (region, country, decision) in &decided { (table_row(table, *region, country, decision)) } }
                 }
             }
         }
@@ -149,14 +149,14 @@ fn world_map(decided: &[(Region, Country, Decision)]) -> Markup {
     }
 }
 
-fn table_row(survey: &DecisionTable<'_>, region: Region, country: &Country, decision: &Decision) -> Markup {
+fn table_row(table: &DecisionTable<'_>, region: Region, country: &Country, decision: &Decision) -> Markup {
     let served = decision.served();
     html! {
         tr data-code=(region) class=(css_classes(decision)) {
             th.words scope="row" { (region) } td.words { (country.name) }
             td.words { i class={"key " (css_class(decision))} {} span { (decision.as_str()) } }
             td { @if let Some(served) = served { (served.climbed) } }
-            td.words { @if let Some(served) = served { (served.pool(survey.snapshot())) } }
+            td.words { @if let Some(served) = served { (served.pool(table.snapshot())) } }
         }
     }
 }
@@ -170,19 +170,19 @@ fn choice(name: &str, label: &str, options: &[&str]) -> Markup {
 }
 
 /// Returns the companies that have decisions.
-fn company_ids<'s>(survey: &DecisionTable<'s>, scope: &[Scoped]) -> Vec<&'s str> {
-    let snapshot = survey.snapshot();
+fn company_ids<'s>(table: &DecisionTable<'s>, scope: &[Scoped]) -> Vec<&'s str> {
+    let snapshot = table.snapshot();
     let companies = scope.iter().filter(|scoped| !scoped.ous.is_empty() && !scoped.channels.is_empty());
     companies.map(|scoped| snapshot.company(scoped.company).id()).collect()
 }
 
-fn ou_ids<'s>(survey: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
-    let snapshot = survey.snapshot();
+fn ou_ids<'s>(table: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
+    let snapshot = table.snapshot();
     scoped.ous.iter().map(|&ou| snapshot.ou(ou).id()).collect()
 }
 
-fn channel_ids<'s>(survey: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
-    let snapshot = survey.snapshot();
+fn channel_ids<'s>(table: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
+    let snapshot = table.snapshot();
     let channels = scoped.channels.iter();
     channels.map(|&channel| snapshot.channel(channel).id()).collect()
 }
@@ -243,8 +243,8 @@ struct CompanyJson<'s> {
 }
 
 impl<'s> PageData<'s> {
-    fn new(survey: &mut DecisionTable<'s>, scope: &[Scoped]) -> PageData<'s> {
-        let snapshot = survey.snapshot();
+    fn new(table: &mut DecisionTable<'s>, scope: &[Scoped]) -> PageData<'s> {
+        let snapshot = table.snapshot();
         let companies = scope
             .iter()
             .map(|Scoped { company, ous, channels }| CompanyJson {
@@ -254,7 +254,7 @@ impl<'s> PageData<'s> {
                     .iter()
                     .map(|&ou| {
                         let rows =
-                            channels.iter().map(|&channel| survey.row_of(*company, ou, channel)).collect();
+                            channels.iter().map(|&channel| table.row_of(*company, ou, channel)).collect();
                         (snapshot.ou(ou).id(), rows)
                     })
                     .collect(),
@@ -274,7 +274,7 @@ impl<'s> PageData<'s> {
                 decisions.len() - 1
             })
         };
-        let rows = survey.rows().iter().map(|row| {
+        let rows = table.rows().iter().map(|row| {
             let distinct = row.distinct().iter().map(&mut index_of).collect();
             (distinct, letters(row))
         });

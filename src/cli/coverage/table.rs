@@ -28,21 +28,21 @@ struct TableLine<'s> {
     /// The number of further OUs with the same decisions: ` +5`.
     more: String,
     channel: &'s str,
-    tally: RuleCounts,
+    counts: RuleCounts,
 }
 
 /// Renders the tables of all companies. With `fold`, OUs that decide alike share a line.
 pub(super) fn render(
-    survey: &mut DecisionTable<'_>,
+    decisions: &mut DecisionTable<'_>,
     scope: &[Scoped],
     fold: bool,
     terminal: Option<usize>,
 ) -> String {
-    let snapshot = survey.snapshot();
+    let snapshot = decisions.snapshot();
     let mut text = String::new();
     let mut all = RuleCounts::default();
     for scoped in scope {
-        let (lines, total) = lines(survey, scoped, fold);
+        let (lines, total) = lines(decisions, scoped, fold);
         let company = snapshot.company(scoped.company).id();
         if !text.is_empty() {
             text.push('\n');
@@ -74,19 +74,19 @@ pub(super) fn render(
 }
 
 fn lines<'s>(
-    survey: &mut DecisionTable<'s>,
+    decisions: &mut DecisionTable<'s>,
     scoped: &Scoped,
     fold: bool,
 ) -> (Vec<TableLine<'s>>, RuleCounts) {
-    let snapshot = survey.snapshot();
+    let snapshot = decisions.snapshot();
     let (mut lines, mut total) = (Vec::new(), RuleCounts::default());
-    let mut tallies: BTreeMap<usize, RuleCounts> = BTreeMap::new();
+    let mut counts_of_row: BTreeMap<usize, RuleCounts> = BTreeMap::new();
     // OUs by their rows on all channels, in the order of the first OU.
     let mut groups: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
     let mut group_of_rows: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for &ou in &scoped.ous {
         let rows: Vec<usize> =
-            scoped.channels.iter().map(|&channel| survey.row_of(scoped.company, ou, channel)).collect();
+            scoped.channels.iter().map(|&channel| decisions.row_of(scoped.company, ou, channel)).collect();
         let next = groups.len();
         let group = if fold { *group_of_rows.entry(rows.clone()).or_insert(next) } else { next };
         match groups.get_mut(group) {
@@ -99,10 +99,11 @@ fn lines<'s>(
         let ou = snapshot.ou(first).id();
         let more = if ous.len() > 1 { format!(" +{}", ous.len() - 1) } else { String::new() };
         for (&row, &channel) in rows.iter().zip(&scoped.channels) {
-            let tally = tallies.entry(row).or_insert_with(|| RuleCounts::from_row(&survey.row(row)));
-            total.add(tally, ous.len());
+            let counts =
+                counts_of_row.entry(row).or_insert_with(|| RuleCounts::from_row(&decisions.row(row)));
+            total.add(counts, ous.len());
             let channel = snapshot.channel(channel).id();
-            lines.push(TableLine { ou, more: more.clone(), channel, tally: tally.clone() });
+            lines.push(TableLine { ou, more: more.clone(), channel, counts: counts.clone() });
         }
     }
     (lines, total)
@@ -115,7 +116,7 @@ fn table(text: &mut String, lines: &[TableLine<'_>], total: &RuleCounts, termina
     let rest = channel + HEADERS.len() * (number + COLUMN_GAP) + COLUMN_GAP;
     let ou = terminal.saturating_sub(rest).clamp(MIN_NAME_COLUMN, MAX_NAME_COLUMN);
     let ou = longest(|line| line.ou.len() + line.more.len()).clamp("total".len(), ou);
-    let reasons = lines.iter().map(|line| why(&line.tally.reasons).len()).max().unwrap_or(0);
+    let reasons = lines.iter().map(|line| why(&line.counts.reasons).len()).max().unwrap_or(0);
     let widths = Widths { ou, channel, number, reasons: ou + rest + COLUMN_GAP + reasons <= terminal };
     for line in [0, 1] {
         let (ou, channel) = if line == 0 { ("", "") } else { ("OU", "channel") };
@@ -133,7 +134,7 @@ fn table(text: &mut String, lines: &[TableLine<'_>], total: &RuleCounts, termina
             false => short(line.ou, widths.ou.saturating_sub(line.more.len())) + &line.more,
         };
         previous = line.ou;
-        row(text, &widths, &ou, line.channel, &line.tally, Style::new());
+        row(text, &widths, &ou, line.channel, &line.counts, Style::new());
     }
     row(text, &Widths { reasons: false, ..widths }, "total", "", total, HEADING);
     if total.none > 0 {
@@ -149,10 +150,10 @@ struct Widths {
     reasons: bool,
 }
 
-fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, tally: &RuleCounts, style: Style) {
+fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, counts: &RuleCounts, style: Style) {
     let channel = short(channel, widths.channel);
     let _ = write!(text, "{style}{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
-    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = tally;
+    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = counts;
     for number in [country, calling_code, mapping, default, climbed] {
         let number = if *number == 0 { ZERO.to_owned() } else { number.to_string() };
         let _ = write!(text, "  {number:>0$}", widths.number);
@@ -174,12 +175,12 @@ fn why(reasons: &BTreeMap<&'static str, usize>) -> String {
     reasons.join(", ")
 }
 
-fn in_words(tally: &RuleCounts) -> String {
-    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = tally;
+fn in_words(counts: &RuleCounts) -> String {
+    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = counts;
     let mut text = format!(
         "{} decisions: {country} by country, {calling_code} by calling code, {mapping} by mapping, {default} by \
          default, {climbed} climbed, {none} none",
-        tally.total()
+        counts.total()
     );
     if *none > 0 {
         let _ = write!(text, " ({})", why(reasons));

@@ -88,11 +88,11 @@ fn group_json(comparison: &mut Comparison<'_>, group: &ChangeGroup<'_>) -> Value
 }
 
 /// Returns the fields of a coverage, and the available accounts.
-fn decision_json(survey: &DecisionTable<'_>, decision: &Decision) -> Value {
-    let snapshot = survey.snapshot();
+fn decision_json(table: &DecisionTable<'_>, decision: &Decision) -> Value {
+    let snapshot = table.snapshot();
     let Some(served) = decision.served() else { return json!({"rule": decision.as_str()}) };
-    let weights = survey.available(served).iter().map(|member| member.weight());
-    let accounts: Vec<Value> = available_accounts(survey, decision)
+    let weights = table.available(served).iter().map(|member| member.weight());
+    let accounts: Vec<Value> = available_accounts(table, decision)
         .into_iter()
         .zip(weights)
         .map(|(account, weight)| json!({"account": account, "weight": weight}))
@@ -107,8 +107,8 @@ fn decision_json(survey: &DecisionTable<'_>, decision: &Decision) -> Value {
 }
 
 /// Returns the ids of the available accounts of a decision.
-pub(super) fn available_accounts<'s>(survey: &DecisionTable<'s>, decision: &Decision) -> Vec<&'s str> {
-    decision.served().map(|served| candidate_ids(survey, survey.available(served))).unwrap_or_default()
+pub(super) fn available_accounts<'s>(table: &DecisionTable<'s>, decision: &Decision) -> Vec<&'s str> {
+    decision.served().map(|served| candidate_ids(table, table.available(served))).unwrap_or_default()
 }
 
 fn replay_json(replay: &Replay<'_>) -> Value {

@@ -9,8 +9,9 @@ use switchboard_model::{Region, SelectError};
 use switchboard_pipeline::analysis::Decision;
 use switchboard_pipeline::analysis::DecisionTable;
 use switchboard_pipeline::analysis::changes::{Cells, ChangeGroup, Changes};
-use switchboard_pipeline::analysis::compare::CandidateDifference;
-use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange};
+use switchboard_pipeline::analysis::compare::{
+    CandidateDifference, Change, Comparison, DecisionChange, StepChange,
+};
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChange};
 
 use super::json::available_accounts;
@@ -224,21 +225,21 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
     let asked = count(replay.asked, "recorded query", "recorded queries");
     let _ = writeln!(text, "\n{HEADING}{asked}{HEADING:#}");
     let _ = writeln!(text, "  {}  are answered as before", percent(replay.same()));
-    for fate in AnswerChange::ALL {
-        let (words, style) = match fate {
+    for change in AnswerChange::ALL {
+        let (words, style) = match change {
             Change::BecomesError => ("become errors", ERROR),
             Change::OtherError => ("fail for another reason", WARNING),
             Change::Answered => ("are answered now", SUCCESS),
             Change::Answer(SelectionChange::OtherAccount) => ("get another account", WARNING),
             Change::Answer(SelectionChange::SameAccount) => ("get the same account otherwise", HEADING),
         };
-        let number = replay.count(fate);
-        if number == 0 && fate != Change::BecomesError {
+        let number = replay.count(change);
+        if number == 0 && change != Change::BecomesError {
             continue;
         }
         let style = if number > 0 { style } else { Style::new() };
         let _ = writeln!(text, "  {}  {style}{words}{style:#}", percent(number));
-        for ((_, old, new), lines) in replay.transitions.iter().filter(|((of, ..), _)| *of == fate) {
+        for ((_, old, new), lines) in replay.transitions.iter().filter(|((of, ..), _)| *of == change) {
             let named: Vec<String> = lines.iter().take(MAX_EXAMPLE_LINES).map(usize::to_string).collect();
             let more = if lines.len() > MAX_EXAMPLE_LINES { " …" } else { "" };
             let noun = if lines.len() == 1 { "line" } else { "lines" };
@@ -378,8 +379,8 @@ impl ChangeFold<'_> {
 }
 
 impl<'s> DecisionSummary<'s> {
-    fn new(survey: &DecisionTable<'s>, decision: &Decision) -> DecisionSummary<'s> {
-        let snapshot = survey.snapshot();
+    fn new(table: &DecisionTable<'s>, decision: &Decision) -> DecisionSummary<'s> {
+        let snapshot = table.snapshot();
         let pool =
             decision.served().map(|served| PoolAt { id: served.pool(snapshot), ou: served.ou(snapshot) });
         DecisionSummary { rule: decision.as_str(), pool }

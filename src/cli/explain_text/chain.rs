@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 use switchboard_model::{Region, Rule, SelectError};
-use switchboard_select::TracedLevel;
-use switchboard_select::TracedStep;
-use switchboard_select::{Availability, Trace};
+use switchboard_select::{Availability, Trace, TracedLevel, TracedStep};
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
@@ -116,8 +114,8 @@ fn step_ranges(trace: &Trace) -> Vec<Range<usize>> {
 /// Returns the level where the search ended: that of the answer, or else the last one that was searched.
 fn end_of_search(trace: &Trace, step_ranges: &[Range<usize>]) -> usize {
     let chosen = trace.chosen.and_then(|chosen| step_ranges.iter().position(|range| range.contains(&chosen)));
-    let strictly = trace.query.without_fallback.then_some(0);
-    chosen.or(strictly).unwrap_or(step_ranges.len().saturating_sub(1))
+    let without_fallback = trace.query.without_fallback.then_some(0);
+    chosen.or(without_fallback).unwrap_or(step_ranges.len().saturating_sub(1))
 }
 
 fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
@@ -242,7 +240,7 @@ fn step_line(
                 "no account".to_owned()
             } else {
                 let number = count(step.candidates.len(), "account", "accounts");
-                format!("{number} ({})", outcome_counts(&step.candidates))
+                format!("{number} ({})", availability_counts(&step.candidates))
             };
             let why = if state == StepState::NotTried { ", not tried" } else { "" };
             format!("{DIMMED}{target} in {pools}: {accounts}{why}{DIMMED:#}")
@@ -273,22 +271,23 @@ fn draw_accounts(
 ) {
     let listed: Vec<(AccountIdx, Availability, String)> = step
         .listed(MAX_ACCOUNTS, chosen)
-        .map(|(account, outcome)| (account, outcome, account_id(snapshot, account)))
+        .map(|(account, availability)| (account, availability, account_id(snapshot, account)))
         .collect();
     let lengths = listed.iter().map(|(.., id)| id.len());
     let column = lengths.filter(|&len| len <= MAX_ID_COLUMN).max().unwrap_or(0);
-    let available = step.candidates.iter().filter(|(_, outcome)| *outcome == Availability::Available).count();
-    for (account, outcome, id) in &listed {
+    let available =
+        step.candidates.iter().filter(|(_, availability)| *availability == Availability::Available).count();
+    for (account, availability, id) in &listed {
         let line = if chosen == Some(*account) {
             let how = how_drawn(trace, available, &weight(snapshot, *account));
             format!("{SUCCESS}✔ {id:column$}  CHOSEN{SUCCESS:#}{how}")
-        } else if *outcome == Availability::Available {
+        } else if *availability == Availability::Available {
             format!(
                 "{DIMMED}·{DIMMED:#} {id:column$}  {DIMMED}available, another was drawn{}{DIMMED:#}",
                 weight(snapshot, *account)
             )
         } else {
-            format!("{ERROR}✘{ERROR:#} {id:column$}  {}", reason(snapshot, *account, *outcome))
+            format!("{ERROR}✘{ERROR:#} {id:column$}  {}", reason(snapshot, *account, *availability))
         };
         tree.line(ACCOUNT, ACCOUNT_REST, &line);
     }
@@ -297,7 +296,7 @@ fn draw_accounts(
         let is_listed = |account: AccountIdx| listed.iter().any(|&(listed, ..)| listed == account);
         let left = step.candidates.iter().filter(|&&(account, _)| !is_listed(account));
         let left: Vec<(AccountIdx, Availability)> = left.copied().collect();
-        let words = format!("{DIMMED}… and {more} more: {}{DIMMED:#}", outcome_counts(&left));
+        let words = format!("{DIMMED}… and {more} more: {}{DIMMED:#}", availability_counts(&left));
         tree.line(ACCOUNT, ACCOUNT_REST, &words);
     }
 }
@@ -324,8 +323,8 @@ fn weight(snapshot: &Snapshot, account: AccountIdx) -> String {
 }
 
 /// Returns why an account is not available.
-pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Availability) -> String {
-    match outcome {
+pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, availability: Availability) -> String {
+    match availability {
         Availability::Available => "available".to_owned(),
         Availability::Draining => "draining: keeps its clients, gets no new one".to_owned(),
         Availability::Suspended => "suspended: never used".to_owned(),
@@ -341,7 +340,7 @@ pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, outcome: Availabi
 }
 
 /// Returns `1 available, 2 draining`.
-fn outcome_counts(candidates: &[(AccountIdx, Availability)]) -> String {
+fn availability_counts(candidates: &[(AccountIdx, Availability)]) -> String {
     let all = [
         Availability::Available,
         Availability::Draining,
@@ -349,9 +348,9 @@ fn outcome_counts(candidates: &[(AccountIdx, Availability)]) -> String {
         Availability::Excluded,
         Availability::Resting,
     ];
-    let counts = all.into_iter().filter_map(|outcome| {
-        let number = candidates.iter().filter(|(_, of)| *of == outcome).count();
-        (number > 0).then(|| format!("{number} {}", outcome.as_str()))
+    let counts = all.into_iter().filter_map(|availability| {
+        let number = candidates.iter().filter(|(_, of)| *of == availability).count();
+        (number > 0).then(|| format!("{number} {}", availability.as_str()))
     });
     counts.collect::<Vec<_>>().join(", ")
 }

@@ -46,8 +46,8 @@ fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
     tree.line(REST, REST, &format!("{}, {role}{country}", text("channel")));
     let rule = selection.rule;
     tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.as_str(), meaning(rule)));
-    if let Some(found) = selection.location {
-        let far = match found.climbed {
+    if let Some(location) = selection.location {
+        let far = match location.climbed {
             0 => "where it was asked".to_owned(),
             climbed => levels_up(climbed),
         };
@@ -95,8 +95,8 @@ fn query_line(snapshot: &Snapshot, asked: &ResolvedQuery) -> String {
     let role = asked.role.as_str();
     let usual =
         if asked.role == channel.conversation_role() { "" } else { ", not the one for conversations" };
-    let strictly = if asked.without_fallback { "; fallback none" } else { "" };
-    format!("{} for OU {ou} of {company}; role {role}{usual}{strictly}", printable(channel.id()))
+    let fallback = if asked.without_fallback { "; fallback none" } else { "" };
+    format!("{} for OU {ou} of {company}; role {role}{usual}{fallback}", printable(channel.id()))
 }
 
 /// Draws the accounts that come before the chain: the one that the client talks to, and the user's own.
@@ -141,15 +141,15 @@ fn why_ignored(why: CurrentIgnored) -> &'static str {
 }
 
 fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
-    let (account, outcome) = trace.dedicated?;
+    let (account, availability) = trace.dedicated?;
     let name = account_id(snapshot, account);
-    let why = reason(snapshot, account, outcome);
+    let why = reason(snapshot, account, availability);
     Some(match trace.answer.result {
         Ok(selection) if selection.rule == Rule::Dedicated => {
             format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: it is the user's own")
         }
         Ok(selection) if selection.rule == Rule::Current && selection.account != account => {
-            let free = if outcome == Availability::Available { "" } else { " (and could not be had)" };
+            let free = if availability == Availability::Available { "" } else { " (and could not be had)" };
             format!("{DIMMED}· dedicated: the user's own, {name}, is not needed{free}{DIMMED:#}")
         }
         Ok(selection) if selection.rule == Rule::Current => {
