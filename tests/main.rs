@@ -18,6 +18,7 @@
 )]
 
 mod architecture;
+mod build_snapshot;
 mod cli;
 mod clients;
 mod corruption;
@@ -34,7 +35,6 @@ mod numbering;
 mod openapi;
 mod oracle;
 mod prometheus;
-mod publish;
 mod registry;
 mod reload;
 mod restart;
