@@ -1,7 +1,7 @@
 //! Two reports side by side, figure by figure: what `--format json` writes and the table shows.
 
 use super::{
-    setup::{self, Difference},
+    setup::{self, Difference, is_same_rate},
     verdict::{Better, Verdict},
 };
 use crate::{
@@ -15,8 +15,6 @@ use serde::Serialize;
 
 /// The number of the comparison's shape: raised when a field changes its meaning.
 const SCHEMA: u32 = 1;
-/// Rates that differ by less are the same.
-const SAME_RATE: f64 = 0.01;
 
 /// A comparison of two reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -207,10 +205,6 @@ fn matched_steps<'a>(a: &'a Report, b: &'a Report) -> (Vec<[Steps<'a>; 2]>, [Vec
         }
     }
     (pairs, [only_a, of_b.iter().map(|steps| steps.rate).collect()])
-}
-
-pub(super) fn is_same_rate(a: f64, b: f64) -> bool {
-    (a - b).abs() <= SAME_RATE * a.abs().max(b.abs())
 }
 
 fn steps_by_rate(report: &Report) -> Vec<Steps<'_>> {

@@ -1,6 +1,5 @@
 //! What differs in the setup: then more than the daemon is compared.
 
-use super::comparison::is_same_rate;
 use crate::{
     report::{
         model::Report,
@@ -30,6 +29,9 @@ pub struct Difference {
 
 /// Keys of a scenario that are for people, or are compared with the setup.
 const ELSEWHERE: [&str; 4] = ["about", "registry", "connections", "timeout"];
+
+/// Rates that differ by a smaller share are the same.
+const SAME_RATE: f64 = 0.01;
 
 /// Returns the differences, the unexpected ones first.
 pub(super) fn differences(a: &Report, b: &Report) -> Vec<Difference> {
@@ -61,6 +63,10 @@ pub(super) fn differences(a: &Report, b: &Report) -> Vec<Difference> {
     }
     found.sort_by_key(|difference| difference.expected);
     found
+}
+
+pub(super) fn is_same_rate(a: f64, b: f64) -> bool {
+    (a - b).abs() <= SAME_RATE * a.abs().max(b.abs())
 }
 
 /// Returns the scenario's keys as `mix.phone`, with their values.

@@ -15,4 +15,3 @@ pub use plan::{Pace, Plan};
 pub use recorder::Measured;
 pub use sender::measure;
 pub use source::{FailureKind, Media, OutcomeCounts, Received, Source, Unchecked, WrongAnswer};
-pub(crate) use validity::IDLE_PERCENT;

@@ -1,17 +1,16 @@
 //! Whether the figures are the server's. A sender that was late, or had no time left, has measured itself.
 
 use super::plan::{Pace, Plan};
-use crate::report::{model::Step, units::time};
+use crate::report::{
+    model::{MIN_IDLE_PERCENT, Step},
+    units::time,
+};
 
 /// Microseconds. A kernel takes as long to wake a thread.
 const NEGLIGIBLE_LATENESS: f64 = 100.0;
 
 /// The share of a latency that may be the sender's own lateness.
 const MAX_LATENESS_SHARE: f64 = 0.25;
-
-/// The least share of the time, in per cent, in which the sender must be idle. A sender that is never idle
-/// reads answers later than they came.
-pub(crate) const IDLE_PERCENT: f64 = 5.0;
 
 /// Returns why the figures are invalid, and the warnings.
 pub(super) fn judge(plan: &Plan, step: &Step) -> (Option<String>, Vec<String>) {
@@ -63,9 +62,9 @@ fn lateness_share(step: &Step) -> Option<String> {
 }
 
 fn busy(step: &Step) -> Option<String> {
-    (step.idle_percent < IDLE_PERCENT).then(|| {
+    (step.idle_percent < MIN_IDLE_PERCENT).then(|| {
         format!(
-            "the harness was idle for {:.1} % of the time, where {IDLE_PERCENT} % is the least: this is the harness's \
+            "the harness was idle for {:.1} % of the time, where {MIN_IDLE_PERCENT} % is the least: this is the harness's \
              limit, not the daemon's; ask for a lower rate",
             step.idle_percent
         )

@@ -3,10 +3,7 @@
 //!
 //! Times are microseconds and rates are requests a second, unless a name says otherwise.
 
-use crate::{
-    engine::IDLE_PERCENT,
-    statistics::{median, range},
-};
+use crate::statistics::{median, range};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -16,6 +13,10 @@ pub const SCHEMA: u32 = 1;
 
 /// The kind of the error that counts a daemon which ended by itself.
 pub(crate) const DAEMON_ENDED: &str = "daemon_ended";
+
+/// The least share of the time, in per cent, in which the harness must be idle. A harness that is never idle
+/// reads answers later than they came.
+pub(crate) const MIN_IDLE_PERCENT: f64 = 5.0;
 
 /// A run of one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -363,7 +364,7 @@ impl Ceiling {
     /// Returns how many per cent of the time the harness was idle beside the null server, where that is so little
     /// that the harness was the limit.
     pub(crate) fn harness_limit(&self) -> Option<f64> {
-        median(&self.null_idle).filter(|idle| *idle < IDLE_PERCENT)
+        median(&self.null_idle).filter(|idle| *idle < MIN_IDLE_PERCENT)
     }
 }
 

@@ -2,11 +2,10 @@
 
 use super::{
     admin::{self, AdminClient, Metrics},
+    context::{Context, CorruptReloads, StopFlag},
     slow_clients::{self, SlowRequests},
-    stage::FIRST_GENERATION,
     standings,
-    step::Context,
-    target::{Instance, OwnDaemon, Target},
+    target::{FIRST_GENERATION, Instance, OwnDaemon, Target},
 };
 use crate::{
     cpu_affinity,
@@ -16,11 +15,8 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, Builder, Scope},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::{Builder, Scope},
     time::{Duration, Instant},
 };
 
@@ -32,38 +28,6 @@ const LAST_RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Seldom, because rendering the metrics takes time from the core that answers.
 const METRICS_INTERVAL: Duration = Duration::from_millis(50);
-
-/// The signal for the threads of a run to stop.
-#[derive(Default)]
-pub(super) struct StopFlag(AtomicBool);
-
-impl StopFlag {
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Sleeps until `then` or the stop, whichever is first.
-    pub(super) fn sleep_until(&self, then: Instant) {
-        while !self.is_set() {
-            let left = then.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            thread::sleep(left.min(Duration::from_millis(100)));
-        }
-    }
-}
-
-/// Whether some reloads are of corrupt snapshots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CorruptReloads {
-    Never,
-    EveryFourth,
-}
 
 /// How often the actors acted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 //! turn.
 
 use super::{
+    context::Context,
     requests::Requests,
-    step::{Context, Stretch},
+    step::Stretch,
     target::{Instance, Target},
 };
 use crate::{

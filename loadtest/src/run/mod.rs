@@ -4,6 +4,7 @@
 mod actors;
 mod admin;
 mod ceiling;
+mod context;
 mod machine;
 mod options;
 mod requests;
@@ -18,13 +19,14 @@ mod target;
 mod verdicts;
 
 pub(crate) use self::{
-    actors::{ActorCounts, CorruptReloads},
+    actors::ActorCounts,
     admin::AdminClient,
+    context::{Context, CorruptReloads},
     machine::memory_and_files,
     requests::Requests,
     runner::churned_accounts,
     scratch::Scratch,
     stage::Stage,
-    step::{Context, Stretch},
+    step::Stretch,
 };
 pub use self::{options::Options, runner::run};

@@ -1,10 +1,6 @@
 //! The requests of a run: drawn from a registry, or read from a file of queries.
 
-use super::{
-    options::Options,
-    slow_clients::SlowRequests,
-    stage::{FIRST_GENERATION, Stage},
-};
+use super::{options::Options, slow_clients::SlowRequests, stage::Stage, target::FIRST_GENERATION};
 use crate::{
     engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
     error::{Error, Result},

@@ -1,15 +1,16 @@
 //! The sequence of `loadtest run`: each scenario from the preparation to the report.
 
 use super::{
-    actors::CorruptReloads,
     admin::{AdminClient, Metrics},
-    ceiling, machine,
+    ceiling,
+    context::{Context, CorruptReloads},
+    machine,
     options::Options,
     requests::Requests,
     scratch::Scratch,
     stage::Stage,
     standings::{self, StandingsToRestore},
-    step::{Context, Stretch},
+    step::Stretch,
     sweep,
     target::{Instance, Target},
     verdicts,

@@ -1,7 +1,7 @@
 //! Clients that send or read a little at a time. The daemon may close them when their time is up; they
 //! connect again at once.
 
-use super::actors::StopFlag;
+use super::context::StopFlag;
 use crate::traffic::{get, post, post_batch};
 use std::{
     io::{self, Read, Write},

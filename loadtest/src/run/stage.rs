@@ -3,7 +3,7 @@
 use super::{
     options::Options,
     scratch::Scratch,
-    target::{OwnDaemon, Target},
+    target::{FIRST_GENERATION, OwnDaemon, Target},
 };
 use crate::{
     daemon,
@@ -19,10 +19,6 @@ use std::{
     process::{Command, Stdio},
     time::Instant,
 };
-use switchboard_snapshot::{Header, header};
-
-/// Even: of two registries, the first.
-pub(crate) const FIRST_GENERATION: u64 = 2;
 
 /// One shared account in so many is suspended in the second registry.
 const SUSPENDED_INTERVAL: usize = 10;
@@ -127,21 +123,6 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
     }
     let reason = String::from_utf8_lossy(&done.stderr);
     Err(Error::Refused(format!("{} does not compile:\n{reason}", registry.display())))
-}
-
-/// Copies a snapshot under another generation: compiling would give the same bytes but for the header.
-pub(super) fn number_snapshot(from: &Path, to: &Path, generation: u64) -> Result<()> {
-    let mut bytes = fs::read(from).map_err(Error::io("read", from))?;
-    let known = Header::read(&bytes).map_err(|error| {
-        Error::Refused(format!(
-            "{}: {error}; the daemon and the load test are not of the same build: build both again",
-            from.display()
-        ))
-    })?;
-    if let Some((head, body)) = bytes.split_at_mut_checked(header::LEN) {
-        head.copy_from_slice(&Header { generation, ..known }.seal(body));
-    }
-    fs::write(to, bytes).map_err(Error::io("write", to))
 }
 
 /// Writes a second registry in which some accounts are suspended, so that answers show which registry is

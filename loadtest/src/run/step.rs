@@ -1,11 +1,11 @@
 //! A measurement at one rate, with everything that is done to the daemon meanwhile.
 
 use super::{
-    actors::{ActorCounts, Actors, CorruptReloads, Diary, StopFlag},
+    actors::{ActorCounts, Actors, Diary},
+    context::{Context, StopFlag},
     machine::{self, SchedDelay},
     requests::Requests,
-    standings::StandingsToRestore,
-    target::{Instance, Target},
+    target::Instance,
 };
 use crate::{
     cpu_affinity,
@@ -16,24 +16,12 @@ use crate::{
         DAEMON_ENDED,
         model::{Failures, Interval, Step},
     },
-    scenario::Scenario,
 };
 use std::{
     sync::{Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
-
-/// What the steps of a scenario share.
-pub(crate) struct Context<'a> {
-    pub(crate) scenario: &'a Scenario,
-    pub(crate) target: &'a Target,
-    pub(crate) churned: &'a [(String, String)],
-    pub(crate) standings: &'a StandingsToRestore,
-    pub(crate) corrupt_reloads: CorruptReloads,
-    /// The harness's cores.
-    pub(crate) cores: &'a [u32],
-}
 
 /// A pace, and how long it is kept.
 #[derive(Clone, Copy)]

@@ -1,10 +1,6 @@
 //! The sweep: step by step to the highest rate at which every limit holds.
 
-use super::{
-    requests::Requests,
-    step::{Context, Stretch},
-    target::Instance,
-};
+use super::{context::Context, requests::Requests, step::Stretch, target::Instance};
 use crate::{
     engine::Pace,
     error::Result,

@@ -3,7 +3,6 @@
 use super::{
     admin::{AdminClient, Metrics},
     options::Options,
-    stage::{FIRST_GENERATION, number_snapshot},
 };
 use crate::{
     daemon::Daemon,
@@ -17,6 +16,10 @@ use std::{
     path::{Path, PathBuf},
     process::ExitStatus,
 };
+use switchboard_snapshot::{Header, header};
+
+/// Even: of two registries, the first.
+pub(crate) const FIRST_GENERATION: u64 = 2;
 
 pub(crate) enum Target {
     Own(OwnDaemon),
@@ -186,4 +189,19 @@ impl Instance {
     pub(crate) fn exit_status(self) -> Result<Option<ExitStatus>> {
         self.daemon.map(Daemon::stop).transpose()
     }
+}
+
+/// Copies a snapshot under another generation: compiling would give the same bytes but for the header.
+fn number_snapshot(from: &Path, to: &Path, generation: u64) -> Result<()> {
+    let mut bytes = fs::read(from).map_err(Error::io("read", from))?;
+    let known = Header::read(&bytes).map_err(|error| {
+        Error::Refused(format!(
+            "{}: {error}; the daemon and the load test are not of the same build: build both again",
+            from.display()
+        ))
+    })?;
+    if let Some((head, body)) = bytes.split_at_mut_checked(header::LEN) {
+        head.copy_from_slice(&Header { generation, ..known }.seal(body));
+    }
+    fs::write(to, bytes).map_err(Error::io("write", to))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     chart,
-    render::{bar, css_percent, run_number, time},
+    parts::{bar, css_percent, run_number, time},
 };
 use crate::{
     report::{

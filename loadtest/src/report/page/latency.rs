@@ -2,7 +2,7 @@
 
 use super::{
     chart::{self, Axis, Chart, Ink, SCALE},
-    render::{describe_middle, time},
+    parts::{describe_middle, time},
 };
 use crate::report::{
     model::{Latency, Report, Run, Step},

@@ -4,6 +4,7 @@ mod chart;
 mod details;
 mod latency;
 mod overview;
+mod parts;
 mod render;
 mod runs;
 mod timeline;

@@ -1,6 +1,6 @@
 //! The head of the page: whether the figures can be trusted, whether the demands hold, and the figures.
 
-use super::render::{run_number, time};
+use super::parts::{run_number, time};
 use crate::{
     report::{
         model::{Report, Step, Verdict},

@@ -1,6 +1,6 @@
 //! The runs side by side: how much of each figure is noise.
 
-use super::render::{css_percent, time};
+use super::parts::{css_percent, time};
 use crate::{
     report::{
         model::{Report, Run, Step},

@@ -1,0 +1,52 @@
+//! What the steps of a scenario share, and the signal that ends the threads of a step.
+
+use super::{standings::StandingsToRestore, target::Target};
+use crate::scenario::Scenario;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What the steps of a scenario share.
+pub(crate) struct Context<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) target: &'a Target,
+    pub(crate) churned: &'a [(String, String)],
+    pub(crate) standings: &'a StandingsToRestore,
+    pub(crate) corrupt_reloads: CorruptReloads,
+    /// The harness's cores.
+    pub(crate) cores: &'a [u32],
+}
+
+/// Whether some reloads are of corrupt snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CorruptReloads {
+    Never,
+    EveryFourth,
+}
+
+/// The signal for the threads of a run to stop.
+#[derive(Default)]
+pub(super) struct StopFlag(AtomicBool);
+
+impl StopFlag {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Sleeps until `then` or the stop, whichever is first.
+    pub(super) fn sleep_until(&self, then: Instant) {
+        while !self.is_set() {
+            let left = then.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(Duration::from_millis(100)));
+        }
+    }
+}
