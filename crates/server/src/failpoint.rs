@@ -9,6 +9,8 @@ use hyper::HeaderMap;
 pub const ENABLED: bool = cfg!(feature = "fault-injection");
 /// The header that asks for one. Its value is the name of a place.
 pub const HEADER: &str = "x-switchboard-panic";
+/// The place in a service's fast path.
+pub const FAST_PATH: &str = "fast_path";
 
 #[cfg(feature = "fault-injection")]
 tokio::task_local! {

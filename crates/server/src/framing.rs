@@ -4,7 +4,7 @@ use super::request_head::{self, BodyLength, MAX_HEAD_BYTES};
 
 /// What is wrong, and where in the bytes just read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// A head that begins here, or began earlier, is refused.
     Head(usize, &'static str),
     /// A chunked body is broken here.
@@ -13,7 +13,7 @@ pub enum Fault {
 
 /// Follows the requests of a connection.
 #[derive(Debug)]
-pub struct Framing {
+pub(crate) struct Framing {
     state: State,
     /// The beginning of a head whose end has not arrived.
     head: Vec<u8>,
@@ -62,7 +62,7 @@ impl Default for Framing {
 impl Framing {
     /// Returns whether all that was read are whole requests.
     #[inline]
-    pub fn is_between(&self) -> bool {
+    pub(crate) fn is_between(&self) -> bool {
         matches!(self.state, State::Head) && self.head.is_empty() && !self.has_empty_lines
     }
 
@@ -70,7 +70,7 @@ impl Framing {
     ///
     /// # Errors
     /// The first fault. Later bytes are not checked.
-    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             at += match self.state {

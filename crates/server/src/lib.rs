@@ -5,25 +5,26 @@
 //! and a [`Service`] of its own, so that workers share nothing while they answer.
 //!
 //! Reading order: [`settings`], [`service`]; [`acceptor`], `peer_limit`, [`threads`], `worker`, [`reuseport`] (threads
-//! and sockets); [`connection`], `guarded_stream`, [`framing`], [`request_head`], `connection_state` (one connection);
-//! [`response`], [`problem`], [`memory_budget`], [`clock`], [`panics`], [`failpoint`] (what services use).
+//! and sockets); [`connection`], `guarded_stream`, `framing`, `request_head`, `connection_state` (one connection);
+//! `simple_request`, [`response`], [`problem`], [`memory_budget`], [`clock`], [`panics`], [`failpoint`] (what services use).
 
 pub mod acceptor;
 pub mod clock;
 pub mod connection;
 mod connection_state;
 pub mod failpoint;
-pub mod framing;
+mod framing;
 mod guarded_stream;
 pub mod memory_budget;
 pub mod panics;
 mod peer_limit;
 pub mod problem;
-pub mod request_head;
+mod request_head;
 pub mod response;
 pub mod reuseport;
 pub mod service;
 pub mod settings;
+mod simple_request;
 pub mod threads;
 mod worker;
 
@@ -36,4 +37,5 @@ pub use problem::{Problem, ProblemKind};
 pub use response::{Response, respond};
 pub use service::{BodyState, ConnectionObserver, FastAnswer, Service};
 pub use settings::{ServerSettings, Timeouts};
+pub use simple_request::SimpleRequest;
 pub use threads::{ForceClose, ServerThreads};

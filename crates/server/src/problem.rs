@@ -58,7 +58,7 @@ pub const UNSUPPORTED_MEDIA_TYPE: ProblemKind = ProblemKind {
     title: "The body is of another type",
     detail: "see the Accept header",
 };
-/// The request's head is longer than [`MAX_HEAD_BYTES`](super::request_head::MAX_HEAD_BYTES), or has too many fields.
+/// The request's head is longer than 32 KiB, or has more than 100 fields.
 pub const HEADER_TOO_LARGE: ProblemKind = ProblemKind {
     code: "header_too_large",
     status: 431,

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 
 /// The length of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyLength {
+pub(crate) enum BodyLength {
     /// So many bytes; 0 where there is no body.
     Known(u64),
     /// Chunked: a chunk of size 0 ends it.
@@ -17,7 +17,7 @@ pub enum BodyLength {
 }
 
 /// The longest head of a request.
-pub const MAX_HEAD_BYTES: usize = 32 * 1024;
+pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Most header fields of a head: hyper's own limit, beyond which it answers 431.
 const MAX_FIELDS: usize = 100;
 
@@ -35,7 +35,7 @@ const OTHER_VERSION: &str = "HTTP/1.1 is spoken here, without TLS; not HTTP/2";
 ///
 /// # Errors
 /// Where to continue the search when there are more bytes.
-pub fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
+pub(crate) fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     for at in memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
         let at = from + at;
         match bytes.get(at + 1..).unwrap_or_default() {
@@ -52,7 +52,7 @@ pub fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
 ///
 /// # Errors
 /// What is wrong with the head.
-pub fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
+pub(crate) fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
     if has_stray(head) {
         return Err(BAD_LINE);
     }
@@ -152,13 +152,13 @@ fn check_request_line(line: &[u8]) -> Result<bool, &'static str> {
 }
 
 /// Parses decimal digits: no sign, no list, no prefix. Returns `None` for anything else.
-pub fn parse_digits(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_digits(text: &[u8]) -> Option<u64> {
     let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     is_plain.then(|| str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
 /// Returns whether this is `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
-pub fn is_host(text: &[u8]) -> bool {
+pub(crate) fn is_host(text: &[u8]) -> bool {
     let (name, port) = match text.first() {
         Some(b'[') => match text.iter().rposition(|byte| *byte == b']') {
             Some(at) => text.split_at(at + 1),
