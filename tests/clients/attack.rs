@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use super::connect;
 
-/// How a client is slow.
+/// The mode of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// A header field now and then, never the last: `slowhttptest -H`.
+    /// Sends a header field now and then, never the last: `slowhttptest -H`.
     Headers,
-    /// A byte of a body now and then: `-B`.
+    /// Sends a byte of a body now and then: `-B`.
     Body,
-    /// Large answers asked for, through a small window, and hardly read: `-X`.
+    /// Requests large answers and reads them slowly, through a small window: `-X`.
     Read,
 }
 
-/// What came of it.
+/// The outcome of an attack.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Connections that lasted until the daemon's limits, or the test, ended them.
@@ -57,7 +57,7 @@ impl Mode {
     }
 }
 
-/// Keeps this many connections open from one address, opening another for each that ends, until told to stop.
+/// Keeps this many connections open from one address, opening another for each that ends, until stopped.
 pub(super) fn attack(data: &str, from: u8, mode: Mode, connections: usize, stop: &AtomicBool) -> Tally {
     let mut tally = Tally::default();
     let mut open: Vec<(TcpStream, Instant)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Without file descriptors: neither spinning nor stalling.
+//! A daemon without free file descriptors neither spins nor stalls.
 
 use jiff::Timestamp;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -12,7 +12,7 @@ const TARGET: &str = "/v1/select?channel=whatsapp&ou=emea&country=DE";
 fn soft_limit(daemon: &DaemonProcess, limit: Option<u64>) -> Option<u64> {
     let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
     let was = prlimit(pid, Resource::Nofile, Rlimit { current: Some(20), maximum: None });
-    // Whoever may not raise the hard limit states it as it is.
+    // Without the right to raise the hard limit, its current value is stated.
     let was = was.unwrap_or_else(|_| {
         let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
         prlimit(pid, Resource::Nofile, Rlimit { current: Some(20), maximum: hard }).unwrap()
@@ -26,22 +26,22 @@ fn accepting_resumes_after_file_descriptors_ran_out() {
     let registry = acme();
     let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     let mut kept = connect(&daemon.data, 2, None);
-    // It is in: what only waits to be accepted would wait until the limit rises again.
+    // Accepted: a connection in the queue would wait until the limit rises again.
     assert_eq!(ask(&mut kept, TARGET), Some(200));
     let before = soft_limit(&daemon, Some(5));
     let mut waiting: Vec<_> = (0..5).map(|_| connect(&daemon.data, 3, None)).collect();
     for stream in &mut waiting {
         stream.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
-    // By the log: a connection to the admin listener would be closed where this process is held up for five seconds.
+    // Counted in the log, because the admin listener closes connections that are idle for five seconds.
     let failed: Vec<Timestamp> = (0..5)
         .map(|_| {
-            let told = daemon.log("a connection could not be accepted");
-            assert_eq!(ask(&mut kept, TARGET), Some(200), "who is in is served");
-            told["timestamp"].as_str().unwrap().parse().unwrap()
+            let entry = daemon.log("a connection could not be accepted");
+            assert_eq!(ask(&mut kept, TARGET), Some(200), "an accepted connection is served");
+            entry["timestamp"].as_str().unwrap().parse().unwrap()
         })
         .collect();
-    // 50 ms between two attempts, by the daemon's clock: not a core turned into heat.
+    // Attempts are 50 ms apart by the daemon's clock, so that they do not keep a core busy.
     let pauses: Vec<_> = failed.windows(2).map(|pair| pair[1].duration_since(pair[0])).collect();
     assert!(pauses.iter().all(|pause| pause.as_millis() >= 45), "{pauses:?}");
     soft_limit(&daemon, before);
@@ -58,8 +58,8 @@ fn with_64_descriptors_it_says_what_it_lowers() {
     let registry = acme();
     let daemon =
         DaemonProcess::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
-    let told = daemon.logged_at_start("max_connections is lowered");
-    let most = usize::try_from(told["max_connections"].as_u64().unwrap()).unwrap();
+    let entry = daemon.logged_at_start("max_connections is lowered");
+    let most = usize::try_from(entry["max_connections"].as_u64().unwrap()).unwrap();
     let mut open: Vec<_> = (10..60).map(|from| connect(&daemon.data, from, None)).collect();
     let statuses: Vec<_> = open.iter_mut().map(|stream| ask(stream, TARGET)).collect();
     let served = statuses.iter().filter(|status| **status == Some(200)).count();

@@ -1,4 +1,4 @@
-//! An honest client: what it waits for its answers.
+//! An honest client, which measures how long it waits for answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::{ask, connect};
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=emea&country=DE&client=honest";
-/// Its own address, and the one that reconnects.
+/// The addresses of the kept and of the new connections.
 const KEPT: u8 = 2;
 const FRESH: u8 = 3;
 
-/// What was waited, in order of length.
+/// The waiting times, sorted.
 pub(super) struct Waits(Vec<Duration>);
 
 impl Waits {
@@ -23,7 +23,7 @@ impl Waits {
     }
 }
 
-/// Asks about a thousand times a second until told to stop: every eighth time on a new connection. Every
+/// Asks about a thousand times a second until stopped: every eighth time on a new connection. Every
 /// answer must be the one it asked for.
 pub(super) fn asks(data: &str, stop: &AtomicBool) -> Waits {
     let mut waits = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn asks(data: &str, stop: &AtomicBool) -> Waits {
     Waits(waits)
 }
 
-/// The same for so long, with nobody else about.
+/// Does the same for this long, without an attack.
 pub(super) fn alone(data: &str, time: Duration) -> Waits {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

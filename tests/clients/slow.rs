@@ -9,7 +9,7 @@ use crate::expected::{acme, edit};
 use crate::harness::DaemonProcess;
 
 const DESCRIPTORS: usize = 64;
-/// More than there are descriptors, from two addresses.
+/// Connections of an attack, from two addresses: more than there are descriptors.
 const ATTACKERS: usize = 50;
 
 #[test]
@@ -24,7 +24,7 @@ fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors_long() {
     attack_beside_an_honest_client(Duration::from_secs(60), limit);
 }
 
-/// Attacks for so long in each mode, and holds the honest client's 99th percentile below a limit.
+/// Attacks for this long in each mode, and holds the honest client's 99th percentile below a limit.
 fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
     let registry = acme();
     let daemon =
@@ -45,7 +45,7 @@ fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
             let waits = scope.spawn(|| honest::asks(&daemon.data, &stop));
             // Half the duration of the attack.
             std::thread::sleep(time / 2);
-            // What else needs descriptors has them: the registry is read again, the metrics are answered.
+            // Descriptors are left for other work: the registry is read again, and metrics are answered.
             let accounts = std::fs::read_to_string(registry.path().join("acme/accounts.csv")).unwrap();
             let old = accounts
                 .lines()

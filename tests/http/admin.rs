@@ -1,4 +1,4 @@
-//! The admin listener.
+//! Routes of the admin listener.
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 

@@ -1,4 +1,4 @@
-//! Many queries in one request.
+//! Batches: several queries in one request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,7 +52,7 @@ fn batch_beyond_four_megabytes_is_refused() {
     assert_eq!(daemon.post("/v1/select/batch", &body).lines().len(), 2);
     body.push(b' ');
     daemon.post("/v1/select/batch", &body).refuses(413, "body_too_large");
-    // Not announced, so found out on the way.
+    // Chunked: the length is not announced.
     let mut client = daemon.client();
     client.send("POST /v1/select/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400001\r\n");
     client.send(&body);

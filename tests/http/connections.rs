@@ -1,4 +1,4 @@
-//! Connections that last.
+//! Kept connections, pipelining, and several workers.
 
 use crate::harness::{InProcessDaemon, one_worker};
 

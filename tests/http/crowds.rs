@@ -1,4 +1,4 @@
-//! Many connections, and many bytes: what there is of places and memory is shared.
+//! Limits on connections and on the memory of bodies and answers.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ fn ask(client: &mut HttpClient) -> u16 {
     client.answer().status
 }
 
-/// A connection from another address of this machine: every 127.x.y.z is one.
+/// Connects from another address of this machine, 127.0.0.`last`.
 fn from(last: u8, to: SocketAddr) -> HttpClient {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0);
@@ -37,7 +37,7 @@ fn connections_of_one_peer_are_limited() {
     answer.refuses(503, "overloaded");
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(daemon.metric(REJECTED), 1.0);
-    // Others come in, and so does it when it has given a place back.
+    // Other peers connect, and so does this one after it has closed a connection.
     assert_eq!(ask(&mut from(8, daemon.data)), 200);
     drop((greedy.pop(), refused));
     wait_until("the peer has a place again", || {
@@ -51,7 +51,7 @@ fn connections_of_one_peer_are_limited() {
 #[test]
 fn batch_bodies_share_a_budget_and_leave_some_to_single_queries() {
     let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 4 << 20, ..one_worker() });
-    // 3.1 MB are for batches: two of these have room, but for their last byte.
+    // Batches have 3.1 MB: enough for two of these bodies, which lack one byte.
     let mut slow: Vec<HttpClient> = (0..3).map(|_| daemon.client()).collect();
     for client in &mut slow {
         client.send(format!("{BATCH}Content-Length: 1500001\r\n\r\n"));
@@ -74,7 +74,7 @@ fn batch_bodies_share_a_budget_and_leave_some_to_single_queries() {
     let query =
         format!("{{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}}{}", " ".repeat(60_000));
     assert_eq!(daemon.post("/v1/select", query).account(), "wa-gb-1");
-    // What is answered, or given up, is given back.
+    // Memory returns when a request is answered or abandoned.
     let mut last = slow.pop().unwrap();
     last.send(" ");
     assert_eq!(last.answer().lines().len(), 1);
@@ -89,7 +89,7 @@ fn unread_answers_count_in_the_budget() {
     let daemon =
         InProcessDaemon::with_small_send_buffers(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
-    // Each answer has 2.5 MB, nearly all of which stays with us: 6.3 MB have room for two.
+    // Each answer has 2.5 MB, nearly all of which stays in the daemon; batches have 6.3 MB, enough for two.
     let mut deaf: Vec<HttpClient> = (0..3).map(|_| daemon.slow_client()).collect();
     let statuses = deaf.iter_mut().map(|client| {
         client.post("/v1/select/batch", "", &body);
@@ -111,20 +111,20 @@ fn pipelining_stops_when_the_peer_stops_reading() {
     deaf.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(all));
     deaf.stream.peek(&mut [0]).unwrap();
     let answered = || daemon.metric("switchboard_http_requests_total{route=\"select\",code=\"200\"}");
-    // The one worker takes turns, and answers so much of a connection in each: by the time it has
-    // answered so many others, it has gone on here as far as it will.
+    // The worker answers a limited part of a connection in each turn: after this many turns of others, it has
+    // gone as far with this connection as it will.
     for _ in 0..all / 10 {
         assert_eq!(daemon.get("/nowhere").status, 404);
     }
     assert!(answered() < all as f64 / 2.0, "{} answers", answered());
-    // When it reads, it gets them all, in order.
+    // Once the client reads, it gets all answers, in order.
     for _ in 0..all {
         assert_eq!(deaf.answer().account(), "wa-gb-1");
     }
     assert_eq!(answered(), all as f64);
 }
 
-/// What HEAD is answered with is in no budget: it has no body.
+/// Answers to HEAD are not counted in the budget, because they have no body.
 #[test]
 fn pipelined_heads_stop_when_the_peer_stops_reading() {
     let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
@@ -149,7 +149,7 @@ fn read_answer_returns_its_memory_on_a_kept_connection() {
     let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     let mut client = daemon.client();
-    // 2.5 MB each; there is room for two.
+    // The answers have 2.5 MB each; the budget has room for two.
     for _ in 0..6 {
         client.post("/v1/select/batch", "", &body);
         assert_eq!(client.answer().lines().len(), 10_000);
@@ -172,7 +172,7 @@ fn idle_admin_connections_are_evicted_for_new_ones() {
             let _ = stream.write_all(b"GET /liv");
         }
         idle.push(stream);
-        // Whoever goes on asking is never the one that has asked for nothing the longest.
+        // A connection that goes on sending requests is never the longest without one.
         if round % 20 == 0 {
             assert_eq!(ask(), 200);
             assert_eq!(daemon.admin("/readyz").status, 200);
@@ -184,7 +184,7 @@ fn idle_admin_connections_are_evicted_for_new_ones() {
 
 #[test]
 fn ten_thousand_connections_come_and_go() {
-    // Ends are noticed later than they come: one peer may have thousands open in between.
+    // The daemon notices closed connections with a delay, so that one peer may have thousands open.
     let daemon = InProcessDaemon::with(ServerSettings { max_connections_per_peer: 0, ..one_worker() });
     for round in 0..10_000 {
         let mut stream = TcpStream::connect(daemon.data).unwrap();
@@ -192,12 +192,12 @@ fn ten_thousand_connections_come_and_go() {
             0 => {}
             1 => drop(stream.write_all(b"GET / HT")),
             2 => drop(write!(stream, "GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n")),
-            // A reset in place of an end.
+            // A reset in place of an orderly end.
             _ => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
         }
     }
     assert_eq!(daemon.get(TARGET).account(), "wa-gb-1");
-    // All are gone but, at most, those whose end is still on its way.
+    // All connections end, the last ones with a delay.
     wait_until("every connection has ended", || daemon.metric("switchboard_http_connections") == 0.0);
     let mut client = daemon.client();
     assert_eq!(ask(&mut client), 200);

@@ -1,4 +1,4 @@
-//! The end of a listener.
+//! The drain of the data listener.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ fn request_in_hand_is_answered_as_the_last() {
         (ready.status, ready.text().as_str()),
         (503, "the data listener is closed: starting or draining\n")
     );
-    // The idle one gets one more answer.
+    // The idle connection gets one more answer.
     idle.send(NOWHERE);
     let answer = idle.answer();
     assert_eq!((answer.status, answer.header("connection")), (404, Some("close")));
@@ -62,7 +62,7 @@ fn idle_connections_close_after_the_drain_grace() {
     let mut idle = daemon.client();
     idle.send(NOWHERE);
     assert_eq!(idle.answer().status, 404);
-    // Connected, perhaps in a pool, and never used.
+    // A connection that never sent a request.
     let mut unused = daemon.client();
     let since = Instant::now();
     assert_eq!(daemon.drain(LONG), 0);
@@ -82,7 +82,7 @@ fn drain_waits_for_a_slow_head_and_a_slow_body() {
     let mut body = daemon.client();
     let length = QUERY.len();
     body.send(format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
-    // Answered by the same worker, after it has read those two.
+    // The worker answers this one after it has read the other two.
     assert_eq!(daemon.ask(NOWHERE).status, 404);
     daemon.drain.send_replace(true);
     let (start, end) = QUERY.split_at(9);
@@ -101,13 +101,13 @@ fn drain_waits_for_a_slow_head_and_a_slow_body() {
 #[test]
 fn slowly_read_answer_does_not_end_its_connection() {
     let grace = Duration::from_millis(300);
-    // With buffers that hold only a piece of it.
+    // The buffers hold only a part of the answer.
     let mut daemon =
         InProcessDaemon::with_small_send_buffers(ServerSettings { drain_grace: grace, ..one_worker() });
     let mut slow = daemon.slow_client();
     let lines = 10_000;
     slow.post("/v1/select/batch", "", format!("{QUERY}\n").repeat(lines));
-    // It has begun.
+    // The answer has begun.
     slow.stream.peek(&mut [0]).unwrap();
     daemon.drain.send_replace(true);
     // The time under test: longer than an idle connection is given.
@@ -142,7 +142,7 @@ fn force_close_ends_a_drain() {
 fn requests_sent_before_the_drain_are_answered() {
     for _ in 0..10 {
         let mut daemon = InProcessDaemon::start();
-        // Some of these are with the worker by now, some in the kernel's queue.
+        // Some of these connections have reached the worker, others are in the kernel's queue.
         let mut clients: Vec<_> = (0..8).map(|_| daemon.client()).collect();
         for client in &mut clients {
             client.send(NOWHERE);

@@ -1,4 +1,4 @@
-//! What is counted, and that it is there before anything is.
+//! Every metric exists from the start, and counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::harness::{InProcessDaemon, one_worker};
 
 const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
 
-/// Series to value.
+/// Returns the value of every series.
 fn series(daemon: &InProcessDaemon) -> BTreeMap<String, f64> {
     let answer = daemon.admin("/metrics");
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));

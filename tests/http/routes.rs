@@ -1,4 +1,4 @@
-//! Every route and method, and every problem that a route can give.
+//! The routes of the data listener: methods, answers and problems.
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
@@ -42,7 +42,7 @@ fn explain_shows_the_steps_for_get_and_post() {
     assert_eq!(answer["steps"][0]["candidates"][0]["outcome"], "chosen");
     assert_eq!(answer["generation"], 7);
     assert_eq!(daemon.post("/v1/explain", QUERY).json(), answer);
-    // A query that comes to nothing is explained all the same; one without a chain is its problem.
+    // A query without an account is explained too; a query without a chain is answered with its problem.
     let nothing = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=FR");
     assert_eq!(
         (nothing.status, nothing.json()["problem"]["code"].as_str()),
@@ -119,7 +119,7 @@ fn queries_before_the_first_snapshot_are_answered_no_snapshot() {
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
     daemon.get("/v1").refuses(404, "not_found");
-    // The same connection sees the snapshot once it is there.
+    // The same connection reads the first snapshot after it is published.
     let mut client = daemon.client();
     let request = format!("GET /v1/select{query} HTTP/1.1\r\nHost: x\r\n\r\n");
     client.send(&request);

@@ -1,4 +1,4 @@
-//! Whatever the code has is described, and whatever is described the code has.
+//! The description and the code have the same routes, codes, fields, values and limits.
 
 use std::collections::BTreeSet;
 

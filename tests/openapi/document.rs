@@ -8,7 +8,7 @@ pub(super) struct Document {
     pub(super) root: Value,
 }
 
-/// The example of an answer, and where it stands.
+/// The example of an answer, and its place in the document.
 pub(super) struct Example<'d> {
     /// The operation that it was found in.
     pub(super) path: &'d str,
@@ -16,7 +16,7 @@ pub(super) struct Example<'d> {
     pub(super) operation: &'d Value,
     pub(super) status: u16,
     pub(super) headers: &'d Value,
-    /// The media type; none of an answer without content.
+    /// The media type; `None` for an answer without content.
     pub(super) content_type: Option<&'d str>,
     pub(super) name: &'d str,
     pub(super) example: &'d Value,
@@ -29,7 +29,7 @@ impl Document {
         Document { root: serde_json::from_str(&text).unwrap() }
     }
 
-    /// What a reference points to, or what is there itself.
+    /// Follows a reference; returns any other value itself.
     pub(super) fn follow<'d>(&'d self, value: &'d Value) -> &'d Value {
         match value["$ref"].as_str() {
             Some(target) => {
@@ -40,7 +40,7 @@ impl Document {
         }
     }
 
-    /// Every operation: path, method, operation.
+    /// Returns every operation with its path and method.
     pub(super) fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         members(&self.root["paths"]).flat_map(|(path, item)| {
             let methods = members(item).filter(|(name, _)| !matches!(*name, "parameters" | "servers"));
@@ -48,7 +48,7 @@ impl Document {
         })
     }
 
-    /// Every example of an answer, in every operation that has it, and of the responses that none has.
+    /// Returns every example of an answer, for each operation that has it, and those of unused responses.
     pub(super) fn examples(&self) -> Vec<Example<'_>> {
         let mut examples = Vec::new();
         for (path, method, operation) in self.operations() {
@@ -81,7 +81,7 @@ impl Document {
     }
 }
 
-/// The members of an object; none of anything else.
+/// Returns the members of an object, and none for any other value.
 pub(super) fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
 }

@@ -1,4 +1,4 @@
-//! Every example is what a daemon answers.
+//! Every example of the description is the answer of a daemon.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +10,7 @@ use super::document::{Document, Example, members};
 use super::request::Request;
 use crate::harness::{DaemonProcess, HttpClient, HttpResponse};
 
-/// What differs from one start, or one build, to the next: only its kind is compared.
+/// Members that differ from one start or build to the next: only their kind is compared.
 const VOLATILE: [&str; 6] = [
     "/uptime_seconds",
     "/snapshot/digest",
@@ -65,7 +65,7 @@ fn lift_all(daemon: &DaemonProcess) {
     }
 }
 
-/// Of a daemon beside another that keeps the journal of both.
+/// Asks a daemon whose journal is kept by another.
 fn following(document: &Document, request: &Request) -> HttpResponse {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -74,7 +74,7 @@ fn following(document: &Document, request: &Request) -> HttpResponse {
     request.ask(document, &second)
 }
 
-/// Of a daemon whose only connection is taken.
+/// Asks a daemon whose only connection is in use.
 fn overloaded(document: &Document, request: &Request) -> HttpResponse {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("switchboard.toml");
@@ -85,12 +85,12 @@ fn overloaded(document: &Document, request: &Request) -> HttpResponse {
     request.ask(document, &daemon)
 }
 
-/// Of a daemon that has been told to stop, while a connection is still open.
+/// Asks a daemon that drains because a connection is still open.
 fn draining(document: &Document, request: &Request) -> HttpResponse {
     let daemon = DaemonProcess::start(&[]);
     let mut open = HttpClient::connect(&daemon.data);
     open.send("GET /v1/select?");
-    // Accepted, and in the middle of a request, once a later one has been answered.
+    // The first connection is accepted and in the middle of a request when a later one was answered.
     HttpClient::connect(&daemon.data).select("company=acme&channel=whatsapp&ou=emea&country=GB");
     daemon.signal(Signal::TERM);
     daemon.log("draining");
@@ -126,7 +126,7 @@ fn hold(document: &Document, example: &Example<'_>, answer: &HttpResponse, what:
                 assert_eq!(&answer.json()[name], value, "{what}: {name}");
             }
         }
-        // Those of a status differ each time; all others are the same to the byte, members in their order.
+        // Numbers of a status differ each time; all other answers are the same to the byte.
         (Some(_), _) if stated.get("uptime_seconds").is_some() => {
             assert_eq!(steady(&answer.json()), steady(stated), "{what}");
         }
@@ -134,7 +134,7 @@ fn hold(document: &Document, example: &Example<'_>, answer: &HttpResponse, what:
     }
 }
 
-/// The same with the shape of what is volatile in its place.
+/// Replaces volatile values by their shape.
 fn steady(value: &Value) -> Value {
     let mut value = value.clone();
     for pointer in VOLATILE {
@@ -145,7 +145,7 @@ fn steady(value: &Value) -> Value {
                     assert!(text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
                     text.len().into()
                 }
-                // Of a time, zeroes at the end of its fraction are not written.
+                // Trailing zeroes of a time's fraction are not written.
                 Some(text) => {
                     text.split('.').next().unwrap().replace(|c: char| c.is_ascii_digit(), "0").into()
                 }

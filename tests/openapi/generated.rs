@@ -1,12 +1,12 @@
-//! What generators of clients need, and validators pass over.
+//! What generators of clients need of the description, and validators do not check.
 
 use serde_json::Value;
 
 use super::document::{Document, members};
 use crate::harness::DaemonProcess;
 
-/// The words of JSON Schema that are used. In a flow mapping, a comma in a text without quotes ends the text, and what follows
-/// becomes a word of its own, which every validator must pass over.
+/// The keywords of JSON Schema that are used. In a flow mapping, a comma in a text without quotes ends the text, and what follows
+/// becomes a keyword of its own, which every validator must ignore.
 const WORDS: [&str; 22] = [
     "$ref",
     "additionalProperties",
@@ -32,7 +32,7 @@ const WORDS: [&str; 22] = [
     "type",
 ];
 
-/// Every schema in the document, with the ones inside of it, and where it stands.
+/// Returns every schema of the document, nested ones included, with its place.
 fn schemas(document: &Document) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for (name, schema) in members(&document.root["components"]["schemas"]) {
@@ -42,7 +42,7 @@ fn schemas(document: &Document) -> Vec<(String, Value)> {
     found
 }
 
-/// Those of media types, parameters and headers, wherever they are.
+/// Collects the schemas of media types, parameters and headers.
 fn beside(at: String, value: &Value, found: &mut Vec<(String, Value)>) {
     let items = value.as_array().into_iter().flatten().enumerate().map(|(n, item)| (n.to_string(), item));
     for (name, inner) in members(value).map(|(name, inner)| (name.to_owned(), inner)).chain(items) {

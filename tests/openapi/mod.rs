@@ -1,4 +1,4 @@
-//! `docs/openapi.yaml`: that it says everything, and that what it says is so.
+//! `docs/openapi.yaml` is complete and true.
 
 mod complete;
 mod document;

@@ -1,4 +1,4 @@
-//! The request that an example is the answer to.
+//! The request that an example answers.
 
 use std::fmt::Write as _;
 
@@ -16,13 +16,13 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Its own, or the one of the same name in the operation.
+    /// Returns the example's own request, or the one of the same name in the operation.
     pub(super) fn of(document: &Document, example: &Example<'_>) -> Request {
         let stated = &example.example["x-request"];
         if stated.is_object() { Request::stated(stated) } else { Request::named(document, example) }
     }
 
-    /// As an `x-request` or an `x-after` states it.
+    /// Reads an `x-request` or an `x-after`.
     pub(super) fn stated(stated: &Value) -> Request {
         let text = |name: &str, default: &str| stated[name].as_str().unwrap_or(default).to_owned();
         let size = |name: &str| stated[name].as_u64().map(|size| size as usize);
@@ -80,7 +80,7 @@ impl Request {
         request
     }
 
-    /// An object is JSON, a list NDJSON, a text what it is.
+    /// Returns an object as JSON, a list as NDJSON, and a text unchanged.
     fn carry(&mut self, body: &Value) {
         let (kind, text) = match body {
             Value::Null => return,
@@ -101,7 +101,7 @@ impl Request {
         self
     }
 
-    /// Asks the listener that the path is on.
+    /// Sends the request to the listener that has the path.
     pub(super) fn ask(&self, document: &Document, daemon: &DaemonProcess) -> HttpResponse {
         let path = self.target.split('?').next().unwrap();
         let is_it = |template: &str| {
@@ -118,7 +118,7 @@ impl Request {
         let length =
             body.as_ref().map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
         let head = format!("{method} {target} HTTP/1.1\r\nHost: example\r\n{headers}{length}\r\n");
-        // A refusal can come, and the connection close, before a large body is out.
+        // The answer can arrive, and the connection close, before a large body is sent.
         let _ = client.try_send(format!("{head}{}", body.as_deref().unwrap_or_default()));
         client.answer()
     }

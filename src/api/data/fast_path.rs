@@ -5,7 +5,7 @@
 //! map, its URI, a service's future and a `Response`. Here the head is parsed in place, and the answer is written behind a
 //! head of our own.
 //!
-//! Only a request that hyper would accept, and answer with the same bytes, is taken (`tests/http/direct.rs`).
+//! Only a request that hyper would accept, and answer with the same bytes, is taken (`tests/http/fast_path.rs`).
 
 use std::time::Instant;
 

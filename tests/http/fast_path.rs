@@ -1,6 +1,5 @@
-//! Single selections are answered without hyper where they can be. Nobody can tell by the answers: the same
-//! request with `Upgrade`, a field that has it go through hyper and means nothing there, is answered with the
-//! same bytes, and whatever comes in whatever pieces is answered in its turn.
+//! Single selections are answered without hyper where possible. The answers do not show it: the same request with
+//! `Upgrade`, a field that sends it through hyper and has no meaning there, is answered with the same bytes.
 
 use std::io::Read;
 use std::net::Shutdown;
@@ -157,7 +156,7 @@ fn fast_path_stops_reading_when_the_peer_stops_reading() {
     }
 }
 
-/// Empty lines between requests are nobody's: they neither pile up nor begin a head.
+/// Empty lines between requests are neither buffered nor the beginning of a head.
 #[test]
 fn empty_lines_between_requests_are_ignored() {
     let settings = ServerSettings { header_timeout: Duration::from_millis(50), ..one_worker() };
