@@ -68,6 +68,7 @@ impl ConnectionState {
 
     /// Starts the timeout chosen since the last call, and returns the time. That is the time of the answer just given,
     /// if any, in place of a look at the clock.
+    #[inline]
     pub(crate) fn start_timeout(&self) -> Instant {
         let now = self.now.take().unwrap_or_else(Instant::now);
         if let Some(timeout) = self.pending_timeout.take() {
@@ -77,10 +78,12 @@ impl ConnectionState {
     }
 
     /// Returns the deadline as of the last [`ConnectionState::start_timeout`].
+    #[inline]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline.get()
     }
 
+    #[inline]
     pub(crate) fn waits_for(&self) -> WaitsFor {
         self.waits_for.get()
     }
@@ -91,12 +94,14 @@ impl ConnectionState {
         self.quiet_since.set(Some(Instant::now()));
     }
 
+    #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.get()
     }
 
     /// Returns when a connection that is idle while the server drains has been so for the grace. A connection whose peer
     /// takes its answer slowly is not idle: the peer has not read yet that the answer is the last.
+    #[inline]
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         let is_idle = self.waits_for.get() == WaitsFor::Request;
         self.quiet_since.get().filter(|_| is_idle).map(|since| since + self.timeouts.drain_grace)
@@ -108,6 +113,7 @@ impl ConnectionState {
     }
 
     /// Bytes for hyper arrived.
+    #[inline]
     pub(crate) fn on_bytes(&self) {
         if self.waits_for.get() == WaitsFor::Request {
             self.wait(WaitsFor::Head, self.timeouts.header);
@@ -115,16 +121,19 @@ impl ConnectionState {
     }
 
     /// A request's head is complete.
+    #[inline]
     pub(crate) fn on_request(&self) {
         self.wait(WaitsFor::Answer, self.timeouts.body);
     }
 
     /// A request was answered.
+    #[inline]
     pub(crate) fn on_answer(&self) {
         self.wait(WaitsFor::Request, self.timeouts.idle);
     }
 
     /// The fast path answered a request at this time.
+    #[inline]
     pub(crate) fn on_fast_answer(&self, at: std::time::Instant) {
         self.now.set(Some(Instant::from_std(at)));
         self.on_answer();
@@ -139,6 +148,7 @@ impl ConnectionState {
 
     /// Bytes are to go out. What the socket does not take is tried again with every poll, so that a connection whose
     /// peer takes an answer slowly is never quiet for long.
+    #[inline]
     pub(crate) fn on_write(&self) {
         if self.quiet_since.get().is_some() {
             self.quiet_since.set(Some(Instant::now()));
@@ -146,6 +156,7 @@ impl ConnectionState {
     }
 
     /// Every answer is with the system.
+    #[inline]
     pub(crate) fn on_flush(&self) {
         drop(self.held.take());
     }
@@ -175,6 +186,7 @@ impl ConnectionState {
         self.refusal.get()
     }
 
+    #[inline]
     fn wait(&self, waits_for: WaitsFor, timeout: Duration) {
         self.waits_for.set(waits_for);
         self.pending_timeout.set(Some(timeout));

@@ -211,6 +211,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
 
 /// Returns how many bytes of empty lines these begin with. Empty lines before a request are ignored (RFC 9112, 2.2);
 /// many clients end a body with one. A lone CR is not an empty line.
+#[inline]
 fn empty_lines(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     while let Some(after) = rest.strip_prefix(b"\n").or_else(|| rest.strip_prefix(b"\r\n")) {
@@ -223,6 +224,7 @@ fn empty_lines(bytes: &[u8]) -> usize {
 /// body, and ends in a brace or a line feed of its own: for those this is one comparison.
 ///
 /// hyper has no hook for its refusals, so they are found by their text; `tests/http/rfc.rs` fails where hyper changes it.
+#[inline]
 fn bare_refusal(bytes: &[u8]) -> Option<(usize, &'static ProblemKind)> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
