@@ -1,5 +1,5 @@
-//! Sets the commit, writes the description of the interface as JSON, so that the daemon has no parser of YAML, and tells the
-//! tests which optional programs there are.
+//! Sets the commit, writes the description of the interface as JSON, so that the daemon has no parser of
+//! YAML, and tells the tests which optional programs there are.
 
 #[path = "build/commit.rs"]
 mod commit;

@@ -1,5 +1,5 @@
-//! The commit that a program is built from, `unknown` outside a checkout: what `switchboard_build_info` and reports of the load
-//! test name.
+//! The commit that a program is built from, `unknown` outside a checkout: what `switchboard_build_info` and
+//! reports of the load test name.
 
 use std::process::Command;
 

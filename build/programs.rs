@@ -1,5 +1,5 @@
-//! Tells the tests which optional programs are installed: a test that needs a missing one is ignored. Where `CI` is set, every
-//! program counts as installed, so that the test fails instead.
+//! Tells the tests which optional programs are installed: a test that needs a missing one is ignored. Where
+//! `CI` is set, every program counts as installed, so that the test fails instead.
 
 use std::env;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ pub(crate) fn set_cfgs() {
             println!("cargo::rustc-cfg={cfg}");
         }
     }
-    // A program that is installed later changes its folder. PATH itself is not watched: it often differs between an editor and a
-    // terminal, and each change would build everything again.
+    // A program that is installed later changes its folder. PATH itself is not watched: it often differs
+    // between an editor and a terminal, and each change would build everything again.
     for folder in folders.iter().filter(|folder| missing && folder.is_dir()) {
         println!("cargo::rerun-if-changed={}", folder.display());
     }

@@ -1,10 +1,11 @@
 //! All tests of the daemon in one binary, which is linked once and runs them in parallel.
 //!
-//! - A test that needs a program that is not installed is ignored, and names its Debian package. Where `CI` is set, it fails.
-//! - Long forms end in `_long` and are ignored: `cargo test --release --test contract -- --ignored long --nocapture
-//!   --test-threads 1` runs them one after the other, and prints what they counted. They want the machine for themselves.
-//! - Some files of the repository are generated, and a test compares each with what is generated now. The failure names the
-//!   command that writes the file anew: `SWITCHBOARD_REGENERATE=1 cargo test --test contract …`.
+//! - A test that needs a program that is not installed is ignored, and names its Debian package. Where `CI`
+//!   is set, it fails.
+//! - Long forms end in `_long` and are ignored. They want the machine for themselves, and print their counts:
+//!   `cargo test --release --test contract -- --ignored long --nocapture --test-threads 1`.
+//! - Some files of the repository are generated, and a test compares each with what is generated now. Its
+//!   failure names the command that writes the file: `SWITCHBOARD_REGENERATE=1 cargo test --test contract …`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -2,8 +2,8 @@ use std::collections::HashMap;
 
 use switchboard_registry::{Account, Company, Holder, Ou, Pool};
 
-/// A company with its lists indexed by id, OU and holder, so that registries of a million accounts can be queried. No rule is
-/// in it. Of two entries with one id, the first counts.
+/// A company with its lists indexed by id, OU and holder, so that registries of a million accounts can be
+/// queried. No rule is in it. Of two entries with one id, the first counts.
 pub(crate) struct IndexedCompany<'a> {
     pub(crate) company: &'a Company,
     ous: HashMap<&'a str, &'a Ou>,

@@ -230,7 +230,8 @@ fn dedicated<'a>(resolved: &ResolvedQuery<'a, '_>, query: &Query) -> Option<&'a 
     own.iter().copied().find(|account| account.channel == Some(resolved.channel.1))
 }
 
-/// Returns the current account and the index of the first step that has it, or the reason for which it is not kept.
+/// Returns the current account and the index of the first step that has it, or the reason for which it is not
+/// kept.
 fn keep_current<'a>(
     resolved: &ResolvedQuery<'a, '_>,
     chain: &[Step<'a>],

@@ -1,5 +1,5 @@
-//! What the compiler does not hold of `docs/architecture.md`. The lower layers are crates, so Cargo holds their order; the
-//! daemon's own modules are held here.
+//! What the compiler does not hold of `docs/architecture.md`. The lower layers are crates, so Cargo holds
+//! their order; the daemon's own modules are held here.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::harness::HttpClient;
 
-/// Connects from 127.0.0.`from`, which the daemon counts as a peer of its own, with a receive buffer of so many bytes.
+/// Connects from 127.0.0.`from`, which the daemon counts as a peer of its own, with a receive buffer of so
+/// many bytes.
 fn connect(to: &str, from: u8, buffer: Option<usize>) -> HttpClient {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     if let Some(bytes) = buffer {

@@ -12,7 +12,8 @@ use super::{HttpClient, PATIENCE, wait_until};
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
-/// `switchboard serve` as a child process, on ports that the system chooses. Its JSON log is read line by line.
+/// `switchboard serve` as a child process, on ports that the system chooses. Its JSON log is read line by
+/// line.
 pub(crate) struct DaemonProcess {
     child: Child,
     logs: Receiver<Value>,
@@ -156,7 +157,8 @@ pub(crate) fn get(address: &str, target: &str) -> (u16, String) {
     request(address, "GET", target, "").unwrap()
 }
 
-/// Returns the status and body of a request on a connection of its own. Returns an error when the answer is incomplete.
+/// Returns the status and body of a request on a connection of its own. Returns an error when the answer is
+/// incomplete.
 pub(crate) fn request(address: &str, method: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
     let mut client = HttpClient::try_connect(address)?;
     let length = body.len();

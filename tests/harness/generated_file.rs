@@ -1,7 +1,8 @@
 use std::path::Path;
 
-/// Asserts that a file of the repository has the bytes that are generated now. With `SWITCHBOARD_REGENERATE=1` it writes them
-/// instead. `test` is the filter that runs the calling test, for the failure's message.
+/// Asserts that a file of the repository has the bytes that are generated now. With
+/// `SWITCHBOARD_REGENERATE=1` it writes them instead. `test` is the filter that runs the calling test, for
+/// the failure's message.
 #[track_caller]
 pub(crate) fn assert_generated(file: &str, generated: &[u8], test: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

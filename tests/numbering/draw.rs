@@ -11,8 +11,9 @@ pub fn digits(random: &mut Rng, least: usize, most: usize) -> String {
     (0..random.usize(least..=most)).map(|_| random.digit(10)).collect()
 }
 
-/// A pattern to draw matching texts from. It walks the pattern as a tree, and shares nothing with the automata that the table
-/// is generated from. Every branch is equally likely, so a range of ten numbers beside one of ten million is drawn too.
+/// A pattern to draw matching texts from. It walks the pattern as a tree, and shares nothing with the
+/// automata that the table is generated from. Every branch is equally likely, so a range of ten numbers
+/// beside one of ten million is drawn too.
 pub struct Pattern(Hir);
 
 impl Pattern {

@@ -1,4 +1,5 @@
-//! Makes `crates/model/src/numbering/table.rs`, and holds the one that is checked in to what it would make today.
+//! Makes `crates/model/src/numbering/table.rs`, and holds the one that is checked in to what it would make
+//! today.
 
 use std::fmt::Write;
 

@@ -64,7 +64,8 @@ impl Exposition {
     }
 }
 
-/// Returns the scraped metrics that an expression names, with their label matchers. Recorded metrics are left out.
+/// Returns the scraped metrics that an expression names, with their label matchers. Recorded metrics are left
+/// out.
 pub(super) fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! What an operator sees: a real Prometheus scrapes a daemon that has given every kind of answer, and evaluates
-//! `config/prometheus`; the queries of the dashboard in `config/grafana` return data.
+//! What an operator sees: a real Prometheus scrapes a daemon that has given every kind of answer, and
+//! evaluates `config/prometheus`; the queries of the dashboard in `config/grafana` return data.
 
 mod dashboard;
 mod documents;

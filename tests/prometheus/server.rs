@@ -92,7 +92,8 @@ impl Prometheus {
         groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap()).collect()
     }
 
-    /// Polls until `holds` returns true, and calls `meanwhile` before each poll. Prometheus reports no event to wait for.
+    /// Polls until `holds` returns true, and calls `meanwhile` before each poll. Prometheus reports no event
+    /// to wait for.
     pub(crate) fn awaits(
         &self,
         what: &str,

@@ -15,8 +15,8 @@ pub(super) struct Served {
     _folder: TempDir,
 }
 
-/// Starts a daemon and sends it every kind of query: before the first snapshot, and after one was published, found unchanged,
-/// rejected and corrected.
+/// Starts a daemon and sends it every kind of query: before the first snapshot, and after one was published,
+/// found unchanged, rejected and corrected.
 pub(super) fn everything() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let registry = folder.path().join("registry");

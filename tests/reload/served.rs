@@ -14,8 +14,8 @@ use crate::harness::{DaemonProcess, wait_within};
 /// Time within which the daemon promises to serve a change.
 pub(super) const PROMISED: Duration = Duration::from_secs(2);
 
-/// How long the tests wait for a change, beside all other tests on two cores. Polls are an hour apart, so a change
-/// without an event is not served within this time.
+/// How long the tests wait for a change, beside all other tests on two cores. Polls are an hour apart, so a
+/// change without an event is not served within this time.
 pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(6);
 
 /// Settings with polls so rare that only events can report a change in time.
@@ -156,8 +156,8 @@ pub(super) fn copy_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Durat
     }
 }
 
-/// Publishes files as Kubernetes does: in a new folder, to which the link `..data` is swapped by a rename. Every
-/// entry of the volume is a link through `..data`.
+/// Publishes files as Kubernetes does: in a new folder, to which the link `..data` is swapped by a rename.
+/// Every entry of the volume is a link through `..data`.
 pub(super) fn project(volume: &Path, version: u32, fill: impl Fn(&Path)) {
     let name = format!("..2026_11_24_{version}");
     fs::create_dir_all(volume.join(&name)).unwrap();

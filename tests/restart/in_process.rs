@@ -1,4 +1,5 @@
-//! The daemon within this process: bound, started and drained as `switchboard serve` does it, without signals.
+//! The daemon within this process: bound, started and drained as `switchboard serve` does it, without
+//! signals.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Load that counts every request and every complete, correct answer. A lost request is not sent again, and its client stops.
+//! Load that counts every request and every complete, correct answer. A lost request is not sent again, and
+//! its client stops.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;

@@ -13,8 +13,8 @@ use super::load::Load;
 use super::{LONG_RESTARTS, RESTARTS, free_address};
 use crate::harness::{DaemonProcess, get, wait_until};
 
-/// Returns a command that starts the daemon as systemd does: with descriptors from 3 on, and the daemon's own pid in the
-/// environment, which a shell sets before it becomes the daemon.
+/// Returns a command that starts the daemon as systemd does: with descriptors from 3 on, and the daemon's own
+/// pid in the environment, which a shell sets before it becomes the daemon.
 fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
     let mut command = Command::new("sh");
     let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
