@@ -1,4 +1,5 @@
 use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{HttpClient, PATIENCE, wait_until};
+use super::{HttpClient, PATIENCE, wait_within};
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
@@ -140,7 +141,9 @@ impl DaemonProcess {
 
     /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait_until("the daemon ends", || self.child.try_wait().unwrap().is_some());
+        let pid = self.pid();
+        let event = || format!("the daemon ends, whose threads are\n{}", threads(pid));
+        wait_within(PATIENCE, event, || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap()
     }
 }
@@ -150,6 +153,15 @@ impl Drop for DaemonProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns a line for each thread of a process: its name, and the kernel's function that it waits in.
+fn threads(pid: u32) -> String {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return String::new() };
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let line =
+        |task: PathBuf| format!("{} {}\n", read(task.join("comm")).trim(), read(task.join("wchan")).trim());
+    tasks.flatten().map(|task| line(task.path())).collect()
 }
 
 /// Returns the status and body of a GET on a connection of its own.
