@@ -75,7 +75,7 @@ fn log_reload(event: &ReloadEvent<'_>) {
         }
         ReloadEvent::Unchanged => tracing::info!("reload: the files say what they said before"),
         ReloadEvent::Rejected { stage, reason, findings } => {
-            tracing::error!(stage = stage.text(), reason, "rejected: whatever was in service stays");
+            tracing::error!(stage = stage.as_str(), reason, "rejected: whatever was in service stays");
             log_errors(findings);
         }
         ReloadEvent::Unreadable { reason } => {

@@ -120,7 +120,7 @@ impl Telemetry {
             reloads: ReloadOutcome::ALL
                 .map(|outcome| series.counter(&names::RELOADS, &[("outcome", outcome.as_str())])),
             rejections: REJECTION_STAGES
-                .map(|stage| series.counter(&names::REJECTIONS, &[("stage", stage.text())])),
+                .map(|stage| series.counter(&names::REJECTIONS, &[("stage", stage.as_str())])),
             load_durations: LOAD_STAGES
                 .map(|stage| series.histogram(&names::LOAD_DURATION, &[("stage", stage.as_str())])),
             snapshots_alive: series.gauge(&names::ALIVE, &[]),

@@ -73,7 +73,7 @@ fn queries() -> Vec<String> {
 fn rejections(daemon: &DaemonProcess) -> (f64, Vec<f64>) {
     let text = get(&daemon.admin, "/metrics").1;
     let of = |stage: &Stage| {
-        let series = format!("switchboard_snapshot_rejections_total{{stage=\"{}\"}} ", stage.text());
+        let series = format!("switchboard_snapshot_rejections_total{{stage=\"{}\"}} ", stage.as_str());
         let line = text.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
         line.parse::<f64>().unwrap()
     };
@@ -127,9 +127,9 @@ fn refuses_each_once_and_answers_as_before(most_of_a_kind: usize) {
         replace(&path, &case.bytes);
         let stage = daemon.log("rejected")["stage"].as_str().unwrap().to_owned();
         let (more, of_stage) = rejections(&daemon);
-        assert!(case.stages.iter().any(|expected| expected.text() == stage), "{}: {stage}", case.name);
+        assert!(case.stages.iter().any(|expected| expected.as_str() == stage), "{}: {stage}", case.name);
         assert_eq!(more, sum + 1.0, "{}", case.name);
-        let counted = Stage::ALL.iter().position(|at| at.text() == stage).unwrap();
+        let counted = Stage::ALL.iter().position(|at| at.as_str() == stage).unwrap();
         assert_eq!(of_stage[counted], stages[counted] + 1.0, "{}", case.name);
         assert_eq!(daemon.metric("switchboard_snapshots_alive"), 1.0, "{}", case.name);
         assert_eq!(answers(&daemon, &queries), before, "{}", case.name);

@@ -55,7 +55,7 @@ fn every_series_exists_from_the_start() {
     );
     labelled("snapshot_entries", "kind", &["companies", "ous", "pools", "accounts", "chains"]);
     labelled("snapshot_reloads_total", "outcome", &["published", "unchanged", "rejected", "unreadable"]);
-    labelled("snapshot_rejections_total", "stage", &Stage::ALL.map(Stage::text));
+    labelled("snapshot_rejections_total", "stage", &Stage::ALL.map(Stage::as_str));
     labelled("snapshot_load_duration_seconds_count", "stage", &["read", "compile", "verify", "tests"]);
     labelled("http_request_duration_seconds_count", "route", &["select", "batch", "explain", "other"]);
     labelled("select_duration_seconds_bucket", "le", &["0.000001", "0.001", "0.005", "0.01", "0.1", "+Inf"]);

@@ -58,7 +58,7 @@ fn every_flipped_bit_is_refused() {
             32..48 => [Stage::Length, Stage::Length],
             _ => [Stage::Checksum, Stage::Checksum],
         };
-        assert!(expected.contains(&stage(&bytes)), "byte {at}: {}", stage(&bytes).text());
+        assert!(expected.contains(&stage(&bytes)), "byte {at}: {}", stage(&bytes).as_str());
     }
 }
 

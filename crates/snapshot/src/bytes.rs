@@ -1,4 +1,4 @@
-//! The memory that a snapshot lies in.
+//! The memory of a snapshot.
 
 use std::io::{self, Read};
 use std::ops::Deref;
@@ -6,28 +6,27 @@ use std::ops::Deref;
 use memmap2::{Advice, MmapMut};
 use rkyv::util::AlignedVec;
 
-/// A snapshot's bytes, aligned, and never written to once they are whole.
+/// The bytes of a snapshot, aligned, and never written to once they are complete.
 pub struct Bytes(Memory);
 
 enum Memory {
-    /// As a compile leaves them.
+    /// The bytes of a build.
     Heap(AlignedVec),
-    /// Pages of our own; the first so many bytes are filled.
+    /// Anonymous pages, and the number of bytes that are filled.
     Pages(MmapMut, usize),
 }
 
 impl Bytes {
-    /// So many bytes: first these, then what the source has, or less where it ends early.
+    /// Reads `len` bytes: first those of `first`, then those of the source; fewer if the source ends early.
     ///
-    /// In huge pages where the system has them: a selection goes to a dozen places far apart, and with pages of
-    /// 4 KiB each of them costs the processor a walk through its page tables besides. Pages that nothing is read
-    /// into take no memory.
+    /// Uses huge pages if the system has them, because a selection reads from a dozen places far apart, and with pages of
+    /// 4 KiB each read costs a walk through the page tables, too. Pages that nothing is read into take no memory.
     ///
     /// # Errors
-    /// There is no room for them, or the source cannot be read.
+    /// There is not enough memory, or the source cannot be read.
     pub fn read(first: &[u8], mut source: impl Read, len: usize) -> io::Result<Bytes> {
         let mut pages = MmapMut::map_anon(len)?;
-        // A system without them takes pages of the usual size.
+        // A system without huge pages uses those of the usual size.
         let _ = pages.advise(Advice::HugePage);
         let mut first = first;
         let mut filled = first.read(&mut pages)?;

@@ -1,26 +1,26 @@
-//! The flat hash index: id to record in one or two probes, where a binary search over a million
-//! strings would touch twenty cache lines.
+//! A flat hash index: finds a record by id in one or two probes, where a binary search over a million
+//! strings would read twenty cache lines.
 //!
 //! Open addressing with linear probing over `(fingerprint, record)` slots, at most half full. The
-//! hash is XXH3-64 of the key, seeded with what the key is relative to (the company, the channel), so
-//! that one table serves all companies. A hit is confirmed against the record's own text.
+//! hash is XXH3-64 of the key, seeded with the scope in which the key is unique (the company, the channel), so
+//! that one table serves all companies. A hit is confirmed by the record's own text.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::format::{ArchivedSlot, NONE, Slot};
 
-/// The hash of a key; `scope` is what the key is unique within.
+/// Returns the hash of a key, which is unique within its scope.
 pub(crate) fn hash(scope: u64, key: &[u8]) -> u64 {
     xxh3_64_with_seed(key, scope)
 }
 
-/// The scope of a user's account: a company and a channel.
+/// Returns the scope of a user's account: a company and a channel.
 pub(crate) fn user_scope(company: u32, channel: u32) -> u64 {
     u64::from(company) | u64::from(channel) << 32
 }
 
-/// Slots for these hashes; record `i` is the `i`-th hash. Never full: at least one slot stays free, so
-/// that a probe for an absent key ends.
+/// Returns slots for these hashes; record `i` has the `i`-th hash. At least one slot stays free, so that a probe for an
+/// absent key ends.
 #[allow(clippy::indexing_slicing, reason = "every index is masked to the table's length")]
 pub(crate) fn build(hashes: &[u64]) -> Vec<Slot> {
     let size = (hashes.len() * 2).max(1).next_power_of_two();
@@ -35,7 +35,7 @@ pub(crate) fn build(hashes: &[u64]) -> Vec<Slot> {
     slots
 }
 
-/// The record with this hash that `is_it` confirms.
+/// Finds the record with this hash that `is_it` confirms.
 pub(crate) fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
     let mut at = position(hash, slots.len());
     loop {
@@ -51,7 +51,7 @@ pub(crate) fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> boo
     }
 }
 
-/// The upper half of the hash places, the lower half is the fingerprint: the two are independent.
+/// Returns where the probes for a hash begin: by its upper half. The lower half is the fingerprint; both are independent.
 pub(crate) fn position(hash: u64, size: usize) -> usize {
     (hash >> 32) as usize & (size - 1)
 }

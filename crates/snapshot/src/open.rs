@@ -1,5 +1,5 @@
-//! From untrusted bytes to a [`Snapshot`]: header, length, checksum, archive, then every record.
-//! rkyv proves the shape of the records; that account 7 exists, `verify` does.
+//! From untrusted bytes to a [`Snapshot`]: checks header, length, checksum, archive, then every record.
+//! rkyv checks the shape of the records; `verify` checks that account 7 exists.
 
 use rkyv::rancor;
 
@@ -11,7 +11,10 @@ use super::verify::verify;
 use super::view::{Snapshot, SnapshotTest, test_lines};
 
 impl Snapshot {
-    /// Proves the bytes sound, and takes them over.
+    /// Checks a snapshot's bytes, and takes ownership of them.
+    ///
+    /// # Errors
+    /// The stage that rejects the bytes, and why.
     pub fn open(bytes: impl Into<Bytes>) -> Result<Snapshot, Rejection> {
         let bytes = bytes.into();
         let header = Header::read(&bytes)?;
@@ -41,12 +44,11 @@ impl Snapshot {
     }
 }
 
-/// Every test can be read. They are read again when they are asked: kept as values, short ones would take
-/// more room than the file.
+/// Checks that every test can be read. Tests are not kept, because short ones would take more memory than the file.
 fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
     for line in test_lines(lines) {
-        if line.len() > LONGEST_TEST {
-            let reason = format!("a test of the snapshot is longer than {LONGEST_TEST} bytes");
+        if line.len() > MAX_TEST_BYTES {
+            let reason = format!("a test of the snapshot is longer than {MAX_TEST_BYTES} bytes");
             return Err(Stage::Archive.rejection(reason));
         }
         serde_json::from_slice::<SnapshotTest>(line)
@@ -55,5 +57,5 @@ fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// In bytes: many times the largest query, which a test holds with every quote escaped.
-const LONGEST_TEST: usize = 1 << 20;
+/// The most bytes of a test: many times the largest query, which a test holds with every quote escaped.
+const MAX_TEST_BYTES: usize = 1 << 20;

@@ -1,35 +1,35 @@
-//! Why bytes are no snapshot, and at which stage of opening that was found.
+//! Why bytes are rejected as a snapshot, and at which stage.
 
 use super::header::BadHeader;
 
-/// Where in opening a snapshot was refused: the label of the rejections that SREs count.
+/// The stage that rejects a snapshot: the label of the metric that counts rejections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Magic, version, schema.
     Header,
-    /// Fewer or more bytes than the header says.
+    /// The file has fewer or more bytes than its header says.
     Length,
     /// The bytes are not those that were written.
     Checksum,
-    /// Not an archive of the records.
+    /// The bytes are no archive of the records.
     Archive,
-    /// A record that points where nothing is, out of order, or at odds with another.
+    /// A record points where nothing is, is out of order, or contradicts another record.
     Index,
-    /// Its own expected selections are not what it selects.
+    /// The snapshot fails its own tests.
     Tests,
-    /// A generation that is not newer than the one in service.
+    /// The generation is not newer than the one in service.
     Generation,
-    /// The registry has findings.
+    /// The registry has errors.
     Registry,
 }
 
-/// Why bytes are no snapshot.
+/// Why a snapshot is rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Rejection {
-    /// Where.
+    /// The stage that rejects it.
     pub stage: Stage,
-    /// What, with the remedy where there is one.
+    /// The reason, with the remedy where there is one.
     pub reason: String,
 }
 
@@ -46,8 +46,8 @@ impl Stage {
         Stage::Registry,
     ];
 
-    /// As a metric's label.
-    pub const fn text(self) -> &'static str {
+    /// Returns the label of the metric.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Stage::Header => "header",
             Stage::Length => "length",
@@ -60,7 +60,7 @@ impl Stage {
         }
     }
 
-    /// A rejection at this stage.
+    /// Returns a rejection at this stage.
     pub fn rejection(self, reason: impl Into<String>) -> Rejection {
         Rejection { stage: self, reason: reason.into() }
     }

@@ -20,25 +20,25 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Cells that ids fall into.
+/// The number of cells that ids fall into.
 pub const CELLS: u32 = 1 << 12;
 /// Passes that a unit of the exponential variate is divided into.
 const PASSES: u64 = 64;
-/// Classes smaller than this are scanned: about as many draws as following the cells takes there
+/// Smaller classes are scanned: at this size a scan takes about as many draws as following the cells
 /// (4096 · 64 / n cells for n accounts).
-pub const SCANNED: usize = 512;
+pub const MIN_CELLED_CLASS: usize = 512;
 
-/// The hash of an account's id.
+/// Returns the hash of an account's id.
 pub fn id_hash(id: &[u8]) -> u64 {
     xxh3_64(id)
 }
 
-/// The cell that an id falls into.
+/// Returns the cell that an id falls into.
 pub fn cell(id_hash: u64) -> u32 {
     (id_hash >> 52) as u32
 }
 
-/// What a client draws with: the hash of its opaque id, or of its phone's E.164 digits.
+/// The hash of a client's opaque id, or of its phone's E.164 digits: every draw of the client depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub u64);
 
@@ -60,23 +60,23 @@ pub struct Order {
 }
 
 impl Seed {
-    /// Of a client's opaque id, or of a phone's E.164 digits.
-    pub fn of(key: &[u8]) -> Seed {
+    /// Returns the seed of a client's opaque id, or of a phone's E.164 digits.
+    pub fn from_key(key: &[u8]) -> Seed {
         Seed(xxh3_64(key))
     }
 
-    /// The hash of this client with this account: uniform, and what everything else is made of.
+    /// Returns the hash of this client with this account: it is uniform, and the draw is made of it.
     pub fn mix(self, id_hash: u64) -> u64 {
         finalize(self.0 ^ id_hash)
     }
 
-    /// The order of the cells in pass `q`.
+    /// Returns the order of the cells in a pass.
     pub fn order(self, pass: u64) -> Order {
         let bits = finalize(self.0.wrapping_add((pass + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         Order { a: bits as u32 | 1, b: (bits >> 32) as u32 }
     }
 
-    /// The draw of an account.
+    /// Returns the draw of an account.
     pub fn draw(self, id_hash: u64, weight: u16) -> Draw {
         let mixed = self.mix(id_hash);
         let pass = pass(mixed);
@@ -86,12 +86,12 @@ impl Seed {
 }
 
 impl Order {
-    /// Where a cell comes in this order.
+    /// Returns the position of a cell in this order.
     pub fn position(self, cell: u32) -> u32 {
         self.a.wrapping_mul(cell).wrapping_add(self.b) % CELLS
     }
 
-    /// The cells in this order.
+    /// Returns the cells in this order.
     pub fn cells(self) -> impl Iterator<Item = u32> {
         // Newton's iteration doubles the correct low bits of an odd number's inverse: 3, 6, 12.
         let inverse = |a: u32| {
@@ -105,12 +105,12 @@ impl Order {
 }
 
 impl Draw {
-    /// Of a pass, the position in it, and the hash behind both.
+    /// Returns the draw of a pass, the position in it, and the hash behind both.
     pub fn new(pass: u64, position: u32, mixed: u64, weight: u16) -> Draw {
         Draw { ticks: (pass * u64::from(CELLS) + u64::from(position)) * 2 + 1, tie: mixed, weight }
     }
 
-    /// Whether this draw wins over that one. Ticks stay below 2^25, weights below 2^10.
+    /// Returns whether this draw wins over the other one. Ticks are below 2^25, weights below 2^10.
     pub fn beats(self, other: Draw) -> bool {
         let (mine, theirs) = (self.ticks * u64::from(other.weight), other.ticks * u64::from(self.weight));
         mine < theirs || (mine == theirs && self.tie > other.tie)
@@ -122,8 +122,8 @@ pub fn pass(hash: u64) -> u64 {
     (negative_ln(hash) * PASSES) >> 32
 }
 
-/// A hash below which none has the pass of this one, but a higher: passes are 1/64 apart in `-ln(u)`, and
-/// `-ln(1 - 1/64)` is 1/64 + 1/8127, well above what [`pass`] is off by.
+/// Returns a bound below which every hash has a higher pass than this one: passes are 1/64 apart in `-ln(u)`, and
+/// `-ln(1 - 1/64)` is 1/64 + 1/8127, well above the error of [`pass`].
 pub fn may_share_pass(hash: u64) -> u64 {
     hash.saturating_sub((hash >> 6) + 1)
 }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_logarithm_is_within_64_units_of_the_real_one() {
+    fn logarithm_is_within_64_units_of_the_real_one() {
         let mut hash = 1u64;
         for _ in 0..100_000 {
             hash = finalize(hash.wrapping_add(0x9e37_79b9_7f4a_7c15));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_share_a_pass_does_not() {
+    fn hashes_below_the_bound_have_a_higher_pass() {
         let mut hash = 1u64;
         for _ in 0..100_000 {
             hash = finalize(hash.wrapping_add(0x9e37_79b9_7f4a_7c15));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_a_permutation_that_can_be_followed() {
+    fn order_is_a_permutation_and_its_cells_follow_it() {
         for key in 0..64u64 {
             let order = Seed(finalize(key)).order(key % 5);
             let cells: Vec<u32> = order.cells().collect();

@@ -123,8 +123,10 @@ impl<'a> Walk<'a> {
         self.is_conversation = self.role == conversation_role;
         self.client = Client::from_query(query);
         match (&query.client, &self.client) {
-            (Some(client), _) => self.seed = Seed::of(client.as_bytes()),
-            (None, Ok(Client { phone: Some(phone), .. })) => self.seed = Seed::of(phone.digits().as_bytes()),
+            (Some(client), _) => self.seed = Seed::from_key(client.as_bytes()),
+            (None, Ok(Client { phone: Some(phone), .. })) => {
+                self.seed = Seed::from_key(phone.digits().as_bytes())
+            }
             (None, _) => {}
         }
         Ok(())

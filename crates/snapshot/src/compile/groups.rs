@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::format::{Account, Class, Group, Member, NONE, Range, Tables};
-use super::super::rendezvous::{CELLS, SCANNED, cell};
+use super::super::rendezvous::{CELLS, MIN_CELLED_CLASS, cell};
 use switchboard_model::{CallingCode, Region, Role};
 
 /// A pool's accounts by role and country, and the groups already made of them.
@@ -69,12 +69,12 @@ fn build(tables: &mut Tables, accounts: Vec<u32>) -> u32 {
     tables.members[start..].sort_unstable_by_key(|m| (m.weight, m.id_hash, m.account));
     let members = Range { start: start as u32, len: (tables.members.len() - start) as u32 };
     let classes_start = tables.classes.len();
-    if members.len as usize >= SCANNED {
+    if members.len as usize >= MIN_CELLED_CLASS {
         let mut first = start;
         while first < tables.members.len() {
             let weight = tables.members[first].weight;
             let len = tables.members[first..].partition_point(|member| member.weight == weight);
-            let cells = if len >= SCANNED { directory(tables, first, len) } else { NONE };
+            let cells = if len >= MIN_CELLED_CLASS { directory(tables, first, len) } else { NONE };
             tables.classes.push(Class { members: Range { start: first as u32, len: len as u32 }, cells });
             first += len;
         }

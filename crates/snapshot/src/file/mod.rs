@@ -4,4 +4,4 @@ mod read;
 mod write;
 
 pub use read::read;
-pub use write::{NotWritten, write, write_with};
+pub use write::{ReplaceError, write, write_with};

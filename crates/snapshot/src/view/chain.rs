@@ -5,7 +5,7 @@ use super::{AccountJson, Records, Snapshot};
 use crate::format::{
     ArchivedClass, ArchivedLevel, ArchivedMember, ArchivedStep, ArchivedTables, LAST_OF_RUN, NO_COLUMN, NONE,
 };
-use crate::rendezvous::{CELLS, SCANNED};
+use crate::rendezvous::{CELLS, MIN_CELLED_CLASS};
 use crate::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
 };
@@ -328,7 +328,7 @@ impl<'s> StepRef<'s> {
     #[inline]
     pub fn classes(self) -> impl ExactSizeIterator<Item = Class<'s>> {
         let StepRef { tables, record, .. } = self;
-        let few = (record.members.len.to_native() as usize) < SCANNED;
+        let few = (record.members.len.to_native() as usize) < MIN_CELLED_CLASS;
         let classes = match few {
             true => &[],
             false => tables.classes.range(&tables.groups.at(record.group.to_native()).classes),
