@@ -16,17 +16,19 @@
 //!
 //! ```
 //! use switchboard::runtime::demo_files;
+//! use switchboard_model::UnixSeconds;
 //! use switchboard_pipeline::build_snapshot;
-//! use switchboard_select::{SelectContext, NO_STANDINGS, Query, select, write_selection};
+//! use switchboard_select::{NO_STANDINGS, Query, SelectContext, select, write_selection};
+//! use switchboard_snapshot::NoProgress;
 //!
-//! let (generation, now) = (1, 1_790_000_000);
-//! let compiled = publish(&demo_files(), generation, now, &NoProgress).ok().unwrap();
+//! let (generation, now) = (1, UnixSeconds(1_790_000_000));
+//! let built = build_snapshot(&demo_files(), generation, now, &NoProgress).ok().unwrap();
 //! let query = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
 //! let query = Query::from_json(query.as_bytes())?;
-//! let moment = SelectContext { now, chance: 0, standings: &NO_STANDINGS };
-//! let answer = select(&compiled.snapshot, &query, moment);
+//! let context = SelectContext { now, random: 0, standings: &NO_STANDINGS };
+//! let answer = select(&built.snapshot, &query, context);
 //! let mut json = Vec::new();
-//! write_selection(&mut json, &compiled.snapshot, &answer.result.unwrap());
+//! write_selection(&mut json, &built.snapshot, &answer.result.unwrap());
 //! assert!(json.starts_with(br#"{"account":"wa-dach-ch-1","address":"+41781234501","#));
 //! # Ok::<(), switchboard_select::BadQuery>(())
 //! ```
