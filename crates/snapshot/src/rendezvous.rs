@@ -3,7 +3,7 @@
 //!
 //! Every account draws, for every client, an exponential variate `E = -ln(u) / weight` from a hash of
 //! the two; the smallest wins. So shares follow the weights, and an account that comes or goes moves
-//! only the clients that it gains or loses: nobody else's draw depends on it.
+//! only the clients that it gains or loses: no other draw depends on it.
 //!
 //! Plain rendezvous must draw for all candidates. Here the draw is split: `q = ⌊64·E⌋` (the *pass*)
 //! comes from the account's own hash, as usual, but the part behind the point is the *position*, in

