@@ -4,7 +4,7 @@
 
 use crate::{
     error::{Error, Result},
-    output::{self, Sheet},
+    output::{self, TextFile},
     registry::{AccountRow, AccountSheet, CHANNELS, channel_by_id},
     rng::SeededRng,
 };
@@ -67,7 +67,7 @@ pub fn generate(bank: &Bank) -> Result<()> {
     let dir = bank.output.join(BANK);
     output::make_dir(&dir)?;
     for (name, text) in FILES {
-        let mut sheet = Sheet::create(dir.join(name))?;
+        let mut sheet = TextFile::create(dir.join(name))?;
         sheet.text(text)?;
         sheet.finish()?;
     }

@@ -28,11 +28,11 @@ say every key; docs/loadtest.md says how it measures.";
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<LoadTestCommand>,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum LoadTestCommand {
     /// Run scenarios against a daemon, and report what a client would have seen
     #[command(after_help = RUN)]
     Run(Box<run::Options>),
@@ -64,20 +64,20 @@ enum Command {
 }
 
 /// Returns `run` with its defaults.
-fn default_command() -> Command {
-    Cli::parse_from(["loadtest", "run"]).command.unwrap_or(Command::Run(Box::default()))
+fn default_command() -> LoadTestCommand {
+    Cli::parse_from(["loadtest", "run"]).command.unwrap_or(LoadTestCommand::Run(Box::default()))
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command.unwrap_or_else(default_command) {
-        Command::Run(options) => run::run(&options),
-        Command::Compare(it) => compare::run(&it),
-        Command::Page(it) => page::run(&it),
-        Command::Registry(size) => registry::generate(&size),
-        Command::Bank(bank) => demo::generate(&bank),
-        Command::Soak(soak) => soak::run(&soak),
-        Command::Null(null) => null::run(&null),
-        Command::Tied(tied) => run_tied(&tied),
+        LoadTestCommand::Run(options) => run::run(&options),
+        LoadTestCommand::Compare(it) => compare::run(&it),
+        LoadTestCommand::Page(it) => page::run(&it),
+        LoadTestCommand::Registry(size) => registry::generate(&size),
+        LoadTestCommand::Bank(bank) => demo::generate(&bank),
+        LoadTestCommand::Soak(soak) => soak::run(&soak),
+        LoadTestCommand::Null(null) => null::run(&null),
+        LoadTestCommand::Tied(tied) => run_tied(&tied),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,12 +25,12 @@ pub(crate) fn make_dir(dir: &Path) -> Result<()> {
 }
 
 /// A file being written. Its errors name its path.
-pub(crate) struct Sheet {
+pub(crate) struct TextFile {
     path: PathBuf,
     inner: BufWriter<File>,
 }
 
-impl Sheet {
+impl TextFile {
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
         let file = File::create(&path).map_err(Error::io("create", &path))?;
         Ok(Self { path, inner: BufWriter::with_capacity(1 << 16, file) })

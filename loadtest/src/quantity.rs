@@ -24,16 +24,16 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// A duration: `"800us"`, `"500ms"`, `"20s"`, `"2m"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
+pub struct HumanDuration(pub Duration);
 
-impl Span {
+impl HumanDuration {
     /// Returns the duration in microseconds, as reports have it.
     pub(crate) fn micros(self) -> f64 {
         self.0.as_secs_f64() * 1e6
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();
         match micros {
@@ -45,14 +45,14 @@ impl fmt::Display for Span {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse_duration(&text).map(Span).map_err(D::Error::custom)
+        parse_duration(&text).map(HumanDuration).map_err(D::Error::custom)
     }
 }
 
-impl Serialize for Span {
+impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -137,7 +137,7 @@ mod tests {
         for (text, micros) in [("90", 90_000_000), ("800us", 800), ("500ms", 500_000), ("10m", 600_000_000)] {
             let duration = Duration::from_micros(micros);
             assert_eq!(parse_duration(text), Ok(duration), "{text}");
-            assert_eq!(parse_duration(&Span(duration).to_string()), Ok(duration), "{text}");
+            assert_eq!(parse_duration(&HumanDuration(duration).to_string()), Ok(duration), "{text}");
         }
         for text in ["", "0", "s", "1h", "-1s", "1.5s", "99999999999999999999"] {
             assert!(parse_duration(text).is_err(), "{text}");

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    quantity::{Rate, Span},
+    quantity::{HumanDuration, Rate},
     traffic::Mix,
 };
 use serde::{Deserialize, Serialize};
@@ -38,10 +38,10 @@ pub struct Scenario {
     pub rate: Rate,
     /// How long is recorded.
     #[serde(default = "seconds::<20>")]
-    pub duration: Span,
+    pub duration: HumanDuration,
     /// How long requests are sent at the same rate before.
     #[serde(default = "seconds::<10>")]
-    pub warm_up: Span,
+    pub warm_up: HumanDuration,
     /// The number of runs, each with a daemon that was just started.
     #[serde(default = "count::<3>")]
     pub repeat: NonZero<u32>,
@@ -50,14 +50,14 @@ pub struct Scenario {
     pub connections: NonZero<u32>,
     /// A request without an answer so long after it was due has failed.
     #[serde(default = "seconds::<5>")]
-    pub timeout: Span,
+    pub timeout: HumanDuration,
     /// The p99 of the harness's lateness, in microseconds, beyond which a run is invalid. `None`: a tenth of
     /// the uncorrected median, but at least 1,000 and at most 10,000.
     #[serde(default)]
     pub latest_us: Option<u64>,
     /// The duration of each of the ten runs that measure the highest rate, and that of a null server.
     #[serde(default = "millis::<800>")]
-    pub ceiling: Span,
+    pub ceiling: HumanDuration,
     /// The daemon's worker threads.
     #[serde(default = "count::<1>")]
     pub workers: NonZero<u32>,
@@ -72,7 +72,7 @@ pub struct Scenario {
     pub reload: Option<Reload>,
     /// Sets and lifts standings.
     #[serde(default)]
-    pub standings: Option<Standings>,
+    pub standings: Option<StandingsChurn>,
     /// Adds clients that send and read a little at a time.
     #[serde(default)]
     pub slow_clients: Option<SlowClients>,
@@ -116,13 +116,13 @@ impl Default for RegistrySize {
 #[serde(deny_unknown_fields)]
 pub struct Reload {
     /// The interval.
-    pub every: Span,
+    pub every: HumanDuration,
 }
 
 /// Changes live standings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Standings {
+pub struct StandingsChurn {
     /// Changes a second. Every second change lifts the one before it.
     pub rate: f64,
     /// The number of accounts.
@@ -147,11 +147,11 @@ pub struct Sweep {
     /// The factor from one step to the next.
     pub factor: f64,
     /// How long each step is recorded.
-    pub step: Span,
+    pub step: HumanDuration,
     /// How long requests are sent before each step, at its rate.
-    pub settle: Span,
+    pub settle: HumanDuration,
     /// The limit of the corrected p99. An error breaks a step, too.
-    pub p99: Span,
+    pub p99: HumanDuration,
     /// How often the interval between the last good rate and the first bad one is halved.
     pub refine: u32,
 }
@@ -161,13 +161,13 @@ pub struct Sweep {
 #[serde(deny_unknown_fields, default)]
 pub struct Demand {
     /// The most of the median.
-    pub p50: Option<Span>,
+    pub p50: Option<HumanDuration>,
     /// The most of the 99th percentile.
-    pub p99: Option<Span>,
+    pub p99: Option<HumanDuration>,
     /// The most of the 99.9th percentile.
-    pub p999: Option<Span>,
+    pub p999: Option<HumanDuration>,
     /// The most of the longest latency.
-    pub max: Option<Span>,
+    pub max: Option<HumanDuration>,
     /// The most failed requests of every run, in per cent.
     pub errors_percent: f64,
     /// The least share of the null server's rate.
@@ -296,12 +296,12 @@ fn half() -> Rate {
     Rate::Share(0.5)
 }
 
-fn seconds<const N: u64>() -> Span {
-    Span(Duration::from_secs(N))
+fn seconds<const N: u64>() -> HumanDuration {
+    HumanDuration(Duration::from_secs(N))
 }
 
-fn millis<const N: u64>() -> Span {
-    Span(Duration::from_millis(N))
+fn millis<const N: u64>() -> HumanDuration {
+    HumanDuration(Duration::from_millis(N))
 }
 
 fn count<const N: u32>() -> NonZero<u32> {
@@ -340,12 +340,15 @@ mod tests {
     #[test]
     fn absent_keys_get_their_defaults_and_values_their_units() {
         let it = parse("it", "about = 'a'").unwrap();
-        assert_eq!((it.rate, it.duration), (Rate::Share(0.5), Span(Duration::from_secs(20))));
+        assert_eq!((it.rate, it.duration), (Rate::Share(0.5), HumanDuration(Duration::from_secs(20))));
         let text =
             "about = 'a'\nrate = 2000\nduration = '500ms'\n[demand]\np99 = '800us'\nerrors_percent = 0.1";
         let it = parse("it", text).unwrap();
-        assert_eq!((it.rate, it.duration), (Rate::PerSecond(2_000.0), Span(Duration::from_millis(500))));
-        assert_eq!(it.demand.p99, Some(Span(Duration::from_micros(800))));
+        assert_eq!(
+            (it.rate, it.duration),
+            (Rate::PerSecond(2_000.0), HumanDuration(Duration::from_millis(500)))
+        );
+        assert_eq!(it.demand.p99, Some(HumanDuration(Duration::from_micros(800))));
         assert_eq!(Rate::Share(0.5).per_second(3_000.0), 1_500.0);
         assert_eq!(Rate::parse("62.5 %"), Ok(Rate::Share(0.625)));
     }

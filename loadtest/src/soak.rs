@@ -6,13 +6,13 @@
 use crate::{
     engine::{FailureKind, Pace},
     error::{Error, Result},
-    quantity::{Span, parse_duration},
-    report::model::{Failures, Step},
+    quantity::{HumanDuration, parse_duration},
+    report::model::{Failures, RateStep},
     run::{
-        ActorCounts, AdminClient, Context, CorruptReloads, Options, Requests, Scratch, Stage, Stretch,
+        ActorCounts, AdminClient, Context, CorruptReloads, Options, Requests, Scratch, Stretch, TestBed,
         churned_accounts, memory_and_files,
     },
-    scenario::{self, RegistrySize, Reload, Scenario, SlowClients, Standings},
+    scenario::{self, RegistrySize, Reload, Scenario, SlowClients, StandingsChurn},
     traffic::Mix,
 };
 use clap::Args;
@@ -76,14 +76,14 @@ pub fn run(soak: &Soak) -> Result<()> {
     let options = Options { switchboard: soak.switchboard.clone(), seed: 1, ..Options::default() };
     let scenario = scenario(soak)?;
     let scratch = Scratch::new()?;
-    let stage = Stage::prepare(&scenario, &options, None, &scratch)?;
-    let churned = churned_accounts(&scenario, options.seed, &stage)?;
-    let mut traffic = Requests::draw(&scenario, &options, &stage, &churned)?;
+    let testbed = TestBed::prepare(&scenario, &options, None, &scratch)?;
+    let churned = churned_accounts(&scenario, options.seed, &testbed)?;
+    let mut traffic = Requests::draw(&scenario, &options, &testbed, &churned)?;
     traffic.interleave_batches(BATCH_LINES, BATCH_INTERVAL);
     let mut requests = Requests::from(traffic);
     let context = Context {
         scenario: &scenario,
-        target: &stage.target,
+        target: &testbed.target,
         churned: &churned,
         standings: &scratch.standings,
         corrupt_reloads: CorruptReloads::EveryFourth,
@@ -91,7 +91,7 @@ pub fn run(soak: &Soak) -> Result<()> {
     };
     let stretch =
         Stretch { pace: Pace::Rate(soak.rate.into()), warm_up: Duration::ZERO, measure: soak.duration };
-    let instance = stage.target.start()?;
+    let instance = testbed.target.start()?;
     let (pid, admin) = (instance.pid().unwrap_or_default(), instance.admin.clone());
     let (stop, stopped) = mpsc::channel::<()>();
     let (step, samples) = thread::scope(|scope| {
@@ -137,14 +137,14 @@ fn scenario(soak: &Soak) -> Result<Scenario> {
     let count = |n| NonZero::new(n).unwrap_or(NonZero::<u32>::MIN);
     Ok(Scenario {
         name: "soak".to_owned(),
-        duration: Span(soak.duration),
+        duration: HumanDuration(soak.duration),
         connections: count(CONNECTIONS),
-        timeout: Span(Duration::from_secs(40)),
+        timeout: HumanDuration(Duration::from_secs(40)),
         workers: count(thread::available_parallelism().map_or(1, |n| n.get() as u32)),
         registry: REGISTRY,
         mix: Mix { distinct: DISTINCT_REQUESTS, ..mixed.mix.clone() },
-        reload: Some(Reload { every: Span(soak.reload_every) }),
-        standings: Some(Standings { rate: STANDINGS_PER_SECOND, accounts: count(CHURNED_ACCOUNTS) }),
+        reload: Some(Reload { every: HumanDuration(soak.reload_every) }),
+        standings: Some(StandingsChurn { rate: STANDINGS_PER_SECOND, accounts: count(CHURNED_ACCOUNTS) }),
         slow_clients: Some(SlowClients { count: count(SLOW_CLIENTS) }),
         ..mixed
     })
@@ -177,7 +177,7 @@ fn sample(
 
 struct SoakReport<'a> {
     soak: &'a Soak,
-    step: Step,
+    step: RateStep,
     counts: ActorCounts,
     samples: Vec<Sample>,
     /// Published and rejected, by the daemon's metrics.

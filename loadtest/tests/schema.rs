@@ -12,7 +12,7 @@ fn report() -> Report {
     let latency = Latency { curve: vec![(0.5, 1.0)], ..Latency::default() };
     let interval = Interval { at: 1.0, due: 1.0, answered: 1.0, p50: 1.0, p99: 1.0, max: 1.0, errors: 0 };
     let failures = Failures { count: 1, first: String::new() };
-    let step = Step {
+    let step = RateStep {
         rate: 1.0,
         seconds: 1.0,
         due: 1,
@@ -66,8 +66,8 @@ fn report() -> Report {
             daemon_idle: vec![1.0],
             ratio: 1.0,
         }),
-        runs: vec![Run { steps: vec![step], knee: None, no_knee: None, limit: None }],
-        verdicts: vec![Verdict { demand: String::new(), measured: String::new(), holds: true }],
+        runs: vec![ScenarioRun { steps: vec![step], knee: None, no_knee: None, limit: None }],
+        verdicts: vec![DemandVerdict { demand: String::new(), measured: String::new(), holds: true }],
     }
 }
 

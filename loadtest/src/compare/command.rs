@@ -1,8 +1,8 @@
 //! The command: reads two reports and prints the comparison.
 
 use super::{
-    comparison::{Change, Comparison, Unit},
-    verdict::{LEVEL, MIN_CHANGE, Verdict},
+    comparison::{FigureChange, ReportComparison, Unit},
+    verdict::{ChangeVerdict, LEVEL, MIN_CHANGE},
 };
 use crate::{
     error::{Error, Result},
@@ -31,12 +31,12 @@ pub struct Compare {
     /// The JSON of the report that is judged
     b: PathBuf,
     /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ComparisonFormat::Text)]
+    format: ComparisonFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ComparisonFormat {
     Text,
     Json,
 }
@@ -49,16 +49,20 @@ pub fn run(compare: &Compare) -> Result<()> {
     let (a, b) = (files::read(&compare.a)?, files::read(&compare.b)?);
     require_valid_run(&compare.a, &a)?;
     require_valid_run(&compare.b, &b)?;
-    let comparison = Comparison::new(&a, &b);
+    let comparison = ReportComparison::new(&a, &b);
     let name = |path: &Path| path.display().to_string();
     let text = match compare.format {
-        Format::Text => table(&comparison, (&name(&compare.a), &a), (&name(&compare.b), &b)),
-        Format::Json => serde_json::to_string_pretty(&comparison).map(|it| it + "\n").map_err(|error| {
-            Error::Io { doing: "write to", path: "standard output".into(), source: error.into() }
-        })?,
+        ComparisonFormat::Text => table(&comparison, (&name(&compare.a), &a), (&name(&compare.b), &b)),
+        ComparisonFormat::Json => {
+            serde_json::to_string_pretty(&comparison).map(|it| it + "\n").map_err(|error| Error::Io {
+                doing: "write to",
+                path: "standard output".into(),
+                source: error.into(),
+            })?
+        }
     };
     output::print(&text)?;
-    let worse: Vec<_> = comparison.with_verdict(Verdict::Worse).map(Change::name).collect();
+    let worse: Vec<_> = comparison.with_verdict(ChangeVerdict::Worse).map(FigureChange::name).collect();
     match worse.as_slice() {
         [] => Ok(()),
         worse => Err(Error::Refused(format!("worse beyond the noise: {}", worse.join(", ")))),
@@ -73,7 +77,7 @@ fn require_valid_run(path: &Path, report: &Report) -> Result<()> {
     Err(Error::Refused(format!("{}: {what}", path.display())))
 }
 
-fn table(comparison: &Comparison, a: (&str, &Report), b: (&str, &Report)) -> String {
+fn table(comparison: &ReportComparison, a: (&str, &Report), b: (&str, &Report)) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write_reports(&mut out, comparison, a, b);
@@ -83,7 +87,12 @@ fn table(comparison: &Comparison, a: (&str, &Report), b: (&str, &Report)) -> Str
     out
 }
 
-fn write_reports(out: &mut String, of: &Comparison, a: (&str, &Report), b: (&str, &Report)) -> fmt::Result {
+fn write_reports(
+    out: &mut String,
+    of: &ReportComparison,
+    a: (&str, &Report),
+    b: (&str, &Report),
+) -> fmt::Result {
     for (name, (file, report), invalid) in [("A", a, of.invalid.0), ("B", b, of.invalid.1)] {
         let runs = count(report.runs.len(), "run");
         write!(out, "{HEAD}{name}{HEAD:#}  {file}: {}, {runs}, {}", report.scenario, report.started)?;
@@ -96,7 +105,7 @@ fn write_reports(out: &mut String, of: &Comparison, a: (&str, &Report), b: (&str
     Ok(())
 }
 
-fn write_setup(out: &mut String, comparison: &Comparison) -> fmt::Result {
+fn write_setup(out: &mut String, comparison: &ReportComparison) -> fmt::Result {
     for it in &comparison.differences {
         let style = if it.expected { DIM } else { WARNING };
         writeln!(out, "{style}differs{style:#}  {}: {} in A, {} in B", it.what, it.a, it.b)?;
@@ -114,7 +123,7 @@ fn write_setup(out: &mut String, comparison: &Comparison) -> fmt::Result {
     Ok(())
 }
 
-fn write_changes(out: &mut String, comparison: &Comparison) -> fmt::Result {
+fn write_changes(out: &mut String, comparison: &ReportComparison) -> fmt::Result {
     writeln!(out, "\n{HEAD}{:<22}{:>14}{:>14}{:>11}{HEAD:#}", "", "A", "B", "change")?;
     let mut rate = None;
     for change in &comparison.changes {
@@ -125,9 +134,9 @@ fn write_changes(out: &mut String, comparison: &Comparison) -> fmt::Result {
         let (a, b) = (change.unit.show(change.median_a), change.unit.show(change.median_b));
         let percent = change.change_percent.map_or_else(|| "–".to_owned(), |it| format!("{it:+.1} %"));
         let style = match change.verdict {
-            Verdict::Better => GOOD,
-            Verdict::Worse => BAD,
-            Verdict::None | Verdict::Unknown | Verdict::NotComparable => DIM,
+            ChangeVerdict::Better => GOOD,
+            ChangeVerdict::Worse => BAD,
+            ChangeVerdict::None | ChangeVerdict::Unknown | ChangeVerdict::NotComparable => DIM,
         };
         let words = describe(comparison, change);
         writeln!(out, "{:<22}{a:>14}{b:>14}{percent:>11}  {style}{words}{style:#}", change.figure)?;
@@ -135,29 +144,32 @@ fn write_changes(out: &mut String, comparison: &Comparison) -> fmt::Result {
     Ok(())
 }
 
-fn describe(comparison: &Comparison, change: &Change) -> &'static str {
+fn describe(comparison: &ReportComparison, change: &FigureChange) -> &'static str {
     let runs = [change.a.len(), change.b.len()];
     match change.verdict {
-        Verdict::Better | Verdict::Worse => match (change.unit, change.median_b > change.median_a) {
-            (Unit::Microseconds, true) => "slower",
-            (Unit::Microseconds, false) => "faster",
-            (_, true) => "more",
-            (Unit::Percent, false) => "fewer",
-            (_, false) => "less",
-        },
-        Verdict::NotComparable => "not comparable: the rates differ",
-        Verdict::None => "no change that the noise would not explain",
-        Verdict::Unknown if runs == [1, 1] => "no repeated runs: noise unknown",
-        Verdict::Unknown if runs.iter().any(|runs| *runs < 3) => "fewer than three runs: noise unknown",
-        Verdict::Unknown if comparison.steps > 1 => "too few runs to judge so many steps",
-        Verdict::Unknown => "noise unknown",
+        ChangeVerdict::Better | ChangeVerdict::Worse => {
+            match (change.unit, change.median_b > change.median_a) {
+                (Unit::Microseconds, true) => "slower",
+                (Unit::Microseconds, false) => "faster",
+                (_, true) => "more",
+                (Unit::Percent, false) => "fewer",
+                (_, false) => "less",
+            }
+        }
+        ChangeVerdict::NotComparable => "not comparable: the rates differ",
+        ChangeVerdict::None => "no change that the noise would not explain",
+        ChangeVerdict::Unknown if runs == [1, 1] => "no repeated runs: noise unknown",
+        ChangeVerdict::Unknown if runs.iter().any(|runs| *runs < 3) => "fewer than three runs: noise unknown",
+        ChangeVerdict::Unknown if comparison.steps > 1 => "too few runs to judge so many steps",
+        ChangeVerdict::Unknown => "noise unknown",
     }
 }
 
-fn write_sum(out: &mut String, comparison: &Comparison) -> fmt::Result {
+fn write_sum(out: &mut String, comparison: &ReportComparison) -> fmt::Result {
     let number = |verdict| comparison.with_verdict(verdict).count();
-    let (worse, better) = (number(Verdict::Worse), number(Verdict::Better));
-    let judged = comparison.changes.len() - number(Verdict::Unknown) - number(Verdict::NotComparable);
+    let (worse, better) = (number(ChangeVerdict::Worse), number(ChangeVerdict::Better));
+    let judged =
+        comparison.changes.len() - number(ChangeVerdict::Unknown) - number(ChangeVerdict::NotComparable);
     if judged == 0 {
         let advice = "Nothing can be judged: repeat the runs, five times or more, and compare again.";
         return writeln!(out, "\n{advice}");

@@ -1,12 +1,12 @@
 //! Two reports side by side, figure by figure: what `--format json` writes and the table shows.
 
 use super::{
-    setup::{self, Difference, is_same_rate},
-    verdict::{Better, Verdict},
+    setup::{self, SetupDifference, is_same_rate},
+    verdict::{Better, ChangeVerdict},
 };
 use crate::{
     report::{
-        model::{Report, Run, Step},
+        model::{RateStep, Report, ScenarioRun},
         units::{megabytes, per_second, time},
     },
     statistics::median,
@@ -18,13 +18,13 @@ const SCHEMA: u32 = 1;
 
 /// A comparison of two reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ReportComparison {
     /// The number of this shape.
     pub schema: u32,
     /// What differs in the setup.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<SetupDifference>,
     /// The figures.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FigureChange>,
     /// Rates of a sweep at which only the first has a step.
     pub only_a: Vec<f64>,
     /// Rates of a sweep at which only the second has a step.
@@ -37,7 +37,7 @@ pub struct Comparison {
 
 /// A figure of both reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
+pub struct FigureChange {
     /// The rate of the step; `None` for a figure of the whole run.
     pub rate: Option<f64>,
     /// The figure's name.
@@ -55,7 +55,7 @@ pub struct Change {
     /// The change from the first to the second; `None` from 0.
     pub change_percent: Option<f64>,
     /// Whether the change is more than noise.
-    pub verdict: Verdict,
+    pub verdict: ChangeVerdict,
 }
 
 /// The unit of a figure.
@@ -94,7 +94,7 @@ impl Unit {
 }
 
 /// A figure of a step.
-struct Figure(&'static str, Unit, Better, fn(&Step) -> Option<f64>);
+struct Figure(&'static str, Unit, Better, fn(&RateStep) -> Option<f64>);
 
 const FIGURES: [Figure; 11] = [
     Figure("answered", Unit::PerSecond, Better::High, |step| Some(step.achieved)),
@@ -108,11 +108,11 @@ const FIGURES: [Figure; 11] = [
     Figure("errors", Unit::Percent, Better::Low, |step| {
         Some(100.0 * step.failed() as f64 / step.due.max(1) as f64)
     }),
-    Figure("processor a request", Unit::ProcessorMicroseconds, Better::Low, Step::cpu_per_request),
+    Figure("processor a request", Unit::ProcessorMicroseconds, Better::Low, RateStep::cpu_per_request),
     Figure("memory", Unit::Bytes, Better::Low, |step| step.process.as_ref().map(|it| it.rss as f64)),
 ];
 
-impl Comparison {
+impl ReportComparison {
     /// Compares two reports.
     pub fn new(a: &Report, b: &Report) -> Self {
         let (pairs, [only_a, only_b]) = matched_steps(a, b);
@@ -122,17 +122,17 @@ impl Comparison {
         // The pairs of a ceiling are of one start of the daemon: they say nothing of how starts differ.
         let ratios = |report: &Report| report.ceiling.iter().map(|ceiling| ceiling.ratio).collect();
         let mut changes = Vec::new();
-        changes.extend(Change::new(&knee, None, [valid_knees(a), valid_knees(b)], 1));
-        changes.extend(Change::new(&ratio, None, [ratios(a), ratios(b)], 1));
+        changes.extend(FigureChange::new(&knee, None, [valid_knees(a), valid_knees(b)], 1));
+        changes.extend(FigureChange::new(&ratio, None, [ratios(a), ratios(b)], 1));
         for pair in &pairs {
             let [of_a, of_b] = pair;
             let rate = (a.is_sweep() || b.is_sweep()).then_some(of_a.rate);
             for figure in &FIGURES {
                 let values =
                     pair.each_ref().map(|it| it.steps.iter().filter_map(|step| figure.3(step)).collect());
-                let Some(mut change) = Change::new(figure, rate, values, steps) else { continue };
+                let Some(mut change) = FigureChange::new(figure, rate, values, steps) else { continue };
                 if figure.1.depends_on_the_rate() && !is_same_rate(of_a.rate, of_b.rate) {
-                    change.verdict = Verdict::NotComparable;
+                    change.verdict = ChangeVerdict::NotComparable;
                 }
                 changes.push(change);
             }
@@ -150,17 +150,17 @@ impl Comparison {
     }
 
     /// Returns the figures with this verdict.
-    pub fn with_verdict(&self, verdict: Verdict) -> impl Iterator<Item = &Change> {
+    pub fn with_verdict(&self, verdict: ChangeVerdict) -> impl Iterator<Item = &FigureChange> {
         self.changes.iter().filter(move |change| change.verdict == verdict)
     }
 }
 
-impl Change {
+impl FigureChange {
     fn new(figure: &Figure, rate: Option<f64>, [a, b]: [Vec<f64>; 2], shares: usize) -> Option<Self> {
         let &Figure(name, unit, better, _) = figure;
         let (median_a, median_b) = (median(&a)?, median(&b)?);
         let change_percent = (median_a != 0.0).then(|| (median_b / median_a - 1.0) * 100.0);
-        let verdict = Verdict::new(&a, &b, better, shares);
+        let verdict = ChangeVerdict::new(&a, &b, better, shares);
         Some(Self { rate, figure: name, unit, a, b, median_a, median_b, change_percent, verdict })
     }
 
@@ -179,19 +179,20 @@ fn invalid(report: &Report) -> usize {
 
 /// Returns the knees of the runs whose step at the knee is valid.
 fn valid_knees(report: &Report) -> Vec<f64> {
-    let is_valid =
-        |run: &&Run| !run.steps.iter().any(|step| Some(step.rate) == run.knee && step.invalid.is_some());
+    let is_valid = |run: &&ScenarioRun| {
+        !run.steps.iter().any(|step| Some(step.rate) == run.knee && step.invalid.is_some())
+    };
     report.runs.iter().filter(is_valid).filter_map(|run| run.knee).collect()
 }
 
 /// The valid steps of one rate, of all runs.
-struct Steps<'a> {
+struct StepsOfRate<'a> {
     rate: f64,
-    steps: Vec<&'a Step>,
+    steps: Vec<&'a RateStep>,
 }
 
 /// Returns the steps of both that belong together, and the rates that only one of them has.
-fn matched_steps<'a>(a: &'a Report, b: &'a Report) -> (Vec<[Steps<'a>; 2]>, [Vec<f64>; 2]) {
+fn matched_steps<'a>(a: &'a Report, b: &'a Report) -> (Vec<[StepsOfRate<'a>; 2]>, [Vec<f64>; 2]) {
     let (of_a, mut of_b) = (steps_by_rate(a), steps_by_rate(b));
     if !a.is_sweep() && !b.is_sweep() {
         let pair = together(of_a).zip(together(of_b)).map(|(a, b)| [a, b]);
@@ -207,23 +208,23 @@ fn matched_steps<'a>(a: &'a Report, b: &'a Report) -> (Vec<[Steps<'a>; 2]>, [Vec
     (pairs, [only_a, of_b.iter().map(|steps| steps.rate).collect()])
 }
 
-fn steps_by_rate(report: &Report) -> Vec<Steps<'_>> {
+fn steps_by_rate(report: &Report) -> Vec<StepsOfRate<'_>> {
     let valid = report.runs.iter().flat_map(|run| &run.steps).filter(|step| step.invalid.is_none());
     let mut sorted: Vec<_> = valid.collect();
     sorted.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let mut all: Vec<Steps<'_>> = Vec::new();
+    let mut all: Vec<StepsOfRate<'_>> = Vec::new();
     for step in sorted {
         match all.last_mut().filter(|last| is_same_rate(last.rate, step.rate)) {
             Some(last) => last.steps.push(step),
-            None => all.push(Steps { rate: step.rate, steps: vec![step] }),
+            None => all.push(StepsOfRate { rate: step.rate, steps: vec![step] }),
         }
     }
     all
 }
 
 /// Puts the steps together whatever their rate was: their rate is part of the setup.
-fn together(all: Vec<Steps<'_>>) -> Option<Steps<'_>> {
+fn together(all: Vec<StepsOfRate<'_>>) -> Option<StepsOfRate<'_>> {
     let steps: Vec<_> = all.into_iter().flat_map(|steps| steps.steps).collect();
     let rate = median(&steps.iter().map(|step| step.rate).collect::<Vec<_>>())?;
-    Some(Steps { rate, steps })
+    Some(StepsOfRate { rate, steps })
 }

@@ -7,7 +7,7 @@ mod verdict;
 
 pub use self::{
     command::{Compare, run},
-    comparison::{Change, Comparison, Unit},
-    setup::Difference,
-    verdict::Verdict,
+    comparison::{FigureChange, ReportComparison, Unit},
+    setup::SetupDifference,
+    verdict::ChangeVerdict,
 };

@@ -16,7 +16,7 @@ use std::{
 
 /// A difference between the setups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub struct SetupDifference {
     /// What differs.
     pub what: Cow<'static, str>,
     /// The first report's.
@@ -34,11 +34,11 @@ const ELSEWHERE: [&str; 4] = ["about", "registry", "connections", "timeout"];
 const SAME_RATE: f64 = 0.01;
 
 /// Returns the differences, the unexpected ones first.
-pub(super) fn differences(a: &Report, b: &Report) -> Vec<Difference> {
+pub(super) fn differences(a: &Report, b: &Report) -> Vec<SetupDifference> {
     let mut found = Vec::new();
     let mut add = |what: Cow<'static, str>, a: String, b: String, expected: bool| {
         if a != b {
-            found.push(Difference { what, a, b, expected });
+            found.push(SetupDifference { what, a, b, expected });
         }
     };
     add("scenario".into(), a.scenario.clone(), b.scenario.clone(), false);

@@ -28,7 +28,7 @@ pub(super) enum Better {
 /// The verdict on a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ChangeVerdict {
     /// Better beyond the noise.
     Better,
     /// Worse beyond the noise.
@@ -41,7 +41,7 @@ pub enum Verdict {
     NotComparable,
 }
 
-impl Verdict {
+impl ChangeVerdict {
     /// Judges a figure that shares the level with so many others.
     pub(super) fn new(a: &[f64], b: &[f64], better: Better, shares: usize) -> Self {
         let (Some(from), Some(to)) = (median(a), median(b)) else { return Self::Unknown };
@@ -73,43 +73,46 @@ fn are_apart(a: &[f64], b: &[f64], change: f64, runs: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn low(a: &[f64], b: &[f64]) -> Verdict {
-        Verdict::new(a, b, Better::Low, 1)
+    fn low(a: &[f64], b: &[f64]) -> ChangeVerdict {
+        ChangeVerdict::new(a, b, Better::Low, 1)
     }
 
     #[test]
     fn few_runs_must_be_wholly_apart() {
-        assert_eq!(low(&[100.0], &[200.0]), Verdict::Unknown);
-        assert_eq!(low(&[100.0, 101.0], &[200.0, 201.0, 202.0]), Verdict::Unknown);
-        assert_eq!(low(&[], &[]), Verdict::Unknown);
+        assert_eq!(low(&[100.0], &[200.0]), ChangeVerdict::Unknown);
+        assert_eq!(low(&[100.0, 101.0], &[200.0, 201.0, 202.0]), ChangeVerdict::Unknown);
+        assert_eq!(low(&[], &[]), ChangeVerdict::Unknown);
         let a = [100.0, 101.0, 102.0];
-        assert_eq!(low(&a, &[105.0, 106.0, 107.0]), Verdict::Worse);
-        assert_eq!(low(&a, &[104.0, 105.0, 106.0]), Verdict::None); // four is not more than twice two
-        assert_eq!(low(&a, &[95.0, 96.0, 97.0]), Verdict::Better);
-        assert_eq!(Verdict::new(&a, &[95.0, 96.0, 97.0], Better::High, 1), Verdict::Worse);
+        assert_eq!(low(&a, &[105.0, 106.0, 107.0]), ChangeVerdict::Worse);
+        assert_eq!(low(&a, &[104.0, 105.0, 106.0]), ChangeVerdict::None); // four is not more than twice two
+        assert_eq!(low(&a, &[95.0, 96.0, 97.0]), ChangeVerdict::Better);
+        assert_eq!(ChangeVerdict::new(&a, &[95.0, 96.0, 97.0], Better::High, 1), ChangeVerdict::Worse);
         let a = [100.0, 101.0, 102.0, 103.0];
-        assert_eq!(low(&a, &[105.0, 106.0, 107.0, 108.0]), Verdict::Worse);
-        assert_eq!(low(&a, &[102.5, 106.0, 107.0, 108.0]), Verdict::None); // they overlap
+        assert_eq!(low(&a, &[105.0, 106.0, 107.0, 108.0]), ChangeVerdict::Worse);
+        assert_eq!(low(&a, &[102.5, 106.0, 107.0, 108.0]), ChangeVerdict::None); // they overlap
     }
 
     #[test]
     fn more_runs_are_judged_by_the_rank_sum_test() {
         let a = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0];
         let higher = a.map(|it| it + 5.0);
-        assert_eq!(low(&a, &higher), Verdict::Worse); // though they overlap
-        assert_eq!(low(&a, &a.map(|it| it + 3.0)), Verdict::None);
+        assert_eq!(low(&a, &higher), ChangeVerdict::Worse); // though they overlap
+        assert_eq!(low(&a, &a.map(|it| it + 3.0)), ChangeVerdict::None);
         // Sure, and too little to matter.
         let exact = [100.0, 100.1, 100.2, 100.3, 100.4];
-        assert_eq!(low(&exact, &exact.map(|it| it + 1.0)), Verdict::None);
+        assert_eq!(low(&exact, &exact.map(|it| it + 1.0)), ChangeVerdict::None);
         // Twelve steps share the level: seven runs wholly apart reach it, five do not.
-        assert_eq!(Verdict::new(&a, &a.map(|it| it + 20.0), Better::Low, 12), Verdict::Worse);
-        assert_eq!(Verdict::new(&a[..5], &a.map(|it| it + 20.0)[..5], Better::Low, 12), Verdict::Unknown);
+        assert_eq!(ChangeVerdict::new(&a, &a.map(|it| it + 20.0), Better::Low, 12), ChangeVerdict::Worse);
+        assert_eq!(
+            ChangeVerdict::new(&a[..5], &a.map(|it| it + 20.0)[..5], Better::Low, 12),
+            ChangeVerdict::Unknown
+        );
     }
 
     #[test]
     fn change_from_zero_matters() {
-        assert_eq!(low(&[0.0; 5], &[0.1; 5]), Verdict::Worse);
-        assert_eq!(low(&[0.0; 5], &[0.0; 5]), Verdict::None);
-        assert_eq!(low(&[0.0; 3], &[0.1, 0.1, 0.1]), Verdict::Worse);
+        assert_eq!(low(&[0.0; 5], &[0.1; 5]), ChangeVerdict::Worse);
+        assert_eq!(low(&[0.0; 5], &[0.0; 5]), ChangeVerdict::None);
+        assert_eq!(low(&[0.0; 3], &[0.1, 0.1, 0.1]), ChangeVerdict::Worse);
     }
 }

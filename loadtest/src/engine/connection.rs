@@ -17,7 +17,7 @@ const MAX_HEADERS: usize = 48;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ConnectionPhase {
     /// No request is in flight. There may be no socket.
     Idle,
     /// The socket is being opened for the request.
@@ -36,11 +36,11 @@ pub(super) struct Flight {
     pub(super) serial: u64,
 }
 
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     pub(super) stream: Option<TcpStream>,
     /// How many sockets were replaced in this slot.
     pub(super) replaced: u64,
-    pub(super) state: State,
+    pub(super) state: ConnectionPhase,
     pub(super) flight: Flight,
     written: usize,
     /// The start of an answer that comes in pieces.
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 pub(super) enum Arrival {
     /// Nothing, or a part of an answer.
     Part,
-    /// A whole answer. Its body is [`Connection::body`].
+    /// A whole answer. Its body is [`ClientConnection::body`].
     Whole(Head),
     Closed(String),
     Malformed(String),
@@ -101,7 +101,7 @@ impl Head {
     }
 }
 
-impl Connection {
+impl ClientConnection {
     /// Opens a connection and waits for it, at the start of a measurement.
     pub(super) fn open(poll: &Poll, target: SocketAddr, slot: usize) -> CommandResult<Self> {
         let opened = || {
@@ -120,7 +120,7 @@ impl Connection {
         Ok(Self {
             stream: Some(stream),
             replaced: 0,
-            state: State::Idle,
+            state: ConnectionPhase::Idle,
             flight,
             written: 0,
             held,
@@ -150,7 +150,7 @@ impl Connection {
 
     /// Makes the slot ready for the next request.
     pub(super) fn clear(&mut self) {
-        self.state = State::Idle;
+        self.state = ConnectionPhase::Idle;
         self.written = 0;
         self.held.clear();
         self.head = None;
@@ -185,7 +185,7 @@ impl Connection {
         let Some(stream) = &mut self.stream else { return Arrival::Part };
         loop {
             let read = match stream.read(buffer) {
-                Ok(0) if self.state == State::Idle || self.held.is_empty() => {
+                Ok(0) if self.state == ConnectionPhase::Idle || self.held.is_empty() => {
                     return Arrival::Closed("closed without an answer".to_owned());
                 }
                 Ok(0) => {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    report::model::{Failures, Interval, Latency, Step},
+    report::model::{Failures, Interval, Latency, RateStep},
 };
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
@@ -26,14 +26,14 @@ const MIN_INTERVAL_NANOS: u64 = 100_000_000;
 #[derive(Debug)]
 pub struct Measured {
     /// The step of the report, without the events.
-    pub step: Step,
+    pub step: RateStep,
     /// The median length of the answers' bodies, in bytes.
     pub body_bytes: usize,
     /// How often a connection was opened again.
     pub reopened: u64,
 }
 
-pub(super) struct Recorder {
+pub(super) struct LatencyRecorder {
     corrected: Histogram<u64>,
     uncorrected: Histogram<u64>,
     lateness: Histogram<u64>,
@@ -64,7 +64,7 @@ struct CurrentInterval {
     errors: u64,
 }
 
-impl Recorder {
+impl LatencyRecorder {
     pub(super) fn new(plan: &Plan, schedule: Schedule) -> Result<Self> {
         let length = ((schedule.to - schedule.from) / MAX_INTERVALS).max(MIN_INTERVAL_NANOS);
         let end = schedule.from + length;
@@ -199,7 +199,7 @@ impl Recorder {
         let seconds = Duration::from_nanos(recorded).as_secs_f64();
         let achieved = self.answers as f64 / seconds;
         let is_batch = self.selections > self.answers;
-        let mut step = Step {
+        let mut step = RateStep {
             rate: match plan.pace {
                 Pace::Rate(rate) => rate,
                 Pace::AsAnswered => achieved,
@@ -215,7 +215,7 @@ impl Recorder {
             outcomes: self.outcomes.iter().map(|(name, count)| (name.to_owned(), count)).collect(),
             selections: is_batch.then_some(self.selections as f64 / seconds),
             timeline: self.timeline,
-            ..Step::default()
+            ..RateStep::default()
         };
         (step.invalid, step.warnings) = validity::judge(plan, &step);
         let body_bytes = usize::try_from(self.bodies.value_at_quantile(0.5)).unwrap_or(0);

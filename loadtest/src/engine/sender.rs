@@ -2,9 +2,9 @@
 //! the next due time.
 
 use super::{
-    connection::{Arrival, Connection, Flight, Head, State},
+    connection::{Arrival, ClientConnection, ConnectionPhase, Flight, Head},
     plan::{Plan, Schedule, nanos},
-    recorder::{Measured, Recorder},
+    recorder::{LatencyRecorder, Measured},
     source::{FailureKind, OutcomeCounts, Received, Source},
 };
 use crate::{
@@ -34,7 +34,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
     let poll = Poll::new().map_err(failed)?;
     let mut events = Events::with_capacity(1_024);
     let schedule = Schedule::new(plan);
-    let slots = (0..plan.connections).map(|slot| Connection::open(&poll, plan.target, slot));
+    let slots = (0..plan.connections).map(|slot| ClientConnection::open(&poll, plan.target, slot));
     let mut sender = Sender {
         plan,
         source,
@@ -48,7 +48,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
         in_flight: 0,
         reopened: 0,
         worked: false,
-        recorder: Recorder::new(plan, schedule)?,
+        recorder: LatencyRecorder::new(plan, schedule)?,
         unrecorded: OutcomeCounts::default(),
         buffer: vec![0; BUFFER_BYTES],
         started: Instant::now(),
@@ -90,7 +90,7 @@ struct Sender<'a> {
     source: &'a mut dyn Source,
     poll: Poll,
     schedule: Schedule,
-    slots: Vec<Connection>,
+    slots: Vec<ClientConnection>,
     /// Slots without a request, the longest idle first: all connections are used alike.
     free: VecDeque<usize>,
     /// Due times of the requests that wait for a connection.
@@ -102,7 +102,7 @@ struct Sender<'a> {
     reopened: u64,
     /// Whether there was anything to do since the last look.
     worked: bool,
-    recorder: Recorder,
+    recorder: LatencyRecorder,
     /// The outcomes of the warm-up.
     unrecorded: OutcomeCounts,
     buffer: Vec<u8>,
@@ -165,7 +165,8 @@ impl Sender<'_> {
     fn expire(&mut self) {
         let timeout = nanos(self.plan.timeout);
         while let Some(&(due, slot, serial)) = self.flights.front() {
-            let in_flight = |at: &Connection| at.flight.serial == serial && at.state != State::Idle;
+            let in_flight =
+                |at: &ClientConnection| at.flight.serial == serial && at.state != ConnectionPhase::Idle;
             let live = self.slots.get(slot).is_some_and(in_flight);
             let now = if live { self.now() } else { u64::MAX };
             if due + timeout > now {
@@ -200,10 +201,10 @@ impl Sender<'_> {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         connection.flight = Flight { request, due, sent: now, serial: self.serial };
         if connection.stream.is_some() {
-            connection.state = State::Busy;
+            connection.state = ConnectionPhase::Busy;
             return self.write(slot);
         }
-        connection.state = State::Connecting;
+        connection.state = ConnectionPhase::Connecting;
         self.reopened += 1;
         if let Err(error) = connection.reopen(self.poll.registry(), self.plan.target, slot) {
             self.fail(slot, self.now(), FailureKind::Connect, || error.to_string());
@@ -220,16 +221,16 @@ impl Sender<'_> {
     fn handle(&mut self, event: &Event) {
         let slot = event.token().0;
         let Some(connection) = self.slots.get_mut(slot) else { return };
-        if connection.state == State::Connecting {
+        if connection.state == ConnectionPhase::Connecting {
             match connection.is_connected() {
-                Ok(true) => connection.state = State::Busy,
+                Ok(true) => connection.state = ConnectionPhase::Busy,
                 Ok(false) => return,
                 Err(error) => {
                     return self.fail(slot, self.now(), FailureKind::Connect, || error.to_string());
                 }
             }
         }
-        if connection.state == State::Busy && event.is_writable() {
+        if connection.state == ConnectionPhase::Busy && event.is_writable() {
             self.write(slot);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -240,7 +241,7 @@ impl Sender<'_> {
     fn read(&mut self, slot: usize, to_end: bool) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let arrival = connection.read(&mut self.buffer, to_end);
-        if connection.state == State::Idle {
+        if connection.state == ConnectionPhase::Idle {
             // A server may close between two requests; the next request opens another connection.
             if !matches!(arrival, Arrival::Part) || to_end {
                 connection.stream = None;

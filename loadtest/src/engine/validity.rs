@@ -2,7 +2,7 @@
 
 use super::plan::{Pace, Plan};
 use crate::report::{
-    model::{MIN_IDLE_PERCENT, Step},
+    model::{MIN_IDLE_PERCENT, RateStep},
     units::time,
 };
 
@@ -13,7 +13,7 @@ const NEGLIGIBLE_LATENESS: f64 = 100.0;
 const MAX_LATENESS_SHARE: f64 = 0.25;
 
 /// Returns why the figures are invalid, and the warnings.
-pub(super) fn judge(plan: &Plan, step: &Step) -> (Option<String>, Vec<String>) {
+pub(super) fn judge(plan: &Plan, step: &RateStep) -> (Option<String>, Vec<String>) {
     if step.due == 0 {
         let reason = "no request was due: raise the rate, or measure for longer";
         return (Some(reason.to_owned()), Vec::new());
@@ -32,7 +32,7 @@ pub(super) fn judge(plan: &Plan, step: &Step) -> (Option<String>, Vec<String>) {
 }
 
 /// The bound is taken from the uncorrected latencies, which do not include the sender's lateness.
-fn too_late(plan: &Plan, step: &Step) -> Option<String> {
+fn too_late(plan: &Plan, step: &RateStep) -> Option<String> {
     let bound = match plan.max_lateness {
         Some(bound) => bound.as_secs_f64() * 1e6,
         None => (step.uncorrected.p50 / 10.0).clamp(1e3, 1e4),
@@ -47,7 +47,7 @@ fn too_late(plan: &Plan, step: &Step) -> Option<String> {
     })
 }
 
-fn lateness_share(step: &Step) -> Option<String> {
+fn lateness_share(step: &RateStep) -> Option<String> {
     let (late, all) = (&step.lateness, &step.corrected);
     let figures = [("p50", late.p50, all.p50), ("p99", late.p99, all.p99), ("p99.9", late.p999, all.p999)];
     let excessive = |late: f64, all: f64| late > NEGLIGIBLE_LATENESS && late > all * MAX_LATENESS_SHARE;
@@ -61,7 +61,7 @@ fn lateness_share(step: &Step) -> Option<String> {
     })
 }
 
-fn busy(step: &Step) -> Option<String> {
+fn busy(step: &RateStep) -> Option<String> {
     (step.idle_percent < MIN_IDLE_PERCENT).then(|| {
         format!(
             "the harness was idle for {:.1} % of the time, where {MIN_IDLE_PERCENT} % is the least: this is the harness's \
@@ -77,19 +77,19 @@ mod tests {
     use crate::report::model::Latency;
     use std::time::Duration;
 
-    fn step(lateness: [f64; 3], corrected: [f64; 3], uncorrected: f64, idle_percent: f64) -> Step {
+    fn step(lateness: [f64; 3], corrected: [f64; 3], uncorrected: f64, idle_percent: f64) -> RateStep {
         let latency = |[p50, p99, p999]: [f64; 3]| Latency { p50, p99, p999, ..Latency::default() };
-        Step {
+        RateStep {
             corrected: latency(corrected),
             uncorrected: latency([uncorrected; 3]),
             lateness: latency(lateness),
             due: 1,
             idle_percent,
-            ..Step::default()
+            ..RateStep::default()
         }
     }
 
-    fn judged(max_lateness: Option<u64>, step: &Step) -> (Option<String>, Vec<String>) {
+    fn judged(max_lateness: Option<u64>, step: &RateStep) -> (Option<String>, Vec<String>) {
         let plan = Plan {
             target: ([127, 0, 0, 1], 1).into(),
             connections: 1,

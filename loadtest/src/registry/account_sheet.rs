@@ -1,15 +1,9 @@
 //! accounts.csv: its rows, the channels that they are of, and the ids and addresses of a company, each once.
 
 use super::phone_numbers::PhoneNumbers;
-use crate::{error::Result, output::Sheet};
+use crate::{error::Result, output::TextFile};
 use std::{collections::HashMap, path::Path};
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AddressKind {
-    Phone,
-    Email,
-    Handle,
-}
+use switchboard_registry::AddressKind;
 
 pub(crate) struct Channel {
     /// The index in [`CHANNELS`].
@@ -83,7 +77,7 @@ pub(crate) struct AccountRow<'a> {
 }
 
 pub(crate) struct AccountSheet<'a> {
-    sheet: Sheet,
+    sheet: TextFile,
     company: &'a str,
     numbers: PhoneNumbers,
     serials: HashMap<(usize, &'static str), u32>,
@@ -93,7 +87,7 @@ pub(crate) struct AccountSheet<'a> {
 
 impl<'a> AccountSheet<'a> {
     pub(crate) fn create(dir: &Path, company: &'a str, digits: usize) -> Result<Self> {
-        let mut sheet = Sheet::create(dir.join("accounts.csv"))?;
+        let mut sheet = TextFile::create(dir.join("accounts.csv"))?;
         sheet.line(format_args!("id,channel,role,address,country,pool,user,weight,state,available_from"))?;
         Ok(Self { sheet, company, numbers: PhoneNumbers::default(), serials: HashMap::new(), digits })
     }

@@ -2,8 +2,8 @@
 
 use super::{
     account_sheet::{AccountRow, AccountSheet, CHANNELS, Channel},
-    pools::{Pool, Pools},
-    tree::{COUNTRIES, Tree, country_code},
+    pools::{GeneratedPool, Pools},
+    tree::{COUNTRIES, GeneratedTree, country_code},
 };
 use crate::{error::Result, rng::SeededRng};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(crate) struct Dedicated {
 pub(crate) fn write(
     dir: &Path,
     company: &str,
-    tree: &Tree<'_>,
+    tree: &GeneratedTree<'_>,
     pools: &mut Pools,
     division: &Division,
     rng: &mut SeededRng,
@@ -61,7 +61,7 @@ pub(crate) fn write(
 }
 
 /// Writes a pool's primaries, an active account of each of its countries, and the rest.
-fn fill(sheet: &mut AccountSheet<'_>, pool: &mut Pool, id: &str, rng: &mut SeededRng) -> Result<()> {
+fn fill(sheet: &mut AccountSheet<'_>, pool: &mut GeneratedPool, id: &str, rng: &mut SeededRng) -> Result<()> {
     let channel = pool.channel;
     let kinds = pool.countries.len();
     let spare_room = pool.size.saturating_sub(kinds + 1);
@@ -99,7 +99,7 @@ fn fill(sheet: &mut AccountSheet<'_>, pool: &mut Pool, id: &str, rng: &mut Seede
 fn dedicate(
     sheet: &mut AccountSheet<'_>,
     company: &str,
-    tree: &Tree<'_>,
+    tree: &GeneratedTree<'_>,
     count: usize,
     channels: usize,
     rng: &mut SeededRng,
@@ -128,7 +128,7 @@ fn dedicate(
     Ok(known)
 }
 
-fn any_country(tree: &Tree<'_>, rng: &mut SeededRng) -> &'static str {
+fn any_country(tree: &GeneratedTree<'_>, rng: &mut SeededRng) -> &'static str {
     country_code(rng.weighted(COUNTRIES.iter().take(tree.countries.max(1)).map(|c| c.weight)))
 }
 

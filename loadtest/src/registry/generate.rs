@@ -4,7 +4,7 @@ use super::{
     accounts::{self, Division},
     pools::{self, Pools},
     self_tests,
-    tree::Tree,
+    tree::GeneratedTree,
 };
 use crate::{
     error::{Error, Result},
@@ -77,7 +77,7 @@ fn company(
     let dir = output.join(id);
     output::make_dir(&dir)?;
     let division = Division::new(accounts);
-    let tree = Tree::new(id, ous, rng);
+    let tree = GeneratedTree::new(id, ous, rng);
     let mut pools = Pools::new(&tree, pools, division.shared, rng);
     tree.write(&dir)?;
     pools::write(&dir, &tree, &pools)?;

@@ -2,15 +2,15 @@
 
 use super::{
     account_sheet::{CHANNELS, Channel},
-    tree::{ASIA, COUNTRIES, COUNTRY_LEVEL, SATELLITES, Tree, country_code, split},
+    tree::{ASIA, COUNTRIES, COUNTRY_LEVEL, GeneratedTree, SATELLITES, country_code, split},
 };
-use crate::{error::Result, output::Sheet, rng::SeededRng};
+use crate::{error::Result, output::TextFile, rng::SeededRng};
 use std::{collections::HashMap, path::Path};
 
 /// Countries with the calling code of another country in [`COUNTRIES`].
 const SHARED_CALLING_CODES: [&str; 10] = ["US", "CA", "PR", "DO", "JM", "TT", "BS", "KY", "BM", "KZ"];
 
-pub(crate) struct Pool {
+pub(crate) struct GeneratedPool {
     pub(crate) channel: &'static Channel,
     /// The first is in the pool's id.
     pub(crate) ous: Vec<u32>,
@@ -31,12 +31,12 @@ pub(crate) struct Pool {
     pub(crate) anchor: u32,
 }
 
-impl Pool {
+impl GeneratedPool {
     pub(crate) fn home(&self) -> usize {
         self.countries.first().copied().unwrap_or_default()
     }
 
-    pub(crate) fn id(&self, tree: &Tree<'_>) -> String {
+    pub(crate) fn id(&self, tree: &GeneratedTree<'_>) -> String {
         let ou = tree.id(self.ous.first().copied().unwrap_or_default());
         match self.ordinal {
             1 => format!("{}-{ou}", self.channel.prefix),
@@ -46,7 +46,7 @@ impl Pool {
 }
 
 pub(crate) struct Pools {
-    pub(crate) all: Vec<Pool>,
+    pub(crate) all: Vec<GeneratedPool>,
     /// The number of pools by OU and channel.
     allocated: HashMap<(u32, usize), u32>,
     named: HashMap<(u32, usize), u32>,
@@ -54,7 +54,7 @@ pub(crate) struct Pools {
 
 impl Pools {
     /// Plans `count` pools with `accounts` accounts together, at least three in each.
-    pub(crate) fn new(tree: &Tree<'_>, count: usize, accounts: usize, rng: &mut SeededRng) -> Self {
+    pub(crate) fn new(tree: &GeneratedTree<'_>, count: usize, accounts: usize, rng: &mut SeededRng) -> Self {
         let mut pools =
             Self { all: Vec::with_capacity(count), allocated: HashMap::new(), named: HashMap::new() };
         let channels = CHANNELS.len().min(count);
@@ -95,7 +95,7 @@ impl Pools {
     }
 
     /// Adds a pool of `channel` at `ou`, and sometimes at one or two siblings.
-    fn add(&mut self, tree: &Tree<'_>, channel: &'static Channel, ou: u32, rng: &mut SeededRng) {
+    fn add(&mut self, tree: &GeneratedTree<'_>, channel: &'static Channel, ou: u32, rng: &mut SeededRng) {
         let mut ous = vec![ou];
         if ou > 0 && rng.per_mille(120) {
             let siblings = (ou + 1..=ou + rng.between(1, 2) as u32).filter(|&s| {
@@ -111,7 +111,7 @@ impl Pools {
         for &ou in &ous {
             *self.allocated.entry((ou, channel.index)).or_default() += 1;
         }
-        self.all.push(Pool {
+        self.all.push(GeneratedPool {
             channel,
             priority: (self.allocated(ou, channel) - 1) * 10,
             ous,
@@ -127,7 +127,7 @@ impl Pools {
     }
 
     /// Gives every pool its countries, its mappings and its number of accounts.
-    fn stock(&mut self, tree: &Tree<'_>, accounts: usize, rng: &mut SeededRng) {
+    fn stock(&mut self, tree: &GeneratedTree<'_>, accounts: usize, rng: &mut SeededRng) {
         let average = accounts / self.all.len().max(1);
         let mut weights = Vec::with_capacity(self.all.len());
         for pool in &mut self.all {
@@ -153,12 +153,12 @@ impl Pools {
     }
 }
 
-fn level_of(tree: &Tree<'_>, ou: u32) -> usize {
+fn level_of(tree: &GeneratedTree<'_>, ou: u32) -> usize {
     tree.ous.get(ou as usize).map_or(0, |o| o.level as usize)
 }
 
 /// Returns an OU, mostly below the countries. An Asian channel gets an Asian OU where a few draws find one.
-fn somewhere(tree: &Tree<'_>, channel: &Channel, rng: &mut SeededRng) -> u32 {
+fn somewhere(tree: &GeneratedTree<'_>, channel: &Channel, rng: &mut SeededRng) -> u32 {
     let mut ou = 0;
     for _ in 0..64 {
         ou = rng.below(tree.ous.len());
@@ -180,7 +180,12 @@ fn somewhere(tree: &Tree<'_>, channel: &Channel, rng: &mut SeededRng) -> u32 {
 }
 
 /// Returns the home country and up to `most` - 1 others: of its region, or of all at the root.
-fn countries_of(tree: &Tree<'_>, pool: &Pool, most: usize, rng: &mut SeededRng) -> Vec<usize> {
+fn countries_of(
+    tree: &GeneratedTree<'_>,
+    pool: &GeneratedPool,
+    most: usize,
+    rng: &mut SeededRng,
+) -> Vec<usize> {
     let ou = pool.ous.first().and_then(|&ou| tree.ous.get(ou as usize));
     let (level, place) = ou.map_or((0, 0), |o| (o.level as usize, o.place as usize));
     let region = match level {
@@ -206,7 +211,7 @@ fn countries_of(tree: &Tree<'_>, pool: &Pool, most: usize, rng: &mut SeededRng) 
 
 /// Returns up to three countries that the pool does not have, each with one that it has. A mapping that would
 /// chain with the company's geography is left out.
-fn mappings(pool: &Pool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
+fn mappings(pool: &GeneratedPool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
     let region = COUNTRIES.get(pool.home()).map(|c| c.region);
     let mut found: Vec<(usize, usize)> = Vec::new();
     for _ in 0..rng.between(1, 3) {
@@ -228,8 +233,8 @@ fn mappings(pool: &Pool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
     found
 }
 
-pub(crate) fn write(dir: &Path, tree: &Tree<'_>, pools: &Pools) -> Result<()> {
-    let mut sheet = Sheet::create(dir.join("company.toml"))?;
+pub(crate) fn write(dir: &Path, tree: &GeneratedTree<'_>, pools: &Pools) -> Result<()> {
+    let mut sheet = TextFile::create(dir.join("company.toml"))?;
     sheet.text("# Generated by loadtest; the OUs are in ous.csv.\n")?;
     sheet.line(format_args!("name = \"{}\"", tree.id(0)))?;
     sheet.line(format_args!("ou_without_pool = \"inherit\""))?;
@@ -248,7 +253,7 @@ pub(crate) fn write(dir: &Path, tree: &Tree<'_>, pools: &Pools) -> Result<()> {
     sheet.finish()
 }
 
-fn write_pool(sheet: &mut Sheet, tree: &Tree<'_>, pool: &Pool) -> Result<()> {
+fn write_pool(sheet: &mut TextFile, tree: &GeneratedTree<'_>, pool: &GeneratedPool) -> Result<()> {
     let ous: Vec<String> = pool.ous.iter().map(|&ou| format!("\"{}\"", tree.id(ou))).collect();
     sheet.line(format_args!("\n[[pool]]\nid = \"{}\"", pool.id(tree)))?;
     sheet.line(format_args!("channel = \"{}\"\nous = [{}]", pool.channel.id, ous.join(", ")))?;

@@ -2,16 +2,16 @@
 
 use super::{
     accounts::Dedicated,
-    pools::{Pool, Pools},
-    tree::{Tree, country_code},
+    pools::{GeneratedPool, Pools},
+    tree::{GeneratedTree, country_code},
 };
-use crate::{error::Result, output::Sheet};
+use crate::{error::Result, output::TextFile};
 use std::{fmt::Arguments, path::Path};
 
 /// Tests of each kind at most.
 const MAX_EACH: usize = 6;
 
-struct Tests(Sheet);
+struct Tests(TextFile);
 
 impl Tests {
     fn add(&mut self, name: Arguments<'_>, query: Arguments<'_>, expect: Arguments<'_>) -> Result<()> {
@@ -20,12 +20,17 @@ impl Tests {
     }
 }
 
-pub(crate) fn write(dir: &Path, tree: &Tree<'_>, pools: &Pools, dedicated: &[Dedicated]) -> Result<()> {
-    let mut sheet = Sheet::create(dir.join("tests.toml"))?;
+pub(crate) fn write(
+    dir: &Path,
+    tree: &GeneratedTree<'_>,
+    pools: &Pools,
+    dedicated: &[Dedicated],
+) -> Result<()> {
+    let mut sheet = TextFile::create(dir.join("tests.toml"))?;
     sheet.line(format_args!("# These hold by how the registry was generated.\n"))?;
     let mut tests = Tests(sheet);
     // Where a pool is alone at its first OU, its rules are the OU's.
-    let alone: Vec<(&Pool, u32)> = pools
+    let alone: Vec<(&GeneratedPool, u32)> = pools
         .all
         .iter()
         .filter_map(|pool| Some((pool, *pool.ous.first()?)))
@@ -99,7 +104,7 @@ pub(crate) fn write(dir: &Path, tree: &Tree<'_>, pools: &Pools, dedicated: &[Ded
 }
 
 /// Tests the country rule in both roles, and a client that keeps its account.
-fn at_home(tests: &mut Tests, tree: &Tree<'_>, pool: &Pool, ou: u32) -> Result<()> {
+fn at_home(tests: &mut Tests, tree: &GeneratedTree<'_>, pool: &GeneratedPool, ou: u32) -> Result<()> {
     let (ou, id, channel) = (tree.id(ou), pool.id(tree), pool.channel);
     let home = country_code(pool.home());
     let query = format!("channel = \"{}\", ou = \"{ou}\"", channel.id);
@@ -124,7 +129,7 @@ fn at_home(tests: &mut Tests, tree: &Tree<'_>, pool: &Pool, ou: u32) -> Result<(
     )
 }
 
-fn users(tests: &mut Tests, tree: &Tree<'_>, dedicated: &[Dedicated]) -> Result<()> {
+fn users(tests: &mut Tests, tree: &GeneratedTree<'_>, dedicated: &[Dedicated]) -> Result<()> {
     let last = tree.id(tree.ous.len() as u32 - 1);
     for Dedicated { user, channel, id, usable } in dedicated {
         let expect = match usable {

@@ -1,10 +1,10 @@
 //! The countries of a generated company, and its tree of organizational units: company > regions > countries
 //! > areas > branches > desks > teams > squads.
 
-use crate::{error::Result, output::Sheet, rng::SeededRng};
+use crate::{error::Result, output::TextFile, rng::SeededRng};
 use std::path::Path;
 
-pub(crate) struct Country {
+pub(crate) struct WeightedCountry {
     pub(crate) code: &'static str,
     /// An index of [`REGIONS`].
     pub(crate) region: usize,
@@ -16,13 +16,13 @@ pub(crate) static REGIONS: [&str; 3] = ["emea", "apac", "americas"];
 
 pub(crate) const ASIA: usize = 1;
 
-const fn c(code: &'static str, region: usize, weight: usize) -> Country {
-    Country { code, region, weight }
+const fn c(code: &'static str, region: usize, weight: usize) -> WeightedCountry {
+    WeightedCountry { code, region, weight }
 }
 
 /// Larger countries come first, because a small registry uses the front of the list.
 #[rustfmt::skip] // a table, read across
-pub(crate) static COUNTRIES: [Country; 110] = [
+pub(crate) static COUNTRIES: [WeightedCountry; 110] = [
     c("US", 2, 90), c("GB", 0, 60), c("IN", 1, 60), c("DE", 0, 50), c("BR", 2, 50), c("JP", 1, 45), c("FR", 0, 40),
     c("HK", 1, 30), c("SG", 1, 30), c("CH", 0, 30), c("CA", 2, 30), c("AU", 1, 30), c("IT", 0, 28), c("ES", 0, 28),
     c("MX", 2, 28), c("CN", 1, 40), c("AE", 0, 20), c("NL", 0, 20), c("ID", 1, 24), c("KR", 1, 20), c("TH", 1, 16),
@@ -60,7 +60,7 @@ const LEVELS: [(&str, usize, usize); 5] =
 /// The company is at level 0 and a region at level 1.
 pub(crate) const COUNTRY_LEVEL: usize = 2;
 
-pub(crate) struct Ou {
+pub(crate) struct GeneratedOu {
     /// The index, before that of its children. The root's parent is the root.
     pub(crate) parent: u32,
     pub(crate) level: u8,
@@ -70,20 +70,20 @@ pub(crate) struct Ou {
     serial: u32,
 }
 
-pub(crate) struct Tree<'a> {
+pub(crate) struct GeneratedTree<'a> {
     company: &'a str,
-    pub(crate) ous: Vec<Ou>,
+    pub(crate) ous: Vec<GeneratedOu>,
     /// The number of countries with OUs: the first of [`COUNTRIES`].
     pub(crate) countries: usize,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> GeneratedTree<'a> {
     pub(crate) fn new(company: &'a str, size: usize, rng: &mut SeededRng) -> Self {
         let mut ous = Vec::with_capacity(size);
-        ous.push(Ou { parent: 0, level: 0, place: 0, serial: 0 });
+        ous.push(GeneratedOu { parent: 0, level: 0, place: 0, serial: 0 });
         let regions = REGIONS.len().min(size.saturating_sub(1));
         for place in 0..regions as u16 {
-            ous.push(Ou { parent: 0, level: 1, place, serial: 0 });
+            ous.push(GeneratedOu { parent: 0, level: 1, place, serial: 0 });
         }
         let countries = COUNTRIES.len().min(size.saturating_sub(ous.len()));
         let spread = size.saturating_sub(ous.len() + countries);
@@ -94,7 +94,7 @@ impl<'a> Tree<'a> {
             let parent = 1 + country.region as u32;
             let at = tree.ous.len() as u32;
             let place = place as u16;
-            tree.ous.push(Ou { parent, level: COUNTRY_LEVEL as u8, place, serial: 0 });
+            tree.ous.push(GeneratedOu { parent, level: COUNTRY_LEVEL as u8, place, serial: 0 });
             tree.branch_out(at, place, 0, share, &mut [0; LEVELS.len()], rng);
         }
         tree
@@ -119,7 +119,7 @@ impl<'a> Tree<'a> {
         for _ in 0..children {
             *serial += 1;
             let level = (COUNTRY_LEVEL + 1 + depth) as u8;
-            self.ous.push(Ou { parent, level, place, serial: *serial });
+            self.ous.push(GeneratedOu { parent, level, place, serial: *serial });
         }
         let weights: Vec<usize> = (0..children).map(|_| rng.between(1, 4)).collect();
         for (child, share) in split(size - children, &weights).into_iter().enumerate() {
@@ -134,7 +134,9 @@ impl<'a> Tree<'a> {
     }
 
     pub(crate) fn id(&self, ou: u32) -> String {
-        let Some(&Ou { level, place, serial, .. }) = self.ous.get(ou as usize) else { return String::new() };
+        let Some(&GeneratedOu { level, place, serial, .. }) = self.ous.get(ou as usize) else {
+            return String::new();
+        };
         let country = || country_code(place as usize).to_ascii_lowercase();
         match (level, LEVELS.get((level as usize).wrapping_sub(COUNTRY_LEVEL + 1))) {
             (0, _) => self.company.to_owned(),
@@ -145,7 +147,9 @@ impl<'a> Tree<'a> {
     }
 
     fn name(&self, ou: u32) -> String {
-        let Some(&Ou { level, place, serial, .. }) = self.ous.get(ou as usize) else { return String::new() };
+        let Some(&GeneratedOu { level, place, serial, .. }) = self.ous.get(ou as usize) else {
+            return String::new();
+        };
         match (level, LEVELS.get((level as usize).wrapping_sub(COUNTRY_LEVEL + 1))) {
             (0, _) => "Group".to_owned(),
             (1, _) => REGIONS.get(place as usize).copied().unwrap_or_default().to_uppercase(),
@@ -155,7 +159,7 @@ impl<'a> Tree<'a> {
     }
 
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        let mut sheet = Sheet::create(dir.join("ous.csv"))?;
+        let mut sheet = TextFile::create(dir.join("ous.csv"))?;
         sheet.line(format_args!("id,parent,name"))?;
         for ou in 0..self.ous.len() as u32 {
             let parent = self.parent(ou).map(|p| self.id(p)).unwrap_or_default();

@@ -34,9 +34,9 @@ pub struct Report {
     /// What the harness itself can do.
     pub ceiling: Option<Ceiling>,
     /// The whole scenario again and again: `compare` takes the noise from these.
-    pub runs: Vec<Run>,
+    pub runs: Vec<ScenarioRun>,
     /// What the scenario demands, and whether it holds.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<DemandVerdict>,
 }
 
 /// What a reader needs to run the same again.
@@ -149,10 +149,10 @@ pub struct Ceiling {
 /// One run of the scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Run {
+#[serde(deny_unknown_fields, rename = "Run")]
+pub struct ScenarioRun {
     /// Steps of constant rate: one, but for a sweep.
-    pub steps: Vec<Step>,
+    pub steps: Vec<RateStep>,
     /// The highest rate at which every limit held; only of a sweep.
     pub knee: Option<f64>,
     /// Why there is none; only of a sweep.
@@ -164,8 +164,8 @@ pub struct Run {
 /// A while at a constant rate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Step {
+#[serde(deny_unknown_fields, rename = "Step")]
+pub struct RateStep {
     /// Requests a second that should have been sent.
     pub rate: f64,
     /// How long it was measured, warm-up left out.
@@ -299,8 +299,8 @@ pub struct Waited {
 /// One demand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Verdict {
+#[serde(deny_unknown_fields, rename = "Verdict")]
+pub struct DemandVerdict {
     /// What is demanded, in words: "p99 under 1 ms".
     pub demand: String,
     /// What was measured: the median over the runs.
@@ -316,24 +316,24 @@ impl Report {
     }
 
     /// Returns the valid runs with their indices, or all of them where none is valid.
-    pub(crate) fn counted_runs(&self) -> Vec<(usize, &Run)> {
-        let any_valid = self.runs.iter().any(Run::is_valid);
+    pub(crate) fn counted_runs(&self) -> Vec<(usize, &ScenarioRun)> {
+        let any_valid = self.runs.iter().any(ScenarioRun::is_valid);
         self.runs.iter().enumerate().filter(|(_, run)| run.is_valid() || !any_valid).collect()
     }
 
     /// Returns the index of the run that stands for all: the middle one by its knee, or else by its p99.
     pub(crate) fn middle_run(&self) -> Option<usize> {
-        let p99 = |run: &Run| run.main_step().map(|step| step.corrected.p99);
-        let key = |run: &Run| run.knee.or_else(|| p99(run)).unwrap_or_default();
+        let p99 = |run: &ScenarioRun| run.main_step().map(|step| step.corrected.p99);
+        let key = |run: &ScenarioRun| run.knee.or_else(|| p99(run)).unwrap_or_default();
         let mut order: Vec<_> = self.counted_runs().into_iter().map(|(n, run)| (key(run), n)).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         order.get(order.len().checked_sub(1)? / 2).map(|(_, n)| *n)
     }
 }
 
-impl Run {
+impl ScenarioRun {
     /// Returns the step that stands for the run: the one at the knee, or the first.
-    pub(crate) fn main_step(&self) -> Option<&Step> {
+    pub(crate) fn main_step(&self) -> Option<&RateStep> {
         let Some(knee) = self.knee else { return self.steps.first() };
         self.steps.iter().min_by(|a, b| (a.rate - knee).abs().total_cmp(&(b.rate - knee).abs()))
     }
@@ -343,7 +343,7 @@ impl Run {
     }
 }
 
-impl Step {
+impl RateStep {
     /// Returns how many errors of all kinds there were.
     pub fn failed(&self) -> u64 {
         self.errors.values().map(|failures| failures.count).sum()

@@ -1,7 +1,7 @@
 //! The table that the terminal shows at the end.
 
 use super::{
-    model::{Ceiling, Latency, Report, Run, Step},
+    model::{Ceiling, Latency, RateStep, Report, ScenarioRun},
     units::{self, megabytes, rate, thousands, time},
 };
 use crate::{error::Result, output, statistics::median};
@@ -85,7 +85,7 @@ pub(crate) fn ceiling(ceiling: &Ceiling) -> String {
     }
 }
 
-fn write_steps(out: &mut String, runs: &[Run]) -> fmt::Result {
+fn write_steps(out: &mut String, runs: &[ScenarioRun]) -> fmt::Result {
     let names = ["", "rate/s", "answers/s", "p50", "p90", "p99", "p99.9", "max", "errors"];
     let [name, others @ .., errors] = names;
     let others: String = others.iter().map(|name| format!("{name:>10}")).collect();
@@ -105,7 +105,7 @@ fn write_steps(out: &mut String, runs: &[Run]) -> fmt::Result {
     Ok(())
 }
 
-fn write_step(out: &mut String, step: &Step) -> fmt::Result {
+fn write_step(out: &mut String, step: &RateStep) -> fmt::Result {
     let figures = |latency: &Latency| {
         let all = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
         all.map(|value| format!("{:>10}", time(value))).concat()
@@ -134,7 +134,7 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
     step.warnings.iter().try_for_each(|warning| writeln!(out, "{WARNING}warning: {warning}{WARNING:#}"))
 }
 
-fn write_failures(out: &mut String, runs: &[Run]) -> fmt::Result {
+fn write_failures(out: &mut String, runs: &[ScenarioRun]) -> fmt::Result {
     for (run, n) in runs.iter().zip(1..) {
         for (kind, failures) in run.steps.iter().flat_map(|step| &step.errors) {
             let (count, first) = (failures.count, &failures.first);

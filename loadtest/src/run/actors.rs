@@ -5,12 +5,12 @@ use super::{
     context::{Context, CorruptReloads, StopFlag},
     slow_clients::{self, SlowRequests},
     standings,
-    target::{FIRST_GENERATION, Instance, OwnDaemon, Target},
+    target::{FIRST_GENERATION, Instance, OwnDaemon, TestTarget},
 };
 use crate::{
     cpu_affinity,
     report::model::{Event, Failures},
-    scenario::{Reload, Standings},
+    scenario::{Reload, StandingsChurn},
     traffic::{PublishedGenerations, Suspensions},
 };
 use std::{
@@ -62,7 +62,9 @@ impl Actors<'_> {
     pub(super) fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let scenario = self.context.scenario;
         let admin = self.instance.admin.as_ref();
-        if let (Some(reload), Target::Own(own), Some(admin)) = (scenario.reload, self.context.target, admin) {
+        if let (Some(reload), TestTarget::Own(own), Some(admin)) =
+            (scenario.reload, self.context.target, admin)
+        {
             scope.spawn(move || self.on_cores(|| self.reload(own, admin, reload)));
         }
         if let (Some(standings), Some(admin)) = (scenario.standings, admin) {
@@ -166,7 +168,7 @@ impl Actors<'_> {
     }
 
     /// Suspends the churned accounts one after the other, and lifts each suspension before the next.
-    fn change_standings(&self, admin: &AdminClient, standings: Standings) {
+    fn change_standings(&self, admin: &AdminClient, standings: StandingsChurn) {
         let restore = self.context.standings;
         let interval = Duration::from_secs_f64(1.0 / standings.rate);
         let mut due = Instant::now();

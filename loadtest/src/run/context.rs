@@ -1,6 +1,6 @@
 //! What the steps of a scenario share, and the signal that ends the threads of a step.
 
-use super::{standings::StandingsToRestore, target::Target};
+use super::{standings::StandingsToRestore, target::TestTarget};
 use crate::scenario::Scenario;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use std::{
 /// What the steps of a scenario share.
 pub(crate) struct Context<'a> {
     pub(crate) scenario: &'a Scenario,
-    pub(crate) target: &'a Target,
+    pub(crate) target: &'a TestTarget,
     pub(crate) churned: &'a [(String, String)],
     pub(crate) standings: &'a StandingsToRestore,
     pub(crate) corrupt_reloads: CorruptReloads,

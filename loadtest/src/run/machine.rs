@@ -2,7 +2,7 @@
 
 use crate::{
     cpu_affinity,
-    report::model::{Machine, Process as ProcessUsage, Step},
+    report::model::{Machine, Process as ProcessUsage, RateStep},
 };
 use procfs::{Current, process::Process};
 use std::{collections::BTreeMap, fs, path::Path, time::Instant};
@@ -88,7 +88,7 @@ impl SchedDelay {
 }
 
 /// Warns where the daemon or the harness waited too long for a core.
-pub(super) fn warn_of_delay(step: &mut Step) {
+pub(super) fn warn_of_delay(step: &mut RateStep) {
     let excessive = |percent: Option<f64>| percent.filter(|percent| *percent > MAX_DELAY_PERCENT);
     if let Some(percent) = excessive(step.waited.daemon_percent) {
         step.warnings.push(format!(

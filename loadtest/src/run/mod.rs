@@ -11,11 +11,11 @@ mod requests;
 mod runner;
 mod scratch;
 mod slow_clients;
-mod stage;
 mod standings;
 mod step;
 mod sweep;
 mod target;
+mod testbed;
 mod verdicts;
 
 pub(crate) use self::{
@@ -26,7 +26,7 @@ pub(crate) use self::{
     requests::Requests,
     runner::churned_accounts,
     scratch::Scratch,
-    stage::Stage,
     step::Stretch,
+    testbed::TestBed,
 };
 pub use self::{options::Options, runner::run};

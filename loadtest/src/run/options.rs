@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    quantity::{Rate, Span, parse_duration},
+    quantity::{HumanDuration, Rate, parse_duration},
     scenario::{RegistrySize, Scenario},
 };
 use clap::Args;
@@ -76,8 +76,8 @@ impl Options {
     pub(super) fn apply(&self, scenario: Scenario) -> Scenario {
         Scenario {
             rate: self.rate.unwrap_or(scenario.rate),
-            duration: self.duration.map_or(scenario.duration, Span),
-            warm_up: self.warm_up.map_or(scenario.warm_up, Span),
+            duration: self.duration.map_or(scenario.duration, HumanDuration),
+            warm_up: self.warm_up.map_or(scenario.warm_up, HumanDuration),
             connections: self.connections.unwrap_or(scenario.connections),
             repeat: self.repeat.unwrap_or(scenario.repeat),
             registry: self.size.unwrap_or(scenario.registry),

@@ -1,6 +1,6 @@
 //! The requests of a run: drawn from a registry, or read from a file of queries.
 
-use super::{options::Options, slow_clients::SlowRequests, stage::Stage, target::FIRST_GENERATION};
+use super::{options::Options, slow_clients::SlowRequests, target::FIRST_GENERATION, testbed::TestBed};
 use crate::{
     engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
     error::{Error, Result},
@@ -27,26 +27,26 @@ impl Requests {
     pub(crate) fn new(
         scenario: &Scenario,
         options: &Options,
-        stage: &Stage,
+        testbed: &TestBed,
         churned: &[(String, String)],
     ) -> Result<Self> {
         if let Some(queries) = &options.queries {
             return Queries::read(queries);
         }
-        Self::draw(scenario, options, stage, churned).map(Self::from)
+        Self::draw(scenario, options, testbed, churned).map(Self::from)
     }
 
     pub(crate) fn draw(
         scenario: &Scenario,
         options: &Options,
-        stage: &Stage,
+        testbed: &TestBed,
         churned: &[(String, String)],
     ) -> Result<Traffic> {
         let published = match options.target {
             Some(_) => PublishedGenerations::any(),
             None => PublishedGenerations::new(FIRST_GENERATION),
         };
-        let registries: Vec<&Path> = stage.registries.iter().map(|path| path.as_path()).collect();
+        let registries: Vec<&Path> = testbed.registries.iter().map(|path| path.as_path()).collect();
         let now = jiff::Timestamp::now().as_second();
         let config = TrafficConfig { registries: &registries, churned, seed: options.seed, now };
         Traffic::draw(&scenario.mix, &config, published).map_err(|error| match error {

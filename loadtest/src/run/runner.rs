@@ -8,11 +8,11 @@ use super::{
     options::Options,
     requests::Requests,
     scratch::Scratch,
-    stage::Stage,
     standings::{self, StandingsToRestore},
     step::Stretch,
     sweep,
-    target::{Instance, Target},
+    target::{Instance, TestTarget},
+    testbed::TestBed,
     verdicts,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     progress,
     report::{
         self, DAEMON_ENDED,
-        model::{Ceiling, Failures, Pinning, Report, Run, SCHEMA, Setup, Step},
+        model::{Ceiling, Failures, Pinning, RateStep, Report, SCHEMA, ScenarioRun, Setup},
         summary, units,
     },
     scenario::{self, Scenario},
@@ -93,29 +93,29 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     progress::line(&format!("\n{}: {}", scenario.name, scenario.about));
     let pinning = pinning(scenario, options)?;
     let cores = |of: fn(&Pinning) -> &Vec<u32>| pinning.as_ref().map(of).cloned().unwrap_or_default();
-    let stage = Stage::prepare(scenario, options, pinning.as_ref(), scratch)?;
-    stage.prepare_snapshots(scenario)?;
-    let churned = churned_accounts(scenario, options.seed, &stage)?;
+    let testbed = TestBed::prepare(scenario, options, pinning.as_ref(), scratch)?;
+    testbed.prepare_snapshots(scenario)?;
+    let churned = churned_accounts(scenario, options.seed, &testbed)?;
     // The standings of an own daemon end with it.
     let own_standings = StandingsToRestore::default();
     let context = Context {
         scenario,
-        target: &stage.target,
+        target: &testbed.target,
         churned: &churned,
-        standings: match stage.target {
-            Target::Own(_) => &own_standings,
-            Target::Running { .. } => &scratch.standings,
+        standings: match testbed.target {
+            TestTarget::Own(_) => &own_standings,
+            TestTarget::Running { .. } => &scratch.standings,
         },
         corrupt_reloads: CorruptReloads::Never,
         cores: &cores(|pinning| &pinning.harness),
     };
-    let requests = Requests::new(scenario, options, &stage, &churned)?;
+    let requests = Requests::new(scenario, options, &testbed, &churned)?;
     requests.notes.iter().for_each(|note| progress::line(&format!("requests    {note}")));
     let highest = measure_highest(&context, options, requests, &cores(|pinning| &pinning.daemon))?;
 
     let (mut runs, mut verdicts) = (Vec::new(), Vec::new());
     for n in 1..=scenario.repeat.get() {
-        let requests = Requests::new(scenario, options, &stage, &churned)?;
+        let requests = Requests::new(scenario, options, &testbed, &churned)?;
         match run_once(&context, n, requests, highest.rate) {
             Ok(run) => runs.push(run),
             // The runs before are kept: they may show how the daemon ended.
@@ -133,7 +133,7 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
         schema: SCHEMA,
         scenario: scenario.name.clone(),
         started: started.round(jiff::Unit::Second).unwrap_or(started).to_string(),
-        setup: setup(scenario, options, &stage, metrics.as_ref(), pinning, notes),
+        setup: setup(scenario, options, &testbed, metrics.as_ref(), pinning, notes),
         ceiling,
         runs,
         verdicts,
@@ -191,7 +191,7 @@ fn measure_highest(
 }
 
 /// Runs the scenario once, with an own daemon that is just started.
-fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64) -> Result<Run> {
+fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64) -> Result<ScenarioRun> {
     let scenario = context.scenario;
     let instance = context.target.start()?;
     let run = match scenario.sweep {
@@ -204,7 +204,7 @@ fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64)
             let name = format!("run {n}");
             context.step(&name, &instance, &mut requests, stretch).map(|(step, _)| {
                 show_step(&name, &step);
-                Run { steps: vec![step], knee: None, no_knee: None, limit: None }
+                ScenarioRun { steps: vec![step], knee: None, no_knee: None, limit: None }
             })
         }
     };
@@ -212,7 +212,7 @@ fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64)
 }
 
 /// Stops the daemon and adds an error to the run where it did not end well.
-fn finish_run(instance: Instance, run: Result<Run>) -> Result<Run> {
+fn finish_run(instance: Instance, run: Result<ScenarioRun>) -> Result<ScenarioRun> {
     match (run, instance.stop()) {
         (Ok(mut run), Err(first)) => {
             if let Some(step) = run.steps.last_mut() {
@@ -228,14 +228,14 @@ fn finish_run(instance: Instance, run: Result<Run>) -> Result<Run> {
 fn setup(
     scenario: &Scenario,
     options: &Options,
-    stage: &Stage,
+    testbed: &TestBed,
     metrics: Option<&Metrics>,
     pinning: Option<Pinning>,
     notes: Vec<String>,
 ) -> Setup {
-    let own = match &stage.target {
-        Target::Own(own) => Some(own),
-        Target::Running { .. } => None,
+    let own = match &testbed.target {
+        TestTarget::Own(own) => Some(own),
+        TestTarget::Running { .. } => None,
     };
     Setup {
         command: std::env::args().collect::<Vec<_>>().join(" "),
@@ -249,7 +249,7 @@ fn setup(
         daemon_command: own.map(|own| own.command()),
         machine: machine::machine(),
         pinning,
-        registry: stage.target.facts(options, &stage.source, metrics),
+        registry: testbed.target.facts(options, &testbed.source, metrics),
         seed: options.seed,
         connections: scenario.connections.get(),
         timeout_us: u64::try_from(scenario.timeout.0.as_micros()).unwrap_or(u64::MAX),
@@ -270,13 +270,13 @@ fn pinning(scenario: &Scenario, options: &Options) -> Result<Option<Pinning>> {
 pub(crate) fn churned_accounts(
     scenario: &Scenario,
     seed: u64,
-    stage: &Stage,
+    testbed: &TestBed,
 ) -> Result<Vec<(String, String)>> {
     let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
-    let Some(registry) = stage.registries.first() else { return Ok(Vec::new()) };
+    let Some(registry) = testbed.registries.first() else { return Ok(Vec::new()) };
     let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
     let mut accounts = traffic::churnable(registry, most, seed)?;
-    if let Target::Running { admin: Some(admin), .. } = stage.target {
+    if let TestTarget::Running { admin: Some(admin), .. } = testbed.target {
         let found = accounts.len();
         accounts = standings::without_standing(&AdminClient::new(admin), accounts)?;
         if accounts.len() < found {
@@ -294,7 +294,7 @@ pub(crate) fn churned_accounts(
     Ok(accounts)
 }
 
-fn show_step(name: &str, step: &Step) {
+fn show_step(name: &str, step: &RateStep) {
     let failed = step.failed();
     let failed = if failed > 0 { format!(", {failed} errors") } else { String::new() };
     let invalid = step.invalid.as_ref().map(|reason| format!("; INVALID: {reason}")).unwrap_or_default();

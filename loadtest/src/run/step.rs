@@ -14,7 +14,7 @@ use crate::{
     progress,
     report::{
         DAEMON_ENDED,
-        model::{Failures, Interval, Step},
+        model::{Failures, Interval, RateStep},
     },
 };
 use std::{
@@ -39,7 +39,7 @@ impl Context<'_> {
         instance: &Instance,
         requests: &mut Requests,
         stretch: Stretch,
-    ) -> Result<(Step, ActorCounts)> {
+    ) -> Result<(RateStep, ActorCounts)> {
         let actors = Actors {
             context: self,
             instance,

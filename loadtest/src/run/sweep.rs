@@ -5,7 +5,7 @@ use crate::{
     engine::Pace,
     error::Result,
     report::{
-        model::{Run, Step},
+        model::{RateStep, ScenarioRun},
         units::time,
     },
     scenario::Sweep,
@@ -81,7 +81,7 @@ impl RateSearch {
     }
 }
 
-fn holds(step: &Step, sweep: &Sweep) -> bool {
+fn holds(step: &RateStep, sweep: &Sweep) -> bool {
     step.invalid.is_none() && step.errors.is_empty() && step.corrected.p99 <= sweep.p99.micros()
 }
 
@@ -91,8 +91,8 @@ pub(super) fn run(
     requests: &mut Requests,
     sweep: Sweep,
     highest: f64,
-    done: &dyn Fn(&Step),
-) -> Result<Run> {
+    done: &dyn Fn(&RateStep),
+) -> Result<ScenarioRun> {
     let mut search = RateSearch::new(sweep, sweep.start.per_second(highest));
     let (mut steps, mut measured) = (Vec::new(), 0);
     let (mut next, mut unmeasured) = (Some(search.next), Vec::new());
@@ -126,7 +126,7 @@ pub(super) fn run(
         } else {
             "not one rate kept to the limit: begin lower with sweep.start, or raise sweep.p99"
         };
-        return Ok(Run { steps, knee: None, no_knee: Some(reason.to_owned()), limit });
+        return Ok(ScenarioRun { steps, knee: None, no_knee: Some(reason.to_owned()), limit });
     };
     // A rate that the harness could not measure is no limit of the daemon's.
     let above = unmeasured.into_iter().find(|(rate, _)| Some(*rate) == search.bad);
@@ -135,11 +135,11 @@ pub(super) fn run(
     {
         step.invalid = Some(format!("the rate above was not measured, so that this is no knee: {reason}"));
     }
-    Ok(Run { steps, knee: Some(knee), no_knee: None, limit })
+    Ok(ScenarioRun { steps, knee: Some(knee), no_knee: None, limit })
 }
 
 /// Keeps one step for each rate: the last counts, and warns of the one before it.
-fn keep(steps: &mut Vec<Step>, mut step: Step, sweep: &Sweep) {
+fn keep(steps: &mut Vec<RateStep>, mut step: RateStep, sweep: &Sweep) {
     let Some(before) = steps.iter_mut().find(|before| before.rate == step.rate) else {
         return steps.push(step);
     };
@@ -159,7 +159,7 @@ fn keep(steps: &mut Vec<Step>, mut step: Step, sweep: &Sweep) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{quantity::Span, report::model::Failures, scenario};
+    use crate::{quantity::HumanDuration, report::model::Failures, scenario};
 
     /// Returns the rates that are tried, and the knee. `held` takes a rate and how often it was tried before.
     fn tried(start: f64, refine: u32, held: impl Fn(f64, usize) -> bool) -> (Vec<f64>, Option<f64>) {
@@ -209,11 +209,11 @@ mod tests {
     #[test]
     fn errors_and_lateness_break_a_step() {
         let sweep = scenario::load("ramp").unwrap().sweep.unwrap();
-        let sweep = Sweep { p99: Span(std::time::Duration::from_millis(5)), ..sweep };
-        let mut step = Step { rate: 1.0, due: 1, ..Step::default() };
+        let sweep = Sweep { p99: HumanDuration(std::time::Duration::from_millis(5)), ..sweep };
+        let mut step = RateStep { rate: 1.0, due: 1, ..RateStep::default() };
         step.corrected.p99 = 5_000.0;
         assert!(holds(&step, &sweep));
-        let mut steps = vec![Step { invalid: Some("late".to_owned()), ..step.clone() }];
+        let mut steps = vec![RateStep { invalid: Some("late".to_owned()), ..step.clone() }];
         keep(&mut steps, step.clone(), &sweep);
         assert_eq!((steps.len(), &steps[0].invalid), (1, &None));
         assert!(
@@ -221,7 +221,7 @@ mod tests {
             "{:?}",
             steps[0].warnings
         );
-        let late = Step { invalid: Some("late".to_owned()), ..step.clone() };
+        let late = RateStep { invalid: Some("late".to_owned()), ..step.clone() };
         let mut slow = step.clone();
         slow.corrected.p99 = 5_001.0;
         let mut failed = step;

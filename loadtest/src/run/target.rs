@@ -21,7 +21,7 @@ use switchboard_snapshot::{Header, header};
 /// Even: of two registries, the first.
 pub(crate) const FIRST_GENERATION: u64 = 2;
 
-pub(crate) enum Target {
+pub(crate) enum TestTarget {
     Own(OwnDaemon),
     Running { data: SocketAddr, admin: Option<SocketAddr> },
 }
@@ -115,14 +115,14 @@ impl OwnDaemon {
     }
 }
 
-impl Target {
+impl TestTarget {
     /// Starts an own daemon with the first snapshot and without standings.
     pub(crate) fn start(&self) -> Result<Instance> {
         match self {
-            &Target::Running { data, admin } => {
+            &TestTarget::Running { data, admin } => {
                 Ok(Instance { daemon: None, data, admin: admin.map(AdminClient::new) })
             }
-            Target::Own(own) => {
+            TestTarget::Own(own) => {
                 let journal = own.folder.join("standings");
                 let _ = fs::remove_file(&journal);
                 own.serve(FIRST_GENERATION)?;
@@ -155,7 +155,7 @@ impl Target {
 }
 
 impl Instance {
-    /// Wraps a server that was not started by [`Target::start`].
+    /// Wraps a server that was not started by [`TestTarget::start`].
     pub(super) fn from_address(data: SocketAddr) -> Self {
         Self { daemon: None, data, admin: None }
     }

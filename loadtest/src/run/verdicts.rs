@@ -1,9 +1,9 @@
 //! Whether the limits of a scenario hold.
 
 use crate::{
-    quantity::Span,
+    quantity::HumanDuration,
     report::{
-        model::{Ceiling, Run, Step, Verdict},
+        model::{Ceiling, DemandVerdict, RateStep, ScenarioRun},
         units,
     },
     scenario::Demand,
@@ -12,19 +12,23 @@ use crate::{
 
 /// Returns each demand with what was measured for it. Latencies and errors are demanded of constant rates
 /// alone. Invalid runs measure nothing; where there are no others, no demand holds.
-pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>) -> Vec<Verdict> {
+pub(super) fn verdicts(
+    demand: &Demand,
+    runs: &[ScenarioRun],
+    ceiling: Option<&Ceiling>,
+) -> Vec<DemandVerdict> {
     let mut verdicts = Vec::new();
     let sweep = runs.iter().any(|run| run.limit.is_some());
     let steps = || runs.iter().flat_map(|run| &run.steps).filter(|step| step.invalid.is_none());
-    let is_valid = |run: &&Run| {
-        let is_at_knee = |step: &&Step| run.knee.is_none_or(|knee| knee == step.rate);
+    let is_valid = |run: &&ScenarioRun| {
+        let is_at_knee = |step: &&RateStep| run.knee.is_none_or(|knee| knee == step.rate);
         run.steps.iter().filter(is_at_knee).all(|step| step.invalid.is_none())
     };
-    let mut limit = |name: &str, limit: Option<Span>, of: fn(&Step) -> f64| {
+    let mut limit = |name: &str, limit: Option<HumanDuration>, of: fn(&RateStep) -> f64| {
         let Some(limit) = limit.filter(|_| !sweep) else { return };
         let limit = limit.micros();
         let measured = median(&steps().map(of).collect::<Vec<_>>());
-        verdicts.push(Verdict {
+        verdicts.push(DemandVerdict {
             demand: format!("{name} at most {}", units::time(limit)),
             measured: measured.map_or_else(not_measured, units::time),
             holds: measured.is_some_and(|measured| measured <= limit),
@@ -35,12 +39,12 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     limit("p99.9", demand.p999, |step| step.corrected.p999);
     limit("max", demand.max, |step| step.corrected.max);
     if !sweep {
-        let share = |step: &Step| 100.0 * step.failed() as f64 / step.due.max(1) as f64;
+        let share = |step: &RateStep| 100.0 * step.failed() as f64 / step.due.max(1) as f64;
         // Of every run, because a median would hide the one that failed. An invalid run counts where it has
         // errors.
-        let counts = |step: &&Step| step.invalid.is_none() || step.failed() > 0;
+        let counts = |step: &&RateStep| step.invalid.is_none() || step.failed() > 0;
         let worst = runs.iter().flat_map(|run| &run.steps).filter(counts).map(share).reduce(f64::max);
-        verdicts.push(Verdict {
+        verdicts.push(DemandVerdict {
             demand: format!("errors at most {} %", demand.errors_percent),
             measured: worst.map_or_else(not_measured, |worst| match worst {
                 0.0 => "none".to_owned(),
@@ -51,7 +55,7 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
     }
     let mut least = |name: &str, least: Option<f64>, measured: Option<f64>, shown: fn(f64) -> String| {
         let Some(least) = least else { return };
-        verdicts.push(Verdict {
+        verdicts.push(DemandVerdict {
             demand: format!("{name} at least {}", shown(least)),
             measured: measured.map_or_else(not_measured, shown),
             holds: measured.is_some_and(|measured| measured >= least),
@@ -69,8 +73,8 @@ pub(super) fn verdicts(demand: &Demand, runs: &[Run], ceiling: Option<&Ceiling>)
 }
 
 /// Returns the verdict that does not hold because a run failed.
-pub(super) fn missing_runs(wanted: u32, done: u32, reason: &str) -> Verdict {
-    Verdict { demand: format!("{wanted} runs"), measured: format!("{done}: {reason}"), holds: false }
+pub(super) fn missing_runs(wanted: u32, done: u32, reason: &str) -> DemandVerdict {
+    DemandVerdict { demand: format!("{wanted} runs"), measured: format!("{done}: {reason}"), holds: false }
 }
 
 fn not_measured() -> String {
@@ -83,18 +87,19 @@ mod tests {
     use crate::report::files;
     use std::path::Path;
 
-    fn runs(name: &str) -> Vec<Run> {
+    fn runs(name: &str) -> Vec<ScenarioRun> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
         files::read(&folder.join(name).with_extension("json")).unwrap().runs
     }
 
-    fn measured(demand: &Demand, runs: &[Run]) -> Vec<(String, bool)> {
+    fn measured(demand: &Demand, runs: &[ScenarioRun]) -> Vec<(String, bool)> {
         verdicts(demand, runs, None).into_iter().map(|it| (it.measured, it.holds)).collect()
     }
 
     #[test]
     fn invalid_runs_measure_nothing_but_their_errors_count() {
-        let demand = Demand { p99: Some(Span(std::time::Duration::from_millis(1))), ..Demand::default() };
+        let demand =
+            Demand { p99: Some(HumanDuration(std::time::Duration::from_millis(1))), ..Demand::default() };
         let mut runs = runs("steady");
         for (run, p99) in runs.iter_mut().zip([100.0, 9_000.0, 8_000.0]) {
             run.steps[0].corrected.p99 = p99;

@@ -4,7 +4,7 @@
 //! same in other bytes, and else the reason is for people.
 
 use super::{
-    expected::{Candidate, Expected, ExpectedProblem, ExpectedSelection, Match},
+    expected::{CandidateAccount, Expected, ExpectedProblem, ExpectedSelection, Match},
     outcome::Outcome,
     serving_state::{PublishedGenerations, Suspensions},
 };
@@ -31,7 +31,7 @@ pub(super) struct CheckContext<'a> {
 
 impl CheckContext<'_> {
     /// Refuses an account that was suspended from before the request was sent until the answer was read.
-    fn check_in_use(&self, account: Option<&Candidate>) -> Result<(), WrongAnswer> {
+    fn check_in_use(&self, account: Option<&CandidateAccount>) -> Result<(), WrongAnswer> {
         let suspended = account.and_then(|account| {
             let at = usize::try_from(account.churned?).ok()?;
             Some((account, self.suspensions.suspended_for(at, self.sent, self.read)?))
@@ -199,7 +199,7 @@ fn check_selection<'e>(
     selection: &'e ExpectedSelection,
     fields: &Fields,
     generation: u64,
-) -> Result<Option<&'e Candidate>, String> {
+) -> Result<Option<&'e CandidateAccount>, String> {
     let Some(id) = fields.get("account").and_then(Value::as_str) else {
         return Err(format!("no account, but {}, for the rule {}", shown(fields), selection.rule.as_str()));
     };

@@ -28,7 +28,7 @@ const MIN_BATCHES: usize = 16;
 const DEBT_SPREAD: f64 = 2.0;
 
 /// A request ready to be sent.
-pub(super) struct Request {
+pub(super) struct DrawnRequest {
     pub(super) bytes: Vec<u8>,
     /// The index of its query, or of the query in each line.
     pub(super) queries: Box<[u32]>,
@@ -48,7 +48,7 @@ pub(super) fn draw(
     let Some(first) = registries.first() else {
         return Err(Error::Usage("there is no registry to draw from: name one".to_owned()));
     };
-    let mut draw = Draw {
+    let mut draw = QueryDraw {
         generator: QueryGenerator::new(&first.normal),
         shares: mix.shares().map(|(_, percent)| Share::new(percent)),
         rng: SeededRng::new(config.seed, 1),
@@ -77,7 +77,7 @@ pub(super) fn draw(
                     false => request::get(&request::target(&query)),
                 };
                 let queries = Box::new([expected.len() as u32]);
-                requests.push(Request { bytes, queries, is_batch: false });
+                requests.push(DrawnRequest { bytes, queries, is_batch: false });
             }
             expected.push(ExpectedAnswers::new(answers, query.phone.as_deref()));
         }
@@ -96,11 +96,11 @@ pub(super) fn draw(
     if populations.is_empty() {
         return Err(Error::Refused(format!("nothing can be asked of this registry: {}", notes.join("; "))));
     }
-    let mut order = Order::new(populations, SeededRng::new(config.seed, 2));
+    let mut order = RequestOrder::new(populations, SeededRng::new(config.seed, 2));
     if let Some(batch_lines) = mix.batch {
         requests = batches(&lines, batch_lines, &mut order);
         let all = Population::new(None, 1.0, 0, requests.len());
-        order = Order::new(vec![all], SeededRng::new(config.seed, 3));
+        order = RequestOrder::new(vec![all], SeededRng::new(config.seed, 3));
     }
     Ok(Traffic {
         expected,
@@ -119,12 +119,12 @@ pub(super) fn draw(
 
 /// Returns as many batches as give each query a place on average, their lines in the order of single
 /// requests.
-fn batches(lines: &[String], batch_lines: u32, order: &mut Order) -> Vec<Request> {
+fn batches(lines: &[String], batch_lines: u32, order: &mut RequestOrder) -> Vec<DrawnRequest> {
     let count = lines.len().div_ceil(batch_lines as usize).max(MIN_BATCHES);
     let batch = |_| {
         let queries: Box<[u32]> = (0..batch_lines).map(|_| order.next() as u32).collect();
         let body = queries.iter().filter_map(|at| lines.get(*at as usize)).map(|line| format!("{line}\n"));
-        Request { bytes: request::post_batch(&body.collect::<String>()), queries, is_batch: true }
+        DrawnRequest { bytes: request::post_batch(&body.collect::<String>()), queries, is_batch: true }
     };
     (0..count).map(batch).collect()
 }
@@ -159,12 +159,12 @@ impl Traffic {
         self.requests.extend(posted.chunks(lines).map(|batch| {
             let body: String = batch.iter().map(|(_, line)| line.as_str()).collect();
             let queries = batch.iter().map(|(query, _)| *query).collect();
-            Request { bytes: request::post_batch(&body), queries, is_batch: true }
+            DrawnRequest { bytes: request::post_batch(&body), queries, is_batch: true }
         }));
     }
 }
 
-struct Draw<'a> {
+struct QueryDraw<'a> {
     generator: QueryGenerator<'a>,
     /// In the order of [`Mix::shares`].
     shares: [Share; 8],
@@ -175,7 +175,7 @@ struct Draw<'a> {
     sets: Vec<CandidateSets<'a>>,
 }
 
-impl Draw<'_> {
+impl QueryDraw<'_> {
     /// Returns a query with this outcome, whether it is posted, and its answers in each registry.
     fn request(&mut self, outcome: Outcome, weight: f64) -> Option<(Query, bool, Vec<Vec<Expected>>)> {
         let wanted = self.wanted(outcome, weight);
@@ -290,16 +290,16 @@ fn rank_weights(mix: &Mix, weight: f64, len: usize) -> Vec<f64> {
 }
 
 /// Draws numbers of requests: an outcome by its weight, then a client of it.
-pub(super) struct Order {
+pub(super) struct RequestOrder {
     rng: SeededRng,
     populations: Vec<Population>,
     whole: f64,
 }
 
-impl Order {
-    fn new(populations: Vec<Population>, rng: SeededRng) -> Order {
+impl RequestOrder {
+    fn new(populations: Vec<Population>, rng: SeededRng) -> RequestOrder {
         let whole = populations.iter().map(|it| it.weight).sum();
-        Order { rng, populations, whole }
+        RequestOrder { rng, populations, whole }
     }
 
     pub(super) fn next(&mut self) -> usize {

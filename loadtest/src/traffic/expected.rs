@@ -16,7 +16,7 @@ pub(super) enum Expected {
 #[derive(PartialEq)]
 pub(super) struct ExpectedSelection {
     pub(super) rule: Outcome,
-    pub(super) candidates: Arc<Candidates>,
+    pub(super) candidates: Arc<CandidateSet>,
     /// The bytes behind the account's own fields: from the rule to `"generation":`.
     pub(super) rest: Box<[u8]>,
     /// The query names a client or a phone: it must always get the same account.
@@ -129,13 +129,13 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Accounts of which an answer names one, sorted by [`Candidate::start`]. Requests with the same accounts
+/// Accounts of which an answer names one, sorted by [`CandidateAccount::start`]. Requests with the same accounts
 /// share them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Candidates(Box<[Candidate]>);
+pub(super) struct CandidateSet(Box<[CandidateAccount]>);
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub(super) struct CandidateAccount {
     /// The start of an answer: `{"account":"…","address":"…","channel":"…"`, then role and country where it
     /// has them.
     pub(super) start: Box<[u8]>,
@@ -143,26 +143,26 @@ pub(super) struct Candidate {
     pub(super) churned: Option<u32>,
 }
 
-impl Candidates {
+impl CandidateSet {
     fn find(&self, start: &[u8]) -> Option<u32> {
         let at = self.0.binary_search_by(|candidate| (*candidate.start).cmp(start)).ok()?;
         u32::try_from(at).ok()
     }
 
-    pub(super) fn get(&self, at: u32) -> Option<&Candidate> {
+    pub(super) fn get(&self, at: u32) -> Option<&CandidateAccount> {
         self.0.get(at as usize)
     }
 
-    pub(super) fn has(&self, candidate: &Candidate) -> bool {
+    pub(super) fn has(&self, candidate: &CandidateAccount) -> bool {
         self.find(&candidate.start).is_some()
     }
 
-    pub(super) fn as_slice(&self) -> &[Candidate] {
+    pub(super) fn as_slice(&self) -> &[CandidateAccount] {
         &self.0
     }
 }
 
-impl Candidate {
+impl CandidateAccount {
     pub(super) fn id(&self) -> &str {
         let text = str::from_utf8(&self.start).unwrap_or_default();
         text.split('"').nth(3).unwrap_or_default()
@@ -173,7 +173,7 @@ impl Candidate {
 pub(super) struct CandidateSets<'a> {
     registry: &'a Registry,
     churned: HashMap<(&'a str, &'a str), u32>,
-    known: HashMap<(&'a str, bool, Vec<&'a str>), Arc<Candidates>>,
+    known: HashMap<(&'a str, bool, Vec<&'a str>), Arc<CandidateSet>>,
 }
 
 impl<'a> CandidateSets<'a> {
@@ -183,17 +183,17 @@ impl<'a> CandidateSets<'a> {
     }
 
     /// Answers show a user's own account without a role.
-    fn get(&mut self, company: &'a str, accounts: &[&'a Account], with_role: bool) -> Arc<Candidates> {
+    fn get(&mut self, company: &'a str, accounts: &[&'a Account], with_role: bool) -> Arc<CandidateSet> {
         let key = (company, with_role, accounts.iter().map(|account| &*account.id).collect());
         let (registry, churned) = (self.registry, &self.churned);
         let known = self.known.entry(key).or_insert_with(|| {
-            let candidate = |account: &&Account| Candidate {
+            let candidate = |account: &&Account| CandidateAccount {
                 start: start(registry, account, with_role).into_bytes().into(),
                 churned: churned.get(&(company, &*account.id)).copied(),
             };
-            let mut candidates: Vec<Candidate> = accounts.iter().map(candidate).collect();
+            let mut candidates: Vec<CandidateAccount> = accounts.iter().map(candidate).collect();
             candidates.sort_by(|a, b| a.start.cmp(&b.start));
-            Arc::new(Candidates(candidates.into()))
+            Arc::new(CandidateSet(candidates.into()))
         });
         Arc::clone(known)
     }

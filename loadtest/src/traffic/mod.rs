@@ -24,7 +24,7 @@ pub use self::{
 
 use self::{
     check::{CheckContext, ExpectedAnswers, ProblemTitles, wrong_status},
-    draw::{Interleaved, Order, Request},
+    draw::{DrawnRequest, Interleaved, RequestOrder},
 };
 use crate::{
     engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
@@ -50,8 +50,8 @@ pub struct TrafficConfig<'a> {
 /// Requests, the order in which they are sent, and the answers that they may have.
 pub struct Traffic {
     expected: Vec<ExpectedAnswers>,
-    requests: Vec<Request>,
-    order: Order,
+    requests: Vec<DrawnRequest>,
+    order: RequestOrder,
     /// Selections in each request.
     selections: u64,
     interleaved: Option<Interleaved>,
@@ -121,7 +121,7 @@ impl Source for Traffic {
     ) -> std::result::Result<(), WrongAnswer> {
         let &Received { status, media, body, connection, sent, read } = answer;
         let Traffic { expected, requests, published, suspensions, titles, last_generations, .. } = self;
-        let Some(Request { queries, is_batch, .. }) = requests.get(request) else {
+        let Some(DrawnRequest { queries, is_batch, .. }) = requests.get(request) else {
             return Err(WrongAnswer::Content("nothing was asked".to_owned()));
         };
         let mut context = CheckContext { published, suspensions, titles, sent, read };

@@ -37,7 +37,7 @@ impl Parts {
 
 /// A pool with accounts and OUs.
 #[derive(Clone, Copy)]
-struct Target<'a> {
+struct QueryTarget<'a> {
     company: &'a Company,
     pool: &'a Pool,
     conversation_role: Role,
@@ -58,10 +58,10 @@ struct DedicatedAccount<'a> {
 
 pub(super) struct QueryGenerator<'a> {
     registry: &'a Registry,
-    targets: Vec<Target<'a>>,
-    by_calling_code: Vec<Target<'a>>,
-    with_geography: Vec<Target<'a>>,
-    with_default: Vec<Target<'a>>,
+    targets: Vec<QueryTarget<'a>>,
+    by_calling_code: Vec<QueryTarget<'a>>,
+    with_geography: Vec<QueryTarget<'a>>,
+    with_default: Vec<QueryTarget<'a>>,
     dedicated: Vec<DedicatedAccount<'a>>,
     pool_accounts: Vec<&'a Account>,
     /// The OUs directly below each, by company and id.
@@ -116,7 +116,8 @@ impl<'a> QueryGenerator<'a> {
             };
             let (first, count) = (self.pool_accounts.len(), accounts.len());
             self.pool_accounts.extend(accounts);
-            let target = Target { company, pool, conversation_role: channel.conversation_role, first, count };
+            let target =
+                QueryTarget { company, pool, conversation_role: channel.conversation_role, first, count };
             self.targets.push(target);
             if pool.match_calling_code {
                 self.by_calling_code.push(target);
@@ -241,7 +242,7 @@ impl<'a> QueryGenerator<'a> {
     }
 
     /// Returns an OU that the target serves: one of its own or, as often, one below.
-    fn served_ou(&self, target: &Target<'a>, rng: &mut SeededRng) -> Option<&'a str> {
+    fn served_ou(&self, target: &QueryTarget<'a>, rng: &mut SeededRng) -> Option<&'a str> {
         let mut ou: &'a str = rng.choose(&target.pool.ous)?;
         while rng.per_mille(500) {
             match self.children.get(&(&*target.company.id, ou)).and_then(|children| rng.choose(children)) {
@@ -282,7 +283,7 @@ impl<'a> QueryGenerator<'a> {
 /// Returns the client's country for which the account should be found by this rule.
 fn client_country(
     outcome: Outcome,
-    target: &Target<'_>,
+    target: &QueryTarget<'_>,
     account: &Account,
     rng: &mut SeededRng,
 ) -> Option<Region> {

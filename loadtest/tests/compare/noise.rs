@@ -1,18 +1,18 @@
 //! False alarms are as rare as documented, and real changes are found.
 
 use crate::synthetic::{Noise, named, names, steady};
-use loadtest::compare::{Comparison, Verdict};
+use loadtest::compare::{ChangeVerdict, ReportComparison};
 
 #[test]
 fn identical_reports_do_not_differ() {
     let report = steady(7, &mut Noise::new(1, 0.05));
-    let comparison = Comparison::new(&report, &report);
+    let comparison = ReportComparison::new(&report, &report);
     assert_eq!(comparison.differences, []);
     assert_eq!(comparison.changes.len(), 11); // no selections, no knee
     assert!(comparison.changes.iter().all(|change| change.a == change.b));
     // The ceiling is of one start of the daemon.
-    assert_eq!(names(&comparison, Verdict::Unknown), ["of a null server"]);
-    assert_eq!(comparison.with_verdict(Verdict::None).count(), 10);
+    assert_eq!(names(&comparison, ChangeVerdict::Unknown), ["of a null server"]);
+    assert_eq!(comparison.with_verdict(ChangeVerdict::None).count(), 10);
 }
 
 /// At the level of 1 %: of thousands of figures that did not change.
@@ -23,12 +23,12 @@ fn noise_alone_seems_a_change_in_one_figure_of_a_hundred_at_most() {
             let mut noise = Noise::new(a as u64 * 100 + b as u64, width);
             let (mut figures, mut alarms) = (0, 0);
             for _ in 0..700 {
-                let comparison = Comparison::new(&steady(a, &mut noise), &steady(b, &mut noise));
-                assert_eq!(names(&comparison, Verdict::Unknown), ["of a null server"]);
+                let comparison = ReportComparison::new(&steady(a, &mut noise), &steady(b, &mut noise));
+                assert_eq!(names(&comparison, ChangeVerdict::Unknown), ["of a null server"]);
                 figures += comparison.changes.len() - 1;
                 alarms += comparison
-                    .with_verdict(Verdict::Worse)
-                    .chain(comparison.with_verdict(Verdict::Better))
+                    .with_verdict(ChangeVerdict::Worse)
+                    .chain(comparison.with_verdict(ChangeVerdict::Better))
                     .count();
             }
             // 7,000 figures: three standard deviations above 1 % are 1.36 %.
@@ -47,11 +47,11 @@ fn change_of_a_tenth_is_found_with_seven_runs() {
         for run in &mut after.runs {
             run.steps[0].corrected.p99 *= 1.1;
         }
-        let comparison = Comparison::new(&before, &after);
+        let comparison = ReportComparison::new(&before, &after);
         let p99 = named(&comparison, "p99");
-        found += u32::from(p99.verdict == Verdict::Worse);
-        let back = Comparison::new(&after, &before);
-        assert_eq!(named(&back, "p99").verdict == Verdict::Better, p99.verdict == Verdict::Worse);
+        found += u32::from(p99.verdict == ChangeVerdict::Worse);
+        let back = ReportComparison::new(&after, &before);
+        assert_eq!(named(&back, "p99").verdict == ChangeVerdict::Better, p99.verdict == ChangeVerdict::Worse);
     }
     assert!(found > 190, "{found} of 200");
 }
@@ -61,8 +61,8 @@ fn single_runs_leave_every_figure_unknown() {
     let mut noise = Noise::new(1, 0.01);
     let (before, mut after) = (steady(1, &mut noise), steady(1, &mut noise));
     after.runs[0].steps[0].corrected.p99 *= 5.0;
-    let comparison = Comparison::new(&before, &after);
-    assert_eq!(comparison.with_verdict(Verdict::Unknown).count(), comparison.changes.len());
+    let comparison = ReportComparison::new(&before, &after);
+    assert_eq!(comparison.with_verdict(ChangeVerdict::Unknown).count(), comparison.changes.len());
     assert!(named(&comparison, "p99").change_percent.unwrap() > 350.0);
 }
 
@@ -78,9 +78,9 @@ fn better_is_higher_or_lower_as_the_figure_defines() {
         step.errors = serde_json::from_str(r#"{"timeout": {"count": 3, "first": "no answer"}}"#).unwrap();
     }
     after.ceiling.as_mut().unwrap().daemon.iter_mut().for_each(|rate| *rate *= 1.3);
-    let comparison = Comparison::new(&before, &after);
-    assert_eq!(names(&comparison, Verdict::Worse), ["answered", "errors", "processor a request"]);
-    assert_eq!(names(&comparison, Verdict::Better), ["p50"]);
+    let comparison = ReportComparison::new(&before, &after);
+    assert_eq!(names(&comparison, ChangeVerdict::Worse), ["answered", "errors", "processor a request"]);
+    assert_eq!(names(&comparison, ChangeVerdict::Better), ["p50"]);
     assert_eq!(named(&comparison, "errors").change_percent, None);
 }
 
@@ -91,7 +91,7 @@ fn invalid_runs_are_left_out_and_counted() {
     let step = &mut after.runs[2].steps[0];
     step.invalid = Some("late".to_owned());
     step.corrected.p99 = 1e9;
-    let comparison = Comparison::new(&before, &after);
+    let comparison = ReportComparison::new(&before, &after);
     assert_eq!((comparison.invalid, named(&comparison, "p99").b.len()), ((0, 1), 5));
     assert!(named(&comparison, "p99").b.iter().all(|p99| *p99 < 1e6));
 }

@@ -1,7 +1,7 @@
 //! Differences of the setup.
 
 use crate::synthetic::{Noise, named, steady};
-use loadtest::compare::{Comparison, Verdict};
+use loadtest::compare::{ChangeVerdict, ReportComparison};
 
 #[test]
 fn differing_setup_is_listed_with_conditions_first() {
@@ -24,12 +24,20 @@ fn differing_setup_is_listed_with_conditions_first() {
         step.achieved *= 1.5;
         step.process.as_mut().unwrap().cpu_seconds *= 1.5;
     }
-    let comparison = Comparison::new(&before, &after);
+    let comparison = ReportComparison::new(&before, &after);
     for figure in ["p99", "answered", "processor a request"] {
-        assert_eq!(named(&comparison, figure).verdict, Verdict::NotComparable, "{figure} at another rate");
+        assert_eq!(
+            named(&comparison, figure).verdict,
+            ChangeVerdict::NotComparable,
+            "{figure} at another rate"
+        );
     }
-    assert_eq!(named(&comparison, "memory").verdict, Verdict::None);
-    assert_eq!(named(&comparison, "of a null server").verdict, Verdict::Unknown, "one start of the daemon");
+    assert_eq!(named(&comparison, "memory").verdict, ChangeVerdict::None);
+    assert_eq!(
+        named(&comparison, "of a null server").verdict,
+        ChangeVerdict::Unknown,
+        "one start of the daemon"
+    );
     let found = comparison.differences;
     let differing = |expected| {
         found

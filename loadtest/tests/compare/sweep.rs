@@ -2,7 +2,7 @@
 
 use crate::synthetic::{Noise, fixture, named, names};
 use loadtest::{
-    compare::{Comparison, Verdict},
+    compare::{ChangeVerdict, ReportComparison},
     report::model::Report,
 };
 
@@ -30,14 +30,14 @@ fn steps_are_matched_by_rate_and_a_knee_is_judged() {
         run.steps[1].rate *= 1.1; // no step of before is near
         run.steps[2].corrected.p99 *= 2.0;
     }
-    let comparison = Comparison::new(&before, &after);
+    let comparison = ReportComparison::new(&before, &after);
     let rates: Vec<f64> = before.runs[0].steps.iter().map(|step| step.rate).collect();
     assert_eq!(
         (comparison.only_a.as_slice(), comparison.only_b.as_slice()),
         ([rates[1]].as_slice(), [rates[1] * 1.1].as_slice())
     );
     assert_eq!(comparison.steps, rates.len() - 1);
-    let worse = names(&comparison, Verdict::Worse);
+    let worse = names(&comparison, ChangeVerdict::Worse);
     assert_eq!(worse.len(), 2, "{worse:?}");
     assert_eq!(worse[0], "knee");
     assert!(worse[1].starts_with("p99 at 16,250/s"), "{worse:?}");
@@ -46,7 +46,7 @@ fn steps_are_matched_by_rate_and_a_knee_is_judged() {
 #[test]
 fn few_runs_are_too_few_for_many_steps() {
     let mut noise = Noise::new(6, 0.01);
-    let comparison = Comparison::new(&ramp(5, &mut noise), &ramp(5, &mut noise));
-    assert_ne!(named(&comparison, "knee").verdict, Verdict::Unknown);
-    assert_eq!(named(&comparison, "p99").verdict, Verdict::Unknown);
+    let comparison = ReportComparison::new(&ramp(5, &mut noise), &ramp(5, &mut noise));
+    assert_ne!(named(&comparison, "knee").verdict, ChangeVerdict::Unknown);
+    assert_eq!(named(&comparison, "p99").verdict, ChangeVerdict::Unknown);
 }

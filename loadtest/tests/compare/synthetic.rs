@@ -1,7 +1,7 @@
 //! Synthetic reports: any number of runs, each figure with its own noise.
 
 use loadtest::{
-    compare::{Change, Comparison, Verdict},
+    compare::{ChangeVerdict, FigureChange, ReportComparison},
     report::{files, model::Report},
 };
 use rand_chacha::{
@@ -60,10 +60,10 @@ pub(crate) fn steady(runs: usize, noise: &mut Noise) -> Report {
     report
 }
 
-pub(crate) fn named<'a>(comparison: &'a Comparison, figure: &str) -> &'a Change {
+pub(crate) fn named<'a>(comparison: &'a ReportComparison, figure: &str) -> &'a FigureChange {
     comparison.changes.iter().find(|change| change.figure == figure).expect(figure)
 }
 
-pub(crate) fn names(comparison: &Comparison, verdict: Verdict) -> Vec<String> {
-    comparison.with_verdict(verdict).map(Change::name).collect()
+pub(crate) fn names(comparison: &ReportComparison, verdict: ChangeVerdict) -> Vec<String> {
+    comparison.with_verdict(verdict).map(FigureChange::name).collect()
 }

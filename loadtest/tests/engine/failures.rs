@@ -3,11 +3,11 @@
 use crate::{ExpectYes, plan, stub, stub::Reaction};
 use loadtest::{
     engine::{Plan, measure},
-    report::model::Step,
+    report::model::RateStep,
 };
 use std::time::Duration;
 
-fn step(react: impl Fn(u64) -> Reaction + Send + Sync + 'static, timeout: Duration) -> Step {
+fn step(react: impl Fn(u64) -> Reaction + Send + Sync + 'static, timeout: Duration) -> RateStep {
     let target = stub::serve(react);
     let plan = Plan { timeout, ..plan(target, 200.0, Duration::from_millis(500)) };
     let step = measure(&plan, &mut ExpectYes, &mut |_| ()).unwrap().step;
@@ -16,7 +16,7 @@ fn step(react: impl Fn(u64) -> Reaction + Send + Sync + 'static, timeout: Durati
 }
 
 /// Returns the count and the first reason of the only kind of error.
-fn only(step: &Step, kind: &str) -> (u64, String) {
+fn only(step: &RateStep, kind: &str) -> (u64, String) {
     assert_eq!(step.errors.keys().collect::<Vec<_>>(), [kind]);
     (step.errors[kind].count, step.errors[kind].first.clone())
 }
@@ -56,7 +56,7 @@ fn closed_connections_are_replaced() {
 }
 
 /// Requests that failed at once count with a time-out in the corrected latencies alone.
-fn assert_counts_as_a_time_out(step: &Step, timeout: Duration) {
+fn assert_counts_as_a_time_out(step: &RateStep, timeout: Duration) {
     let timeout = timeout.as_secs_f64() * 1e6;
     assert!(step.corrected.p99 >= timeout * 0.998, "{:?}", step.corrected);
     assert!(step.corrected.p50 < timeout && step.uncorrected.max < timeout, "{:?}", step.uncorrected);

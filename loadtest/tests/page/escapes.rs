@@ -2,7 +2,7 @@
 
 use crate::fixtures::{all, report, words, xml};
 use loadtest::report::{
-    model::{Event, Failures, Report, Verdict},
+    model::{DemandVerdict, Event, Failures, Report},
     page::render,
 };
 use roxmltree::Document;
@@ -14,7 +14,8 @@ fn markup_in_a_report_is_escaped() {
     let mut report = report("steady");
     report.scenario = EVIL.to_owned();
     report.started = EVIL.to_owned();
-    report.verdicts = vec![Verdict { demand: EVIL.to_owned(), measured: EVIL.to_owned(), holds: false }];
+    report.verdicts =
+        vec![DemandVerdict { demand: EVIL.to_owned(), measured: EVIL.to_owned(), holds: false }];
     let Report { setup, runs, .. } = &mut report;
     for text in [
         &mut setup.command,

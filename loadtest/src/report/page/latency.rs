@@ -5,13 +5,13 @@ use super::{
     parts::{describe_middle, time},
 };
 use crate::report::{
-    model::{Latency, Report, Run, Step},
+    model::{Latency, RateStep, Report, ScenarioRun},
     units::{self, per_second},
 };
 use maud::{Markup, html};
 use std::f64::consts::LOG10_2;
 
-type Curve = (&'static str, &'static str, Ink, fn(&Step) -> f64);
+type Curve = (&'static str, &'static str, Ink, fn(&RateStep) -> f64);
 
 const CURVES: [Curve; 3] = [
     ("p50", "p50", Ink::P50, |step| step.corrected.p50),
@@ -56,13 +56,13 @@ pub(super) fn by_rate(report: &Report) -> Markup {
     }
 }
 
-fn plot_rates(report: &Report, run: &Run) -> Markup {
+fn plot_rates(report: &Report, run: &ScenarioRun) -> Markup {
     let others: Vec<_> = report.runs.iter().filter(|other| !std::ptr::eq(*other, run)).collect();
     let all = || report.runs.iter().flat_map(|run| &run.steps);
     let x = Axis::linear(all().map(|step| step.rate).fold(0.0, f64::max) * 1.04, 8, units::tick_rate);
     let values = all().flat_map(|step| CURVES.map(|(.., of)| of(step))).chain(run.limit);
     let y = Axis::log(values, units::tick_time);
-    let points = |run: &Run, of: fn(&Step) -> f64| {
+    let points = |run: &ScenarioRun, of: fn(&RateStep) -> f64| {
         sorted_steps(run).into_iter().map(|step| Some((step.rate, of(step)))).collect::<Vec<_>>()
     };
     chart::svg(390, "Latency against rate", |area| {
@@ -102,14 +102,14 @@ fn plot_rates(report: &Report, run: &Run) -> Markup {
     })
 }
 
-fn sorted_steps(run: &Run) -> Vec<&Step> {
+fn sorted_steps(run: &ScenarioRun) -> Vec<&RateStep> {
     let mut steps: Vec<_> = run.steps.iter().collect();
     steps.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     steps
 }
 
 /// Returns why a step did not hold.
-fn broken(run: &Run, step: &Step) -> Option<String> {
+fn broken(run: &ScenarioRun, step: &RateStep) -> Option<String> {
     match (&step.invalid, step.failed()) {
         (Some(why), _) => Some(format!("invalid: {why}")),
         (None, 0) => {
@@ -119,7 +119,7 @@ fn broken(run: &Run, step: &Step) -> Option<String> {
     }
 }
 
-fn table(run: &Run) -> Markup {
+fn table(run: &ScenarioRun) -> Markup {
     html! {
         details {
             summary { "The steps in figures" }
@@ -186,7 +186,7 @@ pub(super) fn by_percentile(report: &Report) -> Markup {
     }
 }
 
-fn standing_for(run: &Run) -> &'static str {
+fn standing_for(run: &ScenarioRun) -> &'static str {
     match run.knee {
         Some(_) => "the knee of the sweep",
         None => "the first step of a sweep without a knee",

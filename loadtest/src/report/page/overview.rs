@@ -3,7 +3,7 @@
 use super::parts::{run_number, time};
 use crate::{
     report::{
-        model::{Report, Step, Verdict},
+        model::{DemandVerdict, RateStep, Report},
         units::{self, per_second, percent, sign_of_micro},
     },
     statistics::{median, range},
@@ -73,7 +73,7 @@ fn about(report: &Report) -> String {
 }
 
 /// Demands of invalid runs are not shown as met.
-fn shown_verdict(verdict: &Verdict, invalid: bool) -> Markup {
+fn shown_verdict(verdict: &DemandVerdict, invalid: bool) -> Markup {
     let (class, word) = match (verdict.holds, invalid) {
         (true, false) => ("good", "✓ holds"),
         (true, true) => ("void", "? invalid"),
@@ -93,11 +93,11 @@ fn figures(report: &Report) -> Markup {
     let steps: Vec<_> = counted.iter().filter_map(|(_, run)| run.main_step()).collect();
     let knees: Vec<_> = counted.iter().filter_map(|(_, run)| run.knee).collect();
     let selections: Vec<_> = steps.iter().filter_map(|step| step.selections).collect();
-    let of = |figure: fn(&Step) -> f64| steps.iter().map(|step| figure(step)).collect::<Vec<_>>();
+    let of = |figure: fn(&RateStep) -> f64| steps.iter().map(|step| figure(step)).collect::<Vec<_>>();
     // Errors are those of every run: an invalid run has had them too.
     let all = || report.runs.iter().filter_map(|run| run.main_step());
     let due: u64 = all().map(|step| step.due).sum();
-    let failed: u64 = all().map(Step::failed).sum();
+    let failed: u64 = all().map(RateStep::failed).sum();
     let rate =
         median(&of(|step| step.rate)).map(|due| format!("of {} due", per_second(due))).unwrap_or_default();
     let no_knee = report.is_sweep() && knees.len() < steps.len();

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     report::{
-        model::{Event, Interval, Report, Run},
+        model::{Event, Interval, Report, ScenarioRun},
         units::{self, per_second},
     },
     statistics::median,
@@ -80,7 +80,7 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn new(run: &Run) -> Self {
+    fn new(run: &ScenarioRun) -> Self {
         let intervals: usize = run.steps.iter().map(|step| step.timeline.len()).sum();
         let merged = intervals.div_ceil(MAX_SLICES).max(1);
         let mut timeline = Self { slices: Vec::new(), events: Vec::new(), seconds: 0.0, merged };
@@ -126,7 +126,7 @@ impl Slice {
 }
 
 /// The marks of a kind of event, or of the errors.
-struct Lane {
+struct EventLane {
     name: String,
     class: &'static str,
     marks: Vec<Mark>,
@@ -139,7 +139,7 @@ struct Mark {
     title: String,
 }
 
-fn lanes(timeline: &Timeline) -> Vec<Lane> {
+fn lanes(timeline: &Timeline) -> Vec<EventLane> {
     let mut kinds: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in &timeline.events {
         kinds.entry(&event.kind).or_default().push(event);
@@ -161,7 +161,7 @@ fn lanes(timeline: &Timeline) -> Vec<Lane> {
                     title: format!("{:.2} s: {}{more}", first.at, first.text),
                 })
             });
-            Lane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
+            EventLane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
         })
         .collect();
     let failed: Vec<_> = timeline.slices.iter().filter(|slice| slice.errors > 0).collect();
@@ -176,7 +176,7 @@ fn lanes(timeline: &Timeline) -> Vec<Lane> {
                 units::thousands(slice.errors)
             ),
         };
-        lanes.push(Lane {
+        lanes.push(EventLane {
             name: "errors".to_owned(),
             class: "error",
             marks: failed.iter().map(mark).collect(),
@@ -193,7 +193,7 @@ const CURVES: [Curve; 3] = [
     (Ink::P50, 2 * SCALE, |slice| slice.p50),
 ];
 
-fn plot(run: &Run) -> Markup {
+fn plot(run: &ScenarioRun) -> Markup {
     let timeline = Timeline::new(run);
     let slices = &timeline.slices;
     let lanes = lanes(&timeline);
@@ -284,7 +284,7 @@ mod tests {
     use std::path::Path;
 
     /// Two steps of a second: slices of half a second and one after the end, each divided into `parts` intervals.
-    fn run(parts: u32) -> Run {
+    fn run(parts: u32) -> ScenarioRun {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports/steady.json");
         let mut run = read(&fixture).unwrap().runs.swap_remove(0);
         let step = &mut run.steps[0];

@@ -3,7 +3,7 @@
 use super::{
     options::Options,
     scratch::Scratch,
-    target::{FIRST_GENERATION, OwnDaemon, Target},
+    target::{FIRST_GENERATION, OwnDaemon, TestTarget},
 };
 use crate::{
     daemon,
@@ -23,26 +23,26 @@ use std::{
 /// One shared account in so many is suspended in the second registry.
 const SUSPENDED_INTERVAL: usize = 10;
 
-pub(crate) struct Stage {
-    pub(crate) target: Target,
+pub(crate) struct TestBed {
+    pub(crate) target: TestTarget,
     /// The registries from which requests are drawn; none where queries are given.
     pub(crate) registries: Vec<PathBuf>,
     /// The arguments with which the registry was generated.
     pub(super) source: String,
 }
 
-impl Stage {
+impl TestBed {
     pub(crate) fn prepare(
         scenario: &Scenario,
         options: &Options,
         pinning: Option<&Pinning>,
         scratch: &Scratch,
-    ) -> Result<Stage> {
+    ) -> Result<TestBed> {
         let mut registries: Vec<PathBuf> = options.registry.iter().cloned().collect();
         let mut source = String::new();
         if let Some(data) = options.target {
-            let target = Target::Running { data, admin: options.admin };
-            return Ok(Stage { target, registries, source });
+            let target = TestTarget::Running { data, admin: options.admin };
+            return Ok(TestBed { target, registries, source });
         }
         let program = daemon::find_program(options.switchboard.clone())?;
         let folder = scratch.path().join(&scenario.name);
@@ -74,12 +74,12 @@ impl Stage {
             cores: pinning.map(|pinning| pinning.daemon.clone()).unwrap_or_default(),
             has_journal: scenario.standings.is_some(),
         };
-        Ok(Stage { target: Target::Own(own), registries, source })
+        Ok(TestBed { target: TestTarget::Own(own), registries, source })
     }
 
     /// Writes the snapshots of every generation that a run publishes.
     pub(super) fn prepare_snapshots(&self, scenario: &Scenario) -> Result<()> {
-        let Target::Own(own) = &self.target else { return Ok(()) };
+        let TestTarget::Own(own) = &self.target else { return Ok(()) };
         let reloads = scenario.reload.map_or(0.0, |reload| {
             let whole = scenario.warm_up.0 + scenario.duration.0;
             (whole.as_secs_f64() / reload.every.0.as_secs_f64()).ceil()
