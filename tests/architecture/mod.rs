@@ -1,6 +1,8 @@
 //! What the compiler does not hold of `docs/architecture.md`. The lower layers are crates, so Cargo holds
 //! their order; the daemon's own modules are held here.
 
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

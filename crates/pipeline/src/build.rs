@@ -84,7 +84,7 @@ pub fn build_snapshot(
     now: UnixSeconds,
     progress: &dyn Progress,
 ) -> Result<BuiltSnapshot, BuildFailure> {
-    let mut clock = Clock::new();
+    let mut clock = StageClock::new();
     progress.report("reading", 0, 0);
     let (registry, mut findings) = registry::read(files);
     progress.report("checking", 0, 0);
@@ -132,7 +132,7 @@ pub fn build_snapshot(
 /// # Errors
 /// The bytes are no snapshot, or a test fails.
 pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), Rejection> {
-    let mut clock = Clock::new();
+    let mut clock = StageClock::new();
     let snapshot = Snapshot::open(bytes)?;
     clock.lap(LoadStage::Verify);
     for test in snapshot.tests() {
@@ -205,14 +205,14 @@ fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure
 }
 
 /// Measures the stages of a build.
-struct Clock {
+struct StageClock {
     last: Instant,
     laps: StageTimings,
 }
 
-impl Clock {
-    fn new() -> Clock {
-        Clock { last: Instant::now(), laps: Vec::new() }
+impl StageClock {
+    fn new() -> StageClock {
+        StageClock { last: Instant::now(), laps: Vec::new() }
     }
 
     /// Laps of one stage add up.

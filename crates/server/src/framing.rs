@@ -14,7 +14,7 @@ pub(crate) enum Fault {
 /// Follows the requests of a connection.
 #[derive(Debug)]
 pub(crate) struct Framing {
-    state: State,
+    state: FramingState,
     /// The beginning of a head whose end has not arrived.
     head: Vec<u8>,
     /// How much of `head` was searched for its end.
@@ -24,7 +24,7 @@ pub(crate) struct Framing {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum FramingState {
     Head,
     Sized(u64),
     Chunked(Chunk),
@@ -55,7 +55,7 @@ enum Chunk {
 
 impl Default for Framing {
     fn default() -> Framing {
-        Framing { state: State::Head, head: Vec::new(), searched: 0, has_empty_lines: false }
+        Framing { state: FramingState::Head, head: Vec::new(), searched: 0, has_empty_lines: false }
     }
 }
 
@@ -63,7 +63,7 @@ impl Framing {
     /// Returns whether all that was read are whole requests.
     #[inline]
     pub(crate) fn is_between(&self) -> bool {
-        matches!(self.state, State::Head) && self.head.is_empty() && !self.has_empty_lines
+        matches!(self.state, FramingState::Head) && self.head.is_empty() && !self.has_empty_lines
     }
 
     /// Reads the next bytes of the connection.
@@ -74,29 +74,29 @@ impl Framing {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             at += match self.state {
-                State::Refused => return Ok(()),
-                State::Head => match self.read_head(rest) {
+                FramingState::Refused => return Ok(()),
+                FramingState::Head => match self.read_head(rest) {
                     Ok(some) => some,
                     Err(reason) => {
-                        self.state = State::Refused;
+                        self.state = FramingState::Refused;
                         return Err(Fault::Head(at, reason));
                     }
                 },
-                State::Sized(left) => {
+                FramingState::Sized(left) => {
                     let some = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     self.state = match left - some as u64 {
-                        0 => State::Head,
-                        left => State::Sized(left),
+                        0 => FramingState::Head,
+                        left => FramingState::Sized(left),
                     };
                     some
                 }
-                State::Chunked(chunk) => match chunk.read(rest) {
+                FramingState::Chunked(chunk) => match chunk.read(rest) {
                     Some((some, next)) => {
-                        self.state = next.map_or(State::Head, State::Chunked);
+                        self.state = next.map_or(FramingState::Head, FramingState::Chunked);
                         some
                     }
                     None => {
-                        self.state = State::Refused;
+                        self.state = FramingState::Refused;
                         return Err(Fault::Body(at));
                     }
                 },
@@ -118,7 +118,7 @@ impl Framing {
             // Nearly every head arrives whole, and is checked in place.
             return match request_head::find_end(rest, 0) {
                 Ok(end) => {
-                    self.state = State::after(rest.get(..end).unwrap_or(rest))?;
+                    self.state = FramingState::after(rest.get(..end).unwrap_or(rest))?;
                     Ok(end)
                 }
                 Err(searched) => {
@@ -134,14 +134,14 @@ impl Framing {
             Ok(end) => {
                 let whole = std::mem::take(&mut self.head);
                 self.searched = 0;
-                self.state = State::after(whole.get(..end).unwrap_or(&whole))?;
+                self.state = FramingState::after(whole.get(..end).unwrap_or(&whole))?;
                 Ok(end.saturating_sub(before))
             }
             Err(searched) => {
                 self.searched = searched;
                 if self.head.len() > MAX_HEAD_BYTES {
                     self.head = Vec::new();
-                    self.state = State::Refused;
+                    self.state = FramingState::Refused;
                 }
                 Ok(rest.len())
             }
@@ -159,15 +159,15 @@ impl Framing {
     }
 }
 
-impl State {
-    fn after(head: &[u8]) -> Result<State, &'static str> {
+impl FramingState {
+    fn after(head: &[u8]) -> Result<FramingState, &'static str> {
         if head.len() > MAX_HEAD_BYTES {
-            return Ok(State::Refused);
+            return Ok(FramingState::Refused);
         }
         Ok(match request_head::check(head)? {
-            BodyLength::Known(0) => State::Head,
-            BodyLength::Known(length) => State::Sized(length),
-            BodyLength::Chunked => State::Chunked(Chunk::Size(None)),
+            BodyLength::Known(0) => FramingState::Head,
+            BodyLength::Known(length) => FramingState::Sized(length),
+            BodyLength::Chunked => FramingState::Chunked(Chunk::Size(None)),
         })
     }
 }

@@ -31,7 +31,7 @@ mod worker;
 pub use acceptor::{Listener, accept, bind};
 pub use clock::Clock;
 pub use connection::serve_connection;
-pub use memory_budget::{Class, MemoryBudget, Reservation};
+pub use memory_budget::{MemoryBudget, RequestClass, Reservation};
 pub use panics::{catch_panic, catch_panic_async};
 pub use problem::{Problem, ProblemKind};
 pub use response::{Response, respond};

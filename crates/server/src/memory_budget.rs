@@ -18,7 +18,7 @@ pub struct MemoryBudget {
 
 /// Who reserves memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum RequestClass {
     /// A small request, which may take the last byte.
     Single,
     /// A large request or answer, which leaves a quarter of the budget to small ones.
@@ -29,7 +29,7 @@ pub enum Class {
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<MemoryBudget>,
-    class: Class,
+    class: RequestClass,
     bytes: usize,
 }
 
@@ -45,7 +45,7 @@ impl MemoryBudget {
     }
 
     /// Returns a reservation of no bytes yet.
-    pub fn reservation(self: &Arc<MemoryBudget>, class: Class) -> Reservation {
+    pub fn reservation(self: &Arc<MemoryBudget>, class: RequestClass) -> Reservation {
         Reservation { budget: Arc::clone(self), class, bytes: 0 }
     }
 }
@@ -54,7 +54,7 @@ impl Reservation {
     /// Reserves more bytes. Returns false, and reserves nothing, where the budget has not as many.
     #[must_use]
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let kept = if self.class == Class::Bulk { self.budget.kept_for_single } else { 0 };
+        let kept = if self.class == RequestClass::Bulk { self.budget.kept_for_single } else { 0 };
         let take = |left: usize| left.checked_sub(bytes).filter(|left| *left >= kept);
         let is_reserved = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
         if is_reserved {
@@ -82,9 +82,9 @@ mod tests {
     #[test]
     fn bulk_leaves_a_quarter_and_dropped_reservations_return() {
         let budget = MemoryBudget::new(100);
-        let mut bulk = budget.reservation(Class::Bulk);
+        let mut bulk = budget.reservation(RequestClass::Bulk);
         assert!(bulk.grow(70) && !bulk.grow(6) && bulk.grow(5));
-        let mut single = budget.reservation(Class::Single);
+        let mut single = budget.reservation(RequestClass::Single);
         assert!(!bulk.grow(1) && single.grow(25) && !single.grow(1));
         drop((bulk, single));
         assert_eq!(budget.left.load(Ordering::Relaxed), 100);

@@ -12,7 +12,7 @@ use switchboard_select::{Query, select, select_interleaved};
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::problem::{BODY_TOO_LARGE, INTERNAL};
 use switchboard_server::response::MAX_UNRESERVED_BYTES;
-use switchboard_server::{Class, Problem, Response, catch_panic, respond};
+use switchboard_server::{Problem, RequestClass, Response, catch_panic, respond};
 
 use super::context::WorkerContext;
 use super::select::write_answer;
@@ -40,7 +40,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
     let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let channels = context.channel_counters(&generation.snapshot);
     let now = context.moment(&generation).now;
-    let mut reservation = context.shared.budget.reservation(Class::Bulk);
+    let mut reservation = context.shared.budget.reservation(RequestClass::Bulk);
     let expected = lines * ANSWER_BYTES;
     if expected > MAX_UNRESERVED_BYTES && !reservation.grow(expected) {
         return Err(Problem::out_of_memory_budget());

@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
-use switchboard_server::{Class, MemoryBudget, Problem, Reservation};
+use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
 /// The longest body of a single query: the longest fields come to less than 20 KB.
 pub(super) const MAX_QUERY_BODY_BYTES: usize = 64 * 1024;
@@ -42,10 +42,10 @@ impl BodyKind {
         }
     }
 
-    fn class(self) -> Class {
+    fn class(self) -> RequestClass {
         match self {
-            BodyKind::Query => Class::Single,
-            BodyKind::Batch => Class::Bulk,
+            BodyKind::Query => RequestClass::Single,
+            BodyKind::Batch => RequestClass::Bulk,
         }
     }
 

@@ -12,7 +12,7 @@ use switchboard_select::SelectContext;
 use switchboard_select::{BadQuery, Query, explain as explain_query};
 use switchboard_server::problem::INTERNAL;
 use switchboard_server::response::MAX_UNRESERVED_BYTES;
-use switchboard_server::{Class, Problem, Response, failpoint, respond};
+use switchboard_server::{Problem, RequestClass, Response, failpoint, respond};
 use tokio::task::spawn_blocking;
 
 use super::context::WorkerContext;
@@ -21,7 +21,7 @@ use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed}
 use crate::runtime::Generation;
 
 /// A query as it arrived, to be parsed on the thread that explains it.
-pub(super) enum QueryText {
+pub(super) enum OwnedQueryText {
     /// The URL's query string.
     Url(String),
     /// A body.
@@ -29,7 +29,7 @@ pub(super) enum QueryText {
 }
 
 /// Explains a query. It is not counted among the selections, because no client is invited by it.
-pub(super) async fn explain(context: &WorkerContext, query: QueryText) -> Result<Response, Problem> {
+pub(super) async fn explain(context: &WorkerContext, query: OwnedQueryText) -> Result<Response, Problem> {
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
     let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
@@ -47,7 +47,7 @@ pub(super) async fn explain(context: &WorkerContext, query: QueryText) -> Result
         return Err(Problem::new(&INTERNAL));
     };
     let text = text?;
-    let mut reservation = context.shared.budget.reservation(Class::Bulk);
+    let mut reservation = context.shared.budget.reservation(RequestClass::Bulk);
     if text.len() > MAX_UNRESERVED_BYTES && !reservation.grow(text.len()) {
         return Err(Problem::out_of_memory_budget());
     }
@@ -58,14 +58,14 @@ pub(super) async fn explain(context: &WorkerContext, query: QueryText) -> Result
 
 fn render(
     generation: &Generation,
-    query: &QueryText,
+    query: &OwnedQueryText,
     now: UnixSeconds,
     random: u64,
 ) -> Result<String, Problem> {
     let Generation { snapshot, overlay } = generation;
     let query: Result<Query<'_>, BadQuery> = match query {
-        QueryText::Url(text) => query_string::parse(text),
-        QueryText::Body(body) => Query::from_json(body),
+        OwnedQueryText::Url(text) => query_string::parse(text),
+        OwnedQueryText::Body(body) => Query::from_json(body),
     };
     let query = query.map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
     let select_context = SelectContext { now, random, standings: overlay };

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::body::BodyKind;
 use super::context::{Shared, WorkerContext};
-use super::explain::{QueryText, explain};
+use super::explain::{OwnedQueryText, explain};
 use super::routes::{self, Target};
 use super::select::{ResponseMeta, select_current};
 use super::{batch, fast_path, query_string};
@@ -140,12 +140,12 @@ async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Inc
     let query = || head.uri.query().unwrap_or_default();
     match target {
         Target::Url(Route::Explain) => {
-            Answered::new(explain(context, QueryText::Url(query().to_owned())).await, unread)
+            Answered::new(explain(context, OwnedQueryText::Url(query().to_owned())).await, unread)
         }
         Target::Url(_) => select_one(context, query_string::parse(query()), unread),
         Target::Body(route) => match receive(context, BodyKind::Query, head, body).await {
             Ok((body, _reservation)) if route == Route::Explain => {
-                Answered::new(explain(context, QueryText::Body(body)).await, BodyState::Read)
+                Answered::new(explain(context, OwnedQueryText::Body(body)).await, BodyState::Read)
             }
             Ok((body, _reservation)) => select_one(context, Query::from_json(&body), BodyState::Read),
             Err(problem) => {

@@ -23,7 +23,7 @@ pub(super) struct CompanyCompiler<'a, 'p> {
     ous: Vec<&'a registry::Ou>,
     /// The index of the first OU.
     first_ou: u32,
-    tree: OuTree<'a>,
+    tree: OuDepths<'a>,
     /// The company's pools, in order of their ids.
     pools: Vec<&'a registry::Pool>,
     /// The index of the first pool.
@@ -46,7 +46,7 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
             idx: builder.tables.companies.len() as u32,
             first_ou: builder.tables.ous.len() as u32,
             first_pool: builder.tables.pools.len() as u32,
-            tree: OuTree::new(&ous),
+            tree: OuDepths::new(&ous),
             groups: pools.iter().map(|_| PoolGroups::default()).collect(),
             builder,
             registry,
@@ -226,7 +226,7 @@ fn stored_role(account: &registry::Account) -> u8 {
 }
 
 /// The tree of a company's OUs, by their position in order of their ids.
-struct OuTree<'a> {
+struct OuDepths<'a> {
     position: HashMap<&'a str, usize>,
     parent: Vec<Option<usize>>,
     /// How many OUs are above each.
@@ -234,8 +234,8 @@ struct OuTree<'a> {
     parents_first: Vec<usize>,
 }
 
-impl<'a> OuTree<'a> {
-    fn new(ous: &[&'a registry::Ou]) -> OuTree<'a> {
+impl<'a> OuDepths<'a> {
+    fn new(ous: &[&'a registry::Ou]) -> OuDepths<'a> {
         let position: HashMap<&str, usize> = ous.iter().enumerate().map(|(at, ou)| (&*ou.id, at)).collect();
         let parent: Vec<Option<usize>> =
             ous.iter().map(|ou| ou.parent.as_ref().and_then(|id| position.get(&**id).copied())).collect();
@@ -257,6 +257,6 @@ impl<'a> OuTree<'a> {
         let depth: Vec<u32> = depth.into_iter().map(Option::unwrap_or_default).collect();
         let mut parents_first: Vec<usize> = (0..ous.len()).collect();
         parents_first.sort_by_key(|&ou| depth[ou]);
-        OuTree { position, parent, depth, parents_first }
+        OuDepths { position, parent, depth, parents_first }
     }
 }

@@ -10,7 +10,7 @@ use switchboard_model::{Region, RegionSet, Rule};
 
 /// For whom a run is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum RunClient {
+pub(super) enum ProvedClient {
     /// A client of this country.
     Of(Region),
     /// A client of any other country than the level's overridden ones, which are given.
@@ -64,8 +64,13 @@ impl<'a> Runs<'a> {
     }
 
     /// Checks a run against a level that uses it, and against the client that it is for.
-    pub(super) fn check(&self, run: u32, client: RunClient, level: LevelPools<'_>) -> Result<(), Rejection> {
-        let begins = run == NONE && client == RunClient::NoCountry || *record(&self.first, run, "step")?;
+    pub(super) fn check(
+        &self,
+        run: u32,
+        client: ProvedClient,
+        level: LevelPools<'_>,
+    ) -> Result<(), Rejection> {
+        let begins = run == NONE && client == ProvedClient::NoCountry || *record(&self.first, run, "step")?;
         require(begins, "beginning of a run")?;
         let mut country_steps = 0;
         for step in Run::new(self.all, run) {
@@ -86,14 +91,14 @@ impl<'a> Runs<'a> {
             };
             require(found == wanted, "countries of a step")?;
         }
-        let pools = if client == RunClient::NoCountry { 0 } else { level.pools.len() };
+        let pools = if client == ProvedClient::NoCountry { 0 } else { level.pools.len() };
         require(country_steps == pools, "steps of a client")
     }
 }
 
 /// Returns which of the countries that a pool has accounts of a step is about.
-fn wanted(step: &ArchivedStep, client: RunClient, there: RegionSet) -> Result<RegionSet, Rejection> {
-    use RunClient::{Elsewhere, Of};
+fn wanted(step: &ArchivedStep, client: ProvedClient, there: RegionSet) -> Result<RegionSet, Rejection> {
+    use ProvedClient::{Elsewhere, Of};
     let of_step: RegionSet = step.country().into_iter().collect();
     let rule = step.rule().ok_or_else(|| refusal("order of steps"))?;
     let wanted = match (rule, client) {
