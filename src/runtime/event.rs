@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::StageTimings;
 use switchboard_registry::{Findings, Severity};
-use switchboard_snapshot::{Snapshot, Stage};
+use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::telemetry::ReloadOutcome;
 
@@ -33,7 +33,7 @@ pub enum ReloadEvent<'a> {
     /// The source holds no valid snapshot or registry. The last good generation stays in service.
     Rejected {
         /// The stage that rejected it.
-        stage: Stage,
+        stage: RejectionStage,
         /// Why.
         reason: &'a str,
         /// What is wrong with the registry.

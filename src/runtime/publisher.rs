@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::{BuildFailure, build};
 use switchboard_registry::{Files, Findings};
-use switchboard_snapshot::{Bytes, NoProgress, Rejection, Snapshot, Stage};
+use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
 use super::event::{ReloadEvent, Reporter};
 use super::rejection_dedup::RejectionDedup;
@@ -96,7 +96,7 @@ impl Publisher {
                     more => format!("{more} errors"),
                 };
                 let reason = format!("{} has {errors} in its findings", self.source.describe());
-                self.rejected(Stage::Registry, reason, &findings, change());
+                self.rejected(RejectionStage::Registry, reason, &findings, change());
             }
         }
     }
@@ -141,7 +141,7 @@ impl Publisher {
         self.reporter.report(&ReloadEvent::Unchanged);
     }
 
-    fn rejected(&mut self, stage: Stage, reason: String, findings: &Findings, change: Option<u64>) {
+    fn rejected(&mut self, stage: RejectionStage, reason: String, findings: &Findings, change: Option<u64>) {
         self.record_outcome(ReloadOutcome::Rejected, Some(reason.clone()), findings);
         let rejection = RejectionDedup::new(&self.source, stage, change);
         let is_reported = self.last_rejection.as_ref().is_some_and(|earlier| rejection.is_same(earlier));
@@ -201,7 +201,7 @@ fn is_newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, R
     let reason = format!(
         "generation {new} is not newer than {old}, which is in service: generations only grow; compile it again"
     );
-    Err(Stage::Generation.rejection(reason))
+    Err(RejectionStage::Generation.rejection(reason))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use switchboard_snapshot::Stage;
+use switchboard_snapshot::RejectionStage;
 
 use super::snapshot_source::SnapshotSource;
 
@@ -31,7 +31,7 @@ struct FileState {
 
 impl RejectionDedup {
     /// Describes a rejection at `stage` of what the source holds now.
-    pub(super) fn new(source: &SnapshotSource, stage: Stage, change: Option<u64>) -> RejectionDedup {
+    pub(super) fn new(source: &SnapshotSource, stage: RejectionStage, change: Option<u64>) -> RejectionDedup {
         let metadata = match source {
             SnapshotSource::Snapshot(path) => fs::metadata(path).ok(),
             SnapshotSource::Demo | SnapshotSource::Registry(_) => None,
@@ -40,7 +40,7 @@ impl RejectionDedup {
             identity: (metadata.dev(), metadata.ino(), metadata.created().ok()),
             len: metadata.len(),
         });
-        RejectionDedup { change, file, is_torn: stage == Stage::Length, at: Instant::now() }
+        RejectionDedup { change, file, is_torn: stage == RejectionStage::Length, at: Instant::now() }
     }
 
     /// Returns whether this is the same bad file as an earlier rejection's.

@@ -10,7 +10,7 @@ use metrics_process::Collector;
 use parking_lot::Mutex;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
-use switchboard_snapshot::Stage;
+use switchboard_snapshot::RejectionStage;
 
 use super::labels::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::names::{self, LOAD_BOUNDS, Metric};
@@ -197,7 +197,7 @@ impl Telemetry {
     }
 
     /// Counts a rejected snapshot or registry.
-    pub fn rejection(&self, stage: Stage) {
+    pub fn rejection(&self, stage: RejectionStage) {
         increment(&self.rejections, stage as usize);
     }
 

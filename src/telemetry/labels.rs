@@ -3,7 +3,7 @@
 use switchboard_model::{Rule, SelectError};
 use switchboard_pipeline::build::LoadStage;
 
-use switchboard_snapshot::Stage;
+use switchboard_snapshot::RejectionStage;
 
 /// What happened to a connection of the data listener: `outcome` of `switchboard_http_connections_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,9 +173,9 @@ impl RecordKind {
 }
 
 /// `stage` of `switchboard_snapshot_rejections_total`.
-pub(super) const REJECTION_STAGES: [Stage; 8] = Stage::ALL;
+pub(super) const REJECTION_STAGES: [RejectionStage; RejectionStage::ALL.len()] = RejectionStage::ALL;
 /// `stage` of `switchboard_snapshot_load_duration_seconds`.
-pub(super) const LOAD_STAGES: [LoadStage; 4] = LoadStage::ALL;
+pub(super) const LOAD_STAGES: [LoadStage; LoadStage::ALL.len()] = LoadStage::ALL;
 /// `levels` of `switchboard_climbed_total`.
 pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
 

@@ -6,7 +6,7 @@ use rkyv::util::AlignedVec;
 use switchboard_registry::Files;
 use switchboard_snapshot::forge::{ArchivedAccount, ArchivedTables, tables};
 use switchboard_snapshot::header::{self, Header};
-use switchboard_snapshot::{Snapshot, Stage};
+use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::expected::{compiled, demo};
 
@@ -20,7 +20,7 @@ pub struct Case {
     pub kind: &'static str,
     pub bytes: Vec<u8>,
     /// Where it may be refused; nowhere: it is sound after all, and served.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<RejectionStage>,
 }
 
 /// The demo's acme, and a company with a group that is large enough for a directory of cells.
@@ -72,30 +72,30 @@ pub fn all() -> Vec<Case> {
 /// What the checksum, or what stands before it, tells.
 fn damaged(whole: &[u8]) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut case = |kind, name: String, bytes, stages: &[Stage]| {
+    let mut case = |kind, name: String, bytes, stages: &[RejectionStage]| {
         cases.push(Case { name, kind, bytes, stages: stages.to_vec() });
     };
     for len in (0..512).chain((4096..whole.len()).step_by(4096)) {
-        case("truncation", format!("{len} bytes"), whole[..len].to_vec(), &[Stage::Length]);
+        case("truncation", format!("{len} bytes"), whole[..len].to_vec(), &[RejectionStage::Length]);
     }
     for at in (0..whole.len()).step_by(1024).chain(8..80) {
         let mut bytes = whole.to_vec();
         bytes[at] ^= 1 << (at / 1024 % 8);
         let stage = match at {
-            0..12 | 16..24 => Stage::Header,
-            32..48 => Stage::Length,
-            _ => Stage::Checksum,
+            0..12 | 16..24 => RejectionStage::Header,
+            32..48 => RejectionStage::Length,
+            _ => RejectionStage::Checksum,
         };
         case("bit", format!("a bit of byte {at}"), bytes, &[stage]);
     }
     let fields = [
-        ("magic", 0, Stage::Header),
-        ("version", 8, Stage::Header),
-        ("schema digest", 16, Stage::Header),
-        ("length of the archive", 32, Stage::Length),
-        ("length of the tests", 40, Stage::Length),
-        ("checksum", 64, Stage::Checksum),
-        ("second half of the checksum", 72, Stage::Checksum),
+        ("magic", 0, RejectionStage::Header),
+        ("version", 8, RejectionStage::Header),
+        ("schema digest", 16, RejectionStage::Header),
+        ("length of the archive", 32, RejectionStage::Length),
+        ("length of the tests", 40, RejectionStage::Length),
+        ("checksum", 64, RejectionStage::Checksum),
+        ("second half of the checksum", 72, RejectionStage::Checksum),
     ];
     for (name, at, stage) in fields {
         let was = u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
@@ -144,7 +144,7 @@ impl Editor<'_> {
 
     fn push(&mut self, name: String, kind: &'static str, bytes: Vec<u8>) {
         let bytes = sealed(bytes, |_| {});
-        self.cases.push(Case { name, kind, bytes, stages: vec![Stage::Index] });
+        self.cases.push(Case { name, kind, bytes, stages: vec![RejectionStage::Index] });
     }
 }
 
@@ -279,7 +279,7 @@ fn texts(edit: &mut Editor<'_>, all: &ArchivedTables) {
 /// What is neither damage nor a wrong record.
 fn extras(whole: &[u8]) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut case = |name: &str, kind, bytes, stages: &[Stage]| {
+    let mut case = |name: &str, kind, bytes, stages: &[RejectionStage]| {
         cases.push(Case { name: name.to_owned(), kind, bytes, stages: stages.to_vec() });
     };
     let header = Header::read(whole).unwrap();
@@ -290,17 +290,17 @@ fn extras(whole: &[u8]) -> Vec<Case> {
     {
         let mut bytes = whole.to_vec();
         bytes[end - 1] = byte;
-        case(name, "archive", sealed(bytes, |_| {}), &[Stage::Archive]);
+        case(name, "archive", sealed(bytes, |_| {}), &[RejectionStage::Archive]);
     }
     let mut bytes = whole.to_vec();
     bytes[end] = b'!';
-    case("a test that is no JSON", "archive", sealed(bytes, |_| {}), &[Stage::Archive]);
+    case("a test that is no JSON", "archive", sealed(bytes, |_| {}), &[RejectionStage::Archive]);
     let mut bytes = whole.to_vec();
     let tests = String::from_utf8(bytes.split_off(end)).unwrap();
     let other = tests.replacen("wa-", "wb-", 1).replacen("london", "nodnol", 1);
     assert_ne!(tests, other);
     bytes.extend_from_slice(other.as_bytes());
-    case("a test that fails", "tests", sealed(bytes, |_| {}), &[Stage::Tests]);
+    case("a test that fails", "tests", sealed(bytes, |_| {}), &[RejectionStage::Tests]);
 
     // Sound after all: an account that rests or drains is as good as any, if no test says otherwise.
     let snapshot = Snapshot::open(aligned(whole)).unwrap();

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use switchboard_pipeline::build;
-use switchboard_snapshot::{Stage, file};
+use switchboard_snapshot::{RejectionStage, file};
 
 use crate::expected;
 use crate::harness::{DaemonProcess, get};
@@ -72,12 +72,12 @@ fn queries() -> Vec<String> {
 /// The sum of the rejections, and those of each stage.
 fn rejections(daemon: &DaemonProcess) -> (f64, Vec<f64>) {
     let text = get(&daemon.admin, "/metrics").1;
-    let of = |stage: &Stage| {
+    let of = |stage: &RejectionStage| {
         let series = format!("switchboard_snapshot_rejections_total{{stage=\"{}\"}} ", stage.as_str());
         let line = text.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
         line.parse::<f64>().unwrap()
     };
-    let stages: Vec<f64> = Stage::ALL.iter().map(of).collect();
+    let stages: Vec<f64> = RejectionStage::ALL.iter().map(of).collect();
     (stages.iter().sum(), stages)
 }
 
@@ -129,7 +129,7 @@ fn refuses_each_once_and_answers_as_before(most_of_a_kind: usize) {
         let (more, of_stage) = rejections(&daemon);
         assert!(case.stages.iter().any(|expected| expected.as_str() == stage), "{}: {stage}", case.name);
         assert_eq!(more, sum + 1.0, "{}", case.name);
-        let counted = Stage::ALL.iter().position(|at| at.as_str() == stage).unwrap();
+        let counted = RejectionStage::ALL.iter().position(|at| at.as_str() == stage).unwrap();
         assert_eq!(of_stage[counted], stages[counted] + 1.0, "{}", case.name);
         assert_eq!(daemon.metric("switchboard_snapshots_alive"), 1.0, "{}", case.name);
         assert_eq!(answers(&daemon, &queries), before, "{}", case.name);
@@ -154,7 +154,7 @@ fn refuses_each_once_and_answers_as_before(most_of_a_kind: usize) {
         name: "older".into(),
         kind: "generation",
         bytes: cases::sound(&files, GENERATION - 1).to_vec(),
-        stages: vec![Stage::Generation],
+        stages: vec![RejectionStage::Generation],
     };
     let other = Case {
         name: "same generation".into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
-use switchboard_snapshot::Stage;
+use switchboard_snapshot::RejectionStage;
 
 use crate::harness::{InProcessDaemon, one_worker};
 
@@ -55,7 +55,7 @@ fn every_series_exists_from_the_start() {
     );
     labelled("snapshot_entries", "kind", &["companies", "ous", "pools", "accounts", "chains"]);
     labelled("snapshot_reloads_total", "outcome", &["published", "unchanged", "rejected", "unreadable"]);
-    labelled("snapshot_rejections_total", "stage", &Stage::ALL.map(Stage::as_str));
+    labelled("snapshot_rejections_total", "stage", &RejectionStage::ALL.map(RejectionStage::as_str));
     labelled("snapshot_load_duration_seconds_count", "stage", &["read", "compile", "verify", "tests"]);
     labelled("http_request_duration_seconds_count", "route", &["select", "batch", "explain", "other"]);
     labelled("select_duration_seconds_bucket", "le", &["0.000001", "0.001", "0.005", "0.01", "0.1", "+Inf"]);
@@ -168,7 +168,7 @@ fn snapshots_and_reloads_are_counted() {
         chains: 5,
     });
     telemetry.reload(ReloadOutcome::Published);
-    telemetry.rejection(Stage::Checksum);
+    telemetry.rejection(RejectionStage::Checksum);
     telemetry.load_stage(LoadStage::Compile, Duration::from_millis(20));
     telemetry.snapshots_alive(2);
     let series = series(&daemon);

@@ -10,7 +10,7 @@ use switchboard_model::UnixSeconds;
 use switchboard_registry::Files;
 use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain, select, write_selection};
 use switchboard_snapshot::header::{self, Header};
-use switchboard_snapshot::{Bytes, Rejection, Snapshot, Stage, file};
+use switchboard_snapshot::{Bytes, Rejection, RejectionStage, Snapshot, file};
 
 use crate::expected::{self, demo};
 
@@ -32,7 +32,7 @@ fn reseal(bytes: &mut AlignedVec) {
     bytes[..header::LEN].copy_from_slice(&sealed);
 }
 
-fn stage(bytes: &[u8]) -> Stage {
+fn stage(bytes: &[u8]) -> RejectionStage {
     Snapshot::open(aligned(bytes)).map(|_| ()).unwrap_err().stage
 }
 
@@ -40,11 +40,11 @@ fn stage(bytes: &[u8]) -> Stage {
 fn every_truncation_is_refused() {
     let whole = acme();
     for len in (0..512).chain((0..whole.len()).step_by(97)) {
-        assert_eq!(stage(&whole[..len]), Stage::Length, "{len} bytes");
+        assert_eq!(stage(&whole[..len]), RejectionStage::Length, "{len} bytes");
     }
     let mut longer = whole.to_vec();
     longer.push(0);
-    assert_eq!(stage(&longer), Stage::Length);
+    assert_eq!(stage(&longer), RejectionStage::Length);
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn every_flipped_bit_is_refused() {
         let mut bytes = whole.to_vec();
         bytes[at] ^= 1 << (at % 8);
         let expected = match at {
-            0..24 => [Stage::Header, Stage::Checksum],
-            32..48 => [Stage::Length, Stage::Length],
-            _ => [Stage::Checksum, Stage::Checksum],
+            0..24 => [RejectionStage::Header, RejectionStage::Checksum],
+            32..48 => [RejectionStage::Length, RejectionStage::Length],
+            _ => [RejectionStage::Checksum, RejectionStage::Checksum],
         };
         assert!(expected.contains(&stage(&bytes)), "byte {at}: {}", stage(&bytes).as_str());
     }
@@ -132,7 +132,7 @@ fn a_large_snapshot_is_proved_as_a_small_one_is() {
         let mut bytes = aligned(snapshot.bytes());
         bytes[field as usize - snapshot.bytes().as_ptr() as usize] ^= 1;
         reseal(&mut bytes);
-        assert_eq!(stage(&bytes), Stage::Index);
+        assert_eq!(stage(&bytes), RejectionStage::Index);
     }
     // Half of it again for the proof, the rest is the file.
     let bytes = aligned(snapshot.bytes());
@@ -156,7 +156,7 @@ fn a_file_costs_no_more_than_it_has() {
         std::fs::File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
         let used = allocation_counter::measure(|| {
             let bytes = file::read(&path).unwrap();
-            assert_eq!(stage(&bytes), Stage::Length);
+            assert_eq!(stage(&bytes), RejectionStage::Length);
         });
         assert!(used.bytes_max < 1 << 20, "{} bytes for a file of holes", used.bytes_max);
     }

@@ -2,8 +2,8 @@
 
 /// The reason an account was selected.
 ///
-/// The first four are rules of a chain's steps. Their numbers are stored in snapshots, in the order in which a level tries
-/// them; they never change.
+/// The first four are rules of a chain's steps. Snapshots store their numbers, which ascend in the order in which a level tries
+/// the rules. To insert a rule, renumber the rules behind it and raise the version in the snapshot's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Rule {

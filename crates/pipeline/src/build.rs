@@ -7,7 +7,7 @@ use super::self_test::{self, TestCoverage};
 use switchboard_model::UnixSeconds;
 use switchboard_registry::{self as registry, Code, Files, Findings, Registry, Span};
 use switchboard_snapshot::view::SnapshotTest;
-use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, Stage, compile};
+use switchboard_snapshot::{Bytes, Progress, Rejection, RejectionStage, Snapshot, compile};
 
 /// A snapshot that was built from a registry, opened, and passed the registry's tests.
 pub struct BuiltSnapshot {
@@ -139,7 +139,7 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
         let mut ignored = TestCoverage::default();
         self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|reason| {
             let SnapshotTest { company, name, .. } = &test;
-            Stage::Tests.rejection(format!("{company}: test {}: {reason}", registry::quoted(name)))
+            RejectionStage::Tests.rejection(format!("{company}: test {}: {reason}", registry::quoted(name)))
         })?;
     }
     clock.lap(LoadStage::Tests);

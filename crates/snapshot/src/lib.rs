@@ -26,7 +26,7 @@ pub use header::Header;
 pub use index_types::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
 };
-pub use rejection::{Rejection, Stage};
+pub use rejection::{Rejection, RejectionStage};
 pub use view::Snapshot;
 
 /// The stored records, for tests that damage them. Not part of the interface.

@@ -6,7 +6,7 @@ use rkyv::rancor;
 use super::Bytes;
 use super::format::ArchivedTables;
 use super::header::{self, Header};
-use super::rejection::{Rejection, Stage};
+use super::rejection::{Rejection, RejectionStage};
 use super::verify::verify;
 use super::view::{Snapshot, SnapshotTest, test_lines};
 
@@ -29,15 +29,16 @@ impl Snapshot {
             } else {
                 format!("the header announces {} bytes in all, more than any snapshot has", header.file_len())
             };
-            return Err(Stage::Length.rejection(reason));
+            return Err(RejectionStage::Length.rejection(reason));
         }
         if header::checksum(&bytes, body) != header.checksum {
             let reason = "the checksum does not match: the file was damaged; copy or compile it again";
-            return Err(Stage::Checksum.rejection(reason));
+            return Err(RejectionStage::Checksum.rejection(reason));
         }
         let (archive, tests) = body.split_at(header.contents_len as usize);
-        let contents = rkyv::access::<ArchivedTables, rancor::Error>(archive)
-            .map_err(|error| Stage::Archive.rejection(format!("not an archive of the records: {error}")))?;
+        let contents = rkyv::access::<ArchivedTables, rancor::Error>(archive).map_err(|error| {
+            RejectionStage::Archive.rejection(format!("not an archive of the records: {error}"))
+        })?;
         verify(contents)?;
         check_tests(tests)?;
         Ok(Snapshot::verified(bytes, header))
@@ -49,10 +50,11 @@ fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
     for line in test_lines(lines) {
         if line.len() > MAX_TEST_BYTES {
             let reason = format!("a test of the snapshot is longer than {MAX_TEST_BYTES} bytes");
-            return Err(Stage::Archive.rejection(reason));
+            return Err(RejectionStage::Archive.rejection(reason));
         }
-        serde_json::from_slice::<SnapshotTest>(line)
-            .map_err(|error| Stage::Archive.rejection(format!("a test of the snapshot is none: {error}")))?;
+        serde_json::from_slice::<SnapshotTest>(line).map_err(|error| {
+            RejectionStage::Archive.rejection(format!("a test of the snapshot is none: {error}"))
+        })?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::header::BadHeader;
 
 /// The stage that rejects a snapshot: the label of the metric that counts rejections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum RejectionStage {
     /// Magic, version, schema.
     Header,
     /// The file has fewer or more bytes than its header says.
@@ -28,35 +28,35 @@ pub enum Stage {
 #[error("{reason}")]
 pub struct Rejection {
     /// The stage that rejects it.
-    pub stage: Stage,
+    pub stage: RejectionStage,
     /// The reason, with the remedy where there is one.
     pub reason: String,
 }
 
-impl Stage {
+impl RejectionStage {
     /// Every stage.
-    pub const ALL: [Stage; 8] = [
-        Stage::Header,
-        Stage::Length,
-        Stage::Checksum,
-        Stage::Archive,
-        Stage::Index,
-        Stage::Tests,
-        Stage::Generation,
-        Stage::Registry,
+    pub const ALL: [RejectionStage; 8] = [
+        RejectionStage::Header,
+        RejectionStage::Length,
+        RejectionStage::Checksum,
+        RejectionStage::Archive,
+        RejectionStage::Index,
+        RejectionStage::Tests,
+        RejectionStage::Generation,
+        RejectionStage::Registry,
     ];
 
     /// Returns the label of the metric.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Stage::Header => "header",
-            Stage::Length => "length",
-            Stage::Checksum => "checksum",
-            Stage::Archive => "archive",
-            Stage::Index => "index",
-            Stage::Tests => "tests",
-            Stage::Generation => "generation",
-            Stage::Registry => "registry",
+            RejectionStage::Header => "header",
+            RejectionStage::Length => "length",
+            RejectionStage::Checksum => "checksum",
+            RejectionStage::Archive => "archive",
+            RejectionStage::Index => "index",
+            RejectionStage::Tests => "tests",
+            RejectionStage::Generation => "generation",
+            RejectionStage::Registry => "registry",
         }
     }
 
@@ -68,7 +68,8 @@ impl Stage {
 
 impl From<BadHeader> for Rejection {
     fn from(bad: BadHeader) -> Rejection {
-        let stage = if matches!(bad, BadHeader::Short(_)) { Stage::Length } else { Stage::Header };
+        let stage =
+            if matches!(bad, BadHeader::Short(_)) { RejectionStage::Length } else { RejectionStage::Header };
         stage.rejection(bad.to_string())
     }
 }

@@ -17,7 +17,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::format::*;
-use super::rejection::{Rejection, Stage};
+use super::rejection::{Rejection, RejectionStage};
 use groups::Groups;
 use runs::Runs;
 use switchboard_model::Region;
@@ -56,13 +56,13 @@ fn require(holds: bool, what: &str) -> Result<(), Rejection> {
 }
 
 fn refusal(what: &str) -> Rejection {
-    Stage::Index.rejection(format!("a record is out of order: {what}"))
+    RejectionStage::Index.rejection(format!("a record is out of order: {what}"))
 }
 
 /// Returns the record at an index, which must exist.
 fn record<'a, T>(records: &'a [T], at: u32, what: &str) -> Result<&'a T, Rejection> {
     records.get(at as usize).ok_or_else(|| {
-        Stage::Index.rejection(format!("a record points at {what} {at}, of {}", records.len()))
+        RejectionStage::Index.rejection(format!("a record points at {what} {at}, of {}", records.len()))
     })
 }
 
@@ -70,7 +70,8 @@ fn record<'a, T>(records: &'a [T], at: u32, what: &str) -> Result<&'a T, Rejecti
 fn run<'a, T>(records: &'a [T], start: u32, len: u64, what: &str) -> Result<&'a [T], Rejection> {
     let end = u64::from(start) + len;
     records.get(start as usize..end as usize).ok_or_else(|| {
-        Stage::Index.rejection(format!("a record points at {what} {start}..{end}, of {}", records.len()))
+        RejectionStage::Index
+            .rejection(format!("a record points at {what} {start}..{end}, of {}", records.len()))
     })
 }
 

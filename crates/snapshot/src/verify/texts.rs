@@ -1,7 +1,7 @@
 //! Texts: UTF-8 from end to end, cut between characters, and JSON where an answer copies them raw.
 
 use super::super::format::{ArchivedIdAndAddress, ArchivedSpan};
-use super::super::rejection::{Rejection, Stage};
+use super::super::rejection::{Rejection, RejectionStage};
 use super::require;
 use switchboard_model::is_id;
 
@@ -10,7 +10,8 @@ pub(super) struct Texts<'a>(&'a str);
 
 impl<'a> Texts<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Result<Texts<'a>, Rejection> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Stage::Index.rejection("a text is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| RejectionStage::Index.rejection("a text is not UTF-8"))?;
         Ok(Texts(text))
     }
 
@@ -30,7 +31,7 @@ impl<'a> Texts<'a> {
         let end = u64::from(start) + u64::from(len);
         self.0.get(start as usize..end as usize).ok_or_else(|| {
             let all = self.0.len();
-            Stage::Index
+            RejectionStage::Index
                 .rejection(format!("a record points at text {start}..{end}, of {all}, or splits a character"))
         })
     }

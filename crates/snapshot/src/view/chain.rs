@@ -1,7 +1,6 @@
 //! The chain of an OU: where it begins, its levels, their steps, and the candidates of a step.
 
-use super::prefetch::prefetch;
-use super::{AccountJson, Records, Snapshot};
+use super::{AccountJson, Records, Snapshot, prefetch};
 use crate::format::{
     ArchivedClass, ArchivedLevel, ArchivedMember, ArchivedStep, ArchivedTables, LAST_OF_RUN, NO_COLUMN, NONE,
 };

@@ -1,7 +1,6 @@
 //! Records by id: companies, channels, organizational units, accounts, dedicated accounts.
 
-use super::prefetch::prefetch;
-use super::{Records, Snapshot};
+use super::{Records, Snapshot, prefetch};
 use crate::hash_index;
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 

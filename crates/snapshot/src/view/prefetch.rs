@@ -1,6 +1,6 @@
 //! Memory that a selection needs next, requested while another selection has its turn.
 
-use super::{AccountJson, OuProbe, Records, Snapshot, Steps};
+use super::{AccountJson, OuProbe, Records, Snapshot, Steps, prefetch};
 use crate::format::ArchivedMember;
 use crate::{LevelPoolIdx, hash_index};
 
@@ -52,19 +52,4 @@ impl Steps<'_> {
         }
         prefetch(tables.level_pools.get(step.level_pool().get() as usize));
     }
-}
-
-/// Requests a record's cache line. In a large snapshot every record is 40 to 160 ns away, which is most of the time that
-/// a selection takes; lines that are requested side by side take that time once.
-#[allow(unsafe_code, reason = "there is no safe prefetch")]
-#[inline]
-pub(super) fn prefetch<T>(record: Option<&T>) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(record) = record {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint to the cache, valid for any address; nothing is read.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(record).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = record;
 }
