@@ -36,7 +36,7 @@ const NO_SOCKET: u32 = u32::MAX;
 const NEWER_SOCKET: u32 = 1;
 
 /// Steers new connections to the socket that listened second, if there is one. Without this they would wait a second:
-/// [`drop_syns`] drops their first packet, which is sent again then.
+/// `drop_syns` drops their first packet, which is sent again then.
 pub fn steer_to_newer_socket(socket: &TcpListener) {
     warn_on_error("new connections cannot be led to the next process", steer(socket, NEWER_SOCKET));
 }
