@@ -10,11 +10,13 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::format::{ArchivedSlot, NONE, Slot};
 
 /// Returns the hash of a key, which is unique within its scope.
+#[inline]
 pub(crate) fn hash(scope: u64, key: &[u8]) -> u64 {
     xxh3_64_with_seed(key, scope)
 }
 
 /// Returns the scope of a user's account: a company and a channel.
+#[inline]
 pub(crate) fn user_scope(company: u32, channel: u32) -> u64 {
     u64::from(company) | u64::from(channel) << 32
 }
@@ -36,6 +38,7 @@ pub(crate) fn build(hashes: &[u64]) -> Vec<Slot> {
 }
 
 /// Finds the record with this hash that `is_it` confirms.
+#[inline]
 pub(crate) fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
     let mut at = position(hash, slots.len());
     loop {
@@ -52,6 +55,7 @@ pub(crate) fn find(slots: &[ArchivedSlot], hash: u64, is_it: impl Fn(u32) -> boo
 }
 
 /// Returns where the probes for a hash begin: by its upper half. The lower half is the fingerprint; both are independent.
+#[inline]
 pub(crate) fn position(hash: u64, size: usize) -> usize {
     (hash >> 32) as usize & (size - 1)
 }

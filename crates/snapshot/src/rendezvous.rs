@@ -29,11 +29,13 @@ const PASSES: u64 = 64;
 pub const MIN_CELLED_CLASS: usize = 512;
 
 /// Returns the hash of an account's id.
+#[inline]
 pub fn id_hash(id: &[u8]) -> u64 {
     xxh3_64(id)
 }
 
 /// Returns the cell that an id falls into.
+#[inline]
 pub fn cell(id_hash: u64) -> u32 {
     (id_hash >> 52) as u32
 }
@@ -61,22 +63,26 @@ pub struct Order {
 
 impl Seed {
     /// Returns the seed of a client's opaque id, or of a phone's E.164 digits.
+    #[inline]
     pub fn from_key(key: &[u8]) -> Seed {
         Seed(xxh3_64(key))
     }
 
     /// Returns the hash of this client with this account: it is uniform, and the draw is made of it.
+    #[inline]
     pub fn mix(self, id_hash: u64) -> u64 {
         finalize(self.0 ^ id_hash)
     }
 
     /// Returns the order of the cells in a pass.
+    #[inline]
     pub fn order(self, pass: u64) -> Order {
         let bits = finalize(self.0.wrapping_add((pass + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         Order { a: bits as u32 | 1, b: (bits >> 32) as u32 }
     }
 
     /// Returns the draw of an account.
+    #[inline]
     pub fn draw(self, id_hash: u64, weight: u16) -> Draw {
         let mixed = self.mix(id_hash);
         let pass = pass(mixed);
@@ -87,11 +93,13 @@ impl Seed {
 
 impl Order {
     /// Returns the position of a cell in this order.
+    #[inline]
     pub fn position(self, cell: u32) -> u32 {
         self.a.wrapping_mul(cell).wrapping_add(self.b) % CELLS
     }
 
     /// Returns the cells in this order.
+    #[inline]
     pub fn cells(self) -> impl Iterator<Item = u32> {
         // Newton's iteration doubles the correct low bits of an odd number's inverse: 3, 6, 12.
         let inverse = |a: u32| {
@@ -106,11 +114,13 @@ impl Order {
 
 impl Draw {
     /// Returns the draw of a pass, the position in it, and the hash behind both.
+    #[inline]
     pub fn new(pass: u64, position: u32, mixed: u64, weight: u16) -> Draw {
         Draw { ticks: (pass * u64::from(CELLS) + u64::from(position)) * 2 + 1, tie: mixed, weight }
     }
 
     /// Returns whether this draw wins over the other one. Ticks are below 2^25, weights below 2^10.
+    #[inline]
     pub fn beats(self, other: Draw) -> bool {
         let (mine, theirs) = (self.ticks * u64::from(other.weight), other.ticks * u64::from(self.weight));
         mine < theirs || (mine == theirs && self.tie > other.tie)
@@ -118,17 +128,20 @@ impl Draw {
 }
 
 /// `⌊64 · -ln(u)⌋` for `u = (hash + 1) / 2^64`: 0 to 2,839.
+#[inline]
 pub fn pass(hash: u64) -> u64 {
     (negative_ln(hash) * PASSES) >> 32
 }
 
 /// Returns a bound below which every hash has a higher pass than this one: passes are 1/64 apart in `-ln(u)`, and
 /// `-ln(1 - 1/64)` is 1/64 + 1/8127, well above the error of [`pass`].
+#[inline]
 pub fn may_share_pass(hash: u64) -> u64 {
     hash.saturating_sub((hash >> 6) + 1)
 }
 
 /// Murmur3's 64-bit finalizer: every bit of the input moves every bit of the output.
+#[inline]
 fn finalize(mut x: u64) -> u64 {
     x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
@@ -137,6 +150,7 @@ fn finalize(mut x: u64) -> u64 {
 
 /// `-ln((hash | 1) / 2^64)` in units of 2^-32, within 64 units.
 #[allow(clippy::indexing_slicing, reason = "eight bits index tables of 256")]
+#[inline]
 fn negative_ln(hash: u64) -> u64 {
     const LN_2: u64 = 2_977_044_472; // ln 2 · 2^32, rounded
     let hash = hash | 1;

@@ -133,6 +133,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Prefetches the OU.
+    #[inline]
     pub(super) fn prefetch_ou(&self) {
         if let Some(probe) = self.probe {
             self.snapshot.prefetch_ou(probe);
@@ -150,16 +151,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Finds the first level of the chain.
+    #[inline]
     pub(super) fn find_chain(&mut self) {
         self.first = self.start.and_then(|start| self.snapshot.first_level(start));
     }
 
     /// Finds the steps of the first level.
+    #[inline]
     pub(super) fn find_steps(&mut self) {
         self.steps = self.first.map(|level| level.steps(self.country()));
     }
 
     /// Prefetches the first step.
+    #[inline]
     pub(super) fn prefetch_step(&self) {
         if let Some(steps) = &self.steps {
             steps.prefetch_first();
@@ -167,12 +171,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Prefetches the first step's candidates, and its pool.
+    #[inline]
     pub(super) fn prefetch_candidates(&self) {
         if let Some(steps) = &self.steps {
             steps.prefetch_candidates();
         }
     }
 
+    #[inline]
     fn country(&self) -> Option<Region> {
         self.client.ok().and_then(|client| client.country)
     }

@@ -15,7 +15,6 @@ use switchboard_model::{Region, RegionSet, Role, Rule};
 pub struct LevelRef<'s> {
     tables: &'s ArchivedTables,
     record: &'s ArchivedLevel,
-    idx: LevelIdx,
 }
 
 /// The steps of a level for one client, in order.
@@ -127,8 +126,7 @@ impl Snapshot {
     /// Returns all levels.
     pub fn levels(&self) -> impl ExactSizeIterator<Item = LevelRef<'_>> {
         let tables = self.tables();
-        let number = |(at, record)| LevelRef { tables, record, idx: LevelIdx::new(at as u32) };
-        tables.levels.iter().enumerate().map(number)
+        tables.levels.iter().map(|record| LevelRef { tables, record })
     }
 
     /// Returns the candidates of a group.
@@ -148,14 +146,14 @@ impl Snapshot {
 
 #[inline]
 fn level(tables: &ArchivedTables, at: u32) -> Option<LevelRef<'_>> {
-    (at != NONE).then(|| LevelRef { tables, record: tables.levels.at(at), idx: LevelIdx::new(at) })
+    (at != NONE).then(|| LevelRef { tables, record: tables.levels.at(at) })
 }
 
 impl<'s> LevelRef<'s> {
-    /// The index.
-    #[inline]
+    /// The index. Computed, because a selection copies levels and never needs it.
     pub fn idx(self) -> LevelIdx {
-        self.idx
+        let offset = std::ptr::from_ref(self.record).addr() - self.tables.levels.as_ptr().addr();
+        LevelIdx::new((offset / size_of::<ArchivedLevel>()) as u32)
     }
 
     /// The level's OU.
@@ -179,7 +177,7 @@ impl<'s> LevelRef<'s> {
     /// Returns the steps for a client of this country, or of no country.
     #[inline]
     pub fn steps(self, country: Option<Region>) -> Steps<'s> {
-        let LevelRef { tables, record, .. } = self;
+        let LevelRef { tables, record } = self;
         let first = match country {
             None => record.no_country_run.to_native(),
             Some(region) => match record.overridden().rank(region) {
@@ -197,7 +195,7 @@ impl<'s> LevelRef<'s> {
 
     /// Returns the distinct lists of steps, each with the clients that it serves.
     pub fn runs(self) -> impl Iterator<Item = (RunClients, Steps<'s>)> {
-        let LevelRef { tables, record, .. } = self;
+        let LevelRef { tables, record } = self;
         let overridden = record.overridden();
         let others = Region::all().collect::<RegionSet>().difference(overridden);
         let overrides = (record.overrides.to_native()..).map(|at| tables.overrides.at(at).run.to_native());
