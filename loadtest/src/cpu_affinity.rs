@@ -24,7 +24,6 @@ pub(crate) fn pin_thread(cores: &[u32]) -> Result<()> {
     })
 }
 
-/// Returns the cores that this program may use.
 pub(crate) fn usable_cores() -> Vec<u32> {
     let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
     (0..CpuSet::MAX_CPU)

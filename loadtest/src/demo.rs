@@ -16,7 +16,6 @@ const BANK: &str = "meridian";
 
 const OUS: &str = include_str!("../../config/demo/meridian/ous.csv");
 
-/// The files that are written by hand.
 static FILES: [(&str, &str); 3] = [
     ("company.toml", include_str!("../../config/demo/meridian/company.toml")),
     ("tests.toml", include_str!("../../config/demo/meridian/tests.toml")),
@@ -55,10 +54,10 @@ static FAMILY: [&str; 37] = [
 pub struct Bank {
     /// The registry's folder: empty, or made here; the bank is its subfolder meridian
     #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    pub output: PathBuf,
     /// Decides which accounts drain or rest, and where the users are; 1 is the one checked in
     #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
+    pub seed: u64,
 }
 
 /// Writes the bank. The same seed gives the same bytes.
@@ -147,7 +146,6 @@ fn broken(row: &[&str]) -> Error {
     Error::Refused(format!("a template of the bank is broken at: {}", row.join(",")))
 }
 
-/// Returns `state` and `available_from`.
 fn state_columns(condition: &str) -> (&'static str, &'static str) {
     match condition {
         "draining" => ("draining", ""),
@@ -173,34 +171,5 @@ fn drawn_weight(rng: &mut SeededRng) -> &'static str {
         0..4 => "2",
         4..6 => "5",
         _ => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    /// `SWITCHBOARD_REGENERATE=1` overwrites the file that is checked in.
-    #[test]
-    fn the_accounts_that_are_checked_in_are_the_generated_ones() {
-        let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo").join(BANK);
-        let dir = tempfile::tempdir().expect("a folder");
-        generate(&Bank { output: dir.path().to_owned(), seed: 1 }).expect("generated");
-        let fresh = fs::read_to_string(dir.path().join(BANK).join("accounts.csv")).expect("a file");
-        let stored = checked_in.join("accounts.csv");
-        if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-            fs::write(&stored, &fresh).expect("config/demo");
-        }
-        let stored = fs::read_to_string(stored).expect("accounts.csv");
-        // By lines, because Git may have changed their ends.
-        let line = fresh.lines().zip(stored.lines()).position(|(a, b)| a != b);
-        assert!(
-            fresh.lines().eq(stored.lines()),
-            "config/demo/{BANK}/accounts.csv is not what loadtest generates (line {}): to write it anew, run \
-             SWITCHBOARD_REGENERATE=1 cargo test -p loadtest",
-            line.unwrap_or(fresh.lines().count().min(stored.lines().count())) + 1
-        );
-        assert_eq!(fs::read_dir(&checked_in).expect("config/demo").count(), 4, "a file too many");
     }
 }

@@ -36,7 +36,6 @@ impl TextFile {
         Ok(Self { path, inner: BufWriter::with_capacity(1 << 16, file) })
     }
 
-    /// Writes `text` and a line feed.
     pub(crate) fn line(&mut self, text: Arguments<'_>) -> Result<()> {
         let wrote = self.inner.write_fmt(text).and_then(|()| self.inner.write_all(b"\n"));
         wrote.map_err(|source| self.failed(source))

@@ -93,7 +93,6 @@ impl Unit {
     }
 }
 
-/// A figure of a step.
 struct Figure(&'static str, Unit, Better, fn(&RateStep) -> Option<f64>);
 
 const FIGURES: [Figure; 11] = [

@@ -18,7 +18,6 @@ pub(super) const LEVEL: f64 = 0.01;
 pub(super) const MIN_CHANGE: f64 = 0.02;
 const MIN_RUNS: usize = 3;
 
-/// Which way a figure is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Better {
     Low,

@@ -26,7 +26,6 @@ pub(super) enum ConnectionPhase {
     Busy,
 }
 
-/// The request in flight.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flight {
     pub(super) request: usize,
@@ -48,7 +47,6 @@ pub(super) struct ClientConnection {
     head: Option<Head>,
 }
 
-/// What a read of the socket returned.
 pub(super) enum Arrival {
     /// Nothing, or a part of an answer.
     Part,
@@ -148,7 +146,6 @@ impl ClientConnection {
         }
     }
 
-    /// Makes the slot ready for the next request.
     pub(super) fn clear(&mut self) {
         self.state = ConnectionPhase::Idle;
         self.written = 0;

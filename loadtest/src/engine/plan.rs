@@ -77,7 +77,6 @@ impl Schedule {
         self.gap.is_none() && now < self.to
     }
 
-    /// Returns whether a request that is due at `due` is recorded.
     pub(super) fn records(&self, due: u64) -> bool {
         (self.from..self.to).contains(&due)
     }

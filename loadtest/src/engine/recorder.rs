@@ -113,7 +113,6 @@ impl LatencyRecorder {
         }
     }
 
-    /// Records an answer, right or wrong.
     pub(super) fn answered(&mut self, due: u64, now: u64, body_bytes: usize, selections: u64) {
         if (self.schedule.from..self.schedule.to).contains(&now) {
             self.answers += 1;
@@ -181,7 +180,6 @@ impl LatencyRecorder {
         *end += *length;
     }
 
-    /// Closes the last interval and returns the figures.
     pub(super) fn finish(
         mut self,
         plan: &Plan,

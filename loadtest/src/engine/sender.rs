@@ -161,7 +161,6 @@ impl Sender<'_> {
         }
     }
 
-    /// Fails the requests whose time-out is over.
     fn expire(&mut self) {
         let timeout = nanos(self.plan.timeout);
         while let Some(&(due, slot, serial)) = self.flights.front() {
@@ -191,7 +190,6 @@ impl Sender<'_> {
         }
     }
 
-    /// Sends the next request on this slot.
     fn launch(&mut self, slot: usize, due: u64, now: u64) {
         let request = self.source.next();
         self.serial += 1;
@@ -302,7 +300,6 @@ impl Sender<'_> {
         self.free.push_back(slot);
     }
 
-    /// Returns how long there is nothing to do.
     fn sleep(&self, now: u64) -> Duration {
         let expires = |due: u64| due + nanos(self.plan.timeout);
         let flight = self.flights.front().map(|&(due, ..)| expires(due));

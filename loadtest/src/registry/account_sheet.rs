@@ -16,7 +16,6 @@ pub(crate) struct Channel {
     pub(crate) conversation: &'static str,
     /// A pool must have a primary besides the conversation role.
     pub(crate) needs_primary: bool,
-    /// Users may have a dedicated account.
     pub(crate) dedicated: bool,
     /// Pools of this channel, per cent.
     pub(crate) share: usize,

@@ -8,7 +8,6 @@ use super::{
 use crate::{error::Result, rng::SeededRng};
 use std::path::Path;
 
-/// The number of accounts of each kind.
 pub(crate) struct Division {
     pub(crate) shared: usize,
     dedicated: usize,

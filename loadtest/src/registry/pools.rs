@@ -25,7 +25,6 @@ pub(crate) struct GeneratedPool {
     pub(crate) default_country: bool,
     /// From a country without accounts of the pool, to a country with accounts.
     pub(crate) geography: Vec<(usize, usize)>,
-    /// The number of accounts.
     pub(crate) size: usize,
     /// The serial of its first account of the conversation role, which is active and of the home country.
     pub(crate) anchor: u32,
@@ -47,7 +46,6 @@ impl GeneratedPool {
 
 pub(crate) struct Pools {
     pub(crate) all: Vec<GeneratedPool>,
-    /// The number of pools by OU and channel.
     allocated: HashMap<(u32, usize), u32>,
     named: HashMap<(u32, usize), u32>,
 }

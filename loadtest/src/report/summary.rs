@@ -17,7 +17,6 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 /// What stands for the counts of a registry that are not known.
 pub(crate) const UNKNOWN_COUNTS: &str = "not told how large: name the admin listener with --admin";
 
-/// Prints the table to standard output.
 pub(crate) fn print(report: &Report) -> Result<()> {
     output::print(&table(report))
 }

@@ -13,7 +13,6 @@ pub fn rate(rate: f64) -> String {
     if rate < 100.0 { digits(rate) } else { thousands(rate.round() as u64) }
 }
 
-/// Formats a rate with its unit.
 pub(crate) fn per_second(value: f64) -> String {
     format!("{}/s", rate(value))
 }
@@ -54,7 +53,6 @@ pub(crate) fn tick_time(micros: f64) -> String {
     sign_of_micro(&format!("{} {unit}", shortest(value)))
 }
 
-/// Formats the rate at a tick.
 pub(crate) fn tick_rate(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{}M/s", shortest(rate / 1e6)),

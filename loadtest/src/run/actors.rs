@@ -29,7 +29,6 @@ const LAST_RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seldom, because rendering the metrics takes time from the core that answers.
 const METRICS_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often the actors acted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ActorCounts {
     pub(crate) published: u64,
@@ -78,7 +77,6 @@ impl Actors<'_> {
         }
     }
 
-    /// Adds what is known once the threads have ended.
     pub(super) fn finish(self) -> Diary {
         if let Some(slow_clients) = self.context.scenario.slow_clients {
             let (count, connections) = (slow_clients.count, self.diary().counts.slow_connections);

@@ -74,7 +74,6 @@ fn read(response: std::result::Result<Response<Body>, ureq::Error>) -> Result<(u
     Ok((response.status().as_u16(), body))
 }
 
-/// Returns the path of an account's standing.
 pub(super) fn standing_of(company: &str, account: &str) -> String {
     format!("/v1/standings/{}/{}", encode(company), encode(account))
 }
@@ -83,7 +82,6 @@ pub(super) fn standings_of(company: &str) -> String {
     format!("/v1/standings?company={}", encode(company))
 }
 
-/// The daemon's metrics as text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Metrics(String);
 
@@ -96,7 +94,6 @@ impl Metrics {
         self.value(&format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}} "))
     }
 
-    /// Returns the number of entries of this kind in the snapshot.
     pub(super) fn entries(&self, kind: &str) -> u64 {
         self.value(&format!("switchboard_snapshot_entries{{kind=\"{kind}\"}} "))
     }
@@ -105,7 +102,6 @@ impl Metrics {
         self.value("switchboard_snapshot_bytes ")
     }
 
-    /// Returns the version and the commit.
     pub(super) fn build(&self) -> Option<String> {
         let labels = self.0.lines().find_map(|line| line.strip_prefix("switchboard_build_info{"))?;
         let label = |name: &str| {

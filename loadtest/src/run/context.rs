@@ -8,14 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the steps of a scenario share.
 pub(crate) struct Context<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) target: &'a TestTarget,
     pub(crate) churned: &'a [(String, String)],
     pub(crate) standings: &'a StandingsToRestore,
     pub(crate) corrupt_reloads: CorruptReloads,
-    /// The harness's cores.
     pub(crate) cores: &'a [u32],
 }
 

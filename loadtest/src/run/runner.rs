@@ -140,7 +140,6 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     })
 }
 
-/// What is known before the runs.
 struct Highest {
     /// Requests a second; 0 where it was not measured.
     rate: f64,

@@ -81,7 +81,6 @@ fn connect(target: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Returns the first piece of the answer.
 fn exchange(stop: &StopFlag, mut stream: TcpStream, request: &SlowRequest) -> io::Result<Vec<u8>> {
     let (at_once, rest) = request.bytes.split_at(request.sent_at_once.min(request.bytes.len()));
     stream.write_all(at_once)?;

@@ -35,7 +35,6 @@ impl StandingsToRestore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Suspends the account with this path.
     pub(super) fn suspend(&self, admin: &AdminClient, path: &str) -> Answer {
         let until = Timestamp::now().saturating_add(EXPIRY).unwrap_or(Timestamp::MAX);
         let body = json!({"standing": "suspended", "reason": "load test", "until": until.to_string()});

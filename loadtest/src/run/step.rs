@@ -23,7 +23,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A pace, and how long it is kept.
 #[derive(Clone, Copy)]
 pub(crate) struct Stretch {
     pub(crate) pace: Pace,
@@ -32,7 +31,6 @@ pub(crate) struct Stretch {
 }
 
 impl Context<'_> {
-    /// Measures one stretch while the actors act.
     pub(crate) fn step(
         &self,
         name: &str,

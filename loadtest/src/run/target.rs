@@ -26,7 +26,6 @@ pub(crate) enum TestTarget {
     Running { data: SocketAddr, admin: Option<SocketAddr> },
 }
 
-/// A daemon to be started.
 pub(crate) struct OwnDaemon {
     pub(super) program: PathBuf,
     /// The folder of the snapshots and the journal.
@@ -38,7 +37,6 @@ pub(crate) struct OwnDaemon {
     pub(super) has_journal: bool,
 }
 
-/// A server that answers.
 pub(crate) struct Instance {
     daemon: Option<Daemon>,
     pub(crate) data: SocketAddr,
@@ -46,7 +44,6 @@ pub(crate) struct Instance {
 }
 
 impl OwnDaemon {
-    /// Returns the file that the daemon watches.
     fn served(&self) -> PathBuf {
         self.folder.join("served.swb")
     }
@@ -69,7 +66,6 @@ impl OwnDaemon {
         arguments
     }
 
-    /// Returns the command line for the report.
     pub(super) fn command(&self) -> String {
         let arguments = self.arguments(Path::new("FILE"), Path::new("FILE"));
         let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
@@ -185,7 +181,6 @@ impl Instance {
         }
     }
 
-    /// Stops an own daemon and returns its exit status.
     pub(crate) fn exit_status(self) -> Result<Option<ExitStatus>> {
         self.daemon.map(Daemon::stop).transpose()
     }

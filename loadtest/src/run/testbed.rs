@@ -77,7 +77,6 @@ impl TestBed {
         Ok(TestBed { target: TestTarget::Own(own), registries, source })
     }
 
-    /// Writes the snapshots of every generation that a run publishes.
     pub(super) fn prepare_snapshots(&self, scenario: &Scenario) -> Result<()> {
         let TestTarget::Own(own) = &self.target else { return Ok(()) };
         let reloads = scenario.reload.map_or(0.0, |reload| {

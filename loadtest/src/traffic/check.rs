@@ -20,7 +20,6 @@ type Fields = Map<String, Value>;
 /// The type and the title of each problem code: the same in every answer.
 pub(super) type ProblemTitles = BTreeMap<Outcome, [Value; 2]>;
 
-/// What applies to every answer.
 pub(super) struct CheckContext<'a> {
     pub(super) published: &'a PublishedGenerations,
     pub(super) suspensions: &'a Suspensions,
@@ -194,7 +193,6 @@ fn parse_and_check(
     Err(first_reason.unwrap_or_else(|| WrongAnswer::Content("nothing was foretold".to_owned())))
 }
 
-/// Returns the candidate that the answer names.
 fn check_selection<'e>(
     selection: &'e ExpectedSelection,
     fields: &Fields,

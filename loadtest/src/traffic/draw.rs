@@ -27,7 +27,6 @@ const MIN_BATCHES: usize = 16;
 /// How many times the weight of the current request a share's debt is spread over.
 const DEBT_SPREAD: f64 = 2.0;
 
-/// A request ready to be sent.
 pub(super) struct DrawnRequest {
     pub(super) bytes: Vec<u8>,
     /// The index of its query, or of the query in each line.
@@ -129,7 +128,6 @@ fn batches(lines: &[String], batch_lines: u32, order: &mut RequestOrder) -> Vec<
     (0..count).map(batch).collect()
 }
 
-/// Batches that are sent between single requests.
 pub(super) struct Interleaved {
     /// One request in so many is a batch.
     interval: usize,
@@ -169,7 +167,6 @@ struct QueryDraw<'a> {
     /// In the order of [`Mix::shares`].
     shares: [Share; 8],
     rng: SeededRng,
-    /// A query must name its company.
     names_company: bool,
     predictors: &'a [Predictor<'a>],
     sets: Vec<CandidateSets<'a>>,
@@ -249,13 +246,11 @@ impl Share {
         Share { wanted: percent / 100.0, all: 0.0, given: 0.0 }
     }
 
-    /// Returns whether the next request, of this weight, should have it.
     fn wants(&self, weight: f64, rng: &mut SeededRng) -> bool {
         let debt = self.wanted * self.all - self.given;
         rng.fraction() < self.wanted + debt / (DEBT_SPREAD * weight)
     }
 
-    /// Records whether the request has it.
     fn settle(&mut self, weight: f64, has: bool) {
         self.all += weight;
         if has {

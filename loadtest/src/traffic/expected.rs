@@ -5,7 +5,6 @@ use oracle::{Selected, Verdict};
 use std::{collections::HashMap, sync::Arc};
 use switchboard_registry::{Account, Registry};
 
-/// An answer that a query may have.
 #[derive(PartialEq)]
 pub(super) enum Expected {
     Selection(ExpectedSelection),
@@ -169,7 +168,6 @@ impl CandidateAccount {
     }
 }
 
-/// Creates each set of candidates once.
 pub(super) struct CandidateSets<'a> {
     registry: &'a Registry,
     churned: HashMap<(&'a str, &'a str), u32>,

@@ -14,7 +14,6 @@ const INVALID_COUNTRIES: [&str; 4] = ["UK", "EN", "EU", "XX"];
 /// The most accounts that a query excludes where all are to be excluded.
 const MAX_EXCLUDED: usize = 60;
 
-/// The optional parts of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Parts {
     pub(super) phone: bool,
@@ -46,7 +45,6 @@ struct QueryTarget<'a> {
     count: usize,
 }
 
-/// A user's own account.
 #[derive(Clone, Copy)]
 struct DedicatedAccount<'a> {
     company: &'a Company,
@@ -131,7 +129,6 @@ impl<'a> QueryGenerator<'a> {
         }
     }
 
-    /// Returns a query that may have this outcome.
     pub(super) fn query(&mut self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<Query> {
         let (mut query, country) = match outcome {
             Outcome::Dedicated | Outcome::DedicatedUnavailable => self.dedicated_query(outcome, rng)?,
@@ -188,7 +185,6 @@ impl<'a> QueryGenerator<'a> {
         Some((query, any_region(rng)?))
     }
 
-    /// Returns a query that a pool should serve.
     fn pool_query(&self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<(Query, Region)> {
         let targets = match outcome {
             Outcome::CallingCode => &self.by_calling_code,

@@ -66,7 +66,6 @@ fn suspend(mut registry: Registry, accounts: &[(String, String)]) -> Registry {
     registry
 }
 
-/// Predicts the answers of one registry.
 pub(super) struct Predictor<'a> {
     normal: Oracle<'a>,
     suspended: Option<Oracle<'a>>,

@@ -19,12 +19,10 @@ pub(crate) fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").into_bytes()
 }
 
-/// Returns a request for one selection.
 pub(crate) fn post(query: &str) -> Vec<u8> {
     post_to("/v1/select", Media::Json, query)
 }
 
-/// Returns a request for one selection a line.
 pub(crate) fn post_batch(lines: &str) -> Vec<u8> {
     post_to("/v1/select/batch", Media::Lines, lines)
 }
@@ -37,7 +35,6 @@ fn post_to(target: &str, media: Media, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Makes a query malformed by an unknown field.
 pub(super) fn garble(query: &mut Query) {
     let (name, value) = UNKNOWN_FIELD;
     let mut fields = query.fields();
@@ -45,7 +42,6 @@ pub(super) fn garble(query: &mut Query) {
     query.garbled = Some(format!("{{{}}}", fields.join(",")));
 }
 
-/// Returns the query as the path and query of a URL.
 pub(super) fn target(query: &Query) -> String {
     let fields = [
         ("company", &query.company),

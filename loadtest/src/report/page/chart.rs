@@ -95,7 +95,6 @@ impl Axis<LogCoord<f64>> {
     }
 }
 
-/// Axes with their grid, to draw on.
 pub(super) struct Chart<'a, 'b, Y: Ranged>(ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, Y>>);
 
 impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> {
@@ -162,7 +161,6 @@ pub(super) fn vertical(class: &str, x: i32, (top, bottom): (i32, i32), title: &s
     html! { line class=(class) x1=(x) x2=(x) y1=(top) y2=(bottom) { @if !title.is_empty() { title { (title) } } } }
 }
 
-/// The names of what is drawn.
 pub(super) fn legend(entries: &[(&str, &str)]) -> Markup {
     html! { ul.legend { @for (class, name) in entries { li { i class={ "key " (class) } {} (name) } } } }
 }

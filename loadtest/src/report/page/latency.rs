@@ -108,7 +108,6 @@ fn sorted_steps(run: &ScenarioRun) -> Vec<&RateStep> {
     steps
 }
 
-/// Returns why a step did not hold.
 fn broken(run: &ScenarioRun, step: &RateStep) -> Option<String> {
     match (&step.invalid, step.failed()) {
         (Some(why), _) => Some(format!("invalid: {why}")),

@@ -134,7 +134,6 @@ struct EventLane {
 
 struct Mark {
     at: f64,
-    /// From 0 to 1.
     size: f64,
     title: String,
 }

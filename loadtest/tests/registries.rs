@@ -1,0 +1,99 @@
+//! The registries that `loadtest registry` and `loadtest bank` write.
+#![cfg(test)]
+
+use loadtest::{
+    demo,
+    registry::{Size, generate},
+};
+use std::{collections::HashSet, fs, path::Path};
+
+fn size(output: &Path, companies: usize, seed: u64) -> Size {
+    Size { accounts: 3_000, ous: 400, pools: 120, companies, seed, output: output.to_owned() }
+}
+
+/// Returns the path and the bytes of every file below `dir`.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for company in fs::read_dir(dir).expect("a folder").map(|e| e.expect("an entry").path()) {
+        for file in fs::read_dir(&company).expect("a folder").map(|e| e.expect("an entry").path()) {
+            let name = file.strip_prefix(dir).expect("below").display().to_string();
+            found.push((name, fs::read(&file).expect("a file")));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, seed) in [("one", 7), ("two", 7), ("other", 8)] {
+        generate(&size(&dir.path().join(name), 2, seed)).expect(name);
+    }
+    let one = files(&dir.path().join("one"));
+    assert_eq!(one.len(), 8, "two companies of four files");
+    assert!(one == files(&dir.path().join("two")), "one seed gave different bytes");
+    assert!(one != files(&dir.path().join("other")), "two seeds gave the same bytes");
+}
+
+#[test]
+fn counts_are_as_asked_and_no_id_or_address_comes_twice() {
+    let dir = tempfile::tempdir().expect("a folder");
+    generate(&size(dir.path(), 1, 1)).expect("generated");
+    let read = |name: &str| fs::read_to_string(dir.path().join("corp").join(name)).expect("a file");
+    assert_eq!(read("ous.csv").lines().count(), 401);
+    assert_eq!(read("company.toml").matches("[[pool]]").count(), 120);
+    let accounts = read("accounts.csv");
+    let (mut ids, mut addresses) = (HashSet::new(), HashSet::new());
+    for row in accounts.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        assert_eq!(cells.len(), 10, "{row}");
+        assert!(ids.insert(cells[0]), "id twice: {row}");
+        assert!(addresses.insert((cells[1], cells[3])), "address twice: {row}");
+    }
+    assert_eq!(ids.len(), 3_000);
+}
+
+#[test]
+fn the_smallest_sizes_are_generated() {
+    for (accounts, ous, pools) in [(4, 1, 1), (40, 2, 9), (100, 30, 20)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let size = Size { accounts, ous, pools, companies: 1, seed: 3, output: dir.path().to_owned() };
+        generate(&size).expect("generated");
+    }
+}
+
+#[test]
+fn a_folder_in_use_and_too_few_accounts_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("mine"), "mine").expect("a file");
+    assert_eq!(generate(&size(dir.path(), 1, 1)).expect_err("in use").exit_code(), 2);
+    let below = dir.path().join("mine").join("below");
+    assert_eq!(generate(&size(&below, 1, 1)).expect_err("a file").exit_code(), 3);
+    let few = Size { accounts: 100, ..size(&dir.path().join("few"), 1, 1) };
+    assert_eq!(generate(&few).expect_err("too few").exit_code(), 2);
+    assert!(!dir.path().join("few").exists());
+}
+
+/// `SWITCHBOARD_REGENERATE=1` overwrites the file that is checked in.
+#[test]
+fn the_accounts_that_are_checked_in_are_the_generated_ones() {
+    let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo").join("meridian");
+    let dir = tempfile::tempdir().expect("a folder");
+    demo::generate(&demo::Bank { output: dir.path().to_owned(), seed: 1 }).expect("generated");
+    let fresh = fs::read_to_string(dir.path().join("meridian").join("accounts.csv")).expect("a file");
+    let stored = checked_in.join("accounts.csv");
+    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+        fs::write(&stored, &fresh).expect("config/demo");
+    }
+    let stored = fs::read_to_string(stored).expect("accounts.csv");
+    // By lines, because Git may have changed their ends.
+    let line = fresh.lines().zip(stored.lines()).position(|(a, b)| a != b);
+    assert!(
+        fresh.lines().eq(stored.lines()),
+        "config/demo/meridian/accounts.csv is not what loadtest generates (line {}): to write it anew, run \
+         SWITCHBOARD_REGENERATE=1 cargo test -p loadtest",
+        line.unwrap_or(fresh.lines().count().min(stored.lines().count())) + 1
+    );
+    assert_eq!(fs::read_dir(&checked_in).expect("config/demo").count(), 4, "a file too many");
+}
