@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Timeouts;
 use super::memory_budget::HeldReservation;
+use super::request_head::HeadError;
 
 /// How long a peer has to stop sending and to read its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub(crate) struct ConnectionState {
     /// Whether the peer's bytes may still be on their way when the connection is closed.
     linger: Cell<bool>,
     /// Why a head was refused, where it was not hyper that refused it.
-    refusal: Cell<Option<&'static str>>,
+    refusal: Cell<Option<HeadError>>,
     /// The memory of answers that the peer has not taken yet.
     held: Cell<Vec<HeldReservation>>,
 }
@@ -178,11 +179,11 @@ impl ConnectionState {
     }
 
     /// A head is refused before hyper sees all of it.
-    pub(crate) fn set_refusal(&self, reason: &'static str) {
-        self.refusal.set(Some(reason));
+    pub(crate) fn set_refusal(&self, error: HeadError) {
+        self.refusal.set(Some(error));
     }
 
-    pub(crate) fn refusal(&self) -> Option<&'static str> {
+    pub(crate) fn refusal(&self) -> Option<HeadError> {
         self.refusal.get()
     }
 

@@ -1,12 +1,12 @@
 //! Finds where the requests of a connection begin and end, so that every head is checked before hyper reads its end.
 
-use super::request_head::{self, BodyLength, MAX_HEAD_BYTES};
+use super::request_head::{self, BodyLength, HeadError, MAX_HEAD_BYTES};
 
 /// What is wrong, and where in the bytes just read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A head that begins here, or began earlier, is refused.
-    Head(usize, &'static str),
+    Head(usize, HeadError),
     /// A chunked body is broken here.
     Body(usize),
 }
@@ -106,7 +106,7 @@ impl Framing {
     }
 
     /// Returns how many of these bytes belong to the head.
-    fn read_head(&mut self, rest: &[u8]) -> Result<usize, &'static str> {
+    fn read_head(&mut self, rest: &[u8]) -> Result<usize, HeadError> {
         if self.head.is_empty() {
             // RFC 9112, 2.2: empty lines before a request are ignored.
             let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -160,7 +160,7 @@ impl Framing {
 }
 
 impl FramingState {
-    fn after(head: &[u8]) -> Result<FramingState, &'static str> {
+    fn after(head: &[u8]) -> Result<FramingState, HeadError> {
         if head.len() > MAX_HEAD_BYTES {
             return Ok(FramingState::Refused);
         }
@@ -231,7 +231,7 @@ mod tests {
         }
         assert_eq!(
             Framing::default().read(all.as_bytes()),
-            Err(Fault::Head(stream.len(), "a request has either a Content-Length or a Transfer-Encoding"))
+            Err(Fault::Head(stream.len(), HeadError::BothLengths))
         );
     }
 

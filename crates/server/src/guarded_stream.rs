@@ -19,6 +19,7 @@ use super::Service;
 use super::connection_state::ConnectionState;
 use super::framing::{Fault, Framing};
 use super::problem::{self, BAD_REQUEST, HEADER_TOO_LARGE, ProblemKind};
+use super::request_head::HeadError;
 use super::response::{MAX_UNRESERVED_BYTES, write_body_fields};
 
 /// hyper's own refusals are its only answers without a body, and shorter than this.
@@ -133,8 +134,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncRead for GuardedStream<
             this.state.on_bytes();
             let (at, instead) = match this.framing.read(bytes) {
                 Ok(()) => return Poll::Ready(Ok(())),
-                Err(Fault::Head(at, reason)) => {
-                    this.state.set_refusal(reason);
+                Err(Fault::Head(at, error)) => {
+                    this.state.set_refusal(error);
                     (at, INVALID_HEAD)
                 }
                 // hyper itself reports a body that ends here.
@@ -243,8 +244,9 @@ fn bare_refusal(bytes: &[u8]) -> Option<(usize, &'static ProblemKind)> {
 }
 
 /// Returns hyper's refusal with a problem for a body.
-fn with_body(bare: &[u8], kind: &ProblemKind, reason: Option<&'static str>) -> Vec<u8> {
-    let detail = (*kind == BAD_REQUEST).then(|| reason.unwrap_or("not an HTTP/1.1 request"));
+fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> Vec<u8> {
+    let known = error.map(|error| error.to_string());
+    let detail = (*kind == BAD_REQUEST).then(|| known.as_deref().unwrap_or("not an HTTP/1.1 request"));
     let mut body = Vec::with_capacity(512);
     problem::write_problem(&mut body, kind, detail, None);
     let at = memmem::find(bare, NO_BODY).unwrap_or(0);

@@ -21,14 +21,26 @@ pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Most header fields of a head: hyper's own limit, beyond which it answers 431.
 const MAX_FIELDS: usize = 100;
 
-const TWO_LENGTHS: &str = "the body's length is stated twice, and differently";
-const BOTH_LENGTHS: &str = "a request has either a Content-Length or a Transfer-Encoding";
-const BAD_LENGTH: &str = "Content-Length: expected digits";
-const BAD_CODING: &str = "Transfer-Encoding: only chunked is taken, in HTTP/1.1";
-const BAD_HOST: &str = "Host: expected exactly one, a name or an address with or without a port";
-const BAD_LINE: &str = "a line of the head begins or ends a name with white space, or has a CR or NUL within";
-const BAD_TARGET: &str = "the request target is neither a path nor an absolute http URL";
-const OTHER_VERSION: &str = "HTTP/1.1 is spoken here, without TLS; not HTTP/2";
+/// What is wrong with a head. The text is the detail of the problem that the client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeadError {
+    #[error("the body's length is stated twice, and differently")]
+    TwoLengths,
+    #[error("a request has either a Content-Length or a Transfer-Encoding")]
+    BothLengths,
+    #[error("Content-Length: expected digits")]
+    BadLength,
+    #[error("Transfer-Encoding: only chunked is taken, in HTTP/1.1")]
+    BadCoding,
+    #[error("Host: expected exactly one, a name or an address with or without a port")]
+    BadHost,
+    #[error("a line of the head begins or ends a name with white space, or has a CR or NUL within")]
+    BadLine,
+    #[error("the request target is neither a path nor an absolute http URL")]
+    BadTarget,
+    #[error("HTTP/1.1 is spoken here, without TLS; not HTTP/2")]
+    OtherVersion,
+}
 
 /// Returns where the head that begins with these bytes ends: behind its first empty line. `from` is where the search
 /// continues.
@@ -52,9 +64,9 @@ pub(crate) fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
 ///
 /// # Errors
 /// What is wrong with the head.
-pub(crate) fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
+pub(crate) fn check(head: &[u8]) -> Result<BodyLength, HeadError> {
     if has_stray(head) {
-        return Err(BAD_LINE);
+        return Err(HeadError::BadLine);
     }
     let (request_line, mut rest) = split_line(head);
     let is_http_1_1 = check_request_line(request_line)?;
@@ -66,11 +78,11 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
         }
         rest = after;
         fields += 1;
-        let colon = memchr(b':', field).ok_or(BAD_LINE)?;
+        let colon = memchr(b':', field).ok_or(HeadError::BadLine)?;
         let (name, value) = field.split_at(colon);
         let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         if is_space(name.first()) || is_space(name.last()) {
-            return Err(BAD_LINE);
+            return Err(HeadError::BadLine);
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         // By length first, because nearly all fields have another.
@@ -78,19 +90,19 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 hosts += 1;
                 if hosts > 1 || !is_host(value) {
-                    return Err(BAD_HOST);
+                    return Err(HeadError::BadHost);
                 }
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                let stated = parse_digits(value).ok_or(BAD_LENGTH)?;
+                let stated = parse_digits(value).ok_or(HeadError::BadLength)?;
                 // RFC 9110, 8.6 lets the same length be stated twice.
                 if length.replace(stated).is_some_and(|before| before != stated) {
-                    return Err(TWO_LENGTHS);
+                    return Err(HeadError::TwoLengths);
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 if chunked || !is_http_1_1 || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(BAD_CODING);
+                    return Err(HeadError::BadCoding);
                 }
                 chunked = true;
             }
@@ -99,10 +111,10 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, &'static str> {
     }
     // Beyond the limit hyper refuses the head, with a status that says more.
     if is_http_1_1 && hosts == 0 && fields <= MAX_FIELDS {
-        return Err(BAD_HOST);
+        return Err(HeadError::BadHost);
     }
     match (length, chunked) {
-        (Some(_), true) => Err(BOTH_LENGTHS),
+        (Some(_), true) => Err(HeadError::BothLengths),
         (_, true) => Ok(BodyLength::Chunked),
         (length, false) => Ok(BodyLength::Known(length.unwrap_or(0))),
     }
@@ -130,12 +142,12 @@ fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Returns whether the request is of HTTP/1.1.
-fn check_request_line(line: &[u8]) -> Result<bool, &'static str> {
+fn check_request_line(line: &[u8]) -> Result<bool, HeadError> {
     let (method, rest) = split_word(line);
     let (target, rest) = split_word(rest);
     let (version, _) = split_word(rest);
     if version.starts_with(b"HTTP/2") {
-        return Err(OTHER_VERSION);
+        return Err(HeadError::OtherVersion);
     }
     let absolute = || {
         let scheme = memchr(b':', target).and_then(|colon| target.split_at_checked(colon));
@@ -146,7 +158,7 @@ fn check_request_line(line: &[u8]) -> Result<bool, &'static str> {
     };
     // RFC 9112, 3.2: authority-form is for CONNECT alone.
     if !(target.starts_with(b"/") || target == b"*" || method == b"CONNECT" || absolute()) {
-        return Err(BAD_TARGET);
+        return Err(HeadError::BadTarget);
     }
     Ok(version == b"HTTP/1.1")
 }
