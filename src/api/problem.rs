@@ -10,8 +10,8 @@ use switchboard_server::problem::{
     UNSUPPORTED_MEDIA_TYPE,
 };
 
-/// The member of a problem that names the generation that was read.
-pub(super) const GENERATION: &str = "generation";
+/// The member of a problem that has the generation that was read, as JSON before its value.
+pub(super) const GENERATION: &str = r#","generation":"#;
 
 /// No snapshot is in service yet.
 pub const NO_SNAPSHOT: ProblemKind = ProblemKind {

@@ -113,10 +113,11 @@ impl Problem {
         Problem { detail: Some(detail.into()), ..self }
     }
 
-    /// Adds a member that is a number, an extension of RFC 9457, 3.2.
+    /// Adds a member that is a number, an extension of RFC 9457, 3.2. `member` is its JSON before the number, such as
+    /// `,"generation":`.
     #[must_use]
-    pub fn with_number(self, name: &'static str, number: u64) -> Problem {
-        Problem { number: Some((name, number)), ..self }
+    pub fn with_number(self, member: &'static str, number: u64) -> Problem {
+        Problem { number: Some((member, number)), ..self }
     }
 
     /// Sets the header that says what would be taken instead.
@@ -147,7 +148,8 @@ impl Problem {
     }
 }
 
-/// Appends a problem as a JSON object. `detail` replaces the kind's own; it must not repeat what the caller sent.
+/// Appends a problem as a JSON object. `detail` replaces the kind's own; it must not repeat what the caller sent. `number` is an
+/// extension member as [`Problem::with_number`] has it.
 pub fn write_problem(
     out: &mut Vec<u8>,
     kind: &ProblemKind,
@@ -172,10 +174,8 @@ pub fn write_problem(
     out.extend_from_slice(br#","code":""#);
     out.extend_from_slice(kind.code.as_bytes());
     out.push(b'"');
-    if let Some((name, number)) = number {
-        out.extend_from_slice(br#",""#);
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(br#"":"#);
+    if let Some((member, number)) = number {
+        out.extend_from_slice(member.as_bytes());
         out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
     out.push(b'}');
@@ -211,7 +211,7 @@ mod tests {
         ] {
             for detail in [None, Some("a \"b\" \\ \u{1} c")] {
                 let mut out = Vec::new();
-                write_problem(&mut out, &kind, detail, Some(("number", 7)));
+                write_problem(&mut out, &kind, detail, Some((r#","number":"#, 7)));
                 let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
                 assert_eq!(read["type"], format!("urn:switchboard:problem:{}", kind.code));
                 assert_eq!(read["title"], kind.title);
