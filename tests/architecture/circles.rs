@@ -111,10 +111,10 @@ fn definer(modules: &BTreeMap<Module, Imports>, path: &[String], depth: usize) -
     let (module, rest) = path.split_at(known);
     let Some(name) = rest.first().filter(|_| depth < 8) else { return Some(module.to_vec()) };
     let reexports = &modules[module].reexports;
-    for target in reexports.get(name).into_iter().flatten() {
-        return definer(modules, target, depth + 1);
+    match reexports.get(name).and_then(|targets| targets.first()) {
+        Some(target) => definer(modules, target, depth + 1),
+        None => Some(module.to_vec()),
     }
-    Some(module.to_vec())
 }
 
 /// Groups of files that import each other in a circle.

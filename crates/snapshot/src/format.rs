@@ -160,7 +160,7 @@ records! {
         account: u32,
     }
 
-    /// A slot of a hash index; see [`super::hash_index`].
+    /// A slot of a hash index; see `hash_index`.
     Slot {
         /// Half of the key's hash.
         fingerprint: u32,

@@ -55,7 +55,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ReplaceError> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// Replaces a file by what `fill` writes; see [`write`].
+/// Replaces a file by what `fill` writes; see [`write()`].
 ///
 /// # Errors
 /// Says whether the old file or the new one is there.
