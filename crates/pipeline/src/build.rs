@@ -197,7 +197,7 @@ fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure
     let message = format!("the compiled snapshot was refused: {rejection}");
     findings.add(
         &place,
-        Code::Limit,
+        Code::Internal,
         message,
         "this is a fault of switchboard; please report it with the registry",
     );

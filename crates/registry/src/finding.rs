@@ -170,6 +170,8 @@ codes! {
     /// A registry beyond what the snapshot's format holds, or a file with too many faults to be read to its
     /// end.
     Limit = "limit", Error;
+    /// A fault of this program, not of the registry: its own snapshot does not open.
+    Internal = "internal", Error;
     /// An expected selection that differs from the selection.
     FailedTest = "failed_test", Error;
     /// A mapping or default to a country without an account of the conversation role in the pool.
