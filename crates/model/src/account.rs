@@ -23,13 +23,12 @@ pub enum Condition {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Role; 2] = [Role::Primary, Role::Secondary];
+
     /// Reads `primary` or `secondary`.
     pub fn parse(text: &str) -> Option<Role> {
-        match text {
-            "primary" => Some(Role::Primary),
-            "secondary" => Some(Role::Secondary),
-            _ => None,
-        }
+        Role::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
     /// Returns the role as registries, queries and answers have it.
@@ -42,14 +41,12 @@ impl Role {
 }
 
 impl Condition {
+    /// Every condition, the least restrictive first.
+    pub const ALL: [Condition; 3] = [Condition::Active, Condition::Draining, Condition::Suspended];
+
     /// Reads `active`, `draining` or `suspended`.
     pub fn parse(text: &str) -> Option<Condition> {
-        match text {
-            "active" => Some(Condition::Active),
-            "draining" => Some(Condition::Draining),
-            "suspended" => Some(Condition::Suspended),
-            _ => None,
-        }
+        Condition::ALL.into_iter().find(|condition| condition.as_str() == text)
     }
 
     /// Returns the condition as registries and standings have it.

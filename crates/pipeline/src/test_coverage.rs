@@ -117,8 +117,7 @@ impl UncoveredStep {
     ) -> Option<Suggestion> {
         let mut query = vec![("channel", self.channel.clone()), ("ou", self.ou.clone()), client];
         if self.other_role {
-            let role = if self.role == Role::Primary { "primary" } else { "secondary" };
-            query.push(("role", role.to_owned()));
+            query.push(("role", self.role.as_str().to_owned()));
         }
         let mut exclude: Vec<String> = Vec::new();
         loop {

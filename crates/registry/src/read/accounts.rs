@@ -163,7 +163,7 @@ impl AccountReader<'_> {
                 None
             }
             (None, other) => {
-                let words = ["primary", "secondary"].into_iter();
+                let words = Role::ALL.into_iter().map(Role::as_str);
                 let help = did_you_mean(other, words, || "write `primary` or `secondary`".to_owned());
                 let message = format!(
                     "role {} of account {} is neither `primary` nor `secondary`",
@@ -202,7 +202,7 @@ fn read_state(id: &str, text: &str, place: &Place, findings: &mut Findings) -> C
         return Condition::Active;
     }
     Condition::parse(text).unwrap_or_else(|| {
-        let words = ["active", "draining", "suspended"].into_iter();
+        let words = Condition::ALL.into_iter().map(Condition::as_str);
         let message = format!("state {} of account {} is not known", quoted(text), quoted(id));
         let help = did_you_mean(text, words, || "write one of `active`, `draining`, `suspended`".to_owned());
         findings.add(place, Code::InvalidValue, message, help).primary(Span::value("state"));

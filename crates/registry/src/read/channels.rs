@@ -22,7 +22,6 @@ const BUILT_IN_PATH: &str = "config/channels.toml";
 const MAX_CHANNELS: usize = 1000;
 
 const KEYS: [&str; 4] = ["conversation_role", "pool_must_hold", "address", "dedicated_since"];
-const ROLES: [(&str, Role); 2] = [("primary", Role::Primary), ("secondary", Role::Secondary)];
 const ADDRESSES: [(&str, AddressKind); 3] =
     [("phone", AddressKind::Phone), ("email", AddressKind::Email), ("handle", AddressKind::Handle)];
 
@@ -132,7 +131,7 @@ fn override_profile(keys: &Table<'_>, profile: &mut ChannelProfile, is_new: bool
             keys.report_missing(key, &what, findings);
         }
     };
-    let role = keys.choice("conversation_role", &ROLES, findings);
+    let role = keys.choice("conversation_role", &Role::ALL.map(|role| (role.as_str(), role)), findings);
     require(matches!(role, Field::Absent), "conversation_role", findings);
     let roles = keys.texts("pool_must_hold", findings);
     require(matches!(roles, Field::Absent), "pool_must_hold", findings);
@@ -164,11 +163,11 @@ fn override_profile(keys: &Table<'_>, profile: &mut ChannelProfile, is_new: bool
 fn role_pair(roles: &[(&str, Place)], findings: &mut Findings) -> RolePair {
     let mut pair = RolePair { primary: false, secondary: false };
     for (word, place) in roles {
-        match ROLES.iter().find(|(known, _)| known == word) {
-            Some((_, Role::Primary)) => pair.primary = true,
-            Some((_, Role::Secondary)) => pair.secondary = true,
+        match Role::parse(word) {
+            Some(Role::Primary) => pair.primary = true,
+            Some(Role::Secondary) => pair.secondary = true,
             None => {
-                let (words, span) = (ROLES.iter().map(|(word, _)| *word), Span::Item((*word).into()));
+                let (words, span) = (Role::ALL.into_iter().map(Role::as_str), Span::Item((*word).into()));
                 report_unknown_word("pool_must_hold", word, words, place, span, findings);
             }
         }
