@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use switchboard_snapshot::{Progress, file};
+use switchboard_snapshot::{BuildStage, Progress, file};
 
 use super::CommandError;
 
@@ -110,13 +110,19 @@ impl ProgressLine {
 }
 
 impl Progress for ProgressLine {
-    fn report(&self, stage: &'static str, done: usize, total: usize) {
+    fn report(&self, stage: BuildStage, done: usize, total: usize) {
         let elapsed_ms = self.started.elapsed().as_millis() as u64;
         let due = elapsed_ms >= self.next_ms.load(Ordering::Relaxed);
         if !self.terminal || !(due || self.is_shown() && total == 0) {
             return;
         }
         self.next_ms.store(elapsed_ms + PROGRESS_INTERVAL_MS, Ordering::Relaxed);
+        let stage = match stage {
+            BuildStage::Reading => "reading",
+            BuildStage::Checking => "checking",
+            BuildStage::Compiling => "compiling",
+            BuildStage::Verifying => "verifying",
+        };
         let counted = if total > 0 { format!(" {done} of {total} accounts") } else { String::new() };
         self.draw(&format!("{stage}{counted}"));
     }

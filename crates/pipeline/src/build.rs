@@ -7,7 +7,7 @@ use super::self_test::{self, TestCoverage};
 use switchboard_model::UnixSeconds;
 use switchboard_registry::{self as registry, Code, Files, Findings, Registry, Span};
 use switchboard_snapshot::view::SnapshotTest;
-use switchboard_snapshot::{Bytes, Progress, Rejection, RejectionStage, Snapshot, compile};
+use switchboard_snapshot::{BuildStage, Bytes, Progress, Rejection, RejectionStage, Snapshot, compile};
 
 /// A snapshot that was built from a registry, opened, and passed the registry's tests.
 pub struct BuiltSnapshot {
@@ -85,9 +85,9 @@ pub fn build_snapshot(
     progress: &dyn Progress,
 ) -> Result<BuiltSnapshot, BuildFailure> {
     let mut clock = StageClock::new();
-    progress.report("reading", 0, 0);
+    progress.report(BuildStage::Reading, 0, 0);
     let (registry, mut findings) = registry::read(files);
-    progress.report("checking", 0, 0);
+    progress.report(BuildStage::Checking, 0, 0);
     registry::check(&registry, &mut findings);
     findings.sort();
     clock.lap(LoadStage::Read);
@@ -99,7 +99,7 @@ pub fn build_snapshot(
         Err(limits) => return Err(BuildFailure { findings: limits, tests: 0, failed: 0 }),
     };
     clock.lap(LoadStage::Compile);
-    progress.report("verifying", 0, 0);
+    progress.report(BuildStage::Verifying, 0, 0);
     let tests = own_tests(&registry);
     let opened = if tests.is_empty() { Ok(None) } else { Snapshot::open(unsealed.with_no_tests()).map(Some) };
     clock.lap(LoadStage::Verify);

@@ -21,7 +21,7 @@ mod verify;
 pub mod view;
 
 pub use bytes::Bytes;
-pub use compile::{NoProgress, Progress, UnsealedSnapshot, compile};
+pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
 pub use header::Header;
 pub use index_types::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,

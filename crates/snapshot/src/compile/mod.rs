@@ -21,7 +21,20 @@ use switchboard_registry::{Code, Findings, Place, Registry};
 /// Receives the progress of a build.
 pub trait Progress: Sync {
     /// A stage is under way. `done` of `total` accounts are processed; both are 0 in stages that are not counted.
-    fn report(&self, stage: &'static str, done: usize, total: usize);
+    fn report(&self, stage: BuildStage, done: usize, total: usize);
+}
+
+/// A stage of a build, in the order in which they begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildStage {
+    /// The registry's files are read.
+    Reading,
+    /// The registry is checked.
+    Checking,
+    /// The registry is compiled.
+    Compiling,
+    /// The snapshot is opened and tested.
+    Verifying,
 }
 
 /// Reports nothing.
@@ -29,7 +42,7 @@ pub trait Progress: Sync {
 pub struct NoProgress;
 
 impl Progress for NoProgress {
-    fn report(&self, _stage: &'static str, _done: usize, _total: usize) {}
+    fn report(&self, _stage: BuildStage, _done: usize, _total: usize) {}
 }
 
 /// Accounts between two reports: about 10 ms of work.
@@ -95,7 +108,7 @@ impl<'p> TableBuilder<'p> {
     fn report(&self) {
         let done = self.tables.accounts.len();
         if done.is_multiple_of(ACCOUNTS_PER_REPORT) {
-            self.progress.report("compiling", done, self.total);
+            self.progress.report(BuildStage::Compiling, done, self.total);
         }
     }
 
