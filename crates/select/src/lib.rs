@@ -42,5 +42,5 @@ pub use overlay::{NO_STANDINGS, Overlay};
 pub use query::{BadQuery, Excluded, Fallback, NOT_A_QUERY, Query, QueryFields};
 pub use reason::{Availability, CurrentIgnored};
 pub use trace::{Trace, TracedCurrent, TracedStep, trace};
-pub use tracer::{ChainStep, NoTrace, ResolvedQuery, TracedLevel, Tracer};
+pub use tracer::{ChainStep, CurrentOutcome, NoTrace, ResolvedQuery, TracedLevel, Tracer};
 pub use walk::{SelectContext, select, select_with};

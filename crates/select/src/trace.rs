@@ -6,9 +6,9 @@ use switchboard_snapshot::view::Candidate;
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::client::Client;
-use super::tracer::{ChainStep, ResolvedQuery, TracedLevel, Tracer};
+use super::tracer::{ChainStep, CurrentOutcome, ResolvedQuery, TracedLevel, Tracer};
 use super::walk::{SelectContext, select_with};
-use super::{Answer, Availability, CurrentIgnored, Location, Query};
+use super::{Answer, Availability, Location, Query};
 
 /// The answer to a query, and every step of its chain.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub struct Trace {
 pub struct TracedCurrent {
     /// The account, if the company has it.
     pub account: Option<AccountIdx>,
-    /// Why the account was not kept; `None` if it was.
-    pub ignored: Option<CurrentIgnored>,
+    /// Whether the account was kept.
+    pub outcome: CurrentOutcome,
 }
 
 /// A step of the chain, with its candidates.
@@ -87,7 +87,7 @@ pub fn trace(
         return (answer, Err(answer.result.err().unwrap_or(SelectError::BadRequest)));
     };
     let account = query.current.as_ref().and_then(|id| snapshot.find_account(resolved.company, id));
-    let current = current.map(|ignored| TracedCurrent { account, ignored });
+    let current = current.map(|outcome| TracedCurrent { account, outcome });
     let chosen = answer.result.ok().and_then(|selection| {
         // An account that was kept or picked is in exactly one step.
         steps.iter().position(|step| {
@@ -103,7 +103,7 @@ pub fn trace(
 struct Recorder {
     resolved: Option<(ResolvedQuery, Client)>,
     levels: Option<Vec<TracedLevel>>,
-    current: Option<Option<CurrentIgnored>>,
+    current: Option<CurrentOutcome>,
     dedicated: Option<(AccountIdx, Availability)>,
     steps: Vec<TracedStep>,
 }
@@ -115,8 +115,8 @@ impl Tracer for Recorder {
         self.resolved = Some((query, client));
     }
 
-    fn current(&mut self, ignored: Option<CurrentIgnored>) {
-        self.current = Some(ignored);
+    fn current(&mut self, outcome: CurrentOutcome) {
+        self.current = Some(outcome);
     }
 
     fn dedicated(&mut self, account: AccountIdx, availability: impl Fn(AccountIdx) -> Availability) {

@@ -33,6 +33,15 @@ pub struct TracedLevel {
     pub climbed: u32,
 }
 
+/// What a selection does with the account that the client talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CurrentOutcome {
+    /// The account is the answer.
+    Kept,
+    /// The account is not used, for this reason.
+    Ignored(CurrentIgnored),
+}
+
 /// A step of the chain that a selection comes to.
 #[derive(Clone, Copy)]
 pub struct ChainStep<'s> {
@@ -55,7 +64,7 @@ pub trait Tracer {
     /// The query's names are resolved.
     fn resolved(&mut self, _query: ResolvedQuery, _client: Client) {}
     /// The account that the client talks to is kept, or ignored for a reason.
-    fn current(&mut self, _ignored: Option<CurrentIgnored>) {}
+    fn current(&mut self, _outcome: CurrentOutcome) {}
     /// The user has an account of their own.
     fn dedicated(&mut self, _account: AccountIdx, _availability: impl Fn(AccountIdx) -> Availability) {}
     /// The chain's levels that have pools, from the query's OU up.

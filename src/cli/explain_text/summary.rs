@@ -2,7 +2,9 @@
 //! account.
 
 use switchboard_model::{Condition, Rule, SelectError};
-use switchboard_select::{Availability, CurrentIgnored, ResolvedQuery, Selection, Trace, write_selection};
+use switchboard_select::{
+    Availability, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace, write_selection,
+};
 use switchboard_snapshot::Snapshot;
 
 use super::chain::{account_id, levels_up, reason};
@@ -116,15 +118,17 @@ fn current_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
     // An id that no account has may be any text that a caller typed, so it is not shown.
     let name =
         current.account.map_or("the account it names".to_owned(), |account| account_id(snapshot, account));
-    Some(match current.ignored {
-        None => {
+    Some(match current.outcome {
+        CurrentOutcome::Kept => {
             let draining = current
                 .account
                 .is_some_and(|account| snapshot.account(account).condition() == Condition::Draining);
             let draining = if draining { ", though it drains: it keeps the clients it has" } else { "" };
             format!("{SUCCESS}✔ current: {name}  CHOSEN{SUCCESS:#}: the client already talks to it{draining}")
         }
-        Some(why) => format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", why_ignored(why)),
+        CurrentOutcome::Ignored(why) => {
+            format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", why_ignored(why))
+        }
     })
 }
 

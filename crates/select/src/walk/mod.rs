@@ -12,7 +12,7 @@ use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, Ou
 
 use super::client::Client;
 use super::query::{Fallback, Query};
-use super::tracer::{NoTrace, ResolvedQuery, Tracer};
+use super::tracer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer};
 use super::{Answer, Overlay, Selection};
 
 /// The inputs that differ per call: clock, random number, live standings. They are passed in, so that selection is a
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
         let current = self.query.current.as_ref().map(|id| self.current(id, dedicated));
         let current_ignored = current.and_then(Result::err);
         if current.is_some() {
-            tracer.current(current_ignored);
+            tracer.current(current_ignored.map_or(CurrentOutcome::Kept, CurrentOutcome::Ignored));
         }
         if let Some(account) = dedicated {
             tracer.dedicated(account, |account| self.availability(account));
