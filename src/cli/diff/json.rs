@@ -1,18 +1,20 @@
 //! The changes as JSON, without limits. Groups are written one by one, because with their accounts they may be many times
 //! as large as both snapshots.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use switchboard_model::{Rule, SelectError};
 use switchboard_pipeline::analysis::Decision;
 use switchboard_pipeline::analysis::DecisionTable;
 use switchboard_pipeline::analysis::changes::{Cells, ChangeGroup, Changes};
 use switchboard_pipeline::analysis::compare::{
     CandidateDifference, Change, Comparison, StepChange, candidate_ids,
 };
-use switchboard_pipeline::analysis::replay::{AnswerChange, Replay};
+use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, Transition};
 use switchboard_snapshot::Snapshot;
 
 /// Writes all changes as one object.
@@ -111,11 +113,21 @@ pub(super) fn available_accounts<'s>(table: &DecisionTable<'s>, decision: &Decis
     decision.served().map(|served| candidate_ids(table, table.available(served))).unwrap_or_default()
 }
 
+/// Returns the lines of each transition, by its change and the words of its outcomes.
+pub(super) fn worded_transitions<'r>(
+    replay: &'r Replay<'_>,
+) -> BTreeMap<(AnswerChange, &'static str, &'static str), &'r [usize]> {
+    let word = |outcome: Result<Rule, SelectError>| outcome.map_or_else(SelectError::as_str, Rule::as_str);
+    let worded = |(&Transition { change, old, new }, lines): (_, &'r Vec<usize>)| {
+        ((change, word(old), word(new)), lines.as_slice())
+    };
+    replay.transitions.iter().map(worded).collect()
+}
+
 fn replay_json(replay: &Replay<'_>) -> Value {
     let fates = AnswerChange::ALL.iter().map(|fate| (fate.as_str().to_owned(), replay.count(*fate).into()));
     let fates: Map<String, Value> = fates.collect();
-    let transitions: Vec<Value> = replay
-        .transitions
+    let transitions: Vec<Value> = worded_transitions(replay)
         .iter()
         .map(|((fate, old, new), lines)| {
             json!({"kind": fate.as_str(), "old": old, "new": new, "queries": lines.len(), "lines": lines})

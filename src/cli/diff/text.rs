@@ -14,7 +14,7 @@ use switchboard_pipeline::analysis::compare::{
 };
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChange};
 
-use super::json::available_accounts;
+use super::json::{available_accounts, worded_transitions};
 use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count};
 
 /// The ids of a list that are named; the others are counted.
@@ -222,6 +222,7 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
         let share = if replay.asked == 0 { 0.0 } else { number as f64 * 100.0 / replay.asked as f64 };
         format!("{number:>9}  {share:>6.2} %")
     };
+    let transitions = worded_transitions(replay);
     let asked = count(replay.asked, "recorded query", "recorded queries");
     let _ = writeln!(text, "\n{HEADING}{asked}{HEADING:#}");
     let _ = writeln!(text, "  {}  are answered as before", percent(replay.same()));
@@ -239,7 +240,7 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
         }
         let style = if number > 0 { style } else { Style::new() };
         let _ = writeln!(text, "  {}  {style}{words}{style:#}", percent(number));
-        for ((_, old, new), lines) in replay.transitions.iter().filter(|((of, ..), _)| *of == change) {
+        for ((_, old, new), lines) in transitions.iter().filter(|((of, ..), _)| *of == change) {
             let named: Vec<String> = lines.iter().take(MAX_EXAMPLE_LINES).map(usize::to_string).collect();
             let more = if lines.len() > MAX_EXAMPLE_LINES { " …" } else { "" };
             let noun = if lines.len() == 1 { "line" } else { "lines" };

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::compare::Change;
-use switchboard_model::UnixSeconds;
+use switchboard_model::{Rule, SelectError, UnixSeconds};
 use switchboard_select::{Answer, BadQuery, NOT_A_QUERY, Overlay, Query, SelectContext, Selection, select};
 use switchboard_snapshot::Snapshot;
 
@@ -43,8 +43,16 @@ impl AnswerChange {
     }
 }
 
-/// A change, and from which rule or code to which.
-pub type Transition = (AnswerChange, &'static str, &'static str);
+/// A change, and from which outcome to which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Transition {
+    /// How the answer changes.
+    pub change: AnswerChange,
+    /// The old rule or error.
+    pub old: Result<Rule, SelectError>,
+    /// The new rule or error.
+    pub new: Result<Rule, SelectError>,
+}
 
 /// Asks two snapshots the same queries as of the same time.
 pub struct Replay<'s> {
@@ -82,13 +90,14 @@ impl<'s> Replay<'s> {
             select(snapshot, &query, SelectContext { now: self.now, random, standings })
         });
         if let Some(change) = self.change(&old, &new) {
-            self.transitions.entry((change, outcome(&old), outcome(&new))).or_default().push(line);
+            let transition = Transition { change, old: outcome(&old), new: outcome(&new) };
+            self.transitions.entry(transition).or_default().push(line);
         }
     }
 
     /// Counts the queries of one change.
     pub fn count(&self, change: AnswerChange) -> usize {
-        let transitions = self.transitions.iter().filter(|((of, ..), _)| *of == change);
+        let transitions = self.transitions.iter().filter(|(transition, _)| transition.change == change);
         transitions.map(|(_, lines)| lines.len()).sum()
     }
 
@@ -129,9 +138,6 @@ fn fault_in_line(bad: &BadQuery) -> String {
     }
 }
 
-fn outcome(answer: &Answer) -> &'static str {
-    match &answer.result {
-        Ok(selection) => selection.rule.as_str(),
-        Err(error) => error.as_str(),
-    }
+fn outcome(answer: &Answer) -> Result<Rule, SelectError> {
+    answer.result.map(|selection| selection.rule)
 }
