@@ -1,10 +1,8 @@
 //! The part of an explanation before the chain: answer, rule, client and query, then the current and the dedicated
 //! account.
 
-use switchboard_model::{Condition, Rule, SelectError};
-use switchboard_select::{
-    Availability, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace, write_selection,
-};
+use switchboard_model::{Condition, Role, Rule, SelectError};
+use switchboard_select::{Availability, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace};
 use switchboard_snapshot::Snapshot;
 
 use super::chain::{account_id, levels_up, reason};
@@ -34,18 +32,14 @@ pub(super) fn draw_problem(tree: &mut Tree, error: SelectError, detail: Option<&
 }
 
 fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
-    let mut json = Vec::new();
-    write_selection(&mut json, snapshot, selection);
-    let answer: serde_json::Value = serde_json::from_slice(&json).unwrap_or_default();
-    let text = |field: &str| printable(answer.get(field).and_then(|it| it.as_str()).unwrap_or_default());
-    let (account, address) = (text("account"), text("address"));
-    tree.line("answer    ", REST, &format!("{SUCCESS}{account}{SUCCESS:#}  {address}"));
-    let country = match answer.get("country") {
-        Some(_) => format!(", {}", text("country")),
-        None => String::new(),
-    };
-    let role = if answer.get("role").is_some() { text("role") } else { "dedicated".to_owned() };
-    tree.line(REST, REST, &format!("{}, {role}{country}", text("channel")));
+    let account = snapshot.account(selection.account);
+    let id = printable(account.id());
+    let address = printable(&address(snapshot, selection));
+    tree.line("answer    ", REST, &format!("{SUCCESS}{id}{SUCCESS:#}  {address}"));
+    let country = account.country().map_or(String::new(), |country| format!(", {country}"));
+    let role = account.role().map_or("dedicated", Role::as_str);
+    let channel = printable(snapshot.channel(account.channel()).id());
+    tree.line(REST, REST, &format!("{channel}, {role}{country}"));
     let rule = selection.rule;
     tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.as_str(), meaning(rule)));
     if let Some(location) = selection.location {
@@ -53,8 +47,20 @@ fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
             0 => "where it was asked".to_owned(),
             climbed => levels_up(climbed),
         };
-        tree.line("found     ", REST, &format!("pool {}, OU {}, {far}", text("pool"), text("ou")));
+        let pool = printable(snapshot.pool(location.pool).id());
+        let ou = printable(snapshot.ou(location.ou).id());
+        tree.line("found     ", REST, &format!("pool {pool}, OU {ou}, {far}"));
     }
+}
+
+/// Returns the address of the selected account. Snapshots hold it as a JSON string without its quotes.
+#[allow(
+    clippy::expect_used,
+    reason = "the compiler writes addresses as JSON, and tests of every text hold that"
+)]
+fn address(snapshot: &Snapshot, selection: &Selection) -> String {
+    let json = [b"\"", snapshot.account_pieces(selection.account_json).address, b"\""].concat();
+    serde_json::from_slice(&json).expect("cannot fail: an address is JSON")
 }
 
 fn meaning(rule: Rule) -> &'static str {
