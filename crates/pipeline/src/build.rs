@@ -137,9 +137,9 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
     clock.lap(LoadStage::Verify);
     for test in snapshot.tests() {
         let mut ignored = TestCoverage::default();
-        self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|reason| {
+        self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|failure| {
             let SnapshotTest { company, name, .. } = &test;
-            RejectionStage::Tests.rejection(format!("{company}: test {}: {reason}", registry::quoted(name)))
+            RejectionStage::Tests.rejection(format!("{company}: test {}: {failure}", registry::quoted(name)))
         })?;
     }
     clock.lap(LoadStage::Tests);
@@ -175,11 +175,11 @@ fn run_tests(
     let mut ignored = TestCoverage::default();
     for (test, place) in tests.into_iter().zip(places) {
         match self_test::run_test(snapshot, &test, now, coverage) {
-            Err(reason) => {
+            Err(failure) => {
                 failed += 1;
                 let help = "mend the registry, or the expectation if the change is meant; \
                             `switchboard explain` shows every step";
-                let message = format!("test {}: {reason}", registry::quoted(&test.name));
+                let message = format!("test {}: {failure}", registry::quoted(&test.name));
                 findings.add(place, Code::FailedTest, message, help).primary(Span::value("expect"));
             }
             Ok(()) if self_test::run_test(snapshot, &test, UnixSeconds::MAX, &mut ignored).is_ok() => {

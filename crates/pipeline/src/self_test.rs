@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use switchboard_model::{Role, Rule, SelectError, UnixSeconds};
 use switchboard_registry::Expectation;
-use switchboard_select::{NO_STANDINGS, Query, SelectContext, Selection, select, write_selection};
+use switchboard_select::{BadQuery, NO_STANDINGS, Query, SelectContext, Selection, select, write_selection};
 use switchboard_snapshot::view::SnapshotTest;
 use switchboard_snapshot::{OuIdx, PoolIdx, Snapshot};
 
@@ -31,6 +31,66 @@ pub struct CoveredSteps {
     pub steps: usize,
     /// Steps that tests cover.
     pub covered: usize,
+}
+
+/// Why a test fails.
+#[derive(Debug, thiserror::Error)]
+pub enum TestFailure {
+    /// The expectation is not a JSON object.
+    #[error(transparent)]
+    NotJson(#[from] serde_json::Error),
+    /// The answer differs.
+    #[error("{}", joined(.0))]
+    Differs(Vec<FieldDifference>),
+    /// The query is malformed, and the test does not expect that.
+    #[error("{}: {fault}", joined(.differences))]
+    BadQuery {
+        /// How the answer to a malformed query differs.
+        differences: Vec<FieldDifference>,
+        /// The fault of the query.
+        fault: BadQuery,
+    },
+}
+
+/// How an answer differs from an expected field. Values are JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FieldDifference {
+    /// The field has another value.
+    #[error("expected {field} {expected}, got {got}")]
+    OtherValue {
+        /// The field.
+        field: String,
+        /// The expected value.
+        expected: Value,
+        /// The value of the answer.
+        got: Value,
+    },
+    /// The answer is an error, and has no such field.
+    #[error("expected {field} {expected}, got the error {error}")]
+    Error {
+        /// The field.
+        field: String,
+        /// The expected value.
+        expected: Value,
+        /// The code of the error.
+        error: Value,
+    },
+    /// An account was selected instead of an error.
+    #[error("expected the error {expected}, got the account {account}")]
+    Selected {
+        /// The code of the expected error.
+        expected: Value,
+        /// The account's id.
+        account: Value,
+    },
+    /// The answer has no such field.
+    #[error("expected {field} {expected}, got none")]
+    Missing {
+        /// The field.
+        field: String,
+        /// The expected value.
+        expected: Value,
+    },
 }
 
 impl TestCoverage {
@@ -74,20 +134,22 @@ pub fn expectation(expect: &Expectation) -> String {
 /// Runs one test as of `now`.
 ///
 /// # Errors
-/// What was expected, and what the answer was.
+/// The answer is not the expected one.
 pub fn run_test(
     snapshot: &Snapshot,
     test: &SnapshotTest,
     now: UnixSeconds,
     coverage: &mut TestCoverage,
-) -> Result<(), String> {
+) -> Result<(), TestFailure> {
     coverage.tests += 1;
-    let expect: Map<String, Value> = serde_json::from_str(&test.expect).map_err(|error| error.to_string())?;
+    let expect: Map<String, Value> = serde_json::from_str(&test.expect)?;
     let mut query = match Query::from_json(test.query.as_bytes()) {
         Ok(query) => query,
-        Err(bad) => {
+        Err(fault) => {
             let got = Map::from_iter([("error".to_owned(), Value::from(SelectError::BadRequest.as_str()))]);
-            return compare(&expect, &got).map_err(|other| format!("{other}: {bad}"));
+            let differences = differences(&expect, &got);
+            let is_expected = differences.is_empty();
+            return if is_expected { Ok(()) } else { Err(TestFailure::BadQuery { differences, fault }) };
         }
     };
     query.company = Some(test.company.as_str().into());
@@ -103,28 +165,80 @@ pub fn run_test(
                 coverage.add(snapshot, selection);
                 let mut json = Vec::new();
                 write_selection(&mut json, snapshot, selection);
-                serde_json::from_slice(&json).map_err(|error| error.to_string())?
+                serde_json::from_slice(&json)?
             }
             Err(error) => Map::from_iter([("error".to_owned(), Value::from(error.as_str()))]),
         };
-        compare(&expect, &got)?;
+        let differences = differences(&expect, &got);
+        if !differences.is_empty() {
+            return Err(TestFailure::Differs(differences));
+        }
     }
     Ok(())
 }
 
-fn compare(expect: &Map<String, Value>, got: &Map<String, Value>) -> Result<(), String> {
-    let differences: Vec<String> = expect
-        .iter()
-        .filter(|(name, value)| got.get(*name) != Some(value))
-        .map(|(name, value)| match got.get(name).or_else(|| got.get("error")) {
-            Some(came) if got.contains_key(name) => format!("expected {name} {value}, got {came}"),
-            Some(error) => format!("expected {name} {value}, got the error {error}"),
-            None if name == "error" => {
-                let account = got.get("account").unwrap_or(&Value::Null);
-                format!("expected the error {value}, got the account {account}")
+/// Compares the fields of an answer with those that a test expects.
+fn differences(expect: &Map<String, Value>, got: &Map<String, Value>) -> Vec<FieldDifference> {
+    let differing = expect.iter().filter(|(name, value)| got.get(*name) != Some(value));
+    let difference = |(name, value): (&String, &Value)| {
+        let (field, expected) = (name.clone(), value.clone());
+        match (got.get(name), got.get("error")) {
+            (Some(got), _) => FieldDifference::OtherValue { field, expected, got: got.clone() },
+            (None, Some(error)) => FieldDifference::Error { field, expected, error: error.clone() },
+            (None, None) if name == "error" => {
+                let account = got.get("account").cloned().unwrap_or(Value::Null);
+                FieldDifference::Selected { expected, account }
             }
-            None => format!("expected {name} {value}, got none"),
-        })
-        .collect();
-    if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
+            (None, None) => FieldDifference::Missing { field, expected },
+        }
+    };
+    differing.map(difference).collect()
+}
+
+fn joined(differences: &[FieldDifference]) -> String {
+    differences.iter().map(FieldDifference::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn failure(expect: &Value, got: &Value) -> String {
+        let differences = differences(expect.as_object().unwrap(), got.as_object().unwrap());
+        TestFailure::Differs(differences).to_string()
+    }
+
+    #[test]
+    fn failure_names_what_was_expected_and_what_the_answer_was() {
+        let selected = json!({"account": "a", "climbed": 1});
+        assert_eq!(
+            failure(&json!({"account": "b", "climbed": 0}), &selected),
+            r#"expected account "b", got "a"; expected climbed 0, got 1"#
+        );
+        assert_eq!(failure(&json!({"pool": "p"}), &selected), r#"expected pool "p", got none"#);
+        assert_eq!(
+            failure(&json!({"error": "no_pool"}), &selected),
+            r#"expected the error "no_pool", got the account "a""#
+        );
+        assert_eq!(
+            failure(&json!({"account": "a"}), &json!({"error": "no_pool"})),
+            r#"expected account "a", got the error "no_pool""#
+        );
+        assert_eq!(
+            failure(&json!({"error": "no_account"}), &json!({"error": "no_pool"})),
+            r#"expected error "no_account", got "no_pool""#
+        );
+    }
+
+    #[test]
+    fn failure_of_a_malformed_query_adds_the_fault() {
+        let fault = Query::from_json(b"[]").err().unwrap();
+        let expected = json!({"account": "a"});
+        let got = json!({"error": "bad_request"});
+        let differences = differences(expected.as_object().unwrap(), got.as_object().unwrap());
+        let failure = TestFailure::BadQuery { differences, fault: fault.clone() };
+        let text = format!(r#"expected account "a", got the error "bad_request": {fault}"#);
+        assert_eq!(failure.to_string(), text);
+    }
 }
