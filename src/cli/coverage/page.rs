@@ -2,8 +2,8 @@
 //! a table of every country.
 //!
 //! The page holds the outlines once, and each distinct row of decisions once. A script colours the map for another OU; the
-//! first OU is in the page as written, for readers without scripts. `page/world.tsv` is the output of `page/world.mjs`
-//! for the npm package `@svg-maps/world`, under `page/world.LICENSE.md`.
+//! first OU is in the page as written, for readers without scripts. `assets/world.tsv` is the output of `assets/world.mjs`
+//! for the npm package `@svg-maps/world`, under `assets/world.LICENSE.md`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,9 +13,9 @@ use serde::Serialize;
 use switchboard_model::{Region, Rule};
 use switchboard_pipeline::analysis::{Decision, DecisionTable, Row, Scoped};
 
-const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
-const WORLD: &str = include_str!("page/world.tsv");
+const STYLE: &str = include_str!("assets/page.css");
+const SCRIPT: &str = include_str!("assets/page.js");
+const WORLD: &str = include_str!("assets/world.tsv");
 /// The part of the map with countries, in its units: left, top, width, height.
 const MAP_VIEW: &str = "0 0 10100 6660";
 /// The letters of a row's first decisions. Further decisions have the letters from [`BEYOND`] on.
