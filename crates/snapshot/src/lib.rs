@@ -10,6 +10,7 @@
 mod bytes;
 pub mod compile;
 pub mod file;
+#[cfg_attr(not(feature = "forge"), allow(unreachable_pub, reason = "public with the feature `forge` alone"))]
 mod format;
 mod hash_index;
 pub mod header;
@@ -30,6 +31,7 @@ pub use rejection::{Rejection, RejectionStage};
 pub use view::Snapshot;
 
 /// The stored records, for tests that damage them. Not part of the interface.
+#[cfg(feature = "forge")]
 #[doc(hidden)]
 pub mod forge {
     pub use super::format::*;
