@@ -53,6 +53,7 @@ fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
             edit(registry.path(), "acme/accounts.csv", old.unwrap(), address);
             daemon.log("published");
             assert!(daemon.metric("process_open_fds") <= DESCRIPTORS as f64);
+            // The other half: the attack has a fixed duration and ends with no event.
             std::thread::sleep(time / 2);
             stop.store(true, Ordering::Relaxed);
             let tallies = attackers.into_iter().map(|attacker| attacker.join().unwrap()).collect::<Vec<_>>();

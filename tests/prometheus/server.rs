@@ -92,8 +92,7 @@ impl Prometheus {
         groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap()).collect()
     }
 
-    /// Polls until `holds` returns true, and calls `meanwhile` before each poll. Prometheus reports no event
-    /// to wait for.
+    /// Polls until `holds` returns true, and calls `meanwhile` before each poll.
     pub(crate) fn awaits(
         &self,
         what: &str,
@@ -104,6 +103,7 @@ impl Prometheus {
         while !holds(self) {
             assert!(Instant::now() < until, "never: {what}\n{:#}", self.api("targets"));
             meanwhile();
+            // Prometheus reports no event, so that its state can only be polled.
             std::thread::sleep(Duration::from_millis(50));
         }
     }

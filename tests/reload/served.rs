@@ -150,6 +150,7 @@ pub(super) fn copy_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Durat
     let mut file = File::create(path).unwrap();
     for (at, piece) in bytes.chunks(bytes.len().div_ceil(pieces)).enumerate() {
         if at > 0 {
+            // A slow copy is a writer that pauses; the daemon reports no event for a part of a file.
             std::thread::sleep(pause);
         }
         file.write_all(piece).unwrap();

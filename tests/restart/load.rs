@@ -125,6 +125,7 @@ fn ask(
         }
         counted.slowest = counted.slowest.max(since.elapsed());
         if let Habit::Idle(pause) = habit {
+            // The pause between two requests is what makes the client idle.
             sleep(pause);
         }
     }
