@@ -53,6 +53,9 @@ pub enum StartError {
     NoSnapshot(String),
 }
 
+/// The reason of [`StartError::NoSnapshot`] where the reload thread ended before it reported one.
+const NO_REASON: &str = "the source was not read";
+
 /// A daemon that answers on its admin listener and reads its source. It does not answer queries yet.
 pub struct App {
     settings: Settings,
@@ -208,7 +211,7 @@ impl App {
         let settings = self.settings;
         if settings.require_snapshot && self.store.current().is_none() {
             let reason = self.last_reload.lock().error.clone();
-            return Err(StartError::NoSnapshot(reason.unwrap_or_default()));
+            return Err(StartError::NoSnapshot(reason.unwrap_or_else(|| NO_REASON.to_owned())));
         }
         let http = ServerSettings {
             listen: settings.listen,
@@ -315,10 +318,12 @@ impl AdminSide {
 
 /// Opens the standings and starts their threads.
 fn open_standings(store: &Store, path: Option<PathBuf>) -> Result<Standings, StartError> {
-    let failed = |error| StartError::Standings { path: path.clone().unwrap_or_default(), error };
     let observer = Arc::new(observe::observe_standings);
-    let (standings, writer, expirer) =
-        Standings::open(store.clone(), path.clone(), observer).map_err(failed)?;
+    let opened = Standings::open(store.clone(), path.clone(), observer);
+    let (standings, writer, expirer) = opened.map_err(|error| match path {
+        Some(path) => StartError::Standings { path, error },
+        None => StartError::System(error),
+    })?;
     thread::Builder::new().name("standings".into()).spawn(move || writer.run())?;
     thread::Builder::new().name("expiry".into()).spawn(move || expirer.run())?;
     Ok(standings)

@@ -1,7 +1,7 @@
 //! Where snapshots come from: the demo registry in the binary, a registry's folder, or a compiled file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::{self, BuildFailure};
@@ -139,16 +139,10 @@ impl SnapshotSource {
     pub fn fetch(&self) -> Result<Fetched, SourceError> {
         match self {
             SnapshotSource::Demo => Ok(Fetched::Files(demo_files())),
-            SnapshotSource::Registry(root) => {
-                let failed = |error| SourceError::Registry { root: root.clone(), error };
-                Ok(Fetched::Files(Files::read_dir(root).map_err(failed)?))
-            }
+            SnapshotSource::Registry(root) => Ok(Fetched::Files(read_registry(root)?)),
             SnapshotSource::Snapshot(path) => {
-                let failed = |error| SourceError::Snapshot { path: path.clone(), error };
-                let modified =
-                    std::fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(failed)?;
-                let bytes = file::read(path).map_err(failed)?;
-                Ok(Fetched::Bytes { bytes, modified_at: modified.into() })
+                let (bytes, modified_at) = read_snapshot(path)?;
+                Ok(Fetched::Bytes { bytes, modified_at })
             }
         }
     }
@@ -158,30 +152,19 @@ impl SnapshotSource {
     /// # Errors
     /// A source that cannot be read, a registry with errors, a file that is no snapshot.
     pub fn open(&self, now: UnixMillis, progress: &dyn Progress) -> Result<Snapshot, OpenError> {
-        match (self.fetch().map_err(OpenError::Source)?, self) {
-            (Fetched::Files(files), source) => {
-                let generation = match source {
-                    SnapshotSource::Demo => DEMO_GENERATION,
-                    _ => now.as_u64(),
-                };
-                match build::build_snapshot(&files, generation, now.to_seconds(), progress) {
-                    Ok(built) => Ok(built.snapshot),
-                    Err(failure) => Err(OpenError::Registry { failure, files }),
-                }
+        let (files, generation) = match self {
+            SnapshotSource::Demo => (demo_files(), DEMO_GENERATION),
+            SnapshotSource::Registry(root) => (read_registry(root).map_err(OpenError::Source)?, now.as_u64()),
+            SnapshotSource::Snapshot(path) => {
+                let (bytes, _) = read_snapshot(path).map_err(OpenError::Source)?;
+                let rejected = |rejection| OpenError::Snapshot { path: path.clone(), rejection };
+                let (snapshot, _) = build::open_tested(bytes).map_err(rejected)?;
+                return Ok(snapshot);
             }
-            (Fetched::Bytes { bytes, .. }, source) => match build::open_tested(bytes) {
-                Ok((snapshot, _)) => Ok(snapshot),
-                Err(rejection) => {
-                    Err(OpenError::Snapshot { path: source.path().unwrap_or_default(), rejection })
-                }
-            },
-        }
-    }
-
-    fn path(&self) -> Option<PathBuf> {
-        match self {
-            SnapshotSource::Demo => None,
-            SnapshotSource::Registry(path) | SnapshotSource::Snapshot(path) => Some(path.clone()),
+        };
+        match build::build_snapshot(&files, generation, now.to_seconds(), progress) {
+            Ok(built) => Ok(built.snapshot),
+            Err(failure) => Err(OpenError::Registry { failure, files }),
         }
     }
 
@@ -193,6 +176,18 @@ impl SnapshotSource {
             SnapshotSource::Snapshot(path) => format!("the snapshot {}", path.display()),
         }
     }
+}
+
+fn read_registry(root: &Path) -> Result<Files, SourceError> {
+    Files::read_dir(root).map_err(|error| SourceError::Registry { root: root.to_owned(), error })
+}
+
+/// Returns the bytes of a snapshot and when the file was last changed.
+fn read_snapshot(path: &Path) -> Result<(Bytes, UnixMillis), SourceError> {
+    let failed = |error| SourceError::Snapshot { path: path.to_owned(), error };
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(failed)?;
+    let bytes = file::read(path).map_err(failed)?;
+    Ok((bytes, modified.into()))
 }
 
 #[cfg(test)]

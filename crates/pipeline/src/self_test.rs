@@ -22,7 +22,7 @@ pub struct TestCoverage {
 }
 
 /// A step of a level: its OU, pool, rule and role.
-pub(super) type StepKey = (OuIdx, PoolIdx, Rule, Option<Role>);
+pub(super) type StepKey = (OuIdx, PoolIdx, Rule, Role);
 
 /// How many steps have candidates, and how many of these tests cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +95,9 @@ pub enum FieldDifference {
 
 impl TestCoverage {
     fn add(&mut self, snapshot: &Snapshot, selection: &Selection) {
-        if let Some(location) = selection.location {
-            let role = snapshot.account(selection.account).role();
+        let role = snapshot.account(selection.account).role();
+        // A dedicated account has neither a location nor a role.
+        if let (Some(location), Some(role)) = (selection.location, role) {
             self.covered.insert((location.ou, location.pool, selection.rule, role));
         }
     }

@@ -78,7 +78,6 @@ impl TestCoverage {
             let (ou, pool, rule, role) = key;
             let ou = snapshot.ou(ou);
             let channel = snapshot.channel(step.channel);
-            let role = role.unwrap_or(Role::Secondary);
             uncovered.push(UncoveredStep {
                 company: snapshot.company(ou.company()).id().to_owned(),
                 channel: channel.id().to_owned(),
@@ -147,6 +146,7 @@ impl UncoveredStep {
 }
 
 /// Returns every step that has candidates, and the clients that it is tried for as of `now`.
+#[allow(clippy::expect_used, reason = "`open` proved that candidates have roles; off the answer path")]
 fn candidate_steps(snapshot: &Snapshot, now: UnixSeconds) -> BTreeMap<StepKey, CandidateStep> {
     let is_available = |candidate: Candidate<'_>| {
         let account = snapshot.account(candidate.account());
@@ -159,7 +159,8 @@ fn candidate_steps(snapshot: &Snapshot, now: UnixSeconds) -> BTreeMap<StepKey, C
             for step in run {
                 let Some(candidate) = step.candidates().first() else { continue };
                 let account = snapshot.account(candidate.account());
-                let key = (level.ou(), step.pool(), step.rule(), account.role());
+                let role = account.role().expect("cannot fail: an account of a pool has a role");
+                let key = (level.ou(), step.pool(), step.rule(), role);
                 let entry = steps.entry(key).or_insert_with(|| CandidateStep {
                     channel: account.channel(),
                     countries: RegionSet::EMPTY,

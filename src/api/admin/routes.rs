@@ -3,9 +3,12 @@
 /// The path of the list of standings.
 pub(super) const STANDINGS: &str = "/v1/standings";
 /// The path of one account's standing, as it is documented.
-pub(super) const STANDING: &str = "/v1/standings/{company}/{account}";
+const STANDING: &str = "/v1/standings/{company}/{account}";
 
-const READ: &str = "GET, HEAD";
+/// The methods of a path that is only read, as `Allow` states them.
+pub(super) const READ: &str = "GET, HEAD";
+/// The methods of [`STANDING`].
+pub(super) const CHANGE: &str = "GET, HEAD, PUT, DELETE";
 
 /// Every path of this listener, and its methods as `Allow` states them.
 pub const PATHS: [(&str, &str); 7] = [
@@ -15,7 +18,7 @@ pub const PATHS: [(&str, &str); 7] = [
     ("/status", READ),
     ("/openapi.json", READ),
     (STANDINGS, READ),
-    (STANDING, "GET, HEAD, PUT, DELETE"),
+    (STANDING, CHANGE),
 ];
 
 /// Returns the methods of a path, or `None` where it is no route.

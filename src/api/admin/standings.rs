@@ -14,7 +14,7 @@ use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOU
 use switchboard_server::{Problem, Response, respond};
 use switchboard_snapshot::{CompanyIdx, Snapshot};
 
-use super::routes::{STANDING, STANDINGS, allow};
+use super::routes::{CHANGE, READ};
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
 use crate::runtime::standings::{AccountKey, Standing, StandingError};
@@ -25,7 +25,7 @@ const MAX_BODY_BYTES: usize = 8 * 1024;
 /// The media type of all answers.
 pub(super) const JSON: &str = "application/json";
 
-/// Answers a request for standings. `below` is the path below [`STANDINGS`], and `query` the URL's query string.
+/// Answers a request for standings. `below` is the path below `/v1/standings`, and `query` the URL's query string.
 pub(super) async fn answer(
     store: &Store,
     standings: &Standings,
@@ -37,7 +37,7 @@ pub(super) async fn answer(
     if below.is_empty() {
         return match *method {
             Method::GET | Method::HEAD => list(store, query),
-            _ => Err(other_method(STANDINGS)),
+            _ => Err(Problem::method_not_allowed(READ)),
         };
     }
     let key = key(below).ok_or_else(|| Problem::new(&NOT_FOUND))?;
@@ -60,12 +60,8 @@ pub(super) async fn answer(
             response.headers_mut().clear();
             Ok(response)
         }
-        _ => Err(other_method(STANDING)),
+        _ => Err(Problem::method_not_allowed(CHANGE)),
     }
-}
-
-fn other_method(path: &str) -> Problem {
-    Problem::method_not_allowed(allow(path).unwrap_or_default())
 }
 
 fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {

@@ -179,11 +179,11 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         range
     }
 
+    #[allow(clippy::expect_used, reason = "`check` found the channel to exist; off the answer path")]
     fn store_account(&mut self, account: &registry::Account, pool: Option<usize>) {
         let builder = &mut *self.builder;
         let idx = builder.tables.accounts.len() as u32;
-        // `check` found the channel and the pool to exist.
-        let channel = account.channel.unwrap_or_default();
+        let channel = account.channel.expect("cannot fail: an unknown channel is an error of the registry");
         let channel_id = self.registry.channels.get(usize::from(channel)).map_or("", |channel| &*channel.id);
         let (id_and_address, id) = builder.text.id_and_address(&account.id, &account.address);
         builder.account_hashes.push(hash_index::hash(u64::from(self.idx), account.id.as_bytes()));

@@ -47,7 +47,7 @@ pub struct AccountRef<'s> {
 }
 
 /// How many records of each kind a snapshot has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordCounts {
     /// Companies.
     pub companies: usize,
@@ -236,7 +236,8 @@ impl<'s> ChannelRef<'s> {
     /// The role that talks to clients on this channel.
     #[inline]
     pub fn conversation_role(self) -> Role {
-        role(self.record.conversation_role).unwrap_or(Role::Secondary)
+        // `open` proved that the byte is 0 or 1.
+        if self.record.conversation_role == Role::Primary as u8 { Role::Primary } else { Role::Secondary }
     }
 }
 
