@@ -23,7 +23,6 @@ pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent
 fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     match event {
         ReloadEvent::Published { snapshot, built_at, .. } => {
-            let counts = snapshot.counts();
             let channels: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
             // Every series of the new channels is there before the first query counts.
             telemetry.add_channels(&channels);
@@ -33,11 +32,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
                 built_at: *built_at,
                 activated_at: now,
                 bytes: snapshot.bytes().len(),
-                companies: counts.companies,
-                ous: counts.ous,
-                pools: counts.pools,
-                accounts: counts.accounts,
-                chains: counts.levels,
+                counts: snapshot.counts(),
             });
             telemetry.snapshot_confirmed(now);
         }

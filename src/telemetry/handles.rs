@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
+use switchboard_snapshot::view::RecordCounts;
 
 use super::labels::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::names::{self, LOAD_BOUNDS, Metric};
@@ -68,26 +69,18 @@ pub struct PublishedSnapshot {
     pub activated_at: UnixMillis,
     /// Its size.
     pub bytes: usize,
-    /// Number of companies.
-    pub companies: usize,
-    /// Number of organizational units.
-    pub ous: usize,
-    /// Number of pools.
-    pub pools: usize,
-    /// Number of accounts.
-    pub accounts: usize,
-    /// Number of fallback chains.
-    pub chains: usize,
+    /// Its records.
+    pub counts: RecordCounts,
 }
 
 impl PublishedSnapshot {
     fn records(&self, kind: RecordKind) -> usize {
         match kind {
-            RecordKind::Companies => self.companies,
-            RecordKind::Ous => self.ous,
-            RecordKind::Pools => self.pools,
-            RecordKind::Accounts => self.accounts,
-            RecordKind::Chains => self.chains,
+            RecordKind::Companies => self.counts.companies,
+            RecordKind::Ous => self.counts.ous,
+            RecordKind::Pools => self.counts.pools,
+            RecordKind::Accounts => self.counts.accounts,
+            RecordKind::Chains => self.counts.levels,
         }
     }
 }

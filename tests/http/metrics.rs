@@ -7,6 +7,7 @@ use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome}
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
+use switchboard_snapshot::view::RecordCounts;
 
 use crate::harness::{InProcessDaemon, one_worker};
 
@@ -161,11 +162,14 @@ fn snapshots_and_reloads_are_counted() {
         built_at: UnixMillis(1_500),
         activated_at: UnixMillis(2_500),
         bytes: 4096,
-        companies: 1,
-        ous: 2,
-        pools: 3,
-        accounts: 4,
-        chains: 5,
+        counts: RecordCounts {
+            companies: 1,
+            ous: 2,
+            pools: 3,
+            accounts: 4,
+            levels: 5,
+            ..RecordCounts::default()
+        },
     });
     telemetry.reload(ReloadOutcome::Published);
     telemetry.rejection(RejectionStage::Checksum);
