@@ -1,6 +1,6 @@
 //! The chain of an OU: where it begins, its levels, their steps, and the candidates of a step.
 
-use super::{AccountJson, Records, Snapshot, prefetch};
+use super::{AccountJson, Records, Snapshot, prefetch_record};
 use crate::format::{
     ArchivedClass, ArchivedLevel, ArchivedMember, ArchivedStep, ArchivedTables, LAST_OF_RUN, NO_COLUMN, NONE,
 };
@@ -93,7 +93,7 @@ impl Snapshot {
         let row = role as u32 * company.ous.len.to_native() + ou;
         let entry = row * u32::from(company.column_count.to_native()) + u32::from(column);
         let entry = company.chain_starts.to_native() + entry;
-        prefetch(tables.chain_starts.get(entry as usize));
+        prefetch_record(tables.chain_starts.get(entry as usize));
         Some(ChainStartIdx::new(entry))
     }
 
@@ -105,10 +105,10 @@ impl Snapshot {
         // Nearly all levels have few enough overrides for two cache lines.
         let overrides = entry.overrides.to_native();
         for at in [overrides, overrides.saturating_add(8)] {
-            prefetch(tables.overrides.get(at as usize));
+            prefetch_record(tables.overrides.get(at as usize));
         }
         let level = level(tables, entry.level.to_native());
-        prefetch(level.map(|level| level.record));
+        prefetch_record(level.map(|level| level.record));
         level
     }
 
@@ -184,7 +184,7 @@ impl<'s> LevelRef<'s> {
                 Some(rank) => {
                     let exception = tables.overrides.at(record.overrides.to_native() + rank);
                     let members = exception.members.to_native();
-                    prefetch(tables.members.get(members as usize));
+                    prefetch_record(tables.members.get(members as usize));
                     exception.run.to_native()
                 }
                 None => record.default_run.to_native(),

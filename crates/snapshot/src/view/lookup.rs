@@ -1,6 +1,6 @@
 //! Records by id: companies, channels, organizational units, accounts, dedicated accounts.
 
-use super::{Records, Snapshot, prefetch};
+use super::{Records, Snapshot, prefetch_record};
 use crate::hash_index;
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 
@@ -38,7 +38,7 @@ impl Snapshot {
     pub fn probe_ou(&self, company: CompanyIdx, id: &str) -> OuProbe {
         let hash = hash_index::hash(u64::from(company.get()), id.as_bytes());
         let slots = &self.tables().ou_index;
-        prefetch(slots.get(hash_index::position(hash, slots.len())));
+        prefetch_record(slots.get(hash_index::position(hash, slots.len())));
         OuProbe { hash }
     }
 

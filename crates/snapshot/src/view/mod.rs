@@ -169,7 +169,7 @@ impl<T> Records<T> for [T] {
 /// a selection takes; lines that are requested side by side take that time once.
 #[allow(unsafe_code, reason = "there is no safe prefetch")]
 #[inline]
-fn prefetch<T>(record: Option<&T>) {
+fn prefetch_record<T>(record: Option<&T>) {
     #[cfg(target_arch = "x86_64")]
     if let Some(record) = record {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
