@@ -174,7 +174,7 @@ impl Stamp {
     /// # Errors
     /// A folder that cannot be listed, or a link without a target.
     pub fn from_dir(root: &Path) -> Result<Stamp, ReadError> {
-        let stamp = |found: Found| FileStamp::new(found.path, &found.metadata);
+        let stamp = |found: FoundFile| FileStamp::new(found.path, &found.metadata);
         Ok(Stamp(list_registry(root)?.into_iter().map(stamp).collect()))
     }
 
@@ -236,7 +236,7 @@ fn read_entry(path: &Path) -> io::Result<Entry> {
 }
 
 /// An entry of a registry's folder that is not a company's folder.
-struct Found {
+struct FoundFile {
     /// The path relative to the root, `/`-separated.
     path: Arc<str>,
     absolute_path: PathBuf,
@@ -245,7 +245,7 @@ struct Found {
 
 /// Lists a registry's folder and the companies' folders in it, sorted by path. Goes no deeper, so that a link
 /// to a folder above cannot make the list endless.
-fn list_registry(root: &Path) -> Result<Vec<Found>, ReadError> {
+fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
     let mut found = Vec::new();
     for entry in list_folder(root, None)? {
         if entry.metadata.is_dir() {
@@ -258,7 +258,7 @@ fn list_registry(root: &Path) -> Result<Vec<Found>, ReadError> {
     Ok(found)
 }
 
-fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<Found>, ReadError> {
+fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, ReadError> {
     let unreadable = |error| ReadError { path: company.unwrap_or(".").into(), error };
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -274,7 +274,7 @@ fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<Found>, ReadE
             None => (*name).into(),
         };
         match fs::metadata(&absolute_path) {
-            Ok(metadata) => found.push(Found { path, absolute_path, metadata }),
+            Ok(metadata) => found.push(FoundFile { path, absolute_path, metadata }),
             // Removed since the folder was listed, such as an editor's temporary file.
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound

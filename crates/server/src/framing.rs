@@ -4,7 +4,7 @@ use super::request_head::{self, BodyLength, HeadError, MAX_HEAD_BYTES};
 
 /// What is wrong, and where in the bytes just read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum FramingFault {
     /// A head that begins here, or began earlier, is refused.
     Head(usize, HeadError),
     /// A chunked body is broken here.
@@ -70,7 +70,7 @@ impl Framing {
     ///
     /// # Errors
     /// The first fault. Later bytes are not checked.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), FramingFault> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             at += match self.state {
@@ -79,7 +79,7 @@ impl Framing {
                     Ok(some) => some,
                     Err(reason) => {
                         self.state = FramingState::Refused;
-                        return Err(Fault::Head(at, reason));
+                        return Err(FramingFault::Head(at, reason));
                     }
                 },
                 FramingState::Sized(left) => {
@@ -97,7 +97,7 @@ impl Framing {
                     }
                     None => {
                         self.state = FramingState::Refused;
-                        return Err(Fault::Body(at));
+                        return Err(FramingFault::Body(at));
                     }
                 },
             };
@@ -225,13 +225,14 @@ mod tests {
                 let mut framing = Framing::default();
                 let (first, second) = all.as_bytes().split_at(cut);
                 let pieces = first.chunks(size).chain(second.chunks(size));
-                let faults: Vec<Fault> = pieces.filter_map(|piece| framing.read(piece).err()).collect();
-                assert!(matches!(faults.as_slice(), [Fault::Head(..)]), "{cut} {size} {faults:?}");
+                let faults: Vec<FramingFault> =
+                    pieces.filter_map(|piece| framing.read(piece).err()).collect();
+                assert!(matches!(faults.as_slice(), [FramingFault::Head(..)]), "{cut} {size} {faults:?}");
             }
         }
         assert_eq!(
             Framing::default().read(all.as_bytes()),
-            Err(Fault::Head(stream.len(), HeadError::BothLengths))
+            Err(FramingFault::Head(stream.len(), HeadError::BothLengths))
         );
     }
 
@@ -254,7 +255,7 @@ mod tests {
             let all = format!("{head}{body}");
             assert_eq!(
                 Framing::default().read(all.as_bytes()),
-                Err(Fault::Body(head.len() + at)),
+                Err(FramingFault::Body(head.len() + at)),
                 "{body:?}"
             );
         }

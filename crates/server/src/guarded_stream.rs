@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Service;
 use super::connection_state::ConnectionState;
-use super::framing::{Fault, Framing};
+use super::framing::{Framing, FramingFault};
 use super::problem::{self, BAD_REQUEST, HEADER_TOO_LARGE, ProblemKind};
 use super::request_head::HeadError;
 use super::response::{MAX_UNRESERVED_BYTES, write_body_fields};
@@ -134,12 +134,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncRead for GuardedStream<
             this.state.on_bytes();
             let (at, instead) = match this.framing.read(bytes) {
                 Ok(()) => return Poll::Ready(Ok(())),
-                Err(Fault::Head(at, error)) => {
+                Err(FramingFault::Head(at, error)) => {
                     this.state.set_refusal(error);
                     (at, INVALID_HEAD)
                 }
                 // hyper itself reports a body that ends here.
-                Err(Fault::Body(at)) => (at, &[][..]),
+                Err(FramingFault::Body(at)) => (at, &[][..]),
             };
             this.instead = Some(instead);
             into.set_filled(before + at);

@@ -22,7 +22,7 @@ pub(super) const CERTAIN: Duration = Duration::from_secs(30);
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The status of an answer, or why there was none.
-type Answer = std::result::Result<u16, String>;
+type StandingAnswer = std::result::Result<u16, String>;
 
 /// The standings that are set: admin listener and path. Clones share them.
 ///
@@ -35,7 +35,7 @@ impl StandingsToRestore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn suspend(&self, admin: &AdminClient, path: &str) -> Answer {
+    pub(super) fn suspend(&self, admin: &AdminClient, path: &str) -> StandingAnswer {
         let until = Timestamp::now().saturating_add(EXPIRY).unwrap_or(Timestamp::MAX);
         let body = json!({"standing": "suspended", "reason": "load test", "until": until.to_string()});
         let mut set = self.lock();
@@ -49,7 +49,7 @@ impl StandingsToRestore {
     }
 
     /// Lifts the standing. Where that fails, it stays to be restored.
-    pub(super) fn restore(&self, admin: &AdminClient, path: &str) -> Answer {
+    pub(super) fn restore(&self, admin: &AdminClient, path: &str) -> StandingAnswer {
         let mut set = self.lock();
         let answer = admin.delete(path);
         if matches!(answer, Ok(204)) {

@@ -85,7 +85,7 @@ pub struct QueryFields<'q, 'a> {
 /// The fault of a text that is no JSON object of a query's fields.
 pub const NOT_A_QUERY: &str = "not a JSON object with a query's fields";
 
-type Fault = Cow<'static, str>;
+type FieldFault = Cow<'static, str>;
 
 impl<'q, 'a> QueryFields<'q, 'a> {
     /// Returns a setter of the fields of `query`, which it empties.
@@ -146,7 +146,7 @@ impl<'q, 'a> QueryFields<'q, 'a> {
     }
 
     #[inline]
-    fn take(&mut self, field: QueryField, value: Cow<'a, str>) -> Result<(), Fault> {
+    fn take(&mut self, field: QueryField, value: Cow<'a, str>) -> Result<(), FieldFault> {
         let query = &mut *self.query;
         match field {
             QueryField::Company => query.company = Some(value),
@@ -175,7 +175,12 @@ impl<'q, 'a> QueryFields<'q, 'a> {
         Ok(())
     }
 
-    fn take_list(&mut self, field: QueryField, name: &str, values: &[Cow<'a, str>]) -> Result<(), Fault> {
+    fn take_list(
+        &mut self,
+        field: QueryField,
+        name: &str,
+        values: &[Cow<'a, str>],
+    ) -> Result<(), FieldFault> {
         if field != QueryField::Exclude {
             return Err(format!("{name}: expected a text, not a list").into());
         }
@@ -188,7 +193,7 @@ impl<'q, 'a> QueryFields<'q, 'a> {
 
     /// Returns the field, if it exists and is set for the first time.
     #[inline]
-    fn first(&mut self, name: &str) -> Result<QueryField, Fault> {
+    fn first(&mut self, name: &str) -> Result<QueryField, FieldFault> {
         let field = QueryField::parse(name).ok_or_else(|| unknown(name))?;
         if self.seen & bit(field) != 0 {
             return Err(format!("{name}: this field is given twice").into());
@@ -216,21 +221,21 @@ impl Excluded<'_> {
 }
 
 /// Checks a client's id: with an empty one, all clients without an id would get the same account.
-fn client(value: Cow<'_, str>) -> Result<Cow<'_, str>, Fault> {
+fn client(value: Cow<'_, str>) -> Result<Cow<'_, str>, FieldFault> {
     if value.is_empty() || value.len() > MAX_CLIENT_BYTES {
         return Err(format!("client: expected 1 to {MAX_CLIENT_BYTES} bytes; leave it out if unknown").into());
     }
     Ok(value)
 }
 
-fn few_enough(count: usize) -> Result<(), Fault> {
+fn few_enough(count: usize) -> Result<(), FieldFault> {
     if count > MAX_EXCLUDED {
         return Err(format!("exclude: {count} account ids, of at most {MAX_EXCLUDED}").into());
     }
     Ok(())
 }
 
-fn unknown(name: &str) -> Fault {
+fn unknown(name: &str) -> FieldFault {
     let quotable = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let name = if quotable && !name.is_empty() { name } else { "a field" };
     format!("{name}: unknown; the fields are {}", QueryField::ALL.map(QueryField::as_str).join(", ")).into()

@@ -22,7 +22,7 @@ pub(super) const BOTTOM: u32 = 26;
 
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type ChartResult<T> = Result<T, DrawingAreaErrorKind<io::Error>>;
-pub(super) type Place = (i32, i32);
+pub(super) type PlotPlace = (i32, i32);
 
 /// A colour of the style sheet.
 #[derive(Clone, Copy)]
@@ -140,19 +140,19 @@ impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> 
         self.0.plotting_area().draw(&Polygon::new(corners, ink.color()))
     }
 
-    pub(super) fn place(&self, x: f64, y: f64) -> Place {
+    pub(super) fn place(&self, x: f64, y: f64) -> PlotPlace {
         self.0.backend_coord(&(x, y))
     }
 
     /// Returns the upper left and the lower right corner.
-    pub(super) fn corners(&self) -> (Place, Place) {
+    pub(super) fn corners(&self) -> (PlotPlace, PlotPlace) {
         let (x, y) = (self.0.x_range(), self.0.y_range());
         (self.place(x.start, y.end), self.place(x.end, y.start))
     }
 }
 
 /// A dot with its figures as a title.
-pub(super) fn dot(class: &str, (x, y): Place, title: &str) -> Markup {
+pub(super) fn dot(class: &str, (x, y): PlotPlace, title: &str) -> Markup {
     html! { circle class={ "dot " (class) } cx=(x) cy=(y) r="8" { title { (title) } } }
 }
 

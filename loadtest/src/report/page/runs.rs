@@ -11,9 +11,9 @@ use crate::{
 use maud::{Markup, html};
 
 /// A figure: its name, its value where a run has it, and its format.
-type Row = (&'static str, fn(&ScenarioRun, &RateStep) -> Option<f64>, fn(f64) -> String);
+type RunRow = (&'static str, fn(&ScenarioRun, &RateStep) -> Option<f64>, fn(f64) -> String);
 
-const ROWS: [Row; 16] = [
+const ROWS: [RunRow; 16] = [
     ("highest good rate", |run, _| run.knee, per_second),
     ("answered", |_, step| Some(step.achieved), per_second),
     ("selections", |_, step| step.selections, per_second),
@@ -40,7 +40,7 @@ pub(super) fn section(report: &Report) -> Markup {
     let several = report.runs.len() > 1;
     let chosen = report.middle_run().filter(|_| several);
     let counted: Vec<_> = report.counted_runs().into_iter().map(|(n, _)| n).collect();
-    let value = |run: &ScenarioRun, (_, of, _): &Row| run.main_step().and_then(|step| of(run, step));
+    let value = |run: &ScenarioRun, (_, of, _): &RunRow| run.main_step().and_then(|step| of(run, step));
     html! {
         section {
             h2 { @if several { "The runs" } @else { "The run" } }

@@ -129,10 +129,10 @@ impl Slice {
 struct EventLane {
     name: String,
     class: &'static str,
-    marks: Vec<Mark>,
+    marks: Vec<TimelineMark>,
 }
 
-struct Mark {
+struct TimelineMark {
     at: f64,
     size: f64,
     title: String,
@@ -154,7 +154,7 @@ fn lanes(timeline: &Timeline) -> Vec<EventLane> {
                 let (first, others) = events.split_first()?;
                 let more =
                     if others.is_empty() { String::new() } else { format!("\nand {} more", others.len()) };
-                Some(Mark {
+                Some(TimelineMark {
                     at: first.at,
                     size: 1.0,
                     title: format!("{:.2} s: {}{more}", first.at, first.text),
@@ -165,7 +165,7 @@ fn lanes(timeline: &Timeline) -> Vec<EventLane> {
         .collect();
     let failed: Vec<_> = timeline.slices.iter().filter(|slice| slice.errors > 0).collect();
     if let Some(most) = failed.iter().map(|slice| slice.errors).max() {
-        let mark = |slice: &&Slice| Mark {
+        let mark = |slice: &&Slice| TimelineMark {
             at: f64::midpoint(slice.from, slice.to),
             size: (slice.errors as f64 / most as f64).sqrt(),
             title: format!(
@@ -184,9 +184,9 @@ fn lanes(timeline: &Timeline) -> Vec<EventLane> {
     lanes
 }
 
-type Curve = (Ink, u32, fn(&Slice) -> f64);
+type TimelineCurve = (Ink, u32, fn(&Slice) -> f64);
 
-const CURVES: [Curve; 3] = [
+const CURVES: [TimelineCurve; 3] = [
     (Ink::Max, SCALE, |slice| slice.max),
     (Ink::P99, 2 * SCALE, |slice| slice.p99),
     (Ink::P50, 2 * SCALE, |slice| slice.p50),
