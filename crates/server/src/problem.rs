@@ -150,6 +150,7 @@ impl Problem {
 
 /// Appends a problem as a JSON object. `detail` replaces the kind's own; it must not repeat what the caller sent. `number` is an
 /// extension member as [`Problem::with_number`] has it.
+#[inline]
 pub fn write_problem(
     out: &mut Vec<u8>,
     kind: &ProblemKind,

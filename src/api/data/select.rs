@@ -1,11 +1,12 @@
 //! One query to the bytes of its answer, for all ways that a query arrives by.
 
+use switchboard_model::SelectError;
 use switchboard_select::{Answer, BadQuery, Query, select, write_selection};
 use switchboard_server::problem;
 use switchboard_snapshot::Snapshot;
 
 use super::context::WorkerContext;
-use crate::api::problem::{GENERATION, from_select, malformed};
+use crate::api::problem::{from_error, write_problem};
 use crate::telemetry::ChannelCounters;
 
 /// The status and the media type of an answer.
@@ -48,10 +49,13 @@ pub(super) fn write_answer(
     answer: Result<Answer, BadQuery>,
     out: &mut Vec<u8>,
 ) -> ResponseMeta {
-    let problem = match answer {
+    let generation = Some(snapshot.generation());
+    let kind = match answer {
         Err(bad) => {
             context.count_malformed(channels, snapshot, &bad);
-            malformed(bad).with_number(GENERATION, snapshot.generation())
+            let kind = from_error(SelectError::BadRequest);
+            write_problem(out, kind, Some(&bad.message), generation);
+            kind
         }
         Ok(answer) => {
             context.count(channels, &answer);
@@ -60,10 +64,13 @@ pub(super) fn write_answer(
                     write_selection(out, snapshot, &selection);
                     return ResponseMeta::SELECTION;
                 }
-                Err(code) => from_select(code, snapshot.generation()),
+                Err(error) => {
+                    let kind = from_error(error);
+                    write_problem(out, kind, None, generation);
+                    kind
+                }
             }
         }
     };
-    problem.write(out);
-    ResponseMeta::problem(problem.kind().status)
+    ResponseMeta::problem(kind.status)
 }
