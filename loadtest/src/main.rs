@@ -1,7 +1,7 @@
 //! The commands of the load test.
 
 use clap::{Parser, Subcommand};
-use loadtest::{Tied, compare, demo, null, registry, report::page, run, run_tied, soak};
+use loadtest::{Tied, compare, demo, null, registry, report::page_command, run, run_tied, soak};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -38,7 +38,7 @@ enum LoadTestCommand {
     Run(Box<run::Options>),
     /// Draw the page of a report again, from its JSON
     #[command(after_help = "Example:\n  loadtest page loadtest-steady-20261124T091233Z.json -o steady.html")]
-    Page(page::Page),
+    Page(page_command::PageArguments),
     /// Print what changed from one report to another, beyond the noise of repeated runs
     #[command(
         after_help = "Exit code 1 where something got worse.\n\nExample:\n  loadtest compare before.json after.json"
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command.unwrap_or_else(default_command) {
         LoadTestCommand::Run(options) => run::run(&options),
         LoadTestCommand::Compare(it) => compare::run(&it),
-        LoadTestCommand::Page(it) => page::run(&it),
+        LoadTestCommand::Page(it) => page_command::run(&it),
         LoadTestCommand::Registry(size) => registry::generate(&size),
         LoadTestCommand::Bank(bank) => demo::generate(&bank),
         LoadTestCommand::Soak(soak) => soak::run(&soak),

@@ -36,6 +36,16 @@ impl Imports {
             let public = before.lines().last().is_some_and(|line| line.trim_start().starts_with("pub"));
             for (path, name) in leaves(tree) {
                 let path = absolute(module, &path);
+                // An imported module may bring items: `name::item`.
+                for (at, start) in code.match_indices(&format!("{name}::")) {
+                    if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                        let item =
+                            code[at + start.len()..].split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                        imports.paths.insert(
+                            [path.as_slice(), &[item.into_iter().next().unwrap().to_owned()]].concat(),
+                        );
+                    }
+                }
                 if public {
                     imports.reexports.entry(name.to_owned()).or_default().push(path);
                 } else {

@@ -68,7 +68,7 @@ where
                 state.hold(reservation);
             }
             if is_connect || body_state == BodyState::Unread || state.is_draining() {
-                // hyper goes on only where it finds the rest of a body at once. The client is told to expect the end.
+                // hyper goes on only if the rest of a body is there at once. Announce the end to the client.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             state.on_answer();

@@ -108,7 +108,7 @@ impl ConnectionState {
         self.quiet_since.get().filter(|_| is_idle).map(|since| since + self.timeouts.drain_grace)
     }
 
-    /// hyper was told to end the connection, which is done once.
+    /// Records that hyper was asked to end the connection. That happens once.
     pub(crate) fn on_graceful_shutdown(&self) {
         self.quiet_since.set(None);
     }

@@ -3,6 +3,7 @@
 pub mod files;
 pub mod model;
 pub mod page;
+pub mod page_command;
 pub mod summary;
 pub mod units;
 

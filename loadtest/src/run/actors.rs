@@ -183,7 +183,7 @@ impl Actors<'_> {
             }
             self.count_standing(suspended, 200, &path);
             due += interval;
-            // Lifted even after the stop, because a daemon that is not ours goes on.
+            // Cleared even after the stop, because a daemon that we did not start goes on.
             self.stop.sleep_until(due);
             self.suspensions.lifting(n);
             self.count_standing(restore.restore(admin, &path), 204, &path);

@@ -1,4 +1,4 @@
-//! The folder of a run, which is removed with it. On a signal, the standings are lifted first.
+//! The folder of a run, which is removed with it. On a signal, the standings are cleared first.
 
 use super::standings::StandingsToRestore;
 use crate::{
@@ -14,7 +14,7 @@ use tokio::{
 
 pub(crate) struct Scratch {
     folder: TempDir,
-    /// Lifted where the run is interrupted.
+    /// The standings to clear if the run is interrupted.
     pub(crate) standings: StandingsToRestore,
 }
 

@@ -58,7 +58,7 @@ impl StandingsToRestore {
         answer
     }
 
-    /// Lifts every standing. Returns why each that is left was not lifted.
+    /// Clears every standing. Returns for each one that is left why it was not cleared.
     pub(super) fn restore_all(&self) -> Vec<String> {
         restore_each(&mut self.lock())
     }

@@ -57,7 +57,7 @@ impl Suspensions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records that the daemon acknowledged a suspension, which lasts for `duration` unless it is lifted.
+    /// Records that the daemon acknowledged a suspension, which lasts for `duration` unless it is cleared.
     pub fn acknowledged(&self, account: usize, duration: Duration) {
         let now = Instant::now();
         if let Some(entry) = self.lock().get_mut(account) {
@@ -65,7 +65,7 @@ impl Suspensions {
         }
     }
 
-    /// Records that the suspension is about to be lifted. To be called before the request is sent.
+    /// Records that the suspension is about to be cleared. Call this before the request is sent.
     pub fn lifting(&self, account: usize) {
         if let Some(Some(suspension)) = self.lock().get_mut(account) {
             suspension.ends = Instant::now();

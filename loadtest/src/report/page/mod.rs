@@ -9,4 +9,4 @@ mod render;
 mod runs;
 mod timeline;
 
-pub use self::render::{Page, render, run};
+pub use self::render::render;
