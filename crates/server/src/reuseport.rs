@@ -3,7 +3,7 @@
 //! The kernel gives every socket of a shared address an accept queue of its own, and chooses the socket at the first
 //! packet of a connection. Closing a socket resets what is queued or half connected, even though the other socket would
 //! have taken it. So new connections are steered away first, those under way get time to arrive, and the socket is
-//! closed when nothing more can come. (`docs/decisions/0016-leaving-a-shared-address.md`)
+//! closed when nothing more can come. (`docs/decisions/0016-so-reuseport-handover.md`)
 
 use std::io;
 use std::net::TcpListener;
