@@ -5,15 +5,11 @@ use std::time::SystemTime;
 
 use switchboard_model::UnixMillis;
 use switchboard_registry::{Files, ReadError};
-use switchboard_select::{BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext};
 use switchboard_snapshot::Snapshot;
 
 use super::output::{self, ProgressLine};
 use super::{CommandError, findings};
 use crate::runtime::{OpenError, SnapshotSource, SourceError};
-
-/// Multiplies the time into a number whose high bits change with every millisecond: 2^64 divided by the golden ratio.
-const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Returns the source that the flags `--registry` and `--snapshot` name. Without either, the demo registry.
 pub(super) fn source_from_flags(registry: &Option<PathBuf>, snapshot: &Option<PathBuf>) -> SnapshotSource {
@@ -65,33 +61,6 @@ fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {
     let path = folder.join(error.path.trim_start_matches('.'));
     let (path, error) = (path.display(), &error.error);
     CommandError::io(format!("{path}: {error}; expected a registry's folder, with one folder per company"))
-}
-
-/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage; an unknown field or a bad value
-/// makes a malformed query.
-pub(super) fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, CommandError> {
-    let mut query = Query::default();
-    let mut fields = QueryFields::new(&mut query);
-    for argument in arguments {
-        let Some((name, value)) = argument.split_once('=') else {
-            return Err(CommandError::usage(
-                "expected field=value, such as channel=whatsapp; see --help".to_owned(),
-            ));
-        };
-        fields.set(name, value.into());
-    }
-    let read = fields.finish();
-    Ok(read.map(|()| query))
-}
-
-/// Returns the context of a selection at the present time. The clock is the random number, too.
-pub(super) fn select_context() -> SelectContext<'static> {
-    let now = now();
-    SelectContext {
-        now: now.to_seconds(),
-        random: now.as_u64().wrapping_mul(GOLDEN_RATIO),
-        standings: &NO_STANDINGS,
-    }
 }
 
 /// Returns the present time.

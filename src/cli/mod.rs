@@ -5,17 +5,16 @@
 
 pub mod arguments;
 mod check;
-mod compile;
 mod coverage;
 mod diff;
 mod explain_text;
 pub mod findings;
 mod generate;
 mod input;
-mod inspect;
 mod output;
 mod query;
 mod serve;
+mod snapshot_file;
 
 use std::process::ExitCode;
 
@@ -54,13 +53,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         None => serve::run(arguments.serve),
         Some(Command::Serve(arguments)) => serve::run(arguments),
-        Some(Command::Compile(arguments)) => compile::run(&arguments),
+        Some(Command::Compile(arguments)) => snapshot_file::compile(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Select(arguments)) => query::select(&arguments),
         Some(Command::Explain(arguments)) => query::explain(&arguments),
         Some(Command::Coverage(arguments)) => coverage::run(&arguments),
         Some(Command::Diff(arguments)) => diff::run(&arguments),
-        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        Some(Command::Inspect(arguments)) => snapshot_file::inspect(&arguments),
         Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

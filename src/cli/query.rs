@@ -1,12 +1,17 @@
 //! `switchboard select` and `switchboard explain`: one query, answered offline by the daemon's own selection.
 
 use switchboard_model::SelectError;
-use switchboard_select::{explanation, write_selection};
+use switchboard_select::{
+    BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext, explanation, write_selection,
+};
 
 use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
-use super::input::{open_snapshot, parse_query, select_context, source_from_flags};
+use super::input::{now, open_snapshot, source_from_flags};
 use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{self, from_error, write_problem};
+
+/// Multiplies the time into a number whose high bits change with every millisecond: 2^64 divided by the golden ratio.
+const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Prints the answer to a query as JSON.
 pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
@@ -74,4 +79,31 @@ fn print_problem(
 fn print_json(mut json: Vec<u8>) -> Result<(), CommandError> {
     json.push(b'\n');
     output::print(&String::from_utf8_lossy(&json))
+}
+
+/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage; an unknown field or a bad value
+/// makes a malformed query.
+fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, CommandError> {
+    let mut query = Query::default();
+    let mut fields = QueryFields::new(&mut query);
+    for argument in arguments {
+        let Some((name, value)) = argument.split_once('=') else {
+            return Err(CommandError::usage(
+                "expected field=value, such as channel=whatsapp; see --help".to_owned(),
+            ));
+        };
+        fields.set(name, value.into());
+    }
+    let read = fields.finish();
+    Ok(read.map(|()| query))
+}
+
+/// Returns the context of a selection at the present time. The clock is the random number, too.
+fn select_context() -> SelectContext<'static> {
+    let now = now();
+    SelectContext {
+        now: now.to_seconds(),
+        random: now.as_u64().wrapping_mul(GOLDEN_RATIO),
+        standings: &NO_STANDINGS,
+    }
 }

@@ -1,9 +1,139 @@
 //! `switchboard coverage`: the rule that serves each country, for every OU and channel.
 //!
-//! `command` prints it as CSV and JSON, `table` as text, and `page` as HTML with a map.
+//! `table` renders the coverage as text, and `page` as HTML with a map. CSV and JSON are written here.
 
-mod command;
 mod page;
 mod table;
 
-pub(super) use command::run;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use switchboard_pipeline::analysis::{DecisionTable, Scope, Scoped};
+use switchboard_snapshot::Snapshot;
+
+use super::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
+use super::input::{now, open_snapshot, source_from_path};
+use super::{CommandError, Exit, output};
+
+const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
+
+/// Prints every decision of a snapshot, or writes it to a file.
+pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
+    let CoverageArguments {
+        source,
+        scope: ScopeArguments { companies, channels, ous },
+        fold,
+        format,
+        output,
+    } = arguments;
+    let Some(snapshot) = open_snapshot(&source_from_path(source))? else { return Ok(Exit::Failed) };
+    let scope = Scope { companies, channels, ous }.find(&snapshot);
+    let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
+    let mut decisions = DecisionTable::new(&snapshot, now().to_seconds());
+    let path = output.as_deref();
+    match (format, path) {
+        (CoverageFormat::Text, None) => {
+            output::print(&table::render(&mut decisions, &scope, *fold, output::terminal_width()))?;
+        }
+        (CoverageFormat::Text, Some(path)) => {
+            let text = table::render(&mut decisions, &scope, *fold, None);
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            output::to_file(path, |out| out.write_all(plain.as_bytes()))?;
+        }
+        (CoverageFormat::Csv, _) => write(path, |out| write_csv(out, &mut decisions, &scope))?,
+        (CoverageFormat::Json, _) => write(path, |out| write_json(out, &mut decisions, &scope))?,
+        (CoverageFormat::Html, _) => write(path, |out| page::write(out, &mut decisions, &scope))?,
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes the output of `fill` to a file, or to standard output without a path.
+fn write(
+    path: Option<&Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CommandError> {
+    match path {
+        None => output::stream(fill),
+        Some(path) => output::to_file(path, fill),
+    }
+}
+
+/// The decision for one OU, channel and country. Its fields are [`COLUMNS`] in their order.
+#[derive(Clone, Copy, Serialize)]
+struct DecisionRow<'s> {
+    company: &'s str,
+    ou: &'s str,
+    channel: &'s str,
+    country: &'static str,
+    /// The rule, or the code of the problem.
+    rule: &'static str,
+    climbed: Option<u32>,
+    pool: Option<&'s str>,
+}
+
+/// Writes rows as CSV with a header. The fields that a problem does not have are empty.
+fn write_csv(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(COLUMNS).map_err(into_io_error)?;
+    let mut digits = itoa::Buffer::new();
+    each_row(decisions, scope, |row| {
+        let DecisionRow { company, ou, channel, country, rule, climbed, pool } = row;
+        let climbed = climbed.map(|climbed| digits.format(climbed)).unwrap_or_default();
+        let record = [company, ou, channel, country, rule, climbed, pool.unwrap_or_default()];
+        csv.write_record(record).map_err(into_io_error)
+    })?;
+    csv.flush()
+}
+
+/// Returns the error of the output itself: a closed pipe is known by its kind.
+fn into_io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// Writes rows as a JSON array. The fields that a problem does not have are null.
+fn write_json(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
+    out.write_all(b"[")?;
+    let mut separator: &[u8] = b"\n";
+    each_row(decisions, scope, |row| {
+        out.write_all(separator)?;
+        separator = b",\n";
+        serde_json::to_writer(&mut *out, &row)?;
+        Ok(())
+    })?;
+    out.write_all(b"\n]\n")
+}
+
+/// Calls `write` for each row. Rows are made one by one, because a registry of 100,000 OUs has 200 million.
+fn each_row<'s>(
+    decisions: &mut DecisionTable<'s>,
+    scope: &[Scoped],
+    mut write: impl FnMut(DecisionRow<'s>) -> io::Result<()>,
+) -> io::Result<()> {
+    let snapshot: &'s Snapshot = decisions.snapshot();
+    for Scoped { company: company_idx, ous, channels } in scope {
+        let company = snapshot.company(*company_idx).id();
+        for &ou_idx in ous {
+            let ou = snapshot.ou(ou_idx).id();
+            for &channel_idx in channels {
+                let channel = snapshot.channel(channel_idx).id();
+                let row = decisions.row_of(*company_idx, ou_idx, channel_idx);
+                for (country, decision) in decisions.row(row).countries() {
+                    write(DecisionRow {
+                        company,
+                        ou,
+                        channel,
+                        country: country.alpha2(),
+                        rule: decision.as_str(),
+                        climbed: decision.served().map(|served| served.climbed),
+                        pool: decision.served().map(|served| served.pool(snapshot)),
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,23 +1,29 @@
 //! The explanation of a query as text: the answer first, then every step of the chain, level by level.
 //!
-//! `summary` has what comes before the chain, `chain` the levels, steps and accounts, and `tree` the lines of all of it.
-//! Nothing in here shows the number of the client.
+//! This file draws the part before the chain: answer, rule, client, query, and the current and dedicated accounts.
+//! `chain` draws the levels, steps and accounts, and `tree` wraps the lines. The number of the client is never
+//! shown.
 
 mod chain;
-mod summary;
 mod tree;
 
-use switchboard_model::SelectError;
-use switchboard_select::Trace;
+use switchboard_model::{Condition, Role, Rule, SelectError};
+use switchboard_select::{Availability, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace};
 use switchboard_snapshot::Snapshot;
 
-use tree::Tree;
+use crate::api::problem::from_error;
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING};
+use chain::{account_id, levels_up, reason};
+use tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
+
+/// The beginning of a line without a name of its own.
+const REST: &str = "          ";
 
 /// Renders the explanation of a query.
 pub(super) fn render(snapshot: &Snapshot, trace: &Trace) -> String {
     let mut tree = Tree::new();
-    summary::draw_query(&mut tree, snapshot, trace);
-    summary::draw_preamble(&mut tree, snapshot, trace);
+    draw_query(&mut tree, snapshot, trace);
+    draw_preamble(&mut tree, snapshot, trace);
     chain::draw(&mut tree, snapshot, trace);
     tree.into_text()
 }
@@ -25,6 +31,169 @@ pub(super) fn render(snapshot: &Snapshot, trace: &Trace) -> String {
 /// Renders the problem of a query that has no chain to explain.
 pub(super) fn render_problem(code: SelectError, detail: Option<&str>) -> String {
     let mut tree = Tree::new();
-    summary::draw_problem(&mut tree, code, detail);
+    draw_problem(&mut tree, code, detail);
     tree.into_text()
+}
+
+/// Draws the answer, the client and the query.
+fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
+    match &trace.answer.result {
+        Ok(selection) => draw_answer(tree, snapshot, selection),
+        Err(error) => draw_problem(tree, *error, None),
+    }
+    tree.line("client    ", REST, &client_line(trace));
+    tree.line("asked     ", REST, &query_line(snapshot, &trace.query));
+    tree.empty_line();
+}
+
+/// Draws the problem of a query without an answer.
+fn draw_problem(tree: &mut Tree, error: SelectError, detail: Option<&str>) {
+    tree.line("answer    ", REST, &format!("{ERROR}none: {}{ERROR:#}", error.as_str()));
+    let detail = detail.unwrap_or(error.reason());
+    tree.line(REST, REST, &format!("{}: {detail}", from_error(error).title));
+}
+
+fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
+    let account = snapshot.account(selection.account);
+    let id = printable(account.id());
+    let address = printable(&address(snapshot, selection));
+    tree.line("answer    ", REST, &format!("{SUCCESS}{id}{SUCCESS:#}  {address}"));
+    let country = account.country().map_or(String::new(), |country| format!(", {country}"));
+    let role = account.role().map_or("dedicated", Role::as_str);
+    let channel = printable(snapshot.channel(account.channel()).id());
+    tree.line(REST, REST, &format!("{channel}, {role}{country}"));
+    let rule = selection.rule;
+    tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.as_str(), meaning(rule)));
+    if let Some(location) = selection.location {
+        let far = match location.climbed {
+            0 => "where it was asked".to_owned(),
+            climbed => levels_up(climbed),
+        };
+        let pool = printable(snapshot.pool(location.pool).id());
+        let ou = printable(snapshot.ou(location.ou).id());
+        tree.line("found     ", REST, &format!("pool {pool}, OU {ou}, {far}"));
+    }
+}
+
+/// Returns the address of the selected account. Snapshots hold it as a JSON string without its quotes.
+#[allow(
+    clippy::expect_used,
+    reason = "the compiler writes addresses as JSON, and tests of every text hold that"
+)]
+fn address(snapshot: &Snapshot, selection: &Selection) -> String {
+    let json = [b"\"", snapshot.account_pieces(selection.account_json).address, b"\""].concat();
+    serde_json::from_slice(&json).expect("cannot fail: an address is JSON")
+}
+
+fn meaning(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Current => "the client already talks to it",
+        Rule::Dedicated => "it is the user's own",
+        Rule::Country => "it is of the client's country",
+        Rule::CallingCode => "its country shares the calling code of the client's",
+        Rule::Geography => "the client's country is mapped to its country",
+        Rule::DefaultRegion => "it is of the pool's default country",
+    }
+}
+
+fn client_line(trace: &Trace) -> String {
+    let client = &trace.client;
+    let country = match client.country {
+        Some(country) => format!("{HEADING}{country}{HEADING:#}"),
+        None => "no country".to_owned(),
+    };
+    let source = match (client.stated, client.country) {
+        (true, _) => "stated by the query",
+        (false, Some(_)) => "derived from the phone number",
+        (false, None) => "the phone number belongs to none, so that only defaults can match",
+    };
+    let mut line = format!("{country}, {source}");
+    if client.is_guessed() {
+        line += &format!(" {WARNING}(guessed){WARNING:#}: it is not a valid number");
+    }
+    if client.has_conflict() {
+        line +=
+            &format!("; {WARNING}the phone number is of another country{WARNING:#}, which does not count");
+    }
+    line
+}
+
+fn query_line(snapshot: &Snapshot, asked: &ResolvedQuery) -> String {
+    let company = printable(snapshot.company(asked.company).id());
+    let channel = snapshot.channel(asked.channel);
+    let ou = printable(snapshot.ou(asked.ou).id());
+    let role = asked.role.as_str();
+    let usual =
+        if asked.role == channel.conversation_role() { "" } else { ", not the one for conversations" };
+    let fallback = if asked.without_fallback { "; fallback none" } else { "" };
+    format!("{} for OU {ou} of {company}; role {role}{usual}{fallback}", printable(channel.id()))
+}
+
+/// Draws the accounts that come before the chain: the one that the client talks to, and the user's own.
+fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
+    let lines = [current_line(snapshot, trace), dedicated_line(snapshot, trace)];
+    let lines: Vec<String> = lines.into_iter().flatten().collect();
+    let Some(last) = lines.len().checked_sub(1) else { return };
+    tree.line("", "", &format!("{HEADING}before the climb{HEADING:#}"));
+    for (at, line) in lines.iter().enumerate() {
+        let (first, rest) = if at == last { (CORNER, CORNER_REST) } else { (BRANCH, BRANCH_REST) };
+        tree.line(first, rest, line);
+    }
+}
+
+fn current_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
+    let current = trace.current?;
+    // An id that no account has may be any text that a caller typed, so it is not shown.
+    let name =
+        current.account.map_or("the account it names".to_owned(), |account| account_id(snapshot, account));
+    Some(match current.outcome {
+        CurrentOutcome::Kept => {
+            let draining = current
+                .account
+                .is_some_and(|account| snapshot.account(account).condition() == Condition::Draining);
+            let draining = if draining { ", though it drains: it keeps the clients it has" } else { "" };
+            format!("{SUCCESS}✔ current: {name}  CHOSEN{SUCCESS:#}: the client already talks to it{draining}")
+        }
+        CurrentOutcome::Ignored(why) => {
+            format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", why_ignored(why))
+        }
+    })
+}
+
+fn why_ignored(why: CurrentIgnored) -> &'static str {
+    match why {
+        CurrentIgnored::Unknown => "the company has no such account",
+        CurrentIgnored::OtherChannel => "it is of another channel",
+        CurrentIgnored::OtherRole => "it is of another role, or of none",
+        CurrentIgnored::Suspended => "it is suspended",
+        CurrentIgnored::Excluded => "the query excludes it",
+        CurrentIgnored::Resting => "it is still resting",
+        CurrentIgnored::NotInChain => "no step of this chain has it, nor is it the user's own",
+    }
+}
+
+fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
+    let (account, availability) = trace.dedicated?;
+    let name = account_id(snapshot, account);
+    let why = reason(snapshot, account, availability);
+    Some(match trace.answer.result {
+        Ok(selection) if selection.rule == Rule::Dedicated => {
+            format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: it is the user's own")
+        }
+        Ok(selection) if selection.rule == Rule::Current && selection.account != account => {
+            let free = if availability == Availability::Available { "" } else { " (and could not be had)" };
+            format!("{DIMMED}· dedicated: the user's own, {name}, is not needed{free}{DIMMED:#}")
+        }
+        Ok(selection) if selection.rule == Rule::Current => {
+            format!("{DIMMED}· dedicated: it is the user's own as well{DIMMED:#}")
+        }
+        Err(SelectError::DedicatedUnavailable) => format!(
+            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` makes \
+             that an error"
+        ),
+        _ => format!(
+            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` leads \
+             on to the pools"
+        ),
+    })
 }
