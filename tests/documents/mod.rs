@@ -1,4 +1,4 @@
-//! The links within README, CHANGELOG and `docs/`, and the numbers of the decisions.
+//! The links within README, CHANGELOG and `docs/`, and the form of the decisions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,21 +49,51 @@ fn links_within_the_documents_lead_to_files_and_headings() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Returns the file name and the text of every decision.
+fn decisions() -> Vec<(String, String)> {
+    let in_folder = documents().into_iter().filter(|(path, _)| path.parent().unwrap().ends_with("decisions"));
+    let named = in_folder.map(|(path, text)| (path.file_name().unwrap().to_str().unwrap().to_owned(), text));
+    named.filter(|(name, _)| name != "README.md").collect()
+}
+
 #[test]
-fn decisions_are_numbered_once_and_the_index_names_unused_numbers() {
+fn decisions_have_the_five_headings_their_number_and_a_row_in_the_index() {
+    const HEADINGS: [&str; 5] = ["Status", "Context", "Decision", "Consequences", "Alternatives"];
+    let index = fs::read_to_string(root().join("docs/decisions/README.md")).unwrap();
+    let mut rows: Vec<&str> = index.lines().filter(|line| line.starts_with("| [")).collect();
     let mut numbers = BTreeSet::new();
-    for (path, text) in documents() {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.parent().unwrap().ends_with("decisions") && name != "README.md" {
-            let number: u32 = name.split('-').next().unwrap().parse().unwrap();
-            assert!(text.starts_with(&format!("# {number}. ")), "{name}: begins with its number");
-            assert!(numbers.insert(number), "{name}: another has this number");
+    for (name, text) in decisions() {
+        let number: u32 = name.split('-').next().unwrap().parse().unwrap();
+        assert!(numbers.insert(number), "{name}: another decision has this number");
+        let first_line = text.lines().next().unwrap();
+        let title = first_line.strip_prefix(&format!("# {number}. "));
+        let title = title.unwrap_or_else(|| panic!("{name}: expected the heading `# {number}. Title`"));
+        let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, HEADINGS, "{name}");
+        let row = format!("| [{number}]({name}) | {title} | ");
+        let found = rows.iter().position(|line| line.starts_with(&row));
+        rows.remove(found.unwrap_or_else(|| panic!("docs/decisions/README.md: expected a row `{row}`")));
+    }
+    assert!(rows.is_empty(), "docs/decisions/README.md: rows without a decision: {rows:#?}");
+    let unused: BTreeSet<u32> = (1..=*numbers.last().unwrap()).filter(|it| !numbers.contains(it)).collect();
+    let sentence = index.lines().find(|line| line.starts_with("The numbers ")).unwrap();
+    let named: BTreeSet<u32> =
+        sentence.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(named, unused, "docs/decisions/README.md names the numbers that are not used");
+}
+
+#[test]
+fn decisions_name_files_that_exist() {
+    const FOLDERS: [&str; 9] =
+        ["crates/", "src/", "tests/", "docs/", "config/", "loadtest/", "models/", "benches/", ".ci/"];
+    let mut missing = Vec::new();
+    for (name, text) in decisions() {
+        for code in text.split('`').skip(1).step_by(2) {
+            let is_path = FOLDERS.iter().any(|folder| code.starts_with(folder)) && !code.contains(' ');
+            if is_path && !root().join(code).exists() {
+                missing.push(format!("{name}: {code}"));
+            }
         }
     }
-    let index = fs::read_to_string(root().join("docs/decisions/README.md")).unwrap();
-    let named: BTreeSet<u32> =
-        index.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
-    let missing: BTreeSet<u32> =
-        (1..=*numbers.last().unwrap()).filter(|number| !numbers.contains(number)).collect();
-    assert_eq!(named, missing, "docs/decisions/README.md names the numbers that are not used");
+    assert!(missing.is_empty(), "{missing:#?}");
 }
