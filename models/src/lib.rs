@@ -13,8 +13,19 @@ pub mod cell;
 pub mod index_types;
 #[path = "../../crates/select/src/overlay.rs"]
 pub mod overlay;
-pub mod runtime;
 pub mod snapshot;
+
+/// The store, and the standings that it holds.
+#[path = "../../src/runtime"]
+pub mod runtime {
+    /// The value alone: the journal is not part of any model.
+    pub mod standings {
+        pub mod standing;
+        pub use standing::{AccountKey, Standing, StandingCounts, StandingError};
+    }
+    pub mod store;
+    pub use store::{Generation, Reader, Store};
+}
 
 pub use index_types::{AccountIdx, CompanyIdx};
 pub use overlay::{NO_STANDINGS, Overlay};

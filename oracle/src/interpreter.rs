@@ -3,8 +3,7 @@
 use switchboard_model::{Condition, E164, Region, Role};
 use switchboard_registry::{Account, Company, DedicatedUnavailable, Holder, Registry};
 
-use crate::chain::{Found, ResolvedQuery, Step};
-use crate::indexed_company::IndexedCompany;
+use crate::chain::{Found, IndexedCompany, ResolvedQuery, Step};
 use crate::query::Query;
 
 /// The expected answers for a registry.

@@ -6,7 +6,6 @@
 //! daemon's answers.
 
 mod chain;
-mod indexed_company;
 mod interpreter;
 mod query;
 

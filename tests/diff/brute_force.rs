@@ -6,8 +6,7 @@ use oracle::Oracle;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::analysis::Scope;
-use switchboard_pipeline::analysis::changes::find_changes;
-use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange};
+use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange, find_changes};
 use switchboard_registry::{Files, Registry};
 
 use crate::coverage::agreement::{Told, compiled, surveyed, told};

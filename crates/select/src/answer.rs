@@ -4,8 +4,6 @@ use switchboard_model::{Region, Rule, SelectError};
 use switchboard_snapshot::view::{AccountJson, AccountPieces};
 use switchboard_snapshot::{AccountIdx, ChannelIdx, LevelPoolIdx, OuIdx, PoolIdx, Snapshot};
 
-use super::CurrentIgnored;
-
 /// The result of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
@@ -43,6 +41,40 @@ pub struct Location {
     pub level_pool: LevelPoolIdx,
     /// Levels above the query's OU.
     pub climbed: u32,
+}
+
+/// Why the account that the client talks to was not kept: the first reason that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CurrentIgnored {
+    /// The company has no account of this id.
+    Unknown,
+    /// The account is of another channel.
+    OtherChannel,
+    /// The account is of another role.
+    OtherRole,
+    /// The account is suspended.
+    Suspended,
+    /// The query excludes the account.
+    Excluded,
+    /// The account's `available_from` is still to come.
+    Resting,
+    /// The account is neither the user's own nor in any step of the chain.
+    NotInChain,
+}
+
+impl CurrentIgnored {
+    /// Returns the word in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CurrentIgnored::Unknown => "unknown",
+            CurrentIgnored::OtherChannel => "other_channel",
+            CurrentIgnored::OtherRole => "other_role",
+            CurrentIgnored::Suspended => "suspended",
+            CurrentIgnored::Excluded => "excluded",
+            CurrentIgnored::Resting => "resting",
+            CurrentIgnored::NotInChain => "not_in_chain",
+        }
+    }
 }
 
 /// More bytes than the fixed parts, the rule, the country, the reason and the two numbers take together.

@@ -1,17 +1,146 @@
-//! Traces as JSON: every step of the chain, its candidates, and why each was passed over.
+//! Records a selection as plain data: the whole chain, level by level and step by step, with every candidate and
+//! whether it can be selected.
 
 use serde_json::{Map, Value, json};
-use switchboard_model::SelectError;
-
+use switchboard_model::{Region, Rule, SelectError};
+use switchboard_snapshot::view::Candidate;
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::answer::write_selection;
-use super::trace::{Trace, TracedStep, trace};
-use super::walk::SelectContext;
-use super::{Answer, Query};
+use super::query::Client;
+use super::tracer::{ChainStep, CurrentOutcome, ResolvedQuery, TracedLevel, Tracer};
+use super::walk::{SelectContext, select_with};
+use super::{Answer, Availability, Location, Query};
 
 /// The most candidates of a step that are listed; the rest is counted.
 pub const MAX_LISTED_CANDIDATES: usize = 50;
+
+/// The answer to a query, and every step of its chain.
+#[derive(Debug)]
+pub struct Trace {
+    /// The query's names, resolved.
+    pub query: ResolvedQuery,
+    /// The client's country.
+    pub client: Client,
+    /// The answer.
+    pub answer: Answer,
+    /// The account that the client talks to, if the query names one.
+    pub current: Option<TracedCurrent>,
+    /// The user's own account, if there is one for this query.
+    pub dedicated: Option<(AccountIdx, Availability)>,
+    /// The levels of the chain that have pools, from the query's OU up.
+    pub levels: Vec<TracedLevel>,
+    /// The steps of all levels, in order.
+    pub steps: Vec<TracedStep>,
+    /// Which step has the selected account, picked or kept; a dedicated account is in none.
+    pub chosen: Option<usize>,
+}
+
+/// The account that the client talks to.
+#[derive(Debug, Clone, Copy)]
+pub struct TracedCurrent {
+    /// The account, if the company has it.
+    pub account: Option<AccountIdx>,
+    /// Whether the account was kept.
+    pub outcome: CurrentOutcome,
+}
+
+/// A step of the chain, with its candidates.
+#[derive(Debug)]
+pub struct TracedStep {
+    /// The rule.
+    pub rule: Rule,
+    /// The country that the step looks for.
+    pub country: Option<Region>,
+    /// Where the step's accounts are.
+    pub location: Location,
+    /// Whether the query's fallback allows the step.
+    pub is_allowed: bool,
+    /// The candidates, in order of their ids.
+    pub candidates: Vec<(AccountIdx, Availability)>,
+}
+
+impl TracedStep {
+    /// Returns at most this many candidates; the chosen one is always among them.
+    pub fn listed(
+        &self,
+        max: usize,
+        chosen: Option<AccountIdx>,
+    ) -> impl Iterator<Item = (AccountIdx, Availability)> {
+        let beyond = self.candidates.iter().skip(max).any(|(account, _)| chosen == Some(*account));
+        let first = max - usize::from(beyond);
+        let all = self.candidates.iter().copied().enumerate();
+        let listed = all.filter(move |(at, (account, _))| *at < first || chosen == Some(*account));
+        listed.map(|(_, candidate)| candidate)
+    }
+}
+
+/// Answers a query and records its chain.
+///
+/// # Errors
+/// The query failed before there was a chain; the error is the answer's.
+pub fn trace(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    context: SelectContext<'_>,
+) -> (Answer, Result<Trace, SelectError>) {
+    let mut recorder =
+        Recorder { resolved: None, levels: None, current: None, dedicated: None, steps: Vec::new() };
+    let answer = select_with(snapshot, query, context, &mut recorder);
+    let Recorder { resolved, levels, current, dedicated, steps } = recorder;
+    let (Some((resolved, client)), Some(levels)) = (resolved, levels) else {
+        return (answer, Err(answer.result.err().unwrap_or(SelectError::BadRequest)));
+    };
+    let account = query.current.as_ref().and_then(|id| snapshot.find_account(resolved.company, id));
+    let current = current.map(|outcome| TracedCurrent { account, outcome });
+    let chosen = answer.result.ok().and_then(|selection| {
+        // An account that was kept or picked is in exactly one step.
+        steps.iter().position(|step| {
+            selection.location == Some(step.location)
+                && (selection.rule == Rule::Current || selection.rule == step.rule)
+                && step.candidates.iter().any(|&(candidate, _)| candidate == selection.account)
+        })
+    });
+    let trace = Trace { query: resolved, client, answer, current, dedicated, levels, steps, chosen };
+    (answer, Ok(trace))
+}
+
+struct Recorder {
+    resolved: Option<(ResolvedQuery, Client)>,
+    levels: Option<Vec<TracedLevel>>,
+    current: Option<CurrentOutcome>,
+    dedicated: Option<(AccountIdx, Availability)>,
+    steps: Vec<TracedStep>,
+}
+
+impl Tracer for Recorder {
+    const WHOLE_CHAIN: bool = true;
+
+    fn resolved(&mut self, query: ResolvedQuery, client: Client) {
+        self.resolved = Some((query, client));
+    }
+
+    fn current(&mut self, outcome: CurrentOutcome) {
+        self.current = Some(outcome);
+    }
+
+    fn dedicated(&mut self, account: AccountIdx, availability: impl Fn(AccountIdx) -> Availability) {
+        self.dedicated = Some((account, availability(account)));
+    }
+
+    fn chain(&mut self, levels: impl Iterator<Item = TracedLevel>) {
+        self.levels = Some(levels.collect());
+    }
+
+    fn step(&mut self, step: ChainStep<'_>, availability: impl Fn(AccountIdx) -> Availability) {
+        let ChainStep { stored, rule, location, country, is_allowed } = step;
+        let accounts = stored.candidates().iter().map(Candidate::account);
+        let mut candidates: Vec<(AccountIdx, Availability)> =
+            accounts.map(|account| (account, availability(account))).collect();
+        candidates.sort_unstable();
+        self.steps.push(TracedStep { rule, country, location, is_allowed, candidates });
+    }
+}
 
 /// Explains a query: returns the answer, and the explanation as JSON. `problem` says how an error is written.
 ///

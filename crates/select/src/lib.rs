@@ -23,24 +23,18 @@
 //! ```
 
 mod answer;
-mod client;
 mod explain;
 mod interleaved;
 mod overlay;
 mod pick;
 mod query;
-mod reason;
-mod trace;
 mod tracer;
 mod walk;
 
-pub use answer::{Answer, Location, Selection, write_selection};
-pub use client::Client;
-pub use explain::{MAX_LISTED_CANDIDATES, explain, explanation};
+pub use answer::{Answer, CurrentIgnored, Location, Selection, write_selection};
+pub use explain::{MAX_LISTED_CANDIDATES, Trace, TracedCurrent, TracedStep, explain, explanation, trace};
 pub use interleaved::{LANES, select_interleaved};
 pub use overlay::{NO_STANDINGS, Overlay};
-pub use query::{BadQuery, Excluded, Fallback, NOT_A_QUERY, Query, QueryFields};
-pub use reason::{Availability, CurrentIgnored};
-pub use trace::{Trace, TracedCurrent, TracedStep, trace};
-pub use tracer::{ChainStep, CurrentOutcome, NoTrace, ResolvedQuery, TracedLevel, Tracer};
+pub use query::{BadQuery, Client, Excluded, Fallback, NOT_A_QUERY, Query, QueryFields};
+pub use tracer::{Availability, ChainStep, CurrentOutcome, NoTrace, ResolvedQuery, TracedLevel, Tracer};
 pub use walk::{SelectContext, select, select_with};

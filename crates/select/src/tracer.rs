@@ -4,8 +4,8 @@ use switchboard_model::{Region, Role, Rule};
 use switchboard_snapshot::view::StepRef;
 use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 
-use super::client::Client;
-use super::{Availability, CurrentIgnored, Location};
+use super::query::Client;
+use super::{CurrentIgnored, Location};
 
 /// A query's names, resolved, and what else its steps depend on.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,34 @@ pub enum CurrentOutcome {
     Kept,
     /// The account is not used, for this reason.
     Ignored(CurrentIgnored),
+}
+
+/// Whether an account can be selected, and if not, the first reason that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Availability {
+    /// The account can be selected.
+    Available,
+    /// The account keeps the clients it has.
+    Draining,
+    /// The account is not to be used.
+    Suspended,
+    /// The query excludes the account.
+    Excluded,
+    /// The account's `available_from` is still to come.
+    Resting,
+}
+
+impl Availability {
+    /// Returns the word in explanations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Availability::Available => "available",
+            Availability::Draining => "draining",
+            Availability::Suspended => "suspended",
+            Availability::Excluded => "excluded",
+            Availability::Resting => "resting",
+        }
+    }
 }
 
 /// A step of the chain that a selection comes to.

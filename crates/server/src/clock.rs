@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use httpdate::fmt_http_date;
 use rustix::time::{ClockId, clock_gettime};
+use switchboard_model::UnixSeconds;
 
 /// A clock for one thread.
 #[derive(Debug)]
@@ -24,15 +25,15 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// Reads the system's clock and returns Unix seconds.
+    /// Reads the system's clock.
     #[inline]
-    pub fn read(&self) -> i64 {
+    pub fn read(&self) -> UnixSeconds {
         // The time of the last tick, at most 4 ms ago, costs a fifth of the exact time's 25 ns.
         let seconds = u64::try_from(clock_gettime(ClockId::RealtimeCoarse).tv_sec).unwrap_or_default();
         if self.seconds.replace(seconds) != seconds {
             *self.date.borrow_mut() = fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
         }
-        i64::try_from(seconds).unwrap_or(i64::MAX)
+        UnixSeconds(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
     /// Returns the date at the last [`Clock::read`].
@@ -49,7 +50,7 @@ mod tests {
     #[test]
     fn date_is_of_the_second_that_was_read() {
         let clock = Clock::default();
-        let seconds = clock.read();
+        let UnixSeconds(seconds) = clock.read();
         let date = httpdate::parse_http_date(&clock.date()).unwrap();
         assert_eq!(date.duration_since(UNIX_EPOCH).unwrap().as_secs(), seconds as u64);
         assert_eq!(clock.date().len(), 29);

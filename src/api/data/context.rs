@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use switchboard_model::{SelectError, UnixSeconds};
+use switchboard_model::SelectError;
 use switchboard_select::SelectContext;
 use switchboard_select::{Answer, BadQuery};
 use switchboard_server::{Clock, MemoryBudget};
@@ -70,11 +70,7 @@ impl WorkerContext {
     /// Returns the inputs of a selection that differ per call.
     #[inline]
     pub(super) fn moment<'g>(&self, generation: &'g Generation) -> SelectContext<'g> {
-        SelectContext {
-            now: UnixSeconds(self.clock.read()),
-            random: self.random(),
-            standings: &generation.overlay,
-        }
+        SelectContext { now: self.clock.read(), random: self.random(), standings: &generation.overlay }
     }
 
     /// Returns the next random number, by SplitMix64.

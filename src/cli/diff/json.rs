@@ -8,13 +8,11 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use switchboard_model::{Rule, SelectError};
-use switchboard_pipeline::analysis::Decision;
-use switchboard_pipeline::analysis::DecisionTable;
-use switchboard_pipeline::analysis::changes::{Cells, ChangeGroup, Changes};
 use switchboard_pipeline::analysis::compare::{
-    CandidateDifference, Change, Comparison, StepChange, candidate_ids,
+    CandidateDifference, Cells, Change, ChangeGroup, Changes, Comparison, StepChange, candidate_ids,
 };
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, Transition};
+use switchboard_pipeline::analysis::{Decision, DecisionTable};
 use switchboard_snapshot::Snapshot;
 
 /// Writes all changes as one object.

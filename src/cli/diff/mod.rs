@@ -11,8 +11,7 @@ use std::path::Path;
 
 use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_pipeline::analysis::Scope;
-use switchboard_pipeline::analysis::changes::find_changes;
-use switchboard_pipeline::analysis::compare::{Change, Comparison};
+use switchboard_pipeline::analysis::compare::{Change, Comparison, find_changes};
 use switchboard_pipeline::analysis::replay::Replay;
 
 use super::arguments::{DiffArguments, OutputFormat, ScopeArguments};

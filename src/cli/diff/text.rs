@@ -6,13 +6,11 @@ use std::rc::Rc;
 
 use anstyle::Style;
 use switchboard_model::{Region, SelectError};
-use switchboard_pipeline::analysis::Decision;
-use switchboard_pipeline::analysis::DecisionTable;
-use switchboard_pipeline::analysis::changes::{Cells, ChangeGroup, Changes};
 use switchboard_pipeline::analysis::compare::{
-    CandidateDifference, Change, Comparison, DecisionChange, StepChange,
+    CandidateDifference, Cells, Change, ChangeGroup, Changes, Comparison, DecisionChange, StepChange,
 };
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChange};
+use switchboard_pipeline::analysis::{Decision, DecisionTable};
 
 use super::json::{available_accounts, worded_transitions};
 use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count};

@@ -4,16 +4,13 @@
 //! Nothing is decided here. [`DecisionTable`] runs the selection that the daemon's answers come from, once for all OUs
 //! whose chains begin at the same level.
 //!
-//! Reading order: [`decision`], [`table`], [`scope`]; then [`compare`] (how two snapshots differ), [`changes`] (equal
-//! changes grouped) and [`replay`] (the same for recorded queries).
+//! Reading order: [`decision`], [`scope`]; then [`compare`] (how two snapshots differ) and [`replay`] (how the answers
+//! to recorded queries differ).
 
-pub mod changes;
 pub mod compare;
 pub mod decision;
 pub mod replay;
 pub mod scope;
-pub mod table;
 
-pub use decision::{Decision, Row, RuleCounts, ServingStep};
+pub use decision::{Decision, DecisionTable, Row, RuleCounts, ServingStep};
 pub use scope::{Scope, Scoped};
-pub use table::DecisionTable;

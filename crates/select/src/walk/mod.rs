@@ -1,7 +1,6 @@
 //! From a query to an account, step by step, in the order in which errors are reported. Here: names, and the
 //! order of the steps; `current`, `chain` and `availability` are steps of their own.
 
-mod availability;
 mod chain;
 mod current;
 
@@ -10,8 +9,7 @@ use switchboard_snapshot::rendezvous::Seed;
 use switchboard_snapshot::view::{AccountJson, LevelRef, OuProbe, Steps};
 use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
-use super::client::Client;
-use super::query::{Fallback, Query};
+use super::query::{Client, Fallback, Query};
 use super::tracer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer};
 use super::{Answer, Overlay, Selection};
 
