@@ -5,9 +5,8 @@
 //!
 //! Reading order: `format` (what is stored), [`header`] (before it), `hash_index` (how an id is found), [`rendezvous`] (how
 //! a pick is drawn), `compile/` (how it is made), [`open`](Snapshot::open) and `verify/` (what is proved), [`view`] (how it
-//! is read), `bytes` (where it lies), [`mod@file`] (how it reaches the disk).
+//! is read), [`mod@file`] (how it reaches the memory and the disk).
 
-mod bytes;
 pub mod compile;
 pub mod file;
 #[cfg_attr(not(feature = "forge"), allow(unreachable_pub, reason = "public with the feature `forge` alone"))]
@@ -21,8 +20,8 @@ pub mod rendezvous;
 mod verify;
 pub mod view;
 
-pub use bytes::Bytes;
 pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
+pub use file::Bytes;
 pub use header::Header;
 pub use index_types::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,

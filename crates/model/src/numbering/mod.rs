@@ -10,11 +10,9 @@
 
 mod automaton;
 mod e164;
-mod origin;
 mod region;
 #[rustfmt::skip]
 mod table;
 
-pub use e164::{E164, InvalidE164};
-pub use origin::Origin;
+pub use e164::{E164, InvalidE164, Origin};
 pub use region::{CallingCode, Region};

@@ -10,6 +10,11 @@ use crate::{
 };
 use switchboard_model::{Region, RegionSet, Role, Rule};
 
+/// Candidates in a cache line, about.
+const CANDIDATES_PER_LINE: u32 = 64 / size_of::<ArchivedMember>() as u32;
+/// Lines of candidates that are requested at once: the processor itself prefetches those behind them.
+const MAX_LINES: u32 = 4;
+
 /// A level of a chain: an OU's pools of one channel, for one role. All OUs whose chains reach a level share it.
 #[derive(Clone, Copy)]
 pub struct LevelRef<'s> {
@@ -240,11 +245,24 @@ impl<'s> Iterator for Run<'s> {
     }
 }
 
-impl<'s> Steps<'s> {
-    /// Returns the first step, as stored.
+impl Steps<'_> {
+    /// Prefetches the first step.
     #[inline]
-    pub(super) fn first_stored(&self) -> Option<&'s ArchivedStep> {
-        self.run.steps.first()
+    pub fn prefetch_first(&self) {
+        prefetch_record(self.run.steps.first());
+    }
+
+    /// Prefetches the first step's candidates, and its pool.
+    #[inline]
+    pub fn prefetch_candidates(&self) {
+        let Some(step) = self.clone().next() else { return };
+        let (tables, members) = (step.tables, &step.record.members);
+        let start = members.start.to_native() as usize;
+        let lines = members.len.to_native().div_ceil(CANDIDATES_PER_LINE).min(MAX_LINES) as usize;
+        for line in 0..lines {
+            prefetch_record(tables.members.get(start + line * CANDIDATES_PER_LINE as usize));
+        }
+        prefetch_record(tables.level_pools.get(step.level_pool().get() as usize));
     }
 }
 

@@ -42,6 +42,14 @@ impl Snapshot {
         OuProbe { hash }
     }
 
+    /// Prefetches the OU that a probe leads to.
+    #[inline]
+    pub fn prefetch_ou(&self, OuProbe { hash }: OuProbe) {
+        let tables = self.tables();
+        let slot = tables.ou_index.get(hash_index::position(hash, tables.ou_index.len()));
+        prefetch_record(slot.and_then(|slot| tables.ous.get(slot.record.to_native() as usize)));
+    }
+
     /// Finds the company's OU with this id, of which `probe` was made.
     #[inline]
     pub fn find_ou(&self, company: CompanyIdx, id: &str, OuProbe { hash }: OuProbe) -> Option<OuIdx> {

@@ -3,7 +3,6 @@
 
 mod chain;
 mod lookup;
-mod prefetch;
 mod records;
 
 use std::ptr::NonNull;

@@ -1,6 +1,6 @@
 //! Companies, channels, organizational units, pools and accounts, and the texts that answers say of them.
 
-use super::{Records, Snapshot, as_id};
+use super::{Records, Snapshot, as_id, prefetch_record};
 use crate::format::{
     ArchivedAccount, ArchivedChannel, ArchivedCompany, ArchivedIdAndAddress, ArchivedOu, ArchivedPool,
     ArchivedTables, CONVERSATION_ROLE, NO_COLUMN, NONE,
@@ -174,6 +174,12 @@ impl Snapshot {
         })
     }
 
+    /// Prefetches the text that an answer says of an account.
+    #[inline]
+    pub fn prefetch_account_json(&self, json: AccountJson) {
+        prefetch_record(self.tables().text.get(json.start as usize));
+    }
+
     /// Returns the text that an answer says of an account.
     #[inline]
     pub fn account_pieces(&self, json: AccountJson) -> AccountPieces<'_> {
@@ -181,6 +187,14 @@ impl Snapshot {
         let both = tables.slice(json.start, u32::from(json.len));
         let (id, address) = both.split_at_checked(usize::from(json.id_len)).unwrap_or_default();
         AccountPieces { id, address, suffix: tables.span(tables.suffixes.at(u32::from(json.suffix))) }
+    }
+
+    /// Prefetches the text that an answer says of a location.
+    #[inline]
+    pub fn prefetch_location_json(&self, level_pool: LevelPoolIdx) {
+        let tables = self.tables();
+        let start = tables.level_pools.at(level_pool.get()).location.start.to_native();
+        prefetch_record(tables.text.get(start as usize));
     }
 
     /// Returns the text that an answer says of a location: `,"ou":"…","pool":"…","climbed":`.
@@ -349,12 +363,6 @@ impl AccountJson {
     pub(super) fn new(text: &ArchivedIdAndAddress, suffix: u16) -> AccountJson {
         let (start, len, id_len) = (text.start.to_native(), text.len.to_native(), text.id_len.to_native());
         AccountJson { start, len, id_len, suffix }
-    }
-
-    /// The first byte of the text.
-    #[inline]
-    pub(super) fn start(self) -> u32 {
-        self.start
     }
 }
 

@@ -1,17 +1,131 @@
-//! Replaces files atomically and durably: every reader sees the old file or the new one, whole, also after a crash.
+//! Snapshots on disk: read whole into aligned memory, replaced atomically and durably.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use memmap2::{Advice, MmapMut};
+use rkyv::util::AlignedVec;
+use rustix::fs::OFlags;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::header::{self, Header};
+
+/// From this many bytes of a file per stored byte on, the file must have holes: file systems that compress store at best
+/// 4 KiB for 128 KiB (btrfs), and snapshots shrink to a third.
+const MIN_SPARSE_RATIO: u64 = 64;
 /// The most links that are followed; the kernel has the same limit.
 const MAX_LINKS: usize = 40;
 /// The most names that are tried for a temporary file. A name that is taken belongs to a living writer, or to one of
 /// another host.
 const MAX_NAMES: u32 = 1000;
+/// The end of the names of temporary files.
+const SUFFIX: &str = ".tmp";
+
+/// The bytes of a snapshot, aligned, and never written to once they are complete.
+pub struct Bytes(Memory);
+
+enum Memory {
+    /// The bytes of a build.
+    Heap(AlignedVec),
+    /// Anonymous pages, and the number of bytes that are filled.
+    Pages(MmapMut, usize),
+}
+
+impl Bytes {
+    /// Reads `len` bytes: first those of `first`, then those of the source; fewer if the source ends early.
+    ///
+    /// Uses huge pages if the system has them, because a selection reads from a dozen places far apart, and with pages of
+    /// 4 KiB each read costs a walk through the page tables, too. Pages that nothing is read into take no memory.
+    ///
+    /// # Errors
+    /// There is not enough memory, or the source cannot be read.
+    pub fn read(first: &[u8], mut source: impl Read, len: usize) -> io::Result<Bytes> {
+        let mut pages = MmapMut::map_anon(len)?;
+        // A system without huge pages uses those of the usual size.
+        let _ = pages.advise(Advice::HugePage);
+        let mut first = first;
+        let mut filled = first.read(&mut pages)?;
+        while let Some(rest) = pages.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match source.read(rest) {
+                Ok(0) => break,
+                Ok(some) => filled += some,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Bytes(Memory::Pages(pages, filled)))
+    }
+}
+
+impl From<AlignedVec> for Bytes {
+    fn from(bytes: AlignedVec) -> Bytes {
+        Bytes(Memory::Heap(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Memory::Heap(bytes) => bytes,
+            Memory::Pages(pages, filled) => pages.get(..*filled).unwrap_or_default(),
+        }
+    }
+}
+
+/// Reads a file whole. The file is never mapped: a truncated mapping kills the process, a written one is undefined.
+///
+/// The header is read first. If it is no header, or announces another length than the file has, only its bytes are
+/// returned, and [`open`](crate::Snapshot::open) rejects them: no other file costs memory. The checksum of a sparse
+/// file, which can be of any length without disk space, is checked before memory is reserved.
+///
+/// # Errors
+/// The file cannot be read, or is no regular file.
+pub fn read(path: &Path) -> io::Result<Bytes> {
+    // Without waiting for a pipe's writer; of the file that was opened, whatever takes its place meanwhile.
+    let mut file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut head = AlignedVec::new();
+    head.extend_from_reader(&mut (&mut file).take(header::LEN as u64))?;
+    let Ok(header) = Header::read(&head) else { return Ok(head.into()) };
+    if header.file_len() != u128::from(metadata.len()) || !header.is_possible() {
+        return Ok(head.into());
+    }
+    if is_sparse(&metadata) && !has_valid_checksum(&header, &head, &mut file)? {
+        return Ok(head.into());
+    }
+    // Possible lengths fit 33 bits.
+    Bytes::read(&head, file, metadata.len() as usize)
+}
+
+fn is_sparse(metadata: &Metadata) -> bool {
+    // A block of `stat` has 512 bytes on every file system.
+    metadata.blocks().saturating_mul(512).saturating_mul(MIN_SPARSE_RATIO) < metadata.len()
+}
+
+/// Checks the checksum in a few pages of memory, and seeks back to the end of the header.
+fn has_valid_checksum(header: &Header, bytes: &[u8], file: &mut File) -> io::Result<bool> {
+    let mut hash = Xxh3::new();
+    hash.update(bytes.get(..header::CHECKSUM_AT).unwrap_or_default());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => hash.update(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    file.seek(SeekFrom::Start(header::LEN as u64))?;
+    Ok(hash.digest128() == header.checksum)
+}
 
 /// Why a file could not be replaced, and which file is there now.
 #[derive(Debug, thiserror::Error)]
@@ -126,8 +240,6 @@ fn temporary(folder: &Path, name: &OsStr) -> io::Result<(File, PathBuf)> {
     }
     Err(io::Error::new(ErrorKind::AlreadyExists, "too many temporary files beside it"))
 }
-
-const SUFFIX: &str = ".tmp";
 
 /// Returns how the names of a file's temporary files begin: `.NAME.PID-ATTEMPT.tmp`.
 fn prefix(name: &OsStr) -> OsString {
