@@ -1,6 +1,6 @@
-//! Large registries from the load test's generator, and queries drawn at random from all that they hold.
+//! Large generated registries, and queries drawn at random from all that they hold.
 
-use loadtest::registry::{Size, generate};
+use generator::{RegistryArguments, generate_registry};
 use switchboard_model::UnixSeconds;
 use switchboard_pipeline::build_snapshot;
 use switchboard_registry::Files;
@@ -17,9 +17,11 @@ const COUNTRIES: [&str; 12] = ["GB", "DE", "FR", "US", "CH", "JP", "BR", "IN", "
 pub fn files(accounts: usize) -> Files {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
     let output = folder.path().join("registry");
-    let size = Size { accounts, ous: accounts / 10, pools: accounts / 50, companies: 1, seed: SEED, output };
-    generate(&size).unwrap_or_else(|error| panic!("the registry of {accounts} accounts: {error}"));
-    Files::read_dir(&size.output).unwrap_or_else(|error| panic!("{error:?}"))
+    let (ous, pools) = (accounts / 10, accounts / 50);
+    let arguments = RegistryArguments { accounts, ous, pools, companies: 1, seed: SEED, output };
+    generate_registry(&arguments)
+        .unwrap_or_else(|error| panic!("the registry of {accounts} accounts: {error}"));
+    Files::read_dir(&arguments.output).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 /// That registry, compiled, and opened where the daemon has what it reads from a file.

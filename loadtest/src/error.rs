@@ -1,5 +1,6 @@
 //! The error of every command, with its exit code.
 
+use generator::FileError;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -8,31 +9,24 @@ use std::{
 /// The result of a command or of a part of it.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a command failed. The text includes what to do.
+/// Why a command failed. The text includes the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The arguments are wrong. Exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// A path cannot be read or written. Exit code 3.
-    #[error("cannot {doing} {}: {source}; {}", .path.display(), advice(.source))]
-    Io {
-        /// The verb: "write", "read", "create".
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    /// A file or a folder cannot be read or written. Exit code 3.
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// A file exists and has the wrong content. Exit code 3.
     #[error("{}: {what}", .path.display())]
     Unlike {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was expected, and what to do.
+        /// The expected content, and the remedy.
         what: String,
     },
-    /// The work itself failed: a demand does not hold, numbers run out. Exit code 1.
+    /// The work itself failed, for example because a demand does not hold. Exit code 1.
     #[error("{0}")]
     Refused(String),
 }
@@ -43,24 +37,23 @@ impl Error {
         match self {
             Error::Refused(_) => 1,
             Error::Usage(_) => 2,
-            Error::Io { .. } | Error::Unlike { .. } => 3,
+            Error::Io(_) | Error::Unlike { .. } => 3,
         }
     }
 
-    /// Returns the conversion of an I/O error, for `map_err`.
+    /// Returns the conversion of an I/O error for `map_err`. `doing` is a verb: "write", "read", "create".
     pub(crate) fn io(doing: &'static str, path: impl AsRef<Path>) -> impl Fn(io::Error) -> Error {
-        let path = path.as_ref().to_owned();
-        move |source| Error::Io { doing, path: path.clone(), source }
+        let at = FileError::at(doing, path);
+        move |source| Error::Io(at(source))
     }
 }
 
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "choose a folder you may write to",
-        io::ErrorKind::StorageFull => "free some space, or choose another disk",
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "a file is in the way: choose another folder"
+impl From<generator::Error> for Error {
+    fn from(error: generator::Error) -> Error {
+        match error {
+            generator::Error::Usage(reason) => Error::Usage(reason),
+            generator::Error::File(error) => Error::Io(error),
+            generator::Error::Refused(reason) => Error::Refused(reason),
         }
-        _ => "check the path, then run the command again",
     }
 }

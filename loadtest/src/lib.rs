@@ -1,20 +1,16 @@
-//! The load test of Switchboard: scenarios against a daemon, a soak, and generators of registries. The
-//! benchmarks draw their registries from here as well.
+//! The load test of Switchboard: scenarios and a soak against a daemon, their reports, and the comparison of reports.
 
 mod child;
 pub mod compare;
 mod cpu_affinity;
 mod daemon;
-pub mod demo;
 pub mod engine;
 pub mod error;
 pub mod null;
 mod output;
 mod progress;
 pub mod quantity;
-pub mod registry;
 pub mod report;
-mod rng;
 pub mod run;
 pub mod scenario;
 pub mod soak;

@@ -1,7 +1,8 @@
 //! The commands of the load test.
 
 use clap::{Parser, Subcommand};
-use loadtest::{Tied, compare, demo, null, registry, report::page_command, run, run_tied, soak};
+use generator::{BankArguments, RegistryArguments, generate_bank, generate_registry};
+use loadtest::{Tied, compare, error::Error, null, report::page_command, run, run_tied, soak};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -44,13 +45,13 @@ enum LoadTestCommand {
         after_help = "Exit code 1 where something got worse.\n\nExample:\n  loadtest compare before.json after.json"
     )]
     Compare(compare::Compare),
-    /// Draw a large, realistic registry from a seed: same arguments, same bytes
-    #[command(after_help = "Example: a million accounts, in some seconds\n  \
+    /// Generate a large, realistic registry from a seed: the same arguments give the same bytes
+    #[command(after_help = "Example: a million accounts, in a few seconds\n  \
         loadtest registry --accounts 1000000 --ous 100000 --pools 20000 --seed 7 -o big")]
-    Registry(registry::Size),
-    /// Write the demo bank, as it is checked in under config/demo
+    Registry(RegistryArguments),
+    /// Generate the demo bank of config/demo
     #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
-    Bank(demo::Bank),
+    Bank(BankArguments),
     /// Run a daemon under load, reloads, changing standings and slow clients, and watch it for growth
     #[command(after_help = "Example: an hour, against the release build\n  \
         cargo build --release --workspace && loadtest soak --duration 60m")]
@@ -73,8 +74,8 @@ fn main() -> ExitCode {
         LoadTestCommand::Run(options) => run::run(&options),
         LoadTestCommand::Compare(it) => compare::run(&it),
         LoadTestCommand::Page(it) => page_command::run(&it),
-        LoadTestCommand::Registry(size) => registry::generate(&size),
-        LoadTestCommand::Bank(bank) => demo::generate(&bank),
+        LoadTestCommand::Registry(it) => generate_registry(&it).map_err(Error::from),
+        LoadTestCommand::Bank(it) => generate_bank(&it).map_err(Error::from),
         LoadTestCommand::Soak(soak) => soak::run(&soak),
         LoadTestCommand::Null(null) => null::run(&null),
         LoadTestCommand::Tied(tied) => run_tied(&tied),

@@ -53,13 +53,9 @@ pub fn run(compare: &Compare) -> Result<()> {
     let name = |path: &Path| path.display().to_string();
     let text = match compare.format {
         ComparisonFormat::Text => table(&comparison, (&name(&compare.a), &a), (&name(&compare.b), &b)),
-        ComparisonFormat::Json => {
-            serde_json::to_string_pretty(&comparison).map(|it| it + "\n").map_err(|error| Error::Io {
-                doing: "write to",
-                path: "standard output".into(),
-                source: error.into(),
-            })?
-        }
+        ComparisonFormat::Json => serde_json::to_string_pretty(&comparison)
+            .map(|it| it + "\n")
+            .map_err(|error| Error::io("write to", "standard output")(error.into()))?,
     };
     output::print(&text)?;
     let worse: Vec<_> = comparison.with_verdict(ChangeVerdict::Worse).map(FigureChange::name).collect();

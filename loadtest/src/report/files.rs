@@ -9,11 +9,7 @@ use crate::{
     output, progress,
 };
 use serde::Deserialize;
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io::Write, path::Path};
 
 /// More than the files of a report take.
 const REPORT_BYTES: usize = 2 << 20;
@@ -23,7 +19,7 @@ const REPORT_BYTES: usize = 2 << 20;
 pub(crate) fn check_folder(folder: &Path) -> Result<()> {
     output::make_dir(folder)?;
     let file = tempfile::Builder::new().prefix(".loadtest-").tempfile_in(folder);
-    let failed = |source| Error::Io { doing: "write into", path: folder.to_owned(), source };
+    let failed = Error::io("write into", folder);
     file.and_then(|mut file| file.write_all(&vec![0; REPORT_BYTES])).map_err(failed)
 }
 
@@ -34,11 +30,8 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
     // Not by `with_extension`: a scenario's name may have a dot.
     let path = |extension: &str| folder.join(format!("loadtest-{}-{time}.{extension}", report.scenario));
     let data = path("json");
-    let json = serde_json::to_string_pretty(report).map_err(|error| Error::Io {
-        doing: "write as JSON",
-        path: data.clone(),
-        source: io::Error::other(error),
-    })?;
+    let json = serde_json::to_string_pretty(report)
+        .map_err(|error| Error::io("write as JSON", &data)(error.into()))?;
     put("data", &data, &json)?;
     put("page", &path("html"), &page::render(report))
 }
@@ -47,7 +40,7 @@ fn put(what: &str, path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|source| {
         // Half a file would be taken for a report.
         let _ = fs::remove_file(path);
-        Error::Io { doing: "write", path: path.to_owned(), source }
+        Error::io("write", path)(source)
     })?;
     progress::line(&format!("{what:<12}{}", path.display()));
     Ok(())
@@ -62,8 +55,7 @@ pub fn read(path: &Path) -> Result<Report> {
     struct AnySchema {
         schema: u32,
     }
-    let failed = |source| Error::Io { doing: "read", path: path.to_owned(), source };
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
     let what = match serde_json::from_str::<AnySchema>(&text) {
         Ok(AnySchema { schema: SCHEMA }) => match serde_json::from_str(&text) {
             Ok(report) => return Ok(report),

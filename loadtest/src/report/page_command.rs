@@ -22,5 +22,5 @@ pub struct PageArguments {
 pub fn run(arguments: &PageArguments) -> Result<()> {
     let report = files::read(&arguments.report)?;
     let path = arguments.output.clone().unwrap_or_else(|| arguments.report.with_extension("html"));
-    fs::write(&path, page::render(&report)).map_err(|source| Error::Io { doing: "write", path, source })
+    fs::write(&path, page::render(&report)).map_err(Error::io("write", &path))
 }

@@ -8,11 +8,12 @@ use super::{
 use crate::{
     daemon,
     error::{Error, Result},
-    output, progress, registry,
+    output, progress,
     report::model::Pinning,
     scenario::Scenario,
 };
 use csv::{Reader, StringRecord, Writer};
+use generator::{RegistryArguments, generate_registry};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -49,7 +50,7 @@ impl TestBed {
         output::make_dir(&folder)?;
         if registries.is_empty() {
             let output = folder.join("registry");
-            source = generate_registry(scenario, options, &output)?;
+            source = generate(scenario, options, &output)?;
             registries.push(output);
         }
         if let (Some(_), [first]) = (scenario.reload, registries.as_slice()) {
@@ -89,15 +90,18 @@ impl TestBed {
 }
 
 /// Generates the scenario's registry and returns the command that generates the same.
-fn generate_registry(scenario: &Scenario, options: &Options, output: &Path) -> Result<String> {
+fn generate(scenario: &Scenario, options: &Options, output: &Path) -> Result<String> {
     let (size, seed) = (scenario.registry, options.seed);
     let (accounts, ous, pools) = (size.accounts, size.ous, size.pools);
     let started = Instant::now();
-    let size = registry::Size { accounts, ous, pools, companies: 1, seed, output: output.to_owned() };
-    registry::generate(&size).map_err(|error| match (error, options.size) {
-        (Error::Usage(reason), Some(_)) => Error::Usage(format!("--size: {reason}")),
-        (Error::Usage(reason), None) => Error::Usage(format!("{}: registry: {reason}", scenario.name)),
-        (other, _) => other,
+    let output = output.to_owned();
+    let arguments = RegistryArguments { accounts, ous, pools, companies: 1, seed, output };
+    generate_registry(&arguments).map_err(|error| match (error, options.size) {
+        (generator::Error::Usage(reason), Some(_)) => Error::Usage(format!("--size: {reason}")),
+        (generator::Error::Usage(reason), None) => {
+            Error::Usage(format!("{}: registry: {reason}", scenario.name))
+        }
+        (other, _) => other.into(),
     })?;
     progress::line(&format!(
         "registry    {accounts} accounts, {ous} OUs, {pools} pools, in {:.1?}",

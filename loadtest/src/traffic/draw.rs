@@ -11,10 +11,8 @@ use super::{
     request,
     serving_state::{PublishedGenerations, Suspensions},
 };
-use crate::{
-    error::{Error, Result},
-    rng::SeededRng,
-};
+use crate::error::{Error, Result};
+use generator::SeededRng;
 use oracle::{Query, Verdict};
 use rand_distr::Zipf;
 

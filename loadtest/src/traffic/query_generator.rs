@@ -1,7 +1,7 @@
 //! Queries that should have a given outcome. The oracle then predicts whether they do.
 
 use super::{outcome::Outcome, request::garble};
-use crate::{registry::ClientNumbers, rng::SeededRng};
+use generator::{ClientNumbers, SeededRng};
 use oracle::Query;
 use std::collections::HashMap;
 use switchboard_model::{Condition, Region, Role};

@@ -4,10 +4,8 @@ use super::{
     TrafficConfig,
     expected::{CandidateSets, Expected},
 };
-use crate::{
-    error::{Error, Result},
-    rng::SeededRng,
-};
+use crate::error::{Error, Result};
+use generator::SeededRng;
 use oracle::{Oracle, Query, Verdict};
 use std::{
     collections::{HashMap, HashSet},

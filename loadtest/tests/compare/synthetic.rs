@@ -1,28 +1,26 @@
-//! Synthetic reports: any number of runs, each figure with its own noise.
+//! Synthetic reports of any number of runs. Each figure has independent noise.
 
+use generator::SeededRng;
 use loadtest::{
     compare::{ChangeVerdict, FigureChange, ReportComparison},
     report::{files, model::Report},
 };
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{RngCore, SeedableRng},
-};
 use std::path::Path;
 
-/// Factors whose logarithm is normal, with a standard deviation of `width`.
+/// Random factors. Their logarithms are normal with the standard deviation `width`.
 pub(crate) struct Noise {
-    rng: ChaCha8Rng,
+    rng: SeededRng,
     width: f64,
 }
 
 impl Noise {
     pub(crate) fn new(seed: u64, width: f64) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), width }
+        Self { rng: SeededRng::new(seed, 0), width }
     }
 
+    /// Returns a number above 0, which has a logarithm, to 1.
     fn uniform(&mut self) -> f64 {
-        (self.rng.next_u32() as f64 + 0.5) / 4_294_967_296.0
+        1.0 - self.rng.fraction()
     }
 
     pub(crate) fn times(&mut self, value: f64) -> f64 {

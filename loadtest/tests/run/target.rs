@@ -1,7 +1,7 @@
 //! A daemon that already runs, and arguments that are refused.
 
 use crate::{daemon, output_text, report, run};
-use loadtest::registry::{self, Size};
+use generator::{RegistryArguments, generate_registry};
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -52,16 +52,9 @@ impl Drop for Running {
 
 pub(crate) fn registry(folder: &Path, seed: u64) -> PathBuf {
     let output = folder.join(format!("registry-{seed}"));
-    registry::generate(&Size {
-        accounts: 400,
-        ous: 40,
-        pools: 20,
-        companies: 1,
-        seed,
-        output: output.clone(),
-    })
-    .unwrap();
-    output
+    let arguments = RegistryArguments { accounts: 400, ous: 40, pools: 20, companies: 1, seed, output };
+    generate_registry(&arguments).unwrap();
+    arguments.output
 }
 
 /// Writes a scenario with short times, and without a limit on the lateness of a shared machine.

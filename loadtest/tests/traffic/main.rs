@@ -15,9 +15,9 @@ mod proportions;
 mod stand_in;
 mod tampered;
 
+use generator::{RegistryArguments, generate_registry};
 use loadtest::{
     engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
-    registry::{Size, generate},
     traffic::{Mix, PublishedGenerations, Traffic, TrafficConfig},
 };
 use std::{
@@ -44,7 +44,9 @@ fn drawn() -> PathBuf {
     static DRAWN: LazyLock<TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("registry");
-        generate(&Size { accounts: 5_000, ous: 600, pools: 200, companies: 1, seed: SEED, output }).unwrap();
+        let (accounts, ous, pools) = (5_000, 600, 200);
+        let arguments = RegistryArguments { accounts, ous, pools, companies: 1, seed: SEED, output };
+        generate_registry(&arguments).unwrap();
         folder
     });
     DRAWN.path().join("registry")

@@ -1,13 +1,16 @@
-//! The accounts of a generated company: the shared ones pool by pool, then the dedicated, then the spare.
+//! The accounts of a generated company: first the shared accounts of each pool, then the accounts of users, then
+//! the spare accounts.
 
-use super::{
+use crate::{
     account_sheet::{AccountRow, AccountSheet, CHANNELS, Channel},
+    error::Result,
     pools::{GeneratedPool, Pools},
+    rng::SeededRng,
     tree::{COUNTRIES, GeneratedTree, country_code},
 };
-use crate::{error::Result, rng::SeededRng};
 use std::path::Path;
 
+/// Numbers of accounts of a company by their use.
 pub(crate) struct Division {
     pub(crate) shared: usize,
     dedicated: usize,
@@ -15,14 +18,14 @@ pub(crate) struct Division {
 }
 
 impl Division {
-    /// Divides accounts: 3 % dedicated, 1 % spare, the rest in pools.
+    /// Divides accounts: 3 % are dedicated to users, 1 % are spare, the others are shared in pools.
     pub(crate) fn new(accounts: usize) -> Self {
         let (dedicated, spare) = (accounts * 3 / 100, accounts / 100);
         Self { shared: accounts - dedicated - spare, dedicated, spare }
     }
 }
 
-/// A user's own account that can always, or can never, be used.
+/// A user's own account whose availability does not depend on the time.
 pub(crate) struct Dedicated {
     pub(crate) user: String,
     pub(crate) channel: &'static Channel,
@@ -30,7 +33,7 @@ pub(crate) struct Dedicated {
     pub(crate) usable: bool,
 }
 
-/// Writes accounts.csv and sets the anchor of each pool. Returns some dedicated accounts.
+/// Writes accounts.csv and sets the anchor of each pool. Returns up to eight dedicated accounts.
 pub(crate) fn write(
     dir: &Path,
     company: &str,
@@ -44,7 +47,7 @@ pub(crate) fn write(
         let id = pool.id(tree);
         fill(&mut sheet, pool, &id, rng)?;
     }
-    // A channel needs a pool: a company with one pool has WhatsApp alone.
+    // A channel needs a pool. A company with one pool has only WhatsApp.
     let channels = pools.all.len().min(2);
     let known = dedicate(&mut sheet, company, tree, division.dedicated, channels, rng)?;
     for n in 0..division.spare {
@@ -59,7 +62,7 @@ pub(crate) fn write(
     Ok(known)
 }
 
-/// Writes a pool's primaries, an active account of each of its countries, and the rest.
+/// Writes a pool's primary accounts, one active account of each of its countries, and the other accounts.
 fn fill(sheet: &mut AccountSheet<'_>, pool: &mut GeneratedPool, id: &str, rng: &mut SeededRng) -> Result<()> {
     let channel = pool.channel;
     let kinds = pool.countries.len();
@@ -79,7 +82,7 @@ fn fill(sheet: &mut AccountSheet<'_>, pool: &mut GeneratedPool, id: &str, rng: &
             pool.anchor = serial;
         }
     }
-    // Half of the rest is in the home country, and fewer in each that follows.
+    // Half of the others are in the home country. Each following country has fewer than the one before.
     let weights = (0..kinds).map(|n| if n == 0 { 2 * kinds } else { kinds + 1 - n });
     for _ in primaries + kinds..pool.size {
         let country = pool.countries.get(rng.weighted(weights.clone()));
@@ -94,7 +97,7 @@ fn fill(sheet: &mut AccountSheet<'_>, pool: &mut GeneratedPool, id: &str, rng: &
     Ok(())
 }
 
-/// Writes the users' own accounts: on WhatsApp, and for two users of five on SMS as well.
+/// Writes the users' own accounts. Each user has one on WhatsApp, and two users of five have one on SMS.
 fn dedicate(
     sheet: &mut AccountSheet<'_>,
     company: &str,
@@ -131,7 +134,8 @@ fn any_country(tree: &GeneratedTree<'_>, rng: &mut SeededRng) -> &'static str {
     country_code(rng.weighted(COUNTRIES.iter().take(tree.countries.max(1)).map(|c| c.weight)))
 }
 
-/// Returns `state` and `available_from`: 1 % drains, 1 % is suspended, 0.5 % rests, 2 % has rested.
+/// Returns the columns `state` and `available_from`: 1 % of the accounts drain, 1 % are suspended, 0.5 % become
+/// available in 2099, and 2 % became available in the past.
 fn condition(rng: &mut SeededRng) -> (&'static str, &'static str) {
     match rng.below(1000) {
         0..10 => ("draining", ""),
@@ -143,7 +147,7 @@ fn condition(rng: &mut SeededRng) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns a weight above the default for one account in twenty.
+/// Returns the column `weight`. One account in twenty has a weight above the default.
 fn weight(rng: &mut SeededRng) -> &'static str {
     match rng.below(1000) {
         0..20 => "2",

@@ -1,32 +1,35 @@
-//! company.toml: the company's settings, and its pools: their OUs, countries and fallbacks.
+//! company.toml: the settings of a generated company, and its pools with their OUs, countries and fallbacks.
 
-use super::{
+use crate::{
     account_sheet::{CHANNELS, Channel},
+    error::Result,
+    rng::SeededRng,
+    text_file::TextFile,
     tree::{ASIA, COUNTRIES, COUNTRY_LEVEL, GeneratedTree, SATELLITES, country_code, split},
 };
-use crate::{error::Result, output::TextFile, rng::SeededRng};
 use std::{collections::HashMap, path::Path};
 
-/// Countries with the calling code of another country in [`COUNTRIES`].
+/// Countries that share their calling code with another country of [`COUNTRIES`].
 const SHARED_CALLING_CODES: [&str; 10] = ["US", "CA", "PR", "DO", "JM", "TT", "BS", "KY", "BM", "KZ"];
 
 pub(crate) struct GeneratedPool {
     pub(crate) channel: &'static Channel,
-    /// The first is in the pool's id.
+    /// Indices of the pool's OUs. The id of the first OU is a part of the pool's id.
     pub(crate) ous: Vec<u32>,
-    /// 1 for the first pool with that OU in its id.
+    /// Number of the pool among those with the same OU in their id, from 1.
     ordinal: u32,
     pub(crate) priority: u32,
     pub(crate) calling_code: bool,
     pub(crate) upward: bool,
-    /// Indices of [`COUNTRIES`]. The first is the home country.
+    /// Indices in [`COUNTRIES`]. The first is the home country.
     pub(crate) countries: Vec<usize>,
-    /// Whether the home country is the default.
+    /// Whether the home country is the pool's default country.
     pub(crate) default_country: bool,
-    /// From a country without accounts of the pool, to a country with accounts.
+    /// Mappings from a country without accounts in the pool to a country with accounts.
     pub(crate) geography: Vec<(usize, usize)>,
     pub(crate) size: usize,
-    /// The serial of its first account of the conversation role, which is active and of the home country.
+    /// Serial number of the pool's first account of the conversation role. The account is active and belongs to the
+    /// home country.
     pub(crate) anchor: u32,
 }
 
@@ -46,21 +49,23 @@ impl GeneratedPool {
 
 pub(crate) struct Pools {
     pub(crate) all: Vec<GeneratedPool>,
+    /// Number of pools by OU and channel.
     allocated: HashMap<(u32, usize), u32>,
+    /// Number of pools whose id has the OU, by OU and channel.
     named: HashMap<(u32, usize), u32>,
 }
 
 impl Pools {
-    /// Plans `count` pools with `accounts` accounts together, at least three in each.
+    /// Plans `count` pools that have `accounts` accounts together, and at least three accounts each.
     pub(crate) fn new(tree: &GeneratedTree<'_>, count: usize, accounts: usize, rng: &mut SeededRng) -> Self {
         let mut pools =
             Self { all: Vec::with_capacity(count), allocated: HashMap::new(), named: HashMap::new() };
         let channels = CHANNELS.len().min(count);
-        // Each channel has a pool at the root, so that every OU is served.
+        // Each channel has a pool at the root. It serves every OU.
         for channel in CHANNELS.iter().take(channels) {
             pools.add(tree, channel, 0, rng);
         }
-        // Then the two common channels at regions and countries: at most half of the pools.
+        // At most half of the pools are at regions and countries, on the two most common channels.
         'upper: for level in 1..=COUNTRY_LEVEL {
             for channel in CHANNELS.iter().take(2) {
                 for ou in (0..tree.ous.len() as u32).filter(|&ou| level_of(tree, ou) == level) {
@@ -72,7 +77,7 @@ impl Pools {
             }
         }
         while pools.all.len() < count {
-            // Sometimes a second pool where the channel has one.
+            // One pool in 25 shares its OU and channel with another pool.
             let twin = if rng.per_mille(40) { rng.below(pools.all.len()) } else { usize::MAX };
             if let Some((channel, ou)) = pools.all.get(twin).and_then(|p| Some((p.channel, *p.ous.first()?)))
             {
@@ -81,7 +86,7 @@ impl Pools {
             }
             let shares = CHANNELS.iter().take(channels).map(|channel| channel.share);
             let Some(channel) = CHANNELS.get(rng.weighted(shares)) else { continue };
-            let ou = somewhere(tree, channel, rng);
+            let ou = draw_ou(tree, channel, rng);
             pools.add(tree, channel, ou, rng);
         }
         pools.stock(tree, accounts, rng);
@@ -92,7 +97,7 @@ impl Pools {
         self.allocated.get(&(ou, channel.index)).copied().unwrap_or_default()
     }
 
-    /// Adds a pool of `channel` at `ou`, and sometimes at one or two siblings.
+    /// Adds a pool of a channel at an OU. One pool in eight is also at one or two sibling OUs.
     fn add(&mut self, tree: &GeneratedTree<'_>, channel: &'static Channel, ou: u32, rng: &mut SeededRng) {
         let mut ous = vec![ou];
         if ou > 0 && rng.per_mille(120) {
@@ -124,7 +129,7 @@ impl Pools {
         });
     }
 
-    /// Gives every pool its countries, its mappings and its number of accounts.
+    /// Sets the countries, the mappings and the number of accounts of every pool.
     fn stock(&mut self, tree: &GeneratedTree<'_>, accounts: usize, rng: &mut SeededRng) {
         let average = accounts / self.all.len().max(1);
         let mut weights = Vec::with_capacity(self.all.len());
@@ -135,7 +140,7 @@ impl Pools {
             if rng.per_mille(300) {
                 pool.geography = mappings(pool, rng);
             }
-            // Some are dozens of times as large as others; the first has a sixtieth of all accounts.
+            // Some pools are dozens of times as large as others. The first has a sixtieth of all accounts.
             let weight = 10 * (1 << rng.between(0, 6)) + rng.below(20);
             weights.push(weight);
         }
@@ -155,13 +160,13 @@ fn level_of(tree: &GeneratedTree<'_>, ou: u32) -> usize {
     tree.ous.get(ou as usize).map_or(0, |o| o.level as usize)
 }
 
-/// Returns an OU, mostly below the countries. An Asian channel gets an Asian OU where a few draws find one.
-fn somewhere(tree: &GeneratedTree<'_>, channel: &Channel, rng: &mut SeededRng) -> u32 {
+/// Returns a random OU. For an Asian channel, it is in Asia unless 64 draws find none there.
+fn draw_ou(tree: &GeneratedTree<'_>, channel: &Channel, rng: &mut SeededRng) -> u32 {
     let mut ou = 0;
     for _ in 0..64 {
         ou = rng.below(tree.ous.len());
         let Some(found) = tree.ous.get(ou) else { continue };
-        // Most OUs are leaves: climb from half of them, so that every level has pools.
+        // Most OUs are leaves. Taking the parent of every second one gives pools to every level.
         if found.level as usize > COUNTRY_LEVEL + 1 && rng.per_mille(500) {
             ou = found.parent as usize;
         }
@@ -177,7 +182,7 @@ fn somewhere(tree: &GeneratedTree<'_>, channel: &Channel, rng: &mut SeededRng) -
     ou as u32
 }
 
-/// Returns the home country and up to `most` - 1 others: of its region, or of all at the root.
+/// Returns the home country and up to `most` - 1 other countries of its region, or of the world at the root.
 fn countries_of(
     tree: &GeneratedTree<'_>,
     pool: &GeneratedPool,
@@ -207,8 +212,8 @@ fn countries_of(
     chosen
 }
 
-/// Returns up to three countries that the pool does not have, each with one that it has. A mapping that would
-/// chain with the company's geography is left out.
+/// Returns up to three mappings from a country that the pool does not have to a country that it has. Leaves out a
+/// mapping that forms a chain with the company's geography.
 fn mappings(pool: &GeneratedPool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
     let region = COUNTRIES.get(pool.home()).map(|c| c.region);
     let mut found: Vec<(usize, usize)> = Vec::new();
@@ -217,7 +222,7 @@ fn mappings(pool: &GeneratedPool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
         let Some(&to) = rng.choose(&pool.countries) else { continue };
         let near = COUNTRIES.get(from).map(|c| c.region) == region;
         let satellite = SATELLITES.iter().any(|&(a, b)| country_code(from) == a || country_code(from) == b);
-        // The rule of the calling code comes before the mapping.
+        // The calling code's rule precedes the mapping.
         let shadowed = pool.calling_code && SHARED_CALLING_CODES.contains(&country_code(from));
         if near
             && !satellite
@@ -239,7 +244,7 @@ pub(crate) fn write(dir: &Path, tree: &GeneratedTree<'_>, pools: &Pools) -> Resu
     sheet.line(format_args!("dedicated_unavailable = \"error\""))?;
     sheet.line(format_args!("platform_version = \"1.24.0\"\n"))?;
     sheet.line(format_args!("[geography]"))?;
-    // Only to countries with accounts: another mapping would be unused.
+    // A mapping to a country without accounts is a finding, because no selection uses it.
     let held =
         |country: &str| pools.all.iter().any(|p| p.countries.iter().any(|&c| country_code(c) == country));
     for (from, to) in SATELLITES.iter().filter(|(_, to)| held(to)) {

@@ -1,72 +1,69 @@
-//! `loadtest registry`: the size of a registry, and its generation.
+//! Generates a large registry of the requested size.
 
-use super::{
-    accounts::{self, Division},
-    pools::{self, Pools},
-    self_tests,
-    tree::GeneratedTree,
-};
 use crate::{
+    accounts::{self, Division},
     error::{Error, Result},
-    output,
+    pools::{self, Pools},
     rng::SeededRng,
+    self_tests, text_file,
+    tree::GeneratedTree,
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// A primary, a secondary, and some more to choose from.
+/// A primary account, a secondary account, and two more.
 const MIN_ACCOUNTS_PER_POOL: usize = 4;
 
-/// The size of a registry, and its folder: the arguments of `loadtest registry`.
+/// The size of a registry, its seed and its folder: the arguments of `loadtest registry`.
 #[derive(Args)]
-pub struct Size {
-    /// Accounts, over all companies: 96 % in pools, 3 % dedicated to users, 1 % spare
+pub struct RegistryArguments {
+    /// Number of accounts of all companies together: 96 % in pools, 3 % dedicated to users, 1 % spare
     #[arg(long, value_name = "N", default_value_t = 5_000)]
     pub accounts: usize,
-    /// Organizational units, over all companies
+    /// Number of organizational units of all companies together
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub ous: usize,
-    /// Pools, over all companies
+    /// Number of pools of all companies together
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub pools: usize,
-    /// Companies; everything else is divided among them
+    /// Number of companies; the other counts are divided among them
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub companies: usize,
-    /// Another seed gives another registry; the same seed gives the same bytes
+    /// Seed of the random numbers: the same arguments give the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// The registry's folder: empty, or made here
+    /// Folder of the registry; it is created, or must be empty
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
 }
 
-/// Writes the registry, with a folder for each company.
+/// Writes a registry with a folder for each company.
 ///
 /// # Errors
-/// The counts do not fit together, or the folder is in use or cannot be written.
-pub fn generate(size: &Size) -> Result<()> {
-    let &Size { accounts, ous, pools, companies, seed, ref output } = size;
+/// The counts contradict each other, the folder has files, or a file cannot be written.
+pub fn generate_registry(arguments: &RegistryArguments) -> Result<()> {
+    let &RegistryArguments { accounts, ous, pools, companies, seed, ref output } = arguments;
     if companies == 0 || ous < companies || pools < companies {
-        let what = "each company needs an OU and a pool: take more OUs and pools, or fewer companies";
-        return Err(Error::Usage(what.to_owned()));
+        let reason = "each company needs an OU and a pool: choose more OUs and pools, or fewer companies";
+        return Err(Error::Usage(reason.to_owned()));
     }
     if accounts / companies < MIN_ACCOUNTS_PER_POOL * pools.div_ceil(companies) {
         return Err(Error::Usage(format!(
-            "{accounts} accounts are too few for {pools} pools, at {MIN_ACCOUNTS_PER_POOL} a pool: \
-             take more accounts or fewer pools"
+            "{accounts} accounts are too few for {pools} pools, because a pool needs {MIN_ACCOUNTS_PER_POOL}: choose \
+             more accounts or fewer pools"
         )));
     }
-    output::empty_dir(output)?;
+    text_file::make_empty_dir(output)?;
     let even = |total: usize, n: usize| total / companies + usize::from(n < total % companies);
     for n in 0..companies {
         let id = if companies == 1 { "corp".to_owned() } else { format!("corp-{:03}", n + 1) };
         let rng = &mut SeededRng::new(seed, n as u64);
-        company(output, &id, even(accounts, n), even(ous, n), even(pools, n), rng)?;
+        write_company(output, &id, even(accounts, n), even(ous, n), even(pools, n), rng)?;
     }
     Ok(())
 }
 
-fn company(
+fn write_company(
     output: &Path,
     id: &str,
     accounts: usize,
@@ -75,7 +72,7 @@ fn company(
     rng: &mut SeededRng,
 ) -> Result<()> {
     let dir = output.join(id);
-    output::make_dir(&dir)?;
+    text_file::make_dir(&dir)?;
     let division = Division::new(accounts);
     let tree = GeneratedTree::new(id, ous, rng);
     let mut pools = Pools::new(&tree, pools, division.shared, rng);

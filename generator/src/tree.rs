@@ -1,14 +1,14 @@
-//! The countries of a generated company, and its tree of organizational units: company > regions > countries
-//! > areas > branches > desks > teams > squads.
+//! ous.csv: the countries of a generated company, and its tree of organizational units: company > regions >
+//! countries > areas > branches > desks > teams > squads.
 
-use crate::{error::Result, output::TextFile, rng::SeededRng};
+use crate::{error::Result, rng::SeededRng, text_file::TextFile};
 use std::path::Path;
 
 pub(crate) struct WeightedCountry {
     pub(crate) code: &'static str,
-    /// An index of [`REGIONS`].
+    /// Index in [`REGIONS`].
     pub(crate) region: usize,
-    /// The weight of its OUs and accounts.
+    /// Weight of the country in the number of OUs and accounts.
     pub(crate) weight: usize,
 }
 
@@ -20,7 +20,7 @@ const fn c(code: &'static str, region: usize, weight: usize) -> WeightedCountry 
     WeightedCountry { code, region, weight }
 }
 
-/// Larger countries come first, because a small registry uses the front of the list.
+/// The countries. Large ones come first, because a small registry uses the beginning of the list.
 #[rustfmt::skip] // a table, read across
 pub(crate) static COUNTRIES: [WeightedCountry; 110] = [
     c("US", 2, 90), c("GB", 0, 60), c("IN", 1, 60), c("DE", 0, 50), c("BR", 2, 50), c("JP", 1, 45), c("FR", 0, 40),
@@ -41,8 +41,8 @@ pub(crate) static COUNTRIES: [WeightedCountry; 110] = [
     c("LK", 1, 6), c("NP", 1, 4), c("KH", 1, 4), c("BN", 1, 2), c("FJ", 1, 2),
 ];
 
-/// The company's geography: small countries that a neighbour serves. No account is of the first country, and
-/// no pool maps the second: so no mapping is chained or unused.
+/// The company's geography: small countries, each with the neighbour that serves it. No account belongs to the first
+/// country and no pool maps the second, so no mapping is part of a chain or unused.
 #[rustfmt::skip] // a table, read across
 pub(crate) static SATELLITES: [(&str, &str); 12] = [
     ("LI", "CH"), ("MC", "FR"), ("SM", "IT"), ("VA", "IT"), ("AD", "ES"), ("GI", "ES"),
@@ -53,27 +53,27 @@ pub(crate) fn country_code(country: usize) -> &'static str {
     COUNTRIES.get(country).map_or("US", |c| c.code)
 }
 
-/// For each level below the country: the word in an id, and the least and the most children of a parent.
+/// For each level below the country: the word in an id, and the smallest and the largest number of children.
 const LEVELS: [(&str, usize, usize); 5] =
     [("area", 4, 12), ("branch", 6, 20), ("desk", 3, 8), ("team", 2, 6), ("squad", 2, 5)];
 
-/// The company is at level 0 and a region at level 1.
+/// Level of a country. The company is at level 0 and a region at level 1.
 pub(crate) const COUNTRY_LEVEL: usize = 2;
 
 pub(crate) struct GeneratedOu {
-    /// The index, before that of its children. The root's parent is the root.
+    /// Index of the parent, which is smaller than the OU's index. The parent of the root is the root.
     pub(crate) parent: u32,
     pub(crate) level: u8,
-    /// The index of the region at level 1, of the country from level 2 on.
+    /// Index of the region at level 1, and of the country from level 2 on.
     pub(crate) place: u16,
-    /// The number among the OUs of its country and level.
+    /// Number among the OUs of the same country and level, from 1.
     serial: u32,
 }
 
 pub(crate) struct GeneratedTree<'a> {
     company: &'a str,
     pub(crate) ous: Vec<GeneratedOu>,
-    /// The number of countries with OUs: the first of [`COUNTRIES`].
+    /// Number of countries with OUs. They are the first of [`COUNTRIES`].
     pub(crate) countries: usize,
 }
 
@@ -100,7 +100,7 @@ impl<'a> GeneratedTree<'a> {
         tree
     }
 
-    /// Adds `size` OUs below `parent`: its children first, then theirs.
+    /// Adds `size` OUs below a parent: first its children, then the OUs below each child.
     fn branch_out(
         &mut self,
         parent: u32,
@@ -169,7 +169,7 @@ impl<'a> GeneratedTree<'a> {
     }
 }
 
-/// Divides `total` into whole parts in proportion to the weights.
+/// Divides a number into whole parts in proportion to the weights.
 pub(crate) fn split(total: usize, weights: &[usize]) -> Vec<usize> {
     let sum: usize = weights.iter().sum::<usize>().max(1);
     let (mut seen, mut given) = (0, 0);

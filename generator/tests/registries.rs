@@ -1,14 +1,11 @@
-//! The registries that `loadtest registry` and `loadtest bank` write.
+//! The generated registries, and the demo bank that is checked in.
 #![cfg(test)]
 
-use loadtest::{
-    demo,
-    registry::{Size, generate},
-};
+use generator::{BankArguments, Error, RegistryArguments, generate_bank, generate_registry};
 use std::{collections::HashSet, fs, path::Path};
 
-fn size(output: &Path, companies: usize, seed: u64) -> Size {
-    Size { accounts: 3_000, ous: 400, pools: 120, companies, seed, output: output.to_owned() }
+fn arguments(output: &Path, companies: usize, seed: u64) -> RegistryArguments {
+    RegistryArguments { accounts: 3_000, ous: 400, pools: 120, companies, seed, output: output.to_owned() }
 }
 
 /// Returns the path and the bytes of every file below `dir`.
@@ -28,7 +25,7 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
 fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
     let dir = tempfile::tempdir().expect("a folder");
     for (name, seed) in [("one", 7), ("two", 7), ("other", 8)] {
-        generate(&size(&dir.path().join(name), 2, seed)).expect(name);
+        generate_registry(&arguments(&dir.path().join(name), 2, seed)).expect(name);
     }
     let one = files(&dir.path().join("one"));
     assert_eq!(one.len(), 8, "two companies of four files");
@@ -37,9 +34,9 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
 }
 
 #[test]
-fn counts_are_as_asked_and_no_id_or_address_comes_twice() {
+fn counts_are_as_requested_and_ids_and_addresses_are_unique() {
     let dir = tempfile::tempdir().expect("a folder");
-    generate(&size(dir.path(), 1, 1)).expect("generated");
+    generate_registry(&arguments(dir.path(), 1, 1)).expect("generated");
     let read = |name: &str| fs::read_to_string(dir.path().join("corp").join(name)).expect("a file");
     assert_eq!(read("ous.csv").lines().count(), 401);
     assert_eq!(read("company.toml").matches("[[pool]]").count(), 120);
@@ -58,20 +55,21 @@ fn counts_are_as_asked_and_no_id_or_address_comes_twice() {
 fn the_smallest_sizes_are_generated() {
     for (accounts, ous, pools) in [(4, 1, 1), (40, 2, 9), (100, 30, 20)] {
         let dir = tempfile::tempdir().expect("a folder");
-        let size = Size { accounts, ous, pools, companies: 1, seed: 3, output: dir.path().to_owned() };
-        generate(&size).expect("generated");
+        let arguments = RegistryArguments { accounts, ous, pools, ..arguments(dir.path(), 1, 3) };
+        generate_registry(&arguments).expect("generated");
     }
 }
 
 #[test]
-fn a_folder_in_use_and_too_few_accounts_are_refused() {
+fn a_folder_with_files_and_too_few_accounts_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("mine"), "mine").expect("a file");
-    assert_eq!(generate(&size(dir.path(), 1, 1)).expect_err("in use").exit_code(), 2);
+    let generated =
+        |path: &Path, accounts| generate_registry(&RegistryArguments { accounts, ..arguments(path, 1, 1) });
+    assert!(matches!(generated(dir.path(), 3_000), Err(Error::Usage(_))));
     let below = dir.path().join("mine").join("below");
-    assert_eq!(generate(&size(&below, 1, 1)).expect_err("a file").exit_code(), 3);
-    let few = Size { accounts: 100, ..size(&dir.path().join("few"), 1, 1) };
-    assert_eq!(generate(&few).expect_err("too few").exit_code(), 2);
+    assert!(matches!(generated(&below, 3_000), Err(Error::File(_))));
+    assert!(matches!(generated(&dir.path().join("few"), 100), Err(Error::Usage(_))));
     assert!(!dir.path().join("few").exists());
 }
 
@@ -80,7 +78,7 @@ fn a_folder_in_use_and_too_few_accounts_are_refused() {
 fn the_accounts_that_are_checked_in_are_the_generated_ones() {
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo").join("meridian");
     let dir = tempfile::tempdir().expect("a folder");
-    demo::generate(&demo::Bank { output: dir.path().to_owned(), seed: 1 }).expect("generated");
+    generate_bank(&BankArguments { output: dir.path().to_owned(), seed: 1 }).expect("generated");
     let fresh = fs::read_to_string(dir.path().join("meridian").join("accounts.csv")).expect("a file");
     let stored = checked_in.join("accounts.csv");
     if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
@@ -91,8 +89,8 @@ fn the_accounts_that_are_checked_in_are_the_generated_ones() {
     let line = fresh.lines().zip(stored.lines()).position(|(a, b)| a != b);
     assert!(
         fresh.lines().eq(stored.lines()),
-        "config/demo/meridian/accounts.csv is not what loadtest generates (line {}): to write it anew, run \
-         SWITCHBOARD_REGENERATE=1 cargo test -p loadtest",
+        "config/demo/meridian/accounts.csv differs from the generated file at line {}: to replace it, run \
+         SWITCHBOARD_REGENERATE=1 cargo test -p registry-generator",
         line.unwrap_or(fresh.lines().count().min(stored.lines().count())) + 1
     );
     assert_eq!(fs::read_dir(&checked_in).expect("config/demo").count(), 4, "a file too many");

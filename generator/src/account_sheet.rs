@@ -1,25 +1,25 @@
-//! accounts.csv: its rows, the channels that they are of, and the ids and addresses of a company, each once.
+//! accounts.csv: the channels, and the rows with an id and an address that are unique in the company.
 
-use super::phone_numbers::PhoneNumbers;
-use crate::{error::Result, output::TextFile};
+use crate::{error::Result, phone_numbers::PhoneNumbers, text_file::TextFile};
 use std::{collections::HashMap, path::Path};
 use switchboard_registry::AddressKind;
 
 pub(crate) struct Channel {
-    /// The index in [`CHANNELS`].
+    /// Index in [`CHANNELS`].
     pub(crate) index: usize,
     pub(crate) id: &'static str,
-    /// The start of the ids of its pools and accounts.
+    /// Prefix of the ids of its pools and accounts.
     pub(crate) prefix: &'static str,
     pub(crate) kind: AddressKind,
-    /// The role of the accounts that talk to clients.
+    /// Role of the accounts that talk to clients.
     pub(crate) conversation: &'static str,
-    /// A pool must have a primary besides the conversation role.
+    /// Whether a pool must have a primary account in addition to the conversation role.
     pub(crate) needs_primary: bool,
+    /// Whether users have accounts of their own on this channel.
     pub(crate) dedicated: bool,
-    /// Pools of this channel, per cent.
+    /// Percentage of pools of this channel.
     pub(crate) share: usize,
-    /// Used in Asia only, besides the company-wide pool.
+    /// Whether all pools but that of the company's root are in Asia.
     pub(crate) asian: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) static CHANNELS: [Channel; 8] = [
     secondary(7, "telegram", "tg", AddressKind::Handle, 3),
 ];
 
-/// A row without its id and address. An empty text means the default.
+/// A row without its id and address. An empty text stands for the column's default.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct AccountRow<'a> {
     pub(crate) role: &'a str,
@@ -71,16 +71,17 @@ pub(crate) struct AccountRow<'a> {
     pub(crate) weight: &'a str,
     pub(crate) state: &'a str,
     pub(crate) available_from: &'a str,
-    /// Leaves the country empty where the address is a phone number that has it.
+    /// Whether the country column is left empty, if the address is a phone number that implies the country.
     pub(crate) derive_country: bool,
 }
 
+/// Writes the accounts.csv of one company.
 pub(crate) struct AccountSheet<'a> {
     sheet: TextFile,
     company: &'a str,
     numbers: PhoneNumbers,
     serials: HashMap<(usize, &'static str), u32>,
-    /// The width of the serial in an id.
+    /// Width of the serial number in an id.
     digits: usize,
 }
 
@@ -91,7 +92,7 @@ impl<'a> AccountSheet<'a> {
         Ok(Self { sheet, company, numbers: PhoneNumbers::default(), serials: HashMap::new(), digits })
     }
 
-    /// Writes an account and returns its serial, which [`AccountSheet::id`] takes.
+    /// Writes an account and returns its serial number, from which [`AccountSheet::id`] makes its id.
     pub(crate) fn add(
         &mut self,
         channel: &Channel,
@@ -119,7 +120,7 @@ impl<'a> AccountSheet<'a> {
         Ok(serial)
     }
 
-    /// Returns an id as `wa-gb-000123`.
+    /// Returns the id of an account, for example `wa-gb-000123`.
     pub(crate) fn id(&self, channel: &Channel, country: &str, serial: u32) -> String {
         let digits = self.digits;
         format!("{}-{}-{serial:0digits$}", channel.prefix, country.to_ascii_lowercase())
@@ -130,7 +131,7 @@ impl<'a> AccountSheet<'a> {
     }
 }
 
-/// Returns the channel of a pool id or an account id, by its prefix.
+/// Returns the channel of a pool or an account by the prefix of its id.
 pub(crate) fn channel_by_id(id: &str) -> Option<&'static Channel> {
     let prefix = id.split('-').next()?;
     CHANNELS.iter().find(|channel| channel.prefix == prefix)

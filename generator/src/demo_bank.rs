@@ -1,12 +1,12 @@
-//! The demo company Meridian Bank: `loadtest bank` writes what is checked in under `config/demo/meridian`.
+//! The demo company Meridian Bank of `config/demo/meridian`.
 //!
-//! Its settings, tests and OUs are written by hand; its accounts are generated from templates and a seed.
+//! Its settings, tests and OUs are written by hand. Its accounts are generated from templates and a seed.
 
 use crate::{
+    account_sheet::{AccountRow, AccountSheet, CHANNELS, channel_by_id},
     error::{Error, Result},
-    output::{self, TextFile},
-    registry::{AccountRow, AccountSheet, CHANNELS, channel_by_id},
     rng::SeededRng,
+    text_file::{self, TextFile},
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -22,17 +22,17 @@ static FILES: [(&str, &str); 3] = [
     ("ous.csv", OUS),
 ];
 
-/// The bankers that tests.toml names. Columns: user, country, number of channels, condition.
+/// The bankers that tests.toml names. The columns are user, country, number of channels and condition.
 static PEOPLE: &str = include_str!("../demo/people.csv");
 
-/// The accounts of each pool, in the order of their numbers: those that tests.toml names come first. Columns:
-/// pool, role, country, count, condition of all. An empty condition is drawn, but for the first account,
-/// which is active.
+/// The accounts of each pool in the order of their numbers. Those that tests.toml names come first. The columns are
+/// pool, role, country, number of accounts and their condition. For an empty condition, the first account is active
+/// and the conditions of the others are random.
 static STOCK: &str = include_str!("../demo/stock.csv");
 
-/// Bankers besides those of [`PEOPLE`].
+/// Number of bankers in addition to [`PEOPLE`].
 const MORE_PEOPLE: usize = 160;
-const SPARE: usize = 40;
+const SPARE_ACCOUNTS: usize = 40;
 
 #[rustfmt::skip] // names, read across
 static GIVEN: [&str; 32] = [
@@ -51,26 +51,29 @@ static FAMILY: [&str; 37] = [
 
 /// The arguments of `loadtest bank`.
 #[derive(Args)]
-pub struct Bank {
-    /// The registry's folder: empty, or made here; the bank is its subfolder meridian
+pub struct BankArguments {
+    /// Folder of the registry; it is created, or must be empty; the bank is its subfolder meridian
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
-    /// Decides which accounts drain or rest, and where the users are; 1 is the one checked in
+    /// Seed of the accounts' conditions and the users' countries; config/demo has seed 1
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 }
 
-/// Writes the bank. The same seed gives the same bytes.
-pub fn generate(bank: &Bank) -> Result<()> {
-    output::empty_dir(&bank.output)?;
-    let dir = bank.output.join(BANK);
-    output::make_dir(&dir)?;
+/// Writes the demo bank.
+///
+/// # Errors
+/// The folder has files, or a file cannot be written.
+pub fn generate_bank(arguments: &BankArguments) -> Result<()> {
+    text_file::make_empty_dir(&arguments.output)?;
+    let dir = arguments.output.join(BANK);
+    text_file::make_dir(&dir)?;
     for (name, text) in FILES {
         let mut sheet = TextFile::create(dir.join(name))?;
         sheet.text(text)?;
         sheet.finish()?;
     }
-    write_accounts(&dir, bank.seed)
+    write_accounts(&dir, arguments.seed)
 }
 
 fn write_accounts(dir: &Path, seed: u64) -> Result<()> {
@@ -78,18 +81,18 @@ fn write_accounts(dir: &Path, seed: u64) -> Result<()> {
     let mut sheet = AccountSheet::create(dir, BANK, 4)?;
     let rng = &mut SeededRng::new(seed, 0);
     for row in rows(PEOPLE) {
-        let broken = || broken(&row);
-        let &[user, code, channels, condition] = row.as_slice() else { return Err(broken()) };
-        let country = country(code).ok_or_else(broken)?;
-        let channels = channels.parse().map_err(|_| broken())?;
+        let malformed = || malformed(&row);
+        let &[user, code, channels, condition] = row.as_slice() else { return Err(malformed()) };
+        let country = country(code).ok_or_else(malformed)?;
+        let channels = channels.parse().map_err(|_| malformed())?;
         add_banker(&mut sheet, user, country, channels, state_columns(condition))?;
     }
     for row in rows(STOCK) {
-        let broken = || broken(&row);
-        let &[pool, role, code, count, condition] = row.as_slice() else { return Err(broken()) };
-        let channel = channel_by_id(pool).ok_or_else(broken)?;
-        let country = country(code).ok_or_else(broken)?;
-        for n in 0..count.parse().map_err(|_| broken())? {
+        let malformed = || malformed(&row);
+        let &[pool, role, code, count, condition] = row.as_slice() else { return Err(malformed()) };
+        let channel = channel_by_id(pool).ok_or_else(malformed)?;
+        let country = country(code).ok_or_else(malformed)?;
+        for n in 0..count.parse().map_err(|_| malformed())? {
             let is_drawn = condition.is_empty() && n > 0;
             let (state, available_from) = if is_drawn { drawn_state(rng) } else { state_columns(condition) };
             let weight = if is_drawn { drawn_weight(rng) } else { "" };
@@ -99,16 +102,16 @@ fn write_accounts(dir: &Path, seed: u64) -> Result<()> {
         }
     }
     let any_country = |rng: &mut SeededRng| rng.choose(&countries).copied().unwrap_or("GB");
-    // 32 and 37 have no common factor, so that no name comes twice.
+    // 32 and 37 have no common factor, so every name is unique.
     for (given, family) in GIVEN.iter().cycle().zip(FAMILY.iter().cycle()).take(MORE_PEOPLE) {
         let country = any_country(rng);
         let channels = if rng.per_mille(350) { 2 } else { 1 };
         add_banker(&mut sheet, &format!("{given}.{family}"), country, channels, drawn_state(rng))?;
     }
-    for n in 0..SPARE {
+    for n in 0..SPARE_ACCOUNTS {
         let channel = if n % 4 == 0 { &CHANNELS[1] } else { &CHANNELS[0] };
         let country = any_country(rng);
-        // Half of the spare numbers were handed back and rest.
+        // Half of the spare numbers were returned by their users and rest.
         let available_from = if n % 2 == 0 { "2099-01-01" } else { "" };
         let row = AccountRow { role: "secondary", available_from, ..AccountRow::default() };
         sheet.add(channel, country, row)?;
@@ -116,7 +119,7 @@ fn write_accounts(dir: &Path, seed: u64) -> Result<()> {
     sheet.finish()
 }
 
-/// Writes a banker's own accounts: on WhatsApp, and for `channels` = 2 on SMS too.
+/// Writes a banker's own accounts: one on WhatsApp and, if `channels` is 2, one on SMS.
 fn add_banker(
     sheet: &mut AccountSheet<'_>,
     user: &str,
@@ -132,18 +135,18 @@ fn add_banker(
     Ok(())
 }
 
-/// Returns the cells of a template's rows without the header.
+/// Returns the cells of each row of a template, without the header.
 fn rows(template: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     template.lines().skip(1).map(|row| row.split(',').collect())
 }
 
-/// Returns the country of a code in either case. The OU of a country has its code as the id.
+/// Returns the country of a code in lower or upper case. The OU of a country has the code as its id.
 fn country(code: &str) -> Option<&'static str> {
     Region::from_alpha2(&code.to_ascii_uppercase()).map(Region::alpha2)
 }
 
-fn broken(row: &[&str]) -> Error {
-    Error::Refused(format!("a template of the bank is broken at: {}", row.join(",")))
+fn malformed(row: &[&str]) -> Error {
+    Error::Refused(format!("a template of the demo bank has a malformed row: {}", row.join(",")))
 }
 
 fn state_columns(condition: &str) -> (&'static str, &'static str) {

@@ -1,14 +1,15 @@
-//! tests.toml: selections that follow from how the registry is generated.
+//! tests.toml: expected selections that follow from how the registry is generated.
 
-use super::{
+use crate::{
     accounts::Dedicated,
+    error::Result,
     pools::{GeneratedPool, Pools},
+    text_file::TextFile,
     tree::{GeneratedTree, country_code},
 };
-use crate::{error::Result, output::TextFile};
 use std::{fmt::Arguments, path::Path};
 
-/// Tests of each kind at most.
+/// Largest number of tests of one kind.
 const MAX_EACH: usize = 6;
 
 struct Tests(TextFile);
@@ -29,7 +30,7 @@ pub(crate) fn write(
     let mut sheet = TextFile::create(dir.join("tests.toml"))?;
     sheet.line(format_args!("# These hold by how the registry was generated.\n"))?;
     let mut tests = Tests(sheet);
-    // Where a pool is alone at its first OU, its rules are the OU's.
+    // At an OU with one pool of the channel, the pool's rules alone decide.
     let alone: Vec<(&GeneratedPool, u32)> = pools
         .all
         .iter()
@@ -53,7 +54,7 @@ pub(crate) fn write(
         .iter()
         .filter(|(pool, _)| !pool.calling_code)
         .filter_map(|&(pool, ou)| {
-            // Mapped to the home country, where the anchor is available.
+            // The home country has the anchor, which is always available.
             let &(from, _) = pool.geography.iter().find(|&&(_, to)| to == pool.home())?;
             Some((pool, ou, from))
         })
@@ -103,7 +104,7 @@ pub(crate) fn write(
     tests.0.finish()
 }
 
-/// Tests the country rule in both roles, and a client that keeps its account.
+/// Writes tests of the country rule in both roles, and of a client that keeps its account.
 fn at_home(tests: &mut Tests, tree: &GeneratedTree<'_>, pool: &GeneratedPool, ou: u32) -> Result<()> {
     let (ou, id, channel) = (tree.id(ou), pool.id(tree), pool.channel);
     let home = country_code(pool.home());
@@ -148,7 +149,7 @@ fn users(tests: &mut Tests, tree: &GeneratedTree<'_>, dedicated: &[Dedicated]) -
     Ok(())
 }
 
-/// Returns up to [`MAX_EACH`] items, evenly spread.
+/// Returns up to [`MAX_EACH`] items at even distances.
 fn sample<T>(items: &[T]) -> impl Iterator<Item = &T> {
     items.iter().step_by(items.len().div_ceil(MAX_EACH).max(1))
 }
