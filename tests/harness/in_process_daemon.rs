@@ -130,7 +130,7 @@ struct FixedStatus;
 
 impl admin::StatusSource for FixedStatus {
     fn status(&self) -> serde_json::Value {
-        serde_json::json!({"version": "0.1.0"})
+        serde_json::json!({"version": env!("CARGO_PKG_VERSION")})
     }
 
     fn last_failure(&self) -> admin::LastFailure {

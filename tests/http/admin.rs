@@ -24,7 +24,7 @@ fn status_is_that_of_its_source() {
     let daemon = InProcessDaemon::start();
     let status = daemon.admin("/status");
     assert_eq!(status.header("content-type"), Some("application/json"));
-    assert_eq!(status.json()["version"], "0.1.0");
+    assert_eq!(status.json()["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
