@@ -1,4 +1,11 @@
-//! The links within README, CHANGELOG and `docs/`, and the form of the decisions.
+//! The documents: their links, the form of the decisions, and the reference pages, which are compared with
+//! the code.
+
+mod api;
+mod metrics;
+mod page;
+mod registry;
+mod selection;
 
 use std::collections::BTreeSet;
 use std::fs;

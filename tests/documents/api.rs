@@ -1,0 +1,96 @@
+//! `docs/api.md`: its tables have the routes, fields, members, problems and limits of the code.
+
+use std::collections::BTreeSet;
+
+use switchboard::api::{admin, data, problem};
+use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
+use switchboard_select::MAX_LISTED_CANDIDATES;
+use switchboard_server::ServerSettings;
+
+use super::page::Page;
+use crate::expected;
+use crate::harness::assert_generated;
+
+const PAGE: &str = "docs/api.md";
+
+#[test]
+fn table_of_routes_has_every_path_with_its_methods() {
+    let listed: BTreeSet<[String; 3]> = Page::read(PAGE)
+        .rows("## Routes")
+        .iter()
+        .map(|row| [row[0].replace('`', ""), row[1].to_owned(), row[2].to_owned()])
+        .collect();
+    let mut routes = BTreeSet::new();
+    for (listener, paths) in [("data", &data::PATHS[..]), ("admin", &admin::PATHS[..])] {
+        routes.extend(paths.iter().map(|(path, methods)| [path, listener, methods].map(str::to_owned)));
+    }
+    assert_eq!(listed, routes);
+}
+
+#[test]
+fn table_of_query_fields_has_every_field() {
+    Page::read(PAGE).assert_rows("## Query fields", QueryField::ALL.map(QueryField::as_str));
+}
+
+/// An answer from a pool to a query whose `current` is not kept has every member.
+#[test]
+fn table_of_members_has_the_members_of_selections() {
+    let snapshot = expected::compiled(&switchboard_registry::Files::read_dir(&expected::demo()).unwrap(), 1);
+    let answer = super::selection::answer(
+        &snapshot,
+        "company=acme channel=whatsapp ou=london country=GB current=wa-gone-1",
+    );
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    Page::read(PAGE).assert_rows("## Selection", answer.as_object().unwrap().keys());
+}
+
+#[test]
+fn table_of_problems_has_every_code_with_its_status_and_title() {
+    let page = Page::read(PAGE);
+    page.assert_rows("## Problems", problem::all().map(|kind| kind.code));
+    let mut text = String::new();
+    for line in page.text.lines() {
+        let kind = problem::all().find(|kind| line.starts_with(&format!("| `{}` | ", kind.code)));
+        match kind {
+            Some(kind) => {
+                let rest: Vec<&str> = line.splitn(5, " | ").skip(3).collect();
+                text +=
+                    &format!("| `{}` | {} | {} | {}\n", kind.code, kind.status, kind.title, rest.join(" | "));
+            }
+            None => text += &format!("{line}\n"),
+        }
+    }
+    assert_generated(PAGE, text.as_bytes(), "documents::api");
+}
+
+#[test]
+fn limits_are_those_of_the_code() {
+    let page = Page::read(PAGE);
+    let defaults = ServerSettings::default();
+    let thousands = |number: usize| match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    };
+    let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
+    for (row, limit) in [
+        ("body of a single query, line of a batch", format!("{} bytes", thousands(MAX_QUERY_BYTES))),
+        ("connections of the data listener", thousands(defaults.max_connections)),
+        ("connections of one peer to the data listener", thousands(defaults.max_connections_per_peer)),
+        (
+            "bodies in arrival and large answers, all together",
+            format!("{} MiB", defaults.max_body_bytes >> 20),
+        ),
+        ("time from the first byte of a request to the end of its head", seconds(defaults.header_timeout)),
+        ("time from the end of the head to the answer", seconds(defaults.body_timeout)),
+        ("time between two requests of a connection", seconds(defaults.idle_timeout)),
+    ] {
+        let rows = page.rows("## Limits");
+        let found = rows.iter().find(|cells| cells[0] == row).unwrap_or_else(|| panic!("no row {row:?}"));
+        assert!(found[1].split(';').next() == Some(&*limit), "{found:?}: expected {limit}");
+    }
+    let fields = page.rows("## Query fields");
+    let limit = |field: &str| fields.iter().find(|cells| cells[0] == format!("`{field}`")).unwrap()[3];
+    assert_eq!(limit("client"), format!("1 to {MAX_CLIENT_BYTES} bytes"));
+    assert_eq!(limit("exclude"), format!("{MAX_EXCLUDED} ids"));
+    assert!(page.text.contains(&format!("at most {MAX_LISTED_CANDIDATES} `candidates`")));
+}
