@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use generator::{BankArguments, RegistryArguments, generate_bank, generate_registry};
-use loadtest::{Tied, compare, error::Error, null, report::page_command, run, run_tied, soak};
+use loadtest::{Tied, compare, error::Error, null, report::files, run, run_tied, soak};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -39,7 +39,7 @@ enum LoadTestCommand {
     Run(Box<run::Options>),
     /// Draw the page of a report again, from its JSON
     #[command(after_help = "Example:\n  loadtest page loadtest-steady-20261124T091233Z.json -o steady.html")]
-    Page(page_command::PageArguments),
+    Page(files::PageArguments),
     /// Print what changed from one report to another, beyond the noise of repeated runs
     #[command(
         after_help = "Exit code 1 where something got worse.\n\nExample:\n  loadtest compare before.json after.json"
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command.unwrap_or_else(default_command) {
         LoadTestCommand::Run(options) => run::run(&options),
         LoadTestCommand::Compare(it) => compare::run(&it),
-        LoadTestCommand::Page(it) => page_command::run(&it),
+        LoadTestCommand::Page(it) => files::write_page(&it),
         LoadTestCommand::Registry(it) => generate_registry(&it).map_err(Error::from),
         LoadTestCommand::Bank(it) => generate_bank(&it).map_err(Error::from),
         LoadTestCommand::Soak(soak) => soak::run(&soak),

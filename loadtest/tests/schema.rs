@@ -1,122 +1,116 @@
-//! docs/loadtest.md documents each field of a report, and each key of a scenario, and no other.
+//! `docs/loadtest.md` and the JSON Schema document each field of a report, and each key of a scenario, and no other.
 #![cfg(test)]
 
-use loadtest::report::model::*;
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use loadtest::report::{files::read, model::SCHEMA};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
-const DOCS: &str = include_str!("../../docs/loadtest.md");
+const MARKER: &str = "<!-- Generated from the JSON Schema by loadtest/tests/schema.rs. -->\n";
+const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test -p loadtest --test schema";
 
-/// Returns a report with all optional parts. New fields must be added here.
-fn report() -> Report {
-    let latency = Latency { curve: vec![(0.5, 1.0)], ..Latency::default() };
-    let interval = Interval { at: 1.0, due: 1.0, answered: 1.0, p50: 1.0, p99: 1.0, max: 1.0, errors: 0 };
-    let failures = Failures { count: 1, first: String::new() };
-    let step = RateStep {
-        rate: 1.0,
-        seconds: 1.0,
-        due: 1,
-        achieved: 1.0,
-        corrected: latency.clone(),
-        uncorrected: latency.clone(),
-        lateness: latency,
-        idle_percent: 1.0,
-        invalid: None,
-        warnings: vec![String::new()],
-        errors: BTreeMap::from([("timeout".to_owned(), failures)]),
-        outcomes: BTreeMap::new(),
-        selections: None,
-        timeline: vec![interval],
-        events: vec![Event { at: 1.0, kind: "reload".to_owned(), text: String::new() }],
-        process: Some(Process { cpu_seconds: 1.0, rss: 1, rss_peak: 1 }),
-        waited: Waited { daemon_percent: Some(1.0), harness_percent: Some(1.0) },
-    };
-    Report {
-        schema: SCHEMA,
-        scenario: String::new(),
-        started: String::new(),
-        setup: Setup {
-            command: String::new(),
-            daemon: None,
-            commit: None,
-            profile: String::new(),
-            harness_digest: None,
-            daemon_digest: None,
-            effective: Map::new(),
-            notes: Vec::new(),
-            daemon_command: None,
-            machine: Machine { processor: String::new(), cores: 1, memory: 1, kernel: String::new() },
-            pinning: Some(Pinning { daemon: vec![0], harness: vec![1] }),
-            registry: RegistryFacts {
-                source: String::new(),
-                companies: 1,
-                ous: 1,
-                pools: 1,
-                accounts: 1,
-                snapshot_bytes: None,
-            },
-            seed: 1,
-            connections: 1,
-            timeout_us: 1,
-        },
-        ceiling: Some(Ceiling {
-            null: vec![1.0],
-            daemon: vec![1.0],
-            null_idle: vec![1.0],
-            daemon_idle: vec![1.0],
-            ratio: 1.0,
-        }),
-        runs: vec![ScenarioRun { steps: vec![step], knee: None, no_knee: None, limit: None }],
-        verdicts: vec![DemandVerdict { demand: String::new(), measured: String::new(), holds: true }],
+fn below(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn docs() -> String {
+    fs::read_to_string(below("../docs/loadtest.md")).unwrap()
+}
+
+/// Returns the schema that is checked in. A unit test of `report::model` compares it with the types.
+fn schema() -> Value {
+    let text = fs::read_to_string(below("../docs/schema/loadtest-report.schema.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Returns a table of the fields for each type, in the order in which the types refer to each other.
+fn field_tables(schema: &Value) -> String {
+    let mut types = vec!["Report".to_owned()];
+    let mut tables = String::new();
+    let mut done = 0;
+    while let Some(name) = types.get(done).cloned() {
+        done += 1;
+        let of = if name == "Report" { schema } else { &schema["$defs"][&name] };
+        let about = of["description"].as_str().unwrap().replace('\n', " ");
+        write!(tables, "\n### {name}\n\n{about}\n\n| field | description |\n|---|---|\n").unwrap();
+        for (field, property) in of["properties"].as_object().unwrap() {
+            let mut about = property["description"].as_str().unwrap().replace('\n', " ");
+            for other in property.to_string().split("#/$defs/").skip(1) {
+                let (other, _) = other.split_once('"').unwrap();
+                write!(about, " See [{other}](#{}).", other.to_lowercase()).unwrap();
+                if types.iter().all(|known| known != other) {
+                    types.push(other.to_owned());
+                }
+            }
+            writeln!(tables, "| `{field}` | {about} |").unwrap();
+        }
     }
-}
-
-/// The fields that stand in the table under this heading.
-fn documented(heading: &str) -> BTreeSet<String> {
-    let section = DOCS.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
-    let rows = section.split("\n#").next().unwrap().lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.filter_map(|row| row.split_once('`')).map(|(field, _)| field.to_owned()).collect()
-}
-
-fn fields(object: &Map<String, Value>) -> BTreeSet<String> {
-    object.keys().cloned().collect()
+    tables
 }
 
 #[test]
 fn docs_have_each_field_of_a_report() {
-    let json = serde_json::to_value(report()).unwrap();
-    for (name, at) in [
-        ("Report", ""),
-        ("Setup", "/setup"),
-        ("Machine", "/setup/machine"),
-        ("Pinning", "/setup/pinning"),
-        ("RegistryFacts", "/setup/registry"),
-        ("Ceiling", "/ceiling"),
-        ("Run", "/runs/0"),
-        ("Step", "/runs/0/steps/0"),
-        ("Failures", "/runs/0/steps/0/errors/timeout"),
-        ("Latency", "/runs/0/steps/0/corrected"),
-        ("Interval", "/runs/0/steps/0/timeline/0"),
-        ("Event", "/runs/0/steps/0/events/0"),
-        ("Process", "/runs/0/steps/0/process"),
-        ("Waited", "/runs/0/steps/0/waited"),
-        ("Verdict", "/verdicts/0"),
-    ] {
-        let object = json.pointer(at).and_then(Value::as_object).unwrap();
-        assert_eq!(documented(&format!("### {name}")), fields(object), "{name}");
+    let docs = docs();
+    let (text, found) = docs.split_once(MARKER).expect("the marker of the generated tables");
+    let made = field_tables(&schema());
+    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+        fs::write(below("../docs/loadtest.md"), format!("{text}{MARKER}{made}")).unwrap();
+        return;
     }
-    assert!(DOCS.contains(&format!("| `schema` | {SCHEMA} |")));
+    assert!(made == found, "docs/loadtest.md differs from the schema. Write its tables with\n    {REMEDY}");
+    assert!(text.contains(&format!("`schema` is {SCHEMA}.")));
+}
+
+#[test]
+fn reports_match_the_schema_and_changed_ones_do_not() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    for entry in fs::read_dir(below("tests/fixtures/reports")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut report: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let wrong: Vec<_> = schema.iter_errors(&report).map(|it| it.to_string()).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+        report["runs"][0]["steps"][0]["corrected"]["p99"] = "fast".into();
+        assert!(!schema.is_valid(&report), "{}", path.display());
+    }
+}
+
+#[test]
+fn unreadable_report_is_named_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let error = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let error = read(&path).expect_err("no report");
+        assert_eq!(error.exit_code(), 3);
+        error.to_string()
+    };
+    assert!(error("hello").contains("name the JSON file that `loadtest run` wrote"));
+    assert!(error("{}").contains("missing field `schema`"));
+    let newer = error(r#"{"schema": 99, "new": 1}"#);
+    assert!(newer.contains("schema is 99, but this program reads schema 1: use a newer loadtest"), "{newer}");
+    assert!(error(r#"{"schema": 0}"#).contains("run the scenario again"));
+    let cut = error(r#"{"schema": 1, "scenario": "steady"}"#);
+    for part in ["report.json", "missing field `started`", "run the scenario again"] {
+        assert!(cut.contains(part), "{cut}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(read(&path).expect_err("gone").to_string().contains("cannot read"));
 }
 
 /// The parser lists the keys that it expects in its error on an unknown one.
 #[test]
 fn docs_have_each_key_of_a_scenario() {
-    let section = DOCS.split("\n## Scenarios\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let docs = docs();
+    let section = docs.split("\n## Scenarios\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let mut keys = BTreeSet::new();
     for row in section.lines().filter(|line| line.starts_with("| `")) {
         let mut table = String::new();
         for name in row.split('|').nth(1).unwrap().split(", ").map(|name| name.trim().trim_matches('`')) {
-            // `mix.phone`, and behind it `.client`: of the same table.
+            // `.client` after `mix.phone` is a key of the same table.
             let (of, key) = name.split_once('.').unwrap_or(("", name));
             if !name.starts_with('.') {
                 table = of.to_owned();

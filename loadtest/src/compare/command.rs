@@ -1,17 +1,18 @@
-//! The command: reads two reports and prints the comparison.
+//! The command `loadtest compare`: reads two reports and prints their comparison.
 
 use super::{
-    comparison::{FigureChange, ReportComparison, Unit},
+    comparison::{FigureChange, ReportComparison},
     verdict::{ChangeVerdict, LEVEL, MIN_CHANGE},
 };
 use crate::{
     error::{Error, Result},
     output,
     report::{
+        figures::Unit,
         files,
         model::Report,
         summary::{BAD, DIM, GOOD, HEAD},
-        units,
+        units::{count, per_second},
     },
 };
 use anstyle::{AnsiColor, Style};
@@ -26,11 +27,11 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// The arguments of `loadtest compare`.
 #[derive(Args)]
 pub struct Compare {
-    /// The JSON of the report that is compared with
+    /// JSON file of the report to compare with
     a: PathBuf,
-    /// The JSON of the report that is judged
+    /// JSON file of the report to judge
     b: PathBuf,
-    /// For people, or for programs
+    /// Format of the output: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = ComparisonFormat::Text)]
     format: ComparisonFormat,
 }
@@ -41,20 +42,29 @@ enum ComparisonFormat {
     Json,
 }
 
-/// Prints what changed.
+/// Prints the comparison of two reports.
 ///
 /// # Errors
-/// A report cannot be read, or has no valid run, or a figure is worse beyond the noise.
+/// A report cannot be read or has no valid run, or a figure is worse beyond the noise.
 pub fn run(compare: &Compare) -> Result<()> {
     let (a, b) = (files::read(&compare.a)?, files::read(&compare.b)?);
-    require_valid_run(&compare.a, &a)?;
-    require_valid_run(&compare.b, &b)?;
+    for (path, report) in [(&compare.a, &a), (&compare.b, &b)] {
+        if report.steps().all(|(_, step)| step.invalid.is_some()) {
+            let path = path.display();
+            let what = "no run is valid: measure again, and follow the advice of the report's page";
+            return Err(Error::Refused(format!("{path}: {what}")));
+        }
+    }
     let comparison = ReportComparison::new(&a, &b);
-    let name = |path: &Path| path.display().to_string();
     let text = match compare.format {
-        ComparisonFormat::Text => table(&comparison, (&name(&compare.a), &a), (&name(&compare.b), &b)),
+        ComparisonFormat::Text => {
+            let mut out = String::new();
+            // Writing to a String cannot fail.
+            let _ = write_table(&mut out, &comparison, (&compare.a, &a), (&compare.b, &b));
+            out
+        }
         ComparisonFormat::Json => serde_json::to_string_pretty(&comparison)
-            .map(|it| it + "\n")
+            .map(|json| json + "\n")
             .map_err(|error| Error::io("write to", "standard output")(error.into()))?,
     };
     output::print(&text)?;
@@ -65,68 +75,42 @@ pub fn run(compare: &Compare) -> Result<()> {
     }
 }
 
-fn require_valid_run(path: &Path, report: &Report) -> Result<()> {
-    if report.runs.iter().flat_map(|run| &run.steps).any(|step| step.invalid.is_none()) {
-        return Ok(());
-    }
-    let what = "no run in it means something: measure again, as its page and table say";
-    Err(Error::Refused(format!("{}: {what}", path.display())))
-}
-
-fn table(comparison: &ReportComparison, a: (&str, &Report), b: (&str, &Report)) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_reports(&mut out, comparison, a, b);
-    let _ = write_setup(&mut out, comparison);
-    let _ = write_changes(&mut out, comparison);
-    let _ = write_sum(&mut out, comparison);
-    out
-}
-
-fn write_reports(
+fn write_table(
     out: &mut String,
-    of: &ReportComparison,
-    a: (&str, &Report),
-    b: (&str, &Report),
+    comparison: &ReportComparison,
+    a: (&Path, &Report),
+    b: (&Path, &Report),
 ) -> fmt::Result {
-    for (name, (file, report), invalid) in [("A", a, of.invalid.0), ("B", b, of.invalid.1)] {
-        let runs = count(report.runs.len(), "run");
+    for (name, (file, report), invalid) in [("A", a, comparison.invalid.0), ("B", b, comparison.invalid.1)] {
+        let (file, runs) = (file.display(), count(report.runs.len(), "run"));
         write!(out, "{HEAD}{name}{HEAD:#}  {file}: {}, {runs}, {}", report.scenario, report.started)?;
         if invalid > 0 {
-            let what = if report.runs.iter().any(|run| run.steps.len() > 1) { "step" } else { "run" };
-            write!(out, "; {WARNING}{} invalid, left out{WARNING:#}", count(invalid, what))?;
+            let steps = count(invalid, if report.is_sweep() { "step" } else { "run" });
+            write!(out, "; {WARNING}without {steps}, invalid{WARNING:#}")?;
         }
         writeln!(out)?;
     }
-    Ok(())
-}
-
-fn write_setup(out: &mut String, comparison: &ReportComparison) -> fmt::Result {
     for it in &comparison.differences {
         let style = if it.expected { DIM } else { WARNING };
         writeln!(out, "{style}differs{style:#}  {}: {} in A, {} in B", it.what, it.a, it.b)?;
     }
     if comparison.differences.iter().any(|it| !it.expected) {
-        let warning = "The setup differs: what changes below need not come from the daemon.";
+        let warning = "The setups differ: the daemon may not be the cause of the changes below.";
         writeln!(out, "{WARNING}{warning}{WARNING:#}")?;
     }
     for (name, rates) in [("A", &comparison.only_a), ("B", &comparison.only_b)] {
         if !rates.is_empty() {
-            let rates: Vec<_> = rates.iter().map(|rate| units::rate(*rate)).collect();
-            writeln!(out, "{DIM}only in {name}{DIM:#}  {} requests a second", rates.join(", "))?;
+            let rates: Vec<_> = rates.iter().copied().map(per_second).collect();
+            writeln!(out, "{DIM}only in {name}{DIM:#}  steps at {}", rates.join(", "))?;
         }
     }
-    Ok(())
-}
-
-fn write_changes(out: &mut String, comparison: &ReportComparison) -> fmt::Result {
     writeln!(out, "\n{HEAD}{:<22}{:>14}{:>14}{:>11}{HEAD:#}", "", "A", "B", "change")?;
-    let mut rate = None;
+    let mut last_rate = None;
     for change in &comparison.changes {
-        if change.rate != rate {
-            rate = change.rate;
-            writeln!(out, "{HEAD}at {}/s{HEAD:#}", units::rate(rate.unwrap_or_default()))?;
+        if let Some(rate) = change.rate.filter(|rate| Some(*rate) != last_rate) {
+            writeln!(out, "{HEAD}at {}{HEAD:#}", per_second(rate))?;
         }
+        last_rate = change.rate;
         let (a, b) = (change.unit.show(change.median_a), change.unit.show(change.median_b));
         let percent = change.change_percent.map_or_else(|| "–".to_owned(), |it| format!("{it:+.1} %"));
         let style = match change.verdict {
@@ -137,7 +121,22 @@ fn write_changes(out: &mut String, comparison: &ReportComparison) -> fmt::Result
         let words = describe(comparison, change);
         writeln!(out, "{:<22}{a:>14}{b:>14}{percent:>11}  {style}{words}{style:#}", change.figure)?;
     }
-    Ok(())
+    let number = |verdict| comparison.with_verdict(verdict).count();
+    let (worse, better) = (number(ChangeVerdict::Worse), number(ChangeVerdict::Better));
+    let judged = worse + better + number(ChangeVerdict::None);
+    if judged == 0 {
+        return writeln!(
+            out,
+            "\nNo figure can be judged: run each scenario with --repeat 5 or more, and compare again."
+        );
+    }
+    let style = if worse > 0 { BAD } else { GOOD };
+    let (judged, level, least) = (count(judged, "figure"), LEVEL * 100.0, MIN_CHANGE * 100.0);
+    writeln!(out, "\n{judged} judged: {style}{worse} worse{style:#}, {better} better, beyond the noise.")?;
+    let note = format!(
+        "Noise alone changes a figure with a probability of {level} %. Changes under {least} % are ignored."
+    );
+    writeln!(out, "{DIM}{note}{DIM:#}")
 }
 
 fn describe(comparison: &ReportComparison, change: &FigureChange) -> &'static str {
@@ -153,32 +152,12 @@ fn describe(comparison: &ReportComparison, change: &FigureChange) -> &'static st
             }
         }
         ChangeVerdict::NotComparable => "not comparable: the rates differ",
-        ChangeVerdict::None => "no change that the noise would not explain",
-        ChangeVerdict::Unknown if runs == [1, 1] => "no repeated runs: noise unknown",
-        ChangeVerdict::Unknown if runs.iter().any(|runs| *runs < 3) => "fewer than three runs: noise unknown",
-        ChangeVerdict::Unknown if comparison.steps > 1 => "too few runs to judge so many steps",
+        ChangeVerdict::None => "within the noise",
+        ChangeVerdict::Unknown if runs == [1, 1] => "noise unknown: no repeated runs",
+        ChangeVerdict::Unknown if runs.iter().any(|runs| *runs < 3) => "noise unknown: fewer than three runs",
+        ChangeVerdict::Unknown if comparison.steps > 1 => {
+            "noise unknown: too few runs for the number of steps"
+        }
         ChangeVerdict::Unknown => "noise unknown",
     }
-}
-
-fn write_sum(out: &mut String, comparison: &ReportComparison) -> fmt::Result {
-    let number = |verdict| comparison.with_verdict(verdict).count();
-    let (worse, better) = (number(ChangeVerdict::Worse), number(ChangeVerdict::Better));
-    let judged =
-        comparison.changes.len() - number(ChangeVerdict::Unknown) - number(ChangeVerdict::NotComparable);
-    if judged == 0 {
-        let advice = "Nothing can be judged: repeat the runs, five times or more, and compare again.";
-        return writeln!(out, "\n{advice}");
-    }
-    let style = if worse > 0 { BAD } else { GOOD };
-    let (figures, level, least) = (count(judged, "figure"), LEVEL * 100.0, MIN_CHANGE * 100.0);
-    writeln!(out, "\nOf {figures} {style}{worse} worse{style:#}, {better} better, beyond the noise.")?;
-    writeln!(
-        out,
-        "{DIM}Each is judged so that {level} % would seem changed by chance; a change under {least} % is none.{DIM:#}"
-    )
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,4 +1,4 @@
-//! `loadtest compare`: what changed from one report to another, beyond the noise of repeated runs.
+//! `loadtest compare`: the changes between two reports that exceed the noise of repeated runs.
 
 mod command;
 mod comparison;
@@ -7,7 +7,8 @@ mod verdict;
 
 pub use self::{
     command::{Compare, run},
-    comparison::{FigureChange, ReportComparison, Unit},
+    comparison::{FigureChange, ReportComparison},
     setup::SetupDifference,
     verdict::ChangeVerdict,
 };
+pub use crate::report::figures::Unit;

@@ -1,38 +1,34 @@
-//! Whether a figure changed beyond the noise.
+//! The verdict on the change of a figure.
 //!
-//! Each rule below takes at most one figure in a hundred for changed that is not, whatever the number of runs
-//! (`tests/compare/noise.rs` counts them).
+//! Each rule takes at most one unchanged figure in a hundred for changed. `tests/compare/noise.rs` counts them.
 //!
-//! - With runs enough to reach 1 %, as with 5 and 5, the exact rank-sum test decides at that level.
-//! - With fewer, the ranges must not overlap, and the medians must be farther apart than the larger range is wide;
-//!   with 3 runs on a side, twice as far.
-//! - With fewer than 3, the noise is not known.
+//! - If there are enough runs to reach 1 %, such as 5 and 5, the exact rank-sum test decides at this level.
+//! - With fewer runs, the ranges must not overlap, and the distance of the medians must exceed the width of the larger
+//!   range; with 3 runs on a side, twice the width.
+//! - With fewer than 3 runs, the noise is unknown.
 //!
-//! The steps of a sweep share the 1 %. A change of less than [`MIN_CHANGE`] does not matter, however sure it is.
+//! The steps of a sweep share the 1 %. A change of less than [`MIN_CHANGE`] is ignored.
 
-use crate::statistics::{median, min_rank_sum_p_value, range, rank_sum_p_value};
+use crate::{
+    report::figures::Better,
+    statistics::{median, min_rank_sum_p_value, range, rank_sum_p_value},
+};
 use serde::Serialize;
 
-/// The share of unchanged figures that may be taken for changed.
+/// Largest share of unchanged figures that may be taken for changed.
 pub(super) const LEVEL: f64 = 0.01;
 pub(super) const MIN_CHANGE: f64 = 0.02;
 const MIN_RUNS: usize = 3;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Better {
-    Low,
-    High,
-}
-
-/// The verdict on a figure.
+/// Verdict on the change of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeVerdict {
-    /// Better beyond the noise.
+    /// The figure is better beyond the noise.
     Better,
-    /// Worse beyond the noise.
+    /// The figure is worse beyond the noise.
     Worse,
-    /// The noise explains the change, or it is too small to matter.
+    /// The noise explains the change, or the change is too small to matter.
     None,
     /// There are too few runs to know the noise.
     Unknown,
@@ -41,7 +37,7 @@ pub enum ChangeVerdict {
 }
 
 impl ChangeVerdict {
-    /// Judges a figure that shares the level with so many others.
+    /// Judges a figure. `shares` figures share the level.
     pub(super) fn new(a: &[f64], b: &[f64], better: Better, shares: usize) -> Self {
         let (Some(from), Some(to)) = (median(a), median(b)) else { return Self::Unknown };
         let level = LEVEL / shares.max(1) as f64;
@@ -83,24 +79,24 @@ mod tests {
         assert_eq!(low(&[], &[]), ChangeVerdict::Unknown);
         let a = [100.0, 101.0, 102.0];
         assert_eq!(low(&a, &[105.0, 106.0, 107.0]), ChangeVerdict::Worse);
-        assert_eq!(low(&a, &[104.0, 105.0, 106.0]), ChangeVerdict::None); // four is not more than twice two
+        assert_eq!(low(&a, &[104.0, 105.0, 106.0]), ChangeVerdict::None); // 4 does not exceed twice 2
         assert_eq!(low(&a, &[95.0, 96.0, 97.0]), ChangeVerdict::Better);
         assert_eq!(ChangeVerdict::new(&a, &[95.0, 96.0, 97.0], Better::High, 1), ChangeVerdict::Worse);
         let a = [100.0, 101.0, 102.0, 103.0];
         assert_eq!(low(&a, &[105.0, 106.0, 107.0, 108.0]), ChangeVerdict::Worse);
-        assert_eq!(low(&a, &[102.5, 106.0, 107.0, 108.0]), ChangeVerdict::None); // they overlap
+        assert_eq!(low(&a, &[102.5, 106.0, 107.0, 108.0]), ChangeVerdict::None); // the ranges overlap
     }
 
     #[test]
     fn more_runs_are_judged_by_the_rank_sum_test() {
         let a = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0];
         let higher = a.map(|it| it + 5.0);
-        assert_eq!(low(&a, &higher), ChangeVerdict::Worse); // though they overlap
+        assert_eq!(low(&a, &higher), ChangeVerdict::Worse); // although the ranges overlap
         assert_eq!(low(&a, &a.map(|it| it + 3.0)), ChangeVerdict::None);
-        // Sure, and too little to matter.
+        // Significant, but too small to matter.
         let exact = [100.0, 100.1, 100.2, 100.3, 100.4];
         assert_eq!(low(&exact, &exact.map(|it| it + 1.0)), ChangeVerdict::None);
-        // Twelve steps share the level: seven runs wholly apart reach it, five do not.
+        // Twelve steps share the level. Seven runs without overlap reach it, five do not.
         assert_eq!(ChangeVerdict::new(&a, &a.map(|it| it + 20.0), Better::Low, 12), ChangeVerdict::Worse);
         assert_eq!(
             ChangeVerdict::new(&a[..5], &a.map(|it| it + 20.0)[..5], Better::Low, 12),

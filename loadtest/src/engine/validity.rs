@@ -115,7 +115,7 @@ mod tests {
         let slow = judged(None, &step([9e5, 1e6, 1e6], [2e6, 2e6, 2e6], 19.0, 50.0)).0.unwrap();
         assert!(slow.starts_with("the harness was 1.00 s late at its p99, where 1.00 ms"), "{slow}");
         let tail = judged(None, &step([1.0, 20.0, 800.0], [19.0, 300.0, 900.0], 19.0, 50.0)).0.unwrap();
-        assert!(tail.contains("800 us late at its p99.9, more than a quarter of the 900 us"), "{tail}");
+        assert!(tail.contains("800 µs late at its p99.9, more than a quarter of the 900 µs"), "{tail}");
         let most = judged(None, &step([1.0, 11e3, 11e3], [1e6, 1e6, 1e6], 1e6, 50.0)).0.unwrap();
         assert!(most.contains("where 10.0 ms is the most"), "{most}");
     }

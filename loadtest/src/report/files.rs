@@ -1,4 +1,4 @@
-//! Reports as files: JSON for programs, a page for people.
+//! Reports as files: JSON for programs and an HTML page for people. The command `loadtest page` writes the page again.
 
 use super::{
     model::{Report, SCHEMA},
@@ -8,37 +8,41 @@ use crate::{
     error::{Error, Result},
     output, progress,
 };
+use clap::Args;
 use serde::Deserialize;
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-/// More than the files of a report take.
-const REPORT_BYTES: usize = 2 << 20;
+/// Upper bound of the size of a report's files.
+const MAX_REPORT_BYTES: usize = 2 << 20;
 
-/// Makes the folder and checks that it takes files of a report's size: a full disk is reported before anything is
-/// measured.
+/// Creates the folder and checks that it has room for a report, so that a full disk is noticed before the measurement.
 pub(crate) fn check_folder(folder: &Path) -> Result<()> {
     output::make_dir(folder)?;
     let file = tempfile::Builder::new().prefix(".loadtest-").tempfile_in(folder);
-    let failed = Error::io("write into", folder);
-    file.and_then(|mut file| file.write_all(&vec![0; REPORT_BYTES])).map_err(failed)
+    file.and_then(|mut file| file.write_all(&vec![0; MAX_REPORT_BYTES]))
+        .map_err(Error::io("write into", folder))
 }
 
 /// Writes `loadtest-<scenario>-<time>.json` and `.html` into the folder, and prints their paths.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
-    // Some file systems and every scp take a colon for something else.
+    // Some file systems forbid colons, and scp takes the text before a colon for a host.
     let time = report.started.replace([':', '-'], "");
-    // Not by `with_extension`: a scenario's name may have a dot.
+    // Not by `with_extension`, because a scenario's name may contain a dot.
     let path = |extension: &str| folder.join(format!("loadtest-{}-{time}.{extension}", report.scenario));
     let data = path("json");
     let json = serde_json::to_string_pretty(report)
         .map_err(|error| Error::io("write as JSON", &data)(error.into()))?;
-    put("data", &data, &json)?;
-    put("page", &path("html"), &page::render(report))
+    write_file("data", &data, &json)?;
+    write_file("page", &path("html"), &page::render(report))
 }
 
-fn put(what: &str, path: &Path, text: &str) -> Result<()> {
+fn write_file(what: &str, path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|source| {
-        // Half a file would be taken for a report.
+        // An incomplete file must not be taken for a report.
         let _ = fs::remove_file(path);
         Error::io("write", path)(source)
     })?;
@@ -49,7 +53,7 @@ fn put(what: &str, path: &Path, text: &str) -> Result<()> {
 /// Reads a report from its JSON.
 ///
 /// # Errors
-/// The file cannot be read, or is no report of this schema. The text says what to do.
+/// The file cannot be read, or is not a report of this schema. The text says what to do.
 pub fn read(path: &Path) -> Result<Report> {
     #[derive(Deserialize)]
     struct AnySchema {
@@ -60,48 +64,37 @@ pub fn read(path: &Path) -> Result<Report> {
         Ok(AnySchema { schema: SCHEMA }) => match serde_json::from_str(&text) {
             Ok(report) => return Ok(report),
             Err(error) => format!(
-                "expected a report of schema {SCHEMA} ({error}): it was cut short or edited, run its scenario again"
+                "not a report of schema {SCHEMA} ({error}): the file is incomplete or edited; run the scenario again"
             ),
         },
         Ok(AnySchema { schema }) => {
             let newer = schema > SCHEMA;
-            let remedy = if newer {
-                "use the loadtest that wrote it, or one that is newer"
-            } else {
-                "run its scenario again"
-            };
-            format!("its schema is {schema}, this program reads {SCHEMA}: {remedy}")
+            let remedy = if newer { "use a newer loadtest" } else { "run the scenario again" };
+            format!("the report's schema is {schema}, but this program reads schema {SCHEMA}: {remedy}")
         }
         Err(error) => {
-            format!("expected the JSON that `loadtest run` writes, with its schema ({error}): name that file")
+            format!("not a report ({error}): name the JSON file that `loadtest run` wrote")
         }
     };
     Err(Error::Unlike { path: path.to_owned(), what })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The arguments of `loadtest page`.
+#[derive(Args)]
+pub struct PageArguments {
+    /// JSON file of the report
+    report: PathBuf,
+    /// File to write; without it, the report's path with the extension .html
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
 
-    #[test]
-    fn unreadable_report_is_named_with_a_remedy() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.json");
-        let error = |text: &str| {
-            fs::write(&path, text).unwrap();
-            let error = read(&path).expect_err("no report");
-            assert_eq!(error.exit_code(), 3);
-            error.to_string()
-        };
-        assert!(error("hello").contains("expected the JSON that `loadtest run` writes"));
-        assert!(error("{}").contains("missing field `schema`"));
-        assert!(error(r#"{"schema": 99, "new": 1}"#).contains("its schema is 99, this program reads 1"));
-        assert!(error(r#"{"schema": 0}"#).contains("run its scenario again"));
-        let cut = error(r#"{"schema": 1, "scenario": "steady"}"#);
-        for part in ["report.json", "missing field `started`", "run its scenario again"] {
-            assert!(cut.contains(part), "{cut}");
-        }
-        fs::remove_file(&path).unwrap();
-        assert!(read(&path).expect_err("gone").to_string().contains("cannot read"));
-    }
+/// Writes the page of a report's JSON file.
+///
+/// # Errors
+/// The report cannot be read, or the page cannot be written.
+pub fn write_page(arguments: &PageArguments) -> Result<()> {
+    let report = read(&arguments.report)?;
+    let path = arguments.output.clone().unwrap_or_else(|| arguments.report.with_extension("html"));
+    fs::write(&path, page::render(&report)).map_err(Error::io("write", &path))
 }

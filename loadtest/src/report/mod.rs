@@ -1,10 +1,11 @@
-//! The report of a scenario: its model, its files, the terminal's table and the HTML page.
+//! The report of a scenario: its model and its files, and its figures as the terminal's table and as an HTML page.
+//! `loadtest compare` shares the table of figures.
 
+pub(crate) mod figures;
 pub mod files;
 pub mod model;
 pub mod page;
-pub mod page_command;
 pub mod summary;
 pub mod units;
 
-pub(crate) use self::model::{DAEMON_ENDED, failures};
+pub(crate) use self::model::DAEMON_ENDED;

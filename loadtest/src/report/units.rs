@@ -1,16 +1,31 @@
-//! Figures as people read them: three significant digits and a unit.
+//! Figures as text: three significant digits and a unit.
 
-use super::model::Pinning;
-
-/// Formats microseconds.
-pub fn time(micros: f64) -> String {
-    let (value, unit) = scaled(micros);
-    format!("{} {unit}", digits(value))
+/// Formats a number with three significant digits.
+pub(crate) fn number(value: f64) -> String {
+    match value {
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
 }
 
-/// Formats a rate without its unit, with its thousands apart.
+/// Formats a time that is given in microseconds.
+pub fn time(micros: f64) -> String {
+    let (value, unit) = scaled_time(micros);
+    format!("{} {unit}", number(value))
+}
+
+fn scaled_time(micros: f64) -> (f64, &'static str) {
+    match micros {
+        micros if micros < 999.5 => (micros, "µs"),
+        micros if micros < 999_500.0 => (micros / 1e3, "ms"),
+        micros => (micros / 1e6, "s"),
+    }
+}
+
+/// Formats a rate without its unit, with separated thousands.
 pub fn rate(rate: f64) -> String {
-    if rate < 100.0 { digits(rate) } else { thousands(rate.round() as u64) }
+    if rate < 100.0 { number(rate) } else { thousands(rate.round() as u64) }
 }
 
 pub(crate) fn per_second(value: f64) -> String {
@@ -20,22 +35,30 @@ pub(crate) fn per_second(value: f64) -> String {
 /// Formats `1234567` as `1,234,567`.
 pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
-    let mut apart = String::with_capacity(digits.len() * 4 / 3);
+    let mut separated = String::with_capacity(digits.len() * 4 / 3);
     for (n, digit) in digits.chars().enumerate() {
         if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            apart.push(',');
+            separated.push(',');
         }
-        apart.push(digit);
+        separated.push(digit);
     }
-    apart
+    separated
 }
 
-/// Formats bytes as megabytes.
-pub fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+/// Formats a number with its noun, as in `1 run` and `2 runs`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Formats a share as per cent; a small one has the digits that make it visible.
+/// Formats bytes in megabytes or gigabytes.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes < 999.5e6 => format!("{} MB", number(bytes / 1e6)),
+        bytes => format!("{} GB", number(bytes / 1e9)),
+    }
+}
+
+/// Formats a share in per cent. A small share has as many digits as make it visible.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
@@ -49,8 +72,8 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// Formats the time at a tick of an axis, with no more digits than it needs.
 pub(crate) fn tick_time(micros: f64) -> String {
-    let (value, unit) = scaled(micros);
-    sign_of_micro(&format!("{} {unit}", shortest(value)))
+    let (value, unit) = scaled_time(micros);
+    format!("{} {unit}", shortest(value))
 }
 
 pub(crate) fn tick_rate(rate: f64) -> String {
@@ -62,42 +85,9 @@ pub(crate) fn tick_rate(rate: f64) -> String {
     }
 }
 
-/// Rounds off what binary fractions leave of a round number.
+/// Formats a value without the rounding error of binary fractions.
 pub(crate) fn shortest(value: f64) -> String {
     ((value * 1e6).round() / 1e6).to_string()
-}
-
-/// Replaces the terminal's `us` with `µs`.
-pub(crate) fn sign_of_micro(text: &str) -> String {
-    text.strip_suffix(" us").map_or_else(|| text.to_owned(), |text| format!("{text} µs"))
-}
-
-/// Formats which cores the daemon and the harness run on.
-pub fn pinning(pinning: Option<&Pinning>) -> String {
-    let list = |cores: &[u32]| cores.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    match pinning {
-        Some(it) if it.daemon.is_empty() => {
-            format!("harness on core {}, the daemon where it ran", list(&it.harness))
-        }
-        Some(it) => format!("daemon on core {}, harness on core {}", list(&it.daemon), list(&it.harness)),
-        None => "none: the system moves them about".to_owned(),
-    }
-}
-
-fn scaled(micros: f64) -> (f64, &'static str) {
-    match micros {
-        micros if micros < 999.5 => (micros, "us"),
-        micros if micros < 999_500.0 => (micros / 1e3, "ms"),
-        micros => (micros / 1e6, "s"),
-    }
-}
-
-fn digits(value: f64) -> String {
-    match value {
-        value if value < 9.995 => format!("{value:.2}"),
-        value if value < 99.95 => format!("{value:.1}"),
-        value => format!("{value:.0}"),
-    }
 }
 
 #[cfg(test)]
@@ -107,8 +97,9 @@ mod tests {
     #[test]
     fn figures_have_three_significant_digits_and_a_unit() {
         let times = [0.0, 87.25, 999.7, 12_345.0, 2.5e6].map(time);
-        assert_eq!(times, ["0.00 us", "87.2 us", "1.00 ms", "12.3 ms", "2.50 s"]);
+        assert_eq!(times, ["0.00 µs", "87.2 µs", "1.00 ms", "12.3 ms", "2.50 s"]);
         assert_eq!([12.5, 999.6, 1_234_567.4].map(rate), ["12.5", "1,000", "1,234,567"]);
+        assert_eq!([0, 16_812_345, 16_700_000_000].map(bytes), ["0.00 MB", "16.8 MB", "16.7 GB"]);
         assert_eq!(thousands(0), "0");
         let shares = [0.0, 1e-6, 2e-4, 0.0314, 0.623].map(percent);
         assert_eq!(shares, ["0 %", "under 0.001 %", "0.020 %", "3.14 %", "62.3 %"]);

@@ -19,9 +19,9 @@ use crate::{
     cpu_affinity,
     engine::{FailureKind, Pace},
     error::{Error, Result},
-    progress,
+    output, progress,
     report::{
-        self, DAEMON_ENDED,
+        self, DAEMON_ENDED, figures,
         model::{Ceiling, Failures, Pinning, RateStep, Report, SCHEMA, ScenarioRun, Setup},
         summary, units,
     },
@@ -64,9 +64,9 @@ pub fn run(options: &Options) -> Result<()> {
             }
             Err(error) => return Err(error),
         };
-        summary::print(&report)?;
+        output::print(&summary::table(&report))?;
         report::files::write(&report, &options.out)?;
-        failed.extend(report::failures(&report));
+        failed.extend(report.failures());
         failed.extend(other_registry(options, &report));
     }
     if failed.is_empty() {
@@ -179,7 +179,7 @@ fn measure_highest(
         }
     };
     let line = match &ceiling {
-        Some(ceiling) => summary::ceiling(ceiling),
+        Some(ceiling) => figures::describe_ceiling(ceiling),
         None if rate > 0.0 => {
             format!("{}/s by the daemon; no null server that is like it", units::rate(rate))
         }

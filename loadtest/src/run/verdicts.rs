@@ -108,7 +108,7 @@ mod tests {
         for run in runs.iter_mut().skip(1) {
             run.steps[0].invalid = Some("late".to_owned());
         }
-        assert_eq!(measured(&demand, &runs), [("100 us".to_owned(), true), ("none".to_owned(), true)]);
+        assert_eq!(measured(&demand, &runs), [("100 µs".to_owned(), true), ("none".to_owned(), true)]);
         runs[0].steps[0].invalid = Some("late".to_owned());
         let nothing = ("not measured".to_owned(), false);
         assert_eq!(measured(&demand, &runs), [nothing.clone(), nothing.clone()]);

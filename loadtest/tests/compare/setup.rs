@@ -50,11 +50,11 @@ fn differing_setup_is_listed_with_conditions_first() {
         "scenario",
         "scenario's duration",
         "scenario's mix.phone",
+        "processor",
+        "pinning",
         "registry",
         "seed",
         "connections",
-        "processor",
-        "pinning",
         "rate",
     ];
     assert_eq!(differing(false), conditions);

@@ -1,7 +1,9 @@
-//! Charts: plotters draws axes, grids and curves as SVG; their colours are the style sheet's, for light and dark.
+//! Charts: plotters draws axes, grids and curves as SVG. Their colours are variables of the style sheet, because the page
+//! has a light and a dark theme.
 //!
-//! plotters knows neither variables nor titles, and only whole coordinates. So each ink is drawn as a number that [`svg`]
-//! replaces with its variable, all is drawn at twice its size, and the page adds the marks that have a title.
+//! plotters supports neither variables nor titles, and rounds coordinates to whole numbers. Therefore an ink is drawn as
+//! a number that [`svg`] replaces with its variable, the drawing has twice its size, and marks with titles are added by
+//! the page.
 
 use crate::statistics::range;
 use maud::{Markup, PreEscaped, html};
@@ -11,10 +13,10 @@ use plotters::{
 };
 use std::io;
 
-/// Units of the drawing in a pixel.
+/// Units of the drawing for each pixel.
 pub(super) const SCALE: u32 = 2;
 const WIDTH: u32 = 1024;
-/// Room beside the plot, in pixels.
+/// Margins around the plot, in pixels.
 const LEFT: u32 = 80;
 const RIGHT: u32 = 32;
 const TOP: u32 = 22;
@@ -24,7 +26,7 @@ pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type ChartResult<T> = Result<T, DrawingAreaErrorKind<io::Error>>;
 pub(super) type PlotPlace = (i32, i32);
 
-/// A colour of the style sheet.
+/// Colours of the style sheet.
 #[derive(Clone, Copy)]
 pub(super) enum Ink {
     Grid,
@@ -40,7 +42,7 @@ pub(super) enum Ink {
     Uncorrected,
 }
 
-/// The variables of the inks, in their order.
+/// Variables of the inks, in the order of [`Ink`].
 const VARIABLES: [&str; 11] =
     ["grid", "soft", "p50", "p99", "p999", "max", "other", "due", "area", "corrected", "uncorrected"];
 
@@ -50,15 +52,18 @@ impl Ink {
     }
 }
 
-/// Draws a chart that is `height` pixels high; `draw` returns the marks that lie on it.
-#[allow(clippy::expect_used, reason = "plotters returns the errors of files, and a String has none")]
+/// Draws a chart of `height` pixels. `draw` returns the marks on top of the drawing.
+#[allow(
+    clippy::expect_used,
+    reason = "plotters fails only if a file cannot be written, and this is a String"
+)]
 pub(super) fn svg(height: u32, name: &str, draw: impl FnOnce(&Area<'_>) -> ChartResult<Markup>) -> Markup {
     let mut drawn = String::new();
     let (width, height) = (WIDTH * SCALE, height * SCALE);
     let area = SVGBackend::with_string(&mut drawn, (width, height)).into_drawing_area();
-    let marks = draw(&area).expect("cannot fail: writes to a String");
+    let marks = draw(&area).expect("writing to a String cannot fail");
     drop(area);
-    // The tag around it fixes the size.
+    // The outer tag has a fixed size and is replaced.
     let body = drawn.split_once('>').map_or("", |(_, body)| body.trim_end().trim_end_matches("</svg>"));
     let body = VARIABLES.iter().zip(0..).fold(body.to_owned(), |body, (variable, ink)| {
         body.replace(&format!("\"#0000{ink:02X}\""), &format!("\"var(--{variable})\""))
@@ -68,7 +73,7 @@ pub(super) fn svg(height: u32, name: &str, draw: impl FnOnce(&Area<'_>) -> Chart
     }
 }
 
-/// An axis: its range, the number of its labels at the most, and their format.
+/// Range, largest number of labels and format of an axis.
 #[derive(Clone)]
 pub(super) struct Axis<R> {
     range: R,
@@ -84,12 +89,12 @@ impl Axis<RangedCoordf64> {
 }
 
 impl Axis<LogCoord<f64>> {
-    /// Spans the decades of all positive values.
+    /// Spans the decades of the positive values.
     pub(super) fn log(values: impl IntoIterator<Item = f64>, format: fn(f64) -> String) -> Self {
         let (low, high) = range(values.into_iter().filter(|value| *value > 0.0));
         let low = if low.is_finite() { low.log10().floor() as i32 } else { 0 };
         let high = if high.is_finite() { (high.log10().ceil() as i32).max(low + 1) } else { 1 };
-        // A little more: rounding must not hide the label at an end.
+        // The margin keeps rounding from hiding the labels at the ends.
         let range = 10_f64.powi(low) * 0.999..10_f64.powi(high) * 1.001;
         Self { range: range.log_scale().into(), labels: 8, format }
     }
@@ -98,7 +103,7 @@ impl Axis<LogCoord<f64>> {
 pub(super) struct Chart<'a, 'b, Y: Ranged>(ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, Y>>);
 
 impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> {
-    /// Fills the area, with room for labels below.
+    /// Draws the axes into the whole area. `bottom` is the height of the labels of `x`.
     pub(super) fn new(
         area: &'a Area<'b>,
         x: Axis<RangedCoordf64>,
@@ -127,7 +132,7 @@ impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> 
         Ok(Self(context))
     }
 
-    /// Draws a line through the points, with a gap where there is none.
+    /// Draws a line through the points. `None` is a gap.
     pub(super) fn curve(&self, ink: Ink, width: u32, points: &[Option<(f64, f64)>]) -> ChartResult<()> {
         for piece in points.split(Option::is_none).filter(|piece| piece.len() > 1) {
             let piece: Vec<_> = piece.iter().copied().flatten().collect();
@@ -144,19 +149,19 @@ impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> 
         self.0.backend_coord(&(x, y))
     }
 
-    /// Returns the upper left and the lower right corner.
+    /// Returns the upper left and the lower right corner of the plot.
     pub(super) fn corners(&self) -> (PlotPlace, PlotPlace) {
         let (x, y) = (self.0.x_range(), self.0.y_range());
         (self.place(x.start, y.end), self.place(x.end, y.start))
     }
 }
 
-/// A dot with its figures as a title.
+/// Draws a dot with a title.
 pub(super) fn dot(class: &str, (x, y): PlotPlace, title: &str) -> Markup {
     html! { circle class={ "dot " (class) } cx=(x) cy=(y) r="8" { title { (title) } } }
 }
 
-/// A vertical line with a title, where this is not empty.
+/// Draws a vertical line. An empty title is left out.
 pub(super) fn vertical(class: &str, x: i32, (top, bottom): (i32, i32), title: &str) -> Markup {
     html! { line class=(class) x1=(x) x2=(x) y1=(top) y2=(bottom) { @if !title.is_empty() { title { (title) } } } }
 }

@@ -1,40 +1,37 @@
-//! Rate and latency over time, with what was done to the daemon, and the errors.
+//! Rate and latency over time, with the events and the errors.
 
 use super::{
     chart::{self, Axis, Chart, Ink, SCALE},
-    parts::{describe_middle, time},
+    describe_middle,
 };
 use crate::{
     report::{
         model::{Event, Interval, Report, ScenarioRun},
-        units::{self, per_second},
+        units::{per_second, shortest, thousands, tick_rate, tick_time, time},
     },
     statistics::median,
 };
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// More slices would have less than two pixels each.
+/// With more slices, a slice would be narrower than two pixels.
 const MAX_SLICES: usize = 500;
-/// Places with a title of their own.
-const MAX_TITLES: usize = 150;
-/// Marks of a kind that a screen can tell apart.
-const MAX_MARKS: usize = 150;
-/// Marks of a kind that each have a line through the curves.
+/// Largest number of areas with a title, and of marks in a lane.
+const MAX_AREAS: usize = 150;
+/// Largest number of marks in a lane that each have a line through the curves.
 const MAX_GUIDES: usize = 40;
-/// Pixels.
+/// Heights in pixels.
 const RATE_HEIGHT: u32 = 132;
 const LANE_HEIGHT: u32 = 20;
 const LATENCY_HEIGHT: u32 = 268;
 
 const KEYS: [(&str, &str); 5] =
-    [("due", "due"), ("answered", "answered"), ("p50", "p50"), ("p99", "p99"), ("max", "the longest")];
+    [("due", "due"), ("answered", "answered"), ("p50", "p50"), ("p99", "p99"), ("max", "max")];
 
 pub(super) fn section(report: &Report) -> Markup {
-    let Some(middle) = report.middle_run() else { return html! {} };
-    let runs = report.runs.iter().enumerate();
-    let runs: Vec<_> =
-        runs.filter(|(_, run)| run.steps.iter().any(|step| !step.timeline.is_empty())).collect();
+    let Some((middle, _)) = report.middle_run() else { return html! {} };
+    let has_timeline = |run: &ScenarioRun| run.steps.iter().any(|step| !step.timeline.is_empty());
+    let runs: Vec<_> = report.runs.iter().enumerate().filter(|(_, run)| has_timeline(run)).collect();
     if runs.is_empty() {
         return html! {};
     }
@@ -42,9 +39,9 @@ pub(super) fn section(report: &Report) -> Markup {
         section {
             h2 { "Rate and latency over time" }
             p.about {
-                @if report.is_sweep() { "Step after step; what was sent between them to settle is left out. " }
-                @if report.runs.len() > 1 { (describe_middle(report, middle)) "; the others are below it. " }
-                "Latencies are corrected, of the requests that ended in each slice of the time."
+                @if report.is_sweep() { "The steps in their order, without the time to settle between them. " }
+                @if report.runs.len() > 1 { (describe_middle(report, middle)) ". The other runs are folded up below. " }
+                "Latencies are the corrected ones of the requests that ended in each slice of the time."
             }
             (chart::legend(&KEYS))
             @for (n, run) in &runs { @if *n == middle { (plot(run)) } }
@@ -53,21 +50,15 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// Some intervals of a step together; times are seconds from the start of the first step.
+/// One or more merged intervals of a step.
 #[derive(Debug, Clone, PartialEq)]
 struct Slice {
     step: usize,
+    /// Start in seconds from the start of the first step. `figures.at` is the end.
     from: f64,
-    to: f64,
-    due: f64,
-    answered: f64,
-    /// The median of the intervals'.
-    p50: f64,
-    /// The highest of the intervals'.
-    p99: f64,
-    max: f64,
-    errors: u64,
-    /// After the last request was due: only answers were waited for.
+    /// Medians of the `p50`, means of the rates, and the highest of the other latencies.
+    figures: Interval,
+    /// Whether the slice is after the last request was due, when only answers are awaited.
     after: bool,
 }
 
@@ -75,7 +66,7 @@ struct Timeline {
     slices: Vec<Slice>,
     events: Vec<Event>,
     seconds: f64,
-    /// Intervals in a slice, at the most.
+    /// Largest number of intervals in a slice.
     merged: usize,
 }
 
@@ -88,11 +79,11 @@ impl Timeline {
             let start = timeline.seconds;
             let mut from = 0.0;
             for intervals in step.timeline.chunks(merged) {
-                let to = intervals.last().map_or(from, |last| last.at);
-                timeline.slices.push(Slice {
-                    step: n,
-                    ..Slice::new(intervals, start + from..start + to, from >= step.seconds)
-                });
+                let after = from >= step.seconds;
+                let mut figures = merge(intervals, after);
+                let to = figures.at;
+                figures.at += start;
+                timeline.slices.push(Slice { step: n, from: start + from, figures, after });
                 from = to;
             }
             let events = step.events.iter().map(|event| Event { at: start + event.at, ..event.clone() });
@@ -103,93 +94,75 @@ impl Timeline {
     }
 }
 
-impl Slice {
-    fn new(intervals: &[Interval], time: std::ops::Range<f64>, after: bool) -> Self {
-        let mean = |of: fn(&Interval) -> f64| intervals.iter().map(of).sum::<f64>() / intervals.len() as f64;
-        let highest = |of: fn(&Interval) -> f64| intervals.iter().map(of).fold(0.0, f64::max);
-        let p50 = median(&intervals.iter().map(|it| it.p50).collect::<Vec<_>>());
-        // Only the slowest are left after the end: their percentiles say nothing.
-        let (p50, p99) = if after { (0.0, 0.0) } else { (p50.unwrap_or_default(), highest(|it| it.p99)) };
-        Self {
-            step: 0,
-            from: time.start,
-            to: time.end,
-            due: mean(|it| it.due),
-            answered: mean(|it| it.answered),
-            p50,
-            p99,
-            max: highest(|it| it.max),
-            errors: intervals.iter().map(|it| it.errors).sum(),
-            after,
-        }
+fn merge(intervals: &[Interval], after: bool) -> Interval {
+    let mean = |of: fn(&Interval) -> f64| intervals.iter().map(of).sum::<f64>() / intervals.len() as f64;
+    let highest = |of: fn(&Interval) -> f64| intervals.iter().map(of).fold(0.0, f64::max);
+    let p50 = median(&intervals.iter().map(|it| it.p50).collect::<Vec<_>>()).unwrap_or_default();
+    // After the end only the slowest requests are left. Their percentiles are meaningless.
+    let (p50, p99) = if after { (0.0, 0.0) } else { (p50, highest(|it| it.p99)) };
+    Interval {
+        at: highest(|it| it.at),
+        due: mean(|it| it.due),
+        answered: mean(|it| it.answered),
+        p50,
+        p99,
+        max: highest(|it| it.max),
+        errors: intervals.iter().map(|it| it.errors).sum(),
     }
 }
 
-/// The marks of a kind of event, or of the errors.
-struct EventLane {
+/// The marks of one kind of event, or of the errors.
+struct Lane {
     name: String,
     class: &'static str,
-    marks: Vec<TimelineMark>,
+    marks: Vec<Mark>,
 }
 
-struct TimelineMark {
+struct Mark {
     at: f64,
+    /// From 0 to 1.
     size: f64,
     title: String,
 }
 
-fn lanes(timeline: &Timeline) -> Vec<EventLane> {
+fn lanes(timeline: &Timeline) -> Vec<Lane> {
     let mut kinds: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in &timeline.events {
         kinds.entry(&event.kind).or_default().push(event);
     }
-    let column = |event: &Event| (event.at / timeline.seconds * MAX_MARKS as f64).floor();
-    let mut lanes: Vec<_> = kinds
-        .into_iter()
-        .map(|(kind, mut events)| {
-            events.sort_by(|a, b| a.at.total_cmp(&b.at));
-            let crowded = events.len() > MAX_MARKS;
-            let together = events.chunk_by(|a, b| crowded && column(a) == column(b));
-            let marks = together.filter_map(|events| {
-                let (first, others) = events.split_first()?;
-                let more =
-                    if others.is_empty() { String::new() } else { format!("\nand {} more", others.len()) };
-                Some(TimelineMark {
-                    at: first.at,
-                    size: 1.0,
-                    title: format!("{:.2} s: {}{more}", first.at, first.text),
-                })
-            });
-            EventLane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
-        })
-        .collect();
-    let failed: Vec<_> = timeline.slices.iter().filter(|slice| slice.errors > 0).collect();
-    if let Some(most) = failed.iter().map(|slice| slice.errors).max() {
-        let mark = |slice: &&Slice| TimelineMark {
-            at: f64::midpoint(slice.from, slice.to),
-            size: (slice.errors as f64 / most as f64).sqrt(),
-            title: format!(
-                "{:.1} to {:.1} s: {} errors",
-                slice.from,
-                slice.to,
-                units::thousands(slice.errors)
-            ),
-        };
-        lanes.push(EventLane {
-            name: "errors".to_owned(),
-            class: "error",
-            marks: failed.iter().map(mark).collect(),
+    let column = |event: &Event| (event.at / timeline.seconds * MAX_AREAS as f64).floor();
+    let lane = |(kind, mut events): (&str, Vec<&Event>)| {
+        events.sort_by(|a, b| a.at.total_cmp(&b.at));
+        let marks = events.chunk_by(|a, b| column(a) == column(b)).filter_map(|events| {
+            let (first, others) = events.split_first()?;
+            let more = if others.is_empty() { String::new() } else { format!("\nand {} more", others.len()) };
+            Some(Mark { at: first.at, size: 1.0, title: format!("{:.2} s: {}{more}", first.at, first.text) })
         });
+        Lane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
+    };
+    let mut lanes: Vec<_> = kinds.into_iter().map(lane).collect();
+    let failed = || timeline.slices.iter().filter(|slice| slice.figures.errors > 0);
+    if let Some(most) = failed().map(|slice| slice.figures.errors).max() {
+        let mark = |slice: &Slice| {
+            let (from, to, errors) = (slice.from, slice.figures.at, slice.figures.errors);
+            Mark {
+                at: f64::midpoint(from, to),
+                size: (errors as f64 / most as f64).sqrt(),
+                title: format!("{from:.1} to {to:.1} s: {} errors", thousands(errors)),
+            }
+        };
+        lanes.push(Lane { name: "errors".to_owned(), class: "error", marks: failed().map(mark).collect() });
     }
     lanes
 }
 
-type TimelineCurve = (Ink, u32, fn(&Slice) -> f64);
+/// Ink, width and value of a curve.
+type Curve = (Ink, u32, fn(&Interval) -> f64);
 
-const CURVES: [TimelineCurve; 3] = [
-    (Ink::Max, SCALE, |slice| slice.max),
-    (Ink::P99, 2 * SCALE, |slice| slice.p99),
-    (Ink::P50, 2 * SCALE, |slice| slice.p50),
+const CURVES: [Curve; 3] = [
+    (Ink::Max, SCALE, |figures| figures.max),
+    (Ink::P99, 2 * SCALE, |figures| figures.p99),
+    (Ink::P50, 2 * SCALE, |figures| figures.p50),
 ];
 
 fn plot(run: &ScenarioRun) -> Markup {
@@ -197,17 +170,17 @@ fn plot(run: &ScenarioRun) -> Markup {
     let slices = &timeline.slices;
     let lanes = lanes(&timeline);
     let lanes_height = 10 + LANE_HEIGHT * lanes.len() as u32;
-    let seconds = Axis::linear(timeline.seconds, 12, |seconds| format!("{} s", units::shortest(seconds)));
-    let highest = slices.iter().flat_map(|slice| [slice.due, slice.answered]).fold(0.0, f64::max);
-    let rate = Axis::linear(highest * 1.05, 4, units::tick_rate);
-    let latency =
-        Axis::log(slices.iter().flat_map(|slice| CURVES.map(|(.., of)| of(slice))), units::tick_time);
-    let ends = |at: Option<f64>| at.map(|at| (at, 0.0));
-    let (first, last) = (ends(slices.first().map(|it| it.from)), ends(slices.last().map(|it| it.to)));
-    let stairs = slices.iter().flat_map(|it| [(it.from, it.answered), (it.to, it.answered)]);
-    let answered = first.into_iter().chain(stairs).chain(last).collect();
-    let due = |it: &Slice| [it.from, it.to].map(|at| Some((at, it.due)).filter(|_| !it.after));
+    let seconds = Axis::linear(timeline.seconds, 12, |seconds| format!("{} s", shortest(seconds)));
+    let highest = slices.iter().flat_map(|it| [it.figures.due, it.figures.answered]).fold(0.0, f64::max);
+    let rate = Axis::linear(highest * 1.05, 4, tick_rate);
+    let latency = Axis::log(slices.iter().flat_map(|it| CURVES.map(|(.., of)| of(&it.figures))), tick_time);
+    let ends = |it: &Slice| [it.from, it.figures.at];
+    let due = |it: &Slice| ends(it).map(|at| Some((at, it.figures.due)).filter(|_| !it.after));
     let due: Vec<_> = slices.iter().flat_map(due).collect();
+    let answered = slices.iter().flat_map(|it| ends(it).map(|at| (at, it.figures.answered)));
+    let (first, last) = (slices.first().map(|it| it.from), slices.last().map(|it| it.figures.at));
+    let bottom = |at: Option<f64>| at.map(|at| (at, 0.0));
+    let answered = bottom(first).into_iter().chain(answered).chain(bottom(last)).collect();
     let height = RATE_HEIGHT + lanes_height + LATENCY_HEIGHT;
     let svg = chart::svg(height, "Rate and latency over time", |area| {
         let (above, below) = area.split_vertically(RATE_HEIGHT * SCALE);
@@ -243,34 +216,34 @@ fn plot(run: &ScenarioRun) -> Markup {
         figure {
             (svg)
             @if timeline.merged > 1 {
-                figcaption {
-                    "Each place is up to " (timeline.merged) " slices of the time: the highest p99 and the longest of them."
-                }
+                figcaption { "Each point merges up to " (timeline.merged) " intervals: their highest p99 and max." }
             }
         }
     }
 }
 
 /// Returns the middles of the slices, with a gap where nothing was answered, and between two steps.
-fn points(slices: &[Slice], of: fn(&Slice) -> f64) -> Vec<Option<(f64, f64)>> {
+fn points(slices: &[Slice], of: fn(&Interval) -> f64) -> Vec<Option<(f64, f64)>> {
     let steps = slices.chunk_by(|a, b| a.step == b.step);
-    let point =
-        |slice: &Slice| Some((f64::midpoint(slice.from, slice.to), of(slice))).filter(|(_, y)| *y > 0.0);
+    let point = |slice: &Slice| {
+        Some((f64::midpoint(slice.from, slice.figures.at), of(&slice.figures))).filter(|(_, y)| *y > 0.0)
+    };
     steps.flat_map(|slices| slices.iter().map(point).chain([None])).collect()
 }
 
-/// Shows the figures of the place that the pointer rests on.
+/// Covers the chart with areas whose titles have the figures.
 fn titles(slices: &[Slice], at: &impl Fn(f64) -> i32, top: i32, bottom: i32) -> Markup {
-    let together = slices.len().div_ceil(MAX_TITLES).max(1);
-    html! { @for slices in slices.chunks(together) {
+    let size = slices.len().div_ceil(MAX_AREAS).max(1);
+    html! { @for slices in slices.chunks(size) {
         @if let [first, ..] = slices && let [.., last] = slices {
-            @let worst = slices.iter().max_by(|a, b| a.p99.total_cmp(&b.p99)).unwrap_or(first);
-            @let longest = slices.iter().map(|slice| slice.max).fold(0.0, f64::max);
-            rect.hit x=(at(first.from)) width=(at(last.to) - at(first.from)) y=(top) height=(bottom - top) { title {
-                (format!("{:.1} to {:.1} s\n", first.from, last.to))
+            @let (from, to) = (first.from, last.figures.at);
+            @let figures = slices.iter().map(|slice| &slice.figures);
+            @let worst = figures.clone().max_by(|a, b| a.p99.total_cmp(&b.p99)).unwrap_or(&first.figures);
+            rect.hit x=(at(from)) width=(at(to) - at(from)) y=(top) height=(bottom - top) { title {
+                (format!("{from:.1} to {to:.1} s\n"))
                 (per_second(worst.answered)) " of " (per_second(worst.due)) "\n"
                 @if worst.p99 > 0.0 { "p50 " (time(worst.p50)) ", p99 " (time(worst.p99)) ", " }
-                "longest " (time(longest))
+                "max " (time(figures.map(|it| it.max).fold(0.0, f64::max)))
             } }
         }
     } }
@@ -282,7 +255,8 @@ mod tests {
     use crate::report::files::read;
     use std::path::Path;
 
-    /// Two steps of a second: slices of half a second and one after the end, each divided into `parts` intervals.
+    /// Returns two steps of a second, each with two slices of half a second and one after the end, all three divided into
+    /// `parts` intervals.
     fn run(parts: u32) -> ScenarioRun {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports/steady.json");
         let mut run = read(&fixture).unwrap().runs.swap_remove(0);
@@ -306,7 +280,8 @@ mod tests {
     #[test]
     fn steps_follow_each_other_with_their_events() {
         let timeline = Timeline::new(&run(1));
-        let places: Vec<_> = timeline.slices.iter().map(|it| (it.from, it.to, it.step, it.after)).collect();
+        let slices = timeline.slices.iter();
+        let places: Vec<_> = slices.map(|it| (it.from, it.figures.at, it.step, it.after)).collect();
         let expected = [
             (0.0, 0.5, 0, false),
             (0.5, 1.0, 0, false),
@@ -318,7 +293,7 @@ mod tests {
         assert_eq!(places, expected);
         assert_eq!(timeline.events.iter().map(|event| event.at).collect::<Vec<_>>(), [0.25, 1.75]);
         assert_eq!((timeline.seconds, timeline.merged), (3.0, 1));
-        let tail = &timeline.slices[2];
+        let tail = &timeline.slices[2].figures;
         assert_eq!((tail.p50, tail.p99, tail.max), (0.0, 0.0, 32.0));
     }
 
@@ -326,8 +301,8 @@ mod tests {
     fn merged_slices_keep_the_longest_and_every_error() {
         let timeline = Timeline::new(&run(400));
         assert_eq!((timeline.merged, timeline.slices.len()), (5, 480));
-        assert_eq!(timeline.slices.iter().map(|it| it.errors).sum::<u64>(), 2_400);
-        let first = &timeline.slices[0];
+        assert_eq!(timeline.slices.iter().map(|it| it.figures.errors).sum::<u64>(), 2_400);
+        let first = &timeline.slices[0].figures;
         assert_eq!((first.p50, first.p99, first.max, first.answered), (10.0, 24.0, 34.0, 90.0));
     }
 }
