@@ -1,4 +1,4 @@
-//! `switchboard completions`, `man` and `schema`: files that help other programs with this one.
+//! `switchboard completions`, `man` and `schema`: texts for shells, for man and for editors.
 
 use std::fs;
 use std::io;
@@ -8,12 +8,11 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::arguments::{
-    Arguments, CompletionsArguments, EXIT_CODES, ManArguments, SchemaArguments, SchemaFile, exit_codes_help,
-};
+use super::arguments::{Arguments, CompletionsArguments, ManArguments, SchemaArguments, SchemaFile};
+use super::help::{self, CommandHelp, ENVIRONMENT};
 use super::{CommandError, Exit, output};
 
-/// Prints the script that completes commands, options and values in a shell.
+/// Prints the completion script of a shell: commands, options and values.
 pub(super) fn completions(arguments: &CompletionsArguments) -> Result<Exit, CommandError> {
     let mut script = Vec::new();
     let mut program = Arguments::command();
@@ -23,9 +22,9 @@ pub(super) fn completions(arguments: &CompletionsArguments) -> Result<Exit, Comm
     Ok(Exit::Success)
 }
 
-/// Prints the JSON Schema of one of a registry's files.
+/// Prints the JSON Schema of one of the files of a registry.
 pub(super) fn schema(arguments: &SchemaArguments) -> Result<Exit, CommandError> {
-    // The tests generate the files from types and compare them, so the binary needs no generator.
+    // Tests compare these files with generated ones, so the binary needs no generator.
     output::print(match arguments.file {
         SchemaFile::Company => include_str!("../../docs/schema/company.schema.json"),
         SchemaFile::Channels => include_str!("../../docs/schema/channels.schema.json"),
@@ -45,7 +44,10 @@ pub(super) fn man(arguments: &ManArguments) -> Result<Exit, CommandError> {
         return Ok(Exit::Success);
     };
     let failed = |path: &Path, error: io::Error| {
-        CommandError::io(format!("{}: {error}; name a folder that can be written to", path.display()))
+        CommandError::io(format!(
+            "cannot write {}: {error}; name a folder that you may write to",
+            path.display()
+        ))
     };
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for command in with_subcommands(&program) {
@@ -57,7 +59,7 @@ pub(super) fn man(arguments: &ManArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Returns a command and all commands below it, without hidden ones.
+/// Returns a command and all of its subcommands, without hidden ones.
 fn with_subcommands(command: &Command) -> Vec<&Command> {
     let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
     std::iter::once(command).chain(shown.flat_map(with_subcommands)).collect()
@@ -68,58 +70,60 @@ fn man_page(command: &Command, program: &Command) -> io::Result<(String, Vec<u8>
     let version = program.get_version().unwrap_or_default();
     let man =
         Man::new(command.clone()).source(format!("{} {version}", program.get_name())).manual("Switchboard");
+    let is_program = command.get_name() == program.get_name();
+    let help = help::of(if is_program { "" } else { command.get_name() });
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
-    man.render_description_section(&mut text)?;
+    description(command, help).to_writer(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.has_subcommands() {
         man.render_subcommands_section(&mut text)?;
     }
-    // The help of the program ends with the exit codes, which have a section of their own in every page.
-    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let exit_codes = exit_codes_help();
-    let help = help.strip_suffix(&exit_codes).unwrap_or(&help);
-    examples_and_notes(help).to_writer(&mut text)?;
-    let mut closing = Roff::new();
-    exit_status(&mut closing);
-    see_also(&mut closing, command, program);
-    closing.to_writer(&mut text)?;
+    let mut roff = Roff::new();
+    list(&mut roff, "FIELDS", help.fields.iter().copied());
+    let codes: Vec<(String, &str)> = help.exit_codes().collect();
+    list(&mut roff, "EXIT STATUS", codes.iter().map(|(code, meaning)| (code.as_str(), *meaning)));
+    list(&mut roff, "SIGNALS", help.signals.iter().copied());
+    list(&mut roff, "ENVIRONMENT", help.environment.iter().chain(ENVIRONMENT).copied());
+    list(&mut roff, "FILES", help.files.iter().flat_map(|files| files.iter()).copied());
+    examples(&mut roff, help);
+    see_also(&mut roff, command, program);
+    roff.to_writer(&mut text)?;
     Ok((man.get_filename(), text))
 }
 
-/// Renders the end of a help text: examples line by line, other paragraphs as running text.
-fn examples_and_notes(help: &str) -> Roff {
+fn description(command: &Command, help: &CommandHelp) -> Roff {
     let mut roff = Roff::new();
-    let mut notes = false;
-    for paragraph in help.split("\n\n").map(str::trim_end).filter(|paragraph| !paragraph.is_empty()) {
-        match paragraph.strip_prefix("Examples:\n") {
-            Some(examples) => {
-                roff.control("SH", ["EXAMPLES"]).control("nf", []);
-                for line in examples.lines() {
-                    roff.text([roman(line.trim_start())]);
-                }
-                roff.control("fi", []);
-            }
-            None => {
-                if notes {
-                    roff.control("PP", []);
-                } else {
-                    roff.control("SH", ["NOTES"]);
-                }
-                notes = true;
-                roff.text([roman(paragraph)]);
-            }
-        }
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    roff.control("SH", ["DESCRIPTION"]).text([roman(format!("{about}."))]);
+    for note in help.notes {
+        roff.control("PP", []).text([roman(*note)]);
     }
     roff
 }
 
-fn exit_status(roff: &mut Roff) {
-    roff.control("SH", ["EXIT STATUS"]);
-    for (exit, meaning) in EXIT_CODES {
-        roff.control("TP", ["4"]).text([bold((exit as u8).to_string())]).text([roman(meaning)]);
+/// Renders a section of names with their meanings, unless it is empty.
+fn list<'e>(roff: &mut Roff, section: &str, entries: impl Iterator<Item = (&'e str, &'e str)>) {
+    for (at, (name, meaning)) in entries.enumerate() {
+        if at == 0 {
+            roff.control("SH", [section]);
+        }
+        roff.control("TP", []).text([bold(name)]).text([roman(meaning)]);
+    }
+}
+
+/// Renders the purpose of each example, and below it the command line as it is typed.
+fn examples(roff: &mut Roff, help: &CommandHelp) {
+    roff.control("SH", ["EXAMPLES"]);
+    for (purpose, command) in help.examples {
+        roff.control("PP", []).text([roman(format!("{purpose}:"))]);
+        roff.control("PP", []).control("RS", ["2"]).control("nf", []);
+        for line in command.lines() {
+            roff.text([bold(line)]);
+        }
+        roff.control("fi", []).control("RE", []);
     }
 }
 

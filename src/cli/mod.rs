@@ -10,6 +10,7 @@ mod diff;
 mod explain_text;
 pub mod findings;
 mod generate;
+mod help;
 mod input;
 mod output;
 mod query;

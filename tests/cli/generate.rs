@@ -1,6 +1,7 @@
-//! `switchboard completions` and `man`: scripts as shells run them, pages as man shows them.
+//! `switchboard completions` and `man`: scripts as shells run them, and man pages as source and as man renders them.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use super::{stderr, stdout, switchboard};
@@ -59,16 +60,16 @@ fn completion_script_of_every_shell_names_every_command() {
 }
 
 /// Returns a page as man shows it, and fails on warnings.
-fn shown(page: &[u8]) -> String {
+fn rendered(page: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("page.1");
     fs::write(&path, page).unwrap();
     let mut man = Command::new("man");
     man.args(["--warnings=w", "--no-hyphenation", "-P", "cat", "-l"]).arg(&path);
-    let output = man.env("MANWIDTH", "100").env("LC_ALL", "C.UTF-8").output();
+    let output = man.env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8").output();
     let Output { status, stdout, stderr } = output.expect("no man: apt-get install man-db");
-    let said = String::from_utf8_lossy(&stderr);
-    assert!(status.success() && said.is_empty(), "{said}");
+    let warnings = String::from_utf8_lossy(&stderr);
+    assert!(status.success() && warnings.is_empty(), "{warnings}");
     String::from_utf8(stdout).unwrap()
 }
 
@@ -83,52 +84,139 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
     &rest[..end.unwrap_or(rest.len())]
 }
 
-#[test]
-#[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
-fn man_page_has_commands_examples_and_exit_codes() {
-    let page = shown(&switchboard(&["man"]).stdout);
-    for command in commands().iter().filter(|command| *command != "help") {
-        assert!(
-            section(&page, "SUBCOMMANDS").contains(&format!("switchboard-{command}(1)")),
-            "{command}: {page}"
-        );
-    }
-    let examples = section(&page, "EXAMPLES");
-    let first = examples.lines().find(|line| line.contains("compile")).unwrap();
-    assert_eq!(first.trim(), "switchboard compile registry -o registry.swb", "lines are kept");
-    let status = section(&page, "EXIT STATUS");
-    let codes: Vec<&str> = status.split_whitespace().filter(|word| word.parse::<u8>().is_ok()).collect();
-    assert_eq!(codes, ["0", "1", "2", "3"], "{status}");
-}
-
-#[test]
-#[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
-fn man_writes_a_page_for_each_command_into_a_folder() {
+/// Writes all pages and returns their names and their source in the language of man.
+fn pages() -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("new/man1");
     assert_eq!(switchboard(&["man", pages.to_str().unwrap()]).status.code(), Some(0));
-    let mut written: Vec<String> = fs::read_dir(&pages)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let files = fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path: std::path::PathBuf| {
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
+    };
+    let mut pages: Vec<(String, String)> = files.map(read).collect();
+    pages.sort();
+    pages
+}
+
+/// Returns the names that a section of a page's source lists, with their meanings.
+pub(super) fn entries(page: &str, section: &str) -> Vec<(String, String)> {
+    let quoted = if section.contains(' ') { format!("\"{section}\"") } else { section.to_owned() };
+    let rest =
+        page.split_once(&format!(".SH {quoted}\n")).unwrap_or_else(|| panic!("no {section}: {page}")).1;
+    let lines = rest.split("\n.SH ").next().unwrap().split(".TP\n").skip(1);
+    let entry = |lines: &str| {
+        let (name, meaning) = lines.split_once('\n').unwrap();
+        let name = name.trim_start_matches("\\fB").trim_end_matches("\\fR").replace("\\-", "-");
+        (name, meaning.trim().to_owned())
+    };
+    lines.map(entry).collect()
+}
+
+/// Returns the texts of all source files below a folder.
+fn sources(folder: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all += &fs::read_to_string(&path).unwrap();
+        }
+    }
+    all
+}
+
+#[test]
+fn man_writes_a_page_for_the_program_and_each_command() {
     let mut expected: Vec<String> = commands()
         .iter()
         .filter(|command| *command != "help")
         .map(|command| format!("switchboard-{command}.1"))
         .chain(["switchboard.1".to_owned()])
         .collect();
-    written.sort();
     expected.sort();
-    assert_eq!(written, expected);
-    for name in &written {
-        let page = shown(&fs::read(pages.join(name)).unwrap());
-        assert!(section(&page, "EXAMPLES").contains("switchboard"), "{name}");
-        assert!(section(&page, "EXIT STATUS").contains("wrong usage"), "{name}");
-        assert!(section(&page, "SEE ALSO").contains("(1)"), "{name}");
+    assert_eq!(pages().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_page_has_its_sections_and_the_serving_pages_have_signals() {
+    for (name, page) in pages() {
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+            assert!(!entries(&page, section).is_empty(), "{name}: {section}");
+        }
+        assert!(page.contains(".SH EXAMPLES\n") && page.contains(".SH \"SEE ALSO\"\n"), "{name}");
+        let serves = ["switchboard.1", "switchboard-serve.1"].contains(&&*name);
+        assert_eq!(page.contains(".SH SIGNALS\n"), serves, "{name}");
+        assert_eq!(page.contains("Possible values:"), name_has_values(&name), "{name}");
     }
-    let check = shown(&fs::read(pages.join("switchboard-check.1")).unwrap());
-    assert!(section(&check, "OPTIONS").contains("--fail-under <PCT>"), "{check}");
-    assert!(section(&check, "NOTES").contains("file:line: severity[code]: message"), "{check}");
+}
+
+/// Returns whether the command of a page has an option with a closed list of values.
+fn name_has_values(page: &str) -> bool {
+    let others = ["compile", "select", "man"].map(|command| format!("switchboard-{command}.1"));
+    !others.contains(&page.to_owned())
+}
+
+#[test]
+fn pages_name_every_exit_code_signal_and_environment_variable_of_the_code() {
+    let pages = pages();
+    let page = |name: &str| &pages.iter().find(|(page, _)| page == name).unwrap().1;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = sources(&root.join("src")) + &sources(&root.join("crates"));
+    for page in [page("switchboard.1"), page("switchboard-serve.1")] {
+        let named = |section: &str| -> Vec<String> {
+            let names = entries(page, section).into_iter().map(|(name, _)| name);
+            names.flat_map(|name| name.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+        };
+        let signals = named("SIGNALS");
+        for (kind, signal) in [
+            ("hangup", "SIGHUP"),
+            ("interrupt", "SIGINT"),
+            ("quit", "SIGQUIT"),
+            ("terminate", "SIGTERM"),
+            ("user_defined1", "SIGUSR1"),
+            ("user_defined2", "SIGUSR2"),
+        ] {
+            let handled = code.contains(&format!("SignalKind::{kind}()"));
+            assert_eq!(signals.contains(&signal.to_owned()), handled, "{signal}");
+        }
+        let variables = named("ENVIRONMENT");
+        for call in ["env::var(\"", "env::var_os(\""] {
+            for name in code.split(call).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                assert!(variables.contains(&name.to_owned()), "{name} is read, and in no page");
+            }
+        }
+        // Libraries read these.
+        for name in ["RUST_LOG", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "NO_COLOR", "COLUMNS"] {
+            assert!(variables.contains(&name.to_owned()), "{name}");
+        }
+    }
+    let codes: Vec<String> =
+        entries(page("switchboard.1"), "EXIT STATUS").into_iter().map(|(code, _)| code).collect();
+    let source = fs::read_to_string(root.join("src/cli/mod.rs")).unwrap();
+    let variants = source.split_once("enum Exit {").unwrap().1.split_once('}').unwrap().0;
+    let values: Vec<&str> =
+        variants.lines().filter_map(|line| Some(line.split_once(" = ")?.1.trim_end_matches(','))).collect();
+    assert_eq!(codes, values);
+}
+
+#[test]
+#[cfg_attr(not(has_man), ignore = "needs man: apt-get install man-db")]
+fn man_renders_every_page_without_warnings() {
+    for (name, page) in pages() {
+        let page = rendered(page.as_bytes());
+        assert!(section(&page, "EXAMPLES").contains("switchboard"), "{name}: {page}");
+        assert!(section(&page, "EXIT STATUS").contains(" is wrong."), "{name}: {page}");
+        assert!(section(&page, "SEE ALSO").contains("(1)"), "{name}: {page}");
+        assert!(page.lines().all(|line| line.chars().count() <= 80), "{name}: {page}");
+    }
+    let page = rendered(&switchboard(&["man"]).stdout);
+    for command in commands().iter().filter(|command| *command != "help") {
+        assert!(section(&page, "SUBCOMMANDS").contains(&format!("switchboard-{command}(1)")), "{page}");
+    }
+    let examples = section(&page, "EXAMPLES");
+    let example = "switchboard compile registry -o registry.swb";
+    assert!(examples.lines().any(|line| line.trim() == example), "lines are kept: {examples}");
 }
 
 #[test]
@@ -138,5 +226,5 @@ fn man_into_an_unwritable_folder_exits_3() {
     fs::write(&file, "").unwrap();
     let output = switchboard(&["man", file.join("man1").to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("name a folder that can be written to"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("name a folder that you may write to"), "{}", stderr(&output));
 }

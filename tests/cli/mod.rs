@@ -1,8 +1,10 @@
 //! The command line as a process: its output and exit codes.
 
+mod configuration;
 mod explain;
 mod findings;
 mod generate;
+mod help;
 mod readme_pictures;
 mod uncovered;
 
@@ -185,21 +187,4 @@ fn select_prints_a_problem_as_json_without_the_phone() {
     let problem: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(problem["code"], "bad_request");
     assert!(!stdout(&output).contains("447400123456") && !stdout(&output).contains("9991234567"));
-}
-
-#[test]
-fn help_of_each_command_has_examples() {
-    for command in [
-        &["--help"][..],
-        &["serve", "--help"],
-        &["compile", "--help"],
-        &["check", "--help"],
-        &["select", "--help"],
-        &["explain", "--help"],
-        &["coverage", "--help"],
-        &["diff", "--help"],
-    ] {
-        let output = switchboard(command);
-        assert!(output.status.success() && stdout(&output).contains("Examples:"), "{command:?}");
-    }
 }

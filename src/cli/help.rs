@@ -1,0 +1,464 @@
+//! The help texts beyond the options: examples, notes, exit codes, signals, environment variables and files.
+//!
+//! `--help` shows a part of them below the options, and the man pages have a section for each kind.
+
+use std::fmt::Write;
+
+use clap::builder::Styles;
+
+use super::Exit;
+
+/// Lists are wrapped at this column, so that a terminal of 80 columns does not break them again.
+const LIST_WIDTH: usize = 78;
+
+/// A name and its meaning.
+pub(super) type Entry = (&'static str, &'static str);
+
+/// The help of one command.
+pub(super) struct CommandHelp {
+    /// The name of the command. The program itself has an empty name.
+    pub(super) name: &'static str,
+    /// Each example: its purpose, and the command line.
+    pub(super) examples: &'static [Entry],
+    /// The fields of a query, for commands that take one.
+    pub(super) fields: &'static [Entry],
+    /// Paragraphs about the behaviour of the command.
+    pub(super) notes: &'static [&'static str],
+    /// The meaning of exit code 1, for commands that can return it.
+    pub(super) failure: Option<&'static str>,
+    pub(super) signals: &'static [Entry],
+    /// The environment variables that this command reads beyond [`ENVIRONMENT`].
+    pub(super) environment: &'static [Entry],
+    pub(super) files: &'static [&'static [Entry]],
+}
+
+const SUCCESS: &str = "The command succeeded.";
+const FAILURE: &str = "A check failed: a registry has errors, a test fails, or a query has no account.";
+const USAGE: &str = "The command line or the settings file is wrong.";
+const IO: &str = "A file or standard output cannot be read or written, or an address cannot be listened on.";
+
+/// The environment variables that every command reads.
+pub(super) const ENVIRONMENT: &[Entry] = &[
+    ("NO_COLOR", "Turns colors off in the output of commands, if the variable is not empty."),
+    (
+        "CLICOLOR_FORCE",
+        "Turns colors on where the output is not a terminal, if the variable is not empty. NO_COLOR wins.",
+    ),
+    ("CLICOLOR", "The value 0 turns colors off."),
+    ("TERM", "The value dumb turns colors off."),
+    (
+        "COLUMNS",
+        "Width of help texts where no standard stream is a terminal. Default: 100, which is also the maximum.",
+    ),
+];
+
+const SERVE_ENVIRONMENT: &[Entry] = &[
+    (
+        "RUST_LOG",
+        "Log levels: error, warn, info, debug or trace, for all modules or for single ones. Default: \
+         info,notify=warn.",
+    ),
+    (
+        "LISTEN_FDS",
+        "Number of listening sockets that the service manager passes, from descriptor 3 on. A passed socket \
+         replaces the address of its listener.",
+    ),
+    ("LISTEN_PID", "Process that the passed sockets are for. Other processes ignore the sockets."),
+    (
+        "LISTEN_FDNAMES",
+        "Names of the passed sockets, with colons between them: data or admin. Sockets with other names are \
+         taken in order, data first.",
+    ),
+    ("NOTIFY_SOCKET", "Socket of the service manager for the states ready, reloading and stopping."),
+];
+
+const SERVE_SIGNALS: &[Entry] = &[
+    ("SIGHUP", "Reads the source again at once."),
+    (
+        "SIGTERM, SIGINT",
+        "Drain: the daemon stops accepting connections, finishes the requests in flight, and exits with code 0. \
+         A second signal closes the connections that are still open.",
+    ),
+];
+
+const REGISTRY_FILES: &[Entry] = &[
+    ("DIR/channels.toml", "Channels that are added to the built-in ones or replace them; optional."),
+    ("DIR/COMPANY/company.toml", "Settings, organizational units and pools of one company."),
+    ("DIR/COMPANY/ous.csv", "Organizational units, in place of those in company.toml; optional."),
+    ("DIR/COMPANY/accounts.csv", "Official accounts."),
+    ("DIR/COMPANY/tests.toml", "Tests: queries with the answers that they must have; optional."),
+];
+
+const SNAPSHOT_FILES: &[Entry] =
+    &[("FILE.swb", "Snapshot: a registry that was compiled to one file. The name is free.")];
+
+const SERVE_FILES: &[Entry] = &[
+    (
+        "/etc/switchboard/switchboard.toml",
+        "Settings of the service in the Debian package. Otherwise, there is no settings file without --config.",
+    ),
+    ("/etc/switchboard/registry/", "Registry of the service in the Debian package."),
+    ("/var/lib/switchboard/", "Journal of standings, and the place for a snapshot, in the Debian package."),
+];
+
+const FIELDS: &[Entry] = &[
+    ("channel", "channel of the invitation, such as whatsapp; required"),
+    ("ou", "id of the organizational unit; required"),
+    ("company", "id of the company; optional if there is one company"),
+    ("country", "country of the client, such as GB; wins over phone"),
+    ("phone", "phone number of the client; phone or country is required"),
+    ("client", "your id of the client; the same client gets the same account"),
+    ("user", "employee who sends the invitation; their own account comes first"),
+    ("role", "primary or secondary [default: conversation role of the channel]"),
+    ("current", "account that the client talks to now; kept if possible"),
+    ("exclude", "accounts to skip, with commas between them"),
+    ("fallback", "all, or none to try the country rule alone [default: all]"),
+];
+
+const DEMO_NOTE: &str =
+    "Without --registry and --snapshot, the command queries the demo registry that is part of the program.";
+const STANDINGS_NOTE: &str = "Only a running daemon knows the live standings. This command ignores them.";
+
+const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
+
+/// The help of every command. The first one is that of the program.
+pub(super) const COMMANDS: [CommandHelp; 12] = [
+    CommandHelp {
+        name: "",
+        examples: &[
+            ("Serve the demo registry on 127.0.0.1:7400", "switchboard"),
+            ("Serve a registry", "switchboard serve --registry /etc/switchboard/registry"),
+            ("Check a registry and run its tests", "switchboard check registry"),
+            ("Compile a registry to a snapshot file", "switchboard compile registry -o registry.swb"),
+            ("Answer one query", "switchboard select --registry registry channel=sms ou=emea country=GB"),
+            ("Show which rule serves each country", "switchboard coverage registry"),
+            ("Show which decisions an edit changes", "switchboard diff registry.swb registry"),
+        ],
+        fields: &[],
+        notes: &["Without a command, the program serves: `switchboard` means `switchboard serve`."],
+        failure: Some(FAILURE),
+        signals: SERVE_SIGNALS,
+        environment: SERVE_ENVIRONMENT,
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES, SERVE_FILES],
+    },
+    CommandHelp {
+        name: "serve",
+        examples: &[
+            ("Serve the demo registry", "switchboard serve"),
+            ("Serve a registry", "switchboard serve --registry /etc/switchboard/registry"),
+            (
+                "Serve a snapshot file to other machines",
+                "switchboard serve --snapshot /var/lib/switchboard/registry.swb \\\n    --listen 0.0.0.0:7400",
+            ),
+            ("Read the source again", "kill -HUP PID"),
+            ("Finish the requests in flight, then exit", "kill -TERM PID"),
+        ],
+        fields: &[],
+        notes: &[
+            "Without --registry and --snapshot, the daemon serves the demo registry that is part of the program.",
+            "The daemon watches its source. A broken source is rejected, and the last good snapshot stays in \
+             service. If the source gives no snapshot at start, the daemon waits for one, unless \
+             --require-snapshot is given.",
+            "SIGHUP reads the source again. SIGTERM and SIGINT drain: the daemon finishes the requests in flight \
+             and exits with code 0. A second signal closes the connections that are still open.",
+            "The settings file has more settings than there are options. An option overrides the file. \
+             docs/configuration.md describes every setting.",
+        ],
+        failure: None,
+        signals: SERVE_SIGNALS,
+        environment: SERVE_ENVIRONMENT,
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES, SERVE_FILES],
+    },
+    CommandHelp {
+        name: "compile",
+        examples: &[
+            ("Compile a registry", "switchboard compile registry -o registry.swb"),
+            (
+                "Choose the generation of the snapshot",
+                "switchboard compile registry -o registry.swb --generation 7",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "The file is replaced atomically: a reader sees the old file or the new file, never a part of one. \
+             If the registry has errors or a test fails, the old file stays.",
+            "The same registry and generation give the same bytes.",
+        ],
+        failure: Some(REGISTRY_FAILURE),
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES],
+    },
+    CommandHelp {
+        name: "check",
+        examples: &[
+            ("Check a registry and run its tests", "switchboard check registry"),
+            ("Require that the tests cover 80 % of the steps", "switchboard check registry --fail-under 80"),
+            (
+                "List the errors as JSON",
+                "switchboard check registry --format json \\\n    | jq '.findings[] | select(.severity == \"error\")'",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "A finding begins with file:line: severity[code]: message. Below are the line of the file, with the \
+             fault underlined, and the remedy.",
+            "With --fail-under, the command lists the steps that no test covers, and suggests a test for one of \
+             them.",
+        ],
+        failure: Some(
+            "The registry has errors, a test fails, or the tests cover fewer steps than --fail-under.",
+        ),
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES],
+    },
+    CommandHelp {
+        name: "select",
+        examples: &[
+            (
+                "Find the account for a phone number",
+                "switchboard select --registry registry channel=whatsapp ou=emea \\\n    phone=+447400123456",
+            ),
+            (
+                "Skip two accounts",
+                "switchboard select --snapshot registry.swb company=acme \\\n    channel=sms ou=london country=GB exclude=sms-gb-1,sms-gb-2",
+            ),
+        ],
+        fields: FIELDS,
+        notes: &[DEMO_NOTE, STANDINGS_NOTE],
+        failure: Some("The query has no account or is malformed, or the registry has errors."),
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES],
+    },
+    CommandHelp {
+        name: "explain",
+        examples: &[
+            (
+                "Explain a query of the demo registry",
+                "switchboard explain company=acme channel=whatsapp ou=london country=FR",
+            ),
+            (
+                "Explain a query of a registry",
+                "switchboard explain --registry registry channel=sms ou=london \\\n    phone=+14165550123",
+            ),
+            (
+                "List the steps as JSON",
+                "switchboard explain --snapshot registry.swb --format json \\\n    channel=sms ou=london country=GB | jq .steps",
+            ),
+        ],
+        fields: FIELDS,
+        notes: &[DEMO_NOTE, STANDINGS_NOTE, "The JSON equals the answer of /v1/explain of the daemon."],
+        failure: Some("The query has no account or is malformed, or the registry has errors."),
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES],
+    },
+    CommandHelp {
+        name: "coverage",
+        examples: &[
+            ("Show a table of a registry", "switchboard coverage registry"),
+            (
+                "Show one organizational unit and two channels",
+                "switchboard coverage registry.swb --company acme \\\n    --channel whatsapp,sms --ou london",
+            ),
+            (
+                "List the countries without an account",
+                "switchboard coverage registry --format csv | grep ',no_account'",
+            ),
+            ("Write a page with a map", "switchboard coverage registry --format html -o coverage.html"),
+        ],
+        fields: &[],
+        notes: &[
+            "A decision is the answer for a client of whom only the country is known, in the conversation role of \
+             the channel, at the present time. Suspended and draining accounts, and accounts that rest until a \
+             later time, answer no such client.",
+            "The table counts each country once: under none if there is no account, under climbed if the account \
+             is from a higher-level OU, and under its rule otherwise.",
+            "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code of the \
+             problem), climbed, pool.",
+        ],
+        failure: Some("The registry has errors."),
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES],
+    },
+    CommandHelp {
+        name: "diff",
+        examples: &[
+            ("Compare the snapshot in service with an edit", "switchboard diff registry.swb registry"),
+            (
+                "Fail a pipeline if a decision becomes an error",
+                "switchboard diff main/registry registry --fail-on errors",
+            ),
+            (
+                "Compare one channel of one company",
+                "switchboard diff old.swb new.swb --company acme --channel whatsapp",
+            ),
+            (
+                "Replay recorded queries against both versions",
+                "switchboard diff old.swb new.swb --queries recorded.ndjson",
+            ),
+            ("Count the changes as JSON", "switchboard diff old.swb new.swb --format json | jq '.changes'"),
+        ],
+        fields: &[],
+        notes: &[
+            "A decision is the answer of one OU on one channel for a client of whom only the country is known: \
+             the rule, the level, the pool, and the accounts that are available at the present time.",
+            "A file of recorded queries has one JSON object a line, as the body of /v1/select/batch. The command \
+             prints line numbers of this file, but no query.",
+        ],
+        failure: Some(
+            "A registry has errors, or a recorded query is malformed. With --fail-on errors: a decision or the \
+             answer to a recorded query becomes an error.",
+        ),
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES, SNAPSHOT_FILES],
+    },
+    CommandHelp {
+        name: "inspect",
+        examples: &[
+            ("Show a snapshot file", "switchboard inspect registry.swb"),
+            ("Print the digest", "switchboard inspect registry.swb --format json | jq -r .digest"),
+        ],
+        fields: &[],
+        notes: &[
+            "The command verifies the snapshot as the daemon does. It exits with code 3 if the file is broken.",
+        ],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[SNAPSHOT_FILES],
+    },
+    CommandHelp {
+        name: "completions",
+        examples: &[
+            ("Install for bash", "switchboard completions bash \\\n    > /etc/bash_completion.d/switchboard"),
+            (
+                "Install for zsh",
+                "switchboard completions zsh \\\n    > /usr/local/share/zsh/site-functions/_switchboard",
+            ),
+            (
+                "Install for fish",
+                "switchboard completions fish \\\n    > ~/.config/fish/completions/switchboard.fish",
+            ),
+            ("Complete in this shell alone", "source <(switchboard completions bash)"),
+        ],
+        fields: &[],
+        notes: &["The Debian package installs the scripts of bash, zsh and fish."],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[&[
+            ("/usr/share/bash-completion/completions/switchboard", "Script of bash in the Debian package."),
+            ("/usr/share/zsh/vendor-completions/_switchboard", "Script of zsh in the Debian package."),
+            (
+                "/usr/share/fish/vendor_completions.d/switchboard.fish",
+                "Script of fish in the Debian package.",
+            ),
+        ]],
+    },
+    CommandHelp {
+        name: "man",
+        examples: &[
+            ("Read the page of the program", "switchboard man | man -l -"),
+            (
+                "Install switchboard(1), switchboard-check(1), ...",
+                "switchboard man /usr/local/share/man/man1",
+            ),
+        ],
+        fields: &[],
+        notes: &["The command creates the folder if it is missing, and replaces the pages in it."],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[&[
+            ("DIR/switchboard.1", "Page of the program."),
+            ("DIR/switchboard-COMMAND.1", "Page of one command."),
+        ]],
+    },
+    CommandHelp {
+        name: "schema",
+        examples: &[("Write a schema for an editor", "switchboard schema company > company.schema.json")],
+        fields: &[],
+        notes: &[
+            "An editor with Taplo (VS Code: Even Better TOML) completes and checks a file whose first line names \
+             its schema, relative to the file: #:schema ../company.schema.json",
+        ],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[REGISTRY_FILES],
+    },
+];
+
+/// Returns the help of the command with this name; the empty name is that of the program.
+pub(super) fn of(name: &str) -> &'static CommandHelp {
+    static ALL: &[CommandHelp] = &COMMANDS;
+    let [program, ..] = &COMMANDS;
+    ALL.iter().find(|help| help.name == name).unwrap_or(program)
+}
+
+impl CommandHelp {
+    /// Returns the exit codes of the command with their meanings.
+    pub(super) fn exit_codes(&self) -> impl Iterator<Item = (String, &'static str)> {
+        let codes = [
+            (Exit::Success, Some(SUCCESS)),
+            (Exit::Failed, self.failure),
+            (Exit::Usage, Some(USAGE)),
+            (Exit::Io, Some(IO)),
+        ];
+        codes.into_iter().filter_map(|(exit, meaning)| Some(((exit as u8).to_string(), meaning?)))
+    }
+
+    /// Renders the text that `--help` shows below the options. Only its notes depend on the width of the terminal.
+    pub(super) fn below_options(&self) -> String {
+        let mut text = String::new();
+        heading(&mut text, "Examples");
+        for (purpose, command) in self.examples {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "  {purpose}:");
+            for line in command.lines() {
+                let _ = writeln!(text, "    {line}");
+            }
+        }
+        if !self.fields.is_empty() {
+            text.push('\n');
+            heading(&mut text, "Fields");
+            list(&mut text, self.fields.iter().copied());
+        }
+        for note in self.notes {
+            let _ = writeln!(text, "\n{note}");
+        }
+        text.push('\n');
+        heading(&mut text, "Exit codes");
+        let codes: Vec<(String, &str)> = self.exit_codes().collect();
+        list(&mut text, codes.iter().map(|(code, meaning)| (code.as_str(), *meaning)));
+        text.trim_end().to_owned()
+    }
+}
+
+fn heading(text: &mut String, name: &str) {
+    let styles = Styles::default();
+    let style = styles.get_header();
+    let _ = writeln!(text, "{style}{name}:{style:#}");
+}
+
+/// Renders names in a column, and beside each its meaning, wrapped at [`LIST_WIDTH`].
+fn list<'e>(text: &mut String, entries: impl Iterator<Item = (&'e str, &'e str)> + Clone) {
+    let column = entries.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, meaning) in entries {
+        let mut line = format!("  {name:column$} ");
+        for word in meaning.split(' ') {
+            if line.len() + 1 + word.len() > LIST_WIDTH {
+                let _ = writeln!(text, "{line}");
+                line = " ".repeat(2 + column + 1);
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        let _ = writeln!(text, "{line}");
+    }
+}
