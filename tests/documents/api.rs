@@ -67,10 +67,6 @@ fn table_of_problems_has_every_code_with_its_status_and_title() {
 fn limits_are_those_of_the_code() {
     let page = Page::read(PAGE);
     let defaults = ServerSettings::default();
-    let thousands = |number: usize| match number {
-        0..1000 => number.to_string(),
-        _ => format!("{},{:03}", number / 1000, number % 1000),
-    };
     let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
     for (row, limit) in [
         ("body of a single query, line of a batch", format!("{} bytes", thousands(MAX_QUERY_BYTES))),
@@ -93,4 +89,29 @@ fn limits_are_those_of_the_code() {
     assert_eq!(limit("client"), format!("1 to {MAX_CLIENT_BYTES} bytes"));
     assert_eq!(limit("exclude"), format!("{MAX_EXCLUDED} ids"));
     assert!(page.text.contains(&format!("at most {MAX_LISTED_CANDIDATES} `candidates`")));
+}
+
+#[test]
+fn limits_of_the_gateway_page_are_the_defaults() {
+    let page = Page::read("docs/integrating.md");
+    let defaults = ServerSettings::default();
+    for limit in [
+        format!("after {} s (`idle_timeout`)", defaults.idle_timeout.as_secs()),
+        format!("closes idle connections after {} s", defaults.drain_grace.as_secs()),
+        format!(
+            "accepts {} connections of one address and {} in all",
+            thousands(defaults.max_connections_per_peer),
+            thousands(defaults.max_connections)
+        ),
+    ] {
+        assert!(page.text.contains(&limit), "{limit}");
+    }
+}
+
+/// Writes a number with a comma before its last three digits.
+fn thousands(number: usize) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    }
 }

@@ -104,3 +104,16 @@ fn decisions_name_files_that_exist() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[test]
+fn glossary_explains_each_term_once_in_at_most_two_sentences() {
+    let page = page::Page::read("docs/glossary.md");
+    let rows = page.rows("# Glossary");
+    let terms: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    assert!(terms.is_sorted() && terms.len() > 40, "the terms are in order: {terms:?}");
+    page.assert_rows("# Glossary", &terms);
+    for row in rows {
+        assert!(row[1].ends_with('.') && row[1].matches(". ").count() < 2, "{row:?}");
+        assert!(row[2].contains("]("), "a link to the page that says more: {row:?}");
+    }
+}

@@ -8,7 +8,6 @@ use switchboard_model::Rule;
 use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
 use switchboard_select::MAX_LISTED_CANDIDATES;
 use switchboard_select::{Availability, CurrentIgnored};
-use switchboard_server::ServerSettings;
 
 use super::document::{Document, members};
 use crate::harness::DaemonProcess;
@@ -137,30 +136,6 @@ fn description_is_of_this_release_and_served_as_json() {
     let head = client.answer();
     let length = answer.body.len().to_string();
     assert_eq!((head.status, head.header("content-length")), (200, Some(length.as_str())));
-}
-
-#[test]
-fn integration_page_lists_every_code_field_and_limit() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/integrating.md")).unwrap();
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
-    for kind in problem::all() {
-        let is_its_row =
-            |row: &&&str| row.contains(&kind.status.to_string()) && row.contains(&format!("`{}`", kind.code));
-        assert_eq!(rows.iter().filter(is_its_row).count(), 1, "{}: expected one row", kind.code);
-    }
-    for field in fields_of_queries() {
-        assert!(rows.iter().any(|row| row.contains(&format!("`{field}`"))), "{field}: expected a row");
-    }
-    let settings = ServerSettings::default();
-    for limit in [
-        format!("after {} s (`idle_timeout`)", settings.idle_timeout.as_secs()),
-        "2,500 of one address and 10,000 in all".to_owned(),
-        "leaves idle connections two seconds".to_owned(),
-    ] {
-        assert!(page.contains(&limit), "{limit}");
-    }
-    let (peer, all) = (settings.max_connections_per_peer, settings.max_connections);
-    assert_eq!((peer, all, settings.drain_grace.as_secs()), (2_500, 10_000, 2));
 }
 
 fn fields_of_queries() -> [&'static str; QueryField::ALL.len()] {
