@@ -1,5 +1,5 @@
-//! Sets the commit, writes the description of the interface as JSON, so that the daemon has no parser of
-//! YAML, and tells the tests which optional programs there are.
+//! Sets the commit, converts the OpenAPI document to JSON, and sets a cfg for each optional program of the
+//! tests. The conversion at build time keeps a YAML parser out of the daemon.
 
 #[path = "build/commit.rs"]
 mod commit;
@@ -12,8 +12,8 @@ use std::{env, fs};
 
 const DESCRIPTION: &str = "docs/openapi.yaml";
 
-/// The members stay in the order that they are written in.
-fn describe() -> Result<(), Box<dyn Error>> {
+/// Writes the OpenAPI document as JSON to `OUT_DIR`, with its members in the order of the YAML file.
+fn convert_description() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={DESCRIPTION}");
     let yaml = fs::read_to_string(DESCRIPTION).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
     let description: serde_json::Value =
@@ -25,7 +25,7 @@ fn describe() -> Result<(), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build");
-    commit::tell();
+    commit::set_env();
     programs::set_cfgs();
-    describe()
+    convert_description()
 }

@@ -1,5 +1,4 @@
-//! The commit that a program is built from, `unknown` outside a checkout: what `switchboard_build_info` and
-//! reports of the load test name.
+//! The commit that a program is built from. `switchboard_build_info` and the reports of the load test name it.
 
 use std::process::Command;
 
@@ -9,11 +8,11 @@ fn git(arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
-/// Sets `SWITCHBOARD_COMMIT` for the crate that is built.
-pub(crate) fn tell() {
+/// Sets `SWITCHBOARD_COMMIT` for the crate that is built; `unknown` outside a git checkout.
+pub(crate) fn set_env() {
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=SWITCHBOARD_COMMIT={commit}");
-    // HEAD itself holds the name of a branch; its log grows with every commit and checkout.
+    // HEAD holds only the name of a branch. Its log grows with every commit and checkout.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }

@@ -1,10 +1,10 @@
-//! Tells the tests which optional programs are installed: a test that needs a missing one is ignored. Where
-//! `CI` is set, every program counts as installed, so that the test fails instead.
+//! Sets a cfg for each optional program that is installed. A test that needs a missing program is ignored. If
+//! `CI` is set, every program counts as installed, and the test fails instead.
 
 use std::env;
 use std::path::PathBuf;
 
-/// Each sets the cfg `has_<name>`, with `_` for `-`.
+/// Optional programs. Each sets the cfg `has_<name>`, with `_` instead of `-`.
 const PROGRAMS: [&str; 3] = ["man", "prometheus", "systemd-socket-activate"];
 
 pub(crate) fn set_cfgs() {
@@ -23,8 +23,8 @@ pub(crate) fn set_cfgs() {
             println!("cargo::rustc-cfg={cfg}");
         }
     }
-    // A program that is installed later changes its folder. PATH itself is not watched: it often differs
-    // between an editor and a terminal, and each change would build everything again.
+    // Installing a program changes its folder. PATH itself is not watched, because it often differs between an
+    // editor and a terminal, and each change would build everything again.
     for folder in folders.iter().filter(|folder| missing && folder.is_dir()) {
         println!("cargo::rerun-if-changed={}", folder.display());
     }

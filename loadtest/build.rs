@@ -7,6 +7,6 @@ mod programs;
 
 fn main() {
     println!("cargo::rerun-if-changed=../build");
-    commit::tell();
+    commit::set_env();
     programs::set_cfgs();
 }

@@ -1,7 +1,8 @@
-//! No circle of imports among the files of a crate: a reader can begin at the bottom and never meet an unknown file.
+//! Finds circles of imports among the files of a crate. Without a circle, a reader can begin at the lowest
+//! file and meets only names that are already known.
 //!
-//! Edges come from `use` declarations and from paths in code. A name that a `mod.rs` or `lib.rs` re-exports counts as an import
-//! from the file that defines it; the re-export itself is no edge.
+//! Edges come from `use` declarations and from paths in code. A name that a `mod.rs` or `lib.rs` re-exports
+//! counts as an import from the file that defines it; the re-export itself is no edge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,9 +14,9 @@ type Module = Vec<String>;
 /// The imports of one file.
 #[derive(Default)]
 struct Imports {
-    /// Absolute paths, of modules or of items in them.
+    /// Absolute paths of modules and of their items.
     paths: BTreeSet<Vec<String>>,
-    /// What the file re-exports: a name to the paths that it may stand for.
+    /// Re-exported names, each with the paths that it may refer to.
     reexports: BTreeMap<String, Vec<Vec<String>>>,
 }
 
@@ -23,7 +24,7 @@ impl Imports {
     /// Reads the imports of a module from its code, which has no comments.
     fn read(module: &Module, code: &str) -> Imports {
         let mut imports = Imports::default();
-        // A path in code, also in the middle of an expression.
+        // Paths in code, also within expressions.
         for start in ["crate::", "super::"] {
             for (at, _) in code.match_indices(start) {
                 let path = code[at..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next();
@@ -36,7 +37,7 @@ impl Imports {
             let public = before.lines().last().is_some_and(|line| line.trim_start().starts_with("pub"));
             for (path, name) in leaves(tree) {
                 let path = absolute(module, &path);
-                // An imported module may bring items: `name::item`.
+                // Items of an imported module: `name::item`.
                 for (at, start) in code.match_indices(&format!("{name}::")) {
                     if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
                         let item =
@@ -57,7 +58,7 @@ impl Imports {
     }
 }
 
-/// The paths of a `use` tree, each with the name that it brings.
+/// Returns the paths of a `use` tree, each with the name that it introduces.
 fn leaves(tree: &str) -> Vec<(Vec<&str>, &str)> {
     let tree = tree.trim();
     let Some((prefix, group)) = tree.split_once('{') else {
@@ -87,7 +88,8 @@ fn leaves(tree: &str) -> Vec<(Vec<&str>, &str)> {
     inner.collect()
 }
 
-/// Makes a path absolute in its crate. One that begins with neither `crate`, `self` nor `super` may begin with a child module.
+/// Makes a path absolute in its crate. One that begins with neither `crate`, `self` nor `super` may begin
+/// with a child module.
 fn absolute(module: &Module, path: &[&str]) -> Vec<String> {
     let mut base = if path.first() == Some(&"crate") { Vec::new() } else { module.clone() };
     for part in path {
@@ -100,7 +102,7 @@ fn absolute(module: &Module, path: &[&str]) -> Vec<String> {
     base
 }
 
-/// The modules of a crate, by path, with their imports.
+/// Returns the modules of a crate by path, with their imports.
 fn modules(root: &Path) -> BTreeMap<Module, Imports> {
     let mut modules = BTreeMap::new();
     for (path, code) in super::sources(root.to_str().unwrap()) {
@@ -115,7 +117,7 @@ fn modules(root: &Path) -> BTreeMap<Module, Imports> {
     modules
 }
 
-/// Returns the module that defines what a path names, through re-exports.
+/// Returns the module that defines the item of a path. Follows re-exports.
 fn definer(modules: &BTreeMap<Module, Imports>, path: &[String], depth: usize) -> Option<Module> {
     let known = (0..=path.len()).rev().find(|&len| modules.contains_key(&path[..len]))?;
     let (module, rest) = path.split_at(known);
@@ -127,13 +129,13 @@ fn definer(modules: &BTreeMap<Module, Imports>, path: &[String], depth: usize) -
     }
 }
 
-/// Groups of files that import each other in a circle.
+/// Returns the groups of files that import each other in a circle.
 fn circles(modules: &BTreeMap<Module, Imports>) -> Vec<BTreeSet<Module>> {
     let edges: BTreeMap<&Module, BTreeSet<Module>> = modules
         .iter()
         .map(|(module, imports)| {
             let targets = imports.paths.iter().filter_map(|path| definer(modules, path, 0));
-            // A folder is one subject: its files may use what its `mod.rs` has for them.
+            // A folder is one subject: its files may use the items of its `mod.rs`.
             (module, targets.filter(|target| !module.starts_with(target)).collect())
         })
         .collect();

@@ -1,15 +1,16 @@
-//! What the compiler does not hold of `docs/architecture.md`. The lower layers are crates, so Cargo holds
-//! their order; the daemon's own modules are held here.
+//! Checks of `docs/architecture.md` that the compiler cannot make. The lower layers are crates, so Cargo
+//! checks their order. The order of the daemon's modules is checked here.
 
 mod circles;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The daemon's modules, lowest first: a module names only those before it.
+/// The daemon's modules, lowest first. A module may name only those before it.
 const LAYERS: [&str; 6] = ["telemetry", "runtime", "api", "config", "app", "cli"];
 
-/// Every source file below a folder of the project, with its code up to its unit tests and without comments.
+/// Returns every source file below a folder of the project, with its code before the unit tests and without
+/// comments.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     let mut sources = Vec::new();

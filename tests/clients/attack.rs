@@ -1,5 +1,5 @@
-//! slowhttptest's three modes over raw sockets, so that `cargo test` needs nothing installed; `.ci/slowhttptest`
-//! runs the tool itself.
+//! The three modes of slowhttptest over raw sockets. `cargo test` therefore needs no installed tool.
+//! `.ci/slowhttptest` runs the tool itself.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -11,29 +11,29 @@ use super::connect;
 /// The mode of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Sends a header field now and then, never the last: `slowhttptest -H`.
+    /// Sends a header field every 50 ms and never ends the head: `slowhttptest -H`.
     Headers,
-    /// Sends a byte of a body now and then: `-B`.
+    /// Sends a byte of a body every 50 ms: `slowhttptest -B`.
     Body,
-    /// Requests large answers and reads them slowly, through a small window: `-X`.
+    /// Requests large answers and reads them slowly, through a small window: `slowhttptest -X`.
     Read,
 }
 
-/// The outcome of an attack.
+/// The connections of an attack, by their end.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Connections that lasted until the daemon's limits, or the test, ended them.
     pub(super) held: usize,
-    /// Connections that were refused with 503, or closed at once where even for that there were too many.
+    /// Connections that were answered 503, or closed at once because too many were being answered 503.
     pub(super) refused: usize,
 }
 
-/// No refusal takes as long, and every limit of the daemon is longer.
+/// Age from which a connection counts as held. A rejection takes less, every timeout of the daemon more.
 const LASTED: Duration = Duration::from_secs(1);
 const LINE: &str = "{\"channel\":\"whatsapp\",\"ou\":\"emea\",\"country\":\"DE\"}\n";
 
 impl Mode {
-    fn begin(self) -> Vec<u8> {
+    fn first_bytes(self) -> Vec<u8> {
         match self {
             Mode::Headers => b"GET /v1/select HTTP/1.1\r\nHost: x\r\n".to_vec(),
             Mode::Body => {
@@ -48,7 +48,7 @@ impl Mode {
         }
     }
 
-    fn go_on(self, stream: &mut TcpStream) -> std::io::Result<()> {
+    fn send_more(self, stream: &mut TcpStream) -> std::io::Result<()> {
         match self {
             Mode::Headers => stream.write_all(b"X-A: b\r\n"),
             Mode::Body => stream.write_all(b"a"),
@@ -57,7 +57,7 @@ impl Mode {
     }
 }
 
-/// Keeps this many connections open from one address, opening another for each that ends, until stopped.
+/// Keeps this many connections open from one address until `stop` is set. Replaces each one that ends.
 pub(super) fn attack(data: &str, from: u8, mode: Mode, connections: usize, stop: &AtomicBool) -> Tally {
     let mut tally = Tally::default();
     let mut open: Vec<(TcpStream, Instant)> = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn attack(data: &str, from: u8, mode: Mode, connections: usize, stop:
         while open.len() < connections && !stop.load(Ordering::Relaxed) {
             let mut stream = connect(data, from, buffer).stream;
             stream.set_nonblocking(true).unwrap();
-            let _ = stream.write(&mode.begin());
+            let _ = stream.write(&mode.first_bytes());
             open.push((stream, Instant::now()));
         }
         // The pace of the attack.
@@ -80,7 +80,8 @@ pub(super) fn attack(data: &str, from: u8, mode: Mode, connections: usize, stop:
                 Err(error) => error.kind() != ErrorKind::WouldBlock,
                 Ok(_) => refused,
             };
-            let ended = ended || mode.go_on(stream).is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
+            let ended =
+                ended || mode.send_more(stream).is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
             let lasted = since.elapsed() >= LASTED;
             tally.refused += usize::from(ended && !lasted);
             tally.held += usize::from(ended && lasted);

@@ -9,7 +9,8 @@ use crate::harness::DaemonProcess;
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=emea&country=DE";
 
-fn soft_limit(daemon: &DaemonProcess, limit: Option<u64>) -> Option<u64> {
+/// Sets the soft limit of the daemon's open files. Returns the previous one.
+fn set_soft_limit(daemon: &DaemonProcess, limit: Option<u64>) -> Option<u64> {
     let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
     let was = prlimit(pid, Resource::Nofile, Rlimit { current: Some(20), maximum: None });
     // Without the right to raise the hard limit, its current value is stated.
@@ -26,14 +27,14 @@ fn accepting_resumes_after_file_descriptors_ran_out() {
     let registry = acme();
     let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     let mut kept = connect(&daemon.data, 2, None);
-    // Accepted: a connection in the queue would wait until the limit rises again.
+    // Accepted before the limit falls: in the queue it would wait until the limit rises again.
     assert_eq!(ask(&mut kept, TARGET), Some(200));
-    let before = soft_limit(&daemon, Some(5));
+    let before = set_soft_limit(&daemon, Some(5));
     let mut waiting: Vec<_> = (0..5).map(|_| connect(&daemon.data, 3, None)).collect();
     for stream in &mut waiting {
         stream.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
-    // Counted in the log, because the admin listener closes connections that are idle for five seconds.
+    // Attempts are counted in the log, because the admin listener closes connections that are idle for 5 s.
     let failed: Vec<Timestamp> = (0..5)
         .map(|_| {
             let entry = daemon.log("a connection could not be accepted");
@@ -41,10 +42,10 @@ fn accepting_resumes_after_file_descriptors_ran_out() {
             entry["timestamp"].as_str().unwrap().parse().unwrap()
         })
         .collect();
-    // Attempts are 50 ms apart by the daemon's clock, so that they do not keep a core busy.
+    // Attempts are 50 ms apart by the daemon's clock. Without a pause they would keep a core busy.
     let pauses: Vec<_> = failed.windows(2).map(|pair| pair[1].duration_since(pair[0])).collect();
     assert!(pauses.iter().all(|pause| pause.as_millis() >= 45), "{pauses:?}");
-    soft_limit(&daemon, before);
+    set_soft_limit(&daemon, before);
     for stream in &mut waiting {
         assert_eq!(status(stream), Some(200));
     }
@@ -54,7 +55,7 @@ fn accepting_resumes_after_file_descriptors_ran_out() {
 }
 
 #[test]
-fn with_64_descriptors_it_says_what_it_lowers() {
+fn limit_of_64_descriptors_lowers_max_connections_and_is_logged() {
     let registry = acme();
     let daemon =
         DaemonProcess::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! An honest client, which measures how long it waits for answers.
+//! An honest client that measures how long it waits for answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::{ask, connect};
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=emea&country=DE&client=honest";
-/// The addresses of the kept and of the new connections.
+/// Address of the connection that stays open.
 const KEPT: u8 = 2;
+/// Address of the new connections.
 const FRESH: u8 = 3;
 
-/// The waiting times, sorted.
+/// Waiting times of the honest client, in ascending order.
 pub(super) struct Waits(Vec<Duration>);
 
 impl Waits {
@@ -23,9 +24,9 @@ impl Waits {
     }
 }
 
-/// Asks about a thousand times a second until stopped: every eighth time on a new connection. Every
-/// answer must be the one it asked for.
-pub(super) fn asks(data: &str, stop: &AtomicBool) -> Waits {
+/// Sends about a thousand queries a second until `stop` is set, every eighth on a new connection. Every
+/// answer must have status 200.
+pub(super) fn query_until_stopped(data: &str, stop: &AtomicBool) -> Waits {
     let mut waits = Vec::new();
     let mut kept = connect(data, KEPT, None);
     while !stop.load(Ordering::Relaxed) {
@@ -44,11 +45,11 @@ pub(super) fn asks(data: &str, stop: &AtomicBool) -> Waits {
     Waits(waits)
 }
 
-/// Does the same for this long, without an attack.
-pub(super) fn alone(data: &str, time: Duration) -> Waits {
+/// Sends queries for this long without an attack.
+pub(super) fn query_without_attack(data: &str, time: Duration) -> Waits {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| asks(data, &stop));
+        let waits = scope.spawn(|| query_until_stopped(data, &stop));
         // The duration of the measurement.
         std::thread::sleep(time);
         stop.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Hostile clients against a real process, beside an honest one.
+//! Hostile clients attack a daemon process while an honest client sends queries.
 
 mod attack;
 mod descriptors;
@@ -12,8 +12,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::harness::HttpClient;
 
-/// Connects from 127.0.0.`from`, which the daemon counts as a peer of its own, with a receive buffer of so
-/// many bytes.
+/// Connects from 127.0.0.`from`, which the daemon counts as a separate peer. `buffer` is the size of the
+/// receive buffer in bytes.
 fn connect(to: &str, from: u8, buffer: Option<usize>) -> HttpClient {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     if let Some(bytes) = buffer {
@@ -39,7 +39,7 @@ fn status(client: &mut HttpClient) -> Option<u16> {
     }
 }
 
-/// A number of `/proc/<pid>/status`, such as VmRSS in kilobytes.
+/// Returns a number of `/proc/<pid>/status`, for example VmRSS in kilobytes.
 fn status_of(pid: u32, field: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();

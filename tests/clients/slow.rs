@@ -1,4 +1,4 @@
-//! Slow clients in three modes, with 64 file descriptors, beside an honest client.
+//! Slow clients attack a daemon with 64 file descriptors in three modes while an honest client sends queries.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::expected::{acme, edit};
 use crate::harness::DaemonProcess;
 
 const DESCRIPTORS: usize = 64;
-/// Connections of an attack, from two addresses: more than there are descriptors.
+/// Connections of an attack from each of two addresses: together more than there are descriptors.
 const ATTACKERS: usize = 50;
 
 #[test]
@@ -18,18 +18,19 @@ fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors() {
 }
 
 #[test]
-#[ignore = "long: three minutes; in a release build it holds the honest client to 10 ms"]
+#[ignore = "long: three minutes; a release build limits the honest client's p99 to 10 ms"]
 fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors_long() {
     let limit = (!cfg!(debug_assertions)).then_some(Duration::from_millis(10));
     attack_beside_an_honest_client(Duration::from_secs(60), limit);
 }
 
-/// Attacks for this long in each mode, and holds the honest client's 99th percentile below a limit.
+/// Attacks for `time` in each mode. The honest client's 99th percentile must stay below `limit`, by default
+/// below 20 times that without an attack.
 fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
     let registry = acme();
     let daemon =
         DaemonProcess::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
-    let before = honest::alone(&daemon.data, time.min(Duration::from_secs(5)));
+    let before = honest::query_without_attack(&daemon.data, time.min(Duration::from_secs(5)));
     let quiet = before.percentile(99);
     for (mode, address) in
         [(Mode::Headers, "+4915123456702"), (Mode::Body, "+4915123456703"), (Mode::Read, "+4915123456704")]
@@ -42,10 +43,10 @@ fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
                     scope.spawn(move || attack(data, from, mode, ATTACKERS, stop))
                 })
                 .into();
-            let waits = scope.spawn(|| honest::asks(&daemon.data, &stop));
+            let waits = scope.spawn(|| honest::query_until_stopped(&daemon.data, &stop));
             // Half the duration of the attack.
             std::thread::sleep(time / 2);
-            // Descriptors are left for other work: the registry is read again, and metrics are answered.
+            // Descriptors remain for other work: the registry is read again, and metrics are answered.
             let accounts = std::fs::read_to_string(registry.path().join("acme/accounts.csv")).unwrap();
             let old = accounts
                 .lines()
@@ -68,7 +69,8 @@ fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
             status_of(daemon.pid(), "VmRSS")
         );
         assert!(held > 0 && refused > 0, "{mode:?}: {held} held, {refused} refused");
-        // Other tests may run beside this one: a worker that waited for a slow client would show as seconds.
+        // Other tests may run at the same time. A worker that waits for a slow client would delay answers by
+        // seconds.
         let limit = limit.unwrap_or_else(|| (quiet * 20).max(Duration::from_millis(250)));
         assert!(p99 < limit, "{mode:?}: p99 {p99:?}, alone {quiet:?}");
         assert!(daemon.select("channel=whatsapp&ou=emea&country=DE")["account"].is_string());

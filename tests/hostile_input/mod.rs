@@ -1,4 +1,5 @@
-//! The fuzzer's properties over a bounded number of inputs, and over those shapes that cost the most.
+//! The properties of `fuzz/`, checked over a limited number of random inputs and over the shapes of input
+//! that cost the most memory.
 
 #[path = "../../fuzz/src/properties.rs"]
 mod properties;
@@ -7,11 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-/// Inputs of a property; the long form draws a hundred times as many.
+/// Random inputs per property. The long form draws a hundred times as many.
 const CASES: u32 = 2000;
 
-/// Runs a property over so many drawn inputs.
-fn hold<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cases: u32) {
+/// Checks a property over `cases` random inputs.
+fn check_property<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cases: u32) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -25,7 +26,7 @@ fn hold<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cas
     held.unwrap();
 }
 
-/// Bytes that mean something to JSON, to URLs, to TOML or to CSV, and others.
+/// Draws words with a meaning in JSON, URLs, TOML or CSV, mixed with random bytes.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let words = [
         "{",
@@ -87,41 +88,41 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn any_bytes_as_a_query() {
-    hold(properties::query, text(), CASES);
+fn query_parser_withstands_random_bytes() {
+    check_property(properties::query, text(), CASES);
 }
 
 #[test]
-fn any_bytes_as_a_batch() {
-    hold(properties::batch, text(), CASES);
+fn batch_parser_withstands_random_bytes() {
+    check_property(properties::batch, text(), CASES);
 }
 
 #[test]
-fn any_bytes_as_a_registry() {
-    hold(properties::registry, text(), CASES);
+fn registry_reader_withstands_random_bytes() {
+    check_property(properties::registry, text(), CASES);
 }
 
 #[test]
-fn any_bytes_as_a_snapshot() {
-    hold(properties::open, vec(any::<u8>(), 0..500), CASES);
+fn snapshot_open_withstands_random_bytes() {
+    check_property(properties::open, vec(any::<u8>(), 0..500), CASES);
 }
 
 #[test]
-fn a_snapshot_that_is_wrong_in_a_few_places() {
-    hold(properties::resealed, vec(any::<u8>(), 5..40), CASES);
+fn snapshot_open_withstands_changes_behind_a_valid_checksum() {
+    check_property(properties::resealed, vec(any::<u8>(), 5..40), CASES);
 }
 
 #[test]
 #[ignore = "long: a hundred times as many inputs of each property"]
-fn any_bytes_long() {
-    hold(properties::query, text(), 100 * CASES);
-    hold(properties::batch, text(), 100 * CASES);
-    hold(properties::registry, text(), 100 * CASES);
-    hold(properties::open, vec(any::<u8>(), 0..500), 100 * CASES);
-    hold(properties::resealed, vec(any::<u8>(), 5..40), 100 * CASES);
+fn all_readers_withstand_random_bytes_long() {
+    check_property(properties::query, text(), 100 * CASES);
+    check_property(properties::batch, text(), 100 * CASES);
+    check_property(properties::registry, text(), 100 * CASES);
+    check_property(properties::open, vec(any::<u8>(), 0..500), 100 * CASES);
+    check_property(properties::resealed, vec(any::<u8>(), 5..40), 100 * CASES);
 }
 
-/// Bytes of each shape: enough for what grows to dwarf what is constant.
+/// Bytes of each shape: so many that constant costs do not matter.
 const LARGE: usize = 1 << 18;
 
 fn repeated(begin: &str, part: &str) -> Vec<u8> {
@@ -133,7 +134,7 @@ fn repeated(begin: &str, part: &str) -> Vec<u8> {
 }
 
 #[test]
-fn no_query_costs_more_than_its_worth_nor_any_stack() {
+fn costly_queries_stay_within_the_limits_of_memory_and_stack() {
     let exclude = r#"{"channel":"a","ou":"b","exclude":"#;
     for (begin, part) in [
         ("", "["),
@@ -163,9 +164,9 @@ fn no_query_costs_more_than_its_worth_nor_any_stack() {
     }
 }
 
-/// Times its own size that a registry's file takes at most, with every shape that is known to cost much.
+/// Prints how many times its own size each costly shape of a registry file takes in memory.
 #[test]
-fn no_registry_costs_more_than_is_said() {
+fn costly_registry_files_stay_within_the_factor_of_memory() {
     let mut most = 0.0;
     for (file, begin, part) in [
         (1, "a = [", "[],"),
@@ -208,7 +209,7 @@ fn no_registry_costs_more_than_is_said() {
         most = f64::max(most, times);
     }
     println!("{most:.1} times at most");
-    // Beyond its limit a file is not parsed at all.
+    // A file above the size limit is not parsed.
     let mut data = vec![1];
     while data.len() < 9 << 20 {
         data.extend_from_slice(b"[[pool]]\n");

@@ -1,4 +1,4 @@
-//! The table against the library, over numbers drawn from the library's patterns.
+//! Compares the table with the library, over numbers drawn from the library's patterns.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use switchboard_model::{E164, Origin, Region};
 
 use super::{
     diagram::{Diagrams, Set},
-    draw::{Pattern, digits, spoil},
+    draw::{Pattern, change_digits, digits},
     library::{self, Verdict},
     plan,
 };
@@ -19,16 +19,17 @@ use super::{
 struct Drawn {
     code: u16,
     national: String,
-    /// The region and type whose pattern it was drawn from; the library may give it another.
+    /// The region and type whose pattern the number was drawn from. The library may assign another region.
     from: (String, &'static str),
     verdict: Verdict,
 }
 
-/// The least count of numbers drawn in all, and the count for each type of each region.
+/// Least number of drawn numbers in total.
 const AT_LEAST: usize = 200_000;
+/// Numbers drawn for each type of each region.
 const OF_EACH: usize = 200;
 
-/// Valid numbers of every type of every region that has one.
+/// Valid numbers of every type of every region.
 static DRAWN: LazyLock<Vec<Drawn>> = LazyLock::new(|| {
     let mut random = Rng::with_seed(1);
     let mut drawn = Vec::new();
@@ -53,7 +54,7 @@ static DRAWN: LazyLock<Vec<Drawn>> = LazyLock::new(|| {
     drawn
 });
 
-/// Every pattern of a type of a region.
+/// Returns every pattern, with its region and type.
 fn described() -> Vec<(String, &'static str, &'static str)> {
     let mut found = Vec::new();
     for region in library::all_regions() {
@@ -74,7 +75,7 @@ fn origin(code: u16, national: &str) -> Origin {
 }
 
 #[test]
-fn the_librarys_example_numbers_have_the_librarys_region() {
+fn example_numbers_have_the_librarys_region() {
     let mut agreed = 0;
     for region in library::all_regions() {
         let Some(metadata) = library::metadata(&region) else { continue };
@@ -113,7 +114,7 @@ fn drawn_numbers_cover_every_region_and_type() {
     for (region, kind, _) in described() {
         assert!(patterns.contains_key(&(region.clone(), kind)), "none drawn of {region} {kind}");
     }
-    // The library lists MA first for +212, and MA's patterns hold all of EH's.
+    // The library lists MA first for +212, and the patterns of MA contain all patterns of EH.
     let expected = Region::all().filter(|region| region.calling_code().is_some() && region.alpha2() != "EH");
     assert_eq!(regions.keys().copied().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     assert_eq!(kinds.len(), 11, "all types but Unknown: {kinds:?}");
@@ -142,8 +143,8 @@ fn drawn_numbers_reach_every_region_of_a_shared_code() {
     assert_eq!(shared, [1, 7, 39, 44, 47, 61, 212, 262, 290, 358, 590, 599]);
 }
 
-/// The region of an invalid number, worked out from the sets: that of the longest known prefix, if it is
-/// one, else the main one.
+/// Returns the region of an invalid number, computed from the sets: the region of the longest prefix of valid
+/// numbers, if there is only one such region, else the main region of the code.
 fn guess(diagrams: &Diagrams, code: &plan::Code, national: &str) -> Option<Region> {
     let mut known: Vec<(&String, Set)> = code.regions.iter().zip(code.valid.iter().copied()).collect();
     known.retain(|(_, set)| *set != Set::EMPTY);
@@ -163,14 +164,14 @@ fn guess(diagrams: &Diagrams, code: &plan::Code, national: &str) -> Option<Regio
 }
 
 #[test]
-fn spoilt_numbers_are_guessed_exactly_when_invalid() {
+fn changed_numbers_are_guessed_exactly_when_invalid() {
     let mut diagrams = Diagrams::new();
     let codes = plan::codes(&mut diagrams);
     let mut random = Rng::with_seed(2);
     let (mut valid, mut guessed, mut settled) = (0, 0, 0);
     while valid + guessed < AT_LEAST + 50_000 {
         let from = random.choice(DRAWN.iter()).unwrap();
-        let national = spoil(&from.national, &mut random);
+        let national = change_digits(&from.national, &mut random);
         let length = from.code.to_string().len() + national.len();
         let Some(verdict) = library::verdict(from.code, &national) else { continue };
         if !(5..=15).contains(&length) {
@@ -209,7 +210,8 @@ fn every_transition_of_the_automaton_agrees_with_the_library() {
             for digit in 0..10 {
                 let front = format!("{front}{digit}");
                 let sets: Vec<Set> = sets.iter().map(|set| diagrams.after(*set)[digit]).collect();
-                // As it is; to an end that each region's set calls valid; and some digits further.
+                // The prefix itself, a valid number of each region with this prefix, and the prefix with
+                // random digits.
                 let mut tried = vec![front.clone()];
                 for set in sets.iter().filter(|set| **set != Set::EMPTY) {
                     tried.push(format!("{front}{}", ending(&diagrams, *set, &mut random)));
@@ -232,7 +234,7 @@ fn every_transition_of_the_automaton_agrees_with_the_library() {
     assert!(valid > 20_000 && invalid > 50_000, "{valid} {invalid}");
 }
 
-/// Digits at random that lead to an end of the set.
+/// Returns random digits that complete a string of the set.
 fn ending(diagrams: &Diagrams, mut set: Set, random: &mut Rng) -> String {
     let mut digits = String::new();
     while !diagrams.holds_empty(set) {

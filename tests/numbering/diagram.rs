@@ -1,8 +1,8 @@
 //! Sets of digit strings as decision diagrams: acyclic automata in which equal sets are one node.
 //!
-//! A node says whether the empty string is in the set, and, per digit, which set remains after it. Nodes
-//! are interned, so the automaton of a set is minimal the moment it exists, and two sets are equal when
-//! their ids are. Strings are at most [`MAX_LENGTH`] long, which keeps every set finite.
+//! A node holds whether the empty string is in the set, and for each digit the set that remains after it.
+//! Nodes are interned. An automaton is therefore always minimal, and two sets are equal if their ids are
+//! equal. Strings have at most [`MAX_LENGTH`] digits, which keeps every set finite.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use regex_automata::{
     util::{primitives::StateID, start, syntax},
 };
 
-/// The longest national number that is drawn: 15 digits of E.164 less one of calling code.
+/// Digits of the longest national number: 15 digits of E.164 less one of the calling code.
 pub const MAX_LENGTH: u32 = 14;
 
 /// A set of digit strings: the id of its node.
@@ -20,7 +20,7 @@ pub const MAX_LENGTH: u32 = 14;
 pub struct Set(u32);
 
 impl Set {
-    /// The set that holds nothing.
+    /// The set without strings.
     pub const EMPTY: Set = Set(0);
 }
 
@@ -50,12 +50,12 @@ impl Diagrams {
         Diagrams { nodes: vec![empty], ids: HashMap::from([(empty, Set::EMPTY)]), done: HashMap::new() }
     }
 
-    /// Whether the empty string is in the set.
+    /// Returns whether the empty string is in the set.
     pub fn holds_empty(&self, set: Set) -> bool {
         self.nodes[set.0 as usize].holds_empty
     }
 
-    /// What may follow each digit.
+    /// Returns the set of strings that may follow each digit.
     pub fn after(&self, set: Set) -> [Set; 10] {
         self.nodes[set.0 as usize].after
     }
@@ -67,8 +67,8 @@ impl Diagrams {
         })
     }
 
-    /// The strings that match `pattern` (anchored by itself where it should be) and have one of
-    /// `lengths`: bit n stands for n digits.
+    /// Returns the strings that match `pattern` and have one of `lengths`. Bit n of `lengths` allows n
+    /// digits. The pattern holds its own anchors.
     pub fn matching(&mut self, pattern: &str, lengths: u32) -> Set {
         let dfa = dense::Builder::new()
             .configure(dense::Config::new().start_kind(StartKind::Anchored))
@@ -102,7 +102,7 @@ impl Diagrams {
     }
 
     pub fn union(&mut self, a: Set, b: Set) -> Set {
-        // Commutative: one order, so that each pair is worked out once.
+        // The operation is commutative. A fixed order of the operands computes each pair once.
         self.combine(Operation::Union, a.min(b), a.max(b))
     }
 

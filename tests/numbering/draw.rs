@@ -6,14 +6,14 @@ use regex_syntax::{
     hir::{Class, Hir, HirKind},
 };
 
-/// Draws `least..=most` digits.
+/// Draws `least` to `most` random digits.
 pub fn digits(random: &mut Rng, least: usize, most: usize) -> String {
     (0..random.usize(least..=most)).map(|_| random.digit(10)).collect()
 }
 
-/// A pattern to draw matching texts from. It walks the pattern as a tree, and shares nothing with the
-/// automata that the table is generated from. Every branch is equally likely, so a range of ten numbers
-/// beside one of ten million is drawn too.
+/// A pattern from which matching texts are drawn. It is walked as a tree and shares no code with the automata
+/// that the table is generated from. Every branch is equally likely, so small ranges of numbers are drawn as
+/// often as large ones.
 pub struct Pattern(Hir);
 
 impl Pattern {
@@ -52,8 +52,8 @@ fn walk(hir: &Hir, random: &mut Rng, out: &mut String) {
     }
 }
 
-/// Changes a number's national digits in one of seven ways.
-pub fn spoil(national: &str, random: &mut Rng) -> String {
+/// Changes the national digits of a number in one of seven ways.
+pub fn change_digits(national: &str, random: &mut Rng) -> String {
     let mut digits: Vec<char> = national.chars().collect();
     let place = random.usize(..digits.len());
     match random.usize(..7) {

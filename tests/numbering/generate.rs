@@ -1,5 +1,4 @@
-//! Makes `crates/model/src/numbering/table.rs`, and holds the one that is checked in to what it would make
-//! today.
+//! Generates `crates/model/src/numbering/table.rs`, and compares the checked-in file with the generated one.
 
 use std::fmt::Write;
 
@@ -15,7 +14,7 @@ fn the_checked_in_table_equals_the_generated_one() {
     assert_generated("crates/model/src/numbering/table.rs", table().as_bytes(), "numbering::generate");
 }
 
-/// The whole file.
+/// Returns the text of the file.
 fn table() -> String {
     let regions = library::all_regions();
     let mut diagrams = Diagrams::new();
@@ -49,7 +48,10 @@ fn table() -> String {
     writeln!(out, "/// The automaton; a state leads only to states before it.").unwrap();
     writeln!(out, "pub(super) static STATES: [State; {}] = [", automaton.states.len()).unwrap();
     for (id, state) in automaton.states.iter().enumerate() {
-        assert!(state.next.iter().all(|next| *next < id as u32 || *next == 0), "no way back");
+        assert!(
+            state.next.iter().all(|next| *next < id as u32 || *next == 0),
+            "a state leads only to states before it"
+        );
         let next = state.next.map(|next| next.to_string()).join(",");
         writeln!(out, "    S({}, [{next}]),", mark(state, &regions)).unwrap();
     }
@@ -77,7 +79,7 @@ fn header(out: &mut String, states: usize) {
     .unwrap();
 }
 
-/// The version of a package in Cargo.lock.
+/// Returns the version of a package in Cargo.lock.
 fn locked(package: &str) -> &'static str {
     let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
     let (_, after) = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).unwrap();
@@ -92,7 +94,7 @@ fn start(automaton: &mut Automaton, diagrams: &Diagrams, code: &Code, regions: &
     assert_eq!(start == 0, code.regions.is_empty(), "+{}", code.number);
     assert!(
         state.ends.is_none() && state.settles.is_none(),
-        "+{}: a walk looks at no start's mark",
+        "+{}: the mark of a start state is never read, so it must be empty",
         code.number
     );
     start
@@ -106,11 +108,11 @@ fn mark(state: &State, regions: &[String]) -> String {
         (None, Some(Whose::Region(index))) => format!("ValidIn({})", region(index)),
         (Some(index), None) => format!("Settles({})", region(index)),
         (Some(index), Some(Whose::Settled)) => format!("SettlesValid({})", region(index)),
-        (Some(_), Some(Whose::Region(_))) => unreachable!("what is settled is told once"),
+        (Some(_), Some(Whose::Region(_))) => unreachable!("a settled region is stored once"),
     }
 }
 
-/// A line of over 110 characters, broken at its commas.
+/// Breaks a line of more than 110 characters at its commas.
 fn wrapped(line: &str) -> String {
     let mut out = String::new();
     let mut width = 0;

@@ -1,4 +1,4 @@
-//! The library that is both the source of the table and the oracle it is held to.
+//! Access to the library, which is the source of the table and the oracle of its tests.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use rlibphonenumber::{
 };
 use switchboard_model::Region;
 
-/// The type descriptions of a region that make a number valid, in no order that matters.
+/// Names of the type descriptions that make a number of a region valid. Their order does not matter.
 pub const KINDS: [&str; 10] = [
     "premium_rate",
     "toll_free",
@@ -23,27 +23,27 @@ pub const KINDS: [&str; 10] = [
     "mobile",
 ];
 
-/// A pattern and the lengths it may have.
+/// A pattern and the possible lengths of its numbers.
 pub struct Desc {
-    /// `^(?:…)$`, or nothing, which no number matches.
+    /// The pattern, in the form `^(?:…)$`. No number matches `None`.
     pub pattern: Option<&'static str>,
-    /// Empty: as the general description has them. -1 alone: no number is of this type.
+    /// Possible lengths. Empty: those of the general description. Only -1: no number has this type.
     pub lengths: &'static [i32],
     pub example: Option<&'static str>,
 }
 
-/// What the library knows of one region.
+/// The library's metadata of one region.
 pub struct Metadata {
     pub general: Desc,
-    /// In the order of [`KINDS`].
+    /// Descriptions of the types, in the order of [`KINDS`].
     pub kinds: [Desc; 10],
-    /// `^(?:…)$`: numbers that begin so are this region's, valid or not.
+    /// Leading digits, in the form `^(?:…)$`. Numbers with them belong to this region, valid or not.
     pub leading_digits: Option<&'static str>,
-    /// The mobile pattern is then not looked at.
+    /// Whether mobile and fixed-line numbers share a pattern. The mobile pattern is then ignored.
     pub same_mobile_and_fixed_line: bool,
 }
 
-/// The library's metadata of a region, or nothing where it has none.
+/// Returns the library's metadata of a region, if there is any.
 pub fn metadata(region: &str) -> Option<Metadata> {
     let region = LibraryRegion::from_code(region).unwrap();
     let found = PHONE_NUMBER_UTIL.as_original().get_metadata_for_region(region)?;
@@ -75,17 +75,18 @@ pub fn metadata(region: &str) -> Option<Metadata> {
     })
 }
 
-/// The library reads a pattern of under 6 bytes as one that matches everything; none may be so short.
+/// Checks the form of a pattern. The library reads a pattern of fewer than 6 bytes as one that matches
+/// everything.
 fn wrapped(pattern: &&str) {
     assert!(pattern.starts_with("^(?:") && pattern.ends_with(")$"), "a pattern of another shape: {pattern}");
 }
 
-/// Every assigned calling code, in ascending order.
+/// Returns every assigned calling code, in ascending order.
 pub fn calling_codes() -> Vec<u16> {
     PHONE_NUMBER_UTIL.get_supported_calling_codes().map(|code| code as u16).collect()
 }
 
-/// The regions of a calling code in the library's order, empty where its numbers belong to no country.
+/// Returns the regions of a calling code in the library's order. Empty if its numbers belong to no country.
 pub fn regions(code: u16) -> Vec<String> {
     PHONE_NUMBER_UTIL
         .get_regions_for_country_calling_code(code.into())
@@ -96,7 +97,7 @@ pub fn regions(code: u16) -> Vec<String> {
         .collect()
 }
 
-/// The alpha-2 codes of ISO 3166-1 and what the library has besides (AC, TA, XK), sorted.
+/// Returns the alpha-2 codes of ISO 3166-1 and the additional ones of the library (AC, TA, XK), sorted.
 pub fn all_regions() -> Vec<String> {
     let letters = || (b'A'..=b'Z').map(char::from);
     let pairs = letters().flat_map(|first| letters().map(move |second| format!("{first}{second}")));
@@ -105,13 +106,13 @@ pub fn all_regions() -> Vec<String> {
     BTreeSet::from_iter(iso.chain(library)).into_iter().collect()
 }
 
-/// A region's calling code, 0 where the library has none.
+/// Returns the calling code of a region; 0 if the library has none.
 pub fn calling_code(region: &str) -> u16 {
     let region = LibraryRegion::from_code(region).unwrap();
     PHONE_NUMBER_UTIL.get_country_code_for_region(region).unwrap_or(0) as u16
 }
 
-/// What the library says of a number: valid or not, the region that has it, and its type.
+/// The library's statements about a number: whether it is valid, its region and its type.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
     pub valid: bool,
@@ -119,8 +120,8 @@ pub struct Verdict {
     pub kind: PhoneNumberType,
 }
 
-/// The library's verdict on a calling code and the national number after it; none where the library
-/// cannot hold the number: it counts at most ten leading zeros.
+/// Returns the library's verdict on a calling code with a national number. `None` if the library cannot
+/// represent the number: it counts at most ten leading zeros.
 pub fn verdict(code: u16, national: &str) -> Option<Verdict> {
     let zeros = national.chars().take_while(|digit| *digit == '0').count();
     let zeros = zeros.min(national.len().saturating_sub(1));

@@ -1,7 +1,7 @@
 //! The number table: generated from libphonenumber's metadata, and compared with libphonenumber's answers.
 //!
-//! [`library`] wraps the library; [`diagram`] and [`plan`] are its rules as sets of digit strings;
-//! [`generate`] writes them as the table; [`draw`] draws numbers for [`agreement`].
+//! [`library`] wraps the library; [`diagram`] and [`plan`] express its rules as sets of digit
+//! strings; [`generate`] writes them as the table; [`draw`] draws numbers for [`agreement`].
 
 mod agreement;
 mod diagram;

@@ -1,4 +1,4 @@
-//! The library's rules, written again over sets: which numbers are valid, and in which region.
+//! The rules of the library, expressed over sets: which numbers are valid, and in which region.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use super::{
     library::{self, Desc},
 };
 
-/// A calling code with what it means.
+/// A calling code, with its regions and valid numbers.
 pub struct Code {
     pub number: u16,
-    /// In the library's order: the main region first. Empty where numbers belong to no country.
+    /// The regions in the library's order, the main region first. Empty if numbers belong to no country.
     pub regions: Vec<String>,
-    /// Per region of `regions`, the national numbers that are valid and the region's.
+    /// For each of `regions`, its valid national numbers.
     pub valid: Vec<Set>,
 }
 
-/// Every calling code of the library, in ascending order.
+/// Returns every calling code of the library, in ascending order.
 pub fn codes(diagrams: &mut Diagrams) -> Vec<Code> {
     library::calling_codes()
         .into_iter()
@@ -28,8 +28,9 @@ pub fn codes(diagrams: &mut Diagrams) -> Vec<Code> {
         .collect()
 }
 
-/// `get_region_for_number`, then `is_valid_number_for_region`. The first region whose leading digits or
-/// types match has the number, and no later one; leading digits alone do not make it valid.
+/// Returns the valid numbers of each region, as `get_region_for_number` followed by
+/// `is_valid_number_for_region`. A number belongs to the first region whose leading digits or types match.
+/// Leading digits alone do not make a number valid.
 fn valid(diagrams: &mut Diagrams, code: u16, regions: &[String]) -> Vec<Set> {
     let longest = 15 - code.to_string().len() as u32;
     let mut taken = Set::EMPTY;
@@ -48,7 +49,8 @@ fn valid(diagrams: &mut Diagrams, code: u16, regions: &[String]) -> Vec<Set> {
     found
 }
 
-/// `get_number_type_helper(…) != Unknown`: the general description and any type's.
+/// Returns the numbers with `get_number_type_helper(…) != Unknown`: those of the general description and of a
+/// type.
 fn typed(diagrams: &mut Diagrams, metadata: &library::Metadata, longest: u32) -> Set {
     let mut any = Set::EMPTY;
     for (kind, desc) in library::KINDS.iter().zip(&metadata.kinds) {
@@ -62,7 +64,7 @@ fn typed(diagrams: &mut Diagrams, metadata: &library::Metadata, longest: u32) ->
     diagrams.intersection(any, general)
 }
 
-/// `is_number_matching_desc`.
+/// Returns the numbers for which `is_number_matching_desc` is true.
 pub fn described(diagrams: &mut Diagrams, desc: &Desc, longest: u32) -> Set {
     let lengths = match desc.lengths {
         [] => up_to(longest),
@@ -74,36 +76,35 @@ pub fn described(diagrams: &mut Diagrams, desc: &Desc, longest: u32) -> Set {
     }
 }
 
-/// The lengths 0 to `longest` as bits.
+/// Returns the lengths 0 to `longest` as bits.
 fn up_to(longest: u32) -> u32 {
     assert!(longest <= MAX_LENGTH);
     (1 << (longest + 1)) - 1
 }
 
-/// What a walk over a number knows.
+/// A state of a walk over the digits of a number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct State {
-    /// A number that ends here is valid and belongs to this region.
+    /// The region of a number that ends here, if such a number is valid.
     pub ends: Option<Whose>,
-    /// The region that all valid numbers which begin so belong to, on the first state of a walk where it
-    /// is one region alone.
+    /// The only region of all valid numbers that continue from here. Set on the first such state of a walk.
     pub settles: Option<u8>,
-    /// Indices of states, 0 where no valid number goes on so.
+    /// Index of the state after each digit; 0 if no valid number continues with that digit.
     pub next: [u32; 10],
 }
 
-/// Whose a number is.
+/// The region of a number that ends in a state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Whose {
-    /// The region that was settled on the way, or the only one of the calling code.
+    /// The region that an earlier state settled, or the only region of the calling code.
     Settled,
-    /// A region's, though longer numbers of the same beginning are others'.
+    /// This region. Longer numbers with the same digits may belong to other regions.
     Region(u8),
 }
 
-/// The automaton of all calling codes: equal states are one.
+/// The automaton of all calling codes. Equal states are stored once.
 pub struct Automaton {
-    /// State 0 is where no number goes on.
+    /// The states. No number continues from state 0.
     pub states: Vec<State>,
     ids: BTreeMap<State, u32>,
     seen: BTreeMap<(bool, Vec<(u8, Set)>), u32>,
@@ -115,11 +116,11 @@ impl Automaton {
         Automaton { states: vec![none], ids: BTreeMap::from([(none, 0)]), seen: BTreeMap::new() }
     }
 
-    /// Adds a calling code's numbers; `valid` has regions' indices, the main one first. Gives the state
-    /// to start in.
+    /// Adds the numbers of a calling code and returns its start state. `valid` has the indices of regions,
+    /// the main region first.
     pub fn add(&mut self, diagrams: &Diagrams, valid: Vec<(u8, Set)>) -> u32 {
-        // A walk starts from the main region. It is settled where no other region has valid numbers: for
-        // most codes because there is none; for +212 because the library finds all of EH's to be MA's.
+        // A walk starts with the main region. The region is settled if no other region has valid numbers:
+        // most codes have one region, and for +212 the library assigns all numbers of EH to MA.
         let settled = valid.iter().skip(1).all(|(_, set)| *set == Set::EMPTY);
         self.state(diagrams, settled, valid)
     }
@@ -127,7 +128,7 @@ impl Automaton {
     fn state(&mut self, diagrams: &Diagrams, settled: bool, mut valid: Vec<(u8, Set)>) -> u32 {
         valid.retain(|(_, set)| *set != Set::EMPTY);
         if settled {
-            // The region is known already, so that all regions share the states behind.
+            // The region is known already. All regions share the states that follow.
             valid.iter_mut().for_each(|(region, _)| *region = 0);
         }
         if valid.is_empty() {

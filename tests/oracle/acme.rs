@@ -1,4 +1,4 @@
-//! The example company's expected selections, by the oracle: what keeps the oracle honest.
+//! Checks the oracle against the expected selections of the example company.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use switchboard_registry::{Expectation, Files};
 use super::properties::sound;
 use super::registries::NOW;
 
-/// The fewest that there are.
+/// Least number of tests of the example company.
 const TESTS: usize = 45;
 
 #[test]
-fn the_oracle_holds_the_example_to_its_tests() {
+fn oracle_answers_the_examples_tests_as_expected() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/acme");
     let mut files = Files::default();
     for file in std::fs::read_dir(&folder).expect("the example's folder") {
@@ -28,15 +28,15 @@ fn the_oracle_holds_the_example_to_its_tests() {
     let failed: Vec<String> = tests
         .iter()
         .filter_map(|test| {
-            let why = deviates(&oracle.answer(&of(&test.query), NOW), &test.expect)?;
+            let why = difference(&oracle.answer(&parse_query(&test.query), NOW), &test.expect)?;
             Some(format!("{}: {}: {why}", test.place, test.name))
         })
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// The query of a test.
-fn of(text: &str) -> Query {
+/// Parses the query of a test.
+fn parse_query(text: &str) -> Query {
     let mut fields: Map<String, Value> = serde_json::from_str(text).expect("an object");
     let mut take = |name: &str| fields.remove(name).map(|value| value.as_str().expect("a text").to_owned());
     let mut query = Query {
@@ -59,8 +59,8 @@ fn of(text: &str) -> Query {
     query
 }
 
-/// What is not as expected.
-fn deviates(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
+/// Returns how a verdict differs from the expectation, if it differs.
+fn difference(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
     let selected = match verdict {
         Verdict::Refused(code) if error.is_some_and(|error| error.as_str() == *code) => return None,

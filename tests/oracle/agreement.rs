@@ -1,4 +1,4 @@
-//! Whether the real thing answers what the interpreter says it must.
+//! Compares the answers of a snapshot with those of the oracle.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use switchboard_model::Region;
 use super::coverage::Coverage;
 use super::subject::Subject;
 
-/// The most candidates that explain lists in one step.
+/// Maximum of candidates that explain lists in one step.
 const LISTED: usize = 50;
 
-/// One snapshot in service, beside the registry that it was compiled from.
+/// A snapshot in service, and an oracle over the registry that it was compiled from.
 pub struct Trial<'a> {
     pub oracle: &'a Oracle<'a>,
     pub subject: &'a Subject,
@@ -21,7 +21,7 @@ pub struct Trial<'a> {
 
 type Agreed<T = ()> = Result<T, String>;
 
-/// Fails with a text unless it holds.
+/// Returns an error with a text unless the condition holds.
 macro_rules! agree {
     ($holds:expr, $($what:tt)+) => {
         if !$holds {
@@ -31,7 +31,8 @@ macro_rules! agree {
 }
 
 impl Trial<'_> {
-    /// Holds select to the verdict, in every field. What was selected, if anything was.
+    /// Compares every field of the answer of select with the verdict. Returns the selected account, if there
+    /// is one.
     pub fn select(&self, query: &Query, now: i64, coverage: &mut Coverage) -> Agreed<Option<String>> {
         let (status, body) = self.subject.select(&query.text(), now);
         match self.oracle.answer(query, now) {
@@ -48,7 +49,8 @@ impl Trial<'_> {
         }
     }
 
-    /// Holds explain to the verdict and the steps. `picked` is what select picked of the equals.
+    /// Compares the answer of explain with the verdict and the steps. `picked` is the account that select
+    /// picked.
     pub fn explain(&self, query: &Query, now: i64, picked: Option<&str>, coverage: &mut Coverage) -> Agreed {
         let (status, body) = self.subject.explain(&query.text(), now);
         let (client, verdict, steps) = match self.oracle.steps(query, now) {
@@ -89,7 +91,7 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Holds an answer to every field that it must have, and to no other.
+    /// Checks that an answer has every expected field and no other. Returns the account.
     fn selection(&self, selected: &Selected<'_>, query: &Query, body: &Value) -> Agreed<String> {
         let id = body["account"].as_str().ok_or_else(|| format!("no account: {body}"))?;
         let account = selected.candidates.iter().find(|account| *account.id == *id);
@@ -132,7 +134,7 @@ impl Trial<'_> {
         let digits = query.phone.as_deref().map(|phone| phone.trim_start_matches('+')).unwrap_or_default();
         agree!(
             digits.len() < 5 || !body.to_string().contains(digits),
-            "a problem that tells the phone: {body}"
+            "a problem that contains the phone: {body}"
         );
         Ok(())
     }
@@ -150,9 +152,9 @@ fn text(region: Region) -> Value {
     Value::from(region.alpha2())
 }
 
-/// Holds explain's words on the client to what they must be. An absent word on a doubt is a no.
+/// Compares the statements of explain about the client with those of the oracle. An absent flag means false.
 fn client(client: &Client, shown: &Value, coverage: &mut Coverage) -> Agreed {
-    let says = |what: &str| shown.get(what).and_then(Value::as_bool).unwrap_or(false);
+    let flag = |what: &str| shown.get(what).and_then(Value::as_bool).unwrap_or(false);
     let country = shown.get("country").filter(|country| !country.is_null());
     agree!(
         country == client.country.map(text).as_ref(),
@@ -161,7 +163,7 @@ fn client(client: &Client, shown: &Value, coverage: &mut Coverage) -> Agreed {
     );
     agree!(shown["source"] == client.source, "the country's source is the {}: {shown}", client.source);
     for (what, known) in [("guessed", client.guessed), ("conflict", client.conflict)] {
-        agree!(known.is_none_or(|known| says(what) == known), "{what} is {known:?}: {shown}");
+        agree!(known.is_none_or(|known| flag(what) == known), "{what} is {known:?}: {shown}");
         if known == Some(true) {
             coverage.count("client", what);
         }
@@ -172,7 +174,7 @@ fn client(client: &Client, shown: &Value, coverage: &mut Coverage) -> Agreed {
     Ok(())
 }
 
-/// Holds one step to what it must be.
+/// Compares a step of explain with that of the oracle.
 fn step(
     step: &Step<'_>,
     outcomes: &[&'static str],
@@ -199,7 +201,7 @@ fn step(
     agree!(more as usize == wanted.len().saturating_sub(LISTED), "{more} more of {}", wanted.len());
     for candidate in listed {
         let account = candidate["account"].as_str().ok_or("a candidate without account")?;
-        // Taken out, so that none stands twice.
+        // Removed, so that a second entry of the account fails.
         let outcome = wanted.remove(account).ok_or_else(|| format!("{account} is none of its candidates"))?;
         agree!(candidate["outcome"] == outcome, "{account} is {outcome}");
         coverage.count("outcome", outcome);

@@ -1,8 +1,8 @@
-//! What a run has come past, so that a run that proves little fails.
+//! Counts the cases that a run covers. A run that misses a case proves too little and fails.
 
 use std::collections::BTreeMap;
 
-/// Everything that a run must come past.
+/// Every case that a run must cover.
 const WANTED: &[(&str, &[&str])] = &[
     ("rule", &["current", "dedicated", "country", "calling_code", "geography", "default_region"]),
     (
@@ -32,17 +32,17 @@ const WANTED: &[(&str, &[&str])] = &[
     ("equals", &["1", "2+"]),
 ];
 
-/// How often each thing was come past.
+/// Number of times that each case occurred.
 #[derive(Debug, Default)]
 pub struct Coverage(BTreeMap<(&'static str, String), u64>);
 
 impl Coverage {
-    /// Once more.
+    /// Counts an occurrence of a case.
     pub fn count(&mut self, what: &'static str, which: impl Into<String>) {
         *self.0.entry((what, which.into())).or_default() += 1;
     }
 
-    /// What was never come past.
+    /// Returns the cases that never occurred.
     pub fn missing(&self) -> Vec<String> {
         let all = WANTED.iter().flat_map(|(what, which)| which.iter().map(move |which| (*what, *which)));
         all.filter(|(what, which)| !self.0.contains_key(&(*what, (*which).to_owned())))
@@ -50,7 +50,7 @@ impl Coverage {
             .collect()
     }
 
-    /// One line each, as counted.
+    /// Returns a line for each case, with its count.
     pub fn table(&self) -> String {
         self.0.iter().map(|((what, which), times)| format!("{times:>9}  {what} {which}\n")).collect()
     }

@@ -1,4 +1,4 @@
-//! Groups of equal accounts, and who gets which of them.
+//! Groups of equal accounts, and the account that each client gets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,47 +20,47 @@ pub struct Member {
     pub state: &'static str,
 }
 
-/// Accounts of one country in the only pool: equals, but for their weights.
+/// Accounts of one country in the only pool. They are equal except for their weights.
 #[derive(Debug, Clone)]
 pub struct Group(pub Vec<Member>);
 
 impl Group {
-    /// As many accounts as there are weights.
-    pub fn of(weights: impl IntoIterator<Item = u16>) -> Group {
+    /// Creates an account for each weight.
+    pub fn from_weights(weights: impl IntoIterator<Item = u16>) -> Group {
         let member = |(n, weight)| Member { id: format!("account-{n}"), weight, state: "active" };
         Group(weights.into_iter().enumerate().map(member).collect())
     }
 
-    /// Without the account of this id.
+    /// Returns the group without the account of this id.
     pub fn without(&self, id: &str) -> Group {
         Group(self.0.iter().filter(|member| member.id != id).cloned().collect())
     }
 
-    /// With the account of this id suspended.
-    pub fn suspending(&self, id: &str) -> Group {
+    /// Returns the group with the account of this id suspended.
+    pub fn with_suspended(&self, id: &str) -> Group {
         let mut group = self.clone();
         group.0.iter_mut().filter(|member| member.id == id).for_each(|member| member.state = "suspended");
         group
     }
 
-    /// With its rows in another order, a fixed shuffle.
+    /// Returns the group with its rows in another order, by a fixed shuffle.
     pub fn shuffled(&self) -> Group {
         let mut group = self.clone();
         fastrand::Rng::with_seed(1).shuffle(&mut group.0);
         group
     }
 
-    /// Compiled.
+    /// Compiles the group into a snapshot.
     pub fn serve(&self) -> Serving {
         self.serve_as(GENERATION)
     }
 
-    /// Compiled as this generation.
+    /// Compiles the group into a snapshot of this generation.
     pub fn serve_as(&self, generation: u64) -> Serving {
         Serving(Subject::compile(&self.files(), generation).expect("a sound registry"))
     }
 
-    /// A registry of this group alone: channel `telegram`, OU `all`, country US.
+    /// Returns a registry with this group only: channel `telegram`, OU `all`, country US.
     pub fn files(&self) -> Files {
         let settings = "name = \"A company\"\n[[ou]]\nid = \"all\"\n\
                         [[pool]]\nid = \"pool\"\nchannel = \"telegram\"\nous = [\"all\"]\n";
@@ -72,7 +72,7 @@ impl Group {
         files(texts.map(|(path, text)| (path.to_owned(), text)))
     }
 
-    /// How often each account is to be picked, of one in all.
+    /// Returns the expected share of each account. The shares add up to 1.
     pub fn shares(&self) -> BTreeMap<&str, f64> {
         let whole: f64 = self.0.iter().map(|member| f64::from(member.weight)).sum();
         self.0.iter().map(|member| (&*member.id, f64::from(member.weight) / whole)).collect()
@@ -83,23 +83,23 @@ impl Group {
 pub struct Serving(Subject);
 
 impl Serving {
-    /// What the client of this number gets.
+    /// Returns the account for the client with this number.
     pub fn pick(&self, client: usize, excluded: Option<&str>) -> String {
         let exclude = excluded.map(|id| format!(",\"exclude\":[\"{id}\"]")).unwrap_or_default();
         self.ask(&format!(",\"client\":\"client-{client}\"{exclude}"))
     }
 
-    /// What the phone of this number gets.
+    /// Returns the account for the phone with this number.
     pub fn pick_by_phone(&self, number: usize) -> String {
         self.ask(&format!(",\"phone\":\"+1201{number:07}\""))
     }
 
-    /// What nobody in particular gets.
-    pub fn pick_for_nobody(&self) -> String {
+    /// Returns an account for a query without client and phone.
+    pub fn pick_without_client(&self) -> String {
         self.ask("")
     }
 
-    /// What each of the first clients gets.
+    /// Returns the account for each of the first `clients` clients.
     pub fn picks(&self, clients: usize, excluded: Option<&str>) -> Vec<String> {
         (0..clients).map(|client| self.pick(client, excluded)).collect()
     }
@@ -112,7 +112,7 @@ impl Serving {
     }
 }
 
-/// How often each account was picked.
+/// Returns how often each account was picked.
 pub fn tally(picks: &[String]) -> BTreeMap<&str, f64> {
     let mut tally = BTreeMap::new();
     for id in picks {
@@ -121,14 +121,14 @@ pub fn tally(picks: &[String]) -> BTreeMap<&str, f64> {
     tally
 }
 
-/// Fails where the picks stray from the weights further than chance takes them once in 30,000 times.
+/// Fails if the picks deviate from the weights more than chance does once in 30,000 runs.
 ///
-/// Pearson's statistic, with its own variance (rare accounts raise it), held to the gamma distribution
-/// of the same mean and variance at four standard deviations. Accounts that would be picked less than
-/// every other time are counted together with those of their weight.
+/// Compares Pearson's statistic, with its own variance (rare accounts raise it), with the gamma distribution
+/// of the same mean and variance at four standard deviations. Accounts that are expected less than 0.5 times
+/// are counted together with all others of their weight.
 pub fn assert_fair(group: &Group, picks: &[String]) {
     let (tally, shares, n) = (tally(picks), group.shares(), picks.len() as f64);
-    assert!(tally.keys().all(|id| shares.contains_key(id)), "picks from elsewhere");
+    assert!(tally.keys().all(|id| shares.contains_key(id)), "picks outside the group");
     if shares.len() == 1 {
         return;
     }
@@ -149,6 +149,6 @@ pub fn assert_fair(group: &Group, picks: &[String]) {
     let size = group.0.len();
     assert!(
         strays <= limit,
-        "{size} accounts, {n} picks: strays {strays:.1} from the weights, limit {limit:.1}"
+        "{size} accounts, {n} picks: deviation {strays:.1} from the weights, limit {limit:.1}"
     );
 }

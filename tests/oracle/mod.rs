@@ -1,15 +1,13 @@
-//! Switchboard held to the oracle, the crate that is the selection rules once more.
+//! Compares Switchboard with the oracle, a crate that implements the selection rules a second time.
 //!
-//! [`properties`] holds the real thing to it over random [`registries`] and [`queries`]; [`picks`] holds
-//! the pick to its promises, which no interpreter can foretell; [`acme`] holds the oracle itself to the
-//! example company's tests.
+//! [`properties`] compares both over random [`registries`] and [`queries`]. [`picks`] checks the promises of
+//! the pick, which no interpreter can predict. [`acme`] checks the oracle itself against the tests of the
+//! example company. Only [`subject::Subject`] accesses Switchboard.
 //!
-//! The real thing is reached through [`subject::Subject`] alone.
-//!
-//! | variable | |
+//! | variable | meaning |
 //! |---|---|
-//! | `PROPTEST_CASES` | random registries, 40 queries each; 1,000 by default, and fewer are not held to the coverage |
-//! | `PROPTEST_RNG_SEED` | another sequence of them; without it every run is the same |
+//! | `PROPTEST_CASES` | number of random registries; 1,000 by default. Fewer are not checked for coverage |
+//! | `PROPTEST_RNG_SEED` | seed of the random sequence; without it every run is the same |
 
 mod acme;
 mod agreement;

@@ -1,18 +1,20 @@
-//! The pick among equals: shares by weight, moves only where they must be, the same one ever after.
+//! The pick among equal accounts: shares follow the weights, no client moves without need, and a client keeps
+//! its account.
 
 use std::collections::BTreeSet;
 
 use super::groups::{Group, Member, assert_fair, tally};
 
-/// Sizes of groups; each is asked for [`CLIENTS`].
+/// Sizes of the groups.
 const SIZES: [usize; 6] = [2, 5, 33, 300, 3_000, 10_000];
+/// Clients that each group serves.
 const CLIENTS: usize = 10_000;
 
-/// Every size, with equal weights and with mixed ones from 1 to 1000.
+/// Returns groups of every size, with equal weights and with mixed weights from 1 to 1000.
 fn groups() -> impl Iterator<Item = Group> {
     SIZES.into_iter().flat_map(|size| {
-        let equal = Group::of((0..size).map(|_| 1));
-        let mixed = Group::of((0..size).map(|n| [1, 2, 10, 3, 1000, 250, 7][n % 7]));
+        let equal = Group::from_weights((0..size).map(|_| 1));
+        let mixed = Group::from_weights((0..size).map(|n| [1, 2, 10, 3, 1000, 250, 7][n % 7]));
         [equal, mixed]
     })
 }
@@ -20,7 +22,7 @@ fn groups() -> impl Iterator<Item = Group> {
 #[test]
 fn shares_follow_the_weights() {
     const MANY: usize = 100_000;
-    let group = Group::of([1, 2, 3, 4]);
+    let group = Group::from_weights([1, 2, 3, 4]);
     let picks = group.serve().picks(MANY, None);
     let tally = tally(&picks);
     for (id, share) in group.shares() {
@@ -45,7 +47,7 @@ fn shares_follow_the_weights_in_groups_of_every_size() {
 #[test]
 fn shares_follow_the_weights_by_phone_too() {
     for weights in [vec![1, 2, 3, 4], vec![5; 300]] {
-        let group = Group::of(weights);
+        let group = Group::from_weights(weights);
         let serving = group.serve();
         let picks: Vec<String> = (0..20_000).map(|number| serving.pick_by_phone(number)).collect();
         assert_fair(&group, &picks);
@@ -53,28 +55,28 @@ fn shares_follow_the_weights_by_phone_too() {
 }
 
 #[test]
-fn an_invite_of_nobody_in_particular_is_spread_by_weight() {
+fn picks_without_a_client_follow_the_weights() {
     for weights in
         [vec![1, 2, 3, 4], vec![1; 5], vec![3; 300], [1; 150].into_iter().chain([9; 150]).collect()]
     {
-        let group = Group::of(weights);
+        let group = Group::from_weights(weights);
         let serving = group.serve();
-        let picks: Vec<String> = (0..20_000).map(|_| serving.pick_for_nobody()).collect();
+        let picks: Vec<String> = (0..20_000).map(|_| serving.pick_without_client()).collect();
         assert_fair(&group, &picks);
     }
 }
 
 #[test]
-fn those_displaced_are_spread_by_weight() {
+fn clients_of_a_removed_account_are_spread_by_weight() {
     for weights in [vec![1, 2, 3, 4], vec![1; 33], vec![1; 300]] {
-        let group = Group::of(weights);
+        let group = Group::from_weights(weights);
         let gone = group.0[0].id.clone();
         assert_fair(&group.without(&gone), &group.serve().picks(20_000, Some(&gone)));
     }
 }
 
 #[test]
-fn taking_an_account_away_moves_its_own_clients_alone() {
+fn removing_an_account_moves_only_its_own_clients() {
     for group in groups() {
         let serving = group.serve();
         let before = serving.picks(CLIENTS, None);
@@ -82,7 +84,7 @@ fn taking_an_account_away_moves_its_own_clients_alone() {
         let what = format!("{} accounts without {gone}", group.0.len());
         let ways = [
             ("excluded", serving.picks(CLIENTS, Some(&gone))),
-            ("suspended", group.suspending(&gone).serve().picks(CLIENTS, None)),
+            ("suspended", group.with_suspended(&gone).serve().picks(CLIENTS, None)),
             ("removed", group.without(&gone).serve().picks(CLIENTS, None)),
         ];
         for (way, after) in ways {
@@ -95,8 +97,8 @@ fn taking_an_account_away_moves_its_own_clients_alone() {
 }
 
 #[test]
-fn taking_many_away_moves_their_own_clients_alone() {
-    // Half of them suspended: what one retry after another comes to.
+fn removing_many_accounts_moves_only_their_clients() {
+    // Half of the accounts are suspended, as after many retries with `exclude`.
     for group in groups() {
         let mut half = group.clone();
         half.0.iter_mut().step_by(2).for_each(|member| member.state = "suspended");
@@ -129,7 +131,7 @@ fn adding_an_account_moves_only_the_clients_that_it_gains() {
 }
 
 #[test]
-fn the_same_client_gets_the_same_account_ever_after() {
+fn client_keeps_its_account_in_another_generation_and_order_of_rows() {
     for group in groups() {
         let before = group.serve().picks(CLIENTS, None);
         assert_eq!(before, group.serve_as(2).picks(CLIENTS, None), "another generation");
@@ -137,7 +139,7 @@ fn the_same_client_gets_the_same_account_ever_after() {
     }
 }
 
-/// The account with the most clients.
+/// Returns the account with the most clients.
 fn busiest(picks: &[String]) -> String {
     let most = tally(picks).into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
     most.map(|(id, _)| id.to_owned()).expect("a client")

@@ -1,4 +1,4 @@
-//! The real thing answers what the interpreter says, over random registries and queries.
+//! Compares Switchboard with the oracle over random registries and queries.
 
 use std::cell::RefCell;
 
@@ -15,15 +15,15 @@ use super::queries::{QueryPlan, query};
 use super::registries::{NOW, RegistryPlan, registry};
 use super::subject::Subject;
 
-/// Registries in a run, unless `PROPTEST_CASES` says otherwise. Fewer are not held to the coverage.
+/// Registries in a run; `PROPTEST_CASES` overrides it. A shorter run is not checked for coverage.
 const CASES: u32 = 1_000;
-/// Queries to each.
+/// Queries for each registry.
 const QUERIES: usize = 40;
 /// Two generations of the same registry.
 const GENERATIONS: [u64; 2] = [7, 1_800_000_000_123];
 
 #[test]
-fn the_snapshot_answers_what_the_rules_say() {
+fn snapshot_answers_as_the_oracle_over_random_registries() {
     let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     config.cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { CASES };
     if config.rng_seed == RngSeed::Random {
@@ -34,7 +34,7 @@ fn the_snapshot_answers_what_the_rules_say() {
     let standings = prop::collection::vec(standing(), 1..20);
     let plans = (registry(), prop::collection::vec(query(), QUERIES), standings);
     let run = TestRunner::new(config).run(&plans, |(plan, queries, standings)| {
-        agrees(&plan, &queries, &standings, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
+        compare_registry(&plan, &queries, &standings, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
     });
     match run {
         Ok(()) => {}
@@ -44,13 +44,13 @@ fn the_snapshot_answers_what_the_rules_say() {
     let coverage = coverage.into_inner();
     println!("{}", coverage.table());
     let missing = coverage.missing();
-    assert!(!whole || missing.is_empty(), "never came past {missing:?}");
+    assert!(!whole || missing.is_empty(), "cases that never occurred: {missing:?}");
 }
 
 #[test]
 fn explain_lists_fifty_candidates_and_counts_the_others() {
     for size in [49, 50, 51, 120] {
-        let files = Group::of((0..size).map(|n| n % 9 + 1)).files();
+        let files = Group::from_weights((0..size).map(|n| n % 9 + 1)).files();
         let registry = sound(&files).expect("a sound group");
         let subject = Subject::compile(&files, GENERATIONS[0]).expect("a sound group");
         let oracle = Oracle::new(&registry);
@@ -66,7 +66,7 @@ fn explain_lists_fifty_candidates_and_counts_the_others() {
     }
 }
 
-/// Live standings in turn, one for each account.
+/// Draws the standing of an account.
 fn standing() -> impl Strategy<Value = Condition> {
     prop_oneof![
         4 => Just(Condition::Active),
@@ -75,9 +75,9 @@ fn standing() -> impl Strategy<Value = Condition> {
     ]
 }
 
-/// Holds one registry, in two generations, to the interpreter on all the queries: as it is, and with
-/// live standings, which must come to the same as a registry that says so.
-fn agrees(
+/// Compares a registry, in two generations, with the oracle on all queries: as written, and with standings. A
+/// standing must have the effect of the same state in the registry.
+fn compare_registry(
     plan: &RegistryPlan,
     queries: &[QueryPlan],
     standings: &[Condition],
@@ -87,22 +87,21 @@ fn agrees(
     let mut registry = sound(&files)?;
     let [first, second] = GENERATIONS.map(|generation| Subject::compile(&files, generation));
     let (first, second) = (first?, second?);
-    holds_all(&registry, &first, &second, queries, coverage)?;
+    compare_all(&registry, &first, &second, queries, coverage)?;
     let mut turns = standings.iter().cycle();
     for company in &mut registry.companies {
         for account in &mut company.accounts {
             let standing = *turns.next().expect("at least one");
-            first.stand(&company.id, &account.id, standing);
-            second.stand(&company.id, &account.id, standing);
+            first.set_standing(&company.id, &account.id, standing);
+            second.set_standing(&company.id, &account.id, standing);
             account.state = account.state.max(standing);
         }
     }
-    holds_all(&registry, &first, &second, queries, coverage).map_err(|why| {
-        format!("{why}\nwith the standings {standings:?}, account by account, again and again")
-    })
+    compare_all(&registry, &first, &second, queries, coverage)
+        .map_err(|why| format!("{why}\nwith the standings {standings:?}, one for each account in turn"))
 }
 
-fn holds_all(
+fn compare_all(
     registry: &Registry,
     first: &Subject,
     second: &Subject,
@@ -115,13 +114,13 @@ fn holds_all(
     for plan in queries {
         let (query, later) = plan.aim(registry);
         let now = NOW + later;
-        holds(&first, &second, &query, now, coverage)
+        compare_query(&first, &second, &query, now, coverage)
             .map_err(|why| format!("{why}\nasked {} at {now}", query.text()))?;
     }
     Ok(())
 }
 
-fn holds(
+fn compare_query(
     first: &Trial<'_>,
     second: &Trial<'_>,
     query: &Query,
@@ -134,7 +133,7 @@ fn holds(
     if query.keyed() && (again != picked || later != picked) {
         return Err(format!("{picked:?}, asked again {again:?}, in another generation {later:?}"));
     }
-    if let Some(same) = written_otherwise(query) {
+    if let Some(same) = rewritten(query) {
         let other = first.select(&same, now, &mut Coverage::default())?;
         if other != picked {
             return Err(format!("{picked:?}, but {other:?} when asked as {}", same.text()));
@@ -143,9 +142,9 @@ fn holds(
     first.explain(query, now, picked.as_deref(), coverage)
 }
 
-/// The same query: the phone's `+` and the country's case say nothing, nor does the phone's number
-/// where a client is named and its country is given.
-fn written_otherwise(query: &Query) -> Option<Query> {
+/// Returns the same query in another form. The `+` of the phone and the case of the country have no effect,
+/// nor has the phone if client and country are given.
+fn rewritten(query: &Query) -> Option<Query> {
     let mut same = query.clone();
     same.country = query.country.as_ref().map(|country| {
         if country.starts_with(|letter: char| letter.is_ascii_lowercase()) {
@@ -164,12 +163,12 @@ fn written_otherwise(query: &Query) -> Option<Query> {
     (query.keyed() && query.garbled.is_none()).then_some(same)
 }
 
-/// The registry that the files say, which must be free of errors.
+/// Reads and checks a registry. Returns the findings as text if there are errors.
 pub fn sound(files: &Files) -> Result<Registry, String> {
     let (registry, mut findings): (Registry, Findings) = read(files);
     check(&registry, &mut findings);
-    let told: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
-    if findings.errors() > 0 { Err(told) } else { Ok(registry) }
+    let text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    if findings.errors() > 0 { Err(text) } else { Ok(registry) }
 }
 
 fn shown(files: &Files) -> String {

@@ -1,4 +1,4 @@
-//! Random queries, aimed at a registry: mostly answerable, sometimes faulty, in every field.
+//! Random queries for a registry. Most can be answered; every field is faulty at times.
 
 use oracle::Query;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use switchboard_registry::{Company, Holder, Ou, Registry};
 
 use super::registries::{CLIENTS, USERS, place};
 
-/// A query before it is aimed.
+/// A random query before its names are taken from a registry.
 #[derive(Debug, Clone)]
 pub struct QueryPlan {
     company: Index,
@@ -23,7 +23,7 @@ pub struct QueryPlan {
     role: Option<&'static str>,
     current: Option<Current>,
     exclude: Vec<Index>,
-    /// Excludes that exist nowhere, up to this many ids in all.
+    /// Unknown ids are added to `exclude` until it has this many.
     padding: usize,
     exclude_own: bool,
     fallback: Option<&'static str>,
@@ -31,7 +31,7 @@ pub struct QueryPlan {
     now: i64,
 }
 
-/// Whether a name is one of the registry's.
+/// Whether a name exists in the registry.
 #[derive(Debug, Clone, Copy)]
 enum Given {
     Known,
@@ -49,11 +49,11 @@ struct Person {
 enum Current {
     /// Any account of the company.
     Any(Index),
-    /// One that shares the channel.
+    /// An account on the channel of the query.
     OnChannel(Index),
-    /// One of another company, perhaps.
+    /// An account of the next company, which may be the same one.
     Elsewhere(Index),
-    /// The user's own.
+    /// The dedicated account of the user.
     Own,
     Unknown,
 }
@@ -69,7 +69,7 @@ enum Garble {
     NotJson,
 }
 
-/// A plan, and the time it asks at.
+/// Draws a plan, with the time of the query.
 pub fn query() -> impl Strategy<Value = QueryPlan> {
     let ou = (any::<Index>(), given(1), prop::bool::weighted(0.8));
     let names = (any::<Index>(), given(5), any::<Index>(), given(1), ou, person(), client());
@@ -114,7 +114,7 @@ fn given(left_out: u32) -> impl Strategy<Value = Given> {
     prop_oneof![100 => Just(Given::Known), 1 => Just(Given::Unknown), left_out => Just(Given::LeftOut)]
 }
 
-/// Who is invited: a number, a country, both, neither; some of them wrong.
+/// Draws the client: a phone, a country, both or neither. Some are invalid.
 fn person() -> impl Strategy<Value = Person> {
     let digits = prop_oneof![
         40 => (place(), 0..200u32).prop_map(|(at, n)| {
@@ -175,7 +175,7 @@ fn garble() -> impl Strategy<Value = Garble> {
 }
 
 impl QueryPlan {
-    /// The query that this plan is for this registry, and how many seconds from the tests' now it asks.
+    /// Returns the query of this plan for a registry, and its time in seconds after the time of the tests.
     pub fn aim(&self, registry: &Registry) -> (Query, i64) {
         let at = self.company.index(registry.companies.len());
         let company = &registry.companies[at];
@@ -210,7 +210,7 @@ impl QueryPlan {
             Given::LeftOut => None,
         };
         let mut query = Query {
-            company: name(self.company_given, company.id.to_string(), "nobody"),
+            company: name(self.company_given, company.id.to_string(), "no-such-company"),
             ou: name(self.ou_given, self.ou(company), "atlantis"),
             channel,
             phone: self.person.phone.clone(),
@@ -223,11 +223,11 @@ impl QueryPlan {
             exclude,
             garbled: None,
         };
-        query.garbled = self.garble.map(|how| how.of(&query));
+        query.garbled = self.garble.map(|how| how.apply(&query));
         (query, self.now)
     }
 
-    /// An OU, mostly one that has a certain pool at it or above it.
+    /// Returns an OU, mostly one that has a certain pool at its own level or above.
     fn ou(&self, company: &Company) -> String {
         let pool =
             self.under_pool.then(|| company.pools.get(self.pool.index(company.pools.len().max(1)))).flatten();
@@ -241,7 +241,7 @@ impl QueryPlan {
         }
     }
 
-    /// Mostly the channel of one of the company's pools.
+    /// Returns a channel, mostly that of a pool of the company.
     fn channel(&self, registry: &Registry, company: &Company) -> Option<String> {
         match self.channel {
             Given::Known if company.pools.is_empty() => {
@@ -259,7 +259,7 @@ fn pick(company: &Company, index: &Index, on: impl Fn(u16) -> bool) -> Option<St
     (!fit.is_empty()).then(|| index.get(&fit).id.to_string())
 }
 
-/// An OU and those above it.
+/// Returns an OU and those above it.
 fn upward<'a>(company: &'a Company, ou: &'a Ou) -> impl Iterator<Item = &'a Ou> {
     std::iter::successors(Some(ou), |ou| {
         company.ous.iter().find(|above| Some(&above.id) == ou.parent.as_ref())
@@ -267,8 +267,8 @@ fn upward<'a>(company: &'a Company, ou: &'a Ou) -> impl Iterator<Item = &'a Ou> 
 }
 
 impl Garble {
-    /// The query's text with this fault in it.
-    fn of(self, query: &Query) -> String {
+    /// Returns the text of a query with this fault.
+    fn apply(self, query: &Query) -> String {
         let mut fields = query.fields();
         match self {
             Garble::UnknownField => fields.push("\"colour\":\"red\"".to_owned()),

@@ -1,4 +1,4 @@
-//! Plans of registries as the files that an administrator would have written.
+//! Renders plans of registries as the files that an administrator would write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,19 +9,19 @@ use super::registries::{
     AccountPlan, Address, CHANNELS, CLIENTS, CUSTOM, CompanyPlan, HolderPlan, PoolPlan, RegistryPlan, USERS,
 };
 
-/// Ids whose order by bytes is neither that of the list nor that of the numbers in them.
+/// Ids of pools. Their order by bytes is neither that of this list nor that of the numbers in them.
 const POOLS: [&str; 6] = ["p2", "p10", "P", "p-1", "p.1", "p"];
 const COMPANIES: [&str; 3] = ["borealis", "acme", "Corvid"];
 const COLUMNS: [&str; 10] =
     ["id", "channel", "role", "address", "country", "pool", "user", "weight", "state", "available_from"];
 
-/// Files of a path and a text each.
+/// Creates files from pairs of a path and a text.
 pub fn files(texts: impl IntoIterator<Item = (String, String)>) -> Files {
     Files::from_iter(texts)
 }
 
 impl RegistryPlan {
-    /// The registry's files.
+    /// Returns the files of the registry.
     pub fn render(&self) -> Files {
         let mut texts = BTreeMap::from([("channels.toml".to_owned(), self.channels())]);
         for (company, id) in self.companies.iter().zip(COMPANIES) {
@@ -46,7 +46,7 @@ impl RegistryPlan {
     }
 }
 
-/// One row of accounts.csv, by column.
+/// A row of accounts.csv, by column.
 type Row = BTreeMap<&'static str, String>;
 
 impl CompanyPlan {
@@ -89,7 +89,7 @@ impl CompanyPlan {
         text
     }
 
-    /// The OU above; plans that point before the first OU are roots.
+    /// Returns the parent of an OU. An OU whose plan points before the first OU is a root.
     fn parent(&self, at: usize) -> Option<usize> {
         let back = self.ous[at].parent;
         (back > 0).then(|| at.checked_sub(back)).flatten()
@@ -127,7 +127,7 @@ impl CompanyPlan {
                     self.channel
                 }
             };
-            plan.rest(CHANNELS[channel], rows.len(), &mut row);
+            plan.fill_row(CHANNELS[channel], rows.len(), &mut row);
             rows.push(row);
         }
         for (at, pool) in self.pools.iter().enumerate() {
@@ -137,7 +137,7 @@ impl CompanyPlan {
                 {
                     let mut row =
                         Row::from([("pool", POOLS[at].to_owned()), ("role", role(primary).to_owned())]);
-                    AccountPlan::plain(at).rest(channel, rows.len(), &mut row);
+                    AccountPlan::plain(at).fill_row(channel, rows.len(), &mut row);
                     rows.push(row);
                 }
             }
@@ -196,8 +196,8 @@ impl AccountPlan {
         }
     }
 
-    /// All columns but pool, user and role. `n` numbers the company's accounts.
-    fn rest(&self, (channel, address): (&'static str, Address), n: usize, row: &mut Row) {
+    /// Sets all columns except pool, user and role. `n` is the number of the account in its company.
+    fn fill_row(&self, (channel, address): (&'static str, Address), n: usize, row: &mut Row) {
         let (country, number, width) = CLIENTS[self.country % CLIENTS.len()];
         row.insert("id", format!("a{n}"));
         row.insert("channel", channel.to_owned());
@@ -232,7 +232,8 @@ fn required(channel: &str, primary: bool, telegram_through_primaries: bool) -> b
     }
 }
 
-/// A mapping as an inline table; the first word on a country counts, and none to itself.
+/// Returns a mapping as an inline table. The first entry of a country counts, and no country is mapped to
+/// itself.
 fn mapping(pairs: &[(usize, usize)]) -> String {
     let mut mapping = BTreeMap::new();
     for (from, to) in pairs.iter().filter(|(from, to)| from != to) {

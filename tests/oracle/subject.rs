@@ -1,4 +1,4 @@
-//! The system under test, as narrow as it can be: files in, answers out.
+//! The system under test, with the smallest interface: files in, answers out.
 
 use std::array::from_fn;
 use std::cell::RefCell;
@@ -16,14 +16,14 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 pub struct Subject {
     snapshot: Snapshot,
     standings: Overlay,
-    /// Draws another chance for every query, as a worker does.
+    /// Draws another random number for every query, as a worker does.
     random: RefCell<fastrand::Rng>,
-    /// How many queries were asked, and the last of them.
+    /// The number of queries so far, and the texts of the last ones.
     asked: RefCell<(usize, [String; LANES])>,
 }
 
 impl Subject {
-    /// Compiles the files as generation `generation`; the findings as text where they do not compile.
+    /// Compiles the files as this generation. Returns the findings as text if they do not compile.
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
         match build_snapshot(files, generation, UnixSeconds(0), &NoProgress) {
             Ok(BuiltSnapshot { snapshot, .. }) => {
@@ -37,14 +37,14 @@ impl Subject {
         }
     }
 
-    /// Gives an account a live standing.
-    pub fn stand(&self, company: &str, account: &str, standing: Condition) {
+    /// Sets the standing of an account.
+    pub fn set_standing(&self, company: &str, account: &str, standing: Condition) {
         let account =
             self.snapshot.find_company(company).and_then(|it| self.snapshot.find_account(it, account));
         self.standings.set(account.expect("an account of the registry"), standing);
     }
 
-    /// Answers one query, a JSON object, at `now` (Unix time in seconds): the HTTP status, and the
+    /// Answers a query, a JSON object, as of `now` in Unix seconds. Returns the HTTP status, and the
     /// selection or the problem.
     pub fn select(&self, text: &str, now: i64) -> (u16, Value) {
         let query = match Query::from_json(text.as_bytes()) {
@@ -52,7 +52,7 @@ impl Subject {
             Err(_) => return self.problem(SelectError::BadRequest),
         };
         let moment = self.moment(now);
-        self.beside_others(text, moment);
+        self.check_interleaved(text, moment);
         match select::select(&self.snapshot, &query, moment).result {
             Ok(selection) => {
                 let mut json = Vec::new();
@@ -63,8 +63,9 @@ impl Subject {
         }
     }
 
-    /// As a line of a batch: beside the queries before it, on which no answer may depend. Every third group has gaps.
-    fn beside_others(&self, query: &str, moment: SelectContext<'_>) {
+    /// Answers the query as a line of a batch, together with the queries before it. No answer may depend on
+    /// another line. Every third group has gaps.
+    fn check_interleaved(&self, query: &str, moment: SelectContext<'_>) {
         let mut asked = self.asked.borrow_mut();
         let count = asked.0;
         asked.0 += 1;
@@ -79,7 +80,7 @@ impl Subject {
         assert_eq!(select_interleaved(&self.snapshot, &queries), alone);
     }
 
-    /// The same, explained.
+    /// Explains a query. Returns the HTTP status, and the explanation or the problem.
     pub fn explain(&self, query: &str, now: i64) -> (u16, Value) {
         let query = match Query::from_json(query.as_bytes()) {
             Ok(query) => query,
