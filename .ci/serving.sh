@@ -1,5 +1,6 @@
-# For scripts to source: `serve ARGUMENTS…` starts a daemon on ports of the system's choosing and sets $data and $admin to its
-# URLs, once it listens; whatever was started ends with the script. `under` is what it is started with, such as a limit.
+# For scripts to source. `serve ARGUMENTS…` starts a daemon on free ports, waits until it listens, and sets $data and
+# $admin to its URLs. All daemons end with the script. `under` is a command that starts the daemon, for example with a
+# limit.
 daemons=() logs=() under=()
 stop() {
   kill "${daemons[@]}" 2>/dev/null || true
