@@ -20,7 +20,7 @@ pub const MAX_LENGTH: u32 = 14;
 pub struct Set(u32);
 
 impl Set {
-    /// The set without strings.
+    /// The set that contains no string.
     pub const EMPTY: Set = Set(0);
 }
 

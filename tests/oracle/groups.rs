@@ -79,7 +79,7 @@ impl Group {
     }
 }
 
-/// A group in service.
+/// A group that is compiled and answers queries.
 pub struct Serving(Subject);
 
 impl Serving {

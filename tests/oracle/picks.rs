@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::groups::{Group, Member, assert_fair, tally};
 
-/// Sizes of the groups.
+/// Numbers of accounts in the tested groups.
 const SIZES: [usize; 6] = [2, 5, 33, 300, 3_000, 10_000];
 /// Clients that each group serves.
 const CLIENTS: usize = 10_000;

@@ -17,7 +17,7 @@ use super::subject::Subject;
 
 /// Registries in a run; `PROPTEST_CASES` overrides it. A shorter run is not checked for coverage.
 const CASES: u32 = 1_000;
-/// Queries for each registry.
+/// Number of queries for each registry.
 const QUERIES: usize = 40;
 /// Two generations of the same registry.
 const GENERATIONS: [u64; 2] = [7, 1_800_000_000_123];

@@ -25,7 +25,7 @@ pub const CLIENTS: &[(&str, &str, usize)] = &[
     ("HK", "8525123", 4),
 ];
 
-/// Ids of the users.
+/// Ids of users with dedicated accounts.
 pub const USERS: &[&str] = &["u1", "u2@example.com"];
 
 /// Channels of the pools, with the form of their addresses.
