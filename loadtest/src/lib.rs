@@ -14,7 +14,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod soak;
-mod statistics;
+pub mod statistics;
 pub mod traffic;
 
 pub use self::child::{Tied, run_tied};

@@ -1,7 +1,11 @@
-//! `docs/loadtest.md` and the JSON Schema document each field of a report, and each key of a scenario, and no other.
+//! `docs/loadtest.md` and the JSON Schema document each field of a report, and each key of a scenario, and no
+//! other.
 #![cfg(test)]
 
-use loadtest::report::{files::read, model::SCHEMA};
+use loadtest::report::{
+    files::read,
+    model::{Report, SCHEMA},
+};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -10,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const MARKER: &str = "<!-- Generated from the JSON Schema by loadtest/tests/schema.rs. -->\n";
+const MARKER: &str = "<!-- Generated from the types by loadtest/tests/schema.rs. -->\n";
 const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test -p loadtest --test schema";
 
 fn below(path: &str) -> PathBuf {
@@ -21,10 +25,8 @@ fn docs() -> String {
     fs::read_to_string(below("../docs/loadtest.md")).unwrap()
 }
 
-/// Returns the schema that is checked in. A unit test of `report::model` compares it with the types.
 fn schema() -> Value {
-    let text = fs::read_to_string(below("../docs/schema/loadtest-report.schema.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
+    schemars::schema_for!(Report).to_value()
 }
 
 /// Returns a table of the fields for each type, in the order in which the types refer to each other.
@@ -52,16 +54,26 @@ fn field_tables(schema: &Value) -> String {
     tables
 }
 
+/// Compares a generated file, or writes it.
+fn check_generated(path: &str, made: &str) {
+    let path = below(path);
+    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
+        fs::write(&path, made).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(made == found, "{} differs from the types. Write it with\n    {REMEDY}", path.display());
+}
+
+#[test]
+fn checked_in_schema_is_that_of_the_types() {
+    check_generated("../docs/schema/loadtest-report.schema.json", &format!("{:#}\n", schema()));
+}
+
 #[test]
 fn docs_have_each_field_of_a_report() {
     let docs = docs();
-    let (text, found) = docs.split_once(MARKER).expect("the marker of the generated tables");
-    let made = field_tables(&schema());
-    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-        fs::write(below("../docs/loadtest.md"), format!("{text}{MARKER}{made}")).unwrap();
-        return;
-    }
-    assert!(made == found, "docs/loadtest.md differs from the schema. Write its tables with\n    {REMEDY}");
+    let (text, _) = docs.split_once(MARKER).expect("the marker of the generated tables");
+    check_generated("../docs/loadtest.md", &format!("{text}{MARKER}{}", field_tables(&schema())));
     assert!(text.contains(&format!("`schema` is {SCHEMA}.")));
 }
 

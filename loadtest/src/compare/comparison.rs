@@ -17,18 +17,18 @@ use serde::Serialize;
 /// Version of the comparison's format. It increases when a field changes its meaning.
 const SCHEMA: u32 = 1;
 
-/// Comparison of two reports.
+/// Comparison of two reports, A and B.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReportComparison {
-    /// Version of this format.
+    /// Version of the comparison's format.
     pub schema: u32,
-    /// Differences between the setups.
+    /// Differences between the two setups.
     pub differences: Vec<SetupDifference>,
-    /// Changes of the figures.
+    /// Changes of the figures from A to B.
     pub changes: Vec<FigureChange>,
-    /// Rates of a sweep at which only the first report has a step.
+    /// Rates of a sweep at which only report A has a step.
     pub only_a: Vec<f64>,
-    /// Rates of a sweep at which only the second report has a step.
+    /// Rates of a sweep at which only report B has a step.
     pub only_b: Vec<f64>,
     /// Number of invalid steps of each report. They are left out.
     pub invalid: (usize, usize),
@@ -36,31 +36,31 @@ pub struct ReportComparison {
     pub steps: usize,
 }
 
-/// Change of one figure.
+/// Change of one figure from A to B.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FigureChange {
     /// Rate of the step in a sweep; `None` for a figure of the whole run.
     pub rate: Option<f64>,
-    /// Name of the figure.
+    /// Name of the figure, such as `p99`.
     pub figure: &'static str,
-    /// Unit of the values.
+    /// Unit of the values and of the medians.
     pub unit: Unit,
-    /// Values of the first report, by run.
+    /// Values of report A, by run.
     pub a: Vec<f64>,
-    /// Values of the second report, by run.
+    /// Values of report B, by run.
     pub b: Vec<f64>,
-    /// Median of the first report's values.
+    /// Median of the values of report A.
     pub median_a: f64,
-    /// Median of the second report's values.
+    /// Median of the values of report B.
     pub median_b: f64,
-    /// Change of the median in per cent; `None` if the first median is 0.
+    /// Change of the median in per cent; `None` if the median of A is 0.
     pub change_percent: Option<f64>,
     /// Whether the change exceeds the noise.
     pub verdict: ChangeVerdict,
 }
 
 impl ReportComparison {
-    /// Compares two reports.
+    /// Compares report A with report B, figure by figure.
     pub fn new(a: &Report, b: &Report) -> Self {
         let is_sweep = a.is_sweep() || b.is_sweep();
         let (pairs, single): (Vec<_>, Vec<_>) =

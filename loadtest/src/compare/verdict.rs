@@ -1,6 +1,7 @@
 //! The verdict on the change of a figure.
 //!
-//! Each rule takes at most one unchanged figure in a hundred for changed. `tests/compare/noise.rs` counts them.
+//! Each rule takes at most one unchanged figure in a hundred for changed. `tests/compare/noise.rs` counts
+//! them.
 //!
 //! - If there are enough runs to reach 1 %, such as 5 and 5, the exact rank-sum test decides at this level.
 //! - With fewer runs, the ranges must not overlap, and the distance of the medians must exceed the width of the larger
@@ -62,52 +63,4 @@ fn are_apart(a: &[f64], b: &[f64], change: f64, runs: usize) -> bool {
     let widest = (high_a - low_a).max(high_b - low_b);
     let times = if runs == MIN_RUNS { 2.0 } else { 1.0 };
     (high_a < low_b || high_b < low_a) && change > times * widest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn low(a: &[f64], b: &[f64]) -> ChangeVerdict {
-        ChangeVerdict::new(a, b, Better::Low, 1)
-    }
-
-    #[test]
-    fn few_runs_must_be_wholly_apart() {
-        assert_eq!(low(&[100.0], &[200.0]), ChangeVerdict::Unknown);
-        assert_eq!(low(&[100.0, 101.0], &[200.0, 201.0, 202.0]), ChangeVerdict::Unknown);
-        assert_eq!(low(&[], &[]), ChangeVerdict::Unknown);
-        let a = [100.0, 101.0, 102.0];
-        assert_eq!(low(&a, &[105.0, 106.0, 107.0]), ChangeVerdict::Worse);
-        assert_eq!(low(&a, &[104.0, 105.0, 106.0]), ChangeVerdict::None); // 4 does not exceed twice 2
-        assert_eq!(low(&a, &[95.0, 96.0, 97.0]), ChangeVerdict::Better);
-        assert_eq!(ChangeVerdict::new(&a, &[95.0, 96.0, 97.0], Better::High, 1), ChangeVerdict::Worse);
-        let a = [100.0, 101.0, 102.0, 103.0];
-        assert_eq!(low(&a, &[105.0, 106.0, 107.0, 108.0]), ChangeVerdict::Worse);
-        assert_eq!(low(&a, &[102.5, 106.0, 107.0, 108.0]), ChangeVerdict::None); // the ranges overlap
-    }
-
-    #[test]
-    fn more_runs_are_judged_by_the_rank_sum_test() {
-        let a = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0];
-        let higher = a.map(|it| it + 5.0);
-        assert_eq!(low(&a, &higher), ChangeVerdict::Worse); // although the ranges overlap
-        assert_eq!(low(&a, &a.map(|it| it + 3.0)), ChangeVerdict::None);
-        // Significant, but too small to matter.
-        let exact = [100.0, 100.1, 100.2, 100.3, 100.4];
-        assert_eq!(low(&exact, &exact.map(|it| it + 1.0)), ChangeVerdict::None);
-        // Twelve steps share the level. Seven runs without overlap reach it, five do not.
-        assert_eq!(ChangeVerdict::new(&a, &a.map(|it| it + 20.0), Better::Low, 12), ChangeVerdict::Worse);
-        assert_eq!(
-            ChangeVerdict::new(&a[..5], &a.map(|it| it + 20.0)[..5], Better::Low, 12),
-            ChangeVerdict::Unknown
-        );
-    }
-
-    #[test]
-    fn change_from_zero_matters() {
-        assert_eq!(low(&[0.0; 5], &[0.1; 5]), ChangeVerdict::Worse);
-        assert_eq!(low(&[0.0; 5], &[0.0; 5]), ChangeVerdict::None);
-        assert_eq!(low(&[0.0; 3], &[0.1, 0.1, 0.1]), ChangeVerdict::Worse);
-    }
 }

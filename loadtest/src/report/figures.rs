@@ -2,29 +2,29 @@
 //! `loadtest compare` take their rows from these tables.
 
 use super::{
-    model::{RateStep, Report},
+    model::{Ceiling, RateStep, Report},
     units::{bytes, number, per_second, percent, rate, thousands, time},
 };
 use crate::statistics::median;
 use serde::Serialize;
 
-/// Unit of a figure.
+/// Unit in which a figure is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Latency in microseconds.
+    /// A latency of requests, in microseconds.
     Microseconds,
-    /// Events a second.
+    /// A rate of answers or selections, a second.
     PerSecond,
-    /// Percentage of the requests.
+    /// A share of the requests, in per cent.
     Percent,
-    /// The daemon's rate divided by the null server's.
+    /// The daemon's rate, divided by the null server's.
     Ratio,
-    /// Memory in bytes.
+    /// A size of memory, in bytes.
     Bytes,
-    /// Processor time for each request, in microseconds.
+    /// The processor time of each request, in microseconds.
     ProcessorMicroseconds,
-    /// Number of requests.
+    /// A plain number of requests.
     Requests,
 }
 
@@ -105,11 +105,11 @@ pub(crate) const FIGURES: [Figure; 16] = [
 /// What a difference in a row of the setup means for a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SetupRole {
-    /// Nothing: the row is not compared.
+    /// The row is shown and not compared.
     Shown,
-    /// The conditions differ.
+    /// The conditions of the measurement differ.
     Condition,
-    /// The compared programs differ, as expected.
+    /// The compared programs differ, as is expected.
     Subject,
 }
 
@@ -118,7 +118,8 @@ pub(crate) type SetupRow = (&'static str, String, SetupRole);
 
 pub(crate) const DAEMON_COMMAND: &str = "daemon's command";
 
-/// Returns the rows of the setup. Their number and order is the same for all reports, except for the notes at the end.
+/// Returns the rows of the setup. Their number and order is the same for all reports, except for the notes at
+/// the end.
 pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
     use SetupRole::{Condition, Shown, Subject};
     let setup = &report.setup;
@@ -166,7 +167,7 @@ pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
 }
 
 /// Describes the median rates of the daemon and of the null server, and their ratio.
-pub(crate) fn describe_ceiling(ceiling: &super::model::Ceiling) -> String {
+pub(crate) fn describe_ceiling(ceiling: &Ceiling) -> String {
     let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
     let (low, high) = ceiling.ratio_range();
     let limit = ceiling.harness_limit();
@@ -177,7 +178,8 @@ pub(crate) fn describe_ceiling(ceiling: &super::model::Ceiling) -> String {
         if limit.is_some() { "at most" } else { "a ratio of" },
         number(ceiling.ratio),
         limit.map_or_else(String::new, |idle| format!(
-            "; beside the null server the harness was idle for only {idle:.1} % of the time, so its rate is the harness's limit"
+            "; beside the null server the harness was idle for only {idle:.1} % of the time, so that rate is the \
+             harness's limit"
         ))
     )
 }

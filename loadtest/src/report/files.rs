@@ -1,4 +1,5 @@
-//! Reports as files: JSON for programs and an HTML page for people. The command `loadtest page` writes the page again.
+//! Reports as files: JSON for programs and an HTML page for people. The command `loadtest page` writes the
+//! page again.
 
 use super::{
     model::{Report, SCHEMA},
@@ -19,7 +20,8 @@ use std::{
 /// Upper bound of the size of a report's files.
 const MAX_REPORT_BYTES: usize = 2 << 20;
 
-/// Creates the folder and checks that it has room for a report, so that a full disk is noticed before the measurement.
+/// Creates the folder and checks that it has room for a report, so that a full disk is noticed before the
+/// measurement.
 pub(crate) fn check_folder(folder: &Path) -> Result<()> {
     output::make_dir(folder)?;
     let file = tempfile::Builder::new().prefix(".loadtest-").tempfile_in(folder);
@@ -64,7 +66,8 @@ pub fn read(path: &Path) -> Result<Report> {
         Ok(AnySchema { schema: SCHEMA }) => match serde_json::from_str(&text) {
             Ok(report) => return Ok(report),
             Err(error) => format!(
-                "not a report of schema {SCHEMA} ({error}): the file is incomplete or edited; run the scenario again"
+                "not a report of schema {SCHEMA} ({error}): the file is incomplete or was edited; run the \
+                 scenario again"
             ),
         },
         Ok(AnySchema { schema }) => {

@@ -1,9 +1,11 @@
-//! The report of a scenario, as JSON stores it. The terminal's table, the HTML page and `loadtest compare` read nothing
-//! else. The doc comments of the types are the descriptions in the JSON Schema and in `docs/loadtest.md`.
+//! The report of a scenario, as JSON stores it. The terminal's table, the HTML page and `loadtest compare`
+//! read nothing else. The doc comments of the types are the descriptions in the JSON Schema and in
+//! `docs/loadtest.md`.
 //!
 //! Times are microseconds and rates are requests a second, unless a comment gives another unit.
 
 use crate::statistics::{median, range};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -17,14 +19,13 @@ pub(crate) const DAEMON_ENDED: &str = "daemon_ended";
 /// Lowest valid idle time of the harness, in per cent. A harness that is idle for less reads answers late.
 pub(crate) const MIN_IDLE_PERCENT: f64 = 5.0;
 
-/// Report of one scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+/// Report of one scenario with all its runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Version of this format. It increases when a field changes its meaning.
     pub schema: u32,
-    /// Name of the scenario.
+    /// Name of the scenario, as `loadtest run` takes it.
     pub scenario: String,
     /// Time at which the scenario started, RFC 3339 in UTC.
     pub started: String,
@@ -39,8 +40,7 @@ pub struct Report {
 }
 
 /// Everything that is needed to run the load test again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
     /// Command line of the harness, which is the `loadtest` process.
@@ -76,8 +76,7 @@ pub struct Setup {
 }
 
 /// Hardware and kernel of the machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
     /// Model name of the processor, from /proc/cpuinfo.
@@ -86,44 +85,41 @@ pub struct Machine {
     pub cores: u32,
     /// Size of the memory in bytes.
     pub memory: u64,
-    /// Release of the kernel.
+    /// Name and release of the kernel.
     pub kernel: String,
 }
 
 /// Assignment of cores, by core number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pinning {
     /// Cores of the daemon and of the null server; empty with `--target`.
     pub daemon: Vec<u32>,
-    /// Cores of the harness.
+    /// Cores of the harness's sender.
     pub harness: Vec<u32>,
 }
 
 /// Origin and size of a registry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegistryFacts {
     /// Command that generated the registry, or its folder.
     pub source: String,
     /// Number of companies. All four numbers are 0 if the daemon's metrics were not available.
     pub companies: u64,
-    /// Number of organizational units.
+    /// Number of organizational units (OUs) in the registry.
     pub ous: u64,
-    /// Number of pools.
+    /// Number of pools in the registry.
     pub pools: u64,
-    /// Number of accounts.
+    /// Number of accounts in the registry.
     pub accounts: u64,
     /// Size of the snapshot in bytes; `null` if the daemon's metrics were not available.
     pub snapshot_bytes: Option<u64>,
 }
 
-/// Highest rates of the daemon and of a null server, which is bare hyper and answers each request with a constant of
-/// the same size. Both got the same requests in alternating runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+/// Highest rates of the daemon and of a null server, which is bare hyper and answers each request with a
+/// constant of the same size. Both got the same requests in alternating runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
     /// Answers a second of the null server, by run.
@@ -139,8 +135,7 @@ pub struct Ceiling {
 }
 
 /// One run of the scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Run")]
 pub struct ScenarioRun {
     /// Steps of constant rate: one step, or several in a sweep.
@@ -154,8 +149,7 @@ pub struct ScenarioRun {
 }
 
 /// Measurements at one constant rate.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Step")]
 pub struct RateStep {
     /// Rate at which requests were due.
@@ -178,10 +172,10 @@ pub struct RateStep {
     pub invalid: Option<String>,
     /// Influences that do not make the figures invalid.
     pub warnings: Vec<String>,
-    /// Failures by kind. In the distributions: `timeout`, `connect`, `closed`, `malformed`, `unexpected_status`,
-    /// `wrong_answer`. Of reloads, standings, slow clients and the daemon, not in the distributions:
-    /// `reload_not_written`, `reload_not_seen`, `metrics`, `daemon_ended`, `standing_refused`, `standing_not_lifted`,
-    /// `slow_client`, `pin`.
+    /// Failures by kind. In the distributions: `timeout`, `connect`, `closed`, `malformed`,
+    /// `unexpected_status`, `wrong_answer`. Of reloads, standings, slow clients and the daemon, not in the
+    /// distributions: `reload_not_written`, `reload_not_seen`, `metrics`, `daemon_ended`, `standing_refused`,
+    /// `standing_not_lifted`, `slow_client`, `pin`.
     pub errors: BTreeMap<String, Failures>,
     /// Number of right answers, or of right lines of batches, by rule or problem code.
     pub outcomes: BTreeMap<String, u64>,
@@ -197,27 +191,25 @@ pub struct RateStep {
     pub waited: Waited,
 }
 
-/// Failures of one kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+/// Failures of one kind in a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failures {
-    /// Number of failures.
+    /// Number of failures of this kind.
     pub count: u64,
     /// Description of the first failure.
     pub first: String,
 }
 
 /// Distribution of times, from an HDR histogram with three significant digits.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
-    /// Number of recorded values.
+    /// Number of values in the distribution.
     pub count: u64,
-    /// Mean of the values.
+    /// Mean of all recorded values.
     pub mean: f64,
-    /// Median of the values.
+    /// Median of all recorded values.
     pub p50: f64,
     /// Time that 90 % of the values do not exceed.
     pub p90: f64,
@@ -227,15 +219,14 @@ pub struct Latency {
     pub p999: f64,
     /// Time that 99.99 % of the values do not exceed.
     pub p9999: f64,
-    /// Highest of the values.
+    /// Highest of all recorded values.
     pub max: f64,
     /// Pairs of a quantile, from 0 to 1, and its value. The quantiles approach 1 by halves.
     pub curve: Vec<(f64, f64)>,
 }
 
 /// Measurements of a short part of a step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
     /// End of the interval, in seconds from the start of the step.
@@ -255,21 +246,19 @@ pub struct Interval {
 }
 
 /// Something that the harness did to the daemon during a step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Time of the event, in seconds from the start of the step.
     pub at: f64,
     /// Kind of the event: `reload`, `standing` or `slow_clients`.
     pub kind: String,
-    /// Description of the event.
+    /// Description of the event for people.
     pub text: String,
 }
 
 /// Resources that the daemon used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
     /// Processor time during the recorded time, user and system, in seconds.
@@ -280,21 +269,20 @@ pub struct Process {
     pub rss_peak: u64,
 }
 
-/// Percentage of the recorded time in which a thread was ready to run but another thread had its core, as counted by
-/// the kernel.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+/// Percentage of the recorded time in which a thread was ready to run but another thread had its core, as
+/// counted by the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Waited {
-    /// Time of the daemon's thread that waited longest; `null` with `--target` or if the kernel does not count it.
+    /// Time of the daemon's thread that waited longest; `null` with `--target` or if the kernel does not
+    /// count it.
     pub daemon_percent: Option<f64>,
     /// Time of the thread that sends; `null` if the kernel does not count it.
     pub harness_percent: Option<f64>,
 }
 
 /// A demand of the scenario with its verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Verdict")]
 pub struct DemandVerdict {
     /// Text of the demand, such as "p99 at most 1.00 ms".
@@ -374,51 +362,9 @@ impl Ceiling {
         range(self.daemon.iter().zip(&self.null).map(|(daemon, null)| daemon / null))
     }
 
-    /// Returns the idle time of the harness beside the null server, in per cent, if the harness was the limit.
+    /// Returns the idle time of the harness beside the null server, in per cent, if the harness was the
+    /// limit.
     pub(crate) fn harness_limit(&self) -> Option<f64> {
         median(&self.null_idle).filter(|idle| *idle < MIN_IDLE_PERCENT)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::files::read;
-    use std::{fs, path::Path};
-
-    const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test -p loadtest --lib report::model";
-
-    /// `tests/schema.rs` compares reports and `docs/loadtest.md` with the schema that is checked in.
-    #[test]
-    fn checked_in_schema_is_that_of_the_types() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema/loadtest-report.schema.json");
-        let made = format!("{:#}\n", schemars::schema_for!(Report).to_value());
-        if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-            fs::write(&path, &made).unwrap();
-            return;
-        }
-        let found = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            made == found,
-            "{} is not the schema of the types. Write it with\n    {REMEDY}",
-            path.display()
-        );
-    }
-
-    #[test]
-    fn middle_run_is_a_valid_one_where_there_is_one() {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports/steady.json");
-        let mut report = read(&fixture).unwrap();
-        let middle = |report: &Report| report.middle_run().map(|(n, _)| n);
-        for (run, p99) in report.runs.iter_mut().zip([300.0, 100.0, 200.0]) {
-            run.steps[0].corrected.p99 = p99;
-        }
-        assert_eq!(middle(&report), Some(2));
-        report.runs[2].steps[0].invalid = Some("late".to_owned());
-        assert_eq!(middle(&report), Some(1));
-        report.runs.iter_mut().for_each(|run| run.steps[0].invalid = Some("late".to_owned()));
-        assert_eq!(middle(&report), Some(2));
-        report.runs.clear();
-        assert_eq!(middle(&report), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The command: what it prints, and its exit codes.
+//! `loadtest compare` prints the changes and exits with the documented codes.
 
 use crate::synthetic::{Noise, steady};
 use loadtest::report::model::Report;

@@ -1,8 +1,10 @@
-//! `loadtest compare`: finds what changed, and seldom takes noise for a change.
+//! `loadtest compare` finds changes, and seldom takes noise for a change.
 #![cfg(test)]
 
 mod command;
 mod noise;
 mod setup;
+mod statistics;
 mod sweep;
 mod synthetic;
+mod verdicts;

@@ -10,12 +10,12 @@ fn identical_reports_do_not_differ() {
     assert_eq!(comparison.differences, []);
     assert_eq!(comparison.changes.len(), 11); // no selections, no knee
     assert!(comparison.changes.iter().all(|change| change.a == change.b));
-    // The ceiling is of one start of the daemon.
+    // All pairs of the ceiling share one start of the daemon.
     assert_eq!(names(&comparison, ChangeVerdict::Unknown), ["of a null server"]);
     assert_eq!(comparison.with_verdict(ChangeVerdict::None).count(), 10);
 }
 
-/// At the level of 1 %: of thousands of figures that did not change.
+/// Counts false alarms in thousands of figures that did not change.
 #[test]
 fn noise_alone_seems_a_change_in_one_figure_of_a_hundred_at_most() {
     for width in [0.03, 0.5] {
@@ -31,7 +31,7 @@ fn noise_alone_seems_a_change_in_one_figure_of_a_hundred_at_most() {
                     .chain(comparison.with_verdict(ChangeVerdict::Better))
                     .count();
             }
-            // 7,000 figures: three standard deviations above 1 % are 1.36 %.
+            // Of 7,000 figures: 1.36 % is three standard deviations above 1 %.
             let share = f64::from(alarms as u32) / f64::from(figures as u32);
             assert!(share < 0.0136, "{alarms} of {figures} with {a} and {b} runs, noise of {width}");
         }

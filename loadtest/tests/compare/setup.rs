@@ -1,4 +1,4 @@
-//! Differences of the setup.
+//! `loadtest compare` lists the differences between the setups.
 
 use crate::synthetic::{Noise, named, steady};
 use loadtest::compare::{ChangeVerdict, ReportComparison};
@@ -61,4 +61,19 @@ fn differing_setup_is_listed_with_conditions_first() {
     assert_eq!(differing(true), ["daemon", "daemon's binary"]);
     let seed = found.iter().find(|it| it.what == "seed").unwrap();
     assert_eq!((seed.a.as_str(), seed.b.as_str()), ("7", "8"));
+}
+
+#[test]
+fn folders_and_ports_of_the_daemon_are_no_difference() {
+    let report = |folder: &str, workers: &str| {
+        let mut report = steady(3, &mut Noise::new(1, 0.01));
+        report.setup.daemon_command = Some(format!(
+            "{folder}/switchboard serve --snapshot {folder}/a.swb --listen 127.0.0.1:0 --workers {workers}"
+        ));
+        report
+    };
+    let differences = |a, b| ReportComparison::new(&a, &b).differences;
+    assert_eq!(differences(report("/tmp/x", "1"), report("/tmp/y", "1")), []);
+    let found = differences(report("/tmp/x", "1"), report("/tmp/x", "2"));
+    assert_eq!(found.iter().map(|it| it.what.as_ref()).collect::<Vec<_>>(), ["daemon's command"]);
 }

@@ -1,4 +1,4 @@
-//! Sweeps: the knees, and the steps of the same rate.
+//! Sweeps are compared by their knees, and by their steps of the same rate.
 
 use crate::synthetic::{Noise, fixture, named, names};
 use loadtest::{
@@ -26,8 +26,8 @@ fn steps_are_matched_by_rate_and_a_knee_is_judged() {
     let (before, mut after) = (ramp(7, &mut noise), ramp(7, &mut noise));
     for run in &mut after.runs {
         run.knee = run.knee.map(|knee| knee * 0.9);
-        run.steps[0].rate *= 1.004; // within what is the same
-        run.steps[1].rate *= 1.1; // no step of before is near
+        run.steps[0].rate *= 1.004; // still the same rate
+        run.steps[1].rate *= 1.1; // no step of A has this rate
         run.steps[2].corrected.p99 *= 2.0;
     }
     let comparison = ReportComparison::new(&before, &after);
@@ -44,8 +44,10 @@ fn steps_are_matched_by_rate_and_a_knee_is_judged() {
 }
 
 #[test]
-fn few_runs_are_too_few_for_many_steps() {
+fn steps_share_the_level_so_that_five_runs_are_too_few() {
     let mut noise = Noise::new(6, 0.01);
+    let comparison = ReportComparison::new(&ramp(7, &mut noise), &ramp(7, &mut noise));
+    assert_ne!(named(&comparison, "p99").verdict, ChangeVerdict::Unknown);
     let comparison = ReportComparison::new(&ramp(5, &mut noise), &ramp(5, &mut noise));
     assert_ne!(named(&comparison, "knee").verdict, ChangeVerdict::Unknown);
     assert_eq!(named(&comparison, "p99").verdict, ChangeVerdict::Unknown);

@@ -34,7 +34,7 @@ pub(crate) fn fixture(name: &str) -> Report {
     files::read(&folder.join(name).with_extension("json")).expect(name)
 }
 
-/// The steady scenario in so many runs that differ by noise alone; its ceiling, too.
+/// Returns a report of the steady scenario whose runs, and the runs of its ceiling, differ only by noise.
 pub(crate) fn steady(runs: usize, noise: &mut Noise) -> Report {
     let mut report = fixture("steady");
     let mut run = report.runs.swap_remove(0);

@@ -1,4 +1,4 @@
-//! Text of a report is escaped.
+//! The page escapes the texts of a report.
 
 use crate::fixtures::{all, report, words, xml};
 use loadtest::report::{
@@ -37,7 +37,7 @@ fn markup_in_a_report_is_escaped() {
     let document = Document::parse(&xml).unwrap();
     assert!(all(document.root(), "script", &[]).is_empty() && all(document.root(), "b", &[]).is_empty());
     let text = words(document.root_element());
-    // Title, heading, started, demand, measured, command, daemon twice and its command, harness, processor twice, kernel,
-    // registry, the invalid run, the error and its kind, the outcome, the event and its kind.
+    // Title, heading, started, demand, measured, command, daemon twice and its command, harness, processor
+    // twice, kernel, registry, invalid run, error and its kind, outcome, event and its kind.
     assert_eq!(text.matches(EVIL).count(), 20, "{text}");
 }

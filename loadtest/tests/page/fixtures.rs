@@ -1,4 +1,4 @@
-//! Reports to render, and what pages are searched with.
+//! Reports to render, and functions that search pages.
 
 use loadtest::report::{
     files,
@@ -17,7 +17,7 @@ pub(crate) fn report(name: &str) -> Report {
     files::read(&path(name)).expect(name)
 }
 
-/// The page as XML: what HTML leaves open is closed.
+/// Returns the page as XML, with closed `meta` tags.
 pub(crate) fn xml(page: &str) -> String {
     let page = page.strip_prefix("<!DOCTYPE html>").expect("a doctype");
     let mut xml = String::new();
@@ -30,7 +30,7 @@ pub(crate) fn xml(page: &str) -> String {
     xml
 }
 
-/// Elements of a name and of all these classes, in a node.
+/// Returns the elements in a node that have this name and all these classes.
 pub(crate) fn all<'a, 'b>(root: Node<'a, 'b>, name: &str, classes: &[&str]) -> Vec<Node<'a, 'b>> {
     let matches = |node: &Node<'_, '_>| {
         let has = node.attribute("class").unwrap_or_default();
@@ -39,12 +39,12 @@ pub(crate) fn all<'a, 'b>(root: Node<'a, 'b>, name: &str, classes: &[&str]) -> V
     root.descendants().filter(matches).collect()
 }
 
-/// All the words in an element.
+/// Returns the text of an element and of the elements in it.
 pub(crate) fn words(node: Node<'_, '_>) -> String {
     node.descendants().filter(Node::is_text).filter_map(|it| it.text()).collect()
 }
 
-/// A distribution whose curve goes through three points, of 1,000 values.
+/// Returns a distribution of 1,000 values whose curve goes through three points.
 pub(crate) fn latency(p50: f64, p99: f64, max: f64) -> Latency {
     Latency {
         count: 1_000,

@@ -1,7 +1,8 @@
-//! The HTML page of a report.
+//! Tests of the HTML page of a report.
 #![cfg(test)]
 
 mod escapes;
 mod fixtures;
 mod places;
+mod units;
 mod whole;

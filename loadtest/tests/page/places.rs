@@ -1,4 +1,4 @@
-//! What is drawn is where the axes say.
+//! The charts draw values at their ticks.
 
 use crate::fixtures::{all, latency, report, words, xml};
 use loadtest::report::{
@@ -7,7 +7,7 @@ use loadtest::report::{
 };
 use roxmltree::{Document, Node};
 
-/// A run of 10 seconds.
+/// Returns a report of one run of 10 seconds.
 fn plain() -> Report {
     let mut report = report("steady");
     report.runs.truncate(1);
@@ -34,7 +34,7 @@ fn plain() -> Report {
     report
 }
 
-/// One of the page's charts.
+/// Element of one of the page's charts.
 struct Chart<'a>(Node<'a, 'a>);
 
 type Place = (i32, i32);
@@ -58,7 +58,7 @@ impl<'a> Chart<'a> {
         number(self.tick(label), "y")
     }
 
-    /// The lines of an ink, piece by piece.
+    /// Returns the pieces of the line that has this ink.
     fn curves(&self, ink: &str) -> Vec<Vec<Place>> {
         let stroke = format!("var(--{ink})");
         let lines = all(self.0, "polyline", &[]).into_iter();
@@ -89,7 +89,7 @@ fn points(line: Node<'_, '_>) -> Vec<Place> {
     pairs.map(|(x, y)| (x.parse().expect("x"), y.parse().expect("y"))).collect()
 }
 
-/// A place at a share of the way.
+/// Returns the place at a share of the way between two places.
 fn between(from: i32, to: i32, share: f64) -> i32 {
     from + (f64::from(to - from) * share).floor() as i32
 }
@@ -106,7 +106,7 @@ fn percentiles_are_at_their_ticks() {
     assert_eq!(chart.dot(&["corrected"], "99 %, corrected: 1.00 ms"), (p99, middle));
     assert_eq!(chart.dot(&["corrected"], "max, corrected"), (longest, high));
     assert_eq!(chart.dot(&["uncorrected"], "99 %, uncorrected: 100 µs"), (p99, low));
-    // 1,000 values: the last one is three times a tenth away.
+    // 0 %, 90 %, 99 % and 99.9 %, the last of 1,000 values, have equal distances.
     assert!((p99 - p90).abs_diff(longest - p99) <= 1 && (p90 - all).abs_diff(p99 - p90) <= 1);
 }
 
@@ -163,6 +163,58 @@ fn sweep_is_at_its_ticks_and_broken_steps_are_hollow() {
     let hollow: Vec<_> = hollow.into_iter().map(words).collect();
     assert_eq!(hollow, ["2,500/s: p99 100 ms\np99 over the limit"]);
     assert_eq!(chart.dot(&["p99"], "1,250/s"), (at(0.5), middle));
-    // The distribution that is shown is the knee's.
+    // The distribution below is that of the knee.
     assert!(words(page.root()).contains("At 1,250/s, the knee of the sweep."));
+}
+
+/// Returns a report of two steps of a second. Each has two slices of half a second and one after the end, all
+/// three divided into `parts` intervals.
+fn two_steps(parts: u32) -> Report {
+    let mut report = plain();
+    let interval = |n: u32| Interval {
+        at: f64::from(n + 1) * 0.5 / f64::from(parts),
+        due: 100.0,
+        answered: 90.0,
+        p50: 10.0,
+        p99: 20.0 + f64::from(n),
+        max: 30.0 + f64::from(n),
+        errors: 1,
+    };
+    let steps = &mut report.runs[0].steps;
+    steps[0].timeline = (0..3 * parts).map(interval).collect();
+    steps[0].seconds = 1.0;
+    steps[0].events = vec![Event { at: 0.25, kind: "reload".to_owned(), text: "generation 2".to_owned() }];
+    steps.push(steps[0].clone());
+    report
+}
+
+#[test]
+fn steps_follow_each_other_with_their_events() {
+    let xml = xml(&render(&two_steps(1)));
+    let page = Document::parse(&xml).unwrap();
+    let chart = Chart::named(&page, "Rate and latency over time");
+    let titles: Vec<_> = all(chart.0, "rect", &["hit"]).into_iter().map(words).collect();
+    let times: Vec<_> = titles.iter().filter_map(|title| title.lines().next()).collect();
+    let starts = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
+    assert_eq!(times, starts.map(|from| format!("{from:.1} to {:.1} s", from + 0.5)));
+    assert!(titles[1].ends_with("p50 10.0 µs, p99 21.0 µs, max 31.0 µs"), "{}", titles[1]);
+    // After the end, percentiles and the due rate are left out.
+    assert!(titles[2].ends_with("/s\nmax 32.0 µs"), "{}", titles[2]);
+    assert_eq!(chart.curves("due").len(), 2);
+    let events: Vec<_> = all(chart.0, "line", &["mark", "event"]).into_iter().map(words).collect();
+    assert_eq!(events, ["0.25 s: generation 2", "1.75 s: generation 2"]);
+}
+
+#[test]
+fn merged_slices_keep_the_longest_and_every_error() {
+    let xml = xml(&render(&two_steps(400)));
+    let page = Document::parse(&xml).unwrap();
+    assert!(words(page.root()).contains("Each point merges up to 5 intervals"));
+    let chart = Chart::named(&page, "Rate and latency over time");
+    let errors = all(chart.0, "line", &["mark", "error"]);
+    assert_eq!(errors.len(), 2_400 / 5);
+    assert!(errors.into_iter().all(|mark| words(mark).ends_with(": 5 errors")));
+    // The first area covers four slices.
+    let first = words(all(chart.0, "rect", &["hit"])[0]);
+    assert!(first.ends_with("\n90.0/s of 100/s\np50 10.0 µs, p99 39.0 µs, max 49.0 µs"), "{first}");
 }

@@ -1,4 +1,4 @@
-//! The page is one small, well-formed file, and shows all that the report has.
+//! The page is one small, well-formed file that shows all figures of the report.
 
 use crate::fixtures::{NAMES, all, report, words, xml};
 use loadtest::report::{
@@ -171,4 +171,18 @@ fn page_and_table_show_warnings_and_the_limit_of_the_harness() {
     assert!(page.contains("idle for only 2.00 % of the time") && !page.contains("harness is not the limit"));
     let table = loadtest::report::summary::table(&report);
     assert!(table.contains("warning: ") && table.contains("at most 0.62"), "{table}");
+}
+
+#[test]
+fn charts_show_the_middle_run_and_a_valid_one_where_there_is_one() {
+    let mut report = report("steady");
+    let shows = |report: &Report, text: &str| assert!(render(report).contains(text), "{text}");
+    for (run, p99) in report.runs.iter_mut().zip([300.0, 100.0, 200.0]) {
+        run.steps[0].corrected.p99 = p99;
+    }
+    shows(&report, "Run 3 is the middle one of 3 runs");
+    report.runs[2].steps[0].invalid = Some("late".to_owned());
+    shows(&report, "Run 2 is the middle one of 2 valid runs");
+    report.runs.iter_mut().for_each(|run| run.steps[0].invalid = Some("late".to_owned()));
+    shows(&report, "Run 3 is the middle one of 3 runs");
 }

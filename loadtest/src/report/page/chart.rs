@@ -1,9 +1,9 @@
-//! Charts: plotters draws axes, grids and curves as SVG. Their colours are variables of the style sheet, because the page
-//! has a light and a dark theme.
+//! Charts: plotters draws axes, grids and curves as SVG. Their colours are variables of the style sheet,
+//! because the page has a light and a dark theme.
 //!
-//! plotters supports neither variables nor titles, and rounds coordinates to whole numbers. Therefore an ink is drawn as
-//! a number that [`svg`] replaces with its variable, the drawing has twice its size, and marks with titles are added by
-//! the page.
+//! plotters supports neither variables nor titles, and rounds coordinates to whole numbers. Therefore an ink
+//! is drawn as a number that [`svg`] replaces with its variable, the drawing has twice its size, and marks
+//! with titles are added by the page.
 
 use crate::statistics::range;
 use maud::{Markup, PreEscaped, html};

@@ -150,7 +150,8 @@ const DOTS: [Dot; 6] = [
     ("max", None, |latency| latency.max),
 ];
 
-/// Draws the distribution of one run in the way of HdrHistogram: a step to the right leaves a tenth of the requests.
+/// Draws the distribution of one run in the way of HdrHistogram: a step to the right leaves a tenth of the
+/// requests.
 pub(super) fn by_percentile(report: &Report) -> Markup {
     let Some((middle, run)) = report.middle_run() else { return html! {} };
     let Some(step) = run.main_step() else { return html! {} };

@@ -20,7 +20,7 @@ const MAX_SLICES: usize = 500;
 const MAX_AREAS: usize = 150;
 /// Largest number of marks in a lane that each have a line through the curves.
 const MAX_GUIDES: usize = 40;
-/// Heights in pixels.
+/// Heights of the parts of the chart, in pixels.
 const RATE_HEIGHT: u32 = 132;
 const LANE_HEIGHT: u32 = 20;
 const LATENCY_HEIGHT: u32 = 268;
@@ -120,7 +120,7 @@ struct Lane {
 
 struct Mark {
     at: f64,
-    /// From 0 to 1.
+    /// Share of the full height, from 0 to 1.
     size: f64,
     title: String,
 }
@@ -247,62 +247,4 @@ fn titles(slices: &[Slice], at: &impl Fn(f64) -> i32, top: i32, bottom: i32) -> 
             } }
         }
     } }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::files::read;
-    use std::path::Path;
-
-    /// Returns two steps of a second, each with two slices of half a second and one after the end, all three divided into
-    /// `parts` intervals.
-    fn run(parts: u32) -> ScenarioRun {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports/steady.json");
-        let mut run = read(&fixture).unwrap().runs.swap_remove(0);
-        let step = &mut run.steps[0];
-        let interval = |n: u32| Interval {
-            at: f64::from(n + 1) * 0.5 / f64::from(parts),
-            due: 100.0,
-            answered: 90.0,
-            p50: 10.0,
-            p99: 20.0 + f64::from(n),
-            max: 30.0 + f64::from(n),
-            errors: 1,
-        };
-        step.timeline = (0..3 * parts).map(interval).collect();
-        step.seconds = 1.0;
-        step.events = vec![Event { at: 0.25, kind: "reload".to_owned(), text: "generation 2".to_owned() }];
-        run.steps.push(run.steps[0].clone());
-        run
-    }
-
-    #[test]
-    fn steps_follow_each_other_with_their_events() {
-        let timeline = Timeline::new(&run(1));
-        let slices = timeline.slices.iter();
-        let places: Vec<_> = slices.map(|it| (it.from, it.figures.at, it.step, it.after)).collect();
-        let expected = [
-            (0.0, 0.5, 0, false),
-            (0.5, 1.0, 0, false),
-            (1.0, 1.5, 0, true),
-            (1.5, 2.0, 1, false),
-            (2.0, 2.5, 1, false),
-            (2.5, 3.0, 1, true),
-        ];
-        assert_eq!(places, expected);
-        assert_eq!(timeline.events.iter().map(|event| event.at).collect::<Vec<_>>(), [0.25, 1.75]);
-        assert_eq!((timeline.seconds, timeline.merged), (3.0, 1));
-        let tail = &timeline.slices[2].figures;
-        assert_eq!((tail.p50, tail.p99, tail.max), (0.0, 0.0, 32.0));
-    }
-
-    #[test]
-    fn merged_slices_keep_the_longest_and_every_error() {
-        let timeline = Timeline::new(&run(400));
-        assert_eq!((timeline.merged, timeline.slices.len()), (5, 480));
-        assert_eq!(timeline.slices.iter().map(|it| it.figures.errors).sum::<u64>(), 2_400);
-        let first = &timeline.slices[0].figures;
-        assert_eq!((first.p50, first.p99, first.max, first.answered), (10.0, 24.0, 34.0, 90.0));
-    }
 }
