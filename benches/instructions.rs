@@ -1,4 +1,5 @@
-//! Instructions of the parts of an answer, under callgrind: they stay the same on a busy machine.
+//! Instructions of the parts of an answer, counted by callgrind. The counts do not depend on the load of the
+//! machine.
 #![allow(missing_docs, reason = "gungraun's macros write public items")]
 
 use std::hint::black_box;
@@ -12,13 +13,13 @@ use switchboard_model::E164;
 use switchboard_select::{Answer, Overlay, Query, Selection, select, write_selection};
 use switchboard_snapshot::Snapshot;
 
-/// The snapshot, and the first queries of a kind.
+/// A snapshot, and queries of one kind as URL fields.
 type Drawn = (Snapshot, Vec<String>);
 
-/// A snapshot in service, and queries.
+/// A snapshot with its overlay, and parsed queries.
 type ResolvedQuery = ((Snapshot, Overlay), Vec<Query<'static>>);
 
-/// A hundred of each: what one branch more or less costs is seen, what one cold line costs is not.
+/// Number of repetitions. 100 repetitions show one additional branch, and hide one additional cache miss.
 const EACH: usize = 100;
 
 fn drawn(kind: Kind) -> Drawn {
@@ -51,7 +52,7 @@ fn crowd() -> ResolvedQuery {
 #[bench::dedicated(parsed(Kind::Dedicated))]
 #[bench::crowd(crowd())]
 fn selects((snapshot, queries): ResolvedQuery) -> ResolvedQuery {
-    // Of a snapshot in service, where most accounts need no look.
+    // The overlay of a snapshot in service, with which most account records are not read.
     let moment = moment(&snapshot.1);
     for query in &queries {
         black_box(select(black_box(&snapshot.0), query, moment));

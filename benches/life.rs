@@ -1,4 +1,4 @@
-//! A snapshot's life: compiled, opened, put into service while readers answer.
+//! Times of a snapshot's life: compile, open, and publish while readers answer.
 #![allow(missing_docs, reason = "criterion's macros write public items")]
 
 use std::hint::black_box;
@@ -14,14 +14,14 @@ use switchboard_pipeline::build_snapshot;
 use switchboard_select::{Query, SelectContext, select};
 use switchboard_snapshot::{NoProgress, Snapshot};
 
-/// From files in memory to a snapshot that may be served.
+/// Builds a snapshot from files in memory.
 fn compile(c: &mut Criterion) {
     let mut group = c.benchmark_group("compile");
     group.sample_size(10).measurement_time(Duration::from_secs(10));
     for accounts in [1_000, 10_000, 100_000] {
         let files = large::files(accounts);
         group.bench_function(accounts.to_string(), |b| {
-            // What came of it is let go of outside the clock.
+            // The result is dropped after the measured time.
             b.iter_with_large_drop(|| build_snapshot(black_box(&files), 1, UnixSeconds(NOW), &NoProgress));
         });
     }
@@ -33,14 +33,14 @@ fn open(c: &mut Criterion) {
     for accounts in [1_000, 10_000, 100_000, 1_000_000] {
         let snapshot = large::snapshot(accounts);
         group.bench_function(accounts.to_string(), |b| {
-            // As above: to free a large one takes milliseconds.
+            // Freeing a large snapshot takes milliseconds, so it happens after the measured time.
             b.iter_batched(|| pages(&snapshot), Snapshot::open, BatchSize::PerIteration);
         });
     }
 }
 
-/// A reader's selection while another thread opens and publishes one after the other, against nobody publishing; and
-/// the publishing itself while two readers answer.
+/// Measures a reader's selection without a writer and while another thread publishes snapshots, and measures
+/// publishing while two readers answer.
 fn swap(c: &mut Criterion) {
     let snapshot = shapes::small();
     let urls = Kind::Hit.urls(&snapshot);
@@ -51,14 +51,14 @@ fn swap(c: &mut Criterion) {
         let mut reader = store.reader();
         let mut rounds = Rounds::of(&queries);
         move || {
-            let generation = reader.pin().unwrap_or_else(|| unreachable!("one is published"));
+            let generation = reader.pin().unwrap_or_else(|| unreachable!("a snapshot is published"));
             let moment = SelectContext { standings: &generation.overlay, ..MOMENT };
             select(&generation.snapshot, rounds.next(), moment)
         }
     };
     let mut pinned = worker();
     let mut group = c.benchmark_group("swap");
-    group.bench_function("nobody publishes", |b| b.iter(&mut pinned));
+    group.bench_function("no writer", |b| b.iter(&mut pinned));
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -66,7 +66,7 @@ fn swap(c: &mut Criterion) {
                 store.swap(opened(&snapshot));
             }
         });
-        group.bench_function("another thread publishes", |b| b.iter(&mut pinned));
+        group.bench_function("one writer", |b| b.iter(&mut pinned));
         over.store(true, Ordering::Relaxed);
     });
     let over = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! What stands around a selection: queries read, numbers placed, answers put together.
+//! Times of the parts around a selection: parsing of queries, regions of phone numbers, JSON of answers.
 #![allow(missing_docs, reason = "criterion's macros write public items")]
 
 use std::array::from_fn;
@@ -19,7 +19,7 @@ fn parse(c: &mut Criterion) {
     let lines: Vec<String> = urls.iter().map(|url| json(url)).collect();
     let mut group = c.benchmark_group("parse");
     let mut rounds = Rounds::of(&urls);
-    // Into their place, as a worker reads them.
+    // In place, as a worker parses queries.
     group.bench_function("url", |b| {
         b.iter(|| {
             let mut query = Query::default();
@@ -54,7 +54,7 @@ fn render(c: &mut Criterion) {
         });
     });
     let code = select(&snapshot, &query(&Kind::Error.fields(1, "", 0)), MOMENT).result.err();
-    let code = code.unwrap_or_else(|| unreachable!("nobody is there"));
+    let code = code.unwrap_or_else(|| unreachable!("the query has no account"));
     group.bench_function("problem", |b| {
         b.iter(|| {
             out.clear();
@@ -81,7 +81,7 @@ fn numbering(c: &mut Criterion) {
     });
 }
 
-/// All of a batch's lines but their transport, so many side by side as in one.
+/// Measures the lines of a batch without their transport, interleaved as in the daemon.
 fn lines(c: &mut Criterion) {
     let snapshot = shapes::small();
     let overlay = overlay(&snapshot);

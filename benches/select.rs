@@ -1,4 +1,5 @@
-//! `select()`: every kind of query on 1,000 accounts, a group of 10,000, and a million accounts at random.
+//! Times of `select()`: every kind of query on 1,000 accounts, one group of up to 10,000, and up to a million
+//! accounts at random.
 #![allow(missing_docs, reason = "criterion's macros write public items")]
 
 use std::hint::black_box;
@@ -9,7 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use switchboard_select::{Query, select};
 use switchboard_snapshot::Snapshot;
 
-/// The time of one selection among these.
+/// Measures one selection among these queries.
 fn selections(c: &mut Criterion, group: &str, name: &str, snapshot: &Snapshot, urls: &[String]) {
     let queries: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
     let overlay = overlay(snapshot);
@@ -37,7 +38,7 @@ fn crowd(c: &mut Criterion) {
     }
 }
 
-/// How the cost grows: queries at random, more of them than any cache holds.
+/// Measures how the time grows with the registry. There are more queries than any cache holds.
 fn large(c: &mut Criterion) {
     for accounts in [1_000, 10_000, 100_000, 1_000_000] {
         let snapshot = large::snapshot(accounts);

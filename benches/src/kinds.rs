@@ -1,4 +1,4 @@
-//! Queries of every kind that [`shapes::small`](crate::shapes::small) has a place for.
+//! The kinds of queries that [`shapes::small`](crate::shapes::small) can answer.
 
 use switchboard_model::Rule;
 use switchboard_select::{Query, select};
@@ -6,31 +6,31 @@ use switchboard_snapshot::Snapshot;
 
 use crate::{MOMENT, QUERIES, SEED};
 
-/// A kind of query, and how it is answered.
+/// A kind of query, named after its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An account of the client's country, in the OU's own pool.
+    /// Answered by an account of the client's country, in the OU's own pool.
     Hit,
-    /// One of the country that the pool's geography maps to.
+    /// Answered by an account of the country that the pool's geography maps to.
     Mapped,
-    /// One of the pool's default country.
+    /// Answered by an account of the pool's default country.
     Default,
-    /// One of a pool five levels above.
+    /// Answered by a pool five levels above the OU.
     Climbed,
-    /// There is none.
+    /// Answered by an error, because there is no account.
     Error,
-    /// The one that the client talks to is kept.
+    /// Answered by the account that the client already talks to.
     Current,
-    /// The user's own.
+    /// Answered by the account that is dedicated to the user.
     Dedicated,
 }
 
 impl Kind {
-    /// All of them.
+    /// Every kind, in the order of reports.
     pub const ALL: [Kind; 7] =
         [Kind::Hit, Kind::Mapped, Kind::Default, Kind::Climbed, Kind::Error, Kind::Current, Kind::Dedicated];
 
-    /// Its name in reports.
+    /// Returns the name of the kind in reports.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Hit => "hit",
@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// One query as the fields of a URL: of this client, and where an account is named, of this one.
+    /// Returns one query as URL fields. `account` and `user` are used by the kinds that name one.
     pub fn fields(self, client: u64, account: &str, user: u64) -> String {
         let (ou, country) = match self {
             Kind::Hit | Kind::Current | Kind::Dedicated => ("branch", "GB"),
@@ -61,10 +61,10 @@ impl Kind {
         fields
     }
 
-    /// Queries of this kind as the fields of URLs, each answered as the kind says.
+    /// Returns [`QUERIES`] queries of this kind as URL fields. Checks that each is answered as the kind says.
     pub fn urls(self, snapshot: &Snapshot) -> Vec<String> {
         let mut random = fastrand::Rng::with_seed(SEED);
-        // Accounts of the branch in Britain: any may be somebody's current one.
+        // British accounts of the branch, each of which can be a client's current account.
         let members = members(snapshot);
         let urls = (0..QUERIES).map(|_| {
             let account = members.get(random.usize(..members.len())).cloned().unwrap_or_default();
@@ -94,19 +94,19 @@ impl Kind {
     }
 }
 
-/// The query that these fields come to.
+/// Parses URL fields into a query.
 pub fn query(url: &str) -> Query<'_> {
     switchboard::api::data::query_string::parse(url).unwrap_or_else(|bad| panic!("{url}: {bad}"))
 }
 
-/// The same query as a JSON object: a line of a batch.
+/// Returns the same query as a JSON object, which is a line of a batch.
 pub fn json(url: &str) -> String {
     let fields = url.split('&').filter_map(|pair| pair.split_once('='));
     let fields: Vec<String> = fields.map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// Which accounts a thousand clients of the branch get.
+/// Returns the ids of the accounts that a thousand clients of the branch get.
 fn members(snapshot: &Snapshot) -> Vec<String> {
     let mut ids: Vec<String> = (0..1_000)
         .filter_map(|client| {

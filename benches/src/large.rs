@@ -1,4 +1,4 @@
-//! Large generated registries, and queries drawn at random from all that they hold.
+//! Large generated registries, and random queries about all of their entries.
 
 use generator::{RegistryArguments, generate_registry};
 use switchboard_model::UnixSeconds;
@@ -10,29 +10,31 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 use crate::kinds::query;
 use crate::{MOMENT, NOW, SEED, opened};
 
-/// Countries that clients are from: with accounts, mapped and neither.
+/// Countries of clients. Some have accounts, some are mapped, and some are neither.
 const COUNTRIES: [&str; 12] = ["GB", "DE", "FR", "US", "CH", "JP", "BR", "IN", "SG", "NL", "PL", "KE"];
 
-/// A registry's files with so many accounts, a tenth as many OUs and a fiftieth as many pools.
+/// Returns the files of a registry with this many accounts, a tenth as many OUs, and a fiftieth as many
+/// pools.
 pub fn files(accounts: usize) -> Files {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
     let output = folder.path().join("registry");
     let (ous, pools) = (accounts / 10, accounts / 50);
     let arguments = RegistryArguments { accounts, ous, pools, companies: 1, seed: SEED, output };
     generate_registry(&arguments)
-        .unwrap_or_else(|error| panic!("the registry of {accounts} accounts: {error}"));
+        .unwrap_or_else(|error| panic!("cannot generate a registry of {accounts} accounts: {error}"));
     Files::read_dir(&arguments.output).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// That registry, compiled, and opened where the daemon has what it reads from a file.
+/// Returns the snapshot of such a registry, opened in memory as the daemon opens a file.
 pub fn snapshot(accounts: usize) -> Snapshot {
     match build_snapshot(&files(accounts), 1, UnixSeconds(NOW), &NoProgress) {
         Ok(compiled) => opened(&compiled.snapshot),
-        Err(refused) => panic!("the drawn registry is refused: {:?}", refused.findings),
+        Err(refused) => panic!("the generated registry has errors: {:?}", refused.findings),
     }
 }
 
-/// So many queries that are answered, as the fields of URLs: any OU, any channel, any client.
+/// Returns `count` queries as URL fields, each with a random OU, channel and client. Every query is answered
+/// by an account.
 pub fn urls(snapshot: &Snapshot, count: usize, seed: u64) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(seed);
     let channels: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();

@@ -1,4 +1,4 @@
-//! Small registries by hand: one with a place for every rule, one with a single large group.
+//! Small hand-written registries: one that uses every rule, and one with a single large group.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 
 use crate::NOW;
 
-/// Countries, and how a mobile number of theirs begins.
+/// Countries, each with the prefix of its mobile numbers.
 const COUNTRIES: [(&str, &str); 8] = [
     ("GB", "+44740"),
     ("DE", "+4915112"),
@@ -21,8 +21,8 @@ const COUNTRIES: [(&str, &str); 8] = [
     ("IN", "+919812"),
 ];
 
-/// A branch with a mapping and a default, five floors below the head office of which each hands on to the
-/// one above, and users with accounts of their own: 1,000 accounts.
+/// A head office, and a branch with a mapping and a default country. [`small`] adds five OUs below the head
+/// office, each of which falls back to its parent, and dedicated accounts. In total there are 1,000 accounts.
 const COMPANY: &str = r#"
 [[ou]]
 id = "hq"
@@ -48,10 +48,10 @@ channel = "whatsapp"
 ous = ["island"]
 "#;
 
-/// How many OUs lie below each other.
+/// Number of OUs below each other.
 const FLOORS: usize = 5;
 
-/// Every rule has a place in it.
+/// Returns a snapshot of 1,000 accounts that uses every rule.
 pub fn small() -> Snapshot {
     let mut company = COMPANY.to_owned();
     let mut accounts = Accounts::default();
@@ -72,7 +72,7 @@ pub fn small() -> Snapshot {
     compiled(&company, accounts)
 }
 
-/// One OU, one pool, and so many equal accounts of one country.
+/// Returns a snapshot of one OU and one pool, with this many equal accounts of one country.
 pub fn crowd(size: usize) -> Snapshot {
     let company =
         "[[ou]]\nid = \"crowd\"\n[[pool]]\nid = \"crowd-pool\"\nchannel = \"whatsapp\"\nous = [\"crowd\"]\n";
@@ -88,7 +88,7 @@ fn compiled(company: &str, accounts: Accounts) -> Snapshot {
     ]);
     match build_snapshot(&files, 1, UnixSeconds(NOW), &NoProgress) {
         Ok(compiled) => compiled.snapshot,
-        Err(refused) => panic!("the bench's registry is refused: {:?}", refused.findings),
+        Err(refused) => panic!("the benchmark's registry has errors: {:?}", refused.findings),
     }
 }
 
@@ -104,7 +104,8 @@ impl Default for Accounts {
 }
 
 impl Accounts {
-    /// A primary account, which a pool of this channel must have, and so many others of each country.
+    /// Adds accounts to a pool: for each country this many, and one primary account, which the channel
+    /// requires.
     fn pool(&mut self, pool: &str, countries: &[(&str, usize)]) {
         for (at, (country, count)) in countries.iter().enumerate() {
             if at == 0 {

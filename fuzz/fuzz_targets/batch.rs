@@ -1,4 +1,4 @@
-//! See `properties::batch`.
+//! Fuzzes `properties::batch`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| switchboard_fuzz::properties::batch(data));

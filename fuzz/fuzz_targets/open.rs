@@ -1,4 +1,4 @@
-//! See `properties::open`.
+//! Fuzzes `properties::open`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| switchboard_fuzz::properties::open(data));

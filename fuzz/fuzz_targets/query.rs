@@ -1,4 +1,4 @@
-//! See `properties::query`.
+//! Fuzzes `properties::query`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| switchboard_fuzz::properties::query(data));

@@ -1,4 +1,4 @@
-//! See `properties::registry`.
+//! Fuzzes `properties::registry`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

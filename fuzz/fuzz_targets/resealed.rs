@@ -1,4 +1,4 @@
-//! See `properties::resealed`.
+//! Fuzzes `properties::resealed`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| switchboard_fuzz::properties::resealed(data));

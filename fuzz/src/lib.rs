@@ -1,12 +1,12 @@
-//! Coverage-guided fuzzing of everything that reads what others wrote. The properties are the same that
-//! `cargo test` holds over a bounded number of inputs (`tests/hostile_input`).
+//! Coverage-guided fuzzing of every reader of foreign input. `cargo test` checks the same properties with a
+//! bounded number of inputs (`tests/hostile_input`).
 //!
 //! ```sh
 //! cargo install cargo-fuzz --locked
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none resealed -- -max_total_time=300 -timeout=10
 //! ```
 //!
-//! `--sanitizer none` and the variable let a stable compiler do it; with a nightly one, leave both out.
-//! Targets: `open`, `resealed`, `registry`, `query`, `batch`.
+//! A stable compiler needs the variable and `--sanitizer none`. With a nightly compiler, leave both out. The
+//! targets are `open`, `resealed`, `registry`, `query` and `batch`.
 
 pub mod properties;

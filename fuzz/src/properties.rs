@@ -1,7 +1,8 @@
-//! What must hold for any input: no panic, no abort, and no more memory than the input is worth.
+//! The properties that must hold for any input: no panic, no abort, and a bound on memory in proportion to
+//! the input.
 //!
-//! Each function takes an input apart in its own way and panics where a property does not hold. Memory is
-//! what this thread had allocated at most, counted by the allocator.
+//! Each function interprets its input and panics if a property does not hold. The bounded amount is the peak
+//! of the bytes that the thread has allocated.
 
 use std::sync::LazyLock;
 
@@ -15,25 +16,28 @@ use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain, select, wr
 use switchboard_snapshot::header::{self, Header};
 use switchboard_snapshot::{NoProgress, Snapshot};
 
-/// What reading anything may take beside what its input is worth: buffers, messages, tables that are
-/// made once.
+/// Bytes that any input may take, regardless of its size: buffers, messages, and tables that are created
+/// once.
 const CONSTANT: u64 = 1 << 20;
-/// Times the input: what it is worth.
+/// Factor of the input's size that most readers may take.
 const TWICE: u64 = 2;
-/// Times the input that a registry may take. A TOML document becomes a tree that is larger than its text by
-/// up to 230 times; CSV rows of four bytes, 84 times. Sound files take 10 to 40.
+/// Factor of the input's size that a registry may take. The tree of a TOML document takes up to 230 times its
+/// text, and CSV rows of four bytes take 84 times. Valid files take 10 to 40 times.
 const REGISTRY: u64 = 256;
 
-/// Runs something and holds what it allocated to so many times the input.
+/// Runs a function, and checks that it allocates at most `times` the input plus [`CONSTANT`].
 fn bounded<T>(what: &str, times: u64, input: usize, run: impl FnOnce() -> T) -> (T, u64) {
     let mut out = None;
     let used = allocation_counter::measure(|| out = Some(run())).bytes_max;
     let most = times * input as u64 + CONSTANT;
-    assert!(used <= most, "{what}: {used} bytes for an input of {input}, of at most {most}");
+    assert!(
+        used <= most,
+        "{what}: an input of {input} bytes took {used} bytes, but at most {most} are allowed"
+    );
     (out.unwrap(), used)
 }
 
-/// Any bytes as a snapshot.
+/// Opens any bytes as a snapshot.
 pub fn open(data: &[u8]) {
     let (opened, _) = bounded("open", TWICE, data.len(), || {
         let mut bytes = AlignedVec::new();
@@ -45,7 +49,7 @@ pub fn open(data: &[u8]) {
     }
 }
 
-/// The demo's companies, as a compiled file.
+/// The demo's company `acme`, as a compiled snapshot.
 static WHOLE: LazyLock<AlignedVec> = LazyLock::new(|| {
     let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let demo = demo.map(|folder| folder.join("config/demo")).find(|demo| demo.is_dir()).unwrap();
@@ -57,20 +61,20 @@ static WHOLE: LazyLock<AlignedVec> = LazyLock::new(|| {
     bytes
 });
 
-/// A sound snapshot with a few places overwritten, under a checksum that is right again. Five bytes of
-/// input a place: three of where, two of what.
+/// Opens a valid snapshot in which a few bytes are overwritten and whose checksum is correct. Five bytes of
+/// input make one edit: three for the position, two for the change.
 pub fn resealed(data: &[u8]) {
     let mut bytes = WHOLE.clone();
     let contents = Header::read(&bytes).unwrap().contents_len as usize;
     for edit in data.chunks_exact(5).take(64) {
         let place = usize::from(edit[0]) << 16 | usize::from(edit[1]) << 8 | usize::from(edit[2]);
         let at = header::LEN + place % contents;
-        // The first byte says how; the second what.
+        // The first byte selects the kind of edit, the second its value.
         match edit[3] % 4 {
             0 => bytes[at] = edit[4],
             1 => bytes[at] = bytes[at].wrapping_add(edit[4]),
             2 => bytes[at] ^= 1 << (edit[4] % 8),
-            // A whole index, from elsewhere.
+            // Copies an index of four bytes from another position.
             _ => {
                 let (to, from) = (at & !3, (at / 4 + usize::from(edit[4])) * 4 % (contents & !3));
                 let from = (header::LEN + from).min(bytes.len() - 4);
@@ -82,7 +86,7 @@ pub fn resealed(data: &[u8]) {
     let sealed = Header::read(&bytes).unwrap().seal(&bytes[header::LEN..]);
     bytes[..header::LEN].copy_from_slice(&sealed);
     let len = bytes.len();
-    // The bytes themselves were allocated before.
+    // The bytes themselves are allocated before the measurement.
     if let (Ok(snapshot), _) = bounded("open", 1, len, || Snapshot::open(bytes)) {
         ask(&snapshot);
     }
@@ -103,7 +107,7 @@ const QUERIES: [&str; 12] = [
     r#"{"company":"acme","channel":"line","ou":"hongkong","country":"JP"}"#,
 ];
 
-/// Whatever was opened is answered from, and every answer is JSON.
+/// Queries a snapshot that was opened. Every answer must be JSON.
 pub fn ask(snapshot: &Snapshot) {
     let moment = SelectContext { now: UnixSeconds(1_790_000_000), random: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
@@ -137,8 +141,8 @@ pub fn ask(snapshot: &Snapshot) {
 const FILES: [&str; 5] =
     ["channels.toml", "acme/company.toml", "acme/ous.csv", "acme/accounts.csv", "acme/tests.toml"];
 
-/// Any bytes as the files of a registry: the first byte says which file they replace, or that they are all
-/// five, one behind each NUL. Returns what reading them took.
+/// Reads any bytes as the files of a registry. The first byte selects the file that the rest replaces, or
+/// says that the rest contains all five files, separated by NUL. Returns the bytes that reading took.
 pub fn registry(data: &[u8]) -> u64 {
     let Some((&which, rest)) = data.split_first() else { return 0 };
     let mut files = Files::default();
@@ -161,7 +165,7 @@ pub fn registry(data: &[u8]) -> u64 {
     .1
 }
 
-/// Any bytes as a query, in JSON and in a URL.
+/// Reads any bytes as a query, both as JSON and as a query string.
 pub fn query(data: &[u8]) {
     bounded("JSON", TWICE, data.len(), || drop(Query::from_json(data)));
     if let Ok(text) = std::str::from_utf8(data) {
@@ -169,7 +173,7 @@ pub fn query(data: &[u8]) {
     }
 }
 
-/// Any bytes as a batch: every line once, nothing lost, each read.
+/// Splits any bytes into the lines of a batch, and reads each line. No byte may be lost.
 pub fn batch(data: &[u8]) {
     bounded("batch", TWICE, data.len(), || {
         let (mut rest, mut lines, mut bytes) = (data, 0, 0);

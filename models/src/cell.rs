@@ -1,24 +1,24 @@
-//! Stands in for arc-swap: the orders of memory that it promises, and no others.
+//! Stands in for arc-swap, with the memory ordering that arc-swap promises and no stronger one.
 
 use std::sync::{Arc, Mutex as Table, PoisonError};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-/// As `parking_lot::Mutex`, which has no poisoning.
+/// Stands in for `parking_lot::Mutex`, which has no poisoning.
 #[derive(Default)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
-    /// Locks the mutex.
+    /// Locks the mutex, even if it is poisoned.
     pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// As `arc_swap::ArcSwapOption`: a pointer that may be none.
+/// Stands in for `arc_swap::ArcSwapOption`: a pointer that may be empty.
 pub struct ArcSwapOption<T> {
-    /// Which of the values is there now, from 1; 0: none. The values' own lock is no part of the model:
-    /// nothing of loom's happens under it.
+    /// Number of the current value, from 1; 0 if the pointer is empty. The lock of the values is not part of
+    /// the model, because no operation of loom runs while it is held.
     at: AtomicUsize,
     values: Table<Vec<Arc<T>>>,
 }
@@ -30,7 +30,7 @@ impl<T> Default for ArcSwapOption<T> {
 }
 
 impl<T> ArcSwapOption<T> {
-    /// Stores a value, and returns the one before it.
+    /// Stores a value, and returns the previous value.
     pub fn swap(&self, value: Option<Arc<T>>) -> Option<Arc<T>> {
         let at = match value {
             None => 0,
@@ -43,7 +43,7 @@ impl<T> ArcSwapOption<T> {
         self.value(self.at.swap(at, Ordering::AcqRel))
     }
 
-    /// The value that is there now.
+    /// Returns the current value of the pointer.
     pub fn load_full(&self) -> Option<Arc<T>> {
         self.value(self.at.load(Ordering::Acquire))
     }
@@ -54,7 +54,7 @@ impl<T> ArcSwapOption<T> {
     }
 }
 
-/// As `arc_swap::Cache`: keeps the value, and looks with a relaxed load whether it has changed.
+/// Stands in for `arc_swap::Cache`: keeps the value, and detects a change by a relaxed load.
 pub struct Cache<C, V> {
     cell: C,
     at: usize,
@@ -62,14 +62,14 @@ pub struct Cache<C, V> {
 }
 
 impl<T> Cache<Arc<ArcSwapOption<T>>, Option<Arc<T>>> {
-    /// Of this cell.
+    /// Creates a cache of this cell.
     pub fn new(cell: Arc<ArcSwapOption<T>>) -> Self {
         let at = cell.at.load(Ordering::Acquire);
         let value = cell.value(at);
         Cache { cell, at, value }
     }
 
-    /// The value that is there now.
+    /// Returns the current value, from the cache if it has not changed.
     pub fn load(&mut self) -> &Option<Arc<T>> {
         if self.cell.at.load(Ordering::Relaxed) != self.at {
             self.at = self.cell.at.load(Ordering::Acquire);

@@ -1,12 +1,12 @@
-//! The cell that generations are published through, the lock beside it, and the standings overlay, under
-//! loom: the very sources of the daemon, with loom's atomics and locks in place of the system's.
+//! Checks the cell that generations are published through, its lock, and the standings overlay under loom.
+//! The sources are those of the daemon, with loom's atomics and locks.
 //!
-//! The sources are borrowed by path, because loom's types cannot be a feature of the daemon's crates: Cargo builds a
-//! workspace with the union of all features, and loom's atomics panic outside a model.
+//! The sources are included by path, because loom's types cannot be a feature of the daemon's crates. Cargo
+//! builds a workspace with the union of all features, and loom's atomics panic outside a model.
 //!
-//! What stands in for the rest: [`cell`] for arc-swap, whose promises (a store releases, a load acquires,
-//! a cache looks for a change with a relaxed load) are taken for granted; [`snapshot`] for snapshots, of
-//! which only the number and the accounts' names matter here.
+//! Two modules stand in for the rest. [`cell`] replaces arc-swap and takes its promises for granted: a store
+//! releases, a load acquires, a cache detects a change by a relaxed load. [`snapshot`] replaces snapshots, of
+//! which only the generation and the accounts' ids matter here.
 
 extern crate self as switchboard_select;
 extern crate self as switchboard_snapshot;
@@ -21,7 +21,7 @@ pub mod snapshot;
 /// The store, and the standings that it holds.
 #[path = "../../src/runtime"]
 pub mod runtime {
-    /// The value alone: the journal is not part of any model.
+    /// The standing as a value. The journal is not part of the model.
     pub mod standings {
         pub mod standing;
         pub use standing::{AccountKey, Standing, StandingCounts, StandingError};

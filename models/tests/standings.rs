@@ -1,4 +1,4 @@
-//! What must hold whatever comes between what.
+//! Properties that must hold under every interleaving of writers and readers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
@@ -30,7 +30,8 @@ fn suspended() -> Option<Standing> {
     standing(r#"{"standing":"suspended","reason":"x"}"#)
 }
 
-/// Sees the account suspended, once it was told so, and no generation go backwards.
+/// After `set_standing` has returned, every reader sees the account suspended. Generations never go
+/// backwards.
 #[test]
 fn standing_that_was_set_is_seen_in_every_later_generation() {
     model(|| {
@@ -41,7 +42,7 @@ fn standing_that_was_set_is_seen_in_every_later_generation() {
             let (store, told) = (store.clone(), Arc::clone(&told));
             move || {
                 store.set_standing(key(), suspended());
-                // The answer to the PUT.
+                // Stands in for the answer to the PUT.
                 told.store(true, Ordering::Release);
             }
         });
@@ -102,7 +103,7 @@ fn account_that_is_restricted_further_never_looks_active_in_between() {
             let overlay = Arc::clone(&overlay);
             move || overlay.set(AccountIdx::new(0), Condition::Suspended)
         });
-        // A neighbour in the same word.
+        // Another account in the same word of the overlay.
         overlay.set(AccountIdx::new(1), Condition::Draining);
         assert_ne!(overlay.condition(AccountIdx::new(0)), Condition::Active);
         writer.join().unwrap();

@@ -1,4 +1,5 @@
-//! The chain of a query: every step it may fall through, in order, with every account of each step.
+//! The chain of a query: every step in order, with every account of each step. Also the company's entries by
+//! id.
 
 use std::collections::HashMap;
 
@@ -8,45 +9,45 @@ use switchboard_registry::{Account, Company, Holder, Ou, OuWithoutPool, Pool};
 /// A query whose names are resolved.
 pub(crate) struct ResolvedQuery<'a, 'q> {
     pub(crate) company: &'a IndexedCompany<'a>,
-    /// The channel's id and its index among the profiles.
+    /// The channel's id, and its index among the profiles.
     pub(crate) channel: (&'a str, u16),
     /// The OU that the client is invited to.
     pub(crate) ou: &'a Ou,
     /// The role of the accounts in all steps.
     pub(crate) role: Role,
     pub(crate) conversation_role: Role,
-    /// The client's country; none for a number that belongs to no country.
+    /// The client's country. `None` for a number that belongs to no country.
     pub(crate) country: Option<Region>,
     /// The ids of accounts to pass over.
     pub(crate) excluded: &'q [String],
-    /// Unix time in seconds.
+    /// The time of the query, in Unix seconds.
     pub(crate) now: i64,
 }
 
-/// Where an account was found.
+/// The place in the chain at which an account was found.
 #[derive(Debug)]
 pub struct Found<'a> {
-    /// The OU's id.
+    /// The id of the OU.
     pub ou: &'a str,
-    /// The pool's id.
+    /// The id of the pool.
     pub pool: &'a str,
-    /// Levels above the query's OU.
+    /// Number of levels from the query's OU up to this level.
     pub climbed: usize,
 }
 
-/// A step of a chain.
+/// A step of a chain, with all of its accounts.
 pub struct Step<'a> {
     /// The rule of the step.
     pub rule: &'static str,
     /// The id of the OU.
     pub ou: &'a str,
-    /// The pool it tries.
+    /// The id of the pool that the step tries.
     pub pool: &'a str,
-    /// The country whose accounts it tries; under the rule `calling_code`, the client's.
+    /// The country whose accounts the step tries. Under the rule `calling_code`, the client's country.
     pub country: Region,
-    /// Levels above the query's OU.
+    /// Number of levels from the query's OU up to this level.
     pub climbed: usize,
-    /// Every account of the step, available or not.
+    /// Every account of the step, whether available or not.
     pub accounts: Vec<&'a Account>,
 }
 
@@ -56,7 +57,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// One OU on the way up that has pools of the channel.
+/// An OU on the way up that has pools of the channel.
 struct Level<'a> {
     ou: &'a str,
     climbed: usize,
@@ -64,7 +65,7 @@ struct Level<'a> {
 }
 
 impl<'a> ResolvedQuery<'a, '_> {
-    /// Returns the whole chain, regardless of the query's `fallback`; `None` when no level has a pool.
+    /// Returns the whole chain, regardless of the query's `fallback`. Returns `None` if no level has a pool.
     pub(crate) fn chain(&self) -> Option<Vec<Step<'a>>> {
         let levels = self.levels();
         if levels.is_empty() {
@@ -81,7 +82,7 @@ impl<'a> ResolvedQuery<'a, '_> {
         Some(steps)
     }
 
-    /// Returns how many levels above the query's OU the first level with pools is.
+    /// Returns the number of levels from the query's OU up to the first level that has pools.
     pub(crate) fn first_level(&self) -> Option<usize> {
         self.levels().first().map(|level| level.climbed)
     }
@@ -137,7 +138,7 @@ impl<'a> ResolvedQuery<'a, '_> {
         Some(Step { rule, ou: level.ou, pool: &pool.id, country, climbed: level.climbed, accounts })
     }
 
-    /// Returns the country that serves the client's country: by the pool's geography, else by the company's.
+    /// Returns the country that serves the client's country, by the pool's geography or else the company's.
     fn mapped(&self, pool: &Pool) -> Option<Region> {
         let country = self.country?;
         let (to, _) =
@@ -145,7 +146,7 @@ impl<'a> ResolvedQuery<'a, '_> {
         (*to != country).then_some(*to)
     }
 
-    /// Returns the reason for which an account is passed over, or `available`.
+    /// Returns the reason why an account is passed over, or `available`.
     pub(crate) fn outcome(&self, account: &Account) -> &'static str {
         match account.state {
             Condition::Suspended => "suspended",
@@ -160,14 +161,14 @@ impl<'a> ResolvedQuery<'a, '_> {
         self.excluded.iter().any(|id| **id == *account.id)
     }
 
-    /// Returns whether the account may not be selected yet.
+    /// Returns whether the account's `available_from` is in the future.
     pub(crate) fn rests(&self, account: &Account) -> bool {
         account.available_from.is_some_and(|from| from.0 > self.now)
     }
 }
 
 /// A company with its lists indexed by id, OU and holder, so that registries of a million accounts can be
-/// queried. No rule is in it. Of two entries with one id, the first counts.
+/// queried. Contains no rule. If two entries have the same id, the first one counts.
 pub(crate) struct IndexedCompany<'a> {
     pub(crate) company: &'a Company,
     ous: HashMap<&'a str, &'a Ou>,
@@ -219,12 +220,12 @@ impl<'a> IndexedCompany<'a> {
         self.accounts.get(id).copied()
     }
 
-    /// Returns a pool's accounts, in the order of the file.
+    /// Returns the accounts of a pool, in the order of the file.
     pub(crate) fn shared(&self, pool: &str) -> &[&'a Account] {
         self.shared.get(pool).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns a user's dedicated accounts.
+    /// Returns the accounts that are dedicated to a user.
     pub(crate) fn dedicated(&self, user: &str) -> &[&'a Account] {
         self.dedicated.get(user).map_or(&[], Vec::as_slice)
     }

@@ -1,4 +1,5 @@
-//! The expected answer to a query, step by step as the rules are written.
+//! Interprets a registry step by step, in the order in which the rules are written, and returns the expected
+//! answer to a query.
 
 use switchboard_model::{Condition, E164, Region, Role};
 use switchboard_registry::{Account, Company, DedicatedUnavailable, Holder, Registry};
@@ -6,7 +7,7 @@ use switchboard_registry::{Account, Company, DedicatedUnavailable, Holder, Regis
 use crate::chain::{Found, IndexedCompany, ResolvedQuery, Step};
 use crate::query::Query;
 
-/// The expected answers for a registry.
+/// Computes the expected answers for a registry.
 pub struct Oracle<'a> {
     registry: &'a Registry,
     companies: Vec<IndexedCompany<'a>>,
@@ -14,13 +15,13 @@ pub struct Oracle<'a> {
 
 /// The expected answer to a query.
 pub enum Verdict<'a> {
-    /// One of these accounts.
+    /// The answer is one of the candidates of this selection.
     Selected(Selected<'a>),
-    /// A problem's code.
+    /// The answer is a problem with this code.
     Refused(&'static str),
 }
 
-/// An expected selection; any of the candidates may be picked.
+/// An expected selection. Any of the candidates may be picked.
 pub struct Selected<'a> {
     /// The company of the query.
     pub company: &'a Company,
@@ -28,33 +29,34 @@ pub struct Selected<'a> {
     pub candidates: Vec<&'a Account>,
     /// The rule of the selection.
     pub rule: &'static str,
-    /// Absent for a dedicated account.
+    /// The place of the account in the chain. `None` for a dedicated account.
     pub found: Option<Found<'a>>,
-    /// The client's country; none for a number that belongs to no country.
+    /// The client's country. `None` for a number that belongs to no country.
     pub client_country: Option<Region>,
-    /// The reason for which the query's `current` is not kept.
+    /// The reason why the query's `current` account is not kept.
     pub current_ignored: Option<&'static str>,
-    /// The index of the step in the whole chain; absent for a dedicated account.
+    /// Index of the step in the whole chain. `None` for a dedicated account.
     pub step: Option<usize>,
 }
 
-/// The client's country and how it is known.
+/// The client's country, and the source of the country.
 pub struct Client {
-    /// None for a number that belongs to no country.
+    /// The country. `None` for a number that belongs to no country.
     pub country: Option<Region>,
     /// The source of the country: `query` or `phone`.
     pub source: &'static str,
-    /// Whether the phone is not a valid number; absent unless the country comes from the phone.
+    /// Whether the phone number is not valid. `None` unless the country comes from the phone number.
     pub guessed: Option<bool>,
-    /// Whether the query's country differs from the phone's; none for a phone that belongs to no country.
+    /// Whether the query's country differs from the phone number's. `None` if the number belongs to no
+    /// country.
     pub conflict: Option<bool>,
 }
 
-/// The expected explanation.
+/// The expected explanation of an answer.
 pub enum Explained<'a> {
-    /// The query fails before there is a chain.
+    /// The query fails before its chain is known, with this code.
     Refused(&'static str),
-    /// The client, the verdict, and every step with each candidate's outcome before one is picked.
+    /// The client, the verdict, and every step with the outcome of each candidate before one is picked.
     Walked(Client, Verdict<'a>, Vec<(Step<'a>, Vec<&'static str>)>),
 }
 
@@ -64,7 +66,7 @@ impl<'a> Oracle<'a> {
         Oracle { registry, companies: registry.companies.iter().map(IndexedCompany::new).collect() }
     }
 
-    /// Returns the verdict on a query at `now`, Unix time in seconds.
+    /// Returns the expected answer to a query. `now` is the time in Unix seconds.
     pub fn answer(&self, query: &Query, now: i64) -> Verdict<'_> {
         match self.resolve(query, now) {
             Err(code) => Verdict::Refused(code),
@@ -72,7 +74,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Returns the verdict and every step of the whole chain.
+    /// Returns the expected answer to a query, and every step of the whole chain.
     pub fn steps(&self, query: &Query, now: i64) -> Explained<'_> {
         let (resolved, client) = match self.resolve(query, now) {
             Err(code) => return Explained::Refused(code),
@@ -90,7 +92,7 @@ impl<'a> Oracle<'a> {
         Explained::Walked(client, verdict, steps.collect())
     }
 
-    /// Steps 1 to 3: names, role, client's country.
+    /// Runs steps 1 to 3: names, role, client's country.
     fn resolve<'s, 'q>(
         &'s self,
         query: &'q Query,
@@ -164,7 +166,7 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
     }
 }
 
-/// Steps 4 to 7: current, dedicated, the chain.
+/// Runs steps 4 to 7: current, dedicated, the chain.
 fn decide<'a>(resolved: &ResolvedQuery<'a, '_>, client: &Client, query: &Query) -> Verdict<'a> {
     let chain = resolved.chain();
     let whole = chain.as_deref().unwrap_or_default();
@@ -223,14 +225,13 @@ fn decide<'a>(resolved: &ResolvedQuery<'a, '_>, client: &Client, query: &Query) 
     Verdict::Refused(if some { "no_account_available" } else { "no_account" })
 }
 
-/// Returns the account on the channel that is dedicated to the query's user.
+/// Returns the account of the channel that is dedicated to the query's user.
 fn dedicated<'a>(resolved: &ResolvedQuery<'a, '_>, query: &Query) -> Option<&'a Account> {
     let own = resolved.company.dedicated(query.user.as_deref()?);
     own.iter().copied().find(|account| account.channel == Some(resolved.channel.1))
 }
 
-/// Returns the current account and the index of the first step that has it, or the reason for which it is not
-/// kept.
+/// Returns the current account and the index of the first step that has it, or the reason why it is not kept.
 fn keep_current<'a>(
     resolved: &ResolvedQuery<'a, '_>,
     chain: &[Step<'a>],

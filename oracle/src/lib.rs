@@ -1,9 +1,12 @@
-//! A second implementation of the selection rules, independent of the compiler and of the compiled walk.
+//! A second implementation of the selection rules, independent of the compiler and of the selection in the
+//! snapshot.
 //!
-//! It reads the registry as lists and loops over them, in the order in which the rules are written. Of
-//! Switchboard itself it knows `switchboard-registry`, which reads the files, and `switchboard-model`. The
-//! tests compare the snapshot's answers with it over random registries, and the load test compares the
+//! The oracle reads the registry as lists and loops over them, in the order in which the rules are written.
+//! It depends only on `switchboard-registry`, which reads the files, and on `switchboard-model`. The tests
+//! compare the snapshot's answers with the oracle's over random registries. The load test compares the
 //! daemon's answers.
+//!
+//! The entry point is [`Oracle::answer`]. Begin to read in `interpreter`.
 
 mod chain;
 mod interpreter;

@@ -1,41 +1,41 @@
 use serde_json::Value;
 
-/// A query to the oracle, and the JSON text of it that is sent.
+/// A query for the oracle, and its JSON text for the daemon.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// Optional where the registry has just one.
+    /// The id of the company. Optional if the registry has exactly one.
     pub company: Option<String>,
-    /// The channel's id.
+    /// The id of the channel.
     pub channel: Option<String>,
-    /// The OU's id.
+    /// The id of the OU.
     pub ou: Option<String>,
-    /// The client's number.
+    /// The phone number of the client.
     pub phone: Option<String>,
-    /// The client's country.
+    /// The country of the client.
     pub country: Option<String>,
     /// An opaque id of the client.
     pub client: Option<String>,
-    /// The employee who invites.
+    /// The employee who invites the client.
     pub user: Option<String>,
     /// The role, if it is not the conversation role.
     pub role: Option<String>,
-    /// The account that the client talks to.
+    /// The account that the client already talks to.
     pub current: Option<String>,
-    /// `all` or `none`.
+    /// How far to search: `all` or `none`.
     pub fallback: Option<String>,
     /// The ids of accounts to pass over.
     pub exclude: Vec<String>,
-    /// Text that is sent instead, and that is not a query.
+    /// A text that is not a query, sent instead of the fields.
     pub garbled: Option<String>,
 }
 
 impl Query {
-    /// Returns the text that is sent.
+    /// Returns the text that is sent to the daemon.
     pub fn text(&self) -> String {
         self.garbled.clone().unwrap_or_else(|| format!("{{{}}}", self.fields().join(",")))
     }
 
-    /// Returns whether the pick is determined by a client or a phone.
+    /// Returns whether a client or a phone determines the pick.
     pub fn keyed(&self) -> bool {
         self.client.is_some() || self.phone.is_some()
     }

@@ -1,5 +1,5 @@
-//! Builds a snapshot that may be served from a registry's files. `check`, `compile`, `serve` and reload call the same
-//! function, so a registry that passes in a pipeline passes in production.
+//! Builds a snapshot from a registry's files. `check`, `compile`, `serve` and a reload call the same
+//! function, so a registry that passes in CI passes in production.
 
 use std::time::{Duration, Instant};
 
@@ -9,50 +9,50 @@ use switchboard_registry::{self as registry, Code, Files, Findings, Registry, Sp
 use switchboard_snapshot::view::SnapshotTest;
 use switchboard_snapshot::{BuildStage, Bytes, Progress, Rejection, RejectionStage, Snapshot, compile};
 
-/// A snapshot that was built from a registry, opened, and passed the registry's tests.
+/// A snapshot that was built from a registry, verified, and tested with the registry's tests.
 pub struct BuiltSnapshot {
     /// The snapshot, ready to be served or written.
     pub snapshot: Snapshot,
-    /// The warnings.
+    /// The warnings about the registry.
     pub findings: Findings,
     /// The steps that the tests cover.
     pub coverage: TestCoverage,
-    /// How long each stage took.
+    /// The time that each stage took.
     pub timings: StageTimings,
 }
 
-/// Why no snapshot was built.
+/// The reasons why no snapshot was built.
 pub struct BuildFailure {
-    /// All findings, warnings included.
+    /// All findings, including the warnings.
     pub findings: Findings,
-    /// Tests that ran; none if the registry could not be compiled.
+    /// Number of tests that ran. 0 if the registry could not be compiled.
     pub tests: usize,
-    /// Tests that failed.
+    /// Number of tests that failed.
     pub failed: usize,
 }
 
-/// How long each stage of a load took, in the order that the stages began.
+/// The time that each stage of a load took, in the order in which the stages began.
 pub type StageTimings = Vec<(LoadStage, Duration)>;
 
 /// A stage of loading a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadStage {
-    /// Reading and checking a registry.
+    /// Reads and checks a registry.
     Read,
-    /// Compiling it.
+    /// Compiles the registry into a snapshot.
     Compile,
-    /// Opening a snapshot and checking its references.
+    /// Opens a snapshot and verifies its references.
     Verify,
-    /// Running its tests.
+    /// Runs the snapshot's own tests.
     Tests,
 }
 
 impl LoadStage {
-    /// Every stage, in order.
+    /// Every stage, in the order of a build.
     pub const ALL: [LoadStage; 4] =
         [LoadStage::Read, LoadStage::Compile, LoadStage::Verify, LoadStage::Tests];
 
-    /// Returns the stage's name in metrics.
+    /// Returns the stage's label value in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             LoadStage::Read => "read",
@@ -63,7 +63,7 @@ impl LoadStage {
     }
 }
 
-/// Checks and compiles a registry, opens the result, and runs the companies' tests as of `now`.
+/// Checks and compiles a registry, verifies the result, and runs the companies' tests at the time `now`.
 ///
 /// ```
 /// use switchboard_model::UnixSeconds;
@@ -77,7 +77,7 @@ impl LoadStage {
 /// ```
 ///
 /// # Errors
-/// The registry has errors, is too large, or fails its tests.
+/// Returns the findings if the registry has errors, exceeds a limit, or fails its tests.
 pub fn build_snapshot(
     files: &Files,
     generation: u64,
@@ -127,10 +127,10 @@ pub fn build_snapshot(
     Ok(BuiltSnapshot { snapshot, findings, coverage, timings: clock.laps })
 }
 
-/// Opens a compiled snapshot, and runs the tests that it carries.
+/// Opens a compiled snapshot, and runs the tests that are stored in it.
 ///
 /// # Errors
-/// The bytes are no snapshot, or a test fails.
+/// Returns a rejection if the bytes are not a valid snapshot, or if a test fails.
 pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), Rejection> {
     let mut clock = StageClock::new();
     let snapshot = Snapshot::open(bytes)?;
@@ -139,7 +139,8 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
         let mut ignored = TestCoverage::default();
         self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|failure| {
             let SnapshotTest { company, name, .. } = &test;
-            RejectionStage::Tests.rejection(format!("{company}: test {}: {failure}", registry::quoted(name)))
+            RejectionStage::Tests
+                .rejection(format!("{company}: test {} failed: {failure}", registry::quoted(name)))
         })?;
     }
     clock.lap(LoadStage::Tests);
@@ -159,8 +160,9 @@ fn own_tests(registry: &Registry) -> Vec<SnapshotTest> {
     registry.companies.iter().flat_map(of_company).collect()
 }
 
-/// Runs every test as of `now`, and returns how many failed. The snapshot will carry the tests that still pass when no
-/// account rests any more, so that none fails later because of the time of day.
+/// Runs every test at the time `now`, and returns the number of failures. `lasting` receives the tests that
+/// also pass when no account rests any more. Only these are stored in the snapshot, so that no stored test
+/// fails because of the time.
 fn run_tests(
     snapshot: &Snapshot,
     registry: &Registry,
@@ -177,9 +179,9 @@ fn run_tests(
         match self_test::run_test(snapshot, &test, now, coverage) {
             Err(failure) => {
                 failed += 1;
-                let help = "mend the registry, or the expectation if the change is meant; \
-                            `switchboard explain` shows every step";
-                let message = format!("test {}: {failure}", registry::quoted(&test.name));
+                let help = "Correct the registry, or the expectation if the change is intended. \
+                            `switchboard explain` shows every step of a query.";
+                let message = format!("Test {} failed: {failure}", registry::quoted(&test.name));
                 findings.add(place, Code::FailedTest, message, help).primary(Span::value("expect"));
             }
             Ok(()) if self_test::run_test(snapshot, &test, UnixSeconds::MAX, &mut ignored).is_ok() => {
@@ -191,20 +193,20 @@ fn run_tests(
     failed
 }
 
-/// Reports a compiled snapshot that does not open: a fault of this program.
+/// Reports a compiled snapshot that does not open, which is a bug of this program.
 fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure {
     let place = registry::Place::file("");
-    let message = format!("the compiled snapshot was refused: {rejection}");
+    let message = format!("The compiled snapshot was rejected: {rejection}");
     findings.add(
         &place,
         Code::Internal,
         message,
-        "this is a fault of switchboard; please report it with the registry",
+        "This is a bug in Switchboard. Report it together with the registry.",
     );
     BuildFailure { findings, tests: 0, failed: 0 }
 }
 
-/// Measures the stages of a build.
+/// Measures the time of each stage of a build.
 struct StageClock {
     last: Instant,
     laps: StageTimings,
@@ -215,7 +217,7 @@ impl StageClock {
         StageClock { last: Instant::now(), laps: Vec::new() }
     }
 
-    /// Laps of one stage add up.
+    /// Ends a lap, and adds its time to the stage.
     fn lap(&mut self, stage: LoadStage) {
         let now = Instant::now();
         let lap = now - self.last;

@@ -1,8 +1,24 @@
-//! From a registry's files to a snapshot that is proved and tested, and analyses of whole snapshots.
+//! From a registry's files to a verified and tested snapshot, and analyses of whole snapshots.
 //!
-//! [`build`] makes a snapshot of files; `check`, `compile`, `serve` and reload call this one function. [`self_test`] runs
-//! the registry's expected selections, [`test_coverage`] finds the steps that they do not cover. [`analysis`] has every
-//! decision of a snapshot at once, for `coverage` and `diff`.
+//! The entry point is [`build_snapshot`], which `check`, `compile`, `serve` and a reload all call. A snapshot
+//! that was compiled earlier goes through [`build::open_tested`] instead.
+//!
+//! ```
+//! use switchboard_model::UnixSeconds;
+//! use switchboard_pipeline::build_snapshot;
+//! use switchboard_registry::Files;
+//! use switchboard_snapshot::NoProgress;
+//!
+//! let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\n")]);
+//! match build_snapshot(&files, 1, UnixSeconds(1_790_000_000), &NoProgress) {
+//!     Ok(built) => println!("{} OUs, {} warnings", built.snapshot.counts().ous, built.findings.len()),
+//!     Err(failure) => println!("{} errors", failure.findings.errors()),
+//! }
+//! ```
+//!
+//! Begin to read in [`build`]. [`self_test`] runs the registry's expected selections, and [`test_coverage`]
+//! finds the steps that these tests do not cover. [`analysis`] computes every decision of a snapshot, for
+//! `coverage` and `diff`.
 
 pub mod analysis;
 pub mod build;

@@ -1,4 +1,5 @@
-//! Runs expected selections: a registry's tests before anything is written, a snapshot's own before it is served.
+//! Runs expected selections: a registry's tests before a snapshot is written, and a snapshot's stored tests
+//! before it is served.
 
 use std::collections::BTreeSet;
 
@@ -10,67 +11,67 @@ use switchboard_select::{BadQuery, NO_STANDINGS, Query, SelectContext, Selection
 use switchboard_snapshot::view::SnapshotTest;
 use switchboard_snapshot::{OuIdx, PoolIdx, Snapshot};
 
-/// How often a test is repeated whose answer is picked at random, because its query names no client.
+/// Number of runs of a test whose answer is picked at random, because its query names no client.
 const RANDOM_REPEATS: u64 = 16;
 
-/// The steps of the chains that tests cover.
+/// The steps of the chains that the tests cover.
 #[derive(Debug, Default)]
 pub struct TestCoverage {
-    /// Tests that ran.
+    /// Number of tests that ran.
     pub tests: usize,
     pub(super) covered: BTreeSet<StepKey>,
 }
 
-/// A step of a level: its OU, pool, rule and role.
+/// Identifies a step of a level: its OU, pool, rule and role.
 pub(super) type StepKey = (OuIdx, PoolIdx, Rule, Role);
 
-/// How many steps have candidates, and how many of these tests cover.
+/// Number of steps with candidates, and number of those that the tests cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoveredSteps {
-    /// Steps with candidates.
+    /// Number of steps with candidates.
     pub steps: usize,
-    /// Steps that tests cover.
+    /// Number of steps that the tests cover.
     pub covered: usize,
 }
 
-/// Why a test fails.
+/// The reason why a test fails.
 #[derive(Debug, thiserror::Error)]
 pub enum TestFailure {
     /// The expectation is not a JSON object.
     #[error(transparent)]
     NotJson(#[from] serde_json::Error),
-    /// The answer differs.
+    /// The answer differs from the expectation.
     #[error("{}", joined(.0))]
     Differs(Vec<FieldDifference>),
-    /// The query is malformed, and the test does not expect that.
+    /// The query is malformed, and the test does not expect this.
     #[error("{}: {fault}", joined(.differences))]
     BadQuery {
-        /// How the answer to a malformed query differs.
+        /// The differences between the answer to a malformed query and the expectation.
         differences: Vec<FieldDifference>,
         /// The fault of the query.
         fault: BadQuery,
     },
 }
 
-/// How an answer differs from an expected field. Values are JSON.
+/// The difference between an expected field and the answer. Values are JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldDifference {
     /// The field has another value.
     #[error("expected {field} {expected}, got {got}")]
     OtherValue {
-        /// The field.
+        /// The name of the field.
         field: String,
-        /// The expected value.
+        /// The value that the test expects.
         expected: Value,
-        /// The value of the answer.
+        /// The value in the answer.
         got: Value,
     },
     /// The answer is an error, and has no such field.
     #[error("expected {field} {expected}, got the error {error}")]
     Error {
-        /// The field.
+        /// The name of the field.
         field: String,
-        /// The expected value.
+        /// The value that the test expects.
         expected: Value,
         /// The code of the error.
         error: Value,
@@ -80,15 +81,15 @@ pub enum FieldDifference {
     Selected {
         /// The code of the expected error.
         expected: Value,
-        /// The account's id.
+        /// The id of the selected account.
         account: Value,
     },
     /// The answer has no such field.
     #[error("expected {field} {expected}, got none")]
     Missing {
-        /// The field.
+        /// The name of the field.
         field: String,
-        /// The expected value.
+        /// The value that the test expects.
         expected: Value,
     },
 }
@@ -104,13 +105,13 @@ impl TestCoverage {
 }
 
 impl CoveredSteps {
-    /// Returns the share of covered steps in percent; 100 if there are no steps.
+    /// Returns the share of covered steps in percent. Returns 100 if there are no steps.
     pub fn percent(self) -> f64 {
         if self.steps == 0 { 100.0 } else { self.covered as f64 * 100.0 / self.steps as f64 }
     }
 }
 
-/// Returns the fields that an answer must have, as a JSON object.
+/// Returns the expected fields of an answer, as a JSON object.
 pub fn expectation(expect: &Expectation) -> String {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
     let texts = [
@@ -132,10 +133,10 @@ pub fn expectation(expect: &Expectation) -> String {
     Value::from(object).to_string()
 }
 
-/// Runs one test as of `now`.
+/// Runs one test at the time `now`, and adds its steps to `coverage`.
 ///
 /// # Errors
-/// The answer is not the expected one.
+/// Returns the differences if the answer is not the expected one.
 pub fn run_test(
     snapshot: &Snapshot,
     test: &SnapshotTest,
@@ -157,7 +158,7 @@ pub fn run_test(
     let picks_at_random = query.client.is_none() && query.phone.is_none();
     let repeats = if picks_at_random { RANDOM_REPEATS } else { 1 };
     for repeat in 0..repeats {
-        // Any odd multiplier spreads the few numbers over all hashes.
+        // An odd multiplier spreads the few numbers over all hashes.
         let random = repeat.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let context = SelectContext { now, random, standings: &NO_STANDINGS };
         let answer = select(snapshot, &query, context);
@@ -178,7 +179,7 @@ pub fn run_test(
     Ok(())
 }
 
-/// Compares the fields of an answer with those that a test expects.
+/// Compares the fields of an answer with the fields that a test expects.
 fn differences(expect: &Map<String, Value>, got: &Map<String, Value>) -> Vec<FieldDifference> {
     let differing = expect.iter().filter(|(name, value)| got.get(*name) != Some(value));
     let difference = |(name, value): (&String, &Value)| {

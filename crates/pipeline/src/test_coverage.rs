@@ -1,4 +1,4 @@
-//! The steps of the chains that no test covers, the most used first, and a test that would cover one.
+//! Finds the steps that no test covers, the most used first, and suggests a test for each.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use switchboard_select::{NO_STANDINGS, Query, QueryFields, SelectContext, select
 use switchboard_snapshot::view::{Candidate, LevelRef};
 use switchboard_snapshot::{ChannelIdx, LevelIdx, Snapshot};
 
-/// The countries of a step that are tried before the step counts as unreachable.
+/// Number of countries that are tried before a step counts as unreachable.
 const MAX_TRIED_COUNTRIES: usize = 20;
 /// A number of no country: an international freephone number.
 const PHONE_OF_NO_COUNTRY: &str = "+80012345678";
@@ -17,58 +17,58 @@ const PHONE_OF_NO_COUNTRY: &str = "+80012345678";
 /// A step that no test covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncoveredStep {
-    /// The company's id.
+    /// The id of the company.
     pub company: String,
-    /// The channel's id.
+    /// The id of the channel.
     pub channel: String,
     /// The id of the OU whose level has the step.
     pub ou: String,
-    /// The role.
+    /// The role of the step's accounts.
     pub role: Role,
-    /// The pool's id.
+    /// The id of the pool.
     pub pool: String,
-    /// The rule.
+    /// The rule of the step.
     pub rule: Rule,
-    /// The countries whose clients the step is tried for, in order.
+    /// The countries whose clients reach the step, in alphabetical order.
     pub countries: Vec<Region>,
-    /// Whether the step is tried for clients of no country.
+    /// Whether clients of no country reach the step.
     pub no_country: bool,
-    /// Whether the role is not the conversation role, so that a query must name it.
+    /// Whether a query must name the role, because it is not the conversation role.
     pub other_role: bool,
     key: StepKey,
-    /// How many decisions, each of an OU for a country, end here.
+    /// Number of decisions, each of an OU and a country, that this step makes.
     decisions: u64,
 }
 
 /// A test that covers a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
-    /// The query's fields without the company.
+    /// The fields of the query, without the company.
     pub query: Vec<(&'static str, String)>,
     /// The accounts that the query excludes, because they would be selected first.
     pub exclude: Vec<String>,
 }
 
-/// A step with candidates, and the clients that it is tried for.
+/// A step with candidates, and the clients that reach the step.
 struct CandidateStep {
     channel: ChannelIdx,
     countries: RegionSet,
     no_country: bool,
-    /// How many kinds of client find no available account before this step on its level.
+    /// Number of kinds of client for which this is the first step of its level with an available account.
     first: u64,
-    /// How many OUs' chains have the level.
+    /// Number of OUs whose chains have the level.
     ous: u64,
 }
 
 impl TestCoverage {
-    /// Counts the steps that the tests cover.
+    /// Returns the number of steps that the tests cover.
     pub fn covered_steps(&self, snapshot: &Snapshot) -> CoveredSteps {
         let steps = candidate_steps(snapshot, UnixSeconds::MAX);
         let covered = steps.keys().filter(|key| self.covered.contains(key)).count();
         CoveredSteps { steps: steps.len(), covered }
     }
 
-    /// Returns the steps that no test covers, as of `now`, the most used first.
+    /// Returns the steps that no test covers at the time `now`, the most used first.
     pub fn uncovered_steps(&self, snapshot: &Snapshot, now: UnixSeconds) -> Vec<UncoveredStep> {
         let mut uncovered = Vec::new();
         for (key, step) in candidate_steps(snapshot, now) {
@@ -92,14 +92,14 @@ impl TestCoverage {
                 decisions: step.first * step.ous,
             });
         }
-        // Stable: equally used steps stay in order of their names.
+        // A stable sort keeps equally used steps in the order of their names.
         uncovered.sort_by_key(|step| Reverse(step.decisions));
         uncovered
     }
 }
 
 impl UncoveredStep {
-    /// Finds a query whose answer comes from this step at `now`, if there is one.
+    /// Finds a query that this step answers at the time `now`. Returns `None` if no query was found.
     pub fn suggestion(&self, snapshot: &Snapshot, now: UnixSeconds) -> Option<Suggestion> {
         let countries = self.countries.iter().take(MAX_TRIED_COUNTRIES);
         let clients = countries.map(|country| ("country", country.alpha2().to_owned()));
@@ -145,8 +145,11 @@ impl UncoveredStep {
     }
 }
 
-/// Returns every step that has candidates, and the clients that it is tried for as of `now`.
-#[allow(clippy::expect_used, reason = "`open` proved that candidates have roles; off the answer path")]
+/// Returns every step that has candidates at the time `now`, with the clients that reach the step.
+#[allow(
+    clippy::expect_used,
+    reason = "`Snapshot::open` verified that candidates have roles; not on the answer path"
+)]
 fn candidate_steps(snapshot: &Snapshot, now: UnixSeconds) -> BTreeMap<StepKey, CandidateStep> {
     let is_available = |candidate: Candidate<'_>| {
         let account = snapshot.account(candidate.account());
@@ -180,7 +183,7 @@ fn candidate_steps(snapshot: &Snapshot, now: UnixSeconds) -> BTreeMap<StepKey, C
     steps
 }
 
-/// Counts the OUs whose chains have each level.
+/// Returns for each level the number of OUs whose chains have the level.
 fn ous_of_levels(snapshot: &Snapshot) -> Vec<u64> {
     let mut served = vec![0u64; snapshot.levels().len()];
     let add = |served: &mut Vec<u64>, level: Option<LevelIdx>, ous: u64| {
@@ -191,7 +194,7 @@ fn ous_of_levels(snapshot: &Snapshot) -> Vec<u64> {
     for level in snapshot.chain_starts() {
         add(&mut served, level, 1);
     }
-    // A chain that has a level has the next one, which is less deep.
+    // If a chain has a level, it also has the next level, which is less deep.
     let mut order: Vec<LevelRef<'_>> = snapshot.levels().collect();
     order.sort_by_key(|level| Reverse(level.depth()));
     for level in order {

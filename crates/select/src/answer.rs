@@ -1,4 +1,5 @@
-//! The result of a query, and selections as JSON, put together from pieces that the snapshot holds ready.
+//! The result of a query, and the JSON of a selection. The JSON consists of pieces that the snapshot stores
+//! ready-made.
 
 use switchboard_model::{Region, Rule, SelectError};
 use switchboard_snapshot::view::{AccountJson, AccountPieces};
@@ -7,63 +8,63 @@ use switchboard_snapshot::{AccountIdx, ChannelIdx, LevelPoolIdx, OuIdx, PoolIdx,
 /// The result of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// The channel, if the query names a known one.
+    /// The channel of the query, if the snapshot has this channel.
     pub channel: Option<ChannelIdx>,
-    /// The account, or why there is none.
+    /// The selected account, or the reason why no account was selected.
     pub result: Result<Selection, SelectError>,
 }
 
-/// The account that talks to the client, and how it was found.
+/// The selected account, and how the selection found this account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection {
-    /// The account.
+    /// Index of the selected account.
     pub account: AccountIdx,
-    /// What an answer says of the account.
+    /// The prepared JSON of the account.
     pub account_json: AccountJson,
-    /// The reason that it was selected.
+    /// The rule that selected the account.
     pub rule: Rule,
-    /// Where it was found; a dedicated account is in no pool.
+    /// The step that has the account. `None` for a dedicated account, which is in no pool.
     pub location: Option<Location>,
-    /// The client's country.
+    /// The client's country. `None` if the client's number belongs to no country.
     pub client_country: Option<Region>,
-    /// Why the account that the client talks to was not kept.
+    /// The reason why the query's `current` account was not kept.
     pub current_ignored: Option<CurrentIgnored>,
 }
 
-/// Where in the chain an account was found.
+/// The place of an account in the chain of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
-    /// The OU.
+    /// The OU of the level that has the account.
     pub ou: OuIdx,
-    /// The pool.
+    /// The pool that has the account.
     pub pool: PoolIdx,
-    /// The pool at its level: both as an answer has them.
+    /// The pool at its level. Identifies the prepared JSON of OU and pool.
     pub level_pool: LevelPoolIdx,
-    /// Levels above the query's OU.
+    /// Number of levels from the query's OU up to this level.
     pub climbed: u32,
 }
 
-/// Why the account that the client talks to was not kept: the first reason that applies.
+/// The first reason why the query's `current` account is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CurrentIgnored {
-    /// The company has no account of this id.
+    /// The company has no account with this id.
     Unknown,
-    /// The account is of another channel.
+    /// The account belongs to another channel.
     OtherChannel,
-    /// The account is of another role.
+    /// The account has another role.
     OtherRole,
-    /// The account is suspended.
+    /// The account is suspended, by the registry or by a standing.
     Suspended,
     /// The query excludes the account.
     Excluded,
-    /// The account's `available_from` is still to come.
+    /// The account's `available_from` is in the future.
     Resting,
-    /// The account is neither the user's own nor in any step of the chain.
+    /// The account is not dedicated to the user, and no step of the chain has this account.
     NotInChain,
 }
 
 impl CurrentIgnored {
-    /// Returns the word in answers.
+    /// Returns the value of `current_ignored` in an answer.
     pub const fn as_str(self) -> &'static str {
         match self {
             CurrentIgnored::Unknown => "unknown",
@@ -77,10 +78,10 @@ impl CurrentIgnored {
     }
 }
 
-/// More bytes than the fixed parts, the rule, the country, the reason and the two numbers take together.
+/// Upper bound, in bytes, of everything in a selection's JSON that is not a prepared piece.
 const MAX_OTHER_BYTES: usize = 192;
 
-/// Prefetches the text that [`write_selection`] copies.
+/// Prefetches the pieces that [`write_selection`] copies.
 #[inline]
 pub(super) fn prefetch_selection(snapshot: &Snapshot, selection: &Selection) {
     snapshot.prefetch_account_json(selection.account_json);
@@ -89,10 +90,10 @@ pub(super) fn prefetch_selection(snapshot: &Snapshot, selection: &Selection) {
     }
 }
 
-/// Appends a selection as a JSON object, from bytes prepared in the snapshot.
+/// Appends a selection as a JSON object. Copies pieces that are prepared in the snapshot.
 ///
-/// All pieces are looked up before the first is copied, because in a large snapshot each is a cache miss, and so the
-/// misses overlap.
+/// Looks up all pieces before the first copy. In a large snapshot each lookup is a cache miss, and in this
+/// order the misses overlap.
 pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selection) {
     let AccountPieces { id, address, suffix } = snapshot.account_pieces(selection.account_json);
     let location = selection.location.map(|at| (snapshot.location_json(at.level_pool), at.climbed));
@@ -112,7 +113,7 @@ pub fn write_selection(out: &mut Vec<u8>, snapshot: &Snapshot, selection: &Selec
     }
     if let Some(country) = selection.client_country {
         out.extend_from_slice(br#","client_country":""#);
-        // Two letters: where the compiler knows that, it writes them without a call.
+        // A country has two letters. The fixed length lets the compiler copy them without a call.
         if let Some(letters) = country.alpha2().as_bytes().first_chunk::<2>() {
             out.extend_from_slice(letters);
         }

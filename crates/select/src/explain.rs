@@ -1,5 +1,5 @@
-//! Records a selection as plain data: the whole chain, level by level and step by step, with every candidate and
-//! whether it can be selected.
+//! Records a selection as plain data, and writes the record as JSON. A [`Trace`] has every level and step of
+//! the chain, and every candidate with its availability.
 
 use serde_json::{Map, Value, json};
 use switchboard_model::{Region, Rule, SelectError};
@@ -12,56 +12,56 @@ use super::tracer::{ChainStep, CurrentOutcome, ResolvedQuery, TracedLevel, Trace
 use super::walk::{SelectContext, select_with};
 use super::{Answer, Availability, Location, Query};
 
-/// The most candidates of a step that are listed; the rest is counted.
+/// Maximum number of candidates that the JSON lists for each step. The other candidates are counted.
 pub const MAX_LISTED_CANDIDATES: usize = 50;
 
-/// The answer to a query, and every step of its chain.
+/// The answer to a query, and every level and step of the query's chain.
 #[derive(Debug)]
 pub struct Trace {
-    /// The query's names, resolved.
+    /// The resolved names of the query.
     pub query: ResolvedQuery,
-    /// The client's country.
+    /// The client's country, and the source of the country.
     pub client: Client,
-    /// The answer.
+    /// The answer, as [`select()`](super::select) returns it.
     pub answer: Answer,
     /// The account that the client talks to, if the query names one.
     pub current: Option<TracedCurrent>,
-    /// The user's own account, if there is one for this query.
+    /// The account that is dedicated to the query's user, and its availability.
     pub dedicated: Option<(AccountIdx, Availability)>,
-    /// The levels of the chain that have pools, from the query's OU up.
+    /// The levels of the chain that have pools, from the query's OU upward.
     pub levels: Vec<TracedLevel>,
-    /// The steps of all levels, in order.
+    /// The steps of all levels, in the order in which a selection tries them.
     pub steps: Vec<TracedStep>,
-    /// Which step has the selected account, picked or kept; a dedicated account is in none.
+    /// Index of the step that has the selected account. `None` for a dedicated account.
     pub chosen: Option<usize>,
 }
 
-/// The account that the client talks to.
+/// The outcome for the account that the client talks to.
 #[derive(Debug, Clone, Copy)]
 pub struct TracedCurrent {
-    /// The account, if the company has it.
+    /// Index of the account, if the company has this account.
     pub account: Option<AccountIdx>,
-    /// Whether the account was kept.
+    /// Whether the selection kept the account.
     pub outcome: CurrentOutcome,
 }
 
 /// A step of the chain, with its candidates.
 #[derive(Debug)]
 pub struct TracedStep {
-    /// The rule.
+    /// The rule of this step.
     pub rule: Rule,
-    /// The country that the step looks for.
+    /// The country of the step's accounts.
     pub country: Option<Region>,
-    /// Where the step's accounts are.
+    /// The level and the pool of this step.
     pub location: Location,
-    /// Whether the query's fallback allows the step.
+    /// Whether the query's `fallback` allows this step.
     pub is_allowed: bool,
-    /// The candidates, in order of their ids.
+    /// The candidates with their availability, in the order of their ids.
     pub candidates: Vec<(AccountIdx, Availability)>,
 }
 
 impl TracedStep {
-    /// Returns at most this many candidates; the chosen one is always among them.
+    /// Returns at most `max` candidates. The chosen candidate is always among them.
     pub fn listed(
         &self,
         max: usize,
@@ -75,10 +75,10 @@ impl TracedStep {
     }
 }
 
-/// Answers a query and records its chain.
+/// Answers a query, and records every step of the query's chain.
 ///
 /// # Errors
-/// The query failed before there was a chain; the error is the answer's.
+/// Returns the answer's error if the query fails before its chain is known.
 pub fn trace(
     snapshot: &Snapshot,
     query: &Query<'_>,
@@ -94,7 +94,7 @@ pub fn trace(
     let account = query.current.as_ref().and_then(|id| snapshot.find_account(resolved.company, id));
     let current = current.map(|outcome| TracedCurrent { account, outcome });
     let chosen = answer.result.ok().and_then(|selection| {
-        // An account that was kept or picked is in exactly one step.
+        // A kept or picked account is in exactly one step.
         steps.iter().position(|step| {
             selection.location == Some(step.location)
                 && (selection.rule == Rule::Current || selection.rule == step.rule)
@@ -142,10 +142,25 @@ impl Tracer for Recorder {
     }
 }
 
-/// Explains a query: returns the answer, and the explanation as JSON. `problem` says how an error is written.
+/// Explains a query. Returns the answer, and the explanation as the JSON of `/v1/explain`.
+///
+/// `problem` converts an error into JSON, because this crate does not know the format of problems.
+///
+/// ```
+/// use serde_json::Value;
+/// use switchboard_model::UnixSeconds;
+/// use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain};
+/// use switchboard_snapshot::Snapshot;
+///
+/// fn number_of_steps(snapshot: &Snapshot, query: &Query<'_>, now: UnixSeconds) -> Option<usize> {
+///     let context = SelectContext { now, random: 7, standings: &NO_STANDINGS };
+///     let (_answer, explanation) = explain(snapshot, query, context, |error| Value::from(error.as_str()));
+///     Some(explanation.ok()?["steps"].as_array()?.len())
+/// }
+/// ```
 ///
 /// # Errors
-/// The query failed before there was a chain; the error is the answer's.
+/// Returns the answer's error if the query fails before its chain is known.
 pub fn explain(
     snapshot: &Snapshot,
     query: &Query<'_>,
@@ -156,7 +171,7 @@ pub fn explain(
     (answer, trace.map(|trace| explanation(snapshot, &trace, problem)))
 }
 
-/// Returns a trace as JSON. `problem` says how an error is written.
+/// Returns a trace as JSON. `problem` converts an error into JSON.
 pub fn explanation(snapshot: &Snapshot, trace: &Trace, problem: impl FnOnce(SelectError) -> Value) -> Value {
     let mut explanation = Map::new();
     let mut about = Map::new();
@@ -183,9 +198,9 @@ pub fn explanation(snapshot: &Snapshot, trace: &Trace, problem: impl FnOnce(Sele
     explanation.into()
 }
 
-#[allow(clippy::expect_used, reason = "a selection is written as JSON, and tests of every text hold that")]
+#[allow(clippy::expect_used, reason = "`write_selection` writes JSON, and tests cover every text")]
 fn parsed(selection: &[u8]) -> Value {
-    serde_json::from_slice(selection).expect("cannot fail: a selection is JSON")
+    serde_json::from_slice(selection).expect("cannot fail: `write_selection` writes JSON")
 }
 
 fn step(snapshot: &Snapshot, traced: &TracedStep, chosen: Option<AccountIdx>) -> Value {

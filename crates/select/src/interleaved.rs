@@ -1,6 +1,6 @@
-//! Several selections in turns. In a large snapshot, a selection reads from eight places, five of them one after the
-//! other, and each is a cache miss of 40 to 160 ns. Selections that take turns overlap their misses: while the memory of
-//! one is fetched, that of the others is requested.
+//! Interleaves several selections. In a large snapshot, a selection reads eight places in memory, five of
+//! them one after the other. Each read is a cache miss of 40 to 160 ns. Interleaved selections overlap their
+//! misses: each stage requests the memory of all selections before the next stage reads it.
 
 use super::answer::prefetch_selection;
 use super::tracer::NoTrace;
@@ -9,18 +9,19 @@ use super::{Answer, Query};
 use switchboard_model::SelectError;
 use switchboard_snapshot::Snapshot;
 
-/// How many selections take turns. More than eight gain nothing: a core of today fetches ten to sixteen lines at a time,
-/// and each selection has two or three.
+/// Number of selections that are interleaved. More than eight gain nothing: a core fetches 10 to 16 cache
+/// lines at a time, and each selection requests two or three.
 pub const LANES: usize = 8;
 
-/// A selection that takes turns with others.
+/// One of the interleaved selections.
 struct Lane<'a> {
     walk: Walk<'a>,
-    /// Fails when the selection has ended early.
+    /// The error that ended the selection early, if any.
     state: Result<(), SelectError>,
 }
 
-/// Answers queries as [`select()`](super::select) does each of them; `None` where there is no query.
+/// Answers up to [`LANES`] queries. Each answer equals that of [`select()`](super::select). Returns `None` at
+/// each index where `queries` has no query.
 pub fn select_interleaved<'a>(
     snapshot: &'a Snapshot,
     queries: &[Option<(&'a Query<'a>, SelectContext<'a>)>; LANES],
@@ -65,7 +66,7 @@ pub fn select_interleaved<'a>(
     })
 }
 
-/// Returns the lanes whose selection has not ended.
+/// Returns the selections that have not ended early.
 fn active<'l, 'a>(lanes: &'l mut [Option<Lane<'a>>; LANES]) -> impl Iterator<Item = &'l mut Lane<'a>> {
     lanes.iter_mut().flatten().filter(|lane| lane.state.is_ok())
 }

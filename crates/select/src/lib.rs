@@ -1,12 +1,13 @@
-//! From a query and a snapshot to the account that talks to the client.
+//! Selects the account that talks to a client, from a query and a snapshot.
 //!
-//! Pure: no I/O, no lock, no clock, no allocation. The time, a random number and the live standings are passed in with the
-//! query. [`select()`] and [`trace()`] run the same selection; the second records each step, and [`explain()`] returns the
-//! record as JSON.
+//! Selection is a pure function: no I/O, no lock, no clock, no allocation. The caller passes in the time, a
+//! random number and the live standings. The entry points are:
 //!
-//! Reading order: `query/` and `client` (what is asked), `walk/` (the steps of a selection), `overlay` (live standings),
-//! `pick` (one of several equal candidates), `answer` and `reason` (the result), `interleaved` (several selections in
-//! turns), `tracer`, `trace` and `explain`.
+//! * [`Query`]: a query, read from JSON by [`Query::from_json`] or field by field by [`QueryFields`].
+//! * [`select()`]: selects the account. [`select_interleaved`] does the same for several queries at a time.
+//! * [`write_selection`]: appends the selection as JSON.
+//! * [`explain()`]: runs the same selection, and returns every step of it as JSON. [`trace()`] returns the steps as values.
+//! * [`Overlay`]: the live standings, which every worker reads while they change.
 //!
 //! ```
 //! use switchboard_model::UnixSeconds;
@@ -21,6 +22,10 @@
 //!     Some(json)
 //! }
 //! ```
+//!
+//! Begin to read in `query`, which has the fields of a query, and in `walk`, which has the steps of a
+//! selection in order. `pick` picks one of several equal candidates, and `answer` has the result. `tracer`
+//! and `explain` observe a selection, and `interleaved` runs several at a time.
 
 mod answer;
 mod explain;
@@ -35,6 +40,6 @@ pub use answer::{Answer, CurrentIgnored, Location, Selection, write_selection};
 pub use explain::{MAX_LISTED_CANDIDATES, Trace, TracedCurrent, TracedStep, explain, explanation, trace};
 pub use interleaved::{LANES, select_interleaved};
 pub use overlay::{NO_STANDINGS, Overlay};
-pub use query::{BadQuery, Client, Excluded, Fallback, NOT_A_QUERY, Query, QueryFields};
+pub use query::{BadQuery, Client, Excluded, Fallback, NOT_AN_OBJECT, Query, QueryFields};
 pub use tracer::{Availability, ChainStep, CurrentOutcome, NoTrace, ResolvedQuery, TracedLevel, Tracer};
 pub use walk::{SelectContext, select, select_with};

@@ -1,15 +1,15 @@
-//! The live conditions of a snapshot's accounts, which every worker reads while standings change.
+//! The live conditions of a snapshot's accounts. Every worker reads them while standings change.
 //!
-//! Two bits an account, so that a million accounts take 250 KB: next to a snapshot of 160 MB, this stays
-//! in the processor's cache. For nearly every account these bits alone say that it is free, and its record, a cache miss,
-//! is not read:
+//! The overlay has two bits for each account: 250 KB for a million accounts, which stay in the processor's
+//! cache. A snapshot of a million accounts has 160 MB. For nearly every account the two bits say "free", and
+//! the account's record, a cache miss, is not read.
 //!
-//! | bits | state | the account is |
+//! | bits | state | condition of the account |
 //! |---|---|---|
-//! | `00` | free | active: no standing, and the registry has it as active without a time from which |
-//! | `01` | draining | draining, by a standing |
-//! | `10` | suspended | suspended, by a standing |
-//! | `11` | as recorded | what its record in the snapshot says; no standing |
+//! | `00` | free | active. No standing; the record says active, without an `available_from` |
+//! | `01` | draining | draining, because of a standing |
+//! | `10` | suspended | suspended, because of a standing |
+//! | `11` | as recorded | the condition in the snapshot's record. No standing |
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -19,36 +19,49 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use switchboard_model::Condition;
 use switchboard_snapshot::AccountIdx;
 
-/// Accounts in a word.
+/// Number of accounts in a word of 64 bits.
 const PER_WORD: u32 = 32;
-/// The bits of one account.
+/// The two bits of one account.
 const MASK: u64 = 0b11;
-/// See the table above.
+/// Value `free` of the table above.
 const FREE: u64 = 0;
-/// See the table above.
+/// Value `draining` of the table above.
 const DRAINING: u64 = 1;
-/// See the table above.
+/// Value `suspended` of the table above.
 const SUSPENDED: u64 = 2;
-/// See the table above.
+/// Value `as recorded` of the table above.
 const AS_RECORDED: u64 = 3;
 
-/// The live conditions of one snapshot's accounts, by index.
+/// The live conditions of one snapshot's accounts, by account index.
+///
+/// ```
+/// use switchboard_model::Condition;
+/// use switchboard_select::Overlay;
+/// use switchboard_snapshot::AccountIdx;
+///
+/// let overlay = Overlay::new(10);
+/// overlay.set(AccountIdx::new(3), Condition::Draining);
+/// assert_eq!(overlay.condition(AccountIdx::new(3)), Condition::Draining);
+/// assert_eq!(overlay.counts(), (1, 0));
+/// ```
 #[derive(Debug, Default)]
 pub struct Overlay {
     words: Vec<AtomicU64>,
 }
 
-/// The overlay of a snapshot without standings: every account is what its record says.
+/// An overlay without standings, for any snapshot. Every account has the condition of its record.
 pub static NO_STANDINGS: Overlay = Overlay { words: Vec::new() };
 
 impl Overlay {
-    /// Returns an overlay without standings, for this many accounts: each is what its record says.
+    /// Creates an overlay without standings for `accounts` accounts. Each account has the condition of its
+    /// record.
     pub fn new(accounts: usize) -> Overlay {
         Overlay::from_free(std::iter::repeat_n(false, accounts))
     }
 
-    /// Returns an overlay without standings. `free` says of each account whether its record has it as active without a
-    /// time from which; see [`Snapshot::free_accounts`](switchboard_snapshot::Snapshot::free_accounts).
+    /// Creates an overlay without standings. `free` says for each account whether its record is active
+    /// without an `available_from`; see
+    /// [`Snapshot::free_accounts`](switchboard_snapshot::Snapshot::free_accounts).
     pub fn from_free(free: impl IntoIterator<Item = bool>) -> Overlay {
         let mut free = free.into_iter().peekable();
         let mut words = Vec::new();
@@ -59,13 +72,14 @@ impl Overlay {
         Overlay { words }
     }
 
-    /// Returns whether an account is active without a look at its record.
+    /// Returns true if the account is active and its record need not be read.
     #[inline]
     pub fn is_free(&self, account: AccountIdx) -> bool {
         self.bits(account) == FREE
     }
 
-    /// Returns the condition by an account's standing; active if it has none.
+    /// Returns the condition that the account's standing sets. Returns `Active` if the account has no
+    /// standing.
     #[inline]
     pub fn condition(&self, account: AccountIdx) -> Condition {
         match self.bits(account) {
@@ -75,10 +89,10 @@ impl Overlay {
         }
     }
 
-    /// Counts the accounts that are draining, and those that are suspended, by standings. Counts a word at a time: a
-    /// million accounts take 60 µs of a scrape (`docs/performance.md`).
+    /// Returns the number of accounts that are draining and the number that are suspended because of
+    /// standings. Takes 60 µs for a million accounts (`docs/performance.md`).
     pub fn counts(&self) -> (usize, usize) {
-        // The lower bit of every account.
+        // The lower bit of each account.
         const LOWER: u64 = u64::MAX / MASK;
         let counts = self.words.iter().map(|word| {
             let word = word.load(Ordering::Relaxed);
@@ -96,17 +110,19 @@ impl Overlay {
         word.load(Ordering::Relaxed) >> shift(account) & MASK
     }
 
-    /// Sets an account's live condition, visible to every later read. Ignores an index out of range.
+    /// Sets an account's live condition. Every later read sees the condition. Ignores an index that is out of
+    /// range.
     pub fn set(&self, account: AccountIdx, condition: Condition) {
         let account = account.get();
         let Some(word) = self.words.get((account / PER_WORD) as usize) else { return };
         let bits = match condition {
-            // The record is not known here.
+            // The overlay does not know the record, so it cannot set `FREE`.
             Condition::Active => AS_RECORDED,
             Condition::Draining => DRAINING,
             Condition::Suspended => SUSPENDED,
         } << shift(account);
-        // In one step: an account that changes from draining to suspended must not appear active in between.
+        // One atomic update: an account that changes from draining to suspended must not look active in
+        // between.
         let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             Some(word & !(MASK << shift(account)) | bits)
         });

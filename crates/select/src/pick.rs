@@ -1,19 +1,20 @@
-//! The pick among equal candidates: weighted rendezvous, as [`switchboard_snapshot::rendezvous`] describes it.
+//! Picks one of several equal candidates by weighted rendezvous hashing, which
+//! [`switchboard_snapshot::rendezvous`] describes.
 //!
-//! Availability is checked last, of accounts that would win: an unavailable account is passed over, and no other
-//! account's draw changes.
+//! Availability is checked last, and only for accounts that would win. An unavailable account is skipped. The
+//! draws of all other accounts stay the same.
 
 use switchboard_snapshot::AccountIdx;
 use switchboard_snapshot::rendezvous::{Draw, Seed, cell, may_share_pass, pass};
 use switchboard_snapshot::view::{Candidate, Candidates, CellDirectory, StepRef};
 
-/// Members whose hashes are computed in one loop.
+/// Number of candidates whose hashes are computed in one loop.
 const HASHES_PER_LOOP: usize = 32;
 
 /// The available candidate with the best draw so far.
 type Best<'s> = Option<Candidate<'s>>;
 
-/// Picks the available candidate of a step that this client gets.
+/// Picks the available candidate of a step with the best draw for this client.
 pub(crate) fn pick<'s>(
     step: StepRef<'s>,
     seed: Seed,
@@ -33,7 +34,8 @@ pub(crate) fn pick<'s>(
     best
 }
 
-/// Draws for every member, weight by weight: members are ordered by weight, and most groups have one weight.
+/// Draws for every candidate, one weight at a time. Candidates are sorted by weight, and most groups have one
+/// weight.
 fn scan<'s>(
     members: Candidates<'s>,
     seed: Seed,
@@ -48,8 +50,8 @@ fn scan<'s>(
     }
 }
 
-/// Draws for members of one weight. The best draw has the lowest pass, which is that of the highest hash: the others
-/// need not draw at all, unless the winner is not available.
+/// Draws for candidates of one weight. The lowest pass wins, and the highest hash has the lowest pass. The
+/// other candidates draw only if the winner is not available.
 fn scan_run<'s>(
     run: Candidates<'s>,
     seed: Seed,
@@ -71,9 +73,9 @@ fn scan_run<'s>(
     *best = drawn.map(|(_, member)| member);
 }
 
-/// Returns the member of one weight with the best draw. Only members draw whose hash is so near the highest that they may
-/// share its pass: three among 200. A single one need not draw. Hashes are computed without branches, which would be
-/// mispredicted.
+/// Returns the candidate with the best draw among candidates of one weight. Only candidates whose hash is
+/// near enough to the highest to share its pass draw: three of 200. Hashes are computed without branches,
+/// because the branches would be mispredicted.
 fn leader(run: Candidates<'_>, seed: Seed) -> Option<Candidate<'_>> {
     let mut best: Option<(u64, Candidate<'_>)> = None;
     let mut mixed = [0; HASHES_PER_LOOP];
@@ -100,8 +102,8 @@ fn draw_of(seed: Seed, member: Candidate<'_>) -> Draw {
     seed.draw(member.id_hash(), member.weight())
 }
 
-/// Visits the cells in the client's order of pass 0 until one has an available member that drew that pass. Returns
-/// whether one had.
+/// Visits the cells in the client's order of pass 0, up to the first cell with an available candidate that
+/// drew pass 0. Returns true if a cell had such a candidate.
 fn follow<'s>(
     cells: CellDirectory<'s>,
     seed: Seed,
@@ -114,7 +116,7 @@ fn follow<'s>(
         for member in cells.candidates(at).iter() {
             let id_hash = member.id_hash();
             let mixed = seed.mix(id_hash);
-            // The first half decides for nearly all, without a logarithm.
+            // The comparison of hashes decides for nearly all candidates, and takes no logarithm.
             if mixed >= zero && pass(mixed) == 0 {
                 debug_assert_eq!(cell(id_hash), at);
                 let draw = Draw::new(0, position as u32, mixed, member.weight());
@@ -122,7 +124,7 @@ fn follow<'s>(
             }
         }
         if let Some((draw, member)) = winner {
-            // It is available: only its draw is compared with those of other classes.
+            // The winner is available. Its draw competes with those of other classes.
             if best.is_none_or(|other| draw.beats(draw_of(seed, other))) {
                 *best = Some(member);
             }
@@ -132,7 +134,7 @@ fn follow<'s>(
     false
 }
 
-/// Replaces the best candidate so far by a better one that is available.
+/// Replaces the best candidate by `member` if the draw is better and `member` is available.
 fn offer<'s>(
     best: &mut Option<(Draw, Candidate<'s>)>,
     draw: Draw,

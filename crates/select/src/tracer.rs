@@ -1,4 +1,5 @@
-//! Observes a selection step by step. [`NoTrace`] compiles to nothing; explanations and coverage record.
+//! Observes a selection step by step. [`NoTrace`] compiles to nothing. Explanations and coverage record the
+//! steps.
 
 use switchboard_model::{Region, Role, Rule};
 use switchboard_snapshot::view::StepRef;
@@ -7,33 +8,33 @@ use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 use super::query::Client;
 use super::{CurrentIgnored, Location};
 
-/// A query's names, resolved, and what else its steps depend on.
+/// The resolved names of a query, and the other inputs that its steps depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct ResolvedQuery {
-    /// The company.
+    /// Index of the query's company.
     pub company: CompanyIdx,
-    /// The channel.
+    /// Index of the query's channel.
     pub channel: ChannelIdx,
-    /// The OU.
+    /// Index of the query's OU.
     pub ou: OuIdx,
-    /// The role: the query's, or the channel's conversation role.
+    /// The role of the account: the query's role, or else the channel's conversation role.
     pub role: Role,
-    /// Whether the query's fallback is none: only the country rule at the first level is tried.
+    /// Whether `fallback` is `none`. The selection then tries only the country rule at the first level.
     pub without_fallback: bool,
     /// Whether candidates are picked at random, because the query names neither a client nor a phone.
     pub picks_at_random: bool,
 }
 
-/// A level of the chain.
+/// A level of the chain that has pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TracedLevel {
-    /// The OU.
+    /// The OU of this level.
     pub ou: OuIdx,
-    /// Levels above the query's OU.
+    /// Number of levels from the query's OU up to this level.
     pub climbed: u32,
 }
 
-/// What a selection does with the account that the client talks to.
+/// The outcome for the account that the client talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CurrentOutcome {
     /// The account is the answer.
@@ -42,23 +43,23 @@ pub enum CurrentOutcome {
     Ignored(CurrentIgnored),
 }
 
-/// Whether an account can be selected, and if not, the first reason that applies.
+/// The availability of an account. If several reasons prevent a selection, the first one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Availability {
     /// The account can be selected.
     Available,
-    /// The account keeps the clients it has.
+    /// The account is draining: it keeps its clients and gets no new ones.
     Draining,
-    /// The account is not to be used.
+    /// The account is suspended: it must not be used.
     Suspended,
     /// The query excludes the account.
     Excluded,
-    /// The account's `available_from` is still to come.
+    /// The account's `available_from` is in the future.
     Resting,
 }
 
 impl Availability {
-    /// Returns the word in explanations.
+    /// Returns the value of `outcome` in an explanation.
     pub const fn as_str(self) -> &'static str {
         match self {
             Availability::Available => "available",
@@ -70,38 +71,39 @@ impl Availability {
     }
 }
 
-/// A step of the chain that a selection comes to.
+/// A step of the chain that a selection reaches.
 #[derive(Clone, Copy)]
 pub struct ChainStep<'s> {
-    /// The step in the snapshot.
+    /// The step as the snapshot stores it.
     pub stored: StepRef<'s>,
-    /// The rule.
+    /// The rule of this step.
     pub rule: Rule,
-    /// Where the step's accounts are.
+    /// The level and the pool of this step.
     pub location: Location,
-    /// The country that the step looks for.
+    /// The country of the step's accounts.
     pub country: Option<Region>,
-    /// Whether the query's fallback allows the step.
+    /// Whether the query's `fallback` allows this step.
     pub is_allowed: bool,
 }
 
-/// Receives what a selection finds, step by step.
+/// Observer of a selection. Each method is called when the selection has the result in question.
 pub trait Tracer {
-    /// Whether the rest of the chain is visited when the account is found.
+    /// Whether a selection visits the rest of the chain after it has found the account.
     const WHOLE_CHAIN: bool;
-    /// The query's names are resolved.
+    /// Called when the names of the query are resolved.
     fn resolved(&mut self, _query: ResolvedQuery, _client: Client) {}
-    /// The account that the client talks to is kept, or ignored for a reason.
+    /// Called when the query's `current` account is kept or ignored.
     fn current(&mut self, _outcome: CurrentOutcome) {}
-    /// The user has an account of their own.
+    /// Called if an account is dedicated to the query's user.
     fn dedicated(&mut self, _account: AccountIdx, _availability: impl Fn(AccountIdx) -> Availability) {}
-    /// The chain's levels that have pools, from the query's OU up.
+    /// Called with the levels that have pools, from the query's OU upward.
     fn chain(&mut self, _levels: impl Iterator<Item = TracedLevel>) {}
-    /// A step is reached, and nothing is picked yet. `availability` may be called for any account.
+    /// Called when the selection reaches a step, before it picks an account. `availability` accepts any
+    /// account.
     fn step(&mut self, _step: ChainStep<'_>, _availability: impl Fn(AccountIdx) -> Availability) {}
 }
 
-/// Records nothing.
+/// A tracer that records nothing.
 pub struct NoTrace;
 
 impl Tracer for NoTrace {

@@ -1,7 +1,7 @@
-//! The thread that accepts connections and hands each to the worker that has the fewest.
+//! The thread that accepts connections and hands each to the worker with the fewest connections.
 //!
-//! The workers do not accept for themselves: gateways keep a handful of connections each, and the kernel's spread over
-//! several sockets would leave some workers with all of them.
+//! The workers do not accept connections themselves. Gateways keep a handful of connections each, and the
+//! kernel's distribution over several sockets would give some workers all of them.
 
 use std::future::Future;
 use std::io;
@@ -23,58 +23,62 @@ use super::peer_limit::PeerLimit;
 use super::worker::{ConnectionPermit, Worker};
 use super::{ConnectionObserver, ServerSettings, ServerThreads, Service, problem, reuseport};
 
-/// Connections that the kernel queues until they are accepted; the usual limit of the system is 4096.
+/// Number of connections that the kernel queues until they are accepted. The usual limit of the system is
+/// 4096.
 const BACKLOG: i32 = 1024;
-/// Pause after errors such as EMFILE: accepting again at once fails again, and keeps a core busy.
+/// Pause after an error such as EMFILE. Accepting again at once would fail again, and would keep a core busy.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
-/// Most rejected connections that are given time to read why, and no more than an eighth of those that are served. More
-/// of them are closed without an answer.
+/// Maximum number of rejected connections that get time to read the reason. Also limited to an eighth of the
+/// accepted connections. Further connections are closed without an answer.
 const MAX_REJECTIONS: usize = 64;
 
-/// A listening socket that does not answer yet: connections are queued.
+/// A bound listening socket that is not served. The kernel queues its connections.
 pub struct Listener {
     socket: StdListener,
-    /// Whether we bound the socket. An inherited one keeps its accept queue for the next process, so it is not drained.
+    /// Whether we bound the socket. An inherited one keeps its accept queue for the next process, so it is
+    /// not drained.
     own: bool,
     settings: ServerSettings,
 }
 
 impl Listener {
-    /// Binds the address. A second process may bind the same one, to take over without a gap.
+    /// Binds the address. A second process may bind the same address, to take over without a gap.
     ///
     /// # Errors
-    /// The system's, of the address.
+    /// Returns the system's error if the address cannot be bound.
     pub fn bind(settings: &ServerSettings) -> io::Result<Listener> {
         Ok(Listener { socket: bind(settings.listen)?, own: true, settings: settings.clone() })
     }
 
-    /// Takes a listening socket that this process was started with.
+    /// Takes a listening socket that this process inherited from its parent.
     ///
     /// # Errors
-    /// The system's, where the socket cannot be made non-blocking.
+    /// Returns the system's error if the socket cannot be made non-blocking.
     pub fn from_inherited(socket: StdListener, settings: &ServerSettings) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
         Ok(Listener { socket, own: false, settings: settings.clone() })
     }
 
-    /// Returns the address, with the port that was taken.
+    /// Returns the address that the socket is bound to, with the actual port.
     ///
     /// # Errors
-    /// The system's.
+    /// Returns the system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Returns the settings.
+    /// Returns the settings that the listener was created with.
     pub fn settings(&self) -> &ServerSettings {
         &self.settings
     }
 
-    /// Starts to answer: each worker calls `new_service` once, on its own thread. When `drain` turns true, or its sender
-    /// is dropped, the server accepts no more connections, and every connection ends with the request in hand.
+    /// Starts the threads. Each worker calls `new_service` once, on its own thread.
+    ///
+    /// When `drain` becomes true, or its sender is dropped, the server accepts no more connections. Each
+    /// connection ends after the request that it is answering.
     ///
     /// # Errors
-    /// The system's, where it refuses a thread or a runtime.
+    /// Returns the system's error if it refuses a thread or a runtime.
     pub fn serve<S: Service + 'static>(
         self,
         new_service: impl Fn() -> S + Clone + Send + 'static,
@@ -110,10 +114,10 @@ impl Listener {
     }
 }
 
-/// Binds a non-blocking listening socket that another process can bind too.
+/// Binds a non-blocking listening socket. Another process can bind the same address.
 ///
 /// # Errors
-/// The system's, of the address.
+/// Returns the system's error if the address cannot be bound.
 pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -124,7 +128,8 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts the next connection. Ignores errors of a single connection; reports others to `failed`, and pauses.
+/// Accepts the next connection. Ignores errors of a single connection. Reports other errors to `failed`, and
+/// pauses.
 pub async fn accept(listener: &TcpListener, failed: impl Fn(&io::Error)) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -138,7 +143,7 @@ pub async fn accept(listener: &TcpListener, failed: impl Fn(&io::Error)) -> (Tcp
     }
 }
 
-/// accept(2) also reports errors of the connection that it would have returned.
+/// Returns true if accept(2) reports an error of the connection that it would have returned.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(
@@ -156,18 +161,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A worker, as the acceptor sees it.
+/// The acceptor's handle of a worker.
 struct WorkerHandle {
-    /// Unbounded, because `max_connections` already bounds what is sent.
+    /// Unbounded, because `max_connections` limits the number of connections in the channel.
     sender: mpsc::UnboundedSender<(StdStream, ConnectionPermit)>,
-    /// How many connections the worker has.
+    /// Number of connections that the worker has.
     connections: Arc<AtomicUsize>,
 }
 
 struct Acceptor {
     workers: Vec<WorkerHandle>,
     observer: Arc<dyn ConnectionObserver>,
-    /// How many connections are open.
+    /// Number of connections that are open.
     open: Arc<AtomicUsize>,
     max_connections: usize,
     peers: Arc<PeerLimit>,
@@ -180,7 +185,7 @@ impl Acceptor {
         let polled = socket.try_clone().and_then(TcpListener::from_std);
         let listener = match polled {
             Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "the data listener cannot be polled"),
+            Err(error) => return tracing::error!(%error, "cannot poll the listening socket"),
         };
         let max_rejections = (self.max_connections / 8).clamp(2, MAX_REJECTIONS);
         let rejections = Arc::new(Semaphore::new(max_rejections));
@@ -191,8 +196,8 @@ impl Acceptor {
             reuseport::drop_syns(&socket);
             self.accept_until(sleep(reuseport::HANDSHAKE_TIME), &listener, &rejections).await;
             reuseport::stop_steering(&socket);
-            // Peers in the queue believe that they are connected: closing the socket would reset them. The queue is
-            // read from the system itself, which knows of them before the poller does.
+            // Peers in the queue believe that they are connected, and closing the socket would reset them.
+            // `socket` is read directly, because the system knows of them earlier than tokio's poller.
             while let Ok((stream, peer)) = socket.accept() {
                 if stream.set_nonblocking(true).is_ok() {
                     self.admit(stream, peer, &rejections);
@@ -200,7 +205,7 @@ impl Acceptor {
             }
         }
         drop((listener, socket));
-        // Rejected peers get time to read why.
+        // Gives rejected peers time to read the reason.
         let _ = timeout(LINGER, rejections.acquire_many(max_rejections as u32)).await;
     }
 
@@ -216,7 +221,7 @@ impl Acceptor {
                 biased;
                 () = &mut end => return,
                 (stream, peer) = accept(listener, |error| self.accept_failed(error)) => {
-                    // This thread has polled the stream; from now on a worker does.
+                    // Detaches the stream from this thread's runtime. The worker attaches it to its own.
                     if let Ok(stream) = stream.into_std() {
                         self.admit(stream, peer, rejections);
                     }
@@ -227,35 +232,38 @@ impl Acceptor {
 
     fn accept_failed(&self, error: &io::Error) {
         self.observer.accept_failed();
-        tracing::warn!(%error, "a connection could not be accepted");
+        tracing::warn!(%error, "cannot accept a connection");
     }
 
-    /// Hands a connection to a worker, or rejects it.
+    /// Hands a connection to a worker, or rejects the connection.
     fn admit(&self, stream: StdStream, peer: SocketAddr, rejections: &Arc<Semaphore>) {
         let has_room = self.open.load(Ordering::Relaxed) < self.max_connections;
         let Some(peer) = has_room.then(|| self.peers.acquire(peer.ip())).flatten() else {
             self.observer.connection_rejected();
             if let Ok(permit) = Arc::clone(rejections).try_acquire_owned() {
                 tokio::spawn(async move {
-                    // The peer may not read the answer.
+                    // A timeout is no error: the peer may not read the answer.
                     let _ = timeout(LINGER, reject(stream)).await;
                     drop(permit);
                 });
             }
             return;
         };
-        // A worker that has ended would look idle for ever, and lose every connection sent to it.
+        // Skips workers that have ended: their count stays low, so they would get every connection and lose
+        // it.
         let workers = self.workers.iter().filter(|worker| !worker.sender.is_closed());
         let Some(worker) = workers.min_by_key(|worker| worker.connections.load(Ordering::Relaxed)) else {
-            return tracing::error!("no worker is left to answer a connection");
+            return tracing::error!("dropped a connection: no worker is running");
         };
         let permit = ConnectionPermit::new([&self.open, &worker.connections], peer, &self.observer);
-        // A worker that ends just now drops both, which closes the connection and releases the permit.
+        // If the worker ends now, the stream and the permit are dropped. That closes and uncounts the
+        // connection.
         let _ = worker.sender.send((stream, permit));
     }
 }
 
-/// Answers `overloaded`, and waits for the peer to close: a reset could discard the answer.
+/// Answers `overloaded`, and waits until the peer closes. Closing first could reset the connection and
+/// discard the answer.
 async fn reject(stream: StdStream) -> io::Result<()> {
     let mut stream = TcpStream::from_std(stream)?;
     stream.write_all(&problem::overloaded_response()).await?;

@@ -1,4 +1,5 @@
-//! The time of day in whole seconds, and the `date` field of answers, from one look at the system's clock.
+//! The time of day in whole seconds and the `date` field of answers, both from one read of the system's
+//! clock.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::time::{Duration, UNIX_EPOCH};
@@ -7,12 +8,12 @@ use httpdate::fmt_http_date;
 use rustix::time::{ClockId, clock_gettime};
 use switchboard_model::UnixSeconds;
 
-/// A clock for one thread.
+/// A clock for the use of one thread.
 #[derive(Debug)]
 pub struct Clock {
-    /// Unix seconds when the system's clock was last read.
+    /// Unix time of the last read, in seconds.
     seconds: Cell<u64>,
-    /// The same as an IMF-fixdate (RFC 9110, 5.6.7), which is formatted once a second.
+    /// The same time as an IMF-fixdate (RFC 9110, 5.6.7). Formatted once per second.
     date: RefCell<String>,
 }
 
@@ -25,10 +26,10 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// Reads the system's clock.
+    /// Reads the system's clock, and updates the date.
     #[inline]
     pub fn read(&self) -> UnixSeconds {
-        // The time of the last tick, at most 4 ms ago, costs a fifth of the exact time's 25 ns.
+        // The coarse clock is at most 4 ms late. It takes a fifth of the exact clock's 25 ns.
         let seconds = u64::try_from(clock_gettime(ClockId::RealtimeCoarse).tv_sec).unwrap_or_default();
         if self.seconds.replace(seconds) != seconds {
             *self.date.borrow_mut() = fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
@@ -36,7 +37,7 @@ impl Clock {
         UnixSeconds(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
-    /// Returns the date at the last [`Clock::read`].
+    /// Returns the date of the last [`Clock::read`].
     #[inline]
     pub fn date(&self) -> Ref<'_, str> {
         Ref::map(self.date.borrow(), String::as_str)

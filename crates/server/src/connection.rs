@@ -1,4 +1,5 @@
-//! One connection: hyper's state machine, its deadlines, and its end when the server drains.
+//! One connection: hyper's state machine, the deadlines, and the end of the connection when the server
+//! drains.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -23,25 +24,27 @@ use super::memory_budget::HeldReservation;
 use super::request_head::MAX_HEAD_BYTES;
 use super::{BodyState, Service, Timeouts};
 
-/// hyper's buffer, per direction. hyper keeps the buffer at the size it has grown to, so that a peer can make us hold
-/// this much for each connection. It is enough for a head; bodies are read in pieces of it.
+/// Size of hyper's buffer, per direction. hyper never shrinks a buffer, so a peer can make the server hold
+/// this much for each connection. The size suffices for a head. Bodies are read in pieces of this size.
 const BUFFER_BYTES: usize = MAX_HEAD_BYTES + 16 * 1024;
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionEnd {
-    /// It was closed in order.
+    /// The connection was closed in order.
     Closed,
-    /// A deadline passed.
+    /// A deadline of the connection passed.
     TimedOut,
-    /// It broke, or its bytes were not HTTP.
+    /// The connection broke, or its bytes were not HTTP.
     Failed,
 }
 
-/// Serves a connection until it ends: with the service's fast path, and through hyper where that declines.
+/// Serves a connection until it ends. Tries the service's fast path first, and passes the other requests to
+/// hyper.
 ///
-/// Once `drain` turns true, the next answer says that it is the last, and the connection ends with it. An idle connection
-/// waits for that request for `drain_grace`, because closing it at once would lose a request that is on its way.
+/// After `drain` becomes true, the next answer announces that it is the last, and the connection ends after
+/// this answer. An idle connection waits `drain_grace` for its last request, because closing at once would
+/// lose a request that is under way.
 pub async fn serve_connection<T, S>(
     stream: T,
     service: &S,
@@ -57,7 +60,7 @@ where
         state.on_request();
         Failpoint::from_headers(request.headers()).scope(async move {
             failpoint("connection");
-            // hyper reads nothing behind a CONNECT, where a tunnel would begin.
+            // hyper reads nothing after a CONNECT, because a tunnel would begin there.
             let is_connect = request.method() == Method::CONNECT;
             let (mut response, body_state) = service.handle(request).await;
             if body_state == BodyState::Unread || state.is_draining() {
@@ -68,7 +71,8 @@ where
                 state.hold(reservation);
             }
             if is_connect || body_state == BodyState::Unread || state.is_draining() {
-                // hyper goes on only if the rest of a body is there at once. Announce the end to the client.
+                // hyper continues only if the rest of the body has already arrived. The header announces the
+                // end to the client.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             state.on_answer();
@@ -79,20 +83,20 @@ where
         http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .max_header_size(MAX_HEAD_BYTES)
-            // A peer that has sent its last request still waits for the answer (RFC 9112, 9.6).
+            // A peer that has closed its sending side still waits for the answer (RFC 9112, 9.6).
             .half_close(true)
-            // `ConnectionState` keeps this deadline; hyper's would count idle time too.
+            // `ConnectionState` keeps this deadline. hyper's deadline would include idle time.
             .header_read_timeout(None)
             .serve_connection(TokioIo::new(GuardedStream::new(stream, service, Rc::clone(state))), answer)
     );
     // The drain signal and the timer are polled only when they can have fired; their waker stays registered.
-    // `unconstrained`, because a poll that tokio's budget cuts short would register none.
+    // `unconstrained`, because a poll that tokio's budget cuts short would register no waker.
     let changes = drain.clone();
     let (mut is_registered, mut is_armed) = (false, false);
     let mut drained = pin!(unconstrained(wait_for_drain(&mut drain)));
     let mut timer = pin!(sleep_until(state.deadline()));
     poll_fn(|cx| {
-        // Before the requests, so that answers given after this say that they are the last.
+        // Checked before the requests, so that every later answer announces that it is the last.
         let may_drain = !is_registered || changes.has_changed().unwrap_or(true);
         if may_drain && !state.is_draining() && drained.as_mut().poll(cx).is_ready() {
             state.on_drain();
@@ -138,7 +142,7 @@ where
     .await
 }
 
-/// Returns when the watch turns true, or its sender is dropped.
+/// Returns when the watch becomes true, or when its sender is dropped.
 pub(crate) async fn wait_for_drain(drain: &mut watch::Receiver<bool>) {
     // An error means that the sender was dropped.
     let _ = drain.wait_for(|draining| *draining).await;
@@ -166,7 +170,7 @@ mod tests {
     };
     const FAST: &[u8] = b"FAST\r\n";
 
-    /// Reads the body of each request and answers `ok`; its fast path answers [`FAST`].
+    /// A service that reads the body of each request and answers `ok`. Its fast path answers [`FAST`].
     #[derive(Default)]
     struct TestService {
         refused: RefCell<Vec<u16>>,
@@ -190,7 +194,8 @@ mod tests {
         }
     }
 
-    /// Serves one connection to `client`. Returns how and after how long the connection ended, and what `client` returned.
+    /// Serves one connection to `client`. Returns the end and the duration of the connection, and the output
+    /// of `client`.
     async fn serve<F: Future>(
         service: &TestService,
         client: impl FnOnce(DuplexStream, watch::Sender<bool>) -> F,
@@ -206,7 +211,7 @@ mod tests {
         (end, took, output)
     }
 
-    /// Sends the bytes, and returns everything that the server sends until it closes.
+    /// Sends the bytes. Returns everything that the server sends until it closes.
     async fn exchange(mut stream: DuplexStream, bytes: &[u8]) -> String {
         stream.write_all(bytes).await.unwrap();
         let mut answer = String::new();
@@ -276,7 +281,7 @@ mod tests {
         let (first, second) = answer.split_at(answer.rfind("HTTP/1.1 ").unwrap());
         assert!(first.starts_with("HTTP/1.1 200 OK\r\n") && first.ends_with("\r\n\r\nok\n"), "{answer}");
         assert!(second.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-        assert!(second.contains("\"detail\":\"Host: expected exactly one"), "{answer}");
+        assert!(second.contains("\"detail\":\"Send exactly one Host field"), "{answer}");
         assert_eq!(*service.refused.borrow(), [400]);
     }
 

@@ -1,9 +1,9 @@
-//! What a connection waits for, and until when.
+//! The state of a connection: the event that it waits for, and the deadline of this event.
 //!
-//! hyper has a time limit for heads, but counts it from the end of the previous answer, so that it would end every idle
-//! connection. It has none for bodies, for idle connections, or for peers that do not take their answers. All four are
-//! one deadline here, moved when bytes, requests and answers pass. To move it is a store: the clock is read once, when
-//! all that has arrived is dealt with, and the timer is armed again only where it would fire too late.
+//! hyper has a timeout for heads, but starts it at the end of the previous answer, so it would end every idle
+//! connection. hyper has no timeouts for bodies, for idle connections, or for peers that do not read their
+//! answers. Here, all four are one deadline. Events only store a timeout; the clock is read once, after all
+//! arrived bytes are processed. The timer is reset only if it would fire too late.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,40 +14,40 @@ use super::Timeouts;
 use super::memory_budget::HeldReservation;
 use super::request_head::HeadError;
 
-/// How long a peer has to stop sending and to read its last answer.
+/// Time that a peer has to stop sending and to read its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// The state that a connection, its stream and its service share.
 pub(crate) struct ConnectionState {
     timeouts: Timeouts,
     deadline: Cell<Instant>,
-    /// A timeout chosen since the clock was last read, which has not started.
+    /// A timeout that was chosen after the last read of the clock, and has not started.
     pending_timeout: Cell<Option<Duration>>,
-    /// The time, where it is known and was not used yet.
+    /// The current time, if a fast answer supplied it and no call has used it.
     now: Cell<Option<Instant>>,
     waits_for: Cell<WaitsFor>,
     is_draining: Cell<bool>,
-    /// When the server began to drain, or, later, when bytes were last to go out. `None` before that, and after the
-    /// graceful shutdown.
+    /// The time when the server began to drain, or of the last write after that. `None` before the drain and
+    /// after the graceful shutdown.
     quiet_since: Cell<Option<Instant>>,
-    /// Whether the peer's bytes may still be on their way when the connection is closed.
+    /// Whether the connection may be closed while bytes from the peer are under way.
     linger: Cell<bool>,
-    /// Why a head was refused, where it was not hyper that refused it.
+    /// The reason why a head was refused, if this server refused it and not hyper.
     refusal: Cell<Option<HeadError>>,
-    /// The memory of answers that the peer has not taken yet.
+    /// Memory of answers that the peer has not read completely.
     held: Cell<Vec<HeldReservation>>,
 }
 
-/// What has to come next.
+/// The event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitsFor {
-    /// A request, or the peer to take an answer.
+    /// The next request, or the peer to read an answer.
     Request,
-    /// The rest of a head.
+    /// The rest of a request's head.
     Head,
-    /// The rest of a body, or the answer.
+    /// The rest of a body, or the service's answer.
     Answer,
-    /// The peer to close.
+    /// The peer to close the connection.
     Close,
 }
 
@@ -67,8 +67,8 @@ impl ConnectionState {
         }
     }
 
-    /// Starts the timeout chosen since the last call, and returns the time. That is the time of the answer just given,
-    /// if any, in place of a look at the clock.
+    /// Starts the timeout that was chosen since the last call, and returns the current time. Uses the time of
+    /// the last fast answer, if there is one, instead of reading the clock.
     #[inline]
     pub(crate) fn start_timeout(&self) -> Instant {
         let now = self.now.take().unwrap_or_else(Instant::now);
@@ -89,7 +89,7 @@ impl ConnectionState {
         self.waits_for.get()
     }
 
-    /// The server drains: the next answer is the last.
+    /// Records that the server drains: the next answer is the last.
     pub(crate) fn on_drain(&self) {
         self.is_draining.set(true);
         self.quiet_since.set(Some(Instant::now()));
@@ -100,20 +100,20 @@ impl ConnectionState {
         self.is_draining.get()
     }
 
-    /// Returns when a connection that is idle while the server drains has been so for the grace. A connection whose peer
-    /// takes its answer slowly is not idle: the peer has not read yet that the answer is the last.
+    /// Returns the time when an idle connection has used up the drain grace. A connection whose peer reads
+    /// its answer slowly is not idle: the peer has not read that the answer is the last.
     #[inline]
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         let is_idle = self.waits_for.get() == WaitsFor::Request;
         self.quiet_since.get().filter(|_| is_idle).map(|since| since + self.timeouts.drain_grace)
     }
 
-    /// Records that hyper was asked to end the connection. That happens once.
+    /// Records that hyper was asked to end the connection. This happens once.
     pub(crate) fn on_graceful_shutdown(&self) {
         self.quiet_since.set(None);
     }
 
-    /// Bytes for hyper arrived.
+    /// Records that bytes for hyper arrived.
     #[inline]
     pub(crate) fn on_bytes(&self) {
         if self.waits_for.get() == WaitsFor::Request {
@@ -121,34 +121,34 @@ impl ConnectionState {
         }
     }
 
-    /// A request's head is complete.
+    /// Records that a request's head is complete.
     #[inline]
     pub(crate) fn on_request(&self) {
         self.wait(WaitsFor::Answer, self.timeouts.body);
     }
 
-    /// A request was answered.
+    /// Records that a request was answered.
     #[inline]
     pub(crate) fn on_answer(&self) {
         self.wait(WaitsFor::Request, self.timeouts.idle);
     }
 
-    /// The fast path answered a request at this time.
+    /// Records that the fast path answered a request at this time.
     #[inline]
     pub(crate) fn on_fast_answer(&self, at: std::time::Instant) {
         self.now.set(Some(Instant::from_std(at)));
         self.on_answer();
     }
 
-    /// Our side is closed; what the peer still sends is discarded for a while.
+    /// Records that this side is closed. Bytes from the peer are discarded for [`LINGER`].
     pub(crate) fn on_shutdown(&self) {
         if self.waits_for.get() != WaitsFor::Close {
             self.wait(WaitsFor::Close, LINGER);
         }
     }
 
-    /// Bytes are to go out. What the socket does not take is tried again with every poll, so that a connection whose
-    /// peer takes an answer slowly is never quiet for long.
+    /// Records that bytes are about to be written. Each poll retries the bytes that the socket did not take,
+    /// so a connection with a slow peer is never quiet for long.
     #[inline]
     pub(crate) fn on_write(&self) {
         if self.quiet_since.get().is_some() {
@@ -156,20 +156,20 @@ impl ConnectionState {
         }
     }
 
-    /// Every answer is with the system.
+    /// Records that the system has taken every answer.
     #[inline]
     pub(crate) fn on_flush(&self) {
         drop(self.held.take());
     }
 
-    /// Keeps the memory of an answer reserved until the peer has taken it.
+    /// Keeps the memory of an answer reserved until the peer has read the answer.
     pub(crate) fn hold(&self, reservation: HeldReservation) {
         let mut held = self.held.take();
         held.push(reservation);
         self.held.set(held);
     }
 
-    /// The connection will be closed before all that the peer sent is read.
+    /// Records that the connection will be closed before all bytes from the peer are read.
     pub(crate) fn set_linger(&self) {
         self.linger.set(true);
     }
@@ -178,7 +178,7 @@ impl ConnectionState {
         self.linger.get()
     }
 
-    /// A head is refused before hyper sees all of it.
+    /// Records why a head is refused before hyper sees all of it.
     pub(crate) fn set_refusal(&self, error: HeadError) {
         self.refusal.set(Some(error));
     }
@@ -207,7 +207,7 @@ mod tests {
         drain_grace: Duration::from_secs(2),
     };
 
-    /// Seconds from now to the deadline.
+    /// Returns the seconds from now to the deadline.
     fn left(state: &ConnectionState) -> u64 {
         let now = state.start_timeout();
         (state.deadline() - now).as_secs()

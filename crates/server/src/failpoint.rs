@@ -1,24 +1,24 @@
-//! Panics that a test asks for, by a request header that names the place. Without the feature `fault-injection`, which
-//! only tests turn on, all of this compiles to nothing.
+//! Panics that a test requests with a header, which names a point in the code. Without the feature
+//! `fault-injection`, which only tests enable, this module compiles to nothing.
 
 use std::future::Future;
 
 use hyper::HeaderMap;
 
-/// Whether requests can ask for a panic.
+/// Whether a request can ask for a panic.
 pub const ENABLED: bool = cfg!(feature = "fault-injection");
-/// The header that asks for one. Its value is the name of a place.
+/// The header that asks for a panic. Its value is the name of a failpoint.
 pub const HEADER: &str = "x-switchboard-panic";
-/// The place in a service's fast path.
+/// Name of the failpoint in a service's fast path.
 pub const FAST_PATH: &str = "fast_path";
 
 #[cfg(feature = "fault-injection")]
 tokio::task_local! {
-    /// The place that the request in hand names.
+    /// The failpoint that the current request names.
     static NAMED: String;
 }
 
-/// The place where a request asks for a panic, if any.
+/// The failpoint that a request names, if any.
 pub(crate) struct Failpoint {
     #[cfg(feature = "fault-injection")]
     name: String,
@@ -50,13 +50,14 @@ impl Failpoint {
     }
 }
 
-/// Panics where the request in hand names this place.
+/// Panics if the current request names this failpoint.
 #[inline]
 pub fn failpoint(name: &str) {
     panic_if(is_named(name));
 }
 
-/// Returns whether the request in hand names this place. For work on another thread, which calls [`panic_if`].
+/// Returns whether the current request names this failpoint. For work on another thread, which then calls
+/// [`panic_if`].
 #[inline]
 pub fn is_named(name: &str) -> bool {
     #[cfg(feature = "fault-injection")]
@@ -68,17 +69,18 @@ pub fn is_named(name: &str) -> bool {
     }
 }
 
-/// Returns whether these bytes of a request name this place. For the fast path, which has no parsed headers.
+/// Returns whether the bytes of a request contain the name of this failpoint. For the fast path, which has no
+/// parsed headers.
 #[inline]
 pub fn is_named_in(request: &[u8], name: &str) -> bool {
     ENABLED && memchr::memmem::find(request, name.as_bytes()).is_some()
 }
 
-/// Panics where the condition holds and the feature is on.
+/// Panics if the condition holds and the feature is enabled.
 #[inline]
-#[allow(clippy::panic, reason = "the test asks for it")]
+#[allow(clippy::panic, reason = "a test asks for the panic")]
 pub fn panic_if(condition: bool) {
     if ENABLED && condition {
-        panic!("the request asked for it");
+        panic!("the request asked for a panic");
     }
 }

@@ -1,23 +1,24 @@
-//! Finds where the requests of a connection begin and end, so that every head is checked before hyper reads its end.
+//! Finds the boundaries between the requests of a connection, so that every head is checked before hyper
+//! reads its end.
 
 use super::request_head::{self, BodyLength, HeadError, MAX_HEAD_BYTES};
 
-/// What is wrong, and where in the bytes just read.
+/// A fault, and its position in the bytes just read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FramingFault {
-    /// A head that begins here, or began earlier, is refused.
+    /// A head is refused. It begins at this position, or began earlier.
     Head(usize, HeadError),
-    /// A chunked body is broken here.
+    /// A chunked body is malformed at this position.
     Body(usize),
 }
 
-/// Follows the requests of a connection.
+/// Tracks the position within the requests of a connection.
 #[derive(Debug)]
 pub(crate) struct Framing {
     state: FramingState,
     /// The beginning of a head whose end has not arrived.
     head: Vec<u8>,
-    /// How much of `head` was searched for its end.
+    /// Number of bytes of `head` that were searched for its end.
     searched: usize,
     /// Whether empty lines were read, and no head after them.
     has_empty_lines: bool,
@@ -28,28 +29,28 @@ enum FramingState {
     Head,
     Sized(u64),
     Chunked(Chunk),
-    /// Refused by us, or certain to be refused by hyper: the rest is ignored.
+    /// Refused by this server, or certain to be refused by hyper. All further bytes are ignored.
     Refused,
 }
 
-/// The position in a chunked body.
+/// The position within a chunked body.
 #[derive(Debug, Clone, Copy)]
 enum Chunk {
-    /// In the digits of a size; `None` before the first.
+    /// In the digits of a chunk size; `None` before the first digit.
     Size(Option<u64>),
-    /// Behind them.
+    /// After the digits of a chunk size, in its extension.
     Extension(u64),
-    /// Between CR and LF of a size's line.
+    /// Between the CR and the LF after a chunk size.
     SizeEnd(u64),
-    /// In its data.
+    /// In the data of a chunk.
     Data(u64),
     DataEnd,
     DataEndCr,
-    /// At the start of a line of the trailer, in it, or between its CR and LF.
+    /// At the start of a trailer line. The next two: in the line, and between its CR and LF.
     Trailer,
     TrailerLine,
     TrailerLineCr,
-    /// Between the last CR and LF.
+    /// Between the last CR and LF of the body.
     Last,
 }
 
@@ -60,7 +61,7 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// Returns whether all that was read are whole requests.
+    /// Returns whether all bytes that were read are complete requests.
     #[inline]
     pub(crate) fn is_between(&self) -> bool {
         matches!(self.state, FramingState::Head) && self.head.is_empty() && !self.has_empty_lines
@@ -69,7 +70,7 @@ impl Framing {
     /// Reads the next bytes of the connection.
     ///
     /// # Errors
-    /// The first fault. Later bytes are not checked.
+    /// Returns the first fault. Later bytes are not checked.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), FramingFault> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -105,7 +106,7 @@ impl Framing {
         Ok(())
     }
 
-    /// Returns how many of these bytes belong to the head.
+    /// Returns the number of bytes that belong to the head.
     fn read_head(&mut self, rest: &[u8]) -> Result<usize, HeadError> {
         if self.head.is_empty() {
             // RFC 9112, 2.2: empty lines before a request are ignored.
@@ -115,7 +116,7 @@ impl Framing {
                 return Ok(empty);
             }
             self.has_empty_lines = false;
-            // Nearly every head arrives whole, and is checked in place.
+            // Nearly every head arrives in one piece, and is checked in place.
             return match request_head::find_end(rest, 0) {
                 Ok(end) => {
                     self.state = FramingState::after(rest.get(..end).unwrap_or(rest))?;
@@ -148,8 +149,9 @@ impl Framing {
         }
     }
 
-    /// Grows by doubling, so that a head that arrives byte by byte is not copied at each, but not beyond the limit of a
-    /// head: there may be thousands of connections.
+    /// Appends bytes to the incomplete head. The capacity doubles, so that a head that arrives byte by byte
+    /// is not copied for each byte. It stays within the limit of a head, because there may be thousands of
+    /// connections.
     fn keep(&mut self, rest: &[u8]) {
         let (length, max) = (self.head.len(), MAX_HEAD_BYTES + 1);
         if self.head.capacity() < length + rest.len() {
@@ -173,8 +175,8 @@ impl FramingState {
 }
 
 impl Chunk {
-    /// Returns how many of these bytes belong to this state, and the next state, which is `None` after the body. Returns
-    /// `None` where the bytes are not chunks (RFC 9112, 7.1).
+    /// Returns the number of bytes that belong to this state, and the next state (`None` after the body).
+    /// Returns `None` if the bytes are not chunks (RFC 9112, 7.1).
     fn read(self, rest: &[u8]) -> Option<(usize, Option<Chunk>)> {
         let first = *rest.first()?;
         let next = match (self, first) {

@@ -1,11 +1,12 @@
-//! The stream between the socket and hyper: answers what the fast path takes, checks every other head, gives hyper's
-//! refusals a body, and closes so that the peer can read its last answer.
+//! The stream between the socket and hyper. It answers requests on the fast path, checks every other head,
+//! adds a body to hyper's refusals, and closes in such a way that the peer can read its last answer.
 //!
-//! Answers keep their order, because the fast path is tried only while hyper has nothing to send: hyper was passed whole
-//! requests alone, has answered them, since it asks for the next, and what it wrote is with the system.
+//! Answers keep their order, because the fast path is tried only when hyper has nothing to send: hyper got
+//! complete requests only, it has answered them (it asks for the next request), and the system has its
+//! answers.
 //!
-//! A head that is refused here is not passed on. hyper gets a head in its place that it refuses itself, so that the
-//! refusal is sent after the answers before it.
+//! A head that is refused here does not reach hyper. hyper gets an invalid head instead, which it refuses
+//! itself. In this way the refusal follows the answers to earlier requests.
 
 use std::io;
 use std::pin::Pin;
@@ -22,30 +23,31 @@ use super::problem::{self, BAD_REQUEST, HEADER_TOO_LARGE, ProblemKind};
 use super::request_head::HeadError;
 use super::response::{MAX_UNRESERVED_BYTES, write_body_fields};
 
-/// hyper's own refusals are its only answers without a body, and shorter than this.
+/// Upper bound of the length of hyper's own refusals, which are its only answers without a body.
 const MAX_BARE_REFUSAL_BYTES: usize = 256;
-/// Reads that the fast path answers before other connections get their turn: an answer takes 2 µs, and a read has 40
-/// requests at most.
+/// Number of reads that the fast path answers before other connections get their turn. An answer takes 2 µs,
+/// and a read contains at most 40 requests.
 const READS_PER_TURN: usize = 8;
-/// Bytes of a buffer that an idle connection keeps: a few answers. There may be thousands of connections.
+/// Capacity of a buffer that an idle connection keeps: enough for a few answers. There may be thousands of
+/// connections.
 const MAX_KEPT_BYTES: usize = 4 * 1024;
 /// A NUL makes hyper reject the request at any position in a head.
 const INVALID_HEAD: &[u8] = b"\0\r\n\r\n";
 const NO_BODY: &[u8] = b"content-length: 0\r\n";
 
-/// A stream of bytes under hyper. It does not know the socket: TLS would fit below it.
+/// A stream of bytes below hyper. It does not know the socket, so TLS would fit between the two.
 pub(crate) struct GuardedStream<'s, T, S> {
     stream: T,
     service: &'s S,
     state: Rc<ConnectionState>,
     framing: Framing,
-    /// What hyper still reads in place of a request that was refused.
+    /// Bytes that hyper reads in place of a refused request.
     instead: Option<&'static [u8]>,
-    /// Bytes that are not hyper's and are not written yet: answers of the fast path, and refusals that replace hyper's.
+    /// Bytes to write that are not from hyper: answers of the fast path, and refusals that replace hyper's.
     own: Vec<u8>,
-    /// How many bytes of `own` are written.
+    /// Number of bytes of `own` that are written.
     written: usize,
-    /// Whether hyper has written bytes that it has not flushed.
+    /// Whether hyper has written bytes and not flushed them.
     is_unflushed: bool,
     has_ended: bool,
 }
@@ -79,8 +81,9 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
         Poll::Ready(Ok(()))
     }
 
-    /// Answers the requests that these bytes begin with, as far as the fast path takes them, and returns how many bytes
-    /// they have. Stops at the size of a large answer: a peer that sends many requests may read no answer.
+    /// Answers the requests at the start of these bytes on the fast path, and returns their total length.
+    /// Stops when the answers reach the size of a large answer, because a peer that sends many requests may
+    /// read no answer.
     fn answer(&mut self, bytes: &[u8]) -> usize {
         let (mut at, mut last) = (0, None);
         if self.framing.is_between() && !self.is_unflushed && !self.state.is_draining() {
@@ -106,7 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncRead for GuardedStream<
         let this = self.get_mut();
         let mut reads = 0;
         while this.instead.is_none() {
-            // No request is read from a peer that does not take its answers.
+            // A peer that does not read its answers gets no further request read.
             ready!(this.flush_own(cx))?;
             let before = into.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
@@ -169,13 +172,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
                 this.service.request_refused(kind.status);
                 this.state.set_linger();
                 this.own = with_body(bytes, kind, this.state.refusal());
-                // Accepted whole: what the socket does not take now goes with the flush.
+                // All bytes count as written. The flush writes those that the socket does not take now.
                 match this.flush_own(cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                     _ => Poll::Ready(Ok(bytes.len())),
                 }
             }
-            // An answer stands before it, and goes first.
+            // Another answer precedes the refusal. It is written first.
             Some((start, _)) => {
                 Pin::new(&mut this.stream).poll_write(cx, bytes.get(..start).unwrap_or(bytes))
             }
@@ -185,7 +188,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.flush_own(cx))?;
-        // hyper flushes when it has written everything.
+        // hyper flushes after it has written everything.
         this.is_unflushed = false;
         this.state.on_flush();
         Pin::new(&mut this.stream).poll_flush(cx)
@@ -195,7 +198,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
         let this = self.get_mut();
         ready!(this.flush_own(cx))?;
         ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        // A socket that is closed with unread bytes is reset, and the reset can discard the answer before the peer has
+        // Closing a socket with unread bytes resets it. The reset can discard the answer before the peer has
         // read it (RFC 9112, 9.6).
         let mut discarded = [0; 4096];
         while this.state.lingers() && !this.has_ended {
@@ -210,8 +213,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
     }
 }
 
-/// Returns how many bytes of empty lines these begin with. Empty lines before a request are ignored (RFC 9112, 2.2);
-/// many clients end a body with one. A lone CR is not an empty line.
+/// Returns the length of the empty lines at the start of these bytes. Empty lines before a request are
+/// ignored (RFC 9112, 2.2), because many clients end a body with one. A lone CR is not an empty line.
 #[inline]
 fn empty_lines(bytes: &[u8]) -> usize {
     let mut rest = bytes;
@@ -221,10 +224,11 @@ fn empty_lines(bytes: &[u8]) -> usize {
     bytes.len() - rest.len()
 }
 
-/// Returns where in the bytes hyper's own refusal begins, if they end with one, and its kind. Every other answer has a
-/// body, and ends in a brace or a line feed of its own: for those this is one comparison.
+/// Returns the position and the kind of hyper's own refusal, if the bytes end with one. Every other answer
+/// has a body that ends in a brace or a single line feed, so for other answers this is one comparison.
 ///
-/// hyper has no hook for its refusals, so they are found by their text; `tests/http/rfc.rs` fails where hyper changes it.
+/// hyper has no hook for its refusals, so this function finds them by their text. `tests/http/rfc.rs` fails
+/// if hyper changes the text.
 #[inline]
 fn bare_refusal(bytes: &[u8]) -> Option<(usize, &'static ProblemKind)> {
     if !bytes.ends_with(b"\r\n\r\n") {
@@ -243,10 +247,10 @@ fn bare_refusal(bytes: &[u8]) -> Option<(usize, &'static ProblemKind)> {
     Some((from + start, kind))
 }
 
-/// Returns hyper's refusal with a problem for a body.
+/// Returns hyper's refusal with a problem as its body.
 fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> Vec<u8> {
     let known = error.map(|error| error.to_string());
-    let detail = (*kind == BAD_REQUEST).then(|| known.as_deref().unwrap_or("not an HTTP/1.1 request"));
+    let detail = (*kind == BAD_REQUEST).then(|| known.as_deref().unwrap_or("Send a valid HTTP/1.1 request."));
     let mut body = Vec::with_capacity(512);
     problem::write_problem(&mut body, kind, detail, None);
     let at = memmem::find(bare, NO_BODY).unwrap_or(0);

@@ -1,12 +1,57 @@
-//! An HTTP/1.1 server that knows nothing of the API, its metrics or the snapshot: it accepts connections, limits them,
-//! checks request heads, drives hyper, keeps deadlines, and drains.
+//! An HTTP/1.1 server that does not know the API, its metrics or the snapshot. It accepts connections, limits
+//! their number, checks request heads, drives hyper, keeps deadlines, and drains.
 //!
-//! One thread accepts and hands each connection to the worker that has the fewest. A worker is a thread with a runtime
-//! and a [`Service`] of its own, so that workers share nothing while they answer.
+//! One thread accepts connections and hands each to the worker with the fewest. A worker is a thread with its
+//! own runtime and its own [`Service`], so workers share nothing while they answer.
 //!
-//! Reading order: [`settings`], [`service`]; [`acceptor`], `peer_limit`, [`threads`], `worker`, [`reuseport`] (threads
-//! and sockets); [`connection`], `guarded_stream`, `framing`, `request_head`, `connection_state` (one connection);
-//! `simple_request`, [`response`], [`problem`], [`memory_budget`], [`clock`], [`panics`], [`failpoint`] (what services use).
+//! A program implements [`Service`] and [`ConnectionObserver`], binds a [`Listener`], and calls
+//! [`Listener::serve`]:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use hyper::{Request, body::Incoming};
+//! use switchboard_server::{
+//!     BodyState, ConnectionObserver, Listener, Response, ServerSettings, Service, respond,
+//! };
+//! use tokio::sync::watch;
+//!
+//! struct Hello;
+//!
+//! impl Service for Hello {
+//!     async fn handle(&self, _: Request<Incoming>) -> (Response, BodyState) {
+//!         (respond(200, "text/plain", "hello\n".into()), BodyState::Unread)
+//!     }
+//! }
+//!
+//! struct Ignore;
+//!
+//! impl ConnectionObserver for Ignore {
+//!     fn connection_opened(&self) {}
+//!     fn connection_closed(&self) {}
+//!     fn connection_rejected(&self) {}
+//!     fn accept_failed(&self) {}
+//!     fn connection_timed_out(&self) {}
+//!     fn connection_failed(&self) {}
+//!     fn connection_force_closed(&self) {}
+//!     fn panic_caught(&self) {}
+//! }
+//!
+//! let settings = ServerSettings { listen: ([127, 0, 0, 1], 0).into(), ..ServerSettings::default() };
+//! let listener = Listener::bind(&settings)?;
+//! println!("listening on {}", listener.local_addr()?);
+//! let drain = watch::Sender::new(false);
+//! let threads = listener.serve(|| Hello, Arc::new(Ignore), drain.subscribe())?;
+//! drain.send_replace(true);
+//! assert_eq!(threads.drain(Duration::from_secs(1)), 0, "no connection was force-closed");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Begin to read with [`settings`] and [`service`]. Then [`acceptor`], `peer_limit`, [`threads`], `worker`
+//! and [`reuseport`] have the threads and sockets; [`connection`], `connection_state`, `guarded_stream`,
+//! `framing` and `request_head` have one connection; and `simple_request`, [`response`], [`problem`],
+//! [`memory_budget`], [`clock`], [`panics`] and [`failpoint`] have what services use.
 
 pub mod acceptor;
 pub mod clock;

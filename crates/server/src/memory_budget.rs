@@ -1,31 +1,33 @@
-//! A limit on the memory of bodies: those being received, and large answers that their peers have not taken yet.
+//! A limit on the memory of bodies: those that are being received, and large answers that their peers have
+//! not read completely.
 //!
-//! Limits of size bound one request; 10,000 slow connections with 4 MiB each would still take 40 GB. So the bytes that
-//! stay in memory while a connection waits are counted over all connections.
+//! A limit on the size of a body bounds one request only. 10,000 slow connections with 4 MiB each would take
+//! 40 GB. For this reason the bytes that stay in memory while a connection waits are counted over all
+//! connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Response;
 
-/// How many bytes may be reserved at a time.
+/// A number of bytes that may be reserved at the same time.
 #[derive(Debug)]
 pub struct MemoryBudget {
     left: AtomicUsize,
-    /// What bulk reservations leave to single queries.
+    /// Number of bytes that bulk reservations leave to single queries.
     kept_for_single: usize,
 }
 
-/// Who reserves memory.
+/// The class of a request that reserves memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestClass {
-    /// A small request, which may take the last byte.
+    /// A small request. It may reserve the last byte.
     Single,
-    /// A large request or answer, which leaves a quarter of the budget to small ones.
+    /// A large request or answer. It leaves a quarter of the budget to small requests.
     Bulk,
 }
 
-/// Bytes reserved from a budget until this is dropped.
+/// A number of bytes, reserved from a budget until this value is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<MemoryBudget>,
@@ -33,25 +35,25 @@ pub struct Reservation {
     bytes: usize,
 }
 
-/// The reservation of an answer, held until the peer has taken the answer. It reaches the connection in the response's
-/// extensions.
+/// The reservation of an answer, held until the peer has read the answer. The response's extensions carry it
+/// to the connection.
 #[derive(Debug, Clone)]
-pub(crate) struct HeldReservation(#[allow(dead_code, reason = "held, not read")] Arc<Reservation>);
+pub(crate) struct HeldReservation(#[allow(dead_code, reason = "its drop has the effect")] Arc<Reservation>);
 
 impl MemoryBudget {
-    /// Returns a budget of this many bytes.
+    /// Creates a budget of this many bytes.
     pub fn new(bytes: usize) -> Arc<MemoryBudget> {
         Arc::new(MemoryBudget { left: AtomicUsize::new(bytes), kept_for_single: bytes / 4 })
     }
 
-    /// Returns a reservation of no bytes yet.
+    /// Returns an empty reservation, which [`Reservation::grow`] can enlarge.
     pub fn reservation(self: &Arc<MemoryBudget>, class: RequestClass) -> Reservation {
         Reservation { budget: Arc::clone(self), class, bytes: 0 }
     }
 }
 
 impl Reservation {
-    /// Reserves more bytes. Returns false, and reserves nothing, where the budget has not as many.
+    /// Reserves more bytes. Returns false, and reserves nothing, if the budget has fewer bytes left.
     #[must_use]
     pub fn grow(&mut self, bytes: usize) -> bool {
         let kept = if self.class == RequestClass::Bulk { self.budget.kept_for_single } else { 0 };
@@ -63,7 +65,7 @@ impl Reservation {
         is_reserved
     }
 
-    /// Holds the reservation until the peer has taken the response.
+    /// Holds the reservation until the peer has read the response.
     pub fn attach_to(self, response: &mut Response) {
         response.extensions_mut().insert(HeldReservation(Arc::new(self)));
     }

@@ -1,14 +1,14 @@
-//! Catches panics, so that a request that panics ends alone.
+//! Catches panics, so that a panic ends one request and not the process.
 //!
-//! The panic hook reports the message. Nothing that a panic leaves half-done is read again: the buffers that requests
-//! share are cleared before they are used.
+//! The panic hook logs the message. No half-finished state is read after a panic: the buffers that requests
+//! share are cleared before each use.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Returns the future's output, or `None` where the future panicked.
+/// Returns the future's output. Returns `None` if the future panicked.
 pub async fn catch_panic_async<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -18,7 +18,7 @@ pub async fn catch_panic_async<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// Returns the function's result, or `None` where the function panicked.
+/// Returns the function's result. Returns `None` if the function panicked.
 #[inline]
 pub fn catch_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(function)).ok()

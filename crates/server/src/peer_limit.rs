@@ -1,4 +1,4 @@
-//! A limit on the connections of each peer.
+//! Limits the number of connections of each peer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// The open connections by peer. Locked when a connection is accepted or ends, never while a request is answered.
+/// The number of open connections of each peer. Locked when a connection is accepted or ends, never while a
+/// request is answered.
 #[derive(Debug)]
 pub(crate) struct PeerLimit {
     max: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// Counts one connection of a peer until this is dropped.
+/// Counts one connection of a peer until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct PeerPermit {
     peers: Arc<PeerLimit>,
@@ -21,17 +22,17 @@ pub(crate) struct PeerPermit {
 }
 
 impl PeerLimit {
-    /// Allows each peer `max` connections; 0 sets no limit.
+    /// Allows each peer `max` connections. 0 means no limit.
     pub(crate) fn new(max: usize) -> Arc<PeerLimit> {
         Arc::new(PeerLimit { max: if max == 0 { usize::MAX } else { max }, open: Mutex::default() })
     }
 
-    /// Counts one more connection of the peer, or returns `None` at the limit.
+    /// Counts one more connection of the peer. Returns `None` at the limit.
     pub(crate) fn acquire(self: &Arc<PeerLimit>, address: IpAddr) -> Option<PeerPermit> {
         let peer = peer(address);
         let mut open = self.open.lock();
         let count = open.entry(peer).or_default();
-        // A peer without a connection never gets an entry of 0, because `max` is at least 1.
+        // `max` is at least 1, so a peer without a connection never gets an entry of 0.
         (*count < self.max).then(|| {
             *count += 1;
             PeerPermit { peers: Arc::clone(self), peer }
@@ -51,8 +52,8 @@ impl Drop for PeerPermit {
     }
 }
 
-/// Returns the address that a peer is counted by: an IPv4 address, or the /64 from which an IPv6 host picks its addresses
-/// (RFC 4291, 2.5.1: it has 2^64 of them).
+/// Returns the address that a peer is counted by: its IPv4 address, or the /64 prefix of its IPv6 address. An
+/// IPv6 host may choose any of the 2^64 addresses in its prefix (RFC 4291, 2.5.1).
 fn peer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),

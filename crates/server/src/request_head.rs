@@ -1,52 +1,54 @@
-//! Checks a request's head against RFC 9112, for what hyper accepts, or removes before a service sees it.
+//! Checks a request's head against RFC 9112, in addition to hyper's own checks.
 //!
-//! hyper drops the `Content-Length` of a request that has a `Transfer-Encoding` too, takes any coding that ends in
-//! `chunked` for `chunked` alone, and requires no `Host`. A proxy in front of us may read such a request differently:
-//! what one client sends after it would then count as another's. So a head that can be read in two ways is refused, and
-//! its connection closed.
+//! hyper ignores the `Content-Length` of a request that also has a `Transfer-Encoding`, accepts any coding
+//! that ends in `chunked`, and requires no `Host`. A proxy in front of this server may read such a request
+//! differently, and then take the rest of one client's bytes for another client's request. For this reason a
+//! head with two possible readings is refused, and its connection is closed.
 
 use memchr::{memchr, memchr_iter};
 
 /// The length of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyLength {
-    /// So many bytes; 0 where there is no body.
+    /// A body of this many bytes. 0 if there is no body.
     Known(u64),
-    /// Chunked: a chunk of size 0 ends it.
+    /// A chunked body, which ends with a chunk of size 0.
     Chunked,
 }
 
-/// The longest head of a request.
+/// Maximum length of a request's head in bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Most header fields of a head: hyper's own limit, beyond which it answers 431.
+/// Maximum number of header fields. This is hyper's limit; hyper answers 431 beyond it.
 const MAX_FIELDS: usize = 100;
 
-/// What is wrong with a head. The text is the detail of the problem that the client gets.
+/// The fault of a head. Its text is the detail of the problem that the client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
-    #[error("the body's length is stated twice, and differently")]
+    #[error("Send one Content-Length. The request has two that differ.")]
     TwoLengths,
-    #[error("a request has either a Content-Length or a Transfer-Encoding")]
+    #[error("Send either a Content-Length or a Transfer-Encoding, not both.")]
     BothLengths,
-    #[error("Content-Length: expected digits")]
+    #[error("Send a Content-Length of decimal digits only.")]
     BadLength,
-    #[error("Transfer-Encoding: only chunked is taken, in HTTP/1.1")]
+    #[error("Send no Transfer-Encoding other than chunked, and none in HTTP/1.0.")]
     BadCoding,
-    #[error("Host: expected exactly one, a name or an address with or without a port")]
+    #[error("Send exactly one Host field: a name or an address, with or without a port.")]
     BadHost,
-    #[error("a line of the head begins or ends a name with white space, or has a CR or NUL within")]
+    #[error(
+        "Correct the header: a line has white space around the field's name, no colon, or a bare CR or NUL."
+    )]
     BadLine,
-    #[error("the request target is neither a path nor an absolute http URL")]
+    #[error("Send a path or an absolute http URL as the request target.")]
     BadTarget,
-    #[error("HTTP/1.1 is spoken here, without TLS; not HTTP/2")]
+    #[error("Use HTTP/1.1 without TLS. This listener does not support HTTP/2.")]
     OtherVersion,
 }
 
-/// Returns where the head that begins with these bytes ends: behind its first empty line. `from` is where the search
-/// continues.
+/// Returns the end of the head that begins with these bytes: the position after its first empty line. The
+/// search begins at `from`.
 ///
 /// # Errors
-/// Where to continue the search when there are more bytes.
+/// Returns the position at which to continue the search when more bytes have arrived.
 pub(crate) fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     for at in memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
         let at = from + at;
@@ -60,10 +62,11 @@ pub(crate) fn find_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     Err(bytes.len())
 }
 
-/// Checks a whole head and returns the length of the body behind it. A head that hyper itself refuses may pass.
+/// Checks a complete head, and returns the length of the body after it. Accepts some heads that hyper
+/// refuses.
 ///
 /// # Errors
-/// What is wrong with the head.
+/// Returns the first fault of the head.
 pub(crate) fn check(head: &[u8]) -> Result<BodyLength, HeadError> {
     if has_stray(head) {
         return Err(HeadError::BadLine);
@@ -85,7 +88,7 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, HeadError> {
             return Err(HeadError::BadLine);
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();
-        // By length first, because nearly all fields have another.
+        // Compares lengths first, because nearly all names have another length.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 hosts += 1;
@@ -95,7 +98,7 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, HeadError> {
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let stated = parse_digits(value).ok_or(HeadError::BadLength)?;
-                // RFC 9110, 8.6 lets the same length be stated twice.
+                // RFC 9110, 8.6 allows the same length twice.
                 if length.replace(stated).is_some_and(|before| before != stated) {
                     return Err(HeadError::TwoLengths);
                 }
@@ -109,7 +112,7 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, HeadError> {
             _ => {}
         }
     }
-    // Beyond the limit hyper refuses the head, with a status that says more.
+    // Beyond the limit, hyper refuses the head with a more specific status.
     if is_http_1_1 && hosts == 0 && fields <= MAX_FIELDS {
         return Err(HeadError::BadHost);
     }
@@ -120,7 +123,8 @@ pub(crate) fn check(head: &[u8]) -> Result<BodyLength, HeadError> {
     }
 }
 
-/// Returns whether there is a NUL, or a CR with no LF behind it. Free of branches, so that the compiler vectorizes it.
+/// Returns whether the head has a NUL, or a CR without an LF after it. Has no branches, so that the compiler
+/// vectorizes it.
 fn has_stray(head: &[u8]) -> bool {
     let next = head.get(1..).unwrap_or_default();
     let stray = |bad, (byte, next): (&u8, &u8)| bad | (*byte == 0) | ((*byte == b'\r') & (*next != b'\n'));
@@ -128,20 +132,20 @@ fn has_stray(head: &[u8]) -> bool {
     head.iter().zip(next).fold(false, stray)
 }
 
-/// Returns the first line, without its end, and what follows it.
+/// Returns the first line without its end, and the bytes after it.
 fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     let at = memchr(b'\n', text).unwrap_or(text.len());
     let (line, rest) = text.split_at(at);
     (line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..).unwrap_or_default())
 }
 
-/// Returns the bytes before the first space, and those behind it.
+/// Returns the bytes before the first space, and the bytes after it.
 fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let (word, rest) = text.split_at(memchr(b' ', text).unwrap_or(text.len()));
     (word, rest.get(1..).unwrap_or_default())
 }
 
-/// Returns whether the request is of HTTP/1.1.
+/// Checks the request line. Returns whether the version is HTTP/1.1.
 fn check_request_line(line: &[u8]) -> Result<bool, HeadError> {
     let (method, rest) = split_word(line);
     let (target, rest) = split_word(rest);
@@ -156,20 +160,20 @@ fn check_request_line(line: &[u8]) -> Result<bool, HeadError> {
                 && (scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https"))
         })
     };
-    // RFC 9112, 3.2: authority-form is for CONNECT alone.
+    // RFC 9112, 3.2: only CONNECT has a target in authority-form.
     if !(target.starts_with(b"/") || target == b"*" || method == b"CONNECT" || absolute()) {
         return Err(HeadError::BadTarget);
     }
     Ok(version == b"HTTP/1.1")
 }
 
-/// Parses decimal digits: no sign, no list, no prefix. Returns `None` for anything else.
+/// Parses decimal digits. Returns `None` for anything else, such as a sign, a list or a prefix.
 pub(crate) fn parse_digits(text: &[u8]) -> Option<u64> {
     let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     is_plain.then(|| str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
-/// Returns whether this is `uri-host [ ":" port ]` of RFC 9110, 7.2, which may be empty.
+/// Returns whether the text is `uri-host [ ":" port ]` of RFC 9110, 7.2. The text may be empty.
 pub(crate) fn is_host(text: &[u8]) -> bool {
     let (name, port) = match text.first() {
         Some(b'[') => match text.iter().rposition(|byte| *byte == b']') {

@@ -1,18 +1,20 @@
-//! Responses: for hyper to write, and as bytes where hyper does not.
+//! Builds responses: values that hyper writes, and bytes for answers without hyper.
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 
-/// A response whose body is complete.
+/// A response with a complete body.
 pub type Response = hyper::Response<Full<Bytes>>;
 
-/// Larger answers are counted by the [memory budget](super::MemoryBudget) until their peers have taken them. 10,000 of
-/// this size at once come to 160 MB, and as much again where answers of the fast path wait before each.
+/// Size in bytes up to which an answer is not counted. The [memory budget](super::MemoryBudget) counts larger
+/// answers until their peers have read them. 10,000 answers of this size take 160 MB, and twice as much if a
+/// fast answer waits before each.
 pub const MAX_UNRESERVED_BYTES: usize = 16 * 1024;
 
-/// Returns a response, whose length hyper states. It may not be cached, because the next answer may differ.
+/// Returns a response with `cache-control: no-store`, because the next answer may differ. hyper adds the
+/// length.
 pub fn respond(status: u16, content_type: &'static str, body: Bytes) -> Response {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -22,7 +24,7 @@ pub fn respond(status: u16, content_type: &'static str, body: Bytes) -> Response
     response
 }
 
-/// Appends the response that hyper would write for [`respond`]. `date` is an IMF-fixdate (RFC 9110, 5.6.7).
+/// Appends the bytes that hyper would write for [`respond`]. `date` is an IMF-fixdate (RFC 9110, 5.6.7).
 #[inline]
 pub fn write_response(out: &mut Vec<u8>, status: u16, content_type: &str, body: &[u8], date: &str) {
     out.reserve(256 + body.len());
@@ -34,7 +36,7 @@ pub fn write_response(out: &mut Vec<u8>, status: u16, content_type: &str, body: 
     out.extend_from_slice(body);
 }
 
-/// Appends the first line of a response.
+/// Appends the status line of a response.
 #[inline]
 pub(crate) fn write_status_line(out: &mut Vec<u8>, status: u16) {
     match status {
@@ -50,7 +52,7 @@ pub(crate) fn write_status_line(out: &mut Vec<u8>, status: u16) {
     }
 }
 
-/// Appends the fields that describe a body. `more` holds whole lines that stand before the length.
+/// Appends the header fields that describe a body. `more` contains complete lines, which precede the length.
 #[inline]
 pub(crate) fn write_body_fields(out: &mut Vec<u8>, content_type: &str, more: &str, length: usize) {
     out.extend_from_slice(b"content-type: ");

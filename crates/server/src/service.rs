@@ -1,4 +1,5 @@
-//! What the user of the server provides: a service that answers requests, and an observer of connections.
+//! The traits that a user of the server implements: a service that answers requests, and an observer of
+//! connections.
 
 use std::future::Future;
 use std::time::Instant;
@@ -8,13 +9,14 @@ use hyper::body::Incoming;
 
 use super::Response;
 
-/// Answers requests on one thread.
+/// Answers the requests of one worker's connections, on the worker's thread.
 pub trait Service {
-    /// Answers the request that `bytes` begin with, without hyper, by appending the whole response to `out`. Returns
-    /// `None`, with nothing appended, for a request that hyper is to read; that is all of them by default.
+    /// Answers the request at the start of `bytes` without hyper, and appends the complete response to `out`.
+    /// Returns `None`, and appends nothing, for a request that hyper must read. The default returns `None`
+    /// for all requests.
     ///
-    /// The head has not been checked. A service answers only a request that the checks and hyper would accept, and
-    /// with the bytes that hyper would write.
+    /// The head is not checked beforehand. The service must answer only requests that the checks and hyper
+    /// would accept, with the bytes that hyper would write.
     #[inline]
     fn fast_path(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
         let _ = (bytes, out);
@@ -24,50 +26,50 @@ pub trait Service {
     /// Answers a request that hyper has read.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = (Response, BodyState)>;
 
-    /// Observes that a request was refused with this status before it reached the service. Called before the refusal is
-    /// written, so that a peer that has read it finds it counted.
+    /// Called when a request is refused with this status before it reaches the service. Called before the
+    /// refusal is written, so that a peer that has read the refusal finds it counted.
     fn request_refused(&self, status: u16) {
         let _ = status;
     }
 
-    /// Called once a second on a worker's thread.
+    /// Called once a second on the worker's thread.
     fn tick(&self) {}
 }
 
-/// A request that was answered by the fast path.
+/// The result of a request that the fast path answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FastAnswer {
-    /// The request's length in bytes, its body included.
+    /// Length of the request in bytes, including its body.
     pub len: usize,
-    /// When the request was answered.
+    /// The time when the request was answered.
     pub at: Instant,
 }
 
-/// How much of a request's body was read when it was answered.
+/// Whether the service read the whole body of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyState {
-    /// All of it, or the request had none.
+    /// The whole body was read, or the request has none.
     Read,
-    /// Not all of it: the connection is closed after the answer.
+    /// The body was not read completely. The connection is closed after the answer.
     Unread,
 }
 
-/// Observes the connections of a server, from all of its threads.
+/// Observes the connections of a server. All threads of the server call it.
 pub trait ConnectionObserver: Send + Sync {
-    /// A connection was accepted and is open.
+    /// Called when a connection was accepted and is open.
     fn connection_opened(&self);
-    /// A connection that was opened is closed.
+    /// Called when a connection that was open is closed.
     fn connection_closed(&self);
-    /// A connection was rejected because there are too many.
+    /// Called when a connection is rejected because a limit is reached.
     fn connection_rejected(&self);
-    /// The system could not hand over a connection, for lack of file descriptors or memory.
+    /// Called when accept(2) fails, for lack of file descriptors or memory.
     fn accept_failed(&self);
-    /// A connection ends because a deadline passed.
+    /// Called when a connection ends because a deadline passed.
     fn connection_timed_out(&self);
-    /// A connection ends because it broke, or because its bytes were not HTTP.
+    /// Called when a connection ends because it broke, or because its bytes were not HTTP.
     fn connection_failed(&self);
-    /// A connection was still open when the server was forced to close.
+    /// Called for each connection that is still open when the server is force-closed.
     fn connection_force_closed(&self);
-    /// A panic was caught.
+    /// Called when a panic was caught.
     fn panic_caught(&self);
 }

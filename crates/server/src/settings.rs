@@ -1,44 +1,46 @@
-//! The settings of a server.
+//! The settings of a server and their defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
-/// How a server listens, and its limits.
+/// The address, the threads and the limits of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The address; port 0 takes one that is free.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// Threads that answer. One for each core, unless the cores are needed elsewhere.
+    /// Number of worker threads. Use one for each core, unless other programs need the cores.
     pub workers: usize,
-    /// Most connections at a time; one more is answered `overloaded`. An idle connection costs about 20 KB.
+    /// Maximum number of open connections. A further connection is answered `overloaded`. An idle connection
+    /// takes about 20 KB.
     pub max_connections: usize,
-    /// Most connections of one peer: an IPv4 address, or a /64 of IPv6. 0 sets no limit.
+    /// Maximum number of open connections of one peer: an IPv4 address, or a /64 of IPv6. 0 means no limit.
     pub max_connections_per_peer: usize,
-    /// Most bytes of bodies being received, and of large answers not taken yet, in all.
+    /// Maximum number of bytes in memory, over all connections, for bodies being received and large answers
+    /// not read.
     pub max_body_bytes: usize,
     /// Longest time from a request's first byte to the end of its head.
     pub header_timeout: Duration,
-    /// Longest time from the end of a request's head to its answer, the arrival of its body included.
+    /// Longest time from the end of a request's head to its answer. Includes the arrival of the body.
     pub body_timeout: Duration,
-    /// Longest time a connection may wait for its next request, or for its peer to take an answer.
+    /// Longest time that a connection may wait for its next request, or for its peer to read an answer.
     pub idle_timeout: Duration,
-    /// How long an idle connection stays open once the server drains. A request that was already on its way is then
-    /// answered, and the answer says that it is the last.
+    /// Time that an idle connection stays open after the server begins to drain. A request that is under way
+    /// is answered in this time, and the answer announces that it is the last.
     pub drain_grace: Duration,
 }
 
-/// How long a connection waits for each thing.
+/// The timeouts of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// From a request's first byte to the end of its head.
+    /// Time from a request's first byte to the end of its head.
     pub header: Duration,
-    /// From the end of the head to the answer.
+    /// Time from the end of the head to the answer.
     pub body: Duration,
-    /// From the answer to the first byte of the next request.
+    /// Time from the answer to the first byte of the next request.
     pub idle: Duration,
-    /// How long an idle connection stays open once the server drains.
+    /// Time that an idle connection stays open after the server begins to drain.
     pub drain_grace: Duration,
 }
 
@@ -48,9 +50,9 @@ impl Default for ServerSettings {
             listen: (Ipv4Addr::LOCALHOST, 7400).into(),
             workers: thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: 10_000,
-            // A quarter: no one peer can take every connection, and a proxy in front keeps far fewer.
+            // A quarter of all connections: no single peer can take them all, and a proxy keeps far fewer.
             max_connections_per_peer: 2_500,
-            // 16 bodies of the largest size; most bodies arrive in one piece and are not counted.
+            // 16 bodies of the largest size. Most bodies arrive in one piece and are not counted.
             max_body_bytes: 64 * 1024 * 1024,
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(30),
@@ -61,7 +63,7 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
-    /// Returns the timeouts of each connection.
+    /// Returns the timeouts of a connection.
     pub fn timeouts(&self) -> Timeouts {
         Timeouts {
             header: self.header_timeout,

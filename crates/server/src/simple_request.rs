@@ -1,30 +1,32 @@
-//! Requests that need no more than their target and their body to be answered, parsed in place.
+//! Parses simple requests in place. A simple request can be answered from its target and its body alone.
 //!
-//! A request is simple if its head has no field with a meaning to HTTP besides the length of its body, and its body has
-//! arrived. httparse, hyper's own parser, reads the head. All other requests, and heads to refuse, are for hyper.
+//! A request is simple if no header field has a meaning for HTTP other than the length of the body, and if
+//! the body has arrived. httparse, which hyper uses too, parses the head. hyper handles all other requests,
+//! and heads that must be refused.
 
 use std::mem::MaybeUninit;
 
 use super::failpoint;
 use super::request_head::{MAX_HEAD_BYTES, is_host, parse_digits};
 
-/// Most header fields of a simple request; gateways send a handful.
+/// Maximum number of header fields of a simple request. Gateways send a handful.
 const MAX_FIELDS: usize = 32;
 
-/// A whole GET or POST of HTTP/1.1 that hyper need not read.
+/// A complete GET or POST request of HTTP/1.1 that hyper need not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SimpleRequest<'r> {
-    /// The path and the query, of bytes that RFC 3986 allows unescaped.
+    /// The path and the query string. All bytes are allowed unescaped by RFC 3986.
     pub target: &'r str,
-    /// The body, empty where the request has none.
+    /// The body. Empty if the request has none.
     pub body: &'r [u8],
-    /// The request's length in bytes.
+    /// Length of the request in bytes, including its body.
     pub len: usize,
 }
 
 impl<'r> SimpleRequest<'r> {
-    /// Parses the request that these bytes begin with. Returns `None` where it is not simple: its body is not of
-    /// `media_type` (not checked for GET), is longer than `max_body_bytes`, or has not arrived whole.
+    /// Parses the request at the start of these bytes. Returns `None` if the request is not simple, if its
+    /// body is longer than `max_body_bytes` or incomplete, or if a POST has another media type than
+    /// `media_type`.
     #[inline]
     pub fn parse(bytes: &'r [u8], media_type: &str, max_body_bytes: usize) -> Option<SimpleRequest<'r>> {
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -47,12 +49,12 @@ impl<'r> SimpleRequest<'r> {
     }
 }
 
-/// Returns the length of the body, or `None` where a field has a meaning that hyper must handle.
+/// Returns the length of the body. Returns `None` if a header field has a meaning that hyper must handle.
 fn body_length(fields: &[httparse::Header<'_>], media_type: Option<&str>) -> Option<usize> {
     let (mut hosts, mut length) = (0, None);
     for field in fields {
         let (name, value) = (field.name, field.value);
-        // By length first, because most fields have another.
+        // Compares lengths first, because most names have another length.
         let is_simple = match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
                 hosts += 1;
@@ -82,8 +84,8 @@ fn body_length(fields: &[httparse::Header<'_>], media_type: Option<&str>) -> Opt
     (hosts == 1).then_some(length.unwrap_or(0))
 }
 
-/// Returns whether a target has only bytes that RFC 3986 allows unescaped. Free of branches, so that the compiler
-/// vectorizes it.
+/// Returns whether all bytes of the target are allowed unescaped by RFC 3986. Has no branches, so that the
+/// compiler vectorizes it.
 fn is_plain(target: &[u8]) -> bool {
     let plain =
         |byte: u8| matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~');
@@ -134,7 +136,8 @@ mod tests {
         assert_eq!(parse(&large), None);
     }
 
-    /// Both readers agree on where the next request begins. Requests are random: cut, doubled, broken.
+    /// Both parsers must agree on the start of the next request. The requests are random: cut, doubled,
+    /// broken.
     #[test]
     fn simple_request_is_one_whole_request_to_the_framing() {
         let get = b"GET /a?b=c&d=e HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n".as_slice();

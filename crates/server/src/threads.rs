@@ -1,4 +1,4 @@
-//! The threads of a server, and their end.
+//! The threads of a server: their start, and their end by a drain or by force.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,28 +15,28 @@ use tokio::task::LocalSet;
 
 use super::ConnectionObserver;
 
-/// The threads of a server that answers.
+/// The running threads of a server.
 pub struct ServerThreads {
     threads: Vec<JoinHandle<()>>,
-    /// Every thread holds a sender, through which nothing is sent. The receiver is disconnected when all have ended.
+    /// Each thread holds a sender, and sends nothing. The receiver disconnects when all threads have ended.
     alive: mpsc::Sender<Infallible>,
     ended: mpsc::Receiver<Infallible>,
     force_close: ForceClose,
 }
 
-/// Ends a server at once, from any thread.
+/// A handle that ends a server at once, from any thread.
 #[derive(Clone)]
 pub struct ForceClose {
     stop: watch::Sender<bool>,
-    /// How many connections are open.
+    /// Number of connections that are open.
     open: Arc<AtomicUsize>,
-    /// How many connections were open when this was triggered.
+    /// Number of connections that were open when this was triggered.
     closed: Arc<AtomicUsize>,
     observer: Arc<dyn ConnectionObserver>,
 }
 
 impl ForceClose {
-    /// Closes every connection that is still open. Does nothing when called again.
+    /// Closes all open connections. Has no effect when called again.
     pub fn trigger(&self) {
         self.stop.send_if_modified(|stop| {
             let first = !std::mem::replace(stop, true);
@@ -54,7 +54,7 @@ impl ForceClose {
 }
 
 impl ServerThreads {
-    /// Of a server that counts its open connections in `open`.
+    /// Creates an empty set of threads. The server counts its open connections in `open`.
     pub(crate) fn new(open: Arc<AtomicUsize>, observer: Arc<dyn ConnectionObserver>) -> ServerThreads {
         let (alive, ended) = mpsc::channel();
         let stop = watch::Sender::new(false);
@@ -62,27 +62,28 @@ impl ServerThreads {
         ServerThreads { threads: Vec::new(), alive, ended, force_close }
     }
 
-    /// Returns the handle that ends the server during [`ServerThreads::drain`].
+    /// Returns a handle that ends the server during [`ServerThreads::drain`].
     pub fn force_close(&self) -> ForceClose {
         self.force_close.clone()
     }
 
-    /// Waits until the connections have ended, at most for `timeout`; the drain itself begins with the watch that
-    /// [`serve`](super::Listener::serve) was given. Returns how many connections were still open and were force-closed.
+    /// Waits until all connections have ended, at most for `timeout`, and force-closes the rest. Returns the
+    /// number of force-closed connections. The watch that was passed to [`serve`](super::Listener::serve)
+    /// starts the drain itself.
     pub fn drain(self, timeout: Duration) -> usize {
         drop(self.alive);
         if self.ended.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
             self.force_close.trigger();
         }
         for thread in self.threads {
-            // The panic hook has reported a thread that panicked.
+            // The panic hook has logged the panic of the thread.
             let _ = thread.join();
         }
         self.force_close.closed.load(Ordering::Relaxed)
     }
 
-    /// Runs a future, which need not be `Send`, on a thread with a runtime of its own, until it ends or the server is
-    /// force-closed.
+    /// Runs a future on a new thread with its own runtime, until the future ends or the server is
+    /// force-closed. The future need not be `Send`.
     pub(crate) fn spawn<F>(
         &mut self,
         name: &str,
@@ -102,7 +103,7 @@ impl ServerThreads {
                     _ = stop.wait_for(|stop| *stop) => {}
                 }
             });
-            // Force-closed connections are dropped before the thread counts as ended.
+            // Drops force-closed connections before the thread counts as ended.
             drop((local, runtime));
             drop(alive);
         })?;

@@ -1,4 +1,4 @@
-//! A worker: one thread's service and the connections that it answers.
+//! A worker: a thread with a service, and the connections that it answers.
 
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
@@ -16,10 +16,10 @@ use super::panics::catch_panic_async;
 use super::peer_limit::PeerPermit;
 use super::{ConnectionObserver, Service, Timeouts};
 
-/// How often a service's `tick` is called.
+/// Interval between two calls of a service's `tick`.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What a worker's thread takes along when it starts.
+/// The values that a worker needs on its thread.
 pub(crate) struct Worker<F> {
     pub(crate) new_service: F,
     pub(crate) observer: Arc<dyn ConnectionObserver>,
@@ -28,7 +28,7 @@ pub(crate) struct Worker<F> {
 }
 
 impl<F> Worker<F> {
-    /// Serves the connections from `queue` until the queue is closed and every connection has ended.
+    /// Serves the connections from `queue` until the queue is closed and all connections have ended.
     pub(crate) async fn run<S: Service + 'static>(
         self,
         mut queue: mpsc::UnboundedReceiver<(StdStream, ConnectionPermit)>,
@@ -59,7 +59,8 @@ impl<F> Worker<F> {
             match catch_panic_async(turn).await {
                 Some(true) => {}
                 Some(false) => break,
-                // A thread that ended here would drop its connections, and lose those sent to it later.
+                // The loop continues after a panic. Otherwise the thread would drop its connections and lose
+                // later ones.
                 None => self.observer.panic_caught(),
             }
         }
@@ -74,13 +75,13 @@ async fn serve<S: Service>(
     drain: watch::Receiver<bool>,
     observer: &dyn ConnectionObserver,
 ) {
-    // Answers are written whole: waiting for more to send with them gains nothing.
+    // Answers are written whole, so waiting for more bytes to send gains nothing.
     let nodelay = stream.set_nodelay(true);
     let Ok(stream) = nodelay.and_then(|()| TcpStream::from_std(stream)) else {
         return observer.connection_failed();
     };
     match catch_panic_async(serve_connection(stream, service, timeouts, drain)).await {
-        // Only this connection is lost.
+        // A panic ends only this connection.
         None => observer.panic_caught(),
         Some(ConnectionEnd::Closed) => {}
         Some(ConnectionEnd::TimedOut) => observer.connection_timed_out(),
@@ -88,7 +89,7 @@ async fn serve<S: Service>(
     }
 }
 
-/// Counts a connection as open, in all and of its worker and its peer, until this is dropped.
+/// Counts an open connection until this value is dropped: for the server, for its worker and for its peer.
 pub(crate) struct ConnectionPermit {
     counts: [Arc<AtomicUsize>; 2],
     _peer: PeerPermit,

@@ -1,4 +1,5 @@
-//! Compares the decisions of two snapshots, and the accounts of their steps.
+//! Compares the decisions of two snapshots. First the change of one decision and of one step's accounts, then
+//! all decisions of a scope, with equal changes in groups.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 use super::decision::{Decision, DecisionTable, ServingStep};
 use super::scope::Scope;
 
-/// How the answer to the same question changes, the worst first. `A` says how an answer differs from another answer.
+/// The change of the answer to one question, the worst first. `A` is the difference between two answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Change<A> {
     /// An answer becomes an error.
@@ -25,17 +26,17 @@ pub enum Change<A> {
     Answer(A),
 }
 
-/// How the decision for one OU, channel and country changes.
+/// The change of the decision for one OU, channel and country.
 pub type DecisionChange = Change<StepChange>;
 
-/// How the step that serves differs from another step.
+/// The difference between two steps that serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StepChange {
-    /// The rule, level or pool is another.
+    /// The rule, the pool or the OU of the level differs.
     Moved,
-    /// The step is the same, and has other accounts.
+    /// The step is the same, but its available accounts differ.
     Accounts,
-    /// The step and accounts are the same, on another level above the query's OU.
+    /// The step and its accounts are the same, but the number of levels above the query's OU differs.
     Level,
 }
 
@@ -50,7 +51,7 @@ impl DecisionChange {
         Change::Answer(StepChange::Level),
     ];
 
-    /// Returns the word in reports for programs.
+    /// Returns the name of the change in JSON reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Change::BecomesError => "becomes_error",
@@ -63,19 +64,19 @@ impl DecisionChange {
     }
 }
 
-/// Compares the decisions of two snapshots as of the same time.
+/// Compares the decisions of two snapshots at the same time.
 pub struct Comparison<'s> {
-    /// The old snapshot's decisions.
+    /// The decisions of the old snapshot.
     pub old: DecisionTable<'s>,
-    /// The new snapshot's decisions.
+    /// The decisions of the new snapshot.
     pub new: DecisionTable<'s>,
-    /// By the groups of the two steps, because many steps share a group.
+    /// Differences between two steps, by their groups, because many steps share a group.
     differences: HashMap<(GroupIdx, GroupIdx), Option<Rc<CandidateDifference<'s>>>, Xxh3DefaultBuilder>,
     changes: HashMap<(Decision, Decision), Option<DecisionChange>, Xxh3DefaultBuilder>,
 }
 
 impl<'s> Comparison<'s> {
-    /// Compares two snapshots as of `now`.
+    /// Creates a comparison of two snapshots at the time `now`.
     pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: UnixSeconds) -> Comparison<'s> {
         Comparison {
             old: DecisionTable::new(old, now),
@@ -85,7 +86,7 @@ impl<'s> Comparison<'s> {
         }
     }
 
-    /// Returns how a decision changes, if it does.
+    /// Returns the change of a decision. Returns `None` if the decision stays the same.
     pub fn change(&mut self, old: &Decision, new: &Decision) -> Option<DecisionChange> {
         if let Some(&known) = self.changes.get(&(*old, *new)) {
             return known;
@@ -108,7 +109,7 @@ impl<'s> Comparison<'s> {
         change
     }
 
-    /// Returns how the accounts of two steps differ, if they do.
+    /// Returns the difference between the accounts of two steps. Returns `None` if the accounts are the same.
     pub fn difference(
         &mut self,
         old: &ServingStep,
@@ -130,21 +131,21 @@ impl<'s> Comparison<'s> {
     }
 }
 
-/// How the available accounts of two steps differ; ids are in order.
+/// The difference between the available accounts of two steps. Each list is in the order of ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CandidateDifference<'s> {
-    /// Only in the old step.
+    /// Accounts that only the old step has.
     pub lost: Vec<&'s str>,
-    /// Only in the new step.
+    /// Accounts that only the new step has.
     pub gained: Vec<&'s str>,
-    /// Of another weight: the old one, the new one.
+    /// Accounts with another weight: the id, the old weight and the new weight.
     pub reweighted: Vec<(&'s str, u16, u16)>,
-    /// Of the same id, and answers say something else of it: its address or country.
+    /// Accounts whose address or country in answers differs.
     pub altered: Vec<&'s str>,
 }
 
 impl<'s> CandidateDifference<'s> {
-    /// Compares the accounts of two steps; returns `None` if there is no difference.
+    /// Compares the accounts of two steps. Returns `None` if there is no difference.
     pub fn between(
         old: (&Snapshot, &[Candidate<'s>]),
         new: (&Snapshot, &[Candidate<'s>]),
@@ -181,54 +182,54 @@ impl<'s> CandidateDifference<'s> {
     }
 }
 
-/// Returns what an answer says of an account.
+/// Returns the prepared JSON of an account.
 fn said<'s>(snapshot: &'s Snapshot, candidate: Candidate<'_>) -> AccountPieces<'s> {
     snapshot.account_pieces(candidate.json())
 }
 
-/// Returns the ids of a step's accounts.
+/// Returns the ids of candidates, in the same order.
 pub fn candidate_ids<'s>(table: &DecisionTable<'s>, candidates: &[Candidate<'s>]) -> Vec<&'s str> {
     let snapshot = table.snapshot();
     candidates.iter().map(|candidate| snapshot.account(candidate.account()).id()).collect()
 }
 
-/// The decisions that change between two snapshots.
+/// All decisions that differ between two snapshots.
 #[derive(Debug, Default)]
 pub struct Changes<'s> {
-    /// Decisions that were compared: those of every company, OU and channel that either snapshot has.
+    /// Number of compared decisions: those of every company, OU and channel that either snapshot has.
     pub compared: usize,
-    /// The changes, the worst first.
+    /// The changes in groups, the worst first.
     pub groups: Vec<ChangeGroup<'s>>,
 }
 
-/// The decisions of one company and channel that change from one decision to one other.
+/// Decisions of one company and channel that all change from the same old decision to the same new one.
 #[derive(Debug)]
 pub struct ChangeGroup<'s> {
-    /// How they change.
+    /// The kind of this change.
     pub change: DecisionChange,
-    /// The company's id.
+    /// The id of the company.
     pub company: &'s str,
-    /// The channel's id.
+    /// The id of the channel.
     pub channel: &'s str,
-    /// The old decision.
+    /// The decision in the old snapshot.
     pub old: Decision,
-    /// The new decision.
+    /// The decision in the new snapshot.
     pub new: Decision,
-    /// The OUs and countries; no cell is in two of these sets.
+    /// The OUs and countries of the decisions. No pair of OU and country is in two of these sets.
     pub cells: Vec<Cells<'s>>,
 }
 
-/// Cells of the decision table: each of these OUs with each of these countries.
+/// Cells of the decision table: every pair of these OUs and these countries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cells<'s> {
-    /// OUs, in order of their ids.
+    /// The ids of the OUs, sorted.
     pub ous: Vec<&'s str>,
-    /// Countries, in alphabetical order.
+    /// The countries, in alphabetical order.
     pub countries: Vec<Region>,
 }
 
 impl Changes<'_> {
-    /// Counts the decisions of each change.
+    /// Returns the number of decisions for each change.
     pub fn counts(&self) -> [(DecisionChange, usize); 6] {
         DecisionChange::ALL.map(|change| {
             let groups = self.groups.iter().filter(|group| group.change == change);
@@ -236,21 +237,21 @@ impl Changes<'_> {
         })
     }
 
-    /// Counts the decisions of one change.
+    /// Returns the number of decisions for one change.
     pub fn count(&self, change: DecisionChange) -> usize {
         self.counts().iter().filter(|(of, _)| *of == change).map(|(_, count)| count).sum()
     }
 }
 
 impl ChangeGroup<'_> {
-    /// Counts the decisions.
+    /// Returns the number of decisions in the group.
     pub fn decisions(&self) -> usize {
         self.cells.iter().map(Cells::decisions).sum()
     }
 }
 
 impl<'s> Cells<'s> {
-    /// Counts the decisions.
+    /// Returns the number of decisions in these cells.
     pub fn decisions(&self) -> usize {
         self.ous.len() * self.countries.len()
     }
@@ -274,7 +275,7 @@ impl<'s> Cells<'s> {
     }
 }
 
-/// Compares every decision of both snapshots in a scope.
+/// Compares every decision of both snapshots within a scope.
 pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Changes<'s> {
     let mut changes = Changes::default();
     let (old, new) = (comparison.old.snapshot(), comparison.new.snapshot());
@@ -298,12 +299,12 @@ pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Ch
             changes.groups.extend(group_changes(comparison, company, channel, rows));
         }
     }
-    // Stable: equal changes stay in order of companies, channels and OUs.
+    // A stable sort keeps equal changes in the order of companies, channels and OUs.
     changes.groups.sort_by_key(|group| group.change);
     changes
 }
 
-/// Groups the changes of one company and channel, given the rows of both sides and the OUs that have them.
+/// Groups the changes of one company and channel. `rows` maps a pair of row numbers, old and new, to its OUs.
 fn group_changes<'s>(
     comparison: &mut Comparison<'s>,
     company: &'s str,
@@ -338,7 +339,8 @@ fn group_changes<'s>(
     groups
 }
 
-/// Returns the row of an OU. A missing company, channel or OU refuses every country, as a query would be refused.
+/// Returns the row of an OU. If the snapshot lacks the company, channel or OU, every country is refused, as a
+/// query would be.
 fn row_of(
     table: &mut DecisionTable<'_>,
     company: Option<CompanyIdx>,
@@ -353,7 +355,7 @@ fn row_of(
     }
 }
 
-/// What either snapshot has, by id, and its index in each.
+/// Ids that either snapshot has, with their index in each snapshot.
 type Both<'s, I> = BTreeMap<&'s str, [Option<I>; 2]>;
 
 fn both<'s, I>(

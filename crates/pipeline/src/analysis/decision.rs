@@ -1,4 +1,5 @@
-//! The decision for one OU, channel and country; the decisions for every country; and how many are served by which rule.
+//! The table of decisions: one row for each OU and channel, with a decision for every country. [`RuleCounts`]
+//! counts the decisions of a row by rule.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -12,32 +13,33 @@ use switchboard_snapshot::{
 };
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-/// The answer to an invite of a client of whom only the country is known. Indices are the snapshot's own.
+/// The answer to an invite if only the client's country is known. Indices belong to the snapshot of the
+/// table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// An account of this step serves.
+    /// One of the accounts of this step serves.
     Served(ServingStep),
     /// No account serves, for this reason.
     Refused(SelectError),
 }
 
-/// The step whose candidates serve; the client's id or phone decides which one.
+/// The step whose candidates serve. The client's id or phone decides which candidate does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ServingStep {
-    /// The rule.
+    /// The rule of the step.
     pub rule: Rule,
-    /// Levels above the query's OU.
+    /// Number of levels from the query's OU up to the step's level.
     pub climbed: u32,
     /// The OU whose level has the step.
     pub ou: OuIdx,
-    /// The pool.
+    /// The pool of the step.
     pub pool: PoolIdx,
-    /// The step's group of candidates.
+    /// The group of the step's candidates.
     pub group: GroupIdx,
 }
 
 impl Decision {
-    /// Returns the rule, or the code of the error.
+    /// Returns the name of the rule, or the code of the error.
     pub fn as_str(&self) -> &'static str {
         match self {
             Decision::Served(step) => step.rule.as_str(),
@@ -45,7 +47,7 @@ impl Decision {
         }
     }
 
-    /// Returns the step that serves, if one does.
+    /// Returns the step that serves, if the decision is an account.
     pub fn served(&self) -> Option<&ServingStep> {
         match self {
             Decision::Served(served) => Some(served),
@@ -55,7 +57,7 @@ impl Decision {
 }
 
 impl ServingStep {
-    /// Returns the pool's id.
+    /// Returns the id of the pool.
     pub fn pool<'s>(&self, snapshot: &'s Snapshot) -> &'s str {
         snapshot.pool(self.pool).id()
     }
@@ -66,21 +68,21 @@ impl ServingStep {
     }
 }
 
-/// The decisions of one OU and channel, one for every country. Few are distinct, so each is stored once.
+/// The decisions of one OU and channel, one for every country. Equal decisions are stored once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
     distinct: Box<[Decision]>,
-    /// For each region by its index: which of `distinct`.
+    /// For each region, by its index: the position of its decision in `distinct`.
     cells: Box<[u8]>,
 }
 
 impl Row {
-    /// Returns the row with each country's decision.
+    /// Creates a row. Calls `decide` once for each country.
     pub fn from_fn(decide: impl FnMut(Region) -> Decision) -> Row {
         let mut known: HashMap<Decision, u8> = HashMap::new();
         let mut distinct = Vec::new();
         let cells = Region::all().map(decide).map(|decision| {
-            // There are fewer countries than a byte has values.
+            // A byte suffices: there are fewer than 256 countries.
             *known.entry(decision).or_insert_with(|| {
                 distinct.push(decision);
                 (distinct.len() - 1) as u8
@@ -90,40 +92,40 @@ impl Row {
         Row { distinct: distinct.into(), cells }
     }
 
-    /// Returns the distinct decisions, in order of the first country of each.
+    /// Returns the distinct decisions, in the order of their first countries.
     pub fn distinct(&self) -> &[Decision] {
         &self.distinct
     }
 
-    /// Returns for each region, by its index, which of [`distinct`](Row::distinct) is its decision.
+    /// Returns for each region, by its index, the position of its decision in [`distinct`](Row::distinct).
     pub fn cells(&self) -> &[u8] {
         &self.cells
     }
 
-    /// Returns every country, in alphabetical order, with its decision.
+    /// Returns every country with its decision, in alphabetical order.
     pub fn countries(&self) -> impl Iterator<Item = (Region, &Decision)> {
         let decisions = self.cells.iter().filter_map(|&cell| self.distinct.get(usize::from(cell)));
         Region::all().zip(decisions)
     }
 }
 
-/// How many countries are served by which rule. Each decision is counted once: as none, as climbed whatever the rule, or
-/// by its rule.
+/// Number of countries that each rule serves. Each decision counts once: as `none`, as `climbed` with any
+/// rule, or by its rule at the OU itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleCounts {
-    /// Served by the client's country, at the OU itself.
+    /// Served at the OU itself, by an account of the client's country.
     pub country: usize,
-    /// Served by its calling code, at the OU itself.
+    /// Served at the OU itself, by an account of the same calling code.
     pub calling_code: usize,
-    /// Served by a mapping, at the OU itself.
+    /// Served at the OU itself, because of a mapping.
     pub mapping: usize,
-    /// Served by a pool's default country, at the OU itself.
+    /// Served at the OU itself, because of a pool's default country.
     pub default: usize,
-    /// Served by any rule, above the OU.
+    /// Served by any rule, on a level above the OU.
     pub climbed: usize,
-    /// Not served.
+    /// Served by no account at all.
     pub none: usize,
-    /// The errors of decisions that are not served.
+    /// Number of decisions for each error code.
     pub reasons: BTreeMap<&'static str, usize>,
 }
 
@@ -150,7 +152,7 @@ impl RuleCounts {
         counts
     }
 
-    /// Adds other counts, `times` times.
+    /// Adds `other`, multiplied by `times`.
     pub fn add(&mut self, other: &RuleCounts, times: usize) {
         let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = other;
         self.country += country * times;
@@ -164,15 +166,15 @@ impl RuleCounts {
         }
     }
 
-    /// Returns the number of decisions.
+    /// Returns the number of all decisions.
     pub fn total(&self) -> usize {
         let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons: _ } = self;
         country + calling_code + mapping + default + climbed + none
     }
 }
 
-/// The decisions of a snapshot as of one time, for the OUs and channels that [`row_of`](DecisionTable::row_of) was called
-/// with.
+/// The decisions of a snapshot at one time, for the OUs and channels that [`row_of`](DecisionTable::row_of)
+/// was called with.
 pub struct DecisionTable<'s> {
     snapshot: &'s Snapshot,
     now: UnixSeconds,
@@ -183,11 +185,11 @@ pub struct DecisionTable<'s> {
     available: HashMap<GroupIdx, Box<[Candidate<'s>]>, Xxh3DefaultBuilder>,
 }
 
-/// All that a selection depends on of an OU: the level that its chain begins at, and its depth.
+/// The properties of an OU that a selection depends on: the first level of its chain, and its depth.
 type ChainEntry = (Option<LevelIdx>, u32);
 
 impl<'s> DecisionTable<'s> {
-    /// Returns an empty table of a snapshot's decisions as of `now`.
+    /// Creates an empty table for a snapshot at the time `now`.
     pub fn new(snapshot: &'s Snapshot, now: UnixSeconds) -> DecisionTable<'s> {
         DecisionTable {
             snapshot,
@@ -200,12 +202,13 @@ impl<'s> DecisionTable<'s> {
         }
     }
 
-    /// Returns the snapshot.
+    /// Returns the snapshot that the table decides for.
     pub fn snapshot(&self) -> &'s Snapshot {
         self.snapshot
     }
 
-    /// Decides for a company's OU on a channel. Returns the number of the row; equal rows have one number.
+    /// Decides for a company's OU on a channel. Returns the number of the row. Equal rows have the same
+    /// number.
     pub fn row_of(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx) -> usize {
         let role = self.snapshot.channel(channel).conversation_role();
         let level = self.snapshot.chain(company, ou, channel, role).map(LevelRef::idx);
@@ -219,23 +222,23 @@ impl<'s> DecisionTable<'s> {
         row
     }
 
-    /// Returns the number of the row that refuses every country for one reason.
+    /// Returns the number of the row that refuses every country with this error.
     pub fn row_of_refusals(&mut self, error: SelectError) -> usize {
         self.store(Row::from_fn(|_| Decision::Refused(error)))
     }
 
     /// Returns a row by its number in this table.
-    #[allow(clippy::indexing_slicing, reason = "rows are numbered by this table")]
+    #[allow(clippy::indexing_slicing, reason = "this table assigns the numbers")]
     pub fn row(&self, number: usize) -> Rc<Row> {
         Rc::clone(&self.rows[number])
     }
 
-    /// Returns every row.
+    /// Returns all rows, in the order of their numbers.
     pub fn rows(&self) -> &[Rc<Row>] {
         &self.rows
     }
 
-    /// Returns the available candidates of a step, in order of their ids: a selection picks one of them.
+    /// Returns the available candidates of a step, in the order of their ids. A selection picks one of them.
     pub fn available(&self, step: &ServingStep) -> &[Candidate<'s>] {
         self.available.get(&step.group).map_or(&[], |members| members)
     }
@@ -264,7 +267,7 @@ impl<'s> DecisionTable<'s> {
             query.country = Some(region.alpha2().into());
             match select_with(snapshot, &query, context, &mut last).result {
                 Err(error) => Decision::Refused(error),
-                // The last step that is visited is the one that answers.
+                // The last step that the selection visits is the one that serves.
                 Ok(selection) => match selection.location.zip(last.group) {
                     Some((location, group)) => Decision::Served(ServingStep {
                         rule: selection.rule,
@@ -273,7 +276,7 @@ impl<'s> DecisionTable<'s> {
                         pool: location.pool,
                         group,
                     }),
-                    // Never: without a user there is no dedicated account.
+                    // Cannot happen: without a user there is no dedicated account.
                     None => Decision::Refused(SelectError::NoAccount),
                 },
             }
@@ -281,7 +284,7 @@ impl<'s> DecisionTable<'s> {
     }
 }
 
-/// Records the last step that a selection visits, and the available candidates of each step.
+/// Tracer that records the last step of a selection, and the available candidates of each step.
 struct LastStep<'s, 'a> {
     snapshot: &'s Snapshot,
     available: &'a mut HashMap<GroupIdx, Box<[Candidate<'s>]>, Xxh3DefaultBuilder>,
@@ -299,7 +302,7 @@ impl<'s> Tracer for LastStep<'s, '_> {
                 |candidate: &Candidate<'_>| availability(candidate.account()) == Availability::Available;
             let mut available: Vec<Candidate<'s>> =
                 self.snapshot.candidates_of(group).iter().filter(is_available).collect();
-            // A company's accounts are numbered in the order of their ids.
+            // The accounts of a company are numbered in the order of their ids.
             available.sort_unstable_by_key(|candidate| candidate.account());
             available.into()
         });

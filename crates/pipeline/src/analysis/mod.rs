@@ -1,11 +1,11 @@
-//! Every decision that a snapshot makes for a country alone: the answers of each OU of each company on
-//! each channel, to a client of whom only the country is known.
+//! All decisions of a snapshot that depend on a country alone: for each OU and channel of each company, the
+//! answer to a client of whom only the country is known. `coverage` and `diff` print these decisions.
 //!
-//! Nothing is decided here. [`DecisionTable`] runs the selection that the daemon's answers come from, once for all OUs
-//! whose chains begin at the same level.
+//! This module contains no selection rules. [`DecisionTable`] runs the same selection as the daemon, once for
+//! all OUs whose chains begin at the same level.
 //!
-//! Reading order: [`decision`], [`scope`]; then [`compare`] (how two snapshots differ) and [`replay`] (how the answers
-//! to recorded queries differ).
+//! Reading order: [`decision`], [`scope`]; then [`compare`] (the differences between two snapshots) and
+//! [`replay`] (the differences between the answers to recorded queries).
 
 pub mod compare;
 pub mod decision;

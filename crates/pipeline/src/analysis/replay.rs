@@ -1,23 +1,23 @@
-//! Replays recorded queries against two snapshots: how much changes, weighted by what is really asked.
+//! Replays recorded queries against two snapshots, and counts the answers that change.
 //!
-//! A query may hold a phone number, so only the number of its line is kept.
+//! A query may contain a phone number, so only its line number is kept.
 
 use std::collections::BTreeMap;
 
 use super::compare::Change;
 use switchboard_model::{Rule, SelectError, UnixSeconds};
-use switchboard_select::{Answer, BadQuery, NOT_A_QUERY, Overlay, Query, SelectContext, Selection, select};
+use switchboard_select::{Answer, BadQuery, NOT_AN_OBJECT, Overlay, Query, SelectContext, Selection, select};
 use switchboard_snapshot::Snapshot;
 
-/// How the answer to a recorded query changes.
+/// The change of the answer to a recorded query.
 pub type AnswerChange = Change<SelectionChange>;
 
-/// How a selection differs from another one.
+/// The difference between two selections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SelectionChange {
     /// Another account is selected.
     OtherAccount,
-    /// The same account is selected, and the answer says something else of it: its rule, its pool, its address.
+    /// The same account is selected, but the answer has another rule, pool, address or other field.
     SameAccount,
 }
 
@@ -31,7 +31,7 @@ impl AnswerChange {
         Change::Answer(SelectionChange::SameAccount),
     ];
 
-    /// Returns the word in reports for programs.
+    /// Returns the name of the change in JSON reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Change::BecomesError => "becomes_error",
@@ -43,37 +43,37 @@ impl AnswerChange {
     }
 }
 
-/// A change, and from which outcome to which.
+/// A change, with the old and the new outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Transition {
-    /// How the answer changes.
+    /// The kind of this change.
     pub change: AnswerChange,
-    /// The old rule or error.
+    /// The rule or the error of the old answer.
     pub old: Result<Rule, SelectError>,
-    /// The new rule or error.
+    /// The rule or the error of the new answer.
     pub new: Result<Rule, SelectError>,
 }
 
-/// Asks two snapshots the same queries as of the same time.
+/// Sends the same queries to two snapshots at the same time.
 pub struct Replay<'s> {
     sides: [(&'s Snapshot, Overlay); 2],
     now: UnixSeconds,
-    /// Queries that were asked.
+    /// Number of queries that were sent.
     pub asked: usize,
-    /// The queries that are answered otherwise: the numbers of their lines, from 1.
+    /// The line numbers, from 1, of queries whose answers differ.
     pub transitions: BTreeMap<Transition, Vec<usize>>,
-    /// Lines that are no query, and why.
+    /// The line numbers of malformed queries, with their faults.
     pub bad: Vec<(usize, String)>,
 }
 
 impl<'s> Replay<'s> {
-    /// Returns a replay against two snapshots as of `now`.
+    /// Creates a replay against two snapshots at the time `now`.
     pub fn new(old: &'s Snapshot, new: &'s Snapshot, now: UnixSeconds) -> Replay<'s> {
         let side = |snapshot: &'s Snapshot| (snapshot, Overlay::from_free(snapshot.free_accounts()));
         Replay { sides: [side(old), side(new)], now, asked: 0, transitions: BTreeMap::new(), bad: Vec::new() }
     }
 
-    /// Asks both snapshots the query of a line. Ignores a blank line.
+    /// Sends the query of a line to both snapshots. Ignores a blank line.
     pub fn ask(&mut self, line: usize, text: &[u8]) {
         let text = if line == 1 { text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text) } else { text };
         if text.trim_ascii().is_empty() {
@@ -84,7 +84,8 @@ impl<'s> Replay<'s> {
             Err(bad) => return self.bad.push((line, fault_in_line(&bad))),
         };
         self.asked += 1;
-        // Spread over equal candidates, and the same on both sides: a query that names no client must not seem to change.
+        // Spreads queries without a client over equal candidates. Both sides get the same number, so that no
+        // answer seems to change.
         let random = (line as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let [old, new] = self.sides.each_ref().map(|(snapshot, standings)| {
             select(snapshot, &query, SelectContext { now: self.now, random, standings })
@@ -95,13 +96,13 @@ impl<'s> Replay<'s> {
         }
     }
 
-    /// Counts the queries of one change.
+    /// Returns the number of queries with this change.
     pub fn count(&self, change: AnswerChange) -> usize {
         let transitions = self.transitions.iter().filter(|(transition, _)| transition.change == change);
         transitions.map(|(_, lines)| lines.len()).sum()
     }
 
-    /// Counts the queries that are answered as before.
+    /// Returns the number of queries whose answers stay the same.
     pub fn same(&self) -> usize {
         self.asked - self.transitions.values().map(Vec::len).sum::<usize>()
     }
@@ -123,17 +124,17 @@ impl<'s> Replay<'s> {
     }
 }
 
-/// Returns all that an answer says, without the generation.
+/// Returns the content of an answer, without the generation.
 fn content<'s>(snapshot: &'s Snapshot, selection: &Selection) -> impl PartialEq + use<'s> {
     let &Selection { account_json, rule, location, client_country, current_ignored, .. } = selection;
     let location = location.map(|at| (snapshot.location_json(at.level_pool), at.climbed));
     (snapshot.account_pieces(account_json), rule, location, client_country, current_ignored)
 }
 
-/// Returns the fault of a query; its line in the file is reported beside it. Repeats no value.
+/// Returns the fault of a query, without the number of its line. Repeats no value of the query.
 fn fault_in_line(bad: &BadQuery) -> String {
     match bad.json_column {
-        Some(column) => format!("{NOT_A_QUERY}, column {column}"),
+        Some(column) => format!("{NOT_AN_OBJECT} column {column}."),
         None => bad.to_string(),
     }
 }

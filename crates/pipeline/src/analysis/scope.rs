@@ -1,33 +1,34 @@
-//! Selects companies, OUs and channels by their ids.
+//! Restricts an analysis to companies, OUs and channels, by their ids.
 
 use std::collections::BTreeSet;
 
 use switchboard_registry::did_you_mean;
 use switchboard_snapshot::{ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
-/// The ids that are asked for. An empty list stands for all; of channels, for those that the company has pools of.
+/// The ids that an analysis is restricted to. An empty list means all: for channels, all those that the
+/// company has pools of.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scope<'n> {
-    /// The companies.
+    /// The ids of the companies.
     pub companies: &'n [String],
-    /// The channels.
+    /// The ids of the channels.
     pub channels: &'n [String],
-    /// The organizational units.
+    /// The ids of the organizational units (OUs).
     pub ous: &'n [String],
 }
 
-/// What a [`Scope`] selects of one company.
+/// The part of one company that a [`Scope`] selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scoped {
-    /// The company.
+    /// Index of the company in the snapshot.
     pub company: CompanyIdx,
-    /// The company's OUs, in order of their ids.
+    /// The company's OUs, in the order of their ids.
     pub ous: Vec<OuIdx>,
-    /// Channels, in order of their ids.
+    /// The channels, in the order of their ids.
     pub channels: Vec<ChannelIdx>,
 }
 
-/// An id that no snapshot has.
+/// An id that no snapshot has, with similar or known ids.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no {kind} {name:?}: {help}")]
 pub struct UnknownId {
@@ -36,14 +37,14 @@ pub struct UnknownId {
     help: String,
 }
 
-/// The most ids that are listed where none is close to an unknown one.
+/// Maximum number of ids that are listed if no id is similar to the unknown one.
 const MAX_LISTED_IDS: usize = 12;
 
 impl Scope<'_> {
-    /// Checks that at least one of the snapshots has each id. An OU need be in only one of the companies.
+    /// Checks that at least one of the snapshots has each id. An OU need exist in only one of the companies.
     ///
     /// # Errors
-    /// The first id that none has.
+    /// Returns the first id that no snapshot has.
     pub fn check(&self, snapshots: &[&Snapshot]) -> Result<(), UnknownId> {
         let snapshots = || snapshots.iter().copied();
         check("company", self.companies, || snapshots().flat_map(companies))?;
@@ -55,10 +56,11 @@ impl Scope<'_> {
         })
     }
 
-    /// Finds what the scope selects, of companies that have any of its OUs.
+    /// Returns the companies of the scope, with their OUs and channels. Skips companies that have none of the
+    /// OUs.
     ///
     /// # Errors
-    /// The first id that the snapshot does not have.
+    /// Returns the first id that the snapshot does not have.
     pub fn find(&self, snapshot: &Snapshot) -> Result<Vec<Scoped>, UnknownId> {
         self.check(&[snapshot])?;
         let scoped = self.companies(snapshot).map(|(_, company)| Scoped {
@@ -83,7 +85,8 @@ impl Scope<'_> {
         ous(snapshot, company).filter(|(id, _)| is_selected(self.ous, id))
     }
 
-    /// Returns the channels of the scope; without any, those that the company has pools of.
+    /// Returns the channels of the scope. An empty list of channels selects those that the company has pools
+    /// of.
     pub fn channels<'s>(
         &self,
         snapshot: &'s Snapshot,
@@ -122,7 +125,7 @@ fn check<'k, I, K: Iterator<Item = (&'k str, I)>>(
     match names.iter().find(|name| !known().any(|id| id == *name)) {
         None => Ok(()),
         Some(name) => {
-            // Two snapshots have most of them in common.
+            // A set, because two snapshots have most ids in common.
             let known: BTreeSet<&str> = known().collect();
             let help = did_you_mean(name, known.iter().copied(), || list_ids(&known));
             Err(UnknownId { kind, name: name.clone(), help })
@@ -133,8 +136,8 @@ fn check<'k, I, K: Iterator<Item = (&'k str, I)>>(
 fn list_ids(known: &BTreeSet<&str>) -> String {
     let listed = known.iter().take(MAX_LISTED_IDS).copied().collect::<Vec<_>>().join(", ");
     match known.len().saturating_sub(MAX_LISTED_IDS) {
-        _ if known.is_empty() => "there is none at all".to_owned(),
-        0 => format!("there are {listed}"),
-        more => format!("there are {listed} and {more} more"),
+        _ if known.is_empty() => "there are none".to_owned(),
+        0 => format!("the known ids are {listed}"),
+        more => format!("the known ids are {listed} and {more} more"),
     }
 }

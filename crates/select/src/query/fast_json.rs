@@ -1,5 +1,6 @@
-//! Reads the usual form of a query fast: a flat JSON object of texts without escapes. Quotes are found sixteen bytes at a
-//! time, and only the bytes between two texts are compared one by one. [`Query::read_json`] reads every other form.
+//! Fast reader of the usual form of a query: a flat JSON object of strings without escapes. Finds quotes 16
+//! bytes at a time, and compares only the bytes between two strings one by one. [`Query::read_json`] reads
+//! every other form.
 
 use std::borrow::Cow;
 
@@ -7,19 +8,19 @@ use wide::u8x16;
 
 use super::{BadQuery, Query, QueryFields};
 
-/// Bytes in a vector.
+/// Number of bytes in a vector.
 const LANES: usize = 16;
-/// Bytes with a bit each in a word.
+/// Number of bytes that a 64-bit word describes, with one bit each.
 const BLOCK: usize = 64;
 
-/// Reads the object into a query; returns `None` if it has another form, or is no JSON.
+/// Reads a JSON object into a query. Returns `None` if the text has another form, or is not JSON.
 pub(super) fn read<'a>(bytes: &'a [u8], into: &mut Query<'a>) -> Option<Result<(), BadQuery>> {
     let json = str::from_utf8(bytes).ok()?;
     let mut fields = QueryFields::new(into);
     let mut quotes = Quotes::new(bytes);
     let mut end = 0;
     let mut before = b'{';
-    // A name and a value have four quotes.
+    // A pair of name and value has four quotes.
     while let Some(open) = quotes.next() {
         is_only(before, bytes.get(end..open)?)?;
         let name = json.get(open + 1..quotes.next()?)?;
@@ -38,19 +39,20 @@ pub(super) fn read<'a>(bytes: &'a [u8], into: &mut Query<'a>) -> Option<Result<(
     (before == b',' && !quotes.odd.any()).then(|| fields.finish())
 }
 
-/// Returns whether there is only this byte, and white space around it.
+/// Returns `Some` if `between` is `byte` alone, with or without white space around it.
 fn is_only(byte: u8, between: &[u8]) -> Option<()> {
     (between == [byte] || between.trim_ascii() == [byte]).then_some(())
 }
 
-/// The positions of a text's quotes, in order.
+/// Iterator over the positions of the quotes in a text, in ascending order.
 struct Quotes<'t> {
     text: &'t [u8],
-    /// The first byte of the current block.
+    /// Position of the current block's first byte.
     block: usize,
-    /// A bit for each quote of the block that is still to be returned.
+    /// One bit for each quote of the block that was not returned so far.
     word: u64,
-    /// Nonzero if there was an escape, or a byte below a space: faults within texts, and unusual between them.
+    /// Nonzero if the text has a backslash or a byte below the space. In strings these are escapes or faults;
+    /// between strings they are rare.
     odd: u8x16,
 }
 
@@ -81,7 +83,7 @@ impl<'t> Quotes<'t> {
             self.word |= self.quotes_of(*lanes) << (at * LANES);
         }
         if !last.is_empty() {
-            // The last sixteen bytes of the text, some of which were scanned before.
+            // Reads the last 16 bytes of the text, and shifts out those that were read before.
             let quotes = match self.text.last_chunk::<LANES>() {
                 Some(lanes) => self.quotes_of(*lanes) >> (LANES - last.len()),
                 None => self.quotes_of(padded(last)),
@@ -90,7 +92,7 @@ impl<'t> Quotes<'t> {
         }
     }
 
-    /// Returns a bit for each quote.
+    /// Returns one bit for each quote in the 16 bytes.
     fn quotes_of(&mut self, lanes: [u8; LANES]) -> u64 {
         let lanes = u8x16::from(lanes);
         self.odd |= lanes.simd_eq(u8x16::splat(b'\\'));
@@ -99,7 +101,7 @@ impl<'t> Quotes<'t> {
     }
 }
 
-/// Pads fewer than sixteen bytes with spaces.
+/// Pads fewer than 16 bytes with spaces.
 fn padded(bytes: &[u8]) -> [u8; LANES] {
     let mut lanes = [b' '; LANES];
     lanes.iter_mut().zip(bytes).for_each(|(lane, byte)| *lane = *byte);

@@ -1,4 +1,4 @@
-//! Queries as JSON objects.
+//! Reads queries from JSON objects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,29 +9,48 @@ use super::{BadQuery, Query, QueryFields, fast_json};
 use switchboard_model::{MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
 
 impl<'a> Query<'a> {
-    /// Reads a query from a JSON object. Texts without escapes are borrowed.
+    /// Reads a query from a JSON object. Borrows strings that have no escapes.
+    ///
+    /// ```
+    /// use switchboard_select::Query;
+    ///
+    /// let query = Query::from_json(br#"{"channel":"sms","ou":"london","country":"GB"}"#)?;
+    /// assert_eq!(query.ou, "london");
+    ///
+    /// let missing = Query::from_json(br#"{"channel":"sms"}"#).err().unwrap();
+    /// assert_eq!(missing.to_string(), "Add the required field `ou`.");
+    /// # Ok::<(), switchboard_select::BadQuery>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the first fault of the query. See [`BadQuery`].
     pub fn from_json(bytes: &'a [u8]) -> Result<Query<'a>, BadQuery> {
         let mut query = Query::default();
         query.read_json(bytes)?;
         Ok(query)
     }
 
-    /// Reads a JSON object into this query, whose fields are replaced. Texts without escapes are borrowed.
+    /// Reads a JSON object into this query, and replaces all of its fields. Borrows strings that have no
+    /// escapes.
+    ///
+    /// # Errors
+    /// Returns the first fault of the query. The fields of a faulty query are unspecified.
     pub fn read_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
         if bytes.len() > MAX_QUERY_BYTES {
             let mut fields = QueryFields::new(self);
-            fields.add_fault(format!("a query has at most {MAX_QUERY_BYTES} bytes"));
+            fields.add_fault(format!("Shorten the query to at most {MAX_QUERY_BYTES} bytes."));
             return fields.finish();
         }
         fast_json::read(bytes, self).unwrap_or_else(|| self.read_any_json(bytes))
     }
 
-    /// Reads with a general parser.
+    /// Reads any JSON object, with serde_json.
     pub(super) fn read_any_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
         let mut fields = QueryFields::new(self);
         let mut json = serde_json::Deserializer::from_slice(bytes);
         if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
-            // serde_json's own message may repeat the value: only its position is reported.
+            // serde_json's message may repeat the value, which may be personal data. Only the position is
+            // reported.
             let (line, column) = (error.line(), error.column());
             fields.add_json_fault(line, column);
         }
@@ -39,7 +58,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The object, into fields.
+/// Reads the members of a JSON object into fields.
 struct Object<'f, 'q, 'a>(&'f mut QueryFields<'q, 'a>);
 
 impl<'de> DeserializeSeed<'de> for Object<'_, '_, 'de> {
@@ -63,10 +82,10 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
                 Value::Text(text) if name != "exclude" => self.0.set(&name, text),
                 Value::List(list) => self.0.set_list(&name, &list),
                 Value::Text(_) | Value::Other if QueryField::parse(&name).is_some() => {
-                    let list = if name == "exclude" { "a list of texts" } else { "a text" };
-                    self.0.add_fault(format!("{name}: expected {list}"));
+                    let list = if name == "exclude" { "a list of strings" } else { "a string" };
+                    self.0.add_fault(format!("Write `{name}` as {list}."));
                 }
-                // The name is the fault, whatever the value is.
+                // An unknown name is the fault, with any value.
                 Value::Text(_) | Value::Other => self.0.set(&name, Cow::Borrowed("")),
             }
         }
@@ -90,7 +109,7 @@ impl<'de> Visitor<'de> for TextSeed {
     type Value = Text<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a text")
+        out.write_str("a string")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
@@ -105,7 +124,7 @@ impl<'de> Visitor<'de> for TextSeed {
 enum Value<'a> {
     Text(Cow<'a, str>),
     List(Vec<Cow<'a, str>>),
-    /// Number, boolean, null, object, or a list of other things than texts.
+    /// A number, boolean, null or object, or a list with an element that is not a string.
     Other,
 }
 
@@ -123,7 +142,7 @@ impl<'de> Visitor<'de> for ValueSeed {
     type Value = Value<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a text or a list of texts")
+        out.write_str("a string or a list of strings")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
@@ -138,7 +157,7 @@ impl<'de> Visitor<'de> for ValueSeed {
         let mut texts = Some(Vec::new());
         while let Some(value) = list.next_element_seed(ValueSeed)? {
             match (value, &mut texts) {
-                // One more than allowed is enough for the error.
+                // Keeps one more than allowed, which is enough to report the error.
                 (Value::Text(_), Some(texts)) if texts.len() > MAX_EXCLUDED => {}
                 (Value::Text(text), Some(texts)) => texts.push(text),
                 _ => texts = None,

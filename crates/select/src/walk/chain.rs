@@ -1,4 +1,5 @@
-//! Steps 6 to 8 of a selection: the chain, level by level and step by step.
+//! Steps 6 to 8 of a selection: the chain, level by level and step by step, and the availability of its
+//! accounts.
 
 use switchboard_model::{Condition, Rule, SelectError};
 use switchboard_snapshot::AccountIdx;
@@ -11,7 +12,8 @@ use crate::query::Fallback;
 use crate::tracer::{Availability, ChainStep, TracedLevel, Tracer};
 
 impl<'a> Walk<'a> {
-    /// Visits the chain up to the first step with an available account, and picks one of the step's candidates.
+    /// Visits the chain up to the first step with an available account, and picks one of that step's
+    /// candidates.
     pub(super) fn chain(
         &self,
         tracer: &mut impl Tracer,
@@ -22,7 +24,7 @@ impl<'a> Walk<'a> {
         winner.ok_or(if any { SelectError::NoAccountAvailable } else { SelectError::NoAccount })
     }
 
-    /// Reports the chain to the tracer, where the answer is known without it.
+    /// Reports the chain to the tracer if the answer does not depend on the chain.
     pub(super) fn trace<T: Tracer>(&self, tracer: &mut T) {
         tracer.chain(self.levels());
         if T::WHOLE_CHAIN {
@@ -30,7 +32,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns the winner, if one is wanted, and whether any step that was tried had accounts.
+    /// Returns the winner, if `wanted`, and whether any step that was tried has accounts.
     fn visit_chain<T: Tracer>(
         &self,
         tracer: &mut T,
@@ -51,7 +53,7 @@ impl<'a> Walk<'a> {
         (winner, any)
     }
 
-    /// Visits every step of the whole chain in order, until `visit` returns false.
+    /// Visits every step of the chain in order, until `visit` returns false.
     pub(super) fn each_step(&self, mut visit: impl FnMut(ChainStep<'a>) -> bool) {
         let first_climbed = self.first.map_or(0, |level| self.climbed(level));
         let mut next = self.first.zip(self.steps.clone());
@@ -76,7 +78,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns how many levels above the query's OU a level of its chain is.
+    /// Returns the number of levels from the query's OU up to `level`.
     fn climbed(&self, level: LevelRef<'_>) -> u32 {
         self.depth.saturating_sub(level.depth())
     }
@@ -88,10 +90,11 @@ impl<'a> Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Returns whether an account can be selected; a dedicated account is checked like any other. The excluded accounts
-    /// are compared last, because their list is the longest.
+    /// Returns whether an account can be selected. A dedicated account is checked like any other. Excluded
+    /// ids are compared last, because their list may be long.
     pub(super) fn is_available(&self, idx: AccountIdx) -> bool {
-        // Fast path: the overlay says "active, no restrictions", so the account's record, a cache miss, is not read.
+        // Fast path: the overlay says "active, no restrictions", so the account's record, a cache miss, is
+        // not read.
         if self.context.standings.is_free(idx) && self.query.exclude.is_empty() {
             return true;
         }
@@ -112,13 +115,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns the more restrictive of the registry's state and the live standing.
+    /// Returns the stricter of two conditions: the registry's and the live standing's.
     pub(super) fn condition(&self, idx: AccountIdx, account: AccountRef<'_>) -> Condition {
         account.condition().max(self.context.standings.condition(idx))
     }
 
-    /// Compares by id: only accounts that would win are checked, so most excluded ids are never looked up. All accounts of
-    /// a chain are of the query's company.
+    /// Returns whether the query excludes the account. Compares ids, because few accounts are checked and
+    /// most excluded ids need no lookup. All accounts of a chain belong to the query's company.
     pub(super) fn is_excluded(&self, account: AccountRef<'_>) -> bool {
         let exclude = &self.query.exclude;
         !exclude.is_empty() && {

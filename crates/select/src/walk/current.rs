@@ -1,4 +1,4 @@
-//! Step 4 of a selection: the account that the client talks to already.
+//! Step 4 of a selection: the account that the client already talks to.
 
 use switchboard_model::{Condition, Region, Rule};
 use switchboard_snapshot::AccountIdx;
@@ -8,7 +8,7 @@ use super::Walk;
 use crate::{CurrentIgnored, Location};
 
 impl Walk<'_> {
-    /// Returns the account that the client talks to and where the chain has it, or why it is not kept.
+    /// Returns the query's `current` account and its location in the chain, or the reason why it is not kept.
     pub(super) fn current(
         &self,
         id: &str,
@@ -45,7 +45,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Finds the first step of the whole chain that has the account.
+    /// Returns the location of the first step of the chain that has the account.
     fn membership(&self, account: AccountRef<'_>) -> Option<Location> {
         let pool = account.pool()?;
         let country = account.country()?;
