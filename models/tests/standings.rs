@@ -37,13 +37,13 @@ fn standing_that_was_set_is_seen_in_every_later_generation() {
     model(|| {
         let store = Store::default();
         store.swap(snapshot(1));
-        let told = Arc::new(AtomicBool::new(false));
+        let acknowledged = Arc::new(AtomicBool::new(false));
         let setter = spawn({
-            let (store, told) = (store.clone(), Arc::clone(&told));
+            let (store, acknowledged) = (store.clone(), Arc::clone(&acknowledged));
             move || {
                 store.set_standing(key(), suspended());
                 // Stands in for the answer to the PUT.
-                told.store(true, Ordering::Release);
+                acknowledged.store(true, Ordering::Release);
             }
         });
         let publisher = spawn({
@@ -53,11 +53,11 @@ fn standing_that_was_set_is_seen_in_every_later_generation() {
         let mut reader = store.reader();
         let mut last = 0;
         for _ in 0..2 {
-            let told = told.load(Ordering::Acquire);
+            let acknowledged = acknowledged.load(Ordering::Acquire);
             let generation = reader.pin().unwrap();
             let condition = generation.overlay.condition(ACCOUNT);
             assert!(
-                !told || condition == Condition::Suspended,
+                !acknowledged || condition == Condition::Suspended,
                 "generation {}",
                 generation.snapshot.generation()
             );

@@ -1,4 +1,4 @@
-//! The decisions for every OU, channel and country, compared with the oracle.
+//! Compares the decisions for every OU, channel and country with the oracle's, over random registries.
 
 use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -11,14 +11,22 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 use crate::oracle::properties::sound;
 use crate::oracle::registries::{NOW, registry};
 
-/// Random registries.
+/// Number of random registries.
 const CASES: u32 = 60;
 
-/// Rule or code, and, where an account serves, how far up, the pool, the OU and the accounts, by id.
-pub type Told = (String, Option<(u32, String, String, Vec<(String, u16)>)>);
+/// A decision as text: the rule or the error code. If an account serves, also the climbed levels, the pool,
+/// the OU, and the accounts with their weights.
+pub type DecisionText = (String, Option<(u32, String, String, Vec<(String, u16)>)>);
 
-/// What the oracle says of a country alone.
-pub fn told(oracle: &Oracle<'_>, now: i64, company: &str, ou: &str, channel: &str, country: &str) -> Told {
+/// Returns the oracle's decision for a client of whom only the country is known.
+pub fn oracle_decision(
+    oracle: &Oracle<'_>,
+    now: i64,
+    company: &str,
+    ou: &str,
+    channel: &str,
+    country: &str,
+) -> DecisionText {
     let [company, ou, channel, country] = [company, ou, channel, country].map(|text| Some(text.to_owned()));
     match oracle.answer(&Query { company, ou, channel, country, ..Query::default() }, now) {
         Verdict::Refused(code) => (code.to_owned(), None),
@@ -40,8 +48,8 @@ pub fn compiled(files: &Files) -> Snapshot {
     }
 }
 
-/// What a table says of a decision.
-pub fn surveyed(table: &DecisionTable<'_>, decision: &Decision) -> Told {
+/// Returns the decision of a table in the same form.
+pub fn table_decision(table: &DecisionTable<'_>, decision: &Decision) -> DecisionText {
     let place = decision.served().map(|served| {
         let snapshot = table.snapshot();
         let available = table.available(served);
@@ -73,8 +81,9 @@ fn holds(files: &Files) -> Result<(), String> {
                     let row = table.row_of(scoped.company, number, channel_number);
                     let row = table.row(row);
                     for (country, decision) in row.countries() {
-                        let expected = told(&oracle, NOW, &company.id, ou, channel, country.alpha2());
-                        let got = surveyed(&table, decision);
+                        let expected =
+                            oracle_decision(&oracle, NOW, &company.id, ou, channel, country.alpha2());
+                        let got = table_decision(&table, decision);
                         if got != expected {
                             return Err(format!("{ou} {channel} {country}: {got:?}, not {expected:?}"));
                         }
@@ -87,7 +96,7 @@ fn holds(files: &Files) -> Result<(), String> {
     Ok(())
 }
 
-/// The table's counts are those of the rows, each in one column.
+/// Checks that the counts of a row equal a recount of its decisions.
 fn counted(tally: &RuleCounts, decisions: impl Iterator<Item = Decision>) -> Result<(), String> {
     let mut recounted = RuleCounts::default();
     for decision in decisions {

@@ -1,4 +1,4 @@
-//! The command as a process: rows, formats, unknown names, exit codes.
+//! Runs `switchboard coverage` as a process, and checks rows, formats, unknown names and exit codes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use switchboard_model::Region;
 use switchboard_registry::Files;
 
-use super::agreement::told;
+use super::agreement::oracle_decision;
 use crate::expected::{acme, demo, edit};
 use crate::oracle::properties::sound;
 
@@ -45,9 +45,9 @@ fn rows_of_the_demo_agree_with_the_oracle() {
         let key: Vec<String> = record.iter().take(4).map(str::to_owned).collect();
         assert!(key > last, "{key:?} after {last:?}");
         asked.insert((key[0].clone(), key[2].clone()));
-        // The larger company has a million rows; the oracle takes a while for each.
+        // The larger company has a million rows, for which the oracle takes too long.
         if rows < 20_000 || rows % 23 == 0 {
-            let (rule, place) = told(&oracle, now, &key[0], &key[1], &key[2], &key[3]);
+            let (rule, place) = oracle_decision(&oracle, now, &key[0], &key[1], &key[2], &key[3]);
             let (climbed, pool) =
                 place.map(|(climbed, pool, ..)| (climbed.to_string(), pool)).unwrap_or_default();
             assert_eq!([&record[4], &record[5], &record[6]], [&rule, &climbed, &pool], "{record:?}");
@@ -116,7 +116,7 @@ fn totals_of_the_folded_table_equal_those_of_the_whole() {
         total(&coverage(&["--company", "meridian"]))
     );
     assert!(!whole.contains('\u{1b}'), "colour in a pipe");
-    // Where many are one line, their number is there, however long the name.
+    // A line that stands for several OUs shows their number, even after a long name.
     let line = folded.lines().find(|line| line.starts_with("us-wealth-boston ")).unwrap();
     assert!(line.split_whitespace().nth(1).is_some_and(|more| more.starts_with('+')), "{line}");
 }
@@ -172,7 +172,7 @@ fn named_channel_without_pools_is_shown() {
     assert_eq!(named.matches(",no_pool,,").count(), Region::COUNT);
 }
 
-/// More than a million decisions. An optimized build needs 0.1 s.
+/// Computes more than a million decisions. An optimized build takes 0.1 s.
 #[test]
 fn coverage_of_a_large_registry_takes_seconds_at_most() {
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! `switchboard coverage`: every row in every format is the decision that a selection makes.
+//! `switchboard coverage`: every row, in every format, is the decision of a selection.
 
 pub mod agreement;
 pub mod command;

@@ -1,4 +1,4 @@
-//! The HTML page: self-contained and complete.
+//! The HTML page is complete and needs no other file.
 
 use switchboard_model::Region;
 
@@ -23,7 +23,7 @@ fn page_loads_nothing_from_elsewhere() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(page.contains("CC BY 4.0") && page.contains("Victor Cazanave"), "whose the map is");
-    // Every url() is a part of the page.
+    // Every url() refers to a part of the page.
     assert_eq!(page.matches("url(").count(), page.matches("url(#hatch)").count());
 }
 
@@ -82,7 +82,7 @@ fn data_of_the_page_equal_the_csv_rows() {
     assert!(records.next().is_none());
 }
 
-/// Checks the part before the script, as XML.
+/// Parses the part before the script as XML.
 #[test]
 fn page_is_well_formed() {
     let page = page();

@@ -1,4 +1,4 @@
-//! The changes between random pairs of registries, compared with the oracle.
+//! Compares the changes between random pairs of registries with the oracle's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,16 +9,16 @@ use switchboard_pipeline::analysis::Scope;
 use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange, find_changes};
 use switchboard_registry::{Files, Registry};
 
-use crate::coverage::agreement::{Told, compiled, surveyed, told};
+use crate::coverage::agreement::{DecisionText, compiled, oracle_decision, table_decision};
 use crate::oracle::properties::sound;
 use crate::oracle::registries::{NOW, registry};
 
-/// Random pairs.
+/// Number of random pairs of registries.
 const CASES: u32 = 30;
 
 type Key = (String, String, String, Region);
 
-/// Of each company, its OUs and the channels that it has pools of.
+/// Returns every combination of a company, one of its OUs and a channel that it has pools of.
 fn asked(registries: &[&Registry]) -> BTreeSet<(String, String, String)> {
     let mut sets: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for company in registries.iter().flat_map(|registry| &registry.companies) {
@@ -35,7 +35,7 @@ fn asked(registries: &[&Registry]) -> BTreeSet<(String, String, String)> {
     all
 }
 
-fn kind(old: &Told, new: &Told) -> Option<DecisionChange> {
+fn kind(old: &DecisionText, new: &DecisionText) -> Option<DecisionChange> {
     match (old, new) {
         (old, new) if old == new => None,
         ((_, Some(_)), (_, None)) => Some(Change::BecomesError),
@@ -56,12 +56,13 @@ fn kind(old: &Told, new: &Told) -> Option<DecisionChange> {
 fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Result<(), String> {
     let registries = [sound(old)?, sound(new)?];
     let oracles = registries.each_ref().map(Oracle::new);
-    let mut expected: BTreeMap<Key, (DecisionChange, Told, Told)> = BTreeMap::new();
+    let mut expected: BTreeMap<Key, (DecisionChange, DecisionText, DecisionText)> = BTreeMap::new();
     let asked = asked(&[&registries[0], &registries[1]]);
     for (company, ou, channel) in &asked {
         for region in Region::all() {
-            let [before, now] =
-                oracles.each_ref().map(|oracle| told(oracle, NOW, company, ou, channel, region.alpha2()));
+            let [before, now] = oracles
+                .each_ref()
+                .map(|oracle| oracle_decision(oracle, NOW, company, ou, channel, region.alpha2()));
             if let Some(kind) = kind(&before, &now) {
                 seen.insert(kind);
                 expected.insert((company.clone(), ou.clone(), channel.clone(), region), (kind, before, now));
@@ -75,7 +76,8 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Resul
         return Err(format!("{} compared, not {} rows", changes.compared, asked.len()));
     }
     for group in &changes.groups {
-        let sides = (surveyed(&comparison.old, &group.old), surveyed(&comparison.new, &group.new));
+        let sides =
+            (table_decision(&comparison.old, &group.old), table_decision(&comparison.new, &group.new));
         let altered = match (group.change, &group.old, &group.new) {
             (
                 Change::Answer(StepChange::Accounts) | Change::Answer(StepChange::Moved),
@@ -91,7 +93,8 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Resul
                         (group.company.to_owned(), (*ou).to_owned(), group.channel.to_owned(), *country);
                     match expected.remove(&key) {
                         Some(one) if one == (group.change, sides.0.clone(), sides.1.clone()) => {}
-                        // Of the same ids and weights, with other addresses, which the oracle is not asked for.
+                        // The same ids and weights, but other addresses, which the oracle's decision does not
+                        // contain.
                         None if altered && sides.0 == sides.1 => {}
                         Some((Change::Answer(StepChange::Level), ..)) if altered => {}
                         other => return Err(format!("{key:?}: {:?} {sides:?}, not {other:?}", group.change)),
@@ -101,7 +104,7 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Resul
         }
     }
     if let Some(missed) = expected.iter().next() {
-        return Err(format!("not told: {missed:?}"));
+        return Err(format!("missing in the changes: {missed:?}"));
     }
     Ok(())
 }
@@ -117,7 +120,7 @@ fn changes_of_random_registries_agree_with_the_oracle() {
     };
     let seen = std::cell::RefCell::new(BTreeSet::new());
     let run = TestRunner::new(config).run(&(registry(), registry()), |(old, new)| {
-        // Unrelated ones, one that lacks half of the other's accounts, and one whose OUs stand all in one line.
+        // Unrelated registries, one without half of the accounts, and one whose OUs form a single line.
         let (mut lacking, mut in_line) = (old.clone(), old.clone());
         for company in &mut lacking.companies {
             company.accounts.truncate(company.accounts.len() / 2);

@@ -1,4 +1,4 @@
-//! The command as a process: totals, groups, recorded queries, exit codes.
+//! Runs `switchboard diff` as a process, and checks totals, groups, recorded queries and exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use crate::coverage::command::switchboard;
 use crate::expected::{acme, edit};
 
-/// Returns a registry, and one with an account removed, one suspended and one with another weight.
+/// Returns a registry, and a copy in which one account is removed, one is suspended and one has another
+/// weight.
 fn edited() -> (TempDir, TempDir) {
     let (old, new) = (acme(), acme());
     fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
@@ -31,7 +32,7 @@ fn errors_come_first_and_exit_1_with_fail_on() {
     let (old, new) = edited();
     let (exit, text, _) = diff(old.path(), new.path(), &[]);
     assert_eq!(exit, 0);
-    // 25 countries of +1 at each of the 9 OUs have no SMS account any more.
+    // The 25 countries of +1 have no SMS account any more, at each of the 9 OUs.
     assert!(text.starts_with("225 decisions become errors, "), "{text}");
     let places = ["\nbecome errors\n", "\nchange rule, level or pool\n", "\nchange accounts\n"]
         .map(|heading| text.find(heading).unwrap_or_else(|| panic!("{heading}{text}")));
@@ -74,7 +75,7 @@ fn scope_limits_the_comparison() {
     assert_eq!(text.lines().next().unwrap(), "50 decisions become errors; 454 of 504 stay as they are");
     let whatsapp = ["--company", "acme", "--channel", "whatsapp", "--fail-on", "errors", "--ou", "emea"];
     assert_eq!(diff(old.path(), new.path(), &whatsapp).0, 0);
-    // What one of the two has is known.
+    // An id is known if one of the two snapshots has it.
     for ou in ["research", "recherche"] {
         assert!(diff(old.path(), new.path(), &["--ou", ou]).1.contains(&format!("acme: the OU {ou} is ")));
     }
@@ -140,11 +141,11 @@ fn recorded_queries_are_replayed_against_both() {
     assert!(!text.contains("2015550155"), "a phone number");
     let flags = [&queries[..], &["--fail-on", "errors"]].concat();
     assert_eq!(diff(old.path(), new.path(), &flags).0, 1);
-    // Blank lines ask nothing, and what spreadsheets put before a file is no part of a query.
+    // Blank lines and a byte-order mark are ignored.
     fs::write(&file, format!("\u{feff}{kept}\r\n\r\n{kept}\n\n")).unwrap();
     let (exit, text, error) = diff(old.path(), new.path(), &queries);
     assert!(exit == 0 && text.contains("\n2 recorded queries\n"), "{text}{error}");
-    // Nothing that names no client seems to change where nothing does.
+    // A query without a client gets the same answer from two equal snapshots.
     let many: String = [r#"{"channel":"whatsapp","ou":"emea","country":"GB"}"#; 500].join("\n");
     fs::write(&file, many).unwrap();
     let (_, text, _) = diff(old.path(), old.path(), &queries);
@@ -160,7 +161,10 @@ fn malformed_recorded_query_is_named_without_its_content() {
         .unwrap();
     let (exit, text, error) = diff(old.path(), new.path(), &["--queries", file.to_str().unwrap()]);
     assert_eq!(exit, 1);
-    assert!(error.contains("queries.ndjson:2: not a query") && error.ends_with(", column 10\n"), "{error}");
+    assert!(
+        error.contains("queries.ndjson:2: not a query") && error.ends_with("The fault is at column 10.\n"),
+        "{error}"
+    );
     assert!(!error.contains("447400123456") && !text.contains("447400123456"));
 }
 

@@ -1,4 +1,4 @@
-//! `switchboard diff`: the changes are those between the decisions of the oracle for both sides.
+//! `switchboard diff`: the changes equal those between the oracle's decisions for both sides.
 
 mod brute_force;
 mod command;

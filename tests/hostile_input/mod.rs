@@ -1,5 +1,5 @@
-//! The properties of `fuzz/`, checked over a limited number of random inputs and over the shapes of input
-//! that cost the most memory.
+//! Checks the properties of the fuzzer with a bounded number of inputs, and with the shapes that cost the
+//! most.
 
 #[path = "../../fuzz/src/properties.rs"]
 mod properties;
@@ -8,11 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-/// Random inputs per property. The long form draws a hundred times as many.
+/// Number of inputs for each property. The long form runs a hundred times as many.
 const CASES: u32 = 2000;
 
-/// Checks a property over `cases` random inputs.
-fn check_property<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cases: u32) {
+/// Checks a property with this many random inputs.
+fn hold<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cases: u32) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -26,7 +26,7 @@ fn check_property<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec
     held.unwrap();
 }
 
-/// Draws words with a meaning in JSON, URLs, TOML or CSV, mixed with random bytes.
+/// Bytes with a meaning in JSON, URLs, TOML or CSV, and other bytes.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let words = [
         "{",
@@ -88,28 +88,28 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn query_parser_withstands_random_bytes() {
-    check_property(properties::query, text(), CASES);
+fn any_bytes_are_read_safely_as_a_query() {
+    hold(properties::query, text(), CASES);
 }
 
 #[test]
-fn batch_parser_withstands_random_bytes() {
-    check_property(properties::batch, text(), CASES);
+fn any_bytes_are_read_safely_as_a_batch() {
+    hold(properties::batch, text(), CASES);
 }
 
 #[test]
-fn registry_reader_withstands_random_bytes() {
-    check_property(properties::registry, text(), CASES);
+fn any_bytes_are_read_safely_as_a_registry() {
+    hold(properties::registry, text(), CASES);
 }
 
 #[test]
-fn snapshot_open_withstands_random_bytes() {
-    check_property(properties::open, vec(any::<u8>(), 0..500), CASES);
+fn any_bytes_are_read_safely_as_a_snapshot() {
+    hold(properties::open, vec(any::<u8>(), 0..500), CASES);
 }
 
 #[test]
-fn snapshot_open_withstands_changes_behind_a_valid_checksum() {
-    check_property(properties::resealed, vec(any::<u8>(), 5..40), CASES);
+fn damaged_snapshot_is_read_safely() {
+    hold(properties::resealed, vec(any::<u8>(), 5..40), CASES);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn all_readers_withstand_random_bytes_long() {
     check_property(properties::resealed, vec(any::<u8>(), 5..40), 100 * CASES);
 }
 
-/// Bytes of each shape: so many that constant costs do not matter.
+/// Number of bytes of each shape. Variable costs far exceed constant ones.
 const LARGE: usize = 1 << 18;
 
 fn repeated(begin: &str, part: &str) -> Vec<u8> {
@@ -134,7 +134,7 @@ fn repeated(begin: &str, part: &str) -> Vec<u8> {
 }
 
 #[test]
-fn costly_queries_stay_within_the_limits_of_memory_and_stack() {
+fn costly_queries_stay_within_the_memory_bound() {
     let exclude = r#"{"channel":"a","ou":"b","exclude":"#;
     for (begin, part) in [
         ("", "["),
@@ -164,9 +164,10 @@ fn costly_queries_stay_within_the_limits_of_memory_and_stack() {
     }
 }
 
-/// Prints how many times its own size each costly shape of a registry file takes in memory.
+/// Maximum memory for reading a registry's file, as a multiple of its size, over all shapes that are known to
+/// cost much.
 #[test]
-fn costly_registry_files_stay_within_the_factor_of_memory() {
+fn costly_registries_stay_within_the_memory_bound() {
     let mut most = 0.0;
     for (file, begin, part) in [
         (1, "a = [", "[],"),
@@ -209,7 +210,7 @@ fn costly_registry_files_stay_within_the_factor_of_memory() {
         most = f64::max(most, times);
     }
     println!("{most:.1} times at most");
-    // A file above the size limit is not parsed.
+    // A file beyond its limit is not parsed at all.
     let mut data = vec![1];
     while data.len() < 9 << 20 {
         data.extend_from_slice(b"[[pool]]\n");

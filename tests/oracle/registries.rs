@@ -1,16 +1,15 @@
-//! Random registries: small, with many accounts for each OU, and free of errors by construction.
+//! Random registries: small, dense, and free of errors by construction.
 //!
-//! A strategy draws a plan of numbers and choices. [`super::render`] makes files of the plan, and changes
-//! whatever would be an error.
+//! A strategy generates a plan: numbers and choices that have a meaning only together. [`super::render`]
+//! writes the files of a plan, and corrects whatever would be an error.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// The time of the tests, in Unix seconds: 2027-01-15T08:00:00Z.
+/// The time of all tests: 2027-01-15T08:00:00Z.
 pub const NOW: i64 = 1_800_000_000;
 
-/// Countries, many of which share a calling code. Each has the beginning of a mobile number, and the number
-/// of digits that are missing.
+/// Countries with the start of a mobile number and the number of digits after it. Many share a calling code.
 pub const CLIENTS: &[(&str, &str, usize)] = &[
     ("US", "1201555", 4),
     ("CA", "1416555", 4),
@@ -25,10 +24,10 @@ pub const CLIENTS: &[(&str, &str, usize)] = &[
     ("HK", "8525123", 4),
 ];
 
-/// Ids of users with dedicated accounts.
+/// The ids of all users.
 pub const USERS: &[&str] = &["u1", "u2@example.com"];
 
-/// Channels of the pools, with the form of their addresses.
+/// Channels of pools, with their frequency and the form of their addresses.
 pub const CHANNELS: &[(&str, Address)] = &[
     ("whatsapp", Address::Phone),
     ("sms", Address::Phone),
@@ -38,7 +37,7 @@ pub const CHANNELS: &[(&str, Address)] = &[
     ("signal", Address::Phone),
 ];
 
-/// A channel that the registry itself defines.
+/// A channel that the registry defines.
 pub const CUSTOM: &str = "pager";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +51,7 @@ pub enum Address {
 #[derive(Debug, Clone)]
 pub struct RegistryPlan {
     pub companies: Vec<CompanyPlan>,
-    /// Whether the registry overrides `telegram` with the conversation role `primary`.
+    /// Whether `telegram` is overridden, so that its conversations use primaries.
     pub telegram_through_primaries: bool,
 }
 
@@ -63,7 +62,7 @@ pub struct CompanyPlan {
     pub platform_version: Option<&'static str>,
     pub geography: Vec<(usize, usize)>,
     pub ous: Vec<OuPlan>,
-    /// Index in [`CHANNELS`] of the channel of most pools and accounts.
+    /// The channel of most pools and accounts, an index into [`CHANNELS`].
     pub channel: usize,
     pub pools: Vec<PoolPlan>,
     pub accounts: Vec<AccountPlan>,
@@ -73,14 +72,14 @@ pub struct CompanyPlan {
 
 #[derive(Debug, Clone)]
 pub struct OuPlan {
-    /// Distance back to the parent in the list of OUs; 0 for a root.
+    /// The parent, as a distance back from this OU. 0 means a root.
     pub parent: usize,
     pub in_csv: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct PoolPlan {
-    /// Index of a channel other than the company's.
+    /// Another channel than the company's usual one.
     pub channel: Option<usize>,
     pub ous: Vec<usize>,
     pub priority: Option<i64>,
@@ -95,9 +94,9 @@ pub struct AccountPlan {
     pub holder: HolderPlan,
     pub primary: bool,
     pub country: usize,
-    /// Whether the country column is empty. The country then comes from a phone number, or is absent.
+    /// Whether the country column is empty. The country then comes from the phone number, if there is one.
     pub country_left_out: bool,
-    /// The beginning of a number without a country, or of an unassigned number whose country is guessed.
+    /// A number that belongs to no country, or an unassigned one whose country is guessed.
     pub odd_number: Option<&'static str>,
     pub weight: Option<u16>,
     pub state: &'static str,
@@ -111,7 +110,7 @@ pub enum HolderPlan {
     Spare { with_role: bool },
 }
 
-/// Draws a registry of 1 to 3 companies.
+/// Generates a registry of 1 to 3 companies.
 pub fn registry() -> impl Strategy<Value = RegistryPlan> {
     let companies = prop_oneof![
         3 => prop::collection::vec(company(), 1..2),
@@ -153,7 +152,7 @@ fn company() -> impl Strategy<Value = CompanyPlan> {
     })
 }
 
-/// Draws a country as an index into [`CLIENTS`]. The first countries are more likely.
+/// Generates a country as an index into [`CLIENTS`]. The first countries are the most frequent.
 pub fn place() -> impl Strategy<Value = usize> + Clone {
     prop_oneof![2 => 0..3usize, 2 => 0..6usize, 1 => 0..CLIENTS.len()]
 }

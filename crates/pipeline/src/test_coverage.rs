@@ -29,9 +29,9 @@ pub struct UncoveredStep {
     pub pool: String,
     /// The rule of the step.
     pub rule: Rule,
-    /// The countries whose clients reach the step, in alphabetical order.
+    /// The countries whose clients have the step in their chain, in alphabetical order.
     pub countries: Vec<Region>,
-    /// Whether clients of no country reach the step.
+    /// Whether clients of no country have the step in their chain.
     pub no_country: bool,
     /// Whether a query must name the role, because it is not the conversation role.
     pub other_role: bool,
@@ -49,12 +49,13 @@ pub struct Suggestion {
     pub exclude: Vec<String>,
 }
 
-/// A step with candidates, and the clients that reach the step.
+/// A step with candidates, and the clients that have the step in their chain.
 struct CandidateStep {
     channel: ChannelIdx,
     countries: RegionSet,
     no_country: bool,
-    /// Number of kinds of client for which this is the first step of its level with an available account.
+    /// Number of countries for which this is the first step of its level with an available account. Clients of no
+    /// country count as one more.
     first: u64,
     /// Number of OUs whose chains have the level.
     ous: u64,
@@ -145,7 +146,7 @@ impl UncoveredStep {
     }
 }
 
-/// Returns every step that has candidates at the time `now`, with the clients that reach the step.
+/// Returns every step that has candidates. Accounts count as available if they are at the time `now`.
 #[allow(
     clippy::expect_used,
     reason = "`Snapshot::open` verified that candidates have roles; not on the answer path"
