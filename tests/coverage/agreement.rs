@@ -11,7 +11,7 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 use crate::oracle::properties::sound;
 use crate::oracle::registries::{NOW, registry};
 
-/// Number of random registries.
+/// Number of random registries in a run.
 const CASES: u32 = 60;
 
 /// A decision as text: the rule or the error code. If an account serves, also the climbed levels, the pool,

@@ -44,11 +44,15 @@ enum Chunk {
     SizeEnd(u64),
     /// In the data of a chunk.
     Data(u64),
+    /// After the data of a chunk, before the CR.
     DataEnd,
+    /// Between the CR and the LF after the data of a chunk.
     DataEndCr,
-    /// At the start of a trailer line. The next two: in the line, and between its CR and LF.
+    /// At the start of a trailer line.
     Trailer,
+    /// In a trailer line, before its CR.
     TrailerLine,
+    /// Between the CR and the LF of a trailer line.
     TrailerLineCr,
     /// Between the last CR and LF of the body.
     Last,

@@ -15,7 +15,7 @@ pub type AnswerChange = Change<SelectionChange>;
 /// The difference between two selections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SelectionChange {
-    /// Another account is selected.
+    /// The selected accounts differ from each other.
     OtherAccount,
     /// The same account is selected, but the answer has another rule, pool, address or other field.
     SameAccount,
