@@ -1,5 +1,5 @@
-//! Checks the properties of the fuzzer with a bounded number of inputs, and with the shapes that cost the
-//! most.
+//! The properties of `fuzz/`, checked over a limited number of random inputs and over the shapes of input
+//! that cost the most memory.
 
 #[path = "../../fuzz/src/properties.rs"]
 mod properties;
@@ -8,11 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-/// Number of inputs for each property. The long form runs a hundred times as many.
+/// Random inputs per property. The long form draws a hundred times as many.
 const CASES: u32 = 2000;
 
-/// Checks a property with this many random inputs.
-fn hold<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cases: u32) {
+/// Checks a property over `cases` random inputs.
+fn check_property<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cases: u32) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -26,7 +26,7 @@ fn hold<T>(property: fn(&[u8]) -> T, inputs: impl Strategy<Value = Vec<u8>>, cas
     held.unwrap();
 }
 
-/// Bytes with a meaning in JSON, URLs, TOML or CSV, and other bytes.
+/// Draws words with a meaning in JSON, URLs, TOML or CSV, mixed with random bytes.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let words = [
         "{",
@@ -88,28 +88,28 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn any_bytes_are_read_safely_as_a_query() {
-    hold(properties::query, text(), CASES);
+fn query_parser_withstands_random_bytes() {
+    check_property(properties::query, text(), CASES);
 }
 
 #[test]
-fn any_bytes_are_read_safely_as_a_batch() {
-    hold(properties::batch, text(), CASES);
+fn batch_parser_withstands_random_bytes() {
+    check_property(properties::batch, text(), CASES);
 }
 
 #[test]
-fn any_bytes_are_read_safely_as_a_registry() {
-    hold(properties::registry, text(), CASES);
+fn registry_reader_withstands_random_bytes() {
+    check_property(properties::registry, text(), CASES);
 }
 
 #[test]
-fn any_bytes_are_read_safely_as_a_snapshot() {
-    hold(properties::open, vec(any::<u8>(), 0..500), CASES);
+fn snapshot_open_withstands_random_bytes() {
+    check_property(properties::open, vec(any::<u8>(), 0..500), CASES);
 }
 
 #[test]
-fn damaged_snapshot_is_read_safely() {
-    hold(properties::resealed, vec(any::<u8>(), 5..40), CASES);
+fn snapshot_open_withstands_changes_behind_a_valid_checksum() {
+    check_property(properties::resealed, vec(any::<u8>(), 5..40), CASES);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn all_readers_withstand_random_bytes_long() {
     check_property(properties::resealed, vec(any::<u8>(), 5..40), 100 * CASES);
 }
 
-/// Number of bytes of each shape. Variable costs far exceed constant ones.
+/// Bytes of each shape: so many that constant costs do not matter.
 const LARGE: usize = 1 << 18;
 
 fn repeated(begin: &str, part: &str) -> Vec<u8> {
@@ -134,7 +134,7 @@ fn repeated(begin: &str, part: &str) -> Vec<u8> {
 }
 
 #[test]
-fn costly_queries_stay_within_the_memory_bound() {
+fn costly_queries_stay_within_the_limits_of_memory_and_stack() {
     let exclude = r#"{"channel":"a","ou":"b","exclude":"#;
     for (begin, part) in [
         ("", "["),
@@ -164,10 +164,9 @@ fn costly_queries_stay_within_the_memory_bound() {
     }
 }
 
-/// Maximum memory for reading a registry's file, as a multiple of its size, over all shapes that are known to
-/// cost much.
+/// Prints how many times its own size each costly shape of a registry file takes in memory.
 #[test]
-fn costly_registries_stay_within_the_memory_bound() {
+fn costly_registry_files_stay_within_the_factor_of_memory() {
     let mut most = 0.0;
     for (file, begin, part) in [
         (1, "a = [", "[],"),
@@ -210,7 +209,7 @@ fn costly_registries_stay_within_the_memory_bound() {
         most = f64::max(most, times);
     }
     println!("{most:.1} times at most");
-    // A file beyond its limit is not parsed at all.
+    // A file above the size limit is not parsed.
     let mut data = vec![1];
     while data.len() < 9 << 20 {
         data.extend_from_slice(b"[[pool]]\n");

@@ -1,4 +1,4 @@
-//! Checks the oracle itself: it must pass the expected selections of the example company.
+//! Checks the oracle against the expected selections of the example company.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use switchboard_registry::{Expectation, Files};
 use super::properties::sound;
 use super::registries::NOW;
 
-/// The minimum number of tests that the example must have.
+/// Least number of tests of the example company.
 const TESTS: usize = 45;
 
 #[test]
-fn oracle_passes_the_tests_of_the_example_company() {
+fn oracle_answers_the_examples_tests_as_expected() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/acme");
     let mut files = Files::default();
     for file in std::fs::read_dir(&folder).expect("the example's folder") {
@@ -36,7 +36,7 @@ fn oracle_passes_the_tests_of_the_example_company() {
 }
 
 /// Parses the query of a test.
-fn of(text: &str) -> Query {
+fn parse_query(text: &str) -> Query {
     let mut fields: Map<String, Value> = serde_json::from_str(text).expect("an object");
     let mut take = |name: &str| fields.remove(name).map(|value| value.as_str().expect("a text").to_owned());
     let mut query = Query {
@@ -59,8 +59,8 @@ fn of(text: &str) -> Query {
     query
 }
 
-/// Describes the difference between a verdict and an expectation, if there is one.
-fn deviates(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
+/// Returns how a verdict differs from the expectation, if it differs.
+fn difference(verdict: &Verdict<'_>, expect: &Expectation) -> Option<String> {
     let Expectation { account, rule, ou, pool, climbed, error } = expect;
     let selected = match verdict {
         Verdict::Refused(code) if error.is_some_and(|error| error.as_str() == *code) => return None,

@@ -1,4 +1,4 @@
-//! Compares one answer and one explanation of the system under test with the oracle's.
+//! Compares the answers of a snapshot with those of the oracle.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use switchboard_model::Region;
 use super::coverage::Coverage;
 use super::subject::Subject;
 
-/// Maximum number of candidates that `explain` lists for one step.
+/// Maximum of candidates that explain lists in one step.
 const LISTED: usize = 50;
 
-/// A snapshot in service, and the oracle of its registry.
+/// A snapshot in service, and an oracle over the registry that it was compiled from.
 pub struct Trial<'a> {
     pub oracle: &'a Oracle<'a>,
     pub subject: &'a Subject,
@@ -21,7 +21,7 @@ pub struct Trial<'a> {
 
 type Agreed<T = ()> = Result<T, String>;
 
-/// Returns an error with this text unless the condition holds.
+/// Returns an error with a text unless the condition holds.
 macro_rules! agree {
     ($holds:expr, $($what:tt)+) => {
         if !$holds {
@@ -31,7 +31,7 @@ macro_rules! agree {
 }
 
 impl Trial<'_> {
-    /// Compares every field of a selection with the verdict. Returns the id of the selected account, if there
+    /// Compares every field of the answer of select with the verdict. Returns the selected account, if there
     /// is one.
     pub fn select(&self, query: &Query, now: i64, coverage: &mut Coverage) -> Agreed<Option<String>> {
         let (status, body) = self.subject.select(&query.text(), now);
@@ -49,7 +49,8 @@ impl Trial<'_> {
         }
     }
 
-    /// Compares an explanation with the verdict and the steps. `picked` is the account that `select` picked.
+    /// Compares the answer of explain with the verdict and the steps. `picked` is the account that select
+    /// picked.
     pub fn explain(&self, query: &Query, now: i64, picked: Option<&str>, coverage: &mut Coverage) -> Agreed {
         let (status, body) = self.subject.explain(&query.text(), now);
         let (client, verdict, steps) = match self.oracle.steps(query, now) {
@@ -90,7 +91,7 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Checks that a selection has exactly the expected fields.
+    /// Checks that an answer has every expected field and no other. Returns the account.
     fn selection(&self, selected: &Selected<'_>, query: &Query, body: &Value) -> Agreed<String> {
         let id = body["account"].as_str().ok_or_else(|| format!("no account: {body}"))?;
         let account = selected.candidates.iter().find(|account| *account.id == *id);
@@ -133,7 +134,7 @@ impl Trial<'_> {
         let digits = query.phone.as_deref().map(|phone| phone.trim_start_matches('+')).unwrap_or_default();
         agree!(
             digits.len() < 5 || !body.to_string().contains(digits),
-            "a problem that repeats the phone: {body}"
+            "a problem that contains the phone: {body}"
         );
         Ok(())
     }
@@ -151,7 +152,7 @@ fn text(region: Region) -> Value {
     Value::from(region.alpha2())
 }
 
-/// Compares the explanation of the client. A missing flag means false.
+/// Compares the statements of explain about the client with those of the oracle. An absent flag means false.
 fn client(client: &Client, shown: &Value, coverage: &mut Coverage) -> Agreed {
     let flag = |what: &str| shown.get(what).and_then(Value::as_bool).unwrap_or(false);
     let country = shown.get("country").filter(|country| !country.is_null());
@@ -173,7 +174,7 @@ fn client(client: &Client, shown: &Value, coverage: &mut Coverage) -> Agreed {
     Ok(())
 }
 
-/// Compares one step of an explanation.
+/// Compares a step of explain with that of the oracle.
 fn step(
     step: &Step<'_>,
     outcomes: &[&'static str],
@@ -200,7 +201,7 @@ fn step(
     agree!(more as usize == wanted.len().saturating_sub(LISTED), "{more} more of {}", wanted.len());
     for candidate in listed {
         let account = candidate["account"].as_str().ok_or("a candidate without account")?;
-        // Removes the candidate, so that a second one with its id is an error.
+        // Removed, so that a second entry of the account fails.
         let outcome = wanted.remove(account).ok_or_else(|| format!("{account} is none of its candidates"))?;
         agree!(candidate["outcome"] == outcome, "{account} is {outcome}");
         coverage.count("outcome", outcome);

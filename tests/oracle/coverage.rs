@@ -1,4 +1,4 @@
-//! Counts the cases that a run has covered. A run that covers too few cases fails.
+//! Counts the cases that a run covers. A run that misses a case proves too little and fails.
 
 use std::collections::BTreeMap;
 
@@ -32,12 +32,12 @@ const WANTED: &[(&str, &[&str])] = &[
     ("equals", &["1", "2+"]),
 ];
 
-/// The number of times that each case occurred.
+/// Number of times that each case occurred.
 #[derive(Debug, Default)]
 pub struct Coverage(BTreeMap<(&'static str, String), u64>);
 
 impl Coverage {
-    /// Counts one more occurrence of a case.
+    /// Counts an occurrence of a case.
     pub fn count(&mut self, what: &'static str, which: impl Into<String>) {
         *self.0.entry((what, which.into())).or_default() += 1;
     }
@@ -50,7 +50,7 @@ impl Coverage {
             .collect()
     }
 
-    /// Returns one line for each case, with its count.
+    /// Returns a line for each case, with its count.
     pub fn table(&self) -> String {
         self.0.iter().map(|((what, which), times)| format!("{times:>9}  {what} {which}\n")).collect()
     }

@@ -1,4 +1,4 @@
-//! Groups of equal accounts, and the accounts that their clients get.
+//! Groups of equal accounts, and the account that each client gets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use super::registries::NOW;
 use super::render::files;
 use super::subject::Subject;
 
-/// The generation of the first snapshot of every group.
+/// The generation of every group's first snapshot.
 const GENERATION: u64 = 1;
 
-/// An account of a group.
+/// One account of a group.
 #[derive(Debug, Clone)]
 pub struct Member {
     pub id: String,
@@ -20,24 +20,24 @@ pub struct Member {
     pub state: &'static str,
 }
 
-/// Accounts of one country in the only pool. They differ only in their weights.
+/// Accounts of one country in the only pool. They are equal except for their weights.
 #[derive(Debug, Clone)]
 pub struct Group(pub Vec<Member>);
 
 impl Group {
-    /// Creates one account for each weight.
-    pub fn of(weights: impl IntoIterator<Item = u16>) -> Group {
+    /// Creates an account for each weight.
+    pub fn from_weights(weights: impl IntoIterator<Item = u16>) -> Group {
         let member = |(n, weight)| Member { id: format!("account-{n}"), weight, state: "active" };
         Group(weights.into_iter().enumerate().map(member).collect())
     }
 
-    /// Returns the group without this account.
+    /// Returns the group without the account of this id.
     pub fn without(&self, id: &str) -> Group {
         Group(self.0.iter().filter(|member| member.id != id).cloned().collect())
     }
 
-    /// Returns the group with this account suspended.
-    pub fn suspending(&self, id: &str) -> Group {
+    /// Returns the group with the account of this id suspended.
+    pub fn with_suspended(&self, id: &str) -> Group {
         let mut group = self.clone();
         group.0.iter_mut().filter(|member| member.id == id).for_each(|member| member.state = "suspended");
         group
@@ -50,17 +50,17 @@ impl Group {
         group
     }
 
-    /// Compiles the group as the first generation.
+    /// Compiles the group into a snapshot.
     pub fn serve(&self) -> Serving {
         self.serve_as(GENERATION)
     }
 
-    /// Compiles the group as this generation.
+    /// Compiles the group into a snapshot of this generation.
     pub fn serve_as(&self, generation: u64) -> Serving {
         Serving(Subject::compile(&self.files(), generation).expect("a sound registry"))
     }
 
-    /// Returns a registry of this group alone: channel `telegram`, OU `all`, country US.
+    /// Returns a registry with this group only: channel `telegram`, OU `all`, country US.
     pub fn files(&self) -> Files {
         let settings = "name = \"A company\"\n[[ou]]\nid = \"all\"\n\
                         [[pool]]\nid = \"pool\"\nchannel = \"telegram\"\nous = [\"all\"]\n";
@@ -72,34 +72,34 @@ impl Group {
         files(texts.map(|(path, text)| (path.to_owned(), text)))
     }
 
-    /// Returns the expected share of picks for each account. The sum is 1.
+    /// Returns the expected share of each account. The shares add up to 1.
     pub fn shares(&self) -> BTreeMap<&str, f64> {
         let whole: f64 = self.0.iter().map(|member| f64::from(member.weight)).sum();
         self.0.iter().map(|member| (&*member.id, f64::from(member.weight) / whole)).collect()
     }
 }
 
-/// A group whose snapshot is in service.
+/// A group that is compiled and answers queries.
 pub struct Serving(Subject);
 
 impl Serving {
-    /// Returns the account of this client.
+    /// Returns the account for the client with this number.
     pub fn pick(&self, client: usize, excluded: Option<&str>) -> String {
         let exclude = excluded.map(|id| format!(",\"exclude\":[\"{id}\"]")).unwrap_or_default();
         self.ask(&format!(",\"client\":\"client-{client}\"{exclude}"))
     }
 
-    /// Returns the account of this phone number.
+    /// Returns the account for the phone with this number.
     pub fn pick_by_phone(&self, number: usize) -> String {
         self.ask(&format!(",\"phone\":\"+1201{number:07}\""))
     }
 
-    /// Returns the account of a query without a client and a phone.
+    /// Returns an account for a query without client and phone.
     pub fn pick_without_client(&self) -> String {
         self.ask("")
     }
 
-    /// Returns the accounts of the first `clients` clients.
+    /// Returns the account for each of the first `clients` clients.
     pub fn picks(&self, clients: usize, excluded: Option<&str>) -> Vec<String> {
         (0..clients).map(|client| self.pick(client, excluded)).collect()
     }
@@ -112,7 +112,7 @@ impl Serving {
     }
 }
 
-/// Returns the number of picks of each account.
+/// Returns how often each account was picked.
 pub fn tally(picks: &[String]) -> BTreeMap<&str, f64> {
     let mut tally = BTreeMap::new();
     for id in picks {
@@ -121,11 +121,11 @@ pub fn tally(picks: &[String]) -> BTreeMap<&str, f64> {
     tally
 }
 
-/// Panics if the picks differ from the weights by more than chance would cause once in 30,000 runs.
+/// Fails if the picks deviate from the weights more than chance does once in 30,000 runs.
 ///
-/// The test compares Pearson's statistic with the gamma distribution of the same mean and variance, at four
-/// standard deviations. The variance is exact, because rare accounts raise it. Accounts with an expected
-/// number of picks below 0.5 are counted together with others of the same weight.
+/// Compares Pearson's statistic, with its own variance (rare accounts raise it), with the gamma distribution
+/// of the same mean and variance at four standard deviations. Accounts that are expected less than 0.5 times
+/// are counted together with all others of their weight.
 pub fn assert_fair(group: &Group, picks: &[String]) {
     let (tally, shares, n) = (tally(picks), group.shares(), picks.len() as f64);
     assert!(tally.keys().all(|id| shares.contains_key(id)), "picks outside the group");
@@ -143,7 +143,7 @@ pub fn assert_fair(group: &Group, picks: &[String]) {
     let strays: f64 = cells.values().map(|(share, picked)| (picked - n * share).powi(2) / (n * share)).sum();
     let inverse: f64 = cells.values().map(|(share, _)| 1.0 / share).sum();
     let variance = 2.0 * (k - 1.0) + (inverse - k * k - 2.0 * k + 2.0) / n;
-    // The approximation of Wilson and Hilferty: the cube root of a gamma variate is nearly normal.
+    // Wilson and Hilferty: the cube root of a gamma is nearly normal.
     let ninth = variance / (9.0 * (k - 1.0) * (k - 1.0));
     let limit = (k - 1.0) * (1.0 - ninth + 4.0 * ninth.sqrt()).powi(3);
     let size = group.0.len();

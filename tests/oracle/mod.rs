@@ -1,15 +1,13 @@
-//! Compares the answers of Switchboard with the oracle, a second implementation of the selection rules.
+//! Compares Switchboard with the oracle, a crate that implements the selection rules a second time.
 //!
-//! [`properties`] compares them over random [`registries`] and [`queries`]. [`picks`] checks the guarantees
-//! of the pick, which the oracle cannot predict. [`acme`] checks the oracle itself with the example company's
-//! tests.
-//!
-//! The system under test is reached only through [`subject::Subject`].
+//! [`properties`] compares both over random [`registries`] and [`queries`]. [`picks`] checks the promises of
+//! the pick, which no interpreter can predict. [`acme`] checks the oracle itself against the tests of the
+//! example company. Only [`subject::Subject`] accesses Switchboard.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `PROPTEST_CASES` | number of random registries, with 40 queries each. The default is 1,000; a run with fewer need not cover all cases |
-//! | `PROPTEST_RNG_SEED` | seed of the random registries. Without this variable every run is the same |
+//! | `PROPTEST_CASES` | number of random registries; 1,000 by default. Fewer are not checked for coverage |
+//! | `PROPTEST_RNG_SEED` | seed of the random sequence; without it every run is the same |
 
 mod acme;
 mod agreement;

@@ -1,16 +1,16 @@
-//! The guarantees of the pick among equal accounts: shares follow the weights, a change moves as few clients
-//! as possible, and the same client keeps its account.
+//! The pick among equal accounts: shares follow the weights, no client moves without need, and a client keeps
+//! its account.
 
 use std::collections::BTreeSet;
 
 use super::groups::{Group, Member, assert_fair, tally};
 
-/// Sizes of groups. Each is queried for [`CLIENTS`].
+/// Numbers of accounts in the tested groups.
 const SIZES: [usize; 6] = [2, 5, 33, 300, 3_000, 10_000];
 /// Clients that each group serves.
 const CLIENTS: usize = 10_000;
 
-/// Returns a group of each size with equal weights, and one with weights from 1 to 1000.
+/// Returns groups of every size, with equal weights and with mixed weights from 1 to 1000.
 fn groups() -> impl Iterator<Item = Group> {
     SIZES.into_iter().flat_map(|size| {
         let equal = Group::from_weights((0..size).map(|_| 1));
@@ -55,7 +55,7 @@ fn shares_follow_the_weights_by_phone_too() {
 }
 
 #[test]
-fn queries_without_a_client_are_spread_by_weight() {
+fn picks_without_a_client_follow_the_weights() {
     for weights in
         [vec![1, 2, 3, 4], vec![1; 5], vec![3; 300], [1; 150].into_iter().chain([9; 150]).collect()]
     {
@@ -67,7 +67,7 @@ fn queries_without_a_client_are_spread_by_weight() {
 }
 
 #[test]
-fn displaced_clients_are_spread_by_weight() {
+fn clients_of_a_removed_account_are_spread_by_weight() {
     for weights in [vec![1, 2, 3, 4], vec![1; 33], vec![1; 300]] {
         let group = Group::from_weights(weights);
         let gone = group.0[0].id.clone();
@@ -97,8 +97,8 @@ fn removing_an_account_moves_only_its_own_clients() {
 }
 
 #[test]
-fn removing_many_accounts_moves_only_their_own_clients() {
-    // Half of the accounts are suspended, as after a series of retries that exclude accounts.
+fn removing_many_accounts_moves_only_their_clients() {
+    // Half of the accounts are suspended, as after many retries with `exclude`.
     for group in groups() {
         let mut half = group.clone();
         half.0.iter_mut().step_by(2).for_each(|member| member.state = "suspended");
@@ -131,7 +131,7 @@ fn adding_an_account_moves_only_the_clients_that_it_gains() {
 }
 
 #[test]
-fn same_client_gets_the_same_account_in_every_generation() {
+fn client_keeps_its_account_in_another_generation_and_order_of_rows() {
     for group in groups() {
         let before = group.serve().picks(CLIENTS, None);
         assert_eq!(before, group.serve_as(2).picks(CLIENTS, None), "another generation");

@@ -1,4 +1,4 @@
-//! Compares selections and explanations with the oracle, over random registries and queries.
+//! Compares Switchboard with the oracle over random registries and queries.
 
 use std::cell::RefCell;
 
@@ -15,15 +15,15 @@ use super::queries::{QueryPlan, query};
 use super::registries::{NOW, RegistryPlan, registry};
 use super::subject::Subject;
 
-/// Number of random registries, unless `PROPTEST_CASES` is set. A run with fewer need not cover all cases.
+/// Registries in a run; `PROPTEST_CASES` overrides it. A shorter run is not checked for coverage.
 const CASES: u32 = 1_000;
-/// Number of queries to each registry.
+/// Number of queries for each registry.
 const QUERIES: usize = 40;
 /// Two generations of the same registry.
 const GENERATIONS: [u64; 2] = [7, 1_800_000_000_123];
 
 #[test]
-fn answers_over_random_registries_agree_with_the_oracle() {
+fn snapshot_answers_as_the_oracle_over_random_registries() {
     let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     config.cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { CASES };
     if config.rng_seed == RngSeed::Random {
@@ -44,7 +44,7 @@ fn answers_over_random_registries_agree_with_the_oracle() {
     let coverage = coverage.into_inner();
     println!("{}", coverage.table());
     let missing = coverage.missing();
-    assert!(!whole || missing.is_empty(), "the run covered none of {missing:?}");
+    assert!(!whole || missing.is_empty(), "cases that never occurred: {missing:?}");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn explain_lists_fifty_candidates_and_counts_the_others() {
     }
 }
 
-/// Generates live standings, which are assigned to the accounts in turn.
+/// Draws the standing of an account.
 fn standing() -> impl Strategy<Value = Condition> {
     prop_oneof![
         4 => Just(Condition::Active),
@@ -75,9 +75,9 @@ fn standing() -> impl Strategy<Value = Condition> {
     ]
 }
 
-/// Compares two generations of one registry with the oracle, on all queries. Repeats the comparison with live
-/// standings, which must have the same effect as the same states in the registry.
-fn agrees(
+/// Compares a registry, in two generations, with the oracle on all queries: as written, and with standings. A
+/// standing must have the effect of the same state in the registry.
+fn compare_registry(
     plan: &RegistryPlan,
     queries: &[QueryPlan],
     standings: &[Condition],
@@ -142,9 +142,9 @@ fn compare_query(
     first.explain(query, now, picked.as_deref(), coverage)
 }
 
-/// Returns the same query in another form. The phone's `+` and the case of the country have no meaning. A
-/// phone has no effect if the query names a client and a country.
-fn written_otherwise(query: &Query) -> Option<Query> {
+/// Returns the same query in another form. The `+` of the phone and the case of the country have no effect,
+/// nor has the phone if client and country are given.
+fn rewritten(query: &Query) -> Option<Query> {
     let mut same = query.clone();
     same.country = query.country.as_ref().map(|country| {
         if country.starts_with(|letter: char| letter.is_ascii_lowercase()) {
@@ -163,7 +163,7 @@ fn written_otherwise(query: &Query) -> Option<Query> {
     (query.keyed() && query.garbled.is_none()).then_some(same)
 }
 
-/// Reads the registry of these files, which must be free of errors.
+/// Reads and checks a registry. Returns the findings as text if there are errors.
 pub fn sound(files: &Files) -> Result<Registry, String> {
     let (registry, mut findings): (Registry, Findings) = read(files);
     check(&registry, &mut findings);

@@ -1,4 +1,4 @@
-//! Random queries for a given registry: most can be answered, some have a fault in a field.
+//! Random queries for a registry. Most can be answered; every field is faulty at times.
 
 use oracle::Query;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use switchboard_registry::{Company, Holder, Ou, Registry};
 
 use super::registries::{CLIENTS, USERS, place};
 
-/// A query before it is fitted to a registry.
+/// A random query before its names are taken from a registry.
 #[derive(Debug, Clone)]
 pub struct QueryPlan {
     company: Index,
@@ -23,7 +23,7 @@ pub struct QueryPlan {
     role: Option<&'static str>,
     current: Option<Current>,
     exclude: Vec<Index>,
-    /// Number of ids in `exclude`. Unknown ids fill the list up to this number.
+    /// Unknown ids are added to `exclude` until it has this many.
     padding: usize,
     exclude_own: bool,
     fallback: Option<&'static str>,
@@ -31,7 +31,7 @@ pub struct QueryPlan {
     now: i64,
 }
 
-/// Whether a name is an id of the registry.
+/// Whether a name exists in the registry.
 #[derive(Debug, Clone, Copy)]
 enum Given {
     Known,
@@ -49,11 +49,11 @@ struct Person {
 enum Current {
     /// Any account of the company.
     Any(Index),
-    /// An account of the same channel.
+    /// An account on the channel of the query.
     OnChannel(Index),
-    /// An account that may belong to another company.
+    /// An account of the next company, which may be the same one.
     Elsewhere(Index),
-    /// The account that is dedicated to the user.
+    /// The dedicated account of the user.
     Own,
     Unknown,
 }
@@ -69,7 +69,7 @@ enum Garble {
     NotJson,
 }
 
-/// A plan, and the time of its query.
+/// Draws a plan, with the time of the query.
 pub fn query() -> impl Strategy<Value = QueryPlan> {
     let ou = (any::<Index>(), given(1), prop::bool::weighted(0.8));
     let names = (any::<Index>(), given(5), any::<Index>(), given(1), ou, person(), client());
@@ -114,7 +114,7 @@ fn given(left_out: u32) -> impl Strategy<Value = Given> {
     prop_oneof![100 => Just(Given::Known), 1 => Just(Given::Unknown), left_out => Just(Given::LeftOut)]
 }
 
-/// How the client is identified: by a phone, a country, both or neither, some of them wrong.
+/// Draws the client: a phone, a country, both or neither. Some are invalid.
 fn person() -> impl Strategy<Value = Person> {
     let digits = prop_oneof![
         40 => (place(), 0..200u32).prop_map(|(at, n)| {
@@ -175,8 +175,7 @@ fn garble() -> impl Strategy<Value = Garble> {
 }
 
 impl QueryPlan {
-    /// Returns the query of this plan for a registry, and its time in seconds after the tests'
-    /// [`NOW`](super::registries::NOW).
+    /// Returns the query of this plan for a registry, and its time in seconds after the time of the tests.
     pub fn aim(&self, registry: &Registry) -> (Query, i64) {
         let at = self.company.index(registry.companies.len());
         let company = &registry.companies[at];
@@ -228,7 +227,7 @@ impl QueryPlan {
         (query, self.now)
     }
 
-    /// Returns an OU. Usually a certain pool is allocated to the OU or above it.
+    /// Returns an OU, mostly one that has a certain pool at its own level or above.
     fn ou(&self, company: &Company) -> String {
         let pool =
             self.under_pool.then(|| company.pools.get(self.pool.index(company.pools.len().max(1)))).flatten();
@@ -242,7 +241,7 @@ impl QueryPlan {
         }
     }
 
-    /// Returns a channel, usually that of one of the company's pools.
+    /// Returns a channel, mostly that of a pool of the company.
     fn channel(&self, registry: &Registry, company: &Company) -> Option<String> {
         match self.channel {
             Given::Known if company.pools.is_empty() => {
@@ -268,8 +267,8 @@ fn upward<'a>(company: &'a Company, ou: &'a Ou) -> impl Iterator<Item = &'a Ou> 
 }
 
 impl Garble {
-    /// Returns the query's text with this fault.
-    fn of(self, query: &Query) -> String {
+    /// Returns the text of a query with this fault.
+    fn apply(self, query: &Query) -> String {
         let mut fields = query.fields();
         match self {
             Garble::UnknownField => fields.push("\"colour\":\"red\"".to_owned()),

@@ -1,15 +1,16 @@
-//! Random registries: small, dense, and free of errors by construction.
+//! Random registries: small, with many accounts for each OU, and free of errors by construction.
 //!
-//! A strategy generates a plan: numbers and choices that have a meaning only together. [`super::render`]
-//! writes the files of a plan, and corrects whatever would be an error.
+//! A strategy draws a plan of numbers and choices. [`super::render`] makes files of the plan, and changes
+//! whatever would be an error.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// The time of all tests: 2027-01-15T08:00:00Z.
+/// The time of the tests, in Unix seconds: 2027-01-15T08:00:00Z.
 pub const NOW: i64 = 1_800_000_000;
 
-/// Countries with the start of a mobile number and the number of digits after it. Many share a calling code.
+/// Countries, many of which share a calling code. Each has the beginning of a mobile number, and the number
+/// of digits that are missing.
 pub const CLIENTS: &[(&str, &str, usize)] = &[
     ("US", "1201555", 4),
     ("CA", "1416555", 4),
@@ -24,10 +25,10 @@ pub const CLIENTS: &[(&str, &str, usize)] = &[
     ("HK", "8525123", 4),
 ];
 
-/// The ids of all users.
+/// Ids of users with dedicated accounts.
 pub const USERS: &[&str] = &["u1", "u2@example.com"];
 
-/// Channels of pools, with their frequency and the form of their addresses.
+/// Channels of the pools, with the form of their addresses.
 pub const CHANNELS: &[(&str, Address)] = &[
     ("whatsapp", Address::Phone),
     ("sms", Address::Phone),
@@ -37,7 +38,7 @@ pub const CHANNELS: &[(&str, Address)] = &[
     ("signal", Address::Phone),
 ];
 
-/// A channel that the registry defines.
+/// A channel that the registry itself defines.
 pub const CUSTOM: &str = "pager";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub enum Address {
 #[derive(Debug, Clone)]
 pub struct RegistryPlan {
     pub companies: Vec<CompanyPlan>,
-    /// Whether `telegram` is overridden, so that its conversations use primaries.
+    /// Whether the registry overrides `telegram` with the conversation role `primary`.
     pub telegram_through_primaries: bool,
 }
 
@@ -62,7 +63,7 @@ pub struct CompanyPlan {
     pub platform_version: Option<&'static str>,
     pub geography: Vec<(usize, usize)>,
     pub ous: Vec<OuPlan>,
-    /// The channel of most pools and accounts, an index into [`CHANNELS`].
+    /// Index in [`CHANNELS`] of the channel of most pools and accounts.
     pub channel: usize,
     pub pools: Vec<PoolPlan>,
     pub accounts: Vec<AccountPlan>,
@@ -72,14 +73,14 @@ pub struct CompanyPlan {
 
 #[derive(Debug, Clone)]
 pub struct OuPlan {
-    /// The parent, as a distance back from this OU. 0 means a root.
+    /// Distance back to the parent in the list of OUs; 0 for a root.
     pub parent: usize,
     pub in_csv: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct PoolPlan {
-    /// Another channel than the company's usual one.
+    /// Index of a channel other than the company's.
     pub channel: Option<usize>,
     pub ous: Vec<usize>,
     pub priority: Option<i64>,
@@ -94,9 +95,9 @@ pub struct AccountPlan {
     pub holder: HolderPlan,
     pub primary: bool,
     pub country: usize,
-    /// Whether the country column is empty. The country then comes from the phone number, if there is one.
+    /// Whether the country column is empty. The country then comes from a phone number, or is absent.
     pub country_left_out: bool,
-    /// A number that belongs to no country, or an unassigned one whose country is guessed.
+    /// The beginning of a number without a country, or of an unassigned number whose country is guessed.
     pub odd_number: Option<&'static str>,
     pub weight: Option<u16>,
     pub state: &'static str,
@@ -110,7 +111,7 @@ pub enum HolderPlan {
     Spare { with_role: bool },
 }
 
-/// Generates a registry of 1 to 3 companies.
+/// Draws a registry of 1 to 3 companies.
 pub fn registry() -> impl Strategy<Value = RegistryPlan> {
     let companies = prop_oneof![
         3 => prop::collection::vec(company(), 1..2),
@@ -152,7 +153,7 @@ fn company() -> impl Strategy<Value = CompanyPlan> {
     })
 }
 
-/// Generates a country as an index into [`CLIENTS`]. The first countries are the most frequent.
+/// Draws a country as an index into [`CLIENTS`]. The first countries are more likely.
 pub fn place() -> impl Strategy<Value = usize> + Clone {
     prop_oneof![2 => 0..3usize, 2 => 0..6usize, 1 => 0..CLIENTS.len()]
 }

@@ -1,4 +1,4 @@
-//! Writes the plan of a registry as the files that an administrator would write.
+//! Renders plans of registries as the files that an administrator would write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,13 +9,13 @@ use super::registries::{
     AccountPlan, Address, CHANNELS, CLIENTS, CUSTOM, CompanyPlan, HolderPlan, PoolPlan, RegistryPlan, USERS,
 };
 
-/// Ids whose order by bytes differs from the order of the list and from the order of their numbers.
+/// Ids of pools. Their order by bytes is neither that of this list nor that of the numbers in them.
 const POOLS: [&str; 6] = ["p2", "p10", "P", "p-1", "p.1", "p"];
 const COMPANIES: [&str; 3] = ["borealis", "acme", "Corvid"];
 const COLUMNS: [&str; 10] =
     ["id", "channel", "role", "address", "country", "pool", "user", "weight", "state", "available_from"];
 
-/// Returns files from pairs of path and text.
+/// Creates files from pairs of a path and a text.
 pub fn files(texts: impl IntoIterator<Item = (String, String)>) -> Files {
     Files::from_iter(texts)
 }
@@ -89,7 +89,7 @@ impl CompanyPlan {
         text
     }
 
-    /// Returns the parent of an OU. A plan that points before the first OU means a root.
+    /// Returns the parent of an OU. An OU whose plan points before the first OU is a root.
     fn parent(&self, at: usize) -> Option<usize> {
         let back = self.ous[at].parent;
         (back > 0).then(|| at.checked_sub(back)).flatten()
@@ -196,8 +196,8 @@ impl AccountPlan {
         }
     }
 
-    /// Fills all columns except pool, user and role. `n` is the number of the account in the company.
-    fn rest(&self, (channel, address): (&'static str, Address), n: usize, row: &mut Row) {
+    /// Sets all columns except pool, user and role. `n` is the number of the account in its company.
+    fn fill_row(&self, (channel, address): (&'static str, Address), n: usize, row: &mut Row) {
         let (country, number, width) = CLIENTS[self.country % CLIENTS.len()];
         row.insert("id", format!("a{n}"));
         row.insert("channel", channel.to_owned());
@@ -232,7 +232,7 @@ fn required(channel: &str, primary: bool, telegram_through_primaries: bool) -> b
     }
 }
 
-/// Writes a mapping as an inline table. The first entry of a country counts, and a country never maps to
+/// Returns a mapping as an inline table. The first entry of a country counts, and no country is mapped to
 /// itself.
 fn mapping(pairs: &[(usize, usize)]) -> String {
     let mut mapping = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The system under test, reduced to its inputs and outputs: files in, answers out.
+//! The system under test, with the smallest interface: files in, answers out.
 
 use std::array::from_fn;
 use std::cell::RefCell;
@@ -12,18 +12,18 @@ use switchboard_select::{self as select, Overlay, Query, SelectContext, write_se
 use switchboard_select::{LANES, select_interleaved};
 use switchboard_snapshot::{NoProgress, Snapshot};
 
-/// A snapshot that is in service.
+/// A compiled snapshot in service.
 pub struct Subject {
     snapshot: Snapshot,
     standings: Overlay,
-    /// Source of a random number for each query, as in a worker.
+    /// Draws another random number for every query, as a worker does.
     random: RefCell<fastrand::Rng>,
-    /// Number of queries so far, and the texts of the last ones.
+    /// The number of queries so far, and the texts of the last ones.
     asked: RefCell<(usize, [String; LANES])>,
 }
 
 impl Subject {
-    /// Compiles the files as this generation. Returns the findings as text if the files have errors.
+    /// Compiles the files as this generation. Returns the findings as text if they do not compile.
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
         match build_snapshot(files, generation, UnixSeconds(0), &NoProgress) {
             Ok(BuiltSnapshot { snapshot, .. }) => {
@@ -37,15 +37,15 @@ impl Subject {
         }
     }
 
-    /// Sets the live standing of an account.
+    /// Sets the standing of an account.
     pub fn set_standing(&self, company: &str, account: &str, standing: Condition) {
         let account =
             self.snapshot.find_company(company).and_then(|it| self.snapshot.find_account(it, account));
         self.standings.set(account.expect("an account of the registry"), standing);
     }
 
-    /// Answers a query, a JSON object, at `now` in Unix seconds. Returns the HTTP status, and the selection
-    /// or the problem.
+    /// Answers a query, a JSON object, as of `now` in Unix seconds. Returns the HTTP status, and the
+    /// selection or the problem.
     pub fn select(&self, text: &str, now: i64) -> (u16, Value) {
         let query = match Query::from_json(text.as_bytes()) {
             Ok(query) => query,
@@ -63,9 +63,9 @@ impl Subject {
         }
     }
 
-    /// Answers the query as a line of a batch, after earlier queries, which must not affect the answer. Every
-    /// third group has gaps.
-    fn beside_others(&self, query: &str, moment: SelectContext<'_>) {
+    /// Answers the query as a line of a batch, together with the queries before it. No answer may depend on
+    /// another line. Every third group has gaps.
+    fn check_interleaved(&self, query: &str, moment: SelectContext<'_>) {
         let mut asked = self.asked.borrow_mut();
         let count = asked.0;
         asked.0 += 1;
@@ -80,7 +80,7 @@ impl Subject {
         assert_eq!(select_interleaved(&self.snapshot, &queries), alone);
     }
 
-    /// Explains the same query in the same way.
+    /// Explains a query. Returns the HTTP status, and the explanation or the problem.
     pub fn explain(&self, query: &str, now: i64) -> (u16, Value) {
         let query = match Query::from_json(query.as_bytes()) {
             Ok(query) => query,
