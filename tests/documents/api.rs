@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use switchboard::api::{admin, data, problem};
-use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
-use switchboard_select::MAX_LISTED_CANDIDATES;
+use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField, UnixSeconds};
+use switchboard_select::{
+    MAX_LISTED_CANDIDATES, NO_STANDINGS, Query, SelectContext, select, write_selection,
+};
 use switchboard_server::ServerSettings;
 
 use super::page::Page;
@@ -42,6 +44,21 @@ fn table_of_members_has_the_members_of_selections() {
     );
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     Page::read(PAGE).assert_rows("## Selection", answer.as_object().unwrap().keys());
+}
+
+#[test]
+fn example_of_a_selection_is_the_answer_of_the_code() {
+    let snapshot = expected::compiled(&switchboard_registry::Files::read_dir(&expected::demo()).unwrap(), 1);
+    let page = Page::read(PAGE);
+    let blocks = page.blocks();
+    let asked = blocks.iter().position(|block| block.text.contains("/v1/select")).unwrap();
+    let body = blocks[asked].text.split('\'').find(|text| text.starts_with('{')).unwrap();
+    let query = Query::from_json(body.as_bytes()).unwrap();
+    let context = SelectContext { now: UnixSeconds(expected::NOW), random: 0, standings: &NO_STANDINGS };
+    let mut answer = Vec::new();
+    let selection = select(&snapshot, &query, context).result.unwrap();
+    write_selection(&mut answer, &snapshot, &selection);
+    assert_eq!(blocks[asked + 1].text.trim_end(), String::from_utf8(answer).unwrap());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
-use switchboard_model::UnixSeconds;
+use switchboard_model::{Condition, Role, UnixSeconds};
 use switchboard_pipeline::build_snapshot;
 use switchboard_registry::{Code, Files, Finding, check, read};
 use switchboard_snapshot::NoProgress;
@@ -65,7 +65,15 @@ fn tables_of_keys_have_the_keys_of_the_schemas() {
         let required: BTreeSet<&str> =
             table["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for row in page.rows(heading) {
+            let key = &table["properties"][name(&row)];
             assert_eq!(row[2] == "required", required.contains(&*name(&row)), "{heading}: {row:?}");
+            if let Some(default) = key.get("default") {
+                assert_eq!(row[2], format!("`{default}`"), "{heading}: {row:?}");
+            }
+            for word in key.get("enum").and_then(Value::as_array).into_iter().flatten() {
+                let word = word.as_str().unwrap();
+                assert!(row.iter().any(|cell| cell.contains(word)), "{heading}: {row:?}: no {word}");
+            }
         }
     }
 }
@@ -110,6 +118,10 @@ fn tables_of_columns_have_the_columns_of_the_readers() {
             assert_eq!(row[2] == "required", is_required, "{heading}: {row:?}: {found:?}");
         }
     }
+    let rows = page.rows("## accounts.csv");
+    let words = |column: &str| quoted(rows.iter().find(|row| name(row) == column).unwrap()[1]);
+    assert_eq!(words("role"), Role::ALL.map(Role::as_str).into());
+    assert_eq!(words("state"), Condition::ALL.map(Condition::as_str).into());
 }
 
 #[test]
