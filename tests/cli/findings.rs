@@ -23,13 +23,13 @@ fn text_of_a_finding_is_exact() {
     let company = fs::read_to_string(registry.path().join("acme/company.toml")).unwrap();
     let line = company.lines().position(|line| line == "parent = \"dech\"").unwrap() + 1;
     let parent = format!(
-        "{root}/acme/company.toml:{line}: error[unknown_parent]: parent `dech` of OU `zurich` does not exist\n   \
+        "{root}/acme/company.toml:{line}: error[unknown_parent]: OU `zurich` names parent `dech`, which does not exist\n   \
          |\n{line} | parent = \"dech\"\n   |          ^^^^^^\n   |\n   = help: did you mean `dach`?\n"
     );
     assert!(text.contains(&parent), "{parent}\n{text}");
     let address = "31 | sms-gb-1,sms,secondary,+12015550151,GB,acme-sms,,,,\n   |                        ^^^^^^^^^^^^\n";
     let first = "30 | sms-us-1,sms,secondary,+12015550151,US,acme-sms,,,,\n   \
-                 |                        ------------ the same address\n";
+                 |                        ------------ the first account with this address\n";
     assert!(text.contains(address) && text.contains(first), "{text}");
     // Other commands print findings in the same form.
     let target = registry.path().join("x.swb");
@@ -83,6 +83,6 @@ fn long_lines_are_cut_and_control_characters_replaced() {
     let text = stdout(&switchboard(&["check", registry.path().to_str().unwrap()]));
     assert!(text.lines().all(|line| line.chars().count() < 300), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
-    let stray = "stray.txt:1: error[unknown_file]: no file of a registry is called `stray.txt`\n  help: ";
+    let stray = "stray.txt:1: error[unknown_file]: `stray.txt` is not a file of a registry\n  help: ";
     assert!(text.contains(stray), "{text}");
 }

@@ -1,4 +1,4 @@
-//! The matrix: one sound file, and every way of it to be wrong.
+//! The corruption matrix: one valid snapshot file, and every way to damage it.
 
 use std::mem::size_of_val;
 
@@ -10,20 +10,21 @@ use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::expected::{compiled, demo};
 
-/// The generation of the sound file.
+/// The generation of the valid file.
 pub const GENERATION: u64 = 100;
 
-/// A file, and what must become of it.
+/// A file, and the expected result of opening it.
 pub struct Case {
     pub name: String,
-    /// What kind of wrong it is: a sample has some of each.
+    /// The kind of damage. A sample of the cases has some of each kind.
     pub kind: &'static str,
     pub bytes: Vec<u8>,
-    /// Where it may be refused; nowhere: it is sound after all, and served.
+    /// The stages that may reject the file. Empty if the file is valid and must be served.
     pub stages: Vec<RejectionStage>,
 }
 
-/// The demo's acme, and a company with a group that is large enough for a directory of cells.
+/// Returns company acme of the demo, and a company with a group that is large enough for a directory of
+/// cells.
 pub fn registry() -> Files {
     let mut files = Files::read_dir(&demo()).unwrap();
     files.retain(|path| path.starts_with("acme/"));
@@ -37,7 +38,7 @@ pub fn registry() -> Files {
     accounts += "other,telegram,secondary,@caf\u{e9},FR,rest,1\n";
     files.insert("bulk/company.toml", company);
     files.insert("bulk/accounts.csv", accounts);
-    files.insert("empty/company.toml", "[[ou]]\nid = \"nobody\"\n");
+    files.insert("empty/company.toml", "[[ou]]\nid = \"hq\"\n");
     files
 }
 
@@ -51,7 +52,7 @@ pub fn aligned(bytes: &[u8]) -> AlignedVec {
     aligned
 }
 
-/// Puts a header with the right checksum before whatever the body has become.
+/// Changes the header, and writes it with the right checksum for the body.
 pub fn sealed(mut bytes: Vec<u8>, header: impl Fn(&mut Header)) -> Vec<u8> {
     let mut read = Header::read(&bytes).unwrap();
     header(&mut read);
@@ -60,7 +61,7 @@ pub fn sealed(mut bytes: Vec<u8>, header: impl Fn(&mut Header)) -> Vec<u8> {
     bytes
 }
 
-/// All cases over a sound file.
+/// Returns all cases.
 pub fn all() -> Vec<Case> {
     let whole = sound(&registry(), GENERATION);
     let mut cases = damaged(&whole);
@@ -69,7 +70,7 @@ pub fn all() -> Vec<Case> {
     cases
 }
 
-/// What the checksum, or what stands before it, tells.
+/// Returns files with damage that the header, the length or the checksum reveals.
 fn damaged(whole: &[u8]) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut case = |kind, name: String, bytes, stages: &[RejectionStage]| {
@@ -110,7 +111,7 @@ fn damaged(whole: &[u8]) -> Vec<Case> {
     cases
 }
 
-/// Writes values over one field of one record of every kind, and seals the file again.
+/// Writes values into fields of records, and corrects the checksum. Each value is one case.
 struct Editor<'s> {
     snapshot: &'s Snapshot,
     cases: Vec<Case>,
@@ -130,7 +131,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Two records in each other's place.
+    /// Swaps two records of a table.
     fn swap<T>(&mut self, name: &str, records: &[T], a: usize, b: usize) {
         let size = size_of_val(&records[a]);
         let at = |record: &T| std::ptr::from_ref(record) as usize - self.snapshot.bytes().as_ptr() as usize;
@@ -148,12 +149,12 @@ impl Editor<'_> {
     }
 }
 
-/// Dangling, unsorted and contradictory records, under a checksum that is right.
+/// Returns files with dangling, unsorted and contradictory records and a right checksum.
 fn records(whole: &[u8]) -> Vec<Case> {
     let snapshot = Snapshot::open(aligned(whole)).unwrap();
     let all: &ArchivedTables = tables(&snapshot);
     let mut edit = Editor { snapshot: &snapshot, cases: Vec::new() };
-    // Nowhere, just behind the end, and elsewhere.
+    // An index far beyond the end of every table. `past` adds the first index beyond the end.
     const NOWHERE: u64 = 0xffff_fffe;
     macro_rules! fields {
         ($table:ident[$at:expr], $($($field:ident).+ => $values:expr),* $(,)?) => {{
@@ -243,7 +244,7 @@ fn records(whole: &[u8]) -> Vec<Case> {
     edit.cases
 }
 
-/// Texts that are no UTF-8, and JSON that is none or another's.
+/// Adds files whose texts are not UTF-8, not JSON, or the JSON of another record.
 fn texts(edit: &mut Editor<'_>, all: &ArchivedTables) {
     let cafe = all.text.windows(2).position(|pair| pair == [0xc3, 0xa9]).unwrap();
     edit.field("text: half a character", &all.text[cafe], &[b'a'.into()]);
@@ -253,7 +254,7 @@ fn texts(edit: &mut Editor<'_>, all: &ArchivedTables) {
         start..start + usize::from(account.id_and_address.len.to_native())
     };
     let other = all.accounts.iter().find(|account| id_and_address_of(account).contains(&cafe)).unwrap();
-    // Ends within the character, which is the last.
+    // The text then ends inside its last character.
     edit.field(
         "accounts.id_and_address.len: within a character",
         &other.id_and_address.len,
@@ -276,7 +277,8 @@ fn texts(edit: &mut Editor<'_>, all: &ArchivedTables) {
     edit.field("level_pools.location: the OU", &all.text[location + 7], &[b'!'.into()]);
 }
 
-/// What is neither damage nor a wrong record.
+/// Returns files with a malformed archive, with a malformed or failing test, and valid files with a changed
+/// account.
 fn extras(whole: &[u8]) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut case = |name: &str, kind, bytes, stages: &[RejectionStage]| {
@@ -284,7 +286,7 @@ fn extras(whole: &[u8]) -> Vec<Case> {
     };
     let header = Header::read(whole).unwrap();
     let end = header::LEN + header.contents_len as usize;
-    // The archive's root stands at its end: a slice's relative pointer and its length.
+    // The root of the archive is at its end. It consists of a relative pointer and a length for each table.
     for (name, byte) in
         [("the last length of the root", 0xff), ("the last length of the root, a little", 0x7f)]
     {
@@ -302,7 +304,7 @@ fn extras(whole: &[u8]) -> Vec<Case> {
     bytes.extend_from_slice(other.as_bytes());
     case("a test that fails", "tests", sealed(bytes, |_| {}), &[RejectionStage::Tests]);
 
-    // Sound after all: an account that rests or drains is as good as any, if no test says otherwise.
+    // These files are valid: an account may rest or be suspended, if no test fails because of it.
     let snapshot = Snapshot::open(aligned(whole)).unwrap();
     let account = tables(&snapshot).accounts.last().unwrap();
     let at = |field: usize| field - snapshot.bytes().as_ptr() as usize;

@@ -1,8 +1,8 @@
-//! The corruption matrix: nothing that arrives in a file changes an answer, and each thing that is wrong is
-//! refused once, where it is wrong.
+//! The corruption matrix. No damaged file changes an answer, and each one is rejected once, at the right
+//! stage.
 //!
-//! All cases go through [`build::open`]; a sample of every kind through a running process, and in the
-//! long form all of them.
+//! All cases are opened in this process. A sample of every kind is also loaded by a running daemon. The long
+//! test loads all of them.
 
 mod cases;
 
@@ -24,13 +24,13 @@ fn counted(cases: &[&Case]) -> String {
 }
 
 #[test]
-fn every_corruption_is_refused_where_it_is_wrong() {
+fn every_corruption_is_rejected_at_its_stage() {
     let all = cases::all();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("case.swb");
     let mut wrong = Vec::new();
     for case in &all {
-        // As the daemon reads it: of a file that announces another length, only the header.
+        // Read as the daemon does: if the header announces another length, only the header is read.
         fs::write(&path, &case.bytes).unwrap();
         let opened = build::open_tested(file::read(&path).unwrap());
         let stage = opened.as_ref().err().map(|rejection| rejection.stage);
@@ -49,7 +49,7 @@ fn every_corruption_is_refused_where_it_is_wrong() {
     assert!(all.len() > 700);
 }
 
-/// What the process serves, to the byte.
+/// Returns the answers of the daemon to these queries.
 fn answers(daemon: &DaemonProcess, queries: &[String]) -> Vec<String> {
     queries.iter().map(|query| daemon.get(query).1).collect()
 }
@@ -58,7 +58,7 @@ fn queries() -> Vec<String> {
     let query = |test: &expected::Expected| {
         let fields = test.query.iter().map(|(field, value)| format!("{field}={}", value.replace('+', "%2B")));
         let fields = fields.filter(|field| !field.starts_with("client=")).collect::<Vec<_>>().join("&");
-        // Named, so that equals do not take turns.
+        // The query has a client id, because without one equal candidates take turns.
         format!("/v1/select?company=acme&client=c&{fields}")
     };
     let tests = expected::of("acme");
@@ -69,7 +69,7 @@ fn queries() -> Vec<String> {
         .collect()
 }
 
-/// The sum of the rejections, and those of each stage.
+/// Returns the number of rejections in total and of each stage.
 fn rejections(daemon: &DaemonProcess) -> (f64, Vec<f64>) {
     let text = get(&daemon.admin, "/metrics").1;
     let of = |stage: &RejectionStage| {
@@ -88,20 +88,20 @@ fn replace(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn a_running_process_refuses_each_once_and_answers_as_before() {
-    refuses_each_once_and_answers_as_before(12);
+fn daemon_rejects_each_corruption_once_and_answers_as_before() {
+    rejects_each_once_and_answers_as_before(12);
 }
 
 #[test]
 #[ignore = "long: every corruption, a thousand reloads"]
-fn a_running_process_refuses_each_once_and_answers_as_before_long() {
-    refuses_each_once_and_answers_as_before(usize::MAX);
+fn daemon_rejects_each_corruption_once_and_answers_as_before_long() {
+    rejects_each_once_and_answers_as_before(usize::MAX);
 }
 
-fn refuses_each_once_and_answers_as_before(most_of_a_kind: usize) {
+fn rejects_each_once_and_answers_as_before(most_of_a_kind: usize) {
     let all = cases::all();
     let broken: Vec<&Case> = all.iter().filter(|case| !case.stages.is_empty()).collect();
-    // At most so many of each kind, spread over all of it.
+    // At most this many cases of each kind, spread over all cases of the kind.
     let kind_size = |kind| broken.iter().filter(|case| case.kind == kind).count();
     let mut of_kind = BTreeMap::<&str, usize>::new();
     let mut sampled = broken.clone();
@@ -137,13 +137,13 @@ fn refuses_each_once_and_answers_as_before(most_of_a_kind: usize) {
     for (number, case) in sampled.iter().enumerate() {
         refuse(case);
         if number == 9 {
-            // Buffers have their size by now.
+            // By now, all buffers have their final size.
             memory = Some(daemon.metric("process_resident_memory_bytes"));
         }
     }
     let grown = daemon.metric("process_resident_memory_bytes") - memory.unwrap();
     let (mib, file) = (1024.0 * 1024.0, sound.len() as f64);
-    // If it kept each file, or one in four, it would show.
+    // A daemon that keeps every fourth rejected file exceeds this limit.
     assert!(
         grown < f64::max(2.0 * mib, sampled.len() as f64 * file / 8.0).min(8.0 * mib),
         "{grown} bytes more"

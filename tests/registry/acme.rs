@@ -1,4 +1,4 @@
-//! The example registry that uses every rule.
+//! The example registry of company acme, which uses every rule.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,8 @@ fn example_has_no_error_and_the_intended_warnings() {
     for finding in &findings {
         *warnings.entry(finding.code).or_default() += 1;
     }
-    // Two mappings climb on purpose; Signal, LINE and WeChat are for some offices only.
+    // Intended: two mappings name a country whose accounts are at a higher level, and some channels have
+    // pools for some offices only.
     let expected = BTreeMap::from([(Code::UnservedTarget, 2), (Code::UnservedOu, 9)]);
     assert_eq!(warnings, expected, "{}", printed(&findings));
     let company = &registry.companies[0];

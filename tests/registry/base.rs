@@ -94,6 +94,7 @@ pub(crate) fn run(texts: &Texts) -> (Registry, Vec<Finding>) {
     (registry, findings.into_iter().collect())
 }
 
+/// Reads and checks a registry of these files. Keeps the findings as they are.
 pub(crate) fn judged(files: &Files) -> (Registry, Findings) {
     let (registry, mut findings) = read(files);
     check(&registry, &mut findings);

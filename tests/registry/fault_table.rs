@@ -1,5 +1,5 @@
-//! Every row spoils the sound registry in one way, and gives its finding; beside it stands only what
-//! is no longer true elsewhere.
+//! A table of faults. Each row puts one fault into the registry without faults, and names the expected
+//! finding. Other findings are only allowed where they follow from the fault.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,17 @@ use switchboard_registry::{Code, Finding};
 
 use super::base::{Texts, company, printed, replace, run, sound};
 
-/// Where the file is set or taken away rather than changed in one place.
+/// In place of the old text: the edit sets or removes the whole file.
 const WHOLE: &str = "";
+/// In place of the new text: the edit removes the file.
 const GONE: &str = "\0";
 
 struct Fault {
-    /// (file, what stands once in it, what it becomes)
+    /// The edits: file, old text (which occurs once), new text.
     edits: &'static [(&'static str, &'static str, &'static str)],
     code: Code,
     at: &'static str,
-    /// What message and help together must name.
+    /// Texts that the message and the help must contain together.
     says: &'static [&'static str],
 }
 
@@ -50,7 +51,7 @@ const FAULTS: &[Fault] = faults! {
         ("acme/company.toml", "priority = 0\n" => "") ("acme/company.toml", "[[ou]]\nid = \"acme\"\n\n" => "[[ou]]\nid = \"acme\"\n");
     Syntax at "acme/company.toml:9" says ["duplicate"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"" => "[geography]\n[[ou]]\nid = \"acme\"");
     Syntax at "channels.toml:6" says ["unclosed"]: ("channels.toml", "[channel.sms]" => "[channel.sms");
-    Syntax at "acme/tests.toml:3" says ["not TOML"]: ("acme/tests.toml", "ou = \"london\"," => "ou = \"london\"");
+    Syntax at "acme/tests.toml:3" says ["valid TOML"]: ("acme/tests.toml", "ou = \"london\"," => "ou = \"london\"");
     Syntax at "acme/accounts.csv:4" says ["9", "10"]: ("acme/accounts.csv", ",5,active,\n" => ",5,active\n");
     Syntax at "acme/accounts.csv:3" says ["quote"]: ("acme/accounts.csv", "wa-gb-1" => "\"wa-gb-1");
     Syntax at "acme/accounts.csv:7" says ["quote"]: ("acme/accounts.csv", "+447400123499,GB,,,,," => "+447400123499,GB,,,,,\"");
@@ -140,7 +141,7 @@ const FAULTS: &[Fault] = faults! {
     DuplicateId at "acme/company.toml:24" says ["`nl`", "twice"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"DE\", nl = \"DE\"");
     UnknownParent at "acme/company.toml:14" says ["`acmee`", "`emea`", "`acme`"]: ("acme/company.toml", "parent = \"acme\"" => "parent = \"acmee\"");
     UnknownParent at "acme/ous.csv:2" says ["`emea`", "`london`"]: ("acme/company.toml", "id = \"emea\"" => "id = \"emea-1\"");
-    OuCycle at "acme/company.toml:9" says ["`acme`", "`emea`", "circle"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"emea\"");
+    OuCycle at "acme/company.toml:9" says ["`acme`", "`emea`", "cycle"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"emea\"");
     OuCycle at "acme/company.toml:9" says ["`acme`", "its own parent"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"acme\"");
     Empty at "acme/company.toml:1" says ["`acme`", "[[ou]]"]: ("acme/company.toml", WHOLE => "name = \"Acme\"\n") ("acme/ous.csv", WHOLE => GONE) ("acme/accounts.csv", WHOLE => GONE);
     Empty at ".:1" says ["no company"]: ("acme/company.toml", WHOLE => GONE) ("acme/ous.csv", WHOLE => GONE) ("acme/accounts.csv", WHOLE => GONE) ("acme/tests.toml", WHOLE => GONE);
@@ -194,7 +195,8 @@ fn spoiled(fault: &Fault) -> Texts {
     texts
 }
 
-/// What a fault in one place can make of another: nothing stands there any more, or somebody else does.
+/// The codes of findings that can follow from a fault elsewhere, such as an unknown pool after the pool lost
+/// its id.
 const FOLLOWING: [Code; 11] = [
     Code::UnknownParent,
     Code::UnknownChannel,
@@ -237,7 +239,7 @@ fn each_fault_gives_its_finding() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// All the faults that a company can have, each in its own company, found in one run.
+/// Puts each fault of a company into a company of its own, and finds all of them in one run.
 #[test]
 fn faults_of_many_companies_are_found_in_one_run() {
     let mut all = Texts::new();
@@ -268,14 +270,13 @@ fn faults_of_many_companies_are_found_in_one_run() {
 #[test]
 fn every_code_has_a_fault_in_the_table() {
     let mut seen: BTreeSet<Code> = FAULTS.iter().map(|fault| fault.code).collect();
-    // Not read at all, too large for a table, and not this module's to find.
+    // These codes need an unreadable file or a large registry, or other crates report them.
     seen.extend([Code::Unreadable, Code::Limit, Code::FailedTest, Code::Internal]);
     let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
     assert_eq!(all.difference(&seen).collect::<Vec<_>>(), Vec::<&Code>::new());
     assert!(FAULTS.len() >= 36);
 }
 
-/// Windows line ends and a byte order mark change neither findings nor lines.
 #[test]
 fn line_ends_and_byte_order_marks_change_no_finding() {
     for fault in FAULTS {

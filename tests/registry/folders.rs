@@ -1,4 +1,4 @@
-//! Folders on disk: which files are read, which are ignored, and how changes are noticed.
+//! Folders on disk: which files are read, which files are ignored, and how stamps detect changes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -62,7 +62,7 @@ fn links_of_mounted_volumes_are_followed() {
     let (_, findings) = judged(&files);
     assert!(findings.is_empty(), "{}", printed(&findings));
 
-    // The swap of a volume's version is one rename of `..data`.
+    // A mounted volume is updated by one rename of `..data`.
     let before = Stamp::from_dir(root.path()).unwrap();
     let next = root.path().join("..2026_01_02");
     fs::create_dir(&next).unwrap();
@@ -124,7 +124,7 @@ fn stamps_differ_after_every_kind_of_change() {
     let first = Stamp::from_dir(root.path()).unwrap();
     assert_eq!(Stamp::from_dir(root.path()).unwrap(), first);
 
-    // Same length, and the old time of modification put back.
+    // The new content has the same length, and the file gets its old time of modification.
     let modified = fs::metadata(&accounts).unwrap().modified().unwrap();
     let text = fs::read_to_string(&accounts).unwrap().replace("wa-gb-1", "wa-gb-2");
     fs::write(&accounts, text).unwrap();

@@ -71,7 +71,7 @@ proptest! {
         survives(&texts);
     }
 
-    /// Inserts a number at any position, in every notation that people use.
+    /// Inserts a phone number at any position, in every usual notation.
     #[test]
     fn phone_numbers_are_never_repeated(
         file in 0..FILES.len(),
@@ -91,7 +91,7 @@ proptest! {
     }
 }
 
-/// Nests deeper than the stack of any parser.
+/// The texts nest deeper than the stack of a recursive parser allows.
 #[test]
 fn deep_nesting_is_an_error_and_no_stack_overflow() {
     for open in ["[", "{a="] {

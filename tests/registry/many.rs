@@ -1,4 +1,4 @@
-//! Many faults in the same files, the printed form, and what is folded or limited.
+//! Many faults in the same files, the printed form of findings, and the limits on their number.
 
 use switchboard_registry::{Code, Finding};
 
@@ -148,10 +148,10 @@ fn reading_ends_after_ten_thousand_faulty_rows() {
     assert_eq!((of(&findings, Code::Limit), of(&findings, Code::Syntax)), (1, 101));
     let end = findings.iter().find(|it| it.code == Code::Limit).unwrap();
     assert_eq!(end.place.to_string(), "acme/accounts.csv:10002");
-    assert_eq!(end.message, "10000 rows above this one are faulty: reading ends here");
+    assert_eq!(end.message, "10000 rows above this one are faulty, so the rest of the file is not read");
 }
 
-/// Each channel has series of its own in every scrape.
+/// The limit exists because each channel adds series to every scrape of the metrics.
 #[test]
 fn more_than_a_thousand_channels_are_an_error() {
     let mut texts = sound();
@@ -167,7 +167,7 @@ fn more_than_a_thousand_channels_are_an_error() {
     texts.insert("channels.toml".to_owned(), own(1001));
     let (_, findings) = run(&texts);
     let limit = findings.iter().find(|it| it.code == Code::Limit).unwrap();
-    assert_eq!(limit.message, "1001 channels; a registry holds at most 1000");
+    assert_eq!(limit.message, "the registry has 1001 channels, but at most 1000 are allowed");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn findings_beyond_the_limit_are_counted() {
     assert_eq!(unknown.len(), 101);
     let last = &unknown[100];
     assert_eq!(last.place.line, 102);
-    assert!(last.message.ends_with(" (and 29899 more findings of this kind behind it)"), "{last}");
+    assert!(last.message.ends_with(" (and 29899 more findings of this kind)"), "{last}");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn findings_are_printed_with_place_code_and_help() {
     let (_, findings) = run(&texts);
     assert_eq!(
         findings[0].to_string(),
-        "acme/company.toml:23: error[unknown_key]: unknown key `fallback_upwards`\n  help: did you mean `fallback_upward`?"
+        "acme/company.toml:23: error[unknown_key]: key `fallback_upwards` is unknown\n  help: did you mean `fallback_upward`?"
     );
     let mut texts = sound();
     replace(&mut texts, "acme/company.toml", "NL = \"DE\"", "GB = \"DE\"");
@@ -206,7 +206,7 @@ fn findings_are_printed_with_place_code_and_help() {
     ));
 }
 
-/// A text in Latin-1 is one fault, however many of its lines show it.
+/// A file in Latin-1 is one fault, even if several of its lines are affected.
 #[test]
 fn a_wrong_encoding_is_one_finding() {
     let mut texts = sound();
@@ -240,7 +240,7 @@ fn unserved_ous_are_reported_a_hundred_times_at_most() {
     let (_, findings) = run(&texts);
     assert_eq!(findings.len(), 101, "{}", printed(&findings));
     assert!(findings.iter().all(|finding| finding.code == Code::UnservedOu));
-    // `acme` and `emea` are without it as well.
+    // `acme` and `emea` have no pool of the channel either.
     assert!(findings[100].message.contains("901 more"), "{}", printed(&findings));
 }
 

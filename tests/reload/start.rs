@@ -33,8 +33,8 @@ fn snapshot_fault_is_reported_until_a_valid_snapshot_arrives() {
     flipped[good.len() - 1] ^= 1;
     for (bad, reason) in [
         (None, "No such file"),
-        (Some(&b""[..]), "0 bytes are too few"),
-        (Some(&good[..4000]), "cut short"),
+        (Some(&b""[..]), "the file has 0 bytes"),
+        (Some(&good[..4000]), "truncated"),
         (Some(&flipped), "checksum"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The schemas and the registry's readers know the same keys.
+//! Tests that the schemas and the readers of a registry know the same keys.
 
 use std::collections::BTreeSet;
 
@@ -70,7 +70,7 @@ fn schema_describes_every_built_in_channel() {
     assert_eq!(known.keys().collect::<BTreeSet<_>>(), built_in);
 }
 
-/// Editors show the description, and an example or the allowed words, when a key is completed.
+/// When an editor completes a key, it shows the description and an example or the allowed words.
 #[test]
 fn every_key_has_a_description_and_an_example() {
     fn walk(name: &str, value: &Value) {

@@ -1,4 +1,4 @@
-//! `channels.toml`.
+//! The schema of `channels.toml`.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 
 use super::words::{Role, Since};
 
-/// Channel profiles: those of a registry override the built-in ones key by key, and add others.
+/// Channel profiles. They override keys of the built-in profiles, and add other channels.
 #[derive(JsonSchema)]
 #[schemars(title = "channels.toml", deny_unknown_fields)]
 pub struct Channels {
-    /// One table for each channel, by its id.
+    /// The channel profiles by id, one table per channel: [channel.whatsapp].
     channel: Option<ById>,
 }
 
@@ -34,15 +34,17 @@ macro_rules! profiles {
         #[derive(JsonSchema)]
         #[schemars(deny_unknown_fields)]
         struct $name {
-            /// The role that clients are talked to on, where a query names none.
+            /// The conversation role: the role of the accounts that talk to clients, if a query names no
+            /// role.
             conversation_role: $demand<Role>,
-            /// The roles that every pool of the channel must have an account of.
+            /// The roles of which every pool of the channel must have an account.
             #[schemars(example = ["primary", "secondary"])]
             pool_must_hold: $demand<Vec<Role>>,
-            /// What an address looks like: E.164 with its +, an e-mail address, or a handle.
+            /// The kind of address of an account: a phone number in E.164 with its +, an e-mail address, or a
+            /// handle.
             address: $demand<Address>,
-            /// The platform version since which users may have accounts of their own. Default: "never", or what the
-            /// built-in profile says.
+            /// The first platform version that supports dedicated accounts, or "never". Default: "never", or
+            /// the value of the built-in profile.
             dedicated_since: Option<Since>,
         }
     )*};
@@ -51,9 +53,9 @@ macro_rules! profiles {
 type Needed<T> = T;
 
 profiles! {
-    /// A channel that is built in: every key given replaces the built-in one.
+    /// The profile of a built-in channel. Each key that is present replaces the built-in value.
     Override(Option);
-    /// A channel that is not built in: all keys but the last are needed.
+    /// The profile of a channel that is not built in. All keys except dedicated_since are required.
     Profile(Needed);
 }
 

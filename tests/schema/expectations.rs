@@ -1,65 +1,67 @@
-//! `tests.toml`.
+//! The schema of `tests.toml`.
 
 use schemars::JsonSchema;
 
-/// Expected selections: asked before anything is served, and by `switchboard check`.
+/// Expected selections. The daemon tests them before it serves the registry, and `switchboard check` tests
+/// them too.
 #[derive(JsonSchema)]
 #[schemars(title = "tests.toml", deny_unknown_fields)]
 pub struct Tests {
-    /// One entry for each test.
+    /// The tests, one entry per test.
     test: Option<Vec<Test>>,
 }
 
-/// A query, and what its answer must say.
+/// A test: a query, and the fields that its answer must have.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Test {
-    /// What is expected, in words. Default: its line.
+    /// The expectation in words. Default: the number of its line.
     #[schemars(example = &"Irish clients are served from Britain")]
     name: Option<String>,
-    /// The query's fields, as a gateway sends them.
+    /// The fields of the query, in the form that gateways send.
     #[schemars(example = serde_json::json!({"channel": "whatsapp", "ou": "london", "country": "IE"}))]
     query: Query,
-    /// What the answer must say; whatever is left out may be anything.
+    /// The fields that the answer must have. A field that is absent here may have any value.
     #[schemars(extend("minProperties" = 1), example = serde_json::json!({"rule": "geography", "climbed": 1}))]
     expect: Expect,
 }
 
-/// A wrong value is a finding of no reader: a test may expect its error.
+/// The fields of a query. Wrong values are allowed, because a test may expect their error.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Query {
-    /// This very company, and best left out.
+    /// The id of this company. The key is not needed.
     #[schemars(example = &"acme")]
     company: Option<String>,
-    /// The channel's id.
+    /// The id of the channel on which the client is invited.
     #[schemars(example = &"whatsapp")]
     channel: Option<String>,
-    /// The organizational unit's id.
+    /// The id of the organizational unit that invites the client.
     #[schemars(example = &"london")]
     ou: Option<String>,
-    /// The client's number in E.164; the `+` is optional.
+    /// The phone number of the client in E.164. The `+` is optional.
     #[schemars(example = &"+447400123456")]
     phone: Option<String>,
-    /// ISO 3166-1 alpha-2; outranks the phone's.
+    /// The country of the client, ISO 3166-1 alpha-2. It takes precedence over the country of the phone
+    /// number.
     #[schemars(example = &"GB")]
     country: Option<String>,
-    /// An id of the client: the same client gets the same account.
+    /// An opaque id of the client. The same client gets the same account.
     #[schemars(example = &"client-7")]
     client: Option<String>,
-    /// The employee who invites: their own account comes first.
+    /// The id of the employee who invites the client. The user's dedicated account comes first.
     #[schemars(example = &"ann@acme.example")]
     user: Option<String>,
-    /// "primary" or "secondary", instead of the channel's conversation role.
+    /// The role of the account, "primary" or "secondary". Default: the conversation role of the channel.
     #[schemars(example = &"primary")]
     role: Option<String>,
-    /// The account that the client already talks to.
+    /// The id of the account that the client already talks to.
     #[schemars(example = &"wa-gb-1")]
     current: Option<String>,
-    /// Account ids to pass over, at most 64.
+    /// The ids of accounts that must not be selected, at most 64.
     #[schemars(example = ["wa-gb-1"])]
     exclude: Option<Vec<String>>,
-    /// "all" (default), or "none": the country rule or nothing.
+    /// "all" (the default) tries all rules and levels, "none" tries the country rule of one level only.
     #[schemars(example = &"none")]
     fallback: Option<String>,
 }
@@ -67,22 +69,22 @@ struct Query {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Expect {
-    /// The account's id.
+    /// The id of the selected account.
     #[schemars(example = &"wa-gb-1")]
     account: Option<String>,
-    /// The reason it is selected.
+    /// The rule by which the account is selected.
     #[schemars(example = &"geography")]
     rule: Option<Rule>,
-    /// The OU that it is found at.
+    /// The id of the OU at which the account is found.
     #[schemars(example = &"emea")]
     ou: Option<String>,
-    /// The pool that it is found in.
+    /// The id of the pool in which the account is found.
     #[schemars(example = &"emea-whatsapp")]
     pool: Option<String>,
-    /// Levels above the query's OU: 0 for that OU itself.
+    /// The number of levels above the query's OU at which the account is found, 0 for that OU itself.
     #[schemars(example = 1)]
     climbed: Option<u32>,
-    /// The code of the problem that is expected instead of an account.
+    /// The code of the error that the query must have instead of an account.
     #[schemars(example = &"no_account")]
     error: Option<Problem>,
 }

@@ -1,4 +1,4 @@
-//! Validates registries with the schemas.
+//! Validates registries and faulty files with the checked-in schemas.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn valid(validator: &Validator, text: &str) -> Result<(), String> {
     validator.validate(&document).map_err(|error| format!("{error} at {}", error.instance_path()))
 }
 
-/// Returns the TOML files of the checked-in registries.
+/// Returns the paths of the TOML files of the checked-in registries.
 fn sound() -> Vec<PathBuf> {
     let mut files = vec![root().join("config/channels.toml")];
     let mut folders = vec![root().join("config/demo"), root().join("tests/fixtures/registry")];
@@ -87,7 +87,7 @@ fn schemas_reject_wrong_keys_types_and_words() {
     valid(&validator(Path::new("channels.toml")), partly).unwrap();
 }
 
-/// Editors look for the schema in the first line.
+/// Editors look for the path of the schema in the first line of a file.
 #[test]
 fn registries_name_their_schemas_in_the_first_line() {
     for file in sound().into_iter().filter(|file| file.starts_with(root().join("config"))) {

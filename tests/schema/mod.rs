@@ -1,7 +1,9 @@
-//! The JSON Schemas of a registry's TOML files. They are generated from the types in this folder, checked in,
-//! and compared with the readers. `company`, `channels` and `expectations` describe one file each.
+//! The JSON Schemas of a registry's TOML files. They are generated from the types in this folder, and the
+//! tests compare them with the readers. `company`, `channels` and `expectations` describe one file each.
+//!
+//! Doc comments of the types become descriptions in the schemas, which editors show to administrators.
 
-#![allow(dead_code, reason = "the types are there for what is derived from them")]
+#![allow(dead_code, reason = "only the derived schemas are used")]
 
 mod agreement;
 mod channels;
@@ -17,10 +19,12 @@ use serde_json::Value;
 
 use crate::harness::assert_generated;
 
-/// Returns the schema of a type in draft 7 without references, which the TOML plugins of all editors read.
+/// Returns the schema of a type in draft 7 without references, because the TOML plugins of all editors can
+/// read that.
 fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let settings = settings.with_transform(RecursiveTransform(without_null));
+    let settings = settings.with_transform(RecursiveTransform(with_joined_lines));
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
@@ -32,6 +36,13 @@ fn without_null(schema: &mut Schema) {
     if let Some(Value::Array(types)) = schema.get("type") {
         let only = types.iter().find(|word| *word != "null").cloned();
         schema.insert("type".to_owned(), only.unwrap_or_default());
+    }
+}
+
+/// Joins the lines of a description, because the line ends are those of the source code.
+fn with_joined_lines(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
     }
 }
 

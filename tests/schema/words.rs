@@ -1,10 +1,10 @@
-//! Types of values that several files have.
+//! The types of values that occur in several files.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// Declares types with a schema of their own.
+/// Declares types with a hand-written schema.
 macro_rules! forms {
     ($($name:ident = $schema:tt;)*) => {
         $(pub struct $name;

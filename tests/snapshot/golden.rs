@@ -1,5 +1,5 @@
-//! One file of each format version, as it was written when the version was made. A change of the format that forgets to raise
-//! the version, or the schema's digest, shows here and not at whoever still has files.
+//! A golden file for the current format version. If the format changes without a new version or schema
+//! digest, this test fails, before a daemon misreads the file of a user.
 
 use switchboard_model::UnixSeconds;
 use switchboard_select::{NO_STANDINGS, Query, SelectContext, select, write_selection};
@@ -10,10 +10,11 @@ use crate::expected;
 use crate::harness::assert_generated;
 
 #[test]
-fn the_golden_file_is_what_is_written_today_and_answers() {
+fn golden_file_equals_todays_output_and_answers_the_tests() {
     let today = acme();
     let file = format!("tests/fixtures/snapshots/{}.swb", header::VERSION);
-    // Files of the old format may be in use: then raise the version before the new one is written.
+    // If this fails, snapshots of the old format are in use: increase `VERSION` before you write the new
+    // file.
     assert_generated(&file, &today, "golden");
 
     let golden = Snapshot::open(aligned(&today)).unwrap();

@@ -1,4 +1,4 @@
-//! What `open` refuses: whatever is not exactly what was written, and whatever points where nothing is.
+//! Damaged snapshots that `open` must reject, and the memory that reading and opening takes.
 
 mod golden;
 
@@ -26,7 +26,7 @@ fn aligned(bytes: &[u8]) -> AlignedVec {
     aligned
 }
 
-/// A header whose checksum is right, over whatever the body has become.
+/// Writes a header with the right checksum for the changed body.
 fn reseal(bytes: &mut AlignedVec) {
     let sealed = Header::read(bytes).unwrap().seal(&bytes[header::LEN..]);
     bytes[..header::LEN].copy_from_slice(&sealed);
@@ -37,7 +37,7 @@ fn stage(bytes: &[u8]) -> RejectionStage {
 }
 
 #[test]
-fn every_truncation_is_refused() {
+fn every_truncation_is_rejected() {
     let whole = acme();
     for len in (0..512).chain((0..whole.len()).step_by(97)) {
         assert_eq!(stage(&whole[..len]), RejectionStage::Length, "{len} bytes");
@@ -48,7 +48,7 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn every_flipped_bit_is_refused() {
+fn every_flipped_bit_is_rejected() {
     let whole = acme();
     for at in (0..header::LEN).chain((header::LEN..whole.len()).step_by(61)) {
         let mut bytes = whole.to_vec();
@@ -62,10 +62,10 @@ fn every_flipped_bit_is_refused() {
     }
 }
 
-/// Bodies that are wrong in one or a few places under a checksum that is right: refused, or answered
-/// from without a panic.
+/// Changes one to three bytes of the body and corrects the checksum. The snapshot must be rejected, or answer
+/// all queries without a panic.
 #[test]
-fn no_record_leads_astray() {
+fn damaged_records_never_make_a_query_panic() {
     let whole = acme();
     let queries: Vec<String> = expected::of("acme").iter().map(as_json).collect();
     let contents = Header::read(&whole).unwrap().contents_len as usize;
@@ -83,11 +83,11 @@ fn no_record_leads_astray() {
             Ok(snapshot) => {
                 opened += 1;
                 let answered = catch_unwind(AssertUnwindSafe(|| ask(&snapshot, &queries)));
-                assert!(answered.is_ok(), "a snapshot that was opened made a query panic");
+                assert!(answered.is_ok(), "a query panicked on a snapshot that was opened");
             }
         }
     }
-    assert!(refused > 100 && opened > 100, "{refused} refused, {opened} opened: too one-sided to mean much");
+    assert!(refused > 100 && opened > 100, "{refused} rejected, {opened} opened: too few of one kind");
 }
 
 fn ask(snapshot: &Snapshot, queries: &[String]) {
@@ -110,9 +110,10 @@ fn as_json(test: &expected::Expected) -> String {
     serde_json::Value::Object(fields.collect()).to_string()
 }
 
-/// From so many accounts on, two threads share the proof: each of them is heard.
+/// A snapshot of 66,000 accounts is verified by two threads. A fault in the part of either thread must be
+/// found.
 #[test]
-fn a_large_snapshot_is_proved_as_a_small_one_is() {
+fn large_snapshots_are_verified_by_both_threads() {
     let mut files = Files::default();
     let company = "[[ou]]\nid = \"hq\"\n[[pool]]\nid = \"p\"\nchannel = \"telegram\"\nous = [\"hq\"]\n";
     let mut accounts = "id,channel,role,address,country,pool\n".to_owned();
@@ -134,21 +135,22 @@ fn a_large_snapshot_is_proved_as_a_small_one_is() {
         reseal(&mut bytes);
         assert_eq!(stage(&bytes), RejectionStage::Index);
     }
-    // Half of it again for the proof, the rest is the file.
+    // The verification may take half of the file's length in memory.
     let bytes = aligned(snapshot.bytes());
     let used = allocation_counter::measure(|| drop(Snapshot::open(bytes).unwrap())).bytes_max;
     assert!(used <= snapshot.bytes().len() as u64 / 2, "{used}");
 }
 
 #[test]
-fn a_file_costs_no_more_than_it_has() {
+fn reading_a_file_takes_no_more_memory_than_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.swb");
     let whole = acme();
     std::fs::write(&path, &whole).unwrap();
     assert!(*file::read(&path).unwrap() == *whole);
 
-    // Nothing but a header, and holes as far as it says; then more than there can be.
+    // A header followed by a hole of the announced length, first of a possible length, then of an impossible
+    // one.
     for contents_len in [1 << 28, 1 << 40] {
         let header = Header { contents_len, ..Header::read(&whole).unwrap() };
         std::fs::write(&path, header.seal(&[])).unwrap();
@@ -161,7 +163,7 @@ fn a_file_costs_no_more_than_it_has() {
         assert!(used.bytes_max < 1 << 20, "{} bytes for a file of holes", used.bytes_max);
     }
 
-    // Larger than what comes in one read.
+    // A file that one call of `read` does not return whole.
     let mut bytes = whole.to_vec();
     let tests = Header::read(&whole).unwrap().tests_len as usize;
     let at = bytes.len() - tests;
@@ -172,7 +174,7 @@ fn a_file_costs_no_more_than_it_has() {
     std::fs::write(&path, &bytes).unwrap();
     assert!(*file::read(&path).unwrap() == *bytes);
 
-    // Cut off while it is read: what had arrived, for `open` to refuse.
+    // A file that is truncated while it is read: `open` rejects the part.
     let cut = Bytes::read(&bytes[..header::LEN], &bytes[header::LEN..5_000], bytes.len()).unwrap();
     assert!(*cut == bytes[..5_000]);
 }

@@ -1,7 +1,35 @@
-//! The words that every other crate shares: phone numbers and regions, roles and conditions, rules, errors and fields of a
-//! query, ids, moments.
+//! The words that all crates of Switchboard share: phone numbers, countries, roles, conditions, rules, the
+//! errors and fields of a query, ids and times.
 //!
-//! Nothing here reads a file, a clock or the network.
+//! The crate has no state and does no I/O. No function reads a file, a clock or the network. Most types are
+//! small `Copy` values that know their text in files, queries and answers.
+//!
+//! The main entry points are:
+//!
+//! * [`E164::parse`] reads a phone number, and [`E164::region`] finds the country of the number.
+//! * [`Region`] is one country of ISO 3166-1. [`RegionSet`] is a set of countries in 32 bytes.
+//! * [`Rule`] says why an account was selected. [`SelectError`] says why no account was selected.
+//! * [`QueryField`] names the fields of a query.
+//! * [`UnixSeconds`] and [`UnixMillis`] are points in time, read from RFC 3339.
+//! * [`is_id`] checks the id of a company, a channel, an organizational unit, a pool or an account.
+//!
+//! # Example: the country of a phone number
+//!
+//! Twelve calling codes belong to several countries. +1 belongs to 25, so the digits after the code decide:
+//!
+//! ```
+//! use switchboard_model::{E164, Region};
+//!
+//! let number = E164::parse("+14165550123")?;
+//! assert_eq!(number.calling_code().to_string(), "+1");
+//! assert_eq!(number.region(), Region::from_alpha2("CA"));
+//! # Ok::<(), switchboard_model::InvalidE164>(())
+//! ```
+//!
+//! # Where to begin reading
+//!
+//! Begin with `rule.rs`, `select_error.rs` and `account.rs`: they hold the terms of a selection.
+//! [`numbering`] is the only module with an algorithm. Its table is generated, so skip `numbering/table.rs`.
 
 mod account;
 pub mod numbering;
@@ -19,12 +47,19 @@ pub use rule::Rule;
 pub use select_error::SelectError;
 pub use time::{UnixMillis, UnixSeconds};
 
-/// The most bytes of an id.
+/// The maximum length of an id in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 
 /// Returns whether a text is an id: 1 to 128 bytes of printable ASCII without space, comma, slash or quote.
 ///
-/// So ids stand unescaped in CSV cells, URLs, labels of metrics and comma-separated lists.
+/// An id needs no escaping in a CSV cell, a comma-separated list or the label of a metric.
+///
+/// ```
+/// use switchboard_model::is_id;
+///
+/// assert!(is_id("emea-whatsapp"));
+/// assert!(!is_id("emea whatsapp"));
+/// ```
 pub fn is_id(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'/' | b'"' | b'\''))

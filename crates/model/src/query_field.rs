@@ -1,16 +1,21 @@
-//! The fields of a query, and their limits.
+//! The fields of a query and their limits.
 
-/// The most account ids that a query can exclude.
+/// The maximum number of account ids in the `exclude` field of a query.
 pub const MAX_EXCLUDED: usize = 64;
-/// The most bytes of a client's opaque id.
+/// The maximum length of the `client` field in bytes.
 pub const MAX_CLIENT_BYTES: usize = 128;
-/// The most bytes of a query as JSON. A query with every field as long as it may be and every character escaped has fewer.
+/// The maximum length of a query in bytes of JSON. A query whose fields all have their maximum length is
+/// shorter, even if every character is escaped.
 pub const MAX_QUERY_BYTES: usize = 64 * 1024;
 
-/// A field of a query, wherever it comes from: a URL, JSON, a command line, an expected selection.
+/// A field of a query. The names are the same in a URL, in JSON, on the command line and in an expected
+/// selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
-#[allow(missing_docs, reason = "each is the field of its name; docs/openapi.yaml describes them")]
+#[allow(
+    missing_docs,
+    reason = "each variant is the field of its name; docs/openapi.yaml describes the fields"
+)]
 pub enum QueryField {
     Company,
     Channel,
@@ -26,7 +31,7 @@ pub enum QueryField {
 }
 
 impl QueryField {
-    /// Every field, in the order in which they are documented.
+    /// All fields, in the order of the documentation.
     pub const ALL: [QueryField; 11] = [
         QueryField::Company,
         QueryField::Channel,
@@ -41,7 +46,7 @@ impl QueryField {
         QueryField::Fallback,
     ];
 
-    /// Returns the field of a name, if there is one.
+    /// Returns the field with this name. Names are case-sensitive.
     #[inline]
     pub fn parse(name: &str) -> Option<QueryField> {
         Some(match name {
@@ -60,7 +65,7 @@ impl QueryField {
         })
     }
 
-    /// Returns the name of the field.
+    /// Returns the name of the field in queries.
     #[inline]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,15 +1,15 @@
-//! Sets of regions, one bit each.
+//! Sets of regions, with one bit per region.
 
 use std::sync::LazyLock;
 
 use crate::Region;
 
-/// The bits of a word.
+/// The number of bits in a word.
 const WORD: u8 = u64::BITS as u8;
 
-/// A set of regions: bit `index % 64` of word `index / 64` for each region's [`index`](Region::index).
+/// A set of regions. A region is bit `index % 64` of word `index / 64`, by its [`index`](Region::index).
 ///
-/// Snapshots store sets in this form.
+/// Snapshots store sets in this form. All operations take constant time and no heap memory.
 ///
 /// ```
 /// use switchboard_model::{Region, RegionSet};
@@ -24,22 +24,23 @@ const WORD: u8 = u64::BITS as u8;
 pub struct RegionSet([u64; 4]);
 
 impl RegionSet {
-    /// The set without a region.
+    /// The set that has no region.
     pub const EMPTY: RegionSet = RegionSet([0; 4]);
 
-    /// Returns the set that these words store. Bits beyond the last region are kept.
+    /// Creates a set from its stored words. Keeps bits beyond the last region.
     #[inline]
     pub const fn from_words(words: [u64; 4]) -> RegionSet {
         RegionSet(words)
     }
 
-    /// Returns the words in which the set is stored.
+    /// Returns the set as words, which is its stored form.
     #[inline]
     pub const fn words(self) -> [u64; 4] {
         self.0
     }
 
-    /// Returns the regions that share the calling code of a region, that region among them; none where it has no code.
+    /// Returns the regions that share the calling code of a region, including that region. Returns an empty
+    /// set if the region has no calling code.
     pub fn with_calling_code_of(region: Region) -> RegionSet {
         static SETS: LazyLock<Vec<RegionSet>> = LazyLock::new(|| {
             let set = |region: Region| {
@@ -51,7 +52,7 @@ impl RegionSet {
         SETS.get(usize::from(region.index())).copied().unwrap_or_default()
     }
 
-    /// Adds a region.
+    /// Adds a region to the set.
     #[inline]
     pub fn insert(&mut self, region: Region) {
         if let Some(word) = self.0.get_mut(usize::from(region.index() / WORD)) {
@@ -59,13 +60,14 @@ impl RegionSet {
         }
     }
 
-    /// Returns whether the set has a region.
+    /// Returns whether the set contains a region.
     #[inline]
     pub fn contains(self, region: Region) -> bool {
         self.rank(region).is_some()
     }
 
-    /// Returns how many regions of the set come before a region, where the set has that region.
+    /// Returns how many regions of the set come before a region. Returns `None` if the set does not contain
+    /// the region.
     #[inline]
     pub fn rank(self, region: Region) -> Option<u32> {
         let (at, mask) = (usize::from(region.index() / WORD), 1u64 << (region.index() % WORD));
@@ -77,37 +79,37 @@ impl RegionSet {
         Some(before + (word & (mask - 1)).count_ones())
     }
 
-    /// Returns whether the set has no region.
+    /// Returns whether the set is empty. Counts bits beyond the last region.
     #[inline]
     pub fn is_empty(self) -> bool {
         self == RegionSet::EMPTY
     }
 
-    /// Returns the number of regions.
+    /// Returns the number of regions in the set. Counts bits beyond the last region.
     #[inline]
     pub fn len(self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Returns the regions that both sets have.
+    /// Returns the regions that are in both sets.
     #[must_use]
     pub fn intersection(self, other: RegionSet) -> RegionSet {
         self.zip_words(other, |mine, theirs| mine & theirs)
     }
 
-    /// Returns the regions that either set has.
+    /// Returns the regions that are in at least one of the sets.
     #[must_use]
     pub fn union(self, other: RegionSet) -> RegionSet {
         self.zip_words(other, |mine, theirs| mine | theirs)
     }
 
-    /// Returns the regions that this set has and the other one has not.
+    /// Returns the regions that are in this set and not in the other one.
     #[must_use]
     pub fn difference(self, other: RegionSet) -> RegionSet {
         self.zip_words(other, |mine, theirs| mine & !theirs)
     }
 
-    /// Returns the regions in order of their letters. Bits beyond the last region are left out.
+    /// Returns the regions in alphabetical order. Skips bits beyond the last region.
     pub fn iter(self) -> impl Iterator<Item = Region> {
         let words = self.0.into_iter().zip((0u8..).step_by(usize::from(WORD)));
         let indices = words.flat_map(|(mut left, first)| {
@@ -127,7 +129,7 @@ impl RegionSet {
 }
 
 impl From<Region> for RegionSet {
-    /// Returns the set of this region alone.
+    /// Creates the set that contains only this region.
     fn from(region: Region) -> RegionSet {
         RegionSet::from_iter([region])
     }

@@ -1,28 +1,29 @@
-//! The reasons an account is selected.
+//! The rules of a selection.
 
-/// The reason an account was selected.
+/// The reason why an account was selected.
 ///
-/// The first four are rules of a chain's steps. Snapshots store their numbers, which ascend in the order in which a level tries
-/// the rules. To insert a rule, renumber the rules behind it and raise the version in the snapshot's header.
+/// The first four variants are the rules of a chain's steps. Snapshots store their numbers, which ascend in
+/// the order in which a level tries the rules. To insert a rule, renumber the rules after it and increase
+/// `VERSION` in the snapshot's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Rule {
-    /// The account is of the client's country.
+    /// The account's country is the client's country.
     Country = 0,
     /// The account's country shares the calling code of the client's country.
     CallingCode = 1,
-    /// The account is of the country that the client's country is mapped to.
+    /// The account's country is the country that the client's country is mapped to.
     Geography = 2,
-    /// The account is of the pool's default country.
+    /// The account's country is the default country of the pool.
     DefaultRegion = 3,
     /// The client already talks to the account.
     Current = 4,
-    /// The account is the user's own.
+    /// The account is dedicated to the user.
     Dedicated = 5,
 }
 
 impl Rule {
-    /// Every rule, in the order in which a selection tries them.
+    /// All rules, in the order in which a selection tries them.
     pub const ALL: [Rule; 6] = [
         Rule::Current,
         Rule::Dedicated,
@@ -32,10 +33,10 @@ impl Rule {
         Rule::DefaultRegion,
     ];
 
-    /// The rules of a chain's steps, in order of their stored numbers.
+    /// The rules of a chain's steps, in the order of their stored numbers.
     pub const STEPS: [Rule; 4] = [Rule::Country, Rule::CallingCode, Rule::Geography, Rule::DefaultRegion];
 
-    /// Returns the rule of a step by its stored number, if that is one.
+    /// Returns the rule of a step by its stored number. Returns `None` if no rule of a step has the number.
     #[inline]
     pub const fn from_stored(number: u8) -> Option<Rule> {
         match number {
@@ -47,7 +48,7 @@ impl Rule {
         }
     }
 
-    /// Returns the name of the rule in answers, metrics and expected selections.
+    /// Returns the name of the rule, which answers, metrics and expected selections contain.
     #[inline]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,10 +1,12 @@
-//! Moments, in the two units that Switchboard counts in. Nothing here reads a clock.
+//! Points in time, in seconds and in milliseconds, and their notation by RFC 3339. Nothing here reads a
+//! clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 
+/// 1970-01-01 00:00, from which Unix times count.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 const SECONDS_PER_DAY: i32 = 24 * 60 * 60;
 
@@ -17,13 +19,23 @@ pub struct UnixSeconds(pub i64);
 pub struct UnixMillis(pub i64);
 
 impl UnixSeconds {
-    /// Before every other moment: what is available from then on is always available.
+    /// The earliest time. An account that is available from this time on is always available.
     pub const MIN: UnixSeconds = UnixSeconds(i64::MIN);
-    /// After every other moment, when no account rests any more.
+    /// The latest time. At this time, no account rests.
     pub const MAX: UnixSeconds = UnixSeconds(i64::MAX);
 
-    /// Parses a date, which begins at midnight UTC, or a date and time. A fraction rounds up, so that nothing
-    /// begins or ends before its time. A leap second is the first second of the next minute.
+    /// Parses a date or a date-time by RFC 3339. Returns `None` for any other notation.
+    ///
+    /// A date means midnight UTC. A fraction of a second rounds up, so that nothing begins or ends too early.
+    /// A leap second is the first second of the next minute.
+    ///
+    /// ```
+    /// use switchboard_model::UnixSeconds;
+    ///
+    /// assert_eq!(UnixSeconds::from_rfc3339("1970-01-02"), Some(UnixSeconds(86_400)));
+    /// assert_eq!(UnixSeconds::from_rfc3339("1970-01-01T01:00:00.5+01:00"), Some(UnixSeconds(1)));
+    /// assert_eq!(UnixSeconds::from_rfc3339("1970-01-01T01:00"), None);
+    /// ```
     pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
         let (seconds, nanoseconds) = parse(text)?;
         Some(UnixSeconds(seconds + i64::from(nanoseconds > 0)))
@@ -31,17 +43,18 @@ impl UnixSeconds {
 }
 
 impl UnixMillis {
-    /// Returns the second that the moment lies in.
+    /// Returns the time in seconds, rounded down.
     pub const fn to_seconds(self) -> UnixSeconds {
         UnixSeconds(self.0.div_euclid(1_000))
     }
 
-    /// Returns the milliseconds as an unsigned number, 0 before 1970: the default generation of a snapshot.
+    /// Returns the milliseconds as an unsigned number, or 0 for a time before 1970. The default generation of
+    /// a snapshot is such a number.
     pub const fn as_u64(self) -> u64 {
         if self.0 < 0 { 0 } else { self.0 as u64 }
     }
 
-    /// Parses what [`UnixSeconds::from_rfc3339`] parses. Fractions of a millisecond round up.
+    /// Parses the same notations as [`UnixSeconds::from_rfc3339`]. A fraction of a millisecond rounds up.
     pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
         let (seconds, nanoseconds) = parse(text)?;
         Some(UnixMillis(seconds * 1000 + i64::from(nanoseconds.div_ceil(1_000_000))))
@@ -49,14 +62,14 @@ impl UnixMillis {
 }
 
 impl From<SystemTime> for UnixMillis {
-    /// Rounds down to a millisecond. Moments before 1970 become 0.
+    /// Rounds down to a millisecond. A time before 1970 becomes 0.
     fn from(moment: SystemTime) -> UnixMillis {
         let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
-/// Returns Unix seconds and the nanoseconds after them.
+/// Parses a date or a date-time. Returns Unix seconds and the nanoseconds after them.
 fn parse(text: &str) -> Option<(i64, u32)> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = if rest.is_empty() { ("T00:00:00", "Z") } else { rest.split_at_checked(9)? };
@@ -64,7 +77,8 @@ fn parse(text: &str) -> Option<(i64, u32)> {
         Some(rest) => rest.split_at_checked(rest.find(|letter: char| !letter.is_ascii_digit())?)?,
         None => ("0", rest),
     };
-    // jiff also parses week dates, times without separators or seconds, and annotations.
+    // Checked first because jiff also parses week dates, annotations, and times without separators or
+    // seconds.
     let is_rfc3339 = has_shape(date, "0000-00-00")
         && has_shape(time, "T00:00:00")
         && !fraction.is_empty()
@@ -87,7 +101,8 @@ fn parse(text: &str) -> Option<(i64, u32)> {
     Some((local + leap_second - i64::from(offset), nanoseconds(fraction)))
 }
 
-/// Returns whether the text has the shape: `0` is a digit, `T` a separator, `Z` the zone UTC, `+` a sign.
+/// Returns whether the text has the shape. In the shape, `0` is a digit, `T` a separator, `Z` the zone UTC,
+/// `+` a sign.
 fn has_shape(text: &str, shape: &str) -> bool {
     let fits = |(letter, shape): (u8, u8)| match shape {
         b'0' => letter.is_ascii_digit(),
@@ -99,8 +114,8 @@ fn has_shape(text: &str, shape: &str) -> bool {
     text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
 }
 
-/// Returns the nanoseconds of a fraction. Digits after the ninth count as one nanosecond, unless all are
-/// zero.
+/// Returns the nanoseconds of a fraction. Digits after the ninth count as one nanosecond, unless all of them
+/// are zero.
 fn nanoseconds(fraction: &str) -> u32 {
     let (nine, rest) = fraction.split_at_checked(9).unwrap_or((fraction, ""));
     let digits = nine.bytes().chain(std::iter::repeat(b'0')).take(9);

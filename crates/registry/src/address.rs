@@ -1,26 +1,28 @@
-//! The kinds of address that accounts have, and what an address of each kind looks like.
+//! The kinds of address that an account can have, and the form of each kind.
 
 use std::borrow::Cow;
 
 use switchboard_model::E164;
 
+/// The maximum length of a handle in characters.
 const MAX_HANDLE_CHARS: usize = 128;
-/// The longest address that mail can be sent to (RFC 5321, section 4.5.3.1, without its brackets).
+/// The maximum length of an e-mail address in bytes: the path of RFC 5321, section 4.5.3.1, without its
+/// brackets.
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// A kind of address.
+/// The kind of address that the accounts of a channel have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressKind {
-    /// A phone number in E.164 with its `+`.
+    /// A phone number in E.164, written with its `+`.
     Phone,
-    /// An e-mail address, `local@domain`.
+    /// An e-mail address of the form `local@domain`.
     Email,
     /// 1 to 128 printable characters without spaces.
     Handle,
 }
 
 impl AddressKind {
-    /// Returns what to write, for messages.
+    /// Returns the description of a valid address, for messages.
     pub(crate) const fn description(self) -> &'static str {
         match self {
             AddressKind::Phone => "a phone number in E.164 with its `+` and without spaces",
@@ -29,8 +31,8 @@ impl AddressKind {
         }
     }
 
-    /// Returns whether the address is of this kind. A phone number must begin with an assigned calling code;
-    /// it need not be in a range that is known to be valid, because ranges are opened every month.
+    /// Returns whether the address is of this kind. A phone number must begin with an assigned calling code.
+    /// It may be outside the ranges that are known to be valid, because new ranges are opened every month.
     pub(crate) fn accepts(self, address: &str) -> bool {
         match self {
             AddressKind::Phone => address.starts_with('+') && E164::parse(address).is_ok(),
@@ -43,7 +45,7 @@ impl AddressKind {
         }
     }
 
-    /// Returns the form in which two addresses that reach the same account are equal.
+    /// Returns the canonical form. Two addresses that reach the same account have the same canonical form.
     pub(crate) fn canonical(self, address: &str) -> Cow<'_, str> {
         match self {
             AddressKind::Phone => Cow::Borrowed(address.strip_prefix('+').unwrap_or(address)),
@@ -55,8 +57,8 @@ impl AddressKind {
     }
 }
 
-/// Returns whether the text is `local@domain` with a dot in the domain. This catches a number or a handle in
-/// the wrong row; it does not judge all that RFC 5322 allows.
+/// Returns whether the text has the form `local@domain` with a dot in the domain. Finds a number or a handle
+/// in the wrong row. Does not cover all of RFC 5322.
 fn is_email(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let is_label = |label: &str| {

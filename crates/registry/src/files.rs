@@ -1,5 +1,4 @@
-//! The files of a registry: read whole from a folder or built in memory, with a digest and a stamp that show
-//! changes.
+//! The files of a registry, read from a folder or built in memory. A digest and a stamp detect changes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -13,44 +12,45 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{Code, Finding, Place, Span};
 
-/// The only file in the registry's own folder.
+/// The name of the only file in the registry's own folder.
 pub(crate) const CHANNELS_FILE: &str = "channels.toml";
-/// The files in a company's folder.
+/// The names of the files in a company's folder.
 pub(crate) const COMPANY_FILES: [&str; 4] = ["company.toml", "ous.csv", "accounts.csv", "tests.toml"];
 
 /// The files of a registry by their paths relative to its root, such as `acme/company.toml`.
 ///
-/// They are sorted, so that everything made of them is deterministic.
+/// The files are sorted by path. Everything that is made of them is therefore deterministic.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Files {
     entries: BTreeMap<Arc<str>, Entry>,
 }
 
-/// What stands at a path, after symbolic links are followed.
+/// The entry at one path of a registry. Symbolic links are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A file and its content. The content of a file that no registry has is not read and is empty.
+    /// A file with its content. The content is empty if no registry has a file of this name, because such a
+    /// file is not read.
     File(Vec<u8>),
-    /// A folder where only files belong.
+    /// A folder in a place where only files are allowed.
     Folder,
-    /// A pipe, a socket or a device. It is never read, because reading may block.
+    /// A pipe, a socket or a device. Such a file is never read, because reading may block.
     Special,
 }
 
-/// A file or folder that cannot be read. Nothing is known about the registry then.
+/// The error of a file or folder that cannot be read. The registry as a whole is then not read.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {error}")]
 pub struct ReadError {
-    /// The path relative to the registry's folder; `.` is the folder itself.
+    /// The path relative to the registry's folder. `.` is the folder itself.
     pub path: Arc<str>,
-    /// The error of the operating system.
+    /// The error that the operating system reported.
     pub error: io::Error,
 }
 
 /// The state of a registry's folder without its contents: path, length, times and inode of every file.
 ///
-/// Equal stamps mean that nothing needs to be read again. Different stamps mean that something may have
-/// changed; [`Files::digest`] decides.
+/// If two stamps are equal, the folder need not be read again. If they differ, something may have changed,
+/// and [`Files::digest`] tells whether it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<FileStamp>);
 
@@ -59,18 +59,19 @@ struct FileStamp {
     path: Arc<str>,
     bytes: u64,
     modified_ns: i128,
-    /// Detects changes that restore the time of modification, such as `cp -p` and `rsync -t`.
+    /// The time of the last change of the inode. Detects changes by programs that restore the time of
+    /// modification, such as `cp -p` and `rsync -t`.
     changed_ns: i128,
     inode: u64,
 }
 
 impl Files {
-    /// Reads a registry's folder. Follows symbolic links, because mounted volumes publish their files by
-    /// links. Skips hidden entries, what editors leave behind, and notes (`*.md`, `README*`).
+    /// Reads a registry's folder. Follows symbolic links, because mounted volumes publish their files as
+    /// links. Skips hidden files, backup files of editors, notes (`*.md`, `README*`) and snapshots (`*.swb`).
     ///
     /// # Errors
-    /// The first file or folder that cannot be read. An incomplete registry is never returned: it would look
-    /// like one from which companies were removed.
+    /// Returns the first file or folder that cannot be read. Never returns a part of a registry, because a
+    /// part looks like a registry from which companies were removed.
     pub fn read_dir(root: &Path) -> Result<Files, ReadError> {
         let mut entries = BTreeMap::new();
         for found in list_registry(root)? {
@@ -85,17 +86,17 @@ impl Files {
         Ok(Files { entries })
     }
 
-    /// Sets the content of a file.
+    /// Adds a file, or replaces its content.
     pub fn insert(&mut self, path: impl Into<Arc<str>>, content: impl Into<Vec<u8>>) {
         self.entries.insert(path.into(), Entry::File(content.into()));
     }
 
-    /// Removes all paths for which `keep` returns false.
+    /// Removes every path for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.entries.retain(|path, _| keep(path));
     }
 
-    /// Returns the content of a file.
+    /// Returns the content of the file at a path, if there is one.
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         match self.entries.get(path)? {
             Entry::File(content) => Some(content),
@@ -103,18 +104,18 @@ impl Files {
         }
     }
 
-    /// Returns all paths and their entries, sorted by path.
+    /// Returns all paths with their entries, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
         self.entries.iter()
     }
 
-    /// Returns the XXH3-128 hash of all paths and contents. Equal digests mean equal registries.
+    /// Returns the XXH3-128 hash of all paths and contents. Registries with equal digests have equal files.
     pub fn digest(&self) -> u128 {
         let mut hash = Xxh3::new();
         for (path, entry) in &self.entries {
             let path = entry.marked(path);
             let content: &[u8] = if let Entry::File(content) = entry { content } else { &[] };
-            // The lengths distinguish ("ab", "c") from ("a", "bc").
+            // The lengths are hashed because ("ab", "c") and ("a", "bc") must differ.
             hash.update(&(path.len() as u64).to_le_bytes());
             hash.update(path.as_bytes());
             hash.update(&(content.len() as u64).to_le_bytes());
@@ -125,7 +126,7 @@ impl Files {
 }
 
 impl<P: Into<Arc<str>>, C: Into<Vec<u8>>> FromIterator<(P, C)> for Files {
-    /// Collects files by their paths and contents.
+    /// Collects pairs of a path and a content.
     fn from_iter<I: IntoIterator<Item = (P, C)>>(files: I) -> Files {
         let entry = |(path, content): (P, C)| (path.into(), Entry::File(content.into()));
         Files { entries: files.into_iter().map(entry).collect() }
@@ -143,8 +144,8 @@ impl Entry {
         }
     }
 
-    /// Returns the path as findings have it: that of a folder ends with `/`, that of a pipe or a socket with
-    /// `|`.
+    /// Returns the path as findings show it. The path of a folder ends with `/`, the path of a pipe or a
+    /// socket with `|`.
     pub(crate) fn marked(&self, path: &Arc<str>) -> Arc<str> {
         match self {
             Entry::File(_) => path.clone(),
@@ -155,13 +156,13 @@ impl Entry {
 }
 
 impl ReadError {
-    /// Returns the error as a finding, for reports that contain nothing else.
+    /// Returns the error as a finding, for a report that contains only this error.
     pub fn finding(&self) -> Finding {
         Finding {
             place: Place::file(self.path.clone()),
             code: Code::Unreadable,
-            message: format!("cannot be read: {}", self.error),
-            help: "see that it exists and that this process may read it".to_owned(),
+            message: format!("the file or folder cannot be read: {}", self.error),
+            help: "check that it exists and that this process has permission to read it".to_owned(),
             span: Span::Line,
             labels: Vec::new(),
         }
@@ -169,19 +170,19 @@ impl ReadError {
 }
 
 impl Stamp {
-    /// Takes the stamp of a registry's folder without opening any file.
+    /// Takes the stamp of a registry's folder. Opens no file.
     ///
     /// # Errors
-    /// A folder that cannot be listed, or a link without a target.
+    /// Returns an error if a folder cannot be listed, or if a link has no target.
     pub fn from_dir(root: &Path) -> Result<Stamp, ReadError> {
         let stamp = |found: FoundFile| FileStamp::new(found.path, &found.metadata);
         Ok(Stamp(list_registry(root)?.into_iter().map(stamp).collect()))
     }
 
-    /// Takes the stamp of a single file without opening it.
+    /// Takes the stamp of a single file. Does not open the file.
     ///
     /// # Errors
-    /// A file that does not exist.
+    /// Returns an error if the file does not exist.
     pub fn from_file(path: &Path) -> io::Result<Stamp> {
         let name = path.to_string_lossy();
         Ok(Stamp(vec![FileStamp::new(Arc::from(&*name), &fs::metadata(path)?)]))
@@ -201,7 +202,7 @@ impl FileStamp {
     }
 }
 
-/// Returns whether a path is one of those that a registry consists of.
+/// Returns whether a registry has a file with this path.
 fn is_known(path: &str) -> bool {
     match path.split_once('/') {
         None => path == CHANNELS_FILE,
@@ -209,9 +210,9 @@ fn is_known(path: &str) -> bool {
     }
 }
 
-/// Returns whether a name is skipped: hidden files (mounted volumes keep their versions in them), what
-/// editors and file systems leave behind, notes for people, and snapshots compiled into the registry's own
-/// folder.
+/// Returns whether files with this name are skipped: hidden files (mounted volumes keep their versions in
+/// hidden folders), backup files of editors, files that file managers and file systems create, notes for
+/// people, and compiled snapshots.
 fn is_ignored(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     name.starts_with('.')
@@ -222,8 +223,7 @@ fn is_ignored(name: &str) -> bool {
         || lower.starts_with("readme")
 }
 
-/// Reads a file. If a pipe has replaced the file since the folder was listed, neither opening nor reading
-/// blocks.
+/// Reads a file. Does not block if a pipe has replaced the file after the folder was listed.
 fn read_entry(path: &Path) -> io::Result<Entry> {
     let mut file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let metadata = file.metadata()?;
@@ -235,7 +235,7 @@ fn read_entry(path: &Path) -> io::Result<Entry> {
     Ok(Entry::File(content))
 }
 
-/// An entry of a registry's folder that is not a company's folder.
+/// A file, or a folder in place of a file, of a registry's folder.
 struct FoundFile {
     /// The path relative to the root, `/`-separated.
     path: Arc<str>,
@@ -243,8 +243,8 @@ struct FoundFile {
     metadata: Metadata,
 }
 
-/// Lists a registry's folder and the companies' folders in it, sorted by path. Goes no deeper, so that a link
-/// to a folder above cannot make the list endless.
+/// Lists a registry's folder and the companies' folders in it, sorted by path. Goes no deeper, because a link
+/// to a folder above would make the list endless.
 fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
     let mut found = Vec::new();
     for entry in list_folder(root, None)? {
@@ -275,7 +275,7 @@ fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, R
         };
         match fs::metadata(&absolute_path) {
             Ok(metadata) => found.push(FoundFile { path, absolute_path, metadata }),
-            // Removed since the folder was listed, such as an editor's temporary file.
+            // The file was removed after the folder was listed, such as a temporary file of an editor.
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
                     && fs::symlink_metadata(&absolute_path).is_err() => {}

@@ -1,4 +1,4 @@
-//! Findings: what is wrong with a registry, where, and what to do about it.
+//! Findings: the faults of a registry, each with its place, its code, a message and a remedy.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,181 +10,185 @@ use std::sync::Arc;
 pub struct Place {
     /// The path relative to the registry's folder, `/`-separated: `acme/company.toml`.
     pub file: Arc<str>,
-    /// The line, from 1; 0 for the file as a whole.
+    /// The number of the line, from 1. The number 0 stands for the file as a whole.
     pub line: u32,
 }
 
 /// The part of a line that a finding is about.
 ///
-/// Most parts are named, not measured: an account keeps its line but not the position of each cell.
-/// [`Snippets`](crate::Snippets) looks the part up when a finding is shown.
+/// Most variants name the part instead of its bytes, because an account keeps its line but not the position
+/// of each cell. [`Snippets`](crate::Snippets) finds the bytes when a finding is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Span {
-    /// The whole line.
+    /// The line as a whole, without a narrower part.
     #[default]
     Line,
-    /// The value of a key in the entry on the line, or the row's cell in the column of this name.
+    /// The value of the key with this name, or the row's cell in the column with this name.
     Value(Box<str>),
-    /// A key with its value. Case is ignored.
+    /// The key with this name, together with its value. Ignores case.
     Entry(Box<str>),
-    /// A text in a list on the line.
+    /// The item with this text, in a list that begins on the line.
     Item(Box<str>),
-    /// The row's cell with this index.
+    /// The cell of the row with this index, from 0.
     Cell(usize),
-    /// A range of bytes in the file, counted after its byte order mark.
+    /// A range of bytes in the file, not counting its byte order mark.
     Bytes(Range<usize>),
 }
 
-/// Another place that a finding is about, such as the first of two equal ids.
+/// A further place that a finding involves, such as the first of two equal ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
+    /// The line that the label points at.
     pub place: Place,
-    /// The part of its line.
+    /// The part of the line.
     pub span: Span,
-    /// The relation to the finding, in a few words.
+    /// The relation to the finding, in a few words for display.
     pub text: String,
 }
 
-/// Whether a finding stops the compiler.
+/// The severity of a finding, which decides whether the registry is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The registry is not compiled.
     Error,
-    /// The registry is compiled all the same.
+    /// The registry is compiled, although the finding may be a mistake.
     Warning,
 }
 
 /// One fault of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The place of the fault.
+    /// The line that has the fault.
     pub place: Place,
-    /// The kind of fault.
+    /// The code, which names the kind of the fault.
     pub code: Code,
-    /// What is wrong: the field and the value as written, and what was expected. Phone numbers are redacted.
+    /// The message: the field, the value as written, and what was expected. Contains no phone number.
     pub message: String,
-    /// What to do.
+    /// The remedy, as an instruction to the administrator.
     pub help: String,
-    /// The part of the line that is wrong.
+    /// The part of the line that has the fault.
     pub span: Span,
-    /// Other places that the fault involves.
+    /// Further places that the fault involves.
     pub labels: Vec<Label>,
 }
 
-/// All findings of one run. At most 10,000 of one code and file are kept, because a finding takes more memory
-/// than the row that it is about.
+/// The findings of one run.
+///
+/// Keeps at most 10,000 findings of one code and file, because a finding takes more memory than the row that
+/// it concerns.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
-    /// How many findings were added, by file and code, kept or not.
+    /// The number of findings that were added, by file and code. Includes findings that were not kept.
     added_by_kind: HashMap<(Arc<str>, Code), usize>,
     added: usize,
 }
 
-/// The finding that was just added, to give it a span and labels. Holds nothing if the finding was not kept.
+/// A handle to the finding that was just added. Its methods set the span and add labels. They do nothing if
+/// the finding was not kept.
 #[derive(Debug)]
 pub struct AddedFinding<'f>(Option<&'f mut Finding>);
 
-/// Findings of one code in one company that are reported one by one.
+/// The maximum number of findings of one code in one company that are reported one by one.
 const MAX_REPORTED: usize = 100;
-/// Findings of one code in one file that are kept. This is more than [`MAX_REPORTED`] because findings are
-/// not added in the order in which they are reported.
+/// The maximum number of findings of one code in one file that are kept. Greater than [`MAX_REPORTED`],
+/// because findings are added in another order than they are reported.
 const MAX_KEPT: usize = 10_000;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident;)*) => {
-        /// The kinds of finding. Their texts are an interface: pipelines match on them.
+        /// The code of a finding, which names the kind of the fault.
+        ///
+        /// The texts of the codes are a stable interface, because continuous integration matches on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
         impl Code {
-            /// Every code.
+            /// All codes, in the order in which findings of one line are sorted.
             pub const ALL: &[Code] = &[$(Code::$name,)*];
-            /// Returns the text that is printed between brackets.
+            /// Returns the text of the code, which is printed in brackets.
             pub const fn as_str(self) -> &'static str { match self { $(Code::$name => $text,)* } }
-            /// Returns whether findings of this code stop the compiler.
+            /// Returns the severity of findings with this code.
             pub const fn severity(self) -> Severity { match self { $(Code::$name => Severity::$severity,)* } }
         }
     };
 }
 
 codes! {
-    /// A file or folder that cannot be read.
+    /// A file or folder of the registry cannot be read.
     Unreadable = "unreadable", Error;
-    /// A file that is not UTF-8, not TOML or not CSV.
+    /// A file is not UTF-8, not TOML or not CSV.
     Syntax = "syntax", Error;
-    /// A file that no registry has.
+    /// A file has a name that no file of a registry has.
     UnknownFile = "unknown_file", Error;
-    /// A required file is missing.
+    /// A required file of a company is missing.
     MissingFile = "missing_file", Error;
-    /// A key or table that no file of this kind has.
+    /// A key or a table is not known in this file.
     UnknownKey = "unknown_key", Error;
-    /// A CSV column that no file of this kind has.
+    /// A CSV column is not known in this file, or occurs twice.
     UnknownColumn = "unknown_column", Error;
-    /// A required key is missing.
+    /// A required key of a table is missing.
     MissingKey = "missing_key", Error;
     /// A required CSV column is missing.
     MissingColumn = "missing_column", Error;
-    /// A value of the wrong type, or outside its range.
+    /// A value has the wrong type or is outside its range.
     InvalidValue = "invalid_value", Error;
-    /// An id that is empty, too long, or has a character that ids do not have.
+    /// An id is empty, is too long, or has a character that is not allowed in ids.
     InvalidId = "invalid_id", Error;
-    /// The same id twice.
+    /// Two entries of a company have the same id.
     DuplicateId = "duplicate_id", Error;
-    /// A company without OUs, or a registry without companies.
+    /// A company has no OU, or a registry has no company.
     Empty = "empty", Error;
-    /// A parent that is not an OU of the company.
+    /// The parent of an OU is not an OU of the company.
     UnknownParent = "unknown_parent", Error;
-    /// OUs that are above each other in a circle.
+    /// The parents of OUs form a cycle.
     OuCycle = "ou_cycle", Error;
-    /// A channel without a profile.
+    /// A channel has no profile.
     UnknownChannel = "unknown_channel", Error;
-    /// A pool allocated to an OU that does not exist.
+    /// A pool is allocated to an OU that does not exist.
     UnknownOu = "unknown_ou", Error;
-    /// An account of a pool that does not exist.
+    /// An account names a pool that does not exist.
     UnknownPool = "unknown_pool", Error;
-    /// An account with both a pool and a user.
+    /// An account has both a pool and a user.
     PoolAndUser = "pool_and_user", Error;
-    /// An account whose channel is not the channel of its pool.
+    /// An account has another channel than its pool.
     ChannelMismatch = "channel_mismatch", Error;
-    /// A shared account without a role, or a dedicated account with one.
+    /// A shared account has no role, or a dedicated account has one.
     Role = "role", Error;
-    /// Two dedicated accounts of one user on one channel.
+    /// A user has two dedicated accounts on one channel.
     DuplicateDedicated = "duplicate_dedicated", Error;
-    /// A dedicated account on a channel that has none.
+    /// An account is dedicated, but its channel does not support dedicated accounts.
     DedicatedUnsupported = "dedicated_unsupported", Error;
-    /// A dedicated account on a platform version that has none.
+    /// An account is dedicated, but the company's platform version does not support this on the channel.
     DedicatedVersion = "dedicated_version", Error;
-    /// A country that ISO 3166-1 does not assign.
+    /// A country code is not assigned by ISO 3166-1.
     InvalidCountry = "invalid_country", Error;
-    /// An account without a country whose address does not determine one.
+    /// An account has no country, and its address does not determine one.
     MissingCountry = "missing_country", Error;
-    /// An address that is not of the channel's kind.
+    /// The address of an account is not of the kind that its channel has.
     InvalidAddress = "invalid_address", Error;
-    /// The same address twice on one channel of a company.
+    /// Two accounts of a company have the same address on one channel.
     DuplicateAddress = "duplicate_address", Error;
-    /// A pool without a role that its channel requires.
+    /// A pool has no account of a role that its channel requires.
     MissingRole = "missing_role", Error;
-    /// A country mapped to itself.
+    /// A mapping maps a country to itself.
     MappingToItself = "mapping_to_itself", Error;
-    /// A registry beyond what the snapshot's format holds, or a file with too many faults to be read to its
-    /// end.
+    /// The registry exceeds a limit, or a file has too many faults to be read to its end.
     Limit = "limit", Error;
-    /// A fault of this program, not of the registry: its own snapshot does not open.
+    /// This program has a fault, not the registry: the compiled snapshot was rejected.
     Internal = "internal", Error;
-    /// An expected selection that differs from the selection.
+    /// An expected selection of `tests.toml` differs from the actual selection.
     FailedTest = "failed_test", Error;
-    /// A mapping or default to a country without an account of the conversation role in the pool.
+    /// A mapping or a default names a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
-    /// A mapping that is never used because the pool has accounts of the mapped country.
+    /// A mapping is never used, because the pool has accounts of the mapped country.
     UnusedMapping = "unused_mapping", Warning;
-    /// A pool that is allocated to no OU.
+    /// A pool is allocated to no OU.
     PoolWithoutOu = "pool_without_ou", Warning;
-    /// An OU that no pool serves on a channel that the company uses.
+    /// No pool serves an OU on a channel that the company uses.
     UnservedOu = "unserved_ou", Warning;
-    /// An account whose country contradicts its phone number.
+    /// The country of an account contradicts its phone number.
     CountryContradicted = "country_contradicted", Warning;
-    /// A mapping to a country that is itself mapped. Selection takes one hop only.
+    /// A mapping names a country that is itself mapped. A selection uses one mapping only.
     ChainedMapping = "chained_mapping", Warning;
 }
 
@@ -196,14 +200,14 @@ impl Place {
 }
 
 impl Span {
-    /// Returns the span of a key's value, or of the cell in a column.
+    /// Returns the span of the value of a key, or of the cell in a column.
     pub fn value(name: &str) -> Span {
         Span::Value(name.into())
     }
 }
 
 impl Findings {
-    /// Adds a finding about a whole line. The result takes a narrower span and labels.
+    /// Adds a finding about a line as a whole. The returned handle narrows the span and adds labels.
     pub fn add(
         &mut self,
         place: &Place,
@@ -223,7 +227,7 @@ impl Findings {
         AddedFinding(self.kept.last_mut())
     }
 
-    /// Returns the findings in their order.
+    /// Returns the findings in their current order.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.kept.iter()
     }
@@ -233,32 +237,33 @@ impl Findings {
         self.kept.len()
     }
 
-    /// Returns whether nothing is wrong.
+    /// Returns whether there is no finding.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Returns the number of findings that were added, including those that were not kept.
+    /// Returns the number of findings that were added. Includes findings that were not kept.
     pub(crate) fn added(&self) -> usize {
         self.added
     }
 
-    /// Returns the number of findings that stop the compiler.
+    /// Returns the number of findings with the severity error. A registry with errors is not compiled.
     pub fn errors(&self) -> usize {
         self.iter().filter(|finding| finding.code.severity() == Severity::Error).count()
     }
 
-    /// Returns the number of findings that do not stop the compiler.
+    /// Returns the number of findings with the severity warning.
     pub fn warnings(&self) -> usize {
         self.len() - self.errors()
     }
 
-    /// Sorts by file, line and code.
+    /// Sorts the findings by file, line and code.
     pub fn sort(&mut self) {
         self.kept.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
     }
 
-    /// Keeps the first [`MAX_REPORTED`] findings of each code and company, and one more that counts the rest.
+    /// Keeps the first [`MAX_REPORTED`] findings of each code and company, and one more that has the number
+    /// of the rest.
     pub(crate) fn fold(&mut self) {
         let company = |file: &str| file.split_once('/').map_or("", |(company, _)| company).to_owned();
         let mut all: HashMap<(String, Code), usize> = HashMap::new();
@@ -272,7 +277,7 @@ impl Findings {
             let seen = seen.entry(key).or_default();
             *seen += 1;
             if *seen == MAX_REPORTED + 1 && more > 0 {
-                finding.message += &format!(" (and {more} more findings of this kind behind it)");
+                finding.message += &format!(" (and {more} more findings of this kind)");
             }
             *seen <= MAX_REPORTED + 1
         });
@@ -298,7 +303,7 @@ impl IntoIterator for Findings {
 }
 
 impl<'f> AddedFinding<'f> {
-    /// Sets the part of the line that is wrong.
+    /// Sets the part of the line that has the fault.
     pub fn primary(mut self, span: Span) -> AddedFinding<'f> {
         if let Some(finding) = &mut self.0 {
             finding.span = span;
@@ -306,7 +311,7 @@ impl<'f> AddedFinding<'f> {
         self
     }
 
-    /// Adds another place, with its relation to the finding.
+    /// Adds a label: a further place, with its relation to the finding.
     pub fn secondary(mut self, place: &Place, span: Span, text: impl Into<String>) -> AddedFinding<'f> {
         if let Some(finding) = &mut self.0 {
             finding.labels.push(Label { place: place.clone(), span, text: text.into() });
@@ -324,14 +329,14 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Writes `file:line`. A file as a whole has line 1, so that editors open it.
+/// Writes `file:line`. Writes line 1 for a file as a whole, because editors open only lines from 1.
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}", self.file, self.line.max(1))
     }
 }
 
-/// Writes `file:line: severity[code]: message`, and the help on a second line.
+/// Writes `file:line: severity[code]: message`, and the remedy on a second line.
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { place, code, message, help, .. } = self;

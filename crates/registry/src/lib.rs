@@ -1,13 +1,20 @@
-//! Reads and checks a registry: the files in which administrators describe companies, organizational units
-//! (OUs), pools and official accounts.
+//! The registry crate reads and checks the files in which administrators describe companies, organizational
+//! units (OUs), pools and official accounts.
 //!
-//! [`read()`] turns [`Files`] into a [`Registry`] of values that keep their lines. [`check()`] holds the
-//! registry as a whole against the rules. Both report every fault as a [`Finding`], not only the first.
-//! Nothing here knows how a snapshot looks.
+//! The main entry points are:
 //!
-//! Reading order: `model`, `finding`, `files`, then `read` and `check`. `address` knows what an address looks
-//! like, `redact` how a value is repeated in a finding, `suggest` what a mistyped name was meant to be, and
-//! `snippet` finds the lines that a finding points at.
+//! * [`Files`] holds the files of a registry. [`Files::read_dir`] reads a folder, and a registry can also be
+//!   built in memory.
+//! * [`read()`] turns the files into a [`Registry`]: values that know the line where they are written.
+//! * [`check()`] compares the values with each other, such as the pool of an account with the pools of the
+//!   company.
+//! * [`Findings`] are the result of both. A [`Finding`] has a place, a [`Code`], a message and a remedy.
+//! * [`Snippets`] finds the lines that a finding points at, for display.
+//!
+//! Neither function stops at the first fault: one run reports every fault of a registry. The crate does not
+//! know the format of a snapshot.
+//!
+//! # Example: a mistyped parent
 //!
 //! ```
 //! use switchboard_registry::{Code, Files, check, read};
@@ -20,7 +27,15 @@
 //! let finding = findings.iter().next().unwrap();
 //! assert_eq!(finding.code, Code::UnknownParent);
 //! assert_eq!(finding.place.to_string(), "acme/company.toml:3");
+//! assert_eq!(finding.help, "did you mean `acme`?");
 //! ```
+//!
+//! # Where to begin reading
+//!
+//! Begin with `model.rs`, which has the values of a registry, and `finding.rs`. Then read `files.rs`, the
+//! folder `read` (one file of code for each kind of file, over the readers of TOML and CSV) and the folder
+//! `check`. The smaller files help with messages: `redact.rs` quotes a value without showing a phone number,
+//! and `suggest.rs` guesses what a mistyped name was meant to be.
 
 mod address;
 mod check;

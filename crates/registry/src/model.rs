@@ -1,7 +1,7 @@
-//! The registry as values: the content of its files before anything is compiled.
+//! The values of a registry, as its files contain them.
 //!
-//! Everything that has a name keeps the [`Place`] where it is written, so that a finding about the whole
-//! registry points at a line. Lists keep the order of the files.
+//! Every entry keeps the [`Place`] where it is written, because a finding must point at a line. Lists have
+//! the order of the files. The snapshot crate compiles these values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,33 +10,33 @@ use switchboard_model::{Condition, Region, Role, Rule, SelectError, UnixSeconds}
 
 use crate::{AddressKind, Place};
 
-/// The content of one registry.
+/// The values of one registry, which [`read`](crate::read()) returns.
 #[derive(Debug, Default)]
 pub struct Registry {
-    /// Channel profiles, sorted by id: the built-in ones, overridden and extended by `channels.toml`.
+    /// Channel profiles, sorted by id. The file `channels.toml` overrides and extends the built-in profiles.
     pub channels: Vec<ChannelProfile>,
-    /// Companies, sorted by id.
+    /// Companies, sorted by their ids.
     pub companies: Vec<Company>,
 }
 
-/// A messaging channel, described by data.
+/// The profile of a messaging channel. Channels are data, not code.
 #[derive(Debug, Clone)]
 pub struct ChannelProfile {
-    /// The id: `whatsapp`, `sms`, …
+    /// The id of the channel, such as `whatsapp` or `sms`.
     pub id: Box<str>,
-    /// The role of the accounts that talk to clients, where a query names no role.
+    /// The conversation role: the role of the accounts that talk to clients, if a query names no role.
     pub conversation_role: Role,
-    /// The roles that every pool of this channel must hold.
+    /// The roles of which every pool of this channel must have an account.
     pub pool_roles: RolePair,
-    /// The kind of address that an account of this channel has.
+    /// The kind of address that accounts of this channel have.
     pub address: AddressKind,
-    /// The platform version since which users may have dedicated accounts; `None` if they never may.
+    /// The first platform version that supports dedicated accounts. `None` if no version does.
     pub dedicated_since: Option<Version>,
-    /// The place of the profile. A built-in profile has a place in `config/channels.toml`.
+    /// The place of the profile, which is in `config/channels.toml` for a built-in profile.
     pub place: Place,
 }
 
-/// A set of roles.
+/// A set of roles, with one flag for each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RolePair {
     /// Whether the set contains [`Role::Primary`].
@@ -45,178 +45,181 @@ pub struct RolePair {
     pub secondary: bool,
 }
 
-/// A tenant. Nothing of one company is visible through another.
+/// A company, which is a tenant. No query of one company sees anything of another company.
 #[derive(Debug)]
 pub struct Company {
-    /// The id: the name of the company's folder.
+    /// The id, which is the name of the company's folder.
     pub id: Box<str>,
-    /// The name shown to people.
+    /// The name for display. The default is the id.
     pub name: Box<str>,
-    /// What happens at an OU that has no pool of the query's channel.
+    /// The behaviour at an OU that has no pool of the query's channel.
     pub ou_without_pool: OuWithoutPool,
-    /// What happens if a user's dedicated account is not available.
+    /// The behaviour if a user's dedicated account is not available.
     pub dedicated_unavailable: DedicatedUnavailable,
-    /// The version of the company's messaging platform, if the company states it.
+    /// The version of the company's messaging platform. `None` if the company does not state it.
     pub platform_version: Option<Version>,
-    /// The mapping that is tried after a pool's own.
+    /// The company's mapping, which applies if a pool's own mapping does not have the client's country.
     pub geography: Mapping,
-    /// Organizational units.
+    /// Organizational units, in the order of the files.
     pub ous: Vec<Ou>,
-    /// Pools.
+    /// Pools, in the order of the file.
     pub pools: Vec<Pool>,
-    /// Official accounts.
+    /// Official accounts, in the order of the file.
     pub accounts: Vec<Account>,
-    /// Expected selections.
+    /// Expected selections, in the order of the file.
     pub tests: Vec<Test>,
     /// The parts that are incomplete because a file could not be read.
     pub unread: Unread,
-    /// The company's settings file, `company.toml`.
+    /// The place of the company's settings file, `company.toml`.
     pub place: Place,
 }
 
-/// The parts of a company that could not be read as a whole. A reference into such a part is not reported as
-/// unknown, because its target may be among what was not read.
+/// The parts of a company that were not read completely. A reference into such a part is not reported as
+/// unknown, because its target may be in the text that could not be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// Some OUs are missing.
+    /// Whether some OUs could not be read.
     pub ous: bool,
-    /// Some pools are missing.
+    /// Whether some pools could not be read.
     pub pools: bool,
-    /// Some accounts are missing.
+    /// Whether some accounts could not be read.
     pub accounts: bool,
 }
 
-/// A client's country to the country that serves it, each entry with its place.
+/// A geography mapping: from a client's country to the country whose accounts serve the client. Each entry
+/// has its place.
 pub type Mapping = BTreeMap<Region, (Region, Place)>;
 
-/// An organizational unit.
+/// An organizational unit (OU) of a company.
 #[derive(Debug)]
 pub struct Ou {
-    /// The id, unique in the company. Empty if it could not be read.
+    /// The id, unique among the OUs of the company. Empty if the id could not be read.
     pub id: Box<str>,
-    /// The id of the OU above; `None` for a root. Empty if it could not be read.
+    /// The id of the parent OU. `None` for a root, empty if the id could not be read.
     pub parent: Option<Box<str>>,
-    /// The place of the parent's id; `None` if it is the place of the OU.
+    /// The place of the parent's id. `None` if the OU has the same place.
     pub parent_place: Option<Place>,
-    /// The name shown to people; may be empty.
+    /// The name for display, which may be empty.
     pub name: Box<str>,
-    /// The place of the OU.
+    /// The line where the OU is written.
     pub place: Place,
 }
 
-/// Shared accounts of one channel, allocated to OUs, and their fallback settings.
+/// A pool: shared accounts of one channel, allocated to OUs, with their fallback settings.
 #[derive(Debug)]
 pub struct Pool {
-    /// The id, unique in the company. Empty if it could not be read.
+    /// The id, unique among the pools of the company. Empty if the id could not be read.
     pub id: Box<str>,
-    /// The id of the channel. Empty if it could not be read.
+    /// The id of the channel. Empty if the id could not be read.
     pub channel: Box<str>,
-    /// The ids of the OUs that the pool is allocated to. One empty id stands for a list that could not be
-    /// read.
+    /// The ids of the OUs that the pool is allocated to. Contains one empty id if the list could not be read.
     pub ous: Vec<Box<str>>,
-    /// The places of these ids.
+    /// The places of the ids in `ous`, in the same order.
     pub ous_places: Vec<Place>,
-    /// The priority. Pools of one OU are tried in ascending order of (priority, id).
+    /// The priority. The pools of one OU are tried in ascending order of priority, then of id.
     pub priority: i64,
-    /// Whether accounts that share the client's calling code serve as well: `country_match = "calling_code"`.
+    /// Whether accounts that share the client's calling code are candidates too:
+    /// `country_match = "calling_code"`.
     pub match_calling_code: bool,
-    /// The country whose accounts serve clients that no other rule serves.
+    /// The country whose accounts are candidates if no other rule finds an available account.
     pub default_country: Option<Region>,
-    /// The place of the default country.
+    /// The line where the default country is written.
     pub default_place: Option<Place>,
-    /// Whether a search that finds nothing here continues at the parent OU.
+    /// Whether a selection continues at the parent OU if it finds no available account at this level.
     pub fallback_upward: bool,
-    /// The pool's own mapping.
+    /// The pool's own mapping, which is tried before the company's.
     pub geography: Mapping,
-    /// The place of the pool.
+    /// The line where the pool is written.
     pub place: Place,
 }
 
-/// An official account.
+/// An official account of a company.
 #[derive(Debug)]
 pub struct Account {
-    /// The id, unique in the company.
+    /// The id, unique among the accounts of the company.
     pub id: Box<str>,
-    /// The channel, as an index into [`Registry::channels`]; `None` if no channel has the id that is written.
+    /// The channel, as an index into [`Registry::channels`]. `None` if the channel is unknown.
     pub channel: Option<u16>,
-    /// The role. Shared accounts have one, dedicated accounts have none, spare accounts may have one.
+    /// The role. A shared account has one, a dedicated account has none, a spare account may have one.
     pub role: Option<Role>,
-    /// The address: a phone number in E.164 with its `+`, an e-mail address or a handle, as the channel
-    /// demands.
+    /// The address: a phone number in E.164 with its `+`, an e-mail address or a handle. The channel's
+    /// profile says which.
     pub address: Box<str>,
-    /// The country as written, or else as derived from a phone address.
+    /// The country. If the file does not state it, the country of the phone number in `address`.
     pub country: Option<Region>,
-    /// The pool or the user that has the account.
+    /// The pool or the user that holds the account.
     pub holder: Holder,
-    /// The share among equal accounts, 1 to 1000.
+    /// The weight among equal candidates, from 1 to 1000. An account of weight 2 gets twice as many clients
+    /// as one of weight 1.
     pub weight: u16,
-    /// The condition in the registry. A live standing can only restrict it further.
+    /// The condition in the registry. A standing can only restrict the account further.
     pub state: Condition,
-    /// The time from which the account may be selected. A recycled number rests until then.
+    /// The time from which the account may be selected, such as the end of the rest of a recycled number.
+    /// `None` if the account may always be selected.
     pub available_from: Option<UnixSeconds>,
-    /// The place of the account.
+    /// The line where the account is written.
     pub place: Place,
 }
 
-/// The pool or the user that has an account.
+/// The holder of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// The account is shared: the pool's id.
+    /// The account is shared by the pool with this id.
     Pool(Box<str>),
-    /// The account is dedicated: the user's id.
+    /// The account is dedicated to the user with this id.
     User(Box<str>),
-    /// Neither. The account is known and never selected.
+    /// The account is spare. It is known and never selected.
     Spare,
 }
 
-/// The setting `ou_without_pool`.
+/// The setting `ou_without_pool`: the behaviour at an OU that has no pool of the query's channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OuWithoutPool {
-    /// Continue at the parent OU.
+    /// The selection continues at the parent OU.
     #[default]
     Inherit,
-    /// End with the error `no_pool`.
+    /// The selection ends with the error `no_pool`.
     Error,
 }
 
-/// The setting `dedicated_unavailable`.
+/// The setting `dedicated_unavailable`: the behaviour if a user's dedicated account is not available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DedicatedUnavailable {
-    /// End with the error `dedicated_unavailable`.
+    /// The selection ends with the error `dedicated_unavailable`.
     #[default]
     Error,
-    /// Continue with the pools.
+    /// The selection continues with the pools.
     Pool,
 }
 
-/// An expected selection: a `[[test]]` of `tests.toml`.
+/// An expected selection, which is a `[[test]]` of `tests.toml`.
 #[derive(Debug)]
 pub struct Test {
-    /// The name shown to people.
+    /// The name for display. The default is the number of its line.
     pub name: Box<str>,
-    /// The query as a JSON object, as a gateway sends it, but without the company.
+    /// The query as a JSON object of the form that gateways send, without the company.
     pub query: Box<str>,
-    /// What the answer must contain.
+    /// The fields that the answer must have.
     pub expect: Expectation,
-    /// The place of the test.
+    /// The line where the test is written.
     pub place: Place,
 }
 
-/// The part of an answer that a test fixes. At least one field is present; an absent field may have any
+/// The fields of an answer that a test expects. At least one field is present. An absent field may have any
 /// value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Expectation {
-    /// The id of the account.
+    /// The id of the selected account.
     pub account: Option<Box<str>>,
-    /// The rule that selects the account.
+    /// The rule by which the account is selected.
     pub rule: Option<Rule>,
-    /// The id of the OU at which the account is found.
+    /// The id of the OU at whose level the account is found.
     pub ou: Option<Box<str>>,
     /// The id of the pool in which the account is found.
     pub pool: Option<Box<str>>,
-    /// The number of levels between the query's OU and that OU.
+    /// The number of levels between the query's OU and the OU at which the account is found.
     pub climbed: Option<u32>,
-    /// The error that the selection ends with.
+    /// The error with which the selection ends.
     pub error: Option<SelectError>,
 }
 
@@ -225,7 +228,8 @@ pub struct Expectation {
 pub struct Version(pub [u32; 3]);
 
 impl Version {
-    /// Parses one to three numbers with dots between them. Missing numbers count as zero.
+    /// Parses one to three numbers, separated by dots. A missing number counts as zero. Returns `None` for
+    /// any other text.
     pub fn parse(text: &str) -> Option<Version> {
         let mut version = Version([0; 3]);
         let mut parts = text.split('.');

@@ -1,22 +1,31 @@
-//! How a value is repeated in a finding: on one line, cut short, and without a phone number.
+//! Quotes values in findings: on one line, shortened, and without phone numbers.
 //!
-//! A shifted column puts a number into any field, so every value is redacted, not only those of fields that
-//! are meant for numbers.
+//! Every value is redacted, not only the values of fields for phone numbers, because a shifted column can
+//! move a phone number into any field.
 
 use std::fmt::Write;
 use std::ops::Range;
 
-/// Enough to recognize a value.
+/// The maximum number of characters of a quoted value.
 const MAX_QUOTED_CHARS: usize = 80;
-/// From this many digits on, a run of digits may be a phone number. Shorter runs are numbers of OUs and the
-/// like.
+/// The minimum number of digits of a possible phone number. Shorter numbers are usually numbers of OUs or
+/// employees.
 const MIN_NUMBER_DIGITS: usize = 10;
-/// The same for digits that follow a `+`.
+/// The minimum number of digits of a possible phone number that begins with `+`.
 const MIN_DIGITS_AFTER_PLUS: usize = 5;
-/// The digits that stay visible at the end of a number: enough to find the line, too few to call.
+/// The number of digits at the end of a phone number that stay visible. They help to find the line, and do
+/// not reveal the number.
 const VISIBLE_DIGITS: usize = 2;
 
-/// Returns the value between backticks, redacted and fit to be printed.
+/// Returns the value in backticks for a message. Redacts phone numbers, escapes control characters, and
+/// shortens a value of more than 80 characters.
+///
+/// ```
+/// use switchboard_registry::quoted;
+///
+/// assert_eq!(quoted("emea-whatsapp"), "`emea-whatsapp`");
+/// assert_eq!(quoted("+447400123456"), "`+…56`");
+/// ```
 pub fn quoted(value: &str) -> String {
     let masked = if is_date(value) { value.to_owned() } else { shorten_numbers(value) };
     let mut out = String::with_capacity(masked.len() + 2);
@@ -36,13 +45,13 @@ pub fn quoted(value: &str) -> String {
     out
 }
 
-/// Quotes several values, separated by commas.
+/// Quotes several values and separates them by commas.
 pub(crate) fn quoted_list<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     values.into_iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns whether the value is or begins with a date of the years 1900 to 2199. Dates are long runs of
-/// digits as well, and must be visible to be corrected.
+/// Returns whether the value is a date or a date-time of the years 1900 to 2199. A date looks like a phone
+/// number to the redaction, but must stay visible because the administrator has to correct it.
 fn is_date(value: &str) -> bool {
     let mut letters = value.bytes();
     let shape = [1, 1, 1, 1, 0, 1, 1, 0, 1, 1];
@@ -58,7 +67,7 @@ fn is_date(value: &str) -> bool {
         && letters.all(clock)
 }
 
-/// Replaces every possible phone number by `…` and its last digits.
+/// Replaces every possible phone number by `…` and the last digits of the number.
 fn shorten_numbers(value: &str) -> String {
     let letters: Vec<char> = value.chars().collect();
     let mut out = String::with_capacity(value.len());
@@ -76,8 +85,8 @@ fn shorten_numbers(value: &str) -> String {
     out
 }
 
-/// Replaces the digits of every possible phone number by `•`, except the last ones. The number of letters
-/// stays, so that what is underlined in a line stays underlined.
+/// Replaces the digits of every possible phone number by `•`, except the last ones. Keeps the number of
+/// characters, because the positions of underlined parts must not change.
 pub(crate) fn redact_in_place(letters: &mut [char]) {
     for run in possible_numbers(letters) {
         let number = letters.get_mut(run).unwrap_or_default();
@@ -87,8 +96,8 @@ pub(crate) fn redact_in_place(letters: &mut [char]) {
     }
 }
 
-/// Finds the runs of digits that may be phone numbers. The signs that people put between the digits of a
-/// number belong to the run, so two numbers beside each other are one run.
+/// Finds possible phone numbers. The spaces and signs that people write between digits are part of a number,
+/// so two neighbouring numbers count as one.
 fn possible_numbers(letters: &[char]) -> Vec<Range<usize>> {
     let mut numbers = Vec::new();
     let mut run = 0..0;
@@ -117,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shortened_wherever_they_stand() {
+    fn phone_numbers_are_shortened_in_every_position() {
         assert_eq!(quoted("+447400123456"), "`+…56`");
         assert_eq!(quoted("447400123456"), "`…56`");
         assert_eq!(quoted("wa-447400123456-x"), "`wa-…56-x`");

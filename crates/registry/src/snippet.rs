@@ -1,6 +1,7 @@
-//! Snippets: the lines that a finding points at, fit to be printed.
+//! Finds the lines that a finding points at, for display.
 //!
-//! A [`Span`] names what is wrong. It is looked up in the file only when the finding is shown.
+//! A [`Span`] names the faulty part of a line. This module finds the bytes of the part, and only when a
+//! finding is shown.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,26 +16,26 @@ use crate::read::{Lines, sections};
 use crate::redact::redact_in_place;
 use crate::{Files, Place, Span};
 
-/// A snippet begins at the finding's line, which is the header of an entry, if that is at most so many lines
-/// above.
+/// The maximum number of lines of a snippet above the fault. A snippet begins at the finding's line, such as
+/// the header of an entry, if that line is not further away.
 const MAX_LINES_ABOVE: u32 = 6;
 
-/// Lines of a file, redacted and cut, with a part to underline.
+/// Lines of a file with a part to underline. Phone numbers are redacted and long lines are shortened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
-    /// The number of the first line.
+    /// The number of the first line, from 1.
     pub first_line: u32,
-    /// The lines, without the last line end.
+    /// The text of the lines, without the last line end.
     pub text: String,
-    /// The part to underline, in bytes of `text`. Empty if something is missing there.
+    /// The part to underline, in bytes of `text`. Empty if something is missing at this position.
     pub fault: Range<usize>,
-    /// The column in the file at which the fault begins, in characters from 1.
+    /// The column in the file at which the fault begins, counted in characters from 1.
     pub column: usize,
-    /// The column after the fault.
+    /// The column in the file after the end of the fault.
     pub end_column: usize,
 }
 
-/// Finds snippets in the files of a registry. Each file is parsed once.
+/// Finds snippets in the files of a registry. Parses each file once.
 pub struct Snippets<'f> {
     files: &'f Files,
     parsed: HashMap<Arc<str>, Option<ParsedFile<'f>>>,
@@ -47,14 +48,14 @@ struct ParsedFile<'f> {
 }
 
 enum Format {
-    /// The sections of a TOML file, each of which can be parsed by itself.
+    /// A TOML file with the bytes of its sections. Each section can be parsed alone.
     Toml(Vec<Range<usize>>),
-    /// The names of a CSV file's columns.
+    /// A CSV file with the names of its columns.
     Csv(Vec<String>),
 }
 
 impl<'f> Snippets<'f> {
-    /// Creates a finder for the files that were read and checked.
+    /// Creates a finder for the files that were read and checked. Parses no file before it is needed.
     pub fn new(files: &'f Files) -> Snippets<'f> {
         Snippets { files, parsed: HashMap::new() }
     }
@@ -93,7 +94,7 @@ impl<'f> ParsedFile<'f> {
         ParsedFile { text, lines, format }
     }
 
-    /// Returns the bytes of a span on one line, without surrounding white space.
+    /// Returns the bytes of a span, up to the end of its first line and without surrounding white space.
     fn find(&self, line: u32, span: &Span) -> Option<Range<usize>> {
         let line_bytes = self.lines.bytes_of(line, &self.text);
         let found = match (span, &self.format) {
@@ -117,23 +118,23 @@ impl<'f> ParsedFile<'f> {
         Some(if text.trim().is_empty() { found.start..found.start } else { start..start + text.trim().len() })
     }
 
-    /// Returns the bytes of a cell by its column, if the file is CSV and has the column.
+    /// Returns the bytes of a row's cell in a column. Returns `None` if the file is not CSV or has no such
+    /// column.
     fn cell(&self, line: u32, column: &str) -> Option<Range<usize>> {
         let Format::Csv(columns) = &self.format else { return None };
         let index = columns.iter().position(|name| name == column)?;
         cells(&self.text, self.lines.bytes_of(line, &self.text).start).get(index).cloned()
     }
 
-    /// Returns the bytes of a line that are shown unredacted: the address of an account, which is the
-    /// company's own. An address that is not a phone number is redacted, because it may be a client's number
-    /// in another notation.
+    /// Returns the bytes of a line that are not redacted. They are the address of an account, because that
+    /// number belongs to the company. A malformed address is redacted, because it may be a client's number.
     fn unredacted(&self, line: u32) -> Option<Range<usize>> {
         let cell = self.cell(line, "address")?;
         let address = self.text.get(cell.clone())?;
         (address.starts_with('+') && E164::parse(address).is_ok()).then_some(cell)
     }
 
-    /// Returns some lines, the last of which has the fault.
+    /// Returns the snippet of some lines. The last line has the fault.
     fn snippet(
         &self,
         lines: std::ops::RangeInclusive<u32>,
@@ -171,12 +172,12 @@ impl<'f> ParsedFile<'f> {
     }
 }
 
-/// Returns at most `width` letters of a line with the focus among them, and the focus in what is returned.
+/// Shortens a line to at most `width` characters around the focus. Returns the line and the focus in it.
 fn cut(letters: &[char], focus: Range<usize>, width: usize) -> (String, Range<usize>) {
     if letters.len() <= width {
         return (letters.iter().collect(), focus);
     }
-    // The beginning of a long focus is shown, with a little of what precedes it.
+    // If the focus is long, its beginning is shown, with some text before it.
     let lead = width / 4;
     let room = width.saturating_sub(2).max(1);
     let start = if focus.end < room { 0 } else { focus.start.saturating_sub(lead) };
@@ -194,7 +195,7 @@ fn cut(letters: &[char], focus: Range<usize>, width: usize) -> (String, Range<us
     (out, moved(focus.start)..moved(focus.end))
 }
 
-/// Returns the bytes of each cell of the CSV row that begins at `start`, quotes included.
+/// Returns the bytes of each cell of the CSV row that begins at `start`, including quotes.
 fn cells(text: &str, start: usize) -> Vec<Range<usize>> {
     let mut reader = csv_core::Reader::new();
     let mut content = [0; 256];
@@ -205,7 +206,7 @@ fn cells(text: &str, start: usize) -> Vec<Range<usize>> {
         let (result, read, _) = reader.read_field(rest, &mut content);
         at += read;
         match result {
-            // At the end of the text, the next call gets no bytes and returns the last field.
+            // At the end of the text, the next call gets no bytes and returns the last cell.
             ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
             ReadFieldResult::Field { record_end } => {
                 let cell = text.get(cell_start..at).unwrap_or_default();
@@ -229,8 +230,8 @@ fn cell_value(cell: &str) -> String {
     }
 }
 
-/// Returns the bytes of a span in one section of a TOML file. Prefers what begins on the line at offset
-/// `line`, and then what is least nested.
+/// Returns the bytes of a span in one section of a TOML file. If several values match, prefers one that
+/// begins on the line at offset `line`, then the least nested one.
 fn find_in_section(section: &str, line: usize, span: &Span) -> Option<Range<usize>> {
     let (root, _) = DeTable::parse_recoverable(section);
     let mut found = Vec::new();

@@ -1,12 +1,12 @@
-//! "Did you mean": the known name that is closest to a mistyped one.
+//! Suggests the known name that is closest to a mistyped one.
 
 use crate::redact::quoted;
 
-/// Longer texts are not mistyped names.
+/// The maximum length of a mistyped name in characters. Longer texts get no suggestion.
 const MAX_NAME_CHARS: usize = 128;
 
-/// Returns the closest of the known names. At most a third of the letters may differ, and never more than
-/// three.
+/// Returns the known name that is closest to the wrong one. At most a third of the letters may differ, and at
+/// most three letters. Short names may differ in one letter.
 pub(crate) fn closest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = wrong.chars().count();
     if length == 0 || length > MAX_NAME_CHARS {
@@ -21,7 +21,15 @@ pub(crate) fn closest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> 
         .map(|(_, name)| name)
 }
 
-/// Returns `did you mean X?`, or the other text if no known name is close.
+/// Returns `did you mean …?` with the closest known name, or the other text if no known name is close.
+///
+/// ```
+/// use switchboard_registry::did_you_mean;
+///
+/// let known = ["parent", "name"];
+/// let help = did_you_mean("parnet", known.into_iter(), || "remove the key".to_owned());
+/// assert_eq!(help, "did you mean `parent`?");
+/// ```
 pub fn did_you_mean<'k>(
     wrong: &str,
     known: impl Iterator<Item = &'k str>,
@@ -33,8 +41,8 @@ pub fn did_you_mean<'k>(
     }
 }
 
-/// Counts the edits between two names, ignoring case: a letter inserted, removed or replaced, or two
-/// neighbours swapped.
+/// Counts the edits between two names, ignoring case. An edit inserts, removes or replaces a letter, or swaps
+/// two neighbouring letters.
 fn distance(a: &str, b: &str) -> usize {
     let lowercase = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<String>();
     strsim::osa_distance(&lowercase(a), &lowercase(b))

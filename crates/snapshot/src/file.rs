@@ -1,4 +1,4 @@
-//! Snapshots on disk: read whole into aligned memory, replaced atomically and durably.
+//! Reads snapshots from disk into aligned memory, and replaces files atomically and durably.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -15,38 +15,39 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::header::{self, Header};
 
-/// From this many bytes of a file per stored byte on, the file must have holes: file systems that compress store at best
-/// 4 KiB for 128 KiB (btrfs), and snapshots shrink to a third.
+/// The minimum ratio of a file's length to its disk space that only a file with holes can have. Compression
+/// does not reach the ratio: btrfs stores 4 KiB for 128 KiB at best, and a snapshot compresses to a third.
 const MIN_SPARSE_RATIO: u64 = 64;
-/// The most links that are followed; the kernel has the same limit.
+/// The maximum number of symbolic links that are followed. The kernel has the same limit.
 const MAX_LINKS: usize = 40;
-/// The most names that are tried for a temporary file. A name that is taken belongs to a living writer, or to one of
-/// another host.
+/// The maximum number of names that are tried for a temporary file. A name that is in use belongs to another
+/// running writer, or to a writer on another host.
 const MAX_NAMES: u32 = 1000;
-/// The end of the names of temporary files.
+/// The suffix of the names of temporary files.
 const SUFFIX: &str = ".tmp";
 
-/// The bytes of a snapshot, aligned, and never written to once they are complete.
+/// The bytes of a snapshot in aligned memory. Complete bytes are never changed.
 pub struct Bytes(Memory);
 
 enum Memory {
-    /// The bytes of a build.
+    /// The bytes of a snapshot that this process compiled.
     Heap(AlignedVec),
-    /// Anonymous pages, and the number of bytes that are filled.
+    /// Anonymous pages, and the number of bytes in them that are filled.
     Pages(MmapMut, usize),
 }
 
 impl Bytes {
-    /// Reads `len` bytes: first those of `first`, then those of the source; fewer if the source ends early.
+    /// Reads `len` bytes: the bytes of `first`, followed by bytes of the source. Reads fewer if the source
+    /// ends early.
     ///
-    /// Uses huge pages if the system has them, because a selection reads from a dozen places far apart, and with pages of
-    /// 4 KiB each read costs a walk through the page tables, too. Pages that nothing is read into take no memory.
+    /// Uses huge pages if the system has them. A selection reads a dozen distant places, and with pages of 4
+    /// KiB each of these reads also costs a walk through the page tables. Pages without data take no memory.
     ///
     /// # Errors
-    /// There is not enough memory, or the source cannot be read.
+    /// Returns an error if there is not enough memory, or if the source cannot be read.
     pub fn read(first: &[u8], mut source: impl Read, len: usize) -> io::Result<Bytes> {
         let mut pages = MmapMut::map_anon(len)?;
-        // A system without huge pages uses those of the usual size.
+        // The result is ignored: a system without huge pages uses normal pages.
         let _ = pages.advise(Advice::HugePage);
         let mut first = first;
         let mut filled = first.read(&mut pages)?;
@@ -79,16 +80,19 @@ impl Deref for Bytes {
     }
 }
 
-/// Reads a file whole. The file is never mapped: a truncated mapping kills the process, a written one is undefined.
+/// Reads a snapshot file into memory. Does not map the file, because the process would crash if the file were
+/// truncated.
 ///
-/// The header is read first. If it is no header, or announces another length than the file has, only its bytes are
-/// returned, and [`open`](crate::Snapshot::open) rejects them: no other file costs memory. The checksum of a sparse
-/// file, which can be of any length without disk space, is checked before memory is reserved.
+/// Reads the header first. If the header is invalid, or announces another length than the file has, returns
+/// only the bytes of the header, which [`open`](crate::Snapshot::open) rejects. A file that is no snapshot
+/// therefore costs no memory. A sparse file can have any length without taking disk space, so its checksum is
+/// verified before memory is reserved.
 ///
 /// # Errors
-/// The file cannot be read, or is no regular file.
+/// Returns an error if the file cannot be read, or if it is not a regular file.
 pub fn read(path: &Path) -> io::Result<Bytes> {
-    // Without waiting for a pipe's writer; of the file that was opened, whatever takes its place meanwhile.
+    // O_NONBLOCK: opening a pipe must not wait for its writer. The metadata is that of the open file, not of
+    // the path.
     let mut file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -103,16 +107,16 @@ pub fn read(path: &Path) -> io::Result<Bytes> {
     if is_sparse(&metadata) && !has_valid_checksum(&header, &head, &mut file)? {
         return Ok(head.into());
     }
-    // Possible lengths fit 33 bits.
+    // `is_possible` limits the length to 33 bits.
     Bytes::read(&head, file, metadata.len() as usize)
 }
 
 fn is_sparse(metadata: &Metadata) -> bool {
-    // A block of `stat` has 512 bytes on every file system.
+    // `stat` counts blocks of 512 bytes on every file system.
     metadata.blocks().saturating_mul(512).saturating_mul(MIN_SPARSE_RATIO) < metadata.len()
 }
 
-/// Checks the checksum in a few pages of memory, and seeks back to the end of the header.
+/// Verifies the checksum of a file with 64 KiB of memory. Afterwards, the file is at the end of the header.
 fn has_valid_checksum(header: &Header, bytes: &[u8], file: &mut File) -> io::Result<bool> {
     let mut hash = Xxh3::new();
     hash.update(bytes.get(..header::CHECKSUM_AT).unwrap_or_default());
@@ -127,14 +131,14 @@ fn has_valid_checksum(header: &Header, bytes: &[u8], file: &mut File) -> io::Res
     Ok(hash.digest128() == header.checksum)
 }
 
-/// Why a file could not be replaced, and which file is there now.
+/// The error of a file that could not be replaced. Says which file is in place now.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplaceError {
-    /// The old file is still there.
-    #[error("{0}; whatever was there before is still there: {help}", help = help(.0))]
+    /// The old file is still in place, unchanged.
+    #[error("{0}; nothing was replaced: {help}", help = help(.0))]
     Unchanged(#[from] io::Error),
-    /// The new file is there, but a crash of the machine may bring the old one back.
-    #[error("{0}, after the new file had taken its place: a crash of the machine may bring the old one back")]
+    /// The new file is in place, but after a crash of the machine the old file may be back.
+    #[error("{0}; the new file is in place, but after a crash of the machine the old file may be back")]
     Unsettled(io::Error),
 }
 
@@ -148,49 +152,54 @@ impl From<ReplaceError> for io::Error {
 fn help(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room for the old file and the new one beside each other, or write it elsewhere"
+            "free disk space for both the old file and the new one, or write to another folder"
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "see that this process may make files in that folder, or write it elsewhere"
+            "give this process permission to create files in the folder, or write to another folder"
         }
-        ErrorKind::NotFound => "make the folder first",
-        _ => "mend that, or write it elsewhere",
+        ErrorKind::NotFound => "create the folder first",
+        _ => "correct the cause, or write to another folder",
     }
 }
 
-/// Replaces a file: writes a temporary file beside it, syncs it, renames it, and syncs the folder. Follows links, and
-/// replaces the file that they lead to. Removes temporary files of killed writers.
+/// Replaces a file atomically: every reader sees the complete old file or the complete new file, also after a
+/// crash.
 ///
-/// `tempfile` would not do: its files are not locked, so those of living and of killed writers look alike.
+/// Writes a temporary file in the same folder, syncs it, renames it, and syncs the folder. Follows symbolic
+/// links, and replaces the file at their end. Removes temporary files of writers that were killed. (The crate
+/// `tempfile` cannot tell these files from the files of running writers, because it does not lock them.)
 ///
 /// # Errors
-/// Says whether the old file or the new one is there.
+/// Returns an error that says which of the two files is in place.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ReplaceError> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// Replaces a file by what `fill` writes; see [`write()`].
+/// Replaces a file like [`write()`], with the content that `fill` writes.
 ///
 /// # Errors
-/// Says whether the old file or the new one is there.
+/// Returns an error that says which of the two files is in place.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), ReplaceError> {
     let path = target(path)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let name =
-        path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not the name of a file"))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path does not name a file"))?;
     let replaced = fs::metadata(&path).ok();
     if replaced.as_ref().is_some_and(|replaced| !replaced.is_file()) {
-        // A file that replaced /dev/null would stay there.
-        return Err(io::Error::new(ErrorKind::InvalidInput, "there is something that is no file").into());
+        // Replacing a device such as /dev/null would break it for every program.
+        return Err(
+            io::Error::new(ErrorKind::InvalidInput, "the path exists and is not a regular file").into()
+        );
     }
     remove_leftovers(folder, name);
     let (mut file, temporary) = temporary(folder, name)?;
     let written = (|| {
         if let Some(replaced) = &replaced {
-            // Users who may not read the old file must not read the new one either.
+            // Users without permission to read the old file must not be able to read the new one.
             file.set_permissions(replaced.permissions())?;
         }
         fill(&mut file)?;
@@ -198,24 +207,24 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -
         fs::rename(&temporary, &path)
     })();
     if let Err(error) = written {
-        // The original error is the one that matters; the next writer removes a leftover.
+        // The result is ignored: the first error is more important, and the next writer removes the file.
         let _ = fs::remove_file(&temporary);
         return Err(error.into());
     }
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(ReplaceError::Unsettled)
 }
 
-/// Follows links to the path of a file, which need not exist.
+/// Follows symbolic links. Returns the path at their end, which need not exist.
 fn target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         let Ok(next) = fs::read_link(&path) else { return Ok(path) };
         path = path.parent().unwrap_or(Path::new("")).join(next);
     }
-    Err(io::Error::new(ErrorKind::InvalidInput, "links that run in a circle"))
+    Err(io::Error::new(ErrorKind::InvalidInput, "the symbolic links form a cycle"))
 }
 
-/// Creates a temporary file beside the one to be replaced, locked for as long as its writer lives.
+/// Creates a temporary file in the folder. The file is locked as long as this process runs.
 fn temporary(folder: &Path, name: &OsStr) -> io::Result<(File, PathBuf)> {
     let pid = std::process::id();
     for attempt in 0..MAX_NAMES {
@@ -227,9 +236,9 @@ fn temporary(folder: &Path, name: &OsStr) -> io::Result<(File, PathBuf)> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };
-        // Without locks in a file system, no writer removes temporary files either.
+        // The result is ignored: on a file system without locks, no writer removes temporary files.
         let _ = file.lock();
-        // Before it was locked, another writer may have removed it as a leftover.
+        // Another writer may have removed the file before it was locked.
         let ours = file.metadata()?;
         match fs::symlink_metadata(&temporary) {
             Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
@@ -238,10 +247,10 @@ fn temporary(folder: &Path, name: &OsStr) -> io::Result<(File, PathBuf)> {
             _ => continue,
         }
     }
-    Err(io::Error::new(ErrorKind::AlreadyExists, "too many temporary files beside it"))
+    Err(io::Error::new(ErrorKind::AlreadyExists, "the folder has too many temporary files"))
 }
 
-/// Returns how the names of a file's temporary files begin: `.NAME.PID-ATTEMPT.tmp`.
+/// Returns the prefix of the names of temporary files. A full name is `.NAME.PID-ATTEMPT.tmp`.
 fn prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name);
@@ -249,8 +258,8 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Removes the temporary files of killed writers: the kernel has released their locks. Ignores files that cannot be
-/// removed.
+/// Removes temporary files of writers that were killed, which are the ones without a lock. Ignores files that
+/// cannot be removed.
 fn remove_leftovers(folder: &Path, name: &OsStr) {
     let prefix = prefix(name);
     let Ok(entries) = fs::read_dir(folder) else { return };
@@ -259,16 +268,17 @@ fn remove_leftovers(folder: &Path, name: &OsStr) {
         let middle = found.as_bytes().strip_prefix(prefix.as_bytes());
         let middle = middle.and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes())).unwrap_or_default();
         let ours = !middle.is_empty() && middle.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
-        // Never a pipe: opening it would block.
+        // A pipe is skipped because opening it would block.
         if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
         let path = entry.path();
-        // Network file systems lock only what is open for writing; others, files that may only be read.
+        // Network file systems lock only files that are open for writing. Other file systems also lock
+        // read-only files.
         let opened = OpenOptions::new().write(true).open(&path).or_else(|_| File::open(&path));
         let Ok(file) = opened else { continue };
         match file.try_lock() {
-            // Locked while it is removed, so that no writer uses it.
+            // The lock is held during the removal, so that no writer uses the file.
             Ok(()) => drop(fs::remove_file(&path)),
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }

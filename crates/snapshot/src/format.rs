@@ -1,316 +1,324 @@
-//! What a snapshot stores: sorted slices, `u32` indices, one arena of text. No pointers between
-//! records but indices, so that every one of them can be checked in one pass when a file is opened.
+//! The stored records of a snapshot: sorted tables, `u32` indices between them, and one arena of text.
 //!
-//! All integers are little-endian (rkyv's `little_endian` feature), so a file reads the same everywhere.
+//! Records refer to each other by index only, never by pointer, so that one pass can verify all references
+//! when a file is opened. Integers are little-endian (rkyv's feature `little_endian`), so a file is the same
+//! on every machine.
 
 use rkyv::{Archive, Serialize};
 
-/// "None" in every `u32` index.
+/// The value of a `u32` index that refers to no record.
 pub const NONE: u32 = u32::MAX;
-/// "No country" in every `u8` country; countries are indices of [`switchboard_model::Region`].
+/// The value of a `u8` country for "no country". Other values are indices of [`switchboard_model::Region`].
 pub const NO_COUNTRY: u8 = u8::MAX;
-/// "None" in every `u8` role: a spare account's.
+/// The value of a `u8` role for "no role", which a spare account may have.
 pub const NO_ROLE: u8 = u8::MAX;
-/// A dedicated account's role: the conversation role of its channel.
+/// The value of a `u8` role for "the conversation role of the channel", which every dedicated account has.
 pub const CONVERSATION_ROLE: u8 = 254;
 /// The bit of a step's `rule` that marks the last step of a run.
 pub const LAST_OF_RUN: u8 = 0x80;
-/// "None" in every `u16` column.
+/// The value of a `u16` column for "the company has no pools of the channel".
 pub const NO_COLUMN: u16 = u16::MAX;
 
-/// Bytes of an OU's id that are copied into its record. They confirm nearly every id without a read of its text, which
-/// is elsewhere in memory.
+/// The number of bytes of an OU's id that its record contains. They are enough to confirm almost every id
+/// without reading the text, which would be another cache miss.
 pub const ID_PREFIX_BYTES: usize = 16;
 
-/// Returns an id's first bytes, with zeros behind a shorter one.
+/// Returns the first bytes of an id, padded with zeros.
 pub fn id_prefix(id: &[u8]) -> [u8; ID_PREFIX_BYTES] {
     let mut prefix = [0; ID_PREFIX_BYTES];
     prefix.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
     prefix
 }
 
-/// Declares the stored records and, from the same tokens, the text whose digest the header carries:
-/// a field added, moved or retyped makes older files unreadable instead of misread.
+/// Declares the stored records, and from the same tokens the text whose digest is in the header. If a field
+/// is added, moved or retyped, older files are therefore rejected instead of misread.
 macro_rules! records {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         $($(#[$doc])*
         #[derive(Archive, Serialize, Debug, Clone, Default, PartialEq, Eq, Hash)]
-        #[rkyv(attr(doc = "As stored."))]
+        #[rkyv(attr(doc = "The archived form of the record."))]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* })*
 
-        /// The records' names, fields and types.
+        /// The names, fields and types of all records, as one text.
         pub const SCHEMA: &str = concat!($(stringify!($name), "{", $(stringify!($field), ":", stringify!($type), ",",)* "}",)*);
     };
 }
 
 records! {
-    /// A run of bytes in [`Tables::text`].
+    /// A range of bytes in [`Tables::text`].
     Span {
-        /// The first byte.
+        /// Offset of the first byte.
         start: u32,
-        /// The number of bytes.
+        /// Number of bytes in the range.
         len: u32,
     }
 
-    /// A run of records in another table.
+    /// A range of records in another table.
     Range {
-        /// The first record.
+        /// Index of the first record.
         start: u32,
-        /// The number of records.
+        /// Number of records in the range.
         len: u32,
     }
 
-    /// A tenant.
+    /// A company, which is a tenant of the snapshot.
     Company {
-        /// The id.
+        /// Text of the company's id.
         id: Span,
-        /// The company's organizational units, in order of their ids.
+        /// The company's OUs, in the order of their ids.
         ous: Range,
-        /// The company's pools, in order of their ids.
+        /// The company's pools, in the order of their ids.
         pools: Range,
-        /// The company's accounts, in order of their ids.
+        /// The company's accounts, in the order of their ids.
         accounts: Range,
-        /// The first of the company's [`Tables::columns`], one for each channel of the snapshot.
+        /// Index of the first of the company's [`Tables::columns`], which are one per channel of the
+        /// snapshot.
         columns: u32,
-        /// The number of channels that the company has pools of.
+        /// Number of channels of which the company has pools.
         column_count: u16,
-        /// 1: an unavailable dedicated account falls back to the pools; 0: it is an error.
+        /// 1 if a selection continues with the pools after an unavailable dedicated account, 0 if it ends
+        /// with an error.
         dedicated_falls_back: u8,
-        /// The first of the company's [`Tables::chain_starts`].
+        /// Index of the first of the company's [`Tables::chain_starts`].
         chain_starts: u32,
     }
 
-    /// A channel.
+    /// A channel of the registry.
     Channel {
-        /// The id.
+        /// Text of the channel's id.
         id: Span,
-        /// The role that talks to clients on the channel.
+        /// Number of the role that talks to clients on the channel.
         conversation_role: u8,
     }
 
-    /// An organizational unit.
+    /// An organizational unit (OU) of a company.
     Ou {
-        /// The id.
+        /// Text of the OU's id.
         id: Span,
-        /// See [`id_prefix`].
+        /// First bytes of the id, from [`id_prefix`].
         id_prefix: [u8; ID_PREFIX_BYTES],
-        /// The company.
+        /// Index of the OU's company.
         company: u32,
-        /// The number of OUs above this one. The depth of a level less, it is how far a query climbed.
+        /// Number of OUs above this one. The field `climbed` of an answer is the difference of two depths.
         depth: u32,
     }
 
-    /// A pool.
+    /// A pool of a company.
     Pool {
-        /// The id.
+        /// Text of the pool's id.
         id: Span,
     }
 
-    /// What an answer says of an account itself: its id and its address, one behind the other, escaped as JSON
-    /// and without quotes.
+    /// The text that an answer contains about an account: its id followed by its address, both escaped as
+    /// JSON, without quotes.
     IdAndAddress {
-        /// The first byte in [`Tables::text`].
+        /// Offset of the first byte in [`Tables::text`].
         start: u32,
-        /// The bytes of both.
+        /// Number of bytes of id and address together.
         len: u16,
-        /// The bytes of the id, escaped.
+        /// Number of bytes of the escaped id.
         id_len: u16,
     }
 
-    /// An official account.
+    /// An official account of a company.
     Account {
-        /// Unix seconds from which it may be selected; `i64::MIN`: always.
+        /// Time in Unix seconds from which the account may be selected. `i64::MIN` stands for "always".
         available_from: i64,
-        /// The id and address, for answers.
+        /// Text of the id and the address, for answers.
         id_and_address: IdAndAddress,
-        /// Which of [`Tables::suffixes`] follows them in an answer.
+        /// Index of the [`Tables::suffixes`] that follows the address in an answer.
         suffix: u16,
-        /// The channel.
+        /// Index of the account's channel.
         channel: u16,
-        /// The condition in the registry.
+        /// Number of the condition in the registry.
         state: u8,
-        /// The country, or [`NO_COUNTRY`].
+        /// Index of the country, or [`NO_COUNTRY`].
         country: u8,
-        /// The role, [`CONVERSATION_ROLE`] or [`NO_ROLE`].
+        /// Number of the role, or [`CONVERSATION_ROLE`], or [`NO_ROLE`].
         role: u8,
-        /// The bytes of the id.
+        /// Number of bytes of the unescaped id.
         id_len: u8,
-        /// 1 to 1000.
+        /// Weight among equal candidates, from 1 to 1000.
         weight: u16,
-        /// The first byte of the id in the text; its length is `id_len`. Where nothing is escaped, it is that of
-        /// `id_and_address`.
+        /// Offset of the unescaped id in [`Tables::text`]. The same as in `id_and_address` if nothing is
+        /// escaped.
         id: u32,
-        /// The pool that it is shared through, or [`NONE`].
+        /// Index of the pool that shares the account, or [`NONE`].
         pool: u32,
-        /// The company.
+        /// Index of the account's company.
         company: u32,
-        /// XXH3-64 of the id: the pick draws with it.
+        /// XXH3-64 of the id, from which the pick draws.
         id_hash: u64,
     }
 
-    /// A user's own account on one channel.
+    /// The dedicated account of a user on one channel.
     Dedicated {
-        /// The user's id.
+        /// Text of the user's id.
         user: Span,
-        /// The company.
+        /// Index of the user's company.
         company: u32,
-        /// The channel.
+        /// Index of the account's channel.
         channel: u32,
-        /// The account.
+        /// Index of the dedicated account.
         account: u32,
     }
 
-    /// A slot of a hash index; see `hash_index`.
+    /// A slot of a hash index. The module `hash_index` describes the index.
     Slot {
-        /// Half of the key's hash.
+        /// Lower half of the key's hash.
         fingerprint: u32,
-        /// The record, or [`NONE`] where the slot is free.
+        /// Index of the record, or [`NONE`] if the slot is free.
         record: u32,
     }
 
-    /// Where the chain of an (OU, channel, role) begins.
+    /// The start of the chain of an OU, a channel and a role.
     ChainStart {
-        /// The first level that has pools, or [`NONE`].
+        /// Index of the first level that has pools, or [`NONE`].
         level: u32,
-        /// The level's `overrides`, so that both are fetched at once; 0 where there is no level.
+        /// Copy of the level's `overrides`, so that both can be prefetched at once. 0 if there is no level.
         overrides: u32,
     }
 
-    /// What serves a client of a country that has steps of its own.
+    /// The run of one country, if it differs from the default run of its level.
     CountryOverride {
-        /// The run.
+        /// Index of the run's first step.
         run: u32,
-        /// Where the run's first candidates are among the [`Tables::members`], so that both are fetched at once;
-        /// 0 where it has none.
+        /// Index of the run's first candidates in [`Tables::members`], so that both can be prefetched at
+        /// once. 0 if the run has no candidates.
         members: u32,
     }
 
-    /// One level of a chain: an OU's pools of one channel, for one role. A chain is a level and
-    /// those that its `next` leads to. All OUs that reach the same level share it.
+    /// A level of a chain: the pools of one OU and one channel, for one role.
     ///
-    /// A run of steps is named by its first one; it ends with the first that is marked [`LAST_OF_RUN`].
+    /// A chain is a level, followed by the levels that `next` links to. OUs whose chains reach the same level
+    /// share it. A run is a list of steps. It is identified by its first step and ends with the step that has
+    /// [`LAST_OF_RUN`].
     Level {
-        /// One bit for each country whose run differs from `default_run`: bit `c % 64` of word `c / 64`.
+        /// The countries whose run differs from `default_run`, as a region set: bit `c % 64` of word
+        /// `c / 64`.
         overridden: [u64; 4],
-        /// The first of the level's [`Tables::overrides`], one for each bit set, in order.
+        /// Index of the first of the level's [`Tables::overrides`], which are one per country of
+        /// `overridden`.
         overrides: u32,
-        /// The run of every other country.
+        /// Index of the run for clients of all other countries.
         default_run: u32,
-        /// The run of a client that belongs to no country, or [`NONE`] where it has no step.
+        /// Index of the run for clients of no country, or [`NONE`] if that run has no step.
         no_country_run: u32,
-        /// The first of the level's [`Tables::level_pools`].
+        /// Index of the first of the level's [`Tables::level_pools`].
         pools: u32,
-        /// The OU.
+        /// Index of the level's OU.
         ou: u32,
-        /// The OU's depth.
+        /// Depth of the level's OU.
         depth: u32,
-        /// The level that the chain continues with, or [`NONE`].
+        /// Index of the level at which the chain continues, or [`NONE`].
         next: u32,
     }
 
-    /// A pool of a level.
+    /// A pool as part of a level.
     LevelPool {
-        /// The pool.
+        /// Index of the pool.
         pool: u32,
-        /// `,"ou":"…","pool":"…","climbed":`: the location of an account in an answer.
+        /// JSON of the location in an answer: `,"ou":"…","pool":"…","climbed":`.
         location: Span,
     }
 
-    /// A step: one rule at one pool.
+    /// A step: one rule, applied to one pool of the level.
     Step {
-        /// The candidates: its group's [`Tables::members`], here so that a pick need not look there. None where
-        /// it has no group.
+        /// Copy of the group's `members`, so that a pick need not read the group. Empty if there is no group.
         members: Range,
-        /// The group, or [`NONE`] where there are no candidates.
+        /// Index of the group of candidates, or [`NONE`] if there are no candidates.
         group: u32,
-        /// The pool: which of the level's.
+        /// Position of the pool among the pools of the level.
         slot: u16,
-        /// The rule, and [`LAST_OF_RUN`] where a run ends.
+        /// Number of the rule, with the bit [`LAST_OF_RUN`] in the last step of a run.
         rule: u8,
-        /// The country that is looked for; [`NO_COUNTRY`]: the client's.
+        /// Country of the candidates. [`NO_COUNTRY`] if the client's country decides.
         country: u8,
     }
 
-    /// Equal candidates; never empty.
+    /// A group of equal candidates, which is never empty.
     Group {
-        /// The group's [`Tables::members`], ordered by (weight, cell).
+        /// The group's [`Tables::members`], in the order of weight, hash and account.
         members: Range,
-        /// The group's [`Tables::classes`]; none where a scan is fast enough.
+        /// The group's [`Tables::classes`]. Empty if the group is small enough to scan.
         classes: Range,
     }
 
-    /// The members of a group that have one weight.
+    /// A class: the members of a group that have the same weight.
     Class {
-        /// The class's [`Tables::members`].
+        /// The range of the class in [`Tables::members`].
         members: Range,
-        /// The first of the class's [`Tables::cells`], or [`NONE`] where a scan is fast enough.
+        /// Index of the first of the class's [`Tables::cells`], or [`NONE`] if the class is small enough to
+        /// scan.
         cells: u32,
     }
 
-    /// A candidate: what a pick, and then an answer, needs of the account, so that neither reads its record.
+    /// A candidate. Contains copies of all fields that a pick and an answer need, so that neither reads the
+    /// account.
     Member {
-        /// The account's.
+        /// Copy of the account's `id_hash`.
         id_hash: u64,
-        /// The account's.
+        /// Copy of the account's `id_and_address`.
         id_and_address: IdAndAddress,
-        /// The account.
+        /// Index of the account.
         account: u32,
-        /// The account's.
+        /// Copy of the account's `weight`.
         weight: u16,
-        /// The account's.
+        /// Copy of the account's `suffix`.
         suffix: u16,
     }
 
-    /// A whole registry.
+    /// All tables of a snapshot.
     Tables {
-        /// Tenants, in order of their ids.
+        /// All companies, in the order of their ids.
         companies: Vec<Company>,
-        /// Channels, in order of their ids.
+        /// All channels, in the order of their ids.
         channels: Vec<Channel>,
-        /// Organizational units, company by company.
+        /// All OUs, grouped by company.
         ous: Vec<Ou>,
-        /// Pools, company by company.
+        /// All pools, grouped by company.
         pools: Vec<Pool>,
-        /// Accounts, company by company.
+        /// All accounts, grouped by company.
         accounts: Vec<Account>,
-        /// Dedicated accounts by user.
+        /// All dedicated accounts with their users, in the order of the accounts.
         dedicated: Vec<Dedicated>,
-        /// Company and channel to column, or [`NO_COLUMN`].
+        /// For each company and channel the column in the company's chain starts, or [`NO_COLUMN`].
         columns: Vec<u16>,
-        /// (Role, OU, column) to chain.
+        /// For each company the chain starts by role, OU and column.
         chain_starts: Vec<ChainStart>,
-        /// Levels.
+        /// The levels of all chains, each stored once.
         levels: Vec<Level>,
-        /// The levels' pools, in the order they are tried.
+        /// The pools of all levels, in the order in which a level tries them.
         level_pools: Vec<LevelPool>,
-        /// The runs of countries that differ from their level's default.
+        /// The country overrides of all levels, grouped by level.
         overrides: Vec<CountryOverride>,
-        /// Runs of steps, each stored once.
+        /// The steps of all runs. Equal runs are stored once.
         steps: Vec<Step>,
-        /// Groups.
+        /// All groups of equal candidates.
         groups: Vec<Group>,
-        /// Classes of large groups.
+        /// The classes of large groups, grouped by group.
         classes: Vec<Class>,
-        /// Members of groups.
+        /// The members of all groups, grouped by group.
         members: Vec<Member>,
-        /// Cell to first member, within the class; one more entry than there are cells.
+        /// For each large class the position of the first member of each cell, and at the end the number of
+        /// members.
         cells: Vec<u32>,
-        /// `","channel":"…","role":"…","country":"…","rule":"`: how an answer continues behind the address.
+        /// JSON that follows the address in an answer: `","channel":"…","role":"…","country":"…","rule":"`.
         suffixes: Vec<Span>,
-        /// Company id to company.
+        /// Hash index of the companies by id.
         company_index: Vec<Slot>,
-        /// (Company, OU id) to OU.
+        /// Hash index of the OUs by company and id.
         ou_index: Vec<Slot>,
-        /// (Company, account id) to account.
+        /// Hash index of the accounts by company and id.
         account_index: Vec<Slot>,
-        /// (Company, channel, user id) to dedicated account.
+        /// Hash index of the dedicated accounts by company, channel and user id.
         user_index: Vec<Slot>,
-        /// Every text of the snapshot, UTF-8.
+        /// The arena of text: all texts of the snapshot in UTF-8.
         text: Vec<u8>,
     }
 }
 
-/// Layout is part of the format: a changed size makes older files unreadable. One cache line is 64 bytes.
+// The layout is part of the format: if a size changes, older files cannot be read. A cache line has 64 bytes.
 const _: () = {
     assert!(size_of::<ArchivedSpan>() == 8);
     assert!(size_of::<ArchivedRange>() == 8);

@@ -1,4 +1,5 @@
-//! The 80 bytes before the archive: what a file is, whether this program can read it, whether it is whole.
+//! The header of a snapshot file: 80 bytes that identify the format, the generation and the lengths, with a
+//! checksum.
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
@@ -10,9 +11,10 @@
 //! | 32 | 8 | bytes of the archive |
 //! | 40 | 8 | bytes of the tests |
 //! | 48 | 16 | zero |
-//! | 64 | 16 | XXH3-128 of the first 64 bytes and of everything behind the header |
+//! | 64 | 16 | XXH3-128 of the first 64 bytes and of everything after the header |
 //!
-//! Integers are little-endian.
+//! All integers are little-endian. The archive of the records follows the header, and the tests follow the
+//! archive.
 
 use std::sync::LazyLock;
 
@@ -21,57 +23,62 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::format::SCHEMA;
 use switchboard_model::Region;
 
-/// The first bytes of every snapshot.
+/// The magic bytes with which every snapshot begins.
 pub const MAGIC: [u8; 8] = *b"SWBOARD\n";
-/// The format version: it grows when the meaning of the stored records changes. Their shape is in the schema digest.
+/// The format version. Increase it if the meaning of stored records changes. Changes of their fields and
+/// types change the schema digest.
 pub const VERSION: u32 = 1;
-/// The bytes of the header; the archive behind it starts aligned to 16.
+/// The length of the header in bytes. A multiple of 16, so that the archive after it is aligned.
 pub const LEN: usize = 80;
-/// The offset of the checksum.
+/// The offset of the checksum in the header, in bytes.
 pub const CHECKSUM_AT: usize = 64;
-/// The most bytes of an archive: its relative offsets are 32 bits with a sign.
+/// The maximum length of an archive in bytes. Its relative offsets are signed and have 32 bits.
 const MAX_ARCHIVE_BYTES: u64 = 1 << 31;
-/// Generations from here on are Unix times in milliseconds, the default, and say when the snapshot was built. No build
-/// reads the clock, because the same registry and generation give the same bytes.
+/// The smallest generation that is read as a time. The default generation is the Unix time of the build in
+/// milliseconds. The header has no other time, because equal registries and generations must give equal
+/// bytes.
 const MIN_TIME_GENERATION: u64 = 1_000_000_000_000;
 
 /// The header of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The number of the published snapshot, strictly growing.
+    /// The generation, which is the number of the snapshot. A newer snapshot has a greater one.
     pub generation: u64,
-    /// The bytes of the archive that follows the header.
+    /// The length in bytes of the archive that follows the header.
     pub contents_len: u64,
-    /// The bytes of the tests that follow the archive.
+    /// The length in bytes of the tests that follow the archive.
     pub tests_len: u64,
-    /// XXH3-128 of the header before this field and of everything behind the header.
+    /// XXH3-128 of the header before this field and of everything after the header.
     pub checksum: u128,
 }
 
-/// Why a header is rejected.
+/// The reason why a header is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadHeader {
     /// The file is shorter than a header.
-    #[error("{0} bytes are too few for a snapshot, whose header alone has {LEN}")]
+    #[error("the file has {0} bytes, but the header of a snapshot alone has {LEN}")]
     Short(usize),
-    /// The file is no snapshot.
-    #[error("not a snapshot: it does not begin with the magic bytes")]
+    /// The file does not begin with [`MAGIC`].
+    #[error("not a snapshot: the file does not begin with the magic bytes")]
     Magic,
-    /// The file has another format version.
+    /// The file has another format version than [`VERSION`].
     #[error(
-        "format version {0}, but this program reads version {VERSION}: compile the registry again with it"
+        "the snapshot has format version {0}, but this program reads version {VERSION}: compile the registry \
+         again with this program"
     )]
     Version(u32),
-    /// The file has another schema.
-    #[error("another schema than this program's: compile the registry again with it")]
+    /// The file has another schema digest than this program.
+    #[error(
+        "the snapshot has other records than this program reads: compile the registry again with this program"
+    )]
     Schema,
 }
 
 impl Header {
-    /// Reads the header of a file; `bytes` may be longer.
+    /// Reads the header at the front of `bytes`. Checks everything except the lengths and the checksum.
     ///
     /// # Errors
-    /// The bytes are no header of this program's format.
+    /// Returns an error if the bytes do not begin with a header that this program can read.
     pub fn read(bytes: &[u8]) -> Result<Header, BadHeader> {
         let header = bytes.first_chunk::<LEN>().ok_or(BadHeader::Short(bytes.len()))?;
         if !header.starts_with(&MAGIC) {
@@ -92,7 +99,8 @@ impl Header {
         })
     }
 
-    /// Returns the bytes of the header. The checksum is computed from them and `body`, not taken from `self`.
+    /// Returns the header as bytes. Computes the checksum from these bytes and `body`, and ignores
+    /// `self.checksum`.
     pub fn seal(self, body: &[u8]) -> [u8; LEN] {
         let mut bytes = [0; LEN];
         let fields = [
@@ -115,23 +123,23 @@ impl Header {
         bytes
     }
 
-    /// Returns the bytes of the whole file.
+    /// Returns the length of the whole file in bytes, which these fields announce.
     pub fn file_len(&self) -> u128 {
         LEN as u128 + u128::from(self.contents_len) + u128::from(self.tests_len)
     }
 
-    /// Returns whether a snapshot can have these lengths. The limit of the archive holds for the tests, too.
+    /// Returns whether a snapshot can have these lengths. Archive and tests have the same limit, 2 GiB each.
     pub fn is_possible(&self) -> bool {
         self.contents_len <= MAX_ARCHIVE_BYTES && self.tests_len <= MAX_ARCHIVE_BYTES
     }
 
-    /// Returns when the snapshot was built, in Unix milliseconds, if the generation is a time.
+    /// Returns the time of the build in Unix milliseconds. Returns `None` if the generation is not a time.
     pub fn built_at_ms(&self) -> Option<u64> {
         (self.generation >= MIN_TIME_GENERATION).then_some(self.generation)
     }
 }
 
-/// Returns XXH3-128 of the header's first 64 bytes and of the body.
+/// Returns XXH3-128 of the first 64 bytes of the header and of the body.
 pub fn checksum(header: &[u8], body: &[u8]) -> u128 {
     let mut hash = Xxh3::new();
     hash.update(header.get(..CHECKSUM_AT).unwrap_or(header));
@@ -139,7 +147,8 @@ pub fn checksum(header: &[u8], body: &[u8]) -> u128 {
     hash.digest128()
 }
 
-/// Returns the digest of the records' names, fields and types, and of the countries, which are stored by index.
+/// Returns the digest of the names, fields and types of all records, and of all regions, because records
+/// store the index of a region.
 fn schema_digest() -> u64 {
     static DIGEST: LazyLock<u64> = LazyLock::new(|| {
         let mut schema = SCHEMA.to_owned();
@@ -157,8 +166,8 @@ fn u64_at(header: &[u8; LEN], at: usize) -> u64 {
     u64::from_le_bytes(array_at(header, at))
 }
 
-#[allow(clippy::expect_used, reason = "offsets are constants within the header")]
+#[allow(clippy::expect_used, reason = "all offsets are constants inside the header")]
 fn array_at<const N: usize>(header: &[u8; LEN], at: usize) -> [u8; N] {
     let bytes = header.get(at..).and_then(|bytes| bytes.first_chunk());
-    *bytes.expect("cannot fail: the field is within the header")
+    *bytes.expect("cannot fail: the field is inside the header")
 }

@@ -1,22 +1,23 @@
-//! Indices of a snapshot's records, a type for each table: an index of one table is not accepted for another.
+//! The types of record indices. Each table has its own type, so the compiler rejects an index of another
+//! table.
 
 macro_rules! index_types {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
         ///
-        /// Valid in the snapshot that it was taken from; another snapshot numbers its records anew.
+        /// Valid only for the snapshot that returned it, because every snapshot numbers its records anew.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(transparent)]
         pub struct $name(u32);
 
         impl $name {
-            /// The record at this place of its table.
+            /// Creates the index of the record at this position of its table.
             #[inline]
             pub const fn new(index: u32) -> $name {
                 $name(index)
             }
 
-            /// The place in the table.
+            /// Returns the position of the record in its table.
             #[inline]
             pub const fn get(self) -> u32 {
                 self.0
@@ -26,22 +27,22 @@ macro_rules! index_types {
 }
 
 index_types! {
-    /// A company's index.
+    /// Index of a company of the snapshot.
     CompanyIdx,
-    /// A channel's index.
+    /// Index of a channel of the snapshot.
     ChannelIdx,
-    /// An organizational unit's index.
+    /// Index of an organizational unit (OU) of the snapshot.
     OuIdx,
-    /// A pool's index.
+    /// Index of a pool of the snapshot.
     PoolIdx,
-    /// An account's index.
+    /// Index of an account of the snapshot.
     AccountIdx,
-    /// The index of a level of a chain.
+    /// Index of a level of a chain.
     LevelIdx,
-    /// The index of one pool at one level: an account's location in an answer.
+    /// Index of a pool at a level, which is the location of an account in an answer.
     LevelPoolIdx,
-    /// The index of a group of equal candidates.
+    /// Index of a group of equal candidates.
     GroupIdx,
-    /// The index of the record that says where a chain begins.
+    /// Index of the record with the first level of a chain.
     ChainStartIdx,
 }

@@ -1,11 +1,46 @@
-//! The registry compiled to one immutable, flat run of bytes, and the way back in.
+//! The snapshot crate compiles a registry to one immutable file, verifies such a file, and reads it in place.
 //!
-//! [`compile()`] turns a checked registry into bytes; [`Snapshot::open`] proves bytes sound and reads
-//! them in place. Only `compile/` knows the registry; only `view` has `unsafe`; how records are stored is private.
+//! A snapshot is what a daemon serves from. All records are in flat tables that refer to each other by index,
+//! so a selection reads them without parsing and without allocating memory. Everything that a query needs is
+//! prepared: the steps of every chain, the groups of equal candidates, and the JSON of the answers.
 //!
-//! Reading order: `format` (what is stored), [`header`] (before it), `hash_index` (how an id is found), [`rendezvous`] (how
-//! a pick is drawn), `compile/` (how it is made), [`open`](Snapshot::open) and `verify/` (what is proved), [`view`] (how it
-//! is read), [`mod@file`] (how it reaches the memory and the disk).
+//! The main entry points are:
+//!
+//! * [`compile()`] turns a checked registry into an [`UnsealedSnapshot`]. Its
+//!   [`finish`](UnsealedSnapshot::finish) adds the tests of the registry and returns the bytes of the file.
+//! * [`Snapshot::open`] verifies bytes of any origin. It returns a [`Rejection`] with its [`RejectionStage`]
+//!   if the bytes are not exactly what the compiler could have written.
+//! * [`Snapshot`] is the typed view of a verified file: look-ups by id, records by index ([`AccountIdx`], …),
+//!   and the levels, steps and candidates of a chain.
+//! * [`mod@file`] reads snapshots from disk, and replaces files atomically.
+//! * [`rendezvous`] is the arithmetic that picks one account among equal candidates.
+//!
+//! # Example: compile, open, read
+//!
+//! ```
+//! use switchboard_registry::{Files, check, read};
+//! use switchboard_snapshot::{NoProgress, Snapshot, compile};
+//!
+//! let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\n")]);
+//! let (registry, mut findings) = read(&files);
+//! check(&registry, &mut findings);
+//! assert!(findings.is_empty());
+//!
+//! let generation = 7;
+//! let unsealed = compile(&registry, generation, &NoProgress).unwrap();
+//! let snapshot = Snapshot::open(unsealed.finish(&[])).unwrap();
+//!
+//! assert_eq!(snapshot.generation(), 7);
+//! let company = snapshot.find_company("acme").unwrap();
+//! assert_eq!(snapshot.company(company).ous().next().unwrap().id(), "acme");
+//! ```
+//!
+//! # Where to begin reading
+//!
+//! Begin with `format.rs`, which has every stored record, and [`header`]. Then follow a snapshot through its
+//! life: `compile/` writes the records, `open.rs` and `verify/` check them, [`view`] reads them.
+//! `hash_index.rs` finds a record by its id. Only `compile/` knows the registry, and only [`view`] contains
+//! `unsafe` code.
 
 pub mod compile;
 pub mod file;
@@ -29,13 +64,13 @@ pub use index_types::{
 pub use rejection::{Rejection, RejectionStage};
 pub use view::Snapshot;
 
-/// The stored records, for tests that damage them. Not part of the interface.
+/// The stored records, for tests that damage them. This module is not part of the public interface.
 #[cfg(feature = "forge")]
 #[doc(hidden)]
 pub mod forge {
     pub use super::format::*;
 
-    /// The records of a snapshot, where they lie in its bytes.
+    /// Returns the records of a snapshot, inside the bytes of the snapshot.
     pub fn tables(snapshot: &super::Snapshot) -> &ArchivedTables {
         snapshot.tables()
     }

@@ -1,5 +1,6 @@
-//! From untrusted bytes to a [`Snapshot`]: checks header, length, checksum, archive, then every record.
-//! rkyv checks the shape of the records; `verify` checks that account 7 exists.
+//! Opens untrusted bytes as a [`Snapshot`]. Checks the header, the length, the checksum, the archive, every
+//! record, and the tests. rkyv checks that the archive has the shape of the records, and `verify` checks what
+//! the records refer to.
 
 use rkyv::rancor;
 
@@ -11,10 +12,25 @@ use super::verify::verify;
 use super::view::{Snapshot, SnapshotTest, test_lines};
 
 impl Snapshot {
-    /// Checks a snapshot's bytes, and takes ownership of them.
+    /// Verifies the bytes of a snapshot, and takes ownership of them. The bytes may come from a faulty or
+    /// hostile writer.
+    ///
+    /// Takes time in proportion to the length: 125 ms for a million accounts. Does not run the tests that the
+    /// snapshot carries.
     ///
     /// # Errors
-    /// The stage that rejects the bytes, and why.
+    /// Returns the stage that rejects the bytes, and the reason.
+    ///
+    /// ```
+    /// use rkyv::util::AlignedVec;
+    /// use switchboard_snapshot::{RejectionStage, Snapshot};
+    ///
+    /// let mut bytes = AlignedVec::new();
+    /// bytes.extend_from_slice(&[0; 100]);
+    /// let rejection = Snapshot::open(bytes).unwrap_err();
+    /// assert_eq!(rejection.stage, RejectionStage::Header);
+    /// assert_eq!(rejection.reason, "not a snapshot: the file does not begin with the magic bytes");
+    /// ```
     pub fn open(bytes: impl Into<Bytes>) -> Result<Snapshot, Rejection> {
         let bytes = bytes.into();
         let header = Header::read(&bytes)?;
@@ -22,22 +38,26 @@ impl Snapshot {
         if bytes.len() as u128 != header.file_len() {
             let reason = if header.is_possible() {
                 format!(
-                    "the header announces {} bytes in all, and there are others: it is still being written, or was \
-                     cut short",
+                    "the header announces {} bytes in total, but the file has another length: the file is \
+                     still being written, or it was truncated",
                     header.file_len()
                 )
             } else {
-                format!("the header announces {} bytes in all, more than any snapshot has", header.file_len())
+                format!(
+                    "the header announces {} bytes in total, which is more than a snapshot can have",
+                    header.file_len()
+                )
             };
             return Err(RejectionStage::Length.rejection(reason));
         }
         if header::checksum(&bytes, body) != header.checksum {
-            let reason = "the checksum does not match: the file was damaged; copy or compile it again";
+            let reason = "the checksum does not match, so the file is damaged: copy it again, or compile the registry \
+                          again";
             return Err(RejectionStage::Checksum.rejection(reason));
         }
         let (archive, tests) = body.split_at(header.contents_len as usize);
         let contents = rkyv::access::<ArchivedTables, rancor::Error>(archive).map_err(|error| {
-            RejectionStage::Archive.rejection(format!("not an archive of the records: {error}"))
+            RejectionStage::Archive.rejection(format!("the archive of the records is malformed: {error}"))
         })?;
         verify(contents)?;
         check_tests(tests)?;
@@ -45,7 +65,8 @@ impl Snapshot {
     }
 }
 
-/// Checks that every test can be read. Tests are not kept, because short ones would take more memory than the file.
+/// Checks that every test can be parsed. The parsed tests are not kept, because they can take more memory
+/// than the file.
 fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
     for line in test_lines(lines) {
         if line.len() > MAX_TEST_BYTES {
@@ -53,11 +74,12 @@ fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
             return Err(RejectionStage::Archive.rejection(reason));
         }
         serde_json::from_slice::<SnapshotTest>(line).map_err(|error| {
-            RejectionStage::Archive.rejection(format!("a test of the snapshot is none: {error}"))
+            RejectionStage::Archive.rejection(format!("a test of the snapshot is malformed: {error}"))
         })?;
     }
     Ok(())
 }
 
-/// The most bytes of a test: many times the largest query, which a test holds with every quote escaped.
+/// The maximum length of a test in bytes. Many times the length of the largest query, which a test contains
+/// with every quote escaped.
 const MAX_TEST_BYTES: usize = 1 << 20;

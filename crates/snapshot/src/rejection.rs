@@ -1,40 +1,41 @@
-//! Why bytes are rejected as a snapshot, and at which stage.
+//! The rejection of a snapshot: its stage and its reason.
 
 use super::header::BadHeader;
 
-/// The stage that rejects a snapshot: the label of the metric that counts rejections.
+/// The stage at which a snapshot is rejected, in the order of the checks. The metric of rejections has it as
+/// a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectionStage {
-    /// Magic, version, schema.
+    /// The header has other magic bytes, another format version or another schema digest.
     Header,
-    /// The file has fewer or more bytes than its header says.
+    /// The file has fewer or more bytes than its header announces.
     Length,
-    /// The bytes are not those that were written.
+    /// The checksum does not match, so some bytes have changed.
     Checksum,
-    /// The bytes are no archive of the records.
+    /// The bytes are not an archive of the records, or a test cannot be parsed.
     Archive,
-    /// A record points where nothing is, is out of order, or contradicts another record.
+    /// A record refers to a missing record, is in the wrong order, or contradicts another record.
     Index,
-    /// The snapshot fails its own tests.
+    /// The snapshot fails the tests that it carries.
     Tests,
     /// The generation is not newer than the one in service.
     Generation,
-    /// The registry has errors.
+    /// The registry has errors, so there is no snapshot.
     Registry,
 }
 
-/// Why a snapshot is rejected.
+/// The rejection of a snapshot.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Rejection {
-    /// The stage that rejects it.
+    /// The stage at which the snapshot is rejected.
     pub stage: RejectionStage,
-    /// The reason, with the remedy where there is one.
+    /// The reason, with a remedy if there is one.
     pub reason: String,
 }
 
 impl RejectionStage {
-    /// Every stage.
+    /// All stages, in the order of the checks.
     pub const ALL: [RejectionStage; 8] = [
         RejectionStage::Header,
         RejectionStage::Length,
@@ -46,7 +47,7 @@ impl RejectionStage {
         RejectionStage::Registry,
     ];
 
-    /// Returns the label of the metric.
+    /// Returns the stage as the value of the metric's label.
     pub const fn as_str(self) -> &'static str {
         match self {
             RejectionStage::Header => "header",
@@ -60,7 +61,7 @@ impl RejectionStage {
         }
     }
 
-    /// Returns a rejection at this stage.
+    /// Creates a rejection at this stage.
     pub fn rejection(self, reason: impl Into<String>) -> Rejection {
         Rejection { stage: self, reason: reason.into() }
     }

@@ -1,60 +1,64 @@
-//! The arithmetic of the pick: weighted rendezvous (highest random weight), in integers, so that it is
-//! the same on every machine, and shaped so that a large group need not be scanned.
+//! The arithmetic of the pick: weighted rendezvous hashing (highest random weight). The arithmetic uses
+//! integers, so the result is the same on every machine, and it does not scan a large group.
 //!
-//! Every account draws, for every client, an exponential variate `E = -ln(u) / weight` from a hash of
-//! the two; the smallest wins. So shares follow the weights, and an account that comes or goes moves
-//! only the clients that it gains or loses: no other draw depends on it.
+//! For each pair of a client and an account, a hash gives an exponential variate `E = -ln(u) / weight`. The
+//! account with the smallest variate wins. The shares of clients therefore follow the weights. If an account
+//! is added or removed, only the clients that it gains or loses move, because no other variate depends on it.
 //!
-//! Plain rendezvous must draw for all candidates. Here the draw is split: `q = ⌊64·E⌋` (the *pass*)
-//! comes from the account's own hash, as usual, but the part behind the point is the *position*, in
-//! that client's and pass's own order, of one of 4,096 *cells* that the account's id falls into. That
-//! order is an affine permutation, so it can be followed from its beginning: for a client, "who is
-//! first?" means to look into cells in order until one holds an account whose pass is 0. With 10,000
-//! accounts of a weight that takes 26 cells. The same function is computed member by member where the
-//! group is small, so nothing happens at any threshold, and a group may grow through all sizes.
+//! Plain rendezvous hashing must compute the variate of every candidate. Here the variate has two parts:
 //!
-//! What it costs: two accounts in the same cell *and* pass tie, and a further comparison decides; they
-//! take from each other a little more than from others. An account's share is off by a standard
-//! deviation of √(n/4096)/128 of itself: 0.1 % in a group of 100, 0.4 % in one of 1,000, 1.2 % in one
-//! of 10,000. See docs/decisions.
+//! * The *pass* is `⌊64·E⌋`, computed from the hash of the client and the account, as usual.
+//! * The fraction is the *position* of the account's *cell*. The id of an account falls into one of 4,096
+//!   cells, and each client and pass has its own order of the cells.
+//!
+//! The order is an affine permutation, so it can be followed from its beginning. To find the winner for a
+//! client, the pick visits cells in this order until a cell contains an account whose pass is 0. With 10,000
+//! accounts of one weight, it visits 26 cells. In a small group, the pick computes the same variate for every
+//! member, so the size of the group does not change the result.
+//!
+//! The cost is precision. Two accounts with the same cell and pass have equal variates, and their hashes
+//! decide. Such accounts take clients from each other slightly more often than from others. The relative
+//! standard deviation of an account's share is √(n/4096)/128: 0.1 % in a group of 100, 0.4 % in one of 1,000,
+//! and 1.2 % in one of 10,000. See `docs/decisions/0001-rendezvous-pick.md`.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The number of cells that ids fall into.
+/// The number of cells into which ids fall.
 pub const CELLS: u32 = 1 << 12;
-/// Passes that a unit of the exponential variate is divided into.
+/// The number of passes in one unit of the exponential variate.
 const PASSES: u64 = 64;
-/// Smaller classes are scanned: at this size a scan takes about as many draws as following the cells
-/// (4096 · 64 / n cells for n accounts).
+/// The minimum size of a class that has a directory of cells. Smaller classes are scanned. At this size, a
+/// scan costs about as much as visiting cells (4096 · 64 / n cells for n accounts).
 pub const MIN_CELLED_CLASS: usize = 512;
 
-/// Returns the hash of an account's id.
+/// Returns the hash of an account's id, which is XXH3-64.
 #[inline]
 pub fn id_hash(id: &[u8]) -> u64 {
     xxh3_64(id)
 }
 
-/// Returns the cell that an id falls into.
+/// Returns the cell into which an id falls, from the upper bits of its hash.
 #[inline]
 pub fn cell(id_hash: u64) -> u32 {
     (id_hash >> 52) as u32
 }
 
-/// The hash of a client's opaque id, or of its phone's E.164 digits: every draw of the client depends on it.
+/// The seed of a client: the hash of the `client` field, or of the E.164 digits of the `phone` field. Every
+/// draw of the client depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub u64);
 
-/// An account's draw: smaller is better, after division by the weight.
+/// The draw of an account for a client. The smallest draw wins, after division by the weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draw {
-    /// In units of 1 / (64 · 4096 · 2), odd: the middle of its cell's interval.
+    /// The variate in units of 1 / (64 · 4096 · 2). Always odd, which is the middle of the cell's interval.
     ticks: u64,
-    /// Decides between equal ticks.
+    /// The hash that decides between draws with equal ticks.
     tie: u64,
     weight: u16,
 }
 
-/// A client's order of the cells in one pass: `position = a · cell + b` modulo the number of cells.
+/// The order of the cells for a client and a pass: `position = a · cell + b` modulo the number of cells.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
     a: u32,
@@ -62,26 +66,26 @@ pub struct Order {
 }
 
 impl Seed {
-    /// Returns the seed of a client's opaque id, or of a phone's E.164 digits.
+    /// Returns the seed of a `client` field, or of the E.164 digits of a phone number.
     #[inline]
     pub fn from_key(key: &[u8]) -> Seed {
         Seed(xxh3_64(key))
     }
 
-    /// Returns the hash of this client with this account: it is uniform, and the draw is made of it.
+    /// Returns the hash of this client and an account. It is uniform, and the draw is computed from it.
     #[inline]
     pub fn mix(self, id_hash: u64) -> u64 {
         finalize(self.0 ^ id_hash)
     }
 
-    /// Returns the order of the cells in a pass.
+    /// Returns the order of the cells for this client and a pass.
     #[inline]
     pub fn order(self, pass: u64) -> Order {
         let bits = finalize(self.0.wrapping_add((pass + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         Order { a: bits as u32 | 1, b: (bits >> 32) as u32 }
     }
 
-    /// Returns the draw of an account.
+    /// Returns the draw of an account for this client.
     #[inline]
     pub fn draw(self, id_hash: u64, weight: u16) -> Draw {
         let mixed = self.mix(id_hash);
@@ -92,16 +96,17 @@ impl Seed {
 }
 
 impl Order {
-    /// Returns the position of a cell in this order.
+    /// Returns the position of a cell in this order, from 0.
     #[inline]
     pub fn position(self, cell: u32) -> u32 {
         self.a.wrapping_mul(cell).wrapping_add(self.b) % CELLS
     }
 
-    /// Returns the cells in this order.
+    /// Returns all cells in this order.
     #[inline]
     pub fn cells(self) -> impl Iterator<Item = u32> {
-        // Newton's iteration doubles the correct low bits of an odd number's inverse: 3, 6, 12.
+        // Newton's iteration doubles the number of correct low bits of the inverse of an odd number: 3, 6,
+        // 12.
         let inverse = |a: u32| {
             let two = |x: u32| x.wrapping_mul(2u32.wrapping_sub(a.wrapping_mul(x)));
             two(two(a))
@@ -113,13 +118,14 @@ impl Order {
 }
 
 impl Draw {
-    /// Returns the draw of a pass, the position in it, and the hash behind both.
+    /// Creates the draw from a pass, a position in the pass, and the hash of client and account.
     #[inline]
     pub fn new(pass: u64, position: u32, mixed: u64, weight: u16) -> Draw {
         Draw { ticks: (pass * u64::from(CELLS) + u64::from(position)) * 2 + 1, tie: mixed, weight }
     }
 
-    /// Returns whether this draw wins over the other one. Ticks are below 2^25, weights below 2^10.
+    /// Returns whether this draw wins against the other one. Cannot overflow: ticks are below 2^25, weights
+    /// below 2^10.
     #[inline]
     pub fn beats(self, other: Draw) -> bool {
         let (mine, theirs) = (self.ticks * u64::from(other.weight), other.ticks * u64::from(self.weight));
@@ -127,20 +133,21 @@ impl Draw {
     }
 }
 
-/// `⌊64 · -ln(u)⌋` for `u = (hash + 1) / 2^64`: 0 to 2,839.
+/// Returns the pass of a hash: `⌊64 · -ln(u)⌋` for `u = (hash + 1) / 2^64`, from 0 to 2,839.
 #[inline]
 pub fn pass(hash: u64) -> u64 {
     (negative_ln(hash) * PASSES) >> 32
 }
 
-/// Returns a bound below which every hash has a higher pass than this one: passes are 1/64 apart in `-ln(u)`, and
-/// `-ln(1 - 1/64)` is 1/64 + 1/8127, well above the error of [`pass`].
+/// Returns a bound. Every hash below the bound has a higher pass than this hash. The reason: a pass covers
+/// 1/64 of `-ln(u)`, and `-ln(1 - 1/64)` exceeds 1/64 by 1/8127, which is far more than the error of
+/// [`pass`].
 #[inline]
 pub fn may_share_pass(hash: u64) -> u64 {
     hash.saturating_sub((hash >> 6) + 1)
 }
 
-/// Murmur3's 64-bit finalizer: every bit of the input moves every bit of the output.
+/// Mixes the bits of a number with the 64-bit finalizer of Murmur3. Every input bit affects every output bit.
 #[inline]
 fn finalize(mut x: u64) -> u64 {
     x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -148,8 +155,8 @@ fn finalize(mut x: u64) -> u64 {
     x ^ (x >> 33)
 }
 
-/// `-ln((hash | 1) / 2^64)` in units of 2^-32, within 64 units.
-#[allow(clippy::indexing_slicing, reason = "eight bits index tables of 256")]
+/// Returns `-ln((hash | 1) / 2^64)` in units of 2^-32, with an error of at most 64 units.
+#[allow(clippy::indexing_slicing, reason = "an index of eight bits is inside a table of 256")]
 #[inline]
 fn negative_ln(hash: u64) -> u64 {
     const LN_2: u64 = 2_977_044_472; // ln 2 · 2^32, rounded
@@ -165,14 +172,14 @@ fn negative_ln(hash: u64) -> u64 {
     (u64::from(zeros + 1) * LN_2).saturating_sub(ln)
 }
 
-/// `ln(1 + i/256)` in units of 2^-32.
+/// The table of `ln(1 + i/256)` in units of 2^-32.
 static LN: [u64; 256] = logarithms();
-/// `1 / (1 + i/256)` in units of 2^-32.
+/// The table of `1 / (1 + i/256)` in units of 2^-32.
 static RECIPROCAL: [u64; 256] = reciprocals();
 
-/// By `ln(1 + v) = 2 · artanh(v / (2 + v))`; with v < 1 the 24th term is below 2^-70. IEEE arithmetic at
-/// compile time: the same table everywhere.
-#[allow(clippy::indexing_slicing, reason = "constant evaluation: out of bounds would not compile")]
+/// Computes the table with `ln(1 + v) = 2 · artanh(v / (2 + v))`. For v < 1, the 24th term is below 2^-70.
+/// The table is the same on every machine, because the compiler evaluates it with IEEE arithmetic.
+#[allow(clippy::indexing_slicing, reason = "evaluated at compile time: a wrong index fails the build")]
 const fn logarithms() -> [u64; 256] {
     let mut table = [0; 256];
     let mut i = 0;
@@ -191,7 +198,7 @@ const fn logarithms() -> [u64; 256] {
     table
 }
 
-#[allow(clippy::indexing_slicing, reason = "constant evaluation: out of bounds would not compile")]
+#[allow(clippy::indexing_slicing, reason = "evaluated at compile time: a wrong index fails the build")]
 const fn reciprocals() -> [u64; 256] {
     let mut table = [0; 256];
     let mut i = 0;

@@ -1,38 +1,41 @@
-//! The types of the generated table: calling codes, and the automaton that finds the region of a number and whether the number is
-//! valid. Regions are indices into the table's list.
+//! The types of the generated table: the calling codes, and the states of the automaton that finds the region
+//! of a number and whether the number is valid. Regions are stored as indices into the table's list.
 
 /// An assigned calling code in the table.
 pub(super) struct CodeEntry {
     pub(super) number: u16,
-    /// Index of the state in which a walk over the national digits starts. 0 where numbers belong to no country.
+    /// Index of the state in which a walk over the national digits starts. 0 if the numbers belong to no
+    /// country.
     pub(super) start: u16,
-    /// The regions that share the code, the main region first.
+    /// Indices of the regions that share the code, the main region first.
     pub(super) regions: &'static [u8],
 }
 
-/// What the digits read so far say about a number.
+/// What is known about a number after the digits that were read so far.
 #[derive(Clone, Copy)]
 pub(super) enum StateMark {
-    /// Nothing new. A number that ends here is not valid.
+    /// Nothing new is known. A number that ends here is not valid.
     Open,
-    /// A number that ends here is valid, and of the region that is known by now.
+    /// A number that ends here is valid and belongs to the region that is already known.
     Valid,
-    /// All valid numbers with these digits are of this region.
+    /// All valid numbers with these digits belong to this region.
     Settles(u8),
-    /// All valid numbers with these digits are of this region, and a number that ends here is valid.
-    #[allow(dead_code, reason = "no state of today's table has it, but the next table may")]
+    /// All valid numbers with these digits belong to this region. A number that ends here is valid.
+    #[allow(dead_code, reason = "no state of the current table has this mark; a later table may")]
     SettlesValid(u8),
-    /// A number that ends here is valid and of this region. Longer numbers may be of other regions.
+    /// A number that ends here is valid and belongs to this region. Longer numbers may belong to other
+    /// regions.
     ValidIn(u8),
 }
 
-/// A state: its mark, and the index of the state after each digit, 0 where no valid number goes on with that digit.
+/// A state: its mark, and for each digit the index of the next state. The index is 0 if no valid number
+/// continues with the digit.
 ///
-/// 22 bytes. All calling codes share the states. Codes of one region, and numbers whose region is settled, share states that
+/// A state has 22 bytes. All calling codes share the states. Once the region is settled, the remaining states
 /// only say which numbers are valid, so a numbering plan that many regions use is stored once.
 pub(super) struct State(pub(super) StateMark, pub(super) [u16; 10]);
 
-/// Returns the index of a region in the table's list. For the table alone, at compile time.
+/// Returns the index of a region in the table's list. Only the table calls this function, at compile time.
 #[allow(clippy::panic, clippy::indexing_slicing, reason = "only the table calls it, at compile time")]
 pub(super) const fn index_of(regions: &[(&str, u16)], alpha2: &str) -> u8 {
     let letters = alpha2.as_bytes();

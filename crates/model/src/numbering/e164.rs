@@ -1,19 +1,20 @@
-//! International phone numbers, parsed.
+//! International phone numbers, and the region that a number belongs to.
 
 use std::fmt;
 
 use super::automaton::{State, StateMark};
 use super::{CallingCode, Region, table};
 
-/// The fewest digits of a number, calling code included; the shortest valid ones have 6 (+43, +49, +98).
+/// The minimum number of digits, calling code included. The shortest valid numbers have 6 (+43, +49, +98).
 const MIN_DIGITS: usize = 5;
-/// The most digits that E.164 allows, calling code included.
+/// The maximum number of digits by E.164, calling code included.
 const MAX_DIGITS: usize = 15;
 
-/// An E.164 number: 5 to 15 digits that begin with an assigned calling code. 18 bytes, no heap.
+/// An E.164 number: 5 to 15 digits that begin with an assigned calling code. Takes 18 bytes and no heap
+/// memory.
 ///
-/// A phone number is personal data. `Debug` shows the calling code alone, and there is no `Display`: code that writes a number
-/// has to call [`digits`](E164::digits).
+/// A phone number is personal data. `Debug` shows the calling code only, and the type has no `Display`. Code
+/// that writes a number must call [`digits`](E164::digits).
 ///
 /// ```
 /// use switchboard_model::{E164, Region};
@@ -24,18 +25,19 @@ const MAX_DIGITS: usize = 15;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct E164 {
-    /// ASCII digits with zero bytes behind them: equal numbers are equal bytes.
+    /// ASCII digits, padded with zero bytes. Equal numbers have equal bytes.
     digits: [u8; MAX_DIGITS],
     length: u8,
     code: CallingCode,
 }
 
 impl E164 {
-    /// Reads a number: at most one leading `+`, then ASCII digits and nothing else. Removes no national prefix: all digits
-    /// behind the calling code are the national number.
+    /// Parses a number: an optional `+`, then 5 to 15 ASCII digits. Does not remove a national prefix: all
+    /// digits after the calling code are the national number.
     ///
     /// # Errors
-    /// The text has other characters, fewer than 5 or more than 15 digits, or no assigned calling code at its front.
+    /// Returns an error if the text has other characters, fewer than 5 or more than 15 digits, or does not
+    /// begin with an assigned calling code.
     pub fn parse(text: &str) -> Result<E164, InvalidE164> {
         let text = text.strip_prefix('+').unwrap_or(text).as_bytes();
         if !text.iter().all(u8::is_ascii_digit) {
@@ -50,25 +52,27 @@ impl E164 {
         Ok(E164 { digits, length: text.len() as u8, code })
     }
 
-    /// Returns the digits, calling code first, without `+`.
+    /// Returns the digits without `+`, calling code first.
     pub fn digits(&self) -> &str {
-        // Never empty: the digits are ASCII, and `length` is the length of the text that they were read from.
+        // Never empty: the digits are ASCII, and `length` is their number.
         self.ascii().and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
-    /// Returns the calling code with which the digits begin.
+    /// Returns the calling code at the front of the digits.
     pub fn calling_code(&self) -> CallingCode {
         self.code
     }
 
-    /// Returns the region, and whether the number is valid. Takes a load for each national digit, besides what
-    /// [`region`](E164::region) takes.
+    /// Returns the region of the number, and whether the number is valid. Costs one memory access per
+    /// national digit more than [`region`](E164::region).
     pub fn origin(&self) -> Origin {
         Origin::from_parts(self.code, self.national())
     }
 
-    /// Returns the region that the number belongs to. Takes a load for each digit that distinguishes the regions of its
-    /// calling code: for most codes none.
+    /// Returns the region of the number. Returns `None` if numbers of the calling code belong to no country.
+    ///
+    /// Costs one memory access for each digit that is needed to tell the regions of the calling code apart.
+    /// Most calling codes have one region and need none.
     pub fn region(&self) -> Option<Region> {
         region(self.code, self.national())
     }
@@ -88,47 +92,52 @@ impl fmt::Debug for E164 {
     }
 }
 
-/// Why a text is not an E.164 number. Never holds or shows the text.
+/// The reason why a text is not an E.164 number. Does not hold the text, because the text may be a phone
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidE164 {
-    /// The text has other characters than one leading `+` and ASCII digits.
-    #[error("a phone number is an optional + and digits, with nothing between them")]
+    /// The text has a character that is neither a leading `+` nor an ASCII digit.
+    #[error("a phone number consists of an optional + and digits, without spaces or other characters")]
     NotDigits,
     /// The text has fewer than 5 or more than 15 digits.
-    #[error("a phone number has 5 to 15 digits, its calling code included")]
+    #[error("a phone number has 5 to 15 digits, including its calling code")]
     Length,
-    /// No assigned calling code is at the front. National numbers, which begin with 0, get this error.
+    /// The text does not begin with an assigned calling code. A national number, which begins with 0, has
+    /// this error.
     #[error("a phone number begins with an assigned calling code, such as +44")]
     UnassignedCallingCode,
 }
 
-/// Where a number belongs.
+/// The region of a number, and how reliable it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The region; none where the calling code's numbers belong to no country, such as +800.
+    /// The region. `None` if numbers of the calling code belong to no country, such as +800.
     pub region: Option<Region>,
-    /// Whether the number is not valid: of an unassigned or a new range, or of a wrong length. Its region is then the
-    /// region of its longest known prefix (the most leading digits with which some valid number begins) where that is one
-    /// region, else the main region of its calling code. False where there is no region.
+    /// Whether the region is a guess because the number is not valid: its range is unassigned or new, or its
+    /// length is wrong. Always false if there is no region.
+    ///
+    /// The guess is the region of the longest prefix that some valid number has. If that prefix has several
+    /// regions, the guess is the main region of the calling code.
     pub guessed: bool,
 }
 
 impl Origin {
-    /// Returns the origin of a number from its calling code and the ASCII digits behind the code.
+    /// Finds the origin of a number from its calling code and the ASCII digits after the code.
     fn from_parts(code: CallingCode, national: &[u8]) -> Origin {
         let region = region(code, national);
         Origin { region, guessed: region.is_some() && !is_valid(code, national) }
     }
 }
 
-/// Returns whether some region has this number. Takes a step for each digit.
+/// Returns whether the number is valid in some region. Takes one step per digit.
 fn is_valid(code: CallingCode, national: &[u8]) -> bool {
     let start = code.entry().and_then(|entry| state(entry.start));
     let end = national.iter().fold(start, |state, digit| state.and_then(|state| after(state, *digit)));
     matches!(end, Some(State(StateMark::Valid | StateMark::SettlesValid(_) | StateMark::ValidIn(_), _)))
 }
 
-/// Returns the region. Where one region has the code there is no walk; else the walk ends where the region is settled.
+/// Finds the region. Reads the national digits only if several regions share the code, and only until the
+/// region is settled.
 fn region(code: CallingCode, national: &[u8]) -> Option<Region> {
     let entry = code.entry()?;
     let main = match entry.regions {
@@ -152,12 +161,12 @@ fn region(code: CallingCode, national: &[u8]) -> Option<Region> {
     })
 }
 
-/// Returns the state by its index in the table.
+/// Returns the state at an index of the table.
 fn state(index: u16) -> Option<&'static State> {
     table::STATES.get(usize::from(index))
 }
 
-/// Returns the state after an ASCII digit, if any valid number goes on with that digit.
+/// Returns the state after an ASCII digit. Returns `None` if no valid number continues with the digit.
 fn after(from: &State, digit: u8) -> Option<&'static State> {
     match *from.1.get(usize::from(digit.wrapping_sub(b'0')))? {
         0 => None,

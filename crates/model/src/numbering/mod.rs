@@ -1,12 +1,15 @@
-//! Phone numbers, calling codes and regions: where a number belongs.
+//! Phone numbers, calling codes and regions.
 //!
-//! * [`Region`]: what ISO 3166-1 calls a country; one byte.
-//! * [`CallingCode`]: what ITU-T E.164 puts before the national number. Regions share twelve of them.
-//! * [`E164`]: an international number, and its [`Origin`]. An acyclic automaton over the national digits finds the region: one
-//!   load a digit, no allocation.
+//! * [`Region`] is what ISO 3166-1 calls a country. It takes one byte.
+//! * [`CallingCode`] is the part of a number before the national number, by ITU-T E.164. Twelve calling codes
+//!   are shared by several regions.
+//! * [`E164`] is an international number. An acyclic automaton over the national digits finds its region,
+//!   with one memory access per digit and no allocation.
 //!
-//! One table behind the three is generated from libphonenumber's data (`tests/numbering/generate.rs` says how) and built into the
-//! program. A phone number is personal data: no error and no `Debug` here shows one.
+//! All three read one table, which `tests/numbering/generate.rs` generates from libphonenumber's data. The
+//! table is part of the program.
+//!
+//! A phone number is personal data. No error and no `Debug` output of this module shows one.
 
 mod automaton;
 mod e164;

@@ -1,4 +1,4 @@
-//! Regions, which ISO 3166-1 calls countries, and the calling codes that they share.
+//! Regions, which ISO 3166-1 calls countries, and their calling codes.
 
 use std::fmt;
 
@@ -7,41 +7,44 @@ use super::table;
 
 /// An ISO 3166-1 alpha-2 country: one of the 249 assigned codes, or AC, TA or XK, which libphonenumber uses.
 ///
-/// Holds an index into the alphabetical list. So regions sort by their letters, and a set of them fits into 256 bits
-/// ([`RegionSet`](crate::RegionSet)).
+/// Holds an index into the alphabetical list of all regions. Regions therefore sort by their letters, and a
+/// set of regions fits into 256 bits ([`RegionSet`](crate::RegionSet)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(u8);
 
 impl Region {
-    /// The number of regions; every index is below it.
+    /// The number of regions. Every index is below this number.
     pub const COUNT: usize = table::REGIONS.len();
 
-    /// Returns the region of two ASCII letters in upper or lower case, if there is one. Trims nothing.
+    /// Parses two ASCII letters in upper or lower case. Returns `None` if no region has these letters, or if
+    /// the text has other characters, including spaces.
     pub fn from_alpha2(text: &str) -> Option<Region> {
         let &[first, second] = text.as_bytes() else { return None };
         let slot = letter(first)? * 26 + letter(second)?;
         BY_LETTERS.get(slot).copied().and_then(Region::from_index)
     }
 
-    /// Returns the two letters in upper case, such as "GB".
+    /// Returns the two letters in upper case, such as `GB`.
     #[allow(clippy::indexing_slicing, reason = "no Region is made with an index of COUNT or more")]
     pub const fn alpha2(self) -> &'static str {
         table::REGIONS[self.0 as usize].0
     }
 
-    /// Returns the place in the alphabetical list, below [`COUNT`](Region::COUNT). Not stable: a code that ISO assigns anew
-    /// moves the codes behind it.
+    /// Returns the position in the alphabetical list, which is below [`COUNT`](Region::COUNT).
+    ///
+    /// The index is not stable between versions: if ISO assigns a new code, all later codes get another
+    /// index.
     pub const fn index(self) -> u8 {
         self.0
     }
 
-    /// Returns the region at a place in the alphabetical list, if there is one.
+    /// Returns the region at a position of the alphabetical list. Returns `None` beyond the end of the list.
     pub fn from_index(index: u8) -> Option<Region> {
         (usize::from(index) < Region::COUNT).then_some(Region(index))
     }
 
-    /// Returns the calling code of the region's numbers. None for the seven regions to which libphonenumber gives no
-    /// numbers of their own: AQ, BV, GS, HM, PN, TF, UM.
+    /// Returns the calling code of the region's numbers. Returns `None` for the seven regions that have no
+    /// numbers of their own in libphonenumber's data: AQ, BV, GS, HM, PN, TF and UM.
     pub fn calling_code(self) -> Option<CallingCode> {
         let (_, code) = table::REGIONS.get(usize::from(self.0))?;
         CallingCode::assigned(*code)
@@ -65,13 +68,13 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Stands in [`BY_LETTERS`] for two letters that name no region.
+/// The value in [`BY_LETTERS`] for two letters that are no region.
 const NO_REGION: u8 = u8::MAX;
 
-/// Index of the region by its letters, 26 a row: 676 bytes. A look-up is one load.
+/// The index of each region by its two letters, in rows of 26. A look-up is one memory access.
 static BY_LETTERS: [u8; 26 * 26] = by_letters();
 
-#[allow(clippy::indexing_slicing, reason = "at compile time: a wrong index fails the build")]
+#[allow(clippy::indexing_slicing, reason = "evaluated at compile time: a wrong index fails the build")]
 const fn by_letters() -> [u8; 26 * 26] {
     let mut indices = [NO_REGION; 26 * 26];
     let mut index = 0;
@@ -83,49 +86,49 @@ const fn by_letters() -> [u8; 26 * 26] {
     indices
 }
 
-/// Returns 0 to 25 for A to Z in either case.
+/// Returns 0 to 25 for the letters A to Z in either case.
 fn letter(byte: u8) -> Option<usize> {
     byte.is_ascii_alphabetic().then(|| usize::from(byte.to_ascii_uppercase() - b'A'))
 }
 
 /// A calling code that ITU-T E.164 assigns: one to three digits, as a number from 1 to 999.
 ///
-/// No code begins with another code, so the code of a number can be read from the number's front.
+/// No calling code is a prefix of another one, so the digits of a number determine its calling code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallingCode(u16);
 
 impl CallingCode {
-    /// Returns the digits as a number, such as 44.
+    /// Returns the calling code as a number, such as 44.
     pub fn number(self) -> u16 {
         self.0
     }
 
-    /// Returns the first region that libphonenumber lists for the code, which has the most numbers: US for +1. None for a
-    /// code whose numbers belong to no country, such as +800.
+    /// Returns the main region of the code, which is the first one in libphonenumber's list: US for +1.
+    /// Returns `None` for a code whose numbers belong to no country, such as +800.
     pub fn main_region(self) -> Option<Region> {
         self.regions().next()
     }
 
-    /// Returns the regions of the code in libphonenumber's order, the main region first: one for most codes, 25 for +1,
-    /// none where numbers belong to no country.
+    /// Returns the regions of the code in libphonenumber's order, the main region first. Most codes have one
+    /// region, +1 has 25. A code whose numbers belong to no country has none.
     pub fn regions(self) -> impl Iterator<Item = Region> {
         let indices = self.entry().map(|entry| entry.regions).unwrap_or_default();
         indices.iter().filter_map(|index| Region::from_index(*index))
     }
 
-    /// Returns the calling code with these digits, if it is assigned.
+    /// Returns the calling code with this number, if the number is assigned.
     pub(super) fn assigned(number: u16) -> Option<CallingCode> {
         let code = CallingCode(number);
         code.entry().is_some().then_some(code)
     }
 
-    /// Returns the calling code with which these ASCII digits begin.
+    /// Returns the calling code at the front of ASCII digits, if they begin with one.
     pub(super) fn at_front_of(digits: &[u8]) -> Option<CallingCode> {
         let mut number = 0;
         for digit in digits.iter().take(3) {
             number = number * 10 + u16::from(digit.wrapping_sub(b'0'));
             if number == 0 {
-                return None; // no code begins with 0: 01 is not +1
+                return None; // No code begins with 0: 01 is not +1.
             }
             if let Some(code) = CallingCode::assigned(number) {
                 return Some(code);
@@ -134,7 +137,7 @@ impl CallingCode {
         None
     }
 
-    /// Returns how many digits the code has.
+    /// Returns the number of digits of the code, from 1 to 3.
     pub(super) fn length(self) -> usize {
         match self.0 {
             0..=9 => 1,
@@ -143,7 +146,7 @@ impl CallingCode {
         }
     }
 
-    /// Returns the table's entry of the code.
+    /// Returns the entry of the code in the table.
     pub(super) fn entry(self) -> Option<&'static CodeEntry> {
         let place = BY_NUMBER.get(usize::from(self.0))?;
         table::CODES.get(usize::from(*place))
@@ -162,13 +165,14 @@ impl fmt::Debug for CallingCode {
     }
 }
 
-/// Stands in [`BY_NUMBER`] for a number that is no calling code: an index beyond the 215 codes.
+/// The value in [`BY_NUMBER`] for a number that is no calling code. It is beyond the last of the codes.
 const NO_CODE: u8 = u8::MAX;
 
-/// Index in the list of codes, by number: 1,000 bytes. Reading a code takes at most three loads.
+/// The index of each calling code in the table, by number. Reading the code of a phone number takes at most
+/// three memory accesses.
 static BY_NUMBER: [u8; 1000] = by_number();
 
-#[allow(clippy::indexing_slicing, reason = "at compile time: a wrong index fails the build")]
+#[allow(clippy::indexing_slicing, reason = "evaluated at compile time: a wrong index fails the build")]
 const fn by_number() -> [u8; 1000] {
     assert!(table::CODES.len() < NO_CODE as usize);
     let mut places = [NO_CODE; 1000];

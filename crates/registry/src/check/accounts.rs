@@ -1,5 +1,6 @@
-//! Accounts: their channel is that of their pool, no address is there twice, no country contradicts a phone
-//! number, and dedicated accounts are one for each user and channel, where channel and platform support them.
+//! Checks accounts. An account has the channel of its pool, no two accounts have the same address, and no
+//! country contradicts a phone number. A user has one dedicated account per channel, if channel and platform
+//! version support dedicated accounts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ fn check_channels(index: &CompanyIndex<'_>, findings: &mut Findings) {
             let Some(other) = account.channel.filter(|&other| other != channel) else { continue };
             let other = index.profile(other).map_or("", |profile| &profile.id);
             let message = format!(
-                "account {} is of channel {}, its pool {} of {}",
+                "account {} has channel {}, but its pool {} has channel {}",
                 quoted(&account.id),
                 quoted(other),
                 quoted(&pool.id),
@@ -34,7 +35,7 @@ fn check_channels(index: &CompanyIndex<'_>, findings: &mut Findings) {
             findings
                 .add(&account.place, Code::ChannelMismatch, message, help)
                 .primary(Span::value("channel"))
-                .secondary(&pool.place, Span::value("channel"), "the pool's channel");
+                .secondary(&pool.place, Span::value("channel"), "the channel of the pool");
         }
     }
 }
@@ -63,7 +64,7 @@ fn check_addresses(index: &CompanyIndex<'_>, findings: &mut Findings) {
                 findings
                     .add(&account.place, Code::DuplicateAddress, message, help)
                     .primary(Span::value("address"))
-                    .secondary(&first.place, Span::value("address"), "the same address");
+                    .secondary(&first.place, Span::value("address"), "the first account with this address");
             }
         }
         if profile.address == AddressKind::Phone {
@@ -72,21 +73,25 @@ fn check_addresses(index: &CompanyIndex<'_>, findings: &mut Findings) {
     }
 }
 
-/// Reports a written country that contradicts a valid number. A region that is only guessed contradicts
-/// nothing.
+/// Reports a country that contradicts the account's valid phone number. Ignores a number whose region is a
+/// guess.
 fn check_country(account: &Account, findings: &mut Findings) {
     let Some(country) = account.country else { return };
     let Ok(number) = E164::parse(&account.address) else { return };
     let origin = number.origin();
     let Some(region) = origin.region.filter(|&region| region != country && !origin.guessed) else { return };
-    let message =
-        format!("account {} is of country `{country}`, its number is one of `{region}`", quoted(&account.id));
-    let help =
-        "correct the country, or empty it to take the number's; keep it if the number serves that country";
+    let message = format!(
+        "account {} has country `{country}`, but its phone number belongs to `{region}`",
+        quoted(&account.id)
+    );
+    let help = format!(
+        "correct the country, or leave it empty to use the country of the number; ignore this warning if the \
+         account serves `{country}` on purpose"
+    );
     findings
         .add(&account.place, Code::CountryContradicted, message, help)
         .primary(Span::value("country"))
-        .secondary(&account.place, Span::value("address"), format!("a number of `{region}`"));
+        .secondary(&account.place, Span::value("address"), format!("this number belongs to `{region}`"));
 }
 
 fn check_dedicated(index: &CompanyIndex<'_>, findings: &mut Findings) {
@@ -102,7 +107,7 @@ fn check_dedicated(index: &CompanyIndex<'_>, findings: &mut Findings) {
                 quoted(user),
                 quoted(&profile.id)
             );
-            let help = "empty its user and put it into a pool";
+            let help = "remove the user from the row, and name a pool";
             findings
                 .add(&account.place, Code::DedicatedUnsupported, message, help)
                 .primary(Span::value("user"));
@@ -110,16 +115,18 @@ fn check_dedicated(index: &CompanyIndex<'_>, findings: &mut Findings) {
         };
         if let Some(version) = index.company.platform_version.filter(|&version| version < since) {
             let message = format!(
-                "account {} is dedicated, which channel {} supports since platform {since}; the company has {version}",
+                "account {} is dedicated, but channel {} supports dedicated accounts from platform version \
+                 {since} on, and the company has version {version}",
                 quoted(&account.id),
                 quoted(&profile.id)
             );
-            let help = "put it into a pool, or correct `platform_version` once the platform is upgraded";
+            let help =
+                "put the account into a pool, or update `platform_version` after the platform is upgraded";
             let version_key = Span::value("platform_version");
             findings
                 .add(&account.place, Code::DedicatedVersion, message, help)
                 .primary(Span::value("user"))
-                .secondary(&index.company.place, version_key, "the company's version");
+                .secondary(&index.company.place, version_key, "the platform version of the company");
         }
         match seen.get(&(&**user, channel)) {
             None => drop(seen.insert((user, channel), account)),
@@ -132,11 +139,11 @@ fn check_dedicated(index: &CompanyIndex<'_>, findings: &mut Findings) {
                     first.place.line,
                     quoted(&account.id)
                 );
-                let help = "keep one of them; put the other into a pool, or empty its user";
+                let help = "keep one of them; put the other one into a pool, or remove its user";
                 findings
                     .add(&account.place, Code::DuplicateDedicated, message, help)
                     .primary(Span::value("user"))
-                    .secondary(&first.place, Span::value("user"), "the first one");
+                    .secondary(&first.place, Span::value("user"), "the first dedicated account");
             }
         }
     }

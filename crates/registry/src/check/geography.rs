@@ -1,4 +1,4 @@
-//! Mappings and default countries that have no effect, or not the intended one.
+//! Checks mappings and default countries that have no effect, or another effect than they seem to have.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use super::company_index::CompanyIndex;
 use crate::redact::quoted;
 use crate::{ChannelProfile, Code, Findings, Mapping, Place, Pool, Span};
 
-/// The countries of one pool's accounts of the conversation role, and whether any account of the country is
-/// active.
+/// The countries of a pool's accounts in the conversation role. The value says whether any account of the
+/// country is active.
 type Countries = HashMap<Region, bool>;
 
 pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {
@@ -39,7 +39,7 @@ fn countries_of(index: &CompanyIndex<'_>, pool: &Pool, profile: &ChannelProfile)
 fn check_identity(mapping: &Mapping, whose: &str, findings: &mut Findings) {
     for (from, (_, place)) in mapping.iter().filter(|(from, (to, _))| *from == to) {
         let message = format!("{whose} maps `{from}` to itself");
-        let help = "remove it: clients are matched with their own country first";
+        let help = "remove the mapping: the client's own country is always tried first";
         findings.add(place, Code::MappingToItself, message, help).primary(entry_span(*from));
     }
 }
@@ -48,13 +48,14 @@ fn check_pool(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countries, find
     let company = &index.company.geography;
     let name = quoted(&pool.id);
     let is_active = |country: &Region| countries.get(country) == Some(&true);
-    // No account can refer to a pool whose id could not be read.
+    // Accounts cannot refer to a pool whose id could not be read.
     let members_known = !index.company.unread.accounts && !pool.id.is_empty();
     let is_unserved = |to: &Region| members_known && !countries.contains_key(to);
     for (from, (to, place)) in pool.geography.iter().filter(|(from, (to, _))| *from != to) {
         if is_active(from) {
             let message = format!(
-                "the mapping `{from}` to `{to}` of pool {name} is never used: the pool has accounts of `{from}`"
+                "the mapping `{from}` to `{to}` of pool {name} is never used, because the pool has accounts of \
+                 `{from}`"
             );
             findings
                 .add(place, Code::UnusedMapping, message, "remove the mapping")
@@ -71,22 +72,22 @@ fn check_pool(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countries, find
             report_unserved(what, *to, place, entry_span(*from), findings);
         }
     }
-    // The company's mapping leads to a country that this pool maps further.
+    // The company maps to a country that this pool maps to another one.
     let is_used =
         |from: &Region, to: &Region| from != to && !pool.geography.contains_key(from) && !is_active(to);
     for (from, (to, place)) in company.iter().filter(|(from, (to, _))| is_used(from, to)) {
         if let Some(second) = second_hop(*from, *to, &pool.geography) {
-            let whose = format!("pool {name} with the company's mapping behind it");
+            let whose = format!("pool {name} and the company's mapping");
             let (message, help) = chain_texts(&whose, *from, *to, second);
             findings
                 .add(second.place, Code::ChainedMapping, message, help)
                 .primary(entry_span(*to))
-                .secondary(place, entry_span(*from), "leads to it");
+                .secondary(place, entry_span(*from), format!("maps to `{to}`"));
         }
     }
     if let Some(to) = pool.default_country.filter(is_unserved) {
         let place = pool.default_place.as_ref().unwrap_or(&pool.place);
-        let what = format!("pool {name} has `{to}` as its default");
+        let what = format!("pool {name} has the default country `{to}`");
         report_unserved(what, to, place, Span::value("default_country"), findings);
     }
 }
@@ -102,27 +103,29 @@ fn check_company(index: &CompanyIndex<'_>, served: &[Countries], findings: &mut 
         }
         if accounts_known && !served.iter().any(|countries| countries.contains_key(to)) {
             let message = format!(
-                "the company maps `{from}` to `{to}`, and no pool has an account of `{to}` that talks to clients"
+                "the company maps `{from}` to `{to}`, but no pool has an account of `{to}` in the conversation \
+                 role"
             );
-            let help = "map it to a country that some pool has, or add an account";
+            let help =
+                format!("map `{from}` to the country of some account, or add an account of `{to}` to a pool");
             findings.add(place, Code::UnservedTarget, message, help).primary(entry_span(*from));
         }
     }
 }
 
-/// Returns the span of the mapping of a country.
+/// Returns the span of a country's mapping.
 fn entry_span(from: Region) -> Span {
     Span::Entry(from.alpha2().into())
 }
 
-/// The mapping of a country that is itself the target of a mapping.
+/// A mapping whose country is the target of another mapping.
 #[derive(Clone, Copy)]
 struct SecondHop<'p> {
     to: Region,
     place: &'p Place,
 }
 
-/// Returns the mapping of a mapping's target. A mapping back to the start is no chain.
+/// Returns the mapping of a mapping's target. Ignores a mapping back to the start, because it cannot mislead.
 fn second_hop(from: Region, to: Region, mapping: &Mapping) -> Option<SecondHop<'_>> {
     let (end, place) = mapping.get(&to)?;
     (*end != to && *end != from).then_some(SecondHop { to: *end, place })
@@ -130,9 +133,10 @@ fn second_hop(from: Region, to: Region, mapping: &Mapping) -> Option<SecondHop<'
 
 fn chain_texts(whose: &str, from: Region, to: Region, second: SecondHop<'_>) -> (String, String) {
     let end = second.to;
-    let message =
-        format!("in {whose}, `{from}` maps to `{to}` and `{to}` to `{end}`, but only one hop is taken");
-    (message, format!("map `{from}` to `{end}` if its clients are meant to get there"))
+    let message = format!(
+        "in {whose}, `{from}` maps to `{to}` and `{to}` to `{end}`, but a selection uses one mapping only"
+    );
+    (message, format!("map `{from}` to `{end}` if accounts of `{end}` are to serve clients of `{from}`"))
 }
 
 fn report_chain_at_first_hop(
@@ -145,12 +149,13 @@ fn report_chain_at_first_hop(
     findings.add(place, Code::ChainedMapping, message, help).primary(entry_span(from)).secondary(
         second.place,
         entry_span(to),
-        format!("leads on to `{}`", second.to),
+        format!("maps to `{}`", second.to),
     );
 }
 
 fn report_unserved(what: String, to: Region, place: &Place, span: Span, findings: &mut Findings) {
-    let message = format!("{what}, but has no account of `{to}` that talks to clients");
-    let help = format!("name a country that the pool has accounts of, or add one of `{to}` to it");
+    let message = format!("{what}, but has no account of `{to}` in the conversation role");
+    let help =
+        format!("name the country of some account of the pool, or add an account of `{to}` to the pool");
     findings.add(place, Code::UnservedTarget, message, help).primary(span);
 }

@@ -1,4 +1,4 @@
-//! Ids: they are unique, and what refers to an id finds its target. A company has at least one OU.
+//! Checks that ids are unique, that references have a target, and that a company has at least one OU.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,7 @@ pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {
     let company = index.company;
     if company.ous.is_empty() && !company.unread.ous {
         let message = format!("company {} has no organizational unit", quoted(&company.id));
-        let help =
-            "add an `[[ou]]` to `company.toml`, or an `ous.csv`: pools serve OUs, and queries name one";
+        let help = "add an `[[ou]]` to `company.toml`, or add an `ous.csv`; every query names an OU";
         findings.add(&company.place, Code::Empty, message, help);
     }
     check_unique("OU", company.ous.iter().map(|ou| (&*ou.id, &ou.place)), findings);
@@ -26,9 +25,9 @@ fn check_unique<'r>(what: &str, ids: impl Iterator<Item = (&'r str, &'r Place)>,
         match seen.get(id) {
             None => drop(seen.insert(id, place)),
             Some(first) => {
-                let message = format!("{what} id {} is there already, at {first}", quoted(id));
+                let message = format!("{what} id {} is already used at {first}", quoted(id));
                 let help = format!("give this {what} another id, or remove it");
-                let label = format!("the first {what} of this id");
+                let label = format!("the first {what} with this id");
                 findings.add(place, Code::DuplicateId, message, help).primary(Span::value("id")).secondary(
                     first,
                     Span::value("id"),
@@ -39,7 +38,7 @@ fn check_unique<'r>(what: &str, ids: impl Iterator<Item = (&'r str, &'r Place)>,
     }
 }
 
-/// Checks that pools are allocated to known OUs, and that accounts are of known pools.
+/// Checks that pools name known OUs and accounts name known pools.
 pub(super) fn check_references(index: &CompanyIndex<'_>, findings: &mut Findings) {
     if !index.company.unread.ous {
         check_ous_of_pools(index, findings);
@@ -55,9 +54,9 @@ fn check_ous_of_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
         let is_unknown = |ou: &str| !ou.is_empty() && !index.ous.contains_key(ou);
         for (ou, place) in pool.ous.iter().zip(places).filter(|(ou, _)| is_unknown(ou)) {
             let message =
-                format!("OU {}, to which pool {} is allocated, does not exist", quoted(ou), quoted(&pool.id));
+                format!("pool {} is allocated to OU {}, which does not exist", quoted(&pool.id), quoted(ou));
             let help = did_you_mean(ou, index.ous.keys().copied(), || {
-                format!("add an OU {}, or take it out of `ous`", quoted(ou))
+                format!("add an OU {}, or remove it from `ous`", quoted(ou))
             });
             findings
                 .add(place.unwrap_or(&pool.place), Code::UnknownOu, message, help)
@@ -67,7 +66,7 @@ fn check_ous_of_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
 }
 
 fn check_pools_of_accounts(index: &CompanyIndex<'_>, findings: &mut Findings) {
-    // A million lines may have the same wrong name, and the search for a close name is slow.
+    // Cached because a million lines may have the same wrong name, and the search for a close name is slow.
     let mut helps: HashMap<&str, String> = HashMap::new();
     for account in &index.company.accounts {
         let Holder::Pool(pool) = &account.holder else { continue };
@@ -76,10 +75,14 @@ fn check_pools_of_accounts(index: &CompanyIndex<'_>, findings: &mut Findings) {
         }
         let help = helps.entry(pool).or_insert_with(|| {
             did_you_mean(pool, index.pools.keys().copied(), || {
-                format!("add a `[[pool]]` {} to `company.toml`, or name another one", quoted(pool))
+                format!(
+                    "add a `[[pool]]` with the id {} to `company.toml`, or name another pool",
+                    quoted(pool)
+                )
             })
         });
-        let message = format!("pool {} of account {} does not exist", quoted(pool), quoted(&account.id));
+        let message =
+            format!("account {} names pool {}, which does not exist", quoted(&account.id), quoted(pool));
         findings.add(&account.place, Code::UnknownPool, message, help.clone()).primary(Span::value("pool"));
     }
 }

@@ -1,8 +1,8 @@
-//! Checks a registry against the rules that need more than one line. Every finding is at the line that causes
-//! it.
+//! Checks the rules of a registry that concern more than one line. Each file of this folder has the checks of
+//! one subject; `company_index` is the index by id that they share.
 //!
-//! Not reported are what another finding on the same line already says, and the consequences of a file that
-//! could not be read.
+//! A finding is reported at the line that causes it. A check skips what another finding on the same line
+//! already reports, and consequences of a file that could not be read.
 
 mod accounts;
 mod company_index;
@@ -14,12 +14,25 @@ mod tree;
 use crate::{Code, Findings, Place, Registry};
 use company_index::CompanyIndex;
 
-/// Checks a registry as a whole. `findings` contains what [`read`](crate::read()) found in the same files.
-/// Adds the new findings, and sorts all of them.
+/// Checks a registry as a whole, and adds what it finds to the findings of [`read`](crate::read()). Sorts all
+/// findings by file and line.
+///
+/// ```
+/// use switchboard_registry::{Code, Files, check, read};
+///
+/// let pool = "[[ou]]\nid = \"acme\"\n\n[[pool]]\nid = \"line\"\nchannel = \"line\"\nous = [\"acme\"]\n";
+/// let (registry, mut findings) = read(&Files::from_iter([("acme/company.toml", pool)]));
+/// assert!(findings.is_empty());
+///
+/// check(&registry, &mut findings);
+/// let finding = findings.iter().next().unwrap();
+/// assert_eq!(finding.code, Code::MissingRole);
+/// assert_eq!(finding.help, "add an account with this pool and role `secondary` to `accounts.csv`");
+/// ```
 pub fn check(registry: &Registry, findings: &mut Findings) {
     let has_unknown_files = findings.iter().any(|finding| finding.code == Code::UnknownFile);
     if registry.companies.is_empty() && !has_unknown_files {
-        let help = "make a folder named after the company, with a `company.toml` in it";
+        let help = "create a folder named after the company, with a `company.toml` in it";
         findings.add(&Place::file("."), Code::Empty, "the registry has no company", help);
     }
     for company in &registry.companies {

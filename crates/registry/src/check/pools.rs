@@ -1,5 +1,5 @@
-//! Pools: each is allocated to an OU and holds the roles that its channel demands, and every OU is served by
-//! one.
+//! Checks pools. A pool is allocated to an OU and has accounts of the roles that its channel requires. Every
+//! OU is served by a pool.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::{Code, Findings, OuWithoutPool, Span};
 
 pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {
     for pool in index.company.pools.iter().filter(|pool| pool.ous.is_empty()) {
-        let message = format!("pool {} is allocated to no OU, so nobody is served from it", quoted(&pool.id));
+        let message = format!("pool {} is allocated to no OU, so no query can reach it", quoted(&pool.id));
         findings
-            .add(&pool.place, Code::PoolWithoutOu, message, "name its OUs in `ous`")
+            .add(&pool.place, Code::PoolWithoutOu, message, "list its OUs in `ous`")
             .primary(Span::value("ous"));
     }
     if index.company.unread.accounts {
@@ -30,17 +30,17 @@ pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {
             }
             let role = role.as_str();
             let message = format!(
-                "pool {} has no {role} account, and channel {} demands it",
+                "pool {} has no account of role `{role}`, but channel {} requires one",
                 quoted(&pool.id),
                 quoted(&pool.channel)
             );
-            let help = format!("add to `accounts.csv` an account of role {role} with this pool");
+            let help = format!("add an account with this pool and role `{role}` to `accounts.csv`");
             findings.add(&pool.place, Code::MissingRole, message, help).primary(Span::value("id"));
         }
     }
 }
 
-/// Reports the OUs that no pool serves, on the channels that their company uses.
+/// Reports OUs that no pool serves on a channel of which the company has pools.
 pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings: &mut Findings) {
     if index.company.unread.pools {
         return;
@@ -56,18 +56,21 @@ pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings
     }
 
     let help = match index.company.ou_without_pool {
-        OuWithoutPool::Inherit => "allocate a pool to it or to an OU above it, if it invites clients there",
-        OuWithoutPool::Error => "allocate a pool to it, or set `ou_without_pool` to \"inherit\"",
+        OuWithoutPool::Inherit => {
+            "allocate a pool to this OU or to an OU above it, if the OU invites clients on the channel"
+        }
+        OuWithoutPool::Error => "allocate a pool to this OU, or set `ou_without_pool` to \"inherit\"",
     };
     for (ou, channels) in unserved {
         let Some(ou) = index.company.ous.get(ou) else { continue };
-        let message = format!("no pool serves OU {} on {}", quoted(&ou.id), quoted_list(channels));
+        let noun = if channels.len() == 1 { "channel" } else { "channels" };
+        let message = format!("no pool serves OU {} on {noun} {}", quoted(&ou.id), quoted_list(channels));
         findings.add(&ou.place, Code::UnservedOu, message, help).primary(Span::value("id"));
     }
 }
 
-/// Returns whether each OU is served by a pool of the channel. Returns `None` if a pool's `ous` could not be
-/// read.
+/// Returns for each OU whether a pool of the channel serves it. Returns `None` if the `ous` of a pool could
+/// not be read.
 fn served_ous(index: &CompanyIndex<'_>, tree: &OuTree, channel: &str) -> Option<Vec<bool>> {
     let mut served = vec![false; index.company.ous.len()];
     for pool in index.company.pools.iter().filter(|pool| &*pool.channel == channel) {

@@ -1,22 +1,23 @@
-//! The tree of OUs: every parent exists, no OU is above itself, and the tree is not too deep.
+//! Checks the tree of OUs: every parent exists, no OU is above itself, and the tree is not too deep.
 
 use super::company_index::CompanyIndex;
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::did_you_mean;
 use crate::{Code, Findings, Ou, Span};
 
-/// The most levels of a tree. A 16-bit depth then has room for marks.
+/// The maximum number of levels of a tree. A depth then fits into 16 bits, with values left for special
+/// meanings.
 const MAX_LEVELS: u32 = 60_000;
-/// The members of a cycle that a message names.
+/// The maximum number of OUs of a cycle that a message names.
 const MAX_NAMED: usize = 10;
-/// The other members of a cycle that are labelled.
+/// The maximum number of OUs of a cycle that get a label.
 const MAX_LABELLED: usize = 3;
 
 /// The OUs of a company as a tree.
 pub(super) struct OuTree {
-    /// The parent of each OU; `None` also if the parent is unknown.
+    /// The parent of each OU. `None` for a root and for an OU whose parent is unknown.
     pub(super) parents: Vec<Option<usize>>,
-    /// The OUs, each after its parent, without those that have no valid path to a root.
+    /// The OUs that have a valid path to a root, each after its parent.
     pub(super) top_down: Vec<usize>,
 }
 
@@ -24,7 +25,7 @@ pub(super) struct OuTree {
 enum Visit {
     NotVisited,
     InProgress,
-    /// The number of levels above the OU; `None` if it has no valid path to a root.
+    /// The number of levels above the OU. `None` if the OU has no valid path to a root.
     Done(Option<u32>),
 }
 
@@ -38,8 +39,11 @@ pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) -> OuTree
     if let Some((depth, at)) = ordered.last().copied().filter(|&(depth, _)| depth >= MAX_LEVELS)
         && let Some(ou) = ous.get(at)
     {
-        let message = format!("OU {} stands on level {}, of at most {MAX_LEVELS}", quoted(&ou.id), depth + 1);
-        findings.add(&ou.place, Code::Limit, message, "flatten the tree").primary(Span::value("id"));
+        let level = depth + 1;
+        let message =
+            format!("OU {} is on level {level}, but a tree has at most {MAX_LEVELS} levels", quoted(&ou.id));
+        let help = "reduce the number of levels above this OU";
+        findings.add(&ou.place, Code::Limit, message, help).primary(Span::value("id"));
     }
     let parent = |parent| if let Parent::Ou(at) = parent { Some(at) } else { None };
     OuTree {
@@ -52,9 +56,9 @@ pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) -> OuTree
 enum Parent {
     /// The OU is a root.
     None,
-    /// The parent does not exist or could not be read.
+    /// The parent does not exist, or its id could not be read.
     Unknown,
-    /// The parent, as an index into the company's OUs.
+    /// The parent is the OU at this index of the company's OUs.
     Ou(usize),
 }
 
@@ -64,9 +68,9 @@ fn find_parent(index: &CompanyIndex<'_>, ou: &Ou, findings: &mut Findings) -> Pa
         return Parent::Ou(at);
     }
     if !parent.is_empty() && !index.company.unread.ous {
-        let message = format!("parent {} of OU {} does not exist", quoted(parent), quoted(&ou.id));
+        let message = format!("OU {} names parent {}, which does not exist", quoted(&ou.id), quoted(parent));
         let help = did_you_mean(parent, index.ous.keys().copied().filter(|id| *id != &*ou.id), || {
-            format!("add an OU {}, or leave the parent out to make this one a root", quoted(parent))
+            format!("add an OU {}, or remove the parent to make this OU a root", quoted(parent))
         });
         let place = ou.parent_place.as_ref().unwrap_or(&ou.place);
         findings.add(place, Code::UnknownParent, message, help).primary(Span::value("parent"));
@@ -74,8 +78,8 @@ fn find_parent(index: &CompanyIndex<'_>, ou: &Ou, findings: &mut Findings) -> Pa
     Parent::Unknown
 }
 
-/// Returns the number of levels above each OU, and reports cycles. Does not recurse, because the tree may be
-/// 60,000 levels deep.
+/// Returns the number of levels above each OU, and reports cycles. Does not recurse, because a tree may have
+/// 60,000 levels.
 fn depths(index: &CompanyIndex<'_>, parents: &[Parent], findings: &mut Findings) -> Vec<Option<u32>> {
     let mut visits = vec![Visit::NotVisited; parents.len()];
     let mut path = Vec::new();
@@ -110,7 +114,7 @@ fn depths(index: &CompanyIndex<'_>, parents: &[Parent], findings: &mut Findings)
     visits.into_iter().map(depth).collect()
 }
 
-/// Reports a cycle at its first member in the file.
+/// Reports a cycle at the OU that comes first in the file.
 fn report_cycle(index: &CompanyIndex<'_>, mut cycle: Vec<usize>, findings: &mut Findings) {
     let first = cycle.iter().enumerate().min_by_key(|(_, at)| **at).map_or(0, |(first, _)| first);
     cycle.rotate_left(first);
@@ -122,12 +126,12 @@ fn report_cycle(index: &CompanyIndex<'_>, mut cycle: Vec<usize>, findings: &mut 
     }
     let message = match members.len() {
         1 => format!("OU {} is its own parent", quoted(&ou.id)),
-        _ => format!("the parents of these OUs form a circle: {names}"),
+        _ => format!("the parents of these OUs form a cycle: {names}"),
     };
-    let help = "give one of them a parent outside the circle, or none";
+    let help = "give one of these OUs a parent outside the cycle, or no parent";
     let mut finding = findings.add(&ou.place, Code::OuCycle, message, help).primary(Span::value("parent"));
     for other in members.iter().skip(1).take(MAX_LABELLED) {
-        let label = format!("and so on, by way of {}", quoted(&other.id));
+        let label = format!("{} is part of the cycle", quoted(&other.id));
         finding = finding.secondary(&other.place, Span::value("parent"), label);
     }
 }

@@ -1,4 +1,4 @@
-//! `accounts.csv`: official accounts.
+//! Reads `accounts.csv`, the file of a company's official accounts.
 
 use switchboard_model::{Condition, E164, Region, Role, UnixSeconds};
 
@@ -38,19 +38,20 @@ pub(super) fn read_accounts(
     });
     company.unread.accounts |= !complete || reader.first_without_role.is_some();
     if let Some(first) = reader.first_without_role.filter(|_| role_column_missing) {
-        let message = format!("there is no column `role`, which the account on line {} needs", first.line);
-        let help = "add it: `primary` or `secondary` for accounts of a pool, empty for those of a user";
+        let message =
+            format!("the column `role` is missing, and the account on line {} needs it", first.line);
+        let help = "add it: `primary` or `secondary` for an account of a pool, empty for a dedicated account";
         findings.add(&file.place(1), Code::MissingColumn, message, help);
     }
 }
 
-/// Reads rows, and keeps what concerns all of them.
+/// Reads the rows, and keeps the facts that concern all rows.
 struct AccountReader<'c> {
     channels: &'c Channels,
     has_role_column: bool,
-    /// Whether an absent country is a fault: no unknown column may be the country's.
+    /// Whether an absent country is a fault. False if an unknown column may be the mistyped column `country`.
     can_tell_missing_country: bool,
-    /// The place of the first shared account, if the file has no column for its role.
+    /// The place of the first shared account, if the file has no column `role`.
     first_without_role: Option<Place>,
 }
 
@@ -62,10 +63,11 @@ impl AccountReader<'_> {
         let profile = self.channels.find(channel);
         match profile {
             Some((_, profile)) if !profile.address.accepts(address) => {
-                // The address itself is not repeated, because it may be a client's number.
+                // The message does not repeat the address, because the address may be a client's number.
                 let wanted = profile.address.description();
                 let message = format!("the address of account {} is not {wanted}", quoted(id));
-                let help = format!("write {wanted}, as channel {} has it", quoted(channel));
+                let help =
+                    format!("write {wanted}, because channel {} has addresses of this kind", quoted(channel));
                 findings.add(place, Code::InvalidAddress, message, help).primary(Span::value("address"));
             }
             Some(_) => {}
@@ -90,7 +92,7 @@ impl AccountReader<'_> {
         }
     }
 
-    /// Returns the country as written, or else as derived from a phone number.
+    /// Returns the country of the cell. If the cell is empty, returns the country of the phone number.
     fn country(
         &self,
         id: &str,
@@ -106,14 +108,15 @@ impl AccountReader<'_> {
             return E164::parse(address).ok().and_then(|number| number.region());
         }
         if self.can_tell_missing_country && kind.is_some_and(|kind| kind != AddressKind::Phone) {
-            let message = format!("account {} has no country, and its address tells none", quoted(id));
-            let help = "write its country; only a phone number tells it by itself";
+            let message =
+                format!("account {} has no country, and its address does not determine one", quoted(id));
+            let help = "write the country of the account; only a phone number determines the country";
             findings.add(place, Code::MissingCountry, message, help).primary(Span::value("country"));
         }
         None
     }
 
-    /// Returns the role, and reports a role that does not fit the account's pool or user.
+    /// Reads the role. Reports a role that does not fit the pool or the user of the account.
     fn role(
         &mut self,
         id: &str,
@@ -126,17 +129,13 @@ impl AccountReader<'_> {
             require_id(user, "user id", place, Span::value("user"), findings);
         }
         if !pool.is_empty() && !user.is_empty() {
-            let message = format!(
-                "account {} has both a pool, {}, and a user, {}",
-                quoted(id),
-                quoted(pool),
-                quoted(user)
-            );
-            let help = "empty one of the two cells: an account is shared or dedicated, never both";
+            let message =
+                format!("account {} has both pool {} and user {}", quoted(id), quoted(pool), quoted(user));
+            let help = "leave one of the two cells empty: an account is either shared or dedicated";
             findings.add(place, Code::PoolAndUser, message, help).primary(Span::value("user")).secondary(
                 place,
                 Span::value("pool"),
-                "and a pool",
+                "the pool of the account",
             );
         }
         let mut report = |code: Code, message: String, help: &str| {
@@ -146,8 +145,9 @@ impl AccountReader<'_> {
         match (Role::parse(role), role) {
             (Some(_), _) if pool.is_empty() && !user.is_empty() => {
                 let message =
-                    format!("account {} is dedicated to a user and has a role, {}", quoted(id), quoted(role));
-                let help = "empty the role: a dedicated account is for conversations";
+                    format!("account {} is dedicated to a user, but has role {}", quoted(id), quoted(role));
+                let help =
+                    "leave the role empty: a dedicated account has the conversation role of its channel";
                 report(Code::Role, message, help);
                 None
             }
@@ -186,7 +186,7 @@ fn read_weight(id: &str, text: &str, place: &Place, findings: &mut Findings) -> 
         Ok(weight @ 1..=1000) if only_digits => weight,
         _ => {
             let message = format!(
-                "weight {} of account {} is no whole number from 1 to 1000",
+                "weight {} of account {} is not a whole number from 1 to 1000",
                 quoted(text),
                 quoted(id)
             );
@@ -203,7 +203,7 @@ fn read_state(id: &str, text: &str, place: &Place, findings: &mut Findings) -> C
     }
     Condition::parse(text).unwrap_or_else(|| {
         let words = Condition::ALL.into_iter().map(Condition::as_str);
-        let message = format!("state {} of account {} is not known", quoted(text), quoted(id));
+        let message = format!("state {} of account {} is unknown", quoted(text), quoted(id));
         let help = did_you_mean(text, words, || "write one of `active`, `draining`, `suspended`".to_owned());
         findings.add(place, Code::InvalidValue, message, help).primary(Span::value("state"));
         Condition::Active
@@ -217,9 +217,9 @@ fn read_available_from(id: &str, text: &str, place: &Place, findings: &mut Findi
     let moment = UnixSeconds::from_rfc3339(text);
     if moment.is_none() {
         let message =
-            format!("available_from {} of account {} is no RFC 3339 date", quoted(text), quoted(id));
+            format!("available_from {} of account {} is not an RFC 3339 date", quoted(text), quoted(id));
         let help =
-            "write a date such as 2026-03-01, or a date-time with its offset such as 2026-03-01T08:00:00Z";
+            "write a date such as 2026-03-01, or a time with its UTC offset such as 2026-03-01T08:00:00Z";
         findings.add(place, Code::InvalidValue, message, help).primary(Span::value("available_from"));
     }
     moment

@@ -1,4 +1,5 @@
-//! `channels.toml`: the built-in channel profiles, and a registry's own profiles over them.
+//! Reads `channels.toml`: the built-in channel profiles, and the profiles of a registry that override and
+//! extend them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,29 +14,29 @@ use crate::redact::{quoted, quoted_list};
 use crate::suggest::did_you_mean;
 use crate::{AddressKind, ChannelProfile, Code, Findings, Place, RolePair, Span, Version};
 
-/// The built-in profiles, in the form of a registry's own.
+/// The built-in profiles, in the same format as the file of a registry.
 const BUILT_IN: &str = include_str!("../../../../config/channels.toml");
 const BUILT_IN_PATH: &str = "config/channels.toml";
 
-/// Each channel has eighteen series of metrics, and a scrape takes 2 ms for so many channels. An account
-/// stores its channel as a `u16`.
+/// The maximum number of channels. Each channel has eighteen series of metrics, and with 1,000 channels a
+/// scrape takes 2 ms. An account stores its channel as a `u16`.
 const MAX_CHANNELS: usize = 1000;
 
 const KEYS: [&str; 4] = ["conversation_role", "pool_must_hold", "address", "dedicated_since"];
 const ADDRESSES: [(&str, AddressKind); 3] =
     [("phone", AddressKind::Phone), ("email", AddressKind::Email), ("handle", AddressKind::Handle)];
 
-/// All channel profiles, sorted by id.
+/// The channel profiles of a registry, sorted by id.
 pub(super) struct Channels {
     profiles: Vec<ChannelProfile>,
     index: HashMap<Box<str>, u16>,
-    /// The file could not be read as a whole, so an unknown channel may be in it.
+    /// Whether a part of the file could not be read. An unknown channel may be in that part.
     incomplete: bool,
 }
 
 impl Channels {
-    /// Reads the built-in profiles and those of the registry. `misnamed` says that the registry's file exists
-    /// under another name.
+    /// Reads the built-in profiles and the profiles of the registry. `misnamed` says that the registry seems
+    /// to have the file under another name.
     pub(super) fn read(own: Option<SourceFile<'_>>, misnamed: bool, findings: &mut Findings) -> Channels {
         let mut profiles = Vec::new();
         let path = Arc::from(BUILT_IN_PATH);
@@ -43,7 +44,10 @@ impl Channels {
         let complete = own.is_none_or(|own| read_profiles(own, &mut profiles, findings));
         profiles.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some(first_beyond) = profiles.get(MAX_CHANNELS) {
-            let message = format!("{} channels; a registry holds at most {MAX_CHANNELS}", profiles.len());
+            let message = format!(
+                "the registry has {} channels, but at most {MAX_CHANNELS} are allowed",
+                profiles.len()
+            );
             let help = "remove the channels that no pool uses";
             findings.add(&first_beyond.place, Code::Limit, message, help);
             profiles.truncate(MAX_CHANNELS);
@@ -52,13 +56,13 @@ impl Channels {
         Channels { profiles, index, incomplete: misnamed || !complete }
     }
 
-    /// Returns the index and the profile of a channel.
+    /// Finds a channel by its id. Returns its index and its profile.
     pub(super) fn find(&self, id: &str) -> Option<(u16, &ChannelProfile)> {
         let at = *self.index.get(id)?;
         Some((at, self.profiles.get(usize::from(at))?))
     }
 
-    /// Reports a channel that has no profile.
+    /// Reports a channel id that has no profile.
     pub(super) fn report_unknown(&self, id: &str, place: &Place, findings: &mut Findings) {
         if self.incomplete {
             return;
@@ -80,8 +84,8 @@ impl Channels {
     }
 }
 
-/// Adds the profiles of a file to those known so far, or overrides them. Returns whether all of them could be
-/// read.
+/// Reads the profiles of a file. Adds new profiles, and overrides the keys of known ones. Returns whether the
+/// whole file could be read.
 fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findings: &mut Findings) -> bool {
     let Some(text) = parse_recovering(file, findings) else { return false };
     let document = Document::parse(file, &text);
@@ -111,7 +115,7 @@ fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findi
             profile.place = entry.place;
             override_profile(&keys, &mut profile, is_new, findings);
         }
-        // A faulty profile still stands for its channel, so that references to the channel are not reported.
+        // A faulty profile is kept, because references to its channel are not faults.
         match known.and_then(|at| profiles.get_mut(at)) {
             Some(slot) => *slot = profile,
             None => {
@@ -149,7 +153,7 @@ fn override_profile(keys: &Table<'_>, profile: &mut ChannelProfile, is_new: bool
         }
         let version = Version::parse(text);
         if version.is_none() {
-            let message = format!("`dedicated_since` is {}, which is no version", quoted(text));
+            let message = format!("`dedicated_since` is {}, which is not a version", quoted(text));
             let help = "write a version such as \"1.24.0\", or \"never\"";
             findings.add(place, Code::InvalidValue, message, help).primary(Span::value("dedicated_since"));
         }

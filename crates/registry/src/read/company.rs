@@ -1,4 +1,5 @@
-//! A company: `company.toml` with its settings, OUs and pools, `ous.csv`, and the company's other files.
+//! Reads the files of a company: `company.toml` with settings, OUs and pools, then `ous.csv`, and the other
+//! files through their readers.
 
 use std::collections::HashSet;
 use std::collections::btree_map::{self, BTreeMap};
@@ -34,7 +35,7 @@ pub(super) fn read_company(
         Some(file) => file.place(0),
         None => Place::file(format!("{id}/company.toml")),
     };
-    require_id(id, "the folder's name is the company's id, and", &place, Span::Line, findings);
+    require_id(id, "company id (the name of the folder)", &place, Span::Line, findings);
 
     let mut company = Company {
         id: id.into(),
@@ -60,7 +61,7 @@ pub(super) fn read_company(
     }
     if files.settings.is_none() && !files.settings_misnamed {
         let message = "the company has no settings file";
-        let help = "add a `company.toml`; an empty one gives every setting its default";
+        let help = "add a file `company.toml`; in an empty file, every setting has its default";
         findings.add(&company.place, Code::MissingFile, message, help);
     }
     if let Some(file) = files.ous {
@@ -75,7 +76,7 @@ pub(super) fn read_company(
     company
 }
 
-/// Reads `company.toml`. A missing setting keeps its default. Returns whether the file could be read.
+/// Reads `company.toml`. A missing setting has its default. Returns whether the file could be read.
 fn read_settings(
     file: SourceFile<'_>,
     channels: &Channels,
@@ -103,7 +104,7 @@ fn read_settings(
         .and_then(findings, |text, place, findings| {
             let version = Version::parse(text);
             if version.is_none() {
-                let message = format!("`platform_version` is {}, which is no version", quoted(text));
+                let message = format!("`platform_version` is {}, which is not a version", quoted(text));
                 let help = "write up to three numbers, such as \"1.24.0\"";
                 findings
                     .add(place, Code::InvalidValue, message, help)
@@ -123,7 +124,7 @@ fn read_settings(
     true
 }
 
-/// Reads one `[[ou]]`. A faulty id or parent becomes the empty id.
+/// Reads one `[[ou]]`. A faulty id or parent becomes an empty id.
 fn read_ou(keys: &Table<'_>, findings: &mut Findings) -> Ou {
     let meant = keys.report_unknown_keys(&OU_KEYS, findings);
     let id = match keys.text("id", findings) {
@@ -153,13 +154,13 @@ fn read_ou(keys: &Table<'_>, findings: &mut Findings) -> Ou {
     Ou { id: id.into(), parent, parent_place, name: name.into(), place: keys.place() }
 }
 
-/// Reads `ous.csv`, and adds its OUs to those of `company.toml`.
+/// Reads `ous.csv`, and adds its OUs to the OUs of `company.toml`.
 fn read_ou_rows(file: SourceFile<'_>, company: &mut Company, findings: &mut Findings) {
     let Some(sheet) = Sheet::open(file, OU_KEYS, &["id"], findings) else {
         company.unread.ous = true;
         return;
     };
-    // A mistyped column `parent` must not make every OU a root.
+    // If the column `parent` is mistyped, the OUs must not become roots.
     let has_parents = sheet.can_tell_missing("parent");
     company.ous.reserve(sheet.capacity());
     let complete = sheet.read_rows(findings, |[id, parent, name], place, findings| {
@@ -171,8 +172,8 @@ fn read_ou_rows(file: SourceFile<'_>, company: &mut Company, findings: &mut Find
     company.unread.ous |= !complete;
 }
 
-/// Reads one `[[pool]]`. A faulty id or channel becomes the empty id, a faulty list of OUs a list of one
-/// empty id.
+/// Reads one `[[pool]]`. A faulty id or channel becomes an empty id. A faulty list of OUs becomes a list of
+/// one empty id.
 fn read_pool(keys: &Table<'_>, channels: &Channels, findings: &mut Findings) -> Pool {
     let mut pool = Pool {
         id: "".into(),
@@ -219,7 +220,7 @@ fn read_pool(keys: &Table<'_>, channels: &Channels, findings: &mut Findings) -> 
                 } else {
                     let message = format!("`ous` of pool {} names {} twice", quoted(&pool.id), quoted(ou));
                     findings
-                        .add(&place, Code::DuplicateId, message, "name each OU once")
+                        .add(&place, Code::DuplicateId, message, "list each OU once")
                         .primary(Span::value("ous"));
                 }
             }
@@ -247,10 +248,11 @@ fn read_mapping(owner: &Table<'_>, findings: &mut Findings) -> Mapping {
     let mut key_spans = BTreeMap::new();
     for entry in table.entries() {
         let key_span = || Span::Bytes(entry.key_span.clone());
-        let from = parse_country("geography: client's country", entry.key, &entry.place, key_span, findings);
+        let from =
+            parse_country("`geography`: the client's country", entry.key, &entry.place, key_span, findings);
         let to = as_text(entry.key, entry.value, &entry.place, findings).and_then(|text| {
             let value_span = || Span::Bytes(entry.value.span());
-            parse_country("geography: serving country", text, &entry.place, value_span, findings)
+            parse_country("`geography`: the serving country", text, &entry.place, value_span, findings)
         });
         let (Some(from), Some(to)) = (from, to) else { continue };
         match mapping.entry(from) {
@@ -259,12 +261,13 @@ fn read_mapping(owner: &Table<'_>, findings: &mut Findings) -> Mapping {
                 key_spans.insert(from, key_span());
             }
             btree_map::Entry::Occupied(first) => {
-                let message = format!("geography maps {} twice, in another case", quoted(entry.key));
+                let message =
+                    format!("`geography` maps {} twice, in upper and in lower case", quoted(entry.key));
                 let first_span = key_spans.get(&from).cloned().unwrap_or_default();
                 findings
-                    .add(&entry.place, Code::DuplicateId, message, "keep one of the two")
+                    .add(&entry.place, Code::DuplicateId, message, "keep one of the two mappings")
                     .primary(key_span())
-                    .secondary(&first.get().1, first_span, "the first one");
+                    .secondary(&first.get().1, first_span, "the first mapping");
             }
         }
     }

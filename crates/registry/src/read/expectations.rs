@@ -1,4 +1,4 @@
-//! `tests.toml`: expected selections.
+//! Reads `tests.toml`, the file of a company's expected selections.
 
 use serde_json::{Map, Value};
 use switchboard_model::{MAX_EXCLUDED, QueryField, Rule, SelectError};
@@ -11,7 +11,7 @@ use crate::{Code, Expectation, Findings, Span, Test};
 
 const TEST_KEYS: [&str; 3] = ["name", "query", "expect"];
 const EXPECT_KEYS: [&str; 6] = ["account", "rule", "ou", "pool", "climbed", "error"];
-/// Every error, in the order in which a finding lists them.
+/// All errors, in the order in which a finding lists them.
 const ERRORS: [SelectError; SelectError::ALL.len()] = [
     SelectError::BadRequest,
     SelectError::ClientRequired,
@@ -26,7 +26,7 @@ const ERRORS: [SelectError; SelectError::ALL.len()] = [
     SelectError::DedicatedUnavailable,
 ];
 
-/// Reads the tests of a company. A faulty test is left out, because its result would mean nothing.
+/// Reads the tests of a company. Leaves out a faulty test, because its result would be meaningless.
 pub(super) fn read_tests(company: &str, file: SourceFile<'_>, findings: &mut Findings) -> Vec<Test> {
     let Some(text) = parse_recovering(file, findings) else { return Vec::new() };
     let document = Document::parse(file, &text);
@@ -57,19 +57,22 @@ fn read_test(company: &str, keys: &Table<'_>, findings: &mut Findings) -> Option
     (findings.added() == added).then(|| Test { name, query: query.into(), expect, place })
 }
 
-/// Returns the query as the JSON object that a gateway would send.
+/// Reads the query. Returns the JSON object that a gateway would send.
 fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> String {
     table.report_unknown_keys(&QueryField::ALL.map(QueryField::as_str), findings);
     let mut json = Map::new();
     for entry in table.entries() {
         let (key, place) = (entry.key, &entry.place);
-        // A finding repeats no value of a query, because the value may be a client's phone number.
+        // Findings do not repeat the values of a query, because a value may be a client's phone number.
         match QueryField::parse(key) {
             Some(QueryField::Exclude) => {
                 let Field::Given(list, _) = table.texts(key, findings) else { continue };
                 if list.len() > MAX_EXCLUDED {
-                    let message = format!("`exclude` names {} accounts", list.len());
-                    let help = format!("a query excludes at most {MAX_EXCLUDED}");
+                    let message = format!(
+                        "`exclude` lists {} accounts, but at most {MAX_EXCLUDED} are allowed",
+                        list.len()
+                    );
+                    let help = "shorten the list";
                     findings.add(place, Code::InvalidValue, message, help).primary(Span::value(key));
                 }
                 json.insert(key.to_owned(), list.iter().map(|(id, _)| Value::from(*id)).collect());
@@ -77,8 +80,8 @@ fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> Stri
             Some(QueryField::Company) => {
                 let named = as_text(key, entry.value, place, findings);
                 if named.is_some_and(|named| named != company) {
-                    let message = format!("`company` is not {}, whose folder this is", quoted(company));
-                    let help = "remove it: a test asks its own company";
+                    let message = format!("`company` is not {}, the company of this folder", quoted(company));
+                    let help = "remove the key: a test always queries its own company";
                     findings.add(place, Code::InvalidValue, message, help).primary(Span::value(key));
                 }
             }
@@ -97,7 +100,7 @@ fn read_expectation(table: &Table<'_>, findings: &mut Findings) -> Expectation {
     let meant = table.report_unknown_keys(&EXPECT_KEYS, findings);
     if table.entries().is_empty() && meant.is_empty() {
         let message = "`expect` is empty, so the test can never fail";
-        let help = format!("give at least one of {}", EXPECT_KEYS.join(", "));
+        let help = format!("write at least one of {}", EXPECT_KEYS.join(", "));
         findings.add(&table.place(), Code::InvalidValue, message, help).primary(Span::value("expect"));
     }
     let mut text = |key: &str| table.text(key, findings).given().map(Box::from);
@@ -111,8 +114,8 @@ fn read_expectation(table: &Table<'_>, findings: &mut Findings) -> Expectation {
             let levels = u32::try_from(climbed).ok();
             if levels.is_none() {
                 let message =
-                    format!("`climbed` is {}, which is no number of levels", quoted(&climbed.to_string()));
-                let help = "write 0 for the query's own OU, 1 for its parent, …";
+                    format!("`climbed` is {}, which is not a number of levels", quoted(&climbed.to_string()));
+                let help = "write 0 for the query's own OU, 1 for its parent, and so on";
                 findings.add(place, Code::InvalidValue, message, help).primary(Span::value("climbed"));
             }
             levels

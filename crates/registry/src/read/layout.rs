@@ -1,4 +1,4 @@
-//! Which file is which: classifies the files of a registry by their paths.
+//! Classifies the files of a registry by their paths.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::redact::quoted;
 use crate::suggest::closest;
 use crate::{Code, Entry, Files, Findings, Place};
 
-/// A file to read.
+/// A file of a registry that is to be read.
 #[derive(Clone, Copy)]
 pub(super) struct SourceFile<'f> {
     /// The path relative to the registry's root.
@@ -21,7 +21,7 @@ impl<'f> SourceFile<'f> {
         SourceFile { path, content }
     }
 
-    /// Returns the content without a byte order mark.
+    /// Returns the content without its byte order mark.
     pub(super) fn text(&self) -> &'f [u8] {
         self.content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(self.content)
     }
@@ -36,7 +36,7 @@ impl<'f> SourceFile<'f> {
     }
 }
 
-/// The files of one company. A file is misnamed if another file in its folder probably is that file.
+/// The files of one company. A file is misnamed if a file of the folder has almost its name.
 #[derive(Default)]
 pub(super) struct CompanyFiles<'f> {
     pub(super) settings: Option<SourceFile<'f>>,
@@ -48,7 +48,7 @@ pub(super) struct CompanyFiles<'f> {
     pub(super) accounts_misnamed: bool,
 }
 
-/// The files of a registry by their purpose.
+/// The files of a registry, by purpose.
 #[derive(Default)]
 pub(super) struct Layout<'f> {
     pub(super) channels: Option<SourceFile<'f>>,
@@ -57,7 +57,7 @@ pub(super) struct Layout<'f> {
 }
 
 impl<'f> Layout<'f> {
-    /// Classifies every file by its path, and reports the files that no registry has.
+    /// Classifies every file by its path. Reports files that do not belong to a registry.
     pub(super) fn new(files: &'f Files, findings: &mut Findings) -> Layout<'f> {
         let mut layout = Layout::default();
         for (path, entry) in files.iter() {
@@ -90,8 +90,7 @@ impl<'f> Layout<'f> {
             (Entry::File(content), Some(known)) => (Some(SourceFile::new(path, content)), Some(known)),
             _ => (None, report_unknown(path, name, entry, &COMPANY_FILES, findings)),
         };
-        // A folder without any company's file is reported file by file, not as a company that lacks
-        // everything.
+        // A folder without any file of a company is no company, so each of its files is reported instead.
         let Some(meant) = meant else { return };
         let files = self.companies.entry(company).or_default();
         match meant {
@@ -112,7 +111,8 @@ impl<'f> Layout<'f> {
     }
 }
 
-/// Reports a file that no registry has. Returns the name that it was probably meant to have.
+/// Reports a file that does not belong to a registry. Returns the name that the file was probably meant to
+/// have.
 fn report_unknown(
     path: &Arc<str>,
     name: &str,
@@ -123,8 +123,8 @@ fn report_unknown(
     let place = Place::file(entry.marked(path));
     let same = known.iter().find(|known| **known == name);
     if let (Some(known), Entry::Folder | Entry::Special) = (same, entry) {
-        let message = format!("{} is a folder or a pipe, where a file belongs", quoted(known));
-        findings.add(&place, Code::UnknownFile, message, "put the file in its place");
+        let message = format!("{} is a folder or a pipe, but must be a file", quoted(known));
+        findings.add(&place, Code::UnknownFile, message, "replace it with the file");
         return Some(known);
     }
     let name = entry.marked(&name.into());
@@ -132,12 +132,13 @@ fn report_unknown(
     let help = match meant {
         Some(meant) => format!("rename it to `{meant}`, or move it out of the registry"),
         None if COMPANY_FILES.contains(&&*name) => {
-            "move it into a folder named after its company; or name the folder above this one as the registry"
+            "move it into a folder named after its company; if this folder is the company's, pass its parent \
+             folder as the registry"
                 .to_owned()
         }
-        None => format!("move it out of the registry; the files that belong here are {}", known.join(", ")),
+        None => format!("move it out of the registry; the files of this folder are {}", known.join(", ")),
     };
-    let message = format!("no file of a registry is called {}", quoted(&name));
+    let message = format!("{} is not a file of a registry", quoted(&name));
     findings.add(&place, Code::UnknownFile, message, help);
     meant
 }

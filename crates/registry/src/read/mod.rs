@@ -1,8 +1,9 @@
-//! Reads files into values. Reads on after a fault, so that one run reports every fault with its line.
+//! Reads the files of a registry into values. `layout` decides which file is which. `toml` and `recover` read
+//! TOML, `sheet` reads CSV, and `value` reads what both formats write alike. Each other file of this folder
+//! reads one kind of file.
 //!
-//! A faulty value is left out of the model or replaced by its default, and is reported once. `toml` and
-//! `recover` read TOML, `sheet` reads CSV, `value` what is written alike in both; each other file reads one
-//! kind of file.
+//! Reading continues after a fault, because one run must report every fault. A faulty value is reported once,
+//! and is left out or replaced by its default.
 
 mod accounts;
 mod channels;
@@ -22,8 +23,21 @@ use layout::Layout;
 pub(crate) use recover::sections;
 pub(crate) use toml::Lines;
 
-/// Reads a registry's files, and reports every fault that a single file shows.
-/// [`check`](crate::check()) then checks the registry as a whole.
+/// Reads a registry's files. Reports every fault that can be seen in one file without the others. Afterwards,
+/// [`check`](crate::check()) checks the registry as a whole.
+///
+/// ```
+/// use switchboard_registry::{Files, read};
+///
+/// let accounts = "id,channel,role,address,pool\ngb-1,sms,secondary,+447400123401,emea\n";
+/// let files = Files::from_iter([("acme/company.toml", ""), ("acme/accounts.csv", accounts)]);
+/// let (registry, findings) = read(&files);
+///
+/// assert!(findings.is_empty());
+/// let account = &registry.companies[0].accounts[0];
+/// assert_eq!(account.country.unwrap().alpha2(), "GB");
+/// assert_eq!(account.place.to_string(), "acme/accounts.csv:2");
+/// ```
 pub fn read(files: &Files) -> (Registry, Findings) {
     let mut findings = Findings::default();
     let layout = Layout::new(files, &mut findings);

@@ -1,8 +1,8 @@
 //! Reads as much as possible of a TOML file that has faults.
 //!
-//! After a fault, a parser reports many of the following lines as faulty as well. So a faulty file is cut
-//! before its table headers and each section is parsed by itself: a faulty section is one finding, is
-//! replaced by spaces, and the rest is read.
+//! After a fault, a TOML parser reports many of the following lines as faulty too. A faulty file is therefore
+//! divided into sections, each from one table header to the next, and every section is parsed alone. A faulty
+//! section becomes one finding and is replaced by spaces. The other sections are read.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,19 +14,19 @@ use super::toml::Lines;
 use crate::{Code, Findings, Span};
 
 const TOML_HELP: &str =
-    "correct the line; texts stand in quotes, lists in brackets, tables as `[name]` or `[[name]]`";
+    "correct the line: write texts in quotes, lists in brackets, and table headers as `[name]` or `[[name]]`";
 
-/// Enough for about 70,000 pools. While it is read, a document takes up to 102 times its size in memory (one
-/// `[` after the other), and a file that is not TOML up to 230 times: this limits the memory that a file can
-/// take.
+/// The maximum length of a TOML file in bytes, which is enough for about 70,000 pools. Limits the memory for
+/// parsing: a document can take 102 times its size (if it is a sequence of `[`), a file that is not TOML 230
+/// times.
 const MAX_TOML_BYTES: usize = 8 << 20;
 
-/// Returns the text that can be parsed, and reports the sections that cannot. Returns `None` if nothing can
-/// be parsed.
+/// Returns the text with every faulty section replaced by spaces, and reports these sections. Returns `None`
+/// if nothing can be parsed.
 pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings) -> Option<Cow<'f, str>> {
     if file.len() > MAX_TOML_BYTES {
-        let message = format!("the file has {} bytes, of at most {MAX_TOML_BYTES}", file.len());
-        findings.add(&file.place(0), Code::Limit, message, "keep OUs in `ous.csv`, or split the company");
+        let message = format!("the file has {} bytes, but at most {MAX_TOML_BYTES} are allowed", file.len());
+        findings.add(&file.place(0), Code::Limit, message, "move OUs to `ous.csv`, or split the company");
         return None;
     }
     let text = match str::from_utf8(file.text()) {
@@ -35,7 +35,7 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
             let valid = file.text().get(..error.valid_up_to())?;
             let line = 1 + memchr::memchr_iter(b'\n', valid).count();
             let place = file.place(u32::try_from(line).unwrap_or(u32::MAX));
-            let help = "save it with the encoding UTF-8";
+            let help = "save the file in the encoding UTF-8";
             findings.add(&place, Code::Syntax, "the file is not UTF-8 text", help);
             return None;
         }
@@ -47,11 +47,12 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
     let lines = Lines::new(text);
     let mut report = |span: Range<usize>, message: &str| {
         let place = file.place(lines.line_at(span.start));
-        let message = format!("not TOML: {message}");
+        let message = format!("the file is not valid TOML: {message}");
         findings.add(&place, Code::Syntax, message, TOML_HELP).primary(Span::Bytes(span));
     };
     let recovered = blank_faulty_sections(text, &mut report)?;
-    // Each section that is left is sound by itself. So what is faulty now is there twice, and the parser keeps the first.
+    // Each remaining section is valid alone. A fault of the whole is therefore a duplicate, and the parser
+    // keeps the first one.
     let mut last_line = 0;
     for (span, message) in &faults(&recovered) {
         let line = lines.line_at(span.start);
@@ -70,7 +71,7 @@ fn blank_faulty_sections(text: &str, report: &mut impl FnMut(Range<usize>, &str)
     for section in sections(text) {
         let body = text.get(section.clone())?;
         let header = body.lines().next().unwrap_or_default().trim();
-        // A table inside a lost entry belongs to nothing.
+        // A table inside a faulty entry has no entry to belong to.
         let orphaned = last_lost.is_some_and(|lost| belongs(header, lost));
         let fault = if orphaned { None } else { faults(body).into_iter().next() };
         if let Some((span, message)) = &fault {
@@ -84,7 +85,7 @@ fn blank_faulty_sections(text: &str, report: &mut impl FnMut(Range<usize>, &str)
     String::from_utf8(recovered).ok()
 }
 
-/// Returns the places and messages of the parser, in the order of the text.
+/// Returns the faults that the parser reports, with their bytes and messages, in the order of the text.
 fn faults(text: &str) -> Vec<(Range<usize>, String)> {
     let (_, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<(Range<usize>, String)> = errors
@@ -95,7 +96,7 @@ fn faults(text: &str) -> Vec<(Range<usize>, String)> {
     faults
 }
 
-/// Cuts the text before every line that begins a table.
+/// Divides the text into sections. A section begins at each line with a table header.
 pub(crate) fn sections(text: &str) -> Vec<Range<usize>> {
     let mut sections = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -113,7 +114,7 @@ pub(crate) fn sections(text: &str) -> Vec<Range<usize>> {
     sections
 }
 
-/// Returns whether a table such as `[pool.geography]` is part of the lost `[[pool]]`.
+/// Returns whether a table such as `[pool.geography]` is part of the faulty `[[pool]]`.
 fn belongs(header: &str, lost: &str) -> bool {
     let owner = lost.trim_start_matches('[').trim();
     let owner = owner.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
@@ -121,7 +122,7 @@ fn belongs(header: &str, lost: &str) -> bool {
     !owner.is_empty() && name.strip_prefix(owner).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Replaces everything but line ends by spaces, so that the lines and offsets of the rest stay.
+/// Replaces all bytes except line ends by spaces, so that the other text keeps its lines and offsets.
 fn blank(section: &mut [u8]) {
     section.iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
 }
@@ -151,7 +152,7 @@ mod tests {
         let text = "[a]\nx = 1\n[a]\ny = 2\n";
         let (rest, findings) = recovered(text);
         assert_eq!(rest.as_deref(), Some(text));
-        assert_eq!(findings, ["acme/company.toml:3: not TOML: duplicate key"]);
+        assert_eq!(findings, ["acme/company.toml:3: the file is not valid TOML: duplicate key"]);
     }
 
     #[test]
@@ -159,6 +160,6 @@ mod tests {
         let (rest, findings) = recovered("a = 1\n[[p]]\nx =\n[p.q]\ny = 1\n[[p]]\nz = 1\n");
         assert_eq!(rest.as_deref(), Some("a = 1\n     \n   \n     \n     \n[[p]]\nz = 1\n"));
         assert_eq!(findings.len(), 1, "{findings:?}");
-        assert!(findings[0].starts_with("acme/company.toml:3: not TOML: "), "{findings:?}");
+        assert!(findings[0].starts_with("acme/company.toml:3: the file is not valid TOML: "), "{findings:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! CSV files with a header row: RFC 4180, UTF-8, columns in any order.
+//! Reads CSV files with a header row: RFC 4180, UTF-8, columns in any order.
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
@@ -7,29 +7,29 @@ use crate::redact::{quoted, quoted_list};
 use crate::suggest::{closest, did_you_mean};
 use crate::{Code, Findings, Place, Span};
 
-/// Each unknown column is a finding of its own. A row of commas would have a million.
+/// The maximum number of columns. Each unknown column is a finding, and a row of commas could have a million.
 const MAX_COLUMNS: usize = 1000;
-/// A file with so many faulty rows is not a file of the kind, and its findings take fifty times its size. The
-/// rest is not read.
+/// The maximum number of faulty rows that are read. A file with more is probably no file of this kind, and
+/// its findings would take fifty times its size.
 const MAX_FAULTY_ROWS: usize = 10_000;
-/// The fewest bytes of a usual row.
+/// The length of a short row in bytes, for an estimate of the number of rows.
 const SHORT_ROW_BYTES: usize = 24;
 
-/// A file whose header is understood. `N` is the number of known columns.
+/// A CSV file whose header row was read. `N` is the number of known columns.
 pub(super) struct Sheet<'f, const N: usize> {
     file: SourceFile<'f>,
     reader: Reader<&'f [u8]>,
     lines: RowLines<'f>,
     known: [&'static str; N],
-    /// The index of each known column in the file.
+    /// The index in the file of each known column. `None` if the file does not have the column.
     columns: [Option<usize>; N],
     width: usize,
-    /// A known column that is absent may be one of the unknown ones, mistyped.
+    /// Whether the file has unknown columns. One of them may be the mistyped name of an absent column.
     has_unknown_columns: bool,
 }
 
 impl<'f, const N: usize> Sheet<'f, N> {
-    /// Reads the header. Returns `None` if the rows cannot be read by it.
+    /// Reads the header row. Returns `None` if the rows cannot be read with this header.
     pub(super) fn open(
         file: SourceFile<'f>,
         known: [&'static str; N],
@@ -43,8 +43,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
         match reader.read_record(&mut header) {
             Ok(true) => {}
             Ok(false) => {
-                let message = "the file is empty, without a header row";
-                let help = format!("begin it with `{}`, or remove it", known.join(","));
+                let message = "the file is empty and has no header row";
+                let help = format!("write the header row `{}`, or remove the file", known.join(","));
                 findings.add(&file.place(1), Code::MissingColumn, message, help);
                 return None;
             }
@@ -56,8 +56,9 @@ impl<'f, const N: usize> Sheet<'f, N> {
         }
         let place = file.place(lines.line_of_row(header.position().map_or(0, csv::Position::byte)));
         if header.len() > MAX_COLUMNS {
-            let message = format!("the header row has {} columns, of at most {MAX_COLUMNS}", header.len());
-            findings.add(&place, Code::UnknownColumn, message, "remove those that are empty or not known");
+            let message =
+                format!("the header row has {} columns, but at most {MAX_COLUMNS} are allowed", header.len());
+            findings.add(&place, Code::UnknownColumn, message, "remove empty and unknown columns");
             return None;
         }
         let width = header.len();
@@ -66,7 +67,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
         sheet.find_columns(&header, required, &place, findings).then_some(sheet)
     }
 
-    /// Finds every known column, and reports the others. Returns whether the rows can be read.
+    /// Finds the known columns, and reports unknown, repeated and missing ones. Returns whether the rows can
+    /// be read.
     fn find_columns(
         &mut self,
         header: &StringRecord,
@@ -81,7 +83,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 Some((_, column @ None)) => *column = Some(index),
                 Some(_) => {
                     has_duplicates = true;
-                    let message = format!("column {} is there twice", quoted(name));
+                    let message = format!("column {} occurs twice", quoted(name));
                     findings
                         .add(place, Code::UnknownColumn, message, "remove one of the two")
                         .primary(Span::Cell(index));
@@ -92,7 +94,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
         let absent: Vec<_> = self.known.into_iter().filter(|name| !self.has_column(name)).collect();
         let mut missing: Vec<_> = required.iter().copied().filter(|name| absent.contains(name)).collect();
         for (index, name) in &unknown {
-            // A required column under another name is one fault, not two.
+            // If a required column has another name, that is one fault, not two.
             let renamed = closest(name, absent.iter().copied()).or_else(|| missing.first().copied());
             missing.retain(|name| Some(*name) != renamed);
             let help = match renamed {
@@ -101,18 +103,18 @@ impl<'f, const N: usize> Sheet<'f, N> {
                     format!("remove it; the columns here are {}", quoted_list(self.known))
                 }),
             };
-            let message = format!("unknown column {}", quoted(name));
+            let message = format!("column {} is unknown", quoted(name));
             findings.add(place, Code::UnknownColumn, message, help).primary(Span::Cell(*index));
         }
         for name in &missing {
-            let help = "add it to the header row, and its value to every row";
-            findings.add(place, Code::MissingColumn, format!("there is no column `{name}`"), help);
+            let help = "add the column to the header row, and a value to every row";
+            findings.add(place, Code::MissingColumn, format!("column `{name}` is missing"), help);
         }
         self.has_unknown_columns = !unknown.is_empty();
         !has_duplicates && !required.iter().any(|name| absent.contains(name))
     }
 
-    /// Returns whether the column, if it is absent, is really missing and not mistyped.
+    /// Returns whether the column, if it is absent, is certainly missing and not mistyped.
     pub(super) fn can_tell_missing(&self, column: &str) -> bool {
         !self.has_unknown_columns || self.has_column(column)
     }
@@ -121,15 +123,17 @@ impl<'f, const N: usize> Sheet<'f, N> {
         self.known.iter().zip(&self.columns).any(|(known, index)| *known == column && index.is_some())
     }
 
-    /// Returns a capacity for the rows: the number of lines, at most file size / 24, so that a file of line
-    /// ends reserves little.
+    /// Returns a capacity for the rows: the number of lines, but at most the file size / 24, because a file
+    /// of line ends must not reserve much memory.
     pub(super) fn capacity(&self) -> usize {
         memchr::memchr_iter(b'\n', self.lines.data).count().min(self.lines.data.len() / SHORT_ROW_BYTES)
     }
 
     /// Calls `read_row` with the cells of every row, in the order of the known columns. The cell of an absent
-    /// column is empty. Returns whether the file could be read as a whole: its encoding, its quotes and its
-    /// columns. A row with the wrong number of cells is one fault and does not affect the rest.
+    /// column is empty.
+    ///
+    /// Returns whether the whole file could be read. A wrong encoding, an open quote or an unknown column
+    /// makes the result false. A row with a wrong number of cells does not, because it affects no other row.
     pub(super) fn read_rows(
         mut self,
         findings: &mut Findings,
@@ -146,53 +150,58 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 Ok(false) => break,
                 Err(error) => {
                     complete = false;
-                    // The other kinds are errors of the underlying reader, and a slice has none.
+                    // All other kinds are errors of the underlying reader, and reading a slice cannot fail.
                     let ErrorKind::Utf8 { pos, .. } = error.kind() else { break };
                     place.line = self.lines.line_of_row(pos.as_ref().map_or(0, csv::Position::byte));
                     not_utf8.get_or_insert_with(|| (place.clone(), 0)).1 += 1;
                     continue;
                 }
             }
-            // Spreadsheets leave such rows below a table.
+            // Spreadsheet programs write rows of empty cells below a table.
             if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
             place.line = self.lines.line_of_row(record.position().map_or(0, csv::Position::byte));
             if faulty_rows == MAX_FAULTY_ROWS {
                 complete = false;
-                let message = format!("{MAX_FAULTY_ROWS} rows above this one are faulty: reading ends here");
-                findings.add(&place, Code::Limit, message, "mend those first");
+                let message = format!(
+                    "{MAX_FAULTY_ROWS} rows above this one are faulty, so the rest of the file is not read"
+                );
+                findings.add(&place, Code::Limit, message, "correct these rows first");
                 break;
             }
             let added = findings.added();
             let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
             if self.lines.ends_in_open_quote(end) {
                 complete = false;
-                let help = "close it; a quote within a quoted cell is written twice";
+                let help = "add the closing quote; write a quote inside a quoted cell twice";
                 findings.add(&place, Code::Syntax, "a quote is opened on this line and never closed", help);
             } else if record.len() == self.width {
                 let cell =
                     |index: Option<usize>| index.and_then(|index| record.get(index)).unwrap_or_default();
                 read_row(self.columns.map(cell), &place, findings);
             } else {
-                let message = format!("the row has {} cells, the header row {}", record.len(), self.width);
+                let message =
+                    format!("the row has {} cells, but the header row has {}", record.len(), self.width);
                 let help =
-                    "give every row as many commas as the header row; quote a cell that has a comma in it";
+                    "write as many cells as the header row has; put a cell that contains a comma in quotes";
                 findings.add(&place, Code::Syntax, message, help);
             }
             faulty_rows += usize::from(findings.added() > added);
         }
         if let Some((place, count)) = not_utf8 {
-            let more = if count > 1 { format!(" (nor are {} more rows)", count - 1) } else { String::new() };
-            let message = format!("the row is not UTF-8 text{more}");
+            let message = match count {
+                1 => "the row is not UTF-8 text".to_owned(),
+                _ => format!("this row and {} more rows are not UTF-8 text", count - 1),
+            };
             findings.add(&place, Code::Syntax, message, "save the file as CSV UTF-8");
         }
         complete
     }
 }
 
-/// Counts the lines before a row. The positions of the `csv` crate cannot be used directly: they stand before
-/// the empty lines and the second half of the CR LF that precede a row.
+/// Counts the lines before a row. Corrects the positions of the `csv` crate, which are before the empty
+/// lines, and before the LF of a CR LF, that precede a row.
 struct RowLines<'f> {
     data: &'f [u8],
     offset: usize,
@@ -200,8 +209,8 @@ struct RowLines<'f> {
 }
 
 impl RowLines<'_> {
-    /// Returns the line of the row that the `csv` crate places at this offset, from 1. Rows must be passed in
-    /// order.
+    /// Returns the line, from 1, of the row that the `csv` crate reports at this offset. Rows must be passed
+    /// in order.
     fn line_of_row(&mut self, position: u64) -> u32 {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let ahead = self.data.get(position..).unwrap_or_default();
@@ -213,7 +222,8 @@ impl RowLines<'_> {
         self.line
     }
 
-    /// Returns whether the last row ends at the end of the file because of a quote that is never closed.
+    /// Returns whether a row that ends at this offset reaches the end of the file because a quote is never
+    /// closed.
     fn ends_in_open_quote(&self, end: usize) -> bool {
         if end < self.data.len() {
             return false;

@@ -1,4 +1,5 @@
-//! TOML documents whose every key knows its line. Wrong types and values become findings at that line.
+//! Reads TOML documents in which every key knows its line. A wrong type or value becomes a finding at that
+//! line.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::redact::quoted;
 use crate::suggest::{closest, did_you_mean};
 use crate::{Code, Findings, Place, Span};
 
-/// The positions of a text's line ends: offsets to lines, and back.
+/// The positions of the line ends of a text. Converts offsets to lines and lines to offsets.
 pub(crate) struct Lines {
     newlines: Vec<usize>,
 }
@@ -23,12 +24,12 @@ impl Lines {
         Lines { newlines: memchr::memchr_iter(b'\n', text.as_bytes()).collect() }
     }
 
-    /// Returns the line of an offset, from 1.
+    /// Returns the number of the line at an offset, from 1.
     pub(crate) fn line_at(&self, offset: usize) -> u32 {
         u32::try_from(self.newlines.partition_point(|&newline| newline < offset) + 1).unwrap_or(u32::MAX)
     }
 
-    /// Returns the bytes of a line of the same text, without its end.
+    /// Returns the bytes of a line without its line end. The text must be the one that `new` got.
     pub(crate) fn bytes_of(&self, line: u32, text: &str) -> Range<usize> {
         let index = line.max(1) as usize - 1;
         let start = match index.checked_sub(1) {
@@ -41,7 +42,7 @@ impl Lines {
     }
 }
 
-/// A parsed file.
+/// A parsed TOML file with its path and its lines.
 pub(super) struct Document<'t> {
     path: Arc<str>,
     lines: Lines,
@@ -49,13 +50,13 @@ pub(super) struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// Parses the text of a file, whose faults [`recover`](super::recover) has already reported and removed.
+    /// Parses the text of a file. [`recover`](super::recover) has already reported and removed its faults.
     pub(super) fn parse(file: SourceFile<'_>, text: &'t str) -> Document<'t> {
         let (root, _) = DeTable::parse_recoverable(text);
         Document { path: file.path.clone(), lines: Lines::new(text), root: root.into_inner() }
     }
 
-    /// Returns the keys outside any table.
+    /// Returns the root table, with the keys that are outside any other table.
     pub(super) fn root(&self) -> Table<'_> {
         self.table(&self.root, 0)
     }
@@ -64,7 +65,7 @@ impl<'t> Document<'t> {
         Table { path: &self.path, lines: &self.lines, keys, line }
     }
 
-    /// Returns the entries of `[[name]]`, and whether they are a list at all.
+    /// Returns the entries of `[[name]]`. The flag is false if the value is no list.
     pub(super) fn entries(&self, name: &str, findings: &mut Findings) -> (Vec<Table<'_>>, bool) {
         let mut entries = Vec::new();
         let Some((key, value)) = self.root.get_key_value(name) else { return (entries, true) };
@@ -90,13 +91,13 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The result of reading one key.
+/// The result of reading the value of one key.
 pub(super) enum Field<T> {
-    /// The key is absent.
+    /// The table does not have the key.
     Absent,
-    /// The value is faulty, and a finding says why.
+    /// The value is faulty, and the fault was reported.
     Faulty,
-    /// The value and its place.
+    /// The key has this value at this place.
     Given(T, Place),
 }
 
@@ -108,7 +109,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Converts the value. `convert` reports why it returns `None`.
+    /// Converts the value. If `convert` returns `None`, it must report the fault.
     pub(super) fn and_then<U>(
         self,
         findings: &mut Findings,
@@ -125,7 +126,7 @@ impl<T> Field<T> {
     }
 }
 
-/// A table of a document.
+/// A table of a document, with the line of its header.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'d> {
     path: &'d Arc<str>,
@@ -138,14 +139,14 @@ pub(super) struct Table<'d> {
 pub(super) struct KeyValue<'d> {
     pub(super) key: &'d str,
     pub(super) value: &'d Spanned<DeValue<'d>>,
-    /// The place of the key.
+    /// The line that has the key.
     pub(super) place: Place,
-    /// The bytes of the key.
+    /// The bytes of the key in the file.
     pub(super) key_span: Range<usize>,
 }
 
 impl<'d> Table<'d> {
-    /// Returns the place of the table's header.
+    /// Returns the line of the table's header.
     pub(super) fn place(&self) -> Place {
         Place { file: self.path.clone(), line: self.line }
     }
@@ -159,7 +160,7 @@ impl<'d> Table<'d> {
         Some((value, self.place_at(key.span().start)))
     }
 
-    /// Reports every key that is not among the known ones. Returns the keys that were probably meant.
+    /// Reports every unknown key. Returns the known keys that were probably meant.
     pub(super) fn report_unknown_keys(
         &self,
         known: &[&'static str],
@@ -171,7 +172,7 @@ impl<'d> Table<'d> {
             let help = did_you_mean(key.get_ref(), known.iter().copied(), || {
                 format!("remove it; the keys here are {}", known.join(", "))
             });
-            let message = format!("unknown key {}", quoted(key.get_ref()));
+            let message = format!("key {} is unknown", quoted(key.get_ref()));
             findings
                 .add(&self.place_at(key.span().start), Code::UnknownKey, message, help)
                 .primary(Span::Bytes(key.span()));
@@ -179,7 +180,7 @@ impl<'d> Table<'d> {
         meant
     }
 
-    /// Reports that a key is missing, at the table's header.
+    /// Reports a missing key at the table's header. `what` names the owner of the key in the message.
     pub(super) fn report_missing(&self, key: &str, what: &str, findings: &mut Findings) {
         let message = format!("{what} has no {}", quoted(key));
         findings.add(&self.place(), Code::MissingKey, message, format!("add `{key} = …` below this line"));
@@ -205,7 +206,7 @@ impl<'d> Table<'d> {
         self.as_table(key, value, &place, findings).map_or(Field::Faulty, |table| Field::Given(table, place))
     }
 
-    /// Converts a value of this table to a table, or reports that it is none.
+    /// Returns a value of this table as a table. Reports a value of another type.
     pub(super) fn as_table(
         &self,
         key: &str,
@@ -227,7 +228,7 @@ impl<'d> Table<'d> {
         as_text(key, value, &place, findings).map_or(Field::Faulty, |text| Field::Given(text, place))
     }
 
-    /// Reads `true` or `false`.
+    /// Reads a value that is `true` or `false`.
     pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Field<bool> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         match value.get_ref() {
@@ -249,7 +250,7 @@ impl<'d> Table<'d> {
         match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Field::Given(number, place),
             Err(_) => {
-                let message = format!("{} is beyond 64 bits", quoted(key));
+                let message = format!("{} does not fit into 64 bits", quoted(key));
                 findings
                     .add(&place, Code::InvalidValue, message, "use a smaller number")
                     .primary(Span::Bytes(value.span()));
@@ -258,11 +259,11 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// Reads a list of texts, each with its place. An item that is not a text makes the whole list faulty.
+    /// Reads a list of texts, each with its line. If an item is not a text, the whole list is faulty.
     pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Field<Vec<(&'d str, Place)>> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         let DeValue::Array(items) = value.get_ref() else {
-            report_wrong_type(key, value, "a list of texts, in brackets", &place, findings);
+            report_wrong_type(key, value, "a list of texts in brackets", &place, findings);
             return Field::Faulty;
         };
         let mut texts = Vec::with_capacity(items.len());
@@ -274,7 +275,7 @@ impl<'d> Table<'d> {
         Field::Given(texts, place)
     }
 
-    /// Reads one of a few words, and returns the value of the word.
+    /// Reads a text that must be one of these words. Returns the value of the word.
     pub(super) fn choice<T: Copy>(
         &self,
         key: &str,
@@ -291,7 +292,7 @@ impl<'d> Table<'d> {
         })
     }
 
-    /// Reads an assigned country.
+    /// Reads an assigned country code of two letters.
     pub(super) fn country(&self, key: &str, findings: &mut Findings) -> Field<Region> {
         self.text(key, findings).and_then(findings, |text, place, findings| {
             parse_country(key, text, place, || Span::value(key), findings)
@@ -299,7 +300,7 @@ impl<'d> Table<'d> {
     }
 }
 
-/// Reports a word that is none of those expected.
+/// Reports a text that is not one of the expected words.
 pub(super) fn report_unknown_word<'w>(
     key: &str,
     text: &str,
@@ -310,11 +311,11 @@ pub(super) fn report_unknown_word<'w>(
 ) {
     let all = words.clone().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let help = did_you_mean(text, words, || format!("write one of {all}"));
-    let message = format!("{} is {}, which is none of {all}", quoted(key), quoted(text));
+    let message = format!("{} is {}, which is not one of {all}", quoted(key), quoted(text));
     findings.add(place, Code::InvalidValue, message, help).primary(span);
 }
 
-/// Converts a value to a text, or reports that it is none.
+/// Returns a value as a text. Reports a value of another type.
 pub(super) fn as_text<'d>(
     key: &str,
     value: &'d Spanned<DeValue<'d>>,
@@ -324,7 +325,7 @@ pub(super) fn as_text<'d>(
     match value.get_ref() {
         DeValue::String(text) => Some(text),
         _ => {
-            report_wrong_type(key, value, "a text, in quotes", place, findings);
+            report_wrong_type(key, value, "a text in quotes", place, findings);
             None
         }
     }
@@ -341,7 +342,7 @@ fn report_wrong_type(
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "`true` or `false`",
+        DeValue::Boolean(_) => "a truth value",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",

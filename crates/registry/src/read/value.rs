@@ -1,11 +1,11 @@
-//! Values that are written alike in TOML and in CSV.
+//! Reads values that TOML and CSV write alike: ids and countries.
 
 use switchboard_model::{MAX_ID_BYTES, Region, is_id};
 
 use crate::redact::quoted;
 use crate::{Code, Findings, Place, Span};
 
-/// Reports a text that is not an id. `what` names the id in the message: `OU id`.
+/// Reports a text that is not an id. `what` names the id in the message, such as `OU id`.
 pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, findings: &mut Findings) {
     if is_id(text) {
         return;
@@ -15,13 +15,13 @@ pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, find
     } else if text.len() > MAX_ID_BYTES {
         format!("{what} {} is longer than {MAX_ID_BYTES} bytes", quoted(text))
     } else {
-        format!("{what} {} has a character that ids do not have", quoted(text))
+        format!("{what} {} has a character that is not allowed in ids", quoted(text))
     };
     let help = "use 1 to 128 printable ASCII characters without space, comma, slash or quote";
     findings.add(place, Code::InvalidId, message, help).primary(span);
 }
 
-/// Parses an assigned country in upper or lower case, or reports that the text is none.
+/// Parses an assigned country code in upper or lower case. Reports any other text.
 pub(super) fn parse_country(
     key: &str,
     text: &str,
@@ -32,12 +32,12 @@ pub(super) fn parse_country(
     let region = Region::from_alpha2(text);
     if region.is_none() {
         let help = match text.to_ascii_uppercase().as_str() {
-            // Official papers use these two beside ISO 3166-1.
+            // Some official documents use these two codes instead of the codes of ISO 3166-1.
             "UK" => "did you mean `GB`?",
             "EL" => "did you mean `GR`?",
             _ => "write two letters that ISO 3166-1 assigns to a country, such as `GB`",
         };
-        let message = format!("{key} {} is not an assigned country", quoted(text));
+        let message = format!("{key} {} is not an assigned country code", quoted(text));
         findings.add(place, Code::InvalidCountry, message, help).primary(span());
     }
     region

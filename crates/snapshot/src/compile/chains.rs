@@ -1,5 +1,4 @@
-//! Chains: for every (OU, channel, role) the level it begins at, and for every level and country the run
-//! of its steps, each stored once.
+//! Compiles levels, and the run of steps for each client's country at a level. Equal runs are stored once.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,11 +9,11 @@ use super::groups::PoolGroups;
 use switchboard_model::{Region, RegionSet, Role, Rule};
 use switchboard_registry::{Mapping, Pool};
 
-/// Runs already stored, by their steps.
+/// The runs that are already stored, by their steps.
 #[derive(Default)]
 pub(super) struct StoredRuns {
     by_steps: HashMap<Box<[Step]>, u32, Xxh3DefaultBuilder>,
-    /// The most pools that one level has.
+    /// The largest number of pools that a level has.
     pub(super) max_level_pools: usize,
 }
 
@@ -32,38 +31,40 @@ impl StoredRuns {
     }
 }
 
-/// A pool at a level: its index, what the registry says of it, its accounts.
+/// A pool of an OU: its index, its values in the registry, and its groups of accounts.
 pub(super) struct PoolSlot<'a> {
     pub(super) idx: u32,
     pub(super) pool: &'a Pool,
-    /// Index into the company's [`PoolGroups`].
+    /// Index of the pool in the company's [`PoolGroups`].
     pub(super) groups: usize,
 }
 
-/// Stores the level of one OU, channel and role.
+/// Compiles the level of one OU, channel and role.
 pub(super) struct LevelCompiler<'a> {
     pub(super) tables: &'a mut Tables,
     pub(super) runs: &'a mut StoredRuns,
     pub(super) groups: &'a mut [PoolGroups],
     pub(super) company_mapping: &'a Mapping,
     pub(super) role: Role,
-    /// The OU's pools of the channel, in the order they are tried: the last of the [`Tables::level_pools`].
+    /// The OU's pools of the channel, in the order in which they are tried. They are already the last ones of
+    /// [`Tables::level_pools`].
     pub(super) slots: &'a [PoolSlot<'a>],
 }
 
-/// For whom a run is.
+/// The clients for which a run is compiled.
 #[derive(Clone, Copy)]
 enum RunClient {
-    /// A client of this country.
+    /// Clients of this country.
     Of(Region),
-    /// A client of any country that the level has neither accounts nor a mapping for.
+    /// Clients of all countries for which the level has neither accounts nor a mapping.
     Elsewhere,
-    /// A client of no country.
+    /// Clients of no country.
     NoCountry,
 }
 
 impl LevelCompiler<'_> {
-    /// Stores the level. `above` is where the nearest ancestor's chain begins.
+    /// Stores the level and returns its index. `above` is the level at which the chain of the parent OU
+    /// begins.
     pub(super) fn store(mut self, ou: u32, depth: u32, above: u32) -> u32 {
         self.runs.max_level_pools = self.runs.max_level_pools.max(self.slots.len());
         let pools = (self.tables.level_pools.len() - self.slots.len()) as u32;
@@ -87,7 +88,7 @@ impl LevelCompiler<'_> {
         self.tables.levels.len() as u32 - 1
     }
 
-    /// Where the first candidates of a run are.
+    /// Returns the index of the first candidate of a run, or 0 if the run has no candidates.
     fn first_members(&self, run: u32) -> u32 {
         for step in self.tables.steps.iter().skip(run as usize) {
             if step.group != NONE {
@@ -100,7 +101,8 @@ impl LevelCompiler<'_> {
         0
     }
 
-    /// The countries whose run may differ from every other country's, in order.
+    /// Returns the countries that may need a run of their own, in order. A new rule must add its countries
+    /// here.
     fn countries_of_interest(&self) -> BTreeSet<Region> {
         let mut countries: BTreeSet<Region> = self.company_mapping.keys().copied().collect();
         for slot in self.slots {
@@ -115,7 +117,7 @@ impl LevelCompiler<'_> {
         countries
     }
 
-    /// The steps of the level for one client: rule by rule over all the pools.
+    /// Stores the steps of the level for these clients, ordered by rule and then by pool. Returns the run.
     fn run(&mut self, client: RunClient) -> u32 {
         let LevelCompiler { tables, groups, company_mapping, role, slots, .. } = self;
         let role = *role;

@@ -1,4 +1,4 @@
-//! One company: its records in order of their ids, then the chains of its OUs.
+//! Compiles one company: its records in the order of their ids, then the chains of its OUs.
 
 use std::collections::HashMap;
 
@@ -13,22 +13,22 @@ use super::groups::PoolGroups;
 use switchboard_model::{Region, Role, UnixSeconds};
 use switchboard_registry::{self as registry, DedicatedUnavailable, Holder, OuWithoutPool, Registry};
 
-/// Appends one company to the tables.
+/// Compiles one company and appends it to the tables.
 pub(super) struct CompanyCompiler<'a, 'p> {
     builder: &'a mut TableBuilder<'p>,
     registry: &'a Registry,
     company: &'a registry::Company,
     idx: u32,
-    /// The company's OUs, in order of their ids.
+    /// The company's OUs, in the order of their ids.
     ous: Vec<&'a registry::Ou>,
-    /// The index of the first OU.
+    /// The index of the company's first OU.
     first_ou: u32,
     tree: OuDepths<'a>,
-    /// The company's pools, in order of their ids.
+    /// The company's pools, in the order of their ids.
     pools: Vec<&'a registry::Pool>,
-    /// The index of the first pool.
+    /// The index of the company's first pool.
     first_pool: u32,
-    /// For each pool, its accounts.
+    /// The groups of accounts of each pool.
     groups: Vec<PoolGroups>,
 }
 
@@ -56,7 +56,7 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         }
     }
 
-    /// Stores the company and all that is its own.
+    /// Stores the company and all its records.
     pub(super) fn store(mut self) {
         for (ou, &depth) in self.ous.iter().zip(&self.tree.depth) {
             let id = self.builder.text.plain(&ou.id);
@@ -100,8 +100,8 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         self.builder.tables.companies.push(record);
     }
 
-    /// Stores where every OU's chain of one channel and role begins: at the OU if it has pools, else where its
-    /// parent's does.
+    /// Stores the chain starts of all OUs for one channel and role. A chain begins at the OU if the OU has
+    /// pools, else where the chain of its parent begins.
     fn store_chains(&mut self, slots: &[Vec<PoolSlot<'_>>], role: Role, start_of: impl Fn(usize) -> usize) {
         let TableBuilder { tables, text, runs, .. } = &mut *self.builder;
         let mut reached = vec![NONE; self.ous.len()];
@@ -132,23 +132,25 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         }
     }
 
-    /// For each OU, its pools of one channel in the order they are tried: (priority, id) ascending.
+    /// Returns the pools of one channel for each OU, in the order in which they are tried: by priority, then
+    /// by id.
     fn pool_slots(&self, channel: &str) -> Vec<Vec<PoolSlot<'a>>> {
         let mut slots: Vec<Vec<PoolSlot<'a>>> = self.ous.iter().map(|_| Vec::new()).collect();
         for (at, &pool) in self.pools.iter().enumerate().filter(|(_, pool)| *pool.channel == *channel) {
             for &ou in pool.ous.iter().filter_map(|id| self.tree.position.get(&**id)) {
-                // An OU that a pool names twice has it once.
+                // If a pool names an OU twice, the OU has the pool once.
                 if slots[ou].last().is_none_or(|last| last.groups != at) {
                     slots[ou].push(PoolSlot { idx: self.first_pool + at as u32, pool, groups: at });
                 }
             }
         }
-        // Stable: pools of one priority stay in order of their ids.
+        // The sort is stable, so pools of one priority stay in the order of their ids.
         slots.iter_mut().for_each(|slots| slots.sort_by_key(|slot| slot.pool.priority));
         slots
     }
 
-    /// Stores a column for each channel that the company has pools of. Returns the columns and their number.
+    /// Stores a column for each channel of which the company has pools. Returns the columns of all channels,
+    /// and the number of columns in use.
     fn store_columns(&mut self) -> (Vec<u16>, u16) {
         let mut count = 0;
         let mut columns = Vec::with_capacity(self.registry.channels.len());
@@ -161,7 +163,7 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         (columns, count)
     }
 
-    /// Stores the accounts, and sorts the shared ones into their pools' groups.
+    /// Stores the accounts, and adds the shared ones to the groups of their pools.
     fn store_accounts(&mut self) -> Range {
         let pool_position: HashMap<&str, usize> =
             self.pools.iter().enumerate().map(|(at, pool)| (&*pool.id, at)).collect();
@@ -179,11 +181,13 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         range
     }
 
-    #[allow(clippy::expect_used, reason = "`check` found the channel to exist; off the answer path")]
+    #[allow(clippy::expect_used, reason = "`check` requires that the channel exists; not on the answer path")]
     fn store_account(&mut self, account: &registry::Account, pool: Option<usize>) {
         let builder = &mut *self.builder;
         let idx = builder.tables.accounts.len() as u32;
-        let channel = account.channel.expect("cannot fail: an unknown channel is an error of the registry");
+        let channel = account.channel.expect(
+            "cannot fail: an unknown channel is an error of the registry, which is then not compiled",
+        );
         let channel_id = self.registry.channels.get(usize::from(channel)).map_or("", |channel| &*channel.id);
         let (id_and_address, id) = builder.text.id_and_address(&account.id, &account.address);
         builder.account_hashes.push(hash_index::hash(u64::from(self.idx), account.id.as_bytes()));
@@ -194,7 +198,7 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
             id_and_address,
             id,
             pool: pool.map_or(NONE, |pool| self.first_pool + pool as u32),
-            // `finish` rejects what does not fit.
+            // `finish` rejects a registry whose suffixes do not fit into 16 bits.
             suffix: suffix as u16,
             company: self.idx,
             channel,
@@ -225,11 +229,11 @@ fn stored_role(account: &registry::Account) -> u8 {
     }
 }
 
-/// The tree of a company's OUs, by their position in order of their ids.
+/// The tree of a company's OUs. OUs are identified by their position in the order of their ids.
 struct OuDepths<'a> {
     position: HashMap<&'a str, usize>,
     parent: Vec<Option<usize>>,
-    /// How many OUs are above each.
+    /// The number of OUs above each OU.
     depth: Vec<u32>,
     parents_first: Vec<usize>,
 }
@@ -241,7 +245,7 @@ impl<'a> OuDepths<'a> {
             ous.iter().map(|ou| ou.parent.as_ref().and_then(|id| position.get(&**id).copied())).collect();
         let mut depth: Vec<Option<u32>> = vec![None; ous.len()];
         for start in 0..ous.len() {
-            // Up to the first OU whose depth is known, then down again: linear, and no recursion.
+            // Goes up to the first OU with a known depth, then down again: in linear time, without recursion.
             let mut path = Vec::new();
             let mut at = Some(start);
             while let Some(ou) = at.filter(|&ou| depth[ou].is_none()) {
@@ -253,7 +257,7 @@ impl<'a> OuDepths<'a> {
                 depth[ou] = Some(below);
             }
         }
-        // Each has one by now.
+        // Every OU has a depth now.
         let depth: Vec<u32> = depth.into_iter().map(Option::unwrap_or_default).collect();
         let mut parents_first: Vec<usize> = (0..ous.len()).collect();
         parents_first.sort_by_key(|&ou| depth[ou]);

@@ -1,4 +1,4 @@
-//! Groups: the equal candidates of a step, laid out for the pick.
+//! Compiles groups of equal candidates, in the order that the pick needs.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,19 +6,21 @@ use super::super::format::{Account, Class, Group, Member, NONE, Range, Tables};
 use super::super::rendezvous::{CELLS, MIN_CELLED_CLASS, cell};
 use switchboard_model::{CallingCode, Region, Role};
 
-/// A pool's accounts by role and country, and the groups already made of them.
+/// The accounts of a pool by role and country, and the groups that are already stored.
 #[derive(Default)]
 pub(super) struct PoolGroups {
-    /// (Role, country) to accounts. An account of no country is in none: no rule ever asks for it.
+    /// The accounts by role and country. An account without a country is left out, because no rule selects
+    /// it.
     by_country: BTreeMap<(Role, Region), Vec<u32>>,
     made: HashMap<(Role, Sharing), u32>,
 }
 
-/// Which accounts a group holds.
+/// The property that the accounts of a group share.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Sharing {
+    /// The accounts have this country.
     Country(Region),
-    /// The calling code's accounts without those of one country.
+    /// The accounts have a country of this calling code, except the other country.
     CodeBut(CallingCode, Option<Region>),
 }
 
@@ -27,19 +29,20 @@ impl PoolGroups {
         self.by_country.entry((role, country)).or_default().push(account);
     }
 
-    /// The countries that the pool has accounts of.
+    /// Returns the countries of the pool's accounts in a role.
     pub(super) fn countries(&self, role: Role) -> impl Iterator<Item = Region> {
         self.by_country.keys().filter(move |(of, _)| *of == role).map(|(_, country)| *country)
     }
 
-    /// The accounts of a country, or [`NONE`].
+    /// Returns the group of the accounts of a country, or [`NONE`] if there are none.
     pub(super) fn of_country(&mut self, tables: &mut Tables, role: Role, country: Region) -> u32 {
         let Some(accounts) = self.by_country.get(&(role, country)) else { return NONE };
         let key = (role, Sharing::Country(country));
         *self.made.entry(key).or_insert_with(|| build(tables, accounts.clone()))
     }
 
-    /// The accounts that share the country's calling code, its own left out, or [`NONE`].
+    /// Returns the group of the accounts that share the country's calling code, without the accounts of the
+    /// country itself. Returns [`NONE`] if there are none.
     pub(super) fn of_calling_code(&mut self, tables: &mut Tables, role: Role, country: Region) -> u32 {
         let Some(code) = country.calling_code() else { return NONE };
         let own = self.by_country.contains_key(&(role, country)).then_some(country);
@@ -58,7 +61,7 @@ impl PoolGroups {
     }
 }
 
-/// Orders the members by (weight, cell, hash) and gives large classes their directory of cells.
+/// Stores a group with its members in order, and a directory of cells for each large class.
 fn build(tables: &mut Tables, accounts: Vec<u32>) -> u32 {
     let start = tables.members.len();
     tables.members.extend(accounts.into_iter().map(|account| {
@@ -84,7 +87,8 @@ fn build(tables: &mut Tables, accounts: Vec<u32>) -> u32 {
     tables.groups.len() as u32 - 1
 }
 
-/// Cell to first member, for members in order of their hash, whose upper bits are the cell.
+/// Stores the directory of a class: the position of the first member of each cell. Members are in the order
+/// of their hashes, so they are also in the order of their cells.
 fn directory(tables: &mut Tables, first: usize, len: usize) -> u32 {
     let at = tables.cells.len() as u32;
     let members = &tables.members[first..first + len];

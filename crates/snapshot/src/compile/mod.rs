@@ -1,8 +1,9 @@
-//! A checked registry to bytes. The same registry and generation give the same bytes: everything is
-//! put in order of its id before it gets an index, and hash maps are looked up in, never iterated.
+//! Compiles a checked registry to a snapshot. `company` compiles one company after the other, with `groups`
+//! for equal candidates, `chains` for levels and steps, and `text` for the arena of text.
 //!
-//! Off the serving path, and every index in here was made in here.
-#![allow(clippy::indexing_slicing, reason = "indices of slices that the same function filled")]
+//! Equal registries and generations give equal bytes: records are sorted by id before they get an index, and
+//! no hash map is iterated. The compiler is not on the answer path.
+#![allow(clippy::indexing_slicing, reason = "this folder only uses indices that it created itself")]
 
 mod chains;
 mod company;
@@ -18,26 +19,27 @@ use super::header::{self, Header};
 use super::view::SnapshotTest;
 use switchboard_registry::{Code, Findings, Place, Registry};
 
-/// Receives the progress of a build.
+/// A receiver of the progress of a build.
 pub trait Progress: Sync {
-    /// A stage is under way. `done` of `total` accounts are processed; both are 0 in stages that are not counted.
+    /// Receives the current stage. `done` of `total` accounts are processed. Both are 0 in a stage that does
+    /// not count accounts.
     fn report(&self, stage: BuildStage, done: usize, total: usize);
 }
 
-/// A stage of a build, in the order in which they begin.
+/// A stage of a build. The stages are in the order in which they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuildStage {
-    /// The registry's files are read.
+    /// The build reads the files of the registry.
     Reading,
-    /// The registry is checked.
+    /// The build checks the registry as a whole.
     Checking,
-    /// The registry is compiled.
+    /// The build compiles the registry to a snapshot.
     Compiling,
-    /// The snapshot is opened and tested.
+    /// The build opens the snapshot and runs its tests.
     Verifying,
 }
 
-/// Reports nothing.
+/// The receiver that ignores the progress of a build.
 #[derive(Debug, Clone, Copy)]
 pub struct NoProgress;
 
@@ -45,13 +47,30 @@ impl Progress for NoProgress {
     fn report(&self, _stage: BuildStage, _done: usize, _total: usize) {}
 }
 
-/// Accounts between two reports: about 10 ms of work.
+/// The number of accounts between two reports of progress, which is about 10 ms of work.
 const ACCOUNTS_PER_REPORT: usize = 1 << 14;
 
-/// Compiles a registry that [`switchboard_registry::check()`] found no error in.
+/// Compiles a registry in which [`switchboard_registry::check()`] found no error.
+///
+/// The result has no tests and no checksum yet: run the registry's tests against
+/// [`UnsealedSnapshot::with_no_tests`], then call [`UnsealedSnapshot::finish`]. The function
+/// `switchboard_pipeline::build_snapshot` does all of this.
 ///
 /// # Errors
-/// The registry is larger than the format holds.
+/// Returns findings with the code `limit` if the registry is larger than the format allows.
+///
+/// ```
+/// use switchboard_registry::{Files, check, read};
+/// use switchboard_snapshot::{NoProgress, Snapshot, compile};
+///
+/// let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\n")]);
+/// let (registry, mut findings) = read(&files);
+/// check(&registry, &mut findings);
+///
+/// let unsealed = compile(&registry, 1, &NoProgress).unwrap();
+/// let snapshot = Snapshot::open(unsealed.finish(&[])).unwrap();
+/// assert_eq!(snapshot.counts().ous, 1);
+/// ```
 pub fn compile(
     registry: &Registry,
     generation: u64,
@@ -69,10 +88,10 @@ pub fn compile(
     builder.finish(generation)
 }
 
-/// The tables while companies are compiled one after the other.
+/// The tables while companies are compiled, with the state that all companies share.
 struct TableBuilder<'p> {
     progress: &'p dyn Progress,
-    /// Accounts in all.
+    /// The number of accounts of the registry.
     total: usize,
     tables: Tables,
     text: text::TextArena,
@@ -83,7 +102,7 @@ struct TableBuilder<'p> {
     user_hashes: Vec<u64>,
 }
 
-/// A number of records, and the number that the format does not hold any more.
+/// A number of records, and the smallest number that exceeds the format.
 struct Limit {
     what: &'static str,
     count: usize,
@@ -123,8 +142,8 @@ impl<'p> TableBuilder<'p> {
         let mut findings = Findings::default();
         for Limit { what, count, end } in self.limits().into_iter().filter(|limit| limit.count >= limit.end) {
             let place = Place::file("");
-            let message = format!("{count} {what}, but a snapshot holds fewer than {end}");
-            findings.add(&place, Code::Limit, message, "split the registry");
+            let message = format!("the registry has {count} {what}, but a snapshot holds fewer than {end}");
+            findings.add(&place, Code::Limit, message, "split the registry into several");
         }
         if findings.is_empty() { Ok(UnsealedSnapshot::new(&self.tables, generation)) } else { Err(findings) }
     }
@@ -136,8 +155,8 @@ impl<'p> TableBuilder<'p> {
         [
             index("bytes of text", tables.text.len()),
             index("accounts", tables.accounts.len()),
-            index("chain entries", tables.chain_starts.len()),
-            index("chain steps", tables.steps.len()),
+            index("chain starts", tables.chain_starts.len()),
+            index("steps of chains", tables.steps.len()),
             index("pools of levels", tables.level_pools.len()),
             index("candidates", tables.members.len()),
             index("cells", tables.cells.len()),
@@ -147,25 +166,25 @@ impl<'p> TableBuilder<'p> {
     }
 }
 
-/// A compiled registry whose tests have not run yet.
+/// A compiled registry without its tests and its checksum.
 pub struct UnsealedSnapshot {
     generation: u64,
-    /// Room for the header, then the archive.
+    /// Zeros in place of the header, followed by the archive.
     bytes: AlignedVec,
 }
 
-#[allow(clippy::expect_used, reason = "plain records are written to memory: cannot fail")]
+#[allow(clippy::expect_used, reason = "writing plain records to memory cannot fail")]
 impl UnsealedSnapshot {
     fn new(tables: &Tables, generation: u64) -> UnsealedSnapshot {
         let mut bytes = AlignedVec::new();
         bytes.resize(header::LEN, 0);
         let bytes = rkyv::api::high::to_bytes_in::<_, rancor::Error>(tables, bytes).expect(
-            "cannot fail: the records hold no pointers and memory has no end before the process does",
+            "cannot fail: the records hold no pointers, and the process aborts if it has no memory left",
         );
         UnsealedSnapshot { generation, bytes }
     }
 
-    /// Returns the bytes of the snapshot, with these tests.
+    /// Adds the tests that the snapshot carries, and the header. Returns the bytes of the snapshot file.
     pub fn finish(mut self, tests: &[SnapshotTest]) -> AlignedVec {
         let contents_len = self.bytes.len().saturating_sub(header::LEN) as u64;
         for test in tests {
@@ -180,7 +199,7 @@ impl UnsealedSnapshot {
         self.bytes
     }
 
-    /// Returns the bytes of a copy without tests, to run the tests against.
+    /// Returns the bytes of a copy without tests, against which the tests can run.
     pub fn with_no_tests(&self) -> AlignedVec {
         UnsealedSnapshot { generation: self.generation, bytes: self.bytes.clone() }.finish(&[])
     }

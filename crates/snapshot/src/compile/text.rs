@@ -1,12 +1,11 @@
-//! The arena of texts: ids as they are, and the pieces that answers are put together from, already
-//! escaped as JSON.
+//! Compiles the arena of text: plain ids, and the parts of answers, which are already escaped as JSON.
 
 use std::collections::HashMap;
 
 use super::super::format::{IdAndAddress, Span};
 use switchboard_model::{Region, Role};
 
-/// All texts of a snapshot, one behind the other.
+/// All texts of a snapshot, one after the other.
 #[derive(Default)]
 pub(super) struct TextArena {
     pub(super) bytes: Vec<u8>,
@@ -15,28 +14,28 @@ pub(super) struct TextArena {
 }
 
 impl TextArena {
-    /// Stores a text as it is.
+    /// Stores a text without escaping it.
     pub(super) fn plain(&mut self, text: &str) -> Span {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(text.as_bytes());
         self.span(start)
     }
 
-    /// Stores an account's id and address. Returns both, and where the unescaped id begins: at the same byte if
-    /// nothing is escaped.
+    /// Stores the id and the address of an account, escaped. Also returns the offset of the unescaped id,
+    /// which is the same text if nothing is escaped.
     pub(super) fn id_and_address(&mut self, id: &str, address: &str) -> (IdAndAddress, u32) {
         let start = self.bytes.len();
         write_escaped(&mut self.bytes, id);
         let id_len = self.bytes.len() - start;
         write_escaped(&mut self.bytes, address);
         let len = self.bytes.len() - start;
-        // An id has 128 bytes at most, an address 128 characters or 254 bytes: escaped, far fewer than 65,536.
+        // Fits into 16 bits: an id has at most 128 bytes, and an address at most 128 characters or 254 bytes.
         let id_and_address = IdAndAddress { start: start as u32, len: len as u16, id_len: id_len as u16 };
         let id = if id_len == id.len() { id_and_address.start } else { self.plain(id).start };
         (id_and_address, id)
     }
 
-    /// Stores the location of an account in an answer.
+    /// Stores the JSON of a location: the OU and the pool at which an answer finds its account.
     pub(super) fn location(&mut self, ou: &str, pool: &str) -> Span {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(br#","ou":""#);
@@ -47,7 +46,7 @@ impl TextArena {
         self.span(start)
     }
 
-    /// Stores how an answer continues behind the address, once for equal accounts.
+    /// Stores the JSON that follows the address in an answer. Equal texts are stored once.
     pub(super) fn suffix(
         &mut self,
         number: u16,
@@ -76,13 +75,13 @@ impl TextArena {
         suffix
     }
 
-    /// Past 4 GiB the numbers wrap; `finish` sees the length and rejects the whole.
+    /// Returns the span from `start` to the end. Wraps beyond 4 GiB, where `finish` rejects the registry.
     fn span(&self, start: usize) -> Span {
         Span { start: start as u32, len: (self.bytes.len() - start) as u32 }
     }
 }
 
-/// A JSON string without its quotes.
+/// Appends a text as a JSON string without its quotes.
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         out.extend_from_slice(text.as_bytes());

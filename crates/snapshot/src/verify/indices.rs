@@ -1,4 +1,4 @@
-//! The hash indices: every record is found under its key, and only once.
+//! Verifies the hash indices: every record is found by its key, and no record occurs twice.
 
 use super::super::format::*;
 use super::super::hash_index;
@@ -19,7 +19,7 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, accounts: &[u64]) 
     once(all, texts, &users)
 }
 
-/// The hashes of records' keys: what each is unique within, and its text.
+/// Returns the hashes of all records. `key` returns the scope and the text of a record's key.
 fn hashes<T>(
     texts: &Texts<'_>,
     records: &[T],
@@ -33,14 +33,16 @@ fn hashes<T>(
     Ok(hashes)
 }
 
-/// A record is found when its slot can be reached from where its hash places it: when no slot is free from
-/// there to here. So one pass over the slots proves all of them, however crowded a hostile writer made them.
+/// Checks the slots of an index. A record can be found if no slot is free between the slot of its hash and
+/// its own slot. One pass over the slots checks this for all records, even if a hostile writer put all of
+/// them side by side.
 fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
-    require(slots.len().is_power_of_two(), "size of an index")?;
-    // Half of them at least are free, so that probes end, and soon.
-    require(slots.len() >= 2 * hashes.len(), "full index")?;
+    require(slots.len().is_power_of_two(), "the size of an index is not a power of two")?;
+    // At least half of the slots are free, so that every search ends after few probes.
+    require(slots.len() >= 2 * hashes.len(), "an index is more than half full")?;
     let mask = slots.len() - 1;
-    // The taken slots right before the first one are those at the end: a probe goes round.
+    // A search continues at the first slot after the last one, so the used slots at the end precede the first
+    // slot.
     let mut crowd = slots.iter().rev().take_while(|slot| slot.record.to_native() != NONE).count();
     let mut seen = vec![false; hashes.len()];
     let mut taken = 0;
@@ -52,19 +54,20 @@ fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
         }
         let (hash, seen) = match (hashes.get(record as usize), seen.get_mut(record as usize)) {
             (Some(&hash), Some(seen)) => (hash, seen),
-            _ => return require(false, "record of an index"),
+            _ => return require(false, "an index refers to a missing record"),
         };
         let probes = at.wrapping_sub(hash_index::position(hash, slots.len())) & mask;
-        require(probes <= crowd, "place in an index")?;
-        require(slot.fingerprint.to_native() == hash as u32, "fingerprint of an index")?;
-        require(!std::mem::replace(seen, true), "record twice in an index")?;
+        require(probes <= crowd, "a search cannot reach a record of an index")?;
+        require(slot.fingerprint.to_native() == hash as u32, "a slot of an index has a wrong fingerprint")?;
+        require(!std::mem::replace(seen, true), "an index has a record twice")?;
         crowd += 1;
         taken += 1;
     }
-    require(taken == hashes.len(), "record of no index")
+    require(taken == hashes.len(), "an index lacks a record")
 }
 
-/// A user has one account on a channel. Other tables are in order of their ids, so that these are unique.
+/// Checks that a user has only one account on a channel. Other tables need no such check, because their ids
+/// ascend.
 fn once(all: &ArchivedTables, texts: &Texts<'_>, hashes: &[u64]) -> Result<(), Rejection> {
     let mut order: Vec<(u64, u32)> = hashes.iter().copied().zip(0..).collect();
     order.sort_unstable();
@@ -75,7 +78,10 @@ fn once(all: &ArchivedTables, texts: &Texts<'_>, hashes: &[u64]) -> Result<(), R
     for alike in order.chunk_by(|(a, _), (b, _)| a == b).filter(|alike| alike.len() > 1) {
         let mut keys = alike.iter().map(|&(_, at)| key(at)).collect::<Result<Vec<_>, Rejection>>()?;
         keys.sort_unstable();
-        require(keys.windows(2).all(|pair| matches!(pair, [a, b] if a != b)), "user twice on a channel")?;
+        require(
+            keys.windows(2).all(|pair| matches!(pair, [a, b] if a != b)),
+            "a user has two accounts on one channel",
+        )?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Companies, channels, organizational units, pools and accounts: order, owners, and texts.
+//! Verifies companies, channels, organizational units, pools and accounts: their order, their owners and
+//! their texts.
 
 use super::super::format::*;
 use super::super::rejection::Rejection;
@@ -8,52 +9,59 @@ use super::texts::{self, Texts};
 use super::{Partition, is_country_or_none, record, require};
 use switchboard_model::{Region, Role, is_id};
 
-/// Checks companies, and what each of them owns: owners partition the tables, and ids ascend.
+/// Checks the companies and the records that each company owns. Companies divide the tables completely, and
+/// ids ascend.
 pub(super) fn verify_companies(all: &ArchivedTables, texts: &Texts<'_>) -> Result<(), Rejection> {
     let mut previous = None;
     for channel in all.channels.iter() {
         let id = texts.id(&channel.id)?;
-        require(previous < Some(id), "order of channels")?;
-        require(channel.conversation_role <= 1, "conversation role")?;
+        require(previous < Some(id), "the channels are not in the order of their ids")?;
+        require(channel.conversation_role <= 1, "a channel has an unknown conversation role")?;
         previous = Some(id);
     }
-    // Accounts keep it in 16 bits.
-    require(all.channels.len() <= usize::from(u16::MAX), "number of channels")?;
-    let mut ous = Partition::new(&all.ous, "OUs of a company");
-    let mut pools = Partition::new(&all.pools, "pools of a company");
-    let mut accounts = Partition::new(&all.accounts, "accounts of a company");
-    let mut columns = Partition::new(&all.columns, "columns of a company");
-    let mut chain_starts = Partition::new(&all.chain_starts, "chain_starts of a company");
+    // An account stores its channel in 16 bits.
+    require(all.channels.len() <= usize::from(u16::MAX), "there are more than 65535 channels")?;
+    let mut ous = Partition::new(&all.ous, "OUs");
+    let mut pools = Partition::new(&all.pools, "pools");
+    let mut accounts = Partition::new(&all.accounts, "accounts");
+    let mut columns = Partition::new(&all.columns, "columns");
+    let mut chain_starts = Partition::new(&all.chain_starts, "chain starts");
     let mut previous = None;
     for (idx, company) in all.companies.iter().enumerate() {
         let id = texts.id(&company.id)?;
-        require(previous < Some(id), "order of companies")?;
+        require(previous < Some(id), "the companies are not in the order of their ids")?;
         previous = Some(id);
-        require(company.dedicated_falls_back <= 1, "setting of a company")?;
+        require(company.dedicated_falls_back <= 1, "a company has an unknown setting")?;
         let own = ous.take_range(&company.ous)?;
         let mut previous = None;
         for ou in own {
             let id = texts.id(&ou.id)?;
-            require(previous < Some(id), "order of OUs")?;
-            require(ou.company.to_native() as usize == idx, "company of an OU")?;
-            require(ou.id_prefix == id_prefix(id.as_bytes()), "id_prefix of an OU's id")?;
-            require(ou.depth.to_native() < company.ous.len.to_native(), "depth of an OU")?;
+            require(previous < Some(id), "the OUs of a company are not in the order of their ids")?;
+            require(ou.company.to_native() as usize == idx, "an OU belongs to another company")?;
+            require(ou.id_prefix == id_prefix(id.as_bytes()), "an OU has not the prefix of its id")?;
+            require(
+                ou.depth.to_native() < company.ous.len.to_native(),
+                "the depth of an OU exceeds the number of OUs",
+            )?;
             previous = Some(id);
         }
         let mut previous = None;
         for pool in pools.take_range(&company.pools)? {
             let id = texts.id(&pool.id)?;
-            require(previous < Some(id), "order of pools")?;
+            require(previous < Some(id), "the pools of a company are not in the order of their ids")?;
             previous = Some(id);
         }
         accounts.take_range(&company.accounts)?;
         let mut used = 0;
         for column in columns.take(company.columns.to_native(), all.channels.len() as u64)? {
             let column = column.to_native();
-            require(column == NO_COLUMN || column == used, "column")?;
+            require(column == NO_COLUMN || column == used, "the columns of a company are not in order")?;
             used += u16::from(column != NO_COLUMN);
         }
-        require(company.column_count.to_native() == used, "number of columns")?;
+        require(
+            company.column_count.to_native() == used,
+            "a company has another number of columns than it states",
+        )?;
         chain_starts.take(company.chain_starts.to_native(), own.len() as u64 * u64::from(used) * 2)?;
     }
     ous.finish()?;
@@ -63,8 +71,8 @@ pub(super) fn verify_companies(all: &ArchivedTables, texts: &Texts<'_>) -> Resul
     chain_starts.finish()
 }
 
-/// Checks accounts, and the users who have one of their own. Returns the hashes that the index of accounts is made of,
-/// because the ids are at hand here.
+/// Checks accounts and dedicated accounts. Returns the hashes of the account ids for the check of the index,
+/// because computing them here saves reading the ids again.
 pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result<Vec<u64>, Rejection> {
     let mut hashes = Vec::with_capacity(all.accounts.len());
     let mut suffixes = Suffixes::new(all, texts)?;
@@ -74,48 +82,66 @@ pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result
         let mut previous = None;
         for account in all.accounts.range(&company.accounts) {
             let id = texts.run(account.id.to_native(), u32::from(account.id_len))?;
-            require(is_id(id), "id of an account")?;
-            require(previous < Some(id), "order of accounts")?;
+            require(is_id(id), "the id of an account is not an id")?;
+            require(previous < Some(id), "the accounts of a company are not in the order of their ids")?;
             previous = Some(id);
-            require(account.company.to_native() as usize == idx, "company of an account")?;
+            require(account.company.to_native() as usize == idx, "an account belongs to another company")?;
             texts.id_and_address(&account.id_and_address, id)?;
-            require(account.id_hash.to_native() == rendezvous::id_hash(id.as_bytes()), "hash of an account")?;
+            require(
+                account.id_hash.to_native() == rendezvous::id_hash(id.as_bytes()),
+                "an account has not the hash of its id",
+            )?;
             hashes.push(hash_index::hash(idx as u64, id.as_bytes()));
             let channel = record(&all.channels, u32::from(account.channel.to_native()), "channel");
             channel.and_then(|channel| suffixes.check(account, channel))?;
-            require((1..=1000).contains(&account.weight.to_native()), "weight of an account")?;
-            require(account.state <= 2, "state of an account")?;
-            require(is_country_or_none(account.country), "country of an account")?;
-            require(account.role <= 1 || account.role >= CONVERSATION_ROLE, "role of an account")?;
+            require(
+                (1..=1000).contains(&account.weight.to_native()),
+                "the weight of an account is not from 1 to 1000",
+            )?;
+            require(account.state <= 2, "an account has an unknown state")?;
+            require(is_country_or_none(account.country), "an account has an unknown country")?;
+            require(
+                account.role <= 1 || account.role >= CONVERSATION_ROLE,
+                "an account has an unknown role",
+            )?;
             dedicated += usize::from(account.is_dedicated());
             let pool = account.pool.to_native();
             let own = pool.wrapping_sub(pools.start.to_native()) < pools.len.to_native();
-            require(pool == NONE || (own && account.role <= 1), "pool of an account")?;
+            require(
+                pool == NONE || (own && account.role <= 1),
+                "an account has a pool of another company, or a pool and no role",
+            )?;
         }
     }
-    require(dedicated == all.dedicated.len(), "number of dedicated accounts")?;
+    require(
+        dedicated == all.dedicated.len(),
+        "the users have another number of dedicated accounts than there are",
+    )?;
     let mut next = 0;
     for dedicated in all.dedicated.iter() {
         texts.span(&dedicated.user)?;
         let at = dedicated.account.to_native();
         let account = record(&all.accounts, at, "account")?;
-        // Ascending and as many as there are dedicated accounts: each has one user.
-        require(at >= next && account.is_dedicated(), "account of a user")?;
-        require(account.company == dedicated.company, "company of a user")?;
+        // The accounts ascend and are as many as there are dedicated accounts, so each account has one user.
+        require(
+            at >= next && account.is_dedicated(),
+            "a user has an account that is not dedicated, or the users are not in order",
+        )?;
+        require(account.company == dedicated.company, "a user has an account of another company")?;
         require(
             u32::from(account.channel.to_native()) == dedicated.channel.to_native(),
-            "channel of a user",
+            "a user has an account of another channel",
         )?;
         next = at + 1;
     }
     Ok(hashes)
 }
 
-/// How answers continue behind the account's own part: one text for each (channel, role, country).
+/// Checks the suffixes of answers. Each suffix belongs to one channel, role and country.
 struct Suffixes<'a> {
     texts: &'a Texts<'a>,
     all: Vec<&'a str>,
-    /// The (channel, role, country) of each, once an account has used it.
+    /// The channel, role and country of each suffix. `None` until an account uses the suffix.
     key_of: Vec<Option<(u16, Option<Role>, u8)>>,
 }
 
@@ -131,15 +157,19 @@ impl<'a> Suffixes<'a> {
         let key = (account.channel.to_native(), account.role(), account.country);
         let Some(key_of) = self.key_of.get_mut(at as usize) else { return Ok(()) };
         if *key_of != Some(key) {
-            require(key_of.is_none(), "suffix of an account")?;
-            require(is_suffix(text, self.texts.span(&channel.id)?, account), "JSON of a suffix")?;
+            require(key_of.is_none(), "accounts of different channel, role or country share a suffix")?;
+            require(
+                is_suffix(text, self.texts.span(&channel.id)?, account),
+                "the JSON of a suffix does not fit its account",
+            )?;
             *key_of = Some(key);
         }
         Ok(())
     }
 }
 
-/// Whether a text is `","channel":"…","role":"…","country":"…","rule":"`, as far as the account has them.
+/// Returns whether a text is `","channel":"…","role":"…","country":"…","rule":"` with the values of the
+/// account. Role and country are absent if the account has none.
 fn is_suffix(text: &str, channel: &str, account: &ArchivedAccount) -> bool {
     let channel =
         text.strip_prefix(r#"","channel":""#).and_then(|rest| texts::without_escaped(rest, channel));

@@ -1,25 +1,25 @@
-//! Runs of steps, held against every level and client that uses them: each rule at each pool, with exactly
-//! the accounts that the rule says.
+//! Verifies runs of steps. For every level and every client that uses a run, the run has the right rules at
+//! the right pools, and each step has exactly the candidates of its rule.
 
 use super::super::format::*;
 use super::super::rejection::Rejection;
 use super::super::view::Run;
 use super::groups::{Groups, Shares};
-use super::{is_country_or_none, record, refusal, require};
+use super::{inconsistent, is_country_or_none, record, require};
 use switchboard_model::{Region, RegionSet, Rule};
 
-/// For whom a run is.
+/// The clients for which a run is verified.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProvedClient {
-    /// A client of this country.
+    /// Clients of this country.
     Of(Region),
-    /// A client of any other country than the level's overridden ones, which are given.
+    /// Clients of any country except these, which are the level's overridden countries.
     Elsewhere(RegionSet),
-    /// A client of no country.
+    /// Clients of no country.
     NoCountry,
 }
 
-/// What the runs of a level must fit.
+/// The properties of a level that its runs must fit.
 #[derive(Clone, Copy)]
 pub(super) struct LevelPools<'a> {
     pub(super) channel: u16,
@@ -27,43 +27,46 @@ pub(super) struct LevelPools<'a> {
     pub(super) pools: &'a [ArchivedLevelPool],
 }
 
-/// All runs.
+/// All runs, after the checks that do not depend on a client.
 pub(super) struct Runs<'a> {
     all: &'a ArchivedTables,
     groups: Groups,
     shares: Shares,
-    /// Whether a run begins with a step.
+    /// For each step, whether a run begins with it.
     first: Vec<bool>,
 }
 
 impl<'a> Runs<'a> {
-    /// Checks what does not depend on the client.
+    /// Checks everything that does not depend on the client.
     pub(super) fn new(all: &'a ArchivedTables, groups: Groups) -> Result<Runs<'a>, Rejection> {
         let shares = Shares::new(all, &groups)?;
         let mut first = Vec::with_capacity(all.steps.len());
         let mut previous = None;
         for step in all.steps.iter() {
             first.push(previous.is_none());
-            let Some(rule) = step.rule() else { return Err(refusal("order of steps")) };
+            let Some(rule) = step.rule() else { return Err(inconsistent("a step has an unknown rule")) };
             let slot = step.slot.to_native();
-            // Rule by rule over all the pools: so a run has four steps for each pool at most.
-            require(previous < Some((rule, slot)), "order of steps")?;
+            // Ordered by rule and then by pool, so a run has at most four steps per pool.
+            require(previous < Some((rule, slot)), "the steps of a run are not in order")?;
             previous = if step.is_last() { None } else { Some((rule, slot)) };
             let named = step.country != NO_COUNTRY;
             let names_country = matches!(rule, Rule::Geography | Rule::DefaultRegion);
-            require(named == names_country && is_country_or_none(step.country), "country of a step")?;
+            require(
+                named == names_country && is_country_or_none(step.country),
+                "the country of a step does not fit its rule",
+            )?;
             let members = |range: &ArchivedRange| (range.start.to_native(), range.len.to_native());
             let copied = match step.group.to_native() {
                 NONE => (0, 0),
                 group => members(&record(&all.groups, group, "group")?.members),
             };
-            require(members(&step.members) == copied, "members of a step")?;
+            require(members(&step.members) == copied, "a step has not the members of its group")?;
         }
-        require(previous.is_none(), "end of a run")?;
+        require(previous.is_none(), "the last run has no end")?;
         Ok(Runs { all, groups, shares, first })
     }
 
-    /// Checks a run against a level that uses it, and against the client that it is for.
+    /// Checks a run for a level that uses it, and for the clients of the run.
     pub(super) fn check(
         &self,
         run: u32,
@@ -71,7 +74,7 @@ impl<'a> Runs<'a> {
         level: LevelPools<'_>,
     ) -> Result<(), Rejection> {
         let begins = run == NONE && client == ProvedClient::NoCountry || *record(&self.first, run, "step")?;
-        require(begins, "beginning of a run")?;
+        require(begins, "a level refers to a step inside a run")?;
         let mut country_steps = 0;
         for step in Run::new(self.all, run) {
             let pool = record(level.pools, u32::from(step.slot.to_native()), "pool of a level")?;
@@ -85,22 +88,23 @@ impl<'a> Runs<'a> {
                     let common = record(&self.groups.common, group, "group")?;
                     let fits =
                         (common.pool, common.channel, common.role) == (pool, level.channel, level.role);
-                    require(fits, "group of another pool")?;
+                    require(fits, "a step has a group of another pool, channel or role")?;
                     common.countries
                 }
             };
-            require(found == wanted, "countries of a step")?;
+            require(found == wanted, "a step has candidates of wrong countries")?;
         }
         let pools = if client == ProvedClient::NoCountry { 0 } else { level.pools.len() };
-        require(country_steps == pools, "steps of a client")
+        require(country_steps == pools, "a run lacks a country step of a pool")
     }
 }
 
-/// Returns which of the countries that a pool has accounts of a step is about.
+/// Returns the countries that the candidates of a step must have. `there` are the countries of the pool's
+/// accounts.
 fn wanted(step: &ArchivedStep, client: ProvedClient, there: RegionSet) -> Result<RegionSet, Rejection> {
     use ProvedClient::{Elsewhere, Of};
     let of_step: RegionSet = step.country().into_iter().collect();
-    let rule = step.rule().ok_or_else(|| refusal("order of steps"))?;
+    let rule = step.rule().ok_or_else(|| inconsistent("a step has an unknown rule"))?;
     let wanted = match (rule, client) {
         (Rule::DefaultRegion, _) | (Rule::Geography, Of(_)) => there.intersection(of_step),
         (Rule::Country, Of(country)) => there.intersection(country.into()),
@@ -109,19 +113,20 @@ fn wanted(step: &ArchivedStep, client: ProvedClient, there: RegionSet) -> Result
         }
         (Rule::Country, Elsewhere(overridden)) => there.difference(overridden),
         (Rule::CallingCode, Elsewhere(overridden)) => {
-            // No client from elsewhere shares a code with any account: else its country would be overridden.
+            // A country that shares a calling code with an account must be overridden, so no other client
+            // may.
             let served =
                 there.iter().map(RegionSet::with_calling_code_of).fold(RegionSet::EMPTY, RegionSet::union);
             served.difference(overridden)
         }
-        _ => return Err(refusal("step of no client")),
+        _ => return Err(inconsistent("a step has a rule that does not apply to its clients")),
     };
     let elsewhere = matches!(client, Elsewhere(_)) && rule != Rule::DefaultRegion;
-    require(!elsewhere || wanted.is_empty(), "country that is not overridden")?;
+    require(!elsewhere || wanted.is_empty(), "a country with candidates of its own is not overridden")?;
     Ok(wanted)
 }
 
-/// Returns the pools of a level: those before the next level's.
+/// Returns the pools of a level, which end where the pools of the next level begin.
 pub(super) fn pools_of(all: &ArchivedTables, level: u32) -> &[ArchivedLevelPool] {
     let first = |level: u32| all.levels.get(level as usize).map(|level| level.pools.to_native() as usize);
     let end = first(level + 1).unwrap_or(all.level_pools.len());

@@ -1,4 +1,4 @@
-//! The chain of an OU: where it begins, its levels, their steps, and the candidates of a step.
+//! Reads the chain of an OU: its start, its levels, their steps, and the candidates of a step.
 
 use super::{AccountJson, Records, Snapshot, prefetch_record};
 use crate::format::{
@@ -10,28 +10,30 @@ use crate::{
 };
 use switchboard_model::{Region, RegionSet, Role, Rule};
 
-/// Candidates in a cache line, about.
+/// The approximate number of candidates in a cache line.
 const CANDIDATES_PER_LINE: u32 = 64 / size_of::<ArchivedMember>() as u32;
-/// Lines of candidates that are requested at once: the processor itself prefetches those behind them.
+/// The maximum number of cache lines of candidates that are prefetched. The processor itself prefetches the
+/// lines after them.
 const MAX_LINES: u32 = 4;
 
-/// A level of a chain: an OU's pools of one channel, for one role. All OUs whose chains reach a level share it.
+/// A level of a chain: the pools of one OU and one channel, for one role. OUs whose chains reach the same
+/// level share it.
 #[derive(Clone, Copy)]
 pub struct LevelRef<'s> {
     tables: &'s ArchivedTables,
     record: &'s ArchivedLevel,
 }
 
-/// The steps of a level for one client, in order.
+/// The steps of a level for one client, in the order in which a selection tries them.
 #[derive(Clone)]
 pub struct Steps<'s> {
     tables: &'s ArchivedTables,
     run: Run<'s>,
-    /// The level's first pool.
+    /// The index of the level's first pool in the table of level pools.
     first_pool: u32,
 }
 
-/// A step: one rule at one pool.
+/// A step of a chain: one rule, applied to one pool.
 #[derive(Clone, Copy)]
 pub struct StepRef<'s> {
     pub(super) tables: &'s ArchivedTables,
@@ -39,12 +41,12 @@ pub struct StepRef<'s> {
     first_pool: u32,
 }
 
-/// The clients that a list of steps serves.
+/// The clients for which a list of steps applies.
 #[derive(Debug, Clone, Copy)]
 pub struct RunClients {
-    /// Their countries.
+    /// The countries of the clients.
     pub countries: RegionSet,
-    /// Whether clients of no country are among them.
+    /// Whether the clients include clients of no country.
     pub no_country: bool,
 }
 
@@ -54,32 +56,32 @@ impl RunClients {
     }
 }
 
-/// Equal candidates, ordered by weight, then by cell.
+/// Equal candidates of a step, in the order of their weights and cells.
 #[derive(Clone, Copy)]
 pub struct Candidates<'s>(&'s [ArchivedMember]);
 
-/// An account as a candidate of a step: all that a pick and an answer need of it.
+/// A candidate of a step: the fields of an account that a pick and an answer need.
 #[derive(Clone, Copy)]
 pub struct Candidate<'s>(&'s ArchivedMember);
 
-/// The candidates of a large group that have one weight.
+/// The candidates of a large group that have the same weight.
 #[derive(Clone, Copy)]
 pub struct Class<'s> {
     tables: &'s ArchivedTables,
     record: &'s ArchivedClass,
 }
 
-/// Where in a class the candidates of each cell are.
+/// The candidates of a class by cell.
 #[derive(Clone, Copy)]
 pub struct CellDirectory<'s> {
-    /// Cell to first candidate; one more entry than there are cells.
+    /// The position of the first candidate of each cell, and at the end the number of candidates.
     cells: &'s [rkyv::rend::u32_le],
     candidates: &'s [ArchivedMember],
 }
 
 impl Snapshot {
-    /// Returns which record says where the chain of (OU, channel, role) begins, and prefetches it.
-    /// `None` if the company has no pool of the channel.
+    /// Returns the index of the chain start of an OU, a channel and a role, and prefetches it. Returns `None`
+    /// if the company has no pool of the channel.
     #[inline]
     pub fn prefetch_chain(
         &self,
@@ -102,12 +104,12 @@ impl Snapshot {
         Some(ChainStartIdx::new(entry))
     }
 
-    /// Returns the level where a chain begins, and prefetches it.
+    /// Returns the first level of a chain, and prefetches it. Returns `None` if no level has a pool.
     #[inline]
     pub fn first_level(&self, start: ChainStartIdx) -> Option<LevelRef<'_>> {
         let tables = self.tables();
         let entry = tables.chain_starts.at(start.get());
-        // Nearly all levels have few enough overrides for two cache lines.
+        // Two cache lines are enough for the overrides of almost all levels.
         let overrides = entry.overrides.to_native();
         for at in [overrides, overrides.saturating_add(8)] {
             prefetch_record(tables.overrides.get(at as usize));
@@ -117,7 +119,8 @@ impl Snapshot {
         level
     }
 
-    /// Returns the level where the chain of (OU, channel, role) begins.
+    /// Returns the first level of the chain of an OU, a channel and a role. Returns `None` if no level has a
+    /// pool.
     pub fn chain(
         &self,
         company: CompanyIdx,
@@ -128,19 +131,19 @@ impl Snapshot {
         self.first_level(self.prefetch_chain(company, ou, channel, role)?)
     }
 
-    /// Returns all levels.
+    /// Returns the levels of all chains.
     pub fn levels(&self) -> impl ExactSizeIterator<Item = LevelRef<'_>> {
         let tables = self.tables();
         tables.levels.iter().map(|record| LevelRef { tables, record })
     }
 
-    /// Returns the candidates of a group.
+    /// Returns the candidates of the group at an index.
     pub fn candidates_of(&self, group: GroupIdx) -> Candidates<'_> {
         let tables = self.tables();
         Candidates(tables.members.range(&tables.groups.at(group.get()).members))
     }
 
-    /// Returns the first level of the chain of every (role, OU, channel with pools), in no documented order.
+    /// Returns the first level of every chain. The order is not specified.
     pub fn chain_starts(&self) -> impl Iterator<Item = Option<LevelIdx>> {
         self.tables().chain_starts.iter().map(|entry| {
             let level = entry.level.to_native();
@@ -155,31 +158,32 @@ fn level(tables: &ArchivedTables, at: u32) -> Option<LevelRef<'_>> {
 }
 
 impl<'s> LevelRef<'s> {
-    /// The index. Computed, because a selection copies levels and never needs it.
+    /// Returns the index of the level. The index is computed, because storing it would make copies of levels
+    /// larger.
     pub fn idx(self) -> LevelIdx {
         let offset = std::ptr::from_ref(self.record).addr() - self.tables.levels.as_ptr().addr();
         LevelIdx::new((offset / size_of::<ArchivedLevel>()) as u32)
     }
 
-    /// The level's OU.
+    /// Returns the index of the level's OU.
     #[inline]
     pub fn ou(self) -> OuIdx {
         OuIdx::new(self.record.ou.to_native())
     }
 
-    /// The depth of the level's OU.
+    /// Returns the depth of the level's OU.
     #[inline]
     pub fn depth(self) -> u32 {
         self.record.depth.to_native()
     }
 
-    /// Returns the level that the chain continues with.
+    /// Returns the level at which the chain continues, if there is one.
     #[inline]
     pub fn next(self) -> Option<LevelRef<'s>> {
         level(self.tables, self.record.next.to_native())
     }
 
-    /// Returns the steps for a client of this country, or of no country.
+    /// Returns the steps for clients of this country, or for clients of no country.
     #[inline]
     pub fn steps(self, country: Option<Region>) -> Steps<'s> {
         let LevelRef { tables, record } = self;
@@ -198,7 +202,7 @@ impl<'s> LevelRef<'s> {
         self.run(first)
     }
 
-    /// Returns the distinct lists of steps, each with the clients that it serves.
+    /// Returns the distinct lists of steps, each with the clients for which it applies.
     pub fn runs(self) -> impl Iterator<Item = (RunClients, Steps<'s>)> {
         let LevelRef { tables, record } = self;
         let overridden = record.overridden();
@@ -219,15 +223,15 @@ impl<'s> LevelRef<'s> {
     }
 }
 
-/// The stored steps of a run, in order.
+/// The stored steps of a run, in the order in which a selection tries them.
 #[derive(Clone)]
 pub(crate) struct Run<'s> {
-    /// These steps and, behind the last one, others.
+    /// The steps of the run, followed by steps of other runs.
     steps: &'s [ArchivedStep],
 }
 
 impl<'s> Run<'s> {
-    /// The run that begins with this step; an empty one if the index is [`NONE`].
+    /// Returns the run that begins with this step. The run is empty if the index is [`NONE`].
     #[inline]
     pub(crate) fn new(tables: &'s ArchivedTables, first: u32) -> Run<'s> {
         Run { steps: tables.steps.get(first as usize..).unwrap_or_default() }
@@ -246,13 +250,13 @@ impl<'s> Iterator for Run<'s> {
 }
 
 impl Steps<'_> {
-    /// Prefetches the first step.
+    /// Prefetches the record of the first step.
     #[inline]
     pub fn prefetch_first(&self) {
         prefetch_record(self.run.steps.first());
     }
 
-    /// Prefetches the first step's candidates, and its pool.
+    /// Prefetches the candidates and the pool of the first step.
     #[inline]
     pub fn prefetch_candidates(&self) {
         let Some(step) = self.clone().next() else { return };
@@ -277,7 +281,7 @@ impl<'s> Iterator for Steps<'s> {
 }
 
 impl ArchivedLevel {
-    /// The countries that have steps of their own.
+    /// Returns the countries that have a run of their own.
     #[inline]
     pub(crate) fn overridden(&self) -> RegionSet {
         RegionSet::from_words(self.overridden.map(|word| word.to_native()))
@@ -302,44 +306,46 @@ impl ArchivedStep {
 }
 
 impl<'s> StepRef<'s> {
-    /// The step's rule.
+    /// Returns the rule of the step.
     #[inline]
     pub fn rule(self) -> Rule {
         self.record.rule().unwrap_or(Rule::DefaultRegion)
     }
 
-    /// The pool at its level: where answers say that an account was found.
+    /// Returns the pool at its level, which answers contain as the location of the account.
     #[inline]
     pub fn level_pool(self) -> LevelPoolIdx {
         LevelPoolIdx::new(self.first_pool + u32::from(self.record.slot.to_native()))
     }
 
-    /// The step's pool.
+    /// Returns the index of the step's pool.
     #[inline]
     pub fn pool(self) -> PoolIdx {
         PoolIdx::new(self.tables.level_pools.at(self.level_pool().get()).pool.to_native())
     }
 
-    /// The country that the step looks for; `None`: the client's.
+    /// Returns the country of the candidates, if the step names one. Returns `None` if the client's country
+    /// decides.
     #[inline]
     pub fn country(self) -> Option<Region> {
         self.record.country()
     }
 
-    /// The group of the step's candidates; `None` if there are no candidates.
+    /// Returns the group of the step's candidates. Returns `None` if there are no candidates.
     #[inline]
     pub fn group(self) -> Option<GroupIdx> {
         let group = self.record.group.to_native();
         (group != NONE).then_some(GroupIdx::new(group))
     }
 
-    /// The step's candidates.
+    /// Returns the candidates of the step.
     #[inline]
     pub fn candidates(self) -> Candidates<'s> {
         Candidates(self.tables.members.range(&self.record.members))
     }
 
-    /// Returns the classes of the step's candidates; none if the candidates are few enough to scan.
+    /// Returns the classes of the step's candidates. Returns no class if the candidates are few enough to
+    /// scan.
     #[inline]
     pub fn classes(self) -> impl ExactSizeIterator<Item = Class<'s>> {
         let StepRef { tables, record, .. } = self;
@@ -353,70 +359,70 @@ impl<'s> StepRef<'s> {
 }
 
 impl<'s> Candidates<'s> {
-    /// How many there are.
+    /// Returns the number of candidates.
     #[inline]
     pub fn len(self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there is no candidate.
     #[inline]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the first candidate.
+    /// Returns the first candidate, which has the smallest weight.
     #[inline]
     pub fn first(self) -> Option<Candidate<'s>> {
         self.0.first().map(Candidate)
     }
 
-    /// Returns the last candidate.
+    /// Returns the last candidate, which has the greatest weight.
     #[inline]
     pub fn last(self) -> Option<Candidate<'s>> {
         self.0.last().map(Candidate)
     }
 
-    /// Returns every candidate.
+    /// Returns all candidates in their order.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = Candidate<'s>> {
         self.0.iter().map(Candidate)
     }
 
-    /// Returns the candidates in pieces of `size`, the last of which may be shorter.
+    /// Returns the candidates in parts of `size` candidates. The last part may be shorter.
     #[inline]
     pub fn chunks(self, size: usize) -> impl Iterator<Item = Candidates<'s>> {
         self.0.chunks(size).map(Candidates)
     }
 
-    /// Returns the candidates of each weight.
+    /// Returns the candidates of each weight as one part, in ascending order of weight.
     #[inline]
     pub fn by_weight(self) -> impl Iterator<Item = Candidates<'s>> {
-        // One after the other, in order: a binary search would wait for memory at each step.
+        // A linear scan, because a binary search would wait for memory at each step.
         self.0.chunk_by(|one, next| one.weight == next.weight).map(Candidates)
     }
 }
 
 impl Candidate<'_> {
-    /// The account.
+    /// Returns the index of the candidate's account.
     #[inline]
     pub fn account(self) -> AccountIdx {
         AccountIdx::new(self.0.account.to_native())
     }
 
-    /// The account's weight.
+    /// Returns the weight of the account, from 1 to 1000.
     #[inline]
     pub fn weight(self) -> u16 {
         self.0.weight.to_native()
     }
 
-    /// XXH3-64 of the account's id: the pick draws with it.
+    /// Returns XXH3-64 of the account's id, from which the pick draws.
     #[inline]
     pub fn id_hash(self) -> u64 {
         self.0.id_hash.to_native()
     }
 
-    /// Where the text lies that an answer says of the account.
+    /// Returns the position of the text that an answer contains about the account.
     #[inline]
     pub fn json(self) -> AccountJson {
         AccountJson::new(&self.0.id_and_address, self.0.suffix.to_native())
@@ -424,13 +430,13 @@ impl Candidate<'_> {
 }
 
 impl<'s> Class<'s> {
-    /// The candidates of the class.
+    /// Returns the candidates of the class.
     #[inline]
     pub fn candidates(self) -> Candidates<'s> {
         Candidates(self.tables.members.range(&self.record.members))
     }
 
-    /// The candidates by cell; `None` if they are few enough to scan.
+    /// Returns the directory of the class. Returns `None` if the candidates are few enough to scan.
     #[inline]
     pub fn cells(self) -> Option<CellDirectory<'s>> {
         let first = self.record.cells.to_native();
@@ -443,7 +449,7 @@ impl<'s> Class<'s> {
 }
 
 impl<'s> CellDirectory<'s> {
-    /// Returns the candidates of a cell.
+    /// Returns the candidates of a cell, which is below [`CELLS`].
     #[inline]
     pub fn candidates(self, cell: u32) -> Candidates<'s> {
         let (start, end) = (self.cells.at(cell).to_native(), self.cells.at(cell + 1).to_native());

@@ -1,17 +1,17 @@
-//! Records by id: companies, channels, organizational units, accounts, dedicated accounts.
+//! Finds records by id: companies, channels, organizational units, accounts and dedicated accounts.
 
 use super::{Records, Snapshot, prefetch_record};
 use crate::hash_index;
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 
-/// A look-up of an OU that [`Snapshot::probe_ou`] began.
+/// The look-up of an OU, which [`Snapshot::probe_ou`] begins and [`Snapshot::find_ou`] completes.
 #[derive(Debug, Clone, Copy)]
 pub struct OuProbe {
     pub(super) hash: u64,
 }
 
 impl Snapshot {
-    /// Finds the company with this id.
+    /// Finds the company with this id. Takes constant time.
     #[inline]
     pub fn find_company(&self, id: &str) -> Option<CompanyIdx> {
         let tables = self.tables();
@@ -22,18 +22,20 @@ impl Snapshot {
         found.map(CompanyIdx::new)
     }
 
-    /// Finds the channel with this id. A scan, because a handful of channels is compared faster than one id is hashed.
+    /// Finds the channel with this id. Compares all channels, because that is faster than hashing for a few
+    /// channels.
     #[inline]
     pub fn find_channel(&self, id: &str) -> Option<ChannelIdx> {
         let tables = self.tables();
         let found = tables.channels.iter().position(|channel| {
-            // Most differ in length: their text is not read.
+            // Most ids differ in length, so their text need not be read.
             channel.id.len.to_native() as usize == id.len() && tables.span(&channel.id) == id.as_bytes()
         });
         found.map(|at| ChannelIdx::new(at as u32))
     }
 
-    /// Hashes the id of a company's OU and prefetches its slot. Pass the result to [`find_ou`](Snapshot::find_ou).
+    /// Begins to look up an OU: hashes its id, and prefetches the slot of the hash. Pass the result to
+    /// [`find_ou`](Snapshot::find_ou).
     #[inline]
     pub fn probe_ou(&self, company: CompanyIdx, id: &str) -> OuProbe {
         let hash = hash_index::hash(u64::from(company.get()), id.as_bytes());
@@ -42,7 +44,7 @@ impl Snapshot {
         OuProbe { hash }
     }
 
-    /// Prefetches the OU that a probe leads to.
+    /// Prefetches the record of the OU that a probe will probably find.
     #[inline]
     pub fn prefetch_ou(&self, OuProbe { hash }: OuProbe) {
         let tables = self.tables();
@@ -50,14 +52,15 @@ impl Snapshot {
         prefetch_record(slot.and_then(|slot| tables.ous.get(slot.record.to_native() as usize)));
     }
 
-    /// Finds the company's OU with this id, of which `probe` was made.
+    /// Finds the company's OU with this id. The probe must be the one of this company and id. Takes constant
+    /// time.
     #[inline]
     pub fn find_ou(&self, company: CompanyIdx, id: &str, OuProbe { hash }: OuProbe) -> Option<OuIdx> {
         let tables = self.tables();
         let found = hash_index::find(&tables.ou_index, hash, |at| {
             let ou = tables.ous.at(at);
             let same = match ou.id_prefix.get(..id.len()) {
-                // All of a short id is in the record.
+                // The record contains the whole id if the id is short.
                 Some(id_prefix) => ou.id.len.to_native() as usize == id.len() && id_prefix == id.as_bytes(),
                 None => tables.span(&ou.id) == id.as_bytes(),
             };
@@ -66,7 +69,7 @@ impl Snapshot {
         found.map(OuIdx::new)
     }
 
-    /// Finds the company's account with this id.
+    /// Finds the company's account with this id. Takes constant time.
     #[inline]
     pub fn find_account(&self, company: CompanyIdx, id: &str) -> Option<AccountIdx> {
         let tables = self.tables();
@@ -78,7 +81,7 @@ impl Snapshot {
         found.map(AccountIdx::new)
     }
 
-    /// Finds the user's own account on a channel.
+    /// Finds the dedicated account of a user on a channel. Takes constant time.
     #[inline]
     pub fn find_dedicated(&self, company: CompanyIdx, channel: ChannelIdx, user: &str) -> Option<AccountIdx> {
         let tables = self.tables();

@@ -1,5 +1,8 @@
-//! A snapshot in memory, read in place. `lookup` finds records by id, `records` and `chain` say what they hold,
-//! `prefetch` requests memory that a selection needs next. The only `unsafe` of the workspace is here.
+//! The typed view of a snapshot, which reads the records in place. `lookup` finds records by id, `records`
+//! reads companies to accounts, and `chain` reads levels, steps and candidates.
+//!
+//! This folder has the only `unsafe` code of the workspace. Methods with `prefetch` in their names request
+//! memory that a selection needs soon, so that it arrives while another selection of the batch continues.
 
 mod chain;
 mod lookup;
@@ -17,93 +20,112 @@ pub use records::{
     AccountJson, AccountPieces, AccountRef, ChannelRef, CompanyRef, OuRef, PoolRef, RecordCounts,
 };
 
-/// A verified snapshot: immutable bytes, whose records are read in place.
+/// A verified snapshot, whose records are read in place. The bytes never change.
+///
+/// [`Snapshot::open`] is the only way to create one. Look up ids with the `find_…` methods, which return
+/// typed indices, and read records by index with [`company`](Snapshot::company), [`ou`](Snapshot::ou),
+/// [`account`](Snapshot::account) and so on.
+///
+/// ```
+/// use switchboard_registry::{Files, read};
+/// use switchboard_snapshot::{NoProgress, Snapshot, compile};
+///
+/// let ous = "id,parent\nacme,\nemea,acme\n";
+/// let (registry, _) = read(&Files::from_iter([("acme/company.toml", ""), ("acme/ous.csv", ous)]));
+/// let snapshot = Snapshot::open(compile(&registry, 1, &NoProgress).unwrap().finish(&[])).unwrap();
+///
+/// let company = snapshot.find_company("acme").unwrap();
+/// let ou = snapshot.find_ou(company, "emea", snapshot.probe_ou(company, "emea")).unwrap();
+/// assert_eq!(snapshot.ou(ou).depth(), 1);
+/// assert!(snapshot.find_account(company, "wa-gb-1").is_none());
+/// ```
 pub struct Snapshot {
-    /// INVARIANT `verified`: these bytes passed [`Snapshot::open`], in full, and are never written to.
+    /// INVARIANT `verified`: all of these bytes passed [`Snapshot::open`], and they never change.
     bytes: Bytes,
-    /// INVARIANT `inside`: points into `bytes`, which own their memory and never move it. Kept because every access
-    /// begins here; not a reference, because its target would have to outlive the snapshot.
+    /// INVARIANT `inside`: points into `bytes`, which own their memory and never move it. Stored because
+    /// every access needs it. Not a reference, because a struct cannot borrow from itself.
     tables: NonNull<ArchivedTables>,
     header: Header,
-    /// The generation in digits, as every answer has it.
+    /// The generation in decimal digits, which every answer contains.
     generation: Box<str>,
 }
 
-// SAFETY: by `verified` and `inside`, `tables` is read and never written, and goes where its bytes go.
-#[allow(unsafe_code, reason = "a pointer into bytes of its own")]
+// SAFETY: by `verified` and `inside`, `tables` is only read, and moves to another thread together with its
+// bytes.
+#[allow(unsafe_code, reason = "a pointer into its own bytes")]
 unsafe impl Send for Snapshot {}
-// SAFETY: as above; memory that is only read may be read by several threads.
-#[allow(unsafe_code, reason = "a pointer into bytes of its own")]
+// SAFETY: as above, and several threads may read memory that is never written.
+#[allow(unsafe_code, reason = "a pointer into its own bytes")]
 unsafe impl Sync for Snapshot {}
 
-/// An expected selection that a snapshot carries, so that each process that loads the snapshot can repeat the test.
+/// An expected selection that a snapshot carries. Every process that loads the snapshot repeats the test.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SnapshotTest {
-    /// The company's id.
+    /// The id of the company that the query names.
     pub company: String,
-    /// The test's name, for people.
+    /// The name of the test, for display.
     pub name: String,
-    /// The query's fields, a JSON object without the company.
+    /// The query as a JSON object, without the company.
     pub query: String,
-    /// The fields that the answer must have, a JSON object.
+    /// The fields that the answer must have, as a JSON object.
     pub expect: String,
 }
 
-/// Splits the bytes behind the archive into tests: one JSON object a line.
+/// Splits the bytes after the archive into tests, which are one JSON object per line.
 pub(super) fn test_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
 }
 
 impl Snapshot {
-    /// For [`open`](super::open) alone, which upholds `verified`.
-    #[allow(unsafe_code, reason = "the archive was checked when the file was opened")]
+    /// Creates the view. Only [`open`](super::open) calls this function, because it upholds `verified`.
+    #[allow(unsafe_code, reason = "`open` verified the archive")]
     pub(super) fn verified(bytes: Bytes, header: Header) -> Snapshot {
         let end = super::header::LEN + header.contents_len as usize;
         let archive = bytes.get(super::header::LEN..end).unwrap_or_default();
-        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedTables`, and
-        // they have not changed since.
+        // SAFETY: by `verified`, `rkyv::access` accepted exactly these bytes as an `ArchivedTables`, and they
+        // have not changed since then.
         let tables = NonNull::from(unsafe { rkyv::access_unchecked::<ArchivedTables>(archive) });
         let generation = header.generation.to_string().into();
         Snapshot { bytes, tables, header, generation }
     }
 
-    /// The records.
-    #[allow(unsafe_code, reason = "a pointer into bytes of its own")]
+    /// Returns all tables of the snapshot.
+    #[allow(unsafe_code, reason = "a pointer into its own bytes")]
     #[inline]
     pub(crate) fn tables(&self) -> &ArchivedTables {
-        // SAFETY: by `inside`, they lie where they lay, for as long as `self` owns them.
+        // SAFETY: by `inside`, the pointer is valid as long as `self` owns the bytes.
         unsafe { self.tables.as_ref() }
     }
 
-    /// The header of the file.
+    /// Returns the header of the snapshot file.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The number of this snapshot.
+    /// Returns the generation, which is the number of this snapshot.
     #[inline]
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
-    /// The number of this snapshot in decimal digits.
+    /// Returns the generation in decimal digits.
     #[inline]
     pub fn generation_digits(&self) -> &str {
         &self.generation
     }
 
-    /// XXH3-128 of the whole file, in hexadecimal.
+    /// Returns the digest of the file, which is the checksum in its header, as 32 hexadecimal digits.
     pub fn digest(&self) -> String {
         format!("{:032x}", self.header.checksum)
     }
 
-    /// The whole file.
+    /// Returns the bytes of the whole snapshot file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The expected selections that the snapshot carries.
-    #[allow(clippy::expect_used, reason = "`open` read every test; off the answer path")]
+    /// Returns the expected selections that the snapshot carries. Parses them at each call.
+    #[allow(clippy::expect_used, reason = "`open` parsed every test; not on the answer path")]
     pub fn tests(&self) -> impl Iterator<Item = SnapshotTest> {
         let start = super::header::LEN + self.header.contents_len as usize;
         let lines = test_lines(self.bytes.get(start..).unwrap_or_default());
@@ -119,7 +141,7 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
-/// Texts by their place in the arena, which was proved when the file was opened.
+// Texts by their position in the arena. `open` verified all positions.
 impl ArchivedTables {
     #[inline]
     fn slice(&self, start: u32, len: u32) -> &[u8] {
@@ -136,27 +158,27 @@ impl ArchivedTables {
     }
 }
 
-/// Ids are printable ASCII, as was proved when the file was opened.
+/// Returns bytes of the arena as an id. `open` verified that ids are printable ASCII.
 fn as_id(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Records by verified index.
+/// Reads the records of a table by indices that `open` verified.
 pub(crate) trait Records<T> {
-    /// Returns the record at an index that `open` proved to be in range.
+    /// Returns the record at an index that `open` verified to be in range.
     fn at(&self, index: u32) -> &T;
-    /// Returns the records of a range that `open` proved to be in range.
+    /// Returns the records of a range that `open` verified to be in range.
     fn range(&self, range: &ArchivedRange) -> &[T];
 }
 
 impl<T> Records<T> for [T] {
-    #[allow(clippy::indexing_slicing, reason = "every stored index was checked when the file was opened")]
+    #[allow(clippy::indexing_slicing, reason = "`open` verified every stored index")]
     #[inline]
     fn at(&self, index: u32) -> &T {
         &self[index as usize]
     }
 
-    #[allow(clippy::indexing_slicing, reason = "every stored range was checked when the file was opened")]
+    #[allow(clippy::indexing_slicing, reason = "`open` verified every stored range")]
     #[inline]
     fn range(&self, range: &ArchivedRange) -> &[T] {
         let start = range.start.to_native() as usize;
@@ -164,15 +186,16 @@ impl<T> Records<T> for [T] {
     }
 }
 
-/// Requests a record's cache line. In a large snapshot every record is 40 to 160 ns away, which is most of the time that
-/// a selection takes; lines that are requested side by side take that time once.
-#[allow(unsafe_code, reason = "there is no safe prefetch")]
+/// Prefetches the cache line of a record. In a large snapshot, a cache miss takes 40 to 160 ns, and cache
+/// misses are most of the time of a selection. Several lines that are prefetched together arrive in the time
+/// of one.
+#[allow(unsafe_code, reason = "the standard library has no safe prefetch")]
 #[inline]
 fn prefetch_record<T>(record: Option<&T>) {
     #[cfg(target_arch = "x86_64")]
     if let Some(record) = record {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint to the cache, valid for any address; nothing is read.
+        // SAFETY: a prefetch is a hint to the cache. It is valid for any address and reads nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(record).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -1,4 +1,4 @@
-//! Companies, channels, organizational units, pools and accounts, and the texts that answers say of them.
+//! Reads companies, channels, organizational units, pools and accounts, and their texts in answers.
 
 use super::{Records, Snapshot, as_id, prefetch_record};
 use crate::format::{
@@ -8,7 +8,7 @@ use crate::format::{
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, LevelPoolIdx, OuIdx, PoolIdx};
 use switchboard_model::{Condition, Region, Role, UnixSeconds};
 
-/// A tenant of the snapshot.
+/// A company of the snapshot. Copying it is cheap.
 #[derive(Clone, Copy)]
 pub struct CompanyRef<'s> {
     tables: &'s ArchivedTables,
@@ -16,7 +16,7 @@ pub struct CompanyRef<'s> {
     idx: CompanyIdx,
 }
 
-/// A channel of the snapshot.
+/// A channel of the snapshot. Copying it is cheap.
 #[derive(Clone, Copy)]
 pub struct ChannelRef<'s> {
     tables: &'s ArchivedTables,
@@ -24,7 +24,7 @@ pub struct ChannelRef<'s> {
     idx: ChannelIdx,
 }
 
-/// An organizational unit of the snapshot.
+/// An organizational unit (OU) of the snapshot. Copying it is cheap.
 #[derive(Clone, Copy)]
 pub struct OuRef<'s> {
     tables: &'s ArchivedTables,
@@ -32,48 +32,48 @@ pub struct OuRef<'s> {
     idx: OuIdx,
 }
 
-/// A pool of the snapshot.
+/// A pool of the snapshot. Copying it is cheap.
 #[derive(Clone, Copy)]
 pub struct PoolRef<'s> {
     tables: &'s ArchivedTables,
     record: &'s ArchivedPool,
 }
 
-/// An account of the snapshot.
+/// An account of the snapshot. Copying it is cheap.
 #[derive(Clone, Copy)]
 pub struct AccountRef<'s> {
     tables: &'s ArchivedTables,
     record: &'s ArchivedAccount,
 }
 
-/// How many records of each kind a snapshot has.
+/// The number of records of each kind in a snapshot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordCounts {
-    /// Companies.
+    /// Number of companies in the snapshot.
     pub companies: usize,
-    /// Channels.
+    /// Number of channels in the snapshot.
     pub channels: usize,
-    /// Organizational units.
+    /// Number of organizational units of all companies.
     pub ous: usize,
-    /// Pools.
+    /// Number of pools of all companies.
     pub pools: usize,
-    /// Accounts.
+    /// Number of accounts of all companies.
     pub accounts: usize,
-    /// Dedicated accounts.
+    /// Number of dedicated accounts of all companies.
     pub dedicated: usize,
-    /// Levels of chains.
+    /// Number of distinct levels of all chains.
     pub levels: usize,
-    /// Steps of levels.
+    /// Number of distinct steps of all levels.
     pub steps: usize,
-    /// Groups of equal candidates.
+    /// Number of groups of equal candidates.
     pub groups: usize,
-    /// Candidates of all groups.
+    /// Number of candidates of all groups.
     pub candidates: usize,
-    /// Bytes of all texts.
+    /// Length of the arena of text in bytes.
     pub text_bytes: usize,
 }
 
-/// Where in the snapshot the text lies that an answer says of an account.
+/// The position of the text that an answer contains about an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountJson {
     start: u32,
@@ -82,14 +82,14 @@ pub struct AccountJson {
     suffix: u16,
 }
 
-/// The text that an answer says of an account, escaped as JSON, without the quotes at its ends.
+/// The text that an answer contains about an account, escaped as JSON, without its outer quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountPieces<'s> {
-    /// The account's id.
+    /// The id of the account.
     pub id: &'s [u8],
-    /// The account's address.
+    /// The address of the account.
     pub address: &'s [u8],
-    /// The fields behind the address: `","channel":"…","role":"…","country":"…","rule":"`.
+    /// The fields after the address: `","channel":"…","role":"…","country":"…","rule":"`.
     pub suffix: &'s [u8],
 }
 
@@ -129,27 +129,27 @@ impl Snapshot {
         AccountRef { tables, record: tables.accounts.at(idx.get()) }
     }
 
-    /// Returns all companies, in order of their ids.
+    /// Returns all companies, in the order of their ids.
     pub fn companies(&self) -> impl ExactSizeIterator<Item = CompanyRef<'_>> {
         let tables = self.tables();
         let number = |(at, record)| CompanyRef { tables, record, idx: CompanyIdx::new(at as u32) };
         tables.companies.iter().enumerate().map(number)
     }
 
-    /// Returns all channels, in order of their ids.
+    /// Returns all channels, in the order of their ids.
     pub fn channels(&self) -> impl ExactSizeIterator<Item = ChannelRef<'_>> {
         let tables = self.tables();
         let number = |(at, record)| ChannelRef { tables, record, idx: ChannelIdx::new(at as u32) };
         tables.channels.iter().enumerate().map(number)
     }
 
-    /// Returns the one company of a snapshot that has no other.
+    /// Returns the company if the snapshot has exactly one. A query need not name it.
     #[inline]
     pub fn only_company(&self) -> Option<CompanyIdx> {
         (self.tables().companies.len() == 1).then_some(CompanyIdx::new(0))
     }
 
-    /// Counts the records of each kind.
+    /// Returns the number of records of each kind.
     pub fn counts(&self) -> RecordCounts {
         let tables = self.tables();
         RecordCounts {
@@ -167,20 +167,21 @@ impl Snapshot {
         }
     }
 
-    /// Says of every account, in order, whether the registry has it as active without a time from which.
+    /// Returns for every account, in order, whether the registry leaves it unrestricted: it is active and has
+    /// no `available_from`.
     pub fn free_accounts(&self) -> impl Iterator<Item = bool> {
         self.tables().accounts.iter().map(|account| {
             account.condition() == Condition::Active && account.available_from.to_native() == i64::MIN
         })
     }
 
-    /// Prefetches the text that an answer says of an account.
+    /// Prefetches the text that an answer contains about an account.
     #[inline]
     pub fn prefetch_account_json(&self, json: AccountJson) {
         prefetch_record(self.tables().text.get(json.start as usize));
     }
 
-    /// Returns the text that an answer says of an account.
+    /// Returns the text that an answer contains about an account.
     #[inline]
     pub fn account_pieces(&self, json: AccountJson) -> AccountPieces<'_> {
         let tables = self.tables();
@@ -189,7 +190,7 @@ impl Snapshot {
         AccountPieces { id, address, suffix: tables.span(tables.suffixes.at(u32::from(json.suffix))) }
     }
 
-    /// Prefetches the text that an answer says of a location.
+    /// Prefetches the JSON of a location in an answer.
     #[inline]
     pub fn prefetch_location_json(&self, level_pool: LevelPoolIdx) {
         let tables = self.tables();
@@ -197,7 +198,7 @@ impl Snapshot {
         prefetch_record(tables.text.get(start as usize));
     }
 
-    /// Returns the text that an answer says of a location: `,"ou":"…","pool":"…","climbed":`.
+    /// Returns the JSON of a location in an answer: `,"ou":"…","pool":"…","climbed":`.
     #[inline]
     pub fn location_json(&self, level_pool: LevelPoolIdx) -> &[u8] {
         let tables = self.tables();
@@ -206,17 +207,17 @@ impl Snapshot {
 }
 
 impl<'s> CompanyRef<'s> {
-    /// The index.
+    /// Returns the index of the company in the snapshot.
     pub fn idx(self) -> CompanyIdx {
         self.idx
     }
 
-    /// The id.
+    /// Returns the id of the company.
     pub fn id(self) -> &'s str {
         self.tables.id(&self.record.id)
     }
 
-    /// Returns the company's organizational units, in order of their ids.
+    /// Returns the company's organizational units, in the order of their ids.
     pub fn ous(self) -> impl ExactSizeIterator<Item = OuRef<'s>> {
         let CompanyRef { tables, record, .. } = self;
         let first = record.ous.start.to_native();
@@ -224,12 +225,13 @@ impl<'s> CompanyRef<'s> {
         tables.ous.range(&record.ous).iter().enumerate().map(number)
     }
 
-    /// Whether the company has pools of a channel.
+    /// Returns whether the company has a pool of a channel.
     pub fn has_pools_of(self, channel: ChannelIdx) -> bool {
         self.tables.columns.at(self.record.columns.to_native() + channel.get()).to_native() != NO_COLUMN
     }
 
-    /// Whether an unavailable dedicated account falls back to the pools; if not, it is an error.
+    /// Returns whether a selection continues with the pools after an unavailable dedicated account. If not,
+    /// the selection ends with an error.
     #[inline]
     pub fn dedicated_falls_back(self) -> bool {
         self.record.dedicated_falls_back != 0
@@ -237,41 +239,41 @@ impl<'s> CompanyRef<'s> {
 }
 
 impl<'s> ChannelRef<'s> {
-    /// The index.
+    /// Returns the index of the channel in the snapshot.
     pub fn idx(self) -> ChannelIdx {
         self.idx
     }
 
-    /// The id.
+    /// Returns the id of the channel.
     pub fn id(self) -> &'s str {
         self.tables.id(&self.record.id)
     }
 
-    /// The role that talks to clients on this channel.
+    /// Returns the conversation role, which is the role that talks to clients on this channel.
     #[inline]
     pub fn conversation_role(self) -> Role {
-        // `open` proved that the byte is 0 or 1.
+        // `open` verified that the byte is 0 or 1.
         if self.record.conversation_role == Role::Primary as u8 { Role::Primary } else { Role::Secondary }
     }
 }
 
 impl<'s> OuRef<'s> {
-    /// The index.
+    /// Returns the index of the organizational unit in the snapshot.
     pub fn idx(self) -> OuIdx {
         self.idx
     }
 
-    /// The id.
+    /// Returns the id of the organizational unit.
     pub fn id(self) -> &'s str {
         self.tables.id(&self.record.id)
     }
 
-    /// The OU's company.
+    /// Returns the index of the OU's company.
     pub fn company(self) -> CompanyIdx {
         CompanyIdx::new(self.record.company.to_native())
     }
 
-    /// How many OUs are above this one.
+    /// Returns the number of OUs above this one.
     #[inline]
     pub fn depth(self) -> u32 {
         self.record.depth.to_native()
@@ -279,79 +281,79 @@ impl<'s> OuRef<'s> {
 }
 
 impl<'s> PoolRef<'s> {
-    /// The id.
+    /// Returns the id of the pool.
     pub fn id(self) -> &'s str {
         self.tables.id(&self.record.id)
     }
 }
 
 impl<'s> AccountRef<'s> {
-    /// The id.
+    /// Returns the id of the account.
     pub fn id(self) -> &'s str {
         as_id(self.id_bytes())
     }
 
-    /// The id's bytes.
+    /// Returns the id of the account as bytes.
     #[inline]
     pub fn id_bytes(self) -> &'s [u8] {
         self.tables.slice(self.record.id.to_native(), u32::from(self.record.id_len))
     }
 
-    /// The account's channel.
+    /// Returns the index of the account's channel.
     #[inline]
     pub fn channel(self) -> ChannelIdx {
         ChannelIdx::new(u32::from(self.record.channel.to_native()))
     }
 
-    /// The pool that the account is shared through.
+    /// Returns the pool that shares the account. Returns `None` for a dedicated or spare account.
     #[inline]
     pub fn pool(self) -> Option<PoolIdx> {
         let pool = self.record.pool.to_native();
         (pool != NONE).then_some(PoolIdx::new(pool))
     }
 
-    /// The account's country.
+    /// Returns the country of the account, if it has one.
     #[inline]
     pub fn country(self) -> Option<Region> {
         self.record.country()
     }
 
-    /// The account's role. A dedicated account has none, and a spare account need not have one.
+    /// Returns the role of the account. A dedicated account has none, and a spare account may have none.
     #[inline]
     pub fn role(self) -> Option<Role> {
         self.record.role()
     }
 
-    /// Whether the account is one user's own.
+    /// Returns whether the account is dedicated to a user.
     #[inline]
     pub fn is_dedicated(self) -> bool {
         self.record.is_dedicated()
     }
 
-    /// The share of clients that the account gets among equals: 1 to 1000.
+    /// Returns the weight of the account among equal candidates, from 1 to 1000.
     pub fn weight(self) -> u16 {
         self.record.weight.to_native()
     }
 
-    /// The account's condition in the registry.
+    /// Returns the condition of the account in the registry, without a standing.
     #[inline]
     pub fn condition(self) -> Condition {
         self.record.condition()
     }
 
-    /// The time from which the account may be selected; `None`: always.
+    /// Returns the time from which the account may be selected. Returns `None` if it may always be selected.
     pub fn available_from(self) -> Option<UnixSeconds> {
         let from = UnixSeconds(self.record.available_from.to_native());
         (from != UnixSeconds::MIN).then_some(from)
     }
 
-    /// Whether the account may not be selected yet.
+    /// Returns whether the account rests, because its `available_from` is later than `now`.
     #[inline]
     pub fn is_resting(self, now: UnixSeconds) -> bool {
         self.record.available_from.to_native() > now.0
     }
 
-    /// Where the text lies that an answer says of the account.
+    /// Returns the position of the text that an answer contains about the account.
     #[inline]
     pub fn json(self) -> AccountJson {
         AccountJson::new(&self.record.id_and_address, self.record.suffix.to_native())
