@@ -52,7 +52,7 @@ pub const MAX_ID_BYTES: usize = 128;
 
 /// Returns whether a text is an id: 1 to 128 bytes of printable ASCII without space, comma, slash or quote.
 ///
-/// An id needs no escaping in a CSV cell, a comma-separated list or the label of a metric.
+/// An id needs no quotes in a CSV cell and in a comma-separated list.
 ///
 /// ```
 /// use switchboard_model::is_id;

@@ -50,7 +50,7 @@ pub struct ReadError {
 /// The state of a registry's folder without its contents: path, length, times and inode of every file.
 ///
 /// If two stamps are equal, the folder need not be read again. If they differ, something may have changed,
-/// and [`Files::digest`] tells whether it has.
+/// and only [`Files::digest`] can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<FileStamp>);
 

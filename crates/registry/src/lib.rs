@@ -19,14 +19,15 @@
 //! ```
 //! use switchboard_registry::{Code, Files, check, read};
 //!
-//! let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\nparent = \"acne\"\n")]);
+//! let company = "[[ou]]\nid = \"acme\"\n\n[[ou]]\nid = \"emea\"\nparent = \"acne\"\n";
+//! let files = Files::from_iter([("acme/company.toml", company)]);
 //! let (registry, mut findings) = read(&files);
 //! check(&registry, &mut findings);
 //!
-//! assert_eq!(registry.companies[0].ous.len(), 1);
+//! assert_eq!(registry.companies[0].ous.len(), 2);
 //! let finding = findings.iter().next().unwrap();
 //! assert_eq!(finding.code, Code::UnknownParent);
-//! assert_eq!(finding.place.to_string(), "acme/company.toml:3");
+//! assert_eq!(finding.place.to_string(), "acme/company.toml:6");
 //! assert_eq!(finding.help, "did you mean `acme`?");
 //! ```
 //!

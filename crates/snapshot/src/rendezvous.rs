@@ -105,8 +105,7 @@ impl Order {
     /// Returns all cells in this order.
     #[inline]
     pub fn cells(self) -> impl Iterator<Item = u32> {
-        // Newton's iteration doubles the number of correct low bits of the inverse of an odd number: 3, 6,
-        // 12.
+        // Newton's iteration doubles the number of correct low bits of the inverse: 3, 6, 12.
         let inverse = |a: u32| {
             let two = |x: u32| x.wrapping_mul(2u32.wrapping_sub(a.wrapping_mul(x)));
             two(two(a))

@@ -71,7 +71,7 @@ impl E164 {
 
     /// Returns the region of the number. Returns `None` if numbers of the calling code belong to no country.
     ///
-    /// Costs one memory access for each digit that is needed to tell the regions of the calling code apart.
+    /// Costs one memory access for each digit that is needed to distinguish the regions of the calling code.
     /// Most calling codes have one region and need none.
     pub fn region(&self) -> Option<Region> {
         region(self.code, self.national())

@@ -118,10 +118,10 @@ fn check_inherited(all: &ArchivedTables, owners: &[Owner]) -> Result<(), Rejecti
     })
 }
 
-/// Calls `see` with every chain start that has a level, with its OU and the key of its chain.
+/// Calls `visit` with every chain start that has a level, with its OU and the key of its chain.
 fn each_chain_start(
     all: &ArchivedTables,
-    mut see: impl FnMut(u32, ChainKey, &ArchivedChainStart) -> Result<(), Rejection>,
+    mut visit: impl FnMut(u32, ChainKey, &ArchivedChainStart) -> Result<(), Rejection>,
 ) -> Result<(), Rejection> {
     for (number, company) in (0u32..).zip(all.companies.iter()) {
         let columns = (company.columns.to_native()..).take(all.channels.len()).map(|at| all.columns.at(at));
@@ -132,7 +132,7 @@ fn each_chain_start(
             for ou in (company.ous.start.to_native()..).take(company.ous.len.to_native() as usize) {
                 for (channel, start) in channels.iter().zip(&mut chain_starts) {
                     if start.level.to_native() != NONE {
-                        see(ou, (number, *channel, role), start)?;
+                        visit(ou, (number, *channel, role), start)?;
                     }
                 }
             }

@@ -97,7 +97,7 @@ fn check_classes(
         require(first >= start, "a class has members of another group")?;
         let own = members.take(first - start, u64::from(class.members.len.to_native()))?;
         let weights = (own.first().map(|member| member.weight), own.last().map(|member| member.weight));
-        // Members are in the order of their weights, so the first and the last one tell about all of them.
+        // Members are in the order of their weights: if the first and the last weight are equal, all are.
         require(weights.0.is_some() && weights.0 == weights.1, "the members of a class differ in weight")?;
         if class.cells.to_native() != NONE {
             check_cells(cells.take(class.cells.to_native(), u64::from(CELLS) + 1)?, own)?;

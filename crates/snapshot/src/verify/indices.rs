@@ -16,7 +16,7 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, accounts: &[u64]) 
         |user: &ArchivedDedicated| hash_index::user_scope(user.company.to_native(), user.channel.to_native());
     let users = hashes(texts, &all.dedicated, |user| (scope(user), &user.user))?;
     check(&all.user_index, &users)?;
-    once(all, texts, &users)
+    check_users(all, texts, &users)
 }
 
 /// Returns the hashes of all records. `key` returns the scope and the text of a record's key.
@@ -43,13 +43,13 @@ fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
     let mask = slots.len() - 1;
     // A search continues at the first slot after the last one, so the used slots at the end precede the first
     // slot.
-    let mut crowd = slots.iter().rev().take_while(|slot| slot.record.to_native() != NONE).count();
+    let mut used_before = slots.iter().rev().take_while(|slot| slot.record.to_native() != NONE).count();
     let mut seen = vec![false; hashes.len()];
     let mut taken = 0;
     for (at, slot) in slots.iter().enumerate() {
         let record = slot.record.to_native();
         if record == NONE {
-            crowd = 0;
+            used_before = 0;
             continue;
         }
         let (hash, seen) = match (hashes.get(record as usize), seen.get_mut(record as usize)) {
@@ -57,10 +57,10 @@ fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
             _ => return require(false, "an index refers to a missing record"),
         };
         let probes = at.wrapping_sub(hash_index::position(hash, slots.len())) & mask;
-        require(probes <= crowd, "a search cannot reach a record of an index")?;
+        require(probes <= used_before, "a search cannot reach a record of an index")?;
         require(slot.fingerprint.to_native() == hash as u32, "a slot of an index has a wrong fingerprint")?;
         require(!std::mem::replace(seen, true), "an index has a record twice")?;
-        crowd += 1;
+        used_before += 1;
         taken += 1;
     }
     require(taken == hashes.len(), "an index lacks a record")
@@ -68,7 +68,7 @@ fn check(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
 
 /// Checks that a user has only one account on a channel. Other tables need no such check, because their ids
 /// ascend.
-fn once(all: &ArchivedTables, texts: &Texts<'_>, hashes: &[u64]) -> Result<(), Rejection> {
+fn check_users(all: &ArchivedTables, texts: &Texts<'_>, hashes: &[u64]) -> Result<(), Rejection> {
     let mut order: Vec<(u64, u32)> = hashes.iter().copied().zip(0..).collect();
     order.sort_unstable();
     let key = |at: u32| {

@@ -113,8 +113,7 @@ fn wanted(step: &ArchivedStep, client: ProvedClient, there: RegionSet) -> Result
         }
         (Rule::Country, Elsewhere(overridden)) => there.difference(overridden),
         (Rule::CallingCode, Elsewhere(overridden)) => {
-            // A country that shares a calling code with an account must be overridden, so no other client
-            // may.
+            // Every country that shares a calling code with an account must be overridden.
             let served =
                 there.iter().map(RegionSet::with_calling_code_of).fold(RegionSet::EMPTY, RegionSet::union);
             served.difference(overridden)
