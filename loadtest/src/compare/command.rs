@@ -11,18 +11,15 @@ use crate::{
         figures::Unit,
         files,
         model::Report,
-        summary::{BAD, DIM, GOOD, HEAD},
+        summary::{BAD, DIM, GOOD, HEAD, WARNING},
         units::{count, per_second},
     },
 };
-use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use std::{
     fmt::{self, Write},
     path::{Path, PathBuf},
 };
-
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// The arguments of `loadtest compare`.
 #[derive(Args)]

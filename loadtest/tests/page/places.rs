@@ -206,15 +206,21 @@ fn steps_follow_each_other_with_their_events() {
 }
 
 #[test]
-fn merged_slices_keep_the_longest_and_every_error() {
+fn areas_show_their_worst_slice_and_marks_count_every_error() {
     let xml = xml(&render(&two_steps(400)));
     let page = Document::parse(&xml).unwrap();
-    assert!(words(page.root()).contains("Each point merges up to 5 intervals"));
     let chart = Chart::named(&page, "Rate and latency over time");
     let errors = all(chart.0, "line", &["mark", "error"]);
-    assert_eq!(errors.len(), 2_400 / 5);
-    assert!(errors.into_iter().all(|mark| words(mark).ends_with(": 5 errors")));
-    // The first area covers four slices.
-    let first = words(all(chart.0, "rect", &["hit"])[0]);
-    assert!(first.ends_with("\n90.0/s of 100/s\np50 10.0 µs, p99 39.0 µs, max 49.0 µs"), "{first}");
+    assert_eq!(errors.len(), 150);
+    let counts = errors.into_iter().map(|mark| {
+        let title = words(mark);
+        let (_, count) =
+            title.strip_suffix(" errors").and_then(|title| title.rsplit_once(' ')).expect("a count");
+        count.parse::<u32>().expect("a number")
+    });
+    assert_eq!(counts.sum::<u32>(), 2_400);
+    let areas = all(chart.0, "rect", &["hit"]);
+    assert_eq!(areas.len(), 2_400 / 16);
+    let first = words(areas[0]);
+    assert!(first.ends_with("\n90.0/s of 100/s\np50 10.0 µs, p99 35.0 µs, max 45.0 µs"), "{first}");
 }

@@ -100,11 +100,10 @@ fn page_of_three_runs_of_a_thousand_intervals_is_small() {
             .collect();
     }
     let page = render(&report);
-    assert!(page.len() < 300_000, "{} bytes", page.len());
+    assert!(page.len() < 350_000, "{} bytes", page.len());
     let xml = xml(&page);
     let document = Document::parse(&xml).unwrap();
     assert_eq!(all(document.root(), "line", &["mark", "error"]).len(), 3 * 100);
-    assert!(page.contains("up to 2 intervals"));
 }
 
 #[test]

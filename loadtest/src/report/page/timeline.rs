@@ -4,18 +4,13 @@ use super::{
     chart::{self, Axis, Chart, Ink, SCALE},
     describe_middle,
 };
-use crate::{
-    report::{
-        model::{Event, Interval, Report, ScenarioRun},
-        units::{per_second, shortest, thousands, tick_rate, tick_time, time},
-    },
-    statistics::median,
+use crate::report::{
+    model::{Event, Interval, Report, ScenarioRun},
+    units::{per_second, shortest, thousands, tick_rate, tick_time, time},
 };
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// With more slices, a slice would be narrower than two pixels.
-const MAX_SLICES: usize = 500;
 /// Largest number of areas with a title, and of marks in a lane.
 const MAX_AREAS: usize = 150;
 /// Largest number of marks in a lane that each have a line through the curves.
@@ -50,64 +45,52 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// One or more merged intervals of a step.
-#[derive(Debug, Clone, PartialEq)]
-struct Slice {
+/// An interval of a step. Times are seconds from the start of the first step.
+struct Slice<'a> {
     step: usize,
-    /// Start in seconds from the start of the first step. `figures.at` is the end.
     from: f64,
-    /// Medians of the `p50`, means of the rates, and the highest of the other latencies.
-    figures: Interval,
+    to: f64,
     /// Whether the slice is after the last request was due, when only answers are awaited.
     after: bool,
+    figures: &'a Interval,
 }
 
-struct Timeline {
-    slices: Vec<Slice>,
-    events: Vec<Event>,
+impl Slice<'_> {
+    /// Returns 0 after the end, when only the slowest requests are left and percentiles mean nothing.
+    fn percentile(&self, of: fn(&Interval) -> f64) -> f64 {
+        if self.after { 0.0 } else { of(self.figures) }
+    }
+}
+
+/// The steps of a run, one after the other.
+#[derive(Default)]
+struct Timeline<'a> {
+    slices: Vec<Slice<'a>>,
+    events: Vec<(f64, &'a Event)>,
     seconds: f64,
-    /// Largest number of intervals in a slice.
-    merged: usize,
 }
 
-impl Timeline {
-    fn new(run: &ScenarioRun) -> Self {
-        let intervals: usize = run.steps.iter().map(|step| step.timeline.len()).sum();
-        let merged = intervals.div_ceil(MAX_SLICES).max(1);
-        let mut timeline = Self { slices: Vec::new(), events: Vec::new(), seconds: 0.0, merged };
+impl<'a> Timeline<'a> {
+    fn new(run: &'a ScenarioRun) -> Self {
+        let mut timeline = Self::default();
         for (n, step) in run.steps.iter().enumerate() {
             let start = timeline.seconds;
             let mut from = 0.0;
-            for intervals in step.timeline.chunks(merged) {
-                let after = from >= step.seconds;
-                let mut figures = merge(intervals, after);
-                let to = figures.at;
-                figures.at += start;
-                timeline.slices.push(Slice { step: n, from: start + from, figures, after });
+            for figures in &step.timeline {
+                let (to, after) = (figures.at, from >= step.seconds);
+                timeline.slices.push(Slice { step: n, from: start + from, to: start + to, after, figures });
                 from = to;
             }
-            let events = step.events.iter().map(|event| Event { at: start + event.at, ..event.clone() });
-            timeline.events.extend(events);
+            timeline.events.extend(step.events.iter().map(|event| (start + event.at, event)));
             timeline.seconds += step.seconds.max(from);
         }
         timeline
     }
-}
 
-fn merge(intervals: &[Interval], after: bool) -> Interval {
-    let mean = |of: fn(&Interval) -> f64| intervals.iter().map(of).sum::<f64>() / intervals.len() as f64;
-    let highest = |of: fn(&Interval) -> f64| intervals.iter().map(of).fold(0.0, f64::max);
-    let p50 = median(&intervals.iter().map(|it| it.p50).collect::<Vec<_>>()).unwrap_or_default();
-    // After the end only the slowest requests are left. Their percentiles are meaningless.
-    let (p50, p99) = if after { (0.0, 0.0) } else { (p50, highest(|it| it.p99)) };
-    Interval {
-        at: highest(|it| it.at),
-        due: mean(|it| it.due),
-        answered: mean(|it| it.answered),
-        p50,
-        p99,
-        max: highest(|it| it.max),
-        errors: intervals.iter().map(|it| it.errors).sum(),
+    /// Returns whether two times are too close for two marks.
+    fn is_one_mark(&self, a: f64, b: f64) -> bool {
+        let column = |at: f64| (at / self.seconds * MAX_AREAS as f64).floor();
+        column(a) == column(b)
     }
 }
 
@@ -125,44 +108,42 @@ struct Mark {
     title: String,
 }
 
-fn lanes(timeline: &Timeline) -> Vec<Lane> {
-    let mut kinds: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
-    for event in &timeline.events {
-        kinds.entry(&event.kind).or_default().push(event);
+fn lanes(timeline: &Timeline<'_>) -> Vec<Lane> {
+    let mut kinds: BTreeMap<&str, Vec<(f64, &Event)>> = BTreeMap::new();
+    for (at, event) in &timeline.events {
+        kinds.entry(&event.kind).or_default().push((*at, event));
     }
-    let column = |event: &Event| (event.at / timeline.seconds * MAX_AREAS as f64).floor();
-    let lane = |(kind, mut events): (&str, Vec<&Event>)| {
-        events.sort_by(|a, b| a.at.total_cmp(&b.at));
-        let marks = events.chunk_by(|a, b| column(a) == column(b)).filter_map(|events| {
-            let (first, others) = events.split_first()?;
+    let lane = |(kind, mut events): (&str, Vec<(f64, &Event)>)| {
+        events.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let marks = events.chunk_by(|a, b| timeline.is_one_mark(a.0, b.0)).filter_map(|events| {
+            let ((at, first), others) = events.split_first()?;
             let more = if others.is_empty() { String::new() } else { format!("\nand {} more", others.len()) };
-            Some(Mark { at: first.at, size: 1.0, title: format!("{:.2} s: {}{more}", first.at, first.text) })
+            Some(Mark { at: *at, size: 1.0, title: format!("{at:.2} s: {}{more}", first.text) })
         });
         Lane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
     };
     let mut lanes: Vec<_> = kinds.into_iter().map(lane).collect();
-    let failed = || timeline.slices.iter().filter(|slice| slice.figures.errors > 0);
-    if let Some(most) = failed().map(|slice| slice.figures.errors).max() {
-        let mark = |slice: &Slice| {
-            let (from, to, errors) = (slice.from, slice.figures.at, slice.figures.errors);
-            Mark {
-                at: f64::midpoint(from, to),
-                size: (errors as f64 / most as f64).sqrt(),
-                title: format!("{from:.1} to {to:.1} s: {} errors", thousands(errors)),
-            }
-        };
-        lanes.push(Lane { name: "errors".to_owned(), class: "error", marks: failed().map(mark).collect() });
+    let failed: Vec<_> = timeline.slices.iter().filter(|slice| slice.figures.errors > 0).collect();
+    let failed: Vec<_> = failed.chunk_by(|a, b| timeline.is_one_mark(a.from, b.from)).collect();
+    let errors = |slices: &[&Slice<'_>]| slices.iter().map(|slice| slice.figures.errors).sum::<u64>();
+    if let Some(most) = failed.iter().map(|slices| errors(slices)).max() {
+        let marks = failed.iter().filter_map(|slices| {
+            let (from, to, errors) = (slices.first()?.from, slices.last()?.to, errors(slices));
+            let title = format!("{from:.1} to {to:.1} s: {} errors", thousands(errors));
+            Some(Mark { at: f64::midpoint(from, to), size: (errors as f64 / most as f64).sqrt(), title })
+        });
+        lanes.push(Lane { name: "errors".to_owned(), class: "error", marks: marks.collect() });
     }
     lanes
 }
 
 /// Ink, width and value of a curve.
-type Curve = (Ink, u32, fn(&Interval) -> f64);
+type Curve = (Ink, u32, fn(&Slice<'_>) -> f64);
 
 const CURVES: [Curve; 3] = [
-    (Ink::Max, SCALE, |figures| figures.max),
-    (Ink::P99, 2 * SCALE, |figures| figures.p99),
-    (Ink::P50, 2 * SCALE, |figures| figures.p50),
+    (Ink::Max, SCALE, |slice| slice.figures.max),
+    (Ink::P99, 2 * SCALE, |slice| slice.percentile(|it| it.p99)),
+    (Ink::P50, 2 * SCALE, |slice| slice.percentile(|it| it.p50)),
 ];
 
 fn plot(run: &ScenarioRun) -> Markup {
@@ -173,12 +154,12 @@ fn plot(run: &ScenarioRun) -> Markup {
     let seconds = Axis::linear(timeline.seconds, 12, |seconds| format!("{} s", shortest(seconds)));
     let highest = slices.iter().flat_map(|it| [it.figures.due, it.figures.answered]).fold(0.0, f64::max);
     let rate = Axis::linear(highest * 1.05, 4, tick_rate);
-    let latency = Axis::log(slices.iter().flat_map(|it| CURVES.map(|(.., of)| of(&it.figures))), tick_time);
-    let ends = |it: &Slice| [it.from, it.figures.at];
-    let due = |it: &Slice| ends(it).map(|at| Some((at, it.figures.due)).filter(|_| !it.after));
+    let latency = Axis::log(slices.iter().flat_map(|it| CURVES.map(|(.., of)| of(it))), tick_time);
+    let ends = |it: &Slice<'_>| [it.from, it.to];
+    let due = |it: &Slice<'_>| ends(it).map(|at| Some((at, it.figures.due)).filter(|_| !it.after));
     let due: Vec<_> = slices.iter().flat_map(due).collect();
     let answered = slices.iter().flat_map(|it| ends(it).map(|at| (at, it.figures.answered)));
-    let (first, last) = (slices.first().map(|it| it.from), slices.last().map(|it| it.figures.at));
+    let (first, last) = (slices.first().map(|it| it.from), slices.last().map(|it| it.to));
     let bottom = |at: Option<f64>| at.map(|at| (at, 0.0));
     let answered = bottom(first).into_iter().chain(answered).chain(bottom(last)).collect();
     let height = RATE_HEIGHT + lanes_height + LATENCY_HEIGHT;
@@ -212,38 +193,30 @@ fn plot(run: &ScenarioRun) -> Markup {
             }
         })
     });
-    html! {
-        figure {
-            (svg)
-            @if timeline.merged > 1 {
-                figcaption { "Each point merges up to " (timeline.merged) " intervals: their highest p99 and max." }
-            }
-        }
-    }
+    html! { figure { (svg) } }
 }
 
 /// Returns the middles of the slices, with a gap where nothing was answered, and between two steps.
-fn points(slices: &[Slice], of: fn(&Interval) -> f64) -> Vec<Option<(f64, f64)>> {
+fn points(slices: &[Slice<'_>], of: fn(&Slice<'_>) -> f64) -> Vec<Option<(f64, f64)>> {
     let steps = slices.chunk_by(|a, b| a.step == b.step);
-    let point = |slice: &Slice| {
-        Some((f64::midpoint(slice.from, slice.figures.at), of(&slice.figures))).filter(|(_, y)| *y > 0.0)
-    };
+    let point =
+        |slice: &Slice<'_>| Some((f64::midpoint(slice.from, slice.to), of(slice))).filter(|(_, y)| *y > 0.0);
     steps.flat_map(|slices| slices.iter().map(point).chain([None])).collect()
 }
 
-/// Covers the chart with areas whose titles have the figures.
-fn titles(slices: &[Slice], at: &impl Fn(f64) -> i32, top: i32, bottom: i32) -> Markup {
+/// Covers the chart with areas whose titles have the figures: those of the slice with the highest p99, and the max.
+fn titles(slices: &[Slice<'_>], at: &impl Fn(f64) -> i32, top: i32, bottom: i32) -> Markup {
     let size = slices.len().div_ceil(MAX_AREAS).max(1);
+    let p99 = |slice: &Slice<'_>| slice.percentile(|it| it.p99);
     html! { @for slices in slices.chunks(size) {
         @if let [first, ..] = slices && let [.., last] = slices {
-            @let (from, to) = (first.from, last.figures.at);
-            @let figures = slices.iter().map(|slice| &slice.figures);
-            @let worst = figures.clone().max_by(|a, b| a.p99.total_cmp(&b.p99)).unwrap_or(&first.figures);
-            rect.hit x=(at(from)) width=(at(to) - at(from)) y=(top) height=(bottom - top) { title {
-                (format!("{from:.1} to {to:.1} s\n"))
-                (per_second(worst.answered)) " of " (per_second(worst.due)) "\n"
-                @if worst.p99 > 0.0 { "p50 " (time(worst.p50)) ", p99 " (time(worst.p99)) ", " }
-                "max " (time(figures.map(|it| it.max).fold(0.0, f64::max)))
+            @let worst = slices.iter().max_by(|a, b| p99(a).total_cmp(&p99(b))).unwrap_or(first);
+            @let max = slices.iter().map(|slice| slice.figures.max).fold(0.0, f64::max);
+            rect.hit x=(at(first.from)) width=(at(last.to) - at(first.from)) y=(top) height=(bottom - top) { title {
+                (format!("{:.1} to {:.1} s\n", first.from, last.to))
+                (per_second(worst.figures.answered)) " of " (per_second(worst.figures.due)) "\n"
+                @if p99(worst) > 0.0 { "p50 " (time(worst.figures.p50)) ", p99 " (time(p99(worst))) ", " }
+                "max " (time(max))
             } }
         }
     } }
