@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use switchboard::api::{admin, data, problem};
 use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField, UnixSeconds};
 use switchboard_select::{
@@ -9,9 +10,9 @@ use switchboard_select::{
 };
 use switchboard_server::ServerSettings;
 
-use super::page::Page;
+use super::page::{Page, quoted};
 use crate::expected;
-use crate::harness::assert_generated;
+use crate::harness::{DaemonProcess, assert_generated};
 
 const PAGE: &str = "docs/api.md";
 
@@ -78,6 +79,30 @@ fn table_of_problems_has_every_code_with_its_status_and_title() {
         }
     }
     assert_generated(PAGE, text.as_bytes(), "documents::api");
+}
+
+#[test]
+fn tables_of_standings_and_status_have_the_members_of_the_answers() {
+    let page = Page::read(PAGE);
+    let daemon = DaemonProcess::start(&[]);
+    let blocks = page.blocks();
+    let put = blocks.iter().find(|block| block.text.contains("PUT")).unwrap();
+    let body = put.text.split('\'').find(|text| text.starts_with('{')).unwrap();
+    let path = put.text.split_once(":7401").unwrap().1.split_whitespace().next().unwrap();
+    assert_eq!(daemon.admin("PUT", path, body), (200, body.to_owned()));
+    let standing: Value = serde_json::from_str(body).unwrap();
+    page.assert_rows("## Standings", standing.as_object().unwrap().keys());
+
+    let status = daemon.status();
+    let rows = page.rows("## Probes and status");
+    let listed: BTreeSet<&str> = rows.iter().flat_map(|row| quoted(row[0])).collect();
+    assert_eq!(listed, status.as_object().unwrap().keys().map(String::as_str).collect());
+    for row in rows {
+        let member = &status[row[0].trim_matches('`')];
+        for inner in member.as_object().into_iter().flat_map(|object| object.keys()) {
+            assert!(quoted(row[1]).contains(&**inner), "{row:?}: no {inner}");
+        }
+    }
 }
 
 #[test]
