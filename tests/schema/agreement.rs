@@ -37,7 +37,7 @@ fn readers_keys(file: &str, text: &str) -> BTreeSet<String> {
     let (registry, mut findings) = read(&files);
     check(&registry, &mut findings);
     let unknown = findings.iter().find(|finding| finding.code == Code::UnknownKey).unwrap();
-    let (_, keys) = unknown.help.split_once("the keys here are ").unwrap();
+    let (_, keys) = unknown.help.split_once("the known keys are ").unwrap();
     keys.split(", ").map(str::to_owned).collect()
 }
 

@@ -2,8 +2,7 @@
 
 use super::header::BadHeader;
 
-/// The stage at which a snapshot is rejected, in the order of the checks. The metric of rejections has it as
-/// a label.
+/// The stage at which a snapshot is rejected. The metric that counts rejections has the stage as its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectionStage {
     /// The header has other magic bytes, another format version or another schema digest.
@@ -35,7 +34,7 @@ pub struct Rejection {
 }
 
 impl RejectionStage {
-    /// All stages, in the order of the checks.
+    /// All stages. The checks of a file come first, in their order.
     pub const ALL: [RejectionStage; 8] = [
         RejectionStage::Header,
         RejectionStage::Length,

@@ -1,15 +1,16 @@
 //! The arithmetic of the pick: weighted rendezvous hashing (highest random weight). The arithmetic uses
 //! integers, so the result is the same on every machine, and it does not scan a large group.
 //!
-//! For each pair of a client and an account, a hash gives an exponential variate `E = -ln(u) / weight`. The
-//! account with the smallest variate wins. The shares of clients therefore follow the weights. If an account
-//! is added or removed, only the clients that it gains or loses move, because no other variate depends on it.
+//! For each pair of a client and an account, a hash gives an exponential variate `x = -ln(u)`. The account
+//! with the smallest `x / weight` wins. The shares of clients therefore follow the weights. If an account is
+//! added or removed, only the clients that it gains or loses move, because no variate depends on another
+//! account.
 //!
-//! Plain rendezvous hashing must compute the variate of every candidate. Here the variate has two parts:
+//! Plain rendezvous hashing must compute the variate of every candidate. Here `64 · x` has two parts:
 //!
-//! * The *pass* is `⌊64·E⌋`, computed from the hash of the client and the account, as usual.
-//! * The fraction is the *position* of the account's *cell*. The id of an account falls into one of 4,096
-//!   cells, and each client and pass has its own order of the cells.
+//! * The integer part is the *pass*, computed from the hash of the client and the account, as usual.
+//! * The fraction is the *position* of the account's *cell*, divided by the number of cells. The id of an
+//!   account falls into one of 4,096 cells, and each client and pass has its own order of the cells.
 //!
 //! The order is an affine permutation, so it can be followed from its beginning. To find the winner for a
 //! client, the pick visits cells in this order until a cell contains an account whose pass is 0. With 10,000

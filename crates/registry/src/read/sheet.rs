@@ -100,7 +100,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
             let help = match renamed {
                 Some(renamed) => format!("did you mean `{renamed}`?"),
                 None => did_you_mean(name, self.known.iter().copied(), || {
-                    format!("remove it; the columns here are {}", quoted_list(self.known))
+                    format!("remove it; the known columns are {}", quoted_list(self.known))
                 }),
             };
             let message = format!("column {} is unknown", quoted(name));
@@ -200,8 +200,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
     }
 }
 
-/// Counts the lines before a row. Corrects the positions of the `csv` crate, which are before the empty
-/// lines, and before the LF of a CR LF, that precede a row.
+/// Counts the lines before a row. The `csv` crate reports the position of a row too early: before the empty
+/// lines, or before the LF of a CR LF, that precede the row.
 struct RowLines<'f> {
     data: &'f [u8],
     offset: usize,
@@ -222,8 +222,8 @@ impl RowLines<'_> {
         self.line
     }
 
-    /// Returns whether a row that ends at this offset reaches the end of the file because a quote is never
-    /// closed.
+    /// Returns whether the row that ends at this offset has a quote that is never closed. Such a row extends to
+    /// the end of the file.
     fn ends_in_open_quote(&self, end: usize) -> bool {
         if end < self.data.len() {
             return false;

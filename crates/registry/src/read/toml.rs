@@ -170,7 +170,7 @@ impl<'d> Table<'d> {
         for key in self.keys.keys().filter(|key| !known.contains(&&**key.get_ref())) {
             meant.extend(closest(key.get_ref(), known.iter().copied()));
             let help = did_you_mean(key.get_ref(), known.iter().copied(), || {
-                format!("remove it; the keys here are {}", known.join(", "))
+                format!("remove it; the known keys are {}", known.join(", "))
             });
             let message = format!("key {} is unknown", quoted(key.get_ref()));
             findings

@@ -55,7 +55,7 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, runs: &Runs<'_>) -
             let members = members.map_or(0, |step| step.members.start.to_native());
             require(
                 run.members.to_native() == members,
-                "a country override has not the candidates of its run",
+                "a country override does not have the candidates of its run",
             )?;
         }
 
@@ -114,7 +114,10 @@ fn check_inherited(all: &ArchivedTables, owners: &[Owner]) -> Result<(), Rejecti
             owner.chain == chain && (owner.ou == ou || above),
             "a chain begins at a level of another chain, or at one that is not above its OU",
         )?;
-        require(start.overrides == level.overrides, "the start of a chain has not the overrides of its level")
+        require(
+            start.overrides == level.overrides,
+            "the start of a chain does not have the overrides of its level",
+        )
     })
 }
 

@@ -13,7 +13,7 @@ use switchboard_model::{Region, RegionSet};
 
 /// The properties that all members of a group have in common.
 #[derive(Clone, Copy)]
-pub(super) struct Common {
+pub(super) struct GroupProperties {
     pub(super) pool: u32,
     pub(super) channel: u16,
     pub(super) role: u8,
@@ -21,7 +21,7 @@ pub(super) struct Common {
     pub(super) countries: RegionSet,
 }
 
-impl Common {
+impl GroupProperties {
     /// Returns the country of all members, or `None` if the members have several countries.
     fn only_country(&self) -> Option<Region> {
         self.countries.iter().next().filter(|_| self.countries.len() == 1)
@@ -30,7 +30,7 @@ impl Common {
 
 /// All groups, after their members were verified.
 pub(super) struct Groups {
-    pub(super) common: Vec<Common>,
+    pub(super) common: Vec<GroupProperties>,
 }
 
 impl Groups {
@@ -55,8 +55,8 @@ impl Groups {
 
 /// Checks the members of a group. They are equal in pool, channel and role, and in the order of weight, hash
 /// and account, so no account occurs twice.
-fn common_of(all: &ArchivedTables, members: &[ArchivedMember]) -> Result<Common, Rejection> {
-    let mut common: Option<Common> = None;
+fn common_of(all: &ArchivedTables, members: &[ArchivedMember]) -> Result<GroupProperties, Rejection> {
+    let mut common: Option<GroupProperties> = None;
     let mut previous = None;
     for member in members {
         let (hash, weight, at) = (member.id_hash, member.weight, member.account.to_native());
@@ -66,7 +66,7 @@ fn common_of(all: &ArchivedTables, members: &[ArchivedMember]) -> Result<Common,
             && weight == account.weight
             && member.suffix == account.suffix
             && text(&member.id_and_address) == text(&account.id_and_address);
-        require(same, "a member has not the fields of its account")?;
+        require(same, "a member does not have the fields of its account")?;
         let order = Some((weight.to_native(), hash.to_native(), at));
         require(previous < order, "the members of a group are not in order")?;
         previous = order;
@@ -75,7 +75,7 @@ fn common_of(all: &ArchivedTables, members: &[ArchivedMember]) -> Result<Common,
             return Err(inconsistent("a group has an account without a pool or a country"));
         };
         let countries = RegionSet::EMPTY;
-        let common = common.get_or_insert(Common { pool, channel, role, countries });
+        let common = common.get_or_insert(GroupProperties { pool, channel, role, countries });
         require(
             (common.pool, common.channel, common.role) == (pool, channel, role),
             "the members of a group differ in pool, channel or role",
@@ -129,22 +129,23 @@ fn check_cells(cells: &[rkyv::rend::u32_le], members: &[ArchivedMember]) -> Resu
 ///
 /// Requires that the groups have every account of a pool. A selection looks up a `current` account by its
 /// pool and country only, and relies on the step's group to contain the account.
-pub(super) struct Shares {
+pub(super) struct PoolCountries {
     /// For each pool and role the index in `countries`, or [`NONE`].
     of_pool: Vec<[u32; 2]>,
     countries: Vec<RegionSet>,
 }
 
-impl Shares {
-    pub(super) fn new(all: &ArchivedTables, groups: &Groups) -> Result<Shares, Rejection> {
-        let mut shares = Shares { of_pool: vec![[NONE; 2]; all.pools.len()], countries: Vec::new() };
+impl PoolCountries {
+    pub(super) fn new(all: &ArchivedTables, groups: &Groups) -> Result<PoolCountries, Rejection> {
+        let mut pool_countries =
+            PoolCountries { of_pool: vec![[NONE; 2]; all.pools.len()], countries: Vec::new() };
         let mut sizes: HashMap<(u32, u8, Region), u32, Xxh3DefaultBuilder> = HashMap::default();
         let mut grouped = 0;
         let with_len =
             || groups.common.iter().zip(all.groups.iter().map(|group| group.members.len.to_native()));
         for (common, len) in with_len() {
             let Some(country) = common.only_country() else { continue };
-            let countries = shares.countries_mut(common)?;
+            let countries = pool_countries.countries_mut(common)?;
             require(!countries.contains(country), "a pool has two groups of one country")?;
             countries.insert(country);
             sizes.insert((common.pool, common.role, country), len);
@@ -157,7 +158,7 @@ impl Shares {
             let whole: u64 = common.countries.iter().map(|country| u64::from(size(country))).sum();
             require(u64::from(len) == whole, "a group of a calling code lacks an account")?;
         }
-        Ok(shares)
+        Ok(pool_countries)
     }
 
     /// Returns the countries of a pool's accounts in a role.
@@ -166,7 +167,7 @@ impl Shares {
         at.and_then(|&at| self.countries.get(at as usize)).copied().unwrap_or_default()
     }
 
-    fn countries_mut(&mut self, common: &Common) -> Result<&mut RegionSet, Rejection> {
+    fn countries_mut(&mut self, common: &GroupProperties) -> Result<&mut RegionSet, Rejection> {
         let roles = self.of_pool.get_mut(common.pool as usize);
         let Some(at) = roles.and_then(|roles| roles.get_mut(usize::from(common.role))) else {
             return Err(inconsistent("a group has an unknown pool"));

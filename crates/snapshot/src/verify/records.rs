@@ -38,7 +38,7 @@ pub(super) fn verify_companies(all: &ArchivedTables, texts: &Texts<'_>) -> Resul
             let id = texts.id(&ou.id)?;
             require(previous < Some(id), "the OUs of a company are not in the order of their ids")?;
             require(ou.company.to_native() as usize == idx, "an OU belongs to another company")?;
-            require(ou.id_prefix == id_prefix(id.as_bytes()), "an OU has not the prefix of its id")?;
+            require(ou.id_prefix == id_prefix(id.as_bytes()), "an OU does not have the prefix of its id")?;
             require(
                 ou.depth.to_native() < company.ous.len.to_native(),
                 "the depth of an OU exceeds the number of OUs",
@@ -89,7 +89,7 @@ pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result
             texts.id_and_address(&account.id_and_address, id)?;
             require(
                 account.id_hash.to_native() == rendezvous::id_hash(id.as_bytes()),
-                "an account has not the hash of its id",
+                "an account does not have the hash of its id",
             )?;
             hashes.push(hash_index::hash(idx as u64, id.as_bytes()));
             let channel = record(&all.channels, u32::from(account.channel.to_native()), "channel");

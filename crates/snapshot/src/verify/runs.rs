@@ -4,7 +4,7 @@
 use super::super::format::*;
 use super::super::rejection::Rejection;
 use super::super::view::Run;
-use super::groups::{Groups, Shares};
+use super::groups::{Groups, PoolCountries};
 use super::{inconsistent, is_country_or_none, record, require};
 use switchboard_model::{Region, RegionSet, Rule};
 
@@ -31,7 +31,7 @@ pub(super) struct LevelPools<'a> {
 pub(super) struct Runs<'a> {
     all: &'a ArchivedTables,
     groups: Groups,
-    shares: Shares,
+    pool_countries: PoolCountries,
     /// For each step, whether a run begins with it.
     first: Vec<bool>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Runs<'a> {
 impl<'a> Runs<'a> {
     /// Checks everything that does not depend on the client.
     pub(super) fn new(all: &'a ArchivedTables, groups: Groups) -> Result<Runs<'a>, Rejection> {
-        let shares = Shares::new(all, &groups)?;
+        let pool_countries = PoolCountries::new(all, &groups)?;
         let mut first = Vec::with_capacity(all.steps.len());
         let mut previous = None;
         for step in all.steps.iter() {
@@ -60,10 +60,10 @@ impl<'a> Runs<'a> {
                 NONE => (0, 0),
                 group => members(&record(&all.groups, group, "group")?.members),
             };
-            require(members(&step.members) == copied, "a step has not the members of its group")?;
+            require(members(&step.members) == copied, "a step does not have the members of its group")?;
         }
         require(previous.is_none(), "the last run has no end")?;
-        Ok(Runs { all, groups, shares, first })
+        Ok(Runs { all, groups, pool_countries, first })
     }
 
     /// Checks a run for a level that uses it, and for the clients of the run.
@@ -79,7 +79,7 @@ impl<'a> Runs<'a> {
         for step in Run::new(self.all, run) {
             let pool = record(level.pools, u32::from(step.slot.to_native()), "pool of a level")?;
             let pool = pool.pool.to_native();
-            let there = self.shares.countries(pool, level.role);
+            let there = self.pool_countries.countries(pool, level.role);
             country_steps += usize::from(step.rule() == Some(Rule::Country));
             let wanted = wanted(step, client, there)?;
             let found = match step.group.to_native() {

@@ -8,7 +8,7 @@ use crate::format::{
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, LevelPoolIdx, OuIdx, PoolIdx};
 use switchboard_model::{Condition, Region, Role, UnixSeconds};
 
-/// A company of the snapshot. Copying it is cheap.
+/// A reference to a company of the snapshot.
 #[derive(Clone, Copy)]
 pub struct CompanyRef<'s> {
     tables: &'s ArchivedTables,
@@ -16,7 +16,7 @@ pub struct CompanyRef<'s> {
     idx: CompanyIdx,
 }
 
-/// A channel of the snapshot. Copying it is cheap.
+/// A reference to a channel of the snapshot.
 #[derive(Clone, Copy)]
 pub struct ChannelRef<'s> {
     tables: &'s ArchivedTables,
@@ -24,7 +24,7 @@ pub struct ChannelRef<'s> {
     idx: ChannelIdx,
 }
 
-/// An organizational unit (OU) of the snapshot. Copying it is cheap.
+/// A reference to an organizational unit (OU) of the snapshot.
 #[derive(Clone, Copy)]
 pub struct OuRef<'s> {
     tables: &'s ArchivedTables,
@@ -32,14 +32,14 @@ pub struct OuRef<'s> {
     idx: OuIdx,
 }
 
-/// A pool of the snapshot. Copying it is cheap.
+/// A reference to a pool of the snapshot.
 #[derive(Clone, Copy)]
 pub struct PoolRef<'s> {
     tables: &'s ArchivedTables,
     record: &'s ArchivedPool,
 }
 
-/// An account of the snapshot. Copying it is cheap.
+/// A reference to an account of the snapshot.
 #[derive(Clone, Copy)]
 pub struct AccountRef<'s> {
     tables: &'s ArchivedTables,
