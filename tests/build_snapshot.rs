@@ -1,4 +1,4 @@
-//! The build of a snapshot from the files of a registry.
+//! The build of a snapshot from the files of a registry: no errors, and reproducible bytes.
 
 use switchboard_model::UnixSeconds;
 use switchboard_pipeline::{BuildFailure, build_snapshot};

@@ -1,4 +1,4 @@
-//! The demo registry, for whoever asks it: copies to be broken, and the expected selections of its tests.toml.
+//! The demo registry: copies for tests to change, and the expected selections of its tests.toml.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 use tempfile::TempDir;
 use toml::Value;
 
-/// When snapshots are built and queries asked, in tests where no account depends on the time.
+/// The time of builds and queries in tests where no account depends on the time, in Unix seconds.
 pub const NOW: i64 = 1_790_000_000;
 
-/// The demo registry.
+/// Returns the path of the demo registry.
 pub fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")
 }
 
-/// A registry of the demo's `acme` alone, in a folder of its own, to be changed and broken.
+/// Returns a temporary registry with a copy of the demo's company `acme`. Tests may change its files.
 pub fn acme() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("acme")).unwrap();
@@ -28,7 +28,7 @@ pub fn acme() -> TempDir {
     folder
 }
 
-/// Compiles files that pass every check.
+/// Compiles the files of a registry. Panics if the registry has errors.
 pub fn compiled(files: &Files, generation: u64) -> Snapshot {
     match build_snapshot(files, generation, UnixSeconds(NOW), &NoProgress) {
         Ok(compiled) => compiled.snapshot,
@@ -36,7 +36,7 @@ pub fn compiled(files: &Files, generation: u64) -> Snapshot {
     }
 }
 
-/// Replaces a text in a file of a registry, wherever it stands.
+/// Replaces every occurrence of a text in a file of a registry. Panics if there is none.
 pub fn edit(root: &Path, file: &str, from: &str, to: &str) {
     let path = root.join(file);
     let text = fs::read_to_string(&path).unwrap();
@@ -44,15 +44,15 @@ pub fn edit(root: &Path, file: &str, from: &str, to: &str) {
     fs::write(path, text.replace(from, to)).unwrap();
 }
 
-/// One `[[test]]`.
+/// One `[[test]]` of a tests.toml.
 pub struct Expected {
     pub name: String,
-    /// Field and value; lists comma-separated, as on a command line.
+    /// Fields and values. Lists have commas, as on a command line.
     pub query: Vec<(String, String)>,
     pub expect: toml::Table,
 }
 
-/// The tests of a company of the demo.
+/// Returns the tests of one company of the demo.
 pub fn of(company: &str) -> Vec<Expected> {
     let text = fs::read_to_string(demo().join(company).join("tests.toml")).unwrap();
     let document: toml::Table = text.parse().unwrap();
@@ -76,7 +76,7 @@ fn plain(value: &Value) -> String {
 }
 
 impl Expected {
-    /// Holds an answer, a selection or a problem, to what is expected.
+    /// Asserts that an answer, a selection or a problem, has the expected values.
     pub fn hold(&self, answer: &serde_json::Value) {
         for (field, value) in &self.expect {
             let field = if field == "error" { "code" } else { field };

@@ -1,5 +1,5 @@
-//! A writer of a snapshot may be killed, run out of space or run beside another one. The file is always the
-//! old or the new one as a whole, and no temporary file stays.
+//! Writers of a snapshot that are killed, run out of space, or run at the same time. The file is always the
+//! whole old one or the whole new one, and no temporary file stays.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -32,13 +32,13 @@ fn compile(registry: &Path, output: &Path, generation: u64) -> Command {
 }
 
 #[test]
-fn a_killed_writer_leaves_the_old_file_or_the_new_one() {
+fn killed_writer_leaves_the_old_file_or_the_new_one() {
     kill_writers(30);
 }
 
 #[test]
 #[ignore = "long: 200 killed writers"]
-fn a_killed_writer_leaves_the_old_file_or_the_new_one_long() {
+fn killed_writer_leaves_the_old_file_or_the_new_one_long() {
     kill_writers(200);
 }
 
@@ -57,7 +57,7 @@ fn kill_writers(kills: u64) {
         let generation = kill + 2;
         let mut writer = compile(registry.path(), &output, generation).spawn().unwrap();
         let moment = Instant::now() + usual.mul_f64(random.f64());
-        // Every other one dies at a random moment, every other while it writes.
+        // Half of the writers die at a random moment, the other half while they write.
         while Instant::now() < moment + usual * (kill % 2) as u32 {
             if kill % 2 == 1 && names(folder.path()).len() > 1 || writer.try_wait().unwrap().is_some() {
                 break;
@@ -74,43 +74,43 @@ fn kill_writers(kills: u64) {
             new += 1;
         }
         let litter = names(folder.path()).len() - 1;
-        assert!(litter <= 1, "the next writer removes what the last one left");
+        assert!(litter <= 1, "the next writer removes the temporary file of the last one");
         littered += litter;
     }
     println!(
         "{kills} writers killed: the old file {old} times, the new one {new} times; {littered} died writing"
     );
-    assert!(littered > 0, "none died while it wrote: this shows little");
+    assert!(littered > 0, "no writer died while it wrote, so the test shows little");
     assert!(compile(registry.path(), &output, 1000).status().unwrap().success());
     assert_eq!(names(folder.path()), ["acme.swb"]);
 }
 
 #[test]
-fn a_write_beyond_the_file_size_limit_keeps_the_old_file() {
+fn write_beyond_the_file_size_limit_keeps_the_old_file() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("acme.swb");
     let old = compiled(registry.path(), 1);
     fs::write(&output, &old).unwrap();
-    // No file beyond a few kilobytes; the signal that says so is ignored, so that the write fails instead.
+    // Limits files to a few kilobytes. The signal is ignored, so that the write fails instead of the process.
     let script = r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#;
     let command = compile(registry.path(), &output, 2);
     let limited =
         Command::new("sh").args(["-c", script]).arg(command.get_program()).args(command.get_args()).output();
-    refused_for_space(&limited.unwrap());
+    assert_out_of_space(&limited.unwrap());
     assert_eq!(fs::read(&output).unwrap(), old);
     assert_eq!(names(folder.path()), ["acme.swb"]);
 }
 
-fn refused_for_space(output: &Output) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("acme.swb: ") && said.contains("nothing was replaced: free disk space"), "{said}");
+fn assert_out_of_space(output: &Output) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("acme.swb: ") && error.contains("nothing was replaced: free disk space"), "{error}");
 }
 
-/// A disk of one snapshot and a half, where the system lets us mount one.
+/// Mounts a disk that has room for one and a half snapshots, where the system allows this.
 #[test]
-fn a_write_to_a_full_disk_keeps_the_old_file() {
+fn write_to_a_full_disk_keeps_the_old_file() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().join("disk");
@@ -133,11 +133,11 @@ fn a_write_to_a_full_disk_keeps_the_old_file() {
         .args(command.get_args())
         .env("D", &disk)
         .output();
-    let Ok(run) = run else { return println!("no unshare here: no disk to fill") };
+    let Ok(run) = run else { return println!("skipped: unshare is not available") };
     if !matches!(run.status.code(), Some(0 | 2 | 3 | 98)) {
-        return println!("no disk of our own here: {}", String::from_utf8_lossy(&run.stderr));
+        return println!("skipped: no disk can be mounted: {}", String::from_utf8_lossy(&run.stderr));
     }
-    refused_for_space(&run);
+    assert_out_of_space(&run);
     assert_eq!(String::from_utf8_lossy(&run.stderr).lines().last(), Some("acme.swb"));
 }
 
@@ -184,7 +184,7 @@ fn links_are_followed_and_kept() {
     fs::create_dir(at("versions")).unwrap();
     symlink("versions/7.swb", at("current.swb")).unwrap();
     symlink("current.swb", at("served.swb")).unwrap();
-    // It leads to nothing yet, then to a file, whose permissions stay.
+    // At first the link has no target. Then its target is a file, whose permissions stay.
     for (bytes, mode) in [(b"first", 0o640), (b"other", 0o640)] {
         file::write(&at("served.swb"), bytes).unwrap();
         assert_eq!(fs::read(at("versions/7.swb")).unwrap(), bytes);

@@ -16,7 +16,7 @@ const ABOUT: &str =
 /// The columns that help texts are wrapped at on wider terminals.
 const MAX_HELP_WIDTH: usize = 100;
 
-/// The parsed command line.
+/// The parsed arguments of the program.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, about = ABOUT, after_help = help::of("").below_options())]
 #[command(max_term_width = MAX_HELP_WIDTH)]
@@ -102,7 +102,7 @@ pub struct ServeArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("compile").below_options())]
 pub struct CompileArguments {
-    /// Registry folder to compile
+    /// Registry folder to compile, with one folder for each company
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
     /// Snapshot file to write; replaces an existing file
@@ -118,13 +118,13 @@ pub struct CompileArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("check").below_options())]
 pub struct CheckArguments {
-    /// Registry folder to check
+    /// Registry folder to check, with one folder for each company
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub registry: PathBuf,
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
     #[arg(long, value_name = "PCT", value_parser = percent)]
     pub fail_under: Option<f64>,
-    /// Format of the output
+    /// Format that the result is printed in
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
 }
@@ -136,7 +136,7 @@ pub struct ExplainArguments {
     /// The query and its source.
     #[command(flatten)]
     pub query: QueryArguments,
-    /// Format of the output
+    /// Format that the result is printed in
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
 }
@@ -145,10 +145,10 @@ pub struct ExplainArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("select").below_options())]
 pub struct QueryArguments {
-    /// Registry folder to query
+    /// Registry folder that the query is answered from
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
     pub registry: Option<PathBuf>,
-    /// Snapshot file to query
+    /// Snapshot file that the query is answered from
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
     /// Fields of the query, such as channel=whatsapp; see the list of fields below
@@ -169,7 +169,7 @@ pub struct CoverageArguments {
     /// Combine OUs that have the same decisions for every country into one line of the table
     #[arg(long)]
     pub fold: bool,
-    /// Format of the output
+    /// Format that the result is printed in
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: CoverageFormat,
     /// File to write instead of standard output; replaced atomically
@@ -227,7 +227,7 @@ pub struct DiffArguments {
     /// Exit with code 1 if the comparison finds a change of this kind
     #[arg(long, value_name = "CHANGE")]
     pub fail_on: Option<FailOn>,
-    /// Format of the output
+    /// Format that the result is printed in
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
 }
@@ -243,10 +243,10 @@ pub enum FailOn {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("inspect").below_options())]
 pub struct InspectArguments {
-    /// Snapshot file to show
+    /// Snapshot file to verify and show
     #[arg(value_name = "FILE")]
     pub snapshot: PathBuf,
-    /// Format of the output
+    /// Format that the result is printed in
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
 }
@@ -282,20 +282,20 @@ pub struct SchemaArguments {
 /// The files of a registry that have a JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaFile {
-    /// Schema of company.toml
+    /// JSON Schema of the file company.toml
     Company,
-    /// Schema of channels.toml
+    /// JSON Schema of the file channels.toml
     Channels,
-    /// Schema of tests.toml
+    /// JSON Schema of the file tests.toml
     Tests,
 }
 
 /// The output formats of most commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// Text for people
+    /// Text for people to read
     Text,
-    /// JSON for programs
+    /// JSON for programs to read
     Json,
 }
 

@@ -12,11 +12,11 @@ use super::input::{now, read_registry};
 use super::output::{self, DIMMED, ERROR, HEADING, HELP, ProgressLine, SUCCESS, count};
 use super::{CommandError, Exit, findings};
 
-/// The uncovered steps that are listed as text.
+/// Maximum number of uncovered steps in the text.
 const MAX_LISTED_STEPS: usize = 20;
-/// The countries of an uncovered step that are listed as text.
+/// Maximum number of countries of an uncovered step in the text.
 const MAX_LISTED_COUNTRIES: usize = 8;
-/// The uncovered steps that a test is sought for. A step without an available account has none.
+/// Number of uncovered steps to try for a suggested test. A step without an available account has no such test.
 const MAX_SUGGESTION_ATTEMPTS: usize = 50;
 
 /// Checks a registry and runs its tests. Writes no file.
@@ -70,9 +70,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {results}\n"));
             if let Some(covered) = covered {
                 let (CoveredSteps { steps, covered: reached }, percent) = (covered, covered.percent());
-                text.push_str(&format!(
-                    "the tests reach {reached} of the chains' {steps} steps, {percent:.1} %\n"
-                ));
+                text.push_str(&format!("the tests cover {reached} of {steps} chain steps, {percent:.1} %\n"));
             }
             if let Some((snapshot, uncovered)) = uncovered.filter(|(_, uncovered)| !uncovered.is_empty()) {
                 text.push_str(&uncovered_text(&uncovered, snapshot, seconds));
@@ -83,16 +81,16 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     if let Some((covered, least)) = too_low {
         let percent = covered.percent();
         output::print_failure(&format!(
-            "the tests reach {percent:.1} % of the steps, of at least {least} %: add tests"
+            "the tests cover {percent:.1} % of the chain steps, and --fail-under demands {least} %: add tests"
         ));
     }
     Ok(if published.is_err() || too_low.is_some() { Exit::Failed } else { Exit::Success })
 }
 
-/// Lists the first uncovered steps, and a test that covers one of them at `now` (Unix seconds).
+/// Lists the first uncovered steps, and suggests a test that covers one of them at the time `now`.
 fn uncovered_text(uncovered: &[UncoveredStep], snapshot: &Snapshot, now: UnixSeconds) -> String {
     let mut text = format!(
-        "{} that no test reaches, those first that decide the most:\n",
+        "{} without a test, those with the most decisions first:\n",
         count(uncovered.len(), "step", "steps")
     );
     for step in uncovered.iter().take(MAX_LISTED_STEPS) {
@@ -106,14 +104,14 @@ fn uncovered_text(uncovered: &[UncoveredStep], snapshot: &Snapshot, now: UnixSec
     }
     if uncovered.len() > MAX_LISTED_STEPS {
         let more = uncovered.len() - MAX_LISTED_STEPS;
-        text += &format!("  {DIMMED}and {more} more; --format json lists all of them{DIMMED:#}\n");
+        text += &format!("  {DIMMED}and {more} more; --format json lists every step{DIMMED:#}\n");
     }
     let mut candidates = uncovered.iter().take(MAX_SUGGESTION_ATTEMPTS);
     if let Some((step, suggestion)) =
         candidates.find_map(|step| Some((step, step.suggestion(snapshot, now)?)))
     {
         text += &format!(
-            "{HELP}help{HELP:#}: this test reaches one; it goes into {}/tests.toml\n\n",
+            "{HELP}help{HELP:#}: this test covers one of these steps; add it to {}/tests.toml\n\n",
             step.company
         );
         text += &test_toml(step, &suggestion);
@@ -122,7 +120,7 @@ fn uncovered_text(uncovered: &[UncoveredStep], snapshot: &Snapshot, now: UnixSec
     text
 }
 
-/// Returns all uncovered steps with all of their countries.
+/// Renders all uncovered steps, each with all of its countries.
 fn uncovered_json(uncovered: &[UncoveredStep]) -> Value {
     let step_json = |step: &UncoveredStep| {
         json!({
@@ -147,13 +145,13 @@ fn clients(step: &UncoveredStep) -> String {
         return "every country".to_owned();
     }
     if names.is_empty() {
-        names.push("clients of no country");
+        names.push("clients without a country");
     }
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     names.join(", ") + &more
 }
 
-/// Returns the TOML of a suggested test. Ids have no control characters, so strings are quoted as in JSON.
+/// Renders a suggested test as TOML. Ids have no control characters, so strings are quoted as in JSON.
 fn test_toml(step: &UncoveredStep, Suggestion { query, exclude }: &Suggestion) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let mut fields: Vec<String> =
@@ -163,8 +161,8 @@ fn test_toml(step: &UncoveredStep, Suggestion { query, exclude }: &Suggestion) -
         fields.push(format!("exclude = [{}]", ids.join(", ")));
     }
     let client = query.iter().find(|(name, _)| *name == "country");
-    let client = client.map_or("a client of no country", |(_, country)| country.as_str());
-    let name = format!("{client} at {} is served by {} from {}", step.ou, step.rule.as_str(), step.pool);
+    let client = client.map_or("a client without a country", |(_, country)| country.as_str());
+    let name = format!("{client} at {}: {} from {}", step.ou, step.rule.as_str(), step.pool);
     format!(
         "[[test]]\nname = {}\nquery = {{ {} }}\nexpect = {{ rule = {}, ou = {}, pool = {}, climbed = 0 }}\n",
         quoted(&name),

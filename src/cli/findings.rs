@@ -1,4 +1,4 @@
-//! Findings as text and as JSON.
+//! Findings of a registry, rendered as text and as JSON.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use switchboard_registry::{self as registry, Files, Finding, Findings, Label, Se
 
 use super::output::{ERROR, HEADING, HELP, WARNING, terminal_width};
 
-/// The columns before a quoted line: its number and a bar.
+/// Columns in front of a quoted line, for its number and a bar.
 const GUTTER: usize = 12;
-/// The columns of a quoted line without a terminal.
+/// Width of a quoted line in columns, if standard output is no terminal.
 const DEFAULT_WIDTH: usize = 120;
 const MIN_WIDTH: usize = 40;
-/// More columns than any quoted line has, because the lines are cut before they are rendered.
+/// Width for the renderer. No line is wider, because lines are cut before they are rendered.
 const UNLIMITED_WIDTH: usize = 10_000;
 
 /// Renders findings for people: `file:line: severity[code]: message`, the line with its fault underlined, and the remedy.
-/// The names of files begin with `root`.
+/// File names begin with `root`.
 pub fn text(findings: &Findings, files: &Files, root: &Path) -> String {
     let width = terminal_width().map_or(DEFAULT_WIDTH, |width| width.saturating_sub(GUTTER).max(MIN_WIDTH));
     let mut snippets = Snippets::new(files);
@@ -77,7 +77,7 @@ pub fn json(findings: &Findings, files: &Files) -> Value {
             "message": message,
             "help": help,
         });
-        // Columns are of the finding's own line, or are left out.
+        // Columns refer to the line of the finding. Without a quote of this line alone, they are left out.
         if let (Some(quote), Some(object)) =
             (snippets.find(place, span, DEFAULT_WIDTH), object.as_object_mut())
             && quote.first_line == place.line

@@ -11,7 +11,7 @@ use super::Exit;
 /// Lists are wrapped at this column, so that a terminal of 80 columns does not break them again.
 const LIST_WIDTH: usize = 78;
 
-/// A name and its meaning.
+/// A name, or the purpose of an example, and its text.
 pub(super) type Entry = (&'static str, &'static str);
 
 /// The help of one command.
@@ -26,9 +26,11 @@ pub(super) struct CommandHelp {
     pub(super) notes: &'static [&'static str],
     /// The meaning of exit code 1, for commands that can return it.
     pub(super) failure: Option<&'static str>,
+    /// The signals that the command handles.
     pub(super) signals: &'static [Entry],
     /// The environment variables that this command reads beyond [`ENVIRONMENT`].
     pub(super) environment: &'static [Entry],
+    /// The files that the command reads or writes, as lists that commands share.
     pub(super) files: &'static [&'static [Entry]],
 }
 
@@ -121,8 +123,8 @@ const STANDINGS_NOTE: &str = "Only a running daemon knows the live standings. Th
 
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
-/// The help of every command. The first one is that of the program.
-pub(super) const COMMANDS: [CommandHelp; 12] = [
+/// The help of every command. The first entry is that of the program.
+static COMMANDS: [CommandHelp; 12] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -394,11 +396,10 @@ pub(super) const COMMANDS: [CommandHelp; 12] = [
     },
 ];
 
-/// Returns the help of the command with this name; the empty name is that of the program.
+/// Returns the help of a command. An empty or unknown name is that of the program.
 pub(super) fn of(name: &str) -> &'static CommandHelp {
-    static ALL: &[CommandHelp] = &COMMANDS;
     let [program, ..] = &COMMANDS;
-    ALL.iter().find(|help| help.name == name).unwrap_or(program)
+    COMMANDS.iter().find(|help| help.name == name).unwrap_or(program)
 }
 
 impl CommandHelp {
@@ -460,5 +461,21 @@ fn list<'e>(text: &mut String, entries: impl Iterator<Item = (&'e str, &'e str)>
             line.push_str(word);
         }
         let _ = writeln!(text, "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::arguments::Arguments;
+
+    #[test]
+    fn every_command_has_its_help() {
+        let program = Arguments::command();
+        let commands = program.get_subcommands().map(|command| command.get_name());
+        let named: Vec<&str> = COMMANDS.iter().map(|help| help.name).collect();
+        assert_eq!(named, [""].into_iter().chain(commands).collect::<Vec<_>>());
     }
 }

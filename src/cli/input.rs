@@ -1,4 +1,4 @@
-//! What commands work on: registries, snapshots, the fields of a query, and the time.
+//! The sources that commands read: registry folders, snapshot files and the demo registry; and the clock.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use super::output::{self, ProgressLine};
 use super::{CommandError, findings};
 use crate::runtime::{OpenError, SnapshotSource, SourceError};
 
-/// Returns the source that the flags `--registry` and `--snapshot` name. Without either, the demo registry.
+/// Returns the source that the options `--registry` and `--snapshot` name, or the demo registry without either.
 pub(super) fn source_from_flags(registry: &Option<PathBuf>, snapshot: &Option<PathBuf>) -> SnapshotSource {
     match (snapshot, registry) {
         (Some(file), _) => SnapshotSource::Snapshot(file.clone()),
@@ -20,7 +20,7 @@ pub(super) fn source_from_flags(registry: &Option<PathBuf>, snapshot: &Option<Pa
     }
 }
 
-/// Returns the source at a path: a registry if the path is a folder, or else a snapshot.
+/// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot.
 pub(super) fn source_from_path(path: &Path) -> SnapshotSource {
     let path = path.to_owned();
     if path.is_dir() { SnapshotSource::Registry(path) } else { SnapshotSource::Snapshot(path) }
@@ -39,7 +39,7 @@ pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>,
                 SnapshotSource::Demo | SnapshotSource::Snapshot(_) => Path::new(""),
             };
             output::print_error(&findings::text(&failure.findings, &files, root));
-            output::print_failure("the registry has errors, so there is nothing to ask: mend them first");
+            output::print_failure("the registry has errors: correct them, then run the command again");
             Ok(None)
         }
         Err(OpenError::Source(SourceError::Registry { root, error })) => {
@@ -52,7 +52,7 @@ pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>,
     }
 }
 
-/// Reads the files of a registry.
+/// Reads all files of a registry folder.
 pub(super) fn read_registry(folder: &Path) -> Result<Files, CommandError> {
     Files::read_dir(folder).map_err(|error| unreadable_registry(folder, &error))
 }
@@ -60,10 +60,12 @@ pub(super) fn read_registry(folder: &Path) -> Result<Files, CommandError> {
 fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {
     let path = folder.join(error.path.trim_start_matches('.'));
     let (path, error) = (path.display(), &error.error);
-    CommandError::io(format!("{path}: {error}; expected a registry's folder, with one folder per company"))
+    CommandError::io(format!(
+        "cannot read {path}: {error}; expected a registry folder, which has one folder for each company"
+    ))
 }
 
-/// Returns the present time.
+/// Returns the present time of the system clock.
 pub(super) fn now() -> UnixMillis {
     UnixMillis::from(SystemTime::now())
 }

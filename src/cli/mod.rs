@@ -1,7 +1,8 @@
-//! Layer `cli`. The command line: one file or folder per command, each from parsed arguments to an exit code.
+//! Layer `cli`. The command line: each command takes parsed arguments and returns an exit code.
 //!
-//! `arguments` has the grammar, `input` the snapshots that commands work on, `output` the standard streams, and
-//! `findings` what is wrong with a registry, as text and JSON.
+//! `arguments` has the grammar and `help` the further help texts. `input` opens the sources that commands read,
+//! `output` writes to the standard streams, and `findings` renders the findings of a registry. Every other file or
+//! folder holds commands.
 
 pub mod arguments;
 mod check;
@@ -21,21 +22,21 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 
-/// The exit codes, which scripts depend on.
+/// The exit codes of the program. Scripts depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
     Success = 0,
-    /// The command did its work, and the result is negative: errors in a registry, a failed test, no account.
+    /// The command finished with a negative result: errors in a registry, a failed test, no account.
     Failed = 1,
     Usage = 2,
     Io = 3,
 }
 
-/// The reason why a command could not do its work.
+/// The reason why a command could not finish.
 #[derive(Debug)]
 struct CommandError {
     exit: Exit,
-    /// The fault and its remedy.
+    /// The cause and the remedy.
     message: String,
 }
 
@@ -49,7 +50,7 @@ impl CommandError {
     }
 }
 
-/// Runs a command and returns the exit code of the process. Prints the error of a command that could not do its work.
+/// Runs a command and returns the exit code of the process. Prints the error of a command that could not finish.
 pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         None => serve::run(arguments.serve),

@@ -1,5 +1,4 @@
-//! Standard output and standard error: styles on a terminal alone, a closed pipe is no error, and the progress of a
-//! long build.
+//! Writes to standard output and standard error. Styles are removed where the output is no terminal.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -17,22 +16,22 @@ pub(super) const SUCCESS: Style = AnsiColor::Green.on_default().bold();
 /// The style of file positions, names and headings.
 pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const HELP: Style = AnsiColor::Cyan.on_default();
-/// The style of what had no part in the result.
+/// The style of parts that had no effect on the result.
 pub(super) const DIMMED: Style = Style::new().dimmed();
 
 const BUFFER_BYTES: usize = 1 << 16;
-/// Builds shorter than this show no progress.
+/// Time in milliseconds before a build shows its progress.
 const PROGRESS_DELAY_MS: u64 = 1_000;
 const PROGRESS_INTERVAL_MS: u64 = 100;
 
-/// Writes a text to standard output, with its styles on a terminal alone. A reader that has closed the pipe, as in
-/// `| head`, is no error.
+/// Writes a text to standard output, with its styles only on a terminal. Ignores that the reader closed the pipe, as
+/// in `| head`.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = anstream::stdout().lock();
     ignore_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Writes the output of `fill` to standard output, unchanged and piece by piece. Errors are those of [`print()`].
+/// Writes the output of `fill` to standard output, unchanged and in pieces. The errors are those of [`print()`].
 pub(super) fn stream(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CommandError> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
     ignore_closed_pipe(fill(&mut out).and_then(|()| out.flush()))
@@ -47,21 +46,21 @@ pub(super) fn to_file(
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
         fill(&mut out).and_then(|()| out.flush())
     });
-    written.map_err(|error| CommandError::io(format!("{}: {error}", path.display())))
+    written.map_err(|error| CommandError::io(format!("cannot write {}: {error}", path.display())))
 }
 
 fn ignore_closed_pipe(result: io::Result<()>) -> Result<(), CommandError> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CommandError::io(format!("standard output: {error}")))
+            Err(CommandError::io(format!("cannot write to standard output: {error}")))
         }
         _ => Ok(()),
     }
 }
 
-/// Writes a text to standard error, with its styles on a terminal alone.
+/// Writes a text to standard error, with its styles only on a terminal.
 pub(super) fn print_error(text: &str) {
-    // An error on standard error can be reported nowhere.
+    // An error of standard error itself cannot be reported.
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -70,7 +69,7 @@ pub(super) fn print_failure(message: &str) {
     print_error(&format!("{ERROR}error{ERROR:#}: {message}\n"));
 }
 
-/// Returns the columns of the terminal, if standard output is one.
+/// Returns the width of the terminal in columns, or `None` if standard output is no terminal.
 pub(super) fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
@@ -81,12 +80,17 @@ pub(super) fn count(number: usize, singular: &str, plural: &str) -> String {
     format!("{number} {}", if number == 1 { singular } else { plural })
 }
 
-/// A line on standard error with the progress of a build that takes longer than a second. Shown on a terminal alone, and
-/// erased when dropped.
+/// Returns `1 level up` or `2 levels up`.
+pub(super) fn levels_up(levels: u32) -> String {
+    format!("{} up", count(levels as usize, "level", "levels"))
+}
+
+/// A line on standard error with the progress of a build that takes longer than a second. The line is shown only on a
+/// terminal, and erased when it is dropped.
 pub(super) struct ProgressLine {
     terminal: bool,
     started: Instant,
-    /// The time of the next change, in milliseconds from the start.
+    /// Time of the next change of the line, in milliseconds after the start.
     next_ms: AtomicU64,
 }
 
@@ -103,7 +107,7 @@ impl ProgressLine {
         self.next_ms.load(Ordering::Relaxed) > PROGRESS_DELAY_MS
     }
 
-    /// Replaces the line. Not through `anstream`, which removes the erasure where colours are turned off.
+    /// Replaces the line. Does not use `anstream`, which would remove the erasing where colors are off.
     fn draw(&self, line: &str) {
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }

@@ -1,4 +1,4 @@
-//! `switchboard select` and `switchboard explain`: one query, answered offline by the daemon's own selection.
+//! `switchboard select` and `switchboard explain`: answer one query without a daemon, by the same selection.
 
 use switchboard_model::SelectError;
 use switchboard_select::{
@@ -33,7 +33,7 @@ pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
     }
 }
 
-/// Prints every step of a query's chain, as text or as the JSON of `/v1/explain`.
+/// Prints every step of the chain of a query, as text or as the JSON of `/v1/explain`.
 pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
     let ExplainArguments { query: asked, format } = arguments;
     let fail = |error: SelectError, detail: Option<&str>, generation: Option<u64>| match format {
@@ -81,15 +81,15 @@ fn print_json(mut json: Vec<u8>) -> Result<(), CommandError> {
     output::print(&String::from_utf8_lossy(&json))
 }
 
-/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage; an unknown field or a bad value
-/// makes a malformed query.
+/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage. An unknown field or an
+/// invalid value makes a malformed query.
 fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, CommandError> {
     let mut query = Query::default();
     let mut fields = QueryFields::new(&mut query);
     for argument in arguments {
         let Some((name, value)) = argument.split_once('=') else {
             return Err(CommandError::usage(
-                "expected field=value, such as channel=whatsapp; see --help".to_owned(),
+                "expected FIELD=VALUE, such as channel=whatsapp; --help lists the fields".to_owned(),
             ));
         };
         fields.set(name, value.into());
@@ -98,7 +98,7 @@ fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, Comm
     Ok(read.map(|()| query))
 }
 
-/// Returns the context of a selection at the present time. The clock is the random number, too.
+/// Returns the context of a selection at the present time. The random number is derived from the clock.
 fn select_context() -> SelectContext<'static> {
     let now = now();
     SelectContext {

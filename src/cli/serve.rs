@@ -1,4 +1,4 @@
-//! `switchboard serve`: flags, settings file and defaults make the settings that the daemon runs with.
+//! `switchboard serve`: runs the daemon with the settings of options, settings file and defaults.
 
 use super::arguments::ServeArguments;
 use super::{CommandError, Exit};
@@ -11,7 +11,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Merges the flags over the settings file over the defaults.
+/// Merges the settings: an option wins over the settings file, and the file over the default.
 fn settings(arguments: ServeArguments) -> Result<Settings, CommandError> {
     let mut settings = match &arguments.config {
         None => Settings::default(),
@@ -20,7 +20,7 @@ fn settings(arguments: ServeArguments) -> Result<Settings, CommandError> {
             SettingsError::Invalid { .. } => CommandError::usage(error.to_string()),
         })?,
     };
-    // A source named by a flag replaces the file's, of either kind.
+    // An option for the source replaces the source of the file, also if it is of the other kind.
     if arguments.registry.is_some() || arguments.snapshot.is_some() {
         settings.registry = arguments.registry;
         settings.snapshot = arguments.snapshot;
@@ -33,7 +33,9 @@ fn settings(arguments: ServeArguments) -> Result<Settings, CommandError> {
     override_with(&mut settings.drain_timeout, arguments.drain_timeout);
     override_with(&mut settings.log_format, arguments.log_format);
     if settings.registry.is_some() && settings.snapshot.is_some() {
-        return Err(CommandError::usage("registry and snapshot: name one source, not both"));
+        return Err(CommandError::usage(
+            "the settings have both `registry` and `snapshot`: remove one of them",
+        ));
     }
     Ok(settings)
 }

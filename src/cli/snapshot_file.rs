@@ -10,7 +10,7 @@ use super::input::{now, read_registry};
 use super::output::{self, ProgressLine, SUCCESS, count};
 use super::{CommandError, Exit, findings};
 
-/// Checks a registry, runs its tests and writes the snapshot. Errors in the registry leave the file as it was.
+/// Checks a registry, runs its tests and writes the snapshot. If the registry has errors, the old file stays.
 pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError> {
     let CompileArguments { registry, output, generation } = arguments;
     let files = read_registry(registry)?;
@@ -30,7 +30,8 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError
     };
     output::print_error(&findings::text(&compiled.findings, &files, registry));
     let bytes = compiled.snapshot.bytes();
-    file::write(output, bytes).map_err(|error| CommandError::io(format!("{}: {error}", output.display())))?;
+    file::write(output, bytes)
+        .map_err(|error| CommandError::io(format!("cannot write {}: {error}", output.display())))?;
     let records = compiled.snapshot.counts();
     output::print_error(&format!(
         "{SUCCESS}compiled{SUCCESS:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",
@@ -44,11 +45,12 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError
     Ok(Exit::Success)
 }
 
-/// Verifies a snapshot and prints what it holds.
+/// Verifies a snapshot and prints its header and its record counts.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError> {
     let InspectArguments { snapshot: path, format } = arguments;
     let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));
-    let bytes = file::read(path).map_err(|error| failed(&error))?;
+    let bytes = file::read(path)
+        .map_err(|error| CommandError::io(format!("cannot read {}: {error}", path.display())))?;
     let snapshot = Snapshot::open(bytes).map_err(|rejection| failed(&rejection))?;
     let header = snapshot.header();
     let records = snapshot.counts();
@@ -88,10 +90,10 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
         OutputFormat::Text => {
             let mut text = format!(
                 "format version  {VERSION}\ngeneration      {}\nbuilt at        {}\ndigest          {}\n\
-                 bytes           {bytes} ({per_account:.0} an account)\n  contents      {}\n  of it text    {}\n  \
+                 bytes           {bytes} ({per_account:.0} for each account)\n  contents      {}\n    text        {}\n  \
                  tests         {}\n",
                 header.generation,
-                built_at.as_deref().unwrap_or("not known: the generation is not a time"),
+                built_at.as_deref().unwrap_or("unknown, because the generation is not a time"),
                 snapshot.digest(),
                 header.contents_len,
                 records.text_bytes,

@@ -1,4 +1,4 @@
-//! `switchboard explain`: its text and its JSON.
+//! `switchboard explain`: the text and the JSON of an explanation.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use super::{stdout, switchboard};
 use crate::expected;
 use crate::harness::DaemonProcess;
 
-/// The width without a terminal.
+/// Width of the output without a terminal.
 const COLUMNS: usize = 80;
 
-/// Returns the output for the demo registry, and the exit code.
+/// Explains a query of the demo registry. Returns the output and the exit code.
 fn explain(fields: &[&str]) -> (String, Option<i32>) {
     let output = switchboard(&[&["explain"], fields].concat());
     (stdout(&output), output.status.code())
@@ -30,25 +30,25 @@ fn text_of_an_explanation_is_exact() {
     let expected = "\
 answer    wa-dach-ch-1  +41781234501
           whatsapp, secondary, CH
-rule      default_region: it is of the pool's default country
+rule      default_region: the account is of the pool's default country
 found     pool dach-whatsapp, OU dach, 1 level up
 client    FR, derived from the phone number
-asked     whatsapp for OU zurich of acme; role secondary
+query     whatsapp for OU zurich of acme; role secondary
 
-OU zurich (asked about)
-└─ no pool of this channel: it inherits from above ↑
+OU zurich (OU of the query)
+└─ no pool of this channel: inherits from the OU above ↑
 OU dach (1 level up)
 ├─ country FR in dach-vip-whatsapp, dach-whatsapp: no account
 ├─ default region CH in dach-whatsapp
 │    ✔ wa-dach-ch-1  CHOSEN
-└─ answered here: no need to climb
+└─ the account is found, so the search ends here
 OU emea (2 levels up): not needed
 ├─ country FR in emea-whatsapp: no account
-└─ on to the OU above: a pool here has `fallback_upward` ↑
+└─ continues at the OU above, because a pool here has `fallback_upward` ↑
 OU acme (3 levels up): not needed
 ├─ country FR in global-whatsapp: 1 account (1 available)
 ├─ default region US in global-whatsapp: 1 account (1 available)
-└─ the end of the chain: no OU is above
+└─ end of the chain: there is no OU above
 ";
     assert_eq!(whatsapp(&["ou=zurich", "phone=+33612345678"]), (expected.to_owned(), Some(0)));
 }
@@ -57,28 +57,40 @@ OU acme (3 levels up): not needed
 fn each_reason_to_pass_over_an_account_is_shown() {
     for (fields, exit, lines) in [
         (&["ou=dach", "country=AT"][..], 0, &["✘ wa-vip-at-1  resting until 2099-01-01"][..]),
-        (&["ou=london", "country=ZA"], 0, &["✘ wa-emea-za-1  suspended: never used", "nobody is available"]),
-        (&["ou=emea", "country=AE"], 0, &["✘ wa-emea-ae-1  draining: keeps its clients, gets no new one"]),
+        (
+            &["ou=london", "country=ZA"],
+            0,
+            &["✘ wa-emea-za-1  suspended: never selected", "no account is available"],
+        ),
+        (
+            &["ou=emea", "country=AE"],
+            0,
+            &["✘ wa-emea-ae-1  draining: keeps its clients, gets no new clients"],
+        ),
         (
             &["ou=emea", "country=IE", "client=x", "exclude=wa-emea-gb-1"],
             0,
             &[
                 "✘ wa-emea-gb-1  excluded by the query",
-                "CHOSEN among 2: always this one",
-                "another was drawn",
+                "CHOSEN among 2: the same for this client each time",
+                "available, but another account was picked",
             ],
         ),
-        (&["ou=emea", "country=IE"], 0, &["geography: IE is mapped to GB in emea-whatsapp", "by chance"]),
+        (&["ou=emea", "country=IE"], 0, &["geography: IE is mapped to GB in emea-whatsapp", "at random"]),
         (&["ou=americas", "country=CA"], 0, &["calling code +1 in apac-whatsapp"]),
-        (&["ou=emea", "phone=+80012345678"], 0, &["no country, the phone number belongs to none"]),
+        (
+            &["ou=emea", "phone=+80012345678"],
+            0,
+            &["no country, because the phone number has none; only default regions"],
+        ),
         (&["ou=emea", "country=GB", "phone=+33612345678"], 0, &["the phone number is of another country"]),
         (&["ou=emea", "phone=+4474"], 1, &["none: invalid_phone"]),
-        (&["ou=emea", "phone=+442079460"], 0, &["(guessed): it is not a valid number"]),
+        (&["ou=emea", "phone=+442079460"], 0, &["(guessed): the phone number is not valid"]),
         (&["ou=nowhere", "country=GB"], 1, &["none: unknown_ou"]),
         (
             &["ou=research", "country=FR"],
             1,
-            &["none: no_account", "no account", "the end of the chain: no `fall"],
+            &["none: no_account", "no account", "end of the chain: no pool here has `fall"],
         ),
         (
             &["ou=dach", "country=FR", "fallback=none"],
@@ -86,28 +98,34 @@ fn each_reason_to_pass_over_an_account_is_shown() {
             &[
                 "fallback none",
                 "default region CH in dach-whatsapp: 1 account (1 available), not tried",
-                "no climb",
+                "the search ends here, because the query has `fallback=none`",
             ],
         ),
         (
             &["ou=emea", "country=AE", "current=wa-emea-ae-1"],
             0,
-            &["✔ current: wa-emea-ae-1  CHOSEN: the client already talks to it, though it"],
+            &["✔ current: wa-emea-ae-1  CHOSEN: the client already talks to this"],
         ),
         (
             &["ou=emea", "country=GB", "current=sms-us-1"],
             0,
-            &["✘ current: sms-us-1 is not kept: it is of another"],
+            &["✘ current: sms-us-1 is not kept: the account is of another"],
         ),
         (
             &["ou=emea", "country=GB", "user=trader-1@acme.example"],
             0,
-            &["✔ dedicated: wa-trader-1  CHOSEN: it is the user's own", "OU emea (asked about): not needed"],
+            &[
+                "✔ dedicated: wa-trader-1  CHOSEN: the account is dedicated to the user",
+                "OU emea (OU of the query): not needed",
+            ],
         ),
         (
             &["ou=emea", "country=GB", "user=trader-2@acme.example"],
             1,
-            &["✘ dedicated: the user's own, wa-trader-2, is suspended", "OU emea (asked about): not tried"],
+            &[
+                "✘ dedicated: the user's account wa-trader-2 is suspended",
+                "OU emea (OU of the query): not tried",
+            ],
         ),
     ] {
         let (text, code) = whatsapp(fields);
@@ -118,8 +136,8 @@ fn each_reason_to_pass_over_an_account_is_shown() {
     }
 }
 
-/// For every test of the demo: the account that answers is marked as chosen and no other, no line is too long, the exit
-/// code is that of the JSON, and the client's number is not shown.
+/// For every test of the demo: only the selected account is marked as chosen, no line is too long, the exit code fits,
+/// and the phone number of the client is not shown.
 #[test]
 fn explanations_of_all_demo_tests_are_consistent() {
     for test in expected::of("acme") {
@@ -207,13 +225,13 @@ fn long_chains_and_large_steps_are_abbreviated() {
     let root = folder.path().to_str().unwrap();
     let (text, code) = explain(&["--registry", root, "channel=line", "ou=ou-59", "country=GB", "client=c"]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("… 34 levels more where nobody is available"), "{text}");
+    assert!(text.contains("… 34 more levels without an available account"), "{text}");
     assert!(text.contains("… and 188 more: 188 available") && text.contains("CHOSEN among 200"), "{text}");
-    assert!(text.contains("OU ou-59 (asked about)") && text.contains("OU ou-0 (59 levels up)"), "{text}");
+    assert!(text.contains("OU ou-59 (OU of the query)") && text.contains("OU ou-0 (59 levels up)"), "{text}");
     assert!(text.lines().count() < 140, "{text}");
     let (text, _) = explain(&["--registry", root, "channel=line", "ou=ou-3", "country=FR"]);
     assert!(
-        text.contains("none: no_account\n") && text.contains("the end of the chain: no OU is above"),
+        text.contains("none: no_account\n") && text.contains("end of the chain: there is no OU above"),
         "{text}"
     );
 }
@@ -221,7 +239,7 @@ fn long_chains_and_large_steps_are_abbreviated() {
 #[test]
 fn query_without_company_is_refused_with_several_companies() {
     let (text, exit) = explain(&["channel=whatsapp", "ou=zurich", "country=CH"]);
-    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.ends_with("company: this field is required where there are several companies"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.ends_with("company: this field is required where there are several companies"), "{text}");
     assert_eq!(exit, Some(1));
 }

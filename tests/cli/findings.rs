@@ -31,7 +31,7 @@ fn text_of_a_finding_is_exact() {
     let first = "30 | sms-us-1,sms,secondary,+12015550151,US,acme-sms,,,,\n   \
                  |                        ------------ the first account with this address\n";
     assert!(text.contains(address) && text.contains(first), "{text}");
-    // Other commands print findings in the same form.
+    // Other commands print findings in the same format.
     let target = registry.path().join("x.swb");
     let compiled = stderr(&switchboard(&["compile", root, "-o", target.to_str().unwrap()]));
     assert!(compiled.contains(&parent), "{compiled}");
@@ -50,12 +50,12 @@ fn json_finding_has_columns_on_its_own_line_alone() {
     assert_eq!((&finding["column"], &finding["end_column"]), (&10.into(), &16.into()));
     let keys: Vec<&String> = finding.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["file", "line", "severity", "code", "message", "help", "column", "end_column"]);
-    // A fault on a line below the reported line has no column.
+    // If the fault is below the reported line, the finding has no column.
     let unserved = findings.iter().find(|finding| finding["code"] == "unserved_ou").unwrap();
     assert!(unserved.get("column").is_none() && unserved["line"].is_u64());
 }
 
-/// The quoted query of a failed test may have a client's number.
+/// A failed test quotes its query, which may have the phone number of a client.
 #[test]
 fn failed_test_shows_the_expectation_and_masks_the_phone() {
     let registry = acme();

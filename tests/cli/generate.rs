@@ -1,4 +1,4 @@
-//! `switchboard completions` and `man`: scripts as shells run them, and man pages as source and as man renders them.
+//! `switchboard completions` and `man`: scripts as shells run them, and man pages as source and rendered.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn commands() -> Vec<String> {
     names
 }
 
-/// Returns what bash offers for the last of these words.
+/// Returns the completions that bash offers for the last of these words.
 fn bash(words: &[&str]) -> Vec<String> {
     let script = r#"set -eu; source /dev/stdin; shift
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
@@ -73,7 +73,7 @@ fn rendered(page: &[u8]) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
-/// Returns the text of a section.
+/// Returns the text of a section of a rendered page.
 fn section<'a>(page: &'a str, name: &str) -> &'a str {
     let start = page.find(&format!("\n{name}\n")).unwrap_or_else(|| panic!("no {name} in {page}"));
     let rest = &page[start + name.len() + 2..];
@@ -99,7 +99,7 @@ fn pages() -> Vec<(String, String)> {
 }
 
 /// Returns the names that a section of a page's source lists, with their meanings.
-pub(super) fn entries(page: &str, section: &str) -> Vec<(String, String)> {
+pub(crate) fn entries(page: &str, section: &str) -> Vec<(String, String)> {
     let quoted = if section.contains(' ') { format!("\"{section}\"") } else { section.to_owned() };
     let rest =
         page.split_once(&format!(".SH {quoted}\n")).unwrap_or_else(|| panic!("no {section}: {page}")).1;

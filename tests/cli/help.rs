@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser};
 use switchboard::cli::arguments::Arguments;
 
 const WIDTHS: [usize; 2] = [80, 120];
-/// Words that a reader has to search the meaning of.
+/// Words that docs and help texts avoid, because their reader has to guess the noun.
 const BANNED: [&str; 8] =
     ["whoever", "nobody", "somebody", "told", "can be had", "what came of it", "what is to be", "heed"];
 

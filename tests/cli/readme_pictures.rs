@@ -1,4 +1,4 @@
-//! The pictures of the README: present, small and up to date.
+//! The pictures of the README exist, are small, and are up to date.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn readme() -> String {
     String::from_utf8(read("README.md")).unwrap()
 }
 
-/// Returns the text that `docs/pictures/make` has put into a picture: the content of its `iTXt` chunk, uncompressed and
+/// Returns the text that `docs/pictures/make` stores in a picture: the content of its `iTXt` chunk, uncompressed and
 /// without a language.
 fn description(png: &[u8]) -> String {
     let start = b"iTXtDescription\0\0\0\0\0";
@@ -33,7 +33,11 @@ fn picture_of_explain_shows_the_present_output() {
     assert!(readme().contains(command), "the README has another command than the picture:\n{command}");
     let arguments: Vec<&str> = command.split_whitespace().filter(|word| *word != "\\").collect();
     let printed = stdout(&switchboard(&arguments));
-    assert_eq!(picture.trim_end(), printed.trim_end(), "renew it: docs/pictures/make explain");
+    assert_eq!(
+        picture.trim_end(),
+        printed.trim_end(),
+        "the picture is out of date; run: docs/pictures/make explain"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the code.
 
 mod api;
+mod configuration;
 mod metrics;
 mod page;
 mod registry;

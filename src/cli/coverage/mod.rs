@@ -18,7 +18,7 @@ use super::{CommandError, Exit, output};
 
 const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
 
-/// Prints every decision of a snapshot, or writes it to a file.
+/// Prints every decision of a snapshot, or writes the decisions to a file.
 pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
     let CoverageArguments {
         source,
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Writes the output of `fill` to a file, or to standard output without a path.
+/// Writes the output of `fill` to the file at `path`, or to standard output without a path.
 fn write(
     path: Option<&Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -59,20 +59,20 @@ fn write(
     }
 }
 
-/// The decision for one OU, channel and country. Its fields are [`COLUMNS`] in their order.
+/// The decision for one OU, channel and country. The fields are in the order of [`COLUMNS`].
 #[derive(Clone, Copy, Serialize)]
 struct DecisionRow<'s> {
     company: &'s str,
     ou: &'s str,
     channel: &'s str,
     country: &'static str,
-    /// The rule, or the code of the problem.
+    /// The rule of the decision, or the code of the problem.
     rule: &'static str,
     climbed: Option<u32>,
     pool: Option<&'s str>,
 }
 
-/// Writes rows as CSV with a header. The fields that a problem does not have are empty.
+/// Writes the rows as CSV with a header. Fields that a problem does not have are empty.
 fn write_csv(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS).map_err(into_io_error)?;
@@ -86,7 +86,7 @@ fn write_csv(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Sc
     csv.flush()
 }
 
-/// Returns the error of the output itself: a closed pipe is known by its kind.
+/// Returns the I/O error inside a CSV error, so that a closed pipe keeps its kind.
 fn into_io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -94,7 +94,7 @@ fn into_io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// Writes rows as a JSON array. The fields that a problem does not have are null.
+/// Writes the rows as a JSON array. Fields that a problem does not have are null.
 fn write_json(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     out.write_all(b"[")?;
     let mut separator: &[u8] = b"\n";
@@ -107,7 +107,7 @@ fn write_json(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[S
     out.write_all(b"\n]\n")
 }
 
-/// Calls `write` for each row. Rows are made one by one, because a registry of 100,000 OUs has 200 million.
+/// Calls `write` with each row. Rows are made one at a time, because 100,000 OUs have 200 million rows.
 fn each_row<'s>(
     decisions: &mut DecisionTable<'s>,
     scope: &[Scoped],

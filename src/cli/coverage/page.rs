@@ -1,9 +1,9 @@
-//! The coverage as one HTML page that loads nothing else: a map of the world for the chosen company, OU and channel, and
-//! a table of every country.
+//! The coverage as one HTML page that loads no other file: a world map for the selected company, OU and channel, and a
+//! table of every country.
 //!
-//! The page holds the outlines once, and each distinct row of decisions once. A script colours the map for another OU; the
-//! first OU is in the page as written, for readers without scripts. `assets/world.tsv` is the output of `assets/world.mjs`
-//! for the npm package `@svg-maps/world`, under `assets/world.LICENSE.md`.
+//! The page holds the outlines once, and each distinct row of decisions once. A script recolors the map for another OU.
+//! Without scripts, the page shows the first OU. `assets/world.mjs` makes `assets/world.tsv` from the npm package
+//! `@svg-maps/world`, whose license is `assets/world.LICENSE.md`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -16,25 +16,25 @@ use switchboard_pipeline::analysis::{Decision, DecisionTable, Row, Scoped};
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
 const WORLD: &str = include_str!("assets/world.tsv");
-/// The part of the map with countries, in its units: left, top, width, height.
+/// The part of the map that has countries, in units of the map: left, top, width, height.
 const MAP_VIEW: &str = "0 0 10100 6660";
-/// The letters of a row's first decisions. Further decisions have the letters from [`BEYOND`] on.
+/// The letters for the first decisions of a row. Further decisions have letters from [`BEYOND`] on.
 const LETTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The first of 256 letters, of which none needs an escape in HTML or JSON.
+/// The first of 256 letters that need no escape in HTML or JSON.
 const BEYOND: u32 = 0x100;
 
-/// The classes that the style sheet has colours for, with their meanings.
+/// The CSS classes with a color in the style sheet, and their labels in the legend.
 const LEGEND: [(&str, &str); 5] = [
-    (Rule::Country.as_str(), "by country"),
-    (Rule::CallingCode.as_str(), "by calling code"),
-    (Rule::Geography.as_str(), "by mapping"),
-    (Rule::DefaultRegion.as_str(), "by default"),
-    (PROBLEM_CLASS, "nobody answers"),
+    (Rule::Country.as_str(), "country"),
+    (Rule::CallingCode.as_str(), "calling code"),
+    (Rule::Geography.as_str(), "geography"),
+    (Rule::DefaultRegion.as_str(), "default region"),
+    (PROBLEM_CLASS, "no account"),
 ];
-/// The class of problems.
+/// The CSS class of a country without an account.
 const PROBLEM_CLASS: &str = "none";
 
-/// Writes the page of a coverage.
+/// Writes the HTML page of a coverage.
 pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
     let data = PageData::new(table, scope);
     let page = html! {
@@ -51,17 +51,17 @@ pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &
                 main {
                     header {
                         p.kind { "Switchboard coverage" }
-                        h1 { "Who answers, country by country" }
+                        h1 { "Which rule selects the account, for each country" }
                         p.about {
-                            "What a client of whom only the country is known is answered: by which rule, how far above "
-                            "the organizational unit, from which pool."
+                            "Each country shows the decision for a client of whom only the country is known: the rule, the "
+                            "number of levels climbed, and the pool."
                         }
                     }
                     (selected(table, scope))
                     footer {
                         "Map: @svg-maps/world 2.0.0 by Victor Cazanave (github.com/VictorCazanave/svg-maps), licensed "
                         "under CC BY 4.0 (creativecommons.org/licenses/by/4.0); outlines simplified, some names changed. "
-                        "Borders are the map's and say nothing of anybody's claims."
+                        "The borders are those of the map and are no statement about territorial claims."
                     }
                 }
                 script type="application/json" id="data" { (PreEscaped(data.to_json()?)) }
@@ -72,14 +72,14 @@ pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &
     out.write_all(page.into_string().as_bytes())
 }
 
-/// Renders the part that the script changes, for the first company, OU and channel.
+/// Renders the part that the script changes: the first company, OU and channel.
 fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
     let first = scope.iter().find_map(|scoped| {
         let (&ou, &channel) = (scoped.ous.first()?, scoped.channels.first()?);
         Some((scoped, ou, channel))
     });
     let Some((scoped, ou, channel)) = first else {
-        return html! { section { p { "There is nothing to decide: no company has both an OU and a pool." } } };
+        return html! { section { p { "There are no decisions, because no company has both an OU and a pool." } } };
     };
     let number = table.row_of(scoped.company, ou, channel);
     let row = table.row(number);
@@ -94,7 +94,7 @@ fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
             (choice("channel", "Channel", &channel_ids(table, scoped)))
             (choice("country", "Country", &[]))
         }
-        noscript { p.about { "Without a script, this page shows the first organizational unit and channel alone." } }
+        noscript { p.about { "This page needs JavaScript to show another organizational unit or channel." } }
         div.both {
         section {
             ul.legend aria-label="Show only" {
@@ -104,11 +104,11 @@ fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
                         i class={"key " (class)} {} span { (words) } b { (count) }
                     } }
                 }
-                li.note { "paler: by an OU above" }
+                li.note { "paler: from a higher-level OU" }
             }
-            p #told role="status" { "Point at a country, or choose one, to see who answers." }
+            p #decision role="status" { "Point at a country or choose a country to see its decision." }
             (world_map(&decided))
-            h2 { "Too small for the map, or not on it" }
+            h2 { "Countries that are too small for the map or missing on it" }
             ul.small {
                 @for (region, country, decision) in decided.iter().filter(|(_, country, _)| country.outline.is_none()) {
                     li data-code=(region) class=(css_classes(decision)) title=(country.name) { (region) }
@@ -133,7 +133,7 @@ fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
 
 fn world_map(decided: &[(Region, Country, Decision)]) -> Markup {
     html! {
-        svg #map viewBox=(MAP_VIEW) role="img" aria-label="Map of the world, coloured by rule; the table below says the same" {
+        svg #map viewBox=(MAP_VIEW) role="img" aria-label="World map, colored by rule. The table has the same data" {
             defs {
                 pattern #hatch width="40" height="40" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
                     rect.plain width="40" height="40" {}
@@ -169,7 +169,7 @@ fn choice(name: &str, label: &str, options: &[&str]) -> Markup {
     }
 }
 
-/// Returns the companies that have decisions.
+/// Returns the ids of the companies that have decisions.
 fn company_ids<'s>(table: &DecisionTable<'s>, scope: &[Scoped]) -> Vec<&'s str> {
     let snapshot = table.snapshot();
     let companies = scope.iter().filter(|scoped| !scoped.ous.is_empty() && !scoped.channels.is_empty());
@@ -201,11 +201,11 @@ fn css_classes(decision: &Decision) -> String {
 
 struct Country {
     name: &'static str,
-    /// The `d` of a path. A country that is too small to be seen has none.
+    /// The attribute `d` of an SVG path. A country that is too small for the map has no outline.
     outline: Option<&'static str>,
 }
 
-/// Returns every region. The name of a region that the map does not have is its code.
+/// Returns every region. The name of a region that is missing on the map is its code.
 fn countries() -> impl Iterator<Item = (Region, Country)> {
     let mut known: BTreeMap<&str, Country> = WORLD.lines().filter_map(country).collect();
     Region::all().map(move |region| {
@@ -220,17 +220,17 @@ fn country(line: &'static str) -> Option<(&'static str, Country)> {
     Some((code, Country { name, outline: fields.next().filter(|outline| !outline.is_empty()) }))
 }
 
-/// All decisions, in the form that the script reads: each distinct decision once, and rows of letters.
+/// All decisions in the form that the script reads: each distinct decision once, and rows of letters.
 #[derive(Serialize)]
 struct PageData<'s> {
     letters: &'static str,
     decisions: Vec<DecisionJson<'s>>,
-    /// The indices of the row's decisions, and a letter for each country.
+    /// For each row: the indices of its decisions, and a letter for each country.
     rows: Vec<(Vec<usize>, String)>,
     companies: Vec<CompanyJson<'s>>,
 }
 
-/// The rule, with the levels climbed and the pool; or the code of the problem.
+/// The rule, the number of levels climbed and the pool; or the code of the problem.
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 struct DecisionJson<'s>(&'static str, Option<u32>, Option<&'s str>);
 
@@ -238,7 +238,7 @@ struct DecisionJson<'s>(&'static str, Option<u32>, Option<&'s str>);
 struct CompanyJson<'s> {
     id: &'s str,
     channels: Vec<&'s str>,
-    /// OUs with the index of a row for each channel.
+    /// The OUs, each with the index of its row for every channel.
     ous: Vec<(&'s str, Vec<usize>)>,
 }
 
@@ -282,7 +282,7 @@ impl<'s> PageData<'s> {
         PageData { letters: LETTERS, decisions, rows, companies }
     }
 
-    /// Returns JSON that cannot end the script element that it is in.
+    /// Returns JSON that cannot end the script element around it.
     fn to_json(&self) -> serde_json::Result<String> {
         let json = serde_json::to_string(self)?;
         Ok(json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e"))

@@ -10,14 +10,14 @@ use switchboard_snapshot::OuIdx;
 
 use crate::cli::output::{ERROR, HEADING, count};
 
-/// Longer names are shortened, so that the table fits a terminal.
+/// Longer names are shortened to this width, so that the table fits a terminal.
 const MAX_NAME_COLUMN: usize = 40;
-/// The column of OUs is never narrower than this, even if the table does not fit the terminal.
+/// Minimum width of the column of OUs, even if the table does not fit the terminal.
 const MIN_NAME_COLUMN: usize = 10;
 const COLUMN_GAP: usize = 2;
 const ZERO: &str = "-";
 
-/// The headers in two lines, so that six columns and the names fit 80 columns.
+/// The headers have two lines, so that the table fits a terminal of 80 columns.
 const HEADERS: [[&str; 2]; 6] =
     [["", "country"], ["calling", "code"], ["", "mapping"], ["", "default"], ["", "climbed"], ["", "none"]];
 /// The width of the widest header.
@@ -25,13 +25,13 @@ const MIN_NUMBER_COLUMN: usize = 7;
 
 struct TableLine<'s> {
     ou: &'s str,
-    /// The number of further OUs with the same decisions: ` +5`.
+    /// The number of further OUs with the same decisions, such as ` +5`.
     more: String,
     channel: &'s str,
     counts: RuleCounts,
 }
 
-/// Renders the tables of all companies. With `fold`, OUs that decide alike share a line.
+/// Renders the tables of all companies. With `fold`, OUs with the same decisions share a line.
 pub(super) fn render(
     decisions: &mut DecisionTable<'_>,
     scope: &[Scoped],
@@ -56,9 +56,9 @@ pub(super) fn render(
             Region::COUNT,
         );
         match (scoped.ous.is_empty(), scoped.channels.is_empty()) {
-            (true, _) => text.push_str("it has no OU, so there is nothing to decide\n"),
+            (true, _) => text.push_str("The company has no OU, so it has no decisions.\n"),
             (_, true) => text.push_str(
-                "it has no pool, so there is nothing to decide; --channel ID shows one all the same\n",
+                "The company has no pool, so it has no decisions. --channel ID shows a channel without a pool.\n",
             ),
             _ => table(&mut text, &lines, &total, terminal.unwrap_or(usize::MAX)),
         }
@@ -68,7 +68,7 @@ pub(super) fn render(
         let _ = writeln!(text, "\n{HEADING}all companies{HEADING:#}: {}", in_words(&all));
     }
     if scope.is_empty() {
-        text.push_str("there is no company, so there is nothing to decide\n");
+        text.push_str("The source has no company, so it has no decisions.\n");
     }
     text
 }
@@ -81,7 +81,7 @@ fn lines<'s>(
     let snapshot = decisions.snapshot();
     let (mut lines, mut total) = (Vec::new(), RuleCounts::default());
     let mut counts_of_row: BTreeMap<usize, RuleCounts> = BTreeMap::new();
-    // OUs by their rows on all channels, in the order of the first OU.
+    // Groups OUs by their rows on all channels, in the order of the first OU of each group.
     let mut groups: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
     let mut group_of_rows: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for &ou in &scoped.ous {
@@ -128,7 +128,7 @@ fn table(text: &mut String, lines: &[TableLine<'_>], total: &RuleCounts, termina
     }
     let mut previous = "";
     for line in lines {
-        // The name of an OU is in its first line alone. It is shortened, the number of further OUs is not.
+        // Only the first line of an OU has its name. The name is shortened, the number of further OUs is not.
         let ou = match line.ou == previous {
             true => String::new(),
             false => short(line.ou, widths.ou.saturating_sub(line.more.len())) + &line.more,
@@ -146,7 +146,7 @@ struct Widths {
     ou: usize,
     channel: usize,
     number: usize,
-    /// Whether lines have room for the codes of their problems.
+    /// Whether the lines have room for problem codes.
     reasons: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The changes as JSON, without limits. Groups are written one by one, because with their accounts they may be many times
-//! as large as both snapshots.
+//! The changes as JSON, without a limit. Groups are written one at a time, because all of them with their accounts may
+//! be many times as large as both snapshots.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, Transition};
 use switchboard_pipeline::analysis::{Decision, DecisionTable};
 use switchboard_snapshot::Snapshot;
 
-/// Writes all changes as one object.
+/// Writes all changes as one JSON object.
 pub(super) fn write(
     out: &mut dyn Write,
     [old, new]: [&Path; 2],
@@ -87,7 +87,7 @@ fn group_json(comparison: &mut Comparison<'_>, group: &ChangeGroup<'_>) -> Value
     value.into()
 }
 
-/// Returns the fields of a coverage, and the available accounts.
+/// Returns the fields that a coverage has, and the available accounts.
 fn decision_json(table: &DecisionTable<'_>, decision: &Decision) -> Value {
     let snapshot = table.snapshot();
     let Some(served) = decision.served() else { return json!({"rule": decision.as_str()}) };
@@ -111,7 +111,7 @@ pub(super) fn available_accounts<'s>(table: &DecisionTable<'s>, decision: &Decis
     decision.served().map(|served| candidate_ids(table, table.available(served))).unwrap_or_default()
 }
 
-/// Returns the lines of each transition, by its change and the words of its outcomes.
+/// Returns the line numbers of each transition, by its change and its old and new outcome as text.
 pub(super) fn worded_transitions<'r>(
     replay: &'r Replay<'_>,
 ) -> BTreeMap<(AnswerChange, &'static str, &'static str), &'r [usize]> {
@@ -123,12 +123,13 @@ pub(super) fn worded_transitions<'r>(
 }
 
 fn replay_json(replay: &Replay<'_>) -> Value {
-    let fates = AnswerChange::ALL.iter().map(|fate| (fate.as_str().to_owned(), replay.count(*fate).into()));
-    let fates: Map<String, Value> = fates.collect();
+    let changes =
+        AnswerChange::ALL.iter().map(|change| (change.as_str().to_owned(), replay.count(*change).into()));
+    let changes: Map<String, Value> = changes.collect();
     let transitions: Vec<Value> = worded_transitions(replay)
         .iter()
-        .map(|((fate, old, new), lines)| {
-            json!({"kind": fate.as_str(), "old": old, "new": new, "queries": lines.len(), "lines": lines})
+        .map(|((change, old, new), lines)| {
+            json!({"kind": change.as_str(), "old": old, "new": new, "queries": lines.len(), "lines": lines})
         })
         .collect();
     let malformed: Vec<Value> =
@@ -136,7 +137,7 @@ fn replay_json(replay: &Replay<'_>) -> Value {
     json!({
         "asked": replay.asked,
         "unchanged": replay.same(),
-        "changes": fates,
+        "changes": changes,
         "transitions": transitions,
         "bad": malformed,
     })

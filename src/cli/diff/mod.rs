@@ -18,7 +18,7 @@ use super::arguments::{DiffArguments, OutputFormat, ScopeArguments};
 use super::input::{now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, output};
 
-/// The malformed lines of a file of recorded queries that are named.
+/// Maximum number of malformed recorded queries that are reported one by one.
 const MAX_NAMED_LINES: usize = 10;
 
 /// Prints the changes of decisions, and of the answers to recorded queries.
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         fail_on,
         format,
     } = arguments;
-    // Opens both before it fails, so that the findings of both are printed.
+    // Both are opened before the command fails, so that the findings of both are printed.
     let (old_snapshot, new_snapshot) =
         (open_snapshot(&source_from_path(old))?, open_snapshot(&source_from_path(new))?);
     let (Some(old_snapshot), Some(new_snapshot)) = (old_snapshot, new_snapshot) else {
@@ -68,24 +68,27 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
 
 fn print_malformed(path: &Path, malformed: &[(usize, String)]) {
     for (line, why) in malformed.iter().take(MAX_NAMED_LINES) {
-        output::print_failure(&format!("{}:{line}: not a query: {why}", path.display()));
+        output::print_failure(&format!("{}:{line}: malformed query: {why}", path.display()));
     }
     if let more @ 1.. = malformed.len().saturating_sub(MAX_NAMED_LINES) {
-        output::print_failure(&format!("{}: {more} more lines are no queries", path.display()));
+        output::print_failure(&format!("{}: {more} more queries are malformed", path.display()));
     }
 }
 
-/// Replays every line of a file of recorded queries. Reads it line by line, because it may be larger than memory.
+/// Replays every line of a file of recorded queries. Reads line by line, because the file may be larger than memory.
 fn replay_file(path: &Path, replay: &mut Replay<'_>) -> Result<(), CommandError> {
     let replayed = File::open(path)
         .and_then(|file| each_line(BufReader::new(file), |line, text| replay.ask(line, text)));
     replayed.map_err(|error| {
-        CommandError::io(format!("{}: {error}; expected a file of one JSON object a line", path.display()))
+        CommandError::io(format!(
+            "cannot read {}: {error}; expected a file with one JSON object a line",
+            path.display()
+        ))
     })
 }
 
-/// Calls `visit` with each line, without its end, and its number. A line that is too long for a query is cut to a length
-/// that shows this.
+/// Calls `visit` with the number and the text of each line. A line that is too long for a query is cut, but stays too
+/// long.
 fn each_line(mut file: impl BufRead, mut visit: impl FnMut(usize, &[u8])) -> io::Result<()> {
     let mut text = Vec::new();
     for line in 1.. {

@@ -1,4 +1,4 @@
-//! The changes as text: totals, then changes that people read as one, errors first.
+//! The changes as text: totals, then groups of similar changes, errors first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -13,19 +13,19 @@ use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChan
 use switchboard_pipeline::analysis::{Decision, DecisionTable};
 
 use super::json::{available_accounts, worded_transitions};
-use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count};
+use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count, levels_up};
 
-/// The ids of a list that are named; the others are counted.
+/// Maximum number of ids in a list. Further ids are counted.
 const MAX_IDS: usize = 3;
 const MAX_COUNTRIES: usize = 12;
-/// The lines of OUs and countries of one change.
+/// Maximum number of lines with OUs and countries for one change.
 const MAX_CELLS: usize = 4;
-/// The changes of one kind.
+/// Maximum number of changes of one kind.
 const MAX_FOLDS: usize = 100;
-/// The lines of a recording that are named as examples.
+/// Maximum number of recorded queries that are named as examples.
 const MAX_EXAMPLE_LINES: usize = 3;
 
-/// Renders all changes with styles.
+/// Renders all changes, with styles for a terminal.
 pub(super) fn render<'s>(
     comparison: &mut Comparison<'s>,
     changes: &Changes<'s>,
@@ -50,7 +50,7 @@ pub(super) fn render<'s>(
             write_change(&mut text, fold);
         }
         if let more @ 1.. = folds_of_change.len().saturating_sub(MAX_FOLDS) {
-            let _ = writeln!(text, "  … and {more} more such changes: --format json has them all");
+            let _ = writeln!(text, "  … and {more} more such changes; --format json lists every change");
         }
     }
     if let Some(replay) = replay {
@@ -59,18 +59,18 @@ pub(super) fn render<'s>(
     text
 }
 
-/// Renders the number of changes of each kind, errors first. The first number alone has its noun.
+/// Renders the number of changes of each kind, errors first. Only the first number has its noun.
 fn totals(changes: &Changes<'_>) -> String {
     let mut parts = Vec::new();
     for (change, number) in changes.counts() {
         let words = match change {
             Change::BecomesError if number == 1 => "becomes an error",
             Change::BecomesError => "become errors",
-            Change::OtherError => "fail for another reason",
-            Change::Answered => "are answered now",
+            Change::OtherError => "fail with another code",
+            Change::Answered => "no longer fail",
             Change::Answer(StepChange::Moved) => "change rule, level or pool",
             Change::Answer(StepChange::Accounts) => "change accounts",
-            Change::Answer(StepChange::Level) => "change the level alone",
+            Change::Answer(StepChange::Level) => "change only the level",
         };
         let (_, style) = heading(change);
         if number > 0 {
@@ -81,19 +81,19 @@ fn totals(changes: &Changes<'_>) -> String {
     }
     let changed: usize = changes.counts().iter().map(|(_, number)| number).sum();
     if parts.is_empty() {
-        return format!("{SUCCESS}no decision changes{SUCCESS:#}, of {}\n", changes.compared);
+        return format!("{SUCCESS}no decision changes{SUCCESS:#}; {} compared\n", changes.compared);
     }
-    format!("{}; {} of {} stay as they are\n", parts.join(", "), changes.compared - changed, changes.compared)
+    format!("{}; {} of {} are unchanged\n", parts.join(", "), changes.compared - changed, changes.compared)
 }
 
 fn heading(change: DecisionChange) -> (&'static str, Style) {
     match change {
         Change::BecomesError => ("become errors", ERROR),
-        Change::OtherError => ("fail for another reason", WARNING),
-        Change::Answered => ("are answered now", SUCCESS),
+        Change::OtherError => ("fail with another code", WARNING),
+        Change::Answered => ("no longer fail", SUCCESS),
         Change::Answer(StepChange::Moved) => ("change rule, level or pool", WARNING),
         Change::Answer(StepChange::Accounts) => ("change accounts", HEADING),
-        Change::Answer(StepChange::Level) => ("change the level alone: the same accounts answer", HEADING),
+        Change::Answer(StepChange::Level) => ("change only the level: the accounts stay the same", HEADING),
     }
 }
 
@@ -110,9 +110,9 @@ fn missing_line(missing: Missing<'_>, decisions: &OneSided<'_>) -> String {
     let failed = |words: &str| if *refused > 0 { format!(", {refused} {words}") } else { String::new() };
     let answered = count(*answered, "decision", "decisions");
     let (style, what, words) = if old_has {
-        (ERROR, "gone", format!("{answered} to {code}{}", failed("that failed anyway")))
+        (ERROR, "removed", format!("{answered} become {code}{}", failed("failed before")))
     } else {
-        (SUCCESS, "new", format!("{answered} answered{}", failed("not")))
+        (SUCCESS, "new", format!("{answered} have an account{}", failed("have none")))
     };
     format!("{HEADING}{company}{HEADING:#}: {noun}{listed} {are} {style}{what}{style:#}: {words}\n")
 }
@@ -126,10 +126,11 @@ fn write_change(text: &mut String, fold: &ChangeFold<'_>) {
     }
     if let more @ 1.. = cells.len().saturating_sub(MAX_CELLS) {
         let rest: usize = cells.iter().skip(MAX_CELLS).map(Cells::decisions).sum();
-        let _ = writeln!(text, "    … and {more} more sets of OUs, {}", count(rest, "decision", "decisions"));
+        let _ =
+            writeln!(text, "    … and {more} more groups of OUs, {}", count(rest, "decision", "decisions"));
     }
     if cells.len() > 1 {
-        let _ = writeln!(text, "    {} in all", count(fold.decisions(), "decision", "decisions"));
+        let _ = writeln!(text, "    {} in total", count(fold.decisions(), "decision", "decisions"));
     }
     match &fold.difference {
         _ if fold.change == Change::Answer(StepChange::Level) => {
@@ -161,10 +162,10 @@ fn write_difference(text: &mut String, difference: &CandidateDifference<'_>) {
     let weights = reweighted.iter().map(|(id, old, new)| format!("{id} from {old} to {new}"));
     let weights: Vec<String> = weights.collect();
     let lists = [
-        ("lost", lost.clone()),
-        ("gained", gained.clone()),
-        ("weight of", weights.iter().map(String::as_str).collect()),
-        ("other address or country of", altered.clone()),
+        ("accounts removed:", lost.clone()),
+        ("accounts added:", gained.clone()),
+        ("weight changed:", weights.iter().map(String::as_str).collect()),
+        ("address or country changed:", altered.clone()),
     ];
     for (what, list) in lists {
         if !list.is_empty() {
@@ -173,7 +174,7 @@ fn write_difference(text: &mut String, difference: &CandidateDifference<'_>) {
     }
 }
 
-/// Renders `country, pool emea-whatsapp at emea, 1 up`, or the code of a problem.
+/// Renders `country, pool emea-whatsapp at emea, 1 level up`, or the code of a problem.
 fn decision(summary: &DecisionSummary<'_>, climbed: ClimbRange) -> String {
     match &summary.pool {
         None => format!("{ERROR}{}{ERROR:#}", summary.rule),
@@ -189,8 +190,8 @@ fn decision(summary: &DecisionSummary<'_>, climbed: ClimbRange) -> String {
 
 fn up(climbed: ClimbRange) -> String {
     match climbed {
-        Some((least, most)) if least < most => format!("{least} to {most} up"),
-        climbed => format!("{} up", climbed.map_or(0, |(least, _)| least)),
+        Some((least, most)) if least < most => format!("{least} to {most} levels up"),
+        climbed => levels_up(climbed.map_or(0, |(least, _)| least)),
     }
 }
 
@@ -223,14 +224,16 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
     let transitions = worded_transitions(replay);
     let asked = count(replay.asked, "recorded query", "recorded queries");
     let _ = writeln!(text, "\n{HEADING}{asked}{HEADING:#}");
-    let _ = writeln!(text, "  {}  are answered as before", percent(replay.same()));
+    let _ = writeln!(text, "  {}  are unchanged", percent(replay.same()));
     for change in AnswerChange::ALL {
         let (words, style) = match change {
             Change::BecomesError => ("become errors", ERROR),
-            Change::OtherError => ("fail for another reason", WARNING),
-            Change::Answered => ("are answered now", SUCCESS),
+            Change::OtherError => ("fail with another code", WARNING),
+            Change::Answered => ("no longer fail", SUCCESS),
             Change::Answer(SelectionChange::OtherAccount) => ("get another account", WARNING),
-            Change::Answer(SelectionChange::SameAccount) => ("get the same account otherwise", HEADING),
+            Change::Answer(SelectionChange::SameAccount) => {
+                ("get the same account, with other fields", HEADING)
+            }
         };
         let number = replay.count(change);
         if number == 0 && change != Change::BecomesError {
@@ -248,14 +251,14 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
     }
     if let malformed @ 1.. = replay.bad.len() {
         let lines = count(malformed, "line", "lines");
-        let _ = writeln!(text, "  {ERROR}{lines} beside them cannot be read as a query{ERROR:#}");
+        let _ = writeln!(text, "  {ERROR}not counted above: {lines} with a malformed query{ERROR:#}");
     }
 }
 
-/// A decision without its accounts and levels.
+/// The rule and the pool of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct DecisionSummary<'s> {
-    /// The rule, or the code of the problem.
+    /// The rule of the decision, or the code of the problem.
     rule: &'static str,
     pool: Option<PoolAt<'s>>,
 }
@@ -266,10 +269,10 @@ struct PoolAt<'s> {
     ou: &'s str,
 }
 
-/// The fewest and the most levels climbed.
+/// The smallest and the largest number of levels climbed.
 type ClimbRange = Option<(u32, u32)>;
 
-/// Decisions that change alike.
+/// Decisions that change in the same way.
 struct ChangeFold<'s> {
     change: DecisionChange,
     company: &'s str,
@@ -278,30 +281,30 @@ struct ChangeFold<'s> {
     new: DecisionSummary<'s>,
     old_climbed: ClimbRange,
     new_climbed: ClimbRange,
-    /// The difference between the accounts, if nothing else changes.
+    /// The difference between the accounts, if only the accounts change.
     difference: Option<Rc<CandidateDifference<'s>>>,
-    /// The available accounts of all countries.
+    /// The available accounts, of all countries together.
     old_accounts: BTreeSet<&'s str>,
     new_accounts: BTreeSet<&'s str>,
     cells: Vec<Cells<'s>>,
 }
 
-/// The decisions about OUs, channels or a company that one side alone has.
+/// The decisions about OUs, channels or a company that only one side has.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct OneSided<'s> {
-    /// The OUs or channels that the other side lacks; empty if it lacks the company.
+    /// The OUs or channels that are missing on the other side. Empty if the company is missing.
     names: BTreeSet<&'s str>,
-    /// The decisions of the side that has them.
+    /// Number of decisions with an account, on the side that has them.
     answered: usize,
     refused: usize,
 }
 
-/// What one side lacks: the key of [`OneSided`] decisions.
+/// The part that is missing on one side. It is the key of [`OneSided`] decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Missing<'s> {
     company: &'s str,
     old_has: bool,
-    /// The code that the side without it answers.
+    /// The problem code on the side without this part.
     code: SelectError,
 }
 
@@ -310,8 +313,7 @@ struct Folded<'s> {
     folds: Vec<ChangeFold<'s>>,
 }
 
-/// Folds groups of changes into those that people read as one: the same rule and pool on both sides, whatever the accounts
-/// in each country.
+/// Folds groups of changes that have the same rules and pools on both sides. Their accounts may differ by country.
 fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s> {
     let mut folded = Folded { one_sided: BTreeMap::new(), folds: Vec::new() };
     let mut fold_of_key: BTreeMap<_, usize> = BTreeMap::new();
@@ -337,7 +339,7 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
         let summaries =
             (DecisionSummary::new(&comparison.old, old), DecisionSummary::new(&comparison.new, new));
         let next = folded.folds.len();
-        // If the same accounts answer from another level, rules and pools are not shown.
+        // If only the level changes, rules and pools are not shown.
         let summary_key = (*change != Change::Answer(StepChange::Level)).then_some(summaries);
         let at = *fold_of_key
             .entry((*change, *company, *channel, summary_key, difference.clone()))
@@ -393,14 +395,14 @@ fn extend_range(range: &mut ClimbRange, decision: &Decision) {
     }
 }
 
-/// The names that a missing part is listed with.
+/// The kind of names that a missing part is listed with.
 enum Names {
     Nothing,
     Channel,
     Ous,
 }
 
-/// Returns what one of the two sides lacks, if it does not know the company, the channel or the OU.
+/// Returns the missing part, if one of the sides does not have the company, the channel or the OU.
 fn find_missing<'s>(company: &'s str, old: &Decision, new: &Decision) -> Option<(Missing<'s>, Names)> {
     [(new, true), (old, false)].into_iter().find_map(|(decision, old_has)| {
         let Decision::Refused(code) = decision else { return None };

@@ -1,5 +1,5 @@
-//! The part of an explanation with the chain: every level, its steps, the accounts of each step, and the reason why the
-//! search went on or ended.
+//! The chain of an explanation: every level, its steps, the accounts of each step, and the reason why the search
+//! continued or ended.
 
 use std::ops::Range;
 
@@ -9,24 +9,24 @@ use switchboard_select::{Availability, Trace, TracedLevel, TracedStep};
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
-use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count, levels_up};
 
-/// A chain may have 20,000 levels. Shown are the first ones, and some around the level where the search ended.
+/// Levels that are shown at the start of a chain, and around the level where the search ended. A chain may have 20,000.
 const LEVELS_AT_START: usize = 20;
 const LEVELS_BEFORE_END: usize = 5;
 const LEVELS_AFTER_END: usize = 5;
-/// The accounts of a step that are shown; the others are counted.
+/// Maximum number of accounts that a step shows. Further accounts are counted.
 const MAX_ACCOUNTS: usize = 12;
-/// Longer ids do not widen the column of ids.
+/// Maximum width of the column of ids. Longer ids do not widen it.
 const MAX_ID_COLUMN: usize = 32;
 const ACCOUNT: &str = "│    ";
 const ACCOUNT_REST: &str = "│       ";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LevelState {
-    /// The search went on, or ended without an answer.
+    /// The search continued after this level, or ended here without an account.
     PassedOver,
-    /// The answer is of this level.
+    /// The selected account is from this level.
     Answered,
     /// The search ended before this level.
     NotReached,
@@ -36,7 +36,7 @@ enum LevelState {
 enum StepState {
     /// No account of the step is available.
     PassedOver,
-    /// The answer is of this step.
+    /// The selected account is from this step.
     Chosen,
     /// The search ended before this step.
     NotNeeded,
@@ -44,11 +44,11 @@ enum StepState {
     NotTried,
 }
 
-/// Draws the levels of the chain.
+/// Draws every level of the chain.
 pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     if trace.levels.is_empty() {
         draw_heading(tree, snapshot, TracedLevel { ou: trace.query.ou, climbed: 0 }, "");
-        let words = "no pool of this channel, and none above that it would inherit";
+        let words = "no pool of this channel here, and no pool to inherit from above";
         tree.line(CORNER, CORNER_REST, words);
         return;
     }
@@ -90,7 +90,7 @@ pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     draw_folded(tree, &mut folded, false);
 }
 
-/// Returns whether the answer was known before the chain, so that no step of the chain was tried.
+/// Returns whether the search ended before the chain, so that no step was tried.
 fn is_skipped(trace: &Trace) -> bool {
     match trace.answer.result {
         Ok(selection) => matches!(selection.rule, Rule::Current | Rule::Dedicated),
@@ -98,7 +98,7 @@ fn is_skipped(trace: &Trace) -> bool {
     }
 }
 
-/// Returns the range of steps of each level.
+/// Returns, for each level, the range of its steps.
 fn step_ranges(trace: &Trace) -> Vec<Range<usize>> {
     let mut start = 0;
     let ranges = trace.levels.iter().map(|level| {
@@ -111,7 +111,7 @@ fn step_ranges(trace: &Trace) -> Vec<Range<usize>> {
     ranges.collect()
 }
 
-/// Returns the level where the search ended: that of the answer, or else the last one that was searched.
+/// Returns the level where the search ended: the level of the selected account, or the last level that was searched.
 fn end_of_search(trace: &Trace, step_ranges: &[Range<usize>]) -> usize {
     let chosen = trace.chosen.and_then(|chosen| step_ranges.iter().position(|range| range.contains(&chosen)));
     let without_fallback = trace.query.without_fallback.then_some(0);
@@ -120,14 +120,14 @@ fn end_of_search(trace: &Trace, step_ranges: &[Range<usize>]) -> usize {
 
 fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
     if *folded > 0 {
-        let what = if passed { "where nobody is available" } else { "behind it" };
-        let levels = count(*folded, "level", "levels");
-        tree.line("", "", &format!("{DIMMED}… {levels} more {what}{DIMMED:#}"));
+        let condition = if passed { " without an available account" } else { "" };
+        let levels = count(*folded, "more level", "more levels");
+        tree.line("", "", &format!("{DIMMED}… {levels}{condition}{DIMMED:#}"));
         *folded = 0;
     }
 }
 
-/// Draws the levels between the previous one with a pool and this one. Only that of the query has a name here.
+/// Draws the levels without a pool between the previous level and this one. Only the OU of the query is named.
 fn draw_levels_without_pool(
     tree: &mut Tree,
     snapshot: &Snapshot,
@@ -140,7 +140,7 @@ fn draw_levels_without_pool(
         None if level.climbed == 0 => return,
         None => {
             draw_heading(tree, snapshot, TracedLevel { ou: trace.query.ou, climbed: 0 }, "");
-            tree.line(CORNER, CORNER_REST, "no pool of this channel: it inherits from above ↑");
+            tree.line(CORNER, CORNER_REST, "no pool of this channel: inherits from the OU above ↑");
             0
         }
     };
@@ -154,18 +154,13 @@ fn draw_levels_without_pool(
 fn draw_heading(tree: &mut Tree, snapshot: &Snapshot, level: TracedLevel, note: &str) {
     let ou = printable(snapshot.ou(level.ou).id());
     let far = match level.climbed {
-        0 => "asked about".to_owned(),
+        0 => "OU of the query".to_owned(),
         climbed => levels_up(climbed),
     };
     tree.line("", "  ", &format!("{HEADING}OU {ou}{HEADING:#} {DIMMED}({far}){note}{DIMMED:#}"));
 }
 
-/// Returns `1 level up`, `2 levels up`.
-pub(super) fn levels_up(climbed: u32) -> String {
-    format!("{} up", count(climbed as usize, "level", "levels"))
-}
-
-/// Returns why the search ended at a level or went on.
+/// Returns the reason why the search ended at a level or continued.
 fn level_ending(
     snapshot: &Snapshot,
     trace: &Trace,
@@ -174,16 +169,16 @@ fn level_ending(
     state: LevelState,
     is_last: bool,
 ) -> String {
-    let nothing = if steps.is_empty() { "without a country there is nothing to look for; " } else { "" };
+    let nothing = if steps.is_empty() { "no step applies without a country; " } else { "" };
     let is_root = snapshot.ou(level.ou).depth() == 0;
     let onward = match (is_last, is_root) {
-        _ if state == LevelState::Answered => "answered here: no need to climb",
+        _ if state == LevelState::Answered => "the account is found, so the search ends here",
         _ if trace.query.without_fallback && state == LevelState::PassedOver => {
-            "the query's fallback is none: no climb"
+            "the search ends here, because the query has `fallback=none`"
         }
-        (false, _) => "on to the OU above: a pool here has `fallback_upward` ↑",
-        (true, true) => "the end of the chain: no OU is above",
-        (true, false) => "the end of the chain: no `fallback_upward` here, or no pool above",
+        (false, _) => "continues at the OU above, because a pool here has `fallback_upward` ↑",
+        (true, true) => "end of the chain: there is no OU above",
+        (true, false) => "end of the chain: no pool here has `fallback_upward`, or no OU above has a pool",
     };
     match state {
         LevelState::NotReached => format!("{DIMMED}{nothing}{onward}{DIMMED:#}"),
@@ -191,10 +186,10 @@ fn level_ending(
     }
 }
 
-/// Draws the steps of a level. `first` is the index of the first of them among all steps.
+/// Draws the steps of a level. `first` is the index of its first step among all steps.
 fn draw_steps(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace, first: usize, steps: &[TracedStep]) {
     let mut at = first;
-    // Steps without accounts that look for the same share a line.
+    // Steps without accounts share a line if their rule and country are the same.
     let is_alike = |a: &TracedStep, b: &TracedStep| {
         a.candidates.is_empty() && b.candidates.is_empty() && (a.rule, a.country) == (b.rule, b.country)
     };
@@ -234,7 +229,7 @@ fn step_line(
     match (state, step.candidates.is_empty()) {
         (StepState::Chosen, _) => format!("{SUCCESS}{target}{SUCCESS:#} in {pools}"),
         (StepState::PassedOver, true) => format!("{target} in {pools}: no account"),
-        (StepState::PassedOver, false) => format!("{target} in {pools}: nobody is available"),
+        (StepState::PassedOver, false) => format!("{target} in {pools}: no account is available"),
         (StepState::NotNeeded | StepState::NotTried, is_empty) => {
             let accounts = if is_empty {
                 "no account".to_owned()
@@ -279,11 +274,11 @@ fn draw_accounts(
         step.candidates.iter().filter(|(_, availability)| *availability == Availability::Available).count();
     for (account, availability, id) in &listed {
         let line = if chosen == Some(*account) {
-            let how = how_drawn(trace, available, &weight(snapshot, *account));
+            let how = how_picked(trace, available, &weight(snapshot, *account));
             format!("{SUCCESS}✔ {id:column$}  CHOSEN{SUCCESS:#}{how}")
         } else if *availability == Availability::Available {
             format!(
-                "{DIMMED}·{DIMMED:#} {id:column$}  {DIMMED}available, another was drawn{}{DIMMED:#}",
+                "{DIMMED}·{DIMMED:#} {id:column$}  {DIMMED}available, but another account was picked{}{DIMMED:#}",
                 weight(snapshot, *account)
             )
         } else {
@@ -301,17 +296,17 @@ fn draw_accounts(
     }
 }
 
-/// Returns the id of an account.
+/// Returns the printable id of an account.
 pub(super) fn account_id(snapshot: &Snapshot, account: AccountIdx) -> String {
     printable(snapshot.account(account).id())
 }
 
-/// Returns how the chosen account was drawn among the available ones.
-fn how_drawn(trace: &Trace, available: usize, weight: &str) -> String {
+/// Returns how the chosen account was picked among the available accounts.
+fn how_picked(trace: &Trace, available: usize, weight: &str) -> String {
     match (available, trace.query.picks_at_random) {
         (0 | 1, _) => String::new(),
-        (_, false) => format!(" among {available}{weight}: always this one for this client"),
-        (_, true) => format!(" among {available}{weight}, by chance: the query names no client"),
+        (_, false) => format!(" among {available}{weight}: the same for this client each time"),
+        (_, true) => format!(" among {available}{weight}, at random: the query has no `client`"),
     }
 }
 
@@ -322,12 +317,12 @@ fn weight(snapshot: &Snapshot, account: AccountIdx) -> String {
     }
 }
 
-/// Returns why an account is not available.
+/// Returns the reason why an account is not available.
 pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, availability: Availability) -> String {
     match availability {
         Availability::Available => "available".to_owned(),
-        Availability::Draining => "draining: keeps its clients, gets no new one".to_owned(),
-        Availability::Suspended => "suspended: never used".to_owned(),
+        Availability::Draining => "draining: keeps its clients, gets no new clients".to_owned(),
+        Availability::Suspended => "suspended: never selected".to_owned(),
         Availability::Excluded => "excluded by the query".to_owned(),
         Availability::Resting => {
             let until = snapshot.account(account).available_from();
@@ -339,7 +334,7 @@ pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, availability: Ava
     }
 }
 
-/// Returns `1 available, 2 draining`.
+/// Counts the accounts by availability, such as `1 available, 2 draining`.
 fn availability_counts(candidates: &[(AccountIdx, Availability)]) -> String {
     let all = [
         Availability::Available,

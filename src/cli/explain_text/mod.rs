@@ -12,11 +12,11 @@ use switchboard_select::{Availability, CurrentIgnored, CurrentOutcome, ResolvedQ
 use switchboard_snapshot::Snapshot;
 
 use crate::api::problem::from_error;
-use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING};
-use chain::{account_id, levels_up, reason};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, levels_up};
+use chain::{account_id, reason};
 use tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
 
-/// The beginning of a line without a name of its own.
+/// The beginning of a line without a label.
 const REST: &str = "          ";
 
 /// Renders the explanation of a query.
@@ -42,7 +42,7 @@ fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
         Err(error) => draw_problem(tree, *error, None),
     }
     tree.line("client    ", REST, &client_line(trace));
-    tree.line("asked     ", REST, &query_line(snapshot, &trace.query));
+    tree.line("query     ", REST, &query_line(snapshot, &trace.query));
     tree.empty_line();
 }
 
@@ -66,7 +66,7 @@ fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
     tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.as_str(), meaning(rule)));
     if let Some(location) = selection.location {
         let far = match location.climbed {
-            0 => "where it was asked".to_owned(),
+            0 => "the OU of the query".to_owned(),
             climbed => levels_up(climbed),
         };
         let pool = printable(snapshot.pool(location.pool).id());
@@ -87,12 +87,12 @@ fn address(snapshot: &Snapshot, selection: &Selection) -> String {
 
 fn meaning(rule: Rule) -> &'static str {
     match rule {
-        Rule::Current => "the client already talks to it",
-        Rule::Dedicated => "it is the user's own",
-        Rule::Country => "it is of the client's country",
-        Rule::CallingCode => "its country shares the calling code of the client's",
-        Rule::Geography => "the client's country is mapped to its country",
-        Rule::DefaultRegion => "it is of the pool's default country",
+        Rule::Current => "the client already talks to this account",
+        Rule::Dedicated => "the account is dedicated to the user",
+        Rule::Country => "the account is of the client's country",
+        Rule::CallingCode => "the account's country has the client's calling code",
+        Rule::Geography => "the client's country is mapped to the account's country",
+        Rule::DefaultRegion => "the account is of the pool's default country",
     }
 }
 
@@ -103,17 +103,16 @@ fn client_line(trace: &Trace) -> String {
         None => "no country".to_owned(),
     };
     let source = match (client.stated, client.country) {
-        (true, _) => "stated by the query",
+        (true, _) => "given in the query",
         (false, Some(_)) => "derived from the phone number",
-        (false, None) => "the phone number belongs to none, so that only defaults can match",
+        (false, None) => "because the phone number has none; only default regions can match",
     };
     let mut line = format!("{country}, {source}");
     if client.is_guessed() {
-        line += &format!(" {WARNING}(guessed){WARNING:#}: it is not a valid number");
+        line += &format!(" {WARNING}(guessed){WARNING:#}: the phone number is not valid");
     }
     if client.has_conflict() {
-        line +=
-            &format!("; {WARNING}the phone number is of another country{WARNING:#}, which does not count");
+        line += &format!("; {WARNING}the phone number is of another country{WARNING:#}, which is ignored");
     }
     line
 }
@@ -123,18 +122,21 @@ fn query_line(snapshot: &Snapshot, asked: &ResolvedQuery) -> String {
     let channel = snapshot.channel(asked.channel);
     let ou = printable(snapshot.ou(asked.ou).id());
     let role = asked.role.as_str();
-    let usual =
-        if asked.role == channel.conversation_role() { "" } else { ", not the one for conversations" };
+    let usual = if asked.role == channel.conversation_role() {
+        ""
+    } else {
+        ", not the conversation role of the channel"
+    };
     let fallback = if asked.without_fallback { "; fallback none" } else { "" };
     format!("{} for OU {ou} of {company}; role {role}{usual}{fallback}", printable(channel.id()))
 }
 
-/// Draws the accounts that come before the chain: the one that the client talks to, and the user's own.
+/// Draws the accounts that are considered before the chain: the current account and the dedicated account.
 fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     let lines = [current_line(snapshot, trace), dedicated_line(snapshot, trace)];
     let lines: Vec<String> = lines.into_iter().flatten().collect();
     let Some(last) = lines.len().checked_sub(1) else { return };
-    tree.line("", "", &format!("{HEADING}before the climb{HEADING:#}"));
+    tree.line("", "", &format!("{HEADING}before the chain{HEADING:#}"));
     for (at, line) in lines.iter().enumerate() {
         let (first, rest) = if at == last { (CORNER, CORNER_REST) } else { (BRANCH, BRANCH_REST) };
         tree.line(first, rest, line);
@@ -143,16 +145,18 @@ fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
 
 fn current_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
     let current = trace.current?;
-    // An id that no account has may be any text that a caller typed, so it is not shown.
+    // An unknown id may be any text that a caller typed, such as a phone number, so it is not shown.
     let name =
-        current.account.map_or("the account it names".to_owned(), |account| account_id(snapshot, account));
+        current.account.map_or("the named account".to_owned(), |account| account_id(snapshot, account));
     Some(match current.outcome {
         CurrentOutcome::Kept => {
             let draining = current
                 .account
                 .is_some_and(|account| snapshot.account(account).condition() == Condition::Draining);
-            let draining = if draining { ", though it drains: it keeps the clients it has" } else { "" };
-            format!("{SUCCESS}✔ current: {name}  CHOSEN{SUCCESS:#}: the client already talks to it{draining}")
+            let draining = if draining { "; a draining account keeps its clients" } else { "" };
+            format!(
+                "{SUCCESS}✔ current: {name}  CHOSEN{SUCCESS:#}: the client already talks to this account{draining}"
+            )
         }
         CurrentOutcome::Ignored(why) => {
             format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", why_ignored(why))
@@ -163,12 +167,14 @@ fn current_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
 fn why_ignored(why: CurrentIgnored) -> &'static str {
     match why {
         CurrentIgnored::Unknown => "the company has no such account",
-        CurrentIgnored::OtherChannel => "it is of another channel",
-        CurrentIgnored::OtherRole => "it is of another role, or of none",
-        CurrentIgnored::Suspended => "it is suspended",
-        CurrentIgnored::Excluded => "the query excludes it",
-        CurrentIgnored::Resting => "it is still resting",
-        CurrentIgnored::NotInChain => "no step of this chain has it, nor is it the user's own",
+        CurrentIgnored::OtherChannel => "the account is of another channel",
+        CurrentIgnored::OtherRole => "the account has another role, or no role",
+        CurrentIgnored::Suspended => "the account is suspended",
+        CurrentIgnored::Excluded => "the query excludes the account",
+        CurrentIgnored::Resting => "the account is still resting",
+        CurrentIgnored::NotInChain => {
+            "no step of the chain has the account, and it is not dedicated to the user"
+        }
     }
 }
 
@@ -178,22 +184,22 @@ fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
     let why = reason(snapshot, account, availability);
     Some(match trace.answer.result {
         Ok(selection) if selection.rule == Rule::Dedicated => {
-            format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: it is the user's own")
+            format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: the account is dedicated to the user")
         }
         Ok(selection) if selection.rule == Rule::Current && selection.account != account => {
-            let free = if availability == Availability::Available { "" } else { " (and could not be had)" };
-            format!("{DIMMED}· dedicated: the user's own, {name}, is not needed{free}{DIMMED:#}")
+            let free = if availability == Availability::Available { "" } else { " (and not available)" };
+            format!("{DIMMED}· dedicated: the user's account {name} is not needed{free}{DIMMED:#}")
         }
         Ok(selection) if selection.rule == Rule::Current => {
-            format!("{DIMMED}· dedicated: it is the user's own as well{DIMMED:#}")
+            format!("{DIMMED}· dedicated: the current account is also dedicated to the user{DIMMED:#}")
         }
         Err(SelectError::DedicatedUnavailable) => format!(
-            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` makes \
-             that an error"
+            "{ERROR}✘{ERROR:#} dedicated: the user's account {name} is {why}; `dedicated_unavailable` of the company \
+             makes this an error"
         ),
         _ => format!(
-            "{ERROR}✘{ERROR:#} dedicated: the user's own, {name}, is {why}; the company's `dedicated_unavailable` leads \
-             on to the pools"
+            "{ERROR}✘{ERROR:#} dedicated: the user's account {name} is {why}; `dedicated_unavailable` of the company \
+             lets the pools answer"
         ),
     })
 }

@@ -6,10 +6,10 @@ const DEFAULT_WIDTH: usize = 80;
 const MIN_WIDTH: usize = 40;
 const MAX_WIDTH: usize = 100;
 
-/// The beginning of a branch, and of the lines that it is wrapped to.
+/// The beginning of a branch, and of the further lines of a branch that is wrapped.
 pub(super) const BRANCH: &str = "├─ ";
 pub(super) const BRANCH_REST: &str = "│     ";
-/// The beginning of the last branch, and of the lines that it is wrapped to.
+/// The beginning of the last branch, and of the further lines of a last branch that is wrapped.
 pub(super) const CORNER: &str = "└─ ";
 pub(super) const CORNER_REST: &str = "      ";
 
@@ -24,8 +24,8 @@ impl Tree {
         Tree { text: String::new(), width }
     }
 
-    /// Adds a line that begins with `first`. If it is too long, it is wrapped to lines that begin with `rest`: at spaces
-    /// and behind hyphens. A longer part stays whole.
+    /// Adds a line that begins with `first`. Wraps a line that is too long at spaces and after hyphens; further lines
+    /// begin with `rest`. A word longer than the width stays whole.
     pub(super) fn line(&mut self, first: &str, rest: &str, words: &str) {
         let mut line = first.to_owned();
         let mut columns = columns_of(first);
@@ -58,7 +58,7 @@ impl Tree {
     }
 }
 
-/// Splits words where a line may be broken: behind spaces, and behind a hyphen between letters or digits.
+/// Splits a text where a line may be broken: after spaces, and after a hyphen between letters or digits.
 fn parts(words: &str) -> impl Iterator<Item = &str> {
     let mut rest = words;
     std::iter::from_fn(move || {
@@ -78,7 +78,7 @@ fn parts(words: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Counts the characters of a text that take a column: all but the escape sequences of styles.
+/// Counts the columns of a text: its characters without the escape sequences of styles.
 fn columns_of(text: &str) -> usize {
     let mut in_escape = false;
     let visible = text.chars().filter(|&letter| {
@@ -89,7 +89,7 @@ fn columns_of(text: &str) -> usize {
     visible.count()
 }
 
-/// Replaces control and formatting characters. Ids have none, addresses may have some.
+/// Replaces control and formatting characters, which addresses may have.
 pub(super) fn printable(text: &str) -> String {
     let is_hidden = |letter: char| letter.is_control() || ('\u{200b}'..='\u{206f}').contains(&letter);
     text.chars().map(|letter| if is_hidden(letter) { '\u{fffd}' } else { letter }).collect()

@@ -1,16 +1,16 @@
 "use strict";
-// Colours the one map, and fills the one table, for the company, OU and channel that are chosen.
+// Colors the map and fills the table for the selected company, OU and channel.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const form = document.querySelector(".choose");
   if (!form) return;
   const { company, ou, channel, country } = form.elements;
-  const told = document.getElementById("told");
-  const invitation = told.textContent;
+  const decisionText = document.getElementById("decision");
+  const hint = decisionText.textContent;
   const lines = [...document.querySelectorAll("tbody tr")];
   const buttons = [...document.querySelectorAll(".legend button")];
   const companies = data.companies.filter((it) => it.ous.length && it.channels.length);
-  // By code: whatever shows the country, in the map, the list and the table.
+  // The elements of each country, by its code: on the map, in the list and in the table.
   const shows = new Map(lines.map((line) => [line.dataset.code, []]));
   for (const it of document.querySelectorAll("[data-code]")) shows.get(it.dataset.code).push(it);
   const RULES = buttons.map((button) => button.dataset.rule);
@@ -43,9 +43,9 @@
       const name = classOf(decision);
       counts[name] += 1;
       for (const it of shows.get(code)) {
-        const classes = [name, climbed > 0 && "climbed", only && only !== name && "dim", code === country.value && "told"];
+        const classes = [name, climbed > 0 && "climbed", only && only !== name && "dim", code === country.value && "selected"];
         it.setAttribute("class", classes.filter(Boolean).join(" "));
-        // Last of the map, so that its outline lies over its neighbours.
+        // The selected country is drawn last, so that its outline covers its neighbors.
         if (it.tagName === "path" && code === country.value) it.parentElement.append(it);
         if (it.tagName !== "TR") continue;
         const [, key, up, from] = it.querySelectorAll("td");
@@ -56,16 +56,16 @@
       }
     }
     for (const button of buttons) button.querySelector("b").textContent = counts[button.dataset.rule];
-    tell(country.value);
+    describe(country.value);
   }
 
-  function tell(code) {
-    if (!code) { told.textContent = invitation; return; }
+  function describe(code) {
+    if (!code) { decisionText.textContent = hint; return; }
     const [rule, climbed, pool] = decided.get(code);
     const name = shows.get(code).find((it) => it.tagName === "TR").querySelector("td").textContent;
-    const how = pool == null ? `nobody answers: ${rule}`
+    const how = pool == null ? `no account: ${rule}`
       : `${rule}, from ${pool}, ${climbed === 0 ? "at the OU itself" : `${climbed} level${climbed > 1 ? "s" : ""} up`}`;
-    told.textContent = `${name} (${code}): ${how}`;
+    decisionText.textContent = `${name} (${code}): ${how}`;
   }
 
   function pick(code) {
@@ -95,8 +95,8 @@
   }
   for (const [code, all] of shows) {
     for (const it of all) {
-      it.addEventListener("pointerenter", () => tell(code));
-      it.addEventListener("pointerleave", () => tell(country.value));
+      it.addEventListener("pointerenter", () => describe(code));
+      it.addEventListener("pointerleave", () => describe(country.value));
       it.addEventListener("click", () => pick(code));
     }
   }

@@ -1,43 +1,28 @@
 //! `docs/configuration.md`: its tables have every setting, signal, exit code and environment variable of the program.
 
-use std::fs;
-use std::path::Path;
-
 use clap::CommandFactory;
 use switchboard::cli::arguments::Arguments;
 use switchboard::config::Settings;
 
-use super::generate::entries;
-use super::{stdout, switchboard};
+use super::page::Page;
+use crate::cli::{generate::entries, stdout, switchboard};
 
-fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap()
+/// Returns the cells of all tables below a heading, row by row, without backquotes.
+fn rows(heading: &str) -> Vec<Vec<String>> {
+    let page = Page::read("docs/configuration.md");
+    let rows = page.rows(&format!("## {heading}")).into_iter();
+    rows.map(|row| row.into_iter().map(|cell| cell.replace('`', "")).collect()).collect()
 }
 
-/// Returns the cells of all tables in a section, row by row, without the headers and without backquotes.
-fn rows(page: &str, section: &str) -> Vec<Vec<String>> {
-    let after = page.split_once(&format!("\n## {section}\n")).unwrap_or_else(|| panic!("no {section}")).1;
-    let lines: Vec<&str> = after.split("\n## ").next().unwrap().lines().collect();
-    let is_rule = |line: &str| line.starts_with("|---");
-    let is_row = |(at, line): &(usize, &&str)| {
-        line.starts_with('|') && !is_rule(line) && !lines.get(at + 1).is_some_and(|next| is_rule(next))
-    };
-    let cells = |line: &str| {
-        let cells = line.trim_matches('|').split('|');
-        cells.map(|cell| cell.trim().replace('`', "")).collect()
-    };
-    lines.iter().enumerate().filter(is_row).map(|(_, line)| cells(line)).collect()
-}
-
-/// Returns the names in the first column of a section, in order. A cell may have several names.
-fn names(page: &str, section: &str) -> Vec<String> {
-    let first = rows(page, section).into_iter().map(|row| row[0].clone());
+/// Returns the names in the first column of the tables below a heading, in order. A cell may have several names.
+fn names(heading: &str) -> Vec<String> {
+    let first = rows(heading).into_iter().map(|row| row[0].clone());
     first.flat_map(|cell| cell.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 #[test]
 fn every_setting_has_its_option_and_its_default() {
-    let rows = rows(&page(), "Settings");
+    let rows = rows("Settings");
     let (settings, meanings): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.len() == 5);
     // The error for an unknown key names every key.
     let error = Settings::from_toml("unknown = 1").unwrap_err();
@@ -63,7 +48,7 @@ fn every_setting_has_its_option_and_its_default() {
 
 #[test]
 fn defaults_in_the_help_are_those_of_the_settings() {
-    let rows = rows(&page(), "Settings");
+    let rows = rows("Settings");
     let program = Arguments::command();
     let serve = program.find_subcommand("serve").unwrap();
     let mut compared = 0;
@@ -81,7 +66,7 @@ fn defaults_in_the_help_are_those_of_the_settings() {
 
 #[test]
 fn documented_ranges_are_those_of_the_settings() {
-    for row in rows(&page(), "Settings").iter().filter(|row| row.len() == 5) {
+    for row in rows("Settings").iter().filter(|row| row.len() == 5) {
         let (key, range) = (&row[0], &*row[4]);
         let accepts = |value: &str| Settings::from_toml(&format!("{key} = {value}")).is_ok();
         match (&*row[2], range) {
@@ -105,13 +90,13 @@ fn documented_ranges_are_those_of_the_settings() {
 /// The man page is held to the code, so the document is held to the man page.
 #[test]
 fn signals_exit_codes_and_variables_are_those_of_the_man_page() {
-    let (page, man) = (page(), stdout(&switchboard(&["man"])));
+    let man = stdout(&switchboard(&["man"]));
     for (heading, section) in
         [("Signals", "SIGNALS"), ("Exit codes", "EXIT STATUS"), ("Environment variables", "ENVIRONMENT")]
     {
         let listed = entries(&man, section).into_iter().map(|(name, _)| name);
         let listed: Vec<String> =
             listed.flat_map(|name| name.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
-        assert_eq!(names(&page, heading), listed, "{heading}");
+        assert_eq!(names(heading), listed, "{heading}");
     }
 }
