@@ -85,7 +85,7 @@ fn each_reason_to_pass_over_an_account_is_shown() {
         ),
         (&["ou=emea", "country=GB", "phone=+33612345678"], 0, &["the phone number is of another country"]),
         (&["ou=emea", "phone=+4474"], 1, &["none: invalid_phone"]),
-        (&["ou=emea", "phone=+442079460"], 0, &["(guessed): the phone number is not valid"]),
+        (&["ou=emea", "phone=+442079460"], 0, &["(guessed): the number is not valid"]),
         (&["ou=nowhere", "country=GB"], 1, &["none: unknown_ou"]),
         (
             &["ou=research", "country=FR"],

@@ -109,7 +109,7 @@ fn client_line(trace: &Trace) -> String {
     };
     let mut line = format!("{country}, {source}");
     if client.is_guessed() {
-        line += &format!(" {WARNING}(guessed){WARNING:#}: the phone number is not valid");
+        line += &format!(" {WARNING}(guessed){WARNING:#}: the number is not valid");
     }
     if client.has_conflict() {
         line += &format!("; {WARNING}the phone number is of another country{WARNING:#}, which is ignored");
