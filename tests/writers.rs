@@ -105,7 +105,10 @@ fn write_beyond_the_file_size_limit_keeps_the_old_file() {
 fn assert_out_of_space(output: &Output) {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{error}");
-    assert!(error.contains("acme.swb: ") && error.contains("nothing was replaced: free disk space"), "{error}");
+    assert!(
+        error.contains("acme.swb: ") && error.contains("nothing was replaced: free disk space"),
+        "{error}"
+    );
 }
 
 /// Mounts a disk that has room for one and a half snapshots, where the system allows this.

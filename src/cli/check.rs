@@ -1,4 +1,5 @@
-//! `switchboard check`: the findings of a registry, the results of its tests, and the steps that no test covers.
+//! `switchboard check`: the findings of a registry, the results of its tests, and the steps that no test
+//! covers.
 
 use serde_json::{Value, json};
 use switchboard_model::{Region, UnixSeconds};
@@ -16,7 +17,8 @@ use super::{CommandError, Exit, findings};
 const MAX_LISTED_STEPS: usize = 20;
 /// Maximum number of countries of an uncovered step in the text.
 const MAX_LISTED_COUNTRIES: usize = 8;
-/// Number of uncovered steps to try for a suggested test. A step without an available account has no such test.
+/// Number of uncovered steps to try for a suggested test. A step without an available account has no such
+/// test.
 const MAX_SUGGESTION_ATTEMPTS: usize = 50;
 
 /// Checks a registry and runs its tests. Writes no file.

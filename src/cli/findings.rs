@@ -17,8 +17,8 @@ const MIN_WIDTH: usize = 40;
 /// Width for the renderer. No line is wider, because lines are cut before they are rendered.
 const UNLIMITED_WIDTH: usize = 10_000;
 
-/// Renders findings for people: `file:line: severity[code]: message`, the line with its fault underlined, and the remedy.
-/// File names begin with `root`.
+/// Renders findings for people: `file:line: severity[code]: message`, the line with its fault underlined, and
+/// the remedy. File names begin with `root`.
 pub fn text(findings: &Findings, files: &Files, root: &Path) -> String {
     let width = terminal_width().map_or(DEFAULT_WIDTH, |width| width.saturating_sub(GUTTER).max(MIN_WIDTH));
     let mut snippets = Snippets::new(files);

@@ -50,7 +50,8 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ("TERM", "The value dumb turns colors off."),
     (
         "COLUMNS",
-        "Width of help texts where no standard stream is a terminal. Default: 100, which is also the maximum.",
+        "Width of help texts where no standard stream is a terminal. Default: 100, which is also the \
+         maximum.",
     ),
 ];
 
@@ -78,8 +79,8 @@ const SERVE_SIGNALS: &[Entry] = &[
     ("SIGHUP", "Reads the source again at once."),
     (
         "SIGTERM, SIGINT",
-        "Drain: the daemon stops accepting connections, finishes the requests in flight, and exits with code 0. \
-         A second signal closes the connections that are still open.",
+        "Drain: the daemon stops accepting connections, finishes the requests in flight, and exits with \
+         code 0. A second signal closes the connections that are still open.",
     ),
 ];
 
@@ -97,7 +98,8 @@ const SNAPSHOT_FILES: &[Entry] =
 const SERVE_FILES: &[Entry] = &[
     (
         "/etc/switchboard/switchboard.toml",
-        "Settings of the service in the Debian package. Otherwise, there is no settings file without --config.",
+        "Settings of the service in the Debian package. Otherwise, there is no settings file without \
+         --config.",
     ),
     ("/etc/switchboard/registry/", "Registry of the service in the Debian package."),
     ("/var/lib/switchboard/", "Journal of standings, and the place for a snapshot, in the Debian package."),
@@ -157,12 +159,13 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "Without --registry and --snapshot, the daemon serves the demo registry that is part of the program.",
-            "The daemon watches its source. A broken source is rejected, and the last good snapshot stays in \
-             service. If the source gives no snapshot at start, the daemon waits for one, unless \
+            "Without --registry and --snapshot, the daemon serves the demo registry that is part of the \
+             program.",
+            "The daemon watches its source. A broken source is rejected, and the last good snapshot stays \
+             in service. If the source gives no snapshot at start, the daemon waits for one, unless \
              --require-snapshot is given.",
-            "SIGHUP reads the source again. SIGTERM and SIGINT drain: the daemon finishes the requests in flight \
-             and exits with code 0. A second signal closes the connections that are still open.",
+            "SIGHUP reads the source again. SIGTERM and SIGINT drain: the daemon finishes the requests in \
+             flight and exits with code 0. A second signal closes the connections that are still open.",
             "The settings file has more settings than there are options. An option overrides the file. \
              docs/configuration.md describes every setting.",
         ],
@@ -182,8 +185,8 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "The file is replaced atomically: a reader sees the old file or the new file, never a part of one. \
-             If the registry has errors or a test fails, the old file stays.",
+            "The file is replaced atomically: a reader sees the old file or the new file, never a part of \
+             one. If the registry has errors or a test fails, the old file stays.",
             "The same registry and generation give the same bytes.",
         ],
         failure: Some(REGISTRY_FAILURE),
@@ -203,14 +206,12 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A finding begins with file:line: severity[code]: message. Below are the line of the file, with the \
-             fault underlined, and the remedy.",
-            "With --fail-under, the command lists the steps that no test covers, and suggests a test for one of \
-             them.",
+            "A finding begins with file:line: severity[code]: message. Below are the line of the file, with \
+             the fault underlined, and the remedy.",
+            "With --fail-under, the command lists the steps that no test covers, and suggests a test for \
+             one of them.",
         ],
-        failure: Some(
-            "The registry has errors, a test fails, or the tests cover fewer steps than --fail-under.",
-        ),
+        failure: Some("The registry has errors, a test fails, or the tests cover fewer steps than required."),
         signals: &[],
         environment: &[],
         files: &[REGISTRY_FILES],
@@ -273,13 +274,13 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A decision is the answer for a client of whom only the country is known, in the conversation role of \
-             the channel, at the present time. Suspended and draining accounts, and accounts that rest until a \
-             later time, answer no such client.",
-            "The table counts each country once: under none if there is no account, under climbed if the account \
-             is from a higher-level OU, and under its rule otherwise.",
-            "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code of the \
-             problem), climbed, pool.",
+            "A decision is the answer for a client of whom only the country is known, in the conversation \
+             role of the channel, at the present time. Accounts that are suspended or draining, or that are \
+             available from a later time, are not selected.",
+            "The table counts each country once: under none if there is no account, under climbed if the \
+             account is from a higher-level OU, and under its rule otherwise.",
+            "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code \
+             of the problem), climbed, pool.",
         ],
         failure: Some("The registry has errors."),
         signals: &[],
@@ -306,14 +307,14 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A decision is the answer of one OU on one channel for a client of whom only the country is known: \
-             the rule, the level, the pool, and the accounts that are available at the present time.",
-            "A file of recorded queries has one JSON object a line, as the body of /v1/select/batch. The command \
-             prints line numbers of this file, but no query.",
+            "A decision is the answer of one OU on one channel for a client of whom only the country is \
+             known: the rule, the level, the pool, and the accounts that are available at the present time.",
+            "A file of recorded queries has one JSON object a line, as the body of /v1/select/batch. The \
+             command prints line numbers of this file, but no query.",
         ],
         failure: Some(
-            "A registry has errors, or a recorded query is malformed. With --fail-on errors: a decision or the \
-             answer to a recorded query becomes an error.",
+            "A registry has errors, or a recorded query is malformed. With --fail-on errors: a decision or \
+             the answer to a recorded query becomes an error.",
         ),
         signals: &[],
         environment: &[],
@@ -327,7 +328,7 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "The command verifies the snapshot as the daemon does. It exits with code 3 if the file is broken.",
+            "The command verifies every record of the snapshot. It exits with code 3 if the file is broken.",
         ],
         failure: None,
         signals: &[],
@@ -386,8 +387,8 @@ static COMMANDS: [CommandHelp; 12] = [
         examples: &[("Write a schema for an editor", "switchboard schema company > company.schema.json")],
         fields: &[],
         notes: &[
-            "An editor with Taplo (VS Code: Even Better TOML) completes and checks a file whose first line names \
-             its schema, relative to the file: #:schema ../company.schema.json",
+            "An editor with Taplo (VS Code: Even Better TOML) completes and checks a file whose first line \
+             names its schema, relative to the file: #:schema ../company.schema.json",
         ],
         failure: None,
         signals: &[],
@@ -414,7 +415,8 @@ impl CommandHelp {
         codes.into_iter().filter_map(|(exit, meaning)| Some(((exit as u8).to_string(), meaning?)))
     }
 
-    /// Renders the text that `--help` shows below the options. Only its notes depend on the width of the terminal.
+    /// Renders the text that `--help` shows below the options. Only its notes depend on the width of the
+    /// terminal.
     pub(super) fn below_options(&self) -> String {
         let mut text = String::new();
         heading(&mut text, "Examples");

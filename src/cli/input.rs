@@ -11,7 +11,8 @@ use super::output::{self, ProgressLine};
 use super::{CommandError, findings};
 use crate::runtime::{OpenError, SnapshotSource, SourceError};
 
-/// Returns the source that the options `--registry` and `--snapshot` name, or the demo registry without either.
+/// Returns the source that the options `--registry` and `--snapshot` name, or the demo registry without
+/// either.
 pub(super) fn source_from_flags(registry: &Option<PathBuf>, snapshot: &Option<PathBuf>) -> SnapshotSource {
     match (snapshot, registry) {
         (Some(file), _) => SnapshotSource::Snapshot(file.clone()),
@@ -26,7 +27,8 @@ pub(super) fn source_from_path(path: &Path) -> SnapshotSource {
     if path.is_dir() { SnapshotSource::Registry(path) } else { SnapshotSource::Snapshot(path) }
 }
 
-/// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns `None`.
+/// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns
+/// `None`.
 pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>, CommandError> {
     let progress = ProgressLine::new();
     let opened = source.open(now(), &progress);

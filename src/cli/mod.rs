@@ -1,8 +1,8 @@
 //! Layer `cli`. The command line: each command takes parsed arguments and returns an exit code.
 //!
-//! `arguments` has the grammar and `help` the further help texts. `input` opens the sources that commands read,
-//! `output` writes to the standard streams, and `findings` renders the findings of a registry. Every other file or
-//! folder holds commands.
+//! `arguments` has the grammar and `help` the further help texts. `input` opens the sources that commands
+//! read, `output` writes to the standard streams, and `findings` renders the findings of a registry. Every
+//! other file or folder holds commands.
 
 pub mod arguments;
 mod check;
@@ -50,7 +50,8 @@ impl CommandError {
     }
 }
 
-/// Runs a command and returns the exit code of the process. Prints the error of a command that could not finish.
+/// Runs a command and returns the exit code of the process. Prints the error of a command that could not
+/// finish.
 pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         None => serve::run(arguments.serve),

@@ -24,14 +24,15 @@ const BUFFER_BYTES: usize = 1 << 16;
 const PROGRESS_DELAY_MS: u64 = 1_000;
 const PROGRESS_INTERVAL_MS: u64 = 100;
 
-/// Writes a text to standard output, with its styles only on a terminal. Ignores that the reader closed the pipe, as
-/// in `| head`.
+/// Writes a text to standard output, with its styles only on a terminal. Ignores that the reader closed the
+/// pipe, as in `| head`.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = anstream::stdout().lock();
     ignore_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Writes the output of `fill` to standard output, unchanged and in pieces. The errors are those of [`print()`].
+/// Writes the output of `fill` to standard output, unchanged and in pieces. The errors are those of
+/// [`print()`].
 pub(super) fn stream(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CommandError> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
     ignore_closed_pipe(fill(&mut out).and_then(|()| out.flush()))
@@ -85,8 +86,8 @@ pub(super) fn levels_up(levels: u32) -> String {
     format!("{} up", count(levels as usize, "level", "levels"))
 }
 
-/// A line on standard error with the progress of a build that takes longer than a second. The line is shown only on a
-/// terminal, and erased when it is dropped.
+/// A line on standard error with the progress of a build that takes longer than a second. The line is shown
+/// only on a terminal, and erased when it is dropped.
 pub(super) struct ProgressLine {
     terminal: bool,
     started: Instant,

@@ -10,7 +10,8 @@ use super::input::{now, open_snapshot, source_from_flags};
 use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{self, from_error, write_problem};
 
-/// Multiplies the time into a number whose high bits change with every millisecond: 2^64 divided by the golden ratio.
+/// Multiplies the time into a number whose high bits change with every millisecond: 2^64 divided by the
+/// golden ratio.
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Prints the answer to a query as JSON.
@@ -81,8 +82,8 @@ fn print_json(mut json: Vec<u8>) -> Result<(), CommandError> {
     output::print(&String::from_utf8_lossy(&json))
 }
 
-/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage. An unknown field or an
-/// invalid value makes a malformed query.
+/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage. An unknown field or
+/// an invalid value makes a malformed query.
 fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, CommandError> {
     let mut query = Query::default();
     let mut fields = QueryFields::new(&mut query);

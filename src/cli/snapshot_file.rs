@@ -1,4 +1,5 @@
-//! `switchboard compile` and `switchboard inspect`: write a snapshot file, and show what a snapshot file holds.
+//! `switchboard compile` and `switchboard inspect`: write a snapshot file, and show what a snapshot file
+//! holds.
 
 use serde_json::json;
 use switchboard_pipeline::build_snapshot;

@@ -136,8 +136,8 @@ fn each_reason_to_pass_over_an_account_is_shown() {
     }
 }
 
-/// For every test of the demo: only the selected account is marked as chosen, no line is too long, the exit code fits,
-/// and the phone number of the client is not shown.
+/// For every test of the demo: only the selected account is marked as chosen, no line is too long, the exit
+/// code fits, and the phone number of the client is not shown.
 #[test]
 fn explanations_of_all_demo_tests_are_consistent() {
     for test in expected::of("acme") {

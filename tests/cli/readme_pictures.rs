@@ -15,8 +15,8 @@ fn readme() -> String {
     String::from_utf8(read("README.md")).unwrap()
 }
 
-/// Returns the text that `docs/pictures/make` stores in a picture: the content of its `iTXt` chunk, uncompressed and
-/// without a language.
+/// Returns the text that `docs/pictures/make` stores in a picture: the content of its `iTXt` chunk,
+/// uncompressed and without a language.
 fn description(png: &[u8]) -> String {
     let start = b"iTXtDescription\0\0\0\0\0";
     let at = png.windows(start.len()).position(|bytes| bytes == start).expect("a description in the picture");

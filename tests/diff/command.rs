@@ -166,7 +166,8 @@ fn malformed_recorded_query_is_named_without_its_content() {
     let (exit, text, error) = diff(old.path(), new.path(), &["--queries", file.to_str().unwrap()]);
     assert_eq!(exit, 1);
     assert!(
-        error.contains("queries.ndjson:2: malformed query") && error.ends_with("The fault is at column 10.\n"),
+        error.contains("queries.ndjson:2: malformed query")
+            && error.ends_with("The fault is at column 10.\n"),
         "{error}"
     );
     assert!(!error.contains("447400123456") && !text.contains("447400123456"));

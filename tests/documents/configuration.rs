@@ -1,4 +1,5 @@
-//! `docs/configuration.md`: its tables have every setting, signal, exit code and environment variable of the program.
+//! `docs/configuration.md`: its tables have every setting, signal, exit code and environment variable of the
+//! program.
 
 use clap::CommandFactory;
 use switchboard::cli::arguments::Arguments;
@@ -14,7 +15,8 @@ fn rows(heading: &str) -> Vec<Vec<String>> {
     rows.map(|row| row.into_iter().map(|cell| cell.replace('`', "")).collect()).collect()
 }
 
-/// Returns the names in the first column of the tables below a heading, in order. A cell may have several names.
+/// Returns the names in the first column of the tables below a heading, in order. A cell may have several
+/// names.
 fn names(heading: &str) -> Vec<String> {
     let first = rows(heading).into_iter().map(|row| row[0].clone());
     first.flat_map(|cell| cell.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()

@@ -1,9 +1,9 @@
-//! The coverage as one HTML page that loads no other file: a world map for the selected company, OU and channel, and a
-//! table of every country.
+//! The coverage as one HTML page that loads no other file: a world map for the selected company, OU and
+//! channel, and a table of every country.
 //!
-//! The page holds the outlines once, and each distinct row of decisions once. A script recolors the map for another OU.
-//! Without scripts, the page shows the first OU. `assets/world.mjs` makes `assets/world.tsv` from the npm package
-//! `@svg-maps/world`, whose license is `assets/world.LICENSE.md`.
+//! The page holds the outlines once, and each distinct row of decisions once. A script recolors the map for
+//! another OU. Without scripts, the page shows the first OU. `assets/world.mjs` makes `assets/world.tsv` from
+//! the npm package `@svg-maps/world`, whose license is `assets/world.LICENSE.md`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

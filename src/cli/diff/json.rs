@@ -1,5 +1,5 @@
-//! The changes as JSON, without a limit. Groups are written one at a time, because all of them with their accounts may
-//! be many times as large as both snapshots.
+//! The changes as JSON, without a limit. Groups are written one at a time, because all of them with their
+//! accounts may be many times as large as both snapshots.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

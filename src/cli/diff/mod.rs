@@ -75,7 +75,8 @@ fn print_malformed(path: &Path, malformed: &[(usize, String)]) {
     }
 }
 
-/// Replays every line of a file of recorded queries. Reads line by line, because the file may be larger than memory.
+/// Replays every line of a file of recorded queries. Reads line by line, because the file may be larger than
+/// memory.
 fn replay_file(path: &Path, replay: &mut Replay<'_>) -> Result<(), CommandError> {
     let replayed = File::open(path)
         .and_then(|file| each_line(BufReader::new(file), |line, text| replay.ask(line, text)));
@@ -87,8 +88,8 @@ fn replay_file(path: &Path, replay: &mut Replay<'_>) -> Result<(), CommandError>
     })
 }
 
-/// Calls `visit` with the number and the text of each line. A line that is too long for a query is cut, but stays too
-/// long.
+/// Calls `visit` with the number and the text of each line. A line that is too long for a query is cut, but
+/// stays too long.
 fn each_line(mut file: impl BufRead, mut visit: impl FnMut(usize, &[u8])) -> io::Result<()> {
     let mut text = Vec::new();
     for line in 1.. {

@@ -313,7 +313,8 @@ struct Folded<'s> {
     folds: Vec<ChangeFold<'s>>,
 }
 
-/// Folds groups of changes that have the same rules and pools on both sides. Their accounts may differ by country.
+/// Folds groups of changes that have the same rules and pools on both sides. Their accounts may differ by
+/// country.
 fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s> {
     let mut folded = Folded { one_sided: BTreeMap::new(), folds: Vec::new() };
     let mut fold_of_key: BTreeMap<_, usize> = BTreeMap::new();

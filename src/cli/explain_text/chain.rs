@@ -1,5 +1,5 @@
-//! The chain of an explanation: every level, its steps, the accounts of each step, and the reason why the search
-//! continued or ended.
+//! The chain of an explanation: every level, its steps, the accounts of each step, and the reason why the
+//! search continued or ended.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use switchboard_snapshot::{AccountIdx, Snapshot};
 use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
 use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count, levels_up};
 
-/// Levels that are shown at the start of a chain, and around the level where the search ended. A chain may have 20,000.
+/// Levels that are shown at the start of a chain, and around the level where the search ended. A chain may
+/// have 20,000.
 const LEVELS_AT_START: usize = 20;
 const LEVELS_BEFORE_END: usize = 5;
 const LEVELS_AFTER_END: usize = 5;
@@ -111,7 +112,8 @@ fn step_ranges(trace: &Trace) -> Vec<Range<usize>> {
     ranges.collect()
 }
 
-/// Returns the level where the search ended: the level of the selected account, or the last level that was searched.
+/// Returns the level where the search ended: the level of the selected account, or the last level that was
+/// searched.
 fn end_of_search(trace: &Trace, step_ranges: &[Range<usize>]) -> usize {
     let chosen = trace.chosen.and_then(|chosen| step_ranges.iter().position(|range| range.contains(&chosen)));
     let without_fallback = trace.query.without_fallback.then_some(0);
@@ -127,7 +129,8 @@ fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
     }
 }
 
-/// Draws the levels without a pool between the previous level and this one. Only the OU of the query is named.
+/// Draws the levels without a pool between the previous level and this one. Only the OU of the query is
+/// named.
 fn draw_levels_without_pool(
     tree: &mut Tree,
     snapshot: &Snapshot,

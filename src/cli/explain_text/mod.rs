@@ -1,8 +1,8 @@
 //! The explanation of a query as text: the answer first, then every step of the chain, level by level.
 //!
-//! This file draws the part before the chain: answer, rule, client, query, and the current and dedicated accounts.
-//! `chain` draws the levels, steps and accounts, and `tree` wraps the lines. The number of the client is never
-//! shown.
+//! This file draws the part before the chain: answer, rule, client, query, and the current and dedicated
+//! accounts. `chain` draws the levels, steps and accounts, and `tree` wraps the lines. The number of the
+//! client is never shown.
 
 mod chain;
 mod tree;

@@ -24,8 +24,8 @@ impl Tree {
         Tree { text: String::new(), width }
     }
 
-    /// Adds a line that begins with `first`. Wraps a line that is too long at spaces and after hyphens; further lines
-    /// begin with `rest`. A word longer than the width stays whole.
+    /// Adds a line that begins with `first`. Wraps a line that is too long at spaces and after hyphens;
+    /// further lines begin with `rest`. A word longer than the width stays whole.
     pub(super) fn line(&mut self, first: &str, rest: &str, words: &str) {
         let mut line = first.to_owned();
         let mut columns = columns_of(first);
