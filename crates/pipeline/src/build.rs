@@ -179,9 +179,9 @@ fn run_tests(
         match self_test::run_test(snapshot, &test, now, coverage) {
             Err(failure) => {
                 failed += 1;
-                let help = "Correct the registry, or the expectation if the change is intended. \
-                            `switchboard explain` shows every step of a query.";
-                let message = format!("Test {} failed: {failure}", registry::quoted(&test.name));
+                let help = "correct the registry, or the expectation if the change is intended; \
+                            `switchboard explain` shows every step of a query";
+                let message = format!("test {} failed: {failure}", registry::quoted(&test.name));
                 findings.add(place, Code::FailedTest, message, help).primary(Span::value("expect"));
             }
             Ok(()) if self_test::run_test(snapshot, &test, UnixSeconds::MAX, &mut ignored).is_ok() => {
@@ -196,12 +196,12 @@ fn run_tests(
 /// Reports a compiled snapshot that does not open, which is a bug of this program.
 fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure {
     let place = registry::Place::file("");
-    let message = format!("The compiled snapshot was rejected: {rejection}");
+    let message = format!("the compiled snapshot was rejected: {rejection}");
     findings.add(
         &place,
         Code::Internal,
         message,
-        "This is a bug in Switchboard. Report it together with the registry.",
+        "this is a bug in Switchboard; report it together with the registry",
     );
     BuildFailure { findings, tests: 0, failed: 0 }
 }

@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 
 use super::Response;
 
-/// Answers the requests of one worker's connections, on the worker's thread.
+/// Answers the requests of one worker's connections, on the worker's thread. The crate's documentation has an
+/// example.
 pub trait Service {
     /// Answers the request at the start of `bytes` without hyper, and appends the complete response to `out`.
     /// Returns `None`, and appends nothing, for a request that hyper must read. The default returns `None`
