@@ -2,10 +2,10 @@
 //! `loadtest compare` take their rows from these tables.
 
 use super::{
-    model::{Ceiling, RateStep, Report},
-    units::{bytes, number, per_second, percent, rate, thousands, time},
+    model::{Ceiling, MIN_IDLE_PERCENT, RateStep, Report},
+    units::{bytes, number, per_second, percent, thousands, time},
 };
-use crate::statistics::median;
+use crate::statistics::{median, range};
 use serde::Serialize;
 
 /// Unit in which a figure is measured.
@@ -168,18 +168,17 @@ pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
 
 /// Describes the median rates of the daemon and of the null server, and their ratio.
 pub(crate) fn describe_ceiling(ceiling: &Ceiling) -> String {
-    let middle = |rates: &[f64]| rate(median(rates).unwrap_or_default());
-    let (low, high) = ceiling.ratio_range();
-    let limit = ceiling.harness_limit();
+    let middle = |values: &[f64]| median(values).unwrap_or_default();
+    let (low, high) = range(ceiling.daemon.iter().zip(&ceiling.null).map(|(daemon, null)| daemon / null));
+    let idle = median(&ceiling.null_idle).unwrap_or(100.0);
+    let is_harness_limit = idle < MIN_IDLE_PERCENT;
     format!(
-        "{}/s by the daemon, {}/s by a null server: {} {} ({low:.2} to {high:.2}, by pair of runs){}",
-        middle(&ceiling.daemon),
-        middle(&ceiling.null),
-        if limit.is_some() { "at most" } else { "a ratio of" },
+        "{} by the daemon, {} by a null server: {} {} ({low:.2} to {high:.2}, by pair of runs); the harness was idle for \
+         {idle:.1} % of the time beside the null server{}",
+        per_second(middle(&ceiling.daemon)),
+        per_second(middle(&ceiling.null)),
+        if is_harness_limit { "at most" } else { "a ratio of" },
         number(ceiling.ratio),
-        limit.map_or_else(String::new, |idle| format!(
-            "; beside the null server the harness was idle for only {idle:.1} % of the time, so that rate is the \
-             harness's limit"
-        ))
+        if is_harness_limit { ", so that rate is the harness's limit" } else { "" }
     )
 }

@@ -4,7 +4,6 @@
 //!
 //! Times are microseconds and rates are requests a second, unless a comment gives another unit.
 
-use crate::statistics::{median, range};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -353,18 +352,5 @@ impl RateStep {
     /// Returns the number of failures of all kinds.
     pub fn failed(&self) -> u64 {
         self.errors.values().map(|failures| failures.count).sum()
-    }
-}
-
-impl Ceiling {
-    /// Returns the lowest and the highest ratio of a pair of runs.
-    pub(crate) fn ratio_range(&self) -> (f64, f64) {
-        range(self.daemon.iter().zip(&self.null).map(|(daemon, null)| daemon / null))
-    }
-
-    /// Returns the idle time of the harness beside the null server, in per cent, if the harness was the
-    /// limit.
-    pub(crate) fn harness_limit(&self) -> Option<f64> {
-        median(&self.null_idle).filter(|idle| *idle < MIN_IDLE_PERCENT)
     }
 }

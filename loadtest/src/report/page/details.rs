@@ -3,7 +3,7 @@
 use super::{bar, chart, css_percent, run_number};
 use crate::{
     report::{
-        figures::setup_rows,
+        figures::{describe_ceiling, setup_rows},
         model::{Ceiling, Report},
         units::{per_second, percent, thousands},
     },
@@ -15,23 +15,12 @@ use switchboard_model::Rule;
 
 pub(super) fn ceiling(report: &Report) -> Markup {
     let Some(ceiling) = &report.ceiling else { return html! {} };
-    let (low, high) = ceiling.ratio_range();
     html! {
         section {
             h2 { "The ceiling" }
             p.about {
-                "The highest rates of the daemon and of a null server with the same requests. The null server is bare "
-                "hyper that answers each request with the same bytes. The daemon reaches "
-                strong { (percent(ceiling.ratio)) } " of the null server's rate: the median of " (ceiling.daemon.len())
-                " pairs of runs between " (percent(low)) " and " (percent(high)) ". "
-                @if let Some(idle) = ceiling.harness_limit() {
-                    "The true ratio may be lower: beside the null server the harness was idle for only "
-                    (percent(idle / 100.0)) " of the time, so the null server's rate is the harness's limit."
-                }
-                @else if let Some(idle) = median(&ceiling.null_idle) {
-                    "Beside the null server the harness was idle for " (percent(idle / 100.0)) " of the time, so the "
-                    "harness is not the limit. A daemon that answers without hyper may exceed the null server."
-                }
+                "The highest rates with the same requests: " (describe_ceiling(ceiling)) ". The null server is bare "
+                "hyper that answers each request with the same bytes. A daemon that answers without hyper may exceed it."
             }
             div.bars { (ceiling_bars(ceiling)) }
         }
