@@ -10,16 +10,17 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use benches::kinds::{Kind, json, query};
 use benches::{MOMENT, shapes};
 use dhat::HeapStats;
-use switchboard::api::data;
-use switchboard::runtime::Store;
-use switchboard::telemetry::Telemetry;
+use switchboard::app::App;
+use switchboard::config::Settings;
+use switchboard::runtime::WatchMode;
 use switchboard_select::{Query, select};
-use switchboard_server::{Listener, ServerSettings};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -104,18 +105,26 @@ fn bare() -> SocketAddr {
     address
 }
 
-/// The data listener with one worker, for as long as the test runs.
+/// Starts a daemon with one worker, which runs until the process ends, and returns its data address.
 fn daemon() -> SocketAddr {
-    let store = Store::default();
-    store.swap(shapes::small());
-    let settings =
-        ServerSettings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..ServerSettings::default() };
-    let listener = Listener::bind(&settings).unwrap();
-    let address = listener.local_addr().unwrap();
-    let drain = tokio::sync::watch::Sender::new(false);
-    let serving = data::serve(listener, store, Telemetry::new("0", "0"), drain.subscribe()).unwrap();
-    // It is to outlive the test.
-    std::mem::forget((serving, drain));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("allocations.swb");
+    switchboard_snapshot::file::write(&file, shapes::small().bytes()).unwrap();
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = Settings {
+        listen: any_port,
+        admin_listen: any_port,
+        snapshot: Some(file),
+        // The source is read once, so that no poll allocates while requests are counted.
+        watch: WatchMode::Poll,
+        poll_interval: Duration::from_secs(3600),
+        workers: 1,
+        require_snapshot: true,
+        ..Settings::default()
+    };
+    let running = App::bind(settings).unwrap().start().unwrap();
+    let address = running.data_address();
+    // A drain would count as the test's work.
+    std::mem::forget(running);
     address
 }
 

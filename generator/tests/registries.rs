@@ -1,6 +1,10 @@
 //! The generated registries, and the demo bank that is checked in.
 #![cfg(test)]
 
+#[path = "../../tests/harness/generated_file.rs"]
+mod generated_file;
+
+use generated_file::assert_generated;
 use generator::{BankArguments, Error, RegistryArguments, generate_bank, generate_registry};
 use std::{collections::HashSet, fs, path::Path};
 
@@ -73,25 +77,12 @@ fn a_folder_with_files_and_too_few_accounts_are_refused() {
     assert!(!dir.path().join("few").exists());
 }
 
-/// `SWITCHBOARD_REGENERATE=1` overwrites the file that is checked in.
 #[test]
 fn the_accounts_that_are_checked_in_are_the_generated_ones() {
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo").join("meridian");
     let dir = tempfile::tempdir().expect("a folder");
     generate_bank(&BankArguments { output: dir.path().to_owned(), seed: 1 }).expect("generated");
-    let fresh = fs::read_to_string(dir.path().join("meridian").join("accounts.csv")).expect("a file");
-    let stored = checked_in.join("accounts.csv");
-    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-        fs::write(&stored, &fresh).expect("config/demo");
-    }
-    let stored = fs::read_to_string(stored).expect("accounts.csv");
-    // By lines, because Git may have changed their ends.
-    let line = fresh.lines().zip(stored.lines()).position(|(a, b)| a != b);
-    assert!(
-        fresh.lines().eq(stored.lines()),
-        "config/demo/meridian/accounts.csv differs from the generated file at line {}: to replace it, run \
-         SWITCHBOARD_REGENERATE=1 cargo test -p registry-generator",
-        line.unwrap_or(fresh.lines().count().min(stored.lines().count())) + 1
-    );
+    let generated = fs::read(dir.path().join("meridian").join("accounts.csv")).expect("a file");
+    assert_generated("../config/demo/meridian/accounts.csv", &generated, "-p registry-generator");
     assert_eq!(fs::read_dir(&checked_in).expect("config/demo").count(), 4, "a file too many");
 }

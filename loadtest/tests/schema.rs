@@ -2,6 +2,10 @@
 //! other.
 #![cfg(test)]
 
+#[path = "../../tests/harness/generated_file.rs"]
+mod generated_file;
+
+use generated_file::assert_generated;
 use loadtest::report::{
     files::read,
     model::{Report, SCHEMA},
@@ -15,7 +19,8 @@ use std::{
 };
 
 const MARKER: &str = "<!-- Generated from the types by loadtest/tests/schema.rs. -->\n";
-const REMEDY: &str = "SWITCHBOARD_REGENERATE=1 cargo test -p loadtest --test schema";
+/// Arguments of `cargo test` that run these tests.
+const THIS_TEST: &str = "-p loadtest --test schema";
 
 fn below(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -54,26 +59,18 @@ fn field_tables(schema: &Value) -> String {
     tables
 }
 
-/// Compares a generated file, or writes it.
-fn check_generated(path: &str, made: &str) {
-    let path = below(path);
-    if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-        fs::write(&path, made).unwrap();
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(made == found, "{} differs from the types. Write it with\n    {REMEDY}", path.display());
-}
-
 #[test]
 fn checked_in_schema_is_that_of_the_types() {
-    check_generated("../docs/schema/loadtest-report.schema.json", &format!("{:#}\n", schema()));
+    let generated = format!("{:#}\n", schema());
+    assert_generated("../docs/schema/loadtest-report.schema.json", generated.as_bytes(), THIS_TEST);
 }
 
 #[test]
 fn docs_have_each_field_of_a_report() {
     let docs = docs();
     let (text, _) = docs.split_once(MARKER).expect("the marker of the generated tables");
-    check_generated("../docs/loadtest.md", &format!("{text}{MARKER}{}", field_tables(&schema())));
+    let generated = format!("{text}{MARKER}{}", field_tables(&schema()));
+    assert_generated("../docs/loadtest.md", generated.as_bytes(), THIS_TEST);
     assert!(text.contains(&format!("`schema` is {SCHEMA}.")));
 }
 

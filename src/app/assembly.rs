@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use switchboard_server::{Listener, ServerSettings, ServerThreads, reuseport};
+use switchboard_server::{ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
 use tokio::sync::{oneshot, watch};
 
 use super::process::{ConnectionLimits, lower_priority};
@@ -73,6 +73,7 @@ pub struct App {
 
 /// A daemon that answers queries.
 pub struct RunningApp {
+    telemetry: Arc<Telemetry>,
     standings: Standings,
     reload: ReloadTrigger,
     data: ServerThreads,
@@ -118,7 +119,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     }
     let running = app.start()?;
     signals.wait(&reload, std::future::pending::<()>());
-    signals.force_close_on_second_signal(running.data.force_close())?;
+    signals.force_close_on_second_signal(running.force_close())?;
     running.drain(drain_timeout);
     Ok(())
 }
@@ -199,6 +200,13 @@ impl App {
         })
     }
 
+    /// Makes [`start`](Self::start) answer queries on a listening socket instead of binding the address in the
+    /// settings.
+    #[must_use]
+    pub fn with_data_socket(self, socket: TcpListener) -> App {
+        App { inherited_data_socket: Some(socket), ..self }
+    }
+
     /// Waits until the source was read, binds the data listener and answers queries.
     ///
     /// # Errors
@@ -234,7 +242,7 @@ impl App {
         };
         let data_address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
-        let data = data::serve(listener, self.store, self.telemetry, draining)?;
+        let data = data::serve(listener, self.store, Arc::clone(&self.telemetry), draining)?;
         // After the data listener is open, so that a client that waited for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(
@@ -242,6 +250,7 @@ impl App {
         );
         signals::notify_ready();
         Ok(RunningApp {
+            telemetry: self.telemetry,
             standings: self.standings,
             reload: self.reload,
             data,
@@ -272,19 +281,42 @@ impl RunningApp {
         self.admin.address
     }
 
-    /// Stops accepting, and waits for requests in flight at most this long. Returns the number of
-    /// connections that were force-closed then.
-    pub fn drain(self, timeout: Duration) -> usize {
-        self.is_data_closed.send_replace(true);
+    /// Returns the snapshot in service and the live standings.
+    pub fn store(&self) -> &Store {
+        self.standings.store()
+    }
+
+    /// Returns the metrics.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// Returns a handle that closes every connection, to end a drain early.
+    pub fn force_close(&self) -> ForceClose {
+        self.data.force_close()
+    }
+
+    /// Stops accepting. Connections end with the request in hand, and `/readyz` answers 503. A second call has
+    /// no effect.
+    pub fn begin_drain(&self) {
+        if self.is_data_closed.send_replace(true) {
+            return;
+        }
         self.standings.hand_over();
         // If another process answers on the same admin address, probes concern that one from here on.
         self.admin.socket.iter().for_each(reuseport::steer_to_newer_socket);
         self.drain.send_replace(true);
         tracing::info!("draining");
         signals::notify_stopping();
+    }
+
+    /// Begins the drain and waits at most `timeout` for requests in flight. Returns the number of connections
+    /// that were force-closed then.
+    pub fn drain(self, timeout: Duration) -> usize {
+        self.begin_drain();
         let cut = self.data.drain(timeout);
         if cut > 0 {
-            tracing::warn!(connections = cut, "cut: they were still open");
+            tracing::warn!(connections = cut, "force-closed connections after the drain timeout");
         }
         // The reload thread may be reading a large registry. It writes nothing and ends with the process.
         self.reload.stop();

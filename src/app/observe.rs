@@ -105,14 +105,14 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
         StandingsEvent::Removed { key, expired: ended } => {
             tracing::info!(company = &*key.company, account = &*key.account, ended, "standing lifted");
         }
-        StandingsEvent::Opened { contents, damaged_copy } => {
-            tracing::info!(standings = contents.standings.len(), "journal of standings read");
-            if contents.torn > 0 {
-                let bytes = contents.torn;
+        StandingsEvent::Opened { standings, torn, damaged, damaged_copy } => {
+            tracing::info!(standings, "journal of standings read");
+            if *torn > 0 {
+                let bytes = torn;
                 tracing::warn!(bytes, "the journal's last record was torn, and so never answered: cut off");
             }
             if let Some(kept) = damaged_copy {
-                let (lines, kept) = (format!("{:?}", contents.damaged), kept.display());
+                let (lines, kept) = (format!("{damaged:?}"), kept.display());
                 tracing::error!(%lines, %kept, "the journal is damaged: standings may be missing; the file is kept");
             }
         }

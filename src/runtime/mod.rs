@@ -4,10 +4,10 @@
 //! cell that answers read from; [`standings`] sets and expires standings there.
 
 mod debounce;
-mod event;
 mod poller;
 mod publisher;
 mod rejection_dedup;
+mod reload_event;
 mod reload_signal;
 mod reloader;
 mod snapshot_source;
@@ -16,7 +16,7 @@ mod store;
 mod watch;
 mod watch_path;
 
-pub use event::{LastReload, ReloadEvent, ReloadObserver, WatchMode};
+pub use reload_event::{LastReload, ReloadEvent, ReloadObserver, WatchMode};
 pub use reload_signal::{ReloadSignal, ReloadSignalReceiver, WakeReasons, reload_signal};
 pub use reloader::Reloader;
 pub use snapshot_source::{DEMO_GENERATION, Fetched, OpenError, SnapshotSource, SourceError, demo_files};

@@ -9,8 +9,8 @@ use switchboard_pipeline::{BuildFailure, build};
 use switchboard_registry::{Files, Findings};
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
-use super::event::{ReloadEvent, Reporter};
 use super::rejection_dedup::RejectionDedup;
+use super::reload_event::{ReloadEvent, Reporter};
 use super::snapshot_source::{DEMO_GENERATION, Fetched, SnapshotSource, SourceError};
 use super::store::{Generation, Store};
 use crate::telemetry::ReloadOutcome;

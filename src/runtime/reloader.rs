@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::debounce::QUIET_PERIOD;
-use super::event::{LastReload, ReloadObserver, Reporter};
 use super::poller::{Polled, SourcePoller};
 use super::publisher::Publisher;
+use super::reload_event::{LastReload, ReloadObserver, Reporter};
 use super::reload_signal::{ReloadSignal, ReloadSignalReceiver};
 use super::snapshot_source::SnapshotSource;
 use super::store::Store;

@@ -14,8 +14,8 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
-use super::event::{ReloadEvent, Reporter, WatchMode};
 use super::poller::PolledSource;
+use super::reload_event::{ReloadEvent, Reporter, WatchMode};
 use super::reload_signal::ReloadSignal;
 use super::snapshot_source::{Fetched, SnapshotSource, SourceError, SourceStamp};
 use super::watch_path::WatchedDirs;

@@ -15,18 +15,9 @@ use switchboard_snapshot::view::RecordCounts;
 
 use super::labels::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::names::{self, LOAD_BOUNDS, Metric};
-use super::{RequestTimings, SelectionCounters, selections, timings};
+use super::worker_metrics::{self, WorkerMetrics};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
-
-/// One worker's counters. Its thread alone adds to them; scrapes read and sum them.
-#[derive(Default)]
-pub struct WorkerMetrics {
-    /// Durations and statuses of its requests.
-    pub timings: RequestTimings,
-    /// Outcomes of its queries.
-    pub selections: SelectionCounters,
-}
 
 /// Every metric of the daemon.
 pub struct Telemetry {
@@ -233,8 +224,7 @@ impl Telemetry {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         let mut text = self.exporter.render();
         let workers = self.workers.lock().clone();
-        selections::render(&mut text, workers.iter().map(|worker| &worker.selections), &self.channels.lock());
-        timings::render(&mut text, workers.iter().map(|worker| &worker.timings));
+        worker_metrics::render(&mut text, &workers, &self.channels.lock());
         text
     }
 }

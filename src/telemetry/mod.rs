@@ -6,12 +6,9 @@
 
 mod handles;
 mod labels;
-mod local_counter;
 mod names;
-mod selections;
-mod timings;
+mod worker_metrics;
 
-pub use handles::{PublishedSnapshot, Telemetry, WorkerMetrics};
+pub use handles::{PublishedSnapshot, Telemetry};
 pub use labels::{ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome};
-pub use selections::{ChannelCounters, SelectionCounters};
-pub use timings::RequestTimings;
+pub use worker_metrics::{ChannelCounters, RequestTimings, SelectionCounters, WorkerMetrics};

@@ -1,8 +1,8 @@
 use std::path::Path;
 
-/// Asserts that a file of the repository has the bytes that are generated now. With
-/// `SWITCHBOARD_REGENERATE=1` it writes them instead. `test` is the filter that runs the calling test, for
-/// the failure's message.
+/// Asserts that a file has the bytes that are generated now. With `SWITCHBOARD_REGENERATE=1` it writes them
+/// instead. `file` is relative to the folder of the crate, which may be the load test's. `test` holds the
+/// arguments of `cargo test` that run the calling test, for the failure's message.
 #[track_caller]
 pub(crate) fn assert_generated(file: &str, generated: &[u8], test: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -16,6 +16,6 @@ pub(crate) fn assert_generated(file: &str, generated: &[u8], test: &str) {
     assert!(
         found == generated,
         "{file}:{line}: differs from what is generated now. Write it anew with\n    \
-         SWITCHBOARD_REGENERATE=1 cargo test --test contract {test}"
+         SWITCHBOARD_REGENERATE=1 cargo test {test}"
     );
 }

@@ -1,30 +1,38 @@
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
-use switchboard::api::{admin, data};
-use switchboard::runtime::{Standings, Store};
+use switchboard::app::{App, RunningApp};
+use switchboard::config::Settings;
+use switchboard::runtime::{Store, WatchMode};
 use switchboard::telemetry::Telemetry;
-use switchboard_server::{Listener, ServerSettings, ServerThreads};
-use tokio::sync::watch;
 
 use super::{HttpClient, HttpResponse, small_registry};
 
-/// Both listeners within this process, on ports that the system chooses.
+/// The daemon within this process, on ports that the system chooses. The file that it serves does not exist:
+/// a test puts snapshots into the store.
 pub(crate) struct InProcessDaemon {
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) drain: watch::Sender<bool>,
-    pub(crate) serving: Option<ServerThreads>,
-    _admin: admin::AdminServer,
+    running: Option<RunningApp>,
 }
 
 /// Settings with one worker, which handles requests in a known order.
-pub(crate) fn one_worker() -> ServerSettings {
-    ServerSettings { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..ServerSettings::default() }
+pub(crate) fn one_worker() -> Settings {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    Settings {
+        listen: any_port,
+        admin_listen: any_port,
+        snapshot: Some("/no/such/snapshot".into()),
+        // The source is read once, at the start.
+        watch: WatchMode::Poll,
+        poll_interval: Duration::from_secs(3600),
+        workers: 1,
+        ..Settings::default()
+    }
 }
 
 impl InProcessDaemon {
@@ -33,49 +41,44 @@ impl InProcessDaemon {
         InProcessDaemon::with(one_worker())
     }
 
-    pub(crate) fn with(settings: ServerSettings) -> InProcessDaemon {
+    /// Serves generation 7 of one company with these settings.
+    pub(crate) fn with(settings: Settings) -> InProcessDaemon {
         let daemon = InProcessDaemon::empty(settings);
         daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
 
-    /// Serves no snapshot yet.
-    pub(crate) fn empty(settings: ServerSettings) -> InProcessDaemon {
-        InProcessDaemon::on(Listener::bind(&settings).unwrap())
+    /// Serves no snapshot.
+    pub(crate) fn empty(settings: Settings) -> InProcessDaemon {
+        InProcessDaemon::run(App::bind(settings).unwrap())
     }
 
     /// Serves with send buffers of 16 KiB; the default ones of loopback take 2.6 MB of answers.
-    pub(crate) fn with_small_send_buffers(settings: ServerSettings) -> InProcessDaemon {
+    pub(crate) fn with_small_send_buffers(settings: Settings) -> InProcessDaemon {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
         socket.bind(&settings.listen.into()).unwrap();
         socket.listen(8).unwrap();
-        let daemon = InProcessDaemon::on(Listener::from_inherited(socket.into(), &settings).unwrap());
+        let socket = TcpListener::from(socket);
+        let daemon = InProcessDaemon::run(App::bind(settings).unwrap().with_data_socket(socket));
         daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
 
-    /// Serves no snapshot yet, on this listener.
-    pub(crate) fn on(listener: Listener) -> InProcessDaemon {
-        let telemetry = Telemetry::new("0.1.0", "abcdef");
-        let store = Store::default();
-        let drain = watch::Sender::new(false);
-        let data = listener.local_addr().unwrap();
-        let serving = data::serve(listener, store.clone(), telemetry.clone(), drain.subscribe()).unwrap();
-        let listener = admin::AdminListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let admin = listener.local_addr().unwrap();
-        let (standings, writer, expirer) = Standings::open(store.clone(), None, Arc::new(|_| {})).unwrap();
-        std::thread::spawn(move || writer.run());
-        std::thread::spawn(move || expirer.run());
-        let context = admin::AdminContext {
-            telemetry: telemetry.clone(),
-            store: store.clone(),
-            standings,
-            closed: drain.subscribe(),
-            status: Arc::new(FixedStatus),
-        };
-        let _admin = listener.serve(context, 64).unwrap();
-        InProcessDaemon { data, admin, store, telemetry, drain, serving: Some(serving), _admin }
+    fn run(app: App) -> InProcessDaemon {
+        let running = app.start().unwrap();
+        InProcessDaemon {
+            data: running.data_address(),
+            admin: running.admin_address(),
+            store: running.store().clone(),
+            telemetry: Arc::clone(running.telemetry()),
+            running: Some(running),
+        }
+    }
+
+    /// Returns the running daemon.
+    pub(crate) fn running(&self) -> &RunningApp {
+        self.running.as_ref().expect("the daemon has not drained")
     }
 
     pub(crate) fn client(&self) -> HttpClient {
@@ -112,36 +115,23 @@ impl InProcessDaemon {
         client.answer()
     }
 
-    /// Returns the value of a series, which is named as in `/metrics`.
+    /// Returns the value of a series, which is named as in `/metrics`. Also after the drain.
     pub(crate) fn metric(&self, series: &str) -> f64 {
-        let text = self.admin("/metrics").text();
+        let text = self.telemetry.render();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
     }
 
     /// Drains, and returns how many connections were force-closed.
     pub(crate) fn drain(&mut self, timeout: Duration) -> usize {
-        self.drain.send_replace(true);
-        self.serving.take().unwrap().drain(timeout)
-    }
-}
-
-struct FixedStatus;
-
-impl admin::StatusSource for FixedStatus {
-    fn status(&self) -> serde_json::Value {
-        serde_json::json!({"version": env!("CARGO_PKG_VERSION")})
-    }
-
-    fn last_failure(&self) -> admin::LastFailure {
-        admin::LastFailure::default()
+        self.running.take().expect("the daemon has not drained").drain(timeout)
     }
 }
 
 impl Drop for InProcessDaemon {
     fn drop(&mut self) {
-        if self.serving.is_some() {
-            self.drain(Duration::ZERO);
+        if let Some(running) = self.running.take() {
+            running.drain(Duration::ZERO);
         }
     }
 }

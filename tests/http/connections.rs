@@ -1,5 +1,8 @@
 //! Kept connections, pipelining, and several workers.
 
+use switchboard::config::Settings;
+use switchboard_server::{Listener, ServerSettings};
+
 use crate::harness::{InProcessDaemon, one_worker};
 
 const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
@@ -51,7 +54,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn connections_are_spread_over_the_workers() {
-    let daemon = InProcessDaemon::with(switchboard_server::ServerSettings { workers: 3, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { workers: 3, ..one_worker() });
     let mut clients: Vec<_> = (0..30).map(|_| daemon.client()).collect();
     for client in &mut clients {
         client.send(format!("GET {GET}GB HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -65,8 +68,8 @@ fn connections_are_spread_over_the_workers() {
 #[test]
 fn second_listener_binds_the_same_address() {
     let daemon = InProcessDaemon::start();
-    let settings = switchboard_server::ServerSettings { listen: daemon.data, ..one_worker() };
-    assert_eq!(switchboard_server::Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
+    let settings = ServerSettings { listen: daemon.data, ..ServerSettings::default() };
+    assert_eq!(Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
 }
 
 #[test]

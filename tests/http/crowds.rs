@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use switchboard_server::ServerSettings;
+use switchboard::config::Settings;
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker, wait_until};
 
@@ -29,7 +29,7 @@ fn from(last: u8, to: SocketAddr) -> HttpClient {
 
 #[test]
 fn connections_of_one_peer_are_limited() {
-    let daemon = InProcessDaemon::with(ServerSettings { max_connections_per_peer: 3, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { max_connections_per_peer: 3, ..one_worker() });
     let mut greedy: Vec<HttpClient> = (0..3).map(|_| from(9, daemon.data)).collect();
     assert!(greedy.iter_mut().all(|client| ask(client) == 200));
     let mut refused = from(9, daemon.data);
@@ -50,7 +50,7 @@ fn connections_of_one_peer_are_limited() {
 
 #[test]
 fn batch_bodies_share_a_budget_and_leave_some_to_single_queries() {
-    let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 4 << 20, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { max_body_bytes: 4 << 20, ..one_worker() });
     // Batches have 3.1 MB: enough for two of these bodies, which lack one byte.
     let mut slow: Vec<HttpClient> = (0..3).map(|_| daemon.client()).collect();
     for client in &mut slow {
@@ -87,7 +87,7 @@ fn batch_bodies_share_a_budget_and_leave_some_to_single_queries() {
 #[test]
 fn unread_answers_count_in_the_budget() {
     let daemon =
-        InProcessDaemon::with_small_send_buffers(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
+        InProcessDaemon::with_small_send_buffers(Settings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     // Each answer has 2.5 MB, nearly all of which stays in the daemon; batches have 6.3 MB, enough for two.
     let mut deaf: Vec<HttpClient> = (0..3).map(|_| daemon.slow_client()).collect();
@@ -146,7 +146,7 @@ fn pipelined_heads_stop_when_the_peer_stops_reading() {
 
 #[test]
 fn read_answer_returns_its_memory_on_a_kept_connection() {
-    let daemon = InProcessDaemon::with(ServerSettings { max_body_bytes: 8 << 20, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
     let mut client = daemon.client();
     // The answers have 2.5 MB each; the budget has room for two.
@@ -185,7 +185,7 @@ fn idle_admin_connections_are_evicted_for_new_ones() {
 #[test]
 fn ten_thousand_connections_come_and_go() {
     // The daemon notices closed connections with a delay, so that one peer may have thousands open.
-    let daemon = InProcessDaemon::with(ServerSettings { max_connections_per_peer: 0, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { max_connections_per_peer: 0, ..one_worker() });
     for round in 0..10_000 {
         let mut stream = TcpStream::connect(daemon.data).unwrap();
         match round % 4 {

@@ -3,9 +3,9 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use switchboard_server::ServerSettings;
+use switchboard::config::Settings;
 
-use crate::harness::{InProcessDaemon, one_worker, wait_until};
+use crate::harness::{InProcessDaemon, one_worker};
 
 const LONG: Duration = Duration::from_secs(20);
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
@@ -20,7 +20,7 @@ fn request_in_hand_is_answered_as_the_last() {
     let mut busy = daemon.client();
     busy.post_head("/v1/select", QUERY.len());
     assert_eq!(daemon.admin("/readyz").status, 200);
-    daemon.drain.send_replace(true);
+    daemon.running().begin_drain();
     let ready = daemon.admin("/readyz");
     assert_eq!(
         (ready.status, ready.text().as_str()),
@@ -37,11 +37,11 @@ fn request_in_hand_is_answered_as_the_last() {
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(busy.is_closed());
     drop((busy, idle));
+    assert_eq!(daemon.admin("/livez").status, 200);
     assert_eq!(daemon.drain(LONG), 0);
     assert!(TcpStream::connect(daemon.data).is_err());
     assert_eq!(daemon.metric("switchboard_http_connections"), 0.0);
     assert_eq!(daemon.metric("switchboard_http_connections_total{outcome=\"cut\"}"), 0.0);
-    assert_eq!(daemon.admin("/livez").status, 200);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn connections_open_after_the_drain_timeout_are_closed_and_counted() {
 #[test]
 fn idle_connections_close_after_the_drain_grace() {
     let grace = Duration::from_millis(300);
-    let mut daemon = InProcessDaemon::with(ServerSettings { drain_grace: grace, ..one_worker() });
+    let mut daemon = InProcessDaemon::with(Settings { drain_timeout: 2 * grace, ..one_worker() });
     let mut idle = daemon.client();
     idle.send(NOWHERE);
     assert_eq!(idle.answer().status, 404);
@@ -75,7 +75,7 @@ fn idle_connections_close_after_the_drain_grace() {
 #[test]
 fn drain_waits_for_a_slow_head_and_a_slow_body() {
     let grace = Duration::from_millis(50);
-    let mut daemon = InProcessDaemon::with(ServerSettings { drain_grace: grace, ..one_worker() });
+    let mut daemon = InProcessDaemon::with(Settings { drain_timeout: 2 * grace, ..one_worker() });
     let mut head = daemon.client();
     let (first, rest) = NOWHERE.split_at(9);
     head.send(first);
@@ -84,7 +84,7 @@ fn drain_waits_for_a_slow_head_and_a_slow_body() {
     body.send(format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
     // The worker answers this one after it has read the other two.
     assert_eq!(daemon.ask(NOWHERE).status, 404);
-    daemon.drain.send_replace(true);
+    daemon.running().begin_drain();
     let (start, end) = QUERY.split_at(9);
     body.send(start);
     // The time under test: longer than an idle connection is given.
@@ -103,13 +103,13 @@ fn slowly_read_answer_does_not_end_its_connection() {
     let grace = Duration::from_millis(300);
     // The buffers hold only a part of the answer.
     let mut daemon =
-        InProcessDaemon::with_small_send_buffers(ServerSettings { drain_grace: grace, ..one_worker() });
+        InProcessDaemon::with_small_send_buffers(Settings { drain_timeout: 2 * grace, ..one_worker() });
     let mut slow = daemon.slow_client();
     let lines = 10_000;
     slow.post("/v1/select/batch", "", format!("{QUERY}\n").repeat(lines));
     // The answer has begun.
     slow.stream.peek(&mut [0]).unwrap();
-    daemon.drain.send_replace(true);
+    daemon.running().begin_drain();
     // The time under test: longer than an idle connection is given.
     std::thread::sleep(2 * grace);
     let answer = slow.answer();
@@ -125,11 +125,10 @@ fn force_close_ends_a_drain() {
     let mut daemon = InProcessDaemon::start();
     let mut stuck = daemon.client();
     stuck.post_head("/v1/select", 9);
-    let force_close = daemon.serving.as_ref().unwrap().force_close();
+    let force_close = daemon.running().force_close();
     let since = Instant::now();
-    let draining = daemon.drain.subscribe();
+    daemon.running().begin_drain();
     std::thread::spawn(move || {
-        wait_until("the drain begins", || *draining.borrow());
         force_close.trigger();
         force_close.trigger();
     });
@@ -147,7 +146,7 @@ fn requests_sent_before_the_drain_are_answered() {
         for client in &mut clients {
             client.send(NOWHERE);
         }
-        daemon.drain.send_replace(true);
+        daemon.running().begin_drain();
         for client in &mut clients {
             assert_eq!(client.answer().status, 404);
         }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard_server::ServerSettings;
+use switchboard::config::Settings;
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
@@ -159,7 +159,7 @@ fn fast_path_stops_reading_when_the_peer_stops_reading() {
 /// Empty lines between requests are neither buffered nor the beginning of a head.
 #[test]
 fn empty_lines_between_requests_are_ignored() {
-    let settings = ServerSettings { header_timeout: Duration::from_millis(50), ..one_worker() };
+    let settings = Settings { header_timeout: Duration::from_millis(50), ..one_worker() };
     let daemon = InProcessDaemon::with(settings);
     let mut client = daemon.client();
     let request = post(&json(QUERIES[0]), "") + "\r\n\n";
@@ -189,7 +189,7 @@ fn connection_with_fast_answers_alone_drains() {
     let mut client = daemon.client();
     client.send(get(QUERIES[0], "") + "\r\n");
     assert_eq!(client.answer().status, 200);
-    daemon.drain.send_replace(true);
+    daemon.running().begin_drain();
     client.send(get(QUERIES[0], ""));
     let answer = client.answer();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
@@ -199,7 +199,7 @@ fn connection_with_fast_answers_alone_drains() {
     assert_eq!(daemon.drain(Duration::from_secs(20)), 0);
 
     let mut daemon =
-        InProcessDaemon::with(ServerSettings { drain_grace: Duration::from_millis(50), ..one_worker() });
+        InProcessDaemon::with(Settings { drain_timeout: Duration::from_millis(100), ..one_worker() });
     let mut idle = daemon.client();
     idle.send("\r\n".to_owned() + &get(QUERIES[0], "") + "\r\n");
     assert_eq!(idle.answer().status, 200);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_server::ServerSettings;
+use switchboard::config::Settings;
 
 use crate::harness::{InProcessDaemon, one_worker};
 
@@ -101,7 +101,7 @@ fn expect_continue_is_answered_before_the_body() {
 #[test]
 fn unfinished_head_times_out() {
     let short = Duration::from_millis(50);
-    let daemon = InProcessDaemon::with(ServerSettings { header_timeout: short, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { header_timeout: short, ..one_worker() });
     let mut idle = daemon.client();
     let mut client = daemon.client();
     client.send("GET /v1/select");
@@ -115,8 +115,7 @@ fn unfinished_head_times_out() {
 #[test]
 fn unfinished_body_and_idle_connection_time_out() {
     let short = Duration::from_millis(50);
-    let daemon =
-        InProcessDaemon::with(ServerSettings { body_timeout: short, idle_timeout: short, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { body_timeout: short, idle_timeout: short, ..one_worker() });
     let mut body = daemon.client();
     body.send("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{");
     assert!(body.is_closed());
@@ -130,7 +129,7 @@ fn unfinished_body_and_idle_connection_time_out() {
 
 #[test]
 fn connection_beyond_the_limit_is_answered_overloaded() {
-    let daemon = InProcessDaemon::with(ServerSettings { max_connections: 1, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { max_connections: 1, ..one_worker() });
     let mut first = daemon.client();
     first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(first.answer().status, 404);

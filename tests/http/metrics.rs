@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome};
+use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome, Telemetry};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
 use switchboard_snapshot::view::RecordCounts;
 
-use crate::harness::{InProcessDaemon, one_worker};
+use crate::harness::InProcessDaemon;
 
 const GET: &str = "/v1/select?channel=whatsapp&ou=uk&country=";
 
-/// Returns the value of every series.
-fn series(daemon: &InProcessDaemon) -> BTreeMap<String, f64> {
-    let answer = daemon.admin("/metrics");
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let text = answer.text();
+/// Returns the value of every series in a text of the Prometheus format.
+fn series(text: &str) -> BTreeMap<String, f64> {
     let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     samples
         .map(|line| line.rsplit_once(' ').unwrap())
@@ -27,12 +24,13 @@ fn series(daemon: &InProcessDaemon) -> BTreeMap<String, f64> {
 
 #[test]
 fn every_series_exists_from_the_start() {
-    let daemon = InProcessDaemon::empty(one_worker());
-    daemon.telemetry.add_channels(&["sms", "whatsapp"]);
-    let series = series(&daemon);
+    let telemetry = Telemetry::new("0.1.0", "abcdef");
+    telemetry.add_channels(&["sms", "whatsapp"]);
+    let series = series(&telemetry.render());
     let mut expected: Vec<String> = [
         "switchboard_batch_lines_total",
         "switchboard_http_connections",
+        "switchboard_http_connections_limit",
         "switchboard_http_panics_total",
         "switchboard_snapshot_generation",
         "switchboard_snapshot_built_timestamp_seconds",
@@ -74,7 +72,6 @@ fn every_series_exists_from_the_start() {
     for name in expected {
         assert_eq!(series.get(&name), Some(&0.0), "{name}");
     }
-    assert_eq!(series.get("switchboard_http_connections_limit"), Some(&10_000.0));
     assert_eq!(series.get("switchboard_build_info{version=\"0.1.0\",commit=\"abcdef\"}"), Some(&1.0));
     for name in [
         "cpu_seconds_total",
@@ -123,7 +120,9 @@ fn requests_and_selections_are_counted() {
     daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB");
     daemon.get("/nowhere");
     daemon.ask("nonsense\r\n\r\n");
-    let series = series(&daemon);
+    let metrics = daemon.admin("/metrics");
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let series = series(&metrics.text());
     let expect = |name: &str, value: f64| {
         assert_eq!(series.get(&format!("switchboard_{name}")), Some(&value), "{name}")
     };
@@ -149,14 +148,14 @@ fn requests_and_selections_are_counted() {
     expect("http_requests_total{route=\"other\",code=\"400\"}", 1.0);
     expect("http_request_duration_seconds_count{route=\"select\"}", 8.0);
     expect("http_connections_total{outcome=\"accepted\"}", 12.0);
+    expect("http_connections_limit", 10_000.0);
     let sum = series["switchboard_select_duration_seconds_sum"];
     assert!(sum > 0.0 && sum < 1.0, "{sum}");
 }
 
 #[test]
 fn snapshots_and_reloads_are_counted() {
-    let daemon = InProcessDaemon::empty(one_worker());
-    let telemetry = &daemon.telemetry;
+    let telemetry = Telemetry::new("0.1.0", "abcdef");
     telemetry.snapshot_published(&PublishedSnapshot {
         generation: 7,
         built_at: UnixMillis(1_500),
@@ -175,7 +174,7 @@ fn snapshots_and_reloads_are_counted() {
     telemetry.rejection(RejectionStage::Checksum);
     telemetry.load_stage(LoadStage::Compile, Duration::from_millis(20));
     telemetry.snapshots_alive(2);
-    let series = series(&daemon);
+    let series = series(&telemetry.render());
     for (name, value) in [
         ("generation", 7.0),
         ("built_timestamp_seconds", 1.5),

@@ -1,6 +1,8 @@
 //! A panic ends the request that panics and no other. The header that asks for one is known to builds with the feature
 //! `fault-injection` alone, which the tests turn on.
 
+use switchboard::config::Settings;
+
 use crate::harness::{HttpClient, HttpResponse, InProcessDaemon, one_worker, wait_until};
 
 const TARGET: &str = "/v1/select?channel=whatsapp&ou=uk&country=GB";
@@ -14,7 +16,7 @@ fn get(client: &mut HttpClient, target: &str, place: &str) -> HttpResponse {
 
 #[test]
 fn panicking_request_is_answered_500_and_others_go_on() {
-    let daemon = InProcessDaemon::with(switchboard_server::ServerSettings { workers: 1, ..one_worker() });
+    let daemon = InProcessDaemon::with(Settings { workers: 1, ..one_worker() });
     assert_eq!(daemon.metric(COUNTER), 0.0);
     let (mut client, mut neighbour) = (daemon.client(), daemon.client());
     let explain = TARGET.replace("select", "explain");

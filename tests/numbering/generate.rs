@@ -11,7 +11,11 @@ use crate::harness::assert_generated;
 
 #[test]
 fn the_checked_in_table_equals_the_generated_one() {
-    assert_generated("crates/model/src/numbering/table.rs", table().as_bytes(), "numbering::generate");
+    assert_generated(
+        "crates/model/src/numbering/table.rs",
+        table().as_bytes(),
+        "--test contract numbering::generate",
+    );
 }
 
 /// Returns the text of the file.

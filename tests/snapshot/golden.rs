@@ -15,7 +15,7 @@ fn golden_file_equals_todays_output_and_answers_the_tests() {
     let file = format!("tests/fixtures/snapshots/{}.swb", header::VERSION);
     // If this fails, snapshots of the old format are in use: increase `VERSION` before you write the new
     // file.
-    assert_generated(&file, &today, "golden");
+    assert_generated(&file, &today, "--test contract golden");
 
     let golden = Snapshot::open(aligned(&today)).unwrap();
     let moment = SelectContext { now: UnixSeconds(expected::NOW), random: 0, standings: &NO_STANDINGS };

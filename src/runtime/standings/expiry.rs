@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use switchboard_model::UnixMillis;
 
-use super::event::{StandingsEvent, StandingsObserver};
+use super::standing::{StandingsEvent, StandingsObserver};
 use crate::runtime::store::Store;
 
 /// Longest sleep while some standing has an end. The system's clock may be set meanwhile.

@@ -1,5 +1,9 @@
 //! A standing: an account's condition as set by an administrator while the daemon runs.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use switchboard_model::{Condition, UnixMillis};
@@ -69,6 +73,46 @@ pub enum StandingError {
     #[error("{0}")]
     Journal(String),
 }
+
+/// Something that happened to the standings.
+#[derive(Debug)]
+pub enum StandingsEvent<'a> {
+    /// A standing was set.
+    Set {
+        /// The account.
+        key: &'a AccountKey,
+        /// The new standing.
+        standing: &'a Standing,
+    },
+    /// A standing was removed.
+    Removed {
+        /// The account.
+        key: &'a AccountKey,
+        /// Whether the standing ended by itself.
+        expired: bool,
+    },
+    /// The journal was opened for writing.
+    Opened {
+        /// Number of standings in the journal.
+        standings: usize,
+        /// Number of bytes after the last whole record, which were cut off.
+        torn: usize,
+        /// Line numbers of the damaged records.
+        damaged: &'a [usize],
+        /// Where a damaged journal was copied to.
+        damaged_copy: Option<&'a Path>,
+    },
+    /// Another process holds the journal. Its changes are followed, and none are made here.
+    Following,
+    /// The journal cannot be read or written.
+    Failed {
+        /// Why.
+        error: &'a io::Error,
+    },
+}
+
+/// Receives every event, on the thread that it happens on.
+pub type StandingsObserver = Arc<dyn Fn(&StandingsEvent<'_>) + Send + Sync>;
 
 /// Why JSON is no standing: the field that is wrong and what was expected. No content of the JSON is
 /// repeated, because it may hold personal data.

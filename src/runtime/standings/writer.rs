@@ -11,10 +11,9 @@ use parking_lot::Mutex;
 use switchboard_model::UnixMillis;
 use switchboard_registry::Stamp;
 
-use super::event::{StandingsEvent, StandingsObserver};
 use super::expiry::Expirer;
 use super::journal::{Journal, JournalContents, OpenedJournal, StandingChange};
-use super::standing::{AccountKey, Standing, StandingError};
+use super::standing::{AccountKey, Standing, StandingError, StandingsEvent, StandingsObserver};
 use crate::runtime::store::Store;
 
 /// How often to read another process's changes, which are promised within a second.
@@ -255,8 +254,12 @@ impl StandingsWriter {
             Some(OpenedJournal { journal, contents, damaged_copy }) => {
                 self.journal = Some(journal);
                 self.set_state(JournalState::Writing);
-                let damaged_copy = damaged_copy.as_deref();
-                (self.observer)(&StandingsEvent::Opened { contents: &contents, damaged_copy });
+                (self.observer)(&StandingsEvent::Opened {
+                    standings: contents.standings.len(),
+                    torn: contents.torn,
+                    damaged: &contents.damaged,
+                    damaged_copy: damaged_copy.as_deref(),
+                });
                 self.take_over(contents);
             }
             None => {

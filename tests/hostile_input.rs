@@ -1,7 +1,7 @@
 //! The properties of `fuzz/`, checked over a limited number of random inputs and over the shapes of input
 //! that cost the most memory.
 
-#[path = "../../fuzz/src/properties.rs"]
+#[path = "../fuzz/src/properties.rs"]
 mod properties;
 
 use proptest::collection::vec;

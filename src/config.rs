@@ -1,4 +1,5 @@
-//! The settings of the daemon and their file.
+//! The settings of the daemon. Each layer overrides the one before it: the defaults, the settings file, the
+//! options of the command line. `config/switchboard.toml` lists every key with its default.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn file_in_config_has_every_key_with_its_default() {
-        let text = include_str!("../../config/switchboard.toml");
+        let text = include_str!("../config/switchboard.toml");
         assert_eq!(Settings::from_toml(text).unwrap(), Settings::default());
         // The error names every key.
         let error = Settings::from_toml("unknown = 1").unwrap_err();
