@@ -11,85 +11,85 @@ use toml::de;
 
 use crate::runtime::{SnapshotSource, WatchMode};
 
-/// Smallest `max_body_bytes`: one body of each kind fits, so that the largest body is accepted at times.
+/// Minimum of `max_body_bytes`. One body of each kind fits, so that the largest allowed body can be accepted.
 const MIN_MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Everything that an operator can set. The fields are the keys of the settings file.
+/// All settings of the daemon. The fields are the keys of the settings file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address of the data listener.
+    /// Address of the data listener. Port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// Address of the admin listener.
+    /// Address of the admin listener. Port 0 lets the system choose.
     pub admin_listen: SocketAddr,
-    /// Folder of the registry to serve.
+    /// Folder of the registry to serve. Takes precedence over `snapshot`.
     #[serde(deserialize_with = "optional_path")]
     pub registry: Option<PathBuf>,
-    /// Compiled snapshot to serve. With neither this nor `registry`, the demo registry is served.
+    /// File of the compiled snapshot to serve. Without `registry` and `snapshot`, the demo registry is served.
     #[serde(deserialize_with = "optional_path")]
     pub snapshot: Option<PathBuf>,
-    /// Journal of live standings.
+    /// File of the journal of standings. Without a journal, standings end with the process.
     #[serde(deserialize_with = "optional_path")]
     pub standings: Option<PathBuf>,
-    /// Number of threads that answer; 0 is one per core.
+    /// Number of threads that answer queries. 0 is one for each core.
     pub workers: usize,
     /// Maximum of connections to the data listener.
     pub max_connections: usize,
-    /// Maximum of connections of one peer; 0 is no limit.
+    /// Maximum of connections of one peer. 0 is no limit.
     pub max_connections_per_peer: usize,
-    /// Maximum of bytes in bodies that arrive and in large answers that are not sent yet.
+    /// Maximum of memory for incoming bodies and unsent large answers, in bytes.
     pub max_body_bytes: usize,
-    /// Timeout from a request's first byte to the end of its head.
+    /// Timeout from the first byte of a request to the end of its head.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,
-    /// Timeout from the end of a request's head to its answer, including the arrival of its body.
+    /// Timeout from the end of a request's head to its answer, including the arrival of the body.
     #[serde(deserialize_with = "duration")]
     pub body_timeout: Duration,
-    /// Timeout between two requests of a connection.
+    /// Timeout between two requests on a connection.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// Time that requests in flight have to finish after a signal to stop.
+    /// Time for requests in flight to finish after a stop signal.
     #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
-    /// How often to poll the source for changes.
+    /// Interval at which the source is polled for changes.
     #[serde(deserialize_with = "duration")]
     pub poll_interval: Duration,
-    /// How to notice changes of the source.
+    /// Way in which changes of the source are noticed.
     pub watch: WatchMode,
-    /// Whether to exit if the source gives no snapshot at start.
+    /// Whether the daemon exits if the source has no valid snapshot at start.
     pub require_snapshot: bool,
-    /// Format of the logs.
+    /// Format of the log lines.
     pub log_format: LogFormat,
 }
 
-/// Format of the logs. The comments of the variants are help texts.
+/// The format of the log lines. The comments of the variants are help texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// A line a person reads.
+    /// One line of text for each event
     #[default]
     Text,
-    /// A JSON object a line.
+    /// One JSON object for each event
     Json,
 }
 
-/// Why a settings file cannot be used.
+/// The reason why a settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
-    #[error("{path}: {error}", path = .path.display())]
+    #[error("cannot read {path}: {error}", path = .path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's error.
+        /// Error of the system.
         error: std::io::Error,
     },
     /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{path}: {error}", path = .path.display())]
     Invalid {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The line, the key and what was expected.
+        /// Error with the line, the key and the expected value.
         error: de::Error,
     },
 }
@@ -120,10 +120,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads a settings file. Keys that it does not have keep their defaults.
+    /// Reads a settings file. Missing keys keep their defaults.
     ///
     /// # Errors
-    /// A file that cannot be read, an unknown key, an invalid value.
+    /// Fails if the file cannot be read, has an unknown key or has an invalid value.
     pub fn from_file(path: &Path) -> Result<Settings, SettingsError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| SettingsError::Unreadable { path: path.to_owned(), error })?;
@@ -133,10 +133,10 @@ impl Settings {
     /// Reads the text of a settings file.
     ///
     /// # Errors
-    /// The line, the key and what was expected.
+    /// Returns the line, the key and the expected value.
     pub fn from_toml(text: &str) -> Result<Settings, de::Error> {
         let settings: Settings = toml::from_str(text)?;
-        let zero = |key: &str| Err(de::Error::custom(format!("{key}: expected more than nothing")));
+        let zero = |key: &str| Err(de::Error::custom(format!("{key}: expected a value greater than zero")));
         if settings.poll_interval.is_zero() {
             return zero("poll_interval");
         }
@@ -144,12 +144,14 @@ impl Settings {
             return zero("max_connections");
         }
         if settings.max_body_bytes < MIN_MAX_BODY_BYTES {
-            return Err(de::Error::custom(format!("max_body_bytes: expected at least {MIN_MAX_BODY_BYTES}")));
+            return Err(de::Error::custom(format!(
+                "max_body_bytes: expected at least {MIN_MAX_BODY_BYTES} bytes"
+            )));
         }
         Ok(settings)
     }
 
-    /// Returns the source of snapshots.
+    /// Returns the source that `registry` and `snapshot` select.
     pub fn source(&self) -> SnapshotSource {
         match (&self.registry, &self.snapshot) {
             (Some(root), _) => SnapshotSource::Registry(root.clone()),
@@ -162,16 +164,16 @@ impl Settings {
 /// Parses a duration such as `500ms`, `30s` or `2m`. A bare number is seconds.
 ///
 /// # Errors
-/// What was expected.
+/// Returns the text with the expected form.
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     let bare = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let with_unit = || text.parse::<jiff::SignedDuration>().ok()?.try_into().ok();
     bare.or_else(with_unit).ok_or_else(|| InvalidDuration(text.to_owned()))
 }
 
-/// A text that is no duration.
+/// The error for a text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no duration: expected one such as 500ms, 30s or 2m")]
+#[error("{0:?} is not a duration: expected one such as 500ms, 30s or 2m")]
 pub struct InvalidDuration(String);
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -179,7 +181,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     parse_duration(&text).map_err(D::Error::custom)
 }
 
-/// Reads a path. The empty path is none.
+/// Reads a path. An empty path becomes `None`.
 fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
     Ok(Some(path).filter(|path| !path.as_os_str().is_empty()))
@@ -193,7 +195,7 @@ mod tests {
     fn file_in_config_has_every_key_with_its_default() {
         let text = include_str!("../config/switchboard.toml");
         assert_eq!(Settings::from_toml(text).unwrap(), Settings::default());
-        // The error names every key.
+        // The error for an unknown key lists all keys.
         let error = Settings::from_toml("unknown = 1").unwrap_err();
         let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
         let keys: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();

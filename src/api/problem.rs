@@ -10,18 +10,18 @@ use switchboard_server::problem::{
     UNSUPPORTED_MEDIA_TYPE,
 };
 
-/// The member of a problem that has the generation that was read, as JSON before its value.
+/// JSON of the problem member for the generation that was read, up to its value.
 pub(super) const GENERATION: &str = r#","generation":"#;
 
-/// No snapshot is in service yet.
+/// No snapshot is in service, so no query can be answered.
 pub const NO_SNAPSHOT: ProblemKind = ProblemKind {
     code: "no_snapshot",
     status: 503,
-    title: "Nothing is in service yet",
-    detail: "no snapshot has been loaded; the admin listener's /status says why",
+    title: "No snapshot in service",
+    detail: "Wait for a snapshot, or query another replica. /status on the admin listener has the reason.",
 };
 
-/// Returns every kind of problem that the two listeners answer with, one per code.
+/// Returns all kinds of problems of both listeners, one for each code.
 pub fn all() -> impl Iterator<Item = &'static ProblemKind> {
     let others = [
         &NOT_FOUND,
@@ -36,7 +36,7 @@ pub fn all() -> impl Iterator<Item = &'static ProblemKind> {
     SelectError::ALL.into_iter().map(from_error).chain(others)
 }
 
-/// Returns the kind of problem that a failed selection is answered with.
+/// Returns the kind of problem for a failed selection.
 pub fn from_error(error: SelectError) -> &'static ProblemKind {
     use SelectError::*;
     const fn kind(error: SelectError, status: u16, title: &'static str) -> ProblemKind {
@@ -47,18 +47,17 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
         UnknownCompany => const { &kind(UnknownCompany, 404, "Unknown company") },
         UnknownChannel => const { &kind(UnknownChannel, 404, "Unknown channel") },
         UnknownOu => const { &kind(UnknownOu, 404, "Unknown organizational unit") },
-        InvalidCountry => const { &kind(InvalidCountry, 400, "The country is not assigned") },
-        InvalidPhone => const { &kind(InvalidPhone, 400, "The phone is not an E.164 number") },
-        ClientRequired => const { &kind(ClientRequired, 400, "The client's country is not known") },
-        DedicatedUnavailable => {
-            const { &kind(DedicatedUnavailable, 422, "The user's own account is not available") }
-        }
+        InvalidCountry => const { &kind(InvalidCountry, 400, "Invalid country") },
+        InvalidPhone => const { &kind(InvalidPhone, 400, "Invalid phone number") },
+        ClientRequired => const { &kind(ClientRequired, 400, "Client country required") },
+        DedicatedUnavailable => const { &kind(DedicatedUnavailable, 422, "Dedicated account unavailable") },
         NoPool => const { &kind(NoPool, 422, "No pool") },
-        // These two have a hint, which the detail ends with.
+        // The explanation helps with these two. Their details refer to it.
         NoAccount => {
             const {
                 &ProblemKind {
-                    detail: "no step of the chain has an account for this client; explain shows the steps",
+                    detail: "No step of the chain has an account for this client. Send the query to /v1/explain to \
+                        see the steps.",
                     ..kind(NoAccount, 422, "No account")
                 }
             }
@@ -66,36 +65,35 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
         NoAccountAvailable => {
             const {
                 &ProblemKind {
-                    detail: "every account for this client is draining, suspended, excluded or resting; \
-                        explain shows which",
-                    ..kind(NoAccountAvailable, 422, "No account is available")
+                    detail: "Every account for this client is draining, suspended, excluded or resting. \
+                        Send the query to /v1/explain to see the accounts.",
+                    ..kind(NoAccountAvailable, 422, "No account available")
                 }
             }
         }
     }
 }
 
-/// Appends a problem as a JSON object, with the generation that was read, if any.
-///
-/// `detail` replaces the kind's own where more is known; it must not repeat anything that the caller sent.
+/// Appends a problem as a JSON object, with the generation that was read, if any. `detail` replaces the detail of
+/// the kind. It must not repeat data of the request.
 pub fn write_problem(out: &mut Vec<u8>, kind: &ProblemKind, detail: Option<&str>, generation: Option<u64>) {
     problem::write_problem(out, kind, detail, generation.map(|generation| (GENERATION, generation)));
 }
 
-/// Returns the problem of a failed selection as JSON, with the generation that was read.
-#[allow(clippy::expect_used, reason = "a problem is written as JSON, and tests of every code hold that")]
+/// Returns the problem for a failed selection as JSON, with the generation that was read.
+#[allow(clippy::expect_used, reason = "a problem is valid JSON, which tests of every code check")]
 pub fn to_json(error: SelectError, generation: u64) -> Value {
     let mut json = Vec::new();
     write_problem(&mut json, from_error(error), None, Some(generation));
     serde_json::from_slice(&json).expect("cannot fail: a problem is JSON")
 }
 
-/// Returns the problem of a malformed query.
+/// Returns the problem for a malformed query.
 pub(super) fn malformed(bad: BadQuery) -> Problem {
     Problem::new(from_error(SelectError::BadRequest)).with_detail(bad.message)
 }
 
-/// Returns the problem of a query that this generation has no account for.
+/// Returns the problem for a failed selection from this generation.
 pub(super) fn from_select(error: SelectError, generation: u64) -> Problem {
     Problem::new(from_error(error)).with_number(GENERATION, generation)
 }
@@ -118,10 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn detail_is_the_reason_and_the_hint() {
+    fn detail_begins_with_the_reason() {
         for error in SelectError::ALL {
-            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-            assert_eq!(from_error(error).detail, format!("{}{hint}", error.reason()));
+            assert!(from_error(error).detail.starts_with(error.reason()), "{error:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The assembly of the daemon: `App::bind`, `start`, `drain`. `run` adds logs and signals.
+//! Assembles the daemon: `App::bind`, `start`, `drain`. `run` adds logs and signals.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,42 +21,45 @@ use crate::config::Settings;
 use crate::runtime::{LastReload, ReloadEvent, Reloader, Standings, Store, WatchMode, reload_signal};
 use crate::telemetry::Telemetry;
 
-/// Why the daemon cannot start.
+/// The reason why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address cannot be bound.
-    #[error("cannot listen on {address}: {error}; is it another program's? see --listen and --admin-listen")]
+    /// A listener cannot be bound to its address.
+    #[error(
+        "cannot listen on {address}: {error}; another program may use the address: see --listen and --admin-listen"
+    )]
     Bind {
-        /// The address.
+        /// Address of the listener.
         address: SocketAddr,
-        /// The system's error.
+        /// Error of the system.
         error: io::Error,
     },
-    /// The journal of standings cannot be used.
-    #[error("{path}: {error}; without the journal, suspended accounts would be selected again; see --standings", path = .path.display())]
+    /// The journal of standings cannot be read or written.
+    #[error("cannot use the journal {path}: {error}; a start without the journal would put suspended accounts back in service: see --standings", path = .path.display())]
     Standings {
-        /// The journal.
+        /// Path of the journal.
         path: PathBuf,
-        /// The system's error.
+        /// Error of the system.
         error: io::Error,
     },
-    /// A socket that the process was started with cannot be used.
-    #[error("a passed socket cannot be used: {0}; see ListenStream= and FileDescriptorName= of its unit")]
+    /// A socket that the service manager passed cannot be used.
+    #[error("cannot use a passed socket: {0}; see ListenStream= and FileDescriptorName= in its unit")]
     InheritedSocket(#[from] SocketError),
-    /// The system refuses a thread, a signal handler or a runtime.
+    /// The system cannot create a thread, a signal handler or a runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
-    /// The source gave no snapshot, and the settings require one.
+    /// The source has no valid snapshot, and the settings require one. The text is the reason.
     #[error(
-        "no snapshot, and --require-snapshot: {0}; mend the source, or start without to wait for a good one"
+        "no snapshot, but --require-snapshot is set: {0}; repair the source, or start without the option to wait for it"
     )]
     NoSnapshot(String),
 }
 
-/// The reason of [`StartError::NoSnapshot`] where the reload thread ended before it reported one.
+/// The reason in [`StartError::NoSnapshot`] if the reload thread ended without reporting one.
 const NO_REASON: &str = "the source was not read";
 
-/// A daemon that answers on its admin listener and reads its source. It does not answer queries yet.
+/// A daemon that answers on its admin listener and reads its source. [`start`](Self::start) makes it answer
+/// queries.
 pub struct App {
     settings: Settings,
     limits: ConnectionLimits,
@@ -71,37 +74,37 @@ pub struct App {
     admin: AdminSide,
 }
 
-/// A daemon that answers queries.
+/// A daemon that answers queries until [`drain`](Self::drain).
 pub struct RunningApp {
     telemetry: Arc<Telemetry>,
     standings: Standings,
     reload: ReloadTrigger,
     data: ServerThreads,
     data_address: SocketAddr,
-    /// Whether the data listener drains.
+    /// Becomes true when the data listener drains.
     drain: watch::Sender<bool>,
-    /// Whether the data listener takes no queries, for `/readyz`: not yet, or no more.
+    /// True before the data listener is open and from the drain on, for `/readyz`.
     is_data_closed: watch::Sender<bool>,
     admin: AdminSide,
 }
 
-/// The admin listener at work.
+/// The running admin listener with its socket.
 struct AdminSide {
     server: admin::AdminServer,
     address: SocketAddr,
-    /// The bound socket. `None` for an inherited one, which the service manager keeps for the next process.
+    /// The bound socket. `None` if it was inherited: the service manager keeps it for the next process.
     socket: Option<TcpListener>,
 }
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Addresses, sockets, a journal or threads that are refused. A source that is missing or broken is no
-/// error unless the settings require a snapshot: `/readyz` and `/status` report it, and the daemon goes
-/// into service when a good one arrives.
+/// Fails if an address, a passed socket, the journal or a thread cannot be used. A missing or broken source is
+/// an error only if the settings require a snapshot. Otherwise `/readyz` and `/status` report the source, and
+/// the daemon answers queries when the first valid snapshot arrives.
 pub fn run(settings: Settings) -> Result<(), StartError> {
     logs::start(settings.log_format);
-    // A panic's message may hold what a client sent, so only its location is logged.
+    // Only the location is logged, because the message of a panic may contain data of a client.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
     }));
@@ -110,7 +113,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     let mut app = App::bind_within(settings, limits)?;
     let reload = app.reload.clone();
-    // A source that is slow, or still being copied, must not delay a stop.
+    // A slow source, or one that is still being copied, must not delay a stop.
     if let Some(first_poll) = app.first_poll.take()
         && signals.wait(&reload, first_poll).is_none()
     {
@@ -125,10 +128,10 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 }
 
 impl App {
-    /// Opens the journal, binds the admin listener and begins to read the source.
+    /// Opens the journal, binds the admin listener and starts to read the source.
     ///
     /// # Errors
-    /// An inherited socket, a journal or an address that cannot be used.
+    /// Fails if an inherited socket, the journal or the address of the admin listener cannot be used.
     pub fn bind(settings: Settings) -> Result<App, StartError> {
         let limits = ConnectionLimits::for_process(&settings);
         App::bind_within(settings, limits)
@@ -139,7 +142,7 @@ impl App {
         let sockets = InheritedSockets::from_env()?;
         let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
         let store = Store::default();
-        // Before the first snapshot, which is never in service without its standings.
+        // Before the first snapshot, so that no snapshot is in service without its standings.
         let standings = open_standings(&store, settings.standings.clone())?;
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
@@ -170,8 +173,8 @@ impl App {
         };
         let admin = AdminSide::start(settings.admin_listen, sockets.admin, context, limits.admin)?;
 
-        // The first poll comes before the data listener is bound: a process that takes over from another on
-        // the same address must not accept queries before it has a snapshot.
+        // The data listener is bound after the first poll, because a process that takes over an address from
+        // another must not accept queries before it has a snapshot.
         let (polled, first_poll) = oneshot::channel();
         let (watch_mode, poll_interval) = (settings.watch, settings.poll_interval);
         thread::Builder::new().name("reload".into()).spawn(move || {
@@ -179,9 +182,9 @@ impl App {
                 reloader.watch(signal);
             }
             reloader.poll_until_settled();
-            // The receiver is gone if the process stops meanwhile.
+            // The receiver no longer exists if the process is stopping.
             let _ = polled.send(());
-            // From now on workers need the processor more.
+            // From now on the workers take precedence.
             lower_priority();
             reloader.run(&receiver, poll_interval);
         })?;
@@ -207,13 +210,13 @@ impl App {
         App { inherited_data_socket: Some(socket), ..self }
     }
 
-    /// Waits until the source was read, binds the data listener and answers queries.
+    /// Waits until the source was read, binds the data listener and starts to answer queries.
     ///
     /// # Errors
-    /// A required snapshot that is missing, an address that cannot be bound, threads that are refused.
+    /// Fails if a required snapshot is missing, or if the address or a thread cannot be used.
     pub fn start(self) -> Result<RunningApp, StartError> {
         if let Some(first_poll) = self.first_poll {
-            // An error means that the reload thread panicked: then there is no snapshot.
+            // An error means that the reload thread panicked. Then there is no snapshot.
             let _ = first_poll.blocking_recv();
         }
         let settings = self.settings;
@@ -230,7 +233,7 @@ impl App {
             header_timeout: settings.header_timeout,
             body_timeout: settings.body_timeout,
             idle_timeout: settings.idle_timeout,
-            // Idle connections are closed in order well before those in flight are force-closed.
+            // Idle connections must close in order well before the others are force-closed.
             drain_grace: ServerSettings::default().drain_grace.min(settings.drain_timeout / 2),
         };
         let is_inherited = self.inherited_data_socket.is_some() || self.admin.socket.is_none();
@@ -243,7 +246,7 @@ impl App {
         let data_address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let data = data::serve(listener, self.store, Arc::clone(&self.telemetry), draining)?;
-        // After the data listener is open, so that a client that waited for `/readyz` can connect.
+        // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(
             data = %data_address, admin = %self.admin.address, passed = is_inherited, "listening"
@@ -261,7 +264,7 @@ impl App {
         })
     }
 
-    /// Stops before the data listener was bound.
+    /// Stops the daemon before the data listener was bound.
     fn stop(self) {
         self.reload.stop();
         self.standings.hand_over();
@@ -303,7 +306,7 @@ impl RunningApp {
             return;
         }
         self.standings.hand_over();
-        // If another process answers on the same admin address, probes concern that one from here on.
+        // If another process listens on the same admin address, probes must reach that one from now on.
         self.admin.socket.iter().for_each(reuseport::steer_to_newer_socket);
         self.drain.send_replace(true);
         tracing::info!("draining");
@@ -318,7 +321,7 @@ impl RunningApp {
         if cut > 0 {
             tracing::warn!(connections = cut, "force-closed connections after the drain timeout");
         }
-        // The reload thread may be reading a large registry. It writes nothing and ends with the process.
+        // The reload thread may be reading a large registry. It writes nothing, so it may end with the process.
         self.reload.stop();
         drop(self.admin.server);
         self.admin.socket.iter().for_each(reuseport::stop_steering);
@@ -328,7 +331,7 @@ impl RunningApp {
 }
 
 impl AdminSide {
-    /// Answers on a socket that was inherited, or else on the address.
+    /// Starts the admin listener on an inherited socket, or on the address if there is none.
     fn start(
         address: SocketAddr,
         inherited: Option<TcpListener>,
@@ -348,7 +351,7 @@ impl AdminSide {
     }
 }
 
-/// Opens the standings and starts their threads.
+/// Opens the standings and starts the writer and the expirer thread.
 fn open_standings(store: &Store, path: Option<PathBuf>) -> Result<Standings, StartError> {
     let observer = Arc::new(observe::observe_standings);
     let opened = Standings::open(store.clone(), path.clone(), observer);

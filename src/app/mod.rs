@@ -1,5 +1,5 @@
-//! The assembly of the daemon: the only module that knows all others. [`run`] is `switchboard serve`; [`App`]
-//! is the daemon without its logs and signals.
+//! The assembly of the daemon. [`run`] is the command `switchboard serve`. [`App`] is the daemon without logs and
+//! signals; the tests use it too.
 
 mod assembly;
 mod logs;

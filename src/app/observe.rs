@@ -1,4 +1,4 @@
-//! Logs and counts what happens on the reload thread and to the standings.
+//! Logs and counts the events of the reload thread and of the standings.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,10 +9,10 @@ use crate::telemetry::{PublishedSnapshot, Telemetry};
 use switchboard_model::UnixMillis;
 use switchboard_registry::{Findings, Severity};
 
-/// Errors of one rejected registry that are logged at most.
+/// Maximum of logged errors of one rejected registry.
 const MAX_LOGGED_ERRORS: usize = 50;
 
-/// Creates an observer of the reload thread.
+/// Creates an observer that counts and logs the events of the reload thread.
 pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent<'_>) {
     move |event| {
         count_reload(&telemetry, event);
@@ -24,7 +24,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     match event {
         ReloadEvent::Published { snapshot, built_at, .. } => {
             let channels: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
-            // Every series of the new channels is there before the first query counts.
+            // The series of new channels must exist before their first query.
             telemetry.add_channels(&channels);
             let now = now();
             telemetry.snapshot_published(&PublishedSnapshot {
@@ -47,7 +47,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
         ReloadEvent::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
         ReloadEvent::Watching { down } => telemetry.watch_active(down.is_none()),
     }
-    // Last, because the counter is what others wait for.
+    // Last, because tests and scripts wait for this counter.
     if let Some(outcome) = event.outcome() {
         telemetry.reload(outcome);
     }
@@ -65,20 +65,20 @@ fn log_reload(event: &ReloadEvent<'_>) {
                 pools = counts.pools,
                 accounts = counts.accounts,
                 warnings = findings.warnings(),
-                "published"
+                "snapshot published"
             );
         }
-        ReloadEvent::Unchanged => tracing::info!("reload: the files say what they said before"),
+        ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {
-            tracing::error!(stage = stage.as_str(), reason, "rejected: whatever was in service stays");
+            tracing::error!(stage = stage.as_str(), reason, "snapshot rejected");
             log_errors(findings);
         }
         ReloadEvent::Unreadable { reason } => {
-            tracing::error!(reason, "unreadable: whatever was in service stays");
+            tracing::error!(reason, "source unreadable");
         }
-        ReloadEvent::Watching { down: None } => tracing::info!("events tell of changed files"),
+        ReloadEvent::Watching { down: None } => tracing::info!("file-system watch active"),
         ReloadEvent::Watching { down: Some(reason) } => {
-            tracing::warn!(reason, "no events of changed files: looking for them every poll_interval instead")
+            tracing::warn!(reason, "file-system watch unavailable; polling the source instead")
         }
         ReloadEvent::Confirmed | ReloadEvent::Timed { .. } | ReloadEvent::Alive { .. } => {}
     }
@@ -88,7 +88,7 @@ fn now() -> UnixMillis {
     SystemTime::now().into()
 }
 
-/// Logs an event of the standings. Reasons are not logged, because they are free text and may hold personal
+/// Logs an event of the standings. Reasons are not logged, because they are free text and may contain personal
 /// data.
 pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
     match event {
@@ -103,29 +103,29 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
             );
         }
         StandingsEvent::Removed { key, expired: ended } => {
-            tracing::info!(company = &*key.company, account = &*key.account, ended, "standing lifted");
+            tracing::info!(company = &*key.company, account = &*key.account, ended, "standing removed");
         }
         StandingsEvent::Opened { standings, torn, damaged, damaged_copy } => {
-            tracing::info!(standings, "journal of standings read");
+            tracing::info!(standings, "journal of standings opened");
             if *torn > 0 {
                 let bytes = torn;
-                tracing::warn!(bytes, "the journal's last record was torn, and so never answered: cut off");
+                tracing::warn!(bytes, "removed an incomplete last record from the journal of standings");
             }
             if let Some(kept) = damaged_copy {
                 let (lines, kept) = (format!("{damaged:?}"), kept.display());
-                tracing::error!(%lines, %kept, "the journal is damaged: standings may be missing; the file is kept");
+                tracing::error!(%lines, %kept, "journal of standings damaged; standings may be missing; a copy is kept");
             }
         }
         StandingsEvent::Following => {
-            tracing::info!("another process holds the journal of standings: followed until it lets go");
+            tracing::info!("another process holds the journal of standings; following its changes");
         }
         StandingsEvent::Failed { error } => {
-            tracing::error!(%error, "the journal of standings cannot be used: no standing can be changed");
+            tracing::error!(%error, "journal of standings unusable; standings cannot be changed");
         }
     }
 }
 
-/// Logs a registry's errors. They name files, lines and ids, never a phone number.
+/// Logs the errors in a registry. They contain files, lines and ids, but no phone number.
 fn log_errors(findings: &Findings) {
     let errors = || findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
     for finding in errors().take(MAX_LOGGED_ERRORS) {
@@ -135,6 +135,6 @@ fn log_errors(findings: &Findings) {
     }
     let more = errors().count().saturating_sub(MAX_LOGGED_ERRORS);
     if more > 0 {
-        tracing::error!(more, "further findings: `switchboard check` shows them all");
+        tracing::error!(more, "further errors omitted; `switchboard check` reports all");
     }
 }

@@ -1,26 +1,26 @@
 //! Limits of the process: file descriptors and the priority of threads.
 //!
-//! Clients never get all file descriptors. Without one, not only accept fails: a changed registry cannot be
-//! read, and the metrics that would show it cannot be scraped.
+//! Clients never get all file descriptors. Without a free descriptor, the daemon could not read a changed registry
+//! or answer a scrape of its metrics.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use switchboard_server::ServerSettings;
 
 use crate::config::Settings;
 
-/// File descriptors for a registry or a snapshot being read, for the journal, and for libraries.
+/// Number of file descriptors reserved for reading the source, for the journal, and for libraries.
 const FILE_DESCRIPTORS: usize = 12;
-/// File descriptors of a thread with a runtime: its poller, its waker, and its end of the signal pipe.
+/// Number of file descriptors of a thread with a runtime: its poller, its waker and its end of the signal pipe.
 const RUNTIME_DESCRIPTORS: usize = 3;
-/// File descriptors of the listeners, the file-system watch and its poller.
+/// Number of file descriptors of the listeners, the file-system watch and its poller.
 const OTHER_DESCRIPTORS: usize = 6;
-/// Maximum of connections to the admin listener: a scraper, some probes, some people.
+/// Maximum of connections to the admin listener. Scrapers, probes and people need only a few.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
-/// Least limit of either listener. Below it the process runs out of file descriptors, and accepting pauses.
+/// Minimum limit of a listener. With fewer descriptors than that, accepting pauses until one is free.
 const MIN_CONNECTIONS: usize = 4;
-/// Nice value above the workers' of a thread that can wait. On a core that is never idle such a thread gets a
-/// tenth. Reading and proving a million accounts takes a third of a second of processor time, during which
-/// a worker on the same core would wait for 12 ms at a time.
+/// Nice value of the reload thread. On a busy core the thread gets a tenth of the time. At equal priority, a
+/// worker on the same core would wait up to 12 ms at a time while a million accounts are read and verified,
+/// which takes a third of a second of CPU time.
 const LOWER_NICE: i32 = 10;
 
 /// The number of workers, and the maximum of connections to each listener.
@@ -28,14 +28,14 @@ const LOWER_NICE: i32 = 10;
 pub(super) struct ConnectionLimits {
     pub(super) workers: usize,
     pub(super) data: usize,
-    /// Of the data connections, those of one peer; 0 is no limit.
+    /// Maximum of data connections of one peer. 0 is no limit.
     pub(super) peer: usize,
     pub(super) admin: usize,
 }
 
 impl ConnectionLimits {
-    /// Raises the limit on open files as far as possible, and lowers the settings' limits on connections to
-    /// what it leaves room for. To be called before the process opens descriptors of its own.
+    /// Raises the limit on open files as far as possible, and lowers the limits on connections if the limit on
+    /// open files requires it. Call it before the process opens descriptors.
     pub(super) fn for_process(settings: &Settings) -> ConnectionLimits {
         let workers = match settings.workers {
             0 => ServerSettings::default().workers,
@@ -43,7 +43,7 @@ impl ConnectionLimits {
         };
         let (data, peer) = (settings.max_connections, settings.max_connections_per_peer);
         let descriptors = raise_descriptor_limit();
-        // Three runtimes beside the workers': the acceptor's, the admin thread's and the main thread's.
+        // Three more threads have a runtime: the acceptor, the admin and the main thread.
         let fixed =
             open_descriptors() + (workers + 3) * RUNTIME_DESCRIPTORS + OTHER_DESCRIPTORS + FILE_DESCRIPTORS;
         let limits = ConnectionLimits::share(descriptors.saturating_sub(fixed), workers, data, peer);
@@ -53,28 +53,29 @@ impl ConnectionLimits {
                 asked = data,
                 max_connections = limits.data,
                 max_connections_per_peer = limits.peer,
-                "max_connections is lowered to what the limit on open files has room for: raise the limit (LimitNOFILE=, ulimit -Hn)"
+                "max_connections lowered to fit the limit on open files; raise LimitNOFILE= or ulimit -Hn"
             );
         }
         limits
     }
 
-    /// Shares descriptors: an eighth for the admin listener, and a ninth of the rest for connections that
-    /// are refused with an answer.
+    /// Shares descriptors: an eighth for the admin listener, and a ninth of the rest for connections that are
+    /// rejected with an answer.
     fn share(descriptors: usize, workers: usize, data: usize, peer: usize) -> ConnectionLimits {
         let admin = (descriptors / 8).clamp(MIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS);
         let max_data = (descriptors.saturating_sub(admin) * 8 / 9).max(MIN_CONNECTIONS);
         if data <= max_data {
             return ConnectionLimits { workers, data, peer, admin };
         }
-        // In proportion, because the limit of one peer is to keep places for others.
+        // In proportion, because the limit of one peer reserves connections for others.
         let scaled = (peer as f64 * max_data as f64 / data as f64) as usize;
         let peer = if peer == 0 { 0 } else { scaled.max(1) };
         ConnectionLimits { workers, data: max_data, peer, admin }
     }
 }
 
-/// Raises the soft limit on open files to the hard one. It is kept low for select(2), which is not used here.
+/// Raises the soft limit on open files to the hard limit, and returns it. The soft limit is low by default for
+/// programs that use select(2); this one does not.
 fn raise_descriptor_limit() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -82,16 +83,16 @@ fn raise_descriptor_limit() -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Counts the open descriptors. Estimates them where `/proc` is not mounted.
+/// Returns the number of open descriptors, or an estimate if `/proc` is not mounted.
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(16, Iterator::count)
 }
 
-/// Lowers the priority of the calling thread, and of those that it starts, below the workers'.
+/// Lowers the priority of the calling thread, and of threads that it starts, below that of the workers.
 pub(super) fn lower_priority() {
-    // On Linux, process 0 is the calling thread alone. Lowering the own priority is always allowed.
+    // On Linux, `None` is the calling thread alone. A thread may always lower its own priority.
     if let Err(error) = setpriority_process(None, LOWER_NICE) {
-        tracing::warn!(%error, "the reload thread cannot give way to the workers");
+        tracing::warn!(%error, "cannot lower the priority of the reload thread");
     }
 }
 

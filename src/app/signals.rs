@@ -1,4 +1,4 @@
-//! Signals, and notifications to the service manager.
+//! Signals to the process, and notifications to the service manager.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +14,7 @@ use switchboard_server::ForceClose;
 
 use crate::runtime::ReloadSignal;
 
-/// Handles SIGTERM, SIGINT and SIGHUP from its creation on. Before that they would end the process.
+/// Handles SIGTERM, SIGINT and SIGHUP. Before its creation these signals end the process.
 pub(super) struct Signals {
     runtime: Runtime,
     terminate: Signal,
@@ -33,7 +33,7 @@ impl Signals {
         Ok(Signals { runtime, terminate, interrupt, hangup })
     }
 
-    /// Waits for SIGTERM or SIGINT, or for `until`, whose output it returns. SIGHUP triggers a reload.
+    /// Waits for `until` and returns its output. Returns `None` after SIGTERM or SIGINT. SIGHUP triggers a reload.
     pub(super) fn wait<T>(&mut self, reload: &ReloadTrigger, until: impl Future<Output = T>) -> Option<T> {
         let Signals { runtime, terminate, interrupt, hangup } = self;
         runtime.block_on(async {
@@ -49,9 +49,9 @@ impl Signals {
         })
     }
 
-    /// Makes a further SIGTERM or SIGINT force-close every connection, instead of waiting for the drain.
+    /// Makes a second SIGTERM or SIGINT force-close every connection instead of waiting for the drain.
     pub(super) fn force_close_on_second_signal(mut self, force_close: ForceClose) -> io::Result<()> {
-        // It ends with the process.
+        // The thread ends with the process.
         thread::Builder::new().name("signals".into()).spawn(move || {
             let Signals { runtime, terminate, interrupt, .. } = &mut self;
             runtime.block_on(async {
@@ -60,18 +60,18 @@ impl Signals {
                     _ = interrupt.recv() => {}
                 }
             });
-            tracing::warn!("told to stop again: cutting what is in flight");
+            tracing::warn!("second stop signal; force-closing connections");
             force_close.trigger();
         })?;
         Ok(())
     }
 }
 
-/// Triggers reloads, and notifies the service manager when they begin and end.
+/// Triggers reloads, and notifies the service manager when a reload starts and ends.
 #[derive(Clone)]
 pub(super) struct ReloadTrigger {
     signal: ReloadSignal,
-    /// Whether the service manager waits for the end of a reload.
+    /// Whether the service manager is waiting for the end of a reload.
     is_reloading: Arc<AtomicBool>,
 }
 
@@ -81,7 +81,7 @@ impl ReloadTrigger {
     }
 
     fn trigger(&self) {
-        // Without the time, systemd rejects the notification.
+        // systemd rejects the notification without the time.
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             self.is_reloading.store(true, Ordering::SeqCst);
             notify(&[NotifyState::Reloading, now]);
@@ -89,7 +89,7 @@ impl ReloadTrigger {
         self.signal.reload();
     }
 
-    /// To be called when an attempt to load a snapshot has ended.
+    /// Notifies the service manager that the reload has ended. Call it after every attempt to load a snapshot.
     pub(super) fn finish(&self) {
         if self.is_reloading.swap(false, Ordering::SeqCst) {
             notify_ready();
@@ -102,19 +102,19 @@ impl ReloadTrigger {
     }
 }
 
-/// Notifies the service manager that queries are answered. Units with `Type=notify` wait for it.
+/// Notifies the service manager that queries are answered. Units with `Type=notify` wait for this.
 pub(super) fn notify_ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// Notifies the service manager that the process drains.
+/// Notifies the service manager that the process is draining.
 pub(super) fn notify_stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Does nothing without a service manager.
+/// Sends a notification. Does nothing without a service manager.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }

@@ -1,9 +1,9 @@
-//! Listening sockets that the process was started with, as systemd passes them.
+//! Listening sockets that the service manager passes to the process, as systemd does.
 //!
-//! `LISTEN_FDS` is their number, from descriptor 3 on; `LISTEN_FDNAMES` has their names, `data` or `admin`.
-//! Sockets with other names (systemd's default is the unit's name) fill what is left, data first. Any other
-//! fault ends the start, because a daemon that listens elsewhere than its service manager believes would
-//! get no queries.
+//! `LISTEN_FDS` is the number of sockets, from descriptor 3 on. `LISTEN_FDNAMES` has their names, `data` or `admin`.
+//! Sockets with other names (the default of systemd is the name of the unit) become the remaining listeners, data
+//! first. Every other fault is an error, because a daemon on another address than the service manager expects
+//! would get no queries.
 
 use std::net::TcpListener;
 use std::{env, io};
@@ -11,38 +11,37 @@ use std::{env, io};
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-/// `FileDescriptorName=` of the data listener's socket.
+/// Value of `FileDescriptorName=` for the socket of the data listener.
 const DATA_NAME: &str = "data";
-/// `FileDescriptorName=` of the admin listener's socket.
+/// Value of `FileDescriptorName=` for the socket of the admin listener.
 const ADMIN_NAME: &str = "admin";
 
-/// The sockets that were passed.
+/// The passed sockets, by listener.
 #[derive(Debug, Default)]
 pub(super) struct InheritedSockets {
     pub(super) data: Option<TcpListener>,
     pub(super) admin: Option<TcpListener>,
 }
 
-/// Why a passed socket cannot be used.
+/// The reason why a passed socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Not a TCP socket.
+    /// The descriptor is not a TCP socket.
     #[error("{0}")]
     NotTcp(#[from] io::Error),
-    /// The socket of this name does not listen.
-    #[error("the socket {0:?} is connected or only bound: it must be listening")]
+    /// The socket with this name is not in the listening state.
+    #[error("the socket {0:?} is not listening, but connected or only bound")]
     NotListening(String),
-    /// Two sockets have this name.
-    #[error("two sockets are called {0:?}: a listener has one; [::] takes IPv4 too")]
+    /// Two passed sockets have this name.
+    #[error("two sockets have the name {0:?}, but a listener takes one; [::] accepts IPv4 too")]
     Duplicate(String),
-    /// More than two sockets.
-    #[error("more sockets than the data and the admin listener take")]
+    /// The service manager passed more than two sockets.
+    #[error("more sockets than the two listeners take")]
     TooMany,
 }
 
 impl InheritedSockets {
-    /// Takes the sockets named by the environment. A second call finds none, because a descriptor has one
-    /// owner.
+    /// Takes ownership of the sockets that the environment names. A second call finds none.
     pub(super) fn from_env() -> Result<InheritedSockets, SocketError> {
         let mut passed = ListenFd::from_env();
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -55,7 +54,7 @@ impl InheritedSockets {
     }
 }
 
-/// Assigns sockets by name, then by order.
+/// Assigns sockets to the listeners by name, then by order.
 fn assign(passed: Vec<(&str, TcpListener)>) -> Result<InheritedSockets, SocketError> {
     let mut sockets = InheritedSockets::default();
     let mut unnamed = Vec::new();

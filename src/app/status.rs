@@ -1,4 +1,4 @@
-//! The content of `/status`.
+//! The content of `/status` as JSON.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{LastReload, SnapshotSource, Standings};
 
-/// Makes the content of `/status`.
+/// The sources of the content of `/status`.
 pub(super) struct Status {
     pub(super) started: Instant,
     pub(super) source: SnapshotSource,
@@ -66,16 +66,20 @@ impl StatusSource for Status {
 }
 
 impl Status {
-    /// Numbers of standings, and whether they outlive the process.
+    /// Returns the part about standings: their numbers, and where they are kept.
     fn standings(&self) -> Value {
         let StandingCounts { draining, suspended, waiting } = self.standings.store().counts();
         let (path, state) = self.standings.journal_state();
         let (kept, error) = match state {
-            JournalState::InMemory => ("in memory: they last as long as the process; see --standings", None),
+            JournalState::InMemory => {
+                ("in memory, until the process ends; --standings FILE keeps them in a journal", None)
+            }
             JournalState::Writing => ("in the journal", None),
-            JournalState::Following => ("in the journal, by another process, which this one follows", None),
+            JournalState::Following => {
+                ("in the journal, which another process writes and this one follows", None)
+            }
             JournalState::Failed(error) => {
-                ("the journal cannot be written: no standing can be changed", Some(error))
+                ("in the journal, which cannot be written; standings cannot be changed", Some(error))
             }
         };
         json!({
@@ -90,7 +94,7 @@ impl Status {
     }
 }
 
-/// Formats a time in RFC 3339.
+/// Formats a time in RFC 3339. Returns `None` for a time out of range.
 fn time(at: UnixMillis) -> Option<String> {
     jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_string())
 }

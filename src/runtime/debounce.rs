@@ -1,21 +1,21 @@
-//! Debounces source changes: a source is read 50 ms after its last change, at the latest after 1 s (10 s
-//! while a file is being written).
+//! Debounces changes of a source: reads it 50 ms after its last change, at the latest after 1 s, or after 10 s
+//! while a file is being written.
 
 use std::time::{Duration, Instant};
 
 use super::snapshot_source::SourceStamp;
 
-/// A source that is not being written is read when its stamp is this old. Longer than the 10 ms steps of
-/// file systems' clocks, so that a later write has a later time.
+/// Minimum age of the stamp before a source is read that is not being written. The value exceeds the 10 ms
+/// resolution of file-system times, so that a later write changes the stamp.
 pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(50);
-/// A source whose files are replaced again and again is read after this long.
+/// Maximum wait for a source whose files are replaced again and again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// A file that is open for writing is read when its stamp is this old: the writer has stalled.
+/// Minimum age of the stamp before a source is read that is open for writing: its writer has stalled.
 const MAX_STALL: Duration = Duration::from_secs(1);
-/// A source in which some file is always being written is read after this long.
+/// Maximum wait for a source in which some file is always being written.
 const MAX_WAIT_WHILE_WRITTEN: Duration = Duration::from_secs(10);
 
-/// The state of a source since it began to change.
+/// The observations of a source since it began to change.
 #[derive(Debug)]
 pub(super) struct Debounce {
     stamp: SourceStamp,
@@ -29,7 +29,7 @@ impl Debounce {
         Debounce { stamp, changing_since: now, unchanged_since: now, last_written: None }
     }
 
-    /// Takes note of the source's stamp at `now`, and of whether a file of it is open for writing.
+    /// Records the stamp of the source at `now`, and whether one of its files is open for writing.
     pub(super) fn observe(&mut self, stamp: SourceStamp, now: Instant, is_being_written: bool) {
         if stamp != self.stamp {
             self.stamp = stamp;
@@ -44,7 +44,7 @@ impl Debounce {
         &self.stamp
     }
 
-    /// Returns whether the source is to be read at `now`, the time of the last observation.
+    /// Returns whether the source should be read at `now`, the time of the last observation.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let unchanged_for = now - self.unchanged_since;
         let is_being_written = self.last_written == Some(now);
@@ -58,13 +58,13 @@ impl Debounce {
             }
     }
 
-    /// Returns whether the source is to be read even if it goes on changing.
+    /// Returns whether the source should be read although it is still changing.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
         let changing_for = now - self.changing_since;
         changing_for >= MAX_WAIT_WHILE_WRITTEN || (self.last_written.is_none() && changing_for >= MAX_WAIT)
     }
 
-    /// Returns whether the stamp is so old that every later write has another one.
+    /// Returns whether the stamp is old enough that every later write changes it.
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
         self.stamp == SourceStamp::Constant || now - self.unchanged_since >= QUIET_PERIOD
     }
@@ -78,7 +78,7 @@ mod tests {
         SourceStamp::Unreadable(number.to_string())
     }
 
-    /// Returns after how many milliseconds a source is read that is observed every 10 ms.
+    /// Observes a source every 10 ms. Returns the time in milliseconds after which it is read.
     fn read_after(stamp_at: impl Fn(u64) -> u64, is_written_at: impl Fn(u64) -> bool) -> u64 {
         let start = Instant::now();
         let mut debounce = Debounce::new(stamp(stamp_at(0)), start);

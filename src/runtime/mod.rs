@@ -1,7 +1,7 @@
-//! What changes while the daemon runs: the snapshot in service, and the live standings of its accounts.
+//! The state that changes while the daemon runs: the snapshot in service and the standings of its accounts.
 //!
-//! [`Reloader`] reads a [`SnapshotSource`] when it changes and puts its snapshot into the [`Store`], the one
-//! cell that answers read from; [`standings`] sets and expires standings there.
+//! [`Reloader`] reads a [`SnapshotSource`] when it changes and publishes the snapshot in the [`Store`], which all
+//! answers read. [`standings`] sets and expires standings in the same store.
 
 mod debounce;
 mod poller;

@@ -1,17 +1,17 @@
-//! Polls a source: reads it when its stamp has changed and it has settled.
+//! Polls a source: reads it when its stamp has changed and the source has settled.
 
 use std::time::Instant;
 
 use super::debounce::Debounce;
 use super::snapshot_source::{Fetched, SourceError, SourceStamp};
 
-/// A source, its file-system watch and the clock. Tests replace all three.
+/// A source with its file-system watch and a clock. Tests replace all three.
 pub(super) trait PolledSource {
-    /// Makes sure that file-system events report changes from now on. With `follow_path`, the path to the
-    /// source is followed again even if no event reported a change of it.
+    /// Ensures that file-system events report changes from now on. With `follow_path`, follows the path to the
+    /// source again, even if no event reported a change of the path.
     fn renew_watch(&mut self, follow_path: bool);
 
-    /// Returns whether a file of the source is open for writing, as far as is known.
+    /// Returns whether an event reported that a file of the source is open for writing.
     fn is_being_written(&self) -> bool;
 
     fn stamp(&self) -> SourceStamp;
@@ -23,25 +23,25 @@ pub(super) trait PolledSource {
 
 /// The result of a poll.
 pub(super) enum Polled {
-    /// The stamp is that of the last read.
+    /// The stamp has not changed since the last read.
     Unchanged,
-    /// The source is changing. Poll again after [`QUIET_PERIOD`](super::debounce::QUIET_PERIOD).
+    /// The source is changing. The caller polls again after [`QUIET_PERIOD`](super::debounce::QUIET_PERIOD).
     Settling,
-    /// The last read was not trusted, and the content read now is the same.
+    /// The source was read again, because the last read was not trusted. The content is the same.
     SameContent,
     /// The source was read.
     Fetched(Result<Fetched, SourceError>),
 }
 
-/// Decides when to read a source.
+/// Reads a source when it has changed and settled.
 pub(super) struct SourcePoller<S> {
     pub(super) source: S,
     /// The stamp of the last successful read.
     last_read: Option<SourceStamp>,
-    /// Set while the source changes and is not read yet.
+    /// Set while the source is changing and has not been read.
     debounce: Option<Debounce>,
-    /// Digest of a read taken before the source was quiet. Its stamp may hide a later write, so the source
-    /// is read again and applied if this digest differs.
+    /// Digest of a read that was taken before the source was quiet. A later write may have the same stamp, so
+    /// the source is read again and applied if the digest differs.
     unsettled_digest: Option<u128>,
 }
 
@@ -50,37 +50,37 @@ impl<S: PolledSource> SourcePoller<S> {
         SourcePoller { source, last_read: None, debounce: None, unsettled_digest: None }
     }
 
-    /// Makes the next poll read the source whatever its stamp.
+    /// Makes the next poll read the source, even if its stamp has not changed.
     pub(super) fn forget_last_read(&mut self) {
         self.last_read = None;
         self.unsettled_digest = None;
     }
 
-    /// Gives up waiting for the source to settle.
+    /// Stops waiting for the source to settle.
     pub(super) fn reset_debounce(&mut self) {
         self.debounce = None;
     }
 
-    /// Returns whether the source changes and is not read yet.
+    /// Returns whether the source is changing and has not been read.
     pub(super) fn is_settling(&self) -> bool {
         self.debounce.is_some()
     }
 
-    /// Returns whether the source is to be polled again after the quiet period.
+    /// Returns whether the source must be polled again after the quiet period.
     pub(super) fn is_due_soon(&self) -> bool {
         self.is_settling() || self.unsettled_digest.is_some()
     }
 
     /// Reads the source if it has changed and settled.
     pub(super) fn poll(&mut self) -> Polled {
-        // Before the stamp is read, so that a change after it makes an event.
+        // Before the stamp is read, so that every later change causes an event.
         self.source.renew_watch(false);
         let mut stamp = self.source.stamp();
         if self.debounce.is_none() {
             if self.last_read.as_ref() == Some(&stamp) && self.unsettled_digest.is_none() {
                 return Polled::Unchanged;
             }
-            // The path may lead elsewhere now, without an event in the folders watched so far.
+            // The path may have changed without an event in the watched folders.
             self.source.renew_watch(true);
             stamp = self.source.stamp();
         }
@@ -93,14 +93,14 @@ impl<S: PolledSource> SourcePoller<S> {
             return Polled::Settling;
         }
         let fetched = self.source.fetch();
-        // A source that changed during the read may be half of one state and half of the next.
+        // A source that changed during the read may be a mixture of two states.
         let after = self.source.stamp();
         if after != *debounce.stamp() && !debounce.is_overdue(now) {
             debounce.observe(after, self.source.now(), is_being_written);
             self.debounce = Some(debounce);
             return Polled::Settling;
         }
-        // A read error may pass without a change of the source, as a lack of file descriptors does.
+        // A read error may end without a change of the source, such as a lack of file descriptors.
         self.last_read = fetched.is_ok().then(|| debounce.stamp().clone());
         let is_quiet = debounce.is_quiet(now);
         let unsettled_before = self.unsettled_digest.take();
@@ -131,7 +131,7 @@ mod tests {
         now: Cell<Instant>,
         stamp: Cell<u64>,
         content: RefCell<Option<&'static str>>,
-        /// What happens to the stamp during the next read.
+        /// Stamp that the source gets during the next read.
         stamp_after_read: Cell<Option<u64>>,
         is_being_written: Cell<bool>,
         reads: Cell<usize>,
@@ -184,8 +184,8 @@ mod tests {
     }
 
     impl SourcePoller<FakeSource> {
-        /// Polls every 50 ms of the fake clock until the source has settled. Returns the milliseconds that
-        /// took, and the content that was read.
+        /// Polls every 50 ms of the fake clock until the source has settled. Returns the elapsed milliseconds
+        /// and the content that was read.
         fn poll_until_settled(&mut self) -> (u128, Option<String>) {
             let start = self.source.now();
             loop {

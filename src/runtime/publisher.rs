@@ -1,5 +1,5 @@
-//! Publishes what was read from a source: proves it, activates it by one pointer store, and drops the
-//! replaced generation. What is broken is rejected, reported, and changes nothing.
+//! Publishes the content of a source: verifies it, activates it by one pointer store, and drops the replaced
+//! generation. A broken snapshot or registry is rejected and reported; the last good generation stays in service.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,17 +15,17 @@ use super::snapshot_source::{DEMO_GENERATION, Fetched, SnapshotSource, SourceErr
 use super::store::{Generation, Store};
 use crate::telemetry::ReloadOutcome;
 
-/// Puts snapshots of one source in service. Nothing else may swap the store's snapshot.
+/// Puts snapshots of one source in service. No other code may swap the snapshot of the store.
 pub(super) struct Publisher {
     source: SnapshotSource,
     store: Store,
     reporter: Reporter,
     last_rejection: Option<RejectionDedup>,
-    /// The error of the last read, if that failed.
+    /// Error of the last read, if it failed.
     last_read_error: Option<String>,
-    /// Whether the snapshot in service is what the source held when it was last read.
+    /// Whether the snapshot in service matches the source as of the last read.
     is_current: bool,
-    /// Digest of the registry in service, where the source is one.
+    /// Digest of the registry in service. `None` if the source is a snapshot.
     files_digest: Option<u128>,
     /// Replaced generations that a request or a worker may still hold.
     retired: Vec<Arc<Generation>>,
@@ -45,21 +45,21 @@ impl Publisher {
         }
     }
 
-    /// Forgets what was rejected and unreadable, so that it is reported again.
+    /// Forgets earlier failures, so that the same failure is reported again.
     pub(super) fn forget_failures(&mut self) {
         self.last_rejection = None;
         self.last_read_error = None;
     }
 
-    /// Reports that the source's stamp is that of the last read.
+    /// Reports that the source has not changed since it matched the snapshot in service.
     pub(super) fn confirm(&self) {
         if self.is_current {
             self.reporter.report(&ReloadEvent::Confirmed);
         }
     }
 
-    /// Activates what was read, or reports why not. `change` returns the number of the source's last
-    /// change.
+    /// Activates the content of the source, or reports why it cannot. `change` returns the number of the
+    /// source's last change.
     pub(super) fn apply(&mut self, fetched: Result<Fetched, SourceError>, change: impl Fn() -> Option<u64>) {
         match fetched {
             Err(error) => self.unreadable(error.to_string()),
@@ -95,7 +95,7 @@ impl Publisher {
                     1 => "1 error".to_owned(),
                     more => format!("{more} errors"),
                 };
-                let reason = format!("{} has {errors} in its findings", self.source.describe());
+                let reason = format!("{} has {errors}", self.source.describe());
                 self.rejected(RejectionStage::Registry, reason, &findings, change());
             }
         }
@@ -125,7 +125,7 @@ impl Publisher {
         let mut last = self.reporter.last.lock();
         last.built_at = built_at;
         last.activated_at = SystemTime::now().into();
-        // Under the lock, so that `/status` shows a generation with its own times.
+        // Swapped under the lock, so that `/status` shows each generation with its own times.
         self.retired.extend(self.store.swap(snapshot));
         drop(last);
         self.record_outcome(ReloadOutcome::Published, None, findings);
@@ -151,7 +151,7 @@ impl Publisher {
         }
     }
 
-    /// Reports a read error once, although the source is read again with every poll.
+    /// Reports a read error. Repeated polls report the same error once.
     fn unreadable(&mut self, reason: String) {
         if self.last_read_error.as_ref() != Some(&reason) {
             self.record_outcome(ReloadOutcome::Unreadable, Some(reason.clone()), &Findings::default());
@@ -162,7 +162,7 @@ impl Publisher {
 
     /// Reports a panic of the reload thread as an unreadable source.
     pub(super) fn panicked(&mut self) {
-        let reason = "a fault of switchboard while it read the source; please report it with the source";
+        let reason = "a bug in Switchboard while it read the source; please report the bug with the source";
         self.record_outcome(ReloadOutcome::Unreadable, Some(reason.to_owned()), &Findings::default());
         self.reporter.report(&ReloadEvent::Unreadable { reason });
     }
@@ -172,7 +172,7 @@ impl Publisher {
         self.reporter.record_outcome(outcome, error, findings);
     }
 
-    /// Drops replaced generations that nothing else holds, on this thread rather than on a worker.
+    /// Drops replaced generations that no request and no worker holds. A worker would lose time with that.
     pub(super) fn drop_retired(&mut self) {
         self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());
@@ -185,10 +185,10 @@ impl Publisher {
     }
 }
 
-/// Returns whether to activate a snapshot: not if it is the one in service.
+/// Returns whether to activate a snapshot. Returns false if the snapshot is the one in service.
 ///
 /// # Errors
-/// A generation that is older, or another snapshot of the same generation.
+/// Rejects an older generation, and another snapshot of the same generation.
 fn is_newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, Rejection> {
     let Some(Generation { snapshot: current, .. }) = current else { return Ok(true) };
     if snapshot.header() == current.header() {
@@ -199,7 +199,7 @@ fn is_newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, R
     }
     let (new, old) = (snapshot.generation(), current.generation());
     let reason = format!(
-        "generation {new} is not newer than {old}, which is in service: generations only grow; compile it again"
+        "generation {new} is not newer than generation {old}, which is in service; compile the snapshot again"
     );
     Err(RejectionStage::Generation.rejection(reason))
 }
@@ -214,7 +214,7 @@ mod tests {
     use super::super::demo_files;
     use super::*;
 
-    /// A publisher of a snapshot file that is never read, and what it reports.
+    /// A publisher for a snapshot file that is never read, with the events that it reports.
     struct Published {
         publisher: Publisher,
         store: Store,

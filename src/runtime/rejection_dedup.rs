@@ -1,4 +1,4 @@
-//! Counts a slow in-place copy as one rejection, however often it is read half-written.
+//! Counts a slow in-place copy as one rejection, even if it is read several times while it is being written.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,29 +8,29 @@ use switchboard_snapshot::RejectionStage;
 
 use super::snapshot_source::SnapshotSource;
 
-/// A file that has not grown for this long is not being copied any more.
+/// A file that has not grown for this time is no longer being copied.
 const MAX_COPY_PAUSE: Duration = Duration::from_secs(10);
 
-/// The circumstances of a rejection.
+/// The file and the change of a rejection, to recognize the same bad file again.
 #[derive(Debug)]
 pub(super) struct RejectionDedup {
-    /// The number of the source's last change, while file-system events report changes.
+    /// Number of the source's last change. `None` without file-system events.
     change: Option<u64>,
     file: Option<FileState>,
-    /// Whether the file had fewer bytes than its header announces.
+    /// Whether the file was shorter than its header announces.
     is_torn: bool,
     at: Instant,
 }
 
 #[derive(Debug)]
 struct FileState {
-    /// Device, inode and time of birth: inodes are used again.
+    /// Device, inode and creation time. The inode alone may be reused.
     identity: (u64, u64, Option<SystemTime>),
     len: u64,
 }
 
 impl RejectionDedup {
-    /// Describes a rejection at `stage` of what the source holds now.
+    /// Creates the description of a rejection at `stage` of the current content of the source.
     pub(super) fn new(source: &SnapshotSource, stage: RejectionStage, change: Option<u64>) -> RejectionDedup {
         let metadata = match source {
             SnapshotSource::Snapshot(path) => fs::metadata(path).ok(),
@@ -43,10 +43,10 @@ impl RejectionDedup {
         RejectionDedup { change, file, is_torn: stage == RejectionStage::Length, at: Instant::now() }
     }
 
-    /// Returns whether this is the same bad file as an earlier rejection's.
+    /// Returns whether this rejection concerns the same bad file as an earlier one.
     ///
-    /// With file-system events, a file from its opening to its closing is one change. Without them, a torn
-    /// file that has become longer is the same file, further copied.
+    /// With file-system events, all writes between opening and closing a file are one change. Without them, a
+    /// torn file that has grown is the same file, copied further.
     pub(super) fn is_same(&self, earlier: &RejectionDedup) -> bool {
         let same_file = match (&self.file, &earlier.file) {
             (Some(now), Some(then)) if now.identity == then.identity => Some(now.len > then.len),
@@ -55,7 +55,7 @@ impl RejectionDedup {
         };
         let Some(has_grown) = same_file else { return false };
         match (self.change, earlier.change) {
-            // Change 0 happened before the watch was there.
+            // Change 0 happened before the watch started.
             (Some(now), Some(then)) if then > 0 => now == then,
             _ => self.is_torn && earlier.is_torn && has_grown && self.at - earlier.at < MAX_COPY_PAUSE,
         }

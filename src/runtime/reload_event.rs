@@ -1,4 +1,4 @@
-//! What the reload thread reports: every event to an observer, the last reload to `/status`.
+//! The events of the reload thread, and the last reload for `/status`.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,58 +11,58 @@ use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::telemetry::ReloadOutcome;
 
-/// Findings that `/status` shows at most.
+/// Maximum of findings in `/status`.
 const MAX_FINDINGS: usize = 20;
 
-/// Something that happened on the reload thread.
+/// An event of the reload thread.
 #[derive(Debug)]
 pub enum ReloadEvent<'a> {
     /// A new generation is in service.
     Published {
-        /// Its snapshot.
+        /// Snapshot of the new generation.
         snapshot: &'a Snapshot,
-        /// When the snapshot was built.
+        /// Time at which the snapshot was built.
         built_at: UnixMillis,
-        /// Warnings about its registry.
+        /// Warnings about the registry.
         findings: &'a Findings,
     },
-    /// The source was read and holds what is in service.
+    /// The source was read and matches the snapshot in service.
     Unchanged,
-    /// The source's stamp is that of when it was read, and it held what is in service then.
+    /// The source has not changed since it was read, and it matched the snapshot in service then.
     Confirmed,
-    /// The source holds no valid snapshot or registry. The last good generation stays in service.
+    /// The source has no valid snapshot or registry. The last good generation stays in service.
     Rejected {
-        /// The stage that rejected it.
+        /// Stage that rejected the snapshot or registry.
         stage: RejectionStage,
-        /// Why.
+        /// Reason of the rejection, for people.
         reason: &'a str,
-        /// What is wrong with the registry.
+        /// Errors and warnings in the registry.
         findings: &'a Findings,
     },
     /// The source cannot be read. The last good generation stays in service.
     Unreadable {
-        /// Why.
+        /// Path and error of the system.
         reason: &'a str,
     },
     /// A snapshot was loaded.
     Timed {
-        /// How long each stage took.
+        /// Duration of each stage.
         timings: &'a StageTimings,
     },
-    /// The number of snapshots in memory was determined.
+    /// The snapshots in memory were counted.
     Alive {
-        /// The one in service, and replaced ones that a request or a worker still holds.
+        /// Number of snapshots: the one in service and replaced ones that a request or a worker still holds.
         snapshots: usize,
     },
-    /// The file-system watch of the source began or ceased to work.
+    /// The file-system watch of the source started or stopped to work.
     Watching {
-        /// Why it does not work, if so. Then the source is only polled.
+        /// Reason why the watch does not work. `None` if it works. Without a watch, the source is only polled.
         down: Option<&'a str>,
     },
 }
 
 impl ReloadEvent<'_> {
-    /// Returns how an attempt to load a snapshot ended, if this is the end of one.
+    /// Returns the outcome if this event ends an attempt to load a snapshot.
     pub fn outcome(&self) -> Option<ReloadOutcome> {
         match self {
             ReloadEvent::Published { .. } => Some(ReloadOutcome::Published),
@@ -74,35 +74,35 @@ impl ReloadEvent<'_> {
     }
 }
 
-/// Receives every event, on the reload thread.
+/// Receives every event on the reload thread. A slow observer delays reloads.
 pub type ReloadObserver = Arc<dyn Fn(&ReloadEvent<'_>) + Send + Sync>;
 
-/// The last reload, for `/status`.
+/// The result of the last reload, for `/status`.
 #[derive(Debug, Clone, Default)]
 pub struct LastReload {
-    /// When it ended.
+    /// Time at which the reload ended.
     pub at: UnixMillis,
-    /// How it ended; `None` before the first.
+    /// Outcome of the reload. `None` before the first reload.
     pub outcome: Option<ReloadOutcome>,
-    /// Why nothing was published.
+    /// Reason why nothing was published.
     pub error: Option<String>,
-    /// The first errors in the registry.
+    /// The first errors in the registry, at most 20.
     pub findings: Vec<String>,
-    /// When the snapshot in service was built.
+    /// Time at which the snapshot in service was built.
     pub built_at: UnixMillis,
-    /// When the snapshot in service was activated.
+    /// Time at which the snapshot in service was activated.
     pub activated_at: UnixMillis,
-    /// How changes of the source are noticed.
+    /// Way in which changes of the source are noticed.
     pub watch_mode: WatchMode,
 }
 
-/// How changes of the source are noticed.
+/// The way in which changes of the source are noticed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WatchMode {
-    /// By file-system events, and by polling.
+    /// File-system events report changes. The source is polled as well.
     Events,
-    /// By polling alone.
+    /// The source is only polled.
     #[default]
     Poll,
 }
@@ -117,7 +117,7 @@ impl WatchMode {
     }
 }
 
-/// Passes events on, and keeps the last reload.
+/// Passes events to the observer and keeps the last reload.
 #[derive(Clone)]
 pub(super) struct Reporter {
     observer: ReloadObserver,
@@ -133,8 +133,8 @@ impl Reporter {
         (self.observer)(event);
     }
 
-    /// Keeps how a reload ended. To be called before the event is reported, so that those who see the
-    /// event find it in `/status`.
+    /// Stores the outcome of a reload for `/status`. Call it before the event is reported, because readers of
+    /// the event may look at `/status`.
     pub(super) fn record_outcome(&self, outcome: ReloadOutcome, error: Option<String>, findings: &Findings) {
         let errors = findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
         let mut last = self.last.lock();

@@ -1,19 +1,19 @@
-//! Wakes the reload thread. The reasons are flags, not a queue: none is lost, and any number of
-//! file-system events is one.
+//! The signal that wakes the reload thread. The reasons are flags instead of a queue: no reason is lost, and many
+//! file-system events count as one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Why the reload thread was woken. No reason is set when its wait timed out.
+/// The reasons why the reload thread was woken. No reason is set if the wait timed out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WakeReasons {
     /// A file of the source may have changed.
     pub fs_event: bool,
-    /// The source is to be read again, changed or not.
+    /// The source must be read again, even if its stamp has not changed.
     pub reload: bool,
-    /// The process stops.
+    /// The process is stopping.
     pub stop: bool,
 }
 
@@ -23,15 +23,15 @@ struct SignalState {
     woken: Condvar,
 }
 
-/// Wakes the reload thread, from any thread.
+/// The sending end: wakes the reload thread from any thread.
 #[derive(Debug, Clone)]
 pub struct ReloadSignal(Arc<SignalState>);
 
-/// Receives a [`ReloadSignal`].
+/// The receiving end of a [`ReloadSignal`].
 #[derive(Debug)]
 pub struct ReloadSignalReceiver(Arc<SignalState>);
 
-/// Creates both ends.
+/// Creates a signal. Returns both ends.
 pub fn reload_signal() -> (ReloadSignal, ReloadSignalReceiver) {
     let shared = Arc::<SignalState>::default();
     (ReloadSignal(Arc::clone(&shared)), ReloadSignalReceiver(shared))
@@ -43,12 +43,12 @@ impl ReloadSignal {
         self.wake(|reasons| reasons.fs_event = true);
     }
 
-    /// Requests that the source is read again, changed or not.
+    /// Requests a reload, even if the stamp of the source has not changed.
     pub fn reload(&self) {
         self.wake(|reasons| reasons.reload = true);
     }
 
-    /// Ends the thread.
+    /// Ends the reload thread.
     pub fn stop(&self) {
         self.wake(|reasons| reasons.stop = true);
     }
@@ -60,7 +60,7 @@ impl ReloadSignal {
 }
 
 impl ReloadSignalReceiver {
-    /// Waits for a reason, at most this long. Returns all reasons since the last call.
+    /// Waits for a reason, at most `timeout`. Returns all reasons since the last call.
     pub fn wait(&self, timeout: Duration) -> WakeReasons {
         let mut reasons = self.0.reasons.lock();
         self.0.woken.wait_while_for(&mut reasons, |reasons| *reasons == WakeReasons::default(), timeout);

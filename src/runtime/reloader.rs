@@ -1,4 +1,4 @@
-//! The reload thread: waits for changes of the source, reads it once it has settled, and publishes it.
+//! The reload thread: waits for changes of the source, reads the source when it has settled, and publishes it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use super::snapshot_source::SnapshotSource;
 use super::store::Store;
 use super::watch::WatchedSource;
 
-/// Longest poll interval while the file-system watch is down. The watch is retried with each poll.
+/// Maximum poll interval while the file-system watch is down. Each poll retries the watch.
 const MAX_POLL_WITHOUT_WATCH: Duration = Duration::from_secs(1);
 
-/// Requests release a replaced snapshot when they end, idle workers within 1 s. Checks this often until
-/// then, so that `snapshots_alive` is accurate.
+/// Interval of checks whether a replaced snapshot was released, for an accurate `snapshots_alive`. Requests
+/// release it when they end, idle workers within 1 s.
 const RETIRED_CHECK: Duration = Duration::from_millis(250);
 
-/// The reload thread, before it runs.
+/// The state of the reload thread. [`run`](Self::run) is the thread's function.
 pub struct Reloader {
     poller: SourcePoller<WatchedSource>,
     publisher: Publisher,
@@ -31,7 +31,7 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Reads from a source and publishes into a store. No other reloader may use the store.
+    /// Creates a reloader that reads `source` and publishes in `store`. No other reloader may use the store.
     pub fn new(source: SnapshotSource, store: Store, observer: ReloadObserver) -> Reloader {
         let reporter = Reporter::new(observer);
         let watched = WatchedSource::new(source.clone(), reporter.clone());
@@ -39,17 +39,17 @@ impl Reloader {
         Reloader { poller: SourcePoller::new(watched), publisher, reporter }
     }
 
-    /// Returns where the last reload is kept up to date.
+    /// Returns the shared record of the last reload, which the reloader updates.
     pub fn last_reload(&self) -> Arc<Mutex<LastReload>> {
         Arc::clone(&self.reporter.last)
     }
 
-    /// Watches the source from the next poll on. Without this call it is only polled.
+    /// Starts a file-system watch with the next poll. Without this call the source is only polled.
     pub fn watch(&mut self, signal: ReloadSignal) {
         self.poller.source.watch(signal);
     }
 
-    /// Polls the source, and returns when it has settled.
+    /// Polls the source until it has settled and was read.
     pub fn poll_until_settled(&mut self) {
         self.poll();
         while self.poller.is_settling() {
@@ -58,7 +58,7 @@ impl Reloader {
         }
     }
 
-    /// Polls the source with every signal and every `interval`, until the signal to stop.
+    /// Polls the source after every signal and every `interval`. Returns after the signal to stop.
     pub fn run(mut self, signal: &ReloadSignalReceiver, interval: Duration) {
         let mut polled_at = Instant::now();
         loop {
@@ -66,7 +66,7 @@ impl Reloader {
             let interval = if is_down { interval.min(MAX_POLL_WITHOUT_WATCH) } else { interval };
             let is_due_soon = self.poller.is_due_soon();
             let timeout = if is_due_soon {
-                // One poll answers all events that come meanwhile.
+                // One poll covers all events that arrive meanwhile.
                 sleep(QUIET_PERIOD);
                 Duration::ZERO
             } else if self.publisher.has_retired() {
@@ -87,14 +87,14 @@ impl Reloader {
                 polled_at = Instant::now();
             }
             self.publisher.drop_retired();
-            // Rate-limit wake-ups by events that change nothing, such as edits to a README.
+            // Limits the rate of wake-ups by irrelevant events, such as changes of a README.
             if reasons.fs_event && !self.poller.is_settling() {
                 sleep(QUIET_PERIOD);
             }
         }
     }
 
-    /// Polls once. Catches a panic, so that a fault with one source content does not end reloading.
+    /// Polls once. Catches a panic, so that a bug that one content triggers does not end the thread.
     fn poll(&mut self) {
         let polled = catch_unwind(AssertUnwindSafe(|| match self.poller.poll() {
             Polled::Unchanged => self.publisher.confirm(),

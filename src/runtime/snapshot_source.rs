@@ -1,4 +1,4 @@
-//! Where snapshots come from: the demo registry in the binary, a registry's folder, or a compiled file.
+//! The sources of snapshots: the demo registry in the binary, the folder of a registry, or a compiled file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use switchboard_pipeline::build::{self, BuildFailure};
 use switchboard_registry::{Files, ReadError, Stamp};
 use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, file};
 
-/// The generation of the demo registry, which never changes.
+/// Generation of the demo registry, which never changes.
 pub const DEMO_GENERATION: u64 = 1;
 
 macro_rules! demo_files {
@@ -30,79 +30,79 @@ pub fn demo_files() -> Files {
     ])
 }
 
-/// Where snapshots come from.
+/// The source of snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotSource {
     /// The demo registry that is part of the binary.
     Demo,
-    /// A registry's folder.
+    /// The folder of a registry.
     Registry(PathBuf),
-    /// A compiled snapshot.
+    /// The file of a compiled snapshot.
     Snapshot(PathBuf),
 }
 
-/// The content of a source.
+/// The content of a source, in memory.
 pub enum Fetched {
-    /// A registry to compile.
+    /// The files of a registry to compile.
     Files(Files),
-    /// A snapshot to open.
+    /// The file of a snapshot to open.
     Bytes {
-        /// The whole file.
+        /// Content of the whole file.
         bytes: Bytes,
-        /// When the file was last changed.
+        /// Time of the last change of the file.
         modified_at: UnixMillis,
     },
 }
 
-/// Why a source cannot be read.
+/// The reason why a source cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// A registry's folder or a file in it.
+    /// The folder of a registry or a file in it cannot be read.
     #[error("{root}: {error}", root = .root.display())]
     Registry {
-        /// The registry's folder.
+        /// Folder of the registry.
         root: PathBuf,
-        /// The path in it and the system's error.
+        /// Path in the folder and error of the system.
         error: ReadError,
     },
-    /// A snapshot's file.
+    /// The file of a snapshot cannot be read.
     #[error("{path}: {error}", path = .path.display())]
     Snapshot {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's error.
+        /// Error of the system.
         error: io::Error,
     },
 }
 
-/// Why a source gives no snapshot.
+/// The reason why no snapshot can be opened from a source.
 pub enum OpenError {
     /// The source cannot be read.
     Source(SourceError),
     /// The registry has errors or failed tests.
     Registry {
-        /// The findings.
+        /// Errors and warnings in the registry.
         failure: BuildFailure,
-        /// The files that the findings point into.
+        /// Files that the findings point into.
         files: Files,
     },
-    /// The file holds no valid snapshot.
+    /// The file is not a valid snapshot.
     Snapshot {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The stage of opening and the reason.
+        /// Stage and reason of the rejection.
         rejection: Rejection,
     },
 }
 
-/// Sizes, times and inodes of a source: a changed stamp means that the source may have changed.
+/// The sizes, times and inodes of a source. A changed stamp means that the source may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SourceStamp {
     /// The source never changes.
     Constant,
     Folder(Stamp),
     File(Stamp),
-    /// The system's error.
+    /// The source cannot be read. The text is the error of the system.
     Unreadable(String),
 }
 
@@ -117,7 +117,7 @@ impl Fetched {
 }
 
 impl SnapshotSource {
-    /// Reads the source's stamp. Does not read the content.
+    /// Reads the stamp of the source without its content.
     pub(super) fn stamp(&self) -> SourceStamp {
         match self {
             SnapshotSource::Demo => SourceStamp::Constant,
@@ -132,10 +132,10 @@ impl SnapshotSource {
         }
     }
 
-    /// Reads the whole content.
+    /// Reads the whole content of the source.
     ///
     /// # Errors
-    /// The first path that cannot be read.
+    /// Returns the first path that cannot be read.
     pub fn fetch(&self) -> Result<Fetched, SourceError> {
         match self {
             SnapshotSource::Demo => Ok(Fetched::Files(demo_files())),
@@ -147,10 +147,10 @@ impl SnapshotSource {
         }
     }
 
-    /// Reads the source and opens its snapshot, or builds one as of `now`.
+    /// Reads the source and opens its snapshot. Builds a snapshot of a registry as of `now`.
     ///
     /// # Errors
-    /// A source that cannot be read, a registry with errors, a file that is no snapshot.
+    /// Fails if the source cannot be read, the registry has errors, or the file is not a snapshot.
     pub fn open(&self, now: UnixMillis, progress: &dyn Progress) -> Result<Snapshot, OpenError> {
         let (files, generation) = match self {
             SnapshotSource::Demo => (demo_files(), DEMO_GENERATION),
@@ -168,7 +168,7 @@ impl SnapshotSource {
         }
     }
 
-    /// Describes the source in words.
+    /// Describes the source for people, such as `the registry /srv/registry`.
     pub fn describe(&self) -> String {
         match self {
             SnapshotSource::Demo => "the embedded demo registry".to_owned(),
@@ -182,7 +182,7 @@ fn read_registry(root: &Path) -> Result<Files, SourceError> {
     Files::read_dir(root).map_err(|error| SourceError::Registry { root: root.to_owned(), error })
 }
 
-/// Returns the bytes of a snapshot and when the file was last changed.
+/// Returns the bytes of a snapshot and the time of its last change.
 fn read_snapshot(path: &Path) -> Result<(Bytes, UnixMillis), SourceError> {
     let failed = |error| SourceError::Snapshot { path: path.to_owned(), error };
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(failed)?;

@@ -1,5 +1,5 @@
-//! The snapshot in service and the live standings. A generation is published by one pointer store and read
-//! by one atomic load; a lock orders writers, and no answer waits for it.
+//! The snapshot in service and the live standings. A writer publishes a generation by one pointer store, and a
+//! worker reads it by one atomic load. A lock orders the writers. No answer waits for this lock.
 
 #[cfg(loom)]
 use crate::cell::{ArcSwapOption, Cache, Mutex};
@@ -18,16 +18,17 @@ use switchboard_model::{Condition, UnixMillis};
 use switchboard_select::Overlay;
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
-/// A snapshot with the standings of its accounts. Every byte of an answer comes from one generation.
+/// A snapshot with the standings of its accounts. Every answer is computed from one generation.
 #[derive(Debug)]
 pub struct Generation {
-    /// The compiled registry.
+    /// The compiled registry of this generation.
     pub snapshot: Snapshot,
-    /// The live standings of its accounts.
+    /// The live conditions of the accounts in the snapshot.
     pub overlay: Overlay,
 }
 
-/// The generation in service, if there is one yet, and the standings, which outlive generations.
+/// The generation in service, if there is one, and the standings, which outlive generations. Clones share
+/// their state.
 #[derive(Clone, Default)]
 pub struct Store {
     state: Arc<StoreState>,
@@ -35,18 +36,18 @@ pub struct Store {
 
 #[derive(Default)]
 struct StoreState {
-    /// Behind a pointer of its own, for the readers' caches.
+    /// Shared with the caches of the readers.
     cell: Arc<ArcSwapOption<Generation>>,
-    /// Read without the lock below, so that listing standings waits for no writer.
+    /// Read without the lock below, so that a list of standings waits for no writer.
     standings: DashMap<AccountKey, Standing>,
-    /// Held while a generation or a standing changes, so that a standing that is set meanwhile reaches the
-    /// generation that comes out of the change.
+    /// Held while a generation or a standing changes. Without the lock, a standing that is set during a change
+    /// of the generation could miss the new generation.
     write_lock: Mutex<()>,
 }
 
 impl Store {
-    /// Puts a snapshot in service with its standings. Returns the replaced generation, so that the caller
-    /// frees it: that takes milliseconds for a large one, which no worker should spend.
+    /// Puts a snapshot in service with its standings. Returns the replaced generation. The caller should free it,
+    /// because that takes milliseconds for a large one and must not happen on a worker.
     pub fn swap(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
         let overlay = Overlay::from_free(snapshot.free_accounts());
         let _writing = self.state.write_lock.lock();
@@ -58,13 +59,13 @@ impl Store {
         self.state.cell.swap(Some(Arc::new(Generation { snapshot, overlay })))
     }
 
-    /// Sets or removes an account's standing. Later selections see the change.
+    /// Sets an account's standing, or removes it with `None`. Later selections see the change.
     pub fn set_standing(&self, key: AccountKey, standing: Option<Standing>) {
         let _writing = self.state.write_lock.lock();
         self.set_locked(key, standing);
     }
 
-    /// Removes the standings that have ended by `now`. Returns their accounts.
+    /// Removes the standings that have expired by `now`. Returns their accounts.
     pub fn expire(&self, now: UnixMillis) -> Vec<AccountKey> {
         let _writing = self.state.write_lock.lock();
         let standings = self.state.standings.iter();
@@ -78,7 +79,7 @@ impl Store {
         ended
     }
 
-    /// Returns when the next standing ends by itself. Looks at every standing.
+    /// Returns the time at which the next standing expires. Looks at every standing.
     pub fn next_expiry(&self) -> Option<UnixMillis> {
         self.state.standings.iter().filter_map(|standing| standing.until.as_ref().map(|until| until.at)).min()
     }
@@ -100,7 +101,7 @@ impl Store {
     /// Checks that the snapshot in service has this account.
     ///
     /// # Errors
-    /// No snapshot, no such company or no such account.
+    /// Fails if there is no snapshot, no such company or no such account.
     pub fn check_account(&self, key: &AccountKey) -> Result<(), StandingError> {
         let generation = self.current().ok_or(StandingError::NoSnapshot)?;
         let Generation { snapshot, .. } = &*generation;
@@ -111,24 +112,24 @@ impl Store {
         account.map(drop).ok_or(StandingError::UnknownAccount(snapshot.generation()))
     }
 
-    /// Returns an account's standing.
+    /// Returns the standing of an account, if it has one.
     pub fn standing(&self, key: &AccountKey) -> Option<Standing> {
         self.state.standings.get(key).map(|standing| standing.clone())
     }
 
-    /// Returns all standings, in no order.
+    /// Returns all standings in no particular order.
     pub fn standings(&self) -> Vec<(AccountKey, Standing)> {
         let standings = self.state.standings.iter();
         standings.map(|standing| (standing.key().clone(), standing.value().clone())).collect()
     }
 
-    /// Returns the number of standings, including those of accounts that the snapshot does not have.
+    /// Returns the number of standings, including those of accounts that are not in the snapshot.
     pub fn standing_count(&self) -> usize {
         self.state.standings.len()
     }
 
-    /// Counts standings by what they do. Reads the overlay, not every standing, because every scrape calls
-    /// this.
+    /// Counts standings by condition. Reads the counters of the overlay instead of every standing, because every
+    /// scrape calls this function.
     pub fn counts(&self) -> StandingCounts {
         let generation = self.current();
         let (draining, suspended) = generation.map_or((0, 0), |it| it.overlay.counts());
@@ -142,13 +143,13 @@ impl Store {
         Reader { cache: Cache::new(Arc::clone(&self.state.cell)) }
     }
 
-    /// Returns the generation in service and holds it until the returned pointer is dropped.
+    /// Returns the generation in service. The generation stays in memory until the pointer is dropped.
     pub fn current(&self) -> Option<Arc<Generation>> {
         self.state.cell.load_full()
     }
 
-    /// Changes the standing before the overlay, so that a standing whose effect was seen can be read. The
-    /// caller holds the write lock.
+    /// Changes the standing before the overlay, so that a client that sees the effect of a standing can read the
+    /// standing. The caller holds the write lock.
     fn set_locked(&self, key: AccountKey, standing: Option<Standing>) {
         let generation = self.current();
         let place = generation.as_ref().and_then(|it| Some((it, account(&it.snapshot, &key)?)));
@@ -167,14 +168,14 @@ fn account(snapshot: &Snapshot, key: &AccountKey) -> Option<AccountIdx> {
     snapshot.find_account(snapshot.find_company(&key.company)?, &key.account)
 }
 
-/// One worker's access to the generation in service. Detects a change by one relaxed load, and touches no
-/// shared counter without one.
+/// One worker's access to the generation in service. Detects a change by one relaxed load. Touches no shared
+/// counter without a change.
 pub struct Reader {
     cache: Cache<Arc<ArcSwapOption<Generation>>, Option<Arc<Generation>>>,
 }
 
 impl Reader {
-    /// Returns the generation in service, to answer one whole request from.
+    /// Returns the generation in service. Use it for one whole request.
     pub fn pin(&mut self) -> Option<&Arc<Generation>> {
         self.cache.load().as_ref()
     }

@@ -1,6 +1,6 @@
-//! Watches a source for changes. notify reports only that something may have changed: queues overflow,
-//! network file systems are silent, and a watch is lost with its folder. So the source is polled as well,
-//! and its stamp and digest decide.
+//! Watches a source for changes. An event of notify only means that the source may have changed. Events can be
+//! lost: queues overflow, network file systems report none, and a watch ends with its folder. Therefore the
+//! source is polled as well, and its stamp and digest decide.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ use super::reload_signal::ReloadSignal;
 use super::snapshot_source::{Fetched, SnapshotSource, SourceError, SourceStamp};
 use super::watch_path::WatchedDirs;
 
-/// A source with a watch on the folders that lead to it.
+/// A source with a file-system watch on the folders of its path.
 pub(super) struct WatchedSource {
     source: SnapshotSource,
     watch: Option<DirWatch>,
@@ -28,34 +28,34 @@ pub(super) struct WatchedSource {
     reporter: Reporter,
 }
 
-/// Whether file-system events report changes.
+/// The state of the file-system watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WatchState {
     Untried,
     Active,
-    /// The source cannot be watched, and why.
+    /// The source cannot be watched. The text is the reason.
     Down(String),
 }
 
-/// A watch on the folders that lead to a source. Never on a file: such a watch is lost when another file is
-/// renamed over it.
+/// A watch on the folders of a source's path. It never watches a file, because such a watch ends when another
+/// file is renamed over the watched one.
 struct DirWatch {
     signal: ReloadSignal,
     seen: Arc<Mutex<SeenEvents>>,
     watcher: Option<DirWatcher>,
 }
 
-/// What events have reported.
+/// The state that events have reported.
 #[derive(Default)]
 struct SeenEvents {
     dirs: WatchedDirs,
-    /// Whether the path may have changed since it was last followed.
+    /// Whether the path may have changed after it was last followed.
     is_path_stale: bool,
     /// Whether a folder may have been replaced under its watch, or events were dropped.
     is_watch_stale: bool,
-    /// Files that were written to and not closed.
+    /// Files that were opened for writing and not closed.
     open_files: BTreeSet<PathBuf>,
-    /// Number of changes. All writes to a file between its opening and closing are one change.
+    /// Number of changes. All writes between opening and closing a file are one change.
     changes: u64,
 }
 
@@ -64,7 +64,7 @@ impl WatchedSource {
         WatchedSource { source, watch: None, state: WatchState::Untried, reporter }
     }
 
-    /// Watches from the next poll on.
+    /// Starts the watch with the next poll.
     pub(super) fn watch(&mut self, signal: ReloadSignal) {
         self.watch = Some(DirWatch { signal, seen: Arc::default(), watcher: None });
     }
@@ -73,7 +73,7 @@ impl WatchedSource {
         matches!(self.state, WatchState::Down(_))
     }
 
-    /// Returns the number of the last change, where events report changes.
+    /// Returns the number of the last change. Returns `None` without a watch.
     pub(super) fn last_change(&self) -> Option<u64> {
         self.watch.as_ref().and_then(DirWatch::last_change)
     }
@@ -116,11 +116,11 @@ impl PolledSource for WatchedSource {
 }
 
 impl DirWatch {
-    /// Makes sure that every folder that leads to the source is watched. With `follow_path`, the path is
-    /// followed again even if no event reported a change of it.
+    /// Ensures that every folder on the source's path is watched. With `follow_path`, follows the path again,
+    /// even if no event reported a change of the path.
     ///
     /// # Errors
-    /// A folder that could not be watched. Then nothing is watched until the next call succeeds.
+    /// Fails if a folder cannot be watched. Then no folder is watched until the next call succeeds.
     fn renew(&mut self, source: &SnapshotSource, follow_path: bool) -> notify::Result<()> {
         let mut seen = self.seen.lock();
         if self.watcher.is_some() && !seen.is_path_stale && !seen.is_watch_stale && !follow_path {
@@ -136,10 +136,10 @@ impl DirWatch {
         seen.is_watch_stale = false;
         let folders = seen.dirs.folders.clone();
         seen.open_files.retain(|file| file.parent().is_some_and(|folder| folders.contains_key(folder)));
-        // notify answers from the thread that runs the handler, and the handler takes the lock.
+        // notify waits for the thread that runs the handler, and the handler takes this lock.
         drop(seen);
-        // All watches are made anew: what notify still holds of a replaced folder, it would take away from
-        // the folder in its place. The old ones go first, because they may be what exceeds a limit.
+        // All watches are created anew, because notify would drop the watch of a new folder together with the
+        // replaced folder of the same name. The old ones are dropped first, because watches are limited.
         self.watcher = None;
         let (seen, signal) = (Arc::clone(&self.seen), self.signal.clone());
         let mut watcher = DirWatcher::new(move |event| {
@@ -152,7 +152,7 @@ impl DirWatch {
                 Ok(()) => {}
                 Err(error) if is_io(&error, io::ErrorKind::PermissionDenied) && !folder.contains_source => {}
                 Err(error) if is_io(&error, io::ErrorKind::NotFound) => {
-                    // Removed since the path was followed, perhaps before its parent was watched.
+                    // The folder was removed after the path was followed, perhaps before its parent was watched.
                     self.seen.lock().is_watch_stale = true;
                     self.signal.fs_event();
                 }
@@ -173,7 +173,7 @@ impl DirWatch {
 }
 
 impl SeenEvents {
-    /// Records an event. Returns whether the source is to be polled.
+    /// Records an event. Returns whether the source should be polled.
     fn record(&mut self, event: notify::Result<notify::Event>) -> bool {
         let is_relevant = match event {
             Ok(event) if !event.need_rescan() => {
@@ -183,7 +183,7 @@ impl SeenEvents {
                 }
                 is_relevant
             }
-            // Events were dropped, perhaps one about a replaced folder.
+            // Events were lost, perhaps one about a replaced folder.
             _ => {
                 self.is_watch_stale = true;
                 true
@@ -205,9 +205,9 @@ impl SeenEvents {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
                 self.open_files.remove(path);
             }
-            // Reads: the reload thread's own would wake it again.
+            // Reads are ignored, because the reload thread would wake itself.
             EventKind::Access(_) => return false,
-            // Both halves of a rename have events of their own.
+            // The old and the new name of a rename have an event each.
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return false,
             EventKind::Modify(ModifyKind::Metadata(_)) => {}
             EventKind::Modify(ModifyKind::Data(_)) => {
@@ -215,7 +215,7 @@ impl SeenEvents {
                     self.changes += 1;
                 }
             }
-            // An empty new file was opened to be written. Links and hard links appear complete.
+            // A new empty file is open for writing. Symbolic and hard links appear complete.
             EventKind::Create(CreateKind::File)
                 if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) =>
             {
@@ -232,8 +232,8 @@ impl SeenEvents {
     }
 }
 
-/// notify's watcher. notify 8.2 ignores an error of starting its thread, and unwraps the consequence in
-/// `watch` and in `drop`. A panic in a drop during another panic would end the process.
+/// A watcher of notify that does not panic. notify 8.2 ignores an error when it starts its thread, and then
+/// panics in `watch` and in `drop`. A panic in a drop during another panic would abort the process.
 struct DirWatcher(Option<RecommendedWatcher>);
 
 impl DirWatcher {
@@ -249,7 +249,7 @@ impl DirWatcher {
         });
         catch_unwind(watched).unwrap_or_else(|_| {
             std::mem::forget(self.0.take());
-            Err(notify::Error::generic("the thread that takes events could not be started"))
+            Err(notify::Error::generic("notify could not start its thread"))
         })
     }
 }

@@ -1,5 +1,5 @@
-//! The folders to watch for a source: every folder that its path leads through, symbolic links included. One
-//! of their entries changes when a file is replaced, a link is turned, or a folder takes another's place.
+//! The folders to watch for a source: every folder on its path, including the targets of symbolic links. An entry
+//! of one of these folders changes when a file, a link or a folder on the path is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -9,35 +9,35 @@ use std::path::{Path, PathBuf};
 
 use super::snapshot_source::SnapshotSource;
 
-/// Maximum of symbolic links on one path, as in Linux.
+/// Maximum of symbolic links on one path. Linux has the same limit.
 const MAX_LINKS: usize = 40;
 
-/// Folders and entries, by physical path.
+/// The folders to watch and their relevant entries, by physical path.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct WatchedDirs {
-    /// The folders, each before those in it.
+    /// Folders by path. A folder comes before its subfolders.
     pub(super) folders: BTreeMap<PathBuf, Folder>,
-    /// The relevant entries of folders in which others are not.
+    /// Relevant entries of folders that also have irrelevant ones.
     pub(super) entries: BTreeSet<PathBuf>,
 }
 
 /// A folder to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Folder {
-    /// Device and inode: another folder of the same name is another folder.
+    /// Device and inode, to notice that another folder has taken the name.
     identity: (u64, u64),
-    /// Whether the source is in it. A folder that only leads there may be closed to this process.
+    /// Whether the source is in the folder. This process may lack permission to read other folders on the path.
     pub(super) contains_source: bool,
-    /// Whether every entry is relevant.
+    /// Whether all entries are relevant.
     pub(super) any_entry: bool,
 }
 
 impl WatchedDirs {
-    /// Follows a source's path as it is now. Where an entry is missing, the last folder is the one that it
-    /// is missing from.
+    /// Follows the current path of a source. If an entry is missing, the last folder is the one that lacks the
+    /// entry.
     pub(super) fn from_source(source: &SnapshotSource) -> WatchedDirs {
         let mut dirs = WatchedDirs::default();
-        // The physical path that relative paths begin at.
+        // The physical path that relative paths start from.
         let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         match source {
             SnapshotSource::Demo => {}
@@ -64,7 +64,7 @@ impl WatchedDirs {
             if part == "/" {
                 at = PathBuf::from("/");
             } else if part == ".." {
-                // `at` is physical: the parent's name is the one before.
+                // `at` is a physical path, so that its parent is the previous component.
                 at.pop();
             } else if part != "." {
                 let entry = at.join(&part);
@@ -96,14 +96,14 @@ impl WatchedDirs {
         exists.then_some(at)
     }
 
-    /// Adds a folder with all its entries, and follows the links in it. Returns the folders in it.
+    /// Adds a folder with all its entries and follows its links. Returns its subfolders.
     fn add_with_links(&mut self, folder: &Path) -> Vec<PathBuf> {
         let mut inner = Vec::new();
         self.add(folder, true, true);
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Ok(kind) = entry.file_type() else { continue };
-            // Hidden entries belong to no registry. Those that links lead through are added by `follow`.
+            // Hidden entries are no part of a registry. `follow` adds those that a link leads through.
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
@@ -129,7 +129,7 @@ impl WatchedDirs {
     }
 }
 
-/// Pushes the components of a path, the first on top.
+/// Pushes the components of a path in reverse, so that the first is on top.
 fn push(rest: &mut Vec<OsString>, path: &Path) {
     let parts: Vec<&OsStr> = path.components().map(|part| part.as_os_str()).collect();
     rest.extend(parts.into_iter().rev().map(OsStr::to_owned));

@@ -1,4 +1,4 @@
-//! The metrics as one struct, with a method for each event.
+//! All metrics in one struct, with a method for each event.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use super::worker_metrics::{self, WorkerMetrics};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
 
-/// Every metric of the daemon.
+/// All metrics of the daemon. Creating it registers every series at zero.
 pub struct Telemetry {
     recorder: PrometheusRecorder,
     exporter: PrometheusHandle,
     process: Collector,
-    /// One for each worker that was ever started: the counts of a worker outlive it.
+    /// One for each worker that was ever started, because the counts of a worker outlive it.
     workers: Mutex<Vec<Arc<WorkerMetrics>>>,
-    /// Ids of every channel that was ever in service.
+    /// Ids of all channels that were ever in service.
     channels: Mutex<BTreeSet<String>>,
     batch_lines: Counter,
     connections: Gauge,
@@ -49,18 +49,18 @@ pub struct Telemetry {
     standings_writable: Gauge,
 }
 
-/// What is measured of a snapshot that goes into service.
+/// The measurements of a snapshot that goes into service.
 #[derive(Debug, Clone, Copy)]
 pub struct PublishedSnapshot {
-    /// Its generation.
+    /// Generation of the snapshot.
     pub generation: u64,
-    /// When it was built.
+    /// Time at which the snapshot was built.
     pub built_at: UnixMillis,
-    /// When it went into service.
+    /// Time at which the snapshot went into service.
     pub activated_at: UnixMillis,
-    /// Its size.
+    /// Size of the snapshot in bytes.
     pub bytes: usize,
-    /// Its records.
+    /// Number of records of each kind.
     pub counts: RecordCounts,
 }
 
@@ -77,7 +77,7 @@ impl PublishedSnapshot {
 }
 
 impl Telemetry {
-    /// Creates every series, at zero.
+    /// Registers every series at zero. `version` and `commit` become labels of `switchboard_build_info`.
     pub fn new(version: &str, commit: &str) -> Arc<Telemetry> {
         let recorder = recorder();
         let process = Collector::default();
@@ -117,49 +117,49 @@ impl Telemetry {
         Arc::new(telemetry)
     }
 
-    /// Creates the series of these channels.
+    /// Registers the series of these channels, so that they exist before the first query.
     pub fn add_channels(&self, ids: &[&str]) {
         self.channels.lock().extend(ids.iter().map(|id| (*id).to_owned()));
     }
 
-    /// Creates the counters of one worker.
+    /// Creates the counters of one more worker.
     pub fn add_worker(&self) -> Arc<WorkerMetrics> {
         let worker = Arc::<WorkerMetrics>::default();
         self.workers.lock().push(Arc::clone(&worker));
         worker
     }
 
-    /// Counts answered lines of a batch.
+    /// Adds to the answered lines of batches.
     pub fn batch_lines(&self, lines: u64) {
         self.batch_lines.increment(lines);
     }
 
-    /// Counts an event of a connection of the data listener.
+    /// Counts an event of a connection to the data listener.
     pub fn connection(&self, event: ConnectionEvent) {
         increment(&self.connection_events, event as usize);
     }
 
-    /// Counts a panic that was caught.
+    /// Counts a caught panic.
     pub fn panicked(&self) {
         self.panics.increment(1);
     }
 
-    /// Sets the maximum of connections of the data listener.
+    /// Sets the maximum of connections to the data listener.
     pub fn connections_limit(&self, limit: usize) {
         self.connections_limit.set(limit as f64);
     }
 
-    /// Counts an open connection of the data listener.
+    /// Adds an open connection to the data listener.
     pub fn connection_opened(&self) {
         self.connections.increment(1.0);
     }
 
-    /// Takes back one [`connection_opened`](Self::connection_opened).
+    /// Removes an open connection that [`connection_opened`](Self::connection_opened) added.
     pub fn connection_closed(&self) {
         self.connections.decrement(1.0);
     }
 
-    /// Describes the snapshot that went into service.
+    /// Sets the gauges of the snapshot in service.
     pub fn snapshot_published(&self, snapshot: &PublishedSnapshot) {
         self.generation.set(snapshot.generation as f64);
         self.built.set(seconds(snapshot.built_at));
@@ -170,7 +170,7 @@ impl Telemetry {
         }
     }
 
-    /// Sets when the source was last found to hold what is in service.
+    /// Sets the time at which the source was last confirmed to match the snapshot in service.
     pub fn snapshot_confirmed(&self, at: UnixMillis) {
         self.confirmed.set(seconds(at));
     }
@@ -192,7 +192,7 @@ impl Telemetry {
         }
     }
 
-    /// Sets how many snapshots are in memory.
+    /// Sets the number of snapshots in memory.
     pub fn snapshots_alive(&self, count: usize) {
         self.snapshots_alive.set(count as f64);
     }
@@ -202,7 +202,7 @@ impl Telemetry {
         self.watch_active.set(f64::from(u8::from(active)));
     }
 
-    /// Sets how many accounts are draining and suspended by live standings.
+    /// Sets the number of accounts that standings make draining and suspended.
     pub fn standings(&self, draining: usize, suspended: usize) {
         self.standings_draining.set(draining as f64);
         self.standings_suspended.set(suspended as f64);
@@ -213,8 +213,8 @@ impl Telemetry {
         self.standings_writable.set(f64::from(u8::from(writable)));
     }
 
-    /// Sorts new histogram samples into buckets. To be called about once a second, because the exporter
-    /// keeps every sample until then.
+    /// Sorts new histogram samples into buckets. Call it about once a second, because the exporter keeps every
+    /// sample until then.
     pub fn upkeep(&self) {
         self.exporter.run_upkeep();
     }
@@ -239,17 +239,17 @@ fn increment(counters: &[Counter], index: usize) {
     }
 }
 
-/// Builds a recorder that only this module writes to.
-#[allow(clippy::expect_used, reason = "only empty bounds are refused, and these are constant")]
+/// Builds a recorder that is not installed globally.
+#[allow(clippy::expect_used, reason = "the builder only rejects empty bounds, and these are constant")]
 fn recorder() -> PrometheusRecorder {
-    // Without bounds the exporter would keep summaries.
+    // Without bounds the exporter would render summaries.
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(names::LOAD_DURATION.name.to_owned()), &LOAD_BOUNDS)
         .expect("cannot fail: the bounds are not empty")
         .build_recorder()
 }
 
-/// Registers series with a recorder.
+/// Registers series in a recorder.
 struct Series<'r>(&'r PrometheusRecorder);
 
 impl Series<'_> {

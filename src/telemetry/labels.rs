@@ -1,24 +1,23 @@
-//! The closed sets of label values, an enum each. Counters are arrays indexed by these enums.
+//! The label values of the metrics, one enum for each label. Counters are arrays indexed by these enums.
 
 use switchboard_model::{Rule, SelectError};
 use switchboard_pipeline::build::LoadStage;
-
 use switchboard_snapshot::RejectionStage;
 
-/// What happened to a connection of the data listener: `outcome` of `switchboard_http_connections_total`.
+/// An event of a connection to the data listener: label `outcome` of `switchboard_http_connections_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionEvent {
-    /// Accepted and handed to a worker.
+    /// The connection was accepted and handed to a worker.
     Accepted,
-    /// Refused because the listener or the peer has its maximum of connections.
+    /// The connection was rejected because the listener or the peer has its maximum of connections.
     Rejected,
-    /// Lost because accept(2) failed, for lack of file descriptors or memory.
+    /// accept(2) failed, because of a lack of file descriptors or memory.
     AcceptError,
-    /// Closed because a timeout expired.
+    /// The connection was closed because a timeout expired.
     TimedOut,
-    /// Broken, or its bytes were not HTTP.
+    /// The connection broke, or its bytes were not HTTP.
     Error,
-    /// Still open when the drain timeout expired.
+    /// The connection was still open when the drain timeout expired. Its label value is `cut`.
     ForceClosed,
 }
 
@@ -44,24 +43,24 @@ impl ConnectionEvent {
     }
 }
 
-/// A route of the data listener: `route` of the request metrics.
+/// A route of the data listener: label `route` of the request metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// `/v1/select`
+    /// The route `/v1/select` of single selections.
     Select,
-    /// `/v1/select/batch`
+    /// The route `/v1/select/batch` of batches.
     Batch,
-    /// `/v1/explain`
+    /// The route `/v1/explain` of explanations.
     Explain,
-    /// Every other path, and requests that were refused before they had a path.
+    /// Any other path, and requests that were rejected before their path was read.
     Other,
 }
 
 impl Route {
-    /// Every route.
+    /// All routes, in the order of their indices.
     pub const ALL: [Route; 4] = [Route::Select, Route::Batch, Route::Explain, Route::Other];
 
-    /// Returns the label value.
+    /// Returns the value of the label `route`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Route::Select => "select",
@@ -72,24 +71,24 @@ impl Route {
     }
 }
 
-/// Every HTTP status of the data listener: `code` of `switchboard_http_requests_total`.
+/// All HTTP statuses of the data listener: label `code` of `switchboard_http_requests_total`.
 pub const STATUSES: [u16; 10] = [200, 400, 404, 405, 413, 415, 422, 431, 500, 503];
 
-/// How a query ended: `outcome` of `switchboard_selections_total`.
+/// The result of a query: label `outcome` of `switchboard_selections_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SelectionOutcome {
-    /// An account was selected by this rule.
+    /// This rule selected an account.
     Selected(Rule),
-    /// The selection failed.
+    /// The selection failed with this error.
     Failed(SelectError),
-    /// No snapshot was in service.
+    /// No snapshot was in service to answer the query.
     NoSnapshot,
 }
 
 impl SelectionOutcome {
     pub(super) const COUNT: usize = Rule::ALL.len() + SelectError::ALL.len() + 1;
 
-    /// Returns every outcome, in the order of the exposition.
+    /// Returns all outcomes, in the order of their indices, which is the order in `/metrics`.
     pub fn all() -> impl Iterator<Item = SelectionOutcome> {
         let mut rules = Rule::ALL;
         rules.sort_by_key(|rule| *rule as usize);
@@ -105,7 +104,7 @@ impl SelectionOutcome {
         }
     }
 
-    /// Returns the label value: a rule or a problem's code.
+    /// Returns the value of the label `outcome`: a rule or a problem code.
     pub const fn as_str(self) -> &'static str {
         match self {
             SelectionOutcome::Selected(rule) => rule.as_str(),
@@ -115,16 +114,16 @@ impl SelectionOutcome {
     }
 }
 
-/// How an attempt to load a snapshot ended: `outcome` of `switchboard_snapshot_reloads_total`.
+/// The result of an attempt to load a snapshot: label `outcome` of `switchboard_snapshot_reloads_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// A new generation is in service.
+    /// A new generation went into service.
     Published,
-    /// The source holds what is in service.
+    /// The source matches the snapshot in service.
     Unchanged,
-    /// The source holds no valid snapshot or registry.
+    /// The source has no valid snapshot or registry.
     Rejected,
-    /// The source cannot be read.
+    /// The source could not be read.
     Unreadable,
 }
 
@@ -136,7 +135,7 @@ impl ReloadOutcome {
         ReloadOutcome::Unreadable,
     ];
 
-    /// The label value, which is also the outcome in `/status`.
+    /// Returns the value of the label `outcome`, which is also the outcome in `/status`.
     pub const fn as_str(self) -> &'static str {
         match self {
             ReloadOutcome::Published => "published",
@@ -147,7 +146,7 @@ impl ReloadOutcome {
     }
 }
 
-/// A kind of record in a snapshot: `kind` of `switchboard_snapshot_entries`.
+/// A kind of record in a snapshot: label `kind` of `switchboard_snapshot_entries`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RecordKind {
     Companies,
@@ -172,20 +171,20 @@ impl RecordKind {
     }
 }
 
-/// `stage` of `switchboard_snapshot_rejections_total`.
+/// Values of the label `stage` of `switchboard_snapshot_rejections_total`.
 pub(super) const REJECTION_STAGES: [RejectionStage; RejectionStage::ALL.len()] = RejectionStage::ALL;
-/// `stage` of `switchboard_snapshot_load_duration_seconds`.
+/// Values of the label `stage` of `switchboard_snapshot_load_duration_seconds`.
 pub(super) const LOAD_STAGES: [LoadStage; LoadStage::ALL.len()] = LoadStage::ALL;
-/// `levels` of `switchboard_climbed_total`.
+/// Values of the label `levels` of `switchboard_climbed_total`.
 pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Indices that are `as usize` of an enum, and the enum's `ALL` in the order that arrays are made in.
+    /// Counters are created in the order of `ALL` and indexed by `as usize`.
     #[test]
-    fn every_label_value_has_the_index_of_its_place() {
+    fn index_of_a_label_value_is_its_position_in_all() {
         for (at, outcome) in SelectionOutcome::all().enumerate() {
             assert_eq!(outcome.index(), at, "{outcome:?}");
         }

@@ -1,8 +1,8 @@
-//! Metrics: their names, label values and counters.
+//! The metrics: names, label values and counters.
 //!
-//! Shared handles are made once, so that every series exists from the start. What is counted with every
-//! request is counted per worker, without an atomic addition, and summed by scrapes. The recorder is not
-//! installed globally, so that several daemons fit into one process, as tests have them.
+//! [`Telemetry`] registers all series at the start, so that every series exists before its first event. Each
+//! worker counts its requests in [`WorkerMetrics`] of its own, without atomic additions; scrapes sum them. The
+//! recorder is not installed globally, because tests run several daemons in one process.
 
 mod handles;
 mod labels;

@@ -1,4 +1,4 @@
-//! What each worker counts with every request: statuses, durations and outcomes.
+//! The counters that a worker updates with every request: statuses, durations and outcomes.
 //!
 //! One thread adds to these counters and scrapes sum them. The exporter's own histograms keep every sample
 //! with its timestamp until upkeep sorts it into buckets: 24 bytes a sample, an allocation every 64, and 46 ns
@@ -20,12 +20,12 @@ use super::names::{
     CLIMBED, Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION, SELECTIONS,
 };
 
-/// One worker's counters. Its thread alone adds to them; scrapes read and sum them.
+/// The counters of one worker. Only its thread adds to them. Scrapes read and sum the counters of all workers.
 #[derive(Default)]
 pub struct WorkerMetrics {
-    /// Durations and statuses of its requests.
+    /// Durations and statuses of the worker's requests.
     pub timings: RequestTimings,
-    /// Outcomes of its queries.
+    /// Outcomes of the worker's queries.
     pub selections: SelectionCounters,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn render(out: &mut String, workers: &[Arc<WorkerMetrics>], announced
     write_timings(out, workers.iter().map(|worker| &worker.timings));
 }
 
-/// One worker's durations, and its requests by status.
+/// Durations and statuses of one worker's requests.
 #[derive(Default)]
 pub struct RequestTimings {
     selections: Buckets,
@@ -57,8 +57,8 @@ impl RequestTimings {
         self.count_status(route, status);
     }
 
-    /// Counts a request that was refused too early to have a duration. Ignores a status that is not one
-    /// of [`STATUSES`].
+    /// Counts a request that was rejected too early to have a duration. Ignores a status that is not in
+    /// [`STATUSES`].
     pub fn count_status(&self, route: Route, status: u16) {
         let column = STATUSES.iter().position(|known| *known == status);
         let row = self.statuses.get(route as usize);
@@ -91,8 +91,8 @@ fn write_timings<'t>(out: &mut String, workers: impl Iterator<Item = &'t Request
     write_histogram(out, &SELECT_DURATION, "", &total, SELECT_BOUNDS);
 }
 
-/// Counters by bound; the last is beyond all bounds. Each worker allocates its own, so workers share no
-/// cache line.
+/// One counter for each bucket. The last bucket has no bound. Each worker allocates its own buckets, so that
+/// workers share no cache line.
 #[derive(Default)]
 struct Buckets {
     counts: [LocalCounter; REQUEST_BOUNDS.len() + 1],
@@ -152,28 +152,28 @@ fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// One worker's selections.
+/// Outcomes of one worker's queries, by channel.
 #[derive(Default)]
 pub struct SelectionCounters {
-    /// By channel id; the empty id is for queries without a known channel. Locked by this worker once for
-    /// each generation, and by scrapes.
+    /// Counters by channel id. The empty id counts queries without a known channel. The worker locks the map
+    /// once for each generation; scrapes lock it too.
     channels: Mutex<BTreeMap<String, OutcomeCounters>>,
     climbed: [LocalCounter; LEVELS.len()],
 }
 
-/// One channel's counters, by outcome.
+/// Counters of one channel, by outcome.
 type OutcomeCounters = Arc<[LocalCounter; SelectionOutcome::COUNT]>;
 
-/// One worker's counters of one snapshot's channels. Every snapshot numbers its channels anew, so a
-/// worker gets others with every generation.
+/// One worker's counters for the channels of one snapshot. Every snapshot numbers its channels anew, so a
+/// worker creates new ones for each generation.
 #[derive(Clone)]
 pub struct ChannelCounters {
-    /// The first row is for queries without a known channel; then one row for each channel.
+    /// The first row counts queries without a known channel. One row for each channel follows.
     rows: Vec<OutcomeCounters>,
 }
 
 impl SelectionCounters {
-    /// Returns the counters of a snapshot's channels, given their ids in its order.
+    /// Returns the counters for the channels with these ids, which must be in the snapshot's order.
     pub fn channels(&self, ids: &[&str]) -> ChannelCounters {
         let mut known = self.channels.lock();
         let row = |id: &&str| {
@@ -183,7 +183,7 @@ impl SelectionCounters {
         ChannelCounters { rows: [""].iter().chain(ids).map(row).collect() }
     }
 
-    /// Counts a selection from a pool this many levels above the query's OU.
+    /// Counts a selection from a pool that is `levels` levels above the query's OU.
     pub fn count_climbed(&self, levels: u32) {
         if let Some(counter) = self.climbed.get((levels as usize).min(LEVELS.len() - 1)) {
             counter.add(1);
@@ -192,7 +192,7 @@ impl SelectionCounters {
 }
 
 impl ChannelCounters {
-    /// Counts a query under its channel's index in the snapshot. Neither looks up nor allocates.
+    /// Counts a query under the index of its channel in the snapshot. Needs no lookup and no allocation.
     pub fn count(&self, channel: Option<ChannelIdx>, outcome: SelectionOutcome) {
         let row = channel.map_or(0, |channel| channel.get() as usize + 1);
         if let Some(counter) = self.rows.get(row).and_then(|row| row.get(outcome.index())) {
@@ -201,8 +201,7 @@ impl ChannelCounters {
     }
 }
 
-/// Appends the counts of selections: for the channels that workers have counted, and
-/// for those in `announced`.
+/// Appends the outcomes of queries, for all channels that a worker has counted and all in `announced`.
 fn write_selections<'o>(
     out: &mut String,
     workers: impl Iterator<Item = &'o SelectionCounters> + Clone,
@@ -211,7 +210,7 @@ fn write_selections<'o>(
     let zeros = [0_u64; SelectionOutcome::COUNT];
     let mut totals: BTreeMap<String, _> = announced.iter().map(|channel| (channel.clone(), zeros)).collect();
     for worker in workers.clone() {
-        // Copies the pointers, so that the worker does not wait for the lock.
+        // Only the pointers are copied under the lock, because the worker may need it.
         let channels = worker.channels.lock().clone();
         for (channel, counters) in channels {
             let totals = totals.entry(channel).or_insert(zeros);
@@ -221,7 +220,7 @@ fn write_selections<'o>(
     write_head(out, &SELECTIONS, "counter");
     let name = SELECTIONS.name;
     for (channel, totals) in totals {
-        // An id has no quote and no line feed (`snapshot::verify`), but it may have a backslash.
+        // `snapshot::verify` rejects ids with a quote or a line feed, but not with a backslash.
         let channel = channel.replace('\\', "\\\\");
         for (outcome, total) in SelectionOutcome::all().zip(totals) {
             let outcome = outcome.as_str();
@@ -236,8 +235,8 @@ fn write_selections<'o>(
     }
 }
 
-/// A counter that one thread adds to and others read. An addition is a load and a store, without the
-/// locked instruction of a shared counter, which takes 5 ns, eight times a request.
+/// A counter that only one thread adds to and others read. An addition is a load and a store. The locked
+/// instruction of a shared counter would take 5 ns, eight times a request.
 #[derive(Debug, Default)]
 struct LocalCounter(AtomicU64);
 

@@ -59,7 +59,7 @@ fn limit_of_64_descriptors_lowers_max_connections_and_is_logged() {
     let registry = acme();
     let daemon =
         DaemonProcess::start_under("ulimit -n 64", &["--registry", registry.path().to_str().unwrap()]);
-    let entry = daemon.logged_at_start("max_connections is lowered");
+    let entry = daemon.logged_at_start("max_connections lowered");
     let most = usize::try_from(entry["max_connections"].as_u64().unwrap()).unwrap();
     let mut open: Vec<_> = (10..60).map(|from| connect(&daemon.data, from, None)).collect();
     let statuses: Vec<_> = open.iter_mut().map(|stream| ask(stream, TARGET)).collect();

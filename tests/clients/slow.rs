@@ -52,7 +52,7 @@ fn attack_beside_an_honest_client(time: Duration, limit: Option<Duration>) {
                 .lines()
                 .find_map(|line| line.split(',').find(|cell| cell.starts_with("+491512345670")));
             edit(registry.path(), "acme/accounts.csv", old.unwrap(), address);
-            daemon.log("published");
+            daemon.log("snapshot published");
             assert!(daemon.metric("process_open_fds") <= DESCRIPTORS as f64);
             // The other half: the attack has a fixed duration and ends with no event.
             std::thread::sleep(time / 2);

@@ -125,7 +125,7 @@ fn rejects_each_once_and_answers_as_before(most_of_a_kind: usize) {
     let refuse = |case: &Case| {
         let (sum, stages) = rejections(&daemon);
         replace(&path, &case.bytes);
-        let stage = daemon.log("rejected")["stage"].as_str().unwrap().to_owned();
+        let stage = daemon.log("snapshot rejected")["stage"].as_str().unwrap().to_owned();
         let (more, of_stage) = rejections(&daemon);
         assert!(case.stages.iter().any(|expected| expected.as_str() == stage), "{}: {stage}", case.name);
         assert_eq!(more, sum + 1.0, "{}", case.name);
@@ -168,11 +168,11 @@ fn rejects_each_once_and_answers_as_before(most_of_a_kind: usize) {
 
     for case in all.iter().filter(|case| case.stages.is_empty()) {
         replace(&path, &case.bytes);
-        daemon.log("published");
+        daemon.log("snapshot published");
     }
     let files = cases::registry();
     replace(&path, &cases::sound(&files, GENERATION + 50));
-    daemon.log("published");
+    daemon.log("snapshot published");
     let after = answers(&daemon, &queries);
     let expected: Vec<String> =
         before.iter().map(|answer| answer.replace("\"generation\":100", "\"generation\":150")).collect();

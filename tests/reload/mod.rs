@@ -56,14 +56,14 @@ fn changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
 
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
     let changed = Instant::now();
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert!(changed.elapsed() < served::CHANGE_LIMIT, "{:?}", changed.elapsed());
     let answer = daemon.select(GERMAN);
     assert_eq!(answer["address"], "+4915123456702");
     assert!(answer["generation"].as_u64().unwrap() > first);
 
     edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
-    let finding = daemon.log("rejected");
+    let finding = daemon.log("snapshot rejected");
     assert_eq!(finding["stage"], "registry");
     let finding = daemon.log("parent `dech`");
     assert_eq!((&finding["code"], &finding["file"]), (&"unknown_parent".into(), &"acme/company.toml".into()));
@@ -76,7 +76,7 @@ fn changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
     assert_eq!(daemon.metric("switchboard_snapshot_reloads_total{outcome=\"rejected\"}"), 1.0);
 
     edit(registry.path(), "acme/company.toml", "parent = \"dech\"", "parent = \"dach\"");
-    daemon.log("reload: the files say what they said before");
+    daemon.log("source unchanged");
     assert_eq!(daemon.select(GERMAN), answer);
     assert_eq!(daemon.status()["last_reload"]["outcome"], "unchanged");
 }
@@ -111,7 +111,7 @@ fn replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
     compile(registry.path(), &file, 6);
     let changed = Instant::now();
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert!(changed.elapsed() < served::CHANGE_LIMIT);
     let answer = daemon.select(GERMAN);
     assert_eq!((&answer["generation"], &answer["address"]), (&6.into(), &"+4915123456702".into()));
@@ -120,14 +120,14 @@ fn replaced_snapshot_is_served_and_a_damaged_or_older_one_is_not() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&file, &bytes).unwrap();
-    assert_eq!(daemon.log("rejected")["stage"], "checksum");
+    assert_eq!(daemon.log("snapshot rejected")["stage"], "checksum");
     compile(registry.path(), &file, 4);
-    assert_eq!(daemon.log("rejected")["stage"], "generation");
+    assert_eq!(daemon.log("snapshot rejected")["stage"], "generation");
     fs::remove_file(&file).unwrap();
-    daemon.log("unreadable");
+    daemon.log("source unreadable");
     assert_eq!(daemon.select(GERMAN), answer);
     compile(registry.path(), &file, 7);
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert_eq!(daemon.select(GERMAN)["generation"], 7);
 }
 
@@ -142,7 +142,7 @@ fn daemon_without_a_valid_source_waits_for_one() {
     assert!(status == 503 && body.contains("\"code\":\"no_snapshot\""), "{body}");
     assert!(daemon.status()["last_reload"]["error"].as_str().unwrap().contains("acme.swb"));
     compile(acme().path(), &file, 5);
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert_eq!(get(&daemon.admin, "/readyz").0, 200);
     assert_eq!(daemon.select(GERMAN)["generation"], 5);
 }
@@ -152,7 +152,7 @@ fn signals_reload_and_stop_the_daemon() {
     let registry = acme();
     let mut daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
     daemon.signal(Signal::HUP);
-    daemon.log("reload: the files say what they said before");
+    daemon.log("source unchanged");
     daemon.signal(Signal::TERM);
     daemon.log("stopped");
     assert_eq!(daemon.wait().code(), Some(0));
@@ -176,7 +176,7 @@ fn logs_and_problems_have_no_phone_number() {
     }
     // Broken so that findings about accounts are logged.
     edit(registry.path(), "acme/accounts.csv", ",secondary,+447400123", ",tertiary,+447400123");
-    daemon.log("rejected");
+    daemon.log("snapshot rejected");
     daemon.signal(Signal::HUP);
     loop {
         let line = daemon.log("");
@@ -210,16 +210,16 @@ fn oversized_file_and_fifo_are_rejected_without_being_read() {
     let sparse = folder.path().join("sparse");
     fs::File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
     replace(&sparse);
-    assert_eq!(daemon.log("rejected")["stage"], "header");
+    assert_eq!(daemon.log("snapshot rejected")["stage"], "header");
     let fifo = folder.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     replace(&fifo);
-    assert!(daemon.log("unreadable")["reason"].as_str().unwrap().contains("not a regular file"));
+    assert!(daemon.log("source unreadable")["reason"].as_str().unwrap().contains("not a regular file"));
     assert_eq!(daemon.select(GERMAN)["generation"], 5);
     // A FIFO is not overwritten.
     fs::remove_file(&file).unwrap();
     compile(registry.path(), &file, 6);
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert_eq!(daemon.select(GERMAN)["generation"], 6);
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(0));

@@ -48,7 +48,7 @@ fn a_request_still_open_after_the_drain_timeout_is_force_closed() {
     let mut stuck = half_a_request(&daemon);
     daemon.signal(Signal::TERM);
     let since = Instant::now();
-    assert_eq!(daemon.log("cut")["connections"], 1);
+    assert_eq!(daemon.log("force-closed connections")["connections"], 1);
     assert_eq!(daemon.wait().code(), Some(0));
     assert!(since.elapsed() < Duration::from_secs(20));
     assert!(stuck.is_closed());
@@ -62,7 +62,7 @@ fn a_second_stop_signal_ends_the_drain_at_once() {
         daemon.signal(first);
         daemon.log("draining");
         daemon.signal(second);
-        daemon.log("told to stop again");
+        daemon.log("second stop signal");
         assert_eq!(daemon.log("stopped")["cut"], 1);
         assert_eq!(daemon.wait().code(), Some(0));
     }

@@ -82,7 +82,7 @@ fn a_passed_descriptor_that_does_not_listen_fails_the_start() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("a passed socket cannot be used: fd 3"), "{said}");
+    assert!(said.contains("cannot use a passed socket: fd 3"), "{said}");
 }
 
 #[test]

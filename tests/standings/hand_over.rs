@@ -32,7 +32,7 @@ fn second_process_follows_the_journal_and_then_takes_it_over() {
 
     first.signal(Signal::TERM);
     assert_eq!(first.wait().code(), Some(0));
-    second.log("journal of standings read");
+    second.log("journal of standings opened");
     put(&second, GERMAN_ACCOUNT, &standing("draining"));
     drop(second);
     let third = serve(registry.path(), Some(&journal));
@@ -55,7 +55,7 @@ fn second_process_takes_over_while_the_first_finishes_a_request() {
     slow.post_head("/v1/select", QUERY.len());
 
     first.signal(Signal::TERM);
-    second.log("journal of standings read");
+    second.log("journal of standings opened");
     put(&second, GERMAN_ACCOUNT, &standing("suspended"));
     let (status, problem) = first.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert!(status == 503 && problem.contains("\"code\":\"overloaded\""), "{status} {problem}");

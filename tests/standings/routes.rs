@@ -38,7 +38,7 @@ fn standing_is_set_returned_listed_and_removed() {
     let status = &daemon.status()["standings"];
     assert_eq!((&status["draining"], &status["suspended"]), (&json!(1), &json!(1)));
     assert_eq!((&status["durable"], &status["journal"]), (&json!(false), &Value::Null));
-    assert!(status["kept"].as_str().unwrap().contains("as long as the process"));
+    assert!(status["kept"].as_str().unwrap().contains("until the process ends"));
 
     lift(&daemon, GERMAN_ACCOUNT);
     lift(&daemon, GERMAN_ACCOUNT);

@@ -38,7 +38,7 @@ fn standings_restrict_and_never_permit() {
         "+4915123456701,,emea-whatsapp,,,suspended,",
     );
     std::fs::remove_file(registry.path().join("acme/tests.toml")).unwrap();
-    daemon.log("published");
+    daemon.log("snapshot published");
     put(&daemon, GERMAN_ACCOUNT, &standing("draining"));
     assert_eq!(daemon.select(&current)["current_ignored"], "suspended");
     lift(&daemon, GERMAN_ACCOUNT);
@@ -52,11 +52,11 @@ fn standing_outlives_its_generation_and_its_account() {
     let daemon = serve(registry.path(), None);
     put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
     edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
 
     edit(registry.path(), "acme/accounts.csv", "wa-emea-de-1,", "wa-emea-de-7,");
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert_eq!(daemon.select(GERMAN)["account"], "wa-emea-de-7");
     assert_eq!(daemon.admin("GET", GERMAN_ACCOUNT, "").0, 404);
     assert_eq!(daemon.admin("GET", "/v1/standings", "").1, r#"{"company":"acme","standings":[]}"#);
@@ -64,7 +64,7 @@ fn standing_outlives_its_generation_and_its_account() {
     assert_eq!(daemon.metric("switchboard_standings{standing=\"suspended\"}"), 0.0);
 
     edit(registry.path(), "acme/accounts.csv", "wa-emea-de-7,", "wa-emea-de-1,");
-    daemon.log("published");
+    daemon.log("snapshot published");
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
 }
@@ -81,7 +81,7 @@ fn standing_is_removed_within_a_second_of_its_end() {
     );
     let end = begun + Duration::from_millis(1_500);
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
-    let lifted = daemon.log("standing lifted");
+    let lifted = daemon.log("standing removed");
     assert_eq!((&lifted["account"], &lifted["ended"]), (&"wa-emea-de-1".into(), &true.into()));
     let now = Instant::now();
     assert!(now >= end && now < end + Duration::from_secs(1), "{:?} after its end", now - end);

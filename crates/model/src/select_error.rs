@@ -1,35 +1,35 @@
 //! The errors that a selection ends with.
 
-/// Why a query has no account: the code that gateways act on.
+/// The reason why a query has no account. Gateways act on its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum SelectError {
-    /// The query is malformed, or names no company where there are several.
+    /// The query is malformed, or names no company although the snapshot has several.
     BadRequest,
-    /// The snapshot has no company of the query's id.
+    /// The snapshot has no company with this id.
     UnknownCompany,
-    /// The snapshot has no channel of the query's id.
+    /// The snapshot has no channel with this id.
     UnknownChannel,
-    /// The company has no organizational unit of the query's id.
+    /// The company has no organizational unit with this id.
     UnknownOu,
-    /// The query's country is not assigned.
+    /// The country is not an assigned ISO 3166-1 code.
     InvalidCountry,
-    /// The query's phone is not an E.164 number.
+    /// The phone number does not conform to E.164.
     InvalidPhone,
     /// The query has neither a country nor a phone.
     ClientRequired,
-    /// The user's own account is not available.
+    /// The user's dedicated account is not available.
     DedicatedUnavailable,
-    /// No level of the chain has a pool of the channel.
+    /// No level of the chain has a pool of this channel.
     NoPool,
-    /// No step of the chain has an account.
+    /// No step of the chain has an account for the client.
     NoAccount,
-    /// Some step of the chain has accounts, and none of them is available.
+    /// The chain has accounts for the client, but none of them is available.
     NoAccountAvailable,
 }
 
 impl SelectError {
-    /// Every error, in the order of the steps that end with it.
+    /// All errors, in the order of the steps that find them.
     pub const ALL: [SelectError; 11] = [
         SelectError::BadRequest,
         SelectError::UnknownCompany,
@@ -44,7 +44,7 @@ impl SelectError {
         SelectError::NoAccountAvailable,
     ];
 
-    /// Returns the code, as in answers, metrics and expected selections.
+    /// Returns the code that answers, metrics and expected selections contain.
     pub const fn as_str(self) -> &'static str {
         match self {
             SelectError::BadRequest => "bad_request",
@@ -61,38 +61,39 @@ impl SelectError {
         }
     }
 
-    /// Returns what is wrong or what to do, in words for people.
+    /// Returns the cause and the remedy as sentences for people.
     pub const fn reason(self) -> &'static str {
         match self {
-            // Other faults of a query are reported where it is read.
-            SelectError::BadRequest => "company: this field is required where there are several companies",
-            SelectError::UnknownCompany => "the snapshot in service has no company of this id",
-            SelectError::UnknownChannel => "the snapshot in service has no channel of this id",
-            SelectError::UnknownOu => "the company has no organizational unit of this id",
-            SelectError::InvalidCountry => "give an ISO 3166-1 alpha-2 code; the United Kingdom is GB",
-            SelectError::InvalidPhone => {
-                "give 5 to 15 digits that begin with an assigned calling code, with or without a leading +"
+            // Other errors of this kind are reported by the parsers of queries.
+            SelectError::BadRequest => {
+                "company: this field is required because the snapshot has several companies"
             }
-            SelectError::ClientRequired => "give the client's country, or a phone to derive it from",
+            SelectError::UnknownCompany => {
+                "The snapshot in service has no company with this id. Check the id of the company."
+            }
+            SelectError::UnknownChannel => {
+                "The snapshot in service has no channel with this id. Check the id of the channel."
+            }
+            SelectError::UnknownOu => {
+                "The company has no organizational unit with this id. Check the id of the organizational unit."
+            }
+            SelectError::InvalidCountry => {
+                "Send an assigned ISO 3166-1 alpha-2 code. The United Kingdom is GB."
+            }
+            SelectError::InvalidPhone => {
+                "Send 5 to 15 digits that begin with an assigned calling code, with or without a leading +."
+            }
+            SelectError::ClientRequired => "Send the client's country, or a phone number to derive it from.",
             SelectError::DedicatedUnavailable => {
-                "it is draining, suspended, excluded or resting, and the company does not fall back to its pools"
+                "The user's dedicated account is draining, suspended, excluded or resting. Make the account available, or let the company fall back to its pools."
             }
             SelectError::NoPool => {
-                "neither the organizational unit nor, where it inherits, any above it has a pool of this channel"
+                "Neither the organizational unit nor a unit that it inherits from has a pool of this channel. Allocate a pool to one of them."
             }
-            SelectError::NoAccount => "no step of the chain has an account for this client",
+            SelectError::NoAccount => "No step of the chain has an account for this client.",
             SelectError::NoAccountAvailable => {
-                "every account for this client is draining, suspended, excluded or resting"
+                "Every account for this client is draining, suspended, excluded or resting."
             }
-        }
-    }
-
-    /// Returns what the explanation of the same query shows about the error, where that helps.
-    pub const fn hint(self) -> Option<&'static str> {
-        match self {
-            SelectError::NoAccount => Some("explain shows the steps"),
-            SelectError::NoAccountAvailable => Some("explain shows which"),
-            _ => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Problems (RFC 9457): errors as JSON bodies.
+//! Problems (RFC 9457): errors in the body of an answer, as JSON.
 
 use std::borrow::Cow;
 
@@ -7,80 +7,80 @@ use hyper::header::{self, HeaderName, HeaderValue};
 
 use super::response::{Response, respond, write_body_fields, write_status_line};
 
-/// The media type of a problem.
+/// Media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// A kind of problem. Its texts need no escaping in JSON.
+/// A kind of problem. Its texts must not need escaping in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProblemKind {
-    /// The code that programs act on.
+    /// Code that programs act on.
     pub code: &'static str,
-    /// The HTTP status.
+    /// HTTP status of the answer.
     pub status: u16,
-    /// The kind, in words for people.
+    /// Name of the kind, for people.
     pub title: &'static str,
-    /// What to do, in words for people, where a problem has no detail of its own.
+    /// Cause and remedy for people. A problem may have a more specific detail instead.
     pub detail: &'static str,
 }
 
-/// The request is malformed.
+/// The request or the query is malformed.
 pub const BAD_REQUEST: ProblemKind = ProblemKind {
     code: "bad_request",
     status: 400,
-    title: "The query is malformed",
-    detail: "not an HTTP/1.1 request",
+    title: "Bad request",
+    detail: "Send a valid HTTP/1.1 request.",
 };
-/// The listener has no such route, or the route has nothing of that name.
+/// The listener has no such path, or the path names an object that does not exist.
 pub const NOT_FOUND: ProblemKind = ProblemKind {
     code: "not_found",
     status: 404,
-    title: "Nothing is here",
-    detail: "see the routes of this listener",
+    title: "Not found",
+    detail: "This listener has no such path. GET /openapi.json on the admin listener describes all paths.",
 };
-/// The route has other methods.
+/// The route does not have this method.
 pub const METHOD_NOT_ALLOWED: ProblemKind = ProblemKind {
     code: "method_not_allowed",
     status: 405,
-    title: "The route has another method",
-    detail: "see the Allow header",
+    title: "Method not allowed",
+    detail: "Use one of the methods in the Allow header.",
 };
 /// The body is longer than the route's limit.
 pub const BODY_TOO_LARGE: ProblemKind = ProblemKind {
     code: "body_too_large",
     status: 413,
-    title: "The body is too large",
-    detail: "send a smaller body",
+    title: "Content too large",
+    detail: "Send a smaller body.",
 };
-/// The body is of a type or coding that the route does not take.
+/// The route does not accept the media type or the encoding of the body.
 pub const UNSUPPORTED_MEDIA_TYPE: ProblemKind = ProblemKind {
     code: "unsupported_media_type",
     status: 415,
-    title: "The body is of another type",
-    detail: "see the Accept header",
+    title: "Unsupported media type",
+    detail: "Send the body in one of the media types in the Accept header.",
 };
-/// The request's head is longer than 32 KiB, or has more than 100 fields.
+/// The head of the request is longer than 32 KiB or has more than 100 fields.
 pub const HEADER_TOO_LARGE: ProblemKind = ProblemKind {
     code: "header_too_large",
     status: 431,
-    title: "The request head is too large",
-    detail: "send fewer or shorter header fields",
+    title: "Request header fields too large",
+    detail: "Send fewer or shorter header fields.",
 };
-/// The server panicked, or cannot write what it must.
+/// The server panicked, or cannot write to the disk.
 pub const INTERNAL: ProblemKind = ProblemKind {
     code: "internal",
     status: 500,
-    title: "A fault of the server",
-    detail: "the server's log says more",
+    title: "Internal server error",
+    detail: "The server has failed. Its log has the details.",
 };
 /// A limit on connections or memory is reached.
 pub const OVERLOADED: ProblemKind = ProblemKind {
     code: "overloaded",
     status: 503,
-    title: "Too many connections",
-    detail: "try again in a moment, or elsewhere",
+    title: "Service unavailable",
+    detail: "A limit on connections or memory is reached. Retry after the time in Retry-After, or query another replica.",
 };
 
-/// A problem that can become a response.
+/// A problem of one request. It can become a response.
 #[derive(Debug)]
 pub struct Problem {
     kind: &'static ProblemKind,
@@ -90,43 +90,43 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Returns a problem with the kind's own detail. A status of 503 is sent with the time to try again.
+    /// Creates a problem with the detail of its kind. A problem with status 503 gets the header `Retry-After`.
     pub fn new(kind: &'static ProblemKind) -> Problem {
         let is_temporary = kind.status == 503;
         let header = is_temporary.then_some((header::RETRY_AFTER, "1"));
         Problem { kind, detail: None, number: None, header }
     }
 
-    /// Returns a problem for a route that has other methods: those in `allow`.
+    /// Creates a problem for a method that the route does not have. `allow` lists the methods of the route.
     pub fn method_not_allowed(allow: &'static str) -> Problem {
         Problem::new(&METHOD_NOT_ALLOWED).with_header(header::ALLOW, allow)
     }
 
-    /// Returns a problem for a body or an answer that there is no memory for now.
+    /// Creates a problem for a body or an answer that exceeds the memory budget.
     pub fn out_of_memory_budget() -> Problem {
-        Problem::new(&OVERLOADED).with_detail("too many large bodies at a time; try again in a moment")
+        Problem::new(&OVERLOADED).with_detail("Too many large bodies are in progress. Retry after the time in Retry-After, or query another replica.")
     }
 
-    /// Replaces the kind's detail. The text must not repeat what the caller sent.
+    /// Replaces the detail of the kind. The text must not repeat data of the request.
     #[must_use]
     pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { detail: Some(detail.into()), ..self }
     }
 
-    /// Adds a member that is a number, an extension of RFC 9457, 3.2. `member` is its JSON before the number, such as
+    /// Adds an extension member with a number (RFC 9457, 3.2). `member` is the JSON before the number, such as
     /// `,"generation":`.
     #[must_use]
     pub fn with_number(self, member: &'static str, number: u64) -> Problem {
         Problem { number: Some((member, number)), ..self }
     }
 
-    /// Sets the header that says what would be taken instead.
+    /// Sets a header that names the accepted values, such as `Allow` or `Accept`.
     #[must_use]
     pub fn with_header(self, name: HeaderName, value: &'static str) -> Problem {
         Problem { header: Some((name, value)), ..self }
     }
 
-    /// Returns the kind.
+    /// Returns the kind of the problem.
     pub fn kind(&self) -> &'static ProblemKind {
         self.kind
     }
@@ -136,7 +136,7 @@ impl Problem {
         write_problem(out, self.kind, self.detail.as_deref(), self.number);
     }
 
-    /// Returns the response.
+    /// Converts the problem into a response.
     pub fn into_response(self) -> Response {
         let mut body = Vec::with_capacity(512);
         self.write(&mut body);
@@ -148,8 +148,8 @@ impl Problem {
     }
 }
 
-/// Appends a problem as a JSON object. `detail` replaces the kind's own; it must not repeat what the caller sent. `number` is an
-/// extension member as [`Problem::with_number`] has it.
+/// Appends a problem as a JSON object. `detail` replaces the detail of the kind. It must not repeat data of the
+/// request. `number` is an extension member as in [`Problem::with_number`].
 #[inline]
 pub fn write_problem(
     out: &mut Vec<u8>,
@@ -182,7 +182,7 @@ pub fn write_problem(
     out.push(b'}');
 }
 
-/// Returns the whole answer to a connection that is rejected before its first request.
+/// Returns the complete response for a connection that is rejected before its first request.
 pub(crate) fn overloaded_response() -> Vec<u8> {
     let mut body = Vec::with_capacity(512);
     write_problem(&mut body, &OVERLOADED, None, None);

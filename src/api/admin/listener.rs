@@ -1,4 +1,4 @@
-//! The thread of the admin listener: it accepts, answers, and maintains the metrics.
+//! The thread of the admin listener: accepts connections, answers requests, and maintains the metrics.
 
 use std::cell::Cell;
 use std::io;
@@ -16,64 +16,64 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::service::{AdminContext, AdminService};
 
-/// No body is worth a long wait here.
+/// Timeouts of admin connections. They are short, because the listener accepts few connections.
 const TIMEOUTS: Timeouts = Timeouts {
     header: Duration::from_secs(5),
     body: Duration::from_secs(10),
-    // Short, because probes come every few seconds on connections of their own, and idle ones must not keep them out.
+    // Short, because probes open a new connection every few seconds, and idle ones must not block them.
     idle: Duration::from_secs(5),
-    // This listener ends with the process.
+    // The listener ends with the process.
     drain_grace: Duration::ZERO,
 };
-/// How often the exporter sorts the samples of its histograms into buckets; until then it keeps each.
+/// Interval at which the exporter sorts the samples of its histograms into buckets. It keeps them until then.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The socket of the admin listener, which does not answer yet.
+/// The socket of the admin listener. [`serve`](Self::serve) starts to answer on it.
 pub struct AdminListener {
     socket: StdListener,
 }
 
-/// The running admin listener. It answers while the data listener drains, and ends when this is dropped.
+/// The running admin listener. It also answers while the data listener drains. Dropping it stops the thread.
 pub struct AdminServer {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl AdminListener {
-    /// Binds the address; a second process may bind the same one.
+    /// Binds the address. A second process may bind the same address.
     ///
     /// # Errors
-    /// The system's, of the address.
+    /// Returns the error of the system if the address cannot be bound.
     pub fn bind(address: SocketAddr) -> io::Result<AdminListener> {
         Ok(AdminListener { socket: bind(address)? })
     }
 
-    /// Takes a listening socket that this process was started with.
+    /// Uses a listening socket that the service manager passed to this process.
     ///
     /// # Errors
-    /// The system's, where the socket cannot be made non-blocking.
+    /// Returns the error of the system if the socket cannot be made non-blocking.
     pub fn from_inherited(socket: StdListener) -> io::Result<AdminListener> {
         socket.set_nonblocking(true)?;
         Ok(AdminListener { socket })
     }
 
-    /// Returns another handle of the socket, to steer connections away from it later.
+    /// Returns another handle of the socket, for steering connections away from it in a drain.
     pub(crate) fn try_clone_socket(&self) -> io::Result<StdListener> {
         self.socket.try_clone()
     }
 
-    /// Returns the address, with the port that was taken.
+    /// Returns the address with the actual port.
     ///
     /// # Errors
-    /// The system's.
+    /// Returns the error of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Starts to answer. Beyond `max_connections`, the connection that has been without a request for longest is closed.
+    /// Starts to answer. Beyond `max_connections`, closes the connection that has been idle for the longest time.
     ///
     /// # Errors
-    /// The system's, where it refuses a thread or a runtime.
+    /// Returns the error of the system if the thread or its runtime cannot be created.
     pub fn serve(self, context: AdminContext, max_connections: usize) -> io::Result<AdminServer> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
@@ -88,7 +88,7 @@ impl Drop for AdminServer {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // The panic hook has reported a thread that panicked.
+            // The panic hook has already logged a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -102,14 +102,14 @@ async fn run(
 ) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "the admin listener cannot be polled"),
+        Err(error) => return tracing::error!(%error, "cannot poll the admin listener"),
     };
     let drain = stopped.clone();
     let mut open: Vec<Connection> = Vec::new();
     let mut tasks = JoinSet::new();
     let mut upkeep = interval(UPKEEP_INTERVAL);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let failed = |error: &io::Error| tracing::warn!(%error, "an admin connection could not be accepted");
+    let failed = |error: &io::Error| tracing::warn!(%error, "cannot accept an admin connection");
     loop {
         let turn = async {
             tokio::select! {
@@ -125,7 +125,7 @@ async fn run(
                         AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
                     let task = tasks.spawn_local(serve(service, stream, drain.clone()));
                     open.push(Connection { last_request, task });
-                    // The new connection is served before many more are accepted.
+                    // The new connection must be served before many more are accepted.
                     yield_now().await;
                 }
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
@@ -140,14 +140,14 @@ async fn run(
     }
 }
 
-/// An open connection.
+/// An open connection of the admin listener.
 struct Connection {
-    /// When the connection last had a request.
+    /// Time of the last request on the connection.
     last_request: Rc<Cell<Instant>>,
     task: AbortHandle,
 }
 
-/// Closes the connection that has been without a request for longest, so that idle ones do not keep a probe out.
+/// Closes the connection that has been idle for the longest time, so that idle connections do not block probes.
 fn evict(open: &mut Vec<Connection>) {
     let longest = open.iter().enumerate().min_by_key(|(_, connection)| connection.last_request.get());
     if let Some((at, _)) = longest {
@@ -156,7 +156,7 @@ fn evict(open: &mut Vec<Connection>) {
 }
 
 async fn serve(service: AdminService, stream: TcpStream, drain: watch::Receiver<bool>) {
-    // How the connection ends concerns its peer alone.
+    // An error of this option concerns only its peer.
     let _ = stream.set_nodelay(true);
     if catch_panic_async(serve_connection(stream, &service, TIMEOUTS, drain)).await.is_none() {
         service.context.telemetry.panicked();

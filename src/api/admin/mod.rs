@@ -1,5 +1,5 @@
-//! The admin listener: metrics, probes, status, standings and the description of the interface. It has a thread and a
-//! runtime of its own, so that it answers when the workers cannot, and costs them nothing.
+//! The admin listener answers requests for metrics, probes, status, standings and the description of the interface.
+//! It has its own thread and runtime, so that it answers even when all workers are busy, and does not delay them.
 
 mod listener;
 mod routes;

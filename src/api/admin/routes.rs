@@ -1,16 +1,16 @@
 //! The routes of the admin listener.
 
-/// The path of the list of standings.
+/// Path of the list of standings.
 pub(super) const STANDINGS: &str = "/v1/standings";
-/// The path of one account's standing, as it is documented.
+/// Path of the standing of one account, as in the documentation.
 const STANDING: &str = "/v1/standings/{company}/{account}";
 
-/// The methods of a path that is only read, as `Allow` states them.
+/// Methods of a read-only path, as in the header `Allow`.
 pub(super) const READ: &str = "GET, HEAD";
-/// The methods of [`STANDING`].
+/// Methods of [`STANDING`], as in the header `Allow`.
 pub(super) const CHANGE: &str = "GET, HEAD, PUT, DELETE";
 
-/// Every path of this listener, and its methods as `Allow` states them.
+/// All paths of this listener with their methods, as in the header `Allow`.
 pub const PATHS: [(&str, &str); 7] = [
     ("/metrics", READ),
     ("/livez", READ),
@@ -21,7 +21,7 @@ pub const PATHS: [(&str, &str); 7] = [
     (STANDING, CHANGE),
 ];
 
-/// Returns the methods of a path, or `None` where it is no route.
+/// Returns the methods of a path. Returns `None` if the path has no route.
 pub(super) fn allow(path: &str) -> Option<&'static str> {
     PATHS.iter().find(|(known, _)| *known == path).map(|(_, allow)| *allow)
 }

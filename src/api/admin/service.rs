@@ -1,4 +1,4 @@
-//! The service of the admin listener.
+//! The service of the admin listener: routes and answers a request.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,24 +19,24 @@ use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
 use crate::telemetry::Telemetry;
 
-/// The media type of metrics. It states the version of the text format, which scrapers guess without it.
+/// Media type of metrics. Without the version of the text format, scrapers would guess it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The interface of both listeners: `docs/openapi.yaml`, which the build script converts to JSON.
+/// Description of both listeners: `docs/openapi.yaml`, which the build script converts to JSON.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// What the admin listener answers from.
+/// The state that the admin listener answers from.
 pub struct AdminContext {
-    /// The metrics.
+    /// Metrics of the daemon.
     pub telemetry: Arc<Telemetry>,
-    /// The snapshot in service.
+    /// The snapshot in service and its standings.
     pub store: Store,
-    /// The live standings.
+    /// Handle that changes standings.
     pub standings: Standings,
-    /// True while the data listener takes no queries: before it starts, and when it drains.
+    /// True while the data listener is closed: before it starts, and from the drain on.
     pub closed: watch::Receiver<bool>,
-    /// The status of the process.
+    /// Source of `/status`.
     pub status: Arc<dyn StatusSource>,
 }
 
@@ -44,23 +44,23 @@ pub struct AdminContext {
 pub trait StatusSource: Send + Sync {
     /// Returns the body of `/status`.
     fn status(&self) -> Value;
-    /// Returns why the last reload brought no snapshot into service.
+    /// Returns the reason why the last reload did not publish a snapshot.
     fn last_failure(&self) -> LastFailure;
 }
 
-/// Why a reload brought no snapshot into service. The texts hold no phone numbers.
+/// The reason why a reload did not publish a snapshot. The texts contain no phone numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LastFailure {
-    /// The error, if there was one.
+    /// Error of the reload, if it failed.
     pub error: Option<String>,
-    /// The findings behind it.
+    /// Findings that caused the error.
     pub findings: Vec<String>,
 }
 
 /// Answers the requests of one connection.
 pub(super) struct AdminService {
     pub(super) context: Rc<AdminContext>,
-    /// When the connection last had a request.
+    /// Time of the last request on the connection.
     pub(super) last_request: Rc<Cell<Instant>>,
 }
 
@@ -86,7 +86,7 @@ async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         return match standings::answer(store, standings, &head.method, below, query, body).await {
-            // A change is made only when the whole body was read.
+            // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read),
             Err(problem) => (problem.into_response(), unread),
         };
@@ -113,7 +113,8 @@ fn metrics(context: &AdminContext) -> String {
     context.telemetry.render()
 }
 
-/// Answers whether queries may be sent here. A stale snapshot is ready; no snapshot, or a listener that drains, is not.
+/// Answers `/readyz`. The daemon is ready with a stale snapshot, but not without a snapshot, and not while the data
+/// listener is closed.
 fn readiness(context: &AdminContext) -> Response {
     if context.store.current().is_none() {
         respond(503, TEXT, no_snapshot(context.status.last_failure()).into())

@@ -1,4 +1,4 @@
-//! The routes of standings: administrators and their tools drain or suspend accounts while the daemon runs.
+//! The routes of standings, by which administrators drain or suspend accounts while the daemon runs.
 
 use std::borrow::Cow;
 
@@ -20,12 +20,13 @@ use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
 use crate::runtime::standings::{AccountKey, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
-/// The longest body: a reason has at most 1024 bytes, which JSON may write with six bytes each.
+/// Maximum of bytes in a body. A reason has at most 1024 bytes, each of which JSON may write as six bytes.
 const MAX_BODY_BYTES: usize = 8 * 1024;
-/// The media type of all answers.
+/// Media type of all answers.
 pub(super) const JSON: &str = "application/json";
 
-/// Answers a request for standings. `below` is the path below `/v1/standings`, and `query` the URL's query string.
+/// Answers a request for standings. `below` is the path after `/v1/standings`. `query` is the query string of the
+/// URL.
 pub(super) async fn answer(
     store: &Store,
     standings: &Standings,
@@ -42,7 +43,7 @@ pub(super) async fn answer(
     }
     let key = key(below).ok_or_else(|| Problem::new(&NOT_FOUND))?;
     if !query.is_empty() {
-        return Err(bad_request("the URL of a standing has no query"));
+        return Err(bad_request("Send the URL of a standing without a query string."));
     }
     match *method {
         Method::GET | Method::HEAD => get(store, &key),
@@ -56,7 +57,7 @@ pub(super) async fn answer(
         Method::DELETE => {
             change(standings, key, None).await?;
             let mut response = respond(204, JSON, Bytes::new());
-            // No content has neither a type nor a length (RFC 9110, 8.6).
+            // A 204 has no type and no length (RFC 9110, 8.6).
             response.headers_mut().clear();
             Ok(response)
         }
@@ -68,7 +69,7 @@ fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(&BAD_REQUEST).with_detail(detail)
 }
 
-/// Lists every standing of a company's accounts, in order of their ids.
+/// Lists the standings of a company's accounts in the order of the account ids.
 fn list(store: &Store, query: &str) -> Result<Response, Problem> {
     let generation = store.current().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let snapshot = &generation.snapshot;
@@ -92,15 +93,15 @@ fn get(store: &Store, key: &AccountKey) -> Result<Response, Problem> {
     store.check_account(key).map_err(refusal)?;
     match store.standing(key) {
         Some(standing) => Ok(respond(200, JSON, Value::from(standing.fields()).to_string().into())),
-        None => Err(Problem::new(&NOT_FOUND).with_detail("the account has no live standing")),
+        None => Err(Problem::new(&NOT_FOUND).with_detail("The account has no standing.")),
     }
 }
 
-/// Sets or ends a standing. Returns when the change is in effect, and on the disk.
+/// Sets or removes a standing. Returns when the change is in force and on the disk.
 async fn change(standings: &Standings, key: AccountKey, standing: Option<Standing>) -> Result<(), Problem> {
     let (reply, done) = oneshot::channel();
     standings.change(key, standing, move |result| {
-        // The client may have gone; the change stays.
+        // The client may have disconnected. The change stays in force.
         let _ = reply.send(result);
     });
     match done.await {
@@ -116,20 +117,21 @@ fn refusal(refused: StandingError) -> Problem {
             Problem::new(from_error(SelectError::UnknownCompany)).with_number(GENERATION, generation)
         }
         StandingError::UnknownAccount(generation) => Problem::new(&NOT_FOUND)
-            .with_detail("the company has no such account in the snapshot in service")
+            .with_detail("The company has no account with this id in the snapshot in service. Check the id of the account.")
             .with_number(GENERATION, generation),
-        StandingError::Ended => bad_request("until: expected a time to come; it has passed"),
+        StandingError::Ended => bad_request("until: expected a time in the future"),
         StandingError::Following => Problem::new(&OVERLOADED).with_detail(
-            "another process keeps the journal of standings; ask it, or again when this one has taken over",
+            "Another process writes the journal of standings. Send the request to that process, or retry when this one \
+             has taken over.",
         ),
         StandingError::Journal(error) => {
-            let detail = format!("nothing was changed, since the journal cannot be written: {error}");
+            let detail = format!("The journal cannot be written, so nothing was changed: {error}. Repair the disk, then send the request again.");
             Problem::new(&INTERNAL).with_detail(detail)
         }
     }
 }
 
-/// Parses `/{company}/{account}`, both percent-encoded.
+/// Parses `/{company}/{account}` with percent-encoded ids. Returns `None` for another path.
 fn key(below: &str) -> Option<AccountKey> {
     let (company, account) = below.strip_prefix('/')?.split_once('/')?;
     if company.is_empty() || account.is_empty() || account.contains('/') {
@@ -138,25 +140,26 @@ fn key(below: &str) -> Option<AccountKey> {
     Some(AccountKey { company: decode_path(company)?.into(), account: decode_path(account)?.into() })
 }
 
-/// Returns the company that a list is of: the query's only field, optional where the snapshot has one company.
+/// Returns the company of a list. The query has no field other than `company`, which is optional if the snapshot has
+/// only one company.
 fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
     let bad = |detail: &'static str| Err(bad_request(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
     match field.map(|field| field.split_once('=').unwrap_or((field, ""))) {
-        _ if more.is_some() => bad("expected no other field than company, once"),
+        _ if more.is_some() => bad("Send only the field company, and send it once."),
         None => match snapshot.only_company() {
             Some(company) => Ok(company),
-            None => bad("company: this field is required where there are several companies"),
+            None => bad(SelectError::BadRequest.reason()),
         },
         Some(("company", id)) => match decode(id) {
             Some(id) => {
                 let unknown = StandingError::UnknownCompany(snapshot.generation());
                 snapshot.find_company(&id).ok_or_else(|| refusal(unknown))
             }
-            None => bad("company: not percent-encoded UTF-8"),
+            None => bad("company: expected percent-encoded UTF-8"),
         },
-        Some(_) => bad("expected no other field than company"),
+        Some(_) => bad("Send only the field company."),
     }
 }
 
@@ -164,9 +167,11 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("a standing has at most {MAX_BODY_BYTES} bytes");
+            let detail = format!("Send a standing of at most {MAX_BODY_BYTES} bytes.");
             Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail))
         }
-        Err(_) => Err(bad_request("the body ends too early, or is not chunked as announced")),
+        Err(_) => Err(bad_request(
+            "The body is shorter than announced, or its chunks are malformed. Send the request again.",
+        )),
     }
 }

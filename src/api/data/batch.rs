@@ -1,4 +1,4 @@
-//! Batches: one query a line, one answer a line, in the same order and from one snapshot.
+//! Batches: one query a line and one answer a line, in the same order, all from one snapshot.
 
 use std::array::from_fn;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::api::problem::{GENERATION, NO_SNAPSHOT};
 use crate::runtime::Generation;
 use crate::telemetry::ChannelCounters;
 
-/// Most lines of a batch.
+/// Maximum of lines in a batch.
 const MAX_LINES: usize = 10_000;
-/// How long a batch is answered before other connections get their turn. A time and not a number of lines, because a line
-/// takes a microsecond or, for an OU with 20,000 above it, 150.
+/// Time after which a batch yields to other connections. A time instead of a number of lines, because a line takes
+/// one microsecond, or 150 for an OU with 20,000 levels above it.
 const TURN: Duration = Duration::from_millis(1);
-/// The expected size of an answer; most have 200 to 250 bytes.
+/// Expected size of an answer in bytes. Most have 200 to 250.
 const ANSWER_BYTES: usize = 256;
 
-/// Answers a batch.
+/// Answers the lines of a batch. Yields to other connections from time to time.
 pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Response, Problem> {
     let ends = memchr::memchr_iter(b'\n', body).count();
     let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
     if lines > MAX_LINES {
-        let detail = format!("a batch has at most {MAX_LINES} lines; send it as several");
+        let detail = format!("Send at most {MAX_LINES} lines in one batch, or several batches.");
         return Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail));
     }
     // Cloned because it is held across `.await`: a borrow would keep this worker on the old generation.
@@ -59,7 +59,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
         let lines = lines.get(..count).unwrap_or_default();
         let before = out.len();
         if catch_panic(|| batch.answer_together(lines, &mut out)).is_none() {
-            // Each line again by itself, to find which one panics and to answer the others.
+            // Each line is answered again separately, to isolate the line that panics.
             out.truncate(before);
             for line in lines {
                 batch.answer_alone(line, &mut out);
@@ -76,7 +76,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
     Ok(response)
 }
 
-/// What the lines of a batch are answered from.
+/// The state that the lines of one batch are answered from.
 struct Batch<'b> {
     context: &'b WorkerContext,
     generation: &'b Generation,
@@ -85,7 +85,7 @@ struct Batch<'b> {
 }
 
 impl Batch<'_> {
-    /// Answers up to [`LANES`] lines. A malformed or empty line is a problem of its own.
+    /// Answers up to [`LANES`] lines together. A malformed or empty line gets a problem.
     fn answer_together(&self, lines: &[&[u8]], out: &mut Vec<u8>) {
         failpoint("line");
         let snapshot = &self.generation.snapshot;
@@ -106,7 +106,7 @@ impl Batch<'_> {
             let answer = match (answer, fault) {
                 (Some(answer), _) => Ok(answer),
                 (None, Some(bad)) => Err(bad),
-                // Beyond the last line.
+                // There is no further line.
                 (None, None) => break,
             };
             write_answer(self.context, snapshot, self.channels, answer, out);
@@ -114,7 +114,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Answers one line, with the problem `internal` where it panics.
+    /// Answers one line, with the problem `internal` if it panics.
     fn answer_alone(&self, line: &[u8], out: &mut Vec<u8>) {
         let before = out.len();
         let snapshot = &self.generation.snapshot;
@@ -138,7 +138,7 @@ impl Batch<'_> {
     }
 }
 
-/// Returns the first line, without its end, and what follows it.
+/// Returns the first line without its line feed, and the rest of the text.
 pub fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'\n', text) {
         Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..).unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! Reads a request's body: checks its type, and collects it up to a limit.
+//! Reads the body of a request: checks its media type and collects it up to a limit.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
-/// The longest body of a single query: the longest fields come to less than 20 KB.
+/// Maximum of bytes in the body of a single query. The longest fields together have less than 20 KB.
 pub(super) const MAX_QUERY_BODY_BYTES: usize = 64 * 1024;
-/// The longest body of a batch.
+/// Maximum of bytes in the body of a batch.
 const MAX_BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// What a body contains.
+/// The content of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyKind {
-    /// One query.
+    /// The body is one query.
     Query,
-    /// One query a line.
+    /// The body has one query a line.
     Batch,
 }
 
 impl BodyKind {
-    /// Returns the media types that are taken, as `Accept` lists them.
+    /// Returns the accepted media types, as in the header `Accept`.
     pub(super) fn media_types(self) -> &'static str {
         match self {
             BodyKind::Query => "application/json",
@@ -49,7 +49,8 @@ impl BodyKind {
         }
     }
 
-    /// Checks that the body is of a type that is taken. A request without a type passes, because many clients send none.
+    /// Checks the media type and the encoding of the body. A request without `Content-Type` is accepted, because
+    /// many clients send none.
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
         if let Some(stated) = headers.get(CONTENT_TYPE) {
             let stated = stated.to_str().unwrap_or_default();
@@ -61,13 +62,14 @@ impl BodyKind {
         match headers.get(CONTENT_ENCODING) {
             Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
                 let problem = Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT_ENCODING, "identity");
-                Err(problem.with_detail("the body is encoded; send it as it is"))
+                Err(problem.with_detail("Send the body without a content encoding."))
             }
             _ => Ok(()),
         }
     }
 
-    /// Reads the whole body. Returns it with the memory that it keeps reserved until the request is answered.
+    /// Reads the whole body. Returns the body with its reservation of memory, which the caller holds until the
+    /// request is answered.
     pub(super) async fn read(
         self,
         mut body: Incoming,
@@ -76,7 +78,7 @@ impl BodyKind {
         let limit = self.max_bytes();
         let mut reservation = budget.reservation(self.class());
         if body.size_hint().lower() > limit as u64 {
-            // The announced length is enough to refuse the body unread.
+            // The announced length suffices to reject the body without reading it.
             return Err(self.too_large());
         }
         let mut first = Bytes::new();
@@ -84,13 +86,13 @@ impl BodyKind {
         while let Some(frame) = body.frame().await {
             let incomplete = |_| {
                 Problem::new(&BAD_REQUEST)
-                    .with_detail("the body ends too early, or is not chunked as announced")
+                    .with_detail("The body is shorter than announced, or its chunks are malformed. Send the request again.")
             };
             let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
             if first.len() + all.len() + data.len() > limit {
                 return Err(self.too_large());
             }
-            // Nearly every body is one piece, which is answered at once and not copied.
+            // Nearly every body arrives in one piece, which is answered at once and not copied.
             let is_whole = first.is_empty() && all.is_empty() && body.is_end_stream();
             if !is_whole && !reservation.grow(data.len()) {
                 return Err(Problem::out_of_memory_budget());
@@ -112,8 +114,8 @@ impl BodyKind {
     fn too_large(self) -> Problem {
         let limit = self.max_bytes();
         let detail = match self {
-            BodyKind::Query => format!("a query has at most {limit} bytes"),
-            BodyKind::Batch => format!("a batch has at most {limit} bytes; send it as several"),
+            BodyKind::Query => format!("Send a query of at most {limit} bytes."),
+            BodyKind::Batch => format!("Send at most {limit} bytes in one batch, or several batches."),
         };
         Problem::new(&BODY_TOO_LARGE).with_detail(detail)
     }

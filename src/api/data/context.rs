@@ -1,4 +1,4 @@
-//! What a worker answers from.
+//! The state of one worker.
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
@@ -15,27 +15,29 @@ use tokio::sync::Semaphore;
 use crate::runtime::{Generation, Reader, Store};
 use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetrics};
 
-/// What one worker answers from. Used by one thread: while a query is answered, nothing in it is shared.
+/// The state that one worker answers from. Only its thread uses it, so that answering a query needs no shared
+/// state.
 pub(super) struct WorkerContext {
     /// Reads the snapshot in service.
     reader: RefCell<Reader>,
-    /// The buffer that answers are rendered in.
+    /// Buffer for rendering answers.
     pub(super) scratch: RefCell<Vec<u8>>,
     pub(super) telemetry: Arc<Telemetry>,
-    /// This worker's own counters.
+    /// Counters of this worker.
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shared: Shared,
     pub(super) clock: Clock,
-    /// The counters of one generation's channels.
+    /// Counters for the channels of one generation.
     channels: RefCell<(Option<u64>, Rc<ChannelCounters>)>,
     random: Cell<u64>,
 }
 
-/// What all workers share besides the metrics. A single query whose body arrives in one piece uses none of it.
+/// The state that all workers share in addition to the metrics. A single query whose body arrives in one piece does
+/// not use it.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) budget: Arc<MemoryBudget>,
-    /// Held by the explanation that is being rendered.
+    /// Permit of the explanation that is being rendered.
     pub(super) explain_turn: Arc<Semaphore>,
 }
 
@@ -53,7 +55,7 @@ impl WorkerContext {
             scratch: RefCell::default(),
             clock: Clock::default(),
             channels: RefCell::new((None, Rc::new(metrics.selections.channels(&[])))),
-            // Every `RandomState` has other keys, seeded by the system.
+            // Every `RandomState` has different keys, which the system seeds.
             random: Cell::new(RandomState::new().hash_one(0)),
             metrics,
             telemetry,
@@ -61,19 +63,20 @@ impl WorkerContext {
         }
     }
 
-    /// Calls `read` with the generation in service. Returns `None` where there is none.
+    /// Calls `read` with the generation in service. Returns `None` if there is none.
     #[inline]
     pub(super) fn with_generation<T>(&self, read: impl FnOnce(&Arc<Generation>) -> T) -> Option<T> {
         self.reader.borrow_mut().pin().map(read)
     }
 
-    /// Returns the inputs of a selection that differ per call.
+    /// Returns the inputs of a selection that differ with each call: time, random number and standings.
     #[inline]
     pub(super) fn moment<'g>(&self, generation: &'g Generation) -> SelectContext<'g> {
         SelectContext { now: self.clock.read(), random: self.random(), standings: &generation.overlay }
     }
 
-    /// Returns the next random number, by SplitMix64.
+    /// Returns the next random number of SplitMix64. By hand, because it fits into a `Cell`: fastrand's generator
+    /// needs `&mut`, and so a `RefCell` and its check on the answer path.
     #[inline]
     pub(super) fn random(&self) -> u64 {
         let count = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -83,7 +86,7 @@ impl WorkerContext {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns the counters of this snapshot's channels.
+    /// Returns the counters for the channels of this snapshot. Creates them once for each generation.
     pub(super) fn channel_counters(&self, snapshot: &Snapshot) -> Rc<ChannelCounters> {
         let mut channels = self.channels.borrow_mut();
         if channels.0 != Some(snapshot.generation()) {
@@ -93,7 +96,7 @@ impl WorkerContext {
         Rc::clone(&channels.1)
     }
 
-    /// Counts a query that was selected.
+    /// Counts the result of a selection.
     pub(super) fn count(&self, channels: &ChannelCounters, answer: &Answer) {
         let outcome = match answer.result {
             Ok(selection) => SelectionOutcome::Selected(selection.rule),
@@ -107,13 +110,13 @@ impl WorkerContext {
         }
     }
 
-    /// Counts a malformed query, under the channel that it names.
+    /// Counts a malformed query under its channel, if the snapshot has the channel.
     pub(super) fn count_malformed(&self, channels: &ChannelCounters, snapshot: &Snapshot, bad: &BadQuery) {
         let channel = bad.channel.as_ref().and_then(|channel| snapshot.find_channel(channel));
         channels.count(channel, SelectionOutcome::Failed(SelectError::BadRequest));
     }
 
-    /// Counts a query that ended before the snapshot was read.
+    /// Counts a query that failed before the snapshot was read.
     pub(super) fn count_early(&self, outcome: SelectionOutcome) {
         self.channels.borrow().1.count(None, outcome);
     }

@@ -1,8 +1,8 @@
-//! Explanations, rendered off the workers and one at a time.
+//! Explanations, rendered one at a time on a blocking thread.
 //!
-//! An explanation holds every step of the chain: for an OU 20,000 levels deep that is 60 ms of work and 2 MB of text,
-//! during which a worker would answer no one else. So a blocking thread renders it, and other explanations wait for their
-//! turn: people ask for them, gateways do not.
+//! An explanation contains every step of the chain. For an OU with 20,000 levels above it, that is 60 ms of work and
+//! 2 MB of text. A worker could not answer other requests meanwhile. Explanations wait for each other, because
+//! people request them, not gateways.
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ use super::query_string;
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::runtime::Generation;
 
-/// A query as it arrived, to be parsed on the thread that explains it.
+/// The text of a query, to be parsed on the thread that explains it.
 pub(super) enum OwnedQueryText {
-    /// The URL's query string.
+    /// The query string of the URL.
     Url(String),
-    /// A body.
+    /// The body of the request.
     Body(Bytes),
 }
 
-/// Explains a query. It is not counted among the selections, because no client is invited by it.
+/// Explains a query. Does not count it as a selection, because no client is invited.
 pub(super) async fn explain(context: &WorkerContext, query: OwnedQueryText) -> Result<Response, Problem> {
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
@@ -38,7 +38,7 @@ pub(super) async fn explain(context: &WorkerContext, query: OwnedQueryText) -> R
     let rendered = spawn_blocking(move || {
         failpoint::panic_if(panics);
         let text = render(&generation, &query, now, random);
-        // Held until here, even where the client has gone.
+        // Held until here, even if the client has disconnected.
         drop(turn);
         text
     });

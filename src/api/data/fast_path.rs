@@ -1,11 +1,11 @@
-//! The fast path: single selections that are answered without hyper.
+//! The fast path: answers single selections without hyper.
 //!
-//! Nearly all that gateways send is one kind of request: a small `GET /v1/select?…`, or a `POST` with its body right
-//! behind the head. Through hyper such a request takes 8,000 instructions besides its answer, for a `Request`, its header
-//! map, its URI, a service's future and a `Response`. Here the head is parsed in place, and the answer is written behind a
-//! head of our own.
+//! Nearly all requests of gateways are a small `GET /v1/select?…`, or a `POST` whose body follows its head directly.
+//! Through hyper, such a request takes 8,000 instructions in addition to its answer, for a `Request` with header map
+//! and URI, the future of a service and a `Response`. The fast path parses the head in place and writes the head of
+//! the answer itself.
 //!
-//! Only a request that hyper would accept, and answer with the same bytes, is taken (`tests/http/fast_path.rs`).
+//! It takes only requests that hyper would accept and answer with the same bytes (`tests/http/fast_path.rs`).
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use super::query_string;
 use super::select::{ResponseMeta, select_current};
 use crate::telemetry::Route;
 
-/// Answers the single selection that these bytes begin with. See [`Service::fast_path`].
+/// Answers the single selection at the start of these bytes. See [`Service::fast_path`].
 ///
 /// [`Service::fast_path`]: switchboard_server::Service::fast_path
 pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
@@ -57,17 +57,17 @@ pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -
     Some(FastAnswer { len, at })
 }
 
-/// The text of a query, in place.
+/// The text of a query, borrowed from the request.
 enum QueryText<'r> {
-    /// The URL's query string.
+    /// The query string of the URL.
     Url(&'r str),
-    /// The body.
+    /// The body of the request.
     Body(&'r [u8]),
 }
 
-/// Returns the query of the single selection that these bytes begin with, and how many bytes that request has.
+/// Returns the query of the single selection at the start of these bytes, and the length of its request in bytes.
 fn read(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
-    // Decided before anything is parsed, so that other requests are parsed once.
+    // Checked before the head is parsed, so that other requests are parsed only once.
     let is_post = match (bytes.strip_prefix(b"GET /v1/select"), bytes.strip_prefix(b"POST /v1/select ")) {
         (Some(rest), _) if matches!(rest.first(), Some(b'?' | b' ')) => false,
         (_, Some(_)) => true,

@@ -1,4 +1,4 @@
-//! Parses the query string of a URL.
+//! Parses the query string of a URL into a query.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use memchr::{memchr, memchr2};
 use switchboard_model::QueryField;
 use switchboard_select::{BadQuery, Query, QueryFields};
 
-/// Parses a query string. Values that need no decoding are borrowed.
+/// Parses a query string. Borrows values that need no decoding.
 ///
 /// # Errors
-/// The first fault of the query.
+/// Returns the first error in the query.
 pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
     let mut query = Query::default();
     read(text, &mut query)?;
@@ -20,10 +20,10 @@ pub fn parse(text: &str) -> Result<Query<'_>, BadQuery> {
 /// Parses a query string into an empty query, in place.
 ///
 /// # Errors
-/// The first fault of the query.
+/// Returns the first error in the query.
 pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
     let mut fields = QueryFields::new(into);
-    // One search of the whole text spares most queries a search of every name and value.
+    // One search of the whole text replaces a search of every name and value in most queries.
     let plain = !is_encoded(text);
     let mut rest = text;
     while !rest.is_empty() {
@@ -65,16 +65,17 @@ fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t s
     }
 }
 
-/// A `+` as most clients write it.
+/// A `+` in percent-encoding, as most clients write it.
 const ENCODED_PLUS: &str = "%2B";
 
-/// Returns whether a phone is written as nearly all are. Such a phone is borrowed without its plus, which is optional.
+/// Returns whether a phone is digits after `%2B`, as nearly all clients write it. Such a phone is borrowed without
+/// its plus, which is optional.
 fn is_digits_behind_plus(value: &str) -> bool {
     let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
     digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
-/// Restores the `+` of a phone: in a query string it stands for a space.
+/// Restores the `+` of a phone, because a bare `+` in a query string is decoded to a space.
 fn restore_plus(value: Cow<'_, str>) -> Cow<'_, str> {
     match value.strip_prefix(' ') {
         Some(digits) => Cow::Owned(format!("+{digits}")),
@@ -86,7 +87,7 @@ fn is_encoded(text: &str) -> bool {
     memchr2(b'%', b'+', text.as_bytes()).is_some()
 }
 
-/// Percent-decodes a text of a query string. Returns `None` where it is not percent-encoded UTF-8.
+/// Percent-decodes a text of a query string. Returns `None` if the text is not percent-encoded UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !is_encoded(text) {
         return Some(Cow::Borrowed(text));
@@ -105,7 +106,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
-/// Percent-decodes a segment of a path, where a `+` is itself.
+/// Percent-decodes a segment of a path. A `+` stays a `+`.
 pub(crate) fn decode_path(segment: &str) -> Option<String> {
     decode(&segment.replace('+', "%2B")).map(Cow::into_owned)
 }
@@ -114,7 +115,7 @@ fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
-/// Returns the field's name where it is known. An unknown name may hold anything and is not repeated.
+/// Returns the name of a known field. An unknown name may contain any data and is not repeated.
 fn known_name(name: &str) -> &'static str {
     QueryField::parse(name).map_or("a field", QueryField::as_str)
 }
@@ -144,7 +145,7 @@ mod tests {
             ("+4479", "+4479"),
             ("%2b4479", "+4479"),
             ("%204479", "+4479"),
-            // The plus is optional: what is left needs no copy.
+            // The plus is optional, and the rest needs no copy.
             ("%2B4479", "4479"),
             ("4479", "4479"),
             ("%2B", "+"),

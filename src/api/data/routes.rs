@@ -2,26 +2,26 @@
 
 use crate::telemetry::Route;
 
-/// What a request asks for.
+/// The meaning of a method and a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The answer to a query in the URL.
+    /// A query in the URL.
     Url(Route),
-    /// The answer to a query in the body.
+    /// A query in the body.
     Body(Route),
-    /// The answers to the queries in the body.
+    /// A batch of queries in the body.
     Batch,
-    /// A method that the route has not. The text is the route's `Allow`.
+    /// A method that the route does not have. The text is the value of `Allow`.
     OtherMethod(Route, &'static str),
-    /// A path that is no route.
+    /// A path without a route.
     Unknown,
 }
 
-/// Every path of this listener, and its methods as `Allow` states them.
+/// All paths of this listener with their methods, as in the header `Allow`.
 pub const PATHS: [(&str, &str); 3] =
     [("/v1/select", "GET, HEAD, POST"), ("/v1/select/batch", "POST"), ("/v1/explain", "GET, HEAD, POST")];
 
-/// Returns what a request asks for.
+/// Returns the target of a request.
 pub(super) fn find(method: &str, path: &str) -> Target {
     let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else { return Target::Unknown };
     match (path, method) {
@@ -38,7 +38,7 @@ pub(super) fn find(method: &str, path: &str) -> Target {
 }
 
 impl Target {
-    /// Returns the route, as metrics label it.
+    /// Returns the route for the metrics.
     pub(super) fn route(self) -> Route {
         match self {
             Target::Url(route) | Target::Body(route) | Target::OtherMethod(route, _) => route,

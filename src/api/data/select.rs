@@ -1,4 +1,4 @@
-//! One query to the bytes of its answer, for all ways that a query arrives by.
+//! Answers one query, for all ways in which a query arrives.
 
 use switchboard_model::SelectError;
 use switchboard_select::{Answer, BadQuery, Query, select, write_selection};
@@ -9,7 +9,7 @@ use super::context::WorkerContext;
 use crate::api::problem::{from_error, write_problem};
 use crate::telemetry::ChannelCounters;
 
-/// The status and the media type of an answer.
+/// The HTTP status and the media type of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ResponseMeta {
     pub(super) status: u16,
@@ -24,8 +24,8 @@ impl ResponseMeta {
     }
 }
 
-/// Selects from the snapshot in service, appends the selection or the problem, and counts it. Returns `None`, with
-/// nothing counted, where there is no snapshot.
+/// Selects from the snapshot in service, appends the selection or the problem, and counts it. Returns `None`
+/// without counting if there is no snapshot.
 pub(super) fn select_current(
     context: &WorkerContext,
     query: Result<&Query<'_>, BadQuery>,
@@ -34,7 +34,7 @@ pub(super) fn select_current(
     context.with_generation(|generation| {
         let snapshot = &generation.snapshot;
         let channels = context.channel_counters(snapshot);
-        // Read for malformed queries too, because the answer's `date` is of this moment.
+        // Also for malformed queries, because the header `date` uses the time that is read here.
         let moment = context.moment(generation);
         let answer = query.map(|query| select(snapshot, query, moment));
         write_answer(context, snapshot, &channels, answer, out)

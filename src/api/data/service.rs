@@ -1,4 +1,4 @@
-//! The service of the data listener: a request is routed, read, answered and counted.
+//! The service of the data listener: routes, reads, answers and counts a request.
 
 use std::io;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::api::problem::NO_SNAPSHOT;
 use crate::runtime::Store;
 use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry};
 
-/// Starts to answer queries on a listener. When `drain` turns true, or its sender is dropped, the listener accepts no
-/// more connections, and every connection ends with the request in hand.
+/// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener stops
+/// accepting, and every connection ends after its current request.
 ///
 /// # Errors
-/// The system's, where it refuses a thread or a runtime.
+/// Returns the error of the system if a thread or a runtime cannot be created.
 pub fn serve(
     listener: Listener,
     store: Store,
@@ -63,7 +63,7 @@ impl Service for WorkerContext {
         let answered = catch_panic_async(answer(self, target, &head, body)).await;
         let Answered { response, body, is_selection } = answered.unwrap_or_else(|| {
             self.telemetry.panicked();
-            // How much of the body was read before the panic is not known.
+            // It is unknown how much of the body was read before the panic.
             Answered::new(Err(Problem::new(&INTERNAL)), unread)
         });
         let response = response.unwrap_or_else(Problem::into_response);
@@ -79,7 +79,7 @@ impl Service for WorkerContext {
         self.metrics.timings.count_status(Route::Other, status);
     }
 
-    /// Releases a replaced snapshot, which an idle worker would keep in memory.
+    /// Releases a replaced snapshot, which an idle worker would otherwise keep in memory.
     fn tick(&self) {
         self.with_generation(|_| ());
     }
@@ -120,11 +120,11 @@ impl ConnectionObserver for Telemetry {
     }
 }
 
-/// The answer to a request.
+/// The answer to a request, with the state of its body.
 struct Answered {
     response: Result<Response, Problem>,
     body: BodyState,
-    /// Whether it is a single selection, which is timed apart too.
+    /// Whether the answer is a single selection, which has a histogram of its own.
     is_selection: bool,
 }
 
@@ -164,7 +164,7 @@ async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Inc
     }
 }
 
-/// Reads the body of a request whose query is in it.
+/// Reads the body of a request that has its query in the body.
 async fn receive(
     context: &WorkerContext,
     kind: BodyKind,
@@ -175,13 +175,14 @@ async fn receive(
         return Err(Problem::new(&NO_SNAPSHOT));
     }
     if head.uri.query().is_some_and(|query| !query.is_empty()) {
-        return Err(Problem::new(&BAD_REQUEST).with_detail("the query is in the body; the URL has none"));
+        return Err(Problem::new(&BAD_REQUEST)
+            .with_detail("The query is read from the body. Send the URL without a query string."));
     }
     kind.check(&head.headers)?;
     kind.read(body, &context.shared.budget).await
 }
 
-/// Answers a single query.
+/// Answers a single query that came through hyper.
 fn select_one(context: &WorkerContext, query: Result<Query<'_>, BadQuery>, body: BodyState) -> Answered {
     let mut scratch = context.scratch.borrow_mut();
     scratch.clear();
@@ -198,7 +199,7 @@ fn select_one(context: &WorkerContext, query: Result<Query<'_>, BadQuery>, body:
     }
 }
 
-/// Counts a single query that ended before the snapshot was read.
+/// Counts a single query that failed before the snapshot was read.
 fn count_early(context: &WorkerContext, problem: &Problem) {
     if *problem.kind() == NO_SNAPSHOT {
         context.count_early(SelectionOutcome::NoSnapshot);

@@ -1,5 +1,5 @@
-//! Removes standings at their end. A thread of its own, because the writer may wait for a slow disk and an
-//! account is promised back within a second of its standing's end.
+//! The thread that removes expired standings. It is separate from the writer, because the writer may wait for a slow
+//! disk, and an account must return to service within a second after its standing expires.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
@@ -9,19 +9,19 @@ use switchboard_model::UnixMillis;
 use super::standing::{StandingsEvent, StandingsObserver};
 use crate::runtime::store::Store;
 
-/// Longest sleep while some standing has an end. The system's clock may be set meanwhile.
+/// Maximum sleep while a standing has an end, because the system clock may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
-/// The thread, before it runs.
+/// The state of the expirer thread. [`run`](Self::run) is the thread's function.
 pub struct Expirer {
     pub(super) store: Store,
     pub(super) observer: StandingsObserver,
-    /// The ends of standings that were set. Closed when the writer ends.
+    /// Receives the end of each standing that is set. Closed when the writer ends.
     pub(super) ends: Receiver<UnixMillis>,
 }
 
 impl Expirer {
-    /// Removes standings at their end until the writer has ended.
+    /// Removes expired standings. Returns when the writer has ended.
     pub fn run(self) {
         let mut nearest: Option<UnixMillis> = None;
         loop {

@@ -1,10 +1,10 @@
-//! The journal keeps standings on the disk. A change is appended and synced before it is answered; now and
-//! then the file is rewritten with the standings that still hold.
+//! The journal keeps standings on the disk. Every change is appended and synced before it is answered. The file is
+//! rewritten with the current standings when most of its records are obsolete.
 //!
-//! One process writes at a time: the one that holds the lock of `FILE.lock`. Another process that is to take
-//! over reads the journal until it gets the lock.
+//! Only the process that holds the lock of `FILE.lock` writes. A process that is going to take over reads the
+//! journal until it gets the lock.
 //!
-//! A record is a line: a checksum, a space, a JSON object. It is text, so that an operator can read the
+//! A record is one line: a checksum, a space, a JSON object. The format is text, so that operators can read the
 //! journal with `less`.
 
 use std::collections::HashMap;
@@ -20,66 +20,65 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::standing::{AccountKey, Standing, StandingFields};
 
-/// The first line, so that no other file is ever overwritten.
+/// The first line of a journal. A file without it is never overwritten.
 const MAGIC: &[u8] = b"switchboard standings 1\n";
-/// Obsolete records beyond which a journal is rewritten if they are the majority. Reading so many takes
-/// about a millisecond.
+/// Minimum of obsolete records before a journal is rewritten, if they are also the majority. Reading this many
+/// takes about a millisecond.
 const MAX_OBSOLETE_RECORDS: usize = 1_000;
-/// Hexadecimal digits of a record's checksum: XXH3-64 of the JSON object's bytes.
+/// Number of hexadecimal digits of a checksum, the XXH3-64 of the JSON object.
 const CHECKSUM_DIGITS: usize = 16;
 
-/// A change of an account's standing.
+/// A change of the standing of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StandingChange {
     pub(super) key: AccountKey,
-    /// The new standing; `None` removes the present one.
+    /// New standing. `None` removes the current one.
     pub(super) standing: Option<Standing>,
 }
 
-/// A journal that this process alone writes.
+/// A journal that is open for writing and locked by this process.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    /// Bytes of whole records that are known to be on the disk.
+    /// Number of bytes of whole records that are known to be on the disk.
     len: u64,
     records: usize,
-    /// Whether the file may hold something else than `len` bytes of records.
+    /// Whether the file may differ from `len` bytes of whole records.
     is_uncertain: bool,
-    /// Locked until it is dropped.
+    /// The lock, held until it is dropped.
     _lock: File,
 }
 
-/// A journal that was opened for writing.
+/// The result of opening a journal for writing.
 #[derive(Debug)]
 pub(super) struct OpenedJournal {
     pub(super) journal: Journal,
     pub(super) contents: JournalContents,
-    /// The copy of the file that was kept because it was damaged.
+    /// Path of the copy of the file, if the file was damaged.
     pub(super) damaged_copy: Option<PathBuf>,
 }
 
-/// What a journal holds.
+/// The content of a journal.
 #[derive(Debug, Default)]
 pub struct JournalContents {
     /// The standings after all changes.
     pub standings: HashMap<AccountKey, Standing>,
-    /// Bytes after the last whole record: a change that was being written when the process ended, and so
-    /// was never answered.
+    /// Number of bytes after the last whole record. They belong to a change that was being written when the
+    /// process ended, so the change was never answered.
     pub torn: usize,
-    /// Numbers of the lines before the last whole record that are no records, from 1. The disk damaged
-    /// them.
+    /// Numbers of damaged lines before the last whole record. The first line is 1.
     pub damaged: Vec<usize>,
     records: usize,
     len: u64,
 }
 
 impl Journal {
-    /// Opens or creates a journal for writing. Returns `None` while another process holds it. Cuts off a
-    /// torn end, and copies a damaged file before it is changed.
+    /// Opens or creates a journal for writing. Returns `None` while another process holds the journal. Removes a
+    /// torn end, and copies a damaged file before it changes the file.
     ///
     /// # Errors
-    /// The system's errors, and a file that is no journal.
+    /// Fails on errors of the system, and if the file is not a journal.
     pub(super) fn open(path: &Path) -> io::Result<Option<OpenedJournal>> {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
         match lock.try_lock() {
@@ -116,7 +115,7 @@ impl Journal {
     /// Appends changes and syncs them to the disk.
     ///
     /// # Errors
-    /// The system's error. The changes do not count then.
+    /// Returns the error of the system. Then the changes are not in force.
     pub(super) fn append(&mut self, changes: &[StandingChange]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(changes.len() * 256);
         for StandingChange { key, standing } in changes {
@@ -129,8 +128,8 @@ impl Journal {
                 self.records += changes.len();
             }
             Err(_) => {
-                // Half a record would corrupt the next one. Because truncating may fail too, and the disk may
-                // have lost data, the file is rewritten before the next change.
+                // A partial record would corrupt the next one. Truncating may fail too, and the disk may have
+                // lost data. Therefore the file is rewritten before the next change.
                 self.is_uncertain = true;
                 let _ = self.file.set_len(self.len);
             }
@@ -138,23 +137,23 @@ impl Journal {
         written
     }
 
-    /// Returns whether the file is to be rewritten before the next change, given the number of standings
-    /// that hold.
+    /// Returns whether the file must be rewritten before the next change. `standings` is the number of current
+    /// standings.
     pub(super) fn needs_rewrite(&self, standings: usize) -> bool {
         self.is_uncertain || self.records > 2 * standings + MAX_OBSOLETE_RECORDS || !self.is_at_its_path()
     }
 
-    /// Returns whether the path still leads to the open file, which may have been deleted or replaced.
+    /// Returns whether the open file is still at its path. It may have been deleted or replaced.
     fn is_at_its_path(&self) -> bool {
         let at_path = fs::metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
         let open = self.file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
         matches!((at_path, open), (Ok(at_path), Ok(open)) if at_path == open)
     }
 
-    /// Replaces the file atomically by one that holds these standings alone.
+    /// Replaces the file atomically by a file with only these standings.
     ///
     /// # Errors
-    /// The system's error. The old file is unchanged then.
+    /// Returns the error of the system. Then the old file is unchanged.
     pub(super) fn rewrite<'s>(
         &mut self,
         standings: impl ExactSizeIterator<Item = (&'s AccountKey, &'s Standing)>,
@@ -174,10 +173,10 @@ impl Journal {
 }
 
 impl JournalContents {
-    /// Reads a journal, also one that another process holds. A missing file is an empty journal.
+    /// Reads a journal, even if another process holds it. A missing file is an empty journal.
     ///
     /// # Errors
-    /// The system's errors, and a file that is no journal.
+    /// Fails on errors of the system, and if the file is not a journal.
     pub fn read(path: &Path) -> io::Result<JournalContents> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
@@ -188,7 +187,8 @@ impl JournalContents {
             return Ok(JournalContents::default());
         }
         let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
-            let reason = "not a journal of standings; name another file, or one that does not exist yet";
+            let reason =
+                "the file is not a journal of standings; give another file, or one that does not exist";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         };
         let mut contents = JournalContents { len: bytes.len() as u64, ..JournalContents::default() };
@@ -200,7 +200,7 @@ impl JournalContents {
             let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
             match line.strip_suffix(b"\n").and_then(read_record) {
                 Some(StandingChange { key, standing }) => {
-                    // A whole record follows, so the unreadable lines before it are no torn end.
+                    // A whole record follows, so the unreadable lines before it are not a torn end.
                     contents.damaged.append(&mut unreadable);
                     contents.torn = 0;
                     contents.records += 1;
@@ -220,7 +220,7 @@ impl JournalContents {
     }
 }
 
-/// Appends the record of a change.
+/// Appends the record of a change, which is one line of the journal.
 pub fn write_record(out: &mut Vec<u8>, key: &AccountKey, standing: Option<&Standing>) {
     let AccountKey { company, account } = key;
     let json = json!({"company": company, "account": account, "standing": standing.map(Standing::fields)});
@@ -236,7 +236,7 @@ struct Record {
     standing: Option<StandingFields>,
 }
 
-/// Reads a line without its line feed. Returns `None` if the line is no record.
+/// Reads a line without its line feed. Returns `None` if the line is not a valid record.
 fn read_record(line: &[u8]) -> Option<StandingChange> {
     let (checksum, json) = line.split_at_checked(CHECKSUM_DIGITS)?;
     let json = json.strip_prefix(b" ")?;

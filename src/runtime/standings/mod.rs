@@ -1,8 +1,8 @@
-//! Live standings: accounts that are draining or suspended while the daemon runs, whatever the registry
-//! says. They only restrict.
+//! Live standings: an administrator makes an account draining or suspended while the daemon runs. A standing can
+//! only restrict an account more than the registry does.
 //!
-//! [`Standings`] passes changes to the [`StandingsWriter`], which writes them to the journal and then to the
-//! [`Store`](super::Store); the [`Expirer`] removes standings at their end.
+//! [`Standings`] sends changes to the [`StandingsWriter`], which writes them to the journal and then to the
+//! [`Store`](super::Store). The [`Expirer`] removes standings that expire.
 
 mod expiry;
 mod journal;

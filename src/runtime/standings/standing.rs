@@ -1,4 +1,5 @@
-//! A standing: an account's condition as set by an administrator while the daemon runs.
+//! A standing: the condition of an account that an administrator sets while the daemon runs, and the events of
+//! standings.
 
 use std::io;
 use std::path::Path;
@@ -8,53 +9,54 @@ use serde_json::{Map, Value};
 
 use switchboard_model::{Condition, UnixMillis};
 
-/// Maximum length of a reason.
+/// Maximum length of a reason in bytes.
 pub const MAX_REASON_BYTES: usize = 1024;
 
-/// The ids of an account, which outlive the snapshot that it is in.
+/// The ids of an account. They identify the account in all snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountKey {
-    /// The company's id.
+    /// Id of the company.
     pub company: Box<str>,
-    /// The account's id.
+    /// Id of the account.
     pub account: Box<str>,
 }
 
-/// An account's live condition and the reason for it.
+/// A live condition of an account with its reason and end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The condition: draining or suspended.
+    /// Condition of the account: draining or suspended.
     pub condition: Condition,
-    /// Why, in words for people.
+    /// Reason for people. Not blank, at most [`MAX_REASON_BYTES`].
     pub reason: Box<str>,
-    /// When the standing ends by itself, if it does.
+    /// Time at which the standing expires. `None` if it does not expire.
     pub until: Option<Until>,
 }
 
-/// The end of a standing.
+/// The time at which a standing expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Until {
-    /// The time as it was written, in RFC 3339.
+    /// The time in RFC 3339, as it was received.
     pub text: Box<str>,
-    /// The time.
+    /// The same time as a number.
     pub at: UnixMillis,
 }
 
-/// Numbers of standings.
+/// The numbers of standings by effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StandingCounts {
-    /// Accounts that keep the clients they have.
+    /// Number of draining accounts, which keep the clients they have.
     pub draining: usize,
-    /// Accounts that are never selected.
+    /// Number of suspended accounts, which are never selected.
     pub suspended: usize,
-    /// Standings of accounts that the snapshot in service does not have. They apply when the account comes back.
+    /// Number of standings of accounts that are not in the snapshot in service. They apply when the account
+    /// returns.
     pub waiting: usize,
 }
 
-/// Why a standing cannot be read or changed.
+/// The reason why a standing cannot be read or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StandingError {
-    /// No snapshot is in service.
+    /// No snapshot is in service, so no account is known.
     #[error("no snapshot is in service")]
     NoSnapshot,
     /// The snapshot of this generation has no such company.
@@ -63,32 +65,32 @@ pub enum StandingError {
     /// The company has no such account in the snapshot of this generation.
     #[error("the company has no such account in generation {0}")]
     UnknownAccount(u64),
-    /// The standing's end has passed.
+    /// The end of the standing has passed.
     #[error("the standing has ended")]
     Ended,
-    /// Another process holds the journal.
+    /// Another process holds the journal and makes all changes.
     #[error("another process holds the journal")]
     Following,
-    /// The journal cannot be written; the system's error.
+    /// The journal cannot be written. The text is the error of the system.
     #[error("{0}")]
     Journal(String),
 }
 
-/// Something that happened to the standings.
+/// An event of the standings.
 #[derive(Debug)]
 pub enum StandingsEvent<'a> {
-    /// A standing was set.
+    /// A standing was set or replaced.
     Set {
-        /// The account.
+        /// Account of the standing.
         key: &'a AccountKey,
-        /// The new standing.
+        /// Standing that is now in force.
         standing: &'a Standing,
     },
-    /// A standing was removed.
+    /// A standing was removed by a request, or expired.
     Removed {
-        /// The account.
+        /// Account of the standing.
         key: &'a AccountKey,
-        /// Whether the standing ended by itself.
+        /// Whether the standing expired.
         expired: bool,
     },
     /// The journal was opened for writing.
@@ -99,40 +101,44 @@ pub enum StandingsEvent<'a> {
         torn: usize,
         /// Line numbers of the damaged records.
         damaged: &'a [usize],
-        /// Where a damaged journal was copied to.
+        /// Path of the copy of a damaged journal.
         damaged_copy: Option<&'a Path>,
     },
-    /// Another process holds the journal. Its changes are followed, and none are made here.
+    /// Another process holds the journal. This process follows its changes and makes none.
     Following,
     /// The journal cannot be read or written.
     Failed {
-        /// Why.
+        /// Error of the system.
         error: &'a io::Error,
     },
 }
 
-/// Receives every event, on the thread that it happens on.
+/// Receives every event on the thread that causes it.
 pub type StandingsObserver = Arc<dyn Fn(&StandingsEvent<'_>) + Send + Sync>;
 
-/// Why JSON is no standing: the field that is wrong and what was expected. No content of the JSON is
-/// repeated, because it may hold personal data.
+/// The reason why JSON is not a standing: the invalid field and the expected value. The text repeats no content
+/// of the JSON, because the JSON may contain personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStanding {
-    /// Not a JSON object, an unknown field, or a field twice.
-    #[error("the body: expected a JSON object with standing, reason and perhaps until, each of them once")]
+    /// The body is not a JSON object, has an unknown field, or has a field twice.
+    #[error(
+        "the body: expected a JSON object with the fields standing and reason, optionally until, and each only once"
+    )]
     Body,
-    /// The condition.
-    #[error("standing: expected draining or suspended; to make an account active again, DELETE its standing")]
+    /// The field `standing` is missing or invalid.
+    #[error(
+        "standing: expected draining or suspended; to make the account active again, DELETE its standing"
+    )]
     Condition,
-    /// The reason.
-    #[error("reason: expected a text of at most 1024 bytes that says why")]
+    /// The field `reason` is missing, blank or too long.
+    #[error("reason: expected a text of 1 to 1024 bytes that is not blank")]
     Reason,
-    /// The end.
+    /// The field `until` is not a time.
     #[error("until: expected an RFC 3339 date, or date-time with its offset, such as 2026-03-01T08:00:00Z")]
     Until,
 }
 
-/// A standing's fields in JSON.
+/// The JSON fields of a standing, unchecked.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StandingFields {
@@ -146,7 +152,7 @@ impl Standing {
     /// `until` is optional.
     ///
     /// # Errors
-    /// The first field that is wrong.
+    /// Returns the first invalid field.
     pub fn from_json(body: &[u8]) -> Result<Standing, InvalidStanding> {
         let fields = serde_json::from_slice(body).map_err(|_| InvalidStanding::Body)?;
         Standing::from_fields(fields)
@@ -166,7 +172,7 @@ impl Standing {
         Ok(Standing { condition, reason: reason.into(), until })
     }
 
-    /// Returns the JSON fields that the standing was read from.
+    /// Returns the standing as JSON fields. The inverse of [`from_json`](Self::from_json).
     pub fn fields(&self) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("standing".into(), self.condition.as_str().into());
@@ -177,7 +183,7 @@ impl Standing {
         object
     }
 
-    /// Returns whether the standing has ended by `now`.
+    /// Returns whether the standing has expired by `now`.
     pub fn has_ended(&self, now: UnixMillis) -> bool {
         self.until.as_ref().is_some_and(|until| until.at <= now)
     }
@@ -203,7 +209,7 @@ mod tests {
             let standing = Standing::from_json(text.as_bytes()).unwrap();
             assert_eq!(Value::from(standing.fields()).to_string(), text);
         }
-        // Many serializers write a missing field as null.
+        // Many serializers write null for a missing field.
         let null = Standing::from_json(br#"{"standing":"draining","reason":"x","until":null}"#);
         assert_eq!(null.unwrap().until, None);
         let ends =

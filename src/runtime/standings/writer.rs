@@ -1,5 +1,5 @@
-//! The thread that makes every change of a standing: first on the disk, then for the workers, then the
-//! reply. It also follows or takes over another process's journal.
+//! The thread that makes all changes of standings. It writes a change to the disk, then makes it visible to the
+//! workers, then replies. It also follows the journal of another process and takes it over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,21 +16,21 @@ use super::journal::{Journal, JournalContents, OpenedJournal, StandingChange};
 use super::standing::{AccountKey, Standing, StandingError, StandingsEvent, StandingsObserver};
 use crate::runtime::store::Store;
 
-/// How often to read another process's changes, which are promised within a second.
+/// Interval at which changes of another process are read. They must be visible within a second.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
-/// Maximum of requests that share one write to the disk.
+/// Maximum of further requests that share one write to the disk.
 const MAX_BATCH: usize = 256;
 
-/// Where standings are kept, for `/status`.
+/// The place where standings are kept, for `/status` and the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalState {
-    /// There is no journal: standings last as long as the process.
+    /// There is no journal. Standings end with the process.
     InMemory,
-    /// This process writes the journal.
+    /// The journal is written by this process.
     Writing,
-    /// Another process writes the journal.
+    /// The journal is written by another process, whose changes this process follows.
     Following,
-    /// The journal cannot be read or written; the system's error.
+    /// The journal cannot be read or written. The text is the error of the system.
     Failed(String),
 }
 
@@ -41,7 +41,7 @@ enum Request {
 
 type Reply = Box<dyn FnOnce(Result<(), StandingError>) + Send>;
 
-/// Changes standings, from any thread.
+/// A handle that changes standings from any thread.
 #[derive(Clone)]
 pub struct Standings {
     store: Store,
@@ -50,31 +50,31 @@ pub struct Standings {
     state: Arc<Mutex<JournalState>>,
 }
 
-/// The writer thread, before it runs.
+/// The state of the writer thread. [`run`](Self::run) is the thread's function.
 pub struct StandingsWriter {
     store: Store,
     requests: Receiver<Request>,
     path: Option<Arc<Path>>,
-    /// Held while this process writes the journal.
+    /// `Some` while this process writes the journal.
     journal: Option<Journal>,
-    /// The stamp of another process's journal when it was last read.
+    /// Stamp of the journal of another process when it was last read.
     last_read: Option<Stamp>,
-    /// Whether another process takes over: this one does not open the journal again.
+    /// Whether another process takes over. This one must not open the journal again.
     is_handed_over: bool,
     state: Arc<Mutex<JournalState>>,
     observer: StandingsObserver,
     looked_at: Instant,
-    /// Sends the ends of standings to the expirer, which ends when this is dropped with the writer.
+    /// Sends the ends of standings to the expirer, which stops when this sender is dropped.
     ends: Sender<UnixMillis>,
 }
 
 impl Standings {
-    /// Opens the journal, and sets its standings in the store. Without a journal there are no standings.
-    /// The caller runs the writer and the expirer, each on a thread.
+    /// Opens the journal and sets its standings in the store. The caller runs the writer and the expirer, each on
+    /// a thread. Without a path, standings are not kept.
     ///
     /// # Errors
-    /// A journal that cannot be read or opened. Going on without it would put suspended accounts back in
-    /// service.
+    /// Fails if the journal cannot be read or opened. A start without the journal would put suspended accounts
+    /// back in service.
     pub fn open(
         store: Store,
         path: Option<PathBuf>,
@@ -107,18 +107,18 @@ impl Standings {
         Ok((standings, writer, expirer))
     }
 
-    /// Returns the store that the standings are set in.
+    /// Returns the store that contains the standings.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Returns the journal's path and state.
+    /// Returns the path and the state of the journal.
     pub fn journal_state(&self) -> (Option<&Path>, JournalState) {
         (self.path.as_deref(), self.state.lock().clone())
     }
 
-    /// Sets or removes an account's standing. Calls `reply` on the writer's thread once every worker sees
-    /// the change and it is on the disk; drops `reply` if the writer has ended.
+    /// Sets or removes the standing of an account. Calls `reply` on the writer's thread when the change is on the
+    /// disk and every worker sees it. Drops `reply` if the writer has ended.
     pub fn change(
         &self,
         key: AccountKey,
@@ -135,7 +135,7 @@ impl Standings {
 }
 
 impl StandingsWriter {
-    /// Makes changes until every [`Standings`] is dropped.
+    /// Makes changes. Returns when every [`Standings`] is dropped.
     pub fn run(mut self) {
         loop {
             let request = if self.is_following() {
@@ -157,12 +157,12 @@ impl StandingsWriter {
         }
     }
 
-    /// Returns whether there is a journal that this process does not write.
+    /// Returns whether there is a journal and another process writes it.
     fn is_following(&self) -> bool {
         self.path.is_some() && self.journal.is_none()
     }
 
-    /// Serves every request that is there, with one write to the disk for all changes.
+    /// Serves all pending requests, with one write to the disk for all changes.
     fn serve(&mut self, first: Request) {
         let mut changes = Vec::new();
         let mut replies = Vec::new();
@@ -196,7 +196,7 @@ impl StandingsWriter {
         }
     }
 
-    /// Checks that the account exists and that this process may make the change.
+    /// Checks that the account exists, and that this process may make the change.
     fn check(&self, StandingChange { key, standing }: &StandingChange) -> Result<(), StandingError> {
         self.store.check_account(key)?;
         if standing.as_ref().is_some_and(|standing| standing.has_ended(SystemTime::now().into())) {
@@ -239,14 +239,14 @@ impl StandingsWriter {
         });
     }
 
-    /// Sends the expirer the end of standings that are in the store.
+    /// Sends the end of a standing to the expirer.
     fn announce_end(&self, end: Option<UnixMillis>) {
         if let Some(end) = end {
             let _ = self.ends.send(end);
         }
     }
 
-    /// Tries to open the journal. While another process holds it, reads what that process has changed.
+    /// Tries to open the journal. While another process holds it, reads the changes of that process.
     fn look_at_journal(&mut self) -> io::Result<()> {
         let Some(path) = self.path.clone().filter(|_| self.journal.is_none()) else { return Ok(()) };
         let opened = if self.is_handed_over { None } else { Journal::open(&path)? };
@@ -266,7 +266,7 @@ impl StandingsWriter {
                 if self.set_state(JournalState::Following) {
                     (self.observer)(&StandingsEvent::Following);
                 }
-                // A missing file has no news.
+                // A missing file has no changes.
                 let stamp =
                     Stamp::from_file(&path).ok().filter(|stamp| self.last_read.as_ref() != Some(stamp));
                 if stamp.is_some() {
@@ -287,7 +287,7 @@ impl StandingsWriter {
         self.announce_end(end);
     }
 
-    /// Returns whether the state has changed.
+    /// Sets the state. Returns whether it has changed.
     fn set_state(&self, state: JournalState) -> bool {
         let mut current = self.state.lock();
         let has_changed = *current != state;
