@@ -25,7 +25,8 @@ pub struct Settings {
     /// Folder of the registry to serve. Takes precedence over `snapshot`.
     #[serde(deserialize_with = "optional_path")]
     pub registry: Option<PathBuf>,
-    /// File of the compiled snapshot to serve. Without `registry` and `snapshot`, the demo registry is served.
+    /// File of the compiled snapshot to serve. Without `registry` and `snapshot`, the demo registry is
+    /// served.
     #[serde(deserialize_with = "optional_path")]
     pub snapshot: Option<PathBuf>,
     /// File of the journal of standings. Without a journal, standings end with the process.

@@ -1,5 +1,5 @@
-//! The HTTP interface. The data listener answers queries. The admin listener answers requests for metrics, probes,
-//! status and standings.
+//! The HTTP interface. The data listener answers queries. The admin listener answers requests for metrics,
+//! probes, status and standings.
 
 pub mod admin;
 pub mod data;

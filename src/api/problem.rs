@@ -56,8 +56,8 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
         NoAccount => {
             const {
                 &ProblemKind {
-                    detail: "No step of the chain has an account for this client. Send the query to /v1/explain to \
-                        see the steps.",
+                    detail: "No step of the chain has an account for this client. \
+                        Send the query to /v1/explain to see the steps.",
                     ..kind(NoAccount, 422, "No account")
                 }
             }
@@ -74,8 +74,8 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
     }
 }
 
-/// Appends a problem as a JSON object, with the generation that was read, if any. `detail` replaces the detail of
-/// the kind. It must not repeat data of the request.
+/// Appends a problem as a JSON object, with the generation that was read, if any. `detail` replaces the
+/// detail of the kind. It must not repeat data of the request.
 pub fn write_problem(out: &mut Vec<u8>, kind: &ProblemKind, detail: Option<&str>, generation: Option<u64>) {
     problem::write_problem(out, kind, detail, generation.map(|generation| (GENERATION, generation)));
 }

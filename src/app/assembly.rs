@@ -26,7 +26,8 @@ use crate::telemetry::Telemetry;
 pub enum StartError {
     /// A listener cannot be bound to its address.
     #[error(
-        "cannot listen on {address}: {error}; another program may use the address: see --listen and --admin-listen"
+        "cannot listen on {address}: {error}; another program may use the address: see --listen and \
+        --admin-listen"
     )]
     Bind {
         /// Address of the listener.
@@ -35,7 +36,11 @@ pub enum StartError {
         error: io::Error,
     },
     /// The journal of standings cannot be read or written.
-    #[error("cannot use the journal {path}: {error}; a start without the journal would put suspended accounts back in service: see --standings", path = .path.display())]
+    #[error(
+        "cannot use the journal {path}: {error}; without the journal, suspended accounts would be selected again: \
+        see --standings",
+        path = .path.display()
+    )]
     Standings {
         /// Path of the journal.
         path: PathBuf,
@@ -50,7 +55,8 @@ pub enum StartError {
     System(#[from] io::Error),
     /// The source has no valid snapshot, and the settings require one. The text is the reason.
     #[error(
-        "no snapshot, but --require-snapshot is set: {0}; repair the source, or start without the option to wait for it"
+        "no snapshot, but --require-snapshot is set: {0}; repair the source, or start without the option to wait \
+        for it"
     )]
     NoSnapshot(String),
 }
@@ -99,9 +105,9 @@ struct AdminSide {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Fails if an address, a passed socket, the journal or a thread cannot be used. A missing or broken source is
-/// an error only if the settings require a snapshot. Otherwise `/readyz` and `/status` report the source, and
-/// the daemon answers queries when the first valid snapshot arrives.
+/// Fails if an address, a passed socket, the journal or a thread cannot be used. A missing or broken source
+/// is an error only if the settings require a snapshot. Otherwise `/readyz` and `/status` report the source,
+/// and the daemon answers queries when the first valid snapshot arrives.
 pub fn run(settings: Settings) -> Result<(), StartError> {
     logs::start(settings.log_format);
     // Only the location is logged, because the message of a panic may contain data of a client.
@@ -203,8 +209,8 @@ impl App {
         })
     }
 
-    /// Makes [`start`](Self::start) answer queries on a listening socket instead of binding the address in the
-    /// settings.
+    /// Makes [`start`](Self::start) answer queries on a listening socket instead of binding the address in
+    /// the settings.
     #[must_use]
     pub fn with_data_socket(self, socket: TcpListener) -> App {
         App { inherited_data_socket: Some(socket), ..self }
@@ -299,8 +305,8 @@ impl RunningApp {
         self.data.force_close()
     }
 
-    /// Stops accepting. Connections end with the request in hand, and `/readyz` answers 503. A second call has
-    /// no effect.
+    /// Stops accepting. Connections end with the request in hand, and `/readyz` answers 503. A second call
+    /// has no effect.
     pub fn begin_drain(&self) {
         if self.is_data_closed.send_replace(true) {
             return;
@@ -321,7 +327,8 @@ impl RunningApp {
         if cut > 0 {
             tracing::warn!(connections = cut, "force-closed connections after the drain timeout");
         }
-        // The reload thread may be reading a large registry. It writes nothing, so it may end with the process.
+        // The reload thread may be reading a large registry. It writes nothing, so it may end with the
+        // process.
         self.reload.stop();
         drop(self.admin.server);
         self.admin.socket.iter().for_each(reuseport::stop_steering);

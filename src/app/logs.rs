@@ -1,5 +1,5 @@
-//! Structured logs on standard error. No data of a client is logged, because any field may contain a phone number,
-//! which is personal data.
+//! Structured logs on standard error. No data of a client is logged, because any field may contain a phone
+//! number, which is personal data.
 
 use std::io::{self, IsTerminal, Write};
 

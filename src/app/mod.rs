@@ -1,5 +1,5 @@
-//! The assembly of the daemon. [`run`] is the command `switchboard serve`. [`App`] is the daemon without logs and
-//! signals; the tests use it too.
+//! The assembly of the daemon. [`run`] is the command `switchboard serve`. [`App`] is the daemon without logs
+//! and signals; the tests use it too.
 
 mod assembly;
 mod logs;

@@ -88,8 +88,8 @@ fn now() -> UnixMillis {
     SystemTime::now().into()
 }
 
-/// Logs an event of the standings. Reasons are not logged, because they are free text and may contain personal
-/// data.
+/// Logs an event of the standings. Reasons are not logged, because they are free text and may contain
+/// personal data.
 pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
     match event {
         StandingsEvent::Set { key, standing } => {

@@ -1,7 +1,7 @@
 //! Limits of the process: file descriptors and the priority of threads.
 //!
-//! Clients never get all file descriptors. Without a free descriptor, the daemon could not read a changed registry
-//! or answer a scrape of its metrics.
+//! Clients never get all file descriptors. Without a free descriptor, the daemon could not read a changed
+//! registry or answer a scrape of its metrics.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use switchboard_server::ServerSettings;
@@ -10,7 +10,8 @@ use crate::config::Settings;
 
 /// Number of file descriptors reserved for reading the source, for the journal, and for libraries.
 const FILE_DESCRIPTORS: usize = 12;
-/// Number of file descriptors of a thread with a runtime: its poller, its waker and its end of the signal pipe.
+/// Number of file descriptors of a thread with a runtime: its poller, its waker and its end of the signal
+/// pipe.
 const RUNTIME_DESCRIPTORS: usize = 3;
 /// Number of file descriptors of the listeners, the file-system watch and its poller.
 const OTHER_DESCRIPTORS: usize = 6;
@@ -34,8 +35,8 @@ pub(super) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Raises the limit on open files as far as possible, and lowers the limits on connections if the limit on
-    /// open files requires it. Call it before the process opens descriptors.
+    /// Raises the limit on open files as far as possible, and lowers the limits on connections if the limit
+    /// on open files requires it. Call it before the process opens descriptors.
     pub(super) fn for_process(settings: &Settings) -> ConnectionLimits {
         let workers = match settings.workers {
             0 => ServerSettings::default().workers,
@@ -74,8 +75,8 @@ impl ConnectionLimits {
     }
 }
 
-/// Raises the soft limit on open files to the hard limit, and returns it. The soft limit is low by default for
-/// programs that use select(2); this one does not.
+/// Raises the soft limit on open files to the hard limit, and returns it. The soft limit is low by default
+/// for programs that use select(2); this one does not.
 fn raise_descriptor_limit() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

@@ -33,7 +33,8 @@ impl Signals {
         Ok(Signals { runtime, terminate, interrupt, hangup })
     }
 
-    /// Waits for `until` and returns its output. Returns `None` after SIGTERM or SIGINT. SIGHUP triggers a reload.
+    /// Waits for `until` and returns its output. Returns `None` after SIGTERM or SIGINT. SIGHUP triggers a
+    /// reload.
     pub(super) fn wait<T>(&mut self, reload: &ReloadTrigger, until: impl Future<Output = T>) -> Option<T> {
         let Signals { runtime, terminate, interrupt, hangup } = self;
         runtime.block_on(async {
@@ -89,7 +90,8 @@ impl ReloadTrigger {
         self.signal.reload();
     }
 
-    /// Notifies the service manager that the reload has ended. Call it after every attempt to load a snapshot.
+    /// Notifies the service manager that the reload has ended. Call it after every attempt to load a
+    /// snapshot.
     pub(super) fn finish(&self) {
         if self.is_reloading.swap(false, Ordering::SeqCst) {
             notify_ready();

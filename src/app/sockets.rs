@@ -1,9 +1,9 @@
 //! Listening sockets that the service manager passes to the process, as systemd does.
 //!
-//! `LISTEN_FDS` is the number of sockets, from descriptor 3 on. `LISTEN_FDNAMES` has their names, `data` or `admin`.
-//! Sockets with other names (the default of systemd is the name of the unit) become the remaining listeners, data
-//! first. Every other fault is an error, because a daemon on another address than the service manager expects
-//! would get no queries.
+//! `LISTEN_FDS` is the number of sockets, from descriptor 3 on. `LISTEN_FDNAMES` has their names, `data` or
+//! `admin`. Sockets with other names (the default of systemd is the name of the unit) become the remaining
+//! listeners, data first. Every other fault is an error, because a daemon on another address than the service
+//! manager expects would get no queries.
 
 use std::net::TcpListener;
 use std::{env, io};

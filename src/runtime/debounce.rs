@@ -1,5 +1,5 @@
-//! Debounces changes of a source: reads it 50 ms after its last change, at the latest after 1 s, or after 10 s
-//! while a file is being written.
+//! Debounces changes of a source: reads it 50 ms after its last change, at the latest after 1 s, or after 10
+//! s while a file is being written.
 
 use std::time::{Duration, Instant};
 

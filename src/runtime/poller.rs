@@ -7,8 +7,8 @@ use super::snapshot_source::{Fetched, SourceError, SourceStamp};
 
 /// A source with its file-system watch and a clock. Tests replace all three.
 pub(super) trait PolledSource {
-    /// Ensures that file-system events report changes from now on. With `follow_path`, follows the path to the
-    /// source again, even if no event reported a change of the path.
+    /// Ensures that file-system events report changes from now on. With `follow_path`, follows the path to
+    /// the source again, even if no event reported a change of the path.
     fn renew_watch(&mut self, follow_path: bool);
 
     /// Returns whether an event reported that a file of the source is open for writing.

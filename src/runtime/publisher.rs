@@ -1,5 +1,6 @@
 //! Publishes the content of a source: verifies it, activates it by one pointer store, and drops the replaced
-//! generation. A broken snapshot or registry is rejected and reported; the last good generation stays in service.
+//! generation. A broken snapshot or registry is rejected and reported; the last good generation stays in
+//! service.
 
 use std::sync::Arc;
 use std::time::SystemTime;

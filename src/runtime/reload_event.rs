@@ -56,7 +56,8 @@ pub enum ReloadEvent<'a> {
     },
     /// The file-system watch of the source started or stopped to work.
     Watching {
-        /// Reason why the watch does not work. `None` if it works. Without a watch, the source is only polled.
+        /// Reason why the watch does not work. `None` if it works. Without a watch, the source is only
+        /// polled.
         down: Option<&'a str>,
     },
 }

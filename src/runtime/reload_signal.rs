@@ -1,5 +1,5 @@
-//! The signal that wakes the reload thread. The reasons are flags instead of a queue: no reason is lost, and many
-//! file-system events count as one.
+//! The signal that wakes the reload thread. The reasons are flags instead of a queue: no reason is lost, and
+//! many file-system events count as one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The reload thread: waits for changes of the source, reads the source when it has settled, and publishes it.
+//! The reload thread: waits for changes of the source, reads the source when it has settled, and publishes
+//! it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The snapshot in service and the live standings. A writer publishes a generation by one pointer store, and a
-//! worker reads it by one atomic load. A lock orders the writers. No answer waits for this lock.
+//! The snapshot in service and the live standings. A writer publishes a generation by one pointer store, and
+//! a worker reads it by one atomic load. A lock orders the writers. No answer waits for this lock.
 
 #[cfg(loom)]
 use crate::cell::{ArcSwapOption, Cache, Mutex};
@@ -40,14 +40,14 @@ struct StoreState {
     cell: Arc<ArcSwapOption<Generation>>,
     /// Read without the lock below, so that a list of standings waits for no writer.
     standings: DashMap<AccountKey, Standing>,
-    /// Held while a generation or a standing changes. Without the lock, a standing that is set during a change
-    /// of the generation could miss the new generation.
+    /// Held while a generation or a standing changes. Without the lock, a standing that is set during a
+    /// change of the generation could miss the new generation.
     write_lock: Mutex<()>,
 }
 
 impl Store {
-    /// Puts a snapshot in service with its standings. Returns the replaced generation. The caller should free it,
-    /// because that takes milliseconds for a large one and must not happen on a worker.
+    /// Puts a snapshot in service with its standings. Returns the replaced generation. The caller should free
+    /// it, because that takes milliseconds for a large one and must not happen on a worker.
     pub fn swap(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
         let overlay = Overlay::from_free(snapshot.free_accounts());
         let _writing = self.state.write_lock.lock();
@@ -128,8 +128,8 @@ impl Store {
         self.state.standings.len()
     }
 
-    /// Counts standings by condition. Reads the counters of the overlay instead of every standing, because every
-    /// scrape calls this function.
+    /// Counts standings by condition. Reads the counters of the overlay instead of every standing, because
+    /// every scrape calls this function.
     pub fn counts(&self) -> StandingCounts {
         let generation = self.current();
         let (draining, suspended) = generation.map_or((0, 0), |it| it.overlay.counts());
@@ -148,8 +148,8 @@ impl Store {
         self.state.cell.load_full()
     }
 
-    /// Changes the standing before the overlay, so that a client that sees the effect of a standing can read the
-    /// standing. The caller holds the write lock.
+    /// Changes the standing before the overlay, so that a client that sees the effect of a standing can read
+    /// the standing. The caller holds the write lock.
     fn set_locked(&self, key: AccountKey, standing: Option<Standing>) {
         let generation = self.current();
         let place = generation.as_ref().and_then(|it| Some((it, account(&it.snapshot, &key)?)));

@@ -1,6 +1,6 @@
-//! Watches a source for changes. An event of notify only means that the source may have changed. Events can be
-//! lost: queues overflow, network file systems report none, and a watch ends with its folder. Therefore the
-//! source is polled as well, and its stamp and digest decide.
+//! Watches a source for changes. An event of notify only means that the source may have changed. Events can
+//! be lost: queues overflow, network file systems report none, and a watch ends with its folder. Therefore
+//! the source is polled as well, and its stamp and digest decide.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -152,7 +152,8 @@ impl DirWatch {
                 Ok(()) => {}
                 Err(error) if is_io(&error, io::ErrorKind::PermissionDenied) && !folder.contains_source => {}
                 Err(error) if is_io(&error, io::ErrorKind::NotFound) => {
-                    // The folder was removed after the path was followed, perhaps before its parent was watched.
+                    // The folder was removed after the path was followed, perhaps before its parent was
+                    // watched.
                     self.seen.lock().is_watch_stale = true;
                     self.signal.fs_event();
                 }

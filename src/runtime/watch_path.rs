@@ -1,5 +1,5 @@
-//! The folders to watch for a source: every folder on its path, including the targets of symbolic links. An entry
-//! of one of these folders changes when a file, a link or a folder on the path is replaced.
+//! The folders to watch for a source: every folder on its path, including the targets of symbolic links. An
+//! entry of one of these folders changes when a file, a link or a folder on the path is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -26,15 +26,16 @@ pub(super) struct WatchedDirs {
 pub(super) struct Folder {
     /// Device and inode, to notice that another folder has taken the name.
     identity: (u64, u64),
-    /// Whether the source is in the folder. This process may lack permission to read other folders on the path.
+    /// Whether the source is in the folder. This process may lack permission to read other folders on the
+    /// path.
     pub(super) contains_source: bool,
     /// Whether all entries are relevant.
     pub(super) any_entry: bool,
 }
 
 impl WatchedDirs {
-    /// Follows the current path of a source. If an entry is missing, the last folder is the one that lacks the
-    /// entry.
+    /// Follows the current path of a source. If an entry is missing, the last folder is the one that lacks
+    /// the entry.
     pub(super) fn from_source(source: &SnapshotSource) -> WatchedDirs {
         let mut dirs = WatchedDirs::default();
         // The physical path that relative paths start from.

@@ -213,8 +213,8 @@ impl Telemetry {
         self.standings_writable.set(f64::from(u8::from(writable)));
     }
 
-    /// Sorts new histogram samples into buckets. Call it about once a second, because the exporter keeps every
-    /// sample until then.
+    /// Sorts new histogram samples into buckets. Call it about once a second, because the exporter keeps
+    /// every sample until then.
     pub fn upkeep(&self) {
         self.exporter.run_upkeep();
     }

@@ -1,5 +1,5 @@
-//! The names, help texts and bucket bounds of all metrics. Units are base units. No label is a company, account,
-//! phone number or client.
+//! The names, help texts and bucket bounds of all metrics. Units are base units. No label is a company,
+//! account, phone number or client.
 
 /// The name and the help text of a metric.
 pub(super) struct Metric {
@@ -89,8 +89,8 @@ pub(super) const BUILD: Metric = metric(
     "Always 1. The labels are the version and the commit of the running program.",
 );
 
-/// Bucket bounds of load durations, in seconds. Reading an unchanged small file takes 1 ms, compiling millions of
-/// accounts 30 s.
+/// Bucket bounds of load durations, in seconds. Reading an unchanged small file takes 1 ms, compiling
+/// millions of accounts 30 s.
 pub(super) const LOAD_BOUNDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 

@@ -1,9 +1,9 @@
 //! The counters that a worker updates with every request: statuses, durations and outcomes.
 //!
 //! One thread adds to these counters and scrapes sum them. The exporter's own histograms keep every sample
-//! with its timestamp until upkeep sorts it into buckets: 24 bytes a sample, an allocation every 64, and 46 ns
-//! each. The histograms of this module are 23 counters each: their memory does not grow with the load, and a
-//! sample takes 2 ns.
+//! with its timestamp until upkeep sorts it into buckets: 24 bytes a sample, an allocation every 64, and 46
+//! ns each. The histograms of this module are 23 counters each: their memory does not grow with the load, and
+//! a sample takes 2 ns.
 
 use std::array::from_fn;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,8 @@ use super::names::{
     CLIMBED, Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION, SELECTIONS,
 };
 
-/// The counters of one worker. Only its thread adds to them. Scrapes read and sum the counters of all workers.
+/// The counters of one worker. Only its thread adds to them. Scrapes read and sum the counters of all
+/// workers.
 #[derive(Default)]
 pub struct WorkerMetrics {
     /// Durations and statuses of the worker's requests.

@@ -78,7 +78,7 @@ fn table_of_problems_has_every_code_with_its_status_and_title() {
             None => text += &format!("{line}\n"),
         }
     }
-    assert_generated(PAGE, text.as_bytes(), "documents::api");
+    assert_generated(PAGE, text.as_bytes(), "--test contract documents::api");
 }
 
 #[test]

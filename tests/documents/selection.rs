@@ -58,7 +58,7 @@ fn examples_of_the_selection_page_are_the_answers_of_the_code() {
         let start = answered.text.as_ptr().addr() - page.text.as_ptr().addr();
         text.replace_range(start..start + answered.text.len(), &answer);
     }
-    assert_generated(PAGE, text.as_bytes(), "documents::selection");
+    assert_generated(PAGE, text.as_bytes(), "--test contract documents::selection");
 
     let rules = Rule::ALL.into_iter().map(Rule::as_str);
     let all: BTreeSet<String> =

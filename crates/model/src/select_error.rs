@@ -85,10 +85,12 @@ impl SelectError {
             }
             SelectError::ClientRequired => "Send the client's country, or a phone number to derive it from.",
             SelectError::DedicatedUnavailable => {
-                "The user's dedicated account is draining, suspended, excluded or resting. Make the account available, or let the company fall back to its pools."
+                "The user's dedicated account is draining, suspended, excluded or resting. \
+                Make the account available, or let the company fall back to its pools."
             }
             SelectError::NoPool => {
-                "Neither the organizational unit nor a unit that it inherits from has a pool of this channel. Allocate a pool to one of them."
+                "Neither the organizational unit nor a unit that it inherits from has a pool of this channel. \
+                Allocate a pool to one of them."
             }
             SelectError::NoAccount => "No step of the chain has an account for this client.",
             SelectError::NoAccountAvailable => {

@@ -77,7 +77,8 @@ pub const OVERLOADED: ProblemKind = ProblemKind {
     code: "overloaded",
     status: 503,
     title: "Service unavailable",
-    detail: "A limit on connections or memory is reached. Retry after the time in Retry-After, or query another replica.",
+    detail: "A limit on connections or memory is reached. \
+        Retry after the time in Retry-After, or query another replica.",
 };
 
 /// A problem of one request. It can become a response.
@@ -90,7 +91,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Creates a problem with the detail of its kind. A problem with status 503 gets the header `Retry-After`.
+    /// Creates a problem with the detail of its kind. A problem with status 503 gets the header
+    /// `Retry-After`.
     pub fn new(kind: &'static ProblemKind) -> Problem {
         let is_temporary = kind.status == 503;
         let header = is_temporary.then_some((header::RETRY_AFTER, "1"));
@@ -104,7 +106,10 @@ impl Problem {
 
     /// Creates a problem for a body or an answer that exceeds the memory budget.
     pub fn out_of_memory_budget() -> Problem {
-        Problem::new(&OVERLOADED).with_detail("Too many large bodies are in progress. Retry after the time in Retry-After, or query another replica.")
+        Problem::new(&OVERLOADED).with_detail(
+            "Too many large bodies are in progress. \
+            Retry after the time in Retry-After, or query another replica.",
+        )
     }
 
     /// Replaces the detail of the kind. The text must not repeat data of the request.
@@ -113,8 +118,8 @@ impl Problem {
         Problem { detail: Some(detail.into()), ..self }
     }
 
-    /// Adds an extension member with a number (RFC 9457, 3.2). `member` is the JSON before the number, such as
-    /// `,"generation":`.
+    /// Adds an extension member with a number (RFC 9457, 3.2). `member` is the JSON before the number, such
+    /// as `,"generation":`.
     #[must_use]
     pub fn with_number(self, member: &'static str, number: u64) -> Problem {
         Problem { number: Some((member, number)), ..self }
@@ -148,8 +153,8 @@ impl Problem {
     }
 }
 
-/// Appends a problem as a JSON object. `detail` replaces the detail of the kind. It must not repeat data of the
-/// request. `number` is an extension member as in [`Problem::with_number`].
+/// Appends a problem as a JSON object. `detail` replaces the detail of the kind. It must not repeat data of
+/// the request. `number` is an extension member as in [`Problem::with_number`].
 #[inline]
 pub fn write_problem(
     out: &mut Vec<u8>,

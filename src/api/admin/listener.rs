@@ -70,7 +70,8 @@ impl AdminListener {
         self.socket.local_addr()
     }
 
-    /// Starts to answer. Beyond `max_connections`, closes the connection that has been idle for the longest time.
+    /// Starts to answer. Beyond `max_connections`, closes the connection that has been idle for the longest
+    /// time.
     ///
     /// # Errors
     /// Returns the error of the system if the thread or its runtime cannot be created.
@@ -147,7 +148,8 @@ struct Connection {
     task: AbortHandle,
 }
 
-/// Closes the connection that has been idle for the longest time, so that idle connections do not block probes.
+/// Closes the connection that has been idle for the longest time, so that idle connections do not block
+/// probes.
 fn evict(open: &mut Vec<Connection>) {
     let longest = open.iter().enumerate().min_by_key(|(_, connection)| connection.last_request.get());
     if let Some((at, _)) = longest {

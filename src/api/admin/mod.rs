@@ -1,5 +1,6 @@
-//! The admin listener answers requests for metrics, probes, status, standings and the description of the interface.
-//! It has its own thread and runtime, so that it answers even when all workers are busy, and does not delay them.
+//! The admin listener answers requests for metrics, probes, status, standings and the description of the
+//! interface. It has its own thread and runtime, so that it answers even when all workers are busy, and does
+//! not delay them.
 
 mod listener;
 mod routes;

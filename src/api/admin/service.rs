@@ -113,8 +113,8 @@ fn metrics(context: &AdminContext) -> String {
     context.telemetry.render()
 }
 
-/// Answers `/readyz`. The daemon is ready with a stale snapshot, but not without a snapshot, and not while the data
-/// listener is closed.
+/// Answers `/readyz`. The daemon is ready with a stale snapshot, but not without a snapshot, and not while
+/// the data listener is closed.
 fn readiness(context: &AdminContext) -> Response {
     if context.store.current().is_none() {
         respond(503, TEXT, no_snapshot(context.status.last_failure()).into())

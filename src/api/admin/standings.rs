@@ -25,8 +25,8 @@ const MAX_BODY_BYTES: usize = 8 * 1024;
 /// Media type of all answers.
 pub(super) const JSON: &str = "application/json";
 
-/// Answers a request for standings. `below` is the path after `/v1/standings`. `query` is the query string of the
-/// URL.
+/// Answers a request for standings. `below` is the path after `/v1/standings`. `query` is the query string of
+/// the URL.
 pub(super) async fn answer(
     store: &Store,
     standings: &Standings,
@@ -117,15 +117,21 @@ fn refusal(refused: StandingError) -> Problem {
             Problem::new(from_error(SelectError::UnknownCompany)).with_number(GENERATION, generation)
         }
         StandingError::UnknownAccount(generation) => Problem::new(&NOT_FOUND)
-            .with_detail("The company has no account with this id in the snapshot in service. Check the id of the account.")
+            .with_detail(
+                "The company has no account with this id in the snapshot in service. \
+                Check the id of the account.",
+            )
             .with_number(GENERATION, generation),
         StandingError::Ended => bad_request("until: expected a time in the future"),
         StandingError::Following => Problem::new(&OVERLOADED).with_detail(
-            "Another process writes the journal of standings. Send the request to that process, or retry when this one \
-             has taken over.",
+            "Another process writes the journal of standings. \
+            Send the request to that process, or retry when this one has taken over.",
         ),
         StandingError::Journal(error) => {
-            let detail = format!("The journal cannot be written, so nothing was changed: {error}. Repair the disk, then send the request again.");
+            let detail = format!(
+                "The journal cannot be written, so nothing was changed: {error}. \
+                Repair the disk, then send the request again."
+            );
             Problem::new(&INTERNAL).with_detail(detail)
         }
     }
@@ -140,8 +146,8 @@ fn key(below: &str) -> Option<AccountKey> {
     Some(AccountKey { company: decode_path(company)?.into(), account: decode_path(account)?.into() })
 }
 
-/// Returns the company of a list. The query has no field other than `company`, which is optional if the snapshot has
-/// only one company.
+/// Returns the company of a list. The query has no field other than `company`, which is optional if the
+/// snapshot has only one company.
 fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
     let bad = |detail: &'static str| Err(bad_request(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());

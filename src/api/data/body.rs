@@ -49,8 +49,8 @@ impl BodyKind {
         }
     }
 
-    /// Checks the media type and the encoding of the body. A request without `Content-Type` is accepted, because
-    /// many clients send none.
+    /// Checks the media type and the encoding of the body. A request without `Content-Type` is accepted,
+    /// because many clients send none.
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
         if let Some(stated) = headers.get(CONTENT_TYPE) {
             let stated = stated.to_str().unwrap_or_default();
@@ -68,8 +68,8 @@ impl BodyKind {
         }
     }
 
-    /// Reads the whole body. Returns the body with its reservation of memory, which the caller holds until the
-    /// request is answered.
+    /// Reads the whole body. Returns the body with its reservation of memory, which the caller holds until
+    /// the request is answered.
     pub(super) async fn read(
         self,
         mut body: Incoming,

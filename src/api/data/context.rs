@@ -32,8 +32,8 @@ pub(super) struct WorkerContext {
     random: Cell<u64>,
 }
 
-/// The state that all workers share in addition to the metrics. A single query whose body arrives in one piece does
-/// not use it.
+/// The state that all workers share in addition to the metrics. A single query whose body arrives in one
+/// piece does not use it.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) budget: Arc<MemoryBudget>,
@@ -75,8 +75,8 @@ impl WorkerContext {
         SelectContext { now: self.clock.read(), random: self.random(), standings: &generation.overlay }
     }
 
-    /// Returns the next random number of SplitMix64. By hand, because it fits into a `Cell`: fastrand's generator
-    /// needs `&mut`, and so a `RefCell` and its check on the answer path.
+    /// Returns the next random number of SplitMix64. By hand, because it fits into a `Cell`: fastrand's
+    /// generator needs `&mut`, and so a `RefCell` and its check on the answer path.
     #[inline]
     pub(super) fn random(&self) -> u64 {
         let count = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);

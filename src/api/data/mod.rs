@@ -1,5 +1,5 @@
-//! The data listener answers queries with selections and problems. Each worker has its own `WorkerContext`. It
-//! answers most requests by `fast_path`, and the others through hyper and `service`.
+//! The data listener answers queries with selections and problems. Each worker has its own `WorkerContext`.
+//! It answers most requests by `fast_path`, and the others through hyper and `service`.
 
 pub mod batch;
 mod body;

@@ -68,8 +68,8 @@ fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t s
 /// A `+` in percent-encoding, as most clients write it.
 const ENCODED_PLUS: &str = "%2B";
 
-/// Returns whether a phone is digits after `%2B`, as nearly all clients write it. Such a phone is borrowed without
-/// its plus, which is optional.
+/// Returns whether a phone is digits after `%2B`, as nearly all clients write it. Such a phone is borrowed
+/// without its plus, which is optional.
 fn is_digits_behind_plus(value: &str) -> bool {
     let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
     digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
@@ -92,8 +92,8 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !is_encoded(text) {
         return Some(Cow::Borrowed(text));
     }
-    // Not the crate `percent-encoding`: it accepts broken escapes, which a query must not have. With a check before it,
-    // it takes 1,250 instructions for a value such as `user%40example.com`. This loop takes 580.
+    // Not the crate `percent-encoding`: it accepts broken escapes, which a query must not have. With a check
+    // before it, it takes 1,250 instructions for a value such as `user%40example.com`. This loop takes 580.
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

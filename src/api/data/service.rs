@@ -28,8 +28,8 @@ use crate::api::problem::NO_SNAPSHOT;
 use crate::runtime::Store;
 use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry};
 
-/// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener stops
-/// accepting, and every connection ends after its current request.
+/// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener
+/// stops accepting, and every connection ends after its current request.
 ///
 /// # Errors
 /// Returns the error of the system if a thread or a runtime cannot be created.

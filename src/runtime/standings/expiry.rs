@@ -1,5 +1,5 @@
-//! The thread that removes expired standings. It is separate from the writer, because the writer may wait for a slow
-//! disk, and an account must return to service within a second after its standing expires.
+//! The thread that removes expired standings. It is separate from the writer, because the writer may wait for
+//! a slow disk, and an account must return to service within a second after its standing expires.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};

@@ -1,11 +1,11 @@
-//! The journal keeps standings on the disk. Every change is appended and synced before it is answered. The file is
-//! rewritten with the current standings when most of its records are obsolete.
+//! The journal keeps standings on the disk. Every change is appended and synced before it is answered. The
+//! file is rewritten with the current standings when most of its records are obsolete.
 //!
 //! Only the process that holds the lock of `FILE.lock` writes. A process that is going to take over reads the
 //! journal until it gets the lock.
 //!
-//! A record is one line: a checksum, a space, a JSON object. The format is text, so that operators can read the
-//! journal with `less`.
+//! A record is one line: a checksum, a space, a JSON object. The format is text, so that operators can read
+//! the journal with `less`.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -22,8 +22,8 @@ use super::standing::{AccountKey, Standing, StandingFields};
 
 /// The first line of a journal. A file without it is never overwritten.
 const MAGIC: &[u8] = b"switchboard standings 1\n";
-/// Minimum of obsolete records before a journal is rewritten, if they are also the majority. Reading this many
-/// takes about a millisecond.
+/// Minimum of obsolete records before a journal is rewritten, if they are also the majority. Reading this
+/// many takes about a millisecond.
 const MAX_OBSOLETE_RECORDS: usize = 1_000;
 /// Number of hexadecimal digits of a checksum, the XXH3-64 of the JSON object.
 const CHECKSUM_DIGITS: usize = 16;
@@ -74,8 +74,8 @@ pub struct JournalContents {
 }
 
 impl Journal {
-    /// Opens or creates a journal for writing. Returns `None` while another process holds the journal. Removes a
-    /// torn end, and copies a damaged file before it changes the file.
+    /// Opens or creates a journal for writing. Returns `None` while another process holds the journal.
+    /// Removes a torn end, and copies a damaged file before it changes the file.
     ///
     /// # Errors
     /// Fails on errors of the system, and if the file is not a journal.
@@ -137,8 +137,8 @@ impl Journal {
         written
     }
 
-    /// Returns whether the file must be rewritten before the next change. `standings` is the number of current
-    /// standings.
+    /// Returns whether the file must be rewritten before the next change. `standings` is the number of
+    /// current standings.
     pub(super) fn needs_rewrite(&self, standings: usize) -> bool {
         self.is_uncertain || self.records > 2 * standings + MAX_OBSOLETE_RECORDS || !self.is_at_its_path()
     }

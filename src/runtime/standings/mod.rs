@@ -1,5 +1,5 @@
-//! Live standings: an administrator makes an account draining or suspended while the daemon runs. A standing can
-//! only restrict an account more than the registry does.
+//! Live standings: an administrator makes an account draining or suspended while the daemon runs. A standing
+//! can only restrict an account more than the registry does.
 //!
 //! [`Standings`] sends changes to the [`StandingsWriter`], which writes them to the journal and then to the
 //! [`Store`](super::Store). The [`Expirer`] removes standings that expire.

@@ -1,5 +1,5 @@
-//! A standing: the condition of an account that an administrator sets while the daemon runs, and the events of
-//! standings.
+//! A standing: the condition of an account that an administrator sets while the daemon runs, and the events
+//! of standings.
 
 use std::io;
 use std::path::Path;
@@ -116,8 +116,8 @@ pub enum StandingsEvent<'a> {
 /// Receives every event on the thread that causes it.
 pub type StandingsObserver = Arc<dyn Fn(&StandingsEvent<'_>) + Send + Sync>;
 
-/// The reason why JSON is not a standing: the invalid field and the expected value. The text repeats no content
-/// of the JSON, because the JSON may contain personal data.
+/// The reason why JSON is not a standing: the invalid field and the expected value. The text repeats no
+/// content of the JSON, because the JSON may contain personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStanding {
     /// The body is not a JSON object, has an unknown field, or has a field twice.

@@ -1,5 +1,5 @@
-//! The thread that makes all changes of standings. It writes a change to the disk, then makes it visible to the
-//! workers, then replies. It also follows the journal of another process and takes it over.
+//! The thread that makes all changes of standings. It writes a change to the disk, then makes it visible to
+//! the workers, then replies. It also follows the journal of another process and takes it over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,12 +69,12 @@ pub struct StandingsWriter {
 }
 
 impl Standings {
-    /// Opens the journal and sets its standings in the store. The caller runs the writer and the expirer, each on
-    /// a thread. Without a path, standings are not kept.
+    /// Opens the journal and sets its standings in the store. The caller runs the writer and the expirer,
+    /// each on a thread. Without a path, standings are not kept.
     ///
     /// # Errors
-    /// Fails if the journal cannot be read or opened. A start without the journal would put suspended accounts
-    /// back in service.
+    /// Fails if the journal cannot be read or opened. A start without the journal would put suspended
+    /// accounts back in service.
     pub fn open(
         store: Store,
         path: Option<PathBuf>,
@@ -117,8 +117,8 @@ impl Standings {
         (self.path.as_deref(), self.state.lock().clone())
     }
 
-    /// Sets or removes the standing of an account. Calls `reply` on the writer's thread when the change is on the
-    /// disk and every worker sees it. Drops `reply` if the writer has ended.
+    /// Sets or removes the standing of an account. Calls `reply` on the writer's thread when the change is on
+    /// the disk and every worker sees it. Drops `reply` if the writer has ended.
     pub fn change(
         &self,
         key: AccountKey,
