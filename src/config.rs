@@ -80,15 +80,15 @@ pub enum SettingsError {
     /// The file cannot be read.
     #[error("cannot read {path}: {error}", path = .path.display())]
     Unreadable {
-        /// Path of the file.
+        /// The path of the settings file.
         path: PathBuf,
-        /// Error of the system.
+        /// The error that the system returned.
         error: std::io::Error,
     },
     /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{path}: {error}", path = .path.display())]
     Invalid {
-        /// Path of the file.
+        /// The path of the settings file.
         path: PathBuf,
         /// Error with the line, the key and the expected value.
         error: de::Error,

@@ -1,4 +1,4 @@
-//! The files for production, as far as they can be tested without a cluster or a service manager;
+//! The files for production, as far as they can be tested without a cluster or a service manager.
 //! `.ci/debian` and `.ci/manifests` test the rest.
 
 use std::collections::BTreeMap;

@@ -30,9 +30,9 @@ pub enum StartError {
         --admin-listen"
     )]
     Bind {
-        /// Address of the listener.
+        /// The address that cannot be bound.
         address: SocketAddr,
-        /// Error of the system.
+        /// The error that the system returned.
         error: io::Error,
     },
     /// The journal of standings cannot be read or written.
@@ -42,9 +42,9 @@ pub enum StartError {
         path = .path.display()
     )]
     Standings {
-        /// Path of the journal.
+        /// The path of the journal file.
         path: PathBuf,
-        /// Error of the system.
+        /// The error that the system returned.
         error: io::Error,
     },
     /// A socket that the service manager passed cannot be used.
@@ -295,7 +295,7 @@ impl RunningApp {
         self.standings.store()
     }
 
-    /// Returns the metrics.
+    /// Returns the metrics of the daemon.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }

@@ -98,7 +98,7 @@ impl ReloadTrigger {
         }
     }
 
-    /// Ends the reload thread.
+    /// Ends the reload thread, without waiting.
     pub(super) fn stop(&self) {
         self.signal.stop();
     }

@@ -29,7 +29,7 @@ pub(super) enum Polled {
     Settling,
     /// The source was read again, because the last read was not trusted. The content is the same.
     SameContent,
-    /// The source was read.
+    /// The source was read, or could not be read.
     Fetched(Result<Fetched, SourceError>),
 }
 

@@ -23,7 +23,7 @@ pub enum ReloadEvent<'a> {
         snapshot: &'a Snapshot,
         /// Time at which the snapshot was built.
         built_at: UnixMillis,
-        /// Warnings about the registry.
+        /// The warnings about the registry.
         findings: &'a Findings,
     },
     /// The source was read and matches the snapshot in service.
@@ -44,9 +44,9 @@ pub enum ReloadEvent<'a> {
         /// Path and error of the system.
         reason: &'a str,
     },
-    /// A snapshot was loaded.
+    /// The stages of loading a snapshot were timed.
     Timed {
-        /// Duration of each stage.
+        /// The duration of each stage.
         timings: &'a StageTimings,
     },
     /// The snapshots in memory were counted.

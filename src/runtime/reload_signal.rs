@@ -13,7 +13,7 @@ pub struct WakeReasons {
     pub fs_event: bool,
     /// The source must be read again, even if its stamp has not changed.
     pub reload: bool,
-    /// The process is stopping.
+    /// The process is stopping, and the thread must end.
     pub stop: bool,
 }
 
@@ -48,7 +48,7 @@ impl ReloadSignal {
         self.wake(|reasons| reasons.reload = true);
     }
 
-    /// Ends the reload thread.
+    /// Ends the reload thread after its current poll.
     pub fn stop(&self) {
         self.wake(|reasons| reasons.stop = true);
     }

@@ -30,7 +30,7 @@ pub fn demo_files() -> Files {
     ])
 }
 
-/// The source of snapshots.
+/// The source from which a daemon or a command gets its snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotSource {
     /// The demo registry that is part of the binary.
@@ -60,7 +60,7 @@ pub enum SourceError {
     /// The folder of a registry or a file in it cannot be read.
     #[error("{root}: {error}", root = .root.display())]
     Registry {
-        /// Folder of the registry.
+        /// The folder of the registry.
         root: PathBuf,
         /// Path in the folder and error of the system.
         error: ReadError,
@@ -68,9 +68,9 @@ pub enum SourceError {
     /// The file of a snapshot cannot be read.
     #[error("{path}: {error}", path = .path.display())]
     Snapshot {
-        /// Path of the file.
+        /// The path of the snapshot file.
         path: PathBuf,
-        /// Error of the system.
+        /// The error that the system returned.
         error: io::Error,
     },
 }
@@ -88,7 +88,7 @@ pub enum OpenError {
     },
     /// The file is not a valid snapshot.
     Snapshot {
-        /// Path of the file.
+        /// The path of the snapshot file.
         path: PathBuf,
         /// Stage and reason of the rejection.
         rejection: Rejection,
@@ -98,7 +98,7 @@ pub enum OpenError {
 /// The sizes, times and inodes of a source. A changed stamp means that the source may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SourceStamp {
-    /// The source never changes.
+    /// The source is the demo, which never changes.
     Constant,
     Folder(Stamp),
     File(Stamp),

@@ -84,7 +84,7 @@ impl Store {
         self.state.standings.iter().filter_map(|standing| standing.until.as_ref().map(|until| until.at)).min()
     }
 
-    /// Replaces all standings.
+    /// Replaces all standings by the given ones.
     pub fn replace_standings(&self, mut all: HashMap<AccountKey, Standing>) {
         let _writing = self.state.write_lock.lock();
         let standings = self.state.standings.iter();

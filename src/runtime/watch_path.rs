@@ -21,7 +21,7 @@ pub(super) struct WatchedDirs {
     pub(super) entries: BTreeSet<PathBuf>,
 }
 
-/// A folder to watch.
+/// A folder to watch, and which of its entries are relevant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Folder {
     /// Device and inode, to notice that another folder has taken the name.

@@ -52,7 +52,7 @@ pub struct Telemetry {
 /// The measurements of a snapshot that goes into service.
 #[derive(Debug, Clone, Copy)]
 pub struct PublishedSnapshot {
-    /// Generation of the snapshot.
+    /// The generation of the snapshot.
     pub generation: u64,
     /// Time at which the snapshot was built.
     pub built_at: UnixMillis,
@@ -139,7 +139,7 @@ impl Telemetry {
         increment(&self.connection_events, event as usize);
     }
 
-    /// Counts a caught panic.
+    /// Counts a panic that was caught.
     pub fn panicked(&self) {
         self.panics.increment(1);
     }

@@ -1,4 +1,4 @@
-//! Registries whose answers encode the generation in every text, and depend on it everywhere else.
+//! Registries whose answers encode the generation in every text and depend on it in every other value.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use switchboard_registry::*;
 use switchboard_select::{Overlay, Query, SelectContext, select, write_selection};
 use switchboard_snapshot::{NoProgress, Snapshot, compile};
 
-/// Accounts of each group.
+/// Number of accounts in each group.
 const ACCOUNTS: u64 = 5;
-/// Number of OUs above the query's.
+/// Number of OUs above the query's OU.
 const OUS: u64 = 3;
 
-/// Rule, country and level that serve British clients depend on the generation.
+/// Returns the country and the rule that serve British clients in a generation.
 fn country(generation: u64) -> (&'static str, &'static str) {
     if generation.is_multiple_of(2) { ("GB", "country") } else { ("DE", "default_region") }
 }
@@ -91,12 +91,13 @@ pub(super) fn snapshot(generation: u64) -> Snapshot {
     Snapshot::open(draft.finish(&[])).unwrap()
 }
 
-/// Asserts that every byte of a selection is of the generation that it names.
+/// Asserts that every byte of a selection comes from the generation that it names.
 pub(super) fn hold_selection(text: &str) -> u64 {
     selection(text).unwrap_or_else(|expected| panic!("a mix of generations: {text}, expected {expected}"))
 }
 
-/// Returns the generation that a selection names if every byte is of it, or else the expected selection.
+/// Returns the generation of a selection if every byte comes from it. Otherwise returns the expected
+/// selection.
 fn selection(text: &str) -> Result<u64, String> {
     let generation = generation(text);
     let number = text.split('"').nth(3).and_then(|account| account.rsplit('-').next()).unwrap();
@@ -108,20 +109,20 @@ fn selection(text: &str) -> Result<u64, String> {
     if text == expected { Ok(generation) } else { Err(expected) }
 }
 
-/// Asserts that every line of a batch is of one generation.
+/// Asserts that all lines of a batch come from one generation.
 pub(super) fn hold_batch(text: &str, lines: usize) -> u64 {
     assert_eq!(text.lines().count(), lines);
     batch(text).unwrap_or_else(|all| panic!("a mix within a batch: {all:?}"))
 }
 
-/// Returns the generation of all lines if there is one, or else all of theirs.
+/// Returns the generation of all lines if it is the same. Otherwise returns the generations of the lines.
 fn batch(text: &str) -> Result<u64, Vec<u64>> {
     let mut generations: Vec<u64> = text.lines().map(hold_selection).collect();
     generations.dedup();
     if let [one] = generations[..] { Ok(one) } else { Err(generations) }
 }
 
-/// Asserts that an explanation is of one generation: its selection, every step and every candidate.
+/// Asserts that selection, steps and candidates of an explanation come from one generation.
 pub(super) fn hold_explanation(text: &str) -> u64 {
     let generation = generation(text);
     let all: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -144,13 +145,13 @@ pub(super) fn hold_explanation(text: &str) -> u64 {
     generation
 }
 
-/// Returns the last field of every answer.
+/// Returns the generation of an answer, which is its last field.
 fn generation(text: &str) -> u64 {
     let (_, last) = text.rsplit_once("\"generation\":").unwrap_or_else(|| panic!("no generation in {text}"));
     last.trim_end_matches(['}', '\n']).parse().unwrap()
 }
 
-/// Answers as the daemon does.
+/// Returns the answer of the daemon in this generation.
 fn answer(generation: u64) -> String {
     let snapshot = snapshot(generation);
     let query = Query::from_json(br#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#).unwrap();

@@ -1,4 +1,5 @@
-//! One generation per request: answers encode the generation that each of their bytes is from.
+//! Every request is answered from one generation. In these tests, every byte of an answer encodes its
+//! generation.
 
 mod encoded;
 mod readers;

@@ -1,4 +1,4 @@
-//! Clients that query without a pause and check that every answer is of one generation.
+//! Clients that query without a pause and check that every answer comes from one generation.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use std::thread::{self, JoinHandle};
 use super::encoded::{hold_batch, hold_explanation, hold_selection};
 use crate::harness::HttpClient;
 
-/// Connections of one reader. They outnumber the workers, so that a reader reaches every worker.
+/// Number of connections of one reader. It exceeds the number of workers, so that a reader reaches every
+/// worker.
 const CONNECTIONS: usize = 6;
-/// Lines of a batch; enough for the worker to yield in between.
+/// Number of lines of a batch. It suffices to make the worker yield.
 const LINES: usize = 300;
 
-/// Queries until it is stopped.
+/// Threads that query until they are stopped.
 pub(super) struct Readers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<u64>>,
@@ -29,14 +30,14 @@ impl Readers {
         Readers { threads: threads.collect(), stop }
     }
 
-    /// Stops, and returns the number of answers that were checked.
+    /// Stops the threads. Returns the number of checked answers.
     pub(super) fn end(self) -> u64 {
         self.stop.store(true, Ordering::SeqCst);
         self.threads.into_iter().map(|thread| thread.join().expect("an answer that is none")).sum()
     }
 }
 
-/// Generations never go back, over all connections and so over all workers.
+/// Queries over all connections, and asserts that generations never decrease. Returns the number of answers.
 fn read(data: SocketAddr, stop: &AtomicBool) -> u64 {
     let mut connections: Vec<HttpClient> = (0..CONNECTIONS).map(|_| HttpClient::connect(data)).collect();
     let line = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
@@ -63,7 +64,7 @@ fn read(data: SocketAddr, stop: &AtomicBool) -> u64 {
     answers
 }
 
-/// Returns the body of a 200.
+/// Sends a request. Returns the body of the answer, which must be 200.
 fn ask(client: &mut HttpClient, method: &str, target: &str, body: &str) -> String {
     let length = body.len();
     client.send(format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"));

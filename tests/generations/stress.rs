@@ -1,4 +1,4 @@
-//! Generations are published as fast as possible while every worker answers.
+//! Publishes generations as fast as possible while every worker answers.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::harness::{DaemonProcess, InProcessDaemon, one_worker, wait_until, wai
 const SHORT: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_secs(30);
 const WORKERS: usize = 4;
-/// As many readers as workers, so that on two cores each is interrupted at every point of its work.
+/// As many readers as workers, so that on two cores each thread is interrupted at every point of its work.
 const READERS: usize = 4;
 
 #[test]
@@ -83,7 +83,8 @@ fn publish_files(duration: Duration) {
     while began.elapsed() < duration {
         generation += 1;
         file::write(&path, snapshot(generation).bytes()).unwrap();
-        // Changes without a pause are read once a second, so every fourth file has time to be read.
+        // Changes without a pause are read only once a second. The pauses let the daemon read every fourth
+        // file.
         std::thread::sleep(Duration::from_millis(if generation.is_multiple_of(4) { 120 } else { 1 }));
     }
     let last_is_served = || daemon.metric("switchboard_snapshot_generation") == generation as f64;

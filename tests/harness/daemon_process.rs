@@ -64,7 +64,7 @@ impl DaemonProcess {
         daemon
     }
 
-    /// Returns the line whose message begins with `message` among those logged before the daemon listened.
+    /// Returns the log line from before `listening` whose message begins with `message`.
     pub(crate) fn logged_at_start(&self, message: &str) -> Value {
         let mut lines = self.startup_log.iter();
         let found = lines.find(|line| line["message"].as_str().is_some_and(|text| text.starts_with(message)));
@@ -92,7 +92,7 @@ impl DaemonProcess {
         }
     }
 
-    /// Closes the reading end of the log's pipe after the next line, which a reload makes the daemon write.
+    /// Closes the reading end of the log pipe after the next line. A reload makes the daemon write this line.
     pub(crate) fn stop_reading(&self) {
         self.reading.store(false, Ordering::SeqCst);
         self.signal(Signal::HUP);
@@ -113,7 +113,7 @@ impl DaemonProcess {
         serde_json::from_str(&self.get(&format!("/v1/select?{query}")).1).unwrap()
     }
 
-    /// Returns `/status`.
+    /// Returns the content of `/status`.
     pub(crate) fn status(&self) -> Value {
         serde_json::from_str(&get(&self.admin, "/status").1).unwrap()
     }
@@ -155,7 +155,7 @@ impl Drop for DaemonProcess {
     }
 }
 
-/// Returns a line for each thread of a process: its name, and the kernel's function that it waits in.
+/// Returns one line for each thread of a process: its name, and the kernel function that it waits in.
 fn threads(pid: u32) -> String {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return String::new() };
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
@@ -164,12 +164,12 @@ fn threads(pid: u32) -> String {
     tasks.flatten().map(|task| line(task.path())).collect()
 }
 
-/// Returns the status and body of a GET on a connection of its own.
+/// Returns the status and body of a GET on a new connection.
 pub(crate) fn get(address: &str, target: &str) -> (u16, String) {
     request(address, "GET", target, "").unwrap()
 }
 
-/// Returns the status and body of a request on a connection of its own. Returns an error when the answer is
+/// Returns the status and body of a request on a new connection. Returns an error if the answer is
 /// incomplete.
 pub(crate) fn request(address: &str, method: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
     let mut client = HttpClient::try_connect(address)?;

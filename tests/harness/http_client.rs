@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A test that waits for an answer that never comes fails instead of hanging.
+/// Makes a test fail instead of hang if an answer never arrives.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One connection: sends exactly the bytes it is given, and reads one answer at a time.
+/// A connection that sends exactly the given bytes and reads one answer at a time.
 pub(crate) struct HttpClient {
     pub(crate) stream: TcpStream,
     /// Bytes that were read and belong to later answers.
@@ -16,7 +16,7 @@ pub(crate) struct HttpClient {
     pub(crate) heads: bool,
 }
 
-/// A whole answer.
+/// A complete answer to a request.
 #[derive(Debug)]
 pub(crate) struct HttpResponse {
     pub(crate) status: u16,
@@ -66,7 +66,7 @@ impl HttpClient {
         let _ = self.try_send(request);
     }
 
-    /// Sends the head of a POST and waits for `100 Continue`, by which the server has the head and no body.
+    /// Sends the head of a POST and waits for `100 Continue`. Then the server has read the head and no body.
     pub(crate) fn post_head(&mut self, target: &str, length: usize) {
         self.send(format!(
             "POST {target} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
@@ -91,7 +91,7 @@ impl HttpClient {
         self.try_answer().unwrap()
     }
 
-    /// Returns the next answer; an error when the connection ends before the answer is complete.
+    /// Returns the next answer. Returns an error if the connection ends before the answer is complete.
     pub(crate) fn try_answer(&mut self) -> io::Result<HttpResponse> {
         Ok(self.parts()?.1)
     }

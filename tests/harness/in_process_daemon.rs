@@ -48,7 +48,7 @@ impl InProcessDaemon {
         daemon
     }
 
-    /// Serves no snapshot.
+    /// Serves no snapshot with these settings.
     pub(crate) fn empty(settings: Settings) -> InProcessDaemon {
         InProcessDaemon::run(App::bind(settings).unwrap())
     }
@@ -76,7 +76,7 @@ impl InProcessDaemon {
         }
     }
 
-    /// Returns the running daemon.
+    /// Returns the running daemon. Panics after [`drain`](Self::drain).
     pub(crate) fn running(&self) -> &RunningApp {
         self.running.as_ref().expect("the daemon has not drained")
     }
@@ -92,7 +92,7 @@ impl InProcessDaemon {
         client
     }
 
-    /// Returns the answer to one request on a connection of its own.
+    /// Returns the answer to one request on a new connection.
     pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> HttpResponse {
         let mut client = self.client();
         client.send(request);
@@ -115,7 +115,7 @@ impl InProcessDaemon {
         client.answer()
     }
 
-    /// Returns the value of a series, which is named as in `/metrics`. Also after the drain.
+    /// Returns the value of a series, which is named as in `/metrics`. Works after the drain too.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let text = self.telemetry.render();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));

@@ -1,6 +1,6 @@
-//! What the tests start and talk to: a daemon as a process, a daemon within this process, and an HTTP client
-//! that sends the bytes it is given. Tests that wait for an event do so through [`wait_until`]; a test that
-//! sleeps has the time itself under test, or asserts that nothing happens meanwhile.
+//! Helpers of the tests: a daemon as a child process, a daemon within this process, and an HTTP client that
+//! sends given bytes. A test waits for an event with [`wait_until`]. A test sleeps only if the time itself is
+//! under test, or to assert that nothing happens meanwhile.
 
 mod daemon_process;
 mod generated_file;

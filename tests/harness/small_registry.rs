@@ -1,4 +1,5 @@
-//! A small registry by hand: acme (Americas: US) above emea (GB, DE) above uk (no pool of its own).
+//! A small registry in code: the OU acme has a US pool, emea below it a GB and DE pool, and uk below emea
+//! none.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +88,7 @@ fn company(id: &str) -> Company {
     }
 }
 
-/// A snapshot of these companies.
+/// Returns a snapshot of these companies, all with the same content.
 pub(crate) fn snapshot(generation: u64, companies: &[&str]) -> Snapshot {
     let registry = Registry {
         channels: vec![channel("sms"), channel("whatsapp")],

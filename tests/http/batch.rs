@@ -52,7 +52,7 @@ fn batch_beyond_four_megabytes_is_refused() {
     assert_eq!(daemon.post("/v1/select/batch", &body).lines().len(), 2);
     body.push(b' ');
     daemon.post("/v1/select/batch", &body).refuses(413, "body_too_large");
-    // Chunked: the length is not announced.
+    // A chunked body does not announce its length.
     let mut client = daemon.client();
     client.send("POST /v1/select/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400001\r\n");
     client.send(&body);

@@ -51,7 +51,7 @@ fn connections_of_one_peer_are_limited() {
 #[test]
 fn batch_bodies_share_a_budget_and_leave_some_to_single_queries() {
     let daemon = InProcessDaemon::with(Settings { max_body_bytes: 4 << 20, ..one_worker() });
-    // Batches have 3.1 MB: enough for two of these bodies, which lack one byte.
+    // Batches may use 3.1 MB, which suffices for two of these bodies. Each lacks one byte.
     let mut slow: Vec<HttpClient> = (0..3).map(|_| daemon.client()).collect();
     for client in &mut slow {
         client.send(format!("{BATCH}Content-Length: 1500001\r\n\r\n"));
@@ -89,7 +89,8 @@ fn unread_answers_count_in_the_budget() {
     let daemon =
         InProcessDaemon::with_small_send_buffers(Settings { max_body_bytes: 8 << 20, ..one_worker() });
     let body = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\n".repeat(10_000);
-    // Each answer has 2.5 MB, nearly all of which stays in the daemon; batches have 6.3 MB, enough for two.
+    // Each answer has 2.5 MB, nearly all of which stays in the daemon. Batches may use 6.3 MB, enough for
+    // two.
     let mut deaf: Vec<HttpClient> = (0..3).map(|_| daemon.slow_client()).collect();
     let statuses = deaf.iter_mut().map(|client| {
         client.post("/v1/select/batch", "", &body);
@@ -111,8 +112,8 @@ fn pipelining_stops_when_the_peer_stops_reading() {
     deaf.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(all));
     deaf.stream.peek(&mut [0]).unwrap();
     let answered = || daemon.metric("switchboard_http_requests_total{route=\"select\",code=\"200\"}");
-    // The worker answers a limited part of a connection in each turn: after this many turns of others, it has
-    // gone as far with this connection as it will.
+    // The worker answers a limited number of requests of a connection before it turns to others. After this
+    // many requests of others, it has stopped answering the connection whose client does not read.
     for _ in 0..all / 10 {
         assert_eq!(daemon.get("/nowhere").status, 404);
     }
@@ -172,7 +173,7 @@ fn idle_admin_connections_are_evicted_for_new_ones() {
             let _ = stream.write_all(b"GET /liv");
         }
         idle.push(stream);
-        // A connection that goes on sending requests is never the longest without one.
+        // A connection that sends requests is never the one that has been idle for the longest time.
         if round % 20 == 0 {
             assert_eq!(ask(), 200);
             assert_eq!(daemon.admin("/readyz").status, 200);
@@ -192,12 +193,12 @@ fn ten_thousand_connections_come_and_go() {
             0 => {}
             1 => drop(stream.write_all(b"GET / HT")),
             2 => drop(write!(stream, "GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n")),
-            // A reset in place of an orderly end.
+            // A reset instead of an orderly end.
             _ => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
         }
     }
     assert_eq!(daemon.get(TARGET).account(), "wa-gb-1");
-    // All connections end, the last ones with a delay.
+    // All connections end, the last ones after a delay.
     wait_until("every connection has ended", || daemon.metric("switchboard_http_connections") == 0.0);
     let mut client = daemon.client();
     assert_eq!(ask(&mut client), 200);

@@ -82,12 +82,12 @@ fn drain_waits_for_a_slow_head_and_a_slow_body() {
     let mut body = daemon.client();
     let length = QUERY.len();
     body.send(format!("POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
-    // The worker answers this one after it has read the other two.
+    // The worker answers this request after it has read the other two.
     assert_eq!(daemon.ask(NOWHERE).status, 404);
     daemon.running().begin_drain();
     let (start, end) = QUERY.split_at(9);
     body.send(start);
-    // The time under test: longer than an idle connection is given.
+    // The time under test exceeds the time that an idle connection has.
     std::thread::sleep(4 * grace);
     head.send(rest);
     body.send(end);
@@ -110,7 +110,7 @@ fn slowly_read_answer_does_not_end_its_connection() {
     // The answer has begun.
     slow.stream.peek(&mut [0]).unwrap();
     daemon.running().begin_drain();
-    // The time under test: longer than an idle connection is given.
+    // The time under test exceeds the time that an idle connection has.
     std::thread::sleep(2 * grace);
     let answer = slow.answer();
     assert_eq!((answer.lines().len(), answer.header("connection")), (lines, None));

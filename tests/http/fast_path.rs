@@ -1,5 +1,5 @@
-//! Single selections are answered without hyper where possible. The answers do not show it: the same request with
-//! `Upgrade`, a field that sends it through hyper and has no meaning there, is answered with the same bytes.
+//! The fast path answers single selections without hyper, with the same bytes as hyper. A request with the
+//! header `Upgrade` goes through hyper, where the header has no meaning, so the two answers can be compared.
 
 use std::io::Read;
 use std::net::Shutdown;
@@ -24,13 +24,13 @@ const QUERIES: [&str; 12] = [
     "",
 ];
 
-/// All that a connection answers to these bytes, sent at once, but for the dates.
+/// Sends these bytes at once. Returns everything that the daemon answers, without the dates.
 fn answers(daemon: &InProcessDaemon, request: &[u8]) -> String {
     let mut client = daemon.client();
     client.send(request);
     client.stream.shutdown(Shutdown::Write).unwrap();
     let mut all = Vec::new();
-    // A refusal can end in a reset; what came before it counts.
+    // A rejection can end in a reset. The bytes before it count.
     let _ = client.stream.read_to_end(&mut all);
     without_dates(&String::from_utf8(all).unwrap())
 }
@@ -71,7 +71,7 @@ fn fast_path_and_hyper_answer_with_the_same_bytes() {
     }
 }
 
-/// Every byte of a request replaced by every byte that has a meaning somewhere in HTTP.
+/// Replaces every byte of a request by every byte with a meaning in HTTP.
 #[test]
 fn fast_path_and_hyper_refuse_broken_requests_alike() {
     let daemon = InProcessDaemon::start();
@@ -114,7 +114,7 @@ fn answers_keep_their_order_in_any_pieces() {
         let (first, second) = stream.as_bytes().split_at(cut);
         let mut client = daemon.client();
         client.send(first);
-        // What came whole is answered before the rest is sent.
+        // Complete requests are answered before the rest is sent.
         let ends = ends.iter().filter(|end| **end <= cut).count();
         let mut all = Vec::new();
         for _ in 0..ends {
@@ -128,7 +128,7 @@ fn answers_keep_their_order_in_any_pieces() {
     assert_eq!(answers(&daemon, stream.as_bytes()), apart);
 }
 
-/// A peer that only sends is not answered into memory without end.
+/// A peer that sends without reading must not fill the memory with answers.
 #[test]
 fn fast_path_stops_reading_when_the_peer_stops_reading() {
     let daemon = InProcessDaemon::with_small_send_buffers(one_worker());
@@ -141,12 +141,12 @@ fn fast_path_stops_reading_when_the_peer_stops_reading() {
         match std::io::Write::write(&mut client.stream, &many.as_bytes()[sent % many.len()..]) {
             Ok(some) => (sent, idle) = (sent + some, 0),
             Err(_) => {
-                // The daemon, on a thread of this process, gets to take what it still would.
+                // The daemon is a thread of this process and gets time to read more.
                 idle += 1;
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
-        assert!(sent < 64 << 20, "the daemon takes whatever is sent");
+        assert!(sent < 64 << 20, "the daemon reads without limit");
     }
     client.stream.set_nonblocking(false).unwrap();
     let whole = sent / get(QUERIES[0], "").len();
@@ -156,7 +156,7 @@ fn fast_path_stops_reading_when_the_peer_stops_reading() {
     }
 }
 
-/// Empty lines between requests are neither buffered nor the beginning of a head.
+/// Empty lines between requests are not buffered and do not start the timeout of a head.
 #[test]
 fn empty_lines_between_requests_are_ignored() {
     let settings = Settings { header_timeout: Duration::from_millis(50), ..one_worker() };
@@ -166,15 +166,15 @@ fn empty_lines_between_requests_are_ignored() {
     for _ in 0..3 {
         client.send(&request);
         assert_eq!(client.answer().status, 200);
-        // Longer than a head may take.
+        // Longer than the timeout of a head.
         std::thread::sleep(Duration::from_millis(80));
     }
-    // More of them than a head may have.
+    // More empty lines than the limit of a head in bytes.
     for _ in 0..200 {
         client.send(request.repeat(100));
         (0..100).for_each(|_| assert_eq!(client.answer().status, 200));
     }
-    // A lone CR is none, in however many pieces it comes.
+    // A single CR is not an empty line, even if the LF could follow in a later packet.
     let explain = "GET /v1/explain?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\n";
     client.send("\r\n".repeat(50) + explain + &get(QUERIES[0], ""));
     assert_eq!([client.answer().status, client.answer().status], [200, 200]);
@@ -194,7 +194,7 @@ fn connection_with_fast_answers_alone_drains() {
     let answer = client.answer();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(client.is_closed());
-    // One that says nothing more goes after its grace, uncut.
+    // A connection that stays idle closes after the drain grace, without a force-close.
     drop(client);
     assert_eq!(daemon.drain(Duration::from_secs(20)), 0);
 

@@ -16,7 +16,7 @@ fn query_body_beyond_the_limit_is_refused() {
         assert_eq!(daemon.post(target, padded(64 * 1024)).status, 200);
         daemon.post(target, padded(64 * 1024 + 1)).refuses(413, "body_too_large");
     }
-    // The announced length is enough to refuse the body: there is no 100 Continue.
+    // The announced length suffices to reject the body: there is no 100 Continue.
     let mut client = daemon.client();
     client.send(
         "POST /v1/select HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9000000\r\n\r\n",
@@ -63,7 +63,7 @@ fn bytes_that_are_not_http_are_answered_with_a_problem() {
         assert_eq!(answer.header("connection"), Some("close"));
         assert!(client.is_closed());
     }
-    // The answer to a valid request before it arrives too.
+    // The answer to a valid request before the malformed one arrives too.
     let mut client = daemon.client();
     client
         .send("GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n");
@@ -106,7 +106,7 @@ fn unfinished_head_times_out() {
     let mut client = daemon.client();
     client.send("GET /v1/select");
     assert!(client.is_closed());
-    // The idle timeout is longer.
+    // The idle timeout is longer than the timeout of a head.
     idle.send("GET /v1/select?channel=whatsapp&ou=uk&country=GB HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(idle.answer().account(), "wa-gb-1");
     assert_eq!(daemon.metric("switchboard_http_connections_total{outcome=\"timed_out\"}"), 1.0);

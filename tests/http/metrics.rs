@@ -1,4 +1,4 @@
-//! Every metric exists from the start, and counts.
+//! Every metric exists from the start and counts its events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

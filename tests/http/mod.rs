@@ -1,4 +1,4 @@
-//! Both listeners over real sockets, byte for byte.
+//! Tests of both listeners over real sockets, byte for byte.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

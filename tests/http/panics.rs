@@ -1,5 +1,5 @@
-//! A panic ends the request that panics and no other. The header that asks for one is known to builds with the feature
-//! `fault-injection` alone, which the tests turn on.
+//! A panic ends only its own request. The header `X-Switchboard-Panic` triggers one in builds with the
+//! feature `fault-injection`, which the tests enable.
 
 use switchboard::config::Settings;
 
@@ -26,7 +26,7 @@ fn panicking_request_is_answered_500_and_others_go_on() {
         {
             let answer = get(&mut client, target, place);
             answer.refuses(500, "internal");
-            // Neither the connection nor the worker, which is the only one, has noticed.
+            // The connection and the only worker still work.
             assert_eq!(answer.header("connection"), None);
             assert_eq!(get(&mut client, TARGET, "elsewhere").account(), "wa-gb-1");
             assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");

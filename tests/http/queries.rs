@@ -13,7 +13,7 @@ fn phone_is_read_in_every_encoding() {
         let body = format!(r#"{{"channel":"whatsapp","ou":"uk","phone":"{phone}"}}"#);
         assert_eq!(daemon.post("/v1/select", body).account(), "wa-gb-1");
     }
-    // In JSON a space is no plus; in a URL only one is.
+    // In JSON a space does not stand for a plus. In a URL only the first space does.
     daemon
         .post("/v1/select", r#"{"channel":"whatsapp","ou":"uk","phone":" 447400123456"}"#)
         .refuses(400, "invalid_phone");

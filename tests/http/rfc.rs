@@ -1,15 +1,15 @@
-//! HTTP/1.1 as RFC 9110 and RFC 9112 have it, byte for byte. The section stands beside each case.
+//! Conformance with HTTP/1.1 (RFC 9110 and RFC 9112), byte for byte. Each case names its section.
 
 use std::net::Shutdown;
 
 use crate::harness::{HttpClient, InProcessDaemon};
 
-/// What follows the answers.
+/// The state of the connection after the answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// The connection goes on.
+    /// The connection stays open for further requests.
     Open,
-    /// It is closed: where a request ends is in doubt, or the client asked for it.
+    /// The connection is closed, because the end of a request is uncertain or the client requested it.
     Closed,
 }
 use Then::{Closed, Open};
@@ -166,13 +166,13 @@ fn bytes(text: &str) -> Vec<u8> {
     text.replace("{BODY}", BODY).into_bytes()
 }
 
-/// Sends in pieces of this size, each in a packet of its own where it is small enough to matter.
+/// Sends a case in pieces of this size, and small pieces in one packet each. Asserts the answers.
 fn hold(daemon: &InProcessDaemon, case: &Case, piece: usize) {
     let what = format!("RFC {}: {} (in pieces of {piece})", case.section, case.name);
     let mut client = daemon.client();
     client.stream.set_nodelay(true).unwrap();
     for piece in bytes(case.send).chunks(piece) {
-        // What follows a refusal may find the connection closed.
+        // After a rejection the connection may already be closed.
         if std::io::Write::write_all(&mut client.stream, piece).is_err() {
             break;
         }
@@ -191,7 +191,7 @@ fn hold(daemon: &InProcessDaemon, case: &Case, piece: usize) {
     }
     match case.then {
         Closed => assert!(client.is_closed(), "{what}: closed"),
-        // A body that would go on for ever.
+        // A body without an end.
         Open if case.answers.is_empty() => {
             client.stream.shutdown(Shutdown::Write).unwrap();
             client.answer().refuses(400, "bad_request");
@@ -202,7 +202,7 @@ fn hold(daemon: &InProcessDaemon, case: &Case, piece: usize) {
             assert_eq!(client.answer().account(), "wa-gb-1", "{what}: goes on");
         }
     }
-    // HTTP/1.0 closes without a word (RFC 9112, 9.6 asks for one of a server that will close in HTTP/1.1).
+    // An answer to HTTP/1.0 has no `Connection: close`, which RFC 9112, 9.6 requires in HTTP/1.1.
     if case.then == Closed && !case.send.contains("HTTP/1.0") {
         assert!(close_stated, "{what}: says that it closes");
     }
@@ -230,7 +230,7 @@ fn requests_are_read_as_the_rfcs_require() {
     assert!(failed.is_empty(), "{failed:#?}");
     let refused: f64 = expected.iter().filter(|(status, _)| **status != 200).map(|(_, count)| count).sum();
     println!("{} cases, {refused} requests refused", CASES.len());
-    // Every refusal is counted, ours and hyper's.
+    // Every rejection is counted, by the daemon and by hyper.
     for (status, count) in expected {
         let routes = ["select", "batch", "explain", "other"].map(|route| {
             daemon.metric(&format!("switchboard_http_requests_total{{route=\"{route}\",code=\"{status}\"}}"))
@@ -242,14 +242,14 @@ fn requests_are_read_as_the_rfcs_require() {
 #[test]
 fn head_beyond_a_hundred_fields_is_refused() {
     let daemon = InProcessDaemon::start();
-    // RFC 9110, 5.4: a server that takes no more answers 4xx; ours is 431 of RFC 6585, 5.
+    // RFC 9110, 5.4: a head that is too large is answered 4xx. The daemon answers 431 (RFC 6585, 5).
     let with = |fields: usize| {
         daemon.ask(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(fields)))
     };
     assert_eq!(with(99).account(), "wa-gb-1");
     with(100).refuses(431, "header_too_large");
     with(3_000).refuses(431, "header_too_large");
-    // RFC 9112, 3: a method or a target longer than any that is known.
+    // RFC 9112, 3: a method or a target that is longer than all known ones.
     let long = "x".repeat(40_000);
     for request in [format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), format!("{long} / HTTP/1.1\r\n\r\n")]
     {
@@ -274,7 +274,7 @@ fn admin_listener_reads_requests_as_the_rfcs_require() {
 #[test]
 fn half_closed_connection_gets_its_answers() {
     let daemon = InProcessDaemon::start();
-    // RFC 9112, 9.6: a half-close is no end; also behind an answer that takes its time.
+    // RFC 9112, 9.6: a half-close does not end the connection, even after a slow answer.
     let line = format!("{}\n", BODY).repeat(10_000);
     let mut client = daemon.client();
     client.post("/v1/select/batch", "", line);
@@ -288,7 +288,7 @@ fn half_closed_connection_gets_its_answers() {
 #[test]
 fn connection_closes_when_a_request_ends_early() {
     let daemon = InProcessDaemon::start();
-    // RFC 9112, 8: an incomplete request is never acted upon.
+    // RFC 9112, 8: an incomplete request is never processed.
     for cut in [
         "",
         "\r\n",
@@ -304,7 +304,7 @@ fn connection_closes_when_a_request_ends_early() {
             client.answer().refuses(400, "bad_request");
         }
         assert!(client.is_closed(), "{cut}");
-        // Without waiting for an answer.
+        // The client does not wait for an answer.
         let mut client = daemon.client();
         client.send(bytes(cut));
     }

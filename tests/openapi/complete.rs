@@ -1,4 +1,4 @@
-//! The description and the code have the same routes, codes, fields, values and limits.
+//! The OpenAPI description and the code have the same routes, codes, fields, values and limits.
 
 use std::collections::BTreeSet;
 

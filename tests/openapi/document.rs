@@ -1,4 +1,4 @@
-//! The description as the daemon serves it, with its references followed.
+//! The OpenAPI description as the daemon serves it, with resolved references.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ pub(super) struct Document {
 
 /// The example of an answer, and its place in the document.
 pub(super) struct Example<'d> {
-    /// The operation that it was found in.
+    /// The operation that has the example.
     pub(super) path: &'d str,
     pub(super) method: &'d str,
     pub(super) operation: &'d Value,
@@ -29,7 +29,7 @@ impl Document {
         Document { root: serde_json::from_str(&text).unwrap() }
     }
 
-    /// Follows a reference; returns any other value itself.
+    /// Follows a reference. Returns any other value unchanged.
     pub(super) fn follow<'d>(&'d self, value: &'d Value) -> &'d Value {
         match value["$ref"].as_str() {
             Some(target) => {
@@ -81,7 +81,7 @@ impl Document {
     }
 }
 
-/// Returns the members of an object, and none for any other value.
+/// Returns the members of an object. Returns none for any other value.
 pub(super) fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
 }

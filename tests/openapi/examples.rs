@@ -1,4 +1,4 @@
-//! Every example of the description is the answer of a daemon.
+//! Every example in the OpenAPI description is an answer of a daemon.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +10,7 @@ use super::document::{Document, Example, members};
 use super::request::Request;
 use crate::harness::{DaemonProcess, HttpClient, HttpResponse};
 
-/// Members that differ from one start or build to the next: only their kind is compared.
+/// Members that differ between two starts or builds. Only their types are compared.
 const VOLATILE: [&str; 6] = [
     "/uptime_seconds",
     "/snapshot/digest",
@@ -65,7 +65,7 @@ fn lift_all(daemon: &DaemonProcess) {
     }
 }
 
-/// Asks a daemon whose journal is kept by another.
+/// Queries a daemon whose journal another process writes.
 fn following(document: &Document, request: &Request) -> HttpResponse {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
@@ -74,7 +74,7 @@ fn following(document: &Document, request: &Request) -> HttpResponse {
     request.ask(document, &second)
 }
 
-/// Asks a daemon whose only connection is in use.
+/// Queries a daemon whose only connection is in use.
 fn overloaded(document: &Document, request: &Request) -> HttpResponse {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("switchboard.toml");
@@ -85,12 +85,13 @@ fn overloaded(document: &Document, request: &Request) -> HttpResponse {
     request.ask(document, &daemon)
 }
 
-/// Asks a daemon that drains because a connection is still open.
+/// Queries a daemon that is draining, because a connection is still open.
 fn draining(document: &Document, request: &Request) -> HttpResponse {
     let daemon = DaemonProcess::start(&[]);
     let mut open = HttpClient::connect(&daemon.data);
     open.send("GET /v1/select?");
-    // The first connection is accepted and in the middle of a request when a later one was answered.
+    // After a later connection was answered, the first one has been accepted and is in the middle of a
+    // request.
     HttpClient::connect(&daemon.data).select("company=acme&channel=whatsapp&ou=emea&country=GB");
     daemon.signal(Signal::TERM);
     daemon.log("draining");
@@ -126,7 +127,7 @@ fn hold(document: &Document, example: &Example<'_>, answer: &HttpResponse, what:
                 assert_eq!(&answer.json()[name], value, "{what}: {name}");
             }
         }
-        // Numbers of a status differ each time; all other answers are the same to the byte.
+        // The numbers in a status differ each time. All other answers are compared byte for byte.
         (Some(_), _) if stated.get("uptime_seconds").is_some() => {
             assert_eq!(steady(&answer.json()), steady(stated), "{what}");
         }

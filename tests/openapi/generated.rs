@@ -1,12 +1,12 @@
-//! What generators of clients need of the description, and validators do not check.
+//! Properties of the OpenAPI description that client generators need and validators do not check.
 
 use serde_json::Value;
 
 use super::document::{Document, members};
 use crate::harness::DaemonProcess;
 
-/// The keywords of JSON Schema that are used. In a flow mapping, a comma in a text without quotes ends the text, and what follows
-/// becomes a keyword of its own, which every validator must ignore.
+/// The keywords of JSON Schema that are used. In a flow mapping, a comma in a text without quotes ends the
+/// text, and what follows becomes a keyword of its own, which every validator must ignore.
 const WORDS: [&str; 22] = [
     "$ref",
     "additionalProperties",
@@ -81,7 +81,7 @@ fn schema_names_are_meaningful() {
     }
 }
 
-/// Where a schema is a choice between nameless conditions, generators write `Any`, and the operation has no types any more.
+/// For a choice between unnamed conditions, generators write `Any`, and the operation loses its types.
 #[test]
 fn choices_are_between_types() {
     let document = Document::of(&DaemonProcess::start(&[]));
@@ -92,7 +92,7 @@ fn choices_are_between_types() {
     }
 }
 
-/// Generated clients write a list in a URL as a repeated field, whatever `explode` says; that is an error to the daemon.
+/// Generated clients write a list in a URL as a repeated field and ignore `explode`. The daemon rejects this.
 #[test]
 fn no_parameter_is_a_list() {
     let document = Document::of(&DaemonProcess::start(&[]));
@@ -101,7 +101,7 @@ fn no_parameter_is_a_list() {
     }
 }
 
-/// A member with a default is taken for one that is always there: clients would have to send it.
+/// Generators treat a member with a default as required, so that clients would have to send it.
 #[test]
 fn no_member_has_a_default() {
     let document = Document::of(&DaemonProcess::start(&[]));

@@ -1,4 +1,4 @@
-//! `docs/openapi.yaml` is complete and true.
+//! Tests that `docs/openapi.yaml` is complete and correct.
 
 mod complete;
 mod document;

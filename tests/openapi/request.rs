@@ -1,4 +1,4 @@
-//! The request that an example answers.
+//! The request of an example.
 
 use std::fmt::Write as _;
 
@@ -118,7 +118,7 @@ impl Request {
         let length =
             body.as_ref().map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
         let head = format!("{method} {target} HTTP/1.1\r\nHost: example\r\n{headers}{length}\r\n");
-        // The answer can arrive, and the connection close, before a large body is sent.
+        // The daemon may answer and close the connection before a large body is sent.
         let _ = client.try_send(format!("{head}{}", body.as_deref().unwrap_or_default()));
         client.answer()
     }

@@ -1,4 +1,4 @@
-//! The dashboard `config/grafana/switchboard.json`: its form, and the data behind each panel.
+//! The dashboard `config/grafana/switchboard.json`: its structure, and the data of each panel.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::exposition::Exposition;
 use super::server::Prometheus;
 
-/// Parts of expressions that may return nothing.
+/// Parts of expressions that may return no data.
 const MAY_BE_EMPTY: [&str; 1] = ["avg_over_time("];
 
-/// Asserts the form of every panel, and that every expression names scraped series and returns data.
+/// Asserts the structure of every panel, and that every expression names scraped series and returns data.
 pub(super) fn hold(prometheus: &Prometheus, exposition: &Exposition, recorded: &BTreeSet<String>) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/grafana/switchboard.json");
     let text = fs::read_to_string(file).unwrap();
@@ -78,7 +78,7 @@ fn hold_panel(
     }
 }
 
-/// Returns the expression with the variables replaced as by Grafana.
+/// Returns the expression with the variables replaced, as Grafana does.
 fn filled(expression: &str) -> String {
     let filled = expression.replace("$__rate_interval", "1m");
     ["$job", "$instance", "$channel"].iter().fold(filled, |text, variable| text.replace(variable, ".*"))

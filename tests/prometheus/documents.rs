@@ -1,4 +1,4 @@
-//! Each alert links to its section of the runbook, and the runbook's queries can be evaluated.
+//! Each alert links to its section of the runbook, and Prometheus can evaluate the queries of the runbook.
 
 use std::fs;
 use std::path::Path;

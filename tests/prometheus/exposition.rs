@@ -1,11 +1,11 @@
-//! The series of a scrape, in which every name, label and value that a rule or panel names must be found.
+//! The series of a scrape. Every name, label and value in a rule or a panel must occur in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Label, operator and value.
+/// A matcher: label, operator and value.
 type Matcher = (String, String, String);
 
-/// The values by label by metric name.
+/// The scraped series: label values by label and metric name.
 pub(super) struct Exposition(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl Exposition {
@@ -64,8 +64,7 @@ impl Exposition {
     }
 }
 
-/// Returns the scraped metrics that an expression names, with their label matchers. Recorded metrics are left
-/// out.
+/// Returns the scraped metrics in an expression with their label matchers. Leaves out recorded metrics.
 pub(super) fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let mut found = Vec::new();
@@ -92,7 +91,7 @@ fn groupings(expression: &str) -> impl Iterator<Item = &str> {
     labels.map(str::trim).filter(|label| !label.is_empty())
 }
 
-/// Parses `a="b",c=~"d"`. No value here has a quote or a comma.
+/// Parses `a="b",c=~"d"`. No value may have a quote or a comma.
 fn matchers(labels: &str) -> Vec<Matcher> {
     let labels = labels.trim().trim_end_matches(',');
     let labels = labels.strip_suffix('"').unwrap_or(labels);

@@ -1,5 +1,5 @@
-//! What an operator sees: a real Prometheus scrapes a daemon that has given every kind of answer, and
-//! evaluates `config/prometheus`; the queries of the dashboard in `config/grafana` return data.
+//! Monitoring with a real Prometheus: it scrapes a daemon that has given every kind of answer, and evaluates
+//! the rules of `config/prometheus` and the queries of the dashboard in `config/grafana`.
 
 mod dashboard;
 mod documents;
@@ -9,5 +9,5 @@ mod scrape;
 mod server;
 mod traffic;
 
-/// The folder of the rules, relative to the package: the load test's tests compile `server` as well.
+/// The folder of the rules, relative to the crate. The tests of the load test compile `server` as well.
 const RULES: &str = "config/prometheus";

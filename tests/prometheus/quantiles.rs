@@ -1,8 +1,8 @@
-//! Quantiles by Prometheus against exact ones of the same requests, measured at the client.
+//! Quantiles by Prometheus, compared with exact quantiles of the same requests that the client measures.
 //!
 //! The server measures a POST from its head to its answer. A client that delays the body by milliseconds
-//! measures the same time plus the microseconds of the way there and back. So the histogram's quantile must
-//! lie in the bucket of the exact quantile, or in one beside it.
+//! measures the same time plus the microseconds on the network. Therefore the quantile of the histogram must
+//! lie in the bucket of the exact quantile or in a neighbouring one.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ const BODY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"emea","countr
 const CLIENTS: u32 = 8;
 const EACH: u32 = 25;
 
-/// Returns the sorted times of requests whose bodies are delayed, most of them a little and some of them
-/// much.
+/// Sends requests with delayed bodies, most of them a little and some of them much. Returns their sorted
+/// times.
 fn measured(address: &str) -> Vec<f64> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {

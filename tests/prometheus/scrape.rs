@@ -1,4 +1,4 @@
-//! From an answer to the dashboard: every kind of answer is counted, scraped, recorded and shown.
+//! From an answer to the dashboard: every kind of answer is counted, scraped, recorded and displayed.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn every_kind_of_answer_is_scraped_recorded_and_shown_on_the_dashboard() {
         let rules = prometheus.rules().into_iter().filter(|rule| rule["type"] == "recording");
         rules.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
     };
-    // Long windows give values as well, from the samples that there are.
+    // Long windows have values too, from the available samples.
     prometheus.awaits("every recording rule gives a value", ask, |prometheus| {
         let names = recorded(prometheus);
         names.len() > 20 && names.iter().all(|name| prometheus.value(name).is_some_and(f64::is_finite))
@@ -48,7 +48,7 @@ fn every_kind_of_answer_is_scraped_recorded_and_shown_on_the_dashboard() {
     scraped_in_time(daemon);
 }
 
-/// Asserts that every outcome, status, route and reload was counted, except those that only a fault causes.
+/// Asserts that every outcome, status, route and reload was counted, except those that only a bug causes.
 fn every_kind_was_served(prometheus: &Prometheus) {
     let all = |expression: &str, label: &str| -> BTreeSet<String> {
         let samples = prometheus.query(expression);
@@ -81,7 +81,7 @@ fn scraped_in_time(daemon: &DaemonProcess) {
     assert!(took[10] < Duration::from_millis(10), "{took:?}");
 }
 
-/// A scrape counts standings a word of the overlay at a time instead of looking each up.
+/// A scrape counts standings by words of the overlay, without a lookup for each standing.
 #[test]
 fn a_scrape_with_20000_standings_takes_under_10_ms() {
     let folder = crate::expected::acme();

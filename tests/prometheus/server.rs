@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::RULES;
 
-/// How long a test waits for Prometheus: longer than any event takes on a slow machine.
+/// Time that a test waits for Prometheus. It is longer than any event takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Prometheus {
@@ -103,7 +103,7 @@ impl Prometheus {
         while !holds(self) {
             assert!(Instant::now() < until, "never: {what}\n{:#}", self.api("targets"));
             meanwhile();
-            // Prometheus reports no event, so that its state can only be polled.
+            // Prometheus reports no events, so its state is polled.
             std::thread::sleep(Duration::from_millis(50));
         }
     }

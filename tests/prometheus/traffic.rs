@@ -15,8 +15,8 @@ pub(super) struct Served {
     _folder: TempDir,
 }
 
-/// Starts a daemon and sends it every kind of query: before the first snapshot, and after one was published,
-/// found unchanged, rejected and corrected.
+/// Starts a daemon and sends every kind of query: before the first snapshot, and after a snapshot was
+/// published, unchanged, rejected and corrected.
 pub(super) fn everything() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let registry = folder.path().join("registry");
@@ -71,7 +71,7 @@ pub(super) fn ask(daemon: &DaemonProcess) {
         format!("GET /v1/select HTTP/1.1\r\nHost: x\r\nLong: {}\r\n\r\n", "x".repeat(100_000)),
     ] {
         let mut stream = TcpStream::connect(&daemon.data).unwrap();
-        // The daemon may refuse the request before it has read all of it.
+        // The daemon may reject the request before it has read all of it.
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());

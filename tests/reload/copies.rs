@@ -1,4 +1,4 @@
-//! Copies in progress and broken files: each is reported once.
+//! Copies in progress and broken files, which are reported once each.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,8 +9,9 @@ use rustix::process::Signal;
 use super::GERMAN;
 use super::served::*;
 
-/// An in-place copy is served when it is complete and rejected at most once before. With events, which report
-/// when a file is closed, a pause of less than a second causes no rejection.
+/// Asserts that an in-place copy is served when it is complete, and rejected before as often as `refusals`
+/// allows. Events report when a file is closed. With events, a pause of less than a second causes no
+/// rejection.
 fn arrives_slowly(settings: &str, pieces: usize, pause: u64, refusals: std::ops::RangeInclusive<u32>) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -53,7 +54,7 @@ fn copy_without_events_is_at_most_one_rejection() {
     arrives_slowly(POLL, 3, 1_500, 1..=1);
 }
 
-/// Half a CSV may be a valid registry. It is not served while the file is open for writing.
+/// A CSV file that is half written may be valid. It must not be served while the file is open for writing.
 #[test]
 fn half_written_registry_file_is_not_served() {
     let served = Served::registry(EVENTS);
@@ -71,7 +72,8 @@ fn half_written_registry_file_is_not_served() {
     assert_eq!(accounts(), whole.lines().count() as f64 - 1.0);
 }
 
-/// A complete broken file is rejected at once and only once, however it was written and however often it is polled.
+/// Asserts that a complete broken file is rejected at once and only once, for each way of writing and
+/// polling.
 fn refuses_each_once(settings: &str, in_place: bool) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -79,7 +81,7 @@ fn refuses_each_once(settings: &str, in_place: bool) {
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
     let mut refused = 0.0;
-    // Each is longer than the last, as a copy in progress would be.
+    // Some are longer than the one before, like a copy in progress.
     for bad in [&good[..100], &good[..4096], &good[..5000], &good[..100], &flipped, &flipped, b"", b"text"] {
         if in_place {
             fs::write(&file, bad).unwrap()
@@ -89,7 +91,7 @@ fn refuses_each_once(settings: &str, in_place: bool) {
         refused += 1.0;
         served.counts("rejected", refused);
     }
-    // Time for a poll or two; then a requested reload, which reports the rejection again.
+    // After time for some polls, a requested reload reports the rejection again.
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(served.reloads("rejected"), refused);
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
@@ -116,7 +118,7 @@ fn half_written_file_is_rejected_once_within_two_seconds_and_served_when_complet
     file.write_all(&whole[..4096]).unwrap();
     served.counts("rejected", 1.0);
     file.write_all(&whole[4096..5000]).unwrap();
-    // Longer than the daemon waits for the end of a copy: no second rejection may follow.
+    // Longer than the daemon waits for the end of a copy. No second rejection may follow.
     std::thread::sleep(Duration::from_millis(1_300));
     assert_eq!(served.reloads("rejected"), 1.0, "it is the same copy");
     file.write_all(&whole[5000..]).unwrap();
@@ -136,12 +138,12 @@ fn copy_in_progress_at_start_is_served_when_it_ends() {
     let served = Served::start(EVENTS, folder, "--snapshot", "acme.swb");
     for piece in whole[2000..].chunks(2500) {
         file.write_all(piece).unwrap();
-        // The pace of the copy.
+        // The pause between two parts of the copy.
         std::thread::sleep(Duration::from_millis(200));
     }
     drop(file);
     served.serves(1);
-    assert_eq!(served.reloads("rejected"), 1.0, "at start it was no snapshot, and that was all");
+    assert_eq!(served.reloads("rejected"), 1.0, "the incomplete file is rejected once, at the start");
 }
 
 #[test]
@@ -167,8 +169,8 @@ fn fifty_rejections_in_a_row_leak_nothing() {
     }
     assert_eq!(served.daemon.metric("switchboard_snapshot_rejections_total{stage=\"checksum\"}"), 50.0);
     let grown = memory() - after_ten;
-    println!("memory after 10 refusals: {after_ten}, grown by {grown} after 50");
-    assert!(grown < 8e6, "one file of 40 stayed: {grown}");
+    println!("memory after 10 rejections: {after_ten}, grown by {grown} after 50");
+    assert!(grown < 8e6, "a rejected file stays in memory: {grown}");
     assert_eq!(served.daemon.metric("switchboard_snapshots_alive"), 1.0);
     let mut again = served.daemon.select(GERMAN);
     again["account"] = answer["account"].clone();
@@ -178,7 +180,7 @@ fn fifty_rejections_in_a_row_leak_nothing() {
     served.serves(2);
 }
 
-/// Reads of the file make events as well.
+/// Reads of a file cause events too.
 #[test]
 fn reading_the_file_is_no_change() {
     let served = Served::snapshot(EVENTS);

@@ -1,4 +1,5 @@
-//! Reloading, with real files and a real process: a changed source is served within two seconds, a broken one is not.
+//! Reloads with real files and a real process: a changed source is served within two seconds, a broken one
+//! never.
 
 mod copies;
 mod noticed;
@@ -37,7 +38,7 @@ fn all_45_tests_of_acme_pass_over_http_and_after_a_restart() {
                 test.query.iter().map(|(field, value)| format!("{field}={}", value.replace('+', "%2B")));
             let answer = daemon.select(&fields.collect::<Vec<_>>().join("&"));
             test.hold(&answer);
-            // Without a phone, equal accounts take turns; every other answer is the same on every day.
+            // Without a phone, equal accounts are selected at random. Other answers never change.
             if test.query.iter().any(|(field, _)| field == "phone") {
                 round.push(answer["account"].clone());
             }
@@ -67,7 +68,7 @@ fn changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
     assert_eq!(finding["stage"], "registry");
     let finding = daemon.log("parent `dech`");
     assert_eq!((&finding["code"], &finding["file"]), (&"unknown_parent".into(), &"acme/company.toml".into()));
-    assert_eq!(daemon.select(GERMAN), answer, "the last good generation goes on");
+    assert_eq!(daemon.select(GERMAN), answer, "the last good generation stays in service");
     let status = daemon.status();
     assert_eq!(status["last_reload"]["outcome"], "rejected");
     assert!(status["last_reload"]["findings"][0].as_str().unwrap().contains("acme/company.toml:"));
@@ -174,14 +175,14 @@ fn logs_and_problems_have_no_phone_number() {
         let (_, body) = daemon.get(&format!("/v1/select?{query}"));
         assert!(!body.contains("7400999888"), "{body}");
     }
-    // Broken so that findings about accounts are logged.
+    // The registry gets errors in accounts, which are logged.
     edit(registry.path(), "acme/accounts.csv", ",secondary,+447400123", ",tertiary,+447400123");
     daemon.log("snapshot rejected");
     daemon.signal(Signal::HUP);
     loop {
         let line = daemon.log("");
         assert!(!line.to_string().contains("7400"), "{line}");
-        if line["message"].as_str().unwrap().starts_with("rejected") {
+        if line["message"].as_str().unwrap().starts_with("snapshot rejected") {
             break;
         }
     }
@@ -216,7 +217,7 @@ fn oversized_file_and_fifo_are_rejected_without_being_read() {
     replace(&fifo);
     assert!(daemon.log("source unreadable")["reason"].as_str().unwrap().contains("not a regular file"));
     assert_eq!(daemon.select(GERMAN)["generation"], 5);
-    // A FIFO is not overwritten.
+    // The FIFO is removed first, because a file is not written over it.
     fs::remove_file(&file).unwrap();
     compile(registry.path(), &file, 6);
     daemon.log("snapshot published");

@@ -1,4 +1,4 @@
-//! File-system events, and polling without them.
+//! Changes are noticed by file-system events, and by polling without events.
 
 use std::fs;
 use std::process::Command;
@@ -36,8 +36,8 @@ fn missing_folder_is_noticed_by_events_when_it_appears() {
     served.serves_number(1);
 }
 
-/// Without file descriptors the source cannot be watched. It is polled, the gauge shows that, and the watch is
-/// made as soon as descriptors are free.
+/// Without file descriptors the source cannot be watched. The daemon polls, the gauge shows 0, and the watch
+/// starts as soon as descriptors are free.
 #[test]
 fn source_is_polled_and_the_watch_retried_without_inotify() {
     let served = Served::snapshot("poll_interval = \"200ms\"");
@@ -48,8 +48,8 @@ fn source_is_polled_and_the_watch_retried_without_inotify() {
         let set = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={limit}:")]).status();
         assert!(set.unwrap().success());
     };
-    // A watch takes three descriptors. With two, a file can be read and a connection accepted, but the watch that
-    // a replaced folder needs cannot be made.
+    // A watch takes three descriptors. With two, the daemon can read a file and accept a connection, but it
+    // cannot watch a replaced folder.
     let fds = fs::read_dir(format!("/proc/{}/fd", served.daemon.pid())).unwrap().map(|fd| fd.unwrap().path());
     let watch = fds.filter(|fd| fs::read_link(fd).is_ok_and(|to| to.to_string_lossy().contains("inotify")));
     let number = |fd: &std::path::Path| fd.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap();
@@ -72,7 +72,7 @@ fn source_is_polled_and_the_watch_retried_without_inotify() {
     served.serves(4);
 }
 
-/// Ends the noise also if the test fails, because its thread would be waited for.
+/// Ends the noise even if the test fails, because the scope waits for its thread.
 struct Noise<'s>(&'s AtomicBool);
 
 impl Drop for Noise<'_> {
@@ -88,7 +88,7 @@ fn reload_request_is_never_lost() {
     std::thread::scope(|scope| {
         let (folder, stop) = (served.path("inner/deep"), &stop);
         let _noise = Noise(stop);
-        // Endless events beside the source.
+        // Endless events about files beside the source.
         scope.spawn(move || {
             while !stop.load(Ordering::SeqCst) {
                 fs::write(folder.join("acme.swb.notes"), "note").unwrap();
@@ -102,7 +102,7 @@ fn reload_request_is_never_lost() {
     assert_eq!(served.daemon.select(GERMAN)["generation"], 1);
 }
 
-/// Changes beside the source do not keep the reload thread busy.
+/// Changes of files beside the source must not keep the reload thread busy.
 #[test]
 fn changes_beside_the_source_are_ignored() {
     let served = Served::registry(EVENTS);

@@ -1,4 +1,4 @@
-//! Every way to replace a file: noticed by events alone if there are events, and by polling if there are none.
+//! Every way to replace a file is noticed, with events by events alone, and without events by polling.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use super::GERMAN;
 use super::served::*;
 use crate::harness::{DaemonProcess, request};
 
-/// Replaces a snapshot in every way, twice, each starting from what the one before left behind.
+/// Replaces a snapshot in every way, twice. Each replacement starts from the result of the one before.
 fn replaces_a_snapshot(settings: &str) {
     let served = Served::snapshot(settings);
     let (file, deep, inner) =
@@ -65,7 +65,7 @@ fn replaces_a_snapshot(settings: &str) {
         fs::rename(served.path("other"), &inner).unwrap();
         served.serves(parent_replaced);
 
-        // The folders that are there now are watched.
+        // The new folders are watched.
         let after = next();
         rename_over(&file, &snapshot(after));
         served.serves(after);
@@ -240,8 +240,8 @@ fn link_target_is_watched_in_its_own_folder() {
     assert_eq!(served.reloads("published"), 4.0);
 }
 
-/// Two companies' accounts change at once, after those of the first were read and before those of the second are.
-/// One company's old state is never served with the other's new one.
+/// The accounts of two companies change between the reads of the first and the second company. The old state
+/// of one company must never be served with the new state of the other.
 #[test]
 fn source_that_changes_while_it_is_read_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -255,7 +255,7 @@ fn source_that_changes_while_it_is_read_is_read_again() {
     prepare(0);
     turn();
     let settings = fs::read_to_string(path("0/acme/company.toml")).unwrap();
-    // So long that the first company's file is being read when the others change.
+    // The file is so large that the daemon is still reading it when the others change.
     let long = |round: u32| {
         format!("{settings}\n{}\n# {round}\n", format!("#{}\n", "x".repeat(1_000)).repeat(7_000))
     };

@@ -1,4 +1,4 @@
-//! A daemon with a source that the test changes.
+//! A daemon whose source the test changes.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,16 +11,16 @@ use super::GERMAN;
 use crate::expected::{acme, compiled, edit};
 use crate::harness::{DaemonProcess, wait_within};
 
-/// Time within which the daemon promises to serve a change.
+/// Time within which the daemon must serve a change.
 pub(super) const PROMISED: Duration = Duration::from_secs(2);
 
-/// How long the tests wait for a change, beside all other tests on two cores. Polls are an hour apart, so a
+/// Time that a test waits for a change while other tests run on two cores. Polls are an hour apart, so that a
 /// change without an event is not served within this time.
 pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(6);
 
 /// Settings with polls so rare that only events can report a change in time.
 pub(super) const EVENTS: &str = "poll_interval = \"1h\"";
-/// Settings without events.
+/// Settings without events, so that only polls notice a change.
 pub(super) const POLL: &str = "watch = \"poll\"\npoll_interval = \"300ms\"";
 
 pub(super) struct Served {
@@ -99,7 +99,7 @@ impl Served {
         self.within(&format!("changes are noticed by {how}"), || self.daemon.status()["watch"] == how);
     }
 
-    /// Waits as long as a change may take until it is served. A failure shows `/status`.
+    /// Waits for a change to be served, at most [`CHANGE_LIMIT`]. A failure shows `/status`.
     pub(super) fn within(&self, event: &str, condition: impl FnMut() -> bool) {
         wait_within(CHANGE_LIMIT, || format!("{event}: {}", self.daemon.status()), condition);
     }
@@ -150,15 +150,15 @@ pub(super) fn copy_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Durat
     let mut file = File::create(path).unwrap();
     for (at, piece) in bytes.chunks(bytes.len().div_ceil(pieces)).enumerate() {
         if at > 0 {
-            // A slow copy is a writer that pauses; the daemon reports no event for a part of a file.
+            // The pause makes the copy slow. The daemon reports no event about a part of a file.
             std::thread::sleep(pause);
         }
         file.write_all(piece).unwrap();
     }
 }
 
-/// Publishes files as Kubernetes does: in a new folder, to which the link `..data` is swapped by a rename.
-/// Every entry of the volume is a link through `..data`.
+/// Publishes files like Kubernetes: writes them into a new folder and swaps the link `..data` to it by a
+/// rename. Every entry of the volume is a link through `..data`.
 pub(super) fn project(volume: &Path, version: u32, fill: impl Fn(&Path)) {
     let name = format!("..2026_11_24_{version}");
     fs::create_dir_all(volume.join(&name)).unwrap();

@@ -8,7 +8,7 @@ use super::served::*;
 use crate::expected::{acme, edit};
 use crate::harness::{HttpClient, get};
 
-/// Asserts what every route answers before the first snapshot.
+/// Asserts the answer of every route before the first snapshot.
 fn waits(served: &Served, reasons: &[&str]) {
     assert_eq!(get(&served.daemon.admin, "/livez").0, 200);
     let (status, text) = get(&served.daemon.admin, "/readyz");
@@ -86,7 +86,7 @@ fn missing_required_snapshot_exits_with_the_reason() {
         assert_eq!(output.status.code(), Some(3));
         let text = String::from_utf8(output.stderr).unwrap();
         let last = text.lines().last().unwrap();
-        for part in [reason, "--require-snapshot", "mend the source"] {
+        for part in [reason, "--require-snapshot", "repair the source"] {
             assert!(text.contains(part), "{part} not in {last}");
         }
     }

@@ -1,4 +1,4 @@
-//! Changes that are hard to notice, and more of them than can be followed: the last one wins.
+//! Changes that are hard to notice, and many changes in a short time: the last one is served.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{Seek, Write};
@@ -10,13 +10,13 @@ use notify::{EventKind, RecursiveMode, Watcher};
 use super::GERMAN;
 use super::served::*;
 
-/// The new file has the size of the old one, and its time of modification.
+/// The new file has the size and the modification time of the old one.
 fn keeps_size_and_time(settings: &str) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
     let before = fs::metadata(&file).unwrap();
     for generation in 2..8 {
-        // In place without truncation, so that not even the length changes for a moment.
+        // Written in place without truncation, so that the length never changes.
         let mut open = File::options().write(true).open(&file).unwrap();
         open.write_all(&snapshot(generation)).unwrap();
         open.set_times(FileTimes::new().set_modified(before.modified().unwrap())).unwrap();
@@ -37,7 +37,7 @@ fn change_of_same_size_and_time_is_served_without_events() {
     keeps_size_and_time(POLL);
 }
 
-/// Makes fifty changes in a second, valid and broken, in every way. The last content is served.
+/// Makes fifty valid and broken changes in a second, in every way. The last content is served.
 fn storms(settings: &str) {
     let served = Served::snapshot(settings);
     let file = served.path("inner/deep/acme.swb");
@@ -57,15 +57,15 @@ fn storms(settings: &str) {
                 open.rewind().unwrap();
             }
         }
-        // The pace of the storm.
+        // The pause between two changes.
         std::thread::sleep(Duration::from_millis(20));
     }
     served.serves(51);
 
-    // If the last is broken, the one in service stays, whatever was in between.
+    // If the last change is broken, the snapshot in service stays.
     for bytes in &good {
         fs::write(&file, bytes).unwrap();
-        // The pace of the storm.
+        // The pause between two changes.
         std::thread::sleep(Duration::from_millis(20));
     }
     fs::write(&file, b"no snapshot").unwrap();
@@ -98,19 +98,19 @@ fn last_of_fifty_changes_of_a_registry_wins() {
         } else {
             rename_over(&file, &bytes)
         }
-        // The pace of the storm.
+        // The pause between two changes.
         std::thread::sleep(Duration::from_millis(15));
     }
     served.serves_number(50);
 }
 
-/// A change that comes while another is compiled is noticed by its event alone, because the next poll is an hour
-/// away.
+/// A change during the compilation of another change is noticed by its event, because the next poll is an
+/// hour away.
 #[test]
 fn change_during_a_compile_is_served() {
     let served = Served::registry(EVENTS);
     let folder = served.path("inner/deep/acme");
-    // Large enough that the next change comes during the compile.
+    // Large enough that the next change happens during the compilation.
     let mut accounts = fs::read_to_string(folder.join("accounts.csv")).unwrap();
     for number in 0..5_000 {
         accounts += &format!("wa-more-{number},whatsapp,secondary,+4474{number:08},GB,emea-whatsapp,,,,\n");
@@ -131,7 +131,8 @@ fn change_during_a_compile_is_served() {
     for round in 0..8 {
         rename_over(&file, version(2 * round + 1).as_bytes());
         fs::write(&next, version(2 * round + 2)).unwrap();
-        // Only the daemon opens it. The rest of the read takes less than a millisecond, the compile far longer.
+        // Only the daemon opens the file. The rest of the read takes less than 1 ms, the compilation much
+        // longer.
         opened.recv_timeout(Duration::from_secs(20)).unwrap();
         std::thread::sleep(Duration::from_millis(round.into()));
         fs::rename(&next, &file).unwrap();

@@ -13,7 +13,7 @@ use crate::harness::{DaemonProcess, HttpClient, get, wait_until};
 
 const QUERY: &str = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","country":"FR"}"#;
 
-/// Sends a request whose head the daemon has read, and whose body is missing.
+/// Sends a request without its body and waits until the daemon has read its head.
 fn half_a_request(daemon: &DaemonProcess) -> HttpClient {
     let mut client = HttpClient::connect(&daemon.data);
     client.post_head("/v1/select", QUERY.len());
@@ -68,7 +68,8 @@ fn a_second_stop_signal_ends_the_drain_at_once() {
     }
 }
 
-/// The daemon waits ten seconds at the start for a file that is still being written; a stop ends the wait.
+/// At its start the daemon waits up to ten seconds for a file that is still being written. A stop ends the
+/// wait.
 #[test]
 fn a_stop_during_startup_does_not_wait_for_a_source_still_being_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -82,7 +83,7 @@ fn a_stop_during_startup_does_not_wait_for_a_source_still_being_written() {
             let mut file = OpenOptions::new().append(true).open(&path).unwrap();
             while !written.load(Ordering::SeqCst) {
                 file.write_all(b"more").unwrap();
-                // More often than a source is looked at.
+                // More often than a source is polled.
                 std::thread::sleep(Duration::from_millis(5));
             }
         });

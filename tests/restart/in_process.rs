@@ -1,5 +1,4 @@
-//! The daemon within this process: bound, started and drained as `switchboard serve` does it, without
-//! signals.
+//! The daemon within this process: bound, started and drained as by `switchboard serve`, but without signals.
 
 use std::time::Duration;
 

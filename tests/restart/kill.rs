@@ -34,7 +34,7 @@ fn kill_under_load(restarts: usize) {
         assert_eq!(daemon.wait().code(), None);
         let counted = load.stop();
         assert!(counted.answered > 10, "{counted:?}");
-        // A client stops at its first lost request, and checks every answer.
+        // A client checks every answer and stops at its first lost request.
         assert_eq!(counted.sent - counted.answered, counted.lost.len() as u64);
         for error in &counted.lost {
             let in_flight = ["closed after", "reset", "Broken pipe", "refused"];

@@ -1,5 +1,5 @@
-//! Load that counts every request and every complete, correct answer. A lost request is not sent again, and
-//! its client stops.
+//! A load that counts every request and every complete, correct answer. A client stops at its first lost
+//! request and does not send the request again.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -74,7 +74,7 @@ impl Load {
         Load { clients: clients.collect(), goes_on, answered, counted }
     }
 
-    /// Waits until so many answers have come.
+    /// Waits until this many answers have arrived.
     pub(super) fn wait_for_answers(&self, count: u64) {
         wait_until("answers under load", || self.answered.load(Ordering::SeqCst) >= count);
     }
@@ -125,7 +125,7 @@ fn ask(
         }
         counted.slowest = counted.slowest.max(since.elapsed());
         if let Habit::Idle(pause) = habit {
-            // The pause between two requests is what makes the client idle.
+            // The pause makes the client idle.
             sleep(pause);
         }
     }

@@ -1,4 +1,4 @@
-//! Restarts of the process: hand-over to a new one, graceful stop and kill, under load.
+//! Restarts of the process under load: hand-over to a new process, graceful stop, and kill.
 
 mod drain;
 mod handover;

@@ -1,4 +1,4 @@
-//! Listening sockets that another process opened and passed on: systemd, or this test.
+//! Listening sockets that another process opened and passed to the daemon: systemd, or this test.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;

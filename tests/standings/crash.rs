@@ -1,4 +1,4 @@
-//! `kill -9` at any moment: changes that were answered hold.
+//! `kill -9` at any moment: answered changes are not lost.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -41,7 +41,7 @@ fn kill_while_standings_change(kills: u64) {
             let found = stored(&daemon, &format!("/v1/standings/acme/{account}"));
             let asked = known.asked.take();
             unanswered += u64::from(asked.is_some());
-            // A request that was not answered may have been carried out or not.
+            // A request without an answer may have been executed or not.
             assert!(
                 found == known.answered || Some(&found) == asked.as_ref(),
                 "{account} has {found:?}, but {:?} was answered, and {asked:?} asked",

@@ -1,5 +1,5 @@
-//! Standings and generations that change at the same time, in this process, because queries to a daemon would not
-//! see every generation.
+//! Standings and generations that change at the same time. The tests run in this process, because queries to
+//! a daemon would not see every generation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::expected::{acme, compiled};
 
 const ACCOUNTS: [&str; 6] =
     ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-3", "sms-gb-1", "line-jp-1"];
-/// Standings of accounts that do not exist, which make a swap take longer.
+/// Number of standings of accounts that do not exist. They make a swap take longer.
 const WAITING: usize = 3_000;
 
 fn key(account: &str) -> AccountKey {
@@ -89,7 +89,7 @@ fn standing_set_during_a_swap_is_in_the_next_generation() {
                 {
                     let (before, _) = seen(&mut reader, account);
                     store.set_standing(key(account), standing);
-                    // In the generation in service and in the next one.
+                    // The standing must be in the generation in service and in the next one.
                     loop {
                         let (generation, condition) = seen(&mut reader, account);
                         if condition != wanted {
@@ -115,7 +115,7 @@ fn standing_set_during_a_swap_is_in_the_next_generation() {
     });
 }
 
-/// The reply comes last, so that its receiver may query any worker at once.
+/// The reply comes last, so that the receiver can query any worker at once.
 #[test]
 fn change_is_on_disk_and_visible_before_its_reply() {
     let files = Files::read_dir(acme().path()).unwrap();
@@ -126,24 +126,24 @@ fn change_is_on_disk_and_visible_before_its_reply() {
     let (standings, writer, _) =
         Standings::open(store.clone(), Some(journal.clone()), Arc::new(|_| {})).unwrap();
     let writing = std::thread::spawn(move || writer.run());
-    let (to, told) = channel();
+    let (to, replies) = channel();
     for (standing, wanted) in [(Some(suspended()), Condition::Suspended), (None, Condition::Active)] {
         let (store, to, journal) = (store.clone(), to.clone(), journal.clone());
         let before = std::fs::metadata(&journal).unwrap().len();
         standings.change(key("wa-emea-de-1"), standing.clone(), move |result| {
-            // On the writer's own thread, which does nothing else meanwhile.
+            // The reply runs on the writer's thread, which does nothing else meanwhile.
             let longer = std::fs::metadata(&journal).unwrap().len() > before;
             let stored = store.standing(&key("wa-emea-de-1")) == standing;
             let (_, condition) = seen(&mut store.reader(), "wa-emea-de-1");
             to.send((result, longer, stored, condition == wanted)).unwrap();
         });
-        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), (Ok(()), true, true, true));
+        assert_eq!(replies.recv_timeout(Duration::from_secs(20)).unwrap(), (Ok(()), true, true, true));
     }
     drop(standings);
     writing.join().unwrap();
 }
 
-/// A standing is removed within a second of its end, however long the disk takes over another one.
+/// A standing is removed within a second after its end, even while the disk delays another change.
 #[test]
 fn standing_is_removed_at_its_end_while_the_writer_waits() {
     let files = Files::read_dir(acme().path()).unwrap();
@@ -162,7 +162,7 @@ fn standing_is_removed_at_its_end_while_the_writer_waits() {
     standings.change(key("wa-emea-de-1"), Some(Standing::from_json(body.as_bytes()).unwrap()), |_| {});
     let (release, held) = channel::<()>();
     standings.change(key("sms-gb-1"), Some(suspended()), move |_| {
-        // On the writer's own thread.
+        // The reply runs on the writer's thread.
         let _ = held.recv();
     });
     assert_eq!(removed.recv_timeout(Duration::from_secs(20)).unwrap(), key("wa-emea-de-1"));

@@ -1,4 +1,4 @@
-//! A process takes over from another: the journal has one writer, and nothing is lost between them.
+//! A process takes over from another: the journal has one writer, and no change is lost.
 
 use rustix::process::Signal;
 
@@ -17,14 +17,12 @@ fn second_process_follows_the_journal_and_then_takes_it_over() {
     second.logged_at_start("another process holds the journal");
     assert_ne!(second.select(GERMAN)["account"], "wa-emea-de-1");
 
-    // The second process sees the first one's changes, and makes none.
+    // The second process sees the changes of the first, and makes none.
     let (status, problem) = second.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert!(status == 503 && problem.contains("\"code\":\"overloaded\""), "{status} {problem}");
     assert_eq!(stored(&second, GERMAN_ACCOUNT), Some(standing("suspended")));
-    lift(&first, GERMAN_ACCOUNT);
-    wait_until("the second process sees the lifted standing", || {
-        second.select(GERMAN)["account"] == "wa-emea-de-1"
-    });
+    remove(&first, GERMAN_ACCOUNT);
+    wait_until("the second process sees the removal", || second.select(GERMAN)["account"] == "wa-emea-de-1");
     put(&first, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
     wait_until("the second process sees the standing", || {
         stored(&second, "/v1/standings/acme/wa-emea-gb-1").is_some()

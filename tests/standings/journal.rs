@@ -1,4 +1,4 @@
-//! The journal on disk: kept, compacted, torn, damaged, full.
+//! The journal on the disk: kept, compacted, torn, damaged, or on a full disk.
 
 use std::fs;
 use std::process::Command;
@@ -20,7 +20,7 @@ fn standings_outlive_the_process_with_a_journal() {
     put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
     put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
     put(&daemon, "/v1/standings/acme/wa-emea-gb-2", &standing("draining"));
-    lift(&daemon, "/v1/standings/acme/wa-emea-gb-1");
+    remove(&daemon, "/v1/standings/acme/wa-emea-gb-1");
     let short = json!({"standing": "draining", "reason": "short", "until": from_now(400)});
     put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &short);
     daemon.kill();
@@ -29,7 +29,7 @@ fn standings_outlive_the_process_with_a_journal() {
     });
 
     let daemon = serve(registry.path(), Some(&journal));
-    // From the first answer on.
+    // The standing is in force from the first answer on.
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
     assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-2"), Some(standing("draining")));
@@ -48,7 +48,7 @@ fn torn_end_is_cut_off_wherever_it_is_torn() {
     let two = fs::read(&journal).unwrap();
     daemon.kill();
     assert!(two.starts_with(&one) && two.len() > one.len());
-    // Without the lock, because a process that another test starts meanwhile inherits the locks of this one.
+    // Read without the lock, because a process that another test starts inherits the locks of this process.
     let read = |bytes: &[u8]| {
         fs::write(&journal, bytes).unwrap();
         JournalContents::read(&journal).unwrap()
@@ -58,7 +58,7 @@ fn torn_end_is_cut_off_wherever_it_is_torn() {
         assert_eq!((contents.standings.len(), contents.torn), (1, end - one.len()));
         assert!(contents.damaged.is_empty());
     }
-    // Unwritten blocks and lines that are no records.
+    // Unwritten blocks, and lines that are not records.
     for tail in [&[0; 700][..], b"\n\n", b"0123456789abcdef {}\n"] {
         let contents = read(&[&two[..], tail].concat());
         assert_eq!((contents.standings.len(), contents.torn), (2, tail.len()));
@@ -92,9 +92,9 @@ fn damaged_journal_is_copied_and_its_other_records_hold() {
     fs::write(&journal, &bytes).unwrap();
 
     let daemon = serve(registry.path(), Some(&journal));
-    let told = daemon.logged_at_start("journal of standings damaged");
-    assert_eq!(told["lines"], "[3]");
-    assert_eq!(fs::read(told["kept"].as_str().unwrap()).unwrap(), bytes);
+    let logged = daemon.logged_at_start("journal of standings damaged");
+    assert_eq!(logged["lines"], "[3]");
+    assert_eq!(fs::read(logged["kept"].as_str().unwrap()).unwrap(), bytes);
     for (account, holds) in [("wa-emea-de-1", true), ("wa-emea-gb-1", false), ("wa-emea-gb-2", true)] {
         let path = format!("/v1/standings/acme/{account}");
         assert_eq!(stored(&daemon, &path).is_some(), holds, "{account}");
@@ -139,7 +139,7 @@ fn journal_is_rewritten_before_it_grows_large() {
     assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), Some(standing("suspended")));
 }
 
-/// A limit on the file's size stands for a full disk: the write fails halfway.
+/// A limit on the size of the file simulates a full disk: the write fails halfway.
 #[test]
 fn full_disk_rejects_changes_and_loses_none() {
     let registry = acme();
@@ -173,11 +173,11 @@ fn full_disk_rejects_changes_and_loses_none() {
     };
     holds(&daemon);
     daemon.kill();
-    // With room again.
+    // Without the limit on the size.
     holds(&serve(registry.path(), Some(&journal)));
 }
 
-/// The part of a failed change that was written must not corrupt the next one.
+/// The written part of a failed change must not corrupt the next change.
 #[test]
 fn changes_are_kept_again_once_the_disk_has_room() {
     let registry = acme();

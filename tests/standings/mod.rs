@@ -1,4 +1,4 @@
-//! Live standings: set over HTTP, seen by every worker, kept through crashes and generations.
+//! Live standings: set over HTTP, seen by every worker, kept over crashes and generations.
 
 mod crash;
 mod generations;
@@ -17,7 +17,7 @@ const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";
 /// The only account that serves a German client of EMEA.
 const GERMAN_ACCOUNT: &str = "/v1/standings/acme/wa-emea-de-1";
 
-/// Serves acme, with a journal of standings if one is named.
+/// Serves acme, with a journal of standings if `journal` is given.
 fn serve(registry: &Path, journal: Option<&Path>) -> DaemonProcess {
     let mut arguments = vec!["--registry", registry.to_str().unwrap()];
     if let Some(journal) = journal {
@@ -38,7 +38,7 @@ fn put(daemon: &DaemonProcess, path: &str, body: &Value) {
 }
 
 #[track_caller]
-fn lift(daemon: &DaemonProcess, path: &str) {
+fn remove(daemon: &DaemonProcess, path: &str) {
     assert_eq!(daemon.admin("DELETE", path, ""), (204, String::new()));
 }
 
@@ -49,7 +49,7 @@ fn stored(daemon: &DaemonProcess, path: &str) -> Option<Value> {
     (status == 200).then(|| serde_json::from_str(&body).unwrap())
 }
 
-/// Returns the time this many milliseconds from now; negative is the past.
+/// Returns the time that is this many milliseconds from now. A negative number is in the past.
 fn from_now(milliseconds: i64) -> String {
     let now = jiff::Timestamp::now();
     (now + jiff::SignedDuration::from_millis(milliseconds)).to_string()

@@ -1,4 +1,4 @@
-//! The answers of the standings' routes.
+//! The answers of the routes of standings.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn standing_is_set_returned_listed_and_removed() {
         {"account": "wa-emea-gb-1", "standing": "suspended", "reason": "under review"},
     ]});
     assert_eq!(listed("?company=acme"), all);
-    // There is just one company.
+    // The registry has only one company.
     assert_eq!(listed(""), all);
     assert_eq!(daemon.metric("switchboard_standings{standing=\"draining\"}"), 1.0);
     assert_eq!(daemon.metric("switchboard_standings{standing=\"suspended\"}"), 1.0);
@@ -40,8 +40,8 @@ fn standing_is_set_returned_listed_and_removed() {
     assert_eq!((&status["durable"], &status["journal"]), (&json!(false), &Value::Null));
     assert!(status["kept"].as_str().unwrap().contains("until the process ends"));
 
-    lift(&daemon, GERMAN_ACCOUNT);
-    lift(&daemon, GERMAN_ACCOUNT);
+    remove(&daemon, GERMAN_ACCOUNT);
+    remove(&daemon, GERMAN_ACCOUNT);
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), None);
     assert_eq!(daemon.metric("switchboard_standings{standing=\"draining\"}"), 0.0);
 }

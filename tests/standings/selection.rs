@@ -41,7 +41,7 @@ fn standings_restrict_and_never_permit() {
     daemon.log("snapshot published");
     put(&daemon, GERMAN_ACCOUNT, &standing("draining"));
     assert_eq!(daemon.select(&current)["current_ignored"], "suspended");
-    lift(&daemon, GERMAN_ACCOUNT);
+    remove(&daemon, GERMAN_ACCOUNT);
     assert_eq!(daemon.select(&current)["current_ignored"], "suspended");
 }
 
@@ -89,8 +89,8 @@ fn standing_is_removed_within_a_second_of_its_end() {
     assert_eq!(stored(&daemon, GERMAN_ACCOUNT), None);
 }
 
-/// After the PUT has returned, no worker selects the account; after the DELETE, every worker does. Generations are
-/// published meanwhile.
+/// After the PUT has returned, no worker selects the account. After the DELETE, every worker does.
+/// Generations are published meanwhile.
 #[test]
 fn standing_is_seen_by_every_worker_when_its_put_returns() {
     let registry = acme();
@@ -107,7 +107,7 @@ fn standing_is_seen_by_every_worker_when_its_put_returns() {
         for connection in &mut connections {
             assert_ne!(connection.select(GERMAN)["account"], "wa-emea-de-1");
         }
-        lift(&daemon, GERMAN_ACCOUNT);
+        remove(&daemon, GERMAN_ACCOUNT);
         for connection in &mut connections {
             assert_eq!(connection.select(GERMAN)["account"], "wa-emea-de-1");
         }

@@ -28,15 +28,15 @@ const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 /// The state that the admin listener answers from.
 pub struct AdminContext {
-    /// Metrics of the daemon.
+    /// The metrics that `/metrics` renders.
     pub telemetry: Arc<Telemetry>,
     /// The snapshot in service and its standings.
     pub store: Store,
-    /// Handle that changes standings.
+    /// The handle that changes standings.
     pub standings: Standings,
     /// True while the data listener is closed: before it starts, and from the drain on.
     pub closed: watch::Receiver<bool>,
-    /// Source of `/status`.
+    /// The source of `/status` and of the reason in `/readyz`.
     pub status: Arc<dyn StatusSource>,
 }
 

@@ -20,10 +20,10 @@ use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetri
 pub(super) struct WorkerContext {
     /// Reads the snapshot in service.
     reader: RefCell<Reader>,
-    /// Buffer for rendering answers.
+    /// The buffer in which answers are rendered.
     pub(super) scratch: RefCell<Vec<u8>>,
     pub(super) telemetry: Arc<Telemetry>,
-    /// Counters of this worker.
+    /// The counters of this worker alone.
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shared: Shared,
     pub(super) clock: Clock,

@@ -15,9 +15,9 @@ pub const MAX_REASON_BYTES: usize = 1024;
 /// The ids of an account. They identify the account in all snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountKey {
-    /// Id of the company.
+    /// The id of the company.
     pub company: Box<str>,
-    /// Id of the account.
+    /// The id of the account.
     pub account: Box<str>,
 }
 
@@ -81,16 +81,16 @@ pub enum StandingError {
 pub enum StandingsEvent<'a> {
     /// A standing was set or replaced.
     Set {
-        /// Account of the standing.
+        /// The account of the standing.
         key: &'a AccountKey,
         /// Standing that is now in force.
         standing: &'a Standing,
     },
     /// A standing was removed by a request, or expired.
     Removed {
-        /// Account of the standing.
+        /// The account of the standing.
         key: &'a AccountKey,
-        /// Whether the standing expired.
+        /// Whether the standing expired by itself.
         expired: bool,
     },
     /// The journal was opened for writing.
@@ -108,7 +108,7 @@ pub enum StandingsEvent<'a> {
     Following,
     /// The journal cannot be read or written.
     Failed {
-        /// Error of the system.
+        /// The error that the system returned.
         error: &'a io::Error,
     },
 }
