@@ -66,7 +66,7 @@ impl SelectError {
         match self {
             // Other errors of this kind are reported by the parsers of queries.
             SelectError::BadRequest => {
-                "company: this field is required because the snapshot has several companies"
+                "Add the required field `company`. The snapshot has several companies."
             }
             SelectError::UnknownCompany => {
                 "The snapshot in service has no company with this id. Check the id of the company."

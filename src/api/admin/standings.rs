@@ -122,7 +122,7 @@ fn refusal(refused: StandingError) -> Problem {
                 Check the id of the account.",
             )
             .with_number(GENERATION, generation),
-        StandingError::Ended => bad_request("until: expected a time in the future"),
+        StandingError::Ended => bad_request("Send a time in the future as `until`."),
         StandingError::Following => Problem::new(&OVERLOADED).with_detail(
             "Another process writes the journal of standings. \
             Send the request to that process, or retry when this one has taken over.",
@@ -153,7 +153,7 @@ fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
     match field.map(|field| field.split_once('=').unwrap_or((field, ""))) {
-        _ if more.is_some() => bad("Send only the field company, and send it once."),
+        _ if more.is_some() => bad("Send only the field `company`, and send it once."),
         None => match snapshot.only_company() {
             Some(company) => Ok(company),
             None => bad(SelectError::BadRequest.reason()),
@@ -163,9 +163,9 @@ fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
                 let unknown = StandingError::UnknownCompany(snapshot.generation());
                 snapshot.find_company(&id).ok_or_else(|| refusal(unknown))
             }
-            None => bad("company: expected percent-encoded UTF-8"),
+            None => bad("Percent-encode the field `company` as UTF-8."),
         },
-        Some(_) => bad("Send only the field company."),
+        Some(_) => bad("Send only the field `company`."),
     }
 }
 

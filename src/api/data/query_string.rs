@@ -60,8 +60,8 @@ fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t s
         (Some(name), Some(value)) => {
             fields.set(&name, if name == "phone" { restore_plus(value) } else { value })
         }
-        (Some(name), None) => fields.add_fault(not_encoded(known_name(&name))),
-        (None, _) => fields.add_fault(not_encoded("a field's name")),
+        (Some(name), None) => fields.add_fault(not_encoded(&quoted_name(&name))),
+        (None, _) => fields.add_fault(not_encoded("the name of every field")),
     }
 }
 
@@ -115,13 +115,13 @@ fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
-/// Returns the name of a known field. An unknown name may contain any data and is not repeated.
-fn known_name(name: &str) -> &'static str {
-    QueryField::parse(name).map_or("a field", QueryField::as_str)
+/// Returns the name of a known field in quotes. An unknown name may contain any data and is not repeated.
+fn quoted_name(name: &str) -> Cow<'static, str> {
+    QueryField::parse(name).map_or("every field".into(), |field| format!("`{}`", field.as_str()).into())
 }
 
 fn not_encoded(what: &str) -> String {
-    format!("{what}: not percent-encoded UTF-8")
+    format!("Percent-encode {what} as UTF-8.")
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
         assert!(parsed("channel=sms&ou=a&=").err().unwrap().starts_with("A field is unknown."));
         assert!(parsed("channel=sms&ou=a&client").err().unwrap().starts_with("Set `client`"));
         for broken in ["ou=%", "ou=%4", "ou=%zz", "ou=%+1", "ou=%ff", "%ff=1"] {
-            assert!(parsed(broken).err().unwrap().ends_with("not percent-encoded UTF-8"), "{broken}");
+            assert!(parsed(broken).err().unwrap().starts_with("Percent-encode "), "{broken}");
         }
     }
 }

@@ -122,19 +122,21 @@ pub type StandingsObserver = Arc<dyn Fn(&StandingsEvent<'_>) + Send + Sync>;
 pub enum InvalidStanding {
     /// The body is not a JSON object, has an unknown field, or has a field twice.
     #[error(
-        "the body: expected a JSON object with the fields standing and reason, optionally until, and each only once"
+        "Send a JSON object with the fields `standing` and `reason`, optionally `until`, and each only once."
     )]
     Body,
     /// The field `standing` is missing or invalid.
     #[error(
-        "standing: expected draining or suspended; to make the account active again, DELETE its standing"
+        "Send `draining` or `suspended` as `standing`. To make the account active again, DELETE its standing."
     )]
     Condition,
     /// The field `reason` is missing, blank or too long.
-    #[error("reason: expected a text of 1 to 1024 bytes that is not blank")]
+    #[error("Send a text of 1 to 1024 bytes that is not blank as `reason`.")]
     Reason,
     /// The field `until` is not a time.
-    #[error("until: expected an RFC 3339 date, or date-time with its offset, such as 2026-03-01T08:00:00Z")]
+    #[error(
+        "Send an RFC 3339 date, or a date-time with its offset, such as 2026-03-01T08:00:00Z, as `until`."
+    )]
     Until,
 }
 
@@ -222,23 +224,23 @@ mod tests {
     #[test]
     fn error_names_the_field_and_does_not_repeat_its_value() {
         for (body, field) in [
-            ("", "the body"),
-            ("[]", "the body"),
-            ("{\"standing\":", "the body"),
-            (r#"{}"#, "standing"),
-            (r#"{"standing":"active","reason":"x"}"#, "standing"),
-            (r#"{"standing":"447400123456","reason":"x"}"#, "standing"),
-            (r#"{"standing":7,"reason":"x"}"#, "standing"),
-            (r#"{"standing":"draining"}"#, "reason"),
-            (r#"{"standing":"draining","reason":" "}"#, "reason"),
-            (r#"{"standing":"draining","reason":null}"#, "reason"),
-            (r#"{"standing":"draining","reason":"x","until":"447400123456"}"#, "until"),
-            (r#"{"standing":"draining","reason":"x","until":1}"#, "until"),
-            (r#"{"standing":"draining","reason":"x","447400123456":1}"#, "the body"),
-            (r#"{"standing":"draining","reason":"x","reason":"y"}"#, "the body"),
+            ("", "a JSON object"),
+            ("[]", "a JSON object"),
+            ("{\"standing\":", "a JSON object"),
+            (r#"{}"#, "as `standing`"),
+            (r#"{"standing":"active","reason":"x"}"#, "as `standing`"),
+            (r#"{"standing":"447400123456","reason":"x"}"#, "as `standing`"),
+            (r#"{"standing":7,"reason":"x"}"#, "as `standing`"),
+            (r#"{"standing":"draining"}"#, "as `reason`"),
+            (r#"{"standing":"draining","reason":" "}"#, "as `reason`"),
+            (r#"{"standing":"draining","reason":null}"#, "as `reason`"),
+            (r#"{"standing":"draining","reason":"x","until":"447400123456"}"#, "as `until`"),
+            (r#"{"standing":"draining","reason":"x","until":1}"#, "as `until`"),
+            (r#"{"standing":"draining","reason":"x","447400123456":1}"#, "a JSON object"),
+            (r#"{"standing":"draining","reason":"x","reason":"y"}"#, "a JSON object"),
         ] {
             let message = Standing::from_json(body.as_bytes()).unwrap_err().to_string();
-            assert!(message.starts_with(field) && !message.contains("447400"), "{body}: {message}");
+            assert!(message.contains(field) && !message.contains("447400"), "{body}: {message}");
         }
         let long = format!(r#"{{"standing":"draining","reason":"{}"}}"#, "x".repeat(MAX_REASON_BYTES + 1));
         assert!(Standing::from_json(long.as_bytes()).is_err());
