@@ -37,7 +37,7 @@ fn accepting_resumes_after_file_descriptors_ran_out() {
     // Attempts are counted in the log, because the admin listener closes connections that are idle for 5 s.
     let failed: Vec<Timestamp> = (0..5)
         .map(|_| {
-            let entry = daemon.log("a connection could not be accepted");
+            let entry = daemon.log("cannot accept a connection");
             assert_eq!(ask(&mut kept, TARGET), Some(200), "an accepted connection is served");
             entry["timestamp"].as_str().unwrap().parse().unwrap()
         })
