@@ -122,7 +122,7 @@ fn rejects_each_once_and_answers_as_before(most_of_a_kind: usize) {
     assert!(before.iter().all(|answer| answer.contains("\"generation\":100")), "{before:#?}");
 
     let mut memory = None;
-    let refuse = |case: &Case| {
+    let reject = |case: &Case| {
         let (sum, stages) = rejections(&daemon);
         replace(&path, &case.bytes);
         let stage = daemon.log("snapshot rejected")["stage"].as_str().unwrap().to_owned();
@@ -135,7 +135,7 @@ fn rejects_each_once_and_answers_as_before(most_of_a_kind: usize) {
         assert_eq!(answers(&daemon, &queries), before, "{}", case.name);
     };
     for (number, case) in sampled.iter().enumerate() {
-        refuse(case);
+        reject(case);
         if number == 9 {
             // By now, all buffers have their final size.
             memory = Some(daemon.metric("process_resident_memory_bytes"));
@@ -162,8 +162,8 @@ fn rejects_each_once_and_answers_as_before(most_of_a_kind: usize) {
         stages: older.stages.clone(),
         ..older
     };
-    refuse(&older);
-    refuse(&other);
+    reject(&older);
+    reject(&other);
     println!("{}, and 2 generations; {grown} bytes more in memory", counted(&sampled));
 
     for case in all.iter().filter(|case| case.stages.is_empty()) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use switchboard_registry::{Code, Files, Holder};
 
-use super::base::{judged, printed};
+use super::base::{printed, read_and_check};
 
 fn folder() -> Files {
     Files::read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/registry/acme")).unwrap()
@@ -13,7 +13,7 @@ fn folder() -> Files {
 
 #[test]
 fn example_has_no_error_and_the_intended_warnings() {
-    let (registry, findings) = judged(&folder());
+    let (registry, findings) = read_and_check(&folder());
     assert_eq!(findings.errors(), 0, "{}", printed(&findings));
     let mut warnings: BTreeMap<Code, usize> = BTreeMap::new();
     for finding in &findings {

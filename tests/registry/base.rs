@@ -90,12 +90,12 @@ pub(crate) fn files(texts: &Texts) -> Files {
 
 /// Reads and checks a registry.
 pub(crate) fn run(texts: &Texts) -> (Registry, Vec<Finding>) {
-    let (registry, findings) = judged(&files(texts));
+    let (registry, findings) = read_and_check(&files(texts));
     (registry, findings.into_iter().collect())
 }
 
 /// Reads and checks a registry of these files. Keeps the findings as they are.
-pub(crate) fn judged(files: &Files) -> (Registry, Findings) {
+pub(crate) fn read_and_check(files: &Files) -> (Registry, Findings) {
     let (registry, mut findings) = read(files);
     check(&registry, &mut findings);
     (registry, findings)

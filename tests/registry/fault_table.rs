@@ -18,169 +18,169 @@ struct Fault {
     code: Code,
     at: &'static str,
     /// Texts that the message and the help must contain together.
-    says: &'static [&'static str],
+    mentions: &'static [&'static str],
 }
 
 macro_rules! faults {
-    ($($code:ident at $at:literal says [$($says:literal),+]: $(($file:literal, $from:expr => $to:expr))+;)*) => {
-        &[$(Fault { edits: &[$(($file, $from, $to)),+], code: Code::$code, at: $at, says: &[$($says),+] }),*]
+    ($($code:ident at $at:literal mentions [$($mentions:literal),+]: $(($file:literal, $from:expr => $to:expr))+;)*) => {
+        &[$(Fault { edits: &[$(($file, $from, $to)),+], code: Code::$code, at: $at, mentions: &[$($mentions),+] }),*]
     };
 }
 
 #[rustfmt::skip] // one row, one fault
 const FAULTS: &[Fault] = faults! {
     // ---- files
-    UnknownFile at "notes.txt:1" says ["notes.txt"]: ("notes.txt", WHOLE => "x");
-    UnknownFile at "chanels.toml:1" says ["chanels.toml", "`channels.toml`"]:
+    UnknownFile at "notes.txt:1" mentions ["notes.txt"]: ("notes.txt", WHOLE => "x");
+    UnknownFile at "chanels.toml:1" mentions ["chanels.toml", "`channels.toml`"]:
         ("channels.toml", WHOLE => GONE) ("chanels.toml", WHOLE => "x") ("acme/company.toml", "\"whatsapp\"" => "\"whatsapp\"");
-    UnknownFile at "acme/acounts.csv:1" says ["acounts.csv", "accounts.csv"]:
+    UnknownFile at "acme/acounts.csv:1" mentions ["acounts.csv", "accounts.csv"]:
         ("acme/accounts.csv", WHOLE => GONE) ("acme/acounts.csv", WHOLE => "x");
-    UnknownFile at "acme/our.csv:1" says ["our.csv", "ous.csv"]: ("acme/ous.csv", WHOLE => GONE) ("acme/our.csv", WHOLE => "x");
-    UnknownFile at "acme/compnay.toml:1" says ["compnay.toml", "company.toml"]:
+    UnknownFile at "acme/our.csv:1" mentions ["our.csv", "ous.csv"]: ("acme/ous.csv", WHOLE => GONE) ("acme/our.csv", WHOLE => "x");
+    UnknownFile at "acme/compnay.toml:1" mentions ["compnay.toml", "company.toml"]:
         ("acme/company.toml", WHOLE => GONE) ("acme/compnay.toml", WHOLE => "x");
-    UnknownFile at "other/readme2.txt.bak/:1" says ["move it"]: ("other/readme2.txt.bak/", WHOLE => "");
-    MissingFile at "acme/company.toml:1" says ["settings", "company.toml"]: ("acme/company.toml", WHOLE => GONE);
-    InvalidId at "a b/company.toml:1" says ["a b", "space"]: ("a b/company.toml", WHOLE => "[[ou]]\nid = \"x\"\n");
+    UnknownFile at "other/readme2.txt.bak/:1" mentions ["move it"]: ("other/readme2.txt.bak/", WHOLE => "");
+    MissingFile at "acme/company.toml:1" mentions ["settings", "company.toml"]: ("acme/company.toml", WHOLE => GONE);
+    InvalidId at "a b/company.toml:1" mentions ["a b", "space"]: ("a b/company.toml", WHOLE => "[[ou]]\nid = \"x\"\n");
 
     // ---- syntax
-    Syntax at "acme/company.toml:10" says ["quoted"]: ("acme/company.toml", "id = \"acme\"" => "id = acme");
-    Syntax at "acme/company.toml:20" says ["array"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "ous = [\"acme\"\npriority");
-    Syntax at "acme/company.toml:9" says ["unclosed"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"" => "[[ou]\nid = \"acme\"");
-    Syntax at "acme/company.toml:4" says ["string"]: ("acme/company.toml", "\"1.24.0\"" => "\"1.24.0");
-    Syntax at "acme/company.toml:17" says ["duplicate"]: ("acme/company.toml", "id = \"whats\"\n" => "id = \"whats\"\nid = \"whats\"\n")
+    Syntax at "acme/company.toml:10" mentions ["quoted"]: ("acme/company.toml", "id = \"acme\"" => "id = acme");
+    Syntax at "acme/company.toml:20" mentions ["array"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "ous = [\"acme\"\npriority");
+    Syntax at "acme/company.toml:9" mentions ["unclosed"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"" => "[[ou]\nid = \"acme\"");
+    Syntax at "acme/company.toml:4" mentions ["string"]: ("acme/company.toml", "\"1.24.0\"" => "\"1.24.0");
+    Syntax at "acme/company.toml:17" mentions ["duplicate"]: ("acme/company.toml", "id = \"whats\"\n" => "id = \"whats\"\nid = \"whats\"\n")
         ("acme/company.toml", "priority = 0\n" => "") ("acme/company.toml", "[[ou]]\nid = \"acme\"\n\n" => "[[ou]]\nid = \"acme\"\n");
-    Syntax at "acme/company.toml:9" says ["duplicate"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"" => "[geography]\n[[ou]]\nid = \"acme\"");
-    Syntax at "channels.toml:6" says ["unclosed"]: ("channels.toml", "[channel.sms]" => "[channel.sms");
-    Syntax at "acme/tests.toml:3" says ["valid TOML"]: ("acme/tests.toml", "ou = \"london\"," => "ou = \"london\"");
-    Syntax at "acme/accounts.csv:4" says ["9", "10"]: ("acme/accounts.csv", ",5,active,\n" => ",5,active\n");
-    Syntax at "acme/accounts.csv:3" says ["quote"]: ("acme/accounts.csv", "wa-gb-1" => "\"wa-gb-1");
-    Syntax at "acme/accounts.csv:7" says ["quote"]: ("acme/accounts.csv", "+447400123499,GB,,,,," => "+447400123499,GB,,,,,\"");
+    Syntax at "acme/company.toml:9" mentions ["duplicate"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"" => "[geography]\n[[ou]]\nid = \"acme\"");
+    Syntax at "channels.toml:6" mentions ["unclosed"]: ("channels.toml", "[channel.sms]" => "[channel.sms");
+    Syntax at "acme/tests.toml:3" mentions ["valid TOML"]: ("acme/tests.toml", "ou = \"london\"," => "ou = \"london\"");
+    Syntax at "acme/accounts.csv:4" mentions ["9", "10"]: ("acme/accounts.csv", ",5,active,\n" => ",5,active\n");
+    Syntax at "acme/accounts.csv:3" mentions ["quote"]: ("acme/accounts.csv", "wa-gb-1" => "\"wa-gb-1");
+    Syntax at "acme/accounts.csv:7" mentions ["quote"]: ("acme/accounts.csv", "+447400123499,GB,,,,," => "+447400123499,GB,,,,,\"");
 
     // ---- keys and columns
-    UnknownKey at "acme/company.toml:23" says ["`fallback_upwards`", "did you mean `fallback_upward`?"]:
+    UnknownKey at "acme/company.toml:23" mentions ["`fallback_upwards`", "did you mean `fallback_upward`?"]:
         ("acme/company.toml", "fallback_upward" => "fallback_upwards");
-    UnknownKey at "acme/company.toml:4" says ["`plattform_version`", "`platform_version`"]:
+    UnknownKey at "acme/company.toml:4" mentions ["`plattform_version`", "`platform_version`"]:
         ("acme/company.toml", "platform_version" => "plattform_version");
-    UnknownKey at "acme/company.toml:16" says ["`pools`", "`pool`"]: ("acme/company.toml", "[[pool]]\nid = \"whats\"" => "[[pools]]\nid = \"whats\"");
-    UnknownKey at "acme/company.toml:17" says ["`Id`", "`id`"]: ("acme/company.toml", "id = \"whats\"" => "Id = \"whats\"");
-    UnknownKey at "acme/company.toml:18" says ["`chanel`", "`channel`"]: ("acme/company.toml", "channel = \"whatsapp\"" => "chanel = \"whatsapp\"");
-    UnknownKey at "acme/company.toml:14" says ["`parrent`", "`parent`"]: ("acme/company.toml", "parent =" => "parrent =");
-    UnknownKey at "acme/company.toml:10" says ["`idd`", "`id`"]: ("acme/company.toml", "id = \"acme\"" => "idd = \"acme\"");
-    UnknownKey at "acme/company.toml:19" says ["`oux`", "`ous`"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "oux = [\"acme\"]\npriority");
-    UnknownKey at "channels.toml:2" says ["`conversation_rule`", "`conversation_role`"]:
+    UnknownKey at "acme/company.toml:16" mentions ["`pools`", "`pool`"]: ("acme/company.toml", "[[pool]]\nid = \"whats\"" => "[[pools]]\nid = \"whats\"");
+    UnknownKey at "acme/company.toml:17" mentions ["`Id`", "`id`"]: ("acme/company.toml", "id = \"whats\"" => "Id = \"whats\"");
+    UnknownKey at "acme/company.toml:18" mentions ["`chanel`", "`channel`"]: ("acme/company.toml", "channel = \"whatsapp\"" => "chanel = \"whatsapp\"");
+    UnknownKey at "acme/company.toml:14" mentions ["`parrent`", "`parent`"]: ("acme/company.toml", "parent =" => "parrent =");
+    UnknownKey at "acme/company.toml:10" mentions ["`idd`", "`id`"]: ("acme/company.toml", "id = \"acme\"" => "idd = \"acme\"");
+    UnknownKey at "acme/company.toml:19" mentions ["`oux`", "`ous`"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "oux = [\"acme\"]\npriority");
+    UnknownKey at "channels.toml:2" mentions ["`conversation_rule`", "`conversation_role`"]:
         ("channels.toml", "conversation_role" => "conversation_rule");
-    UnknownKey at "acme/tests.toml:3" says ["`phon`", "`phone`"]: ("acme/tests.toml", "phone =" => "phon =");
-    UnknownKey at "acme/tests.toml:4" says ["`rul`", "`rule`"]: ("acme/tests.toml", "rule =" => "rul =");
-    UnknownKey at "acme/tests.toml:1" says ["`tests`", "`test`"]: ("acme/tests.toml", "[[test]]" => "[[tests]]");
-    UnknownColumn at "acme/accounts.csv:1" says ["`chanel`", "`channel`"]: ("acme/accounts.csv", "id,channel" => "id,chanel");
-    UnknownColumn at "acme/accounts.csv:1" says ["`pol`", "`pool`"]: ("acme/accounts.csv", "country,pool" => "country,pol");
-    UnknownColumn at "acme/accounts.csv:1" says ["`rolle`", "`role`"]: ("acme/accounts.csv", "role" => "rolle");
-    UnknownColumn at "acme/accounts.csv:1" says ["`land`", "country"]: ("acme/accounts.csv", "country" => "land");
-    UnknownColumn at "acme/accounts.csv:1" says ["`weight`", "twice"]: ("acme/accounts.csv", "state,av" => "weight,av");
-    UnknownColumn at "acme/ous.csv:1" says ["`above`"]: ("acme/ous.csv", "parent" => "above");
-    UnknownColumn at "acme/ous.csv:1" says ["`identifier`", "`id`"]: ("acme/ous.csv", "id,parent" => "identifier,parent");
-    MissingColumn at "acme/ous.csv:1" says ["`id`"]: ("acme/ous.csv", WHOLE => "parent,name\nemea,London\nemea,Z\n");
-    MissingColumn at "acme/ous.csv:1" says ["empty"]: ("acme/ous.csv", WHOLE => "");
-    MissingColumn at "acme/accounts.csv:1" says ["`role`"]:
+    UnknownKey at "acme/tests.toml:3" mentions ["`phon`", "`phone`"]: ("acme/tests.toml", "phone =" => "phon =");
+    UnknownKey at "acme/tests.toml:4" mentions ["`rul`", "`rule`"]: ("acme/tests.toml", "rule =" => "rul =");
+    UnknownKey at "acme/tests.toml:1" mentions ["`tests`", "`test`"]: ("acme/tests.toml", "[[test]]" => "[[tests]]");
+    UnknownColumn at "acme/accounts.csv:1" mentions ["`chanel`", "`channel`"]: ("acme/accounts.csv", "id,channel" => "id,chanel");
+    UnknownColumn at "acme/accounts.csv:1" mentions ["`pol`", "`pool`"]: ("acme/accounts.csv", "country,pool" => "country,pol");
+    UnknownColumn at "acme/accounts.csv:1" mentions ["`rolle`", "`role`"]: ("acme/accounts.csv", "role" => "rolle");
+    UnknownColumn at "acme/accounts.csv:1" mentions ["`land`", "country"]: ("acme/accounts.csv", "country" => "land");
+    UnknownColumn at "acme/accounts.csv:1" mentions ["`weight`", "twice"]: ("acme/accounts.csv", "state,av" => "weight,av");
+    UnknownColumn at "acme/ous.csv:1" mentions ["`above`"]: ("acme/ous.csv", "parent" => "above");
+    UnknownColumn at "acme/ous.csv:1" mentions ["`identifier`", "`id`"]: ("acme/ous.csv", "id,parent" => "identifier,parent");
+    MissingColumn at "acme/ous.csv:1" mentions ["`id`"]: ("acme/ous.csv", WHOLE => "parent,name\nemea,London\nemea,Z\n");
+    MissingColumn at "acme/ous.csv:1" mentions ["empty"]: ("acme/ous.csv", WHOLE => "");
+    MissingColumn at "acme/accounts.csv:1" mentions ["`role`"]:
         ("acme/accounts.csv", WHOLE => "id,channel,address,pool,country\nwa-primary,whatsapp,+447400123400,whats,\nwa-de-1,whatsapp,+4915123456701,whats,\nm,wechat_miniapp,a@b.example,mini,CN\n");
-    MissingKey at "acme/company.toml:16" says ["`id`"]: ("acme/company.toml", "id = \"whats\"\n" => "");
-    MissingKey at "acme/company.toml:16" says ["`channel`", "`whats`"]: ("acme/company.toml", "channel = \"whatsapp\"\n" => "");
-    MissingKey at "acme/company.toml:9" says ["OU", "`id`"]: ("acme/company.toml", "id = \"acme\"\n" => "");
-    MissingKey at "channels.toml:1" says ["`viber`", "`address`"]: ("channels.toml", "address = \"handle\"\n" => "");
-    MissingKey at "acme/tests.toml:1" says ["`expect`"]: ("acme/tests.toml", "expect = { rule = \"country\", climbed = 2 }\n" => "");
+    MissingKey at "acme/company.toml:16" mentions ["`id`"]: ("acme/company.toml", "id = \"whats\"\n" => "");
+    MissingKey at "acme/company.toml:16" mentions ["`channel`", "`whats`"]: ("acme/company.toml", "channel = \"whatsapp\"\n" => "");
+    MissingKey at "acme/company.toml:9" mentions ["OU", "`id`"]: ("acme/company.toml", "id = \"acme\"\n" => "");
+    MissingKey at "channels.toml:1" mentions ["`viber`", "`address`"]: ("channels.toml", "address = \"handle\"\n" => "");
+    MissingKey at "acme/tests.toml:1" mentions ["`expect`"]: ("acme/tests.toml", "expect = { rule = \"country\", climbed = 2 }\n" => "");
 
     // ---- values
-    InvalidValue at "acme/company.toml:1" says ["`name`", "whole number"]: ("acme/company.toml", "\"Acme\"" => "5");
-    InvalidValue at "acme/company.toml:2" says ["`ou_without_pool`", "`inherits`", "`inherit`"]: ("acme/company.toml", "\"inherit\"" => "\"inherits\"");
-    InvalidValue at "acme/company.toml:3" says ["`dedicated_unavailable`", "`pools`"]: ("acme/company.toml", "\"error\"" => "\"pools\"");
-    InvalidValue at "acme/company.toml:4" says ["`platform_version`", "`v1`"]: ("acme/company.toml", "\"1.24.0\"" => "\"v1\"");
-    InvalidValue at "acme/company.toml:6" says ["`geography`", "a text"]: ("acme/company.toml", "[geography]\nIE = \"GB\"" => "geography = \"IE\"");
-    InvalidValue at "acme/company.toml:19" says ["`ous`", "a text"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "ous = \"acme\"\npriority");
-    InvalidValue at "acme/company.toml:20" says ["`priority`", "a text"]: ("acme/company.toml", "priority = 0" => "priority = \"0\"");
-    InvalidValue at "acme/company.toml:20" says ["`priority`", "64 bits"]: ("acme/company.toml", "priority = 0" => "priority = 99999999999999999999");
-    InvalidValue at "acme/company.toml:21" says ["`country_match`", "`code`"]: ("acme/company.toml", "\"country\"" => "\"code\"");
-    InvalidValue at "acme/company.toml:23" says ["`fallback_upward`", "a text"]: ("acme/company.toml", "fallback_upward = true" => "fallback_upward = \"yes\"");
-    InvalidValue at "acme/company.toml:9" says ["`ou`", "[[ou]]"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"\n\n[[ou]]\nid = \"emea\"" => "[ou]\nid = \"emea\"");
-    InvalidValue at "channels.toml:2" says ["`conversation_role`", "`tertiary`"]: ("channels.toml", "conversation_role = \"secondary\"" => "conversation_role = \"tertiary\"");
-    InvalidValue at "channels.toml:3" says ["`pool_must_hold`", "`secundary`", "`secondary`"]: ("channels.toml", "[\"secondary\"]" => "[\"secundary\"]");
-    InvalidValue at "channels.toml:4" says ["`address`", "`fax`"]: ("channels.toml", "\"handle\"" => "\"fax\"");
-    InvalidValue at "channels.toml:7" says ["`dedicated_since`", "`soon`"]: ("channels.toml", "\"1.25.0\"" => "\"soon\"");
-    InvalidValue at "acme/accounts.csv:4" says ["weight", "`1001`", "`wa-de-1`"]: ("acme/accounts.csv", ",5,active" => ",1001,active");
-    InvalidValue at "acme/accounts.csv:4" says ["weight", "`+5`"]: ("acme/accounts.csv", ",5,active" => ",+5,active");
-    InvalidValue at "acme/accounts.csv:4" says ["state", "`actve`", "`active`"]: ("acme/accounts.csv", "5,active" => "5,actve");
-    InvalidValue at "acme/accounts.csv:6" says ["available_from", "`2026-02-30`"]: ("acme/accounts.csv", "2026-01-01" => "2026-02-30");
-    InvalidValue at "acme/accounts.csv:2" says ["role", "`primry`", "`primary`"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,primry");
-    InvalidValue at "acme/tests.toml:3" says ["`phone`", "whole number"]: ("acme/tests.toml", "\"+447400123456\"" => "447400123456");
-    InvalidValue at "acme/tests.toml:3" says ["`exclude`", "a text"]: ("acme/tests.toml", "ou = \"london\"" => "exclude = \"wa-gb-1\"");
-    InvalidValue at "acme/tests.toml:3" says ["`company`", "`acme`"]: ("acme/tests.toml", "ou = \"london\"" => "ou = \"london\", company = \"bank\"");
-    InvalidValue at "acme/tests.toml:4" says ["`rule`", "`contry`", "`country`"]: ("acme/tests.toml", "\"country\"" => "\"contry\"");
-    InvalidValue at "acme/tests.toml:4" says ["`error`", "`no_acount`", "`no_account`"]: ("acme/tests.toml", "rule = \"country\", climbed = 2" => "error = \"no_acount\"");
-    InvalidValue at "acme/tests.toml:4" says ["`climbed`", "-1"]: ("acme/tests.toml", "climbed = 2" => "climbed = -1");
-    InvalidValue at "acme/tests.toml:4" says ["`expect`", "empty"]: ("acme/tests.toml", " rule = \"country\", climbed = 2 " => "");
-    InvalidId at "acme/company.toml:27" says ["pool id", "`mi ni`"]: ("acme/company.toml", "\"mini\"" => "\"mi ni\"") ("acme/accounts.csv", ",mini," => ",mi ni,");
-    InvalidId at "acme/ous.csv:2" says ["OU id", "`lon/don`"]: ("acme/ous.csv", "london" => "lon/don");
-    InvalidId at "acme/ous.csv:2" says ["OU id", "empty"]: ("acme/ous.csv", "london" => "");
-    InvalidId at "acme/accounts.csv:3" says ["account id", "`wä-gb-1`"]: ("acme/accounts.csv", "wa-gb-1" => "wä-gb-1");
-    InvalidId at "acme/accounts.csv:5" says ["user id", "`trader 1`"]: ("acme/accounts.csv", "trader-1@acme.example" => "trader 1");
-    InvalidId at "channels.toml:1" says ["channel id", "`vi ber`"]: ("channels.toml", "channel.viber" => "channel.\"vi ber\"");
-    InvalidCountry at "acme/accounts.csv:4" says ["`UK`", "`GB`"]: ("acme/accounts.csv", "+4915123456701,," => "+4915123456701,UK,");
-    InvalidCountry at "acme/company.toml:22" says ["default_country", "`ZZ`"]: ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"ZZ\"");
-    InvalidCountry at "acme/company.toml:24" says ["`XX`"]: ("acme/company.toml", "NL = \"DE\"" => "XX = \"DE\"");
-    InvalidCountry at "acme/company.toml:7" says ["`Germany`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"Germany\"");
-    InvalidAddress at "acme/accounts.csv:4" says ["`wa-de-1`", "E.164"]: ("acme/accounts.csv", "+4915123456701" => "4915123456701");
-    InvalidAddress at "acme/accounts.csv:6" says ["`mini-1`", "e-mail"]: ("acme/accounts.csv", "service@acme.example" => "+447400123488");
+    InvalidValue at "acme/company.toml:1" mentions ["`name`", "whole number"]: ("acme/company.toml", "\"Acme\"" => "5");
+    InvalidValue at "acme/company.toml:2" mentions ["`ou_without_pool`", "`inherits`", "`inherit`"]: ("acme/company.toml", "\"inherit\"" => "\"inherits\"");
+    InvalidValue at "acme/company.toml:3" mentions ["`dedicated_unavailable`", "`pools`"]: ("acme/company.toml", "\"error\"" => "\"pools\"");
+    InvalidValue at "acme/company.toml:4" mentions ["`platform_version`", "`v1`"]: ("acme/company.toml", "\"1.24.0\"" => "\"v1\"");
+    InvalidValue at "acme/company.toml:6" mentions ["`geography`", "a text"]: ("acme/company.toml", "[geography]\nIE = \"GB\"" => "geography = \"IE\"");
+    InvalidValue at "acme/company.toml:19" mentions ["`ous`", "a text"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "ous = \"acme\"\npriority");
+    InvalidValue at "acme/company.toml:20" mentions ["`priority`", "a text"]: ("acme/company.toml", "priority = 0" => "priority = \"0\"");
+    InvalidValue at "acme/company.toml:20" mentions ["`priority`", "64 bits"]: ("acme/company.toml", "priority = 0" => "priority = 99999999999999999999");
+    InvalidValue at "acme/company.toml:21" mentions ["`country_match`", "`code`"]: ("acme/company.toml", "\"country\"" => "\"code\"");
+    InvalidValue at "acme/company.toml:23" mentions ["`fallback_upward`", "a text"]: ("acme/company.toml", "fallback_upward = true" => "fallback_upward = \"yes\"");
+    InvalidValue at "acme/company.toml:9" mentions ["`ou`", "[[ou]]"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"\n\n[[ou]]\nid = \"emea\"" => "[ou]\nid = \"emea\"");
+    InvalidValue at "channels.toml:2" mentions ["`conversation_role`", "`tertiary`"]: ("channels.toml", "conversation_role = \"secondary\"" => "conversation_role = \"tertiary\"");
+    InvalidValue at "channels.toml:3" mentions ["`pool_must_hold`", "`secundary`", "`secondary`"]: ("channels.toml", "[\"secondary\"]" => "[\"secundary\"]");
+    InvalidValue at "channels.toml:4" mentions ["`address`", "`fax`"]: ("channels.toml", "\"handle\"" => "\"fax\"");
+    InvalidValue at "channels.toml:7" mentions ["`dedicated_since`", "`soon`"]: ("channels.toml", "\"1.25.0\"" => "\"soon\"");
+    InvalidValue at "acme/accounts.csv:4" mentions ["weight", "`1001`", "`wa-de-1`"]: ("acme/accounts.csv", ",5,active" => ",1001,active");
+    InvalidValue at "acme/accounts.csv:4" mentions ["weight", "`+5`"]: ("acme/accounts.csv", ",5,active" => ",+5,active");
+    InvalidValue at "acme/accounts.csv:4" mentions ["state", "`actve`", "`active`"]: ("acme/accounts.csv", "5,active" => "5,actve");
+    InvalidValue at "acme/accounts.csv:6" mentions ["available_from", "`2026-02-30`"]: ("acme/accounts.csv", "2026-01-01" => "2026-02-30");
+    InvalidValue at "acme/accounts.csv:2" mentions ["role", "`primry`", "`primary`"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,primry");
+    InvalidValue at "acme/tests.toml:3" mentions ["`phone`", "whole number"]: ("acme/tests.toml", "\"+447400123456\"" => "447400123456");
+    InvalidValue at "acme/tests.toml:3" mentions ["`exclude`", "a text"]: ("acme/tests.toml", "ou = \"london\"" => "exclude = \"wa-gb-1\"");
+    InvalidValue at "acme/tests.toml:3" mentions ["`company`", "`acme`"]: ("acme/tests.toml", "ou = \"london\"" => "ou = \"london\", company = \"bank\"");
+    InvalidValue at "acme/tests.toml:4" mentions ["`rule`", "`contry`", "`country`"]: ("acme/tests.toml", "\"country\"" => "\"contry\"");
+    InvalidValue at "acme/tests.toml:4" mentions ["`error`", "`no_acount`", "`no_account`"]: ("acme/tests.toml", "rule = \"country\", climbed = 2" => "error = \"no_acount\"");
+    InvalidValue at "acme/tests.toml:4" mentions ["`climbed`", "-1"]: ("acme/tests.toml", "climbed = 2" => "climbed = -1");
+    InvalidValue at "acme/tests.toml:4" mentions ["`expect`", "empty"]: ("acme/tests.toml", " rule = \"country\", climbed = 2 " => "");
+    InvalidId at "acme/company.toml:27" mentions ["pool id", "`mi ni`"]: ("acme/company.toml", "\"mini\"" => "\"mi ni\"") ("acme/accounts.csv", ",mini," => ",mi ni,");
+    InvalidId at "acme/ous.csv:2" mentions ["OU id", "`lon/don`"]: ("acme/ous.csv", "london" => "lon/don");
+    InvalidId at "acme/ous.csv:2" mentions ["OU id", "empty"]: ("acme/ous.csv", "london" => "");
+    InvalidId at "acme/accounts.csv:3" mentions ["account id", "`wä-gb-1`"]: ("acme/accounts.csv", "wa-gb-1" => "wä-gb-1");
+    InvalidId at "acme/accounts.csv:5" mentions ["user id", "`trader 1`"]: ("acme/accounts.csv", "trader-1@acme.example" => "trader 1");
+    InvalidId at "channels.toml:1" mentions ["channel id", "`vi ber`"]: ("channels.toml", "channel.viber" => "channel.\"vi ber\"");
+    InvalidCountry at "acme/accounts.csv:4" mentions ["`UK`", "`GB`"]: ("acme/accounts.csv", "+4915123456701,," => "+4915123456701,UK,");
+    InvalidCountry at "acme/company.toml:22" mentions ["default_country", "`ZZ`"]: ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"ZZ\"");
+    InvalidCountry at "acme/company.toml:24" mentions ["`XX`"]: ("acme/company.toml", "NL = \"DE\"" => "XX = \"DE\"");
+    InvalidCountry at "acme/company.toml:7" mentions ["`Germany`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"Germany\"");
+    InvalidAddress at "acme/accounts.csv:4" mentions ["`wa-de-1`", "E.164"]: ("acme/accounts.csv", "+4915123456701" => "4915123456701");
+    InvalidAddress at "acme/accounts.csv:6" mentions ["`mini-1`", "e-mail"]: ("acme/accounts.csv", "service@acme.example" => "+447400123488");
 
-    MissingCountry at "acme/accounts.csv:6" says ["`mini-1`"]: ("acme/accounts.csv", "service@acme.example,CN" => "service@acme.example,");
+    MissingCountry at "acme/accounts.csv:6" mentions ["`mini-1`"]: ("acme/accounts.csv", "service@acme.example,CN" => "service@acme.example,");
 
     // ---- ids and the tree
-    DuplicateId at "acme/ous.csv:3" says ["OU", "`london`", "acme/ous.csv:2"]: ("acme/ous.csv", "zurich" => "london");
-    DuplicateId at "acme/company.toml:26" says ["pool", "`whats`"]: ("acme/company.toml", "\"mini\"\nchannel = \"wechat_miniapp\"" => "\"whats\"\nchannel = \"whatsapp\"") ("acme/accounts.csv", "mini-1,wechat_miniapp,primary,service@acme.example,CN,mini,,,draining,2026-01-01\n" => "");
-    DuplicateId at "acme/accounts.csv:4" says ["account", "`wa-gb-1`", "acme/accounts.csv:3"]: ("acme/accounts.csv", "wa-de-1" => "wa-gb-1");
-    DuplicateId at "acme/accounts.csv:6" says ["`wa-trader-1`"]: ("acme/accounts.csv", "mini-1," => "wa-trader-1,whatsapp,,+447400123477,GB,,trader-1@acme.example,,,\nmini-1,");
-    DuplicateId at "acme/company.toml:19" says ["`whats`", "`acme`", "twice"]: ("acme/company.toml", "[\"acme\"]\npriority" => "[\"acme\", \"acme\"]\npriority");
-    DuplicateId at "acme/company.toml:24" says ["`nl`", "twice"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"DE\", nl = \"DE\"");
-    UnknownParent at "acme/company.toml:14" says ["`acmee`", "`emea`", "`acme`"]: ("acme/company.toml", "parent = \"acme\"" => "parent = \"acmee\"");
-    UnknownParent at "acme/ous.csv:2" says ["`emea`", "`london`"]: ("acme/company.toml", "id = \"emea\"" => "id = \"emea-1\"");
-    OuCycle at "acme/company.toml:9" says ["`acme`", "`emea`", "cycle"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"emea\"");
-    OuCycle at "acme/company.toml:9" says ["`acme`", "its own parent"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"acme\"");
-    Empty at "acme/company.toml:1" says ["`acme`", "[[ou]]"]: ("acme/company.toml", WHOLE => "name = \"Acme\"\n") ("acme/ous.csv", WHOLE => GONE) ("acme/accounts.csv", WHOLE => GONE);
-    Empty at ".:1" says ["no company"]: ("acme/company.toml", WHOLE => GONE) ("acme/ous.csv", WHOLE => GONE) ("acme/accounts.csv", WHOLE => GONE) ("acme/tests.toml", WHOLE => GONE);
+    DuplicateId at "acme/ous.csv:3" mentions ["OU", "`london`", "acme/ous.csv:2"]: ("acme/ous.csv", "zurich" => "london");
+    DuplicateId at "acme/company.toml:26" mentions ["pool", "`whats`"]: ("acme/company.toml", "\"mini\"\nchannel = \"wechat_miniapp\"" => "\"whats\"\nchannel = \"whatsapp\"") ("acme/accounts.csv", "mini-1,wechat_miniapp,primary,service@acme.example,CN,mini,,,draining,2026-01-01\n" => "");
+    DuplicateId at "acme/accounts.csv:4" mentions ["account", "`wa-gb-1`", "acme/accounts.csv:3"]: ("acme/accounts.csv", "wa-de-1" => "wa-gb-1");
+    DuplicateId at "acme/accounts.csv:6" mentions ["`wa-trader-1`"]: ("acme/accounts.csv", "mini-1," => "wa-trader-1,whatsapp,,+447400123477,GB,,trader-1@acme.example,,,\nmini-1,");
+    DuplicateId at "acme/company.toml:19" mentions ["`whats`", "`acme`", "twice"]: ("acme/company.toml", "[\"acme\"]\npriority" => "[\"acme\", \"acme\"]\npriority");
+    DuplicateId at "acme/company.toml:24" mentions ["`nl`", "twice"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"DE\", nl = \"DE\"");
+    UnknownParent at "acme/company.toml:14" mentions ["`acmee`", "`emea`", "`acme`"]: ("acme/company.toml", "parent = \"acme\"" => "parent = \"acmee\"");
+    UnknownParent at "acme/ous.csv:2" mentions ["`emea`", "`london`"]: ("acme/company.toml", "id = \"emea\"" => "id = \"emea-1\"");
+    OuCycle at "acme/company.toml:9" mentions ["`acme`", "`emea`", "cycle"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"emea\"");
+    OuCycle at "acme/company.toml:9" mentions ["`acme`", "its own parent"]: ("acme/company.toml", "id = \"acme\"" => "id = \"acme\"\nparent = \"acme\"");
+    Empty at "acme/company.toml:1" mentions ["`acme`", "[[ou]]"]: ("acme/company.toml", WHOLE => "name = \"Acme\"\n") ("acme/ous.csv", WHOLE => GONE) ("acme/accounts.csv", WHOLE => GONE);
+    Empty at ".:1" mentions ["no company"]: ("acme/company.toml", WHOLE => GONE) ("acme/ous.csv", WHOLE => GONE) ("acme/accounts.csv", WHOLE => GONE) ("acme/tests.toml", WHOLE => GONE);
 
     // ---- pools and accounts
-    UnknownChannel at "acme/company.toml:18" says ["`whatsap`", "`whatsapp`"]: ("acme/company.toml", "\"whatsapp\"" => "\"whatsap\"");
-    UnknownChannel at "acme/accounts.csv:2" says ["`whatsap`", "`whatsapp`"]: ("acme/accounts.csv", "wa-primary,whatsapp," => "wa-primary,whatsap,");
-    UnknownOu at "acme/company.toml:19" says ["`acmee`", "`whats`", "`acme`"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "ous = [\"acmee\"]\npriority");
-    UnknownPool at "acme/accounts.csv:2" says ["`what`", "`whats`"]: ("acme/accounts.csv", "+447400123400,GB,whats" => "+447400123400,GB,what");
-    UnknownPool at "acme/accounts.csv:4" says ["`what`", "`whats`"]: ("acme/accounts.csv", "+4915123456701,,whats" => "+4915123456701,,what");
-    UnknownPool at "acme/accounts.csv:2" says ["`whats`", "`wa-primary`"]: ("acme/company.toml", "id = \"whats\"" => "id = \"whats-2\"");
-    PoolAndUser at "acme/accounts.csv:2" says ["`whats`", "`trader-2`"]: ("acme/accounts.csv", "+447400123400,GB,whats,," => "+447400123400,GB,whats,trader-2,");
-    PoolAndUser at "acme/accounts.csv:5" says ["`wa-trader-1`", "`whats`"]: ("acme/accounts.csv", "GB,,trader-1" => "GB,whats,trader-1");
-    ChannelMismatch at "acme/accounts.csv:3" says ["`wa-gb-1`", "`sms`", "`whats`", "`whatsapp`"]: ("acme/accounts.csv", "wa-gb-1,whatsapp" => "wa-gb-1,sms");
-    ChannelMismatch at "acme/accounts.csv:2" says ["`whats`", "`wa-primary`"]: ("acme/company.toml", "\"whatsapp\"" => "\"imessage\"");
-    Role at "acme/accounts.csv:2" says ["`wa-primary`", "no role"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,");
-    Role at "acme/accounts.csv:5" says ["`wa-trader-1`", "`secondary`"]: ("acme/accounts.csv", "wa-trader-1,whatsapp,," => "wa-trader-1,whatsapp,secondary,");
-    DuplicateDedicated at "acme/accounts.csv:7" says ["`trader-1@acme.example`", "`wa-trader-1`", "`wa-spare-1`"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,," => "wa-spare-1,whatsapp,,+447400123499,GB,,trader-1@acme.example");
-    DedicatedUnsupported at "acme/accounts.csv:5" says ["`wa-trader-1`", "`signal`"]: ("acme/accounts.csv", "wa-trader-1,whatsapp" => "wa-trader-1,signal");
-    DedicatedVersion at "acme/accounts.csv:5" says ["`sms`", "1.25.0", "1.24.0"]: ("acme/accounts.csv", "wa-trader-1,whatsapp" => "wa-trader-1,sms");
-    DuplicateAddress at "acme/accounts.csv:7" says ["`wa-spare-1`", "`wa-gb-1`", "line 3"]: ("acme/accounts.csv", "+447400123499" => "+447400123401");
-    DuplicateAddress at "acme/accounts.csv:7" says ["`mini-2`", "`mini-1`"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,,,,," => "mini-2,wechat_miniapp,,Service@ACME.example,CN,,,,suspended,");
-    MissingRole at "acme/company.toml:16" says ["`whats`", "primary"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,secondary");
-    MissingRole at "acme/company.toml:26" says ["`mini`", "primary"]: ("acme/accounts.csv", "mini-1,wechat_miniapp,primary" => "mini-1,wechat_miniapp,secondary");
+    UnknownChannel at "acme/company.toml:18" mentions ["`whatsap`", "`whatsapp`"]: ("acme/company.toml", "\"whatsapp\"" => "\"whatsap\"");
+    UnknownChannel at "acme/accounts.csv:2" mentions ["`whatsap`", "`whatsapp`"]: ("acme/accounts.csv", "wa-primary,whatsapp," => "wa-primary,whatsap,");
+    UnknownOu at "acme/company.toml:19" mentions ["`acmee`", "`whats`", "`acme`"]: ("acme/company.toml", "ous = [\"acme\"]\npriority" => "ous = [\"acmee\"]\npriority");
+    UnknownPool at "acme/accounts.csv:2" mentions ["`what`", "`whats`"]: ("acme/accounts.csv", "+447400123400,GB,whats" => "+447400123400,GB,what");
+    UnknownPool at "acme/accounts.csv:4" mentions ["`what`", "`whats`"]: ("acme/accounts.csv", "+4915123456701,,whats" => "+4915123456701,,what");
+    UnknownPool at "acme/accounts.csv:2" mentions ["`whats`", "`wa-primary`"]: ("acme/company.toml", "id = \"whats\"" => "id = \"whats-2\"");
+    PoolAndUser at "acme/accounts.csv:2" mentions ["`whats`", "`trader-2`"]: ("acme/accounts.csv", "+447400123400,GB,whats,," => "+447400123400,GB,whats,trader-2,");
+    PoolAndUser at "acme/accounts.csv:5" mentions ["`wa-trader-1`", "`whats`"]: ("acme/accounts.csv", "GB,,trader-1" => "GB,whats,trader-1");
+    ChannelMismatch at "acme/accounts.csv:3" mentions ["`wa-gb-1`", "`sms`", "`whats`", "`whatsapp`"]: ("acme/accounts.csv", "wa-gb-1,whatsapp" => "wa-gb-1,sms");
+    ChannelMismatch at "acme/accounts.csv:2" mentions ["`whats`", "`wa-primary`"]: ("acme/company.toml", "\"whatsapp\"" => "\"imessage\"");
+    Role at "acme/accounts.csv:2" mentions ["`wa-primary`", "no role"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,");
+    Role at "acme/accounts.csv:5" mentions ["`wa-trader-1`", "`secondary`"]: ("acme/accounts.csv", "wa-trader-1,whatsapp,," => "wa-trader-1,whatsapp,secondary,");
+    DuplicateDedicated at "acme/accounts.csv:7" mentions ["`trader-1@acme.example`", "`wa-trader-1`", "`wa-spare-1`"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,," => "wa-spare-1,whatsapp,,+447400123499,GB,,trader-1@acme.example");
+    DedicatedUnsupported at "acme/accounts.csv:5" mentions ["`wa-trader-1`", "`signal`"]: ("acme/accounts.csv", "wa-trader-1,whatsapp" => "wa-trader-1,signal");
+    DedicatedVersion at "acme/accounts.csv:5" mentions ["`sms`", "1.25.0", "1.24.0"]: ("acme/accounts.csv", "wa-trader-1,whatsapp" => "wa-trader-1,sms");
+    DuplicateAddress at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`wa-gb-1`", "line 3"]: ("acme/accounts.csv", "+447400123499" => "+447400123401");
+    DuplicateAddress at "acme/accounts.csv:7" mentions ["`mini-2`", "`mini-1`"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,,,,," => "mini-2,wechat_miniapp,,Service@ACME.example,CN,,,,suspended,");
+    MissingRole at "acme/company.toml:16" mentions ["`whats`", "primary"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,secondary");
+    MissingRole at "acme/company.toml:26" mentions ["`mini`", "primary"]: ("acme/accounts.csv", "mini-1,wechat_miniapp,primary" => "mini-1,wechat_miniapp,secondary");
 
     // ---- geography and coverage
-    MappingToItself at "acme/company.toml:24" says ["`NL`", "`whats`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"NL\"");
-    MappingToItself at "acme/company.toml:7" says ["`IE`", "company"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"ie\"");
-    UnservedTarget at "acme/company.toml:24" says ["`NL`", "`FR`", "`whats`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"FR\"");
-    UnservedTarget at "acme/company.toml:24" says ["`BE`", "`FR`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"FR\", BE = \"FR\"") ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"FR\"");
-    UnservedTarget at "acme/company.toml:22" says ["default", "`FR`", "`whats`"]: ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"FR\"");
-    UnservedTarget at "acme/company.toml:7" says ["company", "`IE`", "`FR`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"FR\"");
-    UnusedMapping at "acme/company.toml:24" says ["`GB`", "`DE`", "`whats`"]: ("acme/company.toml", "NL = \"DE\"" => "GB = \"DE\"");
-    ChainedMapping at "acme/company.toml:24" says ["`NL`", "`IE`", "`GB`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"IE\"");
-    ChainedMapping at "acme/company.toml:7" says ["company", "`IE`", "`AT`", "`GB`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"AT\"\nAT = \"GB\"");
-    ChainedMapping at "acme/company.toml:24" says ["`IE`", "`NL`", "`DE`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"NL\"");
-    PoolWithoutOu at "acme/company.toml:26" says ["`mini`", "`ous`"]: ("acme/company.toml", "channel = \"wechat_miniapp\"\nous = [\"acme\"]" => "channel = \"wechat_miniapp\"");
-    UnservedOu at "acme/company.toml:9" says ["`acme`", "`wechat_miniapp`"]: ("acme/company.toml", "\"wechat_miniapp\"\nous = [\"acme\"]" => "\"wechat_miniapp\"\nous = [\"emea\"]");
-    CountryContradicted at "acme/accounts.csv:7" says ["`wa-spare-1`", "`FR`", "`GB`"]: ("acme/accounts.csv", "+447400123499,GB" => "+447400123499,FR");
+    MappingToItself at "acme/company.toml:24" mentions ["`NL`", "`whats`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"NL\"");
+    MappingToItself at "acme/company.toml:7" mentions ["`IE`", "company"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"ie\"");
+    UnservedTarget at "acme/company.toml:24" mentions ["`NL`", "`FR`", "`whats`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"FR\"");
+    UnservedTarget at "acme/company.toml:24" mentions ["`BE`", "`FR`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"FR\", BE = \"FR\"") ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"FR\"");
+    UnservedTarget at "acme/company.toml:22" mentions ["default", "`FR`", "`whats`"]: ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"FR\"");
+    UnservedTarget at "acme/company.toml:7" mentions ["company", "`IE`", "`FR`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"FR\"");
+    UnusedMapping at "acme/company.toml:24" mentions ["`GB`", "`DE`", "`whats`"]: ("acme/company.toml", "NL = \"DE\"" => "GB = \"DE\"");
+    ChainedMapping at "acme/company.toml:24" mentions ["`NL`", "`IE`", "`GB`"]: ("acme/company.toml", "NL = \"DE\"" => "NL = \"IE\"");
+    ChainedMapping at "acme/company.toml:7" mentions ["company", "`IE`", "`AT`", "`GB`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"AT\"\nAT = \"GB\"");
+    ChainedMapping at "acme/company.toml:24" mentions ["`IE`", "`NL`", "`DE`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"NL\"");
+    PoolWithoutOu at "acme/company.toml:26" mentions ["`mini`", "`ous`"]: ("acme/company.toml", "channel = \"wechat_miniapp\"\nous = [\"acme\"]" => "channel = \"wechat_miniapp\"");
+    UnservedOu at "acme/company.toml:9" mentions ["`acme`", "`wechat_miniapp`"]: ("acme/company.toml", "\"wechat_miniapp\"\nous = [\"acme\"]" => "\"wechat_miniapp\"\nous = [\"emea\"]");
+    CountryContradicted at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`FR`", "`GB`"]: ("acme/accounts.csv", "+447400123499,GB" => "+447400123499,FR");
 };
 
 fn spoiled(fault: &Fault) -> Texts {
@@ -220,7 +220,7 @@ fn each_fault_gives_its_finding() {
             let said = finding.to_string();
             finding.code == fault.code
                 && finding.place.to_string() == fault.at
-                && fault.says.iter().all(|word| said.contains(word))
+                && fault.mentions.iter().all(|word| said.contains(word))
         };
         let others = |finding: &Finding| its(finding) || FOLLOWING.contains(&finding.code);
         let said = |finding: &Finding| !finding.message.is_empty() && !finding.help.is_empty();
@@ -230,7 +230,7 @@ fn each_fault_gives_its_finding() {
                 "WANTED {}: {:?} {:?}\n  BY {:?}\n{}\n",
                 fault.at,
                 fault.code,
-                fault.says,
+                fault.mentions,
                 fault.edits,
                 printed(&findings)
             );

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use switchboard_registry::{Code, Files, Stamp};
 
-use super::base::{judged, printed, sound};
+use super::base::{printed, read_and_check, sound};
 
 fn write(root: &Path) {
     for (path, text) in sound() {
@@ -59,7 +59,7 @@ fn links_of_mounted_volumes_are_followed() {
     symlink("..data/channels.toml", root.path().join("channels.toml")).unwrap();
     let files = Files::read_dir(root.path()).unwrap();
     assert_eq!(names(&files), SOUND);
-    let (_, findings) = judged(&files);
+    let (_, findings) = read_and_check(&files);
     assert!(findings.is_empty(), "{}", printed(&findings));
 
     // A mounted volume is updated by one rename of `..data`.
@@ -86,7 +86,7 @@ fn folders_and_pipes_in_place_of_files_are_reported_and_never_opened() {
     fs::remove_file(root.path().join("acme/tests.toml")).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(root.path().join("acme/tests.toml")).status();
     assert!(pipe.unwrap().success());
-    let (_, findings) = judged(&Files::read_dir(root.path()).unwrap());
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
     let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
     assert_eq!(
         found,

@@ -2,7 +2,7 @@
 
 use switchboard_registry::{Code, Finding};
 
-use super::base::{Texts, files, judged, printed, replace, run, sound};
+use super::base::{Texts, files, printed, read_and_check, replace, run, sound};
 
 const COMPANY: &str = r#"name = 7
 ou_without_pool = "inherits"
@@ -274,9 +274,9 @@ fn chain_of(levels: u32) -> Texts {
 
 #[test]
 fn trees_deeper_than_60000_levels_are_an_error() {
-    let (_, findings) = judged(&files(&chain_of(60_000)));
+    let (_, findings) = read_and_check(&files(&chain_of(60_000)));
     assert!(findings.is_empty(), "{}", printed(&findings));
-    let (_, findings) = judged(&files(&chain_of(60_001)));
+    let (_, findings) = read_and_check(&files(&chain_of(60_001)));
     assert_eq!(findings.len(), 1);
     assert_eq!(findings.iter().next().unwrap().code, Code::Limit);
 }

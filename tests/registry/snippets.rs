@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use switchboard::cli::findings;
 use switchboard_registry::{Code, Files, Findings, Snippets};
 
-use super::base::{Texts, files, judged, replace, sound};
+use super::base::{Texts, files, read_and_check, replace, sound};
 
 /// What the report makes of findings; no other line of it may be taken for a finding.
 fn report_of(findings: &Findings, files: &Files) -> String {
@@ -20,7 +20,7 @@ fn report_of(findings: &Findings, files: &Files) -> String {
 /// The text underlined for the first finding of a code.
 fn underlined(texts: &Texts, code: Code) -> String {
     let files = files(texts);
-    let (_, findings) = judged(&files);
+    let (_, findings) = read_and_check(&files);
     report_of(&findings, &files);
     let finding = findings.iter().find(|finding| finding.code == code).unwrap_or_else(|| panic!("{code:?}"));
     let snippet = Snippets::new(&files).find(&finding.place, &finding.span, 200).unwrap();
@@ -86,7 +86,7 @@ proptest! {
         let at = at.index(text.len());
         text.splice(at..at, bytes);
         let files = files(&texts);
-        let (_, findings) = judged(&files);
+        let (_, findings) = read_and_check(&files);
         report_of(&findings, &files);
     }
 
@@ -104,7 +104,7 @@ proptest! {
         let end = (at + removed).min(text.len());
         text.splice(at..end, form.bytes());
         let files = files(&texts);
-        let (_, findings) = judged(&files);
+        let (_, findings) = read_and_check(&files);
         let digits: String = report_of(&findings, &files).chars().filter(|letter| !" -()".contains(*letter)).collect();
         prop_assert!(!digits.contains("2079460000") && !digits.contains("2079460"), "{digits}");
     }
