@@ -1,4 +1,4 @@
-"""What `make` beside this file runs: the commands, and a headless Chromium that takes their pictures."""
+"""Runs the commands, and takes pictures of their output with a headless Chromium. `make` in this folder calls it."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 PROGRAMS = Path("target/release").resolve()
-WIDE = 920  # of a README, or a little more
+WIDE = 920  # the width of a README, or a little more
 # The pages take the reader's own font; here that is one that every Debian has.
 FONT = "body, select, button { font-family: Inter !important; font-feature-settings: 'tnum'; }"
 
@@ -31,12 +31,12 @@ def run(command, **environment):
     environment = {**os.environ, "PATH": paths, **environment}
     done = subprocess.run(command, shell=True, env=environment, stdout=subprocess.PIPE)
     if done.returncode:
-        sys.exit(done.stdout.decode() + f"{command}: failed, and its picture is as it was")
+        sys.exit(done.stdout.decode() + f"{command}: failed; its picture was not changed")
     return done.stdout.decode()
 
 
 def save(png, name, text=None):
-    """As few bytes as it takes, with `text` in it as what it shows."""
+    """Saves a picture with 256 colours. `text` becomes its description."""
     image = Image.open(BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
     info = PngImagePlugin.PngInfo()
     if text:
@@ -47,7 +47,7 @@ def save(png, name, text=None):
 
 
 def explain(browser, _folder):
-    """A terminal of 80 columns. The picture carries its text, which `tests/pictures` holds to what is printed today."""
+    """Shows a terminal of 80 columns. `tests/pictures` compares the text in the picture with the output of today."""
     printed = run(EXPLAIN, CLICOLOR_FORCE="1")
     colours = Ansi2HTMLConverter(inline=True, scheme="osx", dark_bg=True).convert(printed, full=False)
     page = browser.new_page(viewport={"width": WIDE, "height": 100}, device_scale_factor=2)
@@ -60,7 +60,7 @@ def explain(browser, _folder):
 
 
 def coverage(browser, folder):
-    """The map of an OU that shows every rule, and what is said of a country."""
+    """Shows the map of an OU with every rule, and the details of a country."""
     run(COVERAGE.format(f"{folder}/coverage.html"))
     page = opened(browser, f"{folder}/coverage.html")
     for name, value in {"company": "meridian", "ou": "nordics", "channel": "whatsapp", "country": "DZ"}.items():
@@ -69,7 +69,7 @@ def coverage(browser, folder):
 
 
 def load(browser, folder):
-    """The title, the figures, and the course of the run with each reload marked, without the curve between them."""
+    """Shows the head of a load report and its timeline with each reload, without the section between them."""
     if report := os.environ.get("REPORT"):
         run(f"loadtest page {shlex.quote(report)} -o {folder}/loadtest-.html")
     else:
@@ -89,7 +89,7 @@ def opened(browser, path):
 
 
 def between(page, first, last, edge=16):
-    """From above one element to below another."""
+    """Returns the area from one element to another."""
     top, bottom = (page.locator(it).first.bounding_box() for it in (first, last))
     y = top["y"] - edge
     return {"x": 0, "y": y, "width": WIDE, "height": bottom["y"] + bottom["height"] + edge - y}
