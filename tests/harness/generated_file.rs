@@ -7,7 +7,10 @@ use std::path::Path;
 pub(crate) fn assert_generated(file: &str, generated: &[u8], test: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("SWITCHBOARD_REGENERATE").is_some_and(|value| value == "1") {
-        std::fs::write(path, generated).unwrap();
+        // Other tests may read the file meanwhile, so it is replaced at once.
+        let new = path.with_extension("new");
+        std::fs::write(&new, generated).unwrap();
+        std::fs::rename(new, path).unwrap();
         return;
     }
     let found = std::fs::read(path).unwrap_or_else(|error| panic!("{file}: {error}"));
