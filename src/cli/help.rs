@@ -278,7 +278,8 @@ static COMMANDS: [CommandHelp; 12] = [
              role of the channel, at the present time. Accounts that are suspended or draining, or that are \
              available from a later time, are not selected.",
             "The table counts each country once: under none if there is no account, under climbed if the \
-             account is from a higher-level OU, and under its rule otherwise.",
+             account is from a higher-level OU, and otherwise under its rule. The column mapping is the rule \
+             geography, and the column default is the rule default_region.",
             "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code \
              of the problem), climbed, pool.",
         ],
