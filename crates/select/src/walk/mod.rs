@@ -19,8 +19,8 @@ use super::{Answer, Overlay, Selection};
 pub struct SelectContext<'s> {
     /// The current time, which `available_from` is compared with.
     pub now: UnixSeconds,
-    /// A random number, different for each query. Picks the candidate if the query names neither a client nor
-    /// a phone.
+    /// A random number, different for each query. It decides which candidate is picked if the query names
+    /// neither a client nor a phone.
     pub random: u64,
     /// The live standings of the snapshot's accounts.
     pub standings: &'s Overlay,
@@ -58,10 +58,10 @@ pub fn select_with(
     Answer { channel, result: walk.select(channel, tracer) }
 }
 
-/// A selection in progress, divided into stages. Each stage requests the memory that the next stage reads, a
-/// cache miss, and returns. Between stages, other selections can run. The stages in order:
-/// [`resolve_names`](Walk::resolve_names), [`find_ou`](Walk::find_ou), [`find_chain`](Walk::find_chain),
-/// [`find_steps`](Walk::find_steps), [`decide`](Walk::decide).
+/// A selection in progress, divided into stages. Each stage prefetches the memory that the next stage reads,
+/// which is usually not in the cache, and returns. Other selections can run while the memory is fetched. The
+/// stages in order: [`resolve_names`](Walk::resolve_names), [`find_ou`](Walk::find_ou),
+/// [`find_chain`](Walk::find_chain), [`find_steps`](Walk::find_steps), [`decide`](Walk::decide).
 ///
 /// A selection is created and filled in place: two moves before the first stage took 9 % of a selection among
 /// 1,000 accounts.
@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Resolves company and channel, and hashes the OU's id. While the OU's slot is fetched, does all work
-    /// that reads no distant memory. Errors of the client are reported later, in their order. The caller
+    /// that causes no further cache miss. Errors of the client are reported later, in their order. The caller
     /// looks up the channel, because metrics count by channel.
     pub(super) fn resolve_names(&mut self, channel: Option<ChannelIdx>) -> Result<(), SelectError> {
         let &mut Walk { snapshot, query, .. } = self;
