@@ -1,5 +1,5 @@
-//! What an answer allocates: counted for the whole process, in a binary of its own, since the allocator that
-//! counts is everybody's.
+//! Checks that an answer allocates no memory. This test is a separate binary, because the counting allocator
+//! counts the whole process.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -25,67 +25,67 @@ use switchboard_select::{Query, select};
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// Requests that are counted over: what happens once a second is not seen in a request's share.
+/// Number of requests that are measured together, so that work done once a second hardly counts.
 const REQUESTS: usize = 1_000;
 
 #[test]
 fn neither_a_selection_nor_its_request_allocates() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    selections();
-    let bare = of_a_request(bare(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200);
-    let address = daemon();
-    for (name, fields) in asked() {
+    check_selections();
+    let bare = allocations_per_request(start_bare_hyper(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200);
+    let address = start_daemon();
+    for (name, fields) in queries() {
         let status = if name == Kind::Error.name() { 422 } else { 200 };
         let json = json(&fields);
-        // As any gateway's client writes it.
+        // Encoded as a gateway's HTTP client does.
         let url = fields.replace('+', "%2B");
         let get = format!("GET /v1/select?{url} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let post = "POST /v1/select HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
         let post = format!("{post} {}\r\n\r\n{json}", json.len());
-        // In JSON, a list of accounts is put together to one text.
+        // A list of accounts in JSON is joined into one text, which allocates.
         let posts = (name != "excluded").then_some(post);
         for request in [get].into_iter().chain(posts) {
-            let ours = of_a_request(address, &request, status);
-            println!("{name}: {ours:.2} allocations a request, where bare hyper has {bare:.2}");
-            // What the listener does once a second falls into some request's share.
-            assert!(ours < 0.05, "{ours} allocations a request: {request}");
+            let ours = allocations_per_request(address, &request, status);
+            println!("{name}: {ours:.2} allocations per request; bare hyper has {bare:.2}");
+            // Not exactly 0, because the listener does some work once a second.
+            assert!(ours < 0.05, "{ours} allocations per request: {request}");
         }
     }
 }
 
-/// One query of each kind, and what none of the kinds has: a phone, an account that is not kept, some that are excluded, the
-/// most that a query can say.
-fn asked() -> Vec<(&'static str, String)> {
+/// Returns one query of each kind, and queries with fields that no kind has: a phone, a `current` account
+/// that is not kept, excluded accounts, and as many fields as possible.
+fn queries() -> Vec<(&'static str, String)> {
     let snapshot = shapes::small();
     let one = |kind: Kind| (kind.name(), kind.urls(&snapshot).swap_remove(0));
-    let mut asked: Vec<_> = Kind::ALL.into_iter().map(one).collect();
+    let mut queries: Vec<_> = Kind::ALL.into_iter().map(one).collect();
     let hit = Kind::Hit.fields(7, "", 7);
     let phone = hit.replace("country=GB", "phone=+447400123456");
-    asked.push(("ignored", format!("{hit}&current=nobody")));
-    asked.push(("excluded", format!("{hit}&exclude=nobody,somebody")));
-    asked.push((
+    queries.push(("ignored", format!("{hit}&current=unknown")));
+    queries.push(("excluded", format!("{hit}&exclude=unknown,missing")));
+    queries.push((
         "most",
-        format!("{phone}&company=bench&user=nobody&role=secondary&current=nobody&fallback=all"),
+        format!("{phone}&company=bench&user=unknown&role=secondary&current=unknown&fallback=all"),
     ));
-    asked.push(("phone", phone));
-    asked
+    queries.push(("phone", phone));
+    queries
 }
 
-/// None, whatever a selection comes to.
-fn selections() {
+/// Checks that no selection allocates.
+fn check_selections() {
     let snapshot = shapes::small();
     let crowd = shapes::crowd(10_000);
     let url = "channel=whatsapp&ou=crowd&country=GB&client=c-1";
     for kind in Kind::ALL {
         let urls = kind.urls(&snapshot);
-        let queries: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
+        let parsed: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
         let before = HeapStats::get().total_blocks;
-        for query in &queries {
+        for query in &parsed {
             assert!(select(&snapshot, query, MOMENT).channel.is_some());
         }
         assert_eq!(HeapStats::get().total_blocks, before, "{}", kind.name());
     }
-    for (name, fields) in asked() {
+    for (name, fields) in queries() {
         let query = query(&fields);
         let before = HeapStats::get().total_blocks;
         assert!(select(&snapshot, &query, MOMENT).channel.is_some());
@@ -97,8 +97,8 @@ fn selections() {
     assert_eq!(HeapStats::get().total_blocks, before, "among 10,000");
 }
 
-/// Hyper alone, with one answer for all.
-fn bare() -> SocketAddr {
+/// Starts a server of hyper alone, which has one answer for all requests, and returns its address.
+fn start_bare_hyper() -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     thread::spawn(move || loadtest::null::serve(socket, 208));
@@ -106,7 +106,7 @@ fn bare() -> SocketAddr {
 }
 
 /// Starts a daemon with one worker, which runs until the process ends, and returns its data address.
-fn daemon() -> SocketAddr {
+fn start_daemon() -> SocketAddr {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("allocations.swb");
     switchboard_snapshot::file::write(&file, shapes::small().bytes()).unwrap();
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -123,19 +123,20 @@ fn daemon() -> SocketAddr {
     };
     let running = App::bind(settings).unwrap().start().unwrap();
     let address = running.data_address();
-    // A drain would count as the test's work.
+    // Never dropped, because the daemon must outlive this function.
     std::mem::forget(running);
     address
 }
 
-/// Allocations of one request among many on a connection, its own client's being none; each is answered with this status.
-fn of_a_request(address: SocketAddr, request: &str, status: u16) -> f64 {
+/// Returns the mean number of allocations per request on one connection. The client allocates nothing. Panics
+/// if an answer has another status.
+fn allocations_per_request(address: SocketAddr, request: &str, status: u16) -> f64 {
     let mut connection = TcpStream::connect(address).unwrap();
     let mut answer = [0; 4_096];
     let begin = format!("HTTP/1.1 {status} ");
     let mut ask = || {
         connection.write_all(request.as_bytes()).unwrap();
-        // Answers are written whole, and are shorter than this.
+        // Answers are written whole, and are shorter than the buffer.
         let length = connection.read(&mut answer).unwrap();
         assert!(answer[..length].starts_with(begin.as_bytes()), "{request}");
     };

@@ -189,7 +189,7 @@ impl<'q, 'a> QueryFields<'q, 'a> {
     fn first(&mut self, name: &str) -> Result<QueryField, FieldFault> {
         let field = QueryField::parse(name).ok_or_else(|| unknown(name))?;
         if self.seen & bit(field) != 0 {
-            return Err(format!("Give the field `{name}` once. The query has it twice.").into());
+            return Err(format!("Send the field `{name}` once. The query has it twice.").into());
         }
         self.seen |= bit(field);
         Ok(field)
