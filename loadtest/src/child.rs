@@ -1,7 +1,7 @@
-//! Child processes that end with this program, even where it is killed, and run on given cores.
+//! Child processes that run on given cores and end with this program, even if it is killed.
 //!
-//! The child is this program again (`loadtest tied`): it asks the kernel for a signal at its parent's death,
-//! pins itself, and then executes the program that it was started for.
+//! The child first runs `loadtest tied`. That requests a signal from the kernel for the death of its parent, pins
+//! itself, and then executes the other program.
 
 use crate::{
     cpu_affinity,
@@ -20,34 +20,34 @@ use std::{
     time::Duration,
 };
 
-/// The longest time that a child takes to print the line that is waited for.
+/// Longest wait for the line that a child prints when it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Arguments of the hidden command `loadtest tied`.
 #[derive(Args)]
 pub struct Tied {
-    /// The process to die with
+    /// Process id of the parent; this process ends with it
     #[arg(long)]
     parent: i32,
-    /// Cores to run on
+    /// Cores of this process
     #[arg(long, value_delimiter = ',')]
     cores: Vec<u32>,
-    /// The program, and its arguments
+    /// Program to execute, with its arguments
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
 
-/// Ties this process to its parent and executes the program. Returns only on an error.
+/// Ties this process to its parent and executes the program. Returns only with an error.
 pub fn run_tied(tied: &Tied) -> Result<()> {
     let failed = Error::io("tie", "this process");
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.into()))?;
-    // A parent that died before sends no signal any more.
+    // For a parent that died before, no signal follows.
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != tied.parent) {
         return Err(Error::Usage(format!("--parent: {} is not the parent of this process", tied.parent)));
     }
     cpu_affinity::pin_thread(&tied.cores)?;
     let [program, arguments @ ..] = tied.command.as_slice() else {
-        return Err(Error::Usage("name a program behind `--`".to_owned()));
+        return Err(Error::Usage("name a program after `--`".to_owned()));
     };
     Err(Error::io("start", program)(Command::new(program).args(arguments).exec()))
 }
@@ -56,7 +56,7 @@ pub(crate) fn this_program() -> Result<PathBuf> {
     std::env::current_exe().map_err(Error::io("find", "this program"))
 }
 
-/// Returns a command that runs `program` tied to this process. The caller adds the program's arguments.
+/// Returns a command that runs a program tied to this process. The caller adds the program's arguments.
 pub(crate) fn command(program: &Path, cores: &[u32]) -> Result<Command> {
     let mut command = Command::new(this_program()?);
     command.args(["tied", "--parent", &std::process::id().to_string()]);
@@ -84,10 +84,9 @@ impl Drop for OwnedChild {
     }
 }
 
-/// Returns what `parse` finds in the first line that has it; none where the output ends or a minute passes
-/// before.
+/// Returns the first result of `parse` that is not `None`. Returns `None` if the output ends or a minute passes.
 ///
-/// A thread reads the rest of the output, because a full pipe would stop the child.
+/// A thread reads the other lines of the output, because a full pipe would stop the child.
 pub(crate) fn wait_for_line<T: Send + 'static>(
     output: Option<impl Read + Send + 'static>,
     parse: impl Fn(&str) -> Option<T> + Send + 'static,

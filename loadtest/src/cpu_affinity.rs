@@ -1,4 +1,4 @@
-//! The cores that the daemon and the harness run on.
+//! The cores of the daemon and of the harness.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Pins this thread, and those that it starts later, to `cores`. Does nothing where there are none.
+/// Pins this thread, and the threads that it starts later, to these cores. Does nothing for an empty list.
 pub(crate) fn pin_thread(cores: &[u32]) -> Result<()> {
     if cores.is_empty() {
         return Ok(());
@@ -14,13 +14,16 @@ pub(crate) fn pin_thread(cores: &[u32]) -> Result<()> {
     let mut set = CpuSet::new();
     for &core in cores {
         if core as usize >= CpuSet::MAX_CPU {
-            return Err(Error::Usage(format!("there is no core {core}")));
+            return Err(Error::Usage(format!(
+                "core {core} does not exist: choose others with --pin, or --pin none"
+            )));
         }
         set.set(core as usize);
     }
     sched_setaffinity(None, &set).map_err(|error| {
-        let advice = "choose others with --pin, or --pin none";
-        Error::Refused(format!("cannot run on cores {cores:?}: {error}; {advice}"))
+        Error::Refused(format!(
+            "cannot run on cores {cores:?}: {error}; choose others with --pin, or --pin none"
+        ))
     })
 }
 
@@ -33,10 +36,10 @@ pub(crate) fn usable_cores() -> Vec<u32> {
 }
 
 impl Pinning {
-    /// Reads `--pin`: `auto`, `none`, or as in `daemon:0-1,harness:3`.
+    /// Reads `--pin`: `auto`, `none`, or a list such as `daemon:0-1,harness:3`.
     ///
-    /// `auto` gives the last core to the harness and, of the others, one to each worker of the daemon. It
-    /// pins nothing on a single core.
+    /// `auto` gives the last core to the harness and one of the others to each worker of the daemon. On a machine with
+    /// one core, it pins nothing.
     pub(crate) fn from_option(text: &str, usable: &[u32], workers: usize) -> Result<Option<Pinning>> {
         match (text, usable) {
             ("none", _) => return Ok(None),
@@ -48,8 +51,8 @@ impl Pinning {
             _ => {}
         }
         let wrong = || {
-            let what = "write --pin auto, none, or who runs on which cores, as in daemon:0-1,harness:3";
-            Error::Usage(format!("{text}: {what}"))
+            let expected = "write --pin auto, none, or the cores of both, for example daemon:0-1,harness:3";
+            Error::Usage(format!("{text}: {expected}"))
         };
         let mut pinning = Pinning { daemon: Vec::new(), harness: Vec::new() };
         for part in text.split(',') {
@@ -68,7 +71,9 @@ impl Pinning {
             return Err(wrong());
         }
         match pinning.daemon.iter().chain(&pinning.harness).find(|core| !usable.contains(core)) {
-            Some(core) => Err(Error::Usage(format!("there is no core {core} here: there are {usable:?}"))),
+            Some(core) => {
+                Err(Error::Usage(format!("core {core} of --pin cannot be used: choose from {usable:?}")))
+            }
             None => Ok(Some(pinning)),
         }
     }

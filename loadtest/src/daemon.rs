@@ -1,10 +1,11 @@
-//! The daemon and the null server as processes: found, started, and stopped with this program.
+//! The processes of the daemon and of the null server. They end with this program.
 
 use crate::{
     child::{self, OwnedChild},
     error::{Error, Result},
-    progress,
+    output,
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::{
     collections::VecDeque,
@@ -13,14 +14,14 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Log lines that are kept for the report of a daemon that ends.
+/// Number of last log lines that a report quotes if the daemon ends.
 const LAST_LOG_LINES: usize = 5;
 
 pub(crate) struct Daemon {
@@ -32,7 +33,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon on these cores, or on all where there are none, and waits until it listens.
+    /// Starts a daemon and waits until it listens. No cores stand for all cores.
     pub(crate) fn start(program: &Path, arguments: &[OsString], cores: &[u32]) -> Result<Self> {
         let mut command = child::command(program, cores)?;
         command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
@@ -41,7 +42,7 @@ impl Daemon {
         let (pid, log) = (child.0.id(), Arc::new(Mutex::new(VecDeque::new())));
         let kept = Arc::clone(&log);
         let addresses = child::wait_for_line(stderr, move |line| {
-            let mut log = lock(&kept);
+            let mut log = kept.lock();
             log.push_back(line.to_owned());
             if log.len() > LAST_LOG_LINES {
                 log.pop_front();
@@ -49,8 +50,9 @@ impl Daemon {
             listen_addresses(line)
         });
         let (data, admin) = addresses.ok_or_else(|| {
-            let what = "the daemon did not say that it listens: run it by hand to see why";
-            Error::Refused(what.to_owned())
+            let reason =
+                "the daemon did not log its listeners within a minute: run it by hand to see the reason";
+            Error::Refused(reason.to_owned())
         })?;
         Ok(Self { child: Mutex::new(child), pid, log, data, admin })
     }
@@ -59,20 +61,20 @@ impl Daemon {
         self.pid
     }
 
-    /// Returns the exit status and the last log lines where the daemon has ended.
+    /// Returns the exit status and the last log lines if the daemon has ended.
     pub(crate) fn ended(&self) -> Option<String> {
-        let status = lock(&self.child).0.try_wait().ok()??;
+        let status = self.child.lock().0.try_wait().ok()??;
         // The last lines may still be in the pipe.
         thread::sleep(Duration::from_millis(50));
-        let lines: Vec<_> = lock(&self.log).iter().cloned().collect();
-        let lines = if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") };
-        Some(format!("{status}; what it said last: {lines}"))
+        let lines: Vec<_> = self.log.lock().iter().cloned().collect();
+        let lines = if lines.is_empty() { "none".to_owned() } else { lines.join("\n") };
+        Some(format!("{status}; its last log lines: {lines}"))
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits until the daemon ends, at most a minute.
     pub(crate) fn stop(self) -> Result<ExitStatus> {
         let failed = Error::io("stop", "the daemon");
-        if let Some(status) = lock(&self.child).0.try_wait().map_err(&failed)? {
+        if let Some(status) = self.child.lock().0.try_wait().map_err(&failed)? {
             return Ok(status);
         }
         if let Some(pid) = rustix::process::Pid::from_raw(self.pid.cast_signed()) {
@@ -81,17 +83,13 @@ impl Daemon {
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
-            if let Some(status) = lock(&self.child).0.try_wait().map_err(&failed)? {
+            if let Some(status) = self.child.lock().0.try_wait().map_err(&failed)? {
                 return Ok(status);
             }
             thread::sleep(Duration::from_millis(20));
         }
         Err(Error::Refused("the daemon did not end within a minute of SIGTERM".to_owned()))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn listen_addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
@@ -101,14 +99,14 @@ fn listen_addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((address("data")?, address("admin")?))
 }
 
-/// The null server of this program, as a process of its own.
+/// A process that runs `loadtest null`.
 pub(crate) struct NullServer {
     _child: OwnedChild,
     pub(crate) data: SocketAddr,
 }
 
 impl NullServer {
-    /// Starts it with answers of `bytes` bytes and waits until it listens.
+    /// Starts a null server with answers of `bytes` bytes, and waits until it listens.
     pub(crate) fn start(bytes: usize, cores: &[u32]) -> Result<Self> {
         let program = child::this_program()?;
         let mut command = child::command(&program, cores)?;
@@ -117,15 +115,16 @@ impl NullServer {
         let address = |line: &str| line.strip_prefix("listening on ")?.trim().parse().ok();
         match child::wait_for_line(child.0.stdout.take(), address) {
             Some(data) => Ok(Self { _child: child, data }),
-            None => Err(Error::Refused("the null server did not say that it listens".to_owned())),
+            None => {
+                Err(Error::Refused("the null server did not print its address within a minute".to_owned()))
+            }
         }
     }
 }
 
-/// Returns the daemon's binary: the one that is named, or the one beside this program.
+/// Returns the path of the daemon's binary. Without a named one, that is `switchboard` in this program's folder.
 ///
-/// Where cargo runs this program, the daemon is built first: `cargo run -p loadtest` builds the load test
-/// alone.
+/// If cargo runs this program, builds the daemon first, because `cargo run -p loadtest` builds only the load test.
 pub(crate) fn find_program(named: Option<PathBuf>) -> Result<PathBuf> {
     let program = match named {
         Some(path) => path,
@@ -141,19 +140,19 @@ pub(crate) fn find_program(named: Option<PathBuf>) -> Result<PathBuf> {
         return Ok(program);
     }
     Err(Error::Usage(format!(
-        "there is no {}: build it first with `cargo build --release -p switchboard`, or name it with --switchboard",
+        "{} does not exist: build it with `cargo build --release -p switchboard`, or name another with --switchboard",
         program.display()
     )))
 }
 
-/// Builds the daemon in the profile of this program, whose folder is named after it.
+/// Builds the daemon in the profile of this program. The name of the program's folder is that of the profile.
 fn build(cargo: &Path, manifest: &Path, program: &Path) -> Result<()> {
     let folder = program.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let profile = match folder {
         Some("debug") | None => "dev",
         Some(other) => other,
     };
-    progress::line(&format!("cargo build --profile {profile} -p switchboard: minutes, the first time"));
+    output::log(&format!("cargo build --profile {profile} -p switchboard: takes minutes the first time"));
     let built = Command::new(cargo)
         .args(["build", "--profile", profile, "--package", "switchboard"])
         .current_dir(manifest)
@@ -162,5 +161,5 @@ fn build(cargo: &Path, manifest: &Path, program: &Path) -> Result<()> {
     if built.success() {
         return Ok(());
     }
-    Err(Error::Refused("the daemon cannot be built: cargo says above why".to_owned()))
+    Err(Error::Refused("the daemon cannot be built: cargo's output above has the reason".to_owned()))
 }

@@ -8,7 +8,6 @@ pub mod engine;
 pub mod error;
 pub mod null;
 mod output;
-mod progress;
 pub mod quantity;
 pub mod report;
 pub mod run;

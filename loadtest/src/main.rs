@@ -10,22 +10,22 @@ use std::{
 
 const RUN: &str = "\
 Examples:
-  loadtest run                                     the standard scenario: steady
+  loadtest run                                     the scenario steady
   loadtest run ramp mixed reload-storm
   loadtest run steady --rate 20000 --duration 60s --size large
   loadtest run mine.toml --target http://127.0.0.1:7400 --admin http://127.0.0.1:7401 --registry registry
 
-Built in: steady ramp mixed batch reload-storm standings-churn slow-clients. Their files, in loadtest/scenarios,
-say every key; docs/loadtest.md says how it measures.";
+Built-in scenarios: steady, ramp, mixed, batch, reload-storm, standings-churn, slow-clients. Their files in
+loadtest/scenarios show every key. docs/loadtest.md describes the measurement.";
 
-/// Puts load on a Switchboard daemon and reports what a client would have seen; without a command, runs the
-/// standard scenario on a generated registry
+/// Puts load on a Switchboard daemon, and reports latencies and errors as its clients see them; without a command, runs
+/// the scenario steady with a generated registry
 #[derive(Parser)]
 #[command(
     version,
     about,
-    after_help = "Exit codes: 0 done; 1 the work says no (a demand does not hold, a run means nothing); 2 wrong usage; 3 cannot \
-                  read or write."
+    after_help = "Exit codes: 0 success; 1 failed (a demand does not hold, a run is invalid); 2 wrong usage; 3 a file cannot \
+                  be read or written."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -34,15 +34,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum LoadTestCommand {
-    /// Run scenarios against a daemon, and report what a client would have seen
+    /// Run scenarios against a daemon, and write reports of latencies and errors
     #[command(after_help = RUN)]
     Run(Box<run::Options>),
-    /// Draw the page of a report again, from its JSON
+    /// Write the page of a report from its JSON
     #[command(after_help = "Example:\n  loadtest page loadtest-steady-20261124T091233Z.json -o steady.html")]
     Page(files::PageArguments),
-    /// Print what changed from one report to another, beyond the noise of repeated runs
+    /// Print the figures that changed from one report to another by more than the noise of the runs
     #[command(
-        after_help = "Exit code 1 where something got worse.\n\nExample:\n  loadtest compare before.json after.json"
+        after_help = "The exit code is 1 if a figure got worse.\n\nExample:\n  loadtest compare before.json after.json"
     )]
     Compare(compare::Compare),
     /// Generate a large, realistic registry from a seed: the same arguments give the same bytes
@@ -52,12 +52,12 @@ enum LoadTestCommand {
     /// Generate the demo bank of config/demo
     #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
     Bank(BankArguments),
-    /// Run a daemon under load, reloads, changing standings and slow clients, and watch it for growth
-    #[command(after_help = "Example: an hour, against the release build\n  \
+    /// Run a daemon under load, reloads, changing standings and slow clients, and check that it does not grow
+    #[command(after_help = "Example: an hour with the release build\n  \
         cargo build --release --workspace && loadtest soak --duration 60m")]
     Soak(soak::Soak),
-    /// Answer every request with the same bytes, by bare hyper: what there is to reach
-    #[command(after_help = "Example: \n  loadtest null --listen 127.0.0.1:7500 &\n  \
+    /// Run a server on hyper that answers every request with the same bytes, as the upper limit of a rate
+    #[command(after_help = "Example:\n  loadtest null --listen 127.0.0.1:7500 &\n  \
         wrk -t1 -c32 http://127.0.0.1:7500/")]
     Null(null::Null),
     #[command(hide = true)]
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not `eprintln`, which panics where standard error is closed; the exit code matters then.
+            // `eprintln` would panic if standard error is closed.
             let _ = writeln!(io::stderr(), "loadtest: {error}");
             ExitCode::from(error.exit_code())
         }

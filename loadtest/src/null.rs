@@ -1,5 +1,5 @@
-//! The null server: bare hyper that gives one answer to every request. Its rate is what the harness can reach
-//! at most; the daemon's rate beside it is the share that the daemon's own work leaves.
+//! The null server: hyper that answers every request with the same bytes. Its rate is the highest that a server on
+//! hyper can reach.
 
 use crate::error::{Error, Result};
 use bytes::Bytes;
@@ -22,27 +22,33 @@ use tokio::{net::TcpListener, runtime, task::LocalSet};
 /// Arguments of `loadtest null`.
 #[derive(Args)]
 pub struct Null {
-    /// Where to listen; port 0 takes a free one, which is printed
+    /// Address to listen on; port 0 stands for a free port, which is printed
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// How long the answer's body is: as a selection's
+    /// Length of the answer's body; the default is that of a selection
     #[arg(long, value_name = "BYTES", default_value_t = 208)]
     bytes: usize,
 }
 
-/// Answers until the process is killed, on one thread.
+/// Answers on one thread until the process is killed.
+///
+/// # Errors
+/// The address cannot be listened on.
 pub fn run(null: &Null) -> Result<()> {
-    let failed = |what: &str| {
-        let what = format!("cannot {what} {}", null.listen);
-        move |error: io::Error| Error::Refused(format!("{what}: {error}; choose another address"))
-    };
-    let socket = StdListener::bind(null.listen).map_err(failed("listen on"))?;
-    let address = socket.local_addr().map_err(failed("ask for the port of"))?;
-    let _ = writeln!(io::stdout(), "listening on {address}");
-    serve(socket, null.bytes).map_err(failed("serve on"))
+    let served = StdListener::bind(null.listen).and_then(|socket| {
+        let _ = writeln!(io::stdout(), "listening on {}", socket.local_addr()?);
+        serve(socket, null.bytes)
+    });
+    let address = null.listen;
+    served.map_err(|error| {
+        Error::Refused(format!("cannot listen on {address}: {error}; choose another address with --listen"))
+    })
 }
 
-/// Serves connections of this socket with bodies of `bytes` bytes, for as long as the process runs.
+/// Answers the connections of this socket with bodies of `bytes` bytes, until an error.
+///
+/// # Errors
+/// A connection cannot be accepted.
 pub fn serve(socket: StdListener, bytes: usize) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -57,12 +63,12 @@ pub fn serve(socket: StdListener, bytes: usize) -> io::Result<()> {
                 let answer = service_fn(|request: Request<Incoming>| {
                     let body = body.clone();
                     async move {
-                        // hyper closes a connection whose request is not read to its end.
+                        // hyper closes a connection if the request was not read to its end.
                         request.into_body().collect().await?;
                         Ok::<_, hyper::Error>(response(body))
                     }
                 });
-                // A client that closes is no failure of this server.
+                // The error is that of a client that closes its connection.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
             });
         }

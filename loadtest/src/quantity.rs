@@ -1,11 +1,11 @@
-//! Rates and durations as people write them, on the command line and in scenarios.
+//! Rates and durations in the notation of the command line and of scenarios.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::{fmt, time::Duration};
 
 const MAX_MICROS: u64 = 30 * 24 * 3_600 * 1_000_000;
 
-/// Reads seconds, as in `90`, or `800us`, `500ms`, `30s`, `10m`: from 1 us to 30 days.
+/// Reads a duration from 1 us to 30 days: `90` (seconds), `800us`, `500ms`, `30s` or `10m`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
@@ -14,20 +14,20 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "ms" => 1_000,
         "" | "s" => 1_000_000,
         "m" => 60_000_000,
-        _ => return Err("write seconds, or 500ms, 30s, 10m".to_owned()),
+        _ => return Err("write seconds, or a unit as in 500ms, 30s, 10m".to_owned()),
     };
     match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(micros)) {
         Some(n) if (1..=MAX_MICROS).contains(&n) => Ok(Duration::from_micros(n)),
-        _ => Err("write a number from 1us to 30 days, as in 500ms, 30s, 10m".to_owned()),
+        _ => Err("write a duration from 1us to 30 days, for example 500ms, 30s, 10m".to_owned()),
     }
 }
 
-/// A duration: `"800us"`, `"500ms"`, `"20s"`, `"2m"`.
+/// A duration in the notation of [`parse_duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HumanDuration(pub Duration);
 
 impl HumanDuration {
-    /// Returns the duration in microseconds, as reports have it.
+    /// Returns the duration in microseconds, the unit of reports.
     pub(crate) fn micros(self) -> f64 {
         self.0.as_secs_f64() * 1e6
     }
@@ -58,18 +58,18 @@ impl Serialize for HumanDuration {
     }
 }
 
-/// A rate of requests.
+/// A rate of requests, absolute or relative.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "RateValue")]
 pub enum Rate {
-    /// Requests a second.
+    /// Number of requests per second.
     PerSecond(f64),
-    /// A share of the highest rate, from `"50 %"`. 1 is all of it.
+    /// Share of the highest rate: 0.5 for `"50 %"`.
     Share(f64),
 }
 
 impl Rate {
-    /// Returns requests a second, where `highest` is the highest rate.
+    /// Returns the number of requests per second. `highest` is the highest rate.
     pub fn per_second(self, highest: f64) -> f64 {
         match self {
             Rate::PerSecond(rate) => rate,
@@ -80,10 +80,12 @@ impl Rate {
     /// Reads `2000` or `50%`.
     ///
     /// # Errors
-    /// The text is neither; the error says what is expected.
+    /// The text has another form. The error says which forms are expected.
     pub fn parse(text: &str) -> Result<Rate, String> {
-        let expected =
-            || "write requests a second, as in 2000, or a share of the highest rate, as in 50%".to_owned();
+        let expected = || {
+            "write requests per second, for example 2000, or a share of the highest rate, for example 50%"
+                .to_owned()
+        };
         let (digits, is_share) = match text.strip_suffix('%') {
             Some(digits) => (digits, true),
             None => (text, false),
@@ -96,11 +98,11 @@ impl Rate {
     }
 }
 
-/// A rate as TOML has it.
+/// A rate in TOML.
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected a number of requests a second, or a share of the highest rate, as in \"50 %\""
+    expecting = "expected a number of requests per second, or a share of the highest rate, for example \"50 %\""
 )]
 enum RateValue {
     Number(f64),
@@ -122,7 +124,7 @@ impl Serialize for Rate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Rate::PerSecond(rate) => serializer.serialize_f64(*rate),
-            // Rounded, because a hundredth has no exact binary form.
+            // Rounded, because most percentages have no exact binary form.
             Rate::Share(share) => serializer.collect_str(&format_args!("{} %", (share * 1e8).round() / 1e6)),
         }
     }

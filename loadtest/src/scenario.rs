@@ -1,4 +1,4 @@
-//! Scenarios: what a run does, as TOML. The built-in ones are `loadtest/scenarios/*.toml`.
+//! Scenarios: TOML files that describe a run. The built-in ones are `loadtest/scenarios/*.toml`.
 
 use crate::{
     error::{Error, Result},
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::{fs, num::NonZero, path::Path, time::Duration};
 use toml::de::{DeTable, DeValue};
 
-/// The name and the text of each built-in scenario.
+/// Name and text of each built-in scenario.
 pub const BUILTIN: [(&str, &str); 7] = [
     ("steady", include_str!("../scenarios/steady.toml")),
     ("ramp", include_str!("../scenarios/ramp.toml")),
@@ -21,87 +21,87 @@ pub const BUILTIN: [(&str, &str); 7] = [
     ("slow-clients", include_str!("../scenarios/slow-clients.toml")),
 ];
 
-/// With the other clients, fewer than the daemon accepts from one address.
+/// Together with the other clients, the daemon accepts this number of connections from one address.
 const MAX_SLOW_CLIENTS: u32 = 2_000;
 
 /// A scenario. Every key but `about` is optional.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// The name of the file, without `.toml`.
+    /// Name of the file without `.toml`.
     #[serde(skip)]
     pub name: String,
-    /// The purpose, in a line.
+    /// Purpose of the scenario in one line.
     pub about: String,
-    /// Requests a second, or a share of the highest rate, which is measured first.
+    /// Rate of the requests. A share of the highest rate requires that rate to be measured first.
     #[serde(default = "half")]
     pub rate: Rate,
-    /// How long is recorded.
+    /// Duration of the recording.
     #[serde(default = "seconds::<20>")]
     pub duration: HumanDuration,
-    /// How long requests are sent at the same rate before.
+    /// Duration of the requests at the same rate before the recording.
     #[serde(default = "seconds::<10>")]
     pub warm_up: HumanDuration,
-    /// The number of runs, each with a daemon that was just started.
+    /// Number of runs. Each starts a new daemon.
     #[serde(default = "count::<3>")]
     pub repeat: NonZero<u32>,
-    /// The number of connections. Each has one request in flight at a time.
+    /// Number of connections. Each has at most one request in flight.
     #[serde(default = "count::<32>")]
     pub connections: NonZero<u32>,
-    /// A request without an answer so long after it was due has failed.
+    /// Longest time from when a request is due to its answer. Without an answer by then, the request has failed.
     #[serde(default = "seconds::<5>")]
     pub timeout: HumanDuration,
-    /// The p99 of the harness's lateness, in microseconds, beyond which a run is invalid. `None`: a tenth of
-    /// the uncorrected median, but at least 1,000 and at most 10,000.
+    /// Largest p99 of the harness's lateness in microseconds. A run with a larger one is invalid. `None` stands for a
+    /// tenth of the uncorrected median, but at least 1,000 and at most 10,000.
     #[serde(default)]
     pub latest_us: Option<u64>,
-    /// The duration of each of the ten runs that measure the highest rate, and that of a null server.
+    /// Duration of each of the ten runs that measure the highest rates of the daemon and of a null server.
     #[serde(default = "millis::<800>")]
     pub ceiling: HumanDuration,
-    /// The daemon's worker threads.
+    /// Number of the daemon's worker threads.
     #[serde(default = "count::<1>")]
     pub workers: NonZero<u32>,
-    /// The size of the generated registry.
+    /// Size of the generated registry.
     #[serde(default)]
     pub registry: RegistrySize,
-    /// The requests.
+    /// Shares of the requests.
     #[serde(default)]
     pub mix: Mix,
-    /// Replaces the snapshot again and again.
+    /// Replaces the snapshot at an interval.
     #[serde(default)]
     pub reload: Option<Reload>,
-    /// Sets and lifts standings.
+    /// Sets and clears standings.
     #[serde(default)]
     pub standings: Option<StandingsChurn>,
-    /// Adds clients that send and read a little at a time.
+    /// Adds clients that send and read only a few bytes at a time.
     #[serde(default)]
     pub slow_clients: Option<SlowClients>,
-    /// Raises the rate step by step. `rate` and `duration` are then ignored.
+    /// Raises the rate step by step, and ignores `rate` and `duration`.
     #[serde(default)]
     pub sweep: Option<Sweep>,
-    /// The limits. Where one does not hold, the command ends with exit code 1.
+    /// Limits of the figures. If a limit does not hold, the command ends with exit code 1.
     #[serde(default)]
     pub demand: Demand,
 }
 
-/// The counts of a generated registry.
+/// The size of a generated registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrySize {
-    /// Accounts.
+    /// Number of its accounts.
     pub accounts: usize,
-    /// Organizational units.
+    /// Number of its organizational units.
     pub ous: usize,
-    /// Pools.
+    /// Number of its pools.
     pub pools: usize,
 }
 
 impl RegistrySize {
-    /// Generated in an instant.
+    /// The size `small`, which is generated in less than a second.
     pub const SMALL: Self = Self { accounts: 5_000, ous: 500, pools: 200 };
-    /// A large company's.
+    /// The size `standard`, that of a large company.
     pub const STANDARD: Self = Self { accounts: 100_000, ous: 10_000, pools: 2_000 };
-    /// The largest that is tested.
+    /// The size `large`, the largest that is tested.
     pub const LARGE: Self = Self { accounts: 1_000_000, ous: 100_000, pools: 20_000 };
 }
 
@@ -111,77 +111,77 @@ impl Default for RegistrySize {
     }
 }
 
-/// Publishes a new generation at an interval, in turn of two registries.
+/// Publishes new generations, alternately of two registries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
-    /// The interval.
+    /// Interval between two generations.
     pub every: HumanDuration,
 }
 
-/// Changes live standings.
+/// Changes the standings of accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StandingsChurn {
-    /// Changes a second. Every second change lifts the one before it.
+    /// Number of changes per second. Every second change clears the standing that the change before it set.
     pub rate: f64,
-    /// The number of accounts.
+    /// Number of accounts whose standings change.
     #[serde(default = "count::<50>")]
     pub accounts: NonZero<u32>,
 }
 
-/// Adds slow clients.
+/// Adds clients that send and read only a few bytes at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlowClients {
-    /// The number at a time. A client that is closed connects again at once.
+    /// Number of slow clients. A client whose connection is closed connects again at once.
     pub count: NonZero<u32>,
 }
 
-/// Raises the rate until a limit breaks, and then approaches the rate where it broke.
+/// Raises the rate until a limit does not hold, and then approaches the highest rate at which it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
-    /// The rate of the first step.
+    /// Rate of the first step.
     pub start: Rate,
-    /// The factor from one step to the next.
+    /// Factor from the rate of one step to that of the next.
     pub factor: f64,
-    /// How long each step is recorded.
+    /// Duration of the recording of each step.
     pub step: HumanDuration,
-    /// How long requests are sent before each step, at its rate.
+    /// Duration of the requests at a step's rate before its recording.
     pub settle: HumanDuration,
-    /// The limit of the corrected p99. An error breaks a step, too.
+    /// Limit of the corrected p99. A step with a larger p99 or an error has failed.
     pub p99: HumanDuration,
-    /// How often the interval between the last good rate and the first bad one is halved.
+    /// Number of times that the interval between the highest good rate and the lowest bad rate is halved.
     pub refine: u32,
 }
 
-/// The limits of a scenario. Latencies are corrected ones; the median of the runs counts.
+/// The limits of a scenario. They apply to the medians of the runs. Latencies are corrected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Demand {
-    /// The most of the median.
+    /// Upper limit of the median latency.
     pub p50: Option<HumanDuration>,
-    /// The most of the 99th percentile.
+    /// Upper limit of the 99th percentile.
     pub p99: Option<HumanDuration>,
-    /// The most of the 99.9th percentile.
+    /// Upper limit of the 99.9th percentile.
     pub p999: Option<HumanDuration>,
-    /// The most of the longest latency.
+    /// Upper limit of the longest latency.
     pub max: Option<HumanDuration>,
-    /// The most failed requests of every run, in per cent.
+    /// Upper limit of the percentage of failed requests, in every run.
     pub errors_percent: f64,
-    /// The least share of the null server's rate.
+    /// Lower limit of the ratio of the daemon's highest rate to that of the null server.
     pub null_ratio: Option<f64>,
-    /// The least highest rate of a sweep.
+    /// Lower limit of the highest good rate of a sweep.
     pub knee: Option<f64>,
-    /// The least selections a second, for batches.
+    /// Lower limit of the selections per second in batches.
     pub selections: Option<f64>,
 }
 
-/// Returns a built-in scenario by its name, or the one of a file that ends in `.toml`.
+/// Returns a built-in scenario by its name, or reads the scenario of a file that ends in `.toml`.
 ///
 /// # Errors
-/// There is none of that name, or the file has a fault: the error names its line and what is expected.
+/// No scenario has this name, or the file is wrong. The error names the line and the expected value.
 pub fn load(name: &str) -> Result<Scenario> {
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {
@@ -196,7 +196,7 @@ pub fn load(name: &str) -> Result<Scenario> {
         None => {
             let names = BUILTIN.map(|(name, _)| name).join(", ");
             Err(Error::Usage(format!(
-                "there is no scenario {name}: there are {names}, or name a file that ends in .toml"
+                "scenario {name} does not exist: choose one of {names}, or a file that ends in .toml"
             )))
         }
     }
@@ -211,7 +211,7 @@ fn parse(name: &str, text: &str) -> std::result::Result<Scenario, String> {
     Ok(Scenario { name: name.to_owned(), ..scenario })
 }
 
-/// Returns the line of the key that a reason begins with; none where the key is not in the file.
+/// Returns the line of the key with which a reason begins, if the file has the key.
 fn line_of_key(text: &str, reason: &str) -> Option<usize> {
     let key = reason.split([' ', ':']).next()?.trim_matches(['[', ']']);
     let root = DeTable::parse(text).ok()?;
@@ -228,29 +228,29 @@ fn line_of_key(text: &str, reason: &str) -> Option<usize> {
 }
 
 impl Scenario {
-    /// Returns whether the rate is a share of the highest rate, which must then be measured first.
+    /// Returns whether the highest rate must be measured first, because the scenario's rate is a share of it.
     pub fn needs_ceiling(&self) -> bool {
         let rate = self.sweep.map_or(self.rate, |sweep| sweep.start);
         matches!(rate, Rate::Share(_))
     }
 
-    /// Returns every key that is set, as a file of this scenario has them.
+    /// Returns the keys and values of this scenario's file, including defaults.
     pub fn effective(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(mut keys)) => {
                 remove_nulls(&mut keys);
                 keys
             }
-            // A struct always serializes to an object.
+            // A struct serializes to an object.
             _ => Map::new(),
         }
     }
 
-    /// Checks what the types cannot express.
+    /// Checks the limits of the values that the types do not express.
     pub(crate) fn check(&self) -> std::result::Result<(), String> {
         let rate = |name: &str, rate: Rate| match rate {
             Rate::PerSecond(rate) if !(rate > 0.0 && rate <= 10e6) => {
-                Err(format!("{name} must be more than 0 and at most 10,000,000 a second"))
+                Err(format!("{name} must be more than 0 and at most 10,000,000 per second"))
             }
             Rate::Share(share) if !(share > 0.0 && share <= 10.0) => {
                 Err(format!("{name} must be more than 0 % and at most 1,000 % of the highest rate"))
@@ -265,19 +265,21 @@ impl Scenario {
             }
         }
         if self.sweep.is_some() && self.reload.is_some() {
-            return Err("[sweep] and [reload] cannot be together: the snapshots are numbered for a run of one rate; take \
-                        one of them out"
+            return Err("[sweep] and [reload] exclude each other, because the snapshots are numbered for a run of one rate: \
+                        remove one of them"
                 .to_owned());
         }
         self.mix.check().map_err(|error| error.to_string())?;
         if self.slow_clients.is_some_and(|it| it.count.get() > MAX_SLOW_CLIENTS) {
-            return Err(format!("slow_clients.count must be {MAX_SLOW_CLIENTS} or less: each is a thread"));
+            return Err(format!(
+                "slow_clients.count must be {MAX_SLOW_CLIENTS} or less, because each is a thread"
+            ));
         }
         if self.timeout.0 > Duration::from_secs(3_600) {
-            return Err("timeout must be 60m or less: a client that waits longer has gone".to_owned());
+            return Err("timeout must be 60m or less, because no client waits longer".to_owned());
         }
         if self.standings.is_some_and(|it| !(it.rate >= 0.01 && it.rate <= 10_000.0)) {
-            return Err("standings.rate must be at least 0.01 and at most 10,000 a second".to_owned());
+            return Err("standings.rate must be at least 0.01 and at most 10,000 per second".to_owned());
         }
         if self.reload.is_some_and(|it| it.every.0 < Duration::from_millis(100)) {
             return Err("reload.every must be 100ms or more".to_owned());
@@ -286,7 +288,7 @@ impl Scenario {
     }
 }
 
-/// TOML has no null: an absent key is left out.
+/// Removes nulls, because TOML has none.
 fn remove_nulls(keys: &mut Map<String, Value>) {
     keys.retain(|_, value| !value.is_null());
     keys.values_mut().filter_map(Value::as_object_mut).for_each(remove_nulls);
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_keys_get_their_defaults_and_values_their_units() {
+    fn absent_keys_have_defaults_and_values_have_units() {
         let it = parse("it", "about = 'a'").unwrap();
         assert_eq!((it.rate, it.duration), (Rate::Share(0.5), HumanDuration(Duration::from_secs(20))));
         let text =
@@ -354,12 +356,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_reported_with_its_line() {
-        for (text, said) in [
+    fn an_error_names_the_line_and_the_expectation() {
+        for (text, expected) in [
             ("about = 'a'\nraet = 7", "unknown field `raet`"),
             ("about = 'a'\n[mix]\nbatches = 7", "unknown field `batches`"),
             ("about = 'a'\n[demand]\np98 = '1ms'", "unknown field `p98`"),
-            ("about = 'a'\nrate = 'fast'", "write requests a second"),
+            ("about = 'a'\nrate = 'fast'", "write requests per second"),
             ("about = 'a'\nduration = '1h'", "write seconds"),
             ("about = 'a'\nrepeat = 0", "nonzero"),
             ("rate = 7", "missing field `about`"),
@@ -369,22 +371,22 @@ mod tests {
             (
                 "about = 'a'\n[sweep]\nstart = 1\nfactor = 2\nstep = '1s'\nsettle = '1s'\np99 = '1ms'\nrefine = 1\n\
                  [reload]\nevery = '1s'",
-                "[sweep] and [reload] cannot be together",
+                "[sweep] and [reload] exclude each other",
             ),
             ("about = 'a'\n[reload]\nevery = '1ms'", "line 3: reload.every must be 100ms or more"),
-            ("about = 'a'\n\n[mix]\nphone = 200", "line 4: mix.phone = 200: give a share"),
-            ("about = 'a'\nmix = { batch = 1 }", "line 2: mix.batch: a batch has 2 to 10,000 lines"),
+            ("about = 'a'\n\n[mix]\nphone = 200", "line 4: mix.phone = 200: write a percentage"),
+            ("about = 'a'\nmix = { batch = 1 }", "line 2: mix.batch: write a number from 2 to 10,000"),
             ("about = 'a'\n[slow_clients]\ncount = 2001", "line 3: slow_clients.count must be 2000 or less"),
             (
                 "about = 'a'\n[sweep]\nstart = 1\nfactor = 1\nstep = '1s'\nsettle = '1s'\np99 = '1ms'\nrefine = 1",
                 "sweep.factor must be more than 1",
             ),
         ] {
-            let why = parse("it", text).unwrap_err();
-            assert!(why.contains(said), "{text}: {why}");
+            let reason = parse("it", text).unwrap_err();
+            assert!(reason.contains(expected), "{text}: {reason}");
         }
         assert!(parse("it", "about = 'a'\nraet = 7").unwrap_err().contains("line 2"));
-        assert!(load("stead").unwrap_err().to_string().contains("there are steady, ramp"));
+        assert!(load("stead").unwrap_err().to_string().contains("choose one of steady, ramp"));
         assert!(load("none.toml").is_err());
     }
 

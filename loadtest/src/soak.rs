@@ -1,11 +1,12 @@
-//! `loadtest soak`: a daemon under requests, reloads good and corrupt, changing standings and slow clients,
-//! for as long as asked. It must answer every request right, and its memory and its open files must not grow.
+//! `loadtest soak`: runs a daemon under requests, valid and corrupt reloads, changing standings and slow clients. Every
+//! answer must be right, and the daemon's memory and open files must not grow.
 //!
 //! The soak is a scenario of `loadtest run` that also samples the daemon's process.
 
 use crate::{
     engine::{FailureKind, Pace},
     error::{Error, Result},
+    output,
     quantity::{HumanDuration, parse_duration},
     report::model::{Failures, RateStep},
     run::{
@@ -18,7 +19,6 @@ use crate::{
 use clap::Args;
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
     num::NonZero,
     path::PathBuf,
     process::ExitStatus,
@@ -27,12 +27,12 @@ use std::{
     time::Duration,
 };
 
-/// Of a company that compiles in an instant: the reloads are many.
+/// Small, because a soak compiles many reloads.
 const REGISTRY: RegistrySize = RegistrySize { accounts: 400, ous: 40, pools: 20 };
 
 const DISTINCT_REQUESTS: usize = 2_000;
 const BATCH_LINES: usize = 20;
-/// One request in so many is a batch.
+/// Number of requests of which one is a batch.
 const BATCH_INTERVAL: usize = 50;
 
 const CONNECTIONS: u32 = 4;
@@ -40,13 +40,12 @@ const SLOW_CLIENTS: u32 = 20;
 const CHURNED_ACCOUNTS: u32 = 5;
 const STANDINGS_PER_SECOND: f64 = 10.0;
 
-/// KiB by which the lowest memory of the last quarter may exceed that of the second (the first is the
-/// warm-up): one step of the allocator. Of an hour, half lies between the two, so that 70 KiB a minute are
-/// found.
+/// Largest difference between the lowest memory of the last quarter and that of the second, in KiB. It is one step of
+/// the allocator. The first quarter is the warm-up. In a soak of an hour, a leak of 70 KiB per minute exceeds it.
 const MAX_GROWTH_KIB: u64 = 2_048;
-/// In a shorter soak, the lowest memory depends on chance.
+/// Shortest soak whose memory is checked. In a shorter one, the lowest memory depends on chance.
 const MIN_GROWTH_DURATION: Duration = Duration::from_secs(300);
-/// Slow clients come and go between two samples.
+/// Largest increase of the number of open files, because slow clients connect between two samples.
 const MAX_MORE_FILES: u64 = 10;
 
 const SPARKLINE_WIDTH: usize = 60;
@@ -54,16 +53,16 @@ const SPARKLINE_WIDTH: usize = 60;
 /// The arguments of `loadtest soak`.
 #[derive(Args)]
 pub struct Soak {
-    /// The daemon's binary; without it, the one beside this program
+    /// Binary of the daemon; without it, switchboard in this program's folder
     #[arg(long, value_name = "PATH")]
     switchboard: Option<PathBuf>,
-    /// How long: seconds, or 500ms, 30s, 10m
+    /// Duration of the soak in seconds, or with a unit: 500ms, 30s, 10m
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     duration: Duration,
-    /// Requests a second, at a constant rate whatever the answers take
+    /// Requests per second, at a constant rate that does not depend on the answers
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// How often the snapshot is replaced; every fourth time by a corrupt one
+    /// Interval at which the snapshot is replaced; every fourth snapshot is corrupt
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     reload_every: Duration,
 }
@@ -71,7 +70,7 @@ pub struct Soak {
 /// Runs the soak and prints its table.
 ///
 /// # Errors
-/// The daemon cannot be started, gave a wrong answer, did not end well, or grew.
+/// The daemon cannot be started, gave a wrong answer, did not exit with 0, or grew.
 pub fn run(soak: &Soak) -> Result<()> {
     let options = Options { switchboard: soak.switchboard.clone(), seed: 1, ..Options::default() };
     let scenario = scenario(soak)?;
@@ -123,7 +122,7 @@ pub fn run(soak: &Soak) -> Result<()> {
         reloads,
         exit: instance.exit_status()?.unwrap_or_default(),
     };
-    io::stdout().write_all(report.table().as_bytes()).map_err(Error::io("write to", "stdout"))?;
+    output::print(&report.table())?;
     let failures = report.failures();
     if failures.is_empty() {
         return Ok(());
@@ -131,7 +130,7 @@ pub fn run(soak: &Soak) -> Result<()> {
     Err(Error::Refused(format!("failed: {}", failures.join("; "))))
 }
 
-/// The requests of the built-in scenario `mixed`, with every actor.
+/// Returns the scenario of a soak: the requests of the built-in scenario `mixed`, and every actor.
 fn scenario(soak: &Soak) -> Result<Scenario> {
     let mixed = scenario::load("mixed")?;
     let count = |n| NonZero::new(n).unwrap_or(NonZero::<u32>::MIN);
@@ -155,7 +154,7 @@ struct Sample {
     files: u64,
 }
 
-/// Samples the daemon's process until the stop. Also returns the kind and the reason of each failure.
+/// Samples the daemon's process until the stop. Returns the samples, and the kind and the reason of each failure.
 fn sample(
     pid: u32,
     admin: Option<&AdminClient>,
@@ -169,7 +168,7 @@ fn sample(
         }
         match memory_and_files(pid) {
             Some((memory_kib, files)) => samples.push(Sample { memory_kib, files }),
-            None => failed.push(("process gone", format!("no /proc/{pid} to read"))),
+            None => failed.push(("process gone", format!("cannot read /proc/{pid}"))),
         }
     }
     (samples, failed)
@@ -180,7 +179,7 @@ struct SoakReport<'a> {
     step: RateStep,
     counts: ActorCounts,
     samples: Vec<Sample>,
-    /// Published and rejected, by the daemon's metrics.
+    /// Numbers of published and of rejected snapshots in the daemon's metrics.
     reloads: [u64; 2],
     exit: ExitStatus,
 }
@@ -228,13 +227,13 @@ impl SoakReport<'_> {
         table
     }
 
-    /// Returns why the soak failed; nothing where it did not.
+    /// Returns the reasons why the soak failed. Empty if it did not fail.
     fn failures(&self) -> Vec<String> {
         let errors = self.step.errors.iter();
         let mut failed: Vec<String> =
             errors.map(|(kind, it)| format!("{} × {kind} ({})", it.count, it.first)).collect();
         if self.right_answers() == 0 {
-            failed.push("nothing was answered".to_owned());
+            failed.push("no request was answered".to_owned());
         }
         if self.exit.code() != Some(0) {
             failed.push(format!("the daemon ended with {}", self.exit));
@@ -249,15 +248,15 @@ impl SoakReport<'_> {
             && last > second + MAX_GROWTH_KIB
         {
             failed.push(format!(
-                "memory grows: its low was {second} KiB in the second quarter, {last} in the last"
+                "memory grew: its minimum was {second} KiB in the second quarter and {last} KiB in the last"
             ));
         }
         failed
     }
 }
 
-/// Returns the lowest memory of each quarter, in KiB. Allocators take and return memory in steps of a
-/// megabyte or two, so that single samples say little; a leak raises the lows.
+/// Returns the lowest memory of each quarter in KiB. A leak raises these values. Single samples depend on chance,
+/// because allocators take and return memory in steps of a megabyte or two.
 fn quarterly_lows(samples: &[Sample]) -> Vec<u64> {
     let quarter = samples.len().div_ceil(4).max(1);
     let low = |quarter: &[Sample]| quarter.iter().map(|sample| sample.memory_kib).min();
@@ -278,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lows_are_those_of_the_quarters() {
+    fn each_quarter_has_its_lowest_memory() {
         let lows = |memory: &[u64]| {
             let samples = memory.iter().map(|&memory_kib| Sample { memory_kib, files: 0 });
             quarterly_lows(&samples.collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! A connection slot: the socket in it, the request in flight on it, and the answer as far as it has come.
+//! A connection slot: its socket, its request in flight, and the answer as far as it has arrived.
 
 use super::source::Media;
 use crate::error::{Error, Result as CommandResult};
@@ -11,18 +11,18 @@ use std::{
     time::Duration,
 };
 
-/// More headers than the daemon, or a proxy before it, sends.
+/// The daemon, or a proxy before it, sends fewer headers.
 const MAX_HEADERS: usize = 48;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
-    /// No request is in flight. There may be no socket.
+    /// No request is in flight. The slot may have no socket.
     Idle,
-    /// The socket is being opened for the request.
+    /// The socket is being opened for a request.
     Connecting,
-    /// The request or its answer is on the way.
+    /// A request or its answer is on the way.
     Busy,
 }
 
@@ -31,51 +31,51 @@ pub(super) struct Flight {
     pub(super) request: usize,
     pub(super) due: u64,
     pub(super) sent: u64,
-    /// Distinguishes the request from earlier ones of the slot.
+    /// Serial number, which distinguishes the request from earlier ones of the slot.
     pub(super) serial: u64,
 }
 
 pub(super) struct ClientConnection {
     pub(super) stream: Option<TcpStream>,
-    /// How many sockets were replaced in this slot.
+    /// Number of sockets that this slot had before.
     pub(super) replaced: u64,
     pub(super) state: ConnectionPhase,
     pub(super) flight: Flight,
     written: usize,
-    /// The start of an answer that comes in pieces.
+    /// First bytes of an answer that arrives in pieces.
     held: Vec<u8>,
     head: Option<Head>,
 }
 
 pub(super) enum Arrival {
-    /// Nothing, or a part of an answer.
+    /// Nothing or a part of an answer has arrived.
     Part,
-    /// A whole answer. Its body is [`ClientConnection::body`].
+    /// A whole answer has arrived. [`ClientConnection::body`] returns its body.
     Whole(Head),
     Closed(String),
     Malformed(String),
 }
 
-/// The head of an answer, as far as the sender needs it.
+/// The fields of an answer's head that the sender needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) media: Media,
     pub(super) head_bytes: usize,
     pub(super) body_bytes: usize,
-    /// The server closes the connection after this answer.
+    /// Whether the server closes the connection after this answer.
     pub(super) last: bool,
 }
 
 impl Head {
-    /// Returns none while the head is not whole.
+    /// Parses the head of an answer. Returns `None` if the head is incomplete.
     fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut response = Response::new(&mut headers);
         let head_bytes = match response.parse(bytes) {
             Ok(Status::Complete(length)) => length,
             Ok(Status::Partial) => return Ok(None),
-            Err(error) => return Err(format!("no answer in HTTP/1.1: {error}")),
+            Err(error) => return Err(format!("the answer is not HTTP/1.1: {error}")),
         };
         let status = response.code.unwrap_or_default();
         let (mut length, mut last, mut media) = (None, response.version == Some(0), Media::Other);
@@ -87,20 +87,20 @@ impl Head {
             } else if header.name.eq_ignore_ascii_case("connection") {
                 last |= header.value.eq_ignore_ascii_case(b"close");
             } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                return Err("a chunked answer; only such with a Content-Length are read".to_owned());
+                return Err("the answer is chunked, but must have a Content-Length".to_owned());
             }
         }
         let body_bytes = match (status, length) {
             (204 | 304, _) => 0,
             (_, Some(length)) => length,
-            (_, None) => return Err("an answer without a Content-Length".to_owned()),
+            (_, None) => return Err("the answer has no Content-Length".to_owned()),
         };
         Ok(Some(Head { status, media, head_bytes, body_bytes, last }))
     }
 }
 
 impl ClientConnection {
-    /// Opens a connection and waits for it, at the start of a measurement.
+    /// Opens a connection and waits until it is open. For the start of a measurement.
     pub(super) fn open(poll: &Poll, target: SocketAddr, slot: usize) -> CommandResult<Self> {
         let opened = || {
             let stream = net::TcpStream::connect_timeout(&target, CONNECT_TIMEOUT)?;
@@ -109,8 +109,8 @@ impl ClientConnection {
         };
         let stream = opened().map_err(|error| {
             let advice = match Errno::from_io_error(&error) {
-                Some(Errno::MFILE) => "raise the limit with ulimit -n, or take fewer connections",
-                _ => "is the daemon up?",
+                Some(Errno::MFILE) => "raise the limit with ulimit -n, or choose fewer connections",
+                _ => "start the daemon",
             };
             Error::Refused(format!("cannot connect to {target}: {error}; {advice}"))
         })?;
@@ -126,14 +126,14 @@ impl ClientConnection {
         })
     }
 
-    /// Starts to open another socket. The poll reports when it is connected.
+    /// Starts to open another socket. The poll reports when the socket is connected.
     pub(super) fn reopen(&mut self, registry: &Registry, target: SocketAddr, slot: usize) -> io::Result<()> {
         self.stream = Some(register(registry, TcpStream::connect(target)?, slot)?);
         self.replaced += 1;
         Ok(())
     }
 
-    /// Returns whether the socket that is being opened is connected now.
+    /// Returns whether a socket that is being opened is connected.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
         let Some(stream) = &self.stream else { return Ok(false) };
         if let Some(error) = stream.take_error()? {
@@ -153,14 +153,14 @@ impl ClientConnection {
         self.head = None;
     }
 
-    /// Writes the rest of the request, as far as the socket takes it.
+    /// Writes the rest of the request, or as much as the socket accepts.
     pub(super) fn write(&mut self, request: &[u8]) -> io::Result<()> {
         let Some(stream) = &mut self.stream else { return Err(ErrorKind::NotConnected.into()) };
         while let Some(rest @ [_, ..]) = request.get(self.written..) {
             match stream.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => self.written += n,
-                // The poll reports when there is room again.
+                // The poll reports when the socket accepts more.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -169,15 +169,15 @@ impl ClientConnection {
         Ok(())
     }
 
-    /// Returns whether the whole request is written. A server may answer before that and not read the rest.
+    /// Returns whether the whole request is written. A server may answer before, and not read the rest.
     pub(super) fn has_written(&self, request: &[u8]) -> bool {
         self.written >= request.len()
     }
 
-    /// Reads what has come.
+    /// Reads the bytes that have arrived.
     ///
-    /// A read that does not fill the buffer has emptied the socket, and spares a read that would only report
-    /// this. `to_end`: the poll reported that the server closed, so read until the end.
+    /// Stops after a read that does not fill the buffer, because it has emptied the socket. With `to_end`, reads until
+    /// the end of the stream, because the poll reported that the server closed it.
     pub(super) fn read(&mut self, buffer: &mut [u8], to_end: bool) -> Arrival {
         let Some(stream) = &mut self.stream else { return Arrival::Part };
         loop {
@@ -204,21 +204,21 @@ impl ClientConnection {
         }
     }
 
-    /// Returns the body of a whole answer: from the buffer where it came in one piece.
+    /// Returns the body of a whole answer. It is in the buffer if the answer arrived in one piece.
     pub(super) fn body<'a>(&'a self, buffer: &'a [u8], head: Head) -> &'a [u8] {
         let bytes = if self.held.is_empty() { buffer } else { &self.held };
         bytes.get(head.head_bytes..head.head_bytes + head.body_bytes).unwrap_or_default()
     }
 }
 
-/// Edge-triggered: the registration is for the life of the socket.
+/// Registers a socket with the poll, edge-triggered, for its whole life.
 fn register(registry: &Registry, mut stream: TcpStream, slot: usize) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
     Ok(stream)
 }
 
-/// Returns the head where the answer is whole with what arrived, and keeps the bytes where it is not.
+/// Returns the head if the bytes that arrived complete the answer. Else keeps the bytes in `held`.
 fn append(known: &mut Option<Head>, held: &mut Vec<u8>, arrived: &[u8]) -> Result<Option<Head>, String> {
     let in_one = held.is_empty();
     if !in_one {
@@ -232,7 +232,7 @@ fn append(known: &mut Option<Head>, held: &mut Vec<u8>, arrived: &[u8]) -> Resul
         let whole = head.head_bytes + head.body_bytes;
         match bytes.len().checked_sub(whole) {
             Some(0) => return Ok(Some(head)),
-            Some(more) => return Err(format!("{more} bytes behind the answer")),
+            Some(more) => return Err(format!("{more} bytes after the answer")),
             None => {}
         }
     }
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_parsed_or_refused() {
+    fn valid_heads_are_parsed_and_others_refused() {
         let of = |text: &str| Head::parse(text.as_bytes());
         let whole = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
         let head = Head { status: 200, media: Media::Other, head_bytes: 38, body_bytes: 5, last: false };
@@ -290,6 +290,6 @@ mod tests {
         }
         let (mut known, mut held) = (None, Vec::new());
         let more = [answer.as_slice(), b"!"].concat();
-        assert!(append(&mut known, &mut held, &more).unwrap_err().contains("1 bytes behind"));
+        assert!(append(&mut known, &mut held, &more).unwrap_err().contains("1 bytes after"));
     }
 }

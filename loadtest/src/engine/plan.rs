@@ -1,45 +1,45 @@
-//! What a measurement does: the pace, the duration, the connections; and when each request is due.
+//! The plan of a measurement, and the times at which requests are due.
 
 use std::{net::SocketAddr, time::Duration};
 
-/// When requests are due.
+/// The rule by which requests are due.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// An open loop of so many requests a second.
+    /// An open loop of this number of requests per second.
     Rate(f64),
-    /// A closed loop: the next request as soon as a connection has its answer.
+    /// A closed loop: a connection sends its next request when it has the answer to the last.
     ///
-    /// It finds out the highest rate. Its latencies hide stalls, because a server that stalls is asked less.
+    /// It measures the highest rate. Its latencies hide stalls, because a server that stalls gets fewer requests.
     AsAnswered,
 }
 
 /// A measurement at one pace.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The server.
+    /// Address of the server.
     pub target: SocketAddr,
-    /// The number of connections. Each has one request in flight at a time.
+    /// Number of connections. Each has at most one request in flight.
     pub connections: usize,
-    /// When requests are due.
+    /// Rule by which requests are due.
     pub pace: Pace,
-    /// How long requests are sent before the recording.
+    /// Duration of the requests before the recording.
     pub warm_up: Duration,
-    /// How long is recorded.
+    /// Duration of the recording.
     pub measure: Duration,
-    /// A request without an answer so long after it was due has failed.
+    /// Longest time from when a request is due to its answer. Without an answer by then, the request has failed.
     pub timeout: Duration,
-    /// The p99 of the sender's lateness beyond which the figures are invalid. `None`: a tenth of the
-    /// uncorrected median, but at least 1 ms and at most 10 ms.
+    /// Largest p99 of the sender's lateness. With a larger one, the figures are invalid. `None` stands for a tenth of
+    /// the uncorrected median, but at least 1 ms and at most 10 ms.
     pub max_lateness: Option<Duration>,
 }
 
 /// Due times in nanoseconds from the start of the warm-up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
-    /// Nanoseconds between two requests; none in a closed loop.
+    /// Nanoseconds between two requests. `None` in a closed loop.
     gap: Option<f64>,
     sent: u64,
-    /// The start and the end of the recording.
+    /// Start of the recording. Its end is `to`.
     pub(super) from: u64,
     pub(super) to: u64,
 }
@@ -54,14 +54,14 @@ impl Schedule {
         Self { gap, sent: 0, from, to: from + nanos(plan.measure) }
     }
 
-    /// Returns when the next request is due; none at the end, and in a closed loop.
+    /// Returns when the next request is due. Returns `None` at the end, and in a closed loop.
     pub(super) fn due(&self) -> Option<u64> {
-        // From the request's number: a sum of gaps would drift.
+        // From the request's number, because a sum of gaps would drift.
         let due = (self.sent as f64 * self.gap?) as u64;
         (due < self.to).then_some(due)
     }
 
-    /// Returns how many requests of an open loop are due from `from` to before `to`.
+    /// Returns the number of requests of an open loop that are due from `from` to before `to`.
     pub(super) fn due_between(&self, from: u64, to: u64) -> Option<u64> {
         let gap = self.gap?;
         let before = |at: u64| (at.min(self.to) as f64 / gap).ceil() as u64;
@@ -72,7 +72,7 @@ impl Schedule {
         self.sent += 1;
     }
 
-    /// Returns whether a closed loop still sends.
+    /// Returns whether this is a closed loop that has not ended.
     pub(super) fn sends_as_answered(&self, now: u64) -> bool {
         self.gap.is_none() && now < self.to
     }
@@ -82,7 +82,7 @@ impl Schedule {
     }
 }
 
-/// Saturates at 584 years.
+/// Returns the nanoseconds of a duration, at most 584 years.
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn due_times_follow_from_the_number_without_drift() {
+    fn due_times_have_no_drift() {
         let plan = Plan {
             target: ([127, 0, 0, 1], 1).into(),
             connections: 1,

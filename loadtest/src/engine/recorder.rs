@@ -1,4 +1,4 @@
-//! What is recorded of every request: the distributions, the failures by kind, the timeline.
+//! Records the requests: the distributions of latencies, the failures by kind, and the timeline.
 
 use super::{
     plan::{Pace, Plan, Schedule, nanos},
@@ -12,24 +12,24 @@ use crate::{
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
 
-/// Two hours: the longest time-out is one.
+/// Two hours, because the longest time-out is one hour.
 const MAX_LATENCY_NANOS: u64 = 7_200_000_000_000;
 
-/// Points of the curve by which the rest to quantile 1 is halved.
+/// Number of points of the curve in each half of the remaining distance to quantile 1.
 const CURVE_POINTS: u32 = 4;
 
 const MAX_INTERVALS: u64 = 200;
-/// Shorter intervals have too few requests for a percentile.
+/// Shorter intervals would have too few requests for percentiles.
 const MIN_INTERVAL_NANOS: u64 = 100_000_000;
 
 /// The figures of one measurement.
 #[derive(Debug)]
 pub struct Measured {
-    /// The step of the report, without the events.
+    /// Step of the report without its events.
     pub step: RateStep,
-    /// The median length of the answers' bodies, in bytes.
+    /// Median length of the answers' bodies in bytes.
     pub body_bytes: usize,
-    /// How often a connection was opened again.
+    /// Number of connections that were opened again.
     pub reopened: u64,
 }
 
@@ -40,15 +40,16 @@ pub(super) struct LatencyRecorder {
     bodies: Histogram<u64>,
     errors: BTreeMap<FailureKind, Failures>,
     pub(super) outcomes: OutcomeCounts,
-    /// Answers that came in the recorded time, and the selections in them.
+    /// Number of answers that arrived in the recorded time.
     answers: u64,
+    /// Number of selections in these answers.
     selections: u64,
     due: u64,
-    /// Nanoseconds of the recorded time in which the sender had nothing to do.
+    /// Nanoseconds of the recorded time in which the sender was idle.
     idle: u64,
-    /// Values beyond the histograms' range.
+    /// Number of values above the histograms' range.
     lost: u64,
-    /// The least corrected latency of a request without a right answer.
+    /// Smallest corrected latency of a request without a right answer.
     timeout: u64,
     schedule: Schedule,
     current: CurrentInterval,
@@ -88,7 +89,7 @@ impl LatencyRecorder {
         })
     }
 
-    /// Records that a request was due, and that the sender noticed it at `noticed`.
+    /// Records that a request was due, and that the sender noticed this at `noticed`.
     pub(super) fn due(&mut self, due: u64, noticed: u64) {
         if self.schedule.records(due) {
             self.due += 1;
@@ -97,10 +98,10 @@ impl LatencyRecorder {
         }
     }
 
-    /// Records the end of a request. `sent` is none where it was not sent.
+    /// Records the end of a request. `sent` is `None` if the request was not sent.
     ///
-    /// A request without a right answer counts for a time-out at least: a server that refuses at once must
-    /// not look quick.
+    /// The latency of a request without a right answer is at least the time-out. Otherwise, a server that refuses at
+    /// once would have low latencies.
     pub(super) fn ended(&mut self, due: u64, sent: Option<u64>, now: u64, served: bool) {
         if self.schedule.records(due) {
             let least = if served { 0 } else { self.timeout };
@@ -124,7 +125,7 @@ impl LatencyRecorder {
         }
     }
 
-    /// Counts a failure and keeps the first reason of its kind. A wrong answer in the warm-up counts as well.
+    /// Counts a failure, and keeps the first reason of its kind. Of the warm-up, only wrong answers count.
     pub(super) fn failed(&mut self, due: u64, kind: FailureKind, reason: impl FnOnce() -> String) {
         let first = || Failures { count: 0, first: reason() };
         if self.schedule.records(due) {
@@ -136,7 +137,7 @@ impl LatencyRecorder {
         }
     }
 
-    /// Records that the sender had nothing to do from `since` to `now`.
+    /// Records that the sender was idle from `since` to `now`.
     pub(super) fn idled(&mut self, since: u64, now: u64) {
         self.idle += now.min(self.schedule.to).saturating_sub(since.max(self.schedule.from));
     }
@@ -149,7 +150,7 @@ impl LatencyRecorder {
         self.current.end
     }
 
-    /// Closes the intervals that have ended, and shows each.
+    /// Closes the intervals that have ended, and passes each to `show`.
     pub(super) fn close_intervals(&mut self, now: u64, show: &mut dyn FnMut(&Interval)) {
         while now >= self.current.end {
             self.close_interval(show);
@@ -159,7 +160,7 @@ impl LatencyRecorder {
     fn close_interval(&mut self, show: &mut dyn FnMut(&Interval)) {
         let CurrentInterval { length, end, latencies, due, answers, errors } = &mut self.current;
         let seconds = *length as f64 / 1e9;
-        // By due times: a late sender must not make it look as if less had been due.
+        // From the schedule, because a late sender has counted fewer.
         let due_in_it = self.schedule.due_between(*end - *length, *end).unwrap_or(*due);
         let at = |quantile| {
             if latencies.is_empty() { 0.0 } else { micros(latencies.value_at_quantile(quantile)) }
@@ -191,7 +192,7 @@ impl LatencyRecorder {
         }
         if self.lost > 0 {
             let lost = self.lost;
-            return Err(Error::Refused(format!("{lost} values were longer than two hours, and are lost")));
+            return Err(Error::Refused(format!("{lost} values exceeded two hours, and were not recorded")));
         }
         let recorded = self.schedule.to - self.schedule.from;
         let seconds = Duration::from_nanos(recorded).as_secs_f64();
@@ -221,13 +222,13 @@ impl LatencyRecorder {
     }
 }
 
-/// Allocates the whole range at the start: a growing histogram would stall the sender.
+/// Allocates the whole range at once, because a histogram that grows would stall the sender.
 fn histogram() -> Result<Histogram<u64>> {
     Histogram::new_with_bounds(1, MAX_LATENCY_NANOS, 3)
-        .map_err(|error| Error::Refused(format!("no histogram: {error}")))
+        .map_err(|error| Error::Refused(format!("cannot create a histogram: {error}")))
 }
 
-/// Not `saturating_record`, which would clip the longest values.
+/// Records a value or counts it as lost. `saturating_record` would clip the largest values.
 fn record(histogram: &mut Histogram<u64>, lost: &mut u64, value: u64) {
     *lost += u64::from(histogram.record(value).is_err());
 }

@@ -1,5 +1,5 @@
-//! The loop: notice what is due, send it where a connection is free, read what has come, and never sleep past
-//! the next due time.
+//! The loop of the sender: send the requests that are due on free connections, read answers, and sleep at most until
+//! the next request is due.
 
 use super::{
     connection::{Arrival, ClientConnection, ConnectionPhase, Flight, Head},
@@ -18,17 +18,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Answers to single selections come in one read; batches take several.
+/// Holds every answer to a single selection. Answers to batches take several reads.
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// The poll counts in milliseconds and wakes a little late. So long before the next due time the sender polls
-/// without sleeping.
+/// Time before the next due request in which the sender polls without sleeping, because the poll counts in milliseconds
+/// and wakes a little late.
 const SPIN_NANOS: u64 = 1_500_000;
 
-/// Sends at the plan's pace, and shows each interval of the timeline when it is over.
+/// Sends requests at the plan's pace, and passes each interval of the timeline to `show` at its end.
 ///
 /// # Errors
-/// No connection can be opened at the start, or the poll fails. Later failures are counted.
+/// A connection cannot be opened at the start, or the poll fails. Later failures are counted.
 pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Interval)) -> Result<Measured> {
     let failed = |error: io::Error| Error::Refused(format!("cannot poll sockets: {error}"));
     let poll = Poll::new().map_err(failed)?;
@@ -65,7 +65,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
             break;
         }
         sender.poll(&mut events, Duration::ZERO).map_err(failed)?;
-        // An event that is there already is no idle time: the sender sleeps only where there is none.
+        // The sender is idle only while no event is pending.
         if events.is_empty() {
             let sleep = sender.sleep(now);
             if !sleep.is_zero() {
@@ -78,7 +78,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
         for event in &events {
             sender.worked = true;
             sender.handle(event);
-            // What became due meanwhile must not wait for the other events.
+            // A request that is due must not wait for the other events.
             sender.send_due();
         }
     }
@@ -91,19 +91,19 @@ struct Sender<'a> {
     poll: Poll,
     schedule: Schedule,
     slots: Vec<ClientConnection>,
-    /// Slots without a request, the longest idle first: all connections are used alike.
+    /// Slots without a request. The longest idle is first, so all connections are used equally.
     free: VecDeque<usize>,
-    /// Due times of the requests that wait for a connection.
+    /// Due times of the requests that wait for a free connection.
     waiting: VecDeque<u64>,
-    /// Due time, slot and serial of the requests in flight, by due time. Some have ended already.
+    /// Due time, slot and serial number of the requests in flight in order of due time, and of some that have ended.
     flights: VecDeque<(u64, usize, u64)>,
     serial: u64,
     in_flight: usize,
     reopened: u64,
-    /// Whether there was anything to do since the last look.
+    /// Whether the sender has done anything since the last turn of the loop.
     worked: bool,
     recorder: LatencyRecorder,
-    /// The outcomes of the warm-up.
+    /// Outcomes of the warm-up.
     unrecorded: OutcomeCounts,
     buffer: Vec<u8>,
     started: Instant,
@@ -142,13 +142,13 @@ impl Sender<'_> {
             self.schedule.advance();
             self.worked = true;
             self.recorder.due(due, now);
-            // No request waits while a slot is free.
+            // If a slot is free, no earlier request waits.
             match self.free.pop_front() {
                 Some(slot) => self.launch(slot, due, now),
                 None => self.waiting.push_back(due),
             }
         }
-        // Each slot once: a slot whose connection cannot be opened is free again at once.
+        // Each slot only once, because a slot whose connection cannot be opened is free again at once.
         for _ in 0..self.free.len() {
             let now = self.now();
             if !self.schedule.sends_as_answered(now) {
@@ -240,7 +240,7 @@ impl Sender<'_> {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let arrival = connection.read(&mut self.buffer, to_end);
         if connection.state == ConnectionPhase::Idle {
-            // A server may close between two requests; the next request opens another connection.
+            // A server may close a connection between two requests. The next request opens another.
             if !matches!(arrival, Arrival::Part) || to_end {
                 connection.stream = None;
                 connection.clear();
@@ -250,7 +250,7 @@ impl Sender<'_> {
         let now = self.now();
         match arrival {
             Arrival::Part => {}
-            // Where the server closed behind the answer, the next request must not use this connection.
+            // If the server closed after the answer, the next request must not use this connection.
             Arrival::Whole(head) => self.answered(slot, Head { last: head.last || to_end, ..head }, now),
             Arrival::Closed(reason) => self.fail(slot, now, FailureKind::Closed, || reason),
             Arrival::Malformed(reason) => self.fail(slot, now, FailureKind::Malformed, || reason),
@@ -282,7 +282,7 @@ impl Sender<'_> {
         self.release(slot);
     }
 
-    /// Ends the request of this slot without an answer, and its connection.
+    /// Ends the request of this slot without an answer, and closes its connection.
     fn fail(&mut self, slot: usize, now: u64, kind: FailureKind, reason: impl FnOnce() -> String) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let Flight { due, sent, .. } = connection.flight;

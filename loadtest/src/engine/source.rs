@@ -1,39 +1,39 @@
-//! The source of requests, which also checks their answers.
+//! The interface between the sender and the source of requests, which also checks the answers.
 
 use std::{collections::BTreeMap, time::Instant};
 
-/// An answer.
+/// An answer of the server, with its times.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
-    /// The HTTP status.
+    /// HTTP status of the answer.
     pub status: u16,
-    /// The media type.
+    /// Media type of the body.
     pub media: Media,
-    /// The body.
+    /// Body of the answer.
     pub body: &'a [u8],
-    /// The number of the connection, from 0, and how many connections had this number before it.
+    /// Number of the connection from 0, and the number of connections that had this number before.
     pub connection: (usize, u64),
-    /// The earliest time at which the request was sent.
+    /// Time just before the request was sent.
     pub sent: Instant,
-    /// When the answer was read to its end.
+    /// Time at which the answer had been read to its end.
     pub read: Instant,
 }
 
 /// A media type of answers and requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Media {
-    /// application/json.
+    /// The type `application/json` of a query or a selection.
     Json,
-    /// application/problem+json.
+    /// The type `application/problem+json` of a problem.
     Problem,
-    /// application/x-ndjson.
+    /// The type `application/x-ndjson` of a batch.
     Lines,
-    /// Another, or none.
+    /// Any other type, or a missing one.
     Other,
 }
 
 impl Media {
-    /// Reads a `Content-Type` and ignores its parameters.
+    /// Reads a `Content-Type` without its parameters.
     pub(crate) fn from_header(value: &[u8]) -> Media {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let known = [Media::Json, Media::Problem, Media::Lines];
@@ -51,25 +51,24 @@ impl Media {
     }
 }
 
-/// Why a request had no right answer.
+/// Why a request has no right answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailureKind {
-    /// No answer within the time-out.
+    /// The answer did not arrive within the time-out.
     Timeout,
     /// The connection could not be opened.
     Connect,
-    /// The connection closed before the answer was whole.
+    /// The connection closed before the whole answer arrived.
     Closed,
-    /// The answer is no HTTP/1.1 that can be read.
+    /// The answer is not valid HTTP/1.1, or has no `Content-Length`.
     Malformed,
-    /// The status is not the expected one.
+    /// The status differs from the expected one.
     UnexpectedStatus,
-    /// The answer says something wrong.
+    /// The content differs from the expected one.
     WrongAnswer,
 }
 
 impl FailureKind {
-    /// Every kind.
     pub(crate) const ALL: [FailureKind; 6] = [
         FailureKind::Timeout,
         FailureKind::Connect,
@@ -79,7 +78,7 @@ impl FailureKind {
         FailureKind::WrongAnswer,
     ];
 
-    /// Returns the key of the report's `errors`.
+    /// Returns the key in the report's `errors`.
     pub const fn as_str(self) -> &'static str {
         match self {
             FailureKind::Timeout => "timeout",
@@ -92,12 +91,12 @@ impl FailureKind {
     }
 }
 
-/// A wrong answer, with the reason.
+/// A wrong answer and the reason for this verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WrongAnswer {
-    /// The status is not the expected one.
+    /// The status differs from the expected one.
     Status(String),
-    /// The status is right and the content is wrong.
+    /// The status is right, and the content is wrong.
     Content(String),
 }
 
@@ -110,7 +109,7 @@ impl WrongAnswer {
         }
     }
 
-    /// Returns the reason, for people.
+    /// Returns the reason in words.
     pub fn reason(&self) -> &str {
         match self {
             WrongAnswer::Status(reason) | WrongAnswer::Content(reason) => reason,
@@ -118,36 +117,36 @@ impl WrongAnswer {
     }
 }
 
-/// The number of right answers, or lines of batches, by rule or problem code.
+/// Numbers of right answers, or of right lines of batches, by rule or problem code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutcomeCounts(BTreeMap<&'static str, u64>);
 
 impl OutcomeCounts {
-    /// Adds one.
+    /// Adds one to the number of this outcome.
     pub fn count(&mut self, outcome: &'static str) {
         *self.0.entry(outcome).or_default() += 1;
     }
 
-    /// Returns the outcomes that occurred.
+    /// Returns the outcomes that occurred, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|(outcome, count)| (*outcome, *count))
     }
 }
 
-/// Distinct requests, by number, and the order in which they are sent.
+/// Distinct requests with numbers, and the order in which they are sent.
 pub trait Source {
     /// Returns the number of the next request.
     fn next(&mut self) -> usize;
 
-    /// Returns the bytes of a request, head and body.
+    /// Returns the bytes of a request with head and body.
     fn bytes(&self, request: usize) -> &[u8];
 
-    /// Returns the selections in each request: 1, or the lines of a batch.
+    /// Returns the number of selections of each request: 1, or the number of lines of a batch.
     fn selections(&self) -> u64 {
         1
     }
 
-    /// Checks an answer and counts its outcomes.
+    /// Checks an answer and adds its outcomes.
     ///
     /// # Errors
     /// The answer is wrong.
@@ -159,7 +158,7 @@ pub trait Source {
     ) -> Result<(), WrongAnswer>;
 }
 
-/// The same requests for a server that cannot answer them. Accepts every answer.
+/// A source with the same requests that accepts every answer. For the null server.
 pub struct Unchecked<'a, S: ?Sized>(pub &'a mut S);
 
 impl<S: Source + ?Sized> Source for Unchecked<'_, S> {

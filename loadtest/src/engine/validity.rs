@@ -1,4 +1,4 @@
-//! Whether the figures are the server's. A sender that was late, or had no time left, has measured itself.
+//! Checks that the figures are those of the server. A sender that was late or had no idle time has measured itself.
 
 use super::plan::{Pace, Plan};
 use crate::report::{
@@ -6,32 +6,33 @@ use crate::report::{
     units::time,
 };
 
-/// Microseconds. A kernel takes as long to wake a thread.
+/// Lateness in microseconds that is ignored, because a kernel takes as long to wake a thread.
 const NEGLIGIBLE_LATENESS: f64 = 100.0;
 
-/// The share of a latency that may be the sender's own lateness.
+/// Largest share of a latency that may be the sender's own lateness.
 const MAX_LATENESS_SHARE: f64 = 0.25;
 
-/// Returns why the figures are invalid, and the warnings.
+/// Returns the reason if the figures are invalid, and the warnings.
 pub(super) fn judge(plan: &Plan, step: &RateStep) -> (Option<String>, Vec<String>) {
     if step.due == 0 {
-        let reason = "no request was due: raise the rate, or measure for longer";
+        let reason = "no request was due: raise the rate or the duration";
         return (Some(reason.to_owned()), Vec::new());
     }
-    // A closed loop finds out the highest rate, also where that is the sender's. Nothing is late in it.
+    // A closed loop measures the highest rate, even if that is the sender's. No request of it is late.
     if plan.pace == Pace::AsAnswered {
         return (None, Vec::new());
     }
     let share = lateness_share(step);
     let (invalid, warnings) = match plan.max_lateness {
-        // A bound that is set by hand holds; the share is then a warning.
+        // The plan's bound replaces the share, which is then only a warning.
         Some(_) => (too_late(plan, step), Vec::from_iter(share)),
         None => (too_late(plan, step).or(share), Vec::new()),
     };
     (invalid.or_else(|| busy(step)), warnings)
 }
 
-/// The bound is taken from the uncorrected latencies, which do not include the sender's lateness.
+/// Compares the lateness with the plan's bound, or with one from the uncorrected latencies, which do not include the
+/// sender's lateness.
 fn too_late(plan: &Plan, step: &RateStep) -> Option<String> {
     let bound = match plan.max_lateness {
         Some(bound) => bound.as_secs_f64() * 1e6,
@@ -40,7 +41,7 @@ fn too_late(plan: &Plan, step: &RateStep) -> Option<String> {
     let late = step.lateness.p99;
     (late > bound).then(|| {
         format!(
-            "the harness was {} late at its p99, where {} is the most: give it a core of its own, or a lower rate",
+            "the harness was {} late at its p99, and the limit is {}: give it a core of its own, or lower the rate",
             time(late),
             time(bound)
         )
@@ -54,7 +55,7 @@ fn lateness_share(step: &RateStep) -> Option<String> {
     figures.into_iter().find(|&(_, late, all)| excessive(late, all)).map(|(name, late, all)| {
         format!(
             "the harness was {} late at its {name}, more than a quarter of the {} that are the {name} of the latency: \
-             give it a core of its own, or a lower rate",
+             give it a core of its own, or lower the rate",
             time(late),
             time(all)
         )
@@ -64,8 +65,8 @@ fn lateness_share(step: &RateStep) -> Option<String> {
 fn busy(step: &RateStep) -> Option<String> {
     (step.idle_percent < MIN_IDLE_PERCENT).then(|| {
         format!(
-            "the harness was idle for {:.1} % of the time, where {MIN_IDLE_PERCENT} % is the least: this is the harness's \
-             limit, not the daemon's; ask for a lower rate",
+            "the harness was idle for {:.1} % of the time, and the limit is {MIN_IDLE_PERCENT} %: this is the harness's \
+             limit, not the daemon's; lower the rate",
             step.idle_percent
         )
     })
@@ -113,15 +114,18 @@ mod tests {
     fn a_late_sender_is_invalid_though_its_lateness_raises_the_latencies() {
         // A lateness of a second makes latencies of a second: half of those is no bound.
         let slow = judged(None, &step([9e5, 1e6, 1e6], [2e6, 2e6, 2e6], 19.0, 50.0)).0.unwrap();
-        assert!(slow.starts_with("the harness was 1.00 s late at its p99, where 1.00 ms"), "{slow}");
+        assert!(
+            slow.starts_with("the harness was 1.00 s late at its p99, and the limit is 1.00 ms"),
+            "{slow}"
+        );
         let tail = judged(None, &step([1.0, 20.0, 800.0], [19.0, 300.0, 900.0], 19.0, 50.0)).0.unwrap();
         assert!(tail.contains("800 µs late at its p99.9, more than a quarter of the 900 µs"), "{tail}");
         let most = judged(None, &step([1.0, 11e3, 11e3], [1e6, 1e6, 1e6], 1e6, 50.0)).0.unwrap();
-        assert!(most.contains("where 10.0 ms is the most"), "{most}");
+        assert!(most.contains("the limit is 10.0 ms"), "{most}");
     }
 
     #[test]
-    fn a_bound_that_is_set_by_hand_holds_with_a_warning() {
+    fn a_bound_of_the_plan_replaces_the_share_with_a_warning() {
         let (invalid, warnings) =
             judged(Some(2_000), &step([1.0, 1_500.0, 1_600.0], [19.0, 1_600.0, 2e3], 19.0, 50.0));
         assert_eq!(invalid, None);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    output, progress,
+    output,
 };
 use clap::Args;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ const MAX_REPORT_BYTES: usize = 2 << 20;
 /// Creates the folder and checks that it has room for a report, so that a full disk is noticed before the
 /// measurement.
 pub(crate) fn check_folder(folder: &Path) -> Result<()> {
-    output::make_dir(folder)?;
+    fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
     let file = tempfile::Builder::new().prefix(".loadtest-").tempfile_in(folder);
     file.and_then(|mut file| file.write_all(&vec![0; MAX_REPORT_BYTES]))
         .map_err(Error::io("write into", folder))
@@ -48,7 +48,7 @@ fn write_file(what: &str, path: &Path, text: &str) -> Result<()> {
         let _ = fs::remove_file(path);
         Error::io("write", path)(source)
     })?;
-    progress::line(&format!("{what:<12}{}", path.display()));
+    output::log(&format!("{what:<12}{}", path.display()));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What is done to the daemon while it answers: reloads, standings, slow clients.
+//! The actors of a step: threads that reload snapshots, change standings and run slow clients while the daemon answers.
 
 use super::{
     admin::{self, AdminClient, Metrics},
@@ -13,32 +13,37 @@ use crate::{
     scenario::{Reload, StandingsChurn},
     traffic::{PublishedGenerations, Suspensions},
 };
+use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     thread::{Builder, Scope},
     time::{Duration, Instant},
 };
 
-/// The daemon polls once a second where it gets no event; a loaded machine may take longer.
+/// Longest wait for a reload. Without file-system events, the daemon polls once a second. A loaded machine takes longer.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// At the end of a run, a snapshot that is younger may still be on its way.
+/// Age from which a snapshot that is not served at the end of a run is an error.
 const LAST_RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Seldom, because rendering the metrics takes time from the core that answers.
+/// Long, because the rendering of the metrics takes time from the core that answers.
 const METRICS_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Numbers of what the actors did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ActorCounts {
+    /// Number of published generations without the first.
     pub(crate) published: u64,
+    /// Number of corrupt files.
     pub(crate) corrupted: u64,
+    /// Number of changes of standings.
     pub(crate) standings: u64,
+    /// Number of connections of slow clients.
     pub(crate) slow_connections: u64,
 }
 
 #[derive(Default)]
-pub(super) struct Diary {
+pub(super) struct ActorLog {
     pub(super) events: Vec<Event>,
     pub(super) errors: BTreeMap<String, Failures>,
     pub(super) counts: ActorCounts,
@@ -50,10 +55,10 @@ pub(super) struct Actors<'a> {
     pub(super) published: PublishedGenerations,
     pub(super) suspensions: Suspensions,
     pub(super) slow_requests: SlowRequests,
-    /// The start of the recording. Earlier events are left out.
+    /// Start of the recording. Earlier events are not logged.
     pub(super) recording_from: Instant,
     pub(super) stop: StopFlag,
-    pub(super) diary: Mutex<Diary>,
+    pub(super) log: Mutex<ActorLog>,
 }
 
 impl Actors<'_> {
@@ -72,18 +77,18 @@ impl Actors<'_> {
         for number in 0..scenario.slow_clients.map_or(0, |it| it.count.get()) {
             let client = move || self.on_cores(|| self.run_slow_client(number));
             if let Err(error) = Builder::new().spawn_scoped(scope, client) {
-                self.failed("slow_client", format!("no thread for it: {error}"));
+                self.failed("slow_client", format!("cannot start its thread: {error}"));
             }
         }
     }
 
-    pub(super) fn finish(self) -> Diary {
+    pub(super) fn finish(self) -> ActorLog {
         if let Some(slow_clients) = self.context.scenario.slow_clients {
-            let (count, connections) = (slow_clients.count, self.diary().counts.slow_connections);
+            let (count, connections) = (slow_clients.count, self.log.lock().counts.slow_connections);
             let text = format!("{count} slow clients from before the start, over {connections} connections");
             self.event(self.recording_from, "slow_clients", text);
         }
-        self.diary.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.log.into_inner()
     }
 
     fn on_cores(&self, act: impl FnOnce()) {
@@ -93,7 +98,7 @@ impl Actors<'_> {
         }
     }
 
-    /// Publishes snapshots at an interval, and waits for each until the daemon serves or rejects it.
+    /// Publishes snapshots at an interval. Waits until the daemon serves or rejects each.
     fn reload(&self, own: &OwnDaemon, admin: &AdminClient, reload: Reload) {
         let corrupts = self.context.corrupt_reloads == CorruptReloads::EveryFourth;
         let (mut due, mut generation, mut seen) = (Instant::now(), FIRST_GENERATION, 0_u64);
@@ -110,19 +115,19 @@ impl Actors<'_> {
                 if let Err(error) = own.serve_corrupt() {
                     return self.failed("reload_not_written", error.to_string());
                 }
-                self.diary().counts.corrupted += 1;
+                self.log.lock().counts.corrupted += 1;
                 self.await_reload(admin, placed, "a corrupt file was not rejected", |it| {
                     rejected(it) > before
                 });
                 continue;
             }
             generation += 1;
-            // Before the file is there: the first answer of it may come at once.
+            // Before the file is in place, because an answer may name the generation at once.
             self.published.announce(generation);
             if let Err(error) = own.serve(generation) {
                 return self.failed("reload_not_written", error.to_string());
             }
-            self.diary().counts.published += 1;
+            self.log.lock().counts.published += 1;
             let missing = format!("generation {generation} was not served");
             if self.await_reload(admin, placed, &missing, |it| it.generation() == generation) {
                 let millis = placed.elapsed().as_millis();
@@ -131,8 +136,7 @@ impl Actors<'_> {
             }
         }
         if seen == 0 && !corrupts {
-            let reason = "no new snapshot was served while it was recorded: make the duration longer, or reload.every \
-                          shorter";
+            let reason = "no new snapshot was served during the recording: raise the duration, or make reload.every shorter";
             self.failed("reload_not_seen", reason.to_owned());
         }
     }
@@ -141,7 +145,7 @@ impl Actors<'_> {
         admin.metrics().map_err(|reason| self.failed("metrics", reason)).ok()
     }
 
-    /// Waits until the metrics show the reload. Gives up after a time-out, and at the stop.
+    /// Waits until the metrics show the reload, a time-out passes or the run stops. Returns whether they show it.
     fn await_reload(
         &self,
         admin: &AdminClient,
@@ -165,7 +169,7 @@ impl Actors<'_> {
         }
     }
 
-    /// Suspends the churned accounts one after the other, and lifts each suspension before the next.
+    /// Suspends the churned accounts one after the other. Clears each suspension before the next.
     fn change_standings(&self, admin: &AdminClient, standings: StandingsChurn) {
         let restore = self.context.standings;
         let interval = Duration::from_secs_f64(1.0 / standings.rate);
@@ -183,22 +187,22 @@ impl Actors<'_> {
             }
             self.count_standing(suspended, 200, &path);
             due += interval;
-            // Cleared even after the stop, because a daemon that we did not start goes on.
+            // Even after the stop, because a daemon that the load test did not start keeps running.
             self.stop.sleep_until(due);
-            self.suspensions.lifting(n);
+            self.suspensions.ending(n);
             self.count_standing(restore.restore(admin, &path), 204, &path);
         }
         for reason in restore.restore_all() {
             self.failed("standing_not_lifted", reason);
         }
-        let changes = self.diary().counts.standings;
+        let changes = self.log.lock().counts.standings;
         let text = format!("{changes} standings changed, {} a second", standings.rate);
         self.event(self.recording_from, "standing", text);
     }
 
     fn count_standing(&self, answer: Result<u16, String>, expected: u16, path: &str) {
         match answer {
-            Ok(status) if status == expected => self.diary().counts.standings += 1,
+            Ok(status) if status == expected => self.log.lock().counts.standings += 1,
             Ok(status) => self.failed("standing_refused", format!("{status} for {expected}: {path}")),
             Err(reason) => self.failed("standing_refused", reason),
         }
@@ -206,24 +210,20 @@ impl Actors<'_> {
 
     fn run_slow_client(&self, number: u32) {
         let report = |connected| match connected {
-            Ok(()) => self.diary().counts.slow_connections += 1,
+            Ok(()) => self.log.lock().counts.slow_connections += 1,
             Err(reason) => self.failed("slow_client", reason),
         };
         slow_clients::run(&self.stop, self.instance.data, &self.slow_requests, number, &report);
     }
 
-    fn diary(&self) -> MutexGuard<'_, Diary> {
-        self.diary.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn event(&self, at: Instant, kind: &str, text: String) {
         if let Some(since) = at.checked_duration_since(self.recording_from) {
-            self.diary().events.push(Event { at: since.as_secs_f64(), kind: kind.to_owned(), text });
+            self.log.lock().events.push(Event { at: since.as_secs_f64(), kind: kind.to_owned(), text });
         }
     }
 
     pub(super) fn failed(&self, kind: &str, reason: String) {
-        let mut diary = self.diary();
-        diary.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: reason }).count += 1;
+        let mut log = self.log.lock();
+        log.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first: reason }).count += 1;
     }
 }

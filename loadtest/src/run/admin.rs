@@ -1,4 +1,4 @@
-//! The client of the daemon's admin listener: metrics and standings.
+//! The client of the daemon's admin listener, which reads metrics and changes standings.
 
 use crate::traffic::encode;
 use serde_json::Value;
@@ -8,10 +8,10 @@ use ureq::{
     http::{Response, header::CONTENT_TYPE},
 };
 
-/// Longer than the daemon's own limits.
+/// Exceeds the daemon's own limits.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A result whose error is a text for the report.
+/// A result whose error is the reason in the report.
 type Result<T> = std::result::Result<T, String>;
 
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl AdminClient {
         self.get("/metrics").map(Metrics)
     }
 
-    /// Returns the ids of a company's accounts with a standing.
+    /// Returns the ids of the accounts of a company that have a standing.
     pub(super) fn accounts_with_standing(&self, company: &str) -> Result<BTreeSet<String>> {
         let body = self.get(&standings_of(company))?;
         let body: Value = serde_json::from_str(&body).map_err(|error| error.to_string())?;
@@ -56,7 +56,7 @@ impl AdminClient {
         Ok(accounts.map(str::to_owned).collect())
     }
 
-    /// Sends a standing in JSON and returns the status.
+    /// Sends a standing in JSON, and returns the status of the answer.
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<u16> {
         let request = self.agent.put(self.url(path)).header(CONTENT_TYPE, "application/json");
         read(request.send(body.to_string())).map(|(status, _)| status)
@@ -67,7 +67,7 @@ impl AdminClient {
     }
 }
 
-/// Reads the whole answer, so that its connection can be used again.
+/// Reads the whole answer, because only then its connection can be used again.
 fn read(response: std::result::Result<Response<Body>, ureq::Error>) -> Result<(u16, String)> {
     let mut response = response.map_err(|error| error.to_string())?;
     let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
@@ -82,6 +82,7 @@ pub(super) fn standings_of(company: &str) -> String {
     format!("/v1/standings?company={}", encode(company))
 }
 
+/// The metrics of the daemon in the text format of Prometheus.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Metrics(String);
 
@@ -111,10 +112,10 @@ impl Metrics {
         Some(format!("{} ({})", label("version")?, label("commit")?))
     }
 
-    /// Returns the value of the series, which is given with its labels; 0 where there is none.
+    /// Returns the value of a series, whose name has its labels. Returns 0 if the daemon has no such series.
     fn value(&self, series: &str) -> u64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series));
-        // Large values are written as 1.7e+07.
+        // Not as an integer, because large values have the form 1.7e+07.
         value.and_then(|value| value.trim().parse::<f64>().ok()).map_or(0, |value| value as u64)
     }
 }

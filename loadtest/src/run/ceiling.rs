@@ -1,5 +1,4 @@
-//! The highest rate of the daemon and of a null server: the same requests as fast as they are answered, in
-//! turn.
+//! Measures the highest rates of the daemon and of a null server alternately, with the same requests in a closed loop.
 
 use super::{
     context::Context,
@@ -15,10 +14,10 @@ use crate::{
     statistics::median,
 };
 
-/// Pairs of runs: a machine that is slower for a while is slower for both of a pair.
+/// Number of pairs of runs. If the machine is slower for a while, both runs of a pair are slower.
 const PAIRS: usize = 5;
 
-/// Returns the daemon's highest rate, and the ceiling where a null server can be compared.
+/// Returns the daemon's highest rate, and the ceiling if the daemon is comparable with a null server.
 pub(super) fn measure(
     context: &Context<'_>,
     instance: &Instance,
@@ -27,7 +26,7 @@ pub(super) fn measure(
 ) -> Result<(f64, Option<Ceiling>)> {
     let measure = context.scenario.ceiling.0;
     let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
-    // The null server has one thread, on the cores of an own daemon: other daemons are not comparable.
+    // The null server has one thread on the cores of an own daemon. Other daemons are not comparable.
     let is_comparable = matches!(context.target, TestTarget::Own(own) if own.workers == 1);
     let mut null_server = None;
     let (mut null, mut daemon, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -40,7 +39,7 @@ pub(super) fn measure(
         if !is_comparable {
             continue;
         }
-        // Its answers are as long as the daemon's, which are known now.
+        // Its answers have the length of the daemon's, which is known only now.
         let server = match &mut null_server {
             Some(server) => server,
             none => none.insert(NullServer::start(by_daemon.body_bytes, cores)?),
@@ -58,18 +57,18 @@ pub(super) fn measure(
     Ok((highest, ceiling))
 }
 
-/// Checks that runs are comparable: each request was answered, over connections that last.
+/// Checks that every request was answered, and that no connection was closed. Only such runs are comparable.
 fn check(server: &str, measured: &Measured) -> Result<()> {
     if let Some((kind, failures)) = measured.step.errors.iter().next() {
         return Err(Error::Refused(format!(
-            "{} × {kind} before anything was measured, the first by {server}: {}",
+            "{} × {kind} while the highest rate was measured, the first from {server}: {}",
             failures.count, failures.first
         )));
     }
     if measured.reopened > 0 {
         return Err(Error::Refused(format!(
-            "{server} closed {} connections before anything was measured, so that there is no rate to compare with: let \
-             connections last, and leave out requests after which one is closed",
+            "{server} closed {} connections while the highest rate was measured, so the rates are not comparable: keep \
+             connections open, and leave out requests after which the server closes them",
             measured.reopened
         )));
     }

@@ -1,4 +1,4 @@
-//! What the steps of a scenario share, and the signal that ends the threads of a step.
+//! The input that all steps of a scenario share, and the signal that stops the actors of a step.
 
 use super::{standings::StandingsToRestore, target::TestTarget};
 use crate::scenario::Scenario;
@@ -17,14 +17,14 @@ pub(crate) struct Context<'a> {
     pub(crate) cores: &'a [u32],
 }
 
-/// Whether some reloads are of corrupt snapshots.
+/// Which of the reloads are of corrupt snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CorruptReloads {
     Never,
     EveryFourth,
 }
 
-/// The signal for the threads of a run to stop.
+/// The signal that stops the actors of a step.
 #[derive(Default)]
 pub(super) struct StopFlag(AtomicBool);
 
@@ -37,7 +37,7 @@ impl StopFlag {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Sleeps until `then` or the stop, whichever is first.
+    /// Sleeps until `then` or until the flag is set.
     pub(super) fn sleep_until(&self, then: Instant) {
         while !self.is_set() {
             let left = then.saturating_duration_since(Instant::now());

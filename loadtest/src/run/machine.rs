@@ -1,4 +1,4 @@
-//! The machine, and what processes use of it, from /proc.
+//! Facts about the machine and the use of it by processes, from `/proc`.
 
 use crate::{
     cpu_affinity,
@@ -8,7 +8,7 @@ use procfs::{Current, process::Process};
 use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The share of the time, in per cent, above which a wait for a core is a warning.
+/// Percentage of the time above which the wait for a core is a warning.
 const MAX_DELAY_PERCENT: f64 = 5.0;
 
 pub(super) fn machine() -> Machine {
@@ -25,7 +25,7 @@ pub(super) fn machine() -> Machine {
     }
 }
 
-/// Returns the XXH3 of an executable, in hexadecimal digits. It distinguishes builds of one commit.
+/// Returns the XXH3 of an executable in hexadecimal digits. It distinguishes builds of the same commit.
 pub(super) fn digest(file: &Path) -> Option<String> {
     fs::read(file).ok().map(|bytes| format!("{:016x}", xxh3_64(&bytes)))
 }
@@ -34,13 +34,13 @@ fn process(pid: u32) -> Option<Process> {
     Process::new(pid.cast_signed()).ok()
 }
 
-/// Returns the processor time of a process, in seconds.
+/// Returns the processor time of a process in seconds.
 pub(super) fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = process(pid)?.stat().ok()?;
     Some((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
-/// Returns what a process has used after `cpu_before` seconds of processor time.
+/// Returns the memory of a process, and its processor time without the first `cpu_before` seconds.
 pub(super) fn usage(pid: u32, cpu_before: f64) -> Option<ProcessUsage> {
     let status = process(pid)?.status().ok()?;
     Some(ProcessUsage {
@@ -50,34 +50,35 @@ pub(super) fn usage(pid: u32, cpu_before: f64) -> Option<ProcessUsage> {
     })
 }
 
-/// Returns the resident memory of a process in KiB, and the number of its open files.
+/// Returns the resident memory of a process in KiB and the number of its open files.
 pub(crate) fn memory_and_files(pid: u32) -> Option<(u64, u64)> {
     let process = process(pid)?;
     let files = u64::try_from(process.fd_count().ok()?).ok()?;
     Some((process.status().ok()?.vmrss?, files))
 }
 
-/// How long threads have waited for a core until a time, in nanoseconds: something else had theirs.
+/// The time that threads have waited for a core until now, because other threads used it.
 pub(super) struct SchedDelay {
     at: Instant,
+    /// Wait in nanoseconds by thread.
     threads: BTreeMap<i32, u64>,
 }
 
 impl SchedDelay {
-    /// Returns none where the kernel does not count it.
+    /// Reads the wait of every thread of a process. Returns `None` if the kernel does not count it.
     pub(super) fn of_process(pid: u32) -> Option<Self> {
         let tasks = process(pid)?.tasks().ok()?.flatten();
         let threads = tasks.filter_map(|task| Some((task.tid, task.schedstat().ok()?.run_delay)));
         Some(Self { at: Instant::now(), threads: threads.collect() })
     }
 
-    /// Takes a thread of this process.
+    /// Reads the wait of a thread of this process. Returns `None` if the kernel does not count it.
     pub(super) fn of_thread(thread: i32) -> Option<Self> {
         let delay = Process::myself().ok()?.task_from_tid(thread).ok()?.schedstat().ok()?.run_delay;
         Some(Self { at: Instant::now(), threads: BTreeMap::from([(thread, delay)]) })
     }
 
-    /// Returns the share of the time until `later` that the longest waiting thread waited, in per cent.
+    /// Returns the percentage of the time until `later` for which the longest waiting thread waited.
     pub(super) fn percent(&self, later: &Self) -> Option<f64> {
         let before = |thread| self.threads.get(thread).copied().unwrap_or(0);
         let longest =
@@ -87,7 +88,7 @@ impl SchedDelay {
     }
 }
 
-/// Warns where the daemon or the harness waited too long for a core.
+/// Adds a warning if the daemon or the harness waited too long for a core.
 pub(super) fn warn_of_delay(step: &mut RateStep) {
     let excessive = |percent: Option<f64>| percent.filter(|percent| *percent > MAX_DELAY_PERCENT);
     if let Some(percent) = excessive(step.waited.daemon_percent) {
@@ -109,7 +110,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn this_process_and_this_machine_have_figures() {
+    fn this_process_and_this_machine_have_facts() {
         let machine = machine();
         assert!(machine.cores > 0 && machine.memory > 1 << 20 && machine.kernel.starts_with("Linux "));
         let pid = std::process::id();

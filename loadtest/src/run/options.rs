@@ -16,63 +16,61 @@ use std::{
 /// The arguments of `loadtest run`.
 #[derive(Args, Default, Debug, Clone)]
 pub struct Options {
-    /// Scenarios: built-in ones by name, or files that end in .toml [default: steady]
+    /// Names of built-in scenarios, or files that end in .toml [default: steady]
     #[arg(value_name = "SCENARIO|FILE.toml")]
     pub scenarios: Vec<String>,
-    /// A daemon that already runs, as in http://127.0.0.1:7400; without it, one is started
+    /// Data listener of a running daemon, for example http://127.0.0.1:7400; without it, a daemon is started
     #[arg(long, value_name = "URL", value_parser = address)]
     pub target: Option<SocketAddr>,
-    /// Its admin listener, as in http://127.0.0.1:7401: what it says of itself; scenarios with standings need
-    /// it
+    /// Admin listener of the --target, for example http://127.0.0.1:7401, which has the facts about the daemon; scenarios
+    /// with standings need it
     #[arg(long, value_name = "URL", value_parser = address, requires = "target")]
     pub admin: Option<SocketAddr>,
-    /// The registry to serve; with --target, the one that is served, so that answers can be checked
+    /// Registry to serve; with --target, the registry that the daemon serves, with which answers are checked
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
-    /// Queries, an object as in POST /v1/select or a /v1/select?… a line, for a --target whose registry is
-    /// not at hand: answers are held to their shape alone
+    /// Queries for a --target without its registry: one a line, an object of POST /v1/select or a URL /v1/select?…; only
+    /// the form of answers is checked
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "registry")]
     pub queries: Option<PathBuf>,
-    /// Requests a second, or a share of the highest rate as in 50%
+    /// Requests per second, or a share of the highest rate, for example 50%
     #[arg(long, value_name = "R", value_parser = Rate::parse)]
     pub rate: Option<Rate>,
-    /// How long is recorded: seconds, or 500ms, 30s, 10m
+    /// Duration of the recording in seconds, or with a unit: 500ms, 30s, 10m
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// How long it goes on before
+    /// Duration of the requests before the recording
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub warm_up: Option<Duration>,
-    /// Find out how much a --target can do at the most, flat out, also where the rate is a number
+    /// Measure the highest rate of a --target, even if the scenario's rate is a number
     #[arg(long, requires = "target")]
     pub ceiling: bool,
-    /// Connections
+    /// Number of connections
     #[arg(long, value_name = "N")]
     pub connections: Option<NonZero<u32>>,
-    /// How often the whole is run
+    /// Number of runs of each scenario
     #[arg(long, value_name = "N")]
     pub repeat: Option<NonZero<u32>>,
-    /// All chance is drawn from it
+    /// Seed of all random numbers
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Which cores: auto (the first are the daemon's, one a worker, and the last the harness's), none, or as
-    /// in daemon:0,harness:1
+    /// Cores: auto (the first for the daemon, one for each worker, and the last for the harness), none, or a list such as
+    /// daemon:0,harness:1
     #[arg(long, value_name = "CORES", default_value = "auto")]
     pub pin: String,
-    /// How large a registry is generated: small, standard, large, or accounts/ous/pools as in
-    /// 100000/10000/2000
+    /// Size of the generated registry: small, standard, large, or accounts/ous/pools, for example 100000/10000/2000
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "registry")]
     pub size: Option<RegistrySize>,
-    /// Where the reports are written
+    /// Folder of the reports
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
-    /// The daemon's binary; without it, the one beside this program, which cargo builds where it runs this
-    /// program
+    /// Binary of the daemon; without it, switchboard in this program's folder, which cargo builds if it runs this program
     #[arg(long, value_name = "PATH", conflicts_with = "target")]
     pub switchboard: Option<PathBuf>,
 }
 
 impl Options {
-    /// Returns the scenario with the values of the command line.
+    /// Returns the scenario with the values from the command line.
     pub(super) fn apply(&self, scenario: Scenario) -> Scenario {
         Scenario {
             rate: self.rate.unwrap_or(scenario.rate),
@@ -85,16 +83,16 @@ impl Options {
         }
     }
 
-    /// Checks that the options have what the scenario needs.
+    /// Checks that the options contain what the scenario needs.
     pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
         let name = &scenario.name;
         let missing = |what: &str| Err(Error::Usage(format!("{name} {what}")));
-        scenario.check().map_err(|why| Error::Usage(format!("{name}: {why}")))?;
+        scenario.check().map_err(|reason| Error::Usage(format!("{name}: {reason}")))?;
         let sets_rate = self.rate.is_some() || self.duration.is_some() || self.warm_up.is_some();
         if sets_rate && scenario.sweep.is_some() {
             return missing(
-                "is a sweep, with rates and times of its own: leave out --rate, --duration and --warm-up, or write \
-                 another with sweep.start, sweep.step and sweep.settle",
+                "is a sweep, which has its own rates and durations: remove --rate, --duration and --warm-up, or write a \
+                 scenario with another sweep.start, sweep.step and sweep.settle",
             );
         }
         if self.target.is_none() {
@@ -102,14 +100,12 @@ impl Options {
         }
         if self.registry.is_none() && self.queries.is_none() {
             return missing(
-                "needs the registry that --target serves: name it with --registry, so that answers can be checked, or \
-                 name queries with --queries",
+                "needs the registry that --target serves, to check the answers: name it with --registry, or name queries \
+                 with --queries",
             );
         }
         if scenario.reload.is_some() {
-            return missing(
-                "replaces the daemon's snapshot: run it without --target, with --registry if need be",
-            );
+            return missing("replaces the daemon's snapshot: run it without --target");
         }
         if scenario.standings.is_some() && (self.admin.is_none() || self.registry.is_none()) {
             return missing(
@@ -124,12 +120,13 @@ impl Options {
 fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     if text.starts_with("https://") {
         return Err(
-            "the load test speaks plain HTTP: name the daemon itself, not what terminates TLS".to_owned()
+            "the load test uses plain HTTP: name the daemon itself, not the proxy that terminates TLS"
+                .to_owned(),
         );
     }
     let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     let found = host.to_socket_addrs().map_err(|error| format!("{error}; write http://HOST:PORT"))?;
-    found.into_iter().next().ok_or_else(|| "no address; write http://HOST:PORT".to_owned())
+    found.into_iter().next().ok_or_else(|| "the host has no address; write http://HOST:PORT".to_owned())
 }
 
 fn size(text: &str) -> std::result::Result<RegistrySize, String> {
@@ -144,7 +141,10 @@ fn size(text: &str) -> std::result::Result<RegistrySize, String> {
         &[accounts, ous, pools] if text.matches('/').count() == 2 => {
             Ok(RegistrySize { accounts, ous, pools })
         }
-        _ => Err("write small, standard, large, or accounts/ous/pools as in 100000/10000/2000".to_owned()),
+        _ => {
+            Err("write small, standard, large, or accounts/ous/pools, for example 100000/10000/2000"
+                .to_owned())
+        }
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use crate::scenario;
 
     #[test]
-    fn sizes_and_addresses_are_read_or_refused() {
+    fn valid_sizes_and_addresses_are_read_and_others_refused() {
         assert_eq!(size("5000/500/200"), Ok(RegistrySize::SMALL));
         assert!(size("5000/500").is_err() && size("5000/x/500/200").is_err() && size("tiny").is_err());
         for text in ["http://127.0.0.1:7400", "127.0.0.1:7400", "http://127.0.0.1:7400/"] {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_without_what_it_needs_is_refused() {
+    fn a_scenario_without_its_required_options_is_refused() {
         let target = Options { target: Some(([127, 0, 0, 1], 1).into()), ..Options::default() };
         let with = Options { registry: Some("r".into()), ..target.clone() };
         let check = |options: &Options, name: &str| {

@@ -10,20 +10,20 @@ use crate::{
 use serde_json::Value;
 use std::{fs, path::Path};
 
-/// The requests, and what the actors must know of them.
+/// The requests of a run, and the data that the actors share with them.
 pub(crate) struct Requests {
     pub(crate) source: Box<dyn Source + Send>,
     pub(crate) published: PublishedGenerations,
-    /// Of no account where answers cannot be checked against them.
+    /// Suspensions of the churned accounts. Without accounts if a file has the queries.
     pub(crate) suspensions: Suspensions,
     pub(crate) slow: SlowRequests,
-    /// What the registry did not allow to draw as asked.
+    /// Reasons why the drawn requests differ from the mix.
     pub(crate) notes: Vec<String>,
 }
 
 impl Requests {
-    /// Draws or reads the requests of a run. Each run has its own, because the answers that are right depend
-    /// on the generations that were published.
+    /// Draws the requests of a run, or reads them from a file. Each run needs new ones, because the right answers depend
+    /// on the published generations.
     pub(crate) fn new(
         scenario: &Scenario,
         options: &Options,
@@ -36,6 +36,7 @@ impl Requests {
         Self::draw(scenario, options, testbed, churned).map(Self::from)
     }
 
+    /// Draws the requests of a run.
     pub(crate) fn draw(
         scenario: &Scenario,
         options: &Options,
@@ -69,11 +70,11 @@ impl From<Traffic> for Requests {
     }
 }
 
-/// What a line of a file of queries may be.
-const EXPECTED: &str = "one query a line: a JSON object as in the body of POST /v1/select, or /v1/select?field=value&… as in a GET";
+/// Expected form of a file of queries.
+const EXPECTED: &str =
+    "one query per line: a JSON object of POST /v1/select, or a URL /v1/select?field=value&… of a GET";
 
-/// Queries for a daemon whose registry is not at hand, sent in turn. Only the shape of their answers is
-/// checked.
+/// Queries of a file, which are sent in turn. Only the form of their answers is checked.
 struct Queries {
     requests: Vec<Vec<u8>>,
     next: usize,
@@ -84,13 +85,13 @@ impl Queries {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut requests = Vec::new();
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let fault = || Error::Usage(format!("{}:{}: expected {EXPECTED}", path.display(), n + 1));
-            requests.push(request(line).ok_or_else(fault)?);
+            let malformed = || Error::Usage(format!("{}:{}: expected {EXPECTED}", path.display(), n + 1));
+            requests.push(request(line).ok_or_else(malformed)?);
         }
         if requests.is_empty() {
             return Err(Error::Usage(format!("{} has no query: expected {EXPECTED}", path.display())));
         }
-        // The first URL and the first object.
+        // Slow clients send the first URL and the first object.
         let first = |start: char| text.lines().find(|line| line.starts_with(start));
         let slow = first('/').into_iter().fold(SlowRequests::default(), SlowRequests::with_target);
         let slow = first('{').into_iter().fold(slow, SlowRequests::with_query);
@@ -104,7 +105,7 @@ impl Queries {
     }
 }
 
-/// Returns a line as a request: a path by GET, an object by POST.
+/// Returns a line as a request. A path becomes a GET, an object a POST.
 fn request(line: &str) -> Option<Vec<u8>> {
     if line.starts_with('/') && line.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Some(get(line));
@@ -137,14 +138,16 @@ impl Source for Queries {
         let expected = if status == 200 { Media::Json } else { Media::Problem };
         if media != expected {
             let expected = expected.as_str();
-            return Err(WrongAnswer::Content(format!("status {status} is not of content-type {expected}")));
+            return Err(WrongAnswer::Content(format!(
+                "the content-type of status {status} is not {expected}"
+            )));
         }
         let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
         match status {
             200 if has(b"\"account\":") && has(b"\"rule\":") => outcomes.count("selection"),
             400.. if has(b"\"code\":") => outcomes.count("problem"),
             _ => {
-                let reason = format!("neither a selection nor a problem: {}", text());
+                let reason = format!("the body is neither a selection nor a problem: {}", text());
                 return Err(WrongAnswer::Content(reason));
             }
         }
@@ -158,7 +161,7 @@ mod tests {
     use crate::engine::FailureKind;
 
     #[test]
-    fn queries_are_sent_in_turn_and_the_shape_of_answers_is_checked() {
+    fn queries_are_sent_in_turn_and_the_form_of_answers_is_checked() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "{\"ou\":\"a\"}\n\n{\"ou\":\"b\"}\n").unwrap();
         let mut queries = Queries::read(file.path()).unwrap().source;

@@ -1,4 +1,4 @@
-//! The sequence of `loadtest run`: each scenario from the preparation to the report.
+//! `loadtest run`: executes each scenario from the preparation to the report.
 
 use super::{
     admin::{AdminClient, Metrics},
@@ -19,7 +19,7 @@ use crate::{
     cpu_affinity,
     engine::{FailureKind, Pace},
     error::{Error, Result},
-    output, progress,
+    output,
     report::{
         self, DAEMON_ENDED, figures,
         model::{Ceiling, Failures, Pinning, RateStep, Report, SCHEMA, ScenarioRun, Setup},
@@ -32,7 +32,8 @@ use crate::{
 /// Runs the scenarios one after the other.
 ///
 /// # Errors
-/// The arguments, the files or the daemon fail, a demand does not hold, or a run is invalid.
+/// An argument is wrong, a file cannot be read or written, the daemon fails, a demand does not hold, or a run is
+/// invalid.
 pub fn run(options: &Options) -> Result<()> {
     let names = match options.scenarios.as_slice() {
         [] => &["steady".to_owned()],
@@ -44,7 +45,7 @@ pub fn run(options: &Options) -> Result<()> {
         options.check(&scenario)?;
         if scenarios.iter().any(|known| known.name == scenario.name) {
             return Err(Error::Usage(format!(
-                "two scenarios are called {}: for more runs of one raise --repeat; else rename a file",
+                "two scenarios are called {}: use --repeat for more runs of one, or rename a file",
                 scenario.name
             )));
         }
@@ -56,9 +57,9 @@ pub fn run(options: &Options) -> Result<()> {
     for scenario in &scenarios {
         let report = match run_scenario(scenario, options, &scratch) {
             Ok(report) => report,
-            // The next scenario may be measured all the same.
+            // The next scenario may succeed.
             Err(Error::Refused(reason)) => {
-                progress::line(&reason);
+                output::log(&reason);
                 failed.push(format!("{}: {reason}", scenario.name));
                 continue;
             }
@@ -75,13 +76,13 @@ pub fn run(options: &Options) -> Result<()> {
     Err(Error::Refused(format!("failed:\n  {}", failed.join("\n  "))))
 }
 
-/// Returns the likely cause of wrong answers of a daemon that already ran: it serves another registry.
+/// Returns the probable cause of wrong answers of a running daemon: it serves another registry.
 fn other_registry(options: &Options, report: &Report) -> Option<String> {
     let (Some(registry), Some(_)) = (&options.registry, options.target) else { return None };
     let mut steps = report.runs.iter().flat_map(|run| &run.steps);
     steps.any(|step| step.errors.contains_key(FailureKind::WrongAnswer.as_str())).then(|| {
         format!(
-            "{}: answers are wrong by {}: see first whether that is what the daemon serves, with the same standings",
+            "{}: answers differ from those of {}: first check that the daemon serves this registry without standings",
             report.scenario,
             registry.display()
         )
@@ -90,13 +91,13 @@ fn other_registry(options: &Options, report: &Report) -> Option<String> {
 
 fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Report> {
     let started = jiff::Timestamp::now();
-    progress::line(&format!("\n{}: {}", scenario.name, scenario.about));
+    output::log(&format!("\n{}: {}", scenario.name, scenario.about));
     let pinning = pinning(scenario, options)?;
     let cores = |of: fn(&Pinning) -> &Vec<u32>| pinning.as_ref().map(of).cloned().unwrap_or_default();
     let testbed = TestBed::prepare(scenario, options, pinning.as_ref(), scratch)?;
     testbed.prepare_snapshots(scenario)?;
     let churned = churned_accounts(scenario, options.seed, &testbed)?;
-    // The standings of an own daemon end with it.
+    // The standings of an own daemon need not be cleared, because they end with the daemon.
     let own_standings = StandingsToRestore::default();
     let context = Context {
         scenario,
@@ -110,7 +111,7 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
         cores: &cores(|pinning| &pinning.harness),
     };
     let requests = Requests::new(scenario, options, &testbed, &churned)?;
-    requests.notes.iter().for_each(|note| progress::line(&format!("requests    {note}")));
+    requests.notes.iter().for_each(|note| output::log(&format!("requests    {note}")));
     let highest = measure_highest(&context, options, requests, &cores(|pinning| &pinning.daemon))?;
 
     let (mut runs, mut verdicts) = (Vec::new(), Vec::new());
@@ -118,9 +119,9 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
         let requests = Requests::new(scenario, options, &testbed, &churned)?;
         match run_once(&context, n, requests, highest.rate) {
             Ok(run) => runs.push(run),
-            // The runs before are kept: they may show how the daemon ended.
+            // The report keeps the runs before, because they may show why the daemon ended.
             Err(Error::Refused(reason)) if n > 1 => {
-                progress::line(&reason);
+                output::log(&reason);
                 verdicts.push(verdicts::missing_runs(scenario.repeat.get(), n - 1, &reason));
                 break;
             }
@@ -141,14 +142,14 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
 }
 
 struct Highest {
-    /// Requests a second; 0 where it was not measured.
+    /// Requests per second. 0 if the rate was not measured.
     rate: f64,
     ceiling: Option<Ceiling>,
     metrics: Option<Metrics>,
     notes: Vec<String>,
 }
 
-/// Measures the highest rate. Where that fails, only a rate that is a share of it fails the scenario.
+/// Measures the highest rate. If that fails, the scenario fails only if its rate is a share of the highest rate.
 fn measure_highest(
     context: &Context<'_>,
     options: &Options,
@@ -158,13 +159,13 @@ fn measure_highest(
     let instance = context.target.start()?;
     let metrics = instance.metrics();
     let is_needed = context.scenario.needs_ceiling();
-    // A daemon that may be serving others is asked flat out only where that is wanted.
+    // The highest rate of a running daemon is measured only on request, because the daemon may serve others.
     let measured = match is_needed || options.ceiling || options.target.is_none() {
         true => ceiling::measure(context, &instance, &mut requests, daemon_cores),
         false => Ok((0.0, None)),
     };
     let mut notes = requests.notes;
-    let mut missing = "not measured: --ceiling asks the daemon flat out".to_owned();
+    let mut missing = "not measured: --ceiling measures it".to_owned();
     let (rate, ceiling) = match (measured, instance.stop()) {
         (Ok(measured), Ok(())) => measured,
         (Ok(_), Err(reason)) => return Err(Error::Refused(format!("the daemon ended: {reason}"))),
@@ -181,15 +182,15 @@ fn measure_highest(
     let line = match &ceiling {
         Some(ceiling) => figures::describe_ceiling(ceiling),
         None if rate > 0.0 => {
-            format!("{}/s by the daemon; no null server that is like it", units::rate(rate))
+            format!("{}/s by the daemon; not comparable with a null server", units::rate(rate))
         }
         None => missing,
     };
-    progress::line(&format!("ceiling     {line}"));
+    output::log(&format!("ceiling     {line}"));
     Ok(Highest { rate, ceiling, metrics, notes })
 }
 
-/// Runs the scenario once, with an own daemon that is just started.
+/// Runs the scenario once. An own daemon is started for it.
 fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64) -> Result<ScenarioRun> {
     let scenario = context.scenario;
     let instance = context.target.start()?;
@@ -210,7 +211,7 @@ fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64)
     finish_run(instance, run)
 }
 
-/// Stops the daemon and adds an error to the run where it did not end well.
+/// Stops the daemon, and adds an error to the run if the daemon failed.
 fn finish_run(instance: Instance, run: Result<ScenarioRun>) -> Result<ScenarioRun> {
     match (run, instance.stop()) {
         (Ok(mut run), Err(first)) => {
@@ -255,7 +256,7 @@ fn setup(
     }
 }
 
-/// Returns the cores of the daemon and the harness. A daemon that already runs is not moved.
+/// Returns the cores of the daemon and the harness. A running daemon is not pinned.
 fn pinning(scenario: &Scenario, options: &Options) -> Result<Option<Pinning>> {
     let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
     let pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
@@ -280,13 +281,13 @@ pub(crate) fn churned_accounts(
         accounts = standings::without_standing(&AdminClient::new(admin), accounts)?;
         if accounts.len() < found {
             let held = found - accounts.len();
-            progress::line(&format!("standings   {held} accounts have one already, and are left alone"));
+            output::log(&format!("standings   {held} accounts already have one, and are not changed"));
         }
     }
     if accounts.is_empty() {
         return Err(Error::Refused(format!(
-            "{} has no account to change the standing of: that takes four accounts in use of one pool, role and country, \
-             of which one has no standing yet; name another registry",
+            "{} finds no account whose standing it may change: it needs four available accounts of one pool, role and \
+             country, one of them without a standing; name another registry",
             scenario.name
         )));
     }
@@ -299,5 +300,5 @@ fn show_step(name: &str, step: &RateStep) {
     let invalid = step.invalid.as_ref().map(|reason| format!("; INVALID: {reason}")).unwrap_or_default();
     let [p50, p99, max] = [step.corrected.p50, step.corrected.p99, step.corrected.max].map(units::time);
     let rate = units::rate(step.rate);
-    progress::line(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
+    output::log(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
 }

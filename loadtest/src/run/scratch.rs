@@ -1,9 +1,9 @@
-//! The folder of a run, which is removed with it. On a signal, the standings are cleared first.
+//! The temporary folder of a run. It is removed at the end and after a signal, which also clears the standings.
 
 use super::standings::StandingsToRestore;
 use crate::{
     error::{Error, Result},
-    progress,
+    output,
 };
 use std::{path::Path, process, thread};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use tokio::{
 
 pub(crate) struct Scratch {
     folder: TempDir,
-    /// The standings to clear if the run is interrupted.
+    /// Standings to clear if a signal interrupts the run.
     pub(crate) standings: StandingsToRestore,
 }
 
@@ -27,7 +27,7 @@ impl Scratch {
         let guard = runtime.enter();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(&failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(&failed)?;
-        // Under `nohup`, a hang-up stays ignored.
+        // Under `nohup`, a hang-up must stay ignored.
         let mut hang_up = match ignores_hang_up() {
             true => None,
             false => Some(signal(SignalKind::hangup()).map_err(&failed)?),
@@ -44,11 +44,11 @@ impl Scratch {
                 }
             });
             if received.is_some() {
-                progress::line(
-                    "interrupted: of this scenario there is no report; --duration and --repeat make it shorter",
+                output::log(
+                    "interrupted: this scenario has no report; --duration and --repeat make it shorter",
                 );
-                restore.restore_before_exit().iter().for_each(|reason| progress::line(reason));
-                // The children are tied to this process and end with it.
+                restore.restore_before_exit().iter().for_each(|reason| output::log(reason));
+                // The children end with this process.
                 let _ = std::fs::remove_dir_all(path);
                 process::exit(130);
             }

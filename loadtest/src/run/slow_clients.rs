@@ -1,5 +1,5 @@
-//! Clients that send or read a little at a time. The daemon may close them when their time is up; they
-//! connect again at once.
+//! Clients that send or read only a few bytes at a time. If the daemon closes a connection after its time-out, the
+//! client connects again at once.
 
 use super::context::StopFlag;
 use crate::traffic::{get, post, post_batch};
@@ -9,23 +9,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines of a batch whose 400 kB of answers exceed the sockets' buffers.
+/// Number of lines of a batch. Its 400 kB of answers exceed the sockets' buffers.
 const BATCH_LINES: usize = 2_000;
 
-/// Longer than the daemon's own limits.
+/// Exceeds the daemon's own limits.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A request whose first bytes are sent at once, and the others one by one. Where all are sent at once, the
-/// answer is read a little at a time.
+/// A request whose first bytes are sent at once and the others one by one. If all are sent at once, the answer is read
+/// in small pieces.
 #[derive(Clone)]
 struct SlowRequest {
     bytes: Vec<u8>,
     sent_at_once: usize,
 }
 
-/// The requests of slow clients. Each client has one of them, in turn.
+/// The requests of slow clients. Client `n` has the request at `n` modulo their number.
 #[derive(Default, Clone)]
 pub(crate) struct SlowRequests(Vec<SlowRequest>);
 
@@ -46,8 +46,7 @@ impl SlowRequests {
     }
 }
 
-/// Runs the slow client with this number until the stop. Reports each connection, or why the client was
-/// turned away.
+/// Runs the slow client of this number until the stop. Reports each connection, or the reason why it was refused.
 pub(super) fn run(
     stop: &StopFlag,
     target: SocketAddr,
@@ -59,9 +58,9 @@ pub(super) fn run(
     while !stop.is_set() {
         let connected = match connect(target) {
             Err(error) => Err(format!("cannot connect: {error}")),
-            // Any other end is the daemon's choice.
+            // The daemon may end the connection in any way but a 503.
             Ok(stream) => match exchange(stop, stream, request) {
-                Ok(answer) if answer.starts_with(b"HTTP/1.1 503 ") => Err("turned away: 503".to_owned()),
+                Ok(answer) if answer.starts_with(b"HTTP/1.1 503 ") => Err("refused with 503".to_owned()),
                 _ => Ok(()),
             },
         };
@@ -90,7 +89,7 @@ fn exchange(stop: &StopFlag, mut stream: TcpStream, request: &SlowRequest) -> io
             return Ok(Vec::new());
         }
         if let Err(error) = stream.write_all(byte) {
-            // The daemon may have answered before it closed.
+            // The daemon may have answered before it closed the connection.
             return read_piece(&mut stream).map_err(|_| error);
         }
     }
@@ -119,10 +118,10 @@ mod tests {
     use std::{net::TcpListener, sync::mpsc, thread};
 
     #[test]
-    fn a_body_comes_byte_by_byte_and_a_503_is_reported() {
+    fn a_body_is_sent_byte_by_byte_and_a_503_is_reported() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = listener.local_addr().unwrap();
-        // The length of the request after each read.
+        // Length of the request after each read.
         let (sender, lengths) = mpsc::channel();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
@@ -138,7 +137,7 @@ mod tests {
         let (report, reports) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(|| run(&stop, target, &requests, 0, &|it| drop(report.send(it))));
-            assert_eq!(reports.recv().unwrap(), Err("turned away: 503".to_owned()));
+            assert_eq!(reports.recv().unwrap(), Err("refused with 503".to_owned()));
             stop.set();
         });
         let lengths: Vec<usize> = lengths.iter().collect();

@@ -1,45 +1,42 @@
-//! Standings that the run sets on the daemon and must lift, also where it is interrupted.
+//! The standings that a run sets on the daemon and must clear, even if it is interrupted.
 
 use super::admin::{self, AdminClient};
 use crate::error::{Error, Result};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use serde_json::json;
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-/// A standing expires after this, so that none outlives a run that is killed.
+/// Lifetime of a standing. It bounds the time that a standing outlives a run that is killed.
 const EXPIRY: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long a suspension is taken for certain: half of the expiry, because the daemon's clock may differ.
+/// Time for which a suspension is certain. It is half of the lifetime, because the daemon's clock may differ.
 pub(super) const CERTAIN: Duration = Duration::from_secs(30);
 
-/// How long an interrupted run waits for the daemon to lift everything.
+/// Time that an interrupted run waits until the daemon has cleared every standing.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The status of an answer, or why there was none.
+/// The status of an answer, or the reason why none arrived.
 type StandingAnswer = std::result::Result<u16, String>;
 
-/// The standings that are set: admin listener and path. Clones share them.
+/// The standings that are set, as admin listener and path. Clones share the state.
 ///
-/// The lock is held while a change is on the way, so that [`StandingsToRestore::restore_all`] includes it.
+/// A change holds the lock until its answer arrives. Therefore [`StandingsToRestore::restore_all`] includes it.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct StandingsToRestore(Arc<Mutex<BTreeSet<(SocketAddr, String)>>>);
 
 impl StandingsToRestore {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<(SocketAddr, String)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn suspend(&self, admin: &AdminClient, path: &str) -> StandingAnswer {
         let until = Timestamp::now().saturating_add(EXPIRY).unwrap_or(Timestamp::MAX);
         let body = json!({"standing": "suspended", "reason": "load test", "until": until.to_string()});
-        let mut set = self.lock();
-        // Before the request: it may be done even where no answer comes.
+        let mut set = self.0.lock();
+        // Before the request, because the daemon may set the standing even if no answer arrives.
         set.insert((admin.address, path.to_owned()));
         let answer = admin.put(path, &body);
         if answer.as_ref().is_ok_and(|status| (400..500).contains(status)) {
@@ -48,9 +45,9 @@ impl StandingsToRestore {
         answer
     }
 
-    /// Lifts the standing. Where that fails, it stays to be restored.
+    /// Clears a standing. If that fails, the standing is kept for [`StandingsToRestore::restore_all`].
     pub(super) fn restore(&self, admin: &AdminClient, path: &str) -> StandingAnswer {
-        let mut set = self.lock();
+        let mut set = self.0.lock();
         let answer = admin.delete(path);
         if matches!(answer, Ok(204)) {
             set.remove(&(admin.address, path.to_owned()));
@@ -58,17 +55,17 @@ impl StandingsToRestore {
         answer
     }
 
-    /// Clears every standing. Returns for each one that is left why it was not cleared.
+    /// Clears every standing. Returns a reason for each that is not cleared.
     pub(super) fn restore_all(&self) -> Vec<String> {
-        restore_each(&mut self.lock())
+        restore_each(&mut self.0.lock())
     }
 
-    /// Lifts every standing within a few seconds, and lets no other be set until the process ends.
+    /// Clears every standing within five seconds, and prevents new ones until the process ends.
     pub(super) fn restore_before_exit(&self) -> Vec<String> {
         let (sender, result) = mpsc::channel();
         let standings = self.clone();
         thread::spawn(move || {
-            let mut set = standings.lock();
+            let mut set = standings.0.lock();
             let _ = sender.send(restore_each(&mut set));
             // Keeps the lock until the process ends.
             loop {
@@ -77,7 +74,7 @@ impl StandingsToRestore {
         });
         result.recv_timeout(INTERRUPT_TIMEOUT).unwrap_or_else(|_| {
             vec![format!(
-                "standings may be set still, for a minute at the most: no answer within {INTERRUPT_TIMEOUT:?}"
+                "some standings may remain for up to a minute, because the daemon did not answer within {INTERRUPT_TIMEOUT:?}"
             )]
         })
     }
@@ -91,13 +88,13 @@ fn restore_each(set: &mut BTreeSet<(SocketAddr, String)>) -> Vec<String> {
             Ok(status) => format!("status {status}"),
             Err(reason) => reason,
         };
-        failed.push(format!("{path} is not lifted, and ends by itself within a minute: {reason}"));
+        failed.push(format!("{path} is not cleared, and expires within a minute: {reason}"));
         true
     });
     failed
 }
 
-/// Returns the accounts without a standing: a load test leaves the standings of others alone.
+/// Returns the accounts that have no standing. A load test must not change existing standings.
 pub(super) fn without_standing(
     admin: &AdminClient,
     mut accounts: Vec<(String, String)>,
@@ -107,8 +104,8 @@ pub(super) fn without_standing(
         let held = admin.accounts_with_standing(&company).map_err(|reason| {
             let (path, address) = (admin::standings_of(&company), admin.address);
             Error::Refused(format!(
-                "GET {path} from {address}: {reason}; see whether it is the admin listener, and serves the registry that \
-                 is named with --registry"
+                "GET {path} from {address}: {reason}; check that this is the admin listener, and that the daemon serves the \
+                 registry of --registry"
             ))
         })?;
         accounts.retain(|(of, account)| *of != company || !held.contains(account));
@@ -125,8 +122,7 @@ mod tests {
         net::TcpListener,
     };
 
-    /// Serves answers that `answer` makes from the first line and the body, for as long as the test's process
-    /// lives.
+    /// Serves answers that `answer` makes from the first line and the body, until the process ends.
     fn serve(answer: impl Fn(&str, &str) -> (u16, &'static str) + Send + 'static) -> AdminClient {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -155,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_expires_and_is_kept_until_it_is_lifted() {
+    fn a_standing_expires_and_is_kept_until_it_is_cleared() {
         let (sender, requests) = mpsc::channel();
         let refusals = Mutex::new(1);
         let admin = serve(move |line, body| {
             sender.send((line.to_owned(), body.to_owned())).unwrap();
-            let mut left = refusals.lock().unwrap();
+            let mut left = refusals.lock();
             match line.starts_with("PUT") {
                 true => (200, "{}"),
                 false if *left > 0 => {
@@ -195,11 +191,11 @@ mod tests {
         drop(gone);
         assert!(standings.suspend(&admin, "/v1/standings/acme/a").is_err());
         let failed = standings.restore_before_exit();
-        assert!(failed[0].contains("/v1/standings/acme/a is not lifted"), "{failed:?}");
+        assert!(failed[0].contains("/v1/standings/acme/a is not cleared"), "{failed:?}");
     }
 
     #[test]
-    fn accounts_with_a_standing_of_others_are_left_out() {
+    fn accounts_with_a_standing_are_left_out() {
         let admin = serve(|line, _| {
             assert!(line.starts_with("GET /v1/standings?company=a%20b "), "{line}");
             (200, r#"{"company":"a b","standings":[{"account":"x","standing":"draining"}]}"#)

@@ -1,7 +1,7 @@
-//! A measurement at one rate, with everything that is done to the daemon meanwhile.
+//! A step: a measurement at one rate while the actors work.
 
 use super::{
-    actors::{ActorCounts, Actors, Diary},
+    actors::{ActorCounts, ActorLog, Actors},
     context::{Context, StopFlag},
     machine::{self, SchedDelay},
     requests::Requests,
@@ -11,18 +11,20 @@ use crate::{
     cpu_affinity,
     engine::{self, Measured, Pace, Plan, Source},
     error::{Error, Result},
-    progress,
+    output,
     report::{
         DAEMON_ENDED,
         model::{Failures, Interval, RateStep},
     },
 };
+use parking_lot::Mutex;
 use std::{
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
+/// The pace of a measurement, and the durations of its warm-up and its recording.
 #[derive(Clone, Copy)]
 pub(crate) struct Stretch {
     pub(crate) pace: Pace,
@@ -31,6 +33,7 @@ pub(crate) struct Stretch {
 }
 
 impl Context<'_> {
+    /// Measures a step and runs the actors meanwhile.
     pub(crate) fn step(
         &self,
         name: &str,
@@ -46,7 +49,7 @@ impl Context<'_> {
             slow_requests: requests.slow.clone(),
             recording_from: Instant::now() + stretch.warm_up,
             stop: StopFlag::default(),
-            diary: Mutex::default(),
+            log: Mutex::default(),
         };
         let (mut cpu, mut delay) = (None, None);
         let measured = thread::scope(|scope| {
@@ -59,7 +62,7 @@ impl Context<'_> {
             actors.stop.set();
             measured
         })?;
-        let Diary { events, errors, counts } = actors.finish();
+        let ActorLog { events, errors, counts } = actors.finish();
         let mut step = measured.step;
         step.events = events;
         step.errors.extend(errors);
@@ -73,7 +76,7 @@ impl Context<'_> {
         Ok((step, counts))
     }
 
-    /// Measures one stretch from a thread of its own, and shows the progress.
+    /// Measures in another thread, and shows the progress. Calls `recording` at the end of the warm-up.
     pub(super) fn measure(
         &self,
         name: &str,
@@ -107,7 +110,7 @@ impl Context<'_> {
                 recording();
                 delay = thread.try_recv().ok().and_then(SchedDelay::of_thread);
             };
-            progress::follow(name, &intervals, stretch.warm_up, stretch.measure, recording);
+            output::show_progress(name, &intervals, stretch.warm_up, stretch.measure, recording);
             let panicked = |_| Err(Error::Refused("the sender panicked".to_owned()));
             let (mut measured, delay_now) = sender.join().unwrap_or_else(panicked)?;
             measured.step.waited.harness_percent =

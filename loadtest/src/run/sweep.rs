@@ -1,4 +1,4 @@
-//! The sweep: step by step to the highest rate at which every limit holds.
+//! The sweep: searches the highest rate at which every limit holds, step by step.
 
 use super::{context::Context, requests::Requests, step::Stretch, target::Instance};
 use crate::{
@@ -11,24 +11,25 @@ use crate::{
     scenario::Sweep,
 };
 
-/// How often a first rate that broke is lowered.
+/// Number of times that the rate is lowered if the first rate fails.
 const MAX_DESCENTS: u32 = 8;
 
 const MAX_STEPS: usize = 60;
 
-/// Requests a second: more than any sender sends.
+/// Requests per second that no sender reaches.
 const MAX_RATE: f64 = 10e6;
 
-/// The search: up by the factor until a rate breaks, then by halves between good and bad, then the highest
-/// good rate once more. A rate is bad where two measurements in a row broke, because a machine may be
-/// disturbed for a moment.
+/// The search for the highest good rate: raise the rate by the factor until it is bad, halve the interval between good
+/// and bad, and measure the highest good rate again. A rate is bad if two consecutive measurements failed, because the
+/// machine may be disturbed for a moment.
 struct RateSearch {
     sweep: Sweep,
     next: f64,
-    /// Whether the same rate was measured before, and broke.
+    /// Whether the last measurement failed and is repeated.
     repeats: bool,
-    /// In rising order.
+    /// Good rates in ascending order.
     good: Vec<f64>,
+    /// Lowest bad rate.
     bad: Option<f64>,
     descents: u32,
     halved: u32,
@@ -41,7 +42,7 @@ impl RateSearch {
         Self { sweep, next: start, repeats: false, good, bad, descents: 0, halved: 0, confirming: false }
     }
 
-    /// Takes whether the rate held, and returns the next; none at the end.
+    /// Returns the next rate, or `None` at the end. `held` is the result of the last.
     fn next_rate(&mut self, held: bool) -> Option<f64> {
         self.repeats = !held && !self.repeats;
         if self.repeats {
@@ -70,7 +71,7 @@ impl RateSearch {
                 self.confirming = true;
                 *good
             }
-            // The first rate broke: down by the factor.
+            // The first rate is bad: lower it by the factor.
             (None, Some(bad)) if self.descents < MAX_DESCENTS => {
                 self.descents += 1;
                 bad / self.sweep.factor
@@ -81,10 +82,40 @@ impl RateSearch {
     }
 }
 
+/// A rate that was measured once or more.
+struct MeasuredRate {
+    step: RateStep,
+    /// Results of the measurements before the last, the latest first.
+    earlier: Vec<String>,
+}
+
+impl MeasuredRate {
+    /// Replaces the step with a later one of the same rate.
+    fn replace(&mut self, step: RateStep, sweep: &Sweep) {
+        let before = std::mem::replace(&mut self.step, step);
+        let p99 = time(before.corrected.p99);
+        let result = match (&before.invalid, before.errors.iter().next()) {
+            (Some(reason), _) => format!("was invalid: {reason}"),
+            (None, Some((kind, failures))) => {
+                format!("had {} × {kind}, the first: {}", failures.count, failures.first)
+            }
+            (None, None) if holds(&before, sweep) => format!("held with a p99 of {p99}"),
+            (None, None) => format!("failed with a p99 of {p99}"),
+        };
+        self.earlier.insert(0, format!("measured more than once: the step before {result}"));
+    }
+
+    fn into_step(mut self) -> RateStep {
+        self.step.warnings.append(&mut self.earlier);
+        self.step
+    }
+}
+
 fn holds(step: &RateStep, sweep: &Sweep) -> bool {
     step.invalid.is_none() && step.errors.is_empty() && step.corrected.p99 <= sweep.p99.micros()
 }
 
+/// Runs a sweep. `highest` is the highest rate, and `done` is called after each step.
 pub(super) fn run(
     context: &Context<'_>,
     instance: &Instance,
@@ -94,7 +125,7 @@ pub(super) fn run(
     done: &dyn Fn(&RateStep),
 ) -> Result<ScenarioRun> {
     let mut search = RateSearch::new(sweep, sweep.start.per_second(highest));
-    let (mut steps, mut measured) = (Vec::new(), 0);
+    let (mut rates, mut measured) = (Vec::<MeasuredRate>::new(), 0);
     let (mut next, mut unmeasured) = (Some(search.next), Vec::new());
     while let Some(rate) = next
         && measured < MAX_STEPS
@@ -106,12 +137,16 @@ pub(super) fn run(
         done(&step);
         unmeasured.extend(step.invalid.clone().map(|reason| (rate, reason)));
         let held = holds(&step, &sweep);
-        keep(&mut steps, step, &sweep);
+        match rates.iter_mut().find(|known| known.step.rate == rate) {
+            Some(known) => known.replace(step, &sweep),
+            None => rates.push(MeasuredRate { step, earlier: Vec::new() }),
+        }
         if instance.ended().is_some() {
             break;
         }
         next = search.next_rate(held);
     }
+    let mut steps: Vec<RateStep> = rates.into_iter().map(MeasuredRate::into_step).collect();
     let limit = Some(sweep.p99.micros());
     let knee = search.good.last().copied().filter(|_| next.is_none());
     let Some(knee) = knee else {
@@ -120,40 +155,22 @@ pub(super) fn run(
         } else if let Some((_, reason)) = unmeasured.last() {
             reason
         } else if search.bad.is_none() {
-            "not one rate broke the limit, in as many steps as a sweep may have: begin higher with sweep.start, or raise sweep.factor"
+            "no rate exceeded the limit within the largest number of steps: raise sweep.start or sweep.factor"
         } else if next.is_some() {
-            "it takes more steps than a sweep may have: lower sweep.refine, or raise sweep.factor"
+            "the sweep exceeds the largest number of steps: lower sweep.refine, or raise sweep.factor"
         } else {
-            "not one rate kept to the limit: begin lower with sweep.start, or raise sweep.p99"
+            "no rate kept the limit: lower sweep.start, or raise sweep.p99"
         };
         return Ok(ScenarioRun { steps, knee: None, no_knee: Some(reason.to_owned()), limit });
     };
-    // A rate that the harness could not measure is no limit of the daemon's.
+    // If the bad rate is invalid, the limit may be the harness's instead of the daemon's.
     let above = unmeasured.into_iter().find(|(rate, _)| Some(*rate) == search.bad);
     if let Some((_, reason)) = above
         && let Some(step) = steps.iter_mut().find(|step| step.rate == knee)
     {
-        step.invalid = Some(format!("the rate above was not measured, so that this is no knee: {reason}"));
+        step.invalid = Some(format!("no knee, because the next higher rate could not be measured: {reason}"));
     }
     Ok(ScenarioRun { steps, knee: Some(knee), no_knee: None, limit })
-}
-
-/// Keeps one step for each rate: the last counts, and warns of the one before it.
-fn keep(steps: &mut Vec<RateStep>, mut step: RateStep, sweep: &Sweep) {
-    let Some(before) = steps.iter_mut().find(|before| before.rate == step.rate) else {
-        return steps.push(step);
-    };
-    let outcome = match (&before.invalid, before.errors.iter().next()) {
-        (Some(reason), _) => format!("was invalid: {reason}"),
-        (None, Some((kind, failures))) => {
-            format!("had {} × {kind}, the first: {}", failures.count, failures.first)
-        }
-        (None, None) if holds(before, sweep) => format!("held, with a p99 of {}", time(before.corrected.p99)),
-        (None, None) => format!("broke, with a p99 of {}", time(before.corrected.p99)),
-    };
-    step.warnings.push(format!("measured more than once; the time before, it {outcome}"));
-    step.warnings.extend(before.warnings.iter().filter(|it| it.starts_with("measured")).cloned());
-    *before = step;
 }
 
 #[cfg(test)]
@@ -161,7 +178,7 @@ mod tests {
     use super::*;
     use crate::{quantity::HumanDuration, report::model::Failures, scenario};
 
-    /// Returns the rates that are tried, and the knee. `held` takes a rate and how often it was tried before.
+    /// Returns the measured rates and the knee. `held` gets a rate and the number of its earlier measurements.
     fn tried(start: f64, refine: u32, held: impl Fn(f64, usize) -> bool) -> (Vec<f64>, Option<f64>) {
         let sweep = scenario::load("ramp").unwrap().sweep.unwrap();
         let mut search = RateSearch::new(Sweep { factor: 2.0, refine, ..sweep }, start);
@@ -175,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_rises_until_it_breaks_twice_and_then_comes_closer() {
+    fn the_rate_rises_until_it_fails_twice_and_then_approaches_the_knee() {
         let (rates, knee) = tried(200.0, 3, |rate, _| rate <= 1_100.0);
         let closer = [1_200.0, 1_200.0, 1_000.0, 1_100.0, 1_100.0];
         assert_eq!(rates, [[200.0, 400.0, 800.0, 1_600.0, 1_600.0].as_slice(), &closer].concat());
@@ -183,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_falls_where_the_first_breaks() {
+    fn the_rate_falls_if_the_first_fails() {
         let (rates, knee) = tried(400.0, 3, |rate, _| rate <= 90.0);
         assert_eq!(&rates[..7], [400.0, 400.0, 200.0, 200.0, 100.0, 100.0, 50.0]);
         // Between 50 and 100, halved three times.
@@ -193,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_breaks_once_is_no_limit() {
+    fn a_rate_that_fails_once_is_not_bad() {
         let (rates, knee) = tried(200.0, 0, |rate, before| rate <= 900.0 && (rate != 400.0 || before > 0));
         assert_eq!(rates, [200.0, 400.0, 400.0, 800.0, 1_600.0, 1_600.0, 800.0]);
         assert_eq!(knee, Some(800.0));
@@ -207,21 +224,21 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_lateness_break_a_step() {
+    fn a_step_with_errors_or_lateness_fails() {
         let sweep = scenario::load("ramp").unwrap().sweep.unwrap();
         let sweep = Sweep { p99: HumanDuration(std::time::Duration::from_millis(5)), ..sweep };
         let mut step = RateStep { rate: 1.0, due: 1, ..RateStep::default() };
         step.corrected.p99 = 5_000.0;
         assert!(holds(&step, &sweep));
-        let mut steps = vec![RateStep { invalid: Some("late".to_owned()), ..step.clone() }];
-        keep(&mut steps, step.clone(), &sweep);
-        assert_eq!((steps.len(), &steps[0].invalid), (1, &None));
-        assert!(
-            steps[0].warnings[0].ends_with("the time before, it was invalid: late"),
-            "{:?}",
-            steps[0].warnings
-        );
         let late = RateStep { invalid: Some("late".to_owned()), ..step.clone() };
+        let mut rate = MeasuredRate { step: late.clone(), earlier: Vec::new() };
+        rate.replace(RateStep { warnings: vec!["own".to_owned()], ..step.clone() }, &sweep);
+        rate.replace(step.clone(), &sweep);
+        let RateStep { invalid, warnings, .. } = rate.into_step();
+        assert_eq!((invalid, warnings.len()), (None, 2), "{warnings:?}");
+        assert!(
+            warnings[0].contains("before held with") && warnings[1].ends_with("before was invalid: late")
+        );
         let mut slow = step.clone();
         slow.corrected.p99 = 5_001.0;
         let mut failed = step;

@@ -1,4 +1,4 @@
-//! What is tested: a daemon that is started anew for each run, or one that already runs.
+//! The daemon under test: one that is started for each run, or one that is already running.
 
 use super::{
     admin::{AdminClient, Metrics},
@@ -18,7 +18,7 @@ use std::{
 };
 use switchboard_snapshot::{Header, header};
 
-/// Even: of two registries, the first.
+/// Even, because the first of two registries has the even generations.
 pub(crate) const FIRST_GENERATION: u64 = 2;
 
 pub(crate) enum TestTarget {
@@ -28,16 +28,18 @@ pub(crate) enum TestTarget {
 
 pub(crate) struct OwnDaemon {
     pub(super) program: PathBuf,
-    /// The folder of the snapshots and the journal.
+    /// Folder of the snapshots and the journal.
     pub(super) folder: PathBuf,
-    /// A snapshot of each registry. Generation `n` is the one at `n` modulo their number.
+    /// Snapshot of each registry. Generation `n` is that at `n` modulo their number.
     pub(super) compiled: Vec<PathBuf>,
     pub(super) workers: usize,
     pub(super) cores: Vec<u32>,
     pub(super) has_journal: bool,
 }
 
+/// A daemon that is listening.
 pub(crate) struct Instance {
+    /// The process, if the load test has started it.
     daemon: Option<Daemon>,
     pub(crate) data: SocketAddr,
     pub(crate) admin: Option<AdminClient>,
@@ -52,7 +54,7 @@ impl OwnDaemon {
         self.folder.join(format!("generation-{generation}.swb"))
     }
 
-    /// Returns the arguments of the daemon, on ports of the system's choosing.
+    /// Returns the arguments of the daemon. The system chooses its ports.
     fn arguments(&self, snapshot: &Path, journal: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> =
             ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"]
@@ -72,8 +74,7 @@ impl OwnDaemon {
         format!("switchboard {}", arguments.join(" "))
     }
 
-    /// Writes the snapshot of a generation in advance: during a run, the copy would take time from the
-    /// sender.
+    /// Writes the snapshot of a generation before the run, because the copy would take time from the sender.
     pub(super) fn prepare(&self, generation: u64) -> Result<()> {
         self.write_snapshot(generation, &self.prepared(generation))
     }
@@ -83,7 +84,7 @@ impl OwnDaemon {
         self.compiled.get(turn).map_or(Ok(()), |compiled| number_snapshot(compiled, to, generation))
     }
 
-    /// Replaces the snapshot that is served, by one rename.
+    /// Replaces the served snapshot by one rename.
     pub(super) fn serve(&self, generation: u64) -> Result<()> {
         self.replace_served(|next| match self.prepared(generation) {
             prepared if prepared.exists() => {
@@ -93,7 +94,7 @@ impl OwnDaemon {
         })
     }
 
-    /// Replaces the snapshot that is served by a copy with one wrong bit.
+    /// Replaces the served snapshot with a copy that has one wrong bit.
     pub(super) fn serve_corrupt(&self) -> Result<()> {
         let served = self.served();
         let mut bytes = fs::read(&served).map_err(Error::io("read", &served))?;
@@ -104,7 +105,7 @@ impl OwnDaemon {
 
     fn replace_served(&self, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let next = self.folder.join("next.swb");
-        // A rename of one link of a file over another link of the same file does nothing, and leaves both.
+        // Because a rename of a hard link over another link of the same file does nothing and keeps both.
         let _ = fs::remove_file(&next);
         write(&next)?;
         fs::rename(&next, self.served()).map_err(Error::io("put in place", &next))
@@ -112,7 +113,7 @@ impl OwnDaemon {
 }
 
 impl TestTarget {
-    /// Starts an own daemon with the first snapshot and without standings.
+    /// Starts an own daemon with the first snapshot and without standings, or returns the running daemon.
     pub(crate) fn start(&self) -> Result<Instance> {
         match self {
             &TestTarget::Running { data, admin } => {
@@ -130,14 +131,17 @@ impl TestTarget {
         }
     }
 
-    /// Returns the facts of the registry, with the counts of the daemon's metrics.
+    /// Returns the facts about the registry. The numbers are from the daemon's metrics.
     pub(super) fn facts(&self, options: &Options, source: &str, metrics: Option<&Metrics>) -> RegistryFacts {
         let entries = |kind| metrics.map_or(0, |metrics| metrics.entries(kind));
         RegistryFacts {
             source: match (&options.registry, &options.queries) {
                 (Some(folder), _) => folder.display().to_string(),
                 (None, Some(queries)) => {
-                    format!("unknown; queries from {}, answers held to their shape alone", queries.display())
+                    format!(
+                        "unknown; queries from {}, only the form of answers is checked",
+                        queries.display()
+                    )
                 }
                 (None, None) => source.to_owned(),
             },
@@ -151,7 +155,7 @@ impl TestTarget {
 }
 
 impl Instance {
-    /// Wraps a server that was not started by [`TestTarget::start`].
+    /// Returns a server that was not started by [`TestTarget::start`].
     pub(super) fn from_address(data: SocketAddr) -> Self {
         Self { daemon: None, data, admin: None }
     }
@@ -164,34 +168,35 @@ impl Instance {
         self.admin.as_ref()?.metrics().ok()
     }
 
-    /// Returns the exit status and the last log lines of an own daemon that has ended.
+    /// Returns the exit status and the last log lines of an own daemon if it has ended.
     pub(super) fn ended(&self) -> Option<String> {
         self.daemon.as_ref()?.ended()
     }
 
-    /// Stops an own daemon. The error says how it ended before, or that it did not exit with 0.
+    /// Stops an own daemon. The error is the reason why it ended before or did not exit with 0.
     pub(super) fn stop(self) -> std::result::Result<(), String> {
         if let Some(reason) = self.ended() {
             return Err(reason);
         }
         match self.exit_status() {
-            Ok(Some(status)) if !status.success() => Err(format!("{status}, when it was told to end")),
+            Ok(Some(status)) if !status.success() => Err(format!("{status} after SIGTERM")),
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }
 
+    /// Stops an own daemon and returns its exit status.
     pub(crate) fn exit_status(self) -> Result<Option<ExitStatus>> {
         self.daemon.map(Daemon::stop).transpose()
     }
 }
 
-/// Copies a snapshot under another generation: compiling would give the same bytes but for the header.
+/// Copies a snapshot with another generation. A compilation would give the same bytes except for the header.
 fn number_snapshot(from: &Path, to: &Path, generation: u64) -> Result<()> {
     let mut bytes = fs::read(from).map_err(Error::io("read", from))?;
     let known = Header::read(&bytes).map_err(|error| {
         Error::Refused(format!(
-            "{}: {error}; the daemon and the load test are not of the same build: build both again",
+            "{}: {error}; the daemon and the load test are of different builds: build both again",
             from.display()
         ))
     })?;

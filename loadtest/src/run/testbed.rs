@@ -1,4 +1,4 @@
-//! What a run needs before it starts: the registries, their snapshots, the daemon's binary.
+//! Prepares a run: the registries, their snapshots and the daemon's binary.
 
 use super::{
     options::Options,
@@ -8,7 +8,7 @@ use super::{
 use crate::{
     daemon,
     error::{Error, Result},
-    output, progress,
+    output,
     report::model::Pinning,
     scenario::Scenario,
 };
@@ -21,14 +21,14 @@ use std::{
     time::Instant,
 };
 
-/// One shared account in so many is suspended in the second registry.
+/// In the second registry, one of this number of shared accounts is suspended.
 const SUSPENDED_INTERVAL: usize = 10;
 
 pub(crate) struct TestBed {
     pub(crate) target: TestTarget,
-    /// The registries from which requests are drawn; none where queries are given.
+    /// Folders of the registries from which requests are drawn. Empty if a file has the queries.
     pub(crate) registries: Vec<PathBuf>,
-    /// The arguments with which the registry was generated.
+    /// Command that generates the registry. Empty if the registry was not generated.
     pub(super) source: String,
 }
 
@@ -47,7 +47,7 @@ impl TestBed {
         }
         let program = daemon::find_program(options.switchboard.clone())?;
         let folder = scratch.path().join(&scenario.name);
-        output::make_dir(&folder)?;
+        create_dir(&folder)?;
         if registries.is_empty() {
             let output = folder.join("registry");
             source = generate(scenario, options, &output)?;
@@ -64,7 +64,7 @@ impl TestBed {
             let snapshot = folder.join(format!("compiled-{n}.swb"));
             compile(&program, registry, &snapshot)?;
             let megabytes = fs::metadata(&snapshot).map_or(0, |file| file.len()) as f64 / 1e6;
-            progress::line(&format!("snapshot    {megabytes:.1} MB, in {:.1?}", started.elapsed()));
+            output::log(&format!("snapshot    {megabytes:.1} MB, in {:.1?}", started.elapsed()));
             compiled.push(snapshot);
         }
         let own = OwnDaemon {
@@ -78,6 +78,7 @@ impl TestBed {
         Ok(TestBed { target: TestTarget::Own(own), registries, source })
     }
 
+    /// Writes the snapshot of every generation that the scenario publishes.
     pub(super) fn prepare_snapshots(&self, scenario: &Scenario) -> Result<()> {
         let TestTarget::Own(own) = &self.target else { return Ok(()) };
         let reloads = scenario.reload.map_or(0.0, |reload| {
@@ -89,7 +90,7 @@ impl TestBed {
     }
 }
 
-/// Generates the scenario's registry and returns the command that generates the same.
+/// Generates the scenario's registry. Returns the command that generates the same registry.
 fn generate(scenario: &Scenario, options: &Options, output: &Path) -> Result<String> {
     let (size, seed) = (scenario.registry, options.seed);
     let (accounts, ous, pools) = (size.accounts, size.ous, size.pools);
@@ -103,11 +104,15 @@ fn generate(scenario: &Scenario, options: &Options, output: &Path) -> Result<Str
         }
         (other, _) => other.into(),
     })?;
-    progress::line(&format!(
+    output::log(&format!(
         "registry    {accounts} accounts, {ous} OUs, {pools} pools, in {:.1?}",
         started.elapsed()
     ));
     Ok(format!("loadtest registry --accounts {accounts} --ous {ous} --pools {pools} --seed {seed}"))
+}
+
+fn create_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(Error::io("create the folder", dir))
 }
 
 fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
@@ -128,8 +133,8 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
     Err(Error::Refused(format!("{} does not compile:\n{reason}", registry.display())))
 }
 
-/// Writes a second registry in which some accounts are suspended, so that answers show which registry is
-/// served. The registry's own tests are left out, because some would fail.
+/// Writes a second registry in which some accounts are suspended. Its answers therefore differ from those of the first.
+/// Leaves out the registry's tests, because some would fail.
 fn write_variant(first: &Path, second: &Path) -> Result<()> {
     for entry in fs::read_dir(first).map_err(Error::io("list", first))? {
         let entry = entry.map_err(Error::io("list", first))?.path();
@@ -138,7 +143,7 @@ fn write_variant(first: &Path, second: &Path) -> Result<()> {
             write_variant(&entry, &to)?;
             continue;
         }
-        output::make_dir(second)?;
+        create_dir(second)?;
         match entry.file_name().and_then(|name| name.to_str()) {
             Some("tests.toml") => {}
             Some("accounts.csv") => suspend_some(&entry, &to).map_err(|error| {

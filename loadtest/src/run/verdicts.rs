@@ -1,4 +1,4 @@
-//! Whether the limits of a scenario hold.
+//! Compares the figures of a scenario with its limits.
 
 use crate::{
     quantity::HumanDuration,
@@ -10,8 +10,8 @@ use crate::{
     statistics::median,
 };
 
-/// Returns each demand with what was measured for it. Latencies and errors are demanded of constant rates
-/// alone. Invalid runs measure nothing; where there are no others, no demand holds.
+/// Returns each demand with its measured value. Limits of latencies and errors apply only to constant rates. Invalid
+/// runs have no measured values. Without a valid run, no demand holds.
 pub(super) fn verdicts(
     demand: &Demand,
     runs: &[ScenarioRun],
@@ -40,7 +40,7 @@ pub(super) fn verdicts(
     limit("max", demand.max, |step| step.corrected.max);
     if !sweep {
         let share = |step: &RateStep| 100.0 * step.failed() as f64 / step.due.max(1) as f64;
-        // Of every run, because a median would hide the one that failed. An invalid run counts where it has
+        // The largest of all runs, because a median would hide a run that failed. An invalid run counts if it has
         // errors.
         let counts = |step: &&RateStep| step.invalid.is_none() || step.failed() > 0;
         let worst = runs.iter().flat_map(|run| &run.steps).filter(counts).map(share).reduce(f64::max);
@@ -72,7 +72,7 @@ pub(super) fn verdicts(
     verdicts
 }
 
-/// Returns the verdict that does not hold because a run failed.
+/// Returns the verdict that a run failed.
 pub(super) fn missing_runs(wanted: u32, done: u32, reason: &str) -> DemandVerdict {
     DemandVerdict { demand: format!("{wanted} runs"), measured: format!("{done}: {reason}"), holds: false }
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_runs_measure_nothing_but_their_errors_count() {
+    fn invalid_runs_have_no_figures_but_their_errors_count() {
         let demand =
             Demand { p99: Some(HumanDuration(std::time::Duration::from_millis(1))), ..Demand::default() };
         let mut runs = runs("steady");

@@ -1,7 +1,7 @@
 //! The check of an answer to one query.
 //!
-//! The fast path compares bytes. An answer that differs is parsed and compared field by field: it may say the
-//! same in other bytes, and else the reason is for people.
+//! The fast path compares bytes. An answer with other bytes is parsed and compared field by field, because it may
+//! have the same fields. If it has not, the comparison gives the reason.
 
 use super::{
     expected::{CandidateAccount, Expected, ExpectedProblem, ExpectedSelection, Match},
@@ -11,14 +11,15 @@ use super::{
 use crate::engine::WrongAnswer;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, time::Instant};
+use switchboard_model::SelectError;
 
-/// Candidates that a reason names before it counts the others.
+/// Number of candidates that a reason names. It counts the others.
 const MAX_NAMED: usize = 5;
 
 type Fields = Map<String, Value>;
 
-/// The type and the title of each problem code: the same in every answer.
-pub(super) type ProblemTitles = BTreeMap<Outcome, [Value; 2]>;
+/// Type and title of each problem code. They must be the same in every answer.
+pub(super) type ProblemTitles = BTreeMap<SelectError, [Value; 2]>;
 
 pub(super) struct CheckContext<'a> {
     pub(super) published: &'a PublishedGenerations,
@@ -29,7 +30,7 @@ pub(super) struct CheckContext<'a> {
 }
 
 impl CheckContext<'_> {
-    /// Refuses an account that was suspended from before the request was sent until the answer was read.
+    /// Refuses an account that was suspended when the request was sent, and until the answer was read.
     fn check_in_use(&self, account: Option<&CandidateAccount>) -> Result<(), WrongAnswer> {
         let suspended = account.and_then(|account| {
             let at = usize::try_from(account.churned?).ok()?;
@@ -38,18 +39,17 @@ impl CheckContext<'_> {
         let Some((account, since)) = suspended else { return Ok(()) };
         let since = since.as_secs_f64() * 1e3;
         Err(WrongAnswer::Content(format!(
-            "account {} is suspended: acknowledged {since:.3} ms before the request was sent, and not lifted before it was \
-             answered",
+            "account {} is suspended: the suspension was acknowledged {since:.3} ms before the request was sent, and did \
+             not end before the answer",
             account.id()
         )))
     }
 }
 
-/// The answers that a query may have: for each registry that is served in turn, and each state of the
-/// standings.
+/// The answers that a query may have, for each registry that is served in turn and each state of the standings.
 pub(super) struct ExpectedAnswers {
     registries: Box<[Box<[Expected]>]>,
-    /// A problem must not repeat it.
+    /// The client's phone, which a problem must not repeat.
     phone: Option<Box<str>>,
 }
 
@@ -58,7 +58,7 @@ impl ExpectedAnswers {
         Self { registries: registries.into_iter().map(Into::into).collect(), phone: phone.map(Into::into) }
     }
 
-    /// Returns the outcome and the generation of a right answer. `status` is none for a line of a batch.
+    /// Returns the outcome and the generation of a right answer. `status` is `None` for a line of a batch.
     pub(super) fn check(
         &mut self,
         status: Option<u16>,
@@ -90,8 +90,9 @@ impl ExpectedAnswers {
                 (Match::Moved(before, now), Expected::Selection(selection)) => {
                     let id = |at| selection.candidates.get(at).map_or("", |candidate| candidate.id());
                     let (before, now) = (id(before), id(now));
-                    let reason =
-                        format!("the client has {now}, but had {before} before, which is still there");
+                    let reason = format!(
+                        "the client has {now}, but had {before} in an earlier answer, which is still available"
+                    );
                     return Err(WrongAnswer::Content(reason));
                 }
                 _ => {}
@@ -102,8 +103,8 @@ impl ExpectedAnswers {
         Ok((outcome, generation))
     }
 
-    /// A client must keep its account from one registry to the other where the same rule at the same place
-    /// could select either account in both.
+    /// Checks that a client keeps its account from one registry to the other, if the same rule of the same OU and pool
+    /// could select either account in both registries.
     fn check_other_registries(&self, registry: usize) -> Result<(), WrongAnswer> {
         let pinned = |at: usize| {
             let answers = self.registries.get(at).into_iter().flatten();
@@ -119,7 +120,8 @@ impl ExpectedAnswers {
                 if could && now.start != before.start {
                     let (before, now) = (before.id(), now.id());
                     return Err(WrongAnswer::Content(format!(
-                        "the client has {now}, but had {before} in another generation, and both have both"
+                        "the client has {now}, but had {before} in another generation, and both generations have both \
+                         accounts"
                     )));
                 }
             }
@@ -133,7 +135,7 @@ impl ExpectedAnswers {
             Some(status) if wanted.clone().all(|wanted| wanted != status) => {
                 wrong_status(status, wanted.min().unwrap_or_default(), body)
             }
-            _ => WrongAnswer::Content(format!("no generation at its end: {}", String::from_utf8_lossy(body))),
+            _ => WrongAnswer::Content(format!("no generation at the end: {}", String::from_utf8_lossy(body))),
         }
     }
 }
@@ -142,7 +144,7 @@ pub(super) fn wrong_status(status: u16, wanted: u16, body: &[u8]) -> WrongAnswer
     WrongAnswer::Status(format!("{status}, not {wanted}: {}", String::from_utf8_lossy(body)))
 }
 
-/// Splits an answer into the bytes up to the generation's digits, and the generation.
+/// Splits an answer into the bytes before the digits of the generation, and the generation.
 fn split_generation(body: &[u8]) -> Option<(&[u8], u64)> {
     let open = body.strip_suffix(b"}")?;
     let digits = open.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -153,7 +155,7 @@ fn split_generation(body: &[u8]) -> Option<(&[u8], u64)> {
     Some((head, str::from_utf8(digits).ok()?.parse().ok()?))
 }
 
-/// Checks an answer whose bytes are none of those that are known.
+/// Checks an answer whose bytes match no expected answer.
 fn parse_and_check(
     answers: &mut [Expected],
     status: Option<u16>,
@@ -190,7 +192,7 @@ fn parse_and_check(
             }
         }
     }
-    Err(first_reason.unwrap_or_else(|| WrongAnswer::Content("nothing was foretold".to_owned())))
+    Err(first_reason.unwrap_or_else(|| WrongAnswer::Content("no answer is expected".to_owned())))
 }
 
 fn check_selection<'e>(
@@ -209,7 +211,7 @@ fn check_selection<'e>(
             named.push(&more);
         }
         let rest = String::from_utf8_lossy(&selection.rest);
-        return Err(format!("account {id} is none of {}, …{rest}: {}", named.join(", "), shown(fields)));
+        return Err(format!("account {id} is not one of {}, …{rest}: {}", named.join(", "), shown(fields)));
     };
     let wanted = [&*candidate.start, &selection.rest, format!("{generation}}}").as_bytes()].concat();
     let wanted: Fields = serde_json::from_slice(&wanted).map_err(|error| error.to_string())?;
@@ -224,7 +226,7 @@ fn check_problem(
     titles: &mut ProblemTitles,
 ) -> Result<(), String> {
     let code = problem.code.as_str();
-    // Any text for people will do, but there must be one.
+    // A text for people may be any, but not empty.
     let text = |name: &str| match fields.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Value::from(text.as_str()),
         _ => Value::from("a text for people"),
@@ -232,7 +234,7 @@ fn check_problem(
     let wanted = [
         ("type", text("type")),
         ("title", text("title")),
-        ("status", Value::from(problem.code.status())),
+        ("status", Value::from(Outcome::Refused(problem.code).status())),
         ("detail", text("detail")),
         ("code", Value::from(code)),
         ("generation", Value::from(generation)),
@@ -245,12 +247,12 @@ fn check_problem(
     let named = ["type", "title"].map(|name| fields.get(name).cloned().unwrap_or_default());
     let before = titles.entry(problem.code).or_insert_with(|| named.clone());
     if *before != named {
-        return Err(format!("{code} was {before:?} before: {}", shown(fields)));
+        return Err(format!("{code} had {before:?} in an earlier answer: {}", shown(fields)));
     }
     Ok(())
 }
 
-/// Compares every field, and the order of the fields.
+/// Compares every field and the order of the fields.
 fn compare(fields: &Fields, wanted: &Fields) -> Result<(), String> {
     let mut reasons: Vec<String> = wanted
         .iter()
@@ -261,7 +263,7 @@ fn compare(fields: &Fields, wanted: &Fields) -> Result<(), String> {
         })
         .collect();
     let more = fields.keys().filter(|name| !wanted.contains_key(*name));
-    reasons.extend(more.map(|name| format!("{name} should not be there")));
+    reasons.extend(more.map(|name| format!("{name} is unexpected")));
     if reasons.is_empty() && !fields.keys().eq(wanted.keys()) {
         reasons.push("its fields are in another order".to_owned());
     }

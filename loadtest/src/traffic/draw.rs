@@ -1,4 +1,4 @@
-//! Requests drawn until each outcome has its share, and the order in which they are sent.
+//! Draws requests until each outcome has its share, and the order in which they are sent.
 
 use super::{
     Traffic, TrafficConfig,
@@ -15,107 +15,115 @@ use crate::error::{Error, Result};
 use generator::SeededRng;
 use oracle::{Query, Verdict};
 use rand_distr::Zipf;
+use switchboard_model::{Rule, SelectError};
 
-/// Queries that are generated for one request at most. From the half on, only the outcome is wanted of them.
+/// Number of queries that are generated for one request before it is given up. After half of them, the query need
+/// have only the outcome, and none of the optional parts but phone and client.
 const MAX_TRIES: usize = 400;
 
-/// The least number of batches, so that they differ.
+/// Smallest number of batches. With fewer, they would hardly differ.
 const MIN_BATCHES: usize = 16;
 
-/// How many times the weight of the current request a share's debt is spread over.
+/// The debt of a share is spread over this multiple of the current request's weight.
 const DEBT_SPREAD: f64 = 2.0;
 
 pub(super) struct DrawnRequest {
     pub(super) bytes: Vec<u8>,
-    /// The index of its query, or of the query in each line.
+    /// Index of the query, or indices of the queries of a batch's lines.
     pub(super) queries: Box<[u32]>,
     pub(super) is_batch: bool,
 }
 
-pub(super) fn draw(
-    mix: &Mix,
-    config: &TrafficConfig<'_>,
-    published: PublishedGenerations,
-) -> Result<Traffic> {
-    mix.check()?;
-    let registries = config.registries.iter().map(|folder| LoadedRegistry::read(folder, config.churned));
-    let registries: Vec<LoadedRegistry> = registries.collect::<Result<_>>()?;
-    let predictors: Vec<Predictor<'_>> =
-        registries.iter().map(|registry| Predictor::new(registry, config)).collect();
-    let Some(first) = registries.first() else {
-        return Err(Error::Usage("there is no registry to draw from: name one".to_owned()));
-    };
-    let mut draw = QueryDraw {
-        generator: QueryGenerator::new(&first.normal),
-        shares: mix.shares().map(|(_, percent)| Share::new(percent)),
-        rng: SeededRng::new(config.seed, 1),
-        names_company: first.normal.companies.len() > 1,
-        predictors: &predictors,
-        sets: registries.iter().map(|it| CandidateSets::new(&it.normal, config.churned)).collect(),
-    };
-    let (mut expected, mut requests, mut lines) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut populations, mut notes) = (Vec::new(), Vec::new());
-    let (mut sample, mut sample_selects) = (<[String; 2]>::default(), false);
-    let whole: f64 = mix.outcomes.values().sum();
-    for (&outcome, &weight) in mix.outcomes.iter().filter(|(_, weight)| **weight > 0.0) {
-        let wanted = ((mix.distinct as f64 * weight / whole).round() as usize).max(1);
-        let begin = expected.len();
-        for weight in rank_weights(mix, weight / whole, wanted) {
-            let Some((query, post, answers)) = draw.request(outcome, weight) else { break };
-            let selects = outcome.status() == 200;
-            if expected.is_empty() || (!sample_selects && selects) {
-                (sample, sample_selects) = ([request::target(&query), query.text()], selects);
-            }
-            if mix.batch.is_some() {
-                lines.push(query.text());
-            } else {
-                let bytes = match post {
-                    true => request::post(&query.text()),
-                    false => request::get(&request::target(&query)),
-                };
-                let queries = Box::new([expected.len() as u32]);
-                requests.push(DrawnRequest { bytes, queries, is_batch: false });
-            }
-            expected.push(ExpectedAnswers::new(answers, query.phone.as_deref()));
-        }
-        let (found, name) = (expected.len() - begin, outcome.as_str());
-        if found == 0 {
-            notes.push(format!(
-                "no request that comes to {name} was found in this registry: the others have its share"
+impl Traffic {
+    /// Draws requests. Their answers may name the generations that are published when the answer is read.
+    ///
+    /// # Errors
+    /// A value of the mix is out of its range, a folder cannot be read, or a registry has errors or no query of the mix.
+    pub fn draw(mix: &Mix, config: &TrafficConfig<'_>, published: PublishedGenerations) -> Result<Traffic> {
+        mix.check()?;
+        let registries = config.registries.iter().map(|folder| LoadedRegistry::read(folder, config.churned));
+        let registries: Vec<LoadedRegistry> = registries.collect::<Result<_>>()?;
+        let predictors: Vec<Predictor<'_>> =
+            registries.iter().map(|registry| Predictor::new(registry, config)).collect();
+        let Some(first) = registries.first() else {
+            return Err(Error::Usage(
+                "no registry to draw requests from: name one with --registry".to_owned(),
             ));
-            continue;
+        };
+        let mut draw = QueryDraw {
+            generator: QueryGenerator::new(&first.normal),
+            shares: mix.shares().map(|(_, percent)| Share::new(percent)),
+            rng: SeededRng::new(config.seed, 1),
+            names_company: first.normal.companies.len() > 1,
+            predictors: &predictors,
+            sets: registries.iter().map(|it| CandidateSets::new(&it.normal, config.churned)).collect(),
+        };
+        let (mut expected, mut requests, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut populations, mut notes) = (Vec::new(), Vec::new());
+        let (mut sample, mut sample_selects) = (<[String; 2]>::default(), false);
+        let whole: f64 = mix.outcomes.values().sum();
+        for (&outcome, &weight) in mix.outcomes.iter().filter(|(_, weight)| **weight > 0.0) {
+            let wanted = ((mix.distinct as f64 * weight / whole).round() as usize).max(1);
+            let begin = expected.len();
+            for weight in rank_weights(mix, weight / whole, wanted) {
+                let Some((query, post, answers)) = draw.request(outcome, weight) else { break };
+                let selects = outcome.status() == 200;
+                if expected.is_empty() || (!sample_selects && selects) {
+                    (sample, sample_selects) = ([request::target(&query), query.text()], selects);
+                }
+                if mix.batch.is_some() {
+                    lines.push(query.text());
+                } else {
+                    let bytes = match post {
+                        true => request::post(&query.text()),
+                        false => request::get(&request::target(&query)),
+                    };
+                    let queries = Box::new([expected.len() as u32]);
+                    requests.push(DrawnRequest { bytes, queries, is_batch: false });
+                }
+                expected.push(ExpectedAnswers::new(answers, query.phone.as_deref()));
+            }
+            let (found, name) = (expected.len() - begin, outcome.as_str());
+            if found == 0 {
+                notes.push(format!(
+                "no request with the outcome {name} was found in this registry: the other outcomes get its share"
+            ));
+                continue;
+            }
+            if found < wanted {
+                notes.push(format!("only {found} of {wanted} requests with the outcome {name} were found"));
+            }
+            populations.push(Population::new(mix.zipf, weight / whole, begin, found));
         }
-        if found < wanted {
-            notes.push(format!("{found} requests that come to {name} were found, of {wanted} asked for"));
+        if populations.is_empty() {
+            return Err(Error::Refused(format!(
+                "the registry has no query of this mix: {}",
+                notes.join("; ")
+            )));
         }
-        populations.push(Population::new(mix.zipf, weight / whole, begin, found));
+        let mut order = RequestOrder::new(populations, SeededRng::new(config.seed, 2));
+        if let Some(batch_lines) = mix.batch {
+            requests = batches(&lines, batch_lines, &mut order);
+            let all = Population::new(None, 1.0, 0, requests.len());
+            order = RequestOrder::new(vec![all], SeededRng::new(config.seed, 3));
+        }
+        Ok(Traffic {
+            expected,
+            requests,
+            order,
+            selections: mix.batch.unwrap_or(1).into(),
+            interleaved: None,
+            published,
+            suspensions: Suspensions::new(config.churned.len()),
+            titles: ProblemTitles::new(),
+            last_generations: Vec::new(),
+            sample,
+            notes,
+        })
     }
-    if populations.is_empty() {
-        return Err(Error::Refused(format!("nothing can be asked of this registry: {}", notes.join("; "))));
-    }
-    let mut order = RequestOrder::new(populations, SeededRng::new(config.seed, 2));
-    if let Some(batch_lines) = mix.batch {
-        requests = batches(&lines, batch_lines, &mut order);
-        let all = Population::new(None, 1.0, 0, requests.len());
-        order = RequestOrder::new(vec![all], SeededRng::new(config.seed, 3));
-    }
-    Ok(Traffic {
-        expected,
-        requests,
-        order,
-        selections: mix.batch.unwrap_or(1).into(),
-        interleaved: None,
-        published,
-        suspensions: Suspensions::new(config.churned.len()),
-        titles: ProblemTitles::new(),
-        last_generations: Vec::new(),
-        sample,
-        notes,
-    })
 }
 
-/// Returns as many batches as give each query a place on average, their lines in the order of single
-/// requests.
+/// Returns as many batches as give each query one line on average. Lines have the order of single requests.
 fn batches(lines: &[String], batch_lines: u32, order: &mut RequestOrder) -> Vec<DrawnRequest> {
     let count = lines.len().div_ceil(batch_lines as usize).max(MIN_BATCHES);
     let batch = |_| {
@@ -127,14 +135,15 @@ fn batches(lines: &[String], batch_lines: u32, order: &mut RequestOrder) -> Vec<
 }
 
 pub(super) struct Interleaved {
-    /// One request in so many is a batch.
+    /// Number of requests of which one is a batch.
     interval: usize,
+    /// Number of the first batch.
     first: usize,
     sent: usize,
 }
 
 impl Interleaved {
-    /// Returns the number of the batch that is next; none where a single request is.
+    /// Returns the number of the next request if it is a batch.
     pub(super) fn next(&mut self, requests: usize) -> Option<usize> {
         self.sent += 1;
         let batch = self.sent.is_multiple_of(self.interval).then_some(self.sent / self.interval)?;
@@ -143,7 +152,7 @@ impl Interleaved {
 }
 
 impl Traffic {
-    /// Adds batches of the posted queries, and sends one after every `interval` - 1 single requests.
+    /// Adds batches of the posted queries. One is sent after every `interval` - 1 single requests.
     pub(crate) fn interleave_batches(&mut self, lines: usize, interval: usize) {
         let posted = self.requests.iter().filter(|request| request.bytes.starts_with(b"POST "));
         let posted = posted.filter_map(|request| {
@@ -162,7 +171,7 @@ impl Traffic {
 
 struct QueryDraw<'a> {
     generator: QueryGenerator<'a>,
-    /// In the order of [`Mix::shares`].
+    /// Shares of the optional parts in the order of [`Mix::shares`].
     shares: [Share; 8],
     rng: SeededRng,
     names_company: bool,
@@ -171,7 +180,7 @@ struct QueryDraw<'a> {
 }
 
 impl QueryDraw<'_> {
-    /// Returns a query with this outcome, whether it is posted, and its answers in each registry.
+    /// Returns a query with this outcome, whether it is sent by POST, and its answers in each registry.
     fn request(&mut self, outcome: Outcome, weight: f64) -> Option<(Query, bool, Vec<Vec<Expected>>)> {
         let wanted = self.wanted(outcome, weight);
         for n in 0..MAX_TRIES {
@@ -180,7 +189,10 @@ impl QueryDraw<'_> {
                 false => Parts { phone: wanted.phone, client: wanted.client, ..Parts::default() },
             };
             let Some(mut query) = self.generator.query(outcome, wanted, &mut self.rng) else { continue };
-            if !self.names_company && outcome != Outcome::UnknownCompany && self.rng.per_mille(500) {
+            if !self.names_company
+                && outcome != Outcome::Refused(SelectError::UnknownCompany)
+                && self.rng.per_mille(500)
+            {
                 query.company = None;
             }
             let verdict = self.predictors.first()?.verdict(&query);
@@ -225,17 +237,19 @@ impl QueryDraw<'_> {
             current_ignored: wants(current_ignored) && chain,
             exclude: wants(exclude) && chain,
             primary: wants(primary) && chain,
-            strict: wants(strict) && outcome == Outcome::Country,
+            strict: wants(strict) && outcome == Outcome::Selected(Rule::Country),
             post: false,
         }
     }
 }
 
-/// A share of requests of unequal weights. The next requests make good what chance gave too much or too
-/// little, even where the first request weighs as much as a thousand others.
+/// A share of requests with unequal weights. The following requests compensate for an excess or a deficit, even if the
+/// first request weighs as much as a thousand others.
 struct Share {
     wanted: f64,
+    /// Weight of all requests.
     all: f64,
+    /// Weight of the requests with the part.
     given: f64,
 }
 
@@ -257,24 +271,24 @@ impl Share {
     }
 }
 
-/// The requests of one outcome: consecutive numbers, the busiest client first.
+/// The requests of one outcome. They have consecutive numbers. The busiest client is first.
 pub(super) struct Population {
     weight: f64,
     first: usize,
     len: usize,
-    /// None where all clients ask equally often.
+    /// Distribution of the clients. `None` if they are equally busy.
     zipf: Option<Zipf<f64>>,
 }
 
 impl Population {
     fn new(exponent: Option<f64>, weight: f64, first: usize, len: usize) -> Population {
-        // `Mix::check` holds the exponent to what the distribution takes.
+        // `Mix::check` allows only exponents that the distribution accepts.
         let zipf = exponent.and_then(|exponent| Zipf::new(len as f64, exponent).ok());
         Population { weight, first, len, zipf }
     }
 }
 
-/// Returns the weight of each rank of a population. Their sum is `weight`.
+/// Returns the weight of each rank of a population. The sum of the weights is `weight`.
 fn rank_weights(mix: &Mix, weight: f64, len: usize) -> Vec<f64> {
     let exponent = mix.zipf.unwrap_or(0.0);
     let raw: Vec<f64> = (1..=len).map(|rank| (rank as f64).powf(-exponent)).collect();
@@ -282,7 +296,7 @@ fn rank_weights(mix: &Mix, weight: f64, len: usize) -> Vec<f64> {
     raw.into_iter().map(|one| one * weight / whole).collect()
 }
 
-/// Draws numbers of requests: an outcome by its weight, then a client of it.
+/// Draws the numbers of requests: first an outcome by its weight, then one of its clients.
 pub(super) struct RequestOrder {
     rng: SeededRng,
     populations: Vec<Population>,
@@ -317,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_comes_out_even_where_weights_differ() {
+    fn a_share_is_exact_though_weights_differ() {
         for percent in [0.0, 3.0, 50.0, 97.0, 100.0] {
             for exponent in [0.0, 1.0, 1.5] {
                 let (mut share, mut rng) = (Share::new(percent), SeededRng::new(1, 0));
@@ -326,7 +340,7 @@ mod tests {
                     let wants = share.wants(weight, &mut rng);
                     share.settle(weight, wants);
                 }
-                // At an exponent of 1.5 the first alone is 38 % of all: no other can make that good.
+                // At an exponent of 1.5, the first request is 38 % of all. The others cannot compensate.
                 let difference = (share.given / share.all * 100.0 - percent).abs();
                 let first = 100.0 / share.all;
                 assert!(

@@ -1,8 +1,9 @@
-//! The answers that a query may have, prepared for a comparison byte by byte.
+//! The answers that a query may have. They are prepared for a comparison byte by byte.
 
 use super::outcome::Outcome;
 use oracle::{Selected, Verdict};
 use std::{collections::HashMap, sync::Arc};
+use switchboard_model::{Rule, SelectError};
 use switchboard_registry::{Account, Registry};
 
 #[derive(PartialEq)]
@@ -11,68 +12,74 @@ pub(super) enum Expected {
     Problem(ExpectedProblem),
 }
 
-/// A selection, without the choice among equal accounts and without the generation.
+/// A selection without the choice among equal accounts, and without the generation.
 #[derive(PartialEq)]
 pub(super) struct ExpectedSelection {
-    pub(super) rule: Outcome,
+    pub(super) rule: Rule,
     pub(super) candidates: Arc<CandidateSet>,
-    /// The bytes behind the account's own fields: from the rule to `"generation":`.
+    /// Bytes of the answer behind the account's fields: from the rule to `"generation":`.
     pub(super) rest: Box<[u8]>,
-    /// The query names a client or a phone: it must always get the same account.
+    /// Whether the query has a client or a phone. Such a query must always get the same account.
     keyed: bool,
-    /// The index of that account, from the first answer on.
+    /// Index of the account that the first answer named, if the query is keyed.
     pub(super) pinned: Option<u32>,
 }
 
 #[derive(PartialEq)]
 pub(super) struct ExpectedProblem {
-    pub(super) code: Outcome,
-    /// The bytes to `"generation":` of an answer that was read and found right: its texts are the daemon's
-    /// own.
+    pub(super) code: SelectError,
+    /// Bytes to `"generation":` of an answer that was parsed and found right. The load test does not prescribe the
+    /// texts for people.
     pub(super) known: Option<Box<[u8]>>,
 }
 
-/// How the bytes of an answer compare with an expected answer.
+/// The result of the comparison of an answer's bytes with an expected answer.
 pub(super) enum Match {
     Right,
-    /// Right where this candidate, whose standing changes, is in use.
+    /// The answer names this churned candidate. It is right if the account is not suspended.
     Churned(u32),
-    /// Right, and the first answer that names the client's account.
+    /// The answer is right, and the first that names the client's account.
     First,
-    /// The client had the first candidate before, and has the second now.
+    /// The client had the first candidate in an earlier answer, and has the second in this one.
     Moved(u32, u32),
-    /// The bytes differ: the answer must be parsed.
+    /// The bytes differ. The answer must be parsed.
     Unknown,
 }
 
 impl Expected {
-    /// Returns none where the oracle names an unknown rule or code.
+    /// Returns `None` if the oracle's rule or code is unknown.
     pub(super) fn from_verdict<'a>(
         verdict: &Verdict<'a>,
         keyed: bool,
         sets: &mut CandidateSets<'a>,
     ) -> Option<Expected> {
-        let outcome = Outcome::from_verdict(verdict)?;
-        Some(match verdict {
-            Verdict::Refused(_) => Expected::Problem(ExpectedProblem { code: outcome, known: None }),
-            Verdict::Selected(selected) => Expected::Selection(ExpectedSelection {
-                rule: outcome,
-                candidates: sets.get(&selected.company.id, &selected.candidates, selected.found.is_some()),
-                rest: rest(selected).into_bytes().into(),
-                keyed,
-                pinned: None,
-            }),
+        Some(match (Outcome::from_verdict(verdict)?, verdict) {
+            (Outcome::Refused(code), _) => Expected::Problem(ExpectedProblem { code, known: None }),
+            (Outcome::Selected(_), Verdict::Refused(_)) => return None,
+            (Outcome::Selected(rule), Verdict::Selected(selected)) => {
+                Expected::Selection(ExpectedSelection {
+                    rule,
+                    candidates: sets.get(
+                        &selected.company.id,
+                        &selected.candidates,
+                        selected.found.is_some(),
+                    ),
+                    rest: rest(selected).into_bytes().into(),
+                    keyed,
+                    pinned: None,
+                })
+            }
         })
     }
 
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Expected::Selection(selection) => selection.rule,
-            Expected::Problem(problem) => problem.code,
+            Expected::Selection(selection) => Outcome::Selected(selection.rule),
+            Expected::Problem(problem) => Outcome::Refused(problem.code),
         }
     }
 
-    /// Compares the bytes of an answer up to the generation's digits.
+    /// Compares the bytes of an answer before the digits of the generation.
     pub(super) fn compare(&mut self, head: &[u8]) -> Match {
         match self {
             Expected::Selection(selection) => selection.compare(head),
@@ -90,7 +97,7 @@ impl ExpectedSelection {
             return Match::Right;
         }
         let Some(at) = self.candidates.find(account) else { return Match::Unknown };
-        // An account whose standing changes comes and goes with it.
+        // The client's account changes while a churned account is suspended, so it is not pinned.
         if self.candidates.get(at).is_some_and(|candidate| candidate.churned.is_some()) {
             return Match::Churned(at);
         }
@@ -108,7 +115,7 @@ impl ExpectedSelection {
     }
 }
 
-/// Returns the end of an answer from the rule to `"generation":`.
+/// Returns the part of an answer from the rule to `"generation":`.
 fn rest(selected: &Selected<'_>) -> String {
     let mut rest = format!(",\"rule\":\"{}\"", selected.rule);
     if let Some(found) = &selected.found {
@@ -128,17 +135,16 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Accounts of which an answer names one, sorted by [`CandidateAccount::start`]. Requests with the same accounts
-/// share them.
+/// Accounts of which an answer names one, sorted by [`CandidateAccount::start`]. Requests with the same accounts share
+/// one set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CandidateSet(Box<[CandidateAccount]>);
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CandidateAccount {
-    /// The start of an answer: `{"account":"…","address":"…","channel":"…"`, then role and country where it
-    /// has them.
+    /// First bytes of an answer: `{"account":"…","address":"…","channel":"…"`, then role and country if it has them.
     pub(super) start: Box<[u8]>,
-    /// The index among the accounts whose standing changes during the run.
+    /// Index among the accounts whose standings change during the run.
     pub(super) churned: Option<u32>,
 }
 
@@ -180,7 +186,7 @@ impl<'a> CandidateSets<'a> {
         Self { registry, churned, known: HashMap::new() }
     }
 
-    /// Answers show a user's own account without a role.
+    /// Returns the set of these accounts. `with_role` is false for a user's own account, which has no role in answers.
     fn get(&mut self, company: &'a str, accounts: &[&'a Account], with_role: bool) -> Arc<CandidateSet> {
         let key = (company, with_role, accounts.iter().map(|account| &*account.id).collect());
         let (registry, churned) = (self.registry, &self.churned);

@@ -1,8 +1,7 @@
-//! Requests drawn from a registry and a seed, and the check of their answers against the oracle.
+//! Requests that are drawn from a registry and a seed, and the comparison of their answers with the oracle's.
 //!
-//! To draw: `mix` (the shares), `query_generator` (queries that may have an outcome), `registries` (the
-//! oracle's predictions), `draw`, `request` (bytes). To check: `expected` (answers as bytes), `check`,
-//! `serving_state`.
+//! `mix`, `query_generator`, `registries` (the oracle's predictions), `draw` and `request` draw. `expected`, `check`
+//! and `serving_state` compare.
 
 mod check;
 mod draw;
@@ -26,60 +25,48 @@ use self::{
     check::{CheckContext, ExpectedAnswers, ProblemTitles, wrong_status},
     draw::{DrawnRequest, Interleaved, RequestOrder},
 };
-use crate::{
-    engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
-    error::Result,
-};
+use crate::engine::{Media, OutcomeCounts, Received, Source, WrongAnswer};
 use std::{mem, path::Path};
 
-/// What requests are drawn from.
+/// The input from which requests are drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct TrafficConfig<'a> {
-    /// The registries' folders. Where several are served in turn, generation `n` is the one at `n` modulo
-    /// their number.
+    /// Folders of the registries that are served in turn. Generation `n` is that at `n` modulo their number.
     pub registries: &'a [&'a Path],
     /// Accounts (company, id) whose standings change during the run, from [`churnable`].
     pub churned: &'a [(String, String)],
-    /// The same seed draws the same requests.
+    /// Seed of the random numbers. The same seed draws the same requests.
     pub seed: u64,
-    /// Unix seconds. A request whose answer changes by itself from an hour before to a day after is not
-    /// drawn.
+    /// Current time in Unix seconds. No query is drawn whose answer changes between an hour before and a day after,
+    /// because an account becomes available.
     pub now: i64,
 }
 
-/// Requests, the order in which they are sent, and the answers that they may have.
+/// Requests, the order in which they are sent, and their expected answers.
 pub struct Traffic {
     expected: Vec<ExpectedAnswers>,
     requests: Vec<DrawnRequest>,
     order: RequestOrder,
-    /// Selections in each request.
+    /// Number of selections of each request.
     selections: u64,
     interleaved: Option<Interleaved>,
     published: PublishedGenerations,
     suspensions: Suspensions,
     titles: ProblemTitles,
-    /// For each connection, how often it was replaced, and the generation of its last answer.
+    /// For each connection, the number of its replacements and the generation of its last answer.
     last_generations: Vec<(u64, u64)>,
     sample: [String; 2],
     notes: Vec<String>,
 }
 
 impl Traffic {
-    /// Draws requests. Answers may name the generations that are published when they come.
-    ///
-    /// # Errors
-    /// The mix is out of bounds, a folder cannot be read, or a registry has errors or nothing to ask for.
-    pub fn draw(mix: &Mix, config: &TrafficConfig<'_>, published: PublishedGenerations) -> Result<Traffic> {
-        draw::draw(mix, config, published)
-    }
-
     /// Returns the number of distinct requests.
-    #[allow(clippy::len_without_is_empty, reason = "there is always a request")]
+    #[allow(clippy::len_without_is_empty, reason = "it has always a request")]
     pub fn len(&self) -> usize {
         self.requests.len()
     }
 
-    /// Returns one of the queries, as a URL and as JSON: a selection where there is one.
+    /// Returns one of the queries as a URL and as JSON. Its answer is a selection if the mix has any.
     pub(crate) fn sample(&self) -> &[String; 2] {
         &self.sample
     }
@@ -88,12 +75,12 @@ impl Traffic {
         &self.published
     }
 
-    /// Returns what the registry did not allow to draw as asked, for the report.
+    /// Returns the reasons why the drawn requests differ from the mix, for the report.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Returns the suspensions of the churned accounts, to be updated when standings change.
+    /// Returns the suspensions of the churned accounts. The caller must update them when standings change.
     pub fn suspensions(&self) -> &Suspensions {
         &self.suspensions
     }
@@ -118,17 +105,17 @@ impl Source for Traffic {
         request: usize,
         answer: &Received<'_>,
         outcomes: &mut OutcomeCounts,
-    ) -> std::result::Result<(), WrongAnswer> {
+    ) -> Result<(), WrongAnswer> {
         let &Received { status, media, body, connection, sent, read } = answer;
         let Traffic { expected, requests, published, suspensions, titles, last_generations, .. } = self;
         let Some(DrawnRequest { queries, is_batch, .. }) = requests.get(request) else {
-            return Err(WrongAnswer::Content("nothing was asked".to_owned()));
+            return Err(WrongAnswer::Content("the request is unknown".to_owned()));
         };
         let mut context = CheckContext { published, suspensions, titles, sent, read };
         let mut check = |query: u32, status: Option<u16>, body: &[u8]| match expected.get_mut(query as usize)
         {
             Some(expected) => expected.check(status, body, &mut context),
-            None => Err(WrongAnswer::Content("nothing was asked".to_owned())),
+            None => Err(WrongAnswer::Content("the request is unknown".to_owned())),
         };
         if let ([query], false) = (&**queries, is_batch) {
             let (outcome, generation) = check(*query, Some(status), body)?;
@@ -167,7 +154,7 @@ impl Source for Traffic {
     }
 }
 
-fn check_media(media: Media, expected: Media) -> std::result::Result<(), WrongAnswer> {
+fn check_media(media: Media, expected: Media) -> Result<(), WrongAnswer> {
     if media == expected {
         return Ok(());
     }
@@ -175,12 +162,12 @@ fn check_media(media: Media, expected: Media) -> std::result::Result<(), WrongAn
     Err(WrongAnswer::Content(format!("its content-type is {media}, not {expected}")))
 }
 
-/// Checks that generations do not go back on a connection.
+/// Checks that the generation of a connection's answers does not decrease.
 fn check_forward(
     last_generations: &mut Vec<(u64, u64)>,
     (connection, replaced): (usize, u64),
     generation: u64,
-) -> std::result::Result<(), WrongAnswer> {
+) -> Result<(), WrongAnswer> {
     if last_generations.len() <= connection {
         last_generations.resize(connection + 1, (replaced, generation));
     }
@@ -198,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generations_go_forward_on_each_connection() {
+    fn generations_must_not_decrease_on_a_connection() {
         let mut last = Vec::new();
         let mut goes = |connection, replaced, generation| {
             check_forward(&mut last, (connection, replaced), generation).is_ok()

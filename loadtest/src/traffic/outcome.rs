@@ -1,71 +1,77 @@
-//! The outcomes of a query: rules and problem codes, with the status of their answers.
+//! The outcomes of a query: rules and error codes, with the status of their answers.
 
 use oracle::Verdict;
 use serde::{Deserialize, Serialize};
+use switchboard_model::{Rule, SelectError};
 
-macro_rules! outcomes {
-    ($($name:ident = ($text:literal, $status:literal),)+) => {
-        /// A rule or a problem code, as answers name it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        #[allow(missing_docs, reason = "the API documents its rules and codes")]
-        pub enum Outcome {
-            $($name,)+
-        }
-
-        impl Outcome {
-            const ALL: &[Outcome] = &[$(Outcome::$name,)+];
-
-            /// Returns the name in answers.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Outcome::$name => $text,)+
-                }
-            }
-
-            /// Returns the HTTP status of the answer.
-            pub const fn status(self) -> u16 {
-                match self {
-                    $(Outcome::$name => $status,)+
-                }
-            }
-        }
-    };
-}
-
-outcomes! {
-    Current = ("current", 200),
-    Dedicated = ("dedicated", 200),
-    Country = ("country", 200),
-    CallingCode = ("calling_code", 200),
-    Geography = ("geography", 200),
-    DefaultRegion = ("default_region", 200),
-    BadRequest = ("bad_request", 400),
-    ClientRequired = ("client_required", 400),
-    InvalidPhone = ("invalid_phone", 400),
-    InvalidCountry = ("invalid_country", 400),
-    UnknownCompany = ("unknown_company", 404),
-    UnknownChannel = ("unknown_channel", 404),
-    UnknownOu = ("unknown_ou", 404),
-    NoPool = ("no_pool", 422),
-    NoAccount = ("no_account", 422),
-    NoAccountAvailable = ("no_account_available", 422),
-    DedicatedUnavailable = ("dedicated_unavailable", 422),
+/// A rule or an error code, by its name in answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum Outcome {
+    /// An account is selected by this rule.
+    Selected(Rule),
+    /// No account is selected for this reason.
+    Refused(SelectError),
 }
 
 impl Outcome {
-    /// Returns the outcome that the oracle predicts; none where its rule or code is unknown.
-    pub(super) fn from_verdict(verdict: &Verdict<'_>) -> Option<Outcome> {
-        let text = match verdict {
-            Verdict::Selected(selected) => selected.rule,
-            Verdict::Refused(code) => code,
-        };
-        Outcome::ALL.iter().copied().find(|outcome| outcome.as_str() == text)
+    fn all() -> impl Iterator<Item = Outcome> {
+        let selected = Rule::ALL.into_iter().map(Outcome::Selected);
+        selected.chain(SelectError::ALL.into_iter().map(Outcome::Refused))
     }
 
-    /// Returns whether the outcome comes from the fallback chain: only there accounts may be excluded, asked
-    /// for in another role, or ignored as current.
+    fn from_name(name: &str) -> Option<Outcome> {
+        Outcome::all().find(|outcome| outcome.as_str() == name)
+    }
+
+    /// Returns the outcome that the oracle predicts. Returns `None` if its rule or code is unknown.
+    pub(super) fn from_verdict(verdict: &Verdict<'_>) -> Option<Outcome> {
+        match verdict {
+            Verdict::Selected(selected) => Outcome::from_name(selected.rule),
+            Verdict::Refused(code) => Outcome::from_name(code),
+        }
+    }
+
+    /// Returns the name in answers, scenarios and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Selected(rule) => rule.as_str(),
+            Outcome::Refused(error) => error.as_str(),
+        }
+    }
+
+    /// Returns the HTTP status that the answer must have. This list is not the API's own, because the load test checks
+    /// the API.
+    pub(super) const fn status(self) -> u16 {
+        use SelectError::*;
+        match self {
+            Outcome::Selected(_) => 200,
+            Outcome::Refused(BadRequest | ClientRequired | InvalidPhone | InvalidCountry) => 400,
+            Outcome::Refused(UnknownCompany | UnknownChannel | UnknownOu) => 404,
+            Outcome::Refused(NoPool | NoAccount | NoAccountAvailable | DedicatedUnavailable) => 422,
+        }
+    }
+
+    /// Returns whether a step of the fallback chain selects the account. Only then may a query exclude accounts, ask for
+    /// another role, or have its current account ignored.
     pub(super) fn is_from_chain(self) -> bool {
-        matches!(self, Outcome::Country | Outcome::CallingCode | Outcome::Geography | Outcome::DefaultRegion)
+        matches!(self, Outcome::Selected(rule) if Rule::STEPS.contains(&rule))
+    }
+}
+
+impl From<Outcome> for &'static str {
+    fn from(outcome: Outcome) -> &'static str {
+        outcome.as_str()
+    }
+}
+
+impl TryFrom<String> for Outcome {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Outcome, String> {
+        Outcome::from_name(&name).ok_or_else(|| {
+            let names: Vec<&str> = Outcome::all().map(Outcome::as_str).collect();
+            format!("unknown outcome `{name}`, expected one of {}", names.join(", "))
+        })
     }
 }

@@ -1,19 +1,23 @@
-//! Queries that should have a given outcome. The oracle then predicts whether they do.
+//! Generates queries that probably have a given outcome. The oracle then predicts their outcome.
 
-use super::{outcome::Outcome, request::garble};
+use super::{
+    outcome::Outcome::{self, Refused, Selected},
+    request::garble,
+};
 use generator::{ClientNumbers, SeededRng};
 use oracle::Query;
 use std::collections::HashMap;
-use switchboard_model::{Condition, Region, Role};
+use switchboard_model::{Condition, Region, Role, Rule, SelectError};
 use switchboard_registry::{Account, Company, Holder, Pool, Registry};
 
-/// Invalid phones: too short, too long, with an unassigned calling code.
+/// Invalid phones: too short, too long, and with an unassigned calling code.
 const INVALID_PHONES: [&str; 3] = ["+123", "+4474001234567890123", "+9991234567"];
-/// Invalid countries that people write.
+/// Invalid countries that occur in practice.
 const INVALID_COUNTRIES: [&str; 4] = ["UK", "EN", "EU", "XX"];
-/// The most accounts that a query excludes where all are to be excluded.
+/// Largest number of accounts that a query excludes to make all of a country unavailable.
 const MAX_EXCLUDED: usize = 60;
 
+/// The optional parts of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Parts {
     pub(super) phone: bool,
@@ -27,21 +31,22 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// In the order of `Mix::shares`.
+    /// Returns the parts in the order of `Mix::shares`.
     pub(super) fn to_array(self) -> [bool; 8] {
         let Parts { phone, client, user, current_ignored, exclude, primary, strict, post } = self;
         [phone, client, user, current_ignored, exclude, primary, strict, post]
     }
 }
 
-/// A pool with accounts and OUs.
+/// A pool that has accounts and OUs.
 #[derive(Clone, Copy)]
 struct QueryTarget<'a> {
     company: &'a Company,
     pool: &'a Pool,
     conversation_role: Role,
-    /// The range in [`QueryGenerator::pool_accounts`].
+    /// Index of the pool's first account in [`QueryGenerator::pool_accounts`].
     first: usize,
+    /// Number of the pool's accounts.
     count: usize,
 }
 
@@ -62,10 +67,10 @@ pub(super) struct QueryGenerator<'a> {
     with_default: Vec<QueryTarget<'a>>,
     dedicated: Vec<DedicatedAccount<'a>>,
     pool_accounts: Vec<&'a Account>,
-    /// The OUs directly below each, by company and id.
+    /// Children of each OU by company and id.
     children: HashMap<(&'a str, &'a str), Vec<&'a str>>,
     numbers: ClientNumbers,
-    /// Each client has an id of its own.
+    /// Number of clients so far. The id of a client contains its number.
     clients: u64,
 }
 
@@ -131,8 +136,10 @@ impl<'a> QueryGenerator<'a> {
 
     pub(super) fn query(&mut self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<Query> {
         let (mut query, country) = match outcome {
-            Outcome::Dedicated | Outcome::DedicatedUnavailable => self.dedicated_query(outcome, rng)?,
-            Outcome::NoPool => self.any_channel_query(rng)?,
+            Selected(Rule::Dedicated) | Refused(SelectError::DedicatedUnavailable) => {
+                self.dedicated_query(outcome, rng)?
+            }
+            Refused(SelectError::NoPool) => self.any_channel_query(rng)?,
             _ => self.pool_query(outcome, wanted, rng)?,
         };
         self.clients += 1;
@@ -144,16 +151,16 @@ impl<'a> QueryGenerator<'a> {
         }
         self.locate(&mut query, outcome, country, wanted.phone, rng);
         match outcome {
-            Outcome::UnknownCompany => query.company = Some("no-such-company".to_owned()),
-            Outcome::UnknownChannel => query.channel = Some("fax".to_owned()),
-            Outcome::UnknownOu => query.ou = query.ou.map(|ou| ou + "-closed"),
-            Outcome::BadRequest => garble(&mut query),
+            Refused(SelectError::UnknownCompany) => query.company = Some("no-such-company".to_owned()),
+            Refused(SelectError::UnknownChannel) => query.channel = Some("fax".to_owned()),
+            Refused(SelectError::UnknownOu) => query.ou = query.ou.map(|ou| ou + "-closed"),
+            Refused(SelectError::BadRequest) => garble(&mut query),
             _ => {}
         }
         Some(query)
     }
 
-    /// Returns a query of a user with an account of their own, and the client's country.
+    /// Returns a query of a user who has an own account, and the client's country.
     fn dedicated_query(&self, outcome: Outcome, rng: &mut SeededRng) -> Option<(Query, Region)> {
         let DedicatedAccount { company, account, user, channel, out_of_use } =
             *rng.choose(&self.dedicated)?;
@@ -165,14 +172,14 @@ impl<'a> QueryGenerator<'a> {
             user: Some(user.to_owned()),
             ..Query::default()
         };
-        if outcome == Outcome::DedicatedUnavailable && !out_of_use {
+        if outcome == Refused(SelectError::DedicatedUnavailable) && !out_of_use {
             query.exclude.push(account.id.to_string());
         }
         let country = if rng.per_mille(700) { account.country? } else { any_region(rng)? };
         Some((query, country))
     }
 
-    /// Returns a query for any channel at any OU: most registries have no pool for some.
+    /// Returns a query for a random channel and OU. In most registries, some of these have no pool.
     fn any_channel_query(&self, rng: &mut SeededRng) -> Option<(Query, Region)> {
         let company = rng.choose(&self.registry.companies)?;
         let channel = rng.choose(&self.registry.channels)?;
@@ -187,9 +194,9 @@ impl<'a> QueryGenerator<'a> {
 
     fn pool_query(&self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<(Query, Region)> {
         let targets = match outcome {
-            Outcome::CallingCode => &self.by_calling_code,
-            Outcome::Geography => &self.with_geography,
-            Outcome::DefaultRegion => &self.with_default,
+            Selected(Rule::CallingCode) => &self.by_calling_code,
+            Selected(Rule::Geography) => &self.with_geography,
+            Selected(Rule::DefaultRegion) => &self.with_default,
             _ => &self.targets,
         };
         let target = rng.choose(targets)?;
@@ -209,9 +216,9 @@ impl<'a> QueryGenerator<'a> {
             ..Query::default()
         };
         match outcome {
-            Outcome::Current => query.current = Some(account.id.to_string()),
-            Outcome::NoAccount => query.fallback = Some("none".to_owned()),
-            Outcome::NoAccountAvailable => {
+            Selected(Rule::Current) => query.current = Some(account.id.to_string()),
+            Refused(SelectError::NoAccount) => query.fallback = Some("none".to_owned()),
+            Refused(SelectError::NoAccountAvailable) => {
                 query.fallback = Some("none".to_owned());
                 let usable = accounts.iter().filter(|other| {
                     other.country == account.country
@@ -237,7 +244,7 @@ impl<'a> QueryGenerator<'a> {
         Some((query, country))
     }
 
-    /// Returns an OU that the target serves: one of its own or, as often, one below.
+    /// Returns an OU that the pool serves: one of its own OUs or, with the same probability, one below them.
     fn served_ou(&self, target: &QueryTarget<'a>, rng: &mut SeededRng) -> Option<&'a str> {
         let mut ou: &'a str = rng.choose(&target.pool.ous)?;
         while rng.per_mille(500) {
@@ -249,7 +256,7 @@ impl<'a> QueryGenerator<'a> {
         Some(ou)
     }
 
-    /// Adds the client's phone or country. A country without mobile numbers is given as a country.
+    /// Adds the client's phone or country. If the country has no mobile numbers, adds the country.
     fn locate(
         &mut self,
         query: &mut Query,
@@ -259,11 +266,11 @@ impl<'a> QueryGenerator<'a> {
         rng: &mut SeededRng,
     ) {
         match outcome {
-            Outcome::ClientRequired => {}
-            Outcome::InvalidPhone => {
+            Refused(SelectError::ClientRequired) => {}
+            Refused(SelectError::InvalidPhone) => {
                 query.phone = rng.choose(&INVALID_PHONES).map(|&text| text.to_owned());
             }
-            Outcome::InvalidCountry => {
+            Refused(SelectError::InvalidCountry) => {
                 query.country = rng.choose(&INVALID_COUNTRIES).map(|&text| text.to_owned());
             }
             _ => {
@@ -276,7 +283,7 @@ impl<'a> QueryGenerator<'a> {
     }
 }
 
-/// Returns the client's country for which the account should be found by this rule.
+/// Returns a country of a client for which the outcome's rule probably selects the account.
 fn client_country(
     outcome: Outcome,
     target: &QueryTarget<'_>,
@@ -284,24 +291,24 @@ fn client_country(
     rng: &mut SeededRng,
 ) -> Option<Region> {
     match outcome {
-        Outcome::CallingCode => {
+        Selected(Rule::CallingCode) => {
             let own = account.country?;
             let code = own.calling_code()?;
             let others: Vec<Region> =
                 Region::all().filter(|other| *other != own && other.calling_code() == Some(code)).collect();
             rng.choose(&others).copied()
         }
-        Outcome::Geography => {
+        Selected(Rule::Geography) => {
             let keys: Vec<Region> =
                 target.pool.geography.keys().chain(target.company.geography.keys()).copied().collect();
             rng.choose(&keys).copied()
         }
-        Outcome::DefaultRegion | Outcome::NoAccount => any_region(rng),
+        Selected(Rule::DefaultRegion) | Refused(SelectError::NoAccount) => any_region(rng),
         _ => account.country,
     }
 }
 
-/// Returns a region with a calling code; none where the draw has none.
+/// Returns a random region, or `None` if it has no calling code.
 fn any_region(rng: &mut SeededRng) -> Option<Region> {
     let region = Region::from_index(u8::try_from(rng.below(Region::COUNT)).ok()?)?;
     region.calling_code().map(|_| region)

@@ -1,4 +1,4 @@
-//! The registries that are served in turn, and the answers that the oracle predicts for them.
+//! The registries that are served in turn, and the oracle's predictions of their answers.
 
 use super::{
     TrafficConfig,
@@ -14,16 +14,17 @@ use std::{
 use switchboard_model::{Condition, Region, Role};
 use switchboard_registry::{self as registry, Files, Holder, Registry};
 
-/// Seconds before now by which clocks may differ, and after now that a run may take. A query whose answer
-/// changes by itself in between, because a number ends its rest, is not asked.
+/// Seconds by which clocks may differ. A query is not sent if its answer changes between this time before now and
+/// [`AFTER`], because an account becomes available.
 const BEFORE: i64 = 3_600;
+/// Longest duration of a run in seconds.
 const AFTER: i64 = 86_400;
 
-/// Accounts in use that a group of equals must have beside the churned one. No request excludes so many, so
-/// that every client is served by the same step whatever the standings are.
+/// Number of available accounts of the same pool, role and country that a churned account must have. No request
+/// excludes as many, so the same step serves every client, whatever the standings are.
 const MIN_STABLE: usize = 3;
 
-/// Reads a registry's folder, which must be free of errors.
+/// Reads the folder of a registry. A registry with errors is refused.
 pub(super) fn load(folder: &Path) -> Result<Registry> {
     let files = Files::read_dir(folder)
         .map_err(|unreadable| Error::io("read", folder.join(&*unreadable.path))(unreadable.error))?;
@@ -32,13 +33,13 @@ pub(super) fn load(folder: &Path) -> Result<Registry> {
     match findings.errors() {
         0 => Ok(registry),
         errors => Err(Error::Refused(format!(
-            "{} has {errors} errors: `switchboard check` shows them",
+            "{} has {errors} errors: run `switchboard check` and correct them",
             folder.display()
         ))),
     }
 }
 
-/// A registry, and the same registry with every churned account suspended.
+/// A registry and, if there are churned accounts, the same registry with all of them suspended.
 pub(super) struct LoadedRegistry {
     pub(super) normal: Registry,
     suspended: Option<Registry>,
@@ -67,7 +68,7 @@ fn suspend(mut registry: Registry, accounts: &[(String, String)]) -> Registry {
 pub(super) struct Predictor<'a> {
     normal: Oracle<'a>,
     suspended: Option<Oracle<'a>>,
-    /// An account ends its rest during the run.
+    /// Whether an account becomes available during the run.
     changes_by_itself: bool,
     now: i64,
 }
@@ -86,12 +87,13 @@ impl<'a> Predictor<'a> {
         }
     }
 
-    /// Returns the verdict without standings.
+    /// Returns the verdict if no account has a standing.
     pub(super) fn verdict(&self, query: &Query) -> Verdict<'_> {
         self.normal.answer(query, self.now)
     }
 
-    /// Returns every answer that the query may have during the run; none where an answer changes by itself.
+    /// Returns every answer that the query may have during the run. Returns `None` if an answer changes without a change
+    /// of the standings.
     pub(super) fn answers<'s>(
         &'s self,
         query: &Query,
@@ -101,11 +103,11 @@ impl<'a> Predictor<'a> {
         let Some(suspended) = &self.suspended else { return Some(answers) };
         let other = self.lasting(suspended, query, sets)?;
         match (answers.first(), other) {
-            // The remaining accounts are a part of the candidates.
+            // The candidates with suspensions are a part of the candidates without.
             (Some(Expected::Selection(all)), Expected::Selection(left)) if all.rest == left.rest => {}
             (Some(one), other) if *one == other => {}
             (_, Expected::Selection(mut left)) => {
-                // The current account is a churned one: without it, the candidates are those of all states.
+                // The current account is churned. Without it, the candidates of every state are in `all`.
                 let fresh = Query { current: None, ..query.clone() };
                 if let Expected::Selection(all) = self.lasting(&self.normal, &fresh, sets)?
                     && left.candidates.as_slice().iter().all(|candidate| all.candidates.has(candidate))
@@ -119,6 +121,7 @@ impl<'a> Predictor<'a> {
         Some(answers)
     }
 
+    /// Returns the answer of the oracle. Returns `None` if it changes during the run.
     fn lasting<'s>(
         &self,
         oracle: &'s Oracle<'a>,
@@ -136,12 +139,13 @@ impl<'a> Predictor<'a> {
     }
 }
 
-/// Returns up to `most` accounts (company, id) whose standings may change while requests are answered.
+/// Returns up to `most` accounts (company, id) whose standings a run may change.
 ///
-/// Each is the only churned one of its equals (pool, role and country), which have others in use: so the
-/// answers stay predictable.
+/// Answers stay predictable, because each account is the only one of its pool, role and country, and there are at
+/// least [`MIN_STABLE`] available accounts of the same pool, role and country.
 ///
-/// # Errors The folder cannot be read, or the registry has errors.
+/// # Errors
+/// The folder cannot be read, or the registry has errors.
 pub fn churnable(folder: &Path, most: usize, seed: u64) -> Result<Vec<(String, String)>> {
     let registry = load(folder)?;
     let mut groups: HashMap<(&str, &str, Option<Role>, Region), Vec<&str>> = HashMap::new();

@@ -1,16 +1,16 @@
-//! The bytes of HTTP/1.1 requests.
+//! HTTP/1.1 requests as bytes.
 
 use crate::engine::Media;
 use oracle::Query;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
-/// Everything but RFC 3986's unreserved characters.
+/// Every character but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A field that no query has, which makes a query malformed.
+/// A field that makes a query malformed, because no query has it.
 const UNKNOWN_FIELD: (&str, &str) = ("region", "emea");
 
-/// Encodes a value, or a segment of a path, for a URL.
+/// Percent-encodes a value, or a segment of a path, for a URL.
 pub(crate) fn encode(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ENCODED)
 }
@@ -35,6 +35,7 @@ fn post_to(target: &str, media: Media, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Adds an unknown field to a query.
 pub(super) fn garble(query: &mut Query) {
     let (name, value) = UNKNOWN_FIELD;
     let mut fields = query.fields();
@@ -42,6 +43,7 @@ pub(super) fn garble(query: &mut Query) {
     query.garbled = Some(format!("{{{}}}", fields.join(",")));
 }
 
+/// Returns the path and the fields of a query as a URL without the host.
 pub(super) fn target(query: &Query) -> String {
     let fields = [
         ("company", &query.company),

@@ -1,8 +1,9 @@
-//! What the daemon serves at a time: the published generations, and the accounts that are suspended.
+//! The state of the daemon during a run: the published generations and the suspended accounts.
 
+use parking_lot::Mutex;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,17 +17,17 @@ pub struct PublishedGenerations {
 }
 
 impl PublishedGenerations {
-    /// Accepts every generation, for a daemon that was not started here.
+    /// Accepts every generation. For a daemon that the load test did not start.
     pub fn any() -> Self {
         Self { first: 0, last: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
-    /// Accepts this generation alone, until more are announced.
+    /// Accepts only this generation until others are announced.
     pub fn new(generation: u64) -> Self {
         Self { first: generation, last: Arc::new(AtomicU64::new(generation)) }
     }
 
-    /// Accepts this generation as well. To be called before it is published.
+    /// Accepts this generation as well. Must be called before the generation is published.
     pub fn announce(&self, generation: u64) {
         self.last.fetch_max(generation, Ordering::Relaxed);
     }
@@ -36,46 +37,42 @@ impl PublishedGenerations {
     }
 }
 
-/// The suspensions of the churned accounts, by their index. Clones share the state.
+/// The suspensions of the churned accounts by index. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Suspensions(Arc<Mutex<Vec<Option<Suspension>>>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Suspension {
     acknowledged: Instant,
-    /// When the request to lift it was sent, or when it may expire.
+    /// Time at which the request to end the suspension was sent, or the suspension may expire.
     ends: Instant,
 }
 
 impl Suspensions {
-    /// Creates entries for so many accounts, none of which is suspended.
+    /// Creates the state of this number of accounts. No account is suspended.
     pub fn new(accounts: usize) -> Suspensions {
         Suspensions(Arc::new(Mutex::new(vec![None; accounts])))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<Suspension>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records that the daemon acknowledged a suspension, which lasts for `duration` unless it is cleared.
+    /// Records that the daemon acknowledged a suspension. It lasts for `duration` unless it is ended before.
     pub fn acknowledged(&self, account: usize, duration: Duration) {
         let now = Instant::now();
-        if let Some(entry) = self.lock().get_mut(account) {
+        if let Some(entry) = self.0.lock().get_mut(account) {
             *entry = Some(Suspension { acknowledged: now, ends: now + duration });
         }
     }
 
-    /// Records that the suspension is about to be cleared. Call this before the request is sent.
-    pub fn lifting(&self, account: usize) {
-        if let Some(Some(suspension)) = self.lock().get_mut(account) {
+    /// Records that a suspension is about to be ended. Must be called before the request is sent.
+    pub fn ending(&self, account: usize) {
+        if let Some(Some(suspension)) = self.0.lock().get_mut(account) {
             suspension.ends = Instant::now();
         }
     }
 
-    /// Returns how long the account was suspended when a request was sent, where it stayed suspended until
-    /// the answer was read.
+    /// Returns for how long the account had been suspended when a request was sent. Returns `None` unless the account
+    /// stayed suspended until the answer was read.
     pub(super) fn suspended_for(&self, account: usize, sent: Instant, read: Instant) -> Option<Duration> {
-        let Suspension { acknowledged, ends } = self.lock().get(account).copied().flatten()?;
+        let Suspension { acknowledged, ends } = self.0.lock().get(account).copied().flatten()?;
         let before = sent.checked_duration_since(acknowledged)?;
         (ends > read).then_some(before)
     }
@@ -86,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suspension_holds_from_the_acknowledgement_until_the_lift() {
+    fn a_suspension_holds_from_its_acknowledgement_to_its_end() {
         let suspensions = Suspensions::new(2);
         let hour = Duration::from_secs(3_600);
         let before = Instant::now();
@@ -97,8 +94,8 @@ mod tests {
         assert_eq!(suspensions.suspended_for(1, after, after), None, "another account");
         assert_eq!(suspensions.suspended_for(0, before - hour, after), None, "sent before");
         assert_eq!(suspensions.suspended_for(0, after, after + 2 * hour), None, "may have expired");
-        suspensions.lifting(0);
+        suspensions.ending(0);
         assert_eq!(suspensions.suspended_for(0, after, Instant::now()), None);
-        assert!(suspensions.suspended_for(0, after, after).is_some(), "read before the lift");
+        assert!(suspensions.suspended_for(0, after, after).is_some(), "read before the end");
     }
 }

@@ -84,8 +84,8 @@ fn wrong_answers_are_counted_by_their_kind() {
     for (answer, kind, words) in [
         (NO, "wrong_answer", "no"),
         (BUSY, "unexpected_status", "503 for 200"),
-        (LONG, "malformed", "2 bytes behind the answer"),
-        ("SMTP\r\n\r\n", "malformed", "no answer in HTTP/1.1: invalid HTTP version"),
+        (LONG, "malformed", "2 bytes after the answer"),
+        ("SMTP\r\n\r\n", "malformed", "the answer is not HTTP/1.1: invalid HTTP version"),
     ] {
         let timeout = Duration::from_secs(20);
         let step = step(move |n| if n % 10 == 9 { Reaction::Answer(answer) } else { stub::YES }, timeout);

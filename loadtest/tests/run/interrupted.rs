@@ -67,7 +67,7 @@ fn an_interrupted_load_test_leaves_no_files() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut last = String::new();
     said.read_to_string(&mut last).unwrap();
-    assert!(last.contains("interrupted: of this scenario there is no report"), "{last}");
+    assert!(last.contains("interrupted: this scenario has no report"), "{last}");
     await_processes(folder.path(), |n| n == 0);
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["long.toml"]);

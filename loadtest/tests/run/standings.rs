@@ -103,7 +103,7 @@ fn standings_of_others_stay() {
     let before = accounts_with_standing(&running.admin);
     let ran = ask();
     assert!(
-        output_text(&ran).contains(&format!("{} accounts have one already", others.len())),
+        output_text(&ran).contains(&format!("{} accounts already have one", others.len())),
         "{}",
         output_text(&ran)
     );
@@ -116,5 +116,9 @@ fn standings_of_others_stay() {
     );
     let ran = ask();
     assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
-    assert!(output_text(&ran).contains("has no account to change the standing of"), "{}", output_text(&ran));
+    assert!(
+        output_text(&ran).contains("finds no account whose standing it may change"),
+        "{}",
+        output_text(&ran)
+    );
 }

@@ -86,7 +86,7 @@ fn answers_are_checked_against_the_registry_that_is_named() {
     assert_eq!(wrong.status.code(), Some(1), "{}", output_text(&wrong));
     assert!(output_text(&wrong).contains("wrong_answer"), "{}", output_text(&wrong));
     assert!(
-        output_text(&wrong).contains("see first whether that is what the daemon serves"),
+        output_text(&wrong).contains("first check that the daemon serves this registry"),
         "{}",
         output_text(&wrong)
     );
@@ -103,7 +103,7 @@ fn queries_of_a_file_are_asked_and_checked_for_their_shape() {
     let ran = run(&out, &[&scenario, "--target", &running.data, "--queries", queries.to_str().unwrap()]);
     assert!(ran.status.success(), "{}", output_text(&ran));
     let told = report(&out);
-    assert!(told.setup.registry.source.contains("answers held to their shape alone"));
+    assert!(told.setup.registry.source.contains("only the form of answers is checked"));
     assert!(output_text(&ran).contains("not told how large"), "{}", output_text(&ran));
     assert!(told.runs[0].steps[0].outcomes["problem"] >= 30, "{:?}", told.runs[0].steps[0].outcomes);
 }
@@ -159,10 +159,10 @@ fn missing_or_wrong_arguments_are_refused_with_the_reason() {
         (&["standings-churn", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "--admin"),
         (&["steady", "steady"], 2, "two scenarios are called steady"),
         (&["ramp", "--rate", "100"], 2, "is a sweep"),
-        (&["unsteady"], 2, "there are steady, ramp"),
+        (&["unsteady"], 2, "choose one of steady, ramp"),
         (&["none.toml"], 3, "cannot read none.toml"),
         (&["--pin", "all"], 2, ""),
-        (&["--switchboard", "/none/switchboard"], 2, "there is no /none/switchboard"),
+        (&["--switchboard", "/none/switchboard"], 2, "/none/switchboard does not exist"),
     ] {
         let ran = run(folder.path(), arguments);
         assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {}", output_text(&ran));

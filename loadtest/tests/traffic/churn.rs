@@ -120,12 +120,20 @@ fn an_answer_with_an_acknowledged_suspension_is_refused() {
         traffic.check(request, &early, &mut outcomes).unwrap();
         let late = received(&traffic, status, &body);
         let wrong = traffic.check(request, &late, &mut outcomes).unwrap_err();
-        assert!(wrong.reason().contains("is suspended: acknowledged"), "{}", wrong.reason());
+        assert!(
+            wrong.reason().contains("is suspended: the suspension was acknowledged"),
+            "{}",
+            wrong.reason()
+        );
         let escaped = String::from_utf8(body.clone()).unwrap().replacen("{\"", "{ \"", 1);
         let other = received(&traffic, status, escaped.as_bytes());
         let wrong = traffic.check(request, &other, &mut outcomes).unwrap_err();
-        assert!(wrong.reason().contains("is suspended: acknowledged"), "{}", wrong.reason());
-        suspensions.lifting(account);
+        assert!(
+            wrong.reason().contains("is suspended: the suspension was acknowledged"),
+            "{}",
+            wrong.reason()
+        );
+        suspensions.ending(account);
         let lifted = Received { read: Instant::now(), ..late };
         traffic.check(request, &lifted, &mut outcomes).unwrap();
     }
