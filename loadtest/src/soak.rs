@@ -11,7 +11,7 @@ use crate::{
     report::model::{Failures, RateStep},
     run::{
         ActorCounts, AdminClient, Context, CorruptReloads, Options, Requests, Scratch, Stretch, TestBed,
-        churned_accounts, memory_and_files,
+        memory_and_files,
     },
     scenario::{self, RegistrySize, Reload, Scenario, SlowClients, StandingsChurn},
     traffic::Mix,
@@ -76,14 +76,12 @@ pub fn run(soak: &Soak) -> Result<()> {
     let scenario = scenario(soak)?;
     let scratch = Scratch::new()?;
     let testbed = TestBed::prepare(&scenario, &options, None, &scratch)?;
-    let churned = churned_accounts(&scenario, options.seed, &testbed)?;
-    let mut traffic = Requests::draw(&scenario, &options, &testbed, &churned)?;
+    let mut traffic = Requests::draw(&scenario, &options, &testbed)?;
     traffic.interleave_batches(BATCH_LINES, BATCH_INTERVAL);
     let mut requests = Requests::from(traffic);
     let context = Context {
         scenario: &scenario,
-        target: &testbed.target,
-        churned: &churned,
+        testbed: &testbed,
         standings: &scratch.standings,
         corrupt_reloads: CorruptReloads::EveryFourth,
         cores: &[],

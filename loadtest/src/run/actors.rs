@@ -67,7 +67,7 @@ impl Actors<'_> {
         let scenario = self.context.scenario;
         let admin = self.instance.admin.as_ref();
         if let (Some(reload), TestTarget::Own(own), Some(admin)) =
-            (scenario.reload, self.context.target, admin)
+            (scenario.reload, &self.context.testbed.target, admin)
         {
             scope.spawn(move || self.on_cores(|| self.reload(own, admin, reload)));
         }
@@ -174,7 +174,7 @@ impl Actors<'_> {
         let restore = self.context.standings;
         let interval = Duration::from_secs_f64(1.0 / standings.rate);
         let mut due = Instant::now();
-        for (n, (company, account)) in self.context.churned.iter().enumerate().cycle() {
+        for (n, (company, account)) in self.context.testbed.churned.iter().enumerate().cycle() {
             let path = admin::standing_of(company, account);
             due += interval;
             self.stop.sleep_until(due);

@@ -27,7 +27,7 @@ pub(super) fn measure(
     let measure = context.scenario.ceiling.0;
     let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
     // The null server has one thread on the cores of an own daemon. Other daemons are not comparable.
-    let is_comparable = matches!(context.target, TestTarget::Own(own) if own.workers == 1);
+    let is_comparable = matches!(&context.testbed.target, TestTarget::Own(own) if own.workers == 1);
     let mut null_server = None;
     let (mut null, mut daemon, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let (mut null_idle, mut daemon_idle) = (Vec::new(), Vec::new());

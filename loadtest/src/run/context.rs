@@ -1,6 +1,6 @@
 //! The input that all steps of a scenario share, and the signal that stops the actors of a step.
 
-use super::{standings::StandingsToRestore, target::TestTarget};
+use super::{standings::StandingsToRestore, testbed::TestBed};
 use crate::scenario::Scenario;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -10,8 +10,7 @@ use std::{
 
 pub(crate) struct Context<'a> {
     pub(crate) scenario: &'a Scenario,
-    pub(crate) target: &'a TestTarget,
-    pub(crate) churned: &'a [(String, String)],
+    pub(crate) testbed: &'a TestBed,
     pub(crate) standings: &'a StandingsToRestore,
     pub(crate) corrupt_reloads: CorruptReloads,
     pub(crate) cores: &'a [u32],

@@ -24,7 +24,6 @@ pub(crate) use self::{
     context::{Context, CorruptReloads},
     machine::memory_and_files,
     requests::Requests,
-    runner::churned_accounts,
     scratch::Scratch,
     step::Stretch,
     testbed::TestBed,

@@ -24,31 +24,22 @@ pub(crate) struct Requests {
 impl Requests {
     /// Draws the requests of a run, or reads them from a file. Each run needs new ones, because the right answers depend
     /// on the published generations.
-    pub(crate) fn new(
-        scenario: &Scenario,
-        options: &Options,
-        testbed: &TestBed,
-        churned: &[(String, String)],
-    ) -> Result<Self> {
+    pub(crate) fn new(scenario: &Scenario, options: &Options, testbed: &TestBed) -> Result<Self> {
         if let Some(queries) = &options.queries {
             return Queries::read(queries);
         }
-        Self::draw(scenario, options, testbed, churned).map(Self::from)
+        Self::draw(scenario, options, testbed).map(Self::from)
     }
 
     /// Draws the requests of a run.
-    pub(crate) fn draw(
-        scenario: &Scenario,
-        options: &Options,
-        testbed: &TestBed,
-        churned: &[(String, String)],
-    ) -> Result<Traffic> {
+    pub(crate) fn draw(scenario: &Scenario, options: &Options, testbed: &TestBed) -> Result<Traffic> {
         let published = match options.target {
             Some(_) => PublishedGenerations::any(),
             None => PublishedGenerations::new(FIRST_GENERATION),
         };
         let registries: Vec<&Path> = testbed.registries.iter().map(|path| path.as_path()).collect();
         let now = jiff::Timestamp::now().as_second();
+        let churned = &testbed.churned;
         let config = TrafficConfig { registries: &registries, churned, seed: options.seed, now };
         Traffic::draw(&scenario.mix, &config, published).map_err(|error| match error {
             Error::Usage(reason) => Error::Usage(format!("{}: {reason}", scenario.name)),

@@ -1,15 +1,15 @@
 //! `loadtest run`: executes each scenario from the preparation to the report.
 
 use super::{
-    admin::{AdminClient, Metrics},
+    admin::Metrics,
     ceiling,
     context::{Context, CorruptReloads},
     machine,
     options::Options,
     requests::Requests,
     scratch::Scratch,
-    standings::{self, StandingsToRestore},
-    step::Stretch,
+    standings::StandingsToRestore,
+    step::{Stretch, log_step},
     sweep,
     target::{Instance, TestTarget},
     testbed::TestBed,
@@ -22,11 +22,10 @@ use crate::{
     output,
     report::{
         self, DAEMON_ENDED, figures,
-        model::{Ceiling, Failures, Pinning, RateStep, Report, SCHEMA, ScenarioRun, Setup},
+        model::{Ceiling, Failures, Pinning, Report, SCHEMA, ScenarioRun, Setup},
         summary, units,
     },
     scenario::{self, Scenario},
-    traffic,
 };
 
 /// Runs the scenarios one after the other.
@@ -96,13 +95,11 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     let cores = |of: fn(&Pinning) -> &Vec<u32>| pinning.as_ref().map(of).cloned().unwrap_or_default();
     let testbed = TestBed::prepare(scenario, options, pinning.as_ref(), scratch)?;
     testbed.prepare_snapshots(scenario)?;
-    let churned = churned_accounts(scenario, options.seed, &testbed)?;
     // The standings of an own daemon need not be cleared, because they end with the daemon.
     let own_standings = StandingsToRestore::default();
     let context = Context {
         scenario,
-        target: &testbed.target,
-        churned: &churned,
+        testbed: &testbed,
         standings: match testbed.target {
             TestTarget::Own(_) => &own_standings,
             TestTarget::Running { .. } => &scratch.standings,
@@ -110,13 +107,13 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
         corrupt_reloads: CorruptReloads::Never,
         cores: &cores(|pinning| &pinning.harness),
     };
-    let requests = Requests::new(scenario, options, &testbed, &churned)?;
+    let requests = Requests::new(scenario, options, &testbed)?;
     requests.notes.iter().for_each(|note| output::log(&format!("requests    {note}")));
     let highest = measure_highest(&context, options, requests, &cores(|pinning| &pinning.daemon))?;
 
     let (mut runs, mut verdicts) = (Vec::new(), Vec::new());
     for n in 1..=scenario.repeat.get() {
-        let requests = Requests::new(scenario, options, &testbed, &churned)?;
+        let requests = Requests::new(scenario, options, &testbed)?;
         match run_once(&context, n, requests, highest.rate) {
             Ok(run) => runs.push(run),
             // The report keeps the runs before, because they may show why the daemon ended.
@@ -156,7 +153,7 @@ fn measure_highest(
     mut requests: Requests,
     daemon_cores: &[u32],
 ) -> Result<Highest> {
-    let instance = context.target.start()?;
+    let instance = context.testbed.target.start()?;
     let metrics = instance.metrics();
     let is_needed = context.scenario.needs_ceiling();
     // The highest rate of a running daemon is measured only on request, because the daemon may serve others.
@@ -193,17 +190,15 @@ fn measure_highest(
 /// Runs the scenario once. An own daemon is started for it.
 fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64) -> Result<ScenarioRun> {
     let scenario = context.scenario;
-    let instance = context.target.start()?;
+    let instance = context.testbed.target.start()?;
     let run = match scenario.sweep {
-        Some(sweep) => {
-            sweep::run(context, &instance, &mut requests, sweep, highest, &|step| show_step("step", step))
-        }
+        Some(sweep) => sweep::run(context, &instance, &mut requests, sweep, highest),
         None => {
             let pace = Pace::Rate(scenario.rate.per_second(highest));
             let stretch = Stretch { pace, warm_up: scenario.warm_up.0, measure: scenario.duration.0 };
             let name = format!("run {n}");
             context.step(&name, &instance, &mut requests, stretch).map(|(step, _)| {
-                show_step(&name, &step);
+                log_step(&name, &step);
                 ScenarioRun { steps: vec![step], knee: None, no_knee: None, limit: None }
             })
         }
@@ -264,41 +259,4 @@ fn pinning(scenario: &Scenario, options: &Options) -> Result<Option<Pinning>> {
         Some(_) => Pinning { daemon: Vec::new(), ..pinning },
         None => pinning,
     }))
-}
-
-/// Returns the accounts (company, id) whose standings the scenario changes.
-pub(crate) fn churned_accounts(
-    scenario: &Scenario,
-    seed: u64,
-    testbed: &TestBed,
-) -> Result<Vec<(String, String)>> {
-    let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
-    let Some(registry) = testbed.registries.first() else { return Ok(Vec::new()) };
-    let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
-    let mut accounts = traffic::churnable(registry, most, seed)?;
-    if let TestTarget::Running { admin: Some(admin), .. } = testbed.target {
-        let found = accounts.len();
-        accounts = standings::without_standing(&AdminClient::new(admin), accounts)?;
-        if accounts.len() < found {
-            let held = found - accounts.len();
-            output::log(&format!("standings   {held} accounts already have one, and are not changed"));
-        }
-    }
-    if accounts.is_empty() {
-        return Err(Error::Refused(format!(
-            "{} finds no account whose standing it may change: it needs four available accounts of one pool, role and \
-             country, one of them without a standing; name another registry",
-            scenario.name
-        )));
-    }
-    Ok(accounts)
-}
-
-fn show_step(name: &str, step: &RateStep) {
-    let failed = step.failed();
-    let failed = if failed > 0 { format!(", {failed} errors") } else { String::new() };
-    let invalid = step.invalid.as_ref().map(|reason| format!("; INVALID: {reason}")).unwrap_or_default();
-    let [p50, p99, max] = [step.corrected.p50, step.corrected.p99, step.corrected.max].map(units::time);
-    let rate = units::rate(step.rate);
-    output::log(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
 }

@@ -15,6 +15,7 @@ use crate::{
     report::{
         DAEMON_ENDED,
         model::{Failures, Interval, RateStep},
+        units,
     },
 };
 use parking_lot::Mutex;
@@ -118,4 +119,14 @@ impl Context<'_> {
             Ok(measured)
         })
     }
+}
+
+/// Logs the figures of a step in one line.
+pub(super) fn log_step(name: &str, step: &RateStep) {
+    let failed = step.failed();
+    let failed = if failed > 0 { format!(", {failed} errors") } else { String::new() };
+    let invalid = step.invalid.as_ref().map(|reason| format!("; INVALID: {reason}")).unwrap_or_default();
+    let [p50, p99, max] = [step.corrected.p50, step.corrected.p99, step.corrected.max].map(units::time);
+    let rate = units::rate(step.rate);
+    output::log(&format!("{name:<12}{rate}/s: p50 {p50}, p99 {p99}, max {max}{failed}{invalid}"));
 }

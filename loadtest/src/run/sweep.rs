@@ -1,6 +1,11 @@
 //! The sweep: searches the highest rate at which every limit holds, step by step.
 
-use super::{context::Context, requests::Requests, step::Stretch, target::Instance};
+use super::{
+    context::Context,
+    requests::Requests,
+    step::{Stretch, log_step},
+    target::Instance,
+};
 use crate::{
     engine::Pace,
     error::Result,
@@ -115,14 +120,13 @@ fn holds(step: &RateStep, sweep: &Sweep) -> bool {
     step.invalid.is_none() && step.errors.is_empty() && step.corrected.p99 <= sweep.p99.micros()
 }
 
-/// Runs a sweep. `highest` is the highest rate, and `done` is called after each step.
+/// Runs a sweep. `highest` is the highest rate of a closed loop.
 pub(super) fn run(
     context: &Context<'_>,
     instance: &Instance,
     requests: &mut Requests,
     sweep: Sweep,
     highest: f64,
-    done: &dyn Fn(&RateStep),
 ) -> Result<ScenarioRun> {
     let mut search = RateSearch::new(sweep, sweep.start.per_second(highest));
     let (mut rates, mut measured) = (Vec::<MeasuredRate>::new(), 0);
@@ -134,7 +138,7 @@ pub(super) fn run(
         let stretch = Stretch { pace: Pace::Rate(rate), warm_up: sweep.settle.0, measure: sweep.step.0 };
         measured += 1;
         let (step, _) = context.step(&format!("step {measured}"), instance, requests, stretch)?;
-        done(&step);
+        log_step("step", &step);
         unmeasured.extend(step.invalid.clone().map(|reason| (rate, reason)));
         let held = holds(&step, &sweep);
         match rates.iter_mut().find(|known| known.step.rate == rate) {

@@ -1,8 +1,10 @@
 //! Prepares a run: the registries, their snapshots and the daemon's binary.
 
 use super::{
+    admin::AdminClient,
     options::Options,
     scratch::Scratch,
+    standings,
     target::{FIRST_GENERATION, OwnDaemon, TestTarget},
 };
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     output,
     report::model::Pinning,
     scenario::Scenario,
+    traffic,
 };
 use csv::{Reader, StringRecord, Writer};
 use generator::{RegistryArguments, generate_registry};
@@ -24,12 +27,15 @@ use std::{
 /// In the second registry, one of this number of shared accounts is suspended.
 const SUSPENDED_INTERVAL: usize = 10;
 
+/// The daemon under test, and the registries that it serves.
 pub(crate) struct TestBed {
     pub(crate) target: TestTarget,
     /// Folders of the registries from which requests are drawn. Empty if a file has the queries.
     pub(crate) registries: Vec<PathBuf>,
     /// Command that generates the registry. Empty if the registry was not generated.
     pub(super) source: String,
+    /// Accounts (company, id) whose standings the scenario changes.
+    pub(super) churned: Vec<(String, String)>,
 }
 
 impl TestBed {
@@ -39,12 +45,27 @@ impl TestBed {
         pinning: Option<&Pinning>,
         scratch: &Scratch,
     ) -> Result<TestBed> {
+        let mut testbed = match options.target {
+            Some(data) => TestBed {
+                target: TestTarget::Running { data, admin: options.admin },
+                registries: options.registry.iter().cloned().collect(),
+                source: String::new(),
+                churned: Vec::new(),
+            },
+            None => TestBed::with_own_daemon(scenario, options, pinning, scratch)?,
+        };
+        testbed.churned = churned_accounts(scenario, options.seed, &testbed)?;
+        Ok(testbed)
+    }
+
+    fn with_own_daemon(
+        scenario: &Scenario,
+        options: &Options,
+        pinning: Option<&Pinning>,
+        scratch: &Scratch,
+    ) -> Result<TestBed> {
         let mut registries: Vec<PathBuf> = options.registry.iter().cloned().collect();
         let mut source = String::new();
-        if let Some(data) = options.target {
-            let target = TestTarget::Running { data, admin: options.admin };
-            return Ok(TestBed { target, registries, source });
-        }
         let program = daemon::find_program(options.switchboard.clone())?;
         let folder = scratch.path().join(&scenario.name);
         create_dir(&folder)?;
@@ -75,7 +96,7 @@ impl TestBed {
             cores: pinning.map(|pinning| pinning.daemon.clone()).unwrap_or_default(),
             has_journal: scenario.standings.is_some(),
         };
-        Ok(TestBed { target: TestTarget::Own(own), registries, source })
+        Ok(TestBed { target: TestTarget::Own(own), registries, source, churned: Vec::new() })
     }
 
     /// Writes the snapshot of every generation that the scenario publishes.
@@ -88,6 +109,30 @@ impl TestBed {
         (FIRST_GENERATION..=FIRST_GENERATION + reloads as u64)
             .try_for_each(|generation| own.prepare(generation))
     }
+}
+
+/// Returns the accounts (company, id) whose standings the scenario changes.
+fn churned_accounts(scenario: &Scenario, seed: u64, testbed: &TestBed) -> Result<Vec<(String, String)>> {
+    let Some(standings) = scenario.standings else { return Ok(Vec::new()) };
+    let Some(registry) = testbed.registries.first() else { return Ok(Vec::new()) };
+    let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
+    let mut accounts = traffic::churnable(registry, most, seed)?;
+    if let TestTarget::Running { admin: Some(admin), .. } = testbed.target {
+        let found = accounts.len();
+        accounts = standings::without_standing(&AdminClient::new(admin), accounts)?;
+        if accounts.len() < found {
+            let held = found - accounts.len();
+            output::log(&format!("standings   {held} accounts already have one, and are not changed"));
+        }
+    }
+    if accounts.is_empty() {
+        return Err(Error::Refused(format!(
+            "{} finds no account whose standing it may change: it needs four available accounts of one pool, role and \
+             country, one of them without a standing; name another registry",
+            scenario.name
+        )));
+    }
+    Ok(accounts)
 }
 
 /// Generates the scenario's registry. Returns the command that generates the same registry.

@@ -6,6 +6,7 @@
 mod crash;
 mod interrupted;
 mod quantiles;
+mod scenario_files;
 mod scenarios;
 #[expect(dead_code, reason = "the daemon's own tests ask it for more")]
 #[path = "../../../tests/prometheus/server.rs"]
