@@ -1,10 +1,10 @@
-/* What is left where nobody looks at a request: epoll_wait, recv, send of a constant.
+/* The cost of a server that does not look at requests: epoll_wait, recv, send of a constant.
 
      cc -O2 -o /tmp/loop loadtest/nginx/loop.c
      taskset -c 0 /tmp/loop 7500 222                                  port, bytes of the body
      QUERIES=/tmp/nginx/queries.txt taskset -c 1 wrk -t1 -c32 -d2s -s loadtest/wrk/select.lua http://127.0.0.1:7500
 
-   For wrk alone: it takes whatever arrives at once for one request. */
+   Only for wrk, because the server takes all bytes that arrive at once for one request. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>

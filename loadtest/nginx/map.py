@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""nginx answering selections from a map: what a lookup without rules takes.
+"""Configures nginx to answer selections from a map, to measure a lookup without rules.
 
   loadtest/nginx/map.py --registry /tmp/big/corp --daemon http://127.0.0.1:7400 --listen 7600 -o /tmp/nginx
   nginx -c /tmp/nginx/nginx.conf -p /tmp/nginx
   loadtest run steady --target http://127.0.0.1:7600 --queries /tmp/nginx/queries.txt --rate 90000
 
-Draws queries, asks the daemon, and writes a map from the queries' arguments to the daemon's own answers, beside the
-queries themselves. Errors are left out: a map has one status.
+Draws queries, sends them to the daemon, and writes the queries and a map from their arguments to the daemon's answers.
+Leaves out errors, because a map has only one status.
 """
 
 import argparse
@@ -17,10 +17,10 @@ import urllib.request
 from pathlib import Path
 
 CHANNELS = ["whatsapp", "sms", "imessage", "signal", "wechat", "line", "telegram", "wechat_miniapp"]
-# Where a client's number begins, and how many digits follow.
+# First digits of clients' numbers, and the number of the digits that follow.
 PHONES = {"447400": 6, "4915123": 6, "3361234": 4, "1201555": 4, "4178123": 4, "8190123": 5, "5511961": 6,
           "9198123": 5, "6581": 6, "316123": 5, "4850123": 4, "254712": 6}
-LINES = 1000  # of a batch
+LINES = 1000  # lines of a batch
 
 CONFIG = """\
 worker_processes 1;

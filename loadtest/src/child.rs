@@ -23,13 +23,13 @@ use std::{
 /// Longest wait for the line that a child prints when it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Arguments of the hidden command `loadtest tied`.
+/// The arguments of the hidden command `loadtest tied`.
 #[derive(Args)]
 pub struct Tied {
     /// Process id of the parent; this process ends with it
     #[arg(long)]
     parent: i32,
-    /// Cores of this process
+    /// Cores that this process runs on
     #[arg(long, value_delimiter = ',')]
     cores: Vec<u32>,
     /// Program to execute, with its arguments

@@ -21,7 +21,7 @@ pub enum Error {
     /// A file exists and has the wrong content. Exit code 3.
     #[error("{}: {what}", .path.display())]
     Unlike {
-        /// Path of the file.
+        /// Path of the wrong file.
         path: PathBuf,
         /// The expected content, and the remedy.
         what: String,

@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{net::TcpListener, runtime, task::LocalSet};
 
-/// Arguments of `loadtest null`.
+/// The arguments of `loadtest null`.
 #[derive(Args)]
 pub struct Null {
     /// Address to listen on; port 0 stands for a free port, which is printed

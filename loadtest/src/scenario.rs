@@ -36,7 +36,7 @@ pub struct Scenario {
     /// Rate of the requests. A share of the highest rate requires that rate to be measured first.
     #[serde(default = "half")]
     pub rate: Rate,
-    /// Duration of the recording.
+    /// Duration of the recording of each run.
     #[serde(default = "seconds::<20>")]
     pub duration: HumanDuration,
     /// Duration of the requests at the same rate before the recording.
@@ -64,13 +64,13 @@ pub struct Scenario {
     /// Size of the generated registry.
     #[serde(default)]
     pub registry: RegistrySize,
-    /// Shares of the requests.
+    /// Shares of the drawn requests.
     #[serde(default)]
     pub mix: Mix,
     /// Replaces the snapshot at an interval.
     #[serde(default)]
     pub reload: Option<Reload>,
-    /// Sets and clears standings.
+    /// Sets and clears standings of accounts.
     #[serde(default)]
     pub standings: Option<StandingsChurn>,
     /// Adds clients that send and read only a few bytes at a time.
@@ -88,11 +88,11 @@ pub struct Scenario {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrySize {
-    /// Number of its accounts.
+    /// Number of accounts, at least four per pool.
     pub accounts: usize,
-    /// Number of its organizational units.
+    /// Number of organizational units, at least one.
     pub ous: usize,
-    /// Number of its pools.
+    /// Number of pools, at least one.
     pub pools: usize,
 }
 
@@ -115,7 +115,7 @@ impl Default for RegistrySize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
-    /// Interval between two generations.
+    /// Interval between two generations, at least 100 ms.
     pub every: HumanDuration,
 }
 

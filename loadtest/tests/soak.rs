@@ -1,8 +1,8 @@
-//! The soak, for three seconds.
+//! Runs the soak for three seconds.
 
 use std::{path::Path, process::Command};
 
-/// `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
+/// `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does not.
 #[test]
 fn a_short_soak_succeeds_and_prints_its_table() {
     let program = Path::new(env!("CARGO_BIN_EXE_loadtest"));

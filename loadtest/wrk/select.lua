@@ -1,10 +1,10 @@
--- Selections at random for wrk: any channel and OU of a registry of `loadtest registry`, phones of twelve countries.
+-- Random selections for wrk: channels and OUs of a registry of `loadtest registry`, and phones of twelve countries.
 --   REGISTRY=/tmp/big/corp wrk -t1 -c32 -d10s -s loadtest/wrk/select.lua http://127.0.0.1:7400
--- With BATCH=1000, that many lines to POST /v1/select/batch; with BY=country, countries instead of phones. With QUERIES=FILE
--- and no registry, its lines one after the other, as loadtest/nginx/map.py writes them.
+-- BATCH=1000 sends batches of 1000 lines to POST /v1/select/batch. BY=country sends countries instead of phones.
+-- QUERIES=FILE sends the lines of a file of loadtest/nginx/map.py in order, and needs no registry.
 local channels = { "whatsapp", "sms", "imessage", "signal", "wechat", "line", "telegram", "wechat_miniapp" }
 local countries = { "GB", "DE", "FR", "US", "CH", "JP", "BR", "IN", "SG", "NL", "PL", "KE" }
--- Where a client's number begins, and how many digits follow.
+-- First digits of clients' numbers, and the number of the digits that follow.
 local phones = {
   { "447400", 6 }, { "4915123", 6 }, { "3361234", 4 }, { "1201555", 4 }, { "4178123", 4 }, { "8190123", 5 },
   { "5511961", 6 }, { "9198123", 5 }, { "6581", 6 }, { "316123", 5 }, { "4850123", 4 }, { "254712", 6 },
@@ -13,7 +13,7 @@ local phones = {
 local queries = os.getenv("QUERIES")
 local ous = {}
 if not queries then
-  local registry = os.getenv("REGISTRY") or error("REGISTRY: expected the folder of a company, as /tmp/big/corp")
+  local registry = os.getenv("REGISTRY") or error("REGISTRY: expected the folder of a company, for example /tmp/big/corp")
   for line in io.lines(registry .. "/ous.csv") do ous[#ous + 1] = line:match("^[^,]*") end
   table.remove(ous, 1) -- the header
 end
@@ -21,7 +21,7 @@ end
 math.randomseed(5)
 local function one_of(list) return list[math.random(#list)] end
 
--- A query's fields, with what stands for a number's plus.
+-- Returns the fields of a query. `plus` is the encoding of a number's plus sign.
 local function draw(plus)
   local fields = { { "company", "corp" }, { "channel", one_of(channels) }, { "ou", one_of(ous) } }
   if os.getenv("BY") == "country" then

@@ -16,9 +16,10 @@ const MAX_HEADERS: usize = 48;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
     /// No request is in flight. The slot may have no socket.
+    #[default]
     Idle,
     /// The socket is being opened for a request.
     Connecting,
@@ -35,6 +36,7 @@ pub(super) struct Flight {
     pub(super) serial: u64,
 }
 
+#[derive(Default)]
 pub(super) struct ClientConnection {
     pub(super) stream: Option<TcpStream>,
     /// Number of sockets that this slot had before.
@@ -114,16 +116,7 @@ impl ClientConnection {
             };
             Error::Refused(format!("cannot connect to {target}: {error}; {advice}"))
         })?;
-        let (flight, held) = (Flight::default(), Vec::new());
-        Ok(Self {
-            stream: Some(stream),
-            replaced: 0,
-            state: ConnectionPhase::Idle,
-            flight,
-            written: 0,
-            held,
-            head: None,
-        })
+        Ok(Self { stream: Some(stream), ..Self::default() })
     }
 
     /// Starts to open another socket. The poll reports when the socket is connected.

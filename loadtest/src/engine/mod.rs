@@ -15,3 +15,4 @@ pub use plan::{Pace, Plan};
 pub use recorder::Measured;
 pub use sender::measure;
 pub use source::{FailureKind, Media, OutcomeCounts, Received, Source, Unchecked, WrongAnswer};
+pub use validity::judge;

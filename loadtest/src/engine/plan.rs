@@ -16,7 +16,7 @@ pub enum Pace {
 /// A measurement at one pace.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Address of the server.
+    /// Address of the server under test.
     pub target: SocketAddr,
     /// Number of connections. Each has at most one request in flight.
     pub connections: usize,
@@ -24,7 +24,7 @@ pub struct Plan {
     pub pace: Pace,
     /// Duration of the requests before the recording.
     pub warm_up: Duration,
-    /// Duration of the recording.
+    /// Duration of the recording after the warm-up.
     pub measure: Duration,
     /// Longest time from when a request is due to its answer. Without an answer by then, the request has failed.
     pub timeout: Duration,

@@ -103,7 +103,7 @@ struct Sender<'a> {
     /// Whether the sender has done anything since the last turn of the loop.
     worked: bool,
     recorder: LatencyRecorder,
-    /// Outcomes of the warm-up.
+    /// Outcomes of the warm-up, which are not reported.
     unrecorded: OutcomeCounts,
     buffer: Vec<u8>,
     started: Instant,

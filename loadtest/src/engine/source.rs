@@ -9,7 +9,7 @@ pub struct Received<'a> {
     pub status: u16,
     /// Media type of the body.
     pub media: Media,
-    /// Body of the answer.
+    /// Body of the answer without its head.
     pub body: &'a [u8],
     /// Number of the connection from 0, and the number of connections that had this number before.
     pub connection: (usize, u64),

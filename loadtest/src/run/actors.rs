@@ -34,7 +34,7 @@ const METRICS_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) struct ActorCounts {
     /// Number of published generations without the first.
     pub(crate) published: u64,
-    /// Number of corrupt files.
+    /// Number of corrupt snapshots that were put in place.
     pub(crate) corrupted: u64,
     /// Number of changes of standings.
     pub(crate) standings: u64,

@@ -28,4 +28,4 @@ pub(crate) use self::{
     step::Stretch,
     testbed::TestBed,
 };
-pub use self::{options::Options, runner::run};
+pub use self::{options::Options, runner::run, sweep::RateSearch, verdicts::verdicts};

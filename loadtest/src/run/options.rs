@@ -45,7 +45,7 @@ pub struct Options {
     /// Measure the highest rate of a --target, even if the scenario's rate is a number
     #[arg(long, requires = "target")]
     pub ceiling: bool,
-    /// Number of connections
+    /// Number of connections to the daemon
     #[arg(long, value_name = "N")]
     pub connections: Option<NonZero<u32>>,
     /// Number of runs of each scenario
@@ -61,7 +61,7 @@ pub struct Options {
     /// Size of the generated registry: small, standard, large, or accounts/ous/pools, for example 100000/10000/2000
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "registry")]
     pub size: Option<RegistrySize>,
-    /// Folder of the reports
+    /// Folder in which the reports are written
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
     /// Binary of the daemon; without it, switchboard in this program's folder, which cargo builds if it runs this program
@@ -116,7 +116,7 @@ impl Options {
     }
 }
 
-/// Reads `http://host:port`, or `host:port`.
+/// Reads the address `http://host:port` or `host:port`.
 fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     if text.starts_with("https://") {
         return Err(

@@ -5,7 +5,7 @@ use crate::{
     engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
     error::{Error, Result},
     scenario::Scenario,
-    traffic::{PublishedGenerations, Suspensions, Traffic, TrafficConfig, get, post},
+    traffic::{PublishedGenerations, Suspensions, Traffic, TrafficConfig, check_media, get, post},
 };
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -50,11 +50,11 @@ impl Requests {
 
 impl From<Traffic> for Requests {
     fn from(traffic: Traffic) -> Self {
-        let [target, query] = traffic.sample();
+        let [target, query] = &traffic.sample;
         Self {
-            published: traffic.published().clone(),
+            published: traffic.published.clone(),
             suspensions: traffic.suspensions().clone(),
-            slow: SlowRequests::default().with_target(target).with_query(query),
+            slow: SlowRequests::new(Some(target), Some(query)),
             notes: traffic.notes().to_vec(),
             source: Box::new(traffic),
         }
@@ -84,13 +84,11 @@ impl Queries {
         }
         // Slow clients send the first URL and the first object.
         let first = |start: char| text.lines().find(|line| line.starts_with(start));
-        let slow = first('/').into_iter().fold(SlowRequests::default(), SlowRequests::with_target);
-        let slow = first('{').into_iter().fold(slow, SlowRequests::with_query);
         Ok(Requests {
             source: Box::new(Queries { requests, next: 0 }),
             published: PublishedGenerations::any(),
             suspensions: Suspensions::new(0),
-            slow,
+            slow: SlowRequests::new(first('/'), first('{')),
             notes: Vec::new(),
         })
     }
@@ -126,13 +124,7 @@ impl Source for Queries {
         if !matches!(status, 200 | 400..=422) {
             return Err(WrongAnswer::Status(format!("{status}: {}", text())));
         }
-        let expected = if status == 200 { Media::Json } else { Media::Problem };
-        if media != expected {
-            let expected = expected.as_str();
-            return Err(WrongAnswer::Content(format!(
-                "the content-type of status {status} is not {expected}"
-            )));
-        }
+        check_media(media, status)?;
         let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
         match status {
             200 if has(b"\"account\":") && has(b"\"rule\":") => outcomes.count("selection"),

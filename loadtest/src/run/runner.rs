@@ -22,7 +22,7 @@ use crate::{
     output,
     report::{
         self, DAEMON_ENDED, figures,
-        model::{Ceiling, Failures, Pinning, Report, SCHEMA, ScenarioRun, Setup},
+        model::{Ceiling, DemandVerdict, Failures, Pinning, Report, SCHEMA, ScenarioRun, Setup},
         summary, units,
     },
     scenario::{self, Scenario},
@@ -119,7 +119,9 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
             // The report keeps the runs before, because they may show why the daemon ended.
             Err(Error::Refused(reason)) if n > 1 => {
                 output::log(&reason);
-                verdicts.push(verdicts::missing_runs(scenario.repeat.get(), n - 1, &reason));
+                let (demand, measured) =
+                    (format!("{} runs", scenario.repeat), format!("{}: {reason}", n - 1));
+                verdicts.push(DemandVerdict { demand, measured, holds: false });
                 break;
             }
             Err(error) => return Err(error),

@@ -26,23 +26,23 @@ struct SlowRequest {
 }
 
 /// The requests of slow clients. Client `n` has the request at `n` modulo their number.
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub(crate) struct SlowRequests(Vec<SlowRequest>);
 
 impl SlowRequests {
-    /// Adds a GET whose head is sent byte by byte.
-    pub(super) fn with_target(mut self, target: &str) -> Self {
-        self.0.push(SlowRequest { bytes: get(target), sent_at_once: 0 });
-        self
-    }
-
-    /// Adds a POST whose body is sent byte by byte, and a batch whose answer is read slowly.
-    pub(super) fn with_query(mut self, query: &str) -> Self {
-        let bytes = post(query);
-        self.0.push(SlowRequest { sent_at_once: bytes.len() - query.len(), bytes });
-        let bytes = post_batch(&format!("{query}\n").repeat(BATCH_LINES));
-        self.0.push(SlowRequest { sent_at_once: bytes.len(), bytes });
-        self
+    /// Returns a GET of the target whose head is sent byte by byte, a POST of the query whose body is sent byte by byte,
+    /// and a batch of the query whose answer is read in small pieces.
+    pub(super) fn new(target: Option<&str>, query: Option<&str>) -> Self {
+        let head = target.map(|target| SlowRequest { bytes: get(target), sent_at_once: 0 });
+        let body = query.map(|query| {
+            let bytes = post(query);
+            SlowRequest { sent_at_once: bytes.len() - query.len(), bytes }
+        });
+        let batch = query.map(|query| {
+            let bytes = post_batch(&format!("{query}\n").repeat(BATCH_LINES));
+            SlowRequest { sent_at_once: bytes.len(), bytes }
+        });
+        Self([head, body, batch].into_iter().flatten().collect())
     }
 }
 
@@ -132,8 +132,7 @@ mod tests {
             }
             stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").unwrap();
         });
-        let (stop, requests) =
-            (StopFlag::default(), SlowRequests::default().with_query("{}").with_target("/"));
+        let (stop, requests) = (StopFlag::default(), SlowRequests::new(None, Some("{}")));
         let (report, reports) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(|| run(&stop, target, &requests, 0, &|it| drop(report.send(it))));

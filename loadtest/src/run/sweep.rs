@@ -27,14 +27,14 @@ const MAX_RATE: f64 = 10e6;
 /// The search for the highest good rate: raise the rate by the factor until it is bad, halve the interval between good
 /// and bad, and measure the highest good rate again. A rate is bad if two consecutive measurements failed, because the
 /// machine may be disturbed for a moment.
-struct RateSearch {
+pub struct RateSearch {
     sweep: Sweep,
     next: f64,
     /// Whether the last measurement failed and is repeated.
     repeats: bool,
     /// Good rates in ascending order.
     good: Vec<f64>,
-    /// Lowest bad rate.
+    /// Lowest bad rate so far.
     bad: Option<f64>,
     descents: u32,
     halved: u32,
@@ -42,13 +42,14 @@ struct RateSearch {
 }
 
 impl RateSearch {
-    fn new(sweep: Sweep, start: f64) -> Self {
+    /// Starts a search with the factor and the refinement of a sweep. `start` is the first rate.
+    pub fn new(sweep: Sweep, start: f64) -> Self {
         let (good, bad) = (Vec::new(), None);
         Self { sweep, next: start, repeats: false, good, bad, descents: 0, halved: 0, confirming: false }
     }
 
     /// Returns the next rate, or `None` at the end. `held` is the result of the last.
-    fn next_rate(&mut self, held: bool) -> Option<f64> {
+    pub fn next_rate(&mut self, held: bool) -> Option<f64> {
         self.repeats = !held && !self.repeats;
         if self.repeats {
             return Some(self.next);
@@ -84,6 +85,11 @@ impl RateSearch {
             (None, Some(_)) => return None,
         };
         Some(self.next)
+    }
+
+    /// Returns the highest rate that is good so far.
+    pub fn knee(&self) -> Option<f64> {
+        self.good.last().copied()
     }
 }
 
@@ -152,7 +158,7 @@ pub(super) fn run(
     }
     let mut steps: Vec<RateStep> = rates.into_iter().map(MeasuredRate::into_step).collect();
     let limit = Some(sweep.p99.micros());
-    let knee = search.good.last().copied().filter(|_| next.is_none());
+    let knee = search.knee().filter(|_| next.is_none());
     let Some(knee) = knee else {
         let reason = if instance.ended().is_some() {
             "the daemon ended"
@@ -181,51 +187,6 @@ pub(super) fn run(
 mod tests {
     use super::*;
     use crate::{quantity::HumanDuration, report::model::Failures, scenario};
-
-    /// Returns the measured rates and the knee. `held` gets a rate and the number of its earlier measurements.
-    fn tried(start: f64, refine: u32, held: impl Fn(f64, usize) -> bool) -> (Vec<f64>, Option<f64>) {
-        let sweep = scenario::load("ramp").unwrap().sweep.unwrap();
-        let mut search = RateSearch::new(Sweep { factor: 2.0, refine, ..sweep }, start);
-        let (mut tried, mut next) = (Vec::new(), Some(start));
-        while let Some(rate) = next {
-            let before = tried.iter().filter(|it| **it == rate).count();
-            tried.push(rate);
-            next = search.next_rate(held(rate, before));
-        }
-        (tried, search.good.last().copied())
-    }
-
-    #[test]
-    fn the_rate_rises_until_it_fails_twice_and_then_approaches_the_knee() {
-        let (rates, knee) = tried(200.0, 3, |rate, _| rate <= 1_100.0);
-        let closer = [1_200.0, 1_200.0, 1_000.0, 1_100.0, 1_100.0];
-        assert_eq!(rates, [[200.0, 400.0, 800.0, 1_600.0, 1_600.0].as_slice(), &closer].concat());
-        assert_eq!(knee, Some(1_100.0));
-    }
-
-    #[test]
-    fn the_rate_falls_if_the_first_fails() {
-        let (rates, knee) = tried(400.0, 3, |rate, _| rate <= 90.0);
-        assert_eq!(&rates[..7], [400.0, 400.0, 200.0, 200.0, 100.0, 100.0, 50.0]);
-        // Between 50 and 100, halved three times.
-        assert_eq!(knee, Some(87.5));
-        let (rates, knee) = tried(400.0, 3, |_, _| false);
-        assert_eq!((rates.len(), knee), (2 * (1 + MAX_DESCENTS as usize), None));
-    }
-
-    #[test]
-    fn a_rate_that_fails_once_is_not_bad() {
-        let (rates, knee) = tried(200.0, 0, |rate, before| rate <= 900.0 && (rate != 400.0 || before > 0));
-        assert_eq!(rates, [200.0, 400.0, 400.0, 800.0, 1_600.0, 1_600.0, 800.0]);
-        assert_eq!(knee, Some(800.0));
-    }
-
-    #[test]
-    fn a_rate_that_holds_only_the_first_time_is_no_knee() {
-        let (rates, knee) = tried(200.0, 0, |rate, before| rate <= 400.0 || (rate == 800.0 && before == 0));
-        assert_eq!(rates, [200.0, 400.0, 800.0, 1_600.0, 1_600.0, 800.0, 800.0, 400.0]);
-        assert_eq!(knee, Some(400.0));
-    }
 
     #[test]
     fn a_step_with_errors_or_lateness_fails() {

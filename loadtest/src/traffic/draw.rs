@@ -62,7 +62,10 @@ impl Traffic {
         let (mut populations, mut notes) = (Vec::new(), Vec::new());
         let (mut sample, mut sample_selects) = (<[String; 2]>::default(), false);
         let whole: f64 = mix.outcomes.values().sum();
-        for (&outcome, &weight) in mix.outcomes.iter().filter(|(_, weight)| **weight > 0.0) {
+        let mut outcomes: Vec<_> = mix.outcomes.iter().filter(|(_, weight)| **weight > 0.0).collect();
+        // Last, because only these requests can compensate for the parts that others cannot have.
+        outcomes.sort_by_key(|(outcome, _)| outcome.is_from_chain());
+        for (&outcome, &weight) in outcomes {
             let wanted = ((mix.distinct as f64 * weight / whole).round() as usize).max(1);
             let begin = expected.len();
             for weight in rank_weights(mix, weight / whole, wanted) {
@@ -247,9 +250,9 @@ impl QueryDraw<'_> {
 /// first request weighs as much as a thousand others.
 struct Share {
     wanted: f64,
-    /// Weight of all requests.
+    /// Sum of the weights of all requests.
     all: f64,
-    /// Weight of the requests with the part.
+    /// Sum of the weights of the requests with the part.
     given: f64,
 }
 

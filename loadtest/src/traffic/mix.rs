@@ -17,7 +17,7 @@ pub struct Mix {
     /// Exponent of the Zipf distribution of the clients of each outcome. At 1, the second busiest client sends half as
     /// many requests as the busiest. `None` sends equally many for every client.
     pub zipf: Option<f64>,
-    /// Weight of each outcome.
+    /// Weight of each outcome among the requests.
     pub outcomes: BTreeMap<Outcome, f64>,
     /// Percentage with the client's phone instead of a country.
     pub phone: f64,

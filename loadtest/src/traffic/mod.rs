@@ -50,29 +50,21 @@ pub struct Traffic {
     /// Number of selections of each request.
     selections: u64,
     interleaved: Option<Interleaved>,
-    published: PublishedGenerations,
+    pub(crate) published: PublishedGenerations,
     suspensions: Suspensions,
     titles: ProblemTitles,
     /// For each connection, the number of its replacements and the generation of its last answer.
     last_generations: Vec<(u64, u64)>,
-    sample: [String; 2],
+    /// One of the queries as a URL and as JSON. Its answer is a selection if the mix has any.
+    pub(crate) sample: [String; 2],
     notes: Vec<String>,
 }
 
 impl Traffic {
     /// Returns the number of distinct requests.
-    #[allow(clippy::len_without_is_empty, reason = "it has always a request")]
+    #[allow(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.requests.len()
-    }
-
-    /// Returns one of the queries as a URL and as JSON. Its answer is a selection if the mix has any.
-    pub(crate) fn sample(&self) -> &[String; 2] {
-        &self.sample
-    }
-
-    pub(crate) fn published(&self) -> &PublishedGenerations {
-        &self.published
     }
 
     /// Returns the reasons why the drawn requests differ from the mix, for the report.
@@ -119,7 +111,7 @@ impl Source for Traffic {
         };
         if let ([query], false) = (&**queries, is_batch) {
             let (outcome, generation) = check(*query, Some(status), body)?;
-            check_media(media, if status == 200 { Media::Json } else { Media::Problem })?;
+            check_media(media, status)?;
             check_forward(last_generations, connection, generation)?;
             outcomes.count(outcome.as_str());
             return Ok(());
@@ -127,7 +119,7 @@ impl Source for Traffic {
         if status != 200 {
             return Err(wrong_status(status, 200, body));
         }
-        check_media(media, Media::Lines)?;
+        require_media(media, Media::Lines)?;
         let (mut rest, mut of_batch) = (body, None);
         for (n, query) in (1..).zip(&**queries) {
             let at_line = |reason: &str| WrongAnswer::Content(format!("line {n}: {reason}"));
@@ -154,7 +146,12 @@ impl Source for Traffic {
     }
 }
 
-fn check_media(media: Media, expected: Media) -> Result<(), WrongAnswer> {
+/// Checks the media type of an answer to one query.
+pub(crate) fn check_media(media: Media, status: u16) -> Result<(), WrongAnswer> {
+    require_media(media, if status == 200 { Media::Json } else { Media::Problem })
+}
+
+fn require_media(media: Media, expected: Media) -> Result<(), WrongAnswer> {
     if media == expected {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 requests as bytes.
+//! Builds HTTP/1.1 requests as bytes.
 
 use crate::engine::Media;
 use oracle::Query;

@@ -1,4 +1,4 @@
-//! Failures are counted by their kind, and in the distribution.
+//! Failures: they are counted by kind, and included in the distribution.
 
 use crate::{ExpectYes, plan, stub, stub::Reaction};
 use loadtest::{
@@ -15,7 +15,7 @@ fn step(react: impl Fn(u64) -> Reaction + Send + Sync + 'static, timeout: Durati
     step
 }
 
-/// Returns the count and the first reason of the only kind of error.
+/// Returns the number and the first reason of the only kind of error.
 fn only(step: &RateStep, kind: &str) -> (u64, String) {
     assert_eq!(step.errors.keys().collect::<Vec<_>>(), [kind]);
     (step.errors[kind].count, step.errors[kind].first.clone())
@@ -38,7 +38,7 @@ fn requests_that_wait_for_a_connection_time_out() {
     let (count, _) = only(&step, "timeout");
     assert_eq!(count, 100);
     assert!(step.corrected.p50 >= 99_000.0, "{:?}", step.corrected);
-    // Four connections, twenty requests a time-out: each waits for four fifths of its time.
+    // Four connections and twenty requests per time-out: each waits for four fifths of its time-out.
     assert!(step.uncorrected.p50 < 60_000.0, "{:?}", step.uncorrected);
     assert_eq!(step.achieved, 0.0);
     assert_eq!(step.invalid, None);
@@ -55,7 +55,7 @@ fn closed_connections_are_replaced() {
     assert_counts_as_a_time_out(&step, timeout);
 }
 
-/// Requests that failed at once count with a time-out in the corrected latencies alone.
+/// Checks that requests that failed at once count as a time-out in the corrected latencies, and only there.
 fn assert_counts_as_a_time_out(step: &RateStep, timeout: Duration) {
     let timeout = timeout.as_secs_f64() * 1e6;
     assert!(step.corrected.p99 >= timeout * 0.998, "{:?}", step.corrected);
@@ -68,7 +68,7 @@ fn connections_that_the_server_closes_after_an_answer_are_no_failure() {
     const LAST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nyes";
     let step = step(|n| if n % 2 == 0 { stub::YES } else { Reaction::Answer(LAST) }, Duration::from_secs(1));
     assert!(step.errors.is_empty(), "{:?}", step.errors);
-    // Also without a header, where the sender may read the answer and the end at once.
+    // Without the header, the sender may read the answer and the end of the stream at once.
     let step = self::step(
         |_| Reaction::Last("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes"),
         Duration::from_secs(1),
@@ -91,7 +91,7 @@ fn wrong_answers_are_counted_by_their_kind() {
         let step = step(move |n| if n % 10 == 9 { Reaction::Answer(answer) } else { stub::YES }, timeout);
         assert_counts_as_a_time_out(&step, timeout);
         let (count, first) = only(&step, kind);
-        // Of the twenty requests of the warm-up, those with wrong content count.
+        // Of the twenty requests of the warm-up, only those with wrong content count.
         let (range, words) = match kind {
             "wrong_answer" => (11..=13, format!("in the warm-up: {words}")),
             _ => (9..=11, words.to_owned()),

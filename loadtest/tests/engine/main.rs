@@ -1,7 +1,8 @@
-//! The sender against servers that misbehave: the figures must show what a client would see.
+//! The sender with servers that misbehave. The figures must be those of a client.
 #![cfg(test)]
 
 mod failures;
+mod judgement;
 mod stall;
 mod stub;
 mod throughput;
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// One request again and again. The right answer is `yes`.
+/// A source of one request, whose right answer is `yes`.
 struct ExpectYes;
 
 impl Source for ExpectYes {
@@ -44,7 +45,7 @@ impl Source for ExpectYes {
     }
 }
 
-/// Runs tests that need a core one after the other.
+/// Serializes the tests that need a core.
 fn lock_cores() -> MutexGuard<'static, ()> {
     static CORES: Mutex<()> = Mutex::new(());
     CORES.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! A server that stalls for 200 ms every two seconds.
+//! The latencies of a server that stalls for 200 ms every two seconds.
 
 use crate::{ExpectYes, plan, stub};
 use loadtest::engine::measure;
@@ -10,8 +10,8 @@ use std::{
 const EVERY: Duration = Duration::from_secs(2);
 const STALL: Duration = Duration::from_millis(200);
 
-/// Of the requests due in 4 s, a tenth falls into a stall, and waits for up to 200 ms; of the four
-/// connections, each has one request on it when a stall begins, which is not one in a hundred.
+/// A tenth of the requests that are due in 4 s are due in a stall, and wait for up to 200 ms. Only the four requests in
+/// flight at the start of a stall are slow without the correction, which is less than one in a hundred.
 #[test]
 fn a_stall_raises_the_corrected_latencies_alone() {
     let origin = Instant::now();
@@ -29,10 +29,10 @@ fn a_stall_raises_the_corrected_latencies_alone() {
     assert!(step.corrected.p99 >= 100_000.0, "corrected p99: {} us", step.corrected.p99);
     assert!(step.uncorrected.p99 < 50_000.0, "uncorrected p99: {} us", step.uncorrected.p99);
     assert!(step.corrected.p50 < 50_000.0, "{} us", step.corrected.p50);
-    // The stall is no lateness of the sender.
+    // The stall does not make the sender late.
     assert_eq!(step.invalid, None);
     assert!(step.lateness.p99 < 50_000.0, "lateness p99: {} us", step.lateness.p99);
-    // The timeline shows where it was.
+    // The timeline shows the time of the stall.
     assert!(step.timeline.iter().any(|slice| slice.max >= 150_000.0), "{:?}", step.timeline);
     let answers: f64 = step.timeline.iter().map(|slice| slice.answered * 0.1).sum();
     assert!((answers - 2_000.0).abs() < 1.0, "{answers}");

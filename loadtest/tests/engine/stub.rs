@@ -1,4 +1,4 @@
-//! A server with a given reaction to each request, and a thread for each connection.
+//! A server that reacts to each request as the test defines, with a thread for each connection.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -12,7 +12,7 @@ use std::{
 
 pub(crate) enum Reaction {
     Answer(&'static str),
-    /// Closes the connection behind the answer.
+    /// Closes the connection after the answer.
     Last(&'static str),
     /// Does not answer, and keeps the connection open.
     Silence,
@@ -21,8 +21,7 @@ pub(crate) enum Reaction {
 
 pub(crate) const YES: Reaction = Reaction::Answer("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
 
-/// Serves for as long as the test's process lives. `react` takes the number of the request over all
-/// connections.
+/// Serves until the process ends. `react` gets the number of the request among those of all connections.
 pub(crate) fn serve(react: impl Fn(u64) -> Reaction + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -17,7 +17,7 @@ fn a_closed_loop_sends_as_fast_as_answers_come() {
     let measured = measure(&plan, &mut ExpectYes, &mut |_| ()).unwrap();
     let step = measured.step;
     assert_eq!(measured.body_bytes, 3);
-    // The null server answers `xxx`: every answer is checked.
+    // The null server answers `xxx`, so every answer is checked.
     assert_eq!(step.errors["wrong_answer"].first, "in the warm-up: xxx");
     // Including those of the warm-up.
     assert!(step.errors["wrong_answer"].count > step.due);
@@ -25,7 +25,7 @@ fn a_closed_loop_sends_as_fast_as_answers_come() {
     assert!((step.rate - step.achieved).abs() < f64::EPSILON);
 }
 
-/// A request that is longer than a server reads at once.
+/// A source of a request that is longer than a server reads at once.
 struct Large(Vec<u8>);
 
 impl Source for Large {

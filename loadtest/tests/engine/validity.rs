@@ -1,4 +1,4 @@
-//! A sender that is too late or too busy makes a step invalid; a slow server does not.
+//! The validity of steps: a sender that is too late or too busy makes a step invalid, a slow server does not.
 
 use crate::{ExpectYes, lock_cores, plan, stub};
 use loadtest::engine::{OutcomeCounts, Plan, Received, Source, WrongAnswer, measure};
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// [`ExpectYes`] with a check that takes long: asleep, or at work.
+/// [`ExpectYes`] with a long check, which sleeps or works.
 struct SlowCheck {
     asleep: Duration,
     at_work: Duration,
@@ -42,7 +42,7 @@ fn a_step_of_a_late_sender_is_invalid() {
     let plan = Plan { max_lateness: None, ..plan(target, 25.0, Duration::from_secs(1)) };
     let mut source = SlowCheck { asleep: Duration::from_millis(60), at_work: Duration::ZERO };
     let step = measure(&plan, &mut source, &mut |_| ()).unwrap().step;
-    // Each request is late by the delays of those before it.
+    // Each request is late by the delays of the requests before it.
     assert!(step.lateness.p99 >= 20_000.0, "{:?}", step.lateness);
     let why = step.invalid.unwrap();
     assert!(why.contains("late at its p99") && why.contains("a core of its own"), "{why}");

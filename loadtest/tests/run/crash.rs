@@ -1,10 +1,10 @@
-//! A daemon that ends under load, and a sweep without a result, leave a report.
+//! Reports after a daemon that ends under load, and after a sweep without a result.
 
 use crate::{daemon, output_text, report, run};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-/// Writes a daemon that is killed the second time that it serves, once all connections are open. The first
-/// time, the ceiling is measured. The shell prints the last line of its log.
+/// Writes a shell script that starts the daemon. At its second start, the daemon is killed when all connections are open.
+/// The first start measures the ceiling. The script prints the last line of the log.
 fn short_lived(folder: &Path) -> String {
     let program = folder.join("short-lived");
     let (real, served) = (daemon(), folder.join("served"));
@@ -60,7 +60,7 @@ fn a_daemon_that_ends_is_an_error_with_its_last_log_lines() {
     let errors = &report(&out).runs[0].steps[0].errors;
     let ended = &errors["daemon_ended"];
     assert!(ended.first.contains("101") && ended.first.contains("out of luck"), "{}", ended.first);
-    // The wait for a reload ends, too.
+    // The wait for a reload must end as well.
     assert!(errors.contains_key("metrics") && errors.contains_key("reload_not_seen"), "{errors:?}");
     assert!(errors.contains_key("connect"), "requests failed, too: {errors:?}");
 }
@@ -68,7 +68,7 @@ fn a_daemon_that_ends_is_an_error_with_its_last_log_lines() {
 #[test]
 fn a_sweep_without_a_good_rate_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
-    // No answer comes within a microsecond.
+    // No answer arrives within a microsecond.
     let sweep = "connections = 1\n[sweep]\nstart = 200\nfactor = 10\nstep = '100ms'\nsettle = '10ms'\np99 = '1us'\n\
         refine = 1\n";
     let file = scenario(folder.path(), "fast", sweep);
@@ -76,10 +76,10 @@ fn a_sweep_without_a_good_rate_leaves_a_report() {
     let daemon = daemon();
     let ran = run(&out, &[&file, "--switchboard", daemon.to_str().unwrap(), "--size", "small"]);
     assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
-    let told = report(&out);
-    assert_eq!((told.runs[0].knee, told.runs[0].limit), (None, Some(1.0)));
-    assert!(told.runs[0].no_knee.is_some() && told.runs[0].steps.len() >= 8, "{}", output_text(&ran));
-    assert!(output_text(&ran).contains("no highest rate was found: "), "{}", output_text(&ran));
+    let report = report(&out);
+    assert_eq!((report.runs[0].knee, report.runs[0].limit), (None, Some(1.0)));
+    assert!(report.runs[0].no_knee.is_some() && report.runs[0].steps.len() >= 8, "{}", output_text(&ran));
+    assert!(output_text(&ran).contains("no knee was found: "), "{}", output_text(&ran));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_run_without_a_reload_is_an_error() {
     let out = folder.path().join("out");
     let ran = run(&out, &[&file, "--switchboard", daemon().to_str().unwrap(), "--size", "small"]);
     assert_eq!(ran.status.code(), Some(1), "{}", output_text(&ran));
-    let told = report(&out);
-    let errors = &told.runs[0].steps[0].errors;
+    let report = report(&out);
+    let errors = &report.runs[0].steps[0].errors;
     assert!(errors["reload_not_seen"].first.contains("reload.every shorter"), "{errors:?}");
 }

@@ -1,4 +1,4 @@
-//! A load test that is killed leaves no process; one that is interrupted leaves no files either.
+//! A killed load test leaves no process. An interrupted one leaves no files.
 
 use crate::daemon;
 use std::{
@@ -10,8 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Starts a load test with its files below the folder. Returns it, and the rest of its output, once its
-/// daemon runs.
+/// Starts a load test with its files in the folder. Returns its process and the rest of its output when its daemon runs.
 fn start(folder: &Path) -> (Child, impl Read) {
     let scenario = folder.join("long.toml");
     fs::write(&scenario, "about = 'long'\nrate = 100\nduration = '10m'\nceiling = '20ms'\ntimeout = '60s'")
@@ -31,7 +30,7 @@ fn start(folder: &Path) -> (Child, impl Read) {
     (child, said)
 }
 
-/// Waits until so many processes have the folder on their command line.
+/// Waits until enough processes have the folder on their command line.
 fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     let folder = folder.as_os_str().as_encoded_bytes();
@@ -62,8 +61,8 @@ fn a_killed_load_test_leaves_no_process() {
 fn an_interrupted_load_test_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let (mut child, mut said) = start(folder.path());
-    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut last = String::new();
     said.read_to_string(&mut last).unwrap();

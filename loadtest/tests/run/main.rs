@@ -1,11 +1,12 @@
-//! `loadtest run` against a real daemon, with each scenario cut short.
+//! Runs `loadtest run` with a real daemon. The scenarios are shortened.
 //!
-//! `cargo test --workspace` builds the daemon beside this package's program; `-p loadtest` alone does not.
+//! `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does not.
 #![cfg(test)]
 
 mod crash;
 mod interrupted;
 mod quantiles;
+mod rate_search;
 mod scenario_files;
 mod scenarios;
 #[expect(dead_code, reason = "the daemon's own tests ask it for more")]
@@ -14,6 +15,7 @@ mod server;
 mod slow_line;
 mod standings;
 mod target;
+mod verdicts;
 
 use loadtest::report::model::Report;
 use std::{

@@ -1,18 +1,18 @@
-//! The quantiles that a real Prometheus computes from the daemon's histogram, against those of the harness
-//! for the same requests.
+//! Compares the quantiles that Prometheus computes from the daemon's histogram with those of the harness for the same
+//! requests.
 //!
-//! The two clocks differ. The daemon's runs from the head read to the answer rendered; the harness's
-//! *uncorrected* one around that, from sent to read; its *corrected* one also counts the wait for a
-//! connection, of which the daemon cannot know. So the uncorrected one is compared, on a line that delivers
-//! bodies 60 to 450 ms late, while both clocks run. Beside this the network and the pauses of a busy machine
-//! are small.
+//! The daemon's time begins when it has read the head, and ends when it has rendered the answer. The harness's
+//! uncorrected time contains the daemon's: it begins when the request is sent, and ends when the answer is read. The
+//! corrected time also contains the wait for a connection, which the daemon cannot know, so the test compares the
+//! uncorrected one. A proxy delays each body by 60 to 450 ms, while both times run. Compared with this, the network and
+//! the pauses of a busy machine are short.
 //!
-//! - The harness's percentile is at least the lower bound of the bucket that the histogram's lies in: no
-//!   request took its client less than the daemon. No load of the machine changes that.
-//! - It is at most one and a half times the upper bound. The 99th percentile is one request, which a pause
-//!   may have met, and is left out.
+//! - The harness's percentile is at least the lower bound of the histogram's bucket, because the client's time contains
+//!   the daemon's. The load of the machine does not change this.
+//! - It is at most one and a half times the upper bound. The 99th percentile is not compared, because it is one request,
+//!   which a pause may have delayed.
 //!
-//! A histogram that loses a part of the time, counts it twice or in other units breaks one or the other.
+//! A histogram that loses time, counts it twice or has another unit violates one of the two.
 
 use crate::{
     output_text, report, run,
@@ -22,7 +22,7 @@ use crate::{
 };
 use std::fs;
 
-/// The warm-up has one request, which the line delays least: it moves no percentile.
+/// Short, because only then the warm-up has a single request. The proxy delays it least, so it changes no percentile.
 const SCENARIO: &str = "about = 'every body comes late'\nrate = 20\nduration = '5s'\nwarm_up = '1us'\nrepeat = 1\n\
     connections = 16\nlatest_us = 60000000\ntimeout = '10m'\n[mix]\npost = 100";
 
@@ -55,13 +55,14 @@ fn quantiles_of_prometheus_agree_with_those_of_the_harness() {
     for (quantile, measured, both_ways) in
         [(0.5, harness.p50, true), (0.9, harness.p90, true), (0.99, harness.p99, false)]
     {
-        // Of microseconds, exact to a thousandth.
+        // In microseconds, exact to a thousandth.
         let measured = measured / 1e6;
-        let told = prometheus.value(&format!("histogram_quantile({quantile}, {})", of("bucket"))).unwrap();
-        let above = bounds.iter().position(|bound| told <= *bound).unwrap();
+        let computed =
+            prometheus.value(&format!("histogram_quantile({quantile}, {})", of("bucket"))).unwrap();
+        let above = bounds.iter().position(|bound| computed <= *bound).unwrap();
         let (least, most) = (above.checked_sub(1).map_or(0.0, |below| bounds[below]), bounds[above]);
         println!(
-            "{quantile}: {told:.3} s by Prometheus, of {least} to {most}; {measured:.3} s by the harness"
+            "{quantile}: {computed:.3} s by Prometheus, of {least} to {most}; {measured:.3} s by the harness"
         );
         assert!(
             measured * 1.001 >= least,

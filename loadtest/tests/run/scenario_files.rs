@@ -53,6 +53,19 @@ fn absent_keys_have_defaults_and_values_have_units() {
 }
 
 #[test]
+fn durations_are_read_with_their_units_and_written_back() {
+    let read = |text: &str| serde_json::from_value::<HumanDuration>(text.into());
+    for (text, micros) in [("90", 90_000_000), ("800us", 800), ("500ms", 500_000), ("10m", 600_000_000)] {
+        let duration = HumanDuration(Duration::from_micros(micros));
+        assert_eq!(read(text).unwrap(), duration, "{text}");
+        assert_eq!(read(&duration.to_string()).unwrap(), duration, "{text}");
+    }
+    for text in ["", "0", "s", "1h", "-1s", "1.5s", "99999999999999999999"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn an_error_names_the_line_and_the_expectation() {
     for (text, expected) in [
         ("about = 'a'\nraet = 7", "unknown field `raet`"),

@@ -1,12 +1,11 @@
-//! Each built-in scenario with its own traffic and actors, for a second.
+//! Runs each built-in scenario with its requests and actors for a second.
 
 use crate::{daemon, output_text, report, run};
 use loadtest::{report::model::Report, scenario::BUILTIN};
 use std::fs;
 use toml::{Table, Value};
 
-/// Runs a scenario with short times and without limits, which a machine that is shared with other tests may
-/// not keep. Every answer must be right.
+/// Runs a scenario with short durations. It has no limits, because tests share the machine. Every answer must be right.
 fn shortened(name: &str, edit: impl FnOnce(&mut Table)) -> Report {
     let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name).unwrap();
     let mut table: Table = text.parse().unwrap();
@@ -105,14 +104,14 @@ fn reload_storm_records_its_reloads() {
 #[test]
 fn standings_churn_records_its_changes() {
     let report = shortened("standings-churn", set_low_rate);
-    let told = events(&report, "standing");
-    assert!(told.iter().all(|text| !text.starts_with("0 ")) && told.len() == 2, "{told:?}");
+    let texts = events(&report, "standing");
+    assert!(texts.iter().all(|text| !text.starts_with("0 ")) && texts.len() == 2, "{texts:?}");
 }
 
 #[test]
 fn slow_clients_records_its_connections() {
     let report = shortened("slow-clients", set_low_rate);
-    let told = events(&report, "slow_clients");
+    let texts = events(&report, "slow_clients");
     let all = |text: &&str| text.starts_with("200 slow clients from before the start, over ");
-    assert_eq!(told.iter().filter(|text| all(text)).count(), 2, "{told:?}");
+    assert_eq!(texts.iter().filter(|text| all(text)).count(), 2, "{texts:?}");
 }

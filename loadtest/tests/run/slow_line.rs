@@ -1,5 +1,4 @@
-//! A line between the harness and a daemon that delays each body by a time of its own. Heads and answers pass
-//! at once.
+//! A proxy between the harness and a daemon. It delays each body by another time, and passes heads and answers at once.
 
 use std::{
     io::{BufRead, BufReader, Read, Result, Write, copy},
@@ -16,7 +15,7 @@ fn delay(number: u64) -> Duration {
     Duration::from_millis(60 + place * place / 25)
 }
 
-/// Starts a line to this daemon, which lasts as long as the tests, and returns its URL.
+/// Starts a proxy to this daemon that runs until the process ends. Returns its URL.
 pub(crate) fn before(daemon: &str) -> String {
     let daemon = daemon.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

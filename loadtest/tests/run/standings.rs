@@ -1,5 +1,4 @@
-//! Standings of a daemon that already runs: the run leaves none of its own, and does not touch those of
-//! others.
+//! Standings of a running daemon: a load test clears its own, and does not change others.
 
 use crate::{
     output_text, run,
@@ -39,15 +38,15 @@ fn ask_admin(admin: &str, method: &str, path: &str, body: &str) -> String {
     answer
 }
 
-/// Returns the accounts with a standing.
+/// Returns the ids of the accounts that have a standing.
 fn accounts_with_standing(admin: &str) -> BTreeSet<String> {
     let answer = ask_admin(admin, "GET", "/v1/standings", "");
-    let told: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-    let listed = told["standings"].as_array().unwrap();
+    let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let listed = answer["standings"].as_array().unwrap();
     listed.iter().map(|entry| entry["account"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Starts a run that suspends each account for long. Returns it after the first suspension.
+/// Starts a run that suspends each account for a long time. Returns its process after the first suspension.
 fn start_suspending(folder: &Path, running: &Running, registry: &Path) -> Child {
     let file = scenario(folder, 5, "duration = '10m'\n[standings]\nrate = 0.3");
     let child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
@@ -74,8 +73,8 @@ fn an_interrupt_and_a_hang_up_lift_the_standings() {
     let running = Running::serve(&registry);
     for signal in ["-INT", "-HUP"] {
         let mut child = start_suspending(folder.path(), &running, &registry);
-        let told = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(told.success());
+        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
         assert_eq!(accounts_with_standing(&running.admin), BTreeSet::new(), "{signal}");
     }
@@ -93,7 +92,7 @@ fn standings_of_others_stay() {
         let out = folder.path().join("out");
         run(&out, &[&file, "--target", &running.data, "--admin", &running.admin, "--registry", registry])
     };
-    // All accounts but one have a standing of others.
+    // All accounts but one have a standing that the load test did not set.
     let (free, others) = churned.split_last().unwrap();
     for (company, account) in others {
         let body = r#"{"standing":"draining","reason":"another's","until":"2999-01-01T00:00:00Z"}"#;

@@ -1,4 +1,4 @@
-//! A daemon that already runs, and arguments that are refused.
+//! A running daemon as the target, and arguments that are refused.
 
 use crate::{daemon, output_text, report, run};
 use generator::{RegistryArguments, generate_registry};
@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A daemon that ends with the test.
+/// A daemon process that ends with the test.
 pub(crate) struct Running {
     child: Child,
     pub(crate) data: String,
@@ -57,7 +57,7 @@ pub(crate) fn registry(folder: &Path, seed: u64) -> PathBuf {
     arguments.output
 }
 
-/// Writes a scenario with short times, and without a limit on the lateness of a shared machine.
+/// Writes a scenario with short durations. It has no limit of the lateness, because tests share the machine.
 fn scenario(folder: &Path) -> String {
     let file = folder.join("short.toml");
     let text = "about = 'short'\nrate = 200\nduration = '300ms'\nwarm_up = '50ms'\nrepeat = 1\nceiling = '40ms'\n\
@@ -78,10 +78,10 @@ fn answers_are_checked_against_the_registry_that_is_named() {
     };
     let right = ask(&served);
     assert!(right.status.success(), "{}", output_text(&right));
-    let told = report(&out);
-    assert_eq!(told.setup.registry.accounts, 400);
-    assert_eq!((told.setup.daemon_command, told.runs[0].steps[0].process.clone()), (None, None));
-    assert_eq!(told.ceiling, None, "flat out without being told to");
+    let report = report(&out);
+    assert_eq!(report.setup.registry.accounts, 400);
+    assert_eq!((report.setup.daemon_command, report.runs[0].steps[0].process.clone()), (None, None));
+    assert_eq!(report.ceiling, None, "measured without --ceiling");
     let wrong = ask(&registry(folder.path(), 2));
     assert_eq!(wrong.status.code(), Some(1), "{}", output_text(&wrong));
     assert!(output_text(&wrong).contains("wrong_answer"), "{}", output_text(&wrong));
@@ -102,10 +102,10 @@ fn queries_of_a_file_are_asked_and_checked_for_their_shape() {
     fs::write(&queries, lines).unwrap();
     let ran = run(&out, &[&scenario, "--target", &running.data, "--queries", queries.to_str().unwrap()]);
     assert!(ran.status.success(), "{}", output_text(&ran));
-    let told = report(&out);
-    assert!(told.setup.registry.source.contains("only the form of answers is checked"));
-    assert!(output_text(&ran).contains("not told how large"), "{}", output_text(&ran));
-    assert!(told.runs[0].steps[0].outcomes["problem"] >= 30, "{:?}", told.runs[0].steps[0].outcomes);
+    let report = report(&out);
+    assert!(report.setup.registry.source.contains("only the form of answers is checked"));
+    assert!(output_text(&ran).contains("size unknown: name the admin listener"), "{}", output_text(&ran));
+    assert!(report.runs[0].steps[0].outcomes["problem"] >= 30, "{:?}", report.runs[0].steps[0].outcomes);
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn a_target_that_goes_leaves_a_report_of_the_runs_before() {
     running.child.kill().unwrap();
     let said: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(1), "{said:#?}");
-    let told = report(&out);
-    assert!((1..20).contains(&told.runs.len()), "{said:#?}");
-    assert_eq!(told.verdicts[0].demand, "20 runs");
-    assert!(told.verdicts[0].measured.contains("cannot connect") && !told.verdicts[0].holds, "{said:#?}");
+    let report = report(&out);
+    assert!((1..20).contains(&report.runs.len()), "{said:#?}");
+    assert_eq!(report.verdicts[0].demand, "20 runs");
+    assert!(report.verdicts[0].measured.contains("cannot connect") && !report.verdicts[0].holds, "{said:#?}");
 }
 
 #[test]

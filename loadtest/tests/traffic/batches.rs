@@ -1,4 +1,4 @@
-//! Batches are checked line by line.
+//! Checks of batches, line by line.
 
 use super::{NOW, SEED, check, demo, mixed, received, stand_in::StandIn, traffic};
 use loadtest::{

@@ -1,4 +1,4 @@
-//! While standings change, an answer is right if it is right under a state that they can be in.
+//! Changing standings: an answer is right if it is right in one of the possible states.
 
 use super::{NOW, SEED, check, demo, drawn, mixed, received, stand_in::StandIn};
 use loadtest::{
@@ -25,7 +25,7 @@ fn assert_accepted(registry: &Path) {
     let states = [Condition::Active, Condition::Suspended, Condition::Draining, Condition::Active];
     let mut before: Vec<Vec<u8>> = Vec::new();
     for turn in 0..12 {
-        // Each account has a state of its own, and another in each turn.
+        // Each account has another state in each turn.
         for (n, (company, account)) in churned.iter().enumerate() {
             switchboard.set_standing(company, account, states[(turn + n * turn) % states.len()]);
         }
@@ -87,7 +87,7 @@ fn an_answer_without_an_account_that_was_not_suspended_is_refused() {
         switchboard.set_standing(company, id, Condition::Active);
         let instead: serde_json::Value = serde_json::from_slice(&body).unwrap();
         if churned.iter().any(|(_, churned)| instead["account"] == **churned) {
-            // Right where this account was out of use at the first answer.
+            // Right if this account was not available at the first answer.
             continue;
         }
         let verdict = check(&mut traffic, request, status, &body, &mut OutcomeCounts::default());
@@ -116,7 +116,7 @@ fn an_answer_with_an_acknowledged_suspension_is_refused() {
         let Some(account) = account else { continue };
         named += 1;
         suspensions.acknowledged(account, Duration::from_secs(60));
-        // Sent before the suspension; sent after it; the same in other bytes; read after the lift.
+        // Sent before the suspension; sent after it; the same in other bytes; read after its end.
         traffic.check(request, &early, &mut outcomes).unwrap();
         let late = received(&traffic, status, &body);
         let wrong = traffic.check(request, &late, &mut outcomes).unwrap_err();
@@ -134,8 +134,8 @@ fn an_answer_with_an_acknowledged_suspension_is_refused() {
             wrong.reason()
         );
         suspensions.ending(account);
-        let lifted = Received { read: Instant::now(), ..late };
-        traffic.check(request, &lifted, &mut outcomes).unwrap();
+        let ended = Received { read: Instant::now(), ..late };
+        traffic.check(request, &ended, &mut outcomes).unwrap();
     }
     assert!(named > 20, "{named} answers name a churned account");
 }

@@ -1,4 +1,4 @@
-//! Right answers are accepted.
+//! Checks that right answers are accepted.
 
 use super::{NOW, check, demo, drawn, mixed, stand_in::StandIn, traffic};
 use loadtest::{
@@ -7,7 +7,7 @@ use loadtest::{
 };
 use std::path::Path;
 
-/// Asks every request twice. The second time, its client must have the same account.
+/// Sends every request twice. The second time, its client must have the same account.
 fn assert_accepted(registry: &Path, distinct: usize) -> OutcomeCounts {
     let mut traffic = traffic(&mixed(distinct), registry);
     let switchboard = StandIn::serving(registry, 1, NOW);
@@ -38,14 +38,14 @@ fn answers_of_a_drawn_registry_are_accepted() {
 }
 
 #[test]
-fn accounts_that_end_their_rest_during_the_run_are_not_asked_for() {
+fn accounts_that_become_available_during_the_run_are_not_queried() {
     let folder = tempfile::tempdir().unwrap();
     let company = folder.path().join("acme");
     std::fs::create_dir(&company).unwrap();
     let settings =
         "name = \"A\"\n[[ou]]\nid = \"all\"\n[[pool]]\nid = \"p\"\nchannel = \"telegram\"\nous = [\"all\"]\n";
     std::fs::write(company.join("company.toml"), settings).unwrap();
-    // The second account ends its rest five hours after NOW, the fourth ended it long before.
+    // The second account becomes available five hours after NOW, the fourth did long before.
     let rows = "a,telegram,secondary,@a,GB,p,\nb,telegram,secondary,@b,GB,p,2027-01-15T13:00:00Z\n\
                 c,telegram,secondary,@c,FR,p,\nd,telegram,secondary,@d,FR,p,2026-01-01\n";
     let rows = format!("id,channel,role,address,country,pool,available_from\n{rows}");

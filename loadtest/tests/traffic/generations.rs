@@ -1,4 +1,4 @@
-//! Two registries in turn: an answer must be right by the registry of its generation.
+//! Two registries in turn: the registry of its generation decides whether an answer is right.
 
 use super::{NOW, SEED, check, demo, mixed, stand_in::StandIn};
 use loadtest::{

@@ -1,4 +1,4 @@
-//! Requests and the check of their answers, against Switchboard's own selection in this process.
+//! Drawn requests, and the check of their answers by Switchboard's selection in this process.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -30,7 +30,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// 2027-01-15T08:00:00Z.
+/// Unix seconds of 2027-01-15T08:00:00Z.
 const NOW: i64 = 1_800_000_000;
 const SEED: u64 = 7;
 
@@ -39,7 +39,7 @@ fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo")
 }
 
-/// Returns a generated registry, which is made once.
+/// Returns a generated registry. It is generated only once.
 fn drawn() -> PathBuf {
     static DRAWN: LazyLock<TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn traffic(mix: &Mix, registry: &Path) -> Traffic {
     Traffic::draw(mix, &config, PublishedGenerations::new(1)).unwrap()
 }
 
-/// Returns an answer that has just come on a new connection.
+/// Returns an answer that has just arrived on a new connection.
 fn received<'a>(traffic: &Traffic, status: u16, body: &'a [u8]) -> Received<'a> {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
     let media = match status {

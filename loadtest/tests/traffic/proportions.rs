@@ -1,4 +1,4 @@
-//! Requests have the shares of the mix, and the same seed draws the same.
+//! The shares of drawn requests, and the same requests for the same seed.
 
 use super::{NOW, SEED, check, demo, drawn, mixed, stand_in::StandIn, traffic};
 use loadtest::{
@@ -71,7 +71,7 @@ fn clients_follow_the_zipf_distribution() {
             deviation += (got - wanted).powi(2) / wanted;
             from = to;
         }
-        // Exceeded by chance once in 10,000 times.
+        // Chance exceeds this value once in 10,000 times.
         assert!(deviation < 33.7, "exponent {exponent}: deviation {deviation:.1}");
     }
 }
@@ -84,7 +84,7 @@ fn clients_ask_equally_often_without_zipf() {
         asked[traffic.next()] += 1.0;
     }
     let deviation: f64 = asked.iter().map(|got| (got - 1_000.0).powi(2) / 1_000.0).sum();
-    // 99 degrees of freedom; exceeded by chance once in 10,000 times.
+    // 99 degrees of freedom. Chance exceeds this value once in 10,000 times.
     assert!(deviation < 161.0, "{deviation}");
 }
 

@@ -1,4 +1,4 @@
-//! Switchboard without its listener: takes the bytes of a request, and returns status and body.
+//! Switchboard without a listener: returns the status and the body for the bytes of a request.
 
 use std::{cell::Cell, path::Path};
 use switchboard::api::data::query_string;
@@ -17,7 +17,7 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    /// Compiles the folder.
+    /// Compiles the registry of a folder.
     pub(crate) fn serving(folder: &Path, generation: u64, now: i64) -> StandIn {
         let files = Files::read_dir(folder).unwrap();
         let Ok(compiled) = build_snapshot(&files, generation, UnixSeconds(now), &NoProgress) else {
@@ -32,7 +32,7 @@ impl StandIn {
         self.standings.set(self.snapshot.find_account(company, account).unwrap(), standing);
     }
 
-    /// Answers a whole request.
+    /// Answers a request with head and body.
     pub(crate) fn answer(&self, request: &[u8]) -> (u16, Vec<u8>) {
         let text = str::from_utf8(request).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();

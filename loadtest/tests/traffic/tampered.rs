@@ -1,17 +1,17 @@
-//! Tampered answers are refused.
+//! Checks that tampered answers are refused.
 
 use super::{NOW, check, demo, mixed, stand_in::StandIn, traffic};
 use loadtest::engine::{FailureKind, OutcomeCounts, Source};
 use serde_json::{Map, Value, json};
 
-/// Returns the answer with one thing wrong, each in turn, and what is wrong.
+/// Returns copies of the answer with one error each, and a description of the error.
 fn tampered(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let right: Map<String, Value> = serde_json::from_slice(body).unwrap();
     let bytes = |fields: &Map<String, Value>| serde_json::to_vec(fields).unwrap();
     let mut wrong = Vec::new();
     for (name, value) in &right {
         let mut other = right.clone();
-        // A problem must have a detail, and any text will do.
+        // A problem must have a detail, which may be any text.
         let instead = match value {
             Value::String(_) if name == "detail" => json!(""),
             Value::String(text) => json!(format!("{text}x")),
@@ -58,7 +58,7 @@ fn an_answer_with_one_wrong_field_is_refused() {
     for request in 0..traffic.len() {
         let asked = traffic.bytes(request).to_vec();
         let (status, body) = switchboard.answer(&asked);
-        // The right answer first: it sets the title of the problem.
+        // The right answer first, because it sets the title of the problem.
         check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         let counted = outcomes.clone();
         for (what, wrong) in tampered(&body) {
