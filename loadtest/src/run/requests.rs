@@ -2,7 +2,7 @@
 
 use super::{options::Options, slow_clients::SlowRequests, target::FIRST_GENERATION, testbed::TestBed};
 use crate::{
-    engine::{Media, OutcomeCounts, Received, Source, WrongAnswer},
+    engine::{OutcomeCounts, Received, Source, WrongAnswer},
     error::{Error, Result},
     scenario::Scenario,
     traffic::{PublishedGenerations, Suspensions, Traffic, TrafficConfig, check_media, get, post},
@@ -141,7 +141,7 @@ impl Source for Queries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::FailureKind;
+    use crate::engine::{FailureKind, Media};
 
     #[test]
     fn queries_are_sent_in_turn_and_the_form_of_answers_is_checked() {
