@@ -1,5 +1,5 @@
-//! The accounts of a generated company: first the shared accounts of each pool, then the accounts of users, then
-//! the spare accounts.
+//! The accounts of a generated company: first the shared accounts of each pool, then the accounts of users,
+//! then the spare accounts.
 
 use crate::{
     account_sheet::{AccountRow, AccountSheet, CHANNELS, Channel},
@@ -134,8 +134,8 @@ fn any_country(tree: &GeneratedTree<'_>, rng: &mut SeededRng) -> &'static str {
     country_code(rng.weighted(COUNTRIES.iter().take(tree.countries.max(1)).map(|c| c.weight)))
 }
 
-/// Returns the columns `state` and `available_from`: 1 % of the accounts drain, 1 % are suspended, 0.5 % become
-/// available in 2099, and 2 % became available in the past.
+/// Returns the columns `state` and `available_from`: 1 % of the accounts drain, 1 % are suspended, 0.5 %
+/// become available in 2099, and 2 % became available in the past.
 fn condition(rng: &mut SeededRng) -> (&'static str, &'static str) {
     match rng.below(1000) {
         0..10 => ("draining", ""),

@@ -25,9 +25,9 @@ static FILES: [(&str, &str); 3] = [
 /// The bankers that tests.toml names. The columns are user, country, number of channels and condition.
 static PEOPLE: &str = include_str!("../demo/people.csv");
 
-/// The accounts of each pool in the order of their numbers. Those that tests.toml names come first. The columns are
-/// pool, role, country, number of accounts and their condition. For an empty condition, the first account is active
-/// and the conditions of the others are random.
+/// The accounts of each pool in the order of their numbers. Those that tests.toml names come first. The
+/// columns are pool, role, country, number of accounts and their condition. For an empty condition, the first
+/// account is active and the conditions of the others are random.
 static STOCK: &str = include_str!("../demo/stock.csv");
 
 /// Number of bankers in addition to [`PEOPLE`].

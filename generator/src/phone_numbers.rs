@@ -1,5 +1,5 @@
-//! Valid phone numbers: the example of a region's mobile numbers in libphonenumber with its last digits varied.
-//! libphonenumber checks each number.
+//! Valid phone numbers: the example of a region's mobile numbers in libphonenumber with its last digits
+//! varied. libphonenumber checks each number.
 
 use crate::{
     error::{Error, Result},
@@ -10,12 +10,12 @@ use std::collections::{HashMap, hash_map::Entry};
 
 /// Number of digits that vary at first. They are a block of 10,000 numbers, the unit that carriers sell.
 const FIRST_BLOCK_DIGITS: usize = 4;
-/// Distance of consecutive numbers in the block. It has no factor in common with ten, so every number is visited
-/// once.
+/// Distance of consecutive numbers in the block. It has no factor in common with ten, so every number is
+/// visited once.
 const STRIDE: u64 = 7_919;
 
-/// Phone numbers of a company's accounts. A number is unique on its channel. Two channels may share a number, because
-/// one SIM can serve both.
+/// Phone numbers of a company's accounts. A number is unique on its channel. Two channels may share a number,
+/// because one SIM can serve both.
 #[derive(Default)]
 pub(crate) struct PhoneNumbers(HashMap<(usize, &'static str), RegionNumbers>);
 
@@ -37,8 +37,8 @@ const MAX_TRIES: usize = 20;
 pub struct ClientNumbers(HashMap<&'static str, Option<RegionNumbers>>);
 
 impl ClientNumbers {
-    /// Returns a random number of a country in E.164 with the plus sign. Returns `None` if libphonenumber has no
-    /// example of the country's mobile numbers.
+    /// Returns a random number of a country in E.164 with the plus sign. Returns `None` if libphonenumber has
+    /// no example of the country's mobile numbers.
     pub fn draw(&mut self, country: &'static str, rng: &mut SeededRng) -> Option<String> {
         let line = self.0.entry(country).or_insert_with(|| RegionNumbers::new(country).ok()).as_ref()?;
         (0..MAX_TRIES).find_map(|_| {
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn numbers_are_valid_of_their_country_and_unique() {
-        // GB and IT share their calling code with other regions, CI has a leading zero, MX and AR have old mobile
-        // tokens. 12,000 numbers exceed the first block.
+        // GB and IT share their calling code with other regions, CI has a leading zero, MX and AR have old
+        // mobile tokens. 12,000 numbers exceed the first block.
         for country in ["GB", "IT", "CI", "MX", "AR", "US", "KZ"] {
             let mut numbers = PhoneNumbers::default();
             let mut seen = HashSet::new();

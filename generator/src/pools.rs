@@ -28,8 +28,8 @@ pub(crate) struct GeneratedPool {
     /// Mappings from a country without accounts in the pool to a country with accounts.
     pub(crate) geography: Vec<(usize, usize)>,
     pub(crate) size: usize,
-    /// Serial number of the pool's first account of the conversation role. The account is active and belongs to the
-    /// home country.
+    /// Serial number of the pool's first account of the conversation role. The account is active and belongs
+    /// to the home country.
     pub(crate) anchor: u32,
 }
 
@@ -212,8 +212,8 @@ fn countries_of(
     chosen
 }
 
-/// Returns up to three mappings from a country that the pool does not have to a country that it has. Leaves out a
-/// mapping that forms a chain with the company's geography.
+/// Returns up to three mappings from a country that the pool does not have to a country that it has. Leaves
+/// out a mapping that forms a chain with the company's geography.
 fn mappings(pool: &GeneratedPool, rng: &mut SeededRng) -> Vec<(usize, usize)> {
     let region = COUNTRIES.get(pool.home()).map(|c| c.region);
     let mut found: Vec<(usize, usize)> = Vec::new();

@@ -17,7 +17,8 @@ impl SeededRng {
         Self(rng)
     }
 
-    /// Returns a number from 0 to `n` - 1, and 0 for `n` = 0. The bias is below 2^-32 for every `n` below 2^32.
+    /// Returns a number from 0 to `n` - 1, and 0 for `n` = 0. The bias is below 2^-32 for every `n` below
+    /// 2^32.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }

@@ -41,8 +41,8 @@ pub(crate) static COUNTRIES: [WeightedCountry; 110] = [
     c("LK", 1, 6), c("NP", 1, 4), c("KH", 1, 4), c("BN", 1, 2), c("FJ", 1, 2),
 ];
 
-/// The company's geography: small countries, each with the neighbour that serves it. No account belongs to the first
-/// country and no pool maps the second, so no mapping is part of a chain or unused.
+/// The company's geography: small countries, each with the neighbour that serves it. No account belongs to
+/// the first country and no pool maps the second, so no mapping is part of a chain or unused.
 #[rustfmt::skip] // a table, read across
 pub(crate) static SATELLITES: [(&str, &str); 12] = [
     ("LI", "CH"), ("MC", "FR"), ("SM", "IT"), ("VA", "IT"), ("AD", "ES"), ("GI", "ES"),

@@ -1,7 +1,7 @@
 //! Child processes that run on given cores and end with this program, even if it is killed.
 //!
-//! The child first runs `loadtest tied`. That requests a signal from the kernel for the death of its parent, pins
-//! itself, and then executes the other program.
+//! The child first runs `loadtest tied`. That requests a signal from the kernel for the death of its parent,
+//! pins itself, and then executes the other program.
 
 use crate::{
     cpu_affinity,
@@ -84,7 +84,8 @@ impl Drop for OwnedChild {
     }
 }
 
-/// Returns the first result of `parse` that is not `None`. Returns `None` if the output ends or a minute passes.
+/// Returns the first result of `parse` that is not `None`. Returns `None` if the output ends or a minute
+/// passes.
 ///
 /// A thread reads the other lines of the output, because a full pipe would stop the child.
 pub(crate) fn wait_for_line<T: Send + 'static>(

@@ -38,8 +38,8 @@ pub(crate) fn usable_cores() -> Vec<u32> {
 impl Pinning {
     /// Reads `--pin`: `auto`, `none`, or a list such as `daemon:0-1,harness:3`.
     ///
-    /// `auto` gives the last core to the harness and one of the others to each worker of the daemon. On a machine with
-    /// one core, it pins nothing.
+    /// `auto` gives the last core to the harness and one of the others to each worker of the daemon. On a
+    /// machine with one core, it pins nothing.
     pub(crate) fn from_option(text: &str, usable: &[u32], workers: usize) -> Result<Option<Pinning>> {
         match (text, usable) {
             ("none", _) => return Ok(None),

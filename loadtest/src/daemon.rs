@@ -122,9 +122,11 @@ impl NullServer {
     }
 }
 
-/// Returns the path of the daemon's binary. Without a named one, that is `switchboard` in this program's folder.
+/// Returns the path of the daemon's binary. Without a named one, that is `switchboard` in this program's
+/// folder.
 ///
-/// If cargo runs this program, builds the daemon first, because `cargo run -p loadtest` builds only the load test.
+/// If cargo runs this program, builds the daemon first, because `cargo run -p loadtest` builds only the load
+/// test.
 pub(crate) fn find_program(named: Option<PathBuf>) -> Result<PathBuf> {
     let program = match named {
         Some(path) => path,

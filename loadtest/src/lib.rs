@@ -1,4 +1,5 @@
-//! The load test of Switchboard: scenarios and a soak against a daemon, their reports, and the comparison of reports.
+//! The load test of Switchboard: scenarios and a soak against a daemon, their reports, and the comparison of
+//! reports.
 
 mod child;
 pub mod compare;

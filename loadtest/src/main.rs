@@ -18,8 +18,8 @@ Examples:
 Built-in scenarios: steady, ramp, mixed, batch, reload-storm, standings-churn, slow-clients. Their files in
 loadtest/scenarios show every key. docs/loadtest.md describes the measurement.";
 
-/// Puts load on a Switchboard daemon, and reports latencies and errors as its clients see them; without a command, runs
-/// the scenario steady with a generated registry
+/// Puts load on a Switchboard daemon, and reports latencies and errors as its clients see them; without a
+/// command, runs the scenario steady with a generated registry
 #[derive(Parser)]
 #[command(
     version,

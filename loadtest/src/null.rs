@@ -1,5 +1,5 @@
-//! The null server: hyper that answers every request with the same bytes. Its rate is the highest that a server on
-//! hyper can reach.
+//! The null server: hyper that answers every request with the same bytes. Its rate is the highest that a
+//! server on hyper can reach.
 
 use crate::error::{Error, Result};
 use bytes::Bytes;

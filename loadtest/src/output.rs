@@ -31,8 +31,8 @@ pub(crate) fn log(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Shows the intervals of a measurement until their sender is dropped. Calls `recording` at the end of the warm-up.
-/// Shows nothing if standard error is no terminal.
+/// Shows the intervals of a measurement until their sender is dropped. Calls `recording` at the end of the
+/// warm-up. Shows nothing if standard error is no terminal.
 pub(crate) fn show_progress(
     name: &str,
     intervals: &Receiver<Interval>,

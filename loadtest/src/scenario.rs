@@ -48,11 +48,12 @@ pub struct Scenario {
     /// Number of connections. Each has at most one request in flight.
     #[serde(default = "count::<32>")]
     pub connections: NonZero<u32>,
-    /// Longest time from when a request is due to its answer. Without an answer by then, the request has failed.
+    /// Longest time from when a request is due to its answer. Without an answer by then, the request has
+    /// failed.
     #[serde(default = "seconds::<5>")]
     pub timeout: HumanDuration,
-    /// Largest p99 of the harness's lateness in microseconds. A run with a larger one is invalid. `None` stands for a
-    /// tenth of the uncorrected median, but at least 1,000 and at most 10,000.
+    /// Largest p99 of the harness's lateness in microseconds. A run with a larger one is invalid. `None`
+    /// stands for a tenth of the uncorrected median, but at least 1,000 and at most 10,000.
     #[serde(default)]
     pub latest_us: Option<u64>,
     /// Duration of each of the ten runs that measure the highest rates of the daemon and of a null server.

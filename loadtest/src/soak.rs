@@ -1,5 +1,5 @@
-//! `loadtest soak`: runs a daemon under requests, valid and corrupt reloads, changing standings and slow clients. Every
-//! answer must be right, and the daemon's memory and open files must not grow.
+//! `loadtest soak`: runs a daemon under requests, valid and corrupt reloads, changing standings and slow
+//! clients. Every answer must be right, and the daemon's memory and open files must not grow.
 //!
 //! The soak is a scenario of `loadtest run` that also samples the daemon's process.
 
@@ -40,8 +40,9 @@ const SLOW_CLIENTS: u32 = 20;
 const CHURNED_ACCOUNTS: u32 = 5;
 const STANDINGS_PER_SECOND: f64 = 10.0;
 
-/// Largest difference between the lowest memory of the last quarter and that of the second, in KiB. It is one step of
-/// the allocator. The first quarter is the warm-up. In a soak of an hour, a leak of 70 KiB per minute exceeds it.
+/// Largest difference between the lowest memory of the last quarter and that of the second, in KiB. It is one
+/// step of the allocator. The first quarter is the warm-up. In a soak of an hour, a leak of 70 KiB per minute
+/// exceeds it.
 const MAX_GROWTH_KIB: u64 = 2_048;
 /// Shortest soak whose memory is checked. In a shorter one, the lowest memory depends on chance.
 const MIN_GROWTH_DURATION: Duration = Duration::from_secs(300);
@@ -152,7 +153,8 @@ struct Sample {
     files: u64,
 }
 
-/// Samples the daemon's process until the stop. Returns the samples, and the kind and the reason of each failure.
+/// Samples the daemon's process until the stop. Returns the samples, and the kind and the reason of each
+/// failure.
 fn sample(
     pid: u32,
     admin: Option<&AdminClient>,
@@ -253,8 +255,8 @@ impl SoakReport<'_> {
     }
 }
 
-/// Returns the lowest memory of each quarter in KiB. A leak raises these values. Single samples depend on chance,
-/// because allocators take and return memory in steps of a megabyte or two.
+/// Returns the lowest memory of each quarter in KiB. A leak raises these values. Single samples depend on
+/// chance, because allocators take and return memory in steps of a megabyte or two.
 fn quarterly_lows(samples: &[Sample]) -> Vec<u64> {
     let quarter = samples.len().div_ceil(4).max(1);
     let low = |quarter: &[Sample]| quarter.iter().map(|sample| sample.memory_kib).min();

@@ -2,7 +2,8 @@
 
 use std::{path::Path, process::Command};
 
-/// `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does not.
+/// `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does
+/// not.
 #[test]
 fn a_short_soak_succeeds_and_prints_its_table() {
     let program = Path::new(env!("CARGO_BIN_EXE_loadtest"));

@@ -169,8 +169,8 @@ impl ClientConnection {
 
     /// Reads the bytes that have arrived.
     ///
-    /// Stops after a read that does not fill the buffer, because it has emptied the socket. With `to_end`, reads until
-    /// the end of the stream, because the poll reported that the server closed it.
+    /// Stops after a read that does not fill the buffer, because it has emptied the socket. With `to_end`,
+    /// reads until the end of the stream, because the poll reported that the server closed it.
     pub(super) fn read(&mut self, buffer: &mut [u8], to_end: bool) -> Arrival {
         let Some(stream) = &mut self.stream else { return Arrival::Part };
         loop {

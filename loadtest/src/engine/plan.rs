@@ -9,7 +9,8 @@ pub enum Pace {
     Rate(f64),
     /// A closed loop: a connection sends its next request when it has the answer to the last.
     ///
-    /// It measures the highest rate. Its latencies hide stalls, because a server that stalls gets fewer requests.
+    /// It measures the highest rate. Its latencies hide stalls, because a server that stalls gets fewer
+    /// requests.
     AsAnswered,
 }
 
@@ -26,10 +27,11 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Duration of the recording after the warm-up.
     pub measure: Duration,
-    /// Longest time from when a request is due to its answer. Without an answer by then, the request has failed.
+    /// Longest time from when a request is due to its answer. Without an answer by then, the request has
+    /// failed.
     pub timeout: Duration,
-    /// Largest p99 of the sender's lateness. With a larger one, the figures are invalid. `None` stands for a tenth of
-    /// the uncorrected median, but at least 1 ms and at most 10 ms.
+    /// Largest p99 of the sender's lateness. With a larger one, the figures are invalid. `None` stands for a
+    /// tenth of the uncorrected median, but at least 1 ms and at most 10 ms.
     pub max_lateness: Option<Duration>,
 }
 

@@ -100,8 +100,8 @@ impl LatencyRecorder {
 
     /// Records the end of a request. `sent` is `None` if the request was not sent.
     ///
-    /// The latency of a request without a right answer is at least the time-out. Otherwise, a server that refuses at
-    /// once would have low latencies.
+    /// The latency of a request without a right answer is at least the time-out. Otherwise, a server that
+    /// refuses at once would have low latencies.
     pub(super) fn ended(&mut self, due: u64, sent: Option<u64>, now: u64, served: bool) {
         if self.schedule.records(due) {
             let least = if served { 0 } else { self.timeout };
@@ -211,7 +211,7 @@ impl LatencyRecorder {
             lateness: latency(&self.lateness),
             idle_percent: 100.0 * self.idle as f64 / recorded.max(1) as f64,
             errors: self.errors.into_iter().map(|(kind, it)| (kind.as_str().to_owned(), it)).collect(),
-            outcomes: self.outcomes.iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            outcomes: self.outcomes.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
             selections: is_batch.then_some(self.selections as f64 / seconds),
             timeline: self.timeline,
             ..RateStep::default()

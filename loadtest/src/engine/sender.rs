@@ -1,5 +1,5 @@
-//! The loop of the sender: send the requests that are due on free connections, read answers, and sleep at most until
-//! the next request is due.
+//! The loop of the sender: send the requests that are due on free connections, read answers, and sleep at
+//! most until the next request is due.
 
 use super::{
     connection::{Arrival, ClientConnection, ConnectionPhase, Flight, Head},
@@ -21,8 +21,8 @@ use std::{
 /// Holds every answer to a single selection. Answers to batches take several reads.
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// Time before the next due request in which the sender polls without sleeping, because the poll counts in milliseconds
-/// and wakes a little late.
+/// Time before the next due request in which the sender polls without sleeping, because the poll counts in
+/// milliseconds and wakes a little late.
 const SPIN_NANOS: u64 = 1_500_000;
 
 /// Sends requests at the plan's pace, and passes each interval of the timeline to `show` at its end.
@@ -95,7 +95,8 @@ struct Sender<'a> {
     free: VecDeque<usize>,
     /// Due times of the requests that wait for a free connection.
     waiting: VecDeque<u64>,
-    /// Due time, slot and serial number of the requests in flight in order of due time, and of some that have ended.
+    /// Due time, slot and serial number of the requests in flight in order of due time, and of some that have
+    /// ended.
     flights: VecDeque<(u64, usize, u64)>,
     serial: u64,
     in_flight: usize,

@@ -118,20 +118,7 @@ impl WrongAnswer {
 }
 
 /// Numbers of right answers, or of right lines of batches, by rule or problem code.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OutcomeCounts(BTreeMap<&'static str, u64>);
-
-impl OutcomeCounts {
-    /// Adds one to the number of this outcome.
-    pub fn count(&mut self, outcome: &'static str) {
-        *self.0.entry(outcome).or_default() += 1;
-    }
-
-    /// Returns the outcomes that occurred, with their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.iter().map(|(outcome, count)| (*outcome, *count))
-    }
-}
+pub type OutcomeCounts = BTreeMap<&'static str, u64>;
 
 /// Distinct requests with numbers, and the order in which they are sent.
 pub trait Source {

@@ -1,4 +1,5 @@
-//! Checks that the figures are those of the server. A sender that was late or had no idle time has measured itself.
+//! Checks that the figures are those of the server. A sender that was late or had no idle time has measured
+//! itself.
 
 use super::plan::{Pace, Plan};
 use crate::report::{
@@ -31,8 +32,8 @@ pub fn judge(plan: &Plan, step: &RateStep) -> (Option<String>, Vec<String>) {
     (invalid.or_else(|| busy(step)), warnings)
 }
 
-/// Compares the lateness with the plan's bound, or with one from the uncorrected latencies, which do not include the
-/// sender's lateness.
+/// Compares the lateness with the plan's bound, or with one from the uncorrected latencies, which do not
+/// include the sender's lateness.
 fn too_late(plan: &Plan, step: &RateStep) -> Option<String> {
     let bound = match plan.max_lateness {
         Some(bound) => bound.as_secs_f64() * 1e6,

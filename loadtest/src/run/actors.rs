@@ -1,4 +1,5 @@
-//! The actors of a step: threads that reload snapshots, change standings and run slow clients while the daemon answers.
+//! The actors of a step: threads that reload snapshots, change standings and run slow clients while the
+//! daemon answers.
 
 use super::{
     admin::{self, AdminClient, Metrics},
@@ -20,7 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest wait for a reload. Without file-system events, the daemon polls once a second. A loaded machine takes longer.
+/// Longest wait for a reload. Without file-system events, the daemon polls once a second. A loaded machine
+/// takes longer.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Age from which a snapshot that is not served at the end of a run is an error.
@@ -145,7 +147,8 @@ impl Actors<'_> {
         admin.metrics().map_err(|reason| self.failed("metrics", reason)).ok()
     }
 
-    /// Waits until the metrics show the reload, a time-out passes or the run stops. Returns whether they show it.
+    /// Waits until the metrics show the reload, a time-out passes or the run stops. Returns whether they show
+    /// it.
     fn await_reload(
         &self,
         admin: &AdminClient,

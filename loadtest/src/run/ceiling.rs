@@ -1,4 +1,5 @@
-//! Measures the highest rates of the daemon and of a null server alternately, with the same requests in a closed loop.
+//! Measures the highest rates of the daemon and of a null server alternately, with the same requests in a
+//! closed loop.
 
 use super::{
     context::Context,

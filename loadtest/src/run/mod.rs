@@ -1,5 +1,5 @@
-//! `loadtest run`: prepares the daemon, measures the highest rate, runs the scenarios and writes the reports. The soak
-//! uses the same parts.
+//! `loadtest run`: prepares the daemon, measures the highest rate, runs the scenarios and writes the reports.
+//! The soak uses the same parts.
 
 mod actors;
 mod admin;

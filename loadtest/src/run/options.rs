@@ -22,15 +22,15 @@ pub struct Options {
     /// Data listener of a running daemon, for example http://127.0.0.1:7400; without it, a daemon is started
     #[arg(long, value_name = "URL", value_parser = address)]
     pub target: Option<SocketAddr>,
-    /// Admin listener of the --target, for example http://127.0.0.1:7401, which has the facts about the daemon; scenarios
-    /// with standings need it
+    /// Admin listener of the --target, for example http://127.0.0.1:7401, which has the facts about the
+    /// daemon; scenarios with standings need it
     #[arg(long, value_name = "URL", value_parser = address, requires = "target")]
     pub admin: Option<SocketAddr>,
     /// Registry to serve; with --target, the registry that the daemon serves, with which answers are checked
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
-    /// Queries for a --target without its registry: one a line, an object of POST /v1/select or a URL /v1/select?…; only
-    /// the form of answers is checked
+    /// Queries for a --target without its registry: one a line, an object of POST /v1/select or a URL
+    /// /v1/select?…; only the form of answers is checked
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "registry")]
     pub queries: Option<PathBuf>,
     /// Requests per second, or a share of the highest rate, for example 50%
@@ -54,17 +54,19 @@ pub struct Options {
     /// Seed of all random numbers
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Cores: auto (the first for the daemon, one for each worker, and the last for the harness), none, or a list such as
-    /// daemon:0,harness:1
+    /// Cores: auto (the first for the daemon, one for each worker, and the last for the harness), none, or a
+    /// list such as daemon:0,harness:1
     #[arg(long, value_name = "CORES", default_value = "auto")]
     pub pin: String,
-    /// Size of the generated registry: small, standard, large, or accounts/ous/pools, for example 100000/10000/2000
+    /// Size of the generated registry: small, standard, large, or accounts/ous/pools, for example
+    /// 100000/10000/2000
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "registry")]
     pub size: Option<RegistrySize>,
     /// Folder in which the reports are written
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
-    /// Binary of the daemon; without it, switchboard in this program's folder, which cargo builds if it runs this program
+    /// Binary of the daemon; without it, switchboard in this program's folder, which cargo builds if it runs
+    /// this program
     #[arg(long, value_name = "PATH", conflicts_with = "target")]
     pub switchboard: Option<PathBuf>,
 }

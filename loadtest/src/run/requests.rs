@@ -22,8 +22,8 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Draws the requests of a run, or reads them from a file. Each run needs new ones, because the right answers depend
-    /// on the published generations.
+    /// Draws the requests of a run, or reads them from a file. Each run needs new ones, because the right
+    /// answers depend on the published generations.
     pub(crate) fn new(scenario: &Scenario, options: &Options, testbed: &TestBed) -> Result<Self> {
         if let Some(queries) = &options.queries {
             return Queries::read(queries);
@@ -126,14 +126,15 @@ impl Source for Queries {
         }
         check_media(media, status)?;
         let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
-        match status {
-            200 if has(b"\"account\":") && has(b"\"rule\":") => outcomes.count("selection"),
-            400.. if has(b"\"code\":") => outcomes.count("problem"),
+        let outcome = match status {
+            200 if has(b"\"account\":") && has(b"\"rule\":") => "selection",
+            400.. if has(b"\"code\":") => "problem",
             _ => {
                 let reason = format!("the body is neither a selection nor a problem: {}", text());
                 return Err(WrongAnswer::Content(reason));
             }
-        }
+        };
+        *outcomes.entry(outcome).or_default() += 1;
         Ok(())
     }
 }

@@ -31,8 +31,8 @@ use crate::{
 /// Runs the scenarios one after the other.
 ///
 /// # Errors
-/// An argument is wrong, a file cannot be read or written, the daemon fails, a demand does not hold, or a run is
-/// invalid.
+/// An argument is wrong, a file cannot be read or written, the daemon fails, a demand does not hold, or a run
+/// is invalid.
 pub fn run(options: &Options) -> Result<()> {
     let names = match options.scenarios.as_slice() {
         [] => &["steady".to_owned()],
@@ -148,7 +148,8 @@ struct Highest {
     notes: Vec<String>,
 }
 
-/// Measures the highest rate. If that fails, the scenario fails only if its rate is a share of the highest rate.
+/// Measures the highest rate. If that fails, the scenario fails only if its rate is a share of the highest
+/// rate.
 fn measure_highest(
     context: &Context<'_>,
     options: &Options,

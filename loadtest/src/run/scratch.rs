@@ -1,4 +1,5 @@
-//! The temporary folder of a run. It is removed at the end and after a signal, which also clears the standings.
+//! The temporary folder of a run. It is removed at the end and after a signal, which also clears the
+//! standings.
 
 use super::standings::StandingsToRestore;
 use crate::{

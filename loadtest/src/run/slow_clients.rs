@@ -1,5 +1,5 @@
-//! Clients that send or read only a few bytes at a time. If the daemon closes a connection after its time-out, the
-//! client connects again at once.
+//! Clients that send or read only a few bytes at a time. If the daemon closes a connection after its
+//! time-out, the client connects again at once.
 
 use super::context::StopFlag;
 use crate::traffic::{get, post, post_batch};
@@ -17,8 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A request whose first bytes are sent at once and the others one by one. If all are sent at once, the answer is read
-/// in small pieces.
+/// A request whose first bytes are sent at once and the others one by one. If all are sent at once, the
+/// answer is read in small pieces.
 #[derive(Clone)]
 struct SlowRequest {
     bytes: Vec<u8>,
@@ -30,8 +30,8 @@ struct SlowRequest {
 pub(crate) struct SlowRequests(Vec<SlowRequest>);
 
 impl SlowRequests {
-    /// Returns a GET of the target whose head is sent byte by byte, a POST of the query whose body is sent byte by byte,
-    /// and a batch of the query whose answer is read in small pieces.
+    /// Returns a GET of the target whose head is sent byte by byte, a POST of the query whose body is sent
+    /// byte by byte, and a batch of the query whose answer is read in small pieces.
     pub(super) fn new(target: Option<&str>, query: Option<&str>) -> Self {
         let head = target.map(|target| SlowRequest { bytes: get(target), sent_at_once: 0 });
         let body = query.map(|query| {
@@ -46,7 +46,8 @@ impl SlowRequests {
     }
 }
 
-/// Runs the slow client of this number until the stop. Reports each connection, or the reason why it was refused.
+/// Runs the slow client of this number until the stop. Reports each connection, or the reason why it was
+/// refused.
 pub(super) fn run(
     stop: &StopFlag,
     target: SocketAddr,

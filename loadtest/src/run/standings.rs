@@ -27,7 +27,8 @@ type StandingAnswer = std::result::Result<u16, String>;
 
 /// The standings that are set, as admin listener and path. Clones share the state.
 ///
-/// A change holds the lock until its answer arrives. Therefore [`StandingsToRestore::restore_all`] includes it.
+/// A change holds the lock until its answer arrives. Therefore [`StandingsToRestore::restore_all`] includes
+/// it.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct StandingsToRestore(Arc<Mutex<BTreeSet<(SocketAddr, String)>>>);
 

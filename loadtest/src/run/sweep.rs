@@ -24,9 +24,9 @@ const MAX_STEPS: usize = 60;
 /// Requests per second that no sender reaches.
 const MAX_RATE: f64 = 10e6;
 
-/// The search for the highest good rate: raise the rate by the factor until it is bad, halve the interval between good
-/// and bad, and measure the highest good rate again. A rate is bad if two consecutive measurements failed, because the
-/// machine may be disturbed for a moment.
+/// The search for the highest good rate: raise the rate by the factor until it is bad, halve the interval
+/// between good and bad, and measure the highest good rate again. A rate is bad if two consecutive
+/// measurements failed, because the machine may be disturbed for a moment.
 pub struct RateSearch {
     sweep: Sweep,
     next: f64,

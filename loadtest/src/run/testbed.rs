@@ -178,8 +178,8 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
     Err(Error::Refused(format!("{} does not compile:\n{reason}", registry.display())))
 }
 
-/// Writes a second registry in which some accounts are suspended. Its answers therefore differ from those of the first.
-/// Leaves out the registry's tests, because some would fail.
+/// Writes a second registry in which some accounts are suspended. Its answers therefore differ from those of
+/// the first. Leaves out the registry's tests, because some would fail.
 fn write_variant(first: &Path, second: &Path) -> Result<()> {
     for entry in fs::read_dir(first).map_err(Error::io("list", first))? {
         let entry = entry.map_err(Error::io("list", first))?.path();

@@ -10,8 +10,8 @@ use crate::{
     statistics::median,
 };
 
-/// Returns each demand with its measured value. Limits of latencies and errors apply only to constant rates. Invalid
-/// runs have no measured values. Without a valid run, no demand holds.
+/// Returns each demand with its measured value. Limits of latencies and errors apply only to constant rates.
+/// Invalid runs have no measured values. Without a valid run, no demand holds.
 pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>) -> Vec<DemandVerdict> {
     let mut verdicts = Vec::new();
     let sweep = runs.iter().any(|run| run.limit.is_some());
@@ -36,8 +36,8 @@ pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>
     limit("max", demand.max, |step| step.corrected.max);
     if !sweep {
         let share = |step: &RateStep| 100.0 * step.failed() as f64 / step.due.max(1) as f64;
-        // The largest of all runs, because a median would hide a run that failed. An invalid run counts if it has
-        // errors.
+        // The largest of all runs, because a median would hide a run that failed. An invalid run counts if it
+        // has errors.
         let counts = |step: &&RateStep| step.invalid.is_none() || step.failed() > 0;
         let worst = runs.iter().flat_map(|run| &run.steps).filter(counts).map(share).reduce(f64::max);
         verdicts.push(DemandVerdict {

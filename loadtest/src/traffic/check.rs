@@ -1,7 +1,7 @@
 //! The check of an answer to one query.
 //!
-//! The fast path compares bytes. An answer with other bytes is parsed and compared field by field, because it may
-//! have the same fields. If it has not, the comparison gives the reason.
+//! The fast path compares bytes. An answer with other bytes is parsed and compared field by field, because it
+//! may have the same fields. If it has not, the comparison gives the reason.
 
 use super::{
     expected::{CandidateAccount, Expected, ExpectedProblem, ExpectedSelection, Match},
@@ -46,7 +46,8 @@ impl CheckContext<'_> {
     }
 }
 
-/// The answers that a query may have, for each registry that is served in turn and each state of the standings.
+/// The answers that a query may have, for each registry that is served in turn and each state of the
+/// standings.
 pub(super) struct ExpectedAnswers {
     registries: Box<[Box<[Expected]>]>,
     /// The client's phone, which a problem must not repeat.
@@ -103,8 +104,8 @@ impl ExpectedAnswers {
         Ok((outcome, generation))
     }
 
-    /// Checks that a client keeps its account from one registry to the other, if the same rule of the same OU and pool
-    /// could select either account in both registries.
+    /// Checks that a client keeps its account from one registry to the other, if the same rule of the same OU
+    /// and pool could select either account in both registries.
     fn check_other_registries(&self, registry: usize) -> Result<(), WrongAnswer> {
         let pinned = |at: usize| {
             let answers = self.registries.get(at).into_iter().flatten();

@@ -17,8 +17,8 @@ use oracle::{Query, Verdict};
 use rand_distr::Zipf;
 use switchboard_model::{Rule, SelectError};
 
-/// Number of queries that are generated for one request before it is given up. After half of them, the query need
-/// have only the outcome, and none of the optional parts but phone and client.
+/// Number of queries that are generated for one request before it is given up. After half of them, the query
+/// need have only the outcome, and none of the optional parts but phone and client.
 const MAX_TRIES: usize = 400;
 
 /// Smallest number of batches. With fewer, they would hardly differ.
@@ -38,7 +38,8 @@ impl Traffic {
     /// Draws requests. Their answers may name the generations that are published when the answer is read.
     ///
     /// # Errors
-    /// A value of the mix is out of its range, a folder cannot be read, or a registry has errors or no query of the mix.
+    /// A value of the mix is out of its range, a folder cannot be read, or a registry has errors or no query
+    /// of the mix.
     pub fn draw(mix: &Mix, config: &TrafficConfig<'_>, published: PublishedGenerations) -> Result<Traffic> {
         mix.check()?;
         let registries = config.registries.iter().map(|folder| LoadedRegistry::read(folder, config.churned));
@@ -246,8 +247,8 @@ impl QueryDraw<'_> {
     }
 }
 
-/// A share of requests with unequal weights. The following requests compensate for an excess or a deficit, even if the
-/// first request weighs as much as a thousand others.
+/// A share of requests with unequal weights. The following requests compensate for an excess or a deficit,
+/// even if the first request weighs as much as a thousand others.
 struct Share {
     wanted: f64,
     /// Sum of the weights of all requests.

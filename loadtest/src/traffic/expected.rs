@@ -28,8 +28,8 @@ pub(super) struct ExpectedSelection {
 #[derive(PartialEq)]
 pub(super) struct ExpectedProblem {
     pub(super) code: SelectError,
-    /// Bytes to `"generation":` of an answer that was parsed and found right. The load test does not prescribe the
-    /// texts for people.
+    /// Bytes to `"generation":` of an answer that was parsed and found right. The load test does not
+    /// prescribe the texts for people.
     pub(super) known: Option<Box<[u8]>>,
 }
 
@@ -135,14 +135,15 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Accounts of which an answer names one, sorted by [`CandidateAccount::start`]. Requests with the same accounts share
-/// one set.
+/// Accounts of which an answer names one, sorted by [`CandidateAccount::start`]. Requests with the same
+/// accounts share one set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CandidateSet(Box<[CandidateAccount]>);
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CandidateAccount {
-    /// First bytes of an answer: `{"account":"…","address":"…","channel":"…"`, then role and country if it has them.
+    /// First bytes of an answer: `{"account":"…","address":"…","channel":"…"`, then role and country if it
+    /// has them.
     pub(super) start: Box<[u8]>,
     /// Index among the accounts whose standings change during the run.
     pub(super) churned: Option<u32>,
@@ -186,7 +187,8 @@ impl<'a> CandidateSets<'a> {
         Self { registry, churned, known: HashMap::new() }
     }
 
-    /// Returns the set of these accounts. `with_role` is false for a user's own account, which has no role in answers.
+    /// Returns the set of these accounts. `with_role` is false for a user's own account, which has no role in
+    /// answers.
     fn get(&mut self, company: &'a str, accounts: &[&'a Account], with_role: bool) -> Arc<CandidateSet> {
         let key = (company, with_role, accounts.iter().map(|account| &*account.id).collect());
         let (registry, churned) = (self.registry, &self.churned);

@@ -14,8 +14,8 @@ pub struct Mix {
     pub distinct: usize,
     /// Number of lines of a batch. `None` sends single selections.
     pub batch: Option<u32>,
-    /// Exponent of the Zipf distribution of the clients of each outcome. At 1, the second busiest client sends half as
-    /// many requests as the busiest. `None` sends equally many for every client.
+    /// Exponent of the Zipf distribution of the clients of each outcome. At 1, the second busiest client
+    /// sends half as many requests as the busiest. `None` sends equally many for every client.
     pub zipf: Option<f64>,
     /// Weight of each outcome among the requests.
     pub outcomes: BTreeMap<Outcome, f64>,
@@ -27,8 +27,8 @@ pub struct Mix {
     pub post: f64,
     /// Percentage with the user who invites, including users with an account of their own.
     pub user: f64,
-    /// Percentage with a `current` account that the selection ignores. This share and the next three apply to requests
-    /// whose account a pool has.
+    /// Percentage with a `current` account that the selection ignores. This share and the next three apply to
+    /// requests whose account a pool has.
     pub current_ignored: f64,
     /// Percentage that exclude one or two accounts. The outcome `no_account_available` excludes more.
     pub exclude: f64,
@@ -58,7 +58,8 @@ impl Default for Mix {
 }
 
 impl Mix {
-    /// Returns the name and the percentage of each optional part of a request, in the order of `Parts::to_array`.
+    /// Returns the name and the percentage of each optional part of a request, in the order of
+    /// `Parts::to_array`.
     pub(super) fn shares(&self) -> [(&'static str, f64); 8] {
         [
             ("phone", self.phone),

@@ -1,7 +1,7 @@
 //! Requests that are drawn from a registry and a seed, and the comparison of their answers with the oracle's.
 //!
-//! `mix`, `query_generator`, `registries` (the oracle's predictions), `draw` and `request` draw. `expected`, `check`
-//! and `serving_state` compare.
+//! `mix`, `query_generator`, `registries` (the oracle's predictions), `draw` and `request` draw. `expected`,
+//! `check` and `serving_state` compare.
 
 mod check;
 mod draw;
@@ -37,8 +37,8 @@ pub struct TrafficConfig<'a> {
     pub churned: &'a [(String, String)],
     /// Seed of the random numbers. The same seed draws the same requests.
     pub seed: u64,
-    /// Current time in Unix seconds. No query is drawn whose answer changes between an hour before and a day after,
-    /// because an account becomes available.
+    /// Current time in Unix seconds. No query is drawn whose answer changes between an hour before and a day
+    /// after, because an account becomes available.
     pub now: i64,
 }
 
@@ -113,7 +113,7 @@ impl Source for Traffic {
             let (outcome, generation) = check(*query, Some(status), body)?;
             check_media(media, status)?;
             check_forward(last_generations, connection, generation)?;
-            outcomes.count(outcome.as_str());
+            *outcomes.entry(outcome.as_str()).or_default() += 1;
             return Ok(());
         }
         if status != 200 {
@@ -137,7 +137,7 @@ impl Source for Traffic {
                     return Err(at_line(&reason));
                 }
             }
-            outcomes.count(outcome.as_str());
+            *outcomes.entry(outcome.as_str()).or_default() += 1;
         }
         if !rest.is_empty() {
             return Err(WrongAnswer::Content(format!("more than {} lines", queries.len())));

@@ -40,8 +40,8 @@ impl Outcome {
         }
     }
 
-    /// Returns the HTTP status that the answer must have. This list is not the API's own, because the load test checks
-    /// the API.
+    /// Returns the HTTP status that the answer must have. This list is not the API's own, because the load
+    /// test checks the API.
     pub(super) const fn status(self) -> u16 {
         use SelectError::*;
         match self {
@@ -52,8 +52,8 @@ impl Outcome {
         }
     }
 
-    /// Returns whether a step of the fallback chain selects the account. Only then may a query exclude accounts, ask for
-    /// another role, or have its current account ignored.
+    /// Returns whether a step of the fallback chain selects the account. Only then may a query exclude
+    /// accounts, ask for another role, or have its current account ignored.
     pub(super) fn is_from_chain(self) -> bool {
         matches!(self, Outcome::Selected(rule) if Rule::STEPS.contains(&rule))
     }

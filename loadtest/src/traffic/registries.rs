@@ -14,14 +14,14 @@ use std::{
 use switchboard_model::{Condition, Region, Role};
 use switchboard_registry::{self as registry, Files, Holder, Registry};
 
-/// Seconds by which clocks may differ. A query is not sent if its answer changes between this time before now and
-/// [`AFTER`], because an account becomes available.
+/// Seconds by which clocks may differ. A query is not sent if its answer changes between this time before now
+/// and [`AFTER`], because an account becomes available.
 const BEFORE: i64 = 3_600;
 /// Longest duration of a run in seconds.
 const AFTER: i64 = 86_400;
 
-/// Number of available accounts of the same pool, role and country that a churned account must have. No request
-/// excludes as many, so the same step serves every client, whatever the standings are.
+/// Number of available accounts of the same pool, role and country that a churned account must have. No
+/// request excludes as many, so the same step serves every client, whatever the standings are.
 const MIN_STABLE: usize = 3;
 
 /// Reads the folder of a registry. A registry with errors is refused.
@@ -92,8 +92,8 @@ impl<'a> Predictor<'a> {
         self.normal.answer(query, self.now)
     }
 
-    /// Returns every answer that the query may have during the run. Returns `None` if an answer changes without a change
-    /// of the standings.
+    /// Returns every answer that the query may have during the run. Returns `None` if an answer changes
+    /// without a change of the standings.
     pub(super) fn answers<'s>(
         &'s self,
         query: &Query,
@@ -141,8 +141,8 @@ impl<'a> Predictor<'a> {
 
 /// Returns up to `most` accounts (company, id) whose standings a run may change.
 ///
-/// Answers stay predictable, because each account is the only one of its pool, role and country, and there are at
-/// least [`MIN_STABLE`] available accounts of the same pool, role and country.
+/// Answers stay predictable, because each account is the only one of its pool, role and country, and there
+/// are at least [`MIN_STABLE`] available accounts of the same pool, role and country.
 ///
 /// # Errors
 /// The folder cannot be read, or the registry has errors.

@@ -69,8 +69,8 @@ impl Suspensions {
         }
     }
 
-    /// Returns for how long the account had been suspended when a request was sent. Returns `None` unless the account
-    /// stayed suspended until the answer was read.
+    /// Returns for how long the account had been suspended when a request was sent. Returns `None` unless the
+    /// account stayed suspended until the answer was read.
     pub(super) fn suspended_for(&self, account: usize, sent: Instant, read: Instant) -> Option<Duration> {
         let Suspension { acknowledged, ends } = self.0.lock().get(account).copied().flatten()?;
         let before = sent.checked_duration_since(acknowledged)?;

@@ -40,7 +40,7 @@ impl Source for ExpectYes {
         if body != b"yes" {
             return Err(WrongAnswer::Content(String::from_utf8_lossy(body).into_owned()));
         }
-        outcomes.count("yes");
+        *outcomes.entry("yes").or_default() += 1;
         Ok(())
     }
 }

@@ -10,8 +10,9 @@ use std::{
 const EVERY: Duration = Duration::from_secs(2);
 const STALL: Duration = Duration::from_millis(200);
 
-/// A tenth of the requests that are due in 4 s are due in a stall, and wait for up to 200 ms. Only the four requests in
-/// flight at the start of a stall are slow without the correction, which is less than one in a hundred.
+/// A tenth of the requests that are due in 4 s are due in a stall, and wait for up to 200 ms. Only the four
+/// requests in flight at the start of a stall are slow without the correction, which is less than one in a
+/// hundred.
 #[test]
 fn a_stall_raises_the_corrected_latencies_alone() {
     let origin = Instant::now();

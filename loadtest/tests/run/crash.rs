@@ -3,8 +3,8 @@
 use crate::{daemon, output_text, report, run};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-/// Writes a shell script that starts the daemon. At its second start, the daemon is killed when all connections are open.
-/// The first start measures the ceiling. The script prints the last line of the log.
+/// Writes a shell script that starts the daemon. At its second start, the daemon is killed when all
+/// connections are open. The first start measures the ceiling. The script prints the last line of the log.
 fn short_lived(folder: &Path) -> String {
     let program = folder.join("short-lived");
     let (real, served) = (daemon(), folder.join("served"));

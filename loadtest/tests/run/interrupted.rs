@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Starts a load test with its files in the folder. Returns its process and the rest of its output when its daemon runs.
+/// Starts a load test with its files in the folder. Returns its process and the rest of its output when its
+/// daemon runs.
 fn start(folder: &Path) -> (Child, impl Read) {
     let scenario = folder.join("long.toml");
     fs::write(&scenario, "about = 'long'\nrate = 100\nduration = '10m'\nceiling = '20ms'\ntimeout = '60s'")

@@ -1,6 +1,7 @@
 //! Runs `loadtest run` with a real daemon. The scenarios are shortened.
 //!
-//! `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does not.
+//! `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does
+//! not.
 #![cfg(test)]
 
 mod crash;

@@ -1,16 +1,16 @@
-//! Compares the quantiles that Prometheus computes from the daemon's histogram with those of the harness for the same
-//! requests.
+//! Compares the quantiles that Prometheus computes from the daemon's histogram with those of the harness for
+//! the same requests.
 //!
-//! The daemon's time begins when it has read the head, and ends when it has rendered the answer. The harness's
-//! uncorrected time contains the daemon's: it begins when the request is sent, and ends when the answer is read. The
-//! corrected time also contains the wait for a connection, which the daemon cannot know, so the test compares the
-//! uncorrected one. A proxy delays each body by 60 to 450 ms, while both times run. Compared with this, the network and
-//! the pauses of a busy machine are short.
+//! The daemon's time begins when it has read the head, and ends when it has rendered the answer. The
+//! harness's uncorrected time contains the daemon's: it begins when the request is sent, and ends when the
+//! answer is read. The corrected time also contains the wait for a connection, which the daemon cannot know,
+//! so the test compares the uncorrected one. A proxy delays each body by 60 to 450 ms, while both times run.
+//! Compared with this, the network and the pauses of a busy machine are short.
 //!
-//! - The harness's percentile is at least the lower bound of the histogram's bucket, because the client's time contains
-//!   the daemon's. The load of the machine does not change this.
-//! - It is at most one and a half times the upper bound. The 99th percentile is not compared, because it is one request,
-//!   which a pause may have delayed.
+//! - The harness's percentile is at least the lower bound of the histogram's bucket, because the client's
+//!   time contains the daemon's. The load of the machine does not change this.
+//! - It is at most one and a half times the upper bound. The 99th percentile is not compared, because it is
+//!   one request, which a pause may have delayed.
 //!
 //! A histogram that loses time, counts it twice or has another unit violates one of the two.
 
@@ -22,7 +22,8 @@ use crate::{
 };
 use std::fs;
 
-/// Short, because only then the warm-up has a single request. The proxy delays it least, so it changes no percentile.
+/// Short, because only then the warm-up has a single request. The proxy delays it least, so it changes no
+/// percentile.
 const SCENARIO: &str = "about = 'every body comes late'\nrate = 20\nduration = '5s'\nwarm_up = '1us'\nrepeat = 1\n\
     connections = 16\nlatest_us = 60000000\ntimeout = '10m'\n[mix]\npost = 100";
 

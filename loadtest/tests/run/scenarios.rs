@@ -5,7 +5,8 @@ use loadtest::{report::model::Report, scenario::BUILTIN};
 use std::fs;
 use toml::{Table, Value};
 
-/// Runs a scenario with short durations. It has no limits, because tests share the machine. Every answer must be right.
+/// Runs a scenario with short durations. It has no limits, because tests share the machine. Every answer must
+/// be right.
 fn shortened(name: &str, edit: impl FnOnce(&mut Table)) -> Report {
     let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name).unwrap();
     let mut table: Table = text.parse().unwrap();

@@ -1,4 +1,5 @@
-//! A proxy between the harness and a daemon. It delays each body by another time, and passes heads and answers at once.
+//! A proxy between the harness and a daemon. It delays each body by another time, and passes heads and
+//! answers at once.
 
 use std::{
     io::{BufRead, BufReader, Read, Result, Write, copy},

@@ -32,7 +32,6 @@ fn outcomes_and_optional_parts_have_their_shares() {
             let (status, body) = switchboard.answer(asked);
             check(&mut traffic, request, status, &body, &mut outcomes).unwrap();
         }
-        let counts: BTreeMap<&str, u64> = outcomes.iter().collect();
         let whole: f64 = mix.outcomes.values().sum();
         for (kind, weight) in &mix.outcomes {
             let (share, got) = (weight / whole, counts[kind.as_str()] as f64 / ASKED as f64);
