@@ -34,7 +34,7 @@ fn outcomes_and_optional_parts_have_their_shares() {
         }
         let whole: f64 = mix.outcomes.values().sum();
         for (kind, weight) in &mix.outcomes {
-            let (share, got) = (weight / whole, counts[kind.as_str()] as f64 / ASKED as f64);
+            let (share, got) = (weight / whole, outcomes[kind.as_str()] as f64 / ASKED as f64);
             // Four standard deviations.
             let deviation = 4.0 * (share * (1.0 - share) / ASKED as f64).sqrt();
             assert!((got - share).abs() <= deviation, "{kind:?}: {got}, not {share}");
