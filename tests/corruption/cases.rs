@@ -61,7 +61,7 @@ pub fn sealed(mut bytes: Vec<u8>, header: impl Fn(&mut Header)) -> Vec<u8> {
     bytes
 }
 
-/// Returns all cases.
+/// Returns all cases of the matrix.
 pub fn all() -> Vec<Case> {
     let whole = sound(&registry(), GENERATION);
     let mut cases = damaged(&whole);

@@ -35,7 +35,7 @@ const NO_PRIMARY: (&str, &str, &str) =
 #[test]
 fn an_ou_without_an_id_hides_no_unknown_parent() {
     finds(
-        &[NAMELESS_OU, (COMPANY, "parent = \"acme\"", "parent = \"nobody\"")],
+        &[NAMELESS_OU, (COMPANY, "parent = \"acme\"", "parent = \"elsewhere\"")],
         &[("acme/company.toml:11", "missing_key"), ("acme/company.toml:15", "unknown_parent")],
     );
 }

@@ -82,7 +82,7 @@ fn every_one_of_many_faults_is_reported() {
     texts.insert("acme/company.toml".to_owned(), COMPANY.into());
     texts.insert("acme/accounts.csv".to_owned(), ACCOUNTS.into());
     texts.insert("acme/tests.toml".to_owned(), TESTS.into());
-    texts.insert("acme/ous.csv".to_owned(), b"id,parent\nx,nobody\n".to_vec());
+    texts.insert("acme/ous.csv".to_owned(), b"id,parent\nx,elsewhere\n".to_vec());
     texts.insert(
         "channels.toml".to_owned(),
         b"[channel.viber]\naddress = \"handle\"\npool_must_hold = [\"secondary\"]\n".to_vec(),

@@ -1,4 +1,4 @@
-//! The schema of `channels.toml`.
+//! The types for the schema of `channels.toml`.
 
 use std::collections::BTreeMap;
 

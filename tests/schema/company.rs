@@ -1,4 +1,4 @@
-//! The schema of `company.toml`.
+//! The types for the schema of `company.toml`.
 
 use schemars::JsonSchema;
 use serde::Serialize;

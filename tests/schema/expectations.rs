@@ -1,4 +1,4 @@
-//! The schema of `tests.toml`.
+//! The types for the schema of `tests.toml`.
 
 use schemars::JsonSchema;
 

@@ -216,7 +216,7 @@ records! {
 
     /// A pool as part of a level.
     LevelPool {
-        /// Index of the pool.
+        /// Index of the pool in the table of pools.
         pool: u32,
         /// JSON of the location in an answer: `,"ou":"…","pool":"…","climbed":`.
         location: Span,
@@ -260,7 +260,7 @@ records! {
         id_hash: u64,
         /// Copy of the account's `id_and_address`.
         id_and_address: IdAndAddress,
-        /// Index of the account.
+        /// Index of the account in the table of accounts.
         account: u32,
         /// Copy of the account's `weight`.
         weight: u16,

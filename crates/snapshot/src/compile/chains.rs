@@ -54,11 +54,11 @@ pub(super) struct LevelCompiler<'a> {
 /// The clients for which a run is compiled.
 #[derive(Clone, Copy)]
 enum RunClient {
-    /// Clients of this country.
+    /// The run is for clients of this country.
     Of(Region),
-    /// Clients of all countries for which the level has neither accounts nor a mapping.
+    /// The run is for clients of all countries for which the level has neither accounts nor a mapping.
     Elsewhere,
-    /// Clients of no country.
+    /// The run is for clients of no country.
     NoCountry,
 }
 

@@ -11,11 +11,11 @@ use switchboard_model::{Region, RegionSet, Rule};
 /// The clients for which a run is verified.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProvedClient {
-    /// Clients of this country.
+    /// The run is for clients of this country.
     Of(Region),
-    /// Clients of any country except these, which are the level's overridden countries.
+    /// The run is for clients of any country except these, which are the level's overridden countries.
     Elsewhere(RegionSet),
-    /// Clients of no country.
+    /// The run is for clients of no country.
     NoCountry,
 }
 
