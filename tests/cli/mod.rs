@@ -4,7 +4,7 @@ mod explain;
 mod findings;
 pub(crate) mod generate;
 mod help;
-mod readme_pictures;
+mod readme;
 mod uncovered;
 
 use std::fs;
