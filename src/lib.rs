@@ -1,18 +1,25 @@
-//! Switchboard answers one question, per invite, in memory: when a client is invited to a messaging
-//! channel, which of the company's official accounts talks to that client?
+//! Switchboard answers one question in memory: when a client is invited to a messaging channel, which official
+//! account of the company talks to this client?
 //!
-//! This crate is the daemon and its command line. The layers below it are crates of their own: the model, the
-//! registry, the snapshot, the selection, the pipeline from files to a snapshot, and an HTTP/1.1 server. Each
-//! module imports only from those that come after it:
+//! This crate is the daemon and its command line. The layers below are separate crates: model, registry,
+//! snapshot, selection, pipeline (from files to a snapshot) and an HTTP/1.1 server.
 //!
-//! * [`cli`]: the commands. Start at [`cli::run`].
+//! # Modules
+//!
+//! Each module imports only from the modules that follow it:
+//!
+//! * [`cli`]: the commands. Start reading at [`cli::run`].
 //! * [`app`]: the assembly of the daemon: bind, start, drain.
 //! * [`config`]: the settings.
-//! * [`api`]: the routes of the data and the admin listener.
-//! * [`runtime`]: the snapshot in service, what replaces it, and live standings.
+//! * [`api`]: the routes of the data listener and the admin listener.
+//! * [`runtime`]: the snapshot in service, the reloads that replace it, and the standings.
 //! * [`telemetry`]: the metrics.
 //!
-//! `docs/architecture.md` describes the layers, and follows a snapshot, a query and a standing through them.
+//! `docs/architecture.md` describes the layers and follows a snapshot, a query and a standing through them.
+//!
+//! # Example
+//!
+//! Compiles the demo registry and answers one query without a daemon:
 //!
 //! ```
 //! use switchboard::runtime::demo_files;

@@ -1,16 +1,16 @@
-//! Debounces changes of a source: reads it 50 ms after its last change, at the latest after 1 s, or after 10
-//! s while a file is being written.
+//! Debounces changes of a source. A source is read 50 ms after its last change, at the latest after 1 s. While
+//! a file is being written, it is read after 10 s at the latest.
 
 use std::time::{Duration, Instant};
 
 use super::snapshot_source::SourceStamp;
 
-/// Minimum age of the stamp before a source is read that is not being written. The value exceeds the 10 ms
-/// resolution of file-system times, so that a later write changes the stamp.
+/// A source that is not being written is read when its stamp is this old. The value exceeds the resolution of
+/// file-system times (10 ms), so that a later write changes the stamp.
 pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(50);
 /// Maximum wait for a source whose files are replaced again and again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// Minimum age of the stamp before a source is read that is open for writing: its writer has stalled.
+/// A source that is open for writing is read when its stamp is this old, because its writer has stalled.
 const MAX_STALL: Duration = Duration::from_secs(1);
 /// Maximum wait for a source in which some file is always being written.
 const MAX_WAIT_WHILE_WRITTEN: Duration = Duration::from_secs(10);

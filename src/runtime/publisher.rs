@@ -59,7 +59,7 @@ impl Publisher {
         }
     }
 
-    /// Activates the content of the source, or reports why it cannot. `change` returns the number of the
+    /// Activates the content of the source. Reports the reason if that fails. `change` returns the number of the
     /// source's last change.
     pub(super) fn apply(&mut self, fetched: Result<Fetched, SourceError>, change: impl Fn() -> Option<u64>) {
         match fetched {
@@ -173,7 +173,8 @@ impl Publisher {
         self.reporter.record_outcome(outcome, error, findings);
     }
 
-    /// Drops replaced generations that no request and no worker holds. A worker would lose time with that.
+    /// Drops replaced generations that no request and no worker holds. Dropping takes milliseconds, so it runs on
+    /// the reload thread.
     pub(super) fn drop_retired(&mut self) {
         self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());

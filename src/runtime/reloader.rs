@@ -1,5 +1,5 @@
-//! The reload thread: waits for changes of the source, reads the source when it has settled, and publishes
-//! it.
+//! The reload thread. It waits for changes of the source, reads the source when it has settled, and publishes
+//! its content.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Reloader {
         }
     }
 
-    /// Polls once. Catches a panic, so that a bug that one content triggers does not end the thread.
+    /// Polls once. Catches a panic, so that a source that triggers a bug does not end the thread.
     fn poll(&mut self) {
         let polled = catch_unwind(AssertUnwindSafe(|| match self.poller.poll() {
             Polled::Unchanged => self.publisher.confirm(),

@@ -22,8 +22,8 @@ use crate::telemetry::ChannelCounters;
 
 /// Maximum of lines in a batch.
 const MAX_LINES: usize = 10_000;
-/// Time after which a batch yields to other connections. A time instead of a number of lines, because a line
-/// takes one microsecond, or 150 for an OU with 20,000 levels above it.
+/// Time after which a batch yields to other connections. The limit is a time instead of a number of lines,
+/// because a line takes one microsecond, or 150 for an OU with 20,000 levels above it.
 const TURN: Duration = Duration::from_millis(1);
 /// Expected size of an answer in bytes. Most have 200 to 250.
 const ANSWER_BYTES: usize = 256;

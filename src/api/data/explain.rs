@@ -1,8 +1,8 @@
 //! Explanations, rendered one at a time on a blocking thread.
 //!
 //! An explanation contains every step of the chain. For an OU with 20,000 levels above it, that is 60 ms of
-//! work and 2 MB of text. A worker could not answer other requests meanwhile. Explanations wait for each
-//! other, because people request them, not gateways.
+//! work and 2 MB of text. A worker could not answer other requests meanwhile. Explanations may
+//! wait for each other, because people request them, not gateways.
 
 use std::sync::Arc;
 
