@@ -66,7 +66,7 @@ fn changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
     edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
     let finding = daemon.log("snapshot rejected");
     assert_eq!(finding["stage"], "registry");
-    let finding = daemon.log("parent `dech`");
+    let finding = daemon.log("OU `zurich` names parent `dech`");
     assert_eq!((&finding["code"], &finding["file"]), (&"unknown_parent".into(), &"acme/company.toml".into()));
     assert_eq!(daemon.select(GERMAN), answer, "the last good generation stays in service");
     let status = daemon.status();
