@@ -124,8 +124,15 @@ pub struct CheckArguments {
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
     #[arg(long, value_name = "PCT", value_parser = percent)]
     pub fail_under: Option<f64>,
-    /// Format that the result is printed in
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// Format of the printed result
+    /// [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
     pub format: OutputFormat,
 }
 
@@ -136,8 +143,15 @@ pub struct ExplainArguments {
     /// The query and its source.
     #[command(flatten)]
     pub query: QueryArguments,
-    /// Format that the result is printed in
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// Format of the printed result
+    /// [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
     pub format: OutputFormat,
 }
 
@@ -169,8 +183,15 @@ pub struct CoverageArguments {
     /// Combine OUs that have the same decisions for every country into one line of the table
     #[arg(long)]
     pub fold: bool,
-    /// Format that the result is printed in
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// Format of the printed result
+    /// [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
     pub format: CoverageFormat,
     /// File to write instead of standard output; replaced atomically
     #[arg(short, long, value_name = "FILE")]
@@ -227,8 +248,15 @@ pub struct DiffArguments {
     /// Exit with code 1 if the comparison finds a change of this kind
     #[arg(long, value_name = "CHANGE")]
     pub fail_on: Option<FailOn>,
-    /// Format that the result is printed in
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// Format of the printed result
+    /// [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
     pub format: OutputFormat,
 }
 
@@ -246,8 +274,15 @@ pub struct InspectArguments {
     /// Snapshot file to verify and show
     #[arg(value_name = "FILE")]
     pub snapshot: PathBuf,
-    /// Format that the result is printed in
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// Format of the printed result
+    /// [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
     pub format: OutputFormat,
 }
 
