@@ -136,8 +136,9 @@ pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
     let size = match registry.accounts {
         0 => "size unknown: name the admin listener with --admin".to_owned(),
         accounts => format!(
-            "{} companies, {} OUs, {} pools, {} accounts",
+            "{} {}, {} OUs, {} pools, {} accounts",
             thousands(registry.companies),
+            if registry.companies == 1 { "company" } else { "companies" },
             thousands(registry.ous),
             thousands(registry.pools),
             thousands(accounts)
