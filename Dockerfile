@@ -13,7 +13,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="switchboard" \
-      org.opencontainers.image.description="Answers, per invite, which of a company's official accounts talks to a client" \
+      org.opencontainers.image.description="Answers which official account of a company talks to a client" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build --chown=65532:65532 /image/var/lib/switchboard /var/lib/switchboard
 COPY --from=build /image/usr/bin/switchboard /usr/bin/switchboard

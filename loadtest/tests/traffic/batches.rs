@@ -41,7 +41,7 @@ fn a_batch_with_one_wrong_line_is_refused() {
         }
         assert!(check(&mut traffic, request, 400, text.as_bytes(), &mut OutcomeCounts::default()).is_err());
     }
-    assert_eq!(outcomes.iter().map(|(_, count)| count).sum::<u64>(), 1_000);
+    assert_eq!(outcomes.values().sum::<u64>(), 1_000);
 }
 
 #[test]
