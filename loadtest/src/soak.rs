@@ -11,7 +11,7 @@ use crate::{
     report::model::{Failures, RateStep},
     run::{
         ActorCounts, AdminClient, Context, CorruptReloads, Options, Requests, Scratch, Stretch, TestBed,
-        memory_and_files,
+        machine::memory_and_files,
     },
     scenario::{self, RegistrySize, Reload, Scenario, SlowClients, StandingsChurn},
     traffic::Mix,
@@ -148,9 +148,11 @@ fn scenario(soak: &Soak) -> Result<Scenario> {
     })
 }
 
-struct Sample {
-    memory_kib: u64,
-    files: u64,
+/// Samples of the daemon's process.
+#[derive(Default)]
+struct Samples {
+    memory_kib: Vec<u64>,
+    files: Vec<u64>,
 }
 
 /// Samples the daemon's process until the stop. Returns the samples, and the kind and the reason of each
@@ -160,14 +162,17 @@ fn sample(
     admin: Option<&AdminClient>,
     interval: Duration,
     stopped: &Receiver<()>,
-) -> (Vec<Sample>, Vec<(&'static str, String)>) {
-    let (mut samples, mut failed) = (Vec::new(), Vec::new());
+) -> (Samples, Vec<(&'static str, String)>) {
+    let (mut samples, mut failed) = (Samples::default(), Vec::new());
     while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         if let Some(Err(reason)) = admin.map(AdminClient::metrics) {
             failed.push(("metrics", reason));
         }
         match memory_and_files(pid) {
-            Some((memory_kib, files)) => samples.push(Sample { memory_kib, files }),
+            Some((memory_kib, files)) => {
+                samples.memory_kib.push(memory_kib);
+                samples.files.push(files);
+            }
             None => failed.push(("process gone", format!("cannot read /proc/{pid}"))),
         }
     }
@@ -178,7 +183,7 @@ struct SoakReport<'a> {
     soak: &'a Soak,
     step: RateStep,
     counts: ActorCounts,
-    samples: Vec<Sample>,
+    samples: Samples,
     /// Numbers of published and of rejected snapshots in the daemon's metrics.
     reloads: [u64; 2],
     exit: ExitStatus,
@@ -211,17 +216,15 @@ impl SoakReport<'_> {
         row("reloads rejected", format!("{rejected}, of {} corrupt files", counts.corrupted));
         row("standings changed", counts.standings.to_string());
         row("slow connections", counts.slow_connections.to_string());
-        let ends = |of: fn(&Sample) -> u64| {
-            [self.samples.first(), self.samples.last()].map(|sample| sample.map_or(0, of))
-        };
-        let [first, last] = ends(|sample| sample.memory_kib);
+        let Samples { memory_kib: memory, files } = &self.samples;
+        let ends = |values: &[u64]| [values.first(), values.last()].map(|value| value.copied().unwrap_or(0));
+        let [first, last] = ends(memory);
         row("RSS first / last, KiB", format!("{first} / {last}"));
-        let lows: Vec<_> = quarterly_lows(&self.samples).iter().map(u64::to_string).collect();
+        let lows: Vec<_> = quarterly_lows(memory).iter().map(u64::to_string).collect();
         row("RSS lows by quarter, KiB", lows.join(" / "));
-        row("RSS", sparkline(&self.samples));
-        let files = || self.samples.iter().map(|sample| sample.files);
-        let [first, last] = ends(|sample| sample.files);
-        let (min, max) = (files().min().unwrap_or(0), files().max().unwrap_or(0));
+        row("RSS", sparkline(memory));
+        let ([first, last], [min, max]) = (ends(files), [files.iter().min(), files.iter().max()]);
+        let [min, max] = [min, max].map(|value| value.copied().unwrap_or(0));
         row("fds min / max / first / last", format!("{min} / {max} / {first} / {last}"));
         row("exit", self.exit.to_string());
         table
@@ -238,12 +241,12 @@ impl SoakReport<'_> {
         if self.exit.code() != Some(0) {
             failed.push(format!("the daemon ended with {}", self.exit));
         }
-        if let (Some(first), Some(last)) = (self.samples.first(), self.samples.last())
-            && last.files > first.files + MAX_MORE_FILES
+        if let (Some(first), Some(last)) = (self.samples.files.first(), self.samples.files.last())
+            && *last > first + MAX_MORE_FILES
         {
-            failed.push(format!("open files grew from {} to {}", first.files, last.files));
+            failed.push(format!("open files grew from {first} to {last}"));
         }
-        if let [_, second, _, last] = *quarterly_lows(&self.samples)
+        if let [_, second, _, last] = *quarterly_lows(&self.samples.memory_kib)
             && self.soak.duration >= MIN_GROWTH_DURATION
             && last > second + MAX_GROWTH_KIB
         {
@@ -255,35 +258,17 @@ impl SoakReport<'_> {
     }
 }
 
-/// Returns the lowest memory of each quarter in KiB. A leak raises these values. Single samples depend on
-/// chance, because allocators take and return memory in steps of a megabyte or two.
-fn quarterly_lows(samples: &[Sample]) -> Vec<u64> {
-    let quarter = samples.len().div_ceil(4).max(1);
-    let low = |quarter: &[Sample]| quarter.iter().map(|sample| sample.memory_kib).min();
-    samples.chunks(quarter).filter_map(low).collect()
+/// Returns the lowest value of each quarter of the memory samples. A leak raises these values. Single samples
+/// depend on chance, because allocators take and return memory in steps of a megabyte or two.
+pub fn quarterly_lows(memory: &[u64]) -> Vec<u64> {
+    let quarter = memory.len().div_ceil(4).max(1);
+    memory.chunks(quarter).filter_map(|quarter| quarter.iter().min().copied()).collect()
 }
 
-fn sparkline(samples: &[Sample]) -> String {
-    let memory = || samples.iter().map(|sample| sample.memory_kib);
-    let (low, high) = (memory().min().unwrap_or(0), memory().max().unwrap_or(0));
-    let bar = |memory: u64| {
+fn sparkline(memory: &[u64]) -> String {
+    let (low, high) = (memory.iter().min().unwrap_or(&0), memory.iter().max().unwrap_or(&0));
+    let bar = |memory: &u64| {
         char::from_u32(0x2581 + u32::try_from((memory - low) * 7 / (high - low).max(1)).unwrap_or(0))
     };
-    memory().step_by(samples.len().div_ceil(SPARKLINE_WIDTH).max(1)).filter_map(bar).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_quarter_has_its_lowest_memory() {
-        let lows = |memory: &[u64]| {
-            let samples = memory.iter().map(|&memory_kib| Sample { memory_kib, files: 0 });
-            quarterly_lows(&samples.collect::<Vec<_>>())
-        };
-        assert_eq!(lows(&[9, 1, 7, 5, 3, 4, 8, 6]), [1, 5, 3, 6]);
-        assert_eq!(lows(&[2, 1, 3, 4, 5]), [1, 3, 5]);
-        assert_eq!(lows(&[]), [0; 0]);
-    }
+    memory.iter().step_by(memory.len().div_ceil(SPARKLINE_WIDTH).max(1)).filter_map(bar).collect()
 }

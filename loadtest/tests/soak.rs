@@ -1,5 +1,6 @@
-//! Runs the soak for three seconds.
+//! Runs the soak for three seconds, and checks its summary of the memory.
 
+use loadtest::soak::quarterly_lows;
 use std::{path::Path, process::Command};
 
 /// `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does
@@ -18,4 +19,11 @@ fn a_short_soak_succeeds_and_prints_its_table() {
     let (table, errors) = (String::from_utf8_lossy(&soak.stdout), String::from_utf8_lossy(&soak.stderr));
     assert!(soak.status.success(), "{table}{errors}");
     assert!(table.contains("answers as asked"), "{table}");
+}
+
+#[test]
+fn each_quarter_has_its_lowest_memory() {
+    assert_eq!(quarterly_lows(&[9, 1, 7, 5, 3, 4, 8, 6]), [1, 5, 3, 6]);
+    assert_eq!(quarterly_lows(&[2, 1, 3, 4, 5]), [1, 3, 5]);
+    assert_eq!(quarterly_lows(&[]), [0; 0]);
 }

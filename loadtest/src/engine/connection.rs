@@ -44,9 +44,7 @@ pub(super) struct ClientConnection {
     pub(super) state: ConnectionPhase,
     pub(super) flight: Flight,
     written: usize,
-    /// First bytes of an answer that arrives in pieces.
-    held: Vec<u8>,
-    head: Option<Head>,
+    answer: PartialAnswer,
 }
 
 pub(super) enum Arrival {
@@ -60,18 +58,25 @@ pub(super) enum Arrival {
 
 /// The fields of an answer's head that the sender needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) status: u16,
-    pub(super) media: Media,
-    pub(super) head_bytes: usize,
-    pub(super) body_bytes: usize,
+pub struct Head {
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Media type of the body.
+    pub media: Media,
+    /// Number of bytes before the body.
+    pub head_bytes: usize,
+    /// Number of bytes of the body.
+    pub body_bytes: usize,
     /// Whether the server closes the connection after this answer.
-    pub(super) last: bool,
+    pub last: bool,
 }
 
 impl Head {
     /// Parses the head of an answer. Returns `None` if the head is incomplete.
-    fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
+    ///
+    /// # Errors
+    /// The bytes are not the head of an HTTP/1.1 answer with a `Content-Length`.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut response = Response::new(&mut headers);
         let head_bytes = match response.parse(bytes) {
@@ -142,8 +147,8 @@ impl ClientConnection {
     pub(super) fn clear(&mut self) {
         self.state = ConnectionPhase::Idle;
         self.written = 0;
-        self.held.clear();
-        self.head = None;
+        self.answer.held.clear();
+        self.answer.head = None;
     }
 
     /// Writes the rest of the request, or as much as the socket accepts.
@@ -175,11 +180,12 @@ impl ClientConnection {
         let Some(stream) = &mut self.stream else { return Arrival::Part };
         loop {
             let read = match stream.read(buffer) {
-                Ok(0) if self.state == ConnectionPhase::Idle || self.held.is_empty() => {
+                Ok(0) if self.state == ConnectionPhase::Idle || self.answer.held.is_empty() => {
                     return Arrival::Closed("closed without an answer".to_owned());
                 }
                 Ok(0) => {
-                    return Arrival::Closed(format!("closed after {} bytes of an answer", self.held.len()));
+                    let held = self.answer.held.len();
+                    return Arrival::Closed(format!("closed after {held} bytes of an answer"));
                 }
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Arrival::Part,
@@ -188,7 +194,7 @@ impl ClientConnection {
             };
             let emptied = read < buffer.len() && !to_end;
             let arrived = buffer.get(..read).unwrap_or_default();
-            match append(&mut self.head, &mut self.held, arrived) {
+            match self.answer.append(arrived) {
                 Ok(Some(head)) => return Arrival::Whole(head),
                 Ok(None) if emptied => return Arrival::Part,
                 Ok(None) => {}
@@ -199,7 +205,8 @@ impl ClientConnection {
 
     /// Returns the body of a whole answer. It is in the buffer if the answer arrived in one piece.
     pub(super) fn body<'a>(&'a self, buffer: &'a [u8], head: Head) -> &'a [u8] {
-        let bytes = if self.held.is_empty() { buffer } else { &self.held };
+        let held = &self.answer.held;
+        let bytes = if held.is_empty() { buffer } else { held };
         bytes.get(head.head_bytes..head.head_bytes + head.body_bytes).unwrap_or_default()
     }
 }
@@ -211,78 +218,39 @@ fn register(registry: &Registry, mut stream: TcpStream, slot: usize) -> io::Resu
     Ok(stream)
 }
 
-/// Returns the head if the bytes that arrived complete the answer. Else keeps the bytes in `held`.
-fn append(known: &mut Option<Head>, held: &mut Vec<u8>, arrived: &[u8]) -> Result<Option<Head>, String> {
-    let in_one = held.is_empty();
-    if !in_one {
-        held.extend_from_slice(arrived);
-    }
-    let bytes = if in_one { arrived } else { held.as_slice() };
-    if known.is_none() {
-        *known = Head::parse(bytes)?;
-    }
-    if let Some(head) = *known {
-        let whole = head.head_bytes + head.body_bytes;
-        match bytes.len().checked_sub(whole) {
-            Some(0) => return Ok(Some(head)),
-            Some(more) => return Err(format!("{more} bytes after the answer")),
-            None => {}
-        }
-    }
-    if in_one {
-        held.extend_from_slice(arrived);
-    }
-    Ok(None)
+/// An answer as far as it has arrived.
+#[derive(Default)]
+pub struct PartialAnswer {
+    /// First bytes of an answer that arrives in pieces.
+    held: Vec<u8>,
+    head: Option<Head>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn valid_heads_are_parsed_and_others_refused() {
-        let of = |text: &str| Head::parse(text.as_bytes());
-        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-        let head = Head { status: 200, media: Media::Other, head_bytes: 38, body_bytes: 5, last: false };
-        assert_eq!(of(whole), Ok(Some(head)));
-        for cut in 0..38 {
-            assert_eq!(of(&whole[..cut]), Ok(None), "{cut}");
+impl PartialAnswer {
+    /// Returns the head if the bytes that arrived complete the answer. Else keeps the bytes.
+    ///
+    /// # Errors
+    /// The head is malformed, or bytes follow the answer.
+    pub fn append(&mut self, arrived: &[u8]) -> Result<Option<Head>, String> {
+        let in_one = self.held.is_empty();
+        if !in_one {
+            self.held.extend_from_slice(arrived);
         }
-        let last = "HTTP/1.1 503 \r\nconnection: Close\r\ncontent-length: 0\r\n\r\n";
-        assert!(of(last).unwrap().unwrap().last);
-        for (text, media) in [
-            ("application/json", Media::Json),
-            ("Application/Problem+JSON; charset=utf-8", Media::Problem),
-            ("application/x-ndjson", Media::Lines),
-            ("application/jsonl", Media::Other),
-        ] {
-            let whole = format!("HTTP/1.1 200 OK\r\nContent-Type: {text}\r\nContent-Length: 0\r\n\r\n");
-            assert_eq!(of(&whole).unwrap().unwrap().media, media, "{text}");
+        let bytes = if in_one { arrived } else { &self.held };
+        if self.head.is_none() {
+            self.head = Head::parse(bytes)?;
         }
-        assert_eq!(of("HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().body_bytes, 0);
-        for broken in [
-            "SMTP ready\r\n\r\n",
-            "HTTP/1.1 200 OK\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
-        ] {
-            assert!(of(broken).is_err(), "{broken}");
-        }
-    }
-
-    #[test]
-    fn an_answer_in_two_pieces_is_put_together() {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
-        for cut in 0..answer.len() {
-            let (mut known, mut held) = (None, Vec::new());
-            if cut > 0 {
-                assert_eq!(append(&mut known, &mut held, &answer[..cut]), Ok(None), "{cut}");
+        if let Some(head) = self.head {
+            let whole = head.head_bytes + head.body_bytes;
+            match bytes.len().checked_sub(whole) {
+                Some(0) => return Ok(Some(head)),
+                Some(more) => return Err(format!("{more} bytes after the answer")),
+                None => {}
             }
-            let head = append(&mut known, &mut held, &answer[cut..]).unwrap().unwrap();
-            assert_eq!((head.status, head.body_bytes), (200, 5));
         }
-        let (mut known, mut held) = (None, Vec::new());
-        let more = [answer.as_slice(), b"!"].concat();
-        assert!(append(&mut known, &mut held, &more).unwrap_err().contains("1 bytes after"));
+        if in_one {
+            self.held.extend_from_slice(arrived);
+        }
+        Ok(None)
     }
 }

@@ -11,8 +11,9 @@ mod sender;
 mod source;
 mod validity;
 
-pub use plan::{Pace, Plan};
-pub use recorder::Measured;
+pub use connection::{Head, PartialAnswer};
+pub use plan::{Pace, Plan, Schedule};
+pub use recorder::{Measured, histogram, latency};
 pub use sender::measure;
 pub use source::{FailureKind, Media, OutcomeCounts, Received, Source, Unchecked, WrongAnswer};
 pub use validity::judge;

@@ -37,7 +37,7 @@ pub struct Plan {
 
 /// Due times in nanoseconds from the start of the warm-up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Schedule {
+pub struct Schedule {
     /// Nanoseconds between two requests. `None` in a closed loop.
     gap: Option<f64>,
     sent: u64,
@@ -47,7 +47,8 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// Starts the schedule of a plan.
+    pub fn new(plan: &Plan) -> Self {
         let from = nanos(plan.warm_up);
         let gap = match plan.pace {
             Pace::Rate(rate) => Some(1e9 / rate),
@@ -57,29 +58,31 @@ impl Schedule {
     }
 
     /// Returns when the next request is due. Returns `None` at the end, and in a closed loop.
-    pub(super) fn due(&self) -> Option<u64> {
+    pub fn due(&self) -> Option<u64> {
         // From the request's number, because a sum of gaps would drift.
         let due = (self.sent as f64 * self.gap?) as u64;
         (due < self.to).then_some(due)
     }
 
     /// Returns the number of requests of an open loop that are due from `from` to before `to`.
-    pub(super) fn due_between(&self, from: u64, to: u64) -> Option<u64> {
+    pub fn due_between(&self, from: u64, to: u64) -> Option<u64> {
         let gap = self.gap?;
         let before = |at: u64| (at.min(self.to) as f64 / gap).ceil() as u64;
         Some(before(to).saturating_sub(before(from)))
     }
 
-    pub(super) fn advance(&mut self) {
+    /// Moves from the request that is due to the next one.
+    pub fn advance(&mut self) {
         self.sent += 1;
     }
 
     /// Returns whether this is a closed loop that has not ended.
-    pub(super) fn sends_as_answered(&self, now: u64) -> bool {
+    pub fn sends_as_answered(&self, now: u64) -> bool {
         self.gap.is_none() && now < self.to
     }
 
-    pub(super) fn records(&self, due: u64) -> bool {
+    /// Returns whether a request with this due time is recorded, because it is not of the warm-up.
+    pub fn records(&self, due: u64) -> bool {
         (self.from..self.to).contains(&due)
     }
 }
@@ -87,39 +90,4 @@ impl Schedule {
 /// Returns the nanoseconds of a duration, at most 584 years.
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn due_times_have_no_drift() {
-        let plan = Plan {
-            target: ([127, 0, 0, 1], 1).into(),
-            connections: 1,
-            pace: Pace::Rate(3.0),
-            warm_up: Duration::from_secs(1),
-            measure: Duration::from_secs(1_000),
-            timeout: Duration::from_secs(1),
-            max_lateness: None,
-        };
-        let mut schedule = Schedule::new(&plan);
-        let (mut recorded, mut last) = (0, 0);
-        while let Some(due) = schedule.due() {
-            recorded += u64::from(schedule.records(due));
-            last = due;
-            schedule.advance();
-        }
-        assert_eq!(recorded, 3_000);
-        assert_eq!(last, 1_000_666_666_666);
-        // Due at 0, 333 and 667 ms of each second.
-        let due = |from: u64, to: u64| schedule.due_between(from * 1_000_000, to * 1_000_000);
-        assert_eq!([due(0, 333), due(333, 334), due(334, 1_001), due(1_001, 1_001)], [1, 1, 2, 0].map(Some));
-        assert_eq!(due(1_000_000, 2_000_000), Some(3), "nothing is due after the end");
-        assert!(!schedule.sends_as_answered(0));
-        let closed = Schedule::new(&Plan { pace: Pace::AsAnswered, ..plan });
-        assert_eq!((closed.due(), closed.due_between(0, 1)), (None, None));
-        assert!(closed.sends_as_answered(0) && !closed.sends_as_answered(1_001_000_000_000));
-    }
 }

@@ -4,7 +4,7 @@
 use super::{
     admin::{self, AdminClient, Metrics},
     context::{Context, CorruptReloads, StopFlag},
-    slow_clients::{self, SlowRequests},
+    slow_clients::{SlowRequests, run_slow_client},
     standings,
     target::{FIRST_GENERATION, Instance, OwnDaemon, TestTarget},
 };
@@ -216,7 +216,7 @@ impl Actors<'_> {
             Ok(()) => self.log.lock().counts.slow_connections += 1,
             Err(reason) => self.failed("slow_client", reason),
         };
-        slow_clients::run(&self.stop, self.instance.data, &self.slow_requests, number, &report);
+        run_slow_client(&self.stop, self.instance.data, &self.slow_requests, number, &report);
     }
 
     fn event(&self, at: Instant, kind: &str, text: String) {

@@ -14,14 +14,16 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// A result whose error is the reason in the report.
 type Result<T> = std::result::Result<T, String>;
 
+/// A client of an admin listener.
 #[derive(Debug, Clone)]
-pub(crate) struct AdminClient {
+pub struct AdminClient {
     agent: Agent,
     pub(super) address: SocketAddr,
 }
 
 impl AdminClient {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    /// Creates a client of the admin listener at this address.
+    pub fn new(address: SocketAddr) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
@@ -74,7 +76,8 @@ fn read(response: std::result::Result<Response<Body>, ureq::Error>) -> Result<(u
     Ok((response.status().as_u16(), body))
 }
 
-pub(super) fn standing_of(company: &str, account: &str) -> String {
+/// Returns the path of an account's standing.
+pub fn standing_of(company: &str, account: &str) -> String {
     format!("/v1/standings/{}/{}", encode(company), encode(account))
 }
 
@@ -84,26 +87,31 @@ pub(super) fn standings_of(company: &str) -> String {
 
 /// The metrics of the daemon in the text format of Prometheus.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Metrics(String);
+pub struct Metrics(pub String);
 
 impl Metrics {
-    pub(crate) fn generation(&self) -> u64 {
+    /// Returns the generation that the daemon serves.
+    pub fn generation(&self) -> u64 {
         self.value("switchboard_snapshot_generation ")
     }
 
-    pub(crate) fn reloads(&self, outcome: &str) -> u64 {
+    /// Returns the number of reloads with an outcome: `published` or `rejected`.
+    pub fn reloads(&self, outcome: &str) -> u64 {
         self.value(&format!("switchboard_snapshot_reloads_total{{outcome=\"{outcome}\"}} "))
     }
 
-    pub(super) fn entries(&self, kind: &str) -> u64 {
+    /// Returns the number of entries of a kind: `ous`, `pools` and others.
+    pub fn entries(&self, kind: &str) -> u64 {
         self.value(&format!("switchboard_snapshot_entries{{kind=\"{kind}\"}} "))
     }
 
-    pub(super) fn snapshot_bytes(&self) -> u64 {
+    /// Returns the length of the served snapshot in bytes.
+    pub fn snapshot_bytes(&self) -> u64 {
         self.value("switchboard_snapshot_bytes ")
     }
 
-    pub(super) fn build(&self) -> Option<String> {
+    /// Returns the version of the daemon and its commit in parentheses.
+    pub fn build(&self) -> Option<String> {
         let labels = self.0.lines().find_map(|line| line.strip_prefix("switchboard_build_info{"))?;
         let label = |name: &str| {
             let (_, value) = labels.split_once(&format!("{name}=\""))?;
@@ -117,24 +125,5 @@ impl Metrics {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series));
         // Not as an integer, because large values have the form 1.7e+07.
         value.and_then(|value| value.trim().parse::<f64>().ok()).map_or(0, |value| value as u64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metrics_are_found_by_name_and_labels() {
-        let text = "switchboard_snapshot_bytes 17000000\nswitchboard_snapshot_generation 7\n\
-            switchboard_snapshot_entries{kind=\"ous\"} 12\n\
-            switchboard_build_info{version=\"0.1.0\",commit=\"abc\"} 1\n";
-        let metrics = Metrics(text.to_owned());
-        assert_eq!((metrics.generation(), metrics.snapshot_bytes()), (7, 17_000_000));
-        assert_eq!(
-            (metrics.entries("ous"), metrics.entries("pools"), metrics.reloads("published")),
-            (12, 0, 0)
-        );
-        assert_eq!(metrics.build().as_deref(), Some("0.1.0 (abc)"));
     }
 }

@@ -25,19 +25,21 @@ pub(crate) enum CorruptReloads {
 
 /// The signal that stops the actors of a step.
 #[derive(Default)]
-pub(super) struct StopFlag(AtomicBool);
+pub struct StopFlag(AtomicBool);
 
 impl StopFlag {
-    pub(super) fn is_set(&self) -> bool {
+    /// Returns whether the actors must stop.
+    pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set(&self) {
+    /// Stops the actors that share this flag.
+    pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// Sleeps until `then` or until the flag is set.
-    pub(super) fn sleep_until(&self, then: Instant) {
+    pub fn sleep_until(&self, then: Instant) {
         while !self.is_set() {
             let left = then.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -5,7 +5,7 @@ mod actors;
 mod admin;
 mod ceiling;
 mod context;
-mod machine;
+pub mod machine;
 mod options;
 mod requests;
 mod runner;
@@ -20,12 +20,21 @@ mod verdicts;
 
 pub(crate) use self::{
     actors::ActorCounts,
-    admin::AdminClient,
     context::{Context, CorruptReloads},
-    machine::memory_and_files,
     requests::Requests,
     scratch::Scratch,
     step::Stretch,
     testbed::TestBed,
 };
-pub use self::{options::Options, runner::run, sweep::RateSearch, verdicts::verdicts};
+pub use self::{
+    admin::{AdminClient, Metrics, standing_of},
+    context::StopFlag,
+    options::Options,
+    requests::Queries,
+    runner::run,
+    slow_clients::{SlowRequests, run_slow_client},
+    standings::{StandingsToRestore, without_standing},
+    sweep::{MeasuredRate, RateSearch, holds},
+    testbed::write_variant,
+    verdicts::verdicts,
+};

@@ -26,7 +26,7 @@ impl Requests {
     /// answers depend on the published generations.
     pub(crate) fn new(scenario: &Scenario, options: &Options, testbed: &TestBed) -> Result<Self> {
         if let Some(queries) = &options.queries {
-            return Queries::read(queries);
+            return Queries::read(queries).map(Self::from);
         }
         Self::draw(scenario, options, testbed).map(Self::from)
     }
@@ -66,13 +66,19 @@ const EXPECTED: &str =
     "one query per line: a JSON object of POST /v1/select, or a URL /v1/select?field=value&… of a GET";
 
 /// Queries of a file, which are sent in turn. Only the form of their answers is checked.
-struct Queries {
+pub struct Queries {
     requests: Vec<Vec<u8>>,
+    /// Requests of the first URL and the first object.
+    slow: SlowRequests,
     next: usize,
 }
 
 impl Queries {
-    fn read(path: &Path) -> Result<Requests> {
+    /// Reads a file with a query per line.
+    ///
+    /// # Errors
+    /// The file cannot be read, has no query, or a line is no query.
+    pub fn read(path: &Path) -> Result<Queries> {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut requests = Vec::new();
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -82,15 +88,20 @@ impl Queries {
         if requests.is_empty() {
             return Err(Error::Usage(format!("{} has no query: expected {EXPECTED}", path.display())));
         }
-        // Slow clients send the first URL and the first object.
         let first = |start: char| text.lines().find(|line| line.starts_with(start));
-        Ok(Requests {
-            source: Box::new(Queries { requests, next: 0 }),
+        Ok(Queries { requests, slow: SlowRequests::new(first('/'), first('{')), next: 0 })
+    }
+}
+
+impl From<Queries> for Requests {
+    fn from(queries: Queries) -> Self {
+        Self {
             published: PublishedGenerations::any(),
             suspensions: Suspensions::new(0),
-            slow: SlowRequests::new(first('/'), first('{')),
+            slow: queries.slow.clone(),
             notes: Vec::new(),
-        })
+            source: Box::new(queries),
+        }
     }
 }
 
@@ -136,41 +147,5 @@ impl Source for Queries {
         };
         *outcomes.entry(outcome).or_default() += 1;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::{FailureKind, Media};
-
-    #[test]
-    fn queries_are_sent_in_turn_and_the_form_of_answers_is_checked() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "{\"ou\":\"a\"}\n\n{\"ou\":\"b\"}\n").unwrap();
-        let mut queries = Queries::read(file.path()).unwrap().source;
-        assert_eq!([queries.next(), queries.next(), queries.next()], [0, 1, 0]);
-        assert!(queries.bytes(1).ends_with(b"content-length: 10\r\n\r\n{\"ou\":\"b\"}"));
-        let mut outcomes = OutcomeCounts::default();
-        let mut check = |status, body: &str| {
-            let now = std::time::Instant::now();
-            let media = if status == 200 { Media::Json } else { Media::Problem };
-            let body = body.as_bytes();
-            let answer = Received { status, media, body, connection: (0, 0), sent: now, read: now };
-            let other = queries.check(0, &Received { media: Media::Other, ..answer }, &mut outcomes);
-            assert!(other.is_err());
-            queries.check(0, &answer, &mut outcomes).map_err(|wrong| wrong.kind())
-        };
-        assert_eq!(check(200, r#"{"account":"a","rule":"country"}"#), Ok(()));
-        assert_eq!(check(404, r#"{"code":"unknown_ou"}"#), Ok(()));
-        assert_eq!(check(200, "hello"), Err(FailureKind::WrongAnswer));
-        assert_eq!(check(503, r#"{"code":"overloaded"}"#), Err(FailureKind::UnexpectedStatus));
-        for malformed in ["[]", "/v1/select?ou=a b", "ou=a"] {
-            fs::write(file.path(), malformed).unwrap();
-            assert!(Queries::read(file.path()).is_err(), "{malformed}");
-        }
-        fs::write(file.path(), "/v1/select?ou=a\n").unwrap();
-        let queries = Queries::read(file.path()).unwrap().source;
-        assert_eq!(queries.bytes(0), b"GET /v1/select?ou=a HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
     }
 }

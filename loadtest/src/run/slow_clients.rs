@@ -27,12 +27,12 @@ struct SlowRequest {
 
 /// The requests of slow clients. Client `n` has the request at `n` modulo their number.
 #[derive(Clone)]
-pub(crate) struct SlowRequests(Vec<SlowRequest>);
+pub struct SlowRequests(Vec<SlowRequest>);
 
 impl SlowRequests {
     /// Returns a GET of the target whose head is sent byte by byte, a POST of the query whose body is sent
     /// byte by byte, and a batch of the query whose answer is read in small pieces.
-    pub(super) fn new(target: Option<&str>, query: Option<&str>) -> Self {
+    pub fn new(target: Option<&str>, query: Option<&str>) -> Self {
         let head = target.map(|target| SlowRequest { bytes: get(target), sent_at_once: 0 });
         let body = query.map(|query| {
             let bytes = post(query);
@@ -48,7 +48,7 @@ impl SlowRequests {
 
 /// Runs the slow client of this number until the stop. Reports each connection, or the reason why it was
 /// refused.
-pub(super) fn run(
+pub fn run_slow_client(
     stop: &StopFlag,
     target: SocketAddr,
     requests: &SlowRequests,
@@ -111,37 +111,4 @@ fn read_piece(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 
 fn pause(stop: &StopFlag) {
     stop.sleep_until(Instant::now() + PAUSE);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{net::TcpListener, sync::mpsc, thread};
-
-    #[test]
-    fn a_body_is_sent_byte_by_byte_and_a_503_is_reported() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let target = listener.local_addr().unwrap();
-        // Length of the request after each read.
-        let (sender, lengths) = mpsc::channel();
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"{}") {
-                request.extend(read_piece(&mut stream).unwrap());
-                sender.send(request.len()).unwrap();
-            }
-            stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").unwrap();
-        });
-        let (stop, requests) = (StopFlag::default(), SlowRequests::new(None, Some("{}")));
-        let (report, reports) = mpsc::channel();
-        thread::scope(|scope| {
-            scope.spawn(|| run(&stop, target, &requests, 0, &|it| drop(report.send(it))));
-            assert_eq!(reports.recv().unwrap(), Err("refused with 503".to_owned()));
-            stop.set();
-        });
-        let lengths: Vec<usize> = lengths.iter().collect();
-        let whole = *lengths.last().unwrap();
-        assert!(lengths.ends_with(&[whole - 1, whole]), "{lengths:?} of {whole}");
-    }
 }

@@ -94,15 +94,20 @@ impl RateSearch {
 }
 
 /// A rate that was measured once or more.
-struct MeasuredRate {
+pub struct MeasuredRate {
     step: RateStep,
     /// Results of the measurements before the last, the latest first.
     earlier: Vec<String>,
 }
 
 impl MeasuredRate {
+    /// Creates a rate with its first measurement.
+    pub fn new(step: RateStep) -> Self {
+        Self { step, earlier: Vec::new() }
+    }
+
     /// Replaces the step with a later one of the same rate.
-    fn replace(&mut self, step: RateStep, sweep: &Sweep) {
+    pub fn replace(&mut self, step: RateStep, sweep: &Sweep) {
         let before = std::mem::replace(&mut self.step, step);
         let p99 = time(before.corrected.p99);
         let result = match (&before.invalid, before.errors.iter().next()) {
@@ -116,13 +121,15 @@ impl MeasuredRate {
         self.earlier.insert(0, format!("measured more than once: the step before {result}"));
     }
 
-    fn into_step(mut self) -> RateStep {
+    /// Returns the last step, with a warning for each step before.
+    pub fn into_step(mut self) -> RateStep {
         self.step.warnings.append(&mut self.earlier);
         self.step
     }
 }
 
-fn holds(step: &RateStep, sweep: &Sweep) -> bool {
+/// Returns whether a step is valid, has no error, and keeps the limit of the sweep.
+pub fn holds(step: &RateStep, sweep: &Sweep) -> bool {
     step.invalid.is_none() && step.errors.is_empty() && step.corrected.p99 <= sweep.p99.micros()
 }
 
@@ -149,7 +156,7 @@ pub(super) fn run(
         let held = holds(&step, &sweep);
         match rates.iter_mut().find(|known| known.step.rate == rate) {
             Some(known) => known.replace(step, &sweep),
-            None => rates.push(MeasuredRate { step, earlier: Vec::new() }),
+            None => rates.push(MeasuredRate::new(step)),
         }
         if instance.ended().is_some() {
             break;
@@ -181,34 +188,4 @@ pub(super) fn run(
         step.invalid = Some(format!("no knee, because the next higher rate could not be measured: {reason}"));
     }
     Ok(ScenarioRun { steps, knee: Some(knee), no_knee: None, limit })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{quantity::HumanDuration, report::model::Failures, scenario};
-
-    #[test]
-    fn a_step_with_errors_or_lateness_fails() {
-        let sweep = scenario::load("ramp").unwrap().sweep.unwrap();
-        let sweep = Sweep { p99: HumanDuration(std::time::Duration::from_millis(5)), ..sweep };
-        let mut step = RateStep { rate: 1.0, due: 1, ..RateStep::default() };
-        step.corrected.p99 = 5_000.0;
-        assert!(holds(&step, &sweep));
-        let late = RateStep { invalid: Some("late".to_owned()), ..step.clone() };
-        let mut rate = MeasuredRate { step: late.clone(), earlier: Vec::new() };
-        rate.replace(RateStep { warnings: vec!["own".to_owned()], ..step.clone() }, &sweep);
-        rate.replace(step.clone(), &sweep);
-        let RateStep { invalid, warnings, .. } = rate.into_step();
-        assert_eq!((invalid, warnings.len()), (None, 2), "{warnings:?}");
-        assert!(
-            warnings[0].contains("before held with") && warnings[1].ends_with("before was invalid: late")
-        );
-        let mut slow = step.clone();
-        slow.corrected.p99 = 5_001.0;
-        let mut failed = step;
-        let failures = Failures { count: 1, first: "x".to_owned() };
-        failed.errors.insert("timeout".to_owned(), failures);
-        assert!(![late, slow, failed].iter().any(|step| holds(step, &sweep)));
-    }
 }

@@ -180,7 +180,10 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
 
 /// Writes a second registry in which some accounts are suspended. Its answers therefore differ from those of
 /// the first. Leaves out the registry's tests, because some would fail.
-fn write_variant(first: &Path, second: &Path) -> Result<()> {
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn write_variant(first: &Path, second: &Path) -> Result<()> {
     for entry in fs::read_dir(first).map_err(Error::io("list", first))? {
         let entry = entry.map_err(Error::io("list", first))?.path();
         let to = second.join(entry.file_name().unwrap_or_default());
@@ -225,25 +228,4 @@ fn suspend_some(from: &Path, to: &Path) -> std::result::Result<(), csv::Error> {
         writer.write_record(fields)?;
     }
     Ok(writer.flush()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_account_in_ten_is_suspended_in_the_variant() {
-        let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
-        fs::create_dir_all(first.join("acme")).unwrap();
-        let rows: String = (0..20).map(|n| format!("wa-{n},emea,\n")).collect();
-        fs::write(first.join("acme/accounts.csv"), format!("id,pool,state\n{rows}")).unwrap();
-        fs::write(first.join("acme/company.toml"), "name = \"Acme\"").unwrap();
-        fs::write(first.join("acme/tests.toml"), "").unwrap();
-        write_variant(&first, &second).unwrap();
-        let text = fs::read_to_string(second.join("acme/accounts.csv")).unwrap();
-        assert!(text.starts_with("id,pool,state\nwa-0,emea,suspended\nwa-1,emea,\n"), "{text}");
-        assert_eq!(text.matches("suspended").count(), 2, "{text}");
-        assert!(second.join("acme/company.toml").is_file() && !second.join("acme/tests.toml").exists());
-    }
 }

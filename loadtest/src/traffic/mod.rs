@@ -15,6 +15,7 @@ mod serving_state;
 
 pub(crate) use self::request::{encode, get, post, post_batch};
 pub use self::{
+    draw::Share,
     mix::Mix,
     outcome::Outcome,
     registries::churnable,
@@ -159,8 +160,12 @@ fn require_media(media: Media, expected: Media) -> Result<(), WrongAnswer> {
     Err(WrongAnswer::Content(format!("its content-type is {media}, not {expected}")))
 }
 
-/// Checks that the generation of a connection's answers does not decrease.
-fn check_forward(
+/// Checks that the generation of a connection's answers does not decrease. Each connection has the number of
+/// its replacements and its last generation in `last_generations`.
+///
+/// # Errors
+/// The generation is lower than that of the connection's last answer.
+pub fn check_forward(
     last_generations: &mut Vec<(u64, u64)>,
     (connection, replaced): (usize, u64),
     generation: u64,
@@ -175,22 +180,4 @@ fn check_forward(
         return Err(WrongAnswer::Content(reason));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generations_must_not_decrease_on_a_connection() {
-        let mut last = Vec::new();
-        let mut goes = |connection, replaced, generation| {
-            check_forward(&mut last, (connection, replaced), generation).is_ok()
-        };
-        assert!(goes(1, 0, 4) && goes(1, 0, 4) && goes(1, 0, 6));
-        assert!(!goes(1, 0, 4), "back");
-        assert!(goes(0, 0, 4) && goes(2, 0, 2), "of other connections");
-        assert!(goes(0, 0, 6) && goes(0, 1, 4), "of another socket on the connection");
-        assert!(!goes(0, 1, 2));
-    }
 }

@@ -1,8 +1,11 @@
 //! The sender with servers that misbehave. The figures must be those of a client.
 #![cfg(test)]
 
+mod answers;
 mod failures;
 mod judgement;
+mod recorder;
+mod schedule;
 mod stall;
 mod stub;
 mod throughput;

@@ -6,16 +6,24 @@
 
 mod crash;
 mod interrupted;
+mod machine;
+mod metrics;
+mod pinning;
 mod quantiles;
+mod queries;
 mod rate_search;
+mod restored_standings;
 mod scenario_files;
 mod scenarios;
 #[expect(dead_code, reason = "the daemon's own tests ask it for more")]
 #[path = "../../../tests/prometheus/server.rs"]
 mod server;
+mod slow_clients;
 mod slow_line;
 mod standings;
+mod sweep_steps;
 mod target;
+mod variant;
 mod verdicts;
 
 use loadtest::report::model::Report;

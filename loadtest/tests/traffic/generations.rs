@@ -3,7 +3,7 @@
 use super::{NOW, SEED, check, demo, mixed, stand_in::StandIn};
 use loadtest::{
     engine::{OutcomeCounts, Source},
-    traffic::{PublishedGenerations, Traffic, TrafficConfig},
+    traffic::{PublishedGenerations, Traffic, TrafficConfig, check_forward},
 };
 use std::{fs, path::Path};
 
@@ -92,4 +92,17 @@ fn a_client_that_moves_between_generations_without_a_reason_is_refused() {
         }
     }
     assert!(seen > 100, "{seen}");
+}
+
+#[test]
+fn generations_must_not_decrease_on_a_connection() {
+    let mut last = Vec::new();
+    let mut goes = |connection, replaced, generation| {
+        check_forward(&mut last, (connection, replaced), generation).is_ok()
+    };
+    assert!(goes(1, 0, 4) && goes(1, 0, 4) && goes(1, 0, 6));
+    assert!(!goes(1, 0, 4), "back");
+    assert!(goes(0, 0, 4) && goes(2, 0, 2), "of other connections");
+    assert!(goes(0, 0, 6) && goes(0, 1, 4), "of another socket on the connection");
+    assert!(!goes(0, 1, 2));
 }

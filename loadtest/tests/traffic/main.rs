@@ -12,7 +12,9 @@ mod churn;
 mod expectations;
 mod generations;
 mod proportions;
+mod shares;
 mod stand_in;
+mod suspensions;
 mod tampered;
 
 use generator::{RegistryArguments, generate_registry};
