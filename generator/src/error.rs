@@ -1,25 +1,50 @@
-//! Why a registry is not generated.
+//! Why a command of the generator or of the load test failed, and the exit code.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// The result of the generator's functions.
+/// The result of a command or of a part of it.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a registry is not generated. The text includes the remedy.
+/// Why a command failed. The text includes the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The requested counts contradict each other, or the output folder has files.
+    /// The arguments are wrong or contradict each other, or the output folder has files. Exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// A file or a folder cannot be read or written.
+    /// A file or a folder cannot be read or written. Exit code 3.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A country has too few valid phone numbers, or a template of the demo bank is malformed.
+    /// A file exists and has the wrong content. Exit code 3.
+    #[error("{}: {reason}", .path.display())]
+    Content {
+        /// Path of the wrong file.
+        path: PathBuf,
+        /// Expected content and remedy.
+        reason: String,
+    },
+    /// The work itself failed, for example because a country has too few valid phone numbers. Exit code 1.
     #[error("{0}")]
     Refused(String),
+}
+
+impl Error {
+    /// Returns the conversion of an I/O error for `map_err`. `doing` is a verb: "write", "read", "create".
+    pub fn io(doing: &'static str, path: impl AsRef<Path>) -> impl Fn(io::Error) -> Error {
+        let at = FileError::at(doing, path);
+        move |source| Error::File(at(source))
+    }
+
+    /// Returns the process's exit code: 1 the work failed, 2 wrong usage, 3 cannot read or write.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Refused(_) => 1,
+            Error::Usage(_) => 2,
+            Error::File(_) | Error::Content { .. } => 3,
+        }
+    }
 }
 
 /// A file or a folder that cannot be read or written. The text includes the remedy.

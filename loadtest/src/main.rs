@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use generator::{BankArguments, RegistryArguments, generate_bank, generate_registry};
-use loadtest::{Tied, compare, error::Error, null, report::files, run, run_tied, soak};
+use loadtest::{Tied, compare, null, report::files, run, run_tied, soak};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -76,8 +76,8 @@ fn main() -> ExitCode {
         LoadTestCommand::Run(options) => run::run(&options),
         LoadTestCommand::Compare(it) => compare::run(&it),
         LoadTestCommand::Page(it) => files::write_page(&it),
-        LoadTestCommand::Registry(it) => generate_registry(&it).map_err(Error::from),
-        LoadTestCommand::Bank(it) => generate_bank(&it).map_err(Error::from),
+        LoadTestCommand::Registry(it) => generate_registry(&it),
+        LoadTestCommand::Bank(it) => generate_bank(&it),
         LoadTestCommand::Soak(soak) => soak::run(&soak),
         LoadTestCommand::Null(null) => null::run(&null),
         LoadTestCommand::Tied(tied) => run_tied(&tied),

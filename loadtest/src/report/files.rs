@@ -62,7 +62,7 @@ pub fn read(path: &Path) -> Result<Report> {
         schema: u32,
     }
     let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-    let what = match serde_json::from_str::<AnySchema>(&text) {
+    let reason = match serde_json::from_str::<AnySchema>(&text) {
         Ok(AnySchema { schema: SCHEMA }) => match serde_json::from_str(&text) {
             Ok(report) => return Ok(report),
             Err(error) => format!(
@@ -79,7 +79,7 @@ pub fn read(path: &Path) -> Result<Report> {
             format!("not a report ({error}): name the JSON file that `loadtest run` wrote")
         }
     };
-    Err(Error::Unlike { path: path.to_owned(), what })
+    Err(Error::Content { path: path.to_owned(), reason })
 }
 
 /// The arguments of `loadtest page`.

@@ -1,15 +1,14 @@
 //! `loadtest run`: executes each scenario from the preparation to the report.
 
 use super::{
+    actors::CorruptReloads,
     admin::Metrics,
-    ceiling,
-    context::{Context, CorruptReloads},
-    machine,
+    ceiling, machine,
     options::Options,
     requests::Requests,
     scratch::Scratch,
     standings::StandingsToRestore,
-    step::{Stretch, log_step},
+    step::{Context, Stretch, log_step},
     sweep,
     target::{Instance, TestTarget},
     testbed::TestBed,

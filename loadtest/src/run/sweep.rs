@@ -1,9 +1,8 @@
 //! The sweep: searches the highest rate at which every limit holds, step by step.
 
 use super::{
-    context::Context,
     requests::Requests,
-    step::{Stretch, log_step},
+    step::{Context, Stretch, log_step},
     target::Instance,
 };
 use crate::{
