@@ -92,10 +92,10 @@ impl Daemon {
     }
 }
 
+/// Returns the addresses of the data and the admin listener if the log line has both fields.
 fn listen_addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let address = |name| line.get(name)?.as_str()?.parse().ok();
-    (line.get("message")?.as_str()? == "listening").then_some(())?;
     Some((address("data")?, address("admin")?))
 }
 

@@ -21,6 +21,9 @@ pub const BUILTIN: [(&str, &str); 7] = [
     ("slow-clients", include_str!("../scenarios/slow-clients.toml")),
 ];
 
+/// The scenario of `loadtest soak`, which `loadtest run` does not offer.
+const SOAK: &str = include_str!("../scenarios/soak.toml");
+
 /// Together with the other clients, the daemon accepts this number of connections from one address.
 const MAX_SLOW_CLIENTS: u32 = 2_000;
 
@@ -179,6 +182,29 @@ pub struct Demand {
     pub selections: Option<f64>,
 }
 
+/// A key of a scenario whose value is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} {expected}")]
+pub(crate) struct WrongValue {
+    /// Path of the key, such as `reload.every`.
+    pub(crate) key: String,
+    /// Rest of the sentence that begins with the key, such as "must be 100ms or more".
+    pub(crate) expected: String,
+}
+
+impl WrongValue {
+    /// Returns an error for the key unless its value is right.
+    pub(crate) fn unless(is_right: bool, key: &str, expected: &str) -> std::result::Result<(), Self> {
+        is_right.then_some(()).ok_or_else(|| Self { key: key.to_owned(), expected: expected.to_owned() })
+    }
+}
+
+impl From<WrongValue> for Error {
+    fn from(wrong: WrongValue) -> Error {
+        Error::Usage(wrong.to_string())
+    }
+}
+
 /// Returns a built-in scenario by its name, or reads the scenario of a file that ends in `.toml`.
 ///
 /// # Errors
@@ -188,33 +214,36 @@ pub fn load(name: &str) -> Result<Scenario> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        return parse(&stem, &text).map_err(|reason| Error::Usage(format!("{name}: {reason}")));
+        return Ok(Scenario { name: stem.into_owned(), ..parse(name, &text)? });
     }
-    match BUILTIN.iter().find(|(known, _)| *known == name) {
-        Some((known, text)) => {
-            parse(known, text).map_err(|reason| Error::Usage(format!("{known}: {reason}")))
-        }
-        None => {
-            let names = BUILTIN.map(|(name, _)| name).join(", ");
-            Err(Error::Usage(format!(
-                "scenario {name} does not exist: choose one of {names}, or a file that ends in .toml"
-            )))
-        }
-    }
+    let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == name) else {
+        let names = BUILTIN.map(|(name, _)| name).join(", ");
+        return Err(Error::Usage(format!(
+            "scenario {name} does not exist: choose one of {names}, or a file that ends in .toml"
+        )));
+    };
+    parse(name, text)
 }
 
-fn parse(name: &str, text: &str) -> std::result::Result<Scenario, String> {
-    let scenario: Scenario = toml::from_str(text).map_err(|error| error.to_string())?;
-    scenario.check().map_err(|reason| match line_of_key(text, &reason) {
-        Some(line) => format!("line {line}: {reason}"),
-        None => reason,
+/// Returns the scenario of `loadtest soak`, with the requests of the scenario `mixed`.
+pub(crate) fn soak() -> Result<Scenario> {
+    let soak = parse("soak", SOAK)?;
+    let mix = Mix { distinct: soak.mix.distinct, ..load("mixed")?.mix };
+    Ok(Scenario { mix, ..soak })
+}
+
+fn parse(name: &str, text: &str) -> Result<Scenario> {
+    let scenario: Scenario =
+        toml::from_str(text).map_err(|error| Error::Usage(format!("{name}: {error}")))?;
+    scenario.check().map_err(|wrong| {
+        let line = line_of_key(text, &wrong.key).map(|line| format!("line {line}: "));
+        Error::Usage(format!("{name}: {}{wrong}", line.unwrap_or_default()))
     })?;
     Ok(Scenario { name: name.to_owned(), ..scenario })
 }
 
-/// Returns the line of the key with which a reason begins, if the file has the key.
-fn line_of_key(text: &str, reason: &str) -> Option<usize> {
-    let key = reason.split([' ', ':']).next()?.trim_matches(['[', ']']);
+/// Returns the line of a key, or of the table that has it. Returns `None` if the file has neither.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
     let root = DeTable::parse(text).ok()?;
     let (mut table, mut at) = (root.get_ref(), 0);
     for part in key.split('.') {
@@ -248,44 +277,31 @@ impl Scenario {
     }
 
     /// Checks the limits of the values that the types do not express.
-    pub(crate) fn check(&self) -> std::result::Result<(), String> {
-        let rate = |name: &str, rate: Rate| match rate {
-            Rate::PerSecond(rate) if !(rate > 0.0 && rate <= 10e6) => {
-                Err(format!("{name} must be more than 0 and at most 10,000,000 per second"))
-            }
-            Rate::Share(share) if !(share > 0.0 && share <= 10.0) => {
-                Err(format!("{name} must be more than 0 % and at most 1,000 % of the highest rate"))
-            }
-            _ => Ok(()),
+    pub(crate) fn check(&self) -> std::result::Result<(), WrongValue> {
+        const RATE: &str =
+            "must be more than 0, and at most 10,000,000 per second or 1,000 % of the highest rate";
+        let is_possible = |rate| match rate {
+            Rate::PerSecond(rate) => rate > 0.0 && rate <= 10e6,
+            Rate::Share(share) => share > 0.0 && share <= 10.0,
         };
-        rate("rate", self.rate)?;
+        let unless = WrongValue::unless;
+        unless(is_possible(self.rate), "rate", RATE)?;
         if let Some(sweep) = self.sweep {
-            rate("sweep.start", sweep.start)?;
-            if !(sweep.factor > 1.0 && sweep.factor <= 10.0) {
-                return Err("sweep.factor must be more than 1 and at most 10".to_owned());
-            }
+            unless(is_possible(sweep.start), "sweep.start", RATE)?;
+            let is_right = sweep.factor > 1.0 && sweep.factor <= 10.0;
+            unless(is_right, "sweep.factor", "must be more than 1 and at most 10")?;
+            let excludes = "excludes [reload], because the snapshots are numbered for a run of one rate: remove one of them";
+            unless(self.reload.is_none(), "sweep", excludes)?;
         }
-        if self.sweep.is_some() && self.reload.is_some() {
-            return Err("[sweep] and [reload] exclude each other, because the snapshots are numbered for a run of one rate: \
-                        remove one of them"
-                .to_owned());
-        }
-        self.mix.check().map_err(|error| error.to_string())?;
-        if self.slow_clients.is_some_and(|it| it.count.get() > MAX_SLOW_CLIENTS) {
-            return Err(format!(
-                "slow_clients.count must be {MAX_SLOW_CLIENTS} or less, because each is a thread"
-            ));
-        }
-        if self.timeout.0 > Duration::from_secs(3_600) {
-            return Err("timeout must be 60m or less, because no client waits longer".to_owned());
-        }
-        if self.standings.is_some_and(|it| !(it.rate >= 0.01 && it.rate <= 10_000.0)) {
-            return Err("standings.rate must be at least 0.01 and at most 10,000 per second".to_owned());
-        }
-        if self.reload.is_some_and(|it| it.every.0 < Duration::from_millis(100)) {
-            return Err("reload.every must be 100ms or more".to_owned());
-        }
-        Ok(())
+        let is_right = self.slow_clients.is_none_or(|it| it.count.get() <= MAX_SLOW_CLIENTS);
+        unless(is_right, "slow_clients.count", "must be 2,000 or less, because each is a thread")?;
+        let is_right = self.timeout.0 <= Duration::from_secs(3_600);
+        unless(is_right, "timeout", "must be 60m or less, because no client waits longer")?;
+        let is_right = self.standings.is_none_or(|it| (0.01..=10_000.0).contains(&it.rate));
+        unless(is_right, "standings.rate", "must be at least 0.01 and at most 10,000 per second")?;
+        let is_right = self.reload.is_none_or(|it| it.every.0 >= Duration::from_millis(100));
+        unless(is_right, "reload.every", "must be 100ms or more")?;
+        self.mix.check()
     }
 }
 

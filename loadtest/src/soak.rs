@@ -7,18 +7,19 @@ use crate::{
     engine::{FailureKind, Pace},
     error::{Error, Result},
     output,
-    quantity::{HumanDuration, parse_duration},
-    report::model::{Failures, RateStep},
+    quantity::{HumanDuration, Rate, parse_duration},
+    report::{
+        model::{Failures, RateStep},
+        summary,
+    },
     run::{
         ActorCounts, AdminClient, Context, CorruptReloads, Options, Requests, Scratch, Stretch, TestBed,
         machine::memory_and_files,
     },
-    scenario::{self, RegistrySize, Reload, Scenario, SlowClients, StandingsChurn},
-    traffic::Mix,
+    scenario::{self, Reload, Scenario},
 };
 use clap::Args;
 use std::{
-    fmt::Write as _,
     num::NonZero,
     path::PathBuf,
     process::ExitStatus,
@@ -27,18 +28,9 @@ use std::{
     time::Duration,
 };
 
-/// Small, because a soak compiles many reloads.
-const REGISTRY: RegistrySize = RegistrySize { accounts: 400, ous: 40, pools: 20 };
-
-const DISTINCT_REQUESTS: usize = 2_000;
 const BATCH_LINES: usize = 20;
 /// Number of requests of which one is a batch.
 const BATCH_INTERVAL: usize = 50;
-
-const CONNECTIONS: u32 = 4;
-const SLOW_CLIENTS: u32 = 20;
-const CHURNED_ACCOUNTS: u32 = 5;
-const STANDINGS_PER_SECOND: f64 = 10.0;
 
 /// Largest difference between the lowest memory of the last quarter and that of the second, in KiB. It is one
 /// step of the allocator. The first quarter is the warm-up. In a soak of an hour, a leak of 70 KiB per minute
@@ -87,40 +79,29 @@ pub fn run(soak: &Soak) -> Result<()> {
         corrupt_reloads: CorruptReloads::EveryFourth,
         cores: &[],
     };
-    let stretch =
-        Stretch { pace: Pace::Rate(soak.rate.into()), warm_up: Duration::ZERO, measure: soak.duration };
+    let pace = Pace::Rate(soak.rate.into());
+    let stretch = Stretch { pace, warm_up: Duration::ZERO, measure: soak.duration };
     let instance = testbed.target.start()?;
-    let (pid, admin) = (instance.pid().unwrap_or_default(), instance.admin.clone());
+    let no_process = || Error::Refused("the soak has no process of a daemon".to_owned());
+    let (pid, admin) = instance.pid().zip(instance.admin.as_ref()).ok_or_else(no_process)?;
     let (stop, stopped) = mpsc::channel::<()>();
     let (step, samples) = thread::scope(|scope| {
         // A short soak has ten samples.
         let interval = Duration::from_secs(2).min(soak.duration / 10);
-        let sampler = scope.spawn(move || sample(pid, admin.as_ref(), interval, &stopped));
+        let sampler = scope.spawn(move || sample(pid, admin, interval, &stopped));
         let step = context.step("soak", &instance, &mut requests, stretch);
         drop(stop);
         (step, sampler.join())
     });
     let (mut step, counts) = step?;
     let (samples, mut failed) = samples.map_err(|_| Error::Refused("the sampler panicked".to_owned()))?;
-    let reloads = match instance.admin.as_ref().map(AdminClient::metrics) {
-        Some(Ok(metrics)) => ["published", "rejected"].map(|outcome| metrics.reloads(outcome)),
-        Some(Err(reason)) => {
-            failed.push(("metrics", reason));
-            [0; 2]
-        }
-        None => [0; 2],
-    };
+    let metrics = admin.metrics().map_err(|reason| failed.push(("metrics", reason))).ok();
+    let reloads = metrics.map(|metrics| ["published", "rejected"].map(|outcome| metrics.reloads(outcome)));
     for (kind, first) in failed {
         step.errors.entry(kind.to_owned()).or_insert(Failures { count: 0, first }).count += 1;
     }
-    let report = SoakReport {
-        soak,
-        step,
-        counts,
-        samples,
-        reloads,
-        exit: instance.exit_status()?.unwrap_or_default(),
-    };
+    let exit = instance.exit_status()?.ok_or_else(no_process)?;
+    let report = SoakReport { soak, step, counts, samples, reloads, exit };
     output::print(&report.table())?;
     let failures = report.failures();
     if failures.is_empty() {
@@ -129,22 +110,15 @@ pub fn run(soak: &Soak) -> Result<()> {
     Err(Error::Refused(format!("failed: {}", failures.join("; "))))
 }
 
-/// Returns the scenario of a soak: the requests of the built-in scenario `mixed`, and every actor.
+/// Returns the scenario of the soak with the values of the command line.
 fn scenario(soak: &Soak) -> Result<Scenario> {
-    let mixed = scenario::load("mixed")?;
-    let count = |n| NonZero::new(n).unwrap_or(NonZero::<u32>::MIN);
+    let cores = thread::available_parallelism().ok().and_then(|cores| u32::try_from(cores.get()).ok());
     Ok(Scenario {
-        name: "soak".to_owned(),
+        rate: Rate::PerSecond(soak.rate.into()),
         duration: HumanDuration(soak.duration),
-        connections: count(CONNECTIONS),
-        timeout: HumanDuration(Duration::from_secs(40)),
-        workers: count(thread::available_parallelism().map_or(1, |n| n.get() as u32)),
-        registry: REGISTRY,
-        mix: Mix { distinct: DISTINCT_REQUESTS, ..mixed.mix.clone() },
+        workers: cores.and_then(NonZero::new).unwrap_or(NonZero::<u32>::MIN),
         reload: Some(Reload { every: HumanDuration(soak.reload_every) }),
-        standings: Some(StandingsChurn { rate: STANDINGS_PER_SECOND, accounts: count(CHURNED_ACCOUNTS) }),
-        slow_clients: Some(SlowClients { count: count(SLOW_CLIENTS) }),
-        ..mixed
+        ..scenario::soak()?
     })
 }
 
@@ -159,13 +133,13 @@ struct Samples {
 /// failure.
 fn sample(
     pid: u32,
-    admin: Option<&AdminClient>,
+    admin: &AdminClient,
     interval: Duration,
     stopped: &Receiver<()>,
 ) -> (Samples, Vec<(&'static str, String)>) {
     let (mut samples, mut failed) = (Samples::default(), Vec::new());
     while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-        if let Some(Err(reason)) = admin.map(AdminClient::metrics) {
+        if let Err(reason) = admin.metrics() {
             failed.push(("metrics", reason));
         }
         match memory_and_files(pid) {
@@ -184,8 +158,8 @@ struct SoakReport<'a> {
     step: RateStep,
     counts: ActorCounts,
     samples: Samples,
-    /// Numbers of published and of rejected snapshots in the daemon's metrics.
-    reloads: [u64; 2],
+    /// Numbers of published and of rejected snapshots in the daemon's metrics, if the daemon has answered.
+    reloads: Option<[u64; 2]>,
     exit: ExitStatus,
 }
 
@@ -196,38 +170,31 @@ impl SoakReport<'_> {
     }
 
     fn table(&self) -> String {
-        let mut table = String::new();
-        let mut row = |name: &str, value: String| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(table, "{name:<32}{value}");
+        let ActorCounts { published, corrupted, standings, slow_connections } = self.counts;
+        let [in_place, rejected] = match self.reloads {
+            Some(reloads) => reloads.map(|count| count.to_string()),
+            None => ["–", "–"].map(str::to_owned),
         };
-        let SoakReport { soak, step, counts, reloads: [published, rejected], .. } = self;
-        row("duration", format!("{:?} at {} requests/s", soak.duration, soak.rate));
-        row("requests", step.due.to_string());
-        row("answers as asked", self.right_answers().to_string());
-        row("errors", step.failed().to_string());
-        for (kind, Failures { count, first }) in &step.errors {
-            row(&format!("  {kind}"), format!("{count}, first: {first}"));
-        }
-        let latency = &step.corrected;
-        let [p50, p99, p999, max] = [latency.p50, latency.p99, latency.p999, latency.max].map(|it| it / 1e3);
-        row("p50 / p99 / p99.9 / max, ms", format!("{p50:.3} / {p99:.3} / {p999:.3} / {max:.3}"));
-        row("reloads published", format!("{published} of {}, the first included", counts.published + 1));
-        row("reloads rejected", format!("{rejected}, of {} corrupt files", counts.corrupted));
-        row("standings changed", counts.standings.to_string());
-        row("slow connections", counts.slow_connections.to_string());
+        let reloads = format!(
+            "{in_place} of {} published, the first included; {rejected} of {corrupted} corrupt files rejected",
+            published + 1
+        );
         let Samples { memory_kib: memory, files } = &self.samples;
-        let ends = |values: &[u64]| [values.first(), values.last()].map(|value| value.copied().unwrap_or(0));
-        let [first, last] = ends(memory);
-        row("RSS first / last, KiB", format!("{first} / {last}"));
         let lows: Vec<_> = quarterly_lows(memory).iter().map(u64::to_string).collect();
-        row("RSS lows by quarter, KiB", lows.join(" / "));
-        row("RSS", sparkline(memory));
-        let ([first, last], [min, max]) = (ends(files), [files.iter().min(), files.iter().max()]);
-        let [min, max] = [min, max].map(|value| value.copied().unwrap_or(0));
-        row("fds min / max / first / last", format!("{min} / {max} / {first} / {last}"));
-        row("exit", self.exit.to_string());
-        table
+        let rows = [
+            ("duration", format!("{:?} at {} requests/s", self.soak.duration, self.soak.rate)),
+            ("requests", self.step.due.to_string()),
+            ("right answers", self.right_answers().to_string()),
+            ("reloads", reloads),
+            ("standings", format!("{standings} changes")),
+            ("slow clients", format!("{slow_connections} connections")),
+            ("RSS, KiB", describe(memory)),
+            ("RSS by quarter", format!("lows {} KiB", lows.join(" / "))),
+            ("RSS over time", sparkline(memory)),
+            ("open files", describe(files)),
+            ("exit", self.exit.to_string()),
+        ];
+        summary::rows(rows) + &summary::step(&self.step)
     }
 
     /// Returns the reasons why the soak failed. Empty if it did not fail.
@@ -263,6 +230,15 @@ impl SoakReport<'_> {
 pub fn quarterly_lows(memory: &[u64]) -> Vec<u64> {
     let quarter = memory.len().div_ceil(4).max(1);
     memory.chunks(quarter).filter_map(|quarter| quarter.iter().min().copied()).collect()
+}
+
+fn describe(samples: &[u64]) -> String {
+    match (samples.first(), samples.last(), samples.iter().min(), samples.iter().max()) {
+        (Some(first), Some(last), Some(low), Some(high)) => {
+            format!("first {first}, last {last}, lowest {low}, highest {high}")
+        }
+        _ => "no sample".to_owned(),
+    }
 }
 
 fn sparkline(memory: &[u64]) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     figures::{describe_ceiling, setup_rows},
-    model::{Latency, RateStep, Report},
+    model::{Failures, Latency, RateStep, Report},
     units::{rate, time},
 };
 use anstyle::{AnsiColor, Style};
@@ -16,22 +16,41 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// Returns the table of a report, with styles.
 pub fn table(report: &Report) -> String {
+    let head = format!("\n{HEAD}{}{HEAD:#}  {}\n", report.scenario, report.started);
+    let setup = setup_rows(report).into_iter().map(|(name, value, _)| (name, value));
+    let ceiling = report.ceiling.iter().map(|ceiling| ("ceiling", describe_ceiling(ceiling)));
+    head + &rows(setup.chain(ceiling)) + &written(|out| write_figures(out, report))
+}
+
+/// Returns a line for each name and value.
+pub(crate) fn rows(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    rows.into_iter().map(|(name, value)| format!("{DIM}{name:<18}{DIM:#}{value}\n")).collect()
+}
+
+/// Returns the figures and the errors of one step, with styles.
+pub(crate) fn step(step: &RateStep) -> String {
+    written(|out| {
+        write_head(out)?;
+        write_step(out, step)?;
+        write_errors(out, "", step)
+    })
+}
+
+fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_table(&mut out, report);
+    let _ = write(&mut out);
     out
 }
 
-fn write_table(out: &mut String, report: &Report) -> fmt::Result {
-    writeln!(out, "\n{HEAD}{}{HEAD:#}  {}", report.scenario, report.started)?;
-    let rows = setup_rows(report).into_iter().map(|(name, value, _)| (name, value));
-    let ceiling = report.ceiling.iter().map(|ceiling| ("ceiling", describe_ceiling(ceiling)));
-    for (name, value) in rows.chain(ceiling) {
-        writeln!(out, "{DIM}{name:<18}{DIM:#}{value}")?;
-    }
+fn write_head(out: &mut String) -> fmt::Result {
     write!(out, "\n{HEAD}{:>11}{:>10}{:>11}", "", "rate/s", "answers/s")?;
     ["p50", "p90", "p99", "p99.9", "max"].iter().try_for_each(|name| write!(out, "{name:>10}"))?;
-    writeln!(out, "{:>10}{HEAD:#}", "failures")?;
+    writeln!(out, "{:>10}{HEAD:#}", "failures")
+}
+
+fn write_figures(out: &mut String, report: &Report) -> fmt::Result {
+    write_head(out)?;
     for (run, n) in report.runs.iter().zip(1..) {
         if report.runs.len() > 1 {
             writeln!(out, "{DIM}run {n}{DIM:#}")?;
@@ -44,18 +63,19 @@ fn write_table(out: &mut String, report: &Report) -> fmt::Result {
             writeln!(out, "{HEAD}knee, the highest rate that kept the limit: {}/s{HEAD:#}", rate(knee))?;
         }
     }
-    for (n, step) in report.steps() {
-        for (kind, failures) in &step.errors {
-            let (n, count, first) = (n + 1, failures.count, &failures.first);
-            writeln!(out, "{BAD}run {n}: {count} × {kind}{BAD:#}, the first: {first}")?;
-        }
-    }
+    report.steps().try_for_each(|(n, step)| write_errors(out, &format!("run {}: ", n + 1), step))?;
     for (n, verdict) in report.verdicts.iter().enumerate() {
         let (style, word) = if verdict.holds { (GOOD, "holds") } else { (BAD, "FAILS") };
         let gap = if n == 0 { "\n" } else { "" };
         writeln!(out, "{gap}{style}{word}{style:#}  {}: {}", verdict.demand, verdict.measured)?;
     }
     writeln!(out)
+}
+
+fn write_errors(out: &mut String, run: &str, step: &RateStep) -> fmt::Result {
+    step.errors.iter().try_for_each(|(kind, Failures { count, first })| {
+        writeln!(out, "{BAD}{run}{count} × {kind}{BAD:#}, the first: {first}")
+    })
 }
 
 fn write_step(out: &mut String, step: &RateStep) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! The `[mix]` table of a scenario: the shares of the requests.
 
 use super::outcome::Outcome;
-use crate::error::{Error, Result};
+use crate::scenario::WrongValue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use switchboard_model::Rule;
@@ -74,25 +74,25 @@ impl Mix {
     }
 
     /// Checks that every value is in its range.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<(), WrongValue> {
         for (name, share) in self.shares() {
             if !(0.0..=100.0).contains(&share) {
-                return Err(Error::Usage(format!("mix.{name} = {share}: write a percentage from 0 to 100")));
+                let expected = format!("must be a percentage from 0 to 100, not {share}");
+                return Err(WrongValue { key: format!("mix.{name}"), expected });
             }
         }
-        let wrong = if !(1..=10_000_000).contains(&self.distinct) {
-            "mix.distinct: write a number from 1 to 10,000,000"
-        } else if self.batch.is_some_and(|lines| !(2..=10_000).contains(&lines)) {
-            "mix.batch: write a number from 2 to 10,000, or remove the key for single selections"
-        } else if self.zipf.is_some_and(|exponent| !(0.01..=10.0).contains(&exponent)) {
-            "mix.zipf: write an exponent from 0.01 to 10, or remove the key for equally busy clients"
-        } else if !self.outcomes.values().all(|weight| weight.is_finite() && *weight >= 0.0)
-            || self.outcomes.values().sum::<f64>() <= 0.0
-        {
-            "mix.outcomes: write weights of 0 or more, at least one of them more than 0"
-        } else {
-            return Ok(());
-        };
-        Err(Error::Usage(wrong.to_owned()))
+        let unless = WrongValue::unless;
+        let is_right = (1..=10_000_000).contains(&self.distinct);
+        unless(is_right, "mix.distinct", "must be a number from 1 to 10,000,000")?;
+        let is_right = self.batch.is_none_or(|lines| (2..=10_000).contains(&lines));
+        let expected = "must be a number from 2 to 10,000: remove the key for single selections";
+        unless(is_right, "mix.batch", expected)?;
+        let is_right = self.zipf.is_none_or(|exponent| (0.01..=10.0).contains(&exponent));
+        let expected = "must be an exponent from 0.01 to 10: remove the key for equally busy clients";
+        unless(is_right, "mix.zipf", expected)?;
+        let weights = || self.outcomes.values();
+        let is_right =
+            weights().all(|weight| weight.is_finite() && *weight >= 0.0) && weights().sum::<f64>() > 0.0;
+        unless(is_right, "mix.outcomes", "must be weights of 0 or more, at least one of them more than 0")
     }
 }
