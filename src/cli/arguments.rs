@@ -14,7 +14,7 @@ const ABOUT: &str =
     "Selects the official account that talks to a client who is invited to a messaging channel";
 
 /// The columns that help texts are wrapped at on wider terminals.
-const MAX_HELP_WIDTH: usize = 100;
+pub(super) const MAX_HELP_WIDTH: usize = 100;
 
 /// The parsed arguments of the program.
 #[derive(Debug, Parser)]
@@ -108,7 +108,7 @@ pub struct CompileArguments {
     /// Snapshot file to write; replaces an existing file
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Number of the snapshot; greater than those of earlier snapshots
+    /// Generation of the snapshot; must be greater than earlier generations
     /// [default: Unix time in ms]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64), verbatim_doc_comment)]
     pub generation: Option<u64>,

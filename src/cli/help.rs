@@ -3,13 +3,13 @@
 //! `--help` shows a part of them below the options, and the man pages have a section for each kind.
 
 use std::fmt::Write;
+use std::{env, io};
 
 use clap::builder::Styles;
+use rustix::termios::tcgetwinsize;
 
 use super::Exit;
-
-/// Lists are wrapped at this column, so that a terminal of 80 columns does not break them again.
-const LIST_WIDTH: usize = 78;
+use super::arguments::MAX_HELP_WIDTH;
 
 /// A name, or the purpose of an example, and its text.
 pub(super) type Entry = (&'static str, &'static str);
@@ -36,15 +36,18 @@ pub(super) struct CommandHelp {
 
 const SUCCESS: &str = "The command succeeded.";
 const FAILURE: &str = "A check failed: a registry has errors, a test fails, or a query has no account.";
-const USAGE: &str = "The command line or the settings file is wrong.";
-const IO: &str = "A file or standard output cannot be read or written, or an address cannot be listened on.";
+const USAGE: &str = "The command line is wrong.";
+const SERVE_USAGE: &str = "The command line or the settings file is wrong.";
+const IO: &str = "A file cannot be read or written, or standard output cannot be written.";
+const SERVE_IO: &str = "A file cannot be read or written, standard output cannot be written, or an address cannot be listened on.";
 
 /// The environment variables that every command reads.
 pub(super) const ENVIRONMENT: &[Entry] = &[
     ("NO_COLOR", "Turns colors off in the output of commands, if the variable is not empty."),
     (
         "CLICOLOR_FORCE",
-        "Turns colors on where the output is not a terminal, if the variable is not empty. NO_COLOR wins.",
+        "Turns colors on where the output is not a terminal, if the variable is not empty. NO_COLOR \
+         overrides this variable.",
     ),
     ("CLICOLOR", "The value 0 turns colors off."),
     ("TERM", "The value dumb turns colors off."),
@@ -87,7 +90,7 @@ const SERVE_SIGNALS: &[Entry] = &[
 const REGISTRY_FILES: &[Entry] = &[
     ("DIR/channels.toml", "Channels that are added to the built-in ones or replace them; optional."),
     ("DIR/COMPANY/company.toml", "Settings, organizational units and pools of one company."),
-    ("DIR/COMPANY/ous.csv", "Organizational units, in place of those in company.toml; optional."),
+    ("DIR/COMPANY/ous.csv", "Organizational units, in addition to those of company.toml; optional."),
     ("DIR/COMPANY/accounts.csv", "Official accounts."),
     ("DIR/COMPANY/tests.toml", "Tests: queries with the answers that they must have; optional."),
 ];
@@ -108,15 +111,15 @@ const SERVE_FILES: &[Entry] = &[
 const FIELDS: &[Entry] = &[
     ("channel", "channel of the invitation, such as whatsapp; required"),
     ("ou", "id of the organizational unit; required"),
-    ("company", "id of the company; optional if there is one company"),
-    ("country", "country of the client, such as GB; wins over phone"),
+    ("company", "id of the company; optional if the registry has only one company"),
+    ("country", "country of the client, such as GB; overrides the country of phone"),
     ("phone", "phone number of the client; phone or country is required"),
     ("client", "your id of the client; the same client gets the same account"),
-    ("user", "employee who sends the invitation; their own account comes first"),
+    ("user", "id of the employee who invites; the employee's own account has precedence"),
     ("role", "primary or secondary [default: conversation role of the channel]"),
-    ("current", "account that the client talks to now; kept if possible"),
-    ("exclude", "accounts to skip, with commas between them"),
-    ("fallback", "all, or none to try the country rule alone [default: all]"),
+    ("current", "id of the account that the client already talks to; kept if possible"),
+    ("exclude", "ids of accounts to skip, with commas between them"),
+    ("fallback", "all: try every rule; none: try only the rule country [default: all]"),
 ];
 
 const DEMO_NOTE: &str =
@@ -206,8 +209,8 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A finding begins with file:line: severity[code]: message. Below are the line of the file, with \
-             the fault underlined, and the remedy.",
+            "A finding begins with file:line: severity[code]: message. The next lines show the faulty line, \
+             with the fault underlined, and then the remedy.",
             "With --fail-under, the command lists the steps that no test covers, and suggests a test for \
              one of them.",
         ],
@@ -274,12 +277,12 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A decision is the answer for a client of whom only the country is known, in the conversation \
-             role of the channel, at the present time. Accounts that are suspended or draining, or that are \
+            "A decision is the answer to a query that has only the client's country, in the conversation role \
+             of the channel, at the present time. Accounts that are suspended or draining, or that are \
              available from a later time, are not selected.",
-            "The table counts each country once: under none if there is no account, under climbed if the \
-             account is from a higher-level OU, and otherwise under its rule. The column mapping is the rule \
-             geography, and the column default is the rule default_region.",
+            "The table counts each country once: in \"none\" if there is no account, in \"climbed\" if the \
+             account is from an OU above, and otherwise in the column of its rule. The column \"mapping\" is \
+             the rule geography, and the column \"default\" is the rule default_region.",
             "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code \
              of the problem), climbed, pool.",
         ],
@@ -308,8 +311,8 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A decision is the answer of one OU on one channel for a client of whom only the country is \
-             known: the rule, the level, the pool, and the accounts that are available at the present time.",
+            "A decision is the answer to a query that has only the client's country, for one OU and one \
+             channel: the rule, the OU, the pool, and the accounts that are available at the present time.",
             "A file of recorded queries has one JSON object a line, as the body of /v1/select/batch. The \
              command prints line numbers of this file, but no query.",
         ],
@@ -389,7 +392,7 @@ static COMMANDS: [CommandHelp; 12] = [
         fields: &[],
         notes: &[
             "An editor with Taplo (VS Code: Even Better TOML) completes and checks a file whose first line \
-             names its schema, relative to the file: #:schema ../company.schema.json",
+             names its schema, relative to the file:\n\n    #:schema ../company.schema.json",
         ],
         failure: None,
         signals: &[],
@@ -407,17 +410,19 @@ pub(super) fn of(name: &str) -> &'static CommandHelp {
 impl CommandHelp {
     /// Returns the exit codes of the command with their meanings.
     pub(super) fn exit_codes(&self) -> impl Iterator<Item = (String, &'static str)> {
+        // The program itself serves if no command is named.
+        let serves = matches!(self.name, "" | "serve");
+        let (usage, io) = if serves { (SERVE_USAGE, SERVE_IO) } else { (USAGE, IO) };
         let codes = [
             (Exit::Success, Some(SUCCESS)),
             (Exit::Failed, self.failure),
-            (Exit::Usage, Some(USAGE)),
-            (Exit::Io, Some(IO)),
+            (Exit::Usage, Some(usage)),
+            (Exit::Io, Some(io)),
         ];
         codes.into_iter().filter_map(|(exit, meaning)| Some(((exit as u8).to_string(), meaning?)))
     }
 
-    /// Renders the text that `--help` shows below the options. Only its notes depend on the width of the
-    /// terminal.
+    /// Renders the text that `--help` shows below the options, for the width of the terminal.
     pub(super) fn below_options(&self) -> String {
         let mut text = String::new();
         heading(&mut text, "Examples");
@@ -450,13 +455,24 @@ fn heading(text: &mut String, name: &str) {
     let _ = writeln!(text, "{style}{name}:{style:#}");
 }
 
-/// Renders names in a column, and beside each its meaning, wrapped at [`LIST_WIDTH`].
+/// Returns the width at which clap wraps the help: that of the terminal, else `COLUMNS`, but at most
+/// [`MAX_HELP_WIDTH`].
+fn help_width() -> usize {
+    let terminal = [tcgetwinsize(io::stdout()), tcgetwinsize(io::stderr()), tcgetwinsize(io::stdin())];
+    let columns =
+        terminal.into_iter().flatten().map(|size| usize::from(size.ws_col)).find(|&width| width > 0);
+    let columns = columns.or_else(|| env::var("COLUMNS").ok()?.parse().ok());
+    columns.unwrap_or(MAX_HELP_WIDTH).min(MAX_HELP_WIDTH)
+}
+
+/// Renders names in a column, and the meaning of each in the next column, wrapped at the width of the help.
 fn list<'e>(text: &mut String, entries: impl Iterator<Item = (&'e str, &'e str)> + Clone) {
+    let width = help_width();
     let column = entries.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, meaning) in entries {
         let mut line = format!("  {name:column$} ");
         for word in meaning.split(' ') {
-            if line.len() + 1 + word.len() > LIST_WIDTH {
+            if line.len() + 1 + word.len() > width {
                 let _ = writeln!(text, "{line}");
                 line = " ".repeat(2 + column + 1);
             }

@@ -81,9 +81,9 @@ pub(super) fn count(number: usize, singular: &str, plural: &str) -> String {
     format!("{number} {}", if number == 1 { singular } else { plural })
 }
 
-/// Returns `1 level up` or `2 levels up`.
-pub(super) fn levels_up(levels: u32) -> String {
-    format!("{} up", count(levels as usize, "level", "levels"))
+/// Returns `1 OU up` or `2 OUs up`.
+pub(super) fn ous_up(ous: u32) -> String {
+    format!("{} up", count(ous as usize, "OU", "OUs"))
 }
 
 /// A line on standard error with the progress of a build that takes longer than a second. The line is shown

@@ -13,11 +13,11 @@ const fn metric(name: &'static str, help: &'static str) -> Metric {
 
 pub(super) const SELECTIONS: Metric = metric(
     "switchboard_selections_total",
-    "Answered queries, including batch lines, by channel (empty if the query names no known channel) and outcome (a rule or a problem code).",
+    "Answered queries, including batch lines, by channel (empty if the snapshot does not have the channel of the query) and outcome (a rule or a problem code).",
 );
 pub(super) const CLIMBED: Metric = metric(
     "switchboard_climbed_total",
-    "Selections from a pool, by number of levels above the query's organizational unit.",
+    "Selections from a pool, by number of organizational units above the query's organizational unit.",
 );
 pub(super) const SELECT_DURATION: Metric = metric(
     "switchboard_select_duration_seconds",
@@ -56,7 +56,7 @@ pub(super) const ACTIVATED: Metric = metric(
 );
 pub(super) const CONFIRMED: Metric = metric(
     "switchboard_snapshot_confirmed_timestamp_seconds",
-    "Unix time at which the source was last confirmed to match the snapshot in service. Updated every poll_interval, but not while the source is rejected, unreadable or hangs. 0 before the first.",
+    "Unix time at which the source was last confirmed to match the snapshot in service. Updated every poll_interval, but not while the source is rejected or unreadable, or while a read of it hangs. 0 before the first.",
 );
 pub(super) const BYTES: Metric =
     metric("switchboard_snapshot_bytes", "Size of the snapshot in service in bytes.");
@@ -82,7 +82,7 @@ pub(super) const STANDINGS: Metric =
     metric("switchboard_standings", "Accounts of the snapshot in service that have a standing, by standing.");
 pub(super) const STANDINGS_WRITABLE: Metric = metric(
     "switchboard_standings_writable",
-    "1 if standings can be changed, 0 if the last write to the journal failed or another process holds the journal.",
+    "1 if standings can be changed, 0 if the last write to the journal failed or another process writes the journal.",
 );
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",

@@ -184,7 +184,7 @@ impl SelectionCounters {
         ChannelCounters { rows: [""].iter().chain(ids).map(row).collect() }
     }
 
-    /// Counts a selection from a pool that is `levels` levels above the query's OU.
+    /// Counts a selection from a pool that is `levels` OUs above the query's OU.
     pub fn count_climbed(&self, levels: u32) {
         if let Some(counter) = self.climbed.get((levels as usize).min(LEVELS.len() - 1)) {
             counter.add(1);

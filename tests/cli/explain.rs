@@ -31,21 +31,21 @@ fn text_of_an_explanation_is_exact() {
 answer    wa-dach-ch-1  +41781234501
           whatsapp, secondary, CH
 rule      default_region: the account is of the pool's default country
-found     pool dach-whatsapp, OU dach, 1 level up
+found     pool dach-whatsapp, OU dach, 1 OU up
 client    FR, derived from the phone number
 query     whatsapp for OU zurich of acme; role secondary
 
 OU zurich (OU of the query)
 └─ no pool of this channel: inherits from the OU above ↑
-OU dach (1 level up)
+OU dach (1 OU up)
 ├─ country FR in dach-vip-whatsapp, dach-whatsapp: no account
 ├─ default region CH in dach-whatsapp
 │    ✔ wa-dach-ch-1  CHOSEN
 └─ the account is found, so the search ends here
-OU emea (2 levels up): not needed
+OU emea (2 OUs up): not needed
 ├─ country FR in emea-whatsapp: no account
 └─ continues at the OU above, because a pool here has `fallback_upward` ↑
-OU acme (3 levels up): not needed
+OU acme (3 OUs up): not needed
 ├─ country FR in global-whatsapp: 1 account (1 available)
 ├─ default region US in global-whatsapp: 1 account (1 available)
 └─ end of the chain: there is no OU above
@@ -227,7 +227,7 @@ fn long_chains_and_large_steps_are_abbreviated() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("… 34 more levels without an available account"), "{text}");
     assert!(text.contains("… and 188 more: 188 available") && text.contains("CHOSEN among 200"), "{text}");
-    assert!(text.contains("OU ou-59 (OU of the query)") && text.contains("OU ou-0 (59 levels up)"), "{text}");
+    assert!(text.contains("OU ou-59 (OU of the query)") && text.contains("OU ou-0 (59 OUs up)"), "{text}");
     assert!(text.lines().count() < 140, "{text}");
     let (text, _) = explain(&["--registry", root, "channel=line", "ou=ou-3", "country=FR"]);
     assert!(

@@ -62,7 +62,7 @@ fn changes_of_the_level_alone_have_their_own_heading() {
     let (moved, level) = text.split_once("\nchange only the level: the accounts stay the same\n").unwrap();
     assert!(moved.contains("acme whatsapp: zurich") && !moved.contains("acme telegram"), "{text}");
     assert!(
-        level.contains("  acme telegram: zurich: every country\n    old: 3 levels up; new: 2 levels up\n"),
+        level.contains("  acme telegram: zurich: every country\n    old: 3 OUs up; new: 2 OUs up\n"),
         "{text}"
     );
     let json: Value = serde_json::from_str(&diff(old.path(), new.path(), &["--format", "json"]).1).unwrap();

@@ -81,7 +81,7 @@ struct Expect {
     /// The id of the pool in which the account is found.
     #[schemars(example = &"emea-whatsapp")]
     pool: Option<String>,
-    /// The number of levels above the query's OU at which the account is found, 0 for that OU itself.
+    /// The number of OUs above the query's OU at which the account is found, 0 for that OU itself.
     #[schemars(example = 1)]
     climbed: Option<u32>,
     /// The code of the error that the query must have instead of an account.

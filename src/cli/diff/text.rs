@@ -13,7 +13,7 @@ use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChan
 use switchboard_pipeline::analysis::{Decision, DecisionTable};
 
 use super::json::{available_accounts, worded_transitions};
-use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count, levels_up};
+use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count, ous_up};
 
 /// Maximum number of ids in a list. Further ids are counted.
 const MAX_IDS: usize = 3;
@@ -174,7 +174,7 @@ fn write_difference(text: &mut String, difference: &CandidateDifference<'_>) {
     }
 }
 
-/// Renders `country, pool emea-whatsapp at emea, 1 level up`, or the code of a problem.
+/// Renders `country, pool emea-whatsapp at emea, 1 OU up`, or the code of a problem.
 fn decision(summary: &DecisionSummary<'_>, climbed: ClimbRange) -> String {
     match &summary.pool {
         None => format!("{ERROR}{}{ERROR:#}", summary.rule),
@@ -190,8 +190,8 @@ fn decision(summary: &DecisionSummary<'_>, climbed: ClimbRange) -> String {
 
 fn up(climbed: ClimbRange) -> String {
     match climbed {
-        Some((least, most)) if least < most => format!("{least} to {most} levels up"),
-        climbed => levels_up(climbed.map_or(0, |(least, _)| least)),
+        Some((least, most)) if least < most => format!("{least} to {most} OUs up"),
+        climbed => ous_up(climbed.map_or(0, |(least, _)| least)),
     }
 }
 

@@ -9,7 +9,7 @@ use switchboard_select::{Availability, Trace, TracedLevel, TracedStep};
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
 use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
-use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count, levels_up};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count, ous_up};
 
 /// Levels that are shown at the start of a chain, and around the level where the search ended. A chain may
 /// have 20,000.
@@ -69,7 +69,7 @@ pub(super) fn draw(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
             continue;
         }
         draw_folded(tree, &mut folded, end.is_some_and(|end| at <= end));
-        draw_levels_without_pool(tree, snapshot, trace, previous, level);
+        draw_ous_without_pool(tree, snapshot, trace, previous, level);
         let state = match end {
             Some(end) if at < end => LevelState::PassedOver,
             Some(end) if at == end && trace.chosen.is_some() => LevelState::Answered,
@@ -129,9 +129,9 @@ fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
     }
 }
 
-/// Draws the levels without a pool between the previous level and this one. Only the OU of the query is
+/// Draws the OUs without a pool between the previous level and this one. Only the OU of the query is
 /// named.
-fn draw_levels_without_pool(
+fn draw_ous_without_pool(
     tree: &mut Tree,
     snapshot: &Snapshot,
     trace: &Trace,
@@ -149,8 +149,8 @@ fn draw_levels_without_pool(
     };
     let without = level.climbed.saturating_sub(below).saturating_sub(1);
     if without > 0 {
-        let levels = count(without as usize, "level", "levels");
-        tree.line("", "", &format!("{DIMMED}({levels} without a pool of this channel ↑){DIMMED:#}"));
+        let ous = count(without as usize, "OU", "OUs");
+        tree.line("", "", &format!("{DIMMED}({ous} without a pool of this channel ↑){DIMMED:#}"));
     }
 }
 
@@ -158,7 +158,7 @@ fn draw_heading(tree: &mut Tree, snapshot: &Snapshot, level: TracedLevel, note: 
     let ou = printable(snapshot.ou(level.ou).id());
     let far = match level.climbed {
         0 => "OU of the query".to_owned(),
-        climbed => levels_up(climbed),
+        climbed => ous_up(climbed),
     };
     tree.line("", "  ", &format!("{HEADING}OU {ou}{HEADING:#} {DIMMED}({far}){note}{DIMMED:#}"));
 }

@@ -12,7 +12,7 @@ use switchboard_select::{Availability, CurrentIgnored, CurrentOutcome, ResolvedQ
 use switchboard_snapshot::Snapshot;
 
 use crate::api::problem::from_error;
-use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, levels_up};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, ous_up};
 use chain::{account_id, reason};
 use tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
 
@@ -67,7 +67,7 @@ fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
     if let Some(location) = selection.location {
         let far = match location.climbed {
             0 => "the OU of the query".to_owned(),
-            climbed => levels_up(climbed),
+            climbed => ous_up(climbed),
         };
         let pool = printable(snapshot.pool(location.pool).id());
         let ou = printable(snapshot.ou(location.ou).id());
