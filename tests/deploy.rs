@@ -34,7 +34,7 @@ fn items() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_config_map_mounted_as_by_the_kubelet_passes_check() {
+fn config_map_mounted_as_by_the_kubelet_passes_check() {
     let (keys, items) = (keys(), items());
     assert_eq!(keys.len(), 3);
     assert!(keys.keys().eq(items.keys()), "{keys:?} {items:?}");
@@ -55,14 +55,14 @@ fn the_config_map_mounted_as_by_the_kubelet_passes_check() {
 }
 
 #[test]
-fn the_packages_settings_file_parses() {
+fn packages_settings_file_parses() {
     let packaged = Settings::from_toml(&text("config/debian/switchboard.toml")).unwrap();
     assert_eq!(packaged.registry.as_deref(), Some(Path::new("/etc/switchboard/registry")));
     assert_eq!(packaged.standings.as_deref(), Some(Path::new("/var/lib/switchboard/standings")));
 }
 
 #[test]
-fn the_systemd_unit_allows_for_the_drain_timeout_and_max_connections() {
+fn systemd_unit_allows_for_the_drain_timeout_and_max_connections() {
     let unit = text("config/systemd/switchboard.service");
     let setting = |key: &str| {
         let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -76,7 +76,7 @@ fn the_systemd_unit_allows_for_the_drain_timeout_and_max_connections() {
 
 /// The prometheus-operator names the job after the service unless `jobLabel` names a label of the service.
 #[test]
-fn the_service_monitor_yields_the_job_name_of_the_alerts() {
+fn service_monitor_yields_the_job_name_of_the_alerts() {
     let label = "app.kubernetes.io/name";
     assert!(text("config/kubernetes/monitor.yaml").contains(&format!("\n  jobLabel: {label}\n")));
     let services = text("config/kubernetes/services.yaml");
@@ -86,7 +86,7 @@ fn the_service_monitor_yields_the_job_name_of_the_alerts() {
 }
 
 #[test]
-fn the_pods_grace_period_exceeds_the_drain_timeout() {
+fn pods_grace_period_exceeds_the_drain_timeout() {
     let deployment = text("config/kubernetes/deployment.yaml");
     let number = |key: &str| {
         let line = deployment.lines().find_map(|line| line.trim().strip_prefix(key));

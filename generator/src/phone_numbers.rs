@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_country_is_refused() {
+    fn unknown_country_is_refused() {
         assert!(matches!(PhoneNumbers::default().next(0, "ZZ"), Err(Error::Refused(_))));
     }
 }

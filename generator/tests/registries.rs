@@ -26,7 +26,7 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
+fn same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
     let dir = tempfile::tempdir().expect("a folder");
     for (name, seed) in [("one", 7), ("two", 7), ("other", 8)] {
         generate_registry(&arguments(&dir.path().join(name), 2, seed)).expect(name);
@@ -56,7 +56,7 @@ fn counts_are_as_requested_and_ids_and_addresses_are_unique() {
 }
 
 #[test]
-fn the_smallest_sizes_are_generated() {
+fn smallest_sizes_are_generated() {
     for (accounts, ous, pools) in [(4, 1, 1), (40, 2, 9), (100, 30, 20)] {
         let dir = tempfile::tempdir().expect("a folder");
         let arguments = RegistryArguments { accounts, ous, pools, ..arguments(dir.path(), 1, 3) };
@@ -65,7 +65,7 @@ fn the_smallest_sizes_are_generated() {
 }
 
 #[test]
-fn a_folder_with_files_and_too_few_accounts_are_refused() {
+fn folder_with_files_and_too_few_accounts_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("mine"), "mine").expect("a file");
     let generated =
@@ -78,7 +78,7 @@ fn a_folder_with_files_and_too_few_accounts_are_refused() {
 }
 
 #[test]
-fn the_accounts_that_are_checked_in_are_the_generated_ones() {
+fn accounts_that_are_checked_in_are_the_generated_ones() {
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo").join("meridian");
     let dir = tempfile::tempdir().expect("a folder");
     generate_bank(&BankArguments { output: dir.path().to_owned(), seed: 1 }).expect("generated");

@@ -6,7 +6,7 @@ use std::{path::Path, process::Command};
 /// `cargo test --workspace` builds the daemon in the folder of this package's program. `-p loadtest` does
 /// not.
 #[test]
-fn a_short_soak_succeeds_and_prints_its_table() {
+fn short_soak_succeeds_and_prints_its_table() {
     let program = Path::new(env!("CARGO_BIN_EXE_loadtest"));
     let daemon = program.with_file_name("switchboard");
     assert!(daemon.is_file(), "no {}: run `cargo build -p switchboard` first", daemon.display());

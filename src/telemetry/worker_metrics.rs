@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_counts_in_every_bucket_with_a_greater_bound() {
+    fn duration_counts_in_every_bucket_with_a_greater_bound() {
         let timings = RequestTimings::default();
         timings.record_selection(Duration::from_micros(5));
         timings.record_selection(Duration::from_nanos(5_001));

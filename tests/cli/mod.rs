@@ -25,7 +25,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn select_answers_as_the_45_tests_of_acme_expect() {
+fn select_answers_as_every_test_of_acme_expects() {
     let registry = acme();
     let snapshot = registry.path().join("acme.swb");
     let root = registry.path().to_str().unwrap();

@@ -13,13 +13,13 @@ const DESCRIPTORS: usize = 64;
 const ATTACKERS: usize = 50;
 
 #[test]
-fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors() {
+fn honest_client_is_served_beside_slow_ones_with_64_descriptors() {
     attack_beside_an_honest_client(Duration::from_secs(2), None);
 }
 
 #[test]
 #[ignore = "long: three minutes; a release build limits the honest client's p99 to 10 ms"]
-fn an_honest_client_is_served_beside_slow_ones_with_64_descriptors_long() {
+fn honest_client_is_served_beside_slow_ones_with_64_descriptors_long() {
     let limit = (!cfg!(debug_assertions)).then_some(Duration::from_millis(10));
     attack_beside_an_honest_client(Duration::from_secs(60), limit);
 }

@@ -30,7 +30,7 @@ fn status_is_json_with_the_version() {
 }
 
 #[test]
-fn other_routes_and_methods_are_refused() {
+fn other_routes_and_methods_of_the_admin_listener_are_refused() {
     let daemon = InProcessDaemon::start();
     daemon.admin("/v1/select").refuses(404, "not_found");
     for route in ["/metrics", "/livez", "/readyz", "/status"] {

@@ -87,7 +87,7 @@ fn company_is_required_where_there_are_several() {
 }
 
 #[test]
-fn other_routes_and_methods_are_refused() {
+fn other_routes_and_methods_of_the_data_listener_are_refused() {
     let daemon = InProcessDaemon::start();
     for target in ["/", "/v1/select/", "/v1/Select", "/metrics", "/v1/select/batch/x", "*"] {
         daemon.get(target).refuses(404, "not_found");

@@ -10,7 +10,7 @@ use super::{
 use crate::harness::assert_generated;
 
 #[test]
-fn the_checked_in_table_equals_the_generated_one() {
+fn checked_in_table_equals_the_generated_one() {
     assert_generated(
         "crates/model/src/numbering/table.rs",
         table().as_bytes(),

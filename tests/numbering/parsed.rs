@@ -23,7 +23,7 @@ fn guessed(alpha2: &str) -> Origin {
 }
 
 #[test]
-fn a_valid_number_under_a_shared_code_has_its_own_region() {
+fn valid_number_under_a_shared_code_has_its_own_region() {
     assert_eq!(origin("+14165550123"), valid("CA"), "Toronto");
     assert_eq!(origin("+12125550123"), valid("US"), "New York");
     assert_eq!(origin("+77272581234"), valid("KZ"), "Almaty");
@@ -34,7 +34,7 @@ fn a_valid_number_under_a_shared_code_has_its_own_region() {
 }
 
 #[test]
-fn an_invalid_number_has_a_guessed_region() {
+fn invalid_number_has_a_guessed_region() {
     assert_eq!(origin("+1416555012"), guessed("CA"), "Toronto, a digit short");
     assert_eq!(origin("+141655501234"), guessed("CA"), "Toronto, a digit long");
     assert_eq!(origin("+11005550123"), guessed("US"), "no area code begins with 1: the main region's");
@@ -43,7 +43,7 @@ fn an_invalid_number_has_a_guessed_region() {
 }
 
 #[test]
-fn a_non_geographic_number_has_no_region_and_is_not_guessed() {
+fn non_geographic_number_has_no_region_and_is_not_guessed() {
     let mut of_no_country = Vec::new();
     for code in library::calling_codes() {
         let number = E164::parse(&format!("{code}1234567")).unwrap();

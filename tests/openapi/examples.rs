@@ -35,7 +35,7 @@ fn every_example_is_the_daemons_answer() {
         let what = format!("{} of {} {}", example.name, request.method, request.target);
         let answer = match example.example["x-when"].as_str() {
             None => {
-                lift_all(&demo);
+                remove_all_standings(&demo);
                 if example.example["x-after"].is_object() {
                     let before = Request::stated(&example.example["x-after"]).ask(&document, &demo);
                     assert_eq!(before.status, 200, "{what}: {}", before.text());
@@ -54,7 +54,7 @@ fn every_example_is_the_daemons_answer() {
     assert!(asked.len() > 60, "{}: most examples were passed over", asked.len());
 }
 
-fn lift_all(daemon: &DaemonProcess) {
+fn remove_all_standings(daemon: &DaemonProcess) {
     for company in ["acme", "meridian"] {
         let (_, listed) = daemon.admin("GET", &format!("/v1/standings?company={company}"), "");
         let listed: Value = serde_json::from_str(&listed).unwrap();

@@ -83,7 +83,7 @@ fn scraped_in_time(daemon: &DaemonProcess) {
 
 /// A scrape counts standings by words of the overlay, without a lookup for each standing.
 #[test]
-fn a_scrape_with_20000_standings_takes_under_10_ms() {
+fn scrape_with_20000_standings_takes_under_10_ms() {
     let folder = crate::expected::acme();
     let accounts = folder.path().join("acme/accounts.csv");
     let mut text = std::fs::read_to_string(&accounts).unwrap();

@@ -33,7 +33,7 @@ const NO_PRIMARY: (&str, &str, &str) =
     (ACCOUNTS, "wa-primary,whatsapp,primary", "wa-primary,whatsapp,secondary");
 
 #[test]
-fn an_ou_without_an_id_hides_no_unknown_parent() {
+fn ou_without_an_id_hides_no_unknown_parent() {
     finds(
         &[NAMELESS_OU, (COMPANY, "parent = \"acme\"", "parent = \"elsewhere\"")],
         &[("acme/company.toml:11", "missing_key"), ("acme/company.toml:15", "unknown_parent")],
@@ -41,7 +41,7 @@ fn an_ou_without_an_id_hides_no_unknown_parent() {
 }
 
 #[test]
-fn an_ou_without_an_id_hides_no_unknown_ou() {
+fn ou_without_an_id_hides_no_unknown_ou() {
     finds(
         &[NAMELESS_OU, (COMPANY, "ous = [\"acme\"]\npriority", "ous = [\n\"acme\",\n\"nope\"\n]\npriority")],
         &[("acme/company.toml:11", "missing_key"), ("acme/company.toml:22", "unknown_ou")],
@@ -49,7 +49,7 @@ fn an_ou_without_an_id_hides_no_unknown_ou() {
 }
 
 #[test]
-fn a_short_row_hides_no_missing_role() {
+fn short_row_hides_no_missing_role() {
     finds(
         &[
             NO_PRIMARY,
@@ -89,7 +89,7 @@ fn each_missing_role_is_a_finding() {
 }
 
 #[test]
-fn a_pool_without_an_id_hides_no_unknown_pool() {
+fn pool_without_an_id_hides_no_unknown_pool() {
     finds(
         &[(COMPANY, "id = \"mini\"\n", ""), (ACCOUNTS, "+447400123401,GB,whats", "+447400123401,GB,nope")],
         &[("acme/company.toml:26", "missing_key"), ("acme/accounts.csv:3", "unknown_pool")],
@@ -97,7 +97,7 @@ fn a_pool_without_an_id_hides_no_unknown_pool() {
 }
 
 #[test]
-fn an_old_platform_hides_no_second_dedicated_account() {
+fn old_platform_hides_no_second_dedicated_account() {
     finds(
         &[
             (COMPANY, "1.24.0", "1.20.0"),
@@ -116,7 +116,7 @@ fn an_old_platform_hides_no_second_dedicated_account() {
 }
 
 #[test]
-fn a_duplicate_pool_is_still_checked() {
+fn duplicate_pool_is_still_checked() {
     finds(
         &[(
             COMPANY,
@@ -128,7 +128,7 @@ fn a_duplicate_pool_is_still_checked() {
 }
 
 #[test]
-fn an_unassigned_country_hides_no_unserved_target() {
+fn unassigned_country_hides_no_unserved_target() {
     finds(
         &[
             (COMPANY, "NL = \"DE\"", "BE = \"FR\""),
@@ -139,7 +139,7 @@ fn an_unassigned_country_hides_no_unserved_target() {
 }
 
 #[test]
-fn a_chained_mapping_is_reported_beside_an_unused_one() {
+fn chained_mapping_is_reported_beside_an_unused_one() {
     finds(
         &[(COMPANY, "NL = \"DE\"", "GB = \"FR\", FR = \"DE\"")],
         &[("acme/company.toml:24", "unused_mapping"), ("acme/company.toml:24", "chained_mapping")],
@@ -168,7 +168,7 @@ fn every_unserved_target_is_reported_at_its_own_line() {
 
 /// Consequences of an unreadable file are not reported elsewhere.
 #[test]
-fn an_unreadable_file_is_one_finding() {
+fn unreadable_file_is_one_finding() {
     for accounts in [&b"\xff\xfe"[..], b"identifier,kind\n", b""] {
         let mut texts = sound();
         texts.insert(ACCOUNTS.to_owned(), accounts.to_vec());

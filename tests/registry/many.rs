@@ -208,7 +208,7 @@ fn findings_are_printed_with_place_code_and_help() {
 
 /// A file in Latin-1 is one fault, even if several of its lines are affected.
 #[test]
-fn a_wrong_encoding_is_one_finding() {
+fn wrong_encoding_is_one_finding() {
     let mut texts = sound();
     texts.insert(
         "acme/ous.csv".to_owned(),
@@ -282,7 +282,7 @@ fn trees_deeper_than_60000_levels_are_an_error() {
 }
 
 #[test]
-fn a_long_cycle_is_one_finding() {
+fn long_cycle_is_one_finding() {
     let mut texts = chain_of(5_000);
     replace(&mut texts, "acme/company.toml", "id = \"acme\"", "id = \"acme\"\nparent = \"l4999\"");
     let (_, findings) = run(&texts);
@@ -301,7 +301,7 @@ fn two_countries_mapped_to_each_other_are_no_chain() {
 
 /// A suspended number's country may be mapped in its stead.
 #[test]
-fn a_mapping_of_a_country_with_only_suspended_accounts_is_used() {
+fn mapping_of_a_country_with_only_suspended_accounts_is_used() {
     let mut texts = sound();
     replace(&mut texts, "acme/company.toml", "NL = \"DE\"", "DE = \"GB\"");
     replace(&mut texts, "acme/accounts.csv", ",5,active", ",5,suspended");

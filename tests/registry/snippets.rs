@@ -29,7 +29,7 @@ fn underlined(texts: &Texts, code: Code) -> String {
 
 #[test]
 #[rustfmt::skip] // one row, one fault
-fn the_faulty_part_of_a_line_is_underlined() {
+fn faulty_part_of_a_line_is_underlined() {
     for (file, from, to, code, wanted) in [
         ("acme/company.toml", "id = \"acme\"", "id = acme", Code::Syntax, "acme"),
         ("acme/company.toml", "fallback_upward", "fallback_upwards", Code::UnknownKey, "fallback_upwards"),

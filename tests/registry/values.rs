@@ -52,7 +52,7 @@ fn absent_settings_have_defaults() {
 }
 
 #[test]
-fn a_registry_overrides_built_in_channels_key_by_key() {
+fn registry_overrides_built_in_channels_key_by_key() {
     let (registry, _) = run(&sound());
     let said: Vec<String> = registry
         .channels

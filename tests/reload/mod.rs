@@ -26,7 +26,7 @@ fn compile(root: &Path, to: &Path, generation: u64) {
 const GERMAN: &str = "channel=whatsapp&ou=emea&country=DE";
 
 #[test]
-fn all_45_tests_of_acme_pass_over_http_and_after_a_restart() {
+fn every_test_of_acme_passes_over_http_and_after_a_restart() {
     let registry = acme();
     let arguments = ["--registry", registry.path().to_str().unwrap()];
     let mut answers = Vec::new();

@@ -21,7 +21,7 @@ fn half_a_request(daemon: &DaemonProcess) -> HttpClient {
 }
 
 #[test]
-fn a_slow_body_is_answered_after_either_stop_signal() {
+fn slow_body_is_answered_after_either_stop_signal() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut daemon = DaemonProcess::start(&[]);
         let mut slow = half_a_request(&daemon);
@@ -43,7 +43,7 @@ fn a_slow_body_is_answered_after_either_stop_signal() {
 }
 
 #[test]
-fn a_request_still_open_after_the_drain_timeout_is_force_closed() {
+fn request_still_open_after_the_drain_timeout_is_force_closed() {
     let mut daemon = DaemonProcess::start(&["--drain-timeout", "300ms"]);
     let mut stuck = half_a_request(&daemon);
     daemon.signal(Signal::TERM);
@@ -55,7 +55,7 @@ fn a_request_still_open_after_the_drain_timeout_is_force_closed() {
 }
 
 #[test]
-fn a_second_stop_signal_ends_the_drain_at_once() {
+fn second_stop_signal_ends_the_drain_at_once() {
     for [first, second] in [[Signal::TERM, Signal::INT], [Signal::INT, Signal::TERM]] {
         let mut daemon = DaemonProcess::start(&["--drain-timeout", "10m"]);
         let _stuck = half_a_request(&daemon);
@@ -71,7 +71,7 @@ fn a_second_stop_signal_ends_the_drain_at_once() {
 /// At its start the daemon waits up to ten seconds for a file that is still being written. A stop ends the
 /// wait.
 #[test]
-fn a_stop_during_startup_does_not_wait_for_a_source_still_being_written() {
+fn stop_during_startup_does_not_wait_for_a_source_still_being_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("slow.swb");
     File::create(&path).unwrap();

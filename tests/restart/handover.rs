@@ -9,13 +9,13 @@ use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
 use crate::harness::{DaemonProcess, HttpClient, get};
 
 #[test]
-fn a_restart_on_a_shared_address_loses_no_request() {
+fn restart_on_a_shared_address_loses_no_request() {
     hand_over_a_shared_address(RESTARTS);
 }
 
 #[test]
 #[ignore = "long: 200 restarts"]
-fn a_restart_on_a_shared_address_loses_no_request_long() {
+fn restart_on_a_shared_address_loses_no_request_long() {
     hand_over_a_shared_address(LONG_RESTARTS);
 }
 
@@ -55,7 +55,7 @@ fn readiness_probes_reach_the_process_that_stays() {
 }
 
 #[test]
-fn an_idle_process_drains_at_once_and_closes_its_listener() {
+fn idle_process_drains_at_once_and_closes_its_listener() {
     let mut daemon = DaemonProcess::start(&[]);
     let since = Instant::now();
     daemon.signal(Signal::INT);

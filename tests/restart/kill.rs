@@ -9,13 +9,13 @@ use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
 use crate::harness::DaemonProcess;
 
 #[test]
-fn a_kill_under_load_loses_only_requests_in_flight() {
+fn kill_under_load_loses_only_requests_in_flight() {
     kill_under_load(RESTARTS);
 }
 
 #[test]
 #[ignore = "long: 200 restarts"]
-fn a_kill_under_load_loses_only_requests_in_flight_long() {
+fn kill_under_load_loses_only_requests_in_flight_long() {
     kill_under_load(LONG_RESTARTS);
 }
 

@@ -33,13 +33,13 @@ fn activated(sockets: &[(&str, &TcpListener)]) -> Command {
 }
 
 #[test]
-fn a_restart_with_a_passed_socket_loses_no_request() {
+fn restart_with_a_passed_socket_loses_no_request() {
     hand_over_a_passed_socket(RESTARTS);
 }
 
 #[test]
 #[ignore = "long: 200 restarts"]
-fn a_restart_with_a_passed_socket_loses_no_request_long() {
+fn restart_with_a_passed_socket_loses_no_request_long() {
     hand_over_a_passed_socket(LONG_RESTARTS);
 }
 
@@ -73,7 +73,7 @@ fn both_listeners_take_passed_sockets_by_name() {
 }
 
 #[test]
-fn a_passed_descriptor_that_does_not_listen_fails_the_start() {
+fn passed_descriptor_that_does_not_listen_fails_the_start() {
     let output = Command::new("sh")
         .args(["-c", r#"LISTEN_PID=$$ exec "$0" serve 3</dev/null"#, env!("CARGO_BIN_EXE_switchboard")])
         .env("LISTEN_FDS", "1")
@@ -102,7 +102,7 @@ fn sockets_passed_to_another_process_are_not_used() {
     not(has_systemd_socket_activate),
     ignore = "needs systemd-socket-activate: apt-get install systemd"
 )]
-fn a_socket_passed_by_systemd_is_served() {
+fn socket_passed_by_systemd_is_served() {
     let address = free_address();
     let mut command = Command::new("systemd-socket-activate");
     command
@@ -124,7 +124,7 @@ fn a_socket_passed_by_systemd_is_served() {
 }
 
 #[test]
-fn the_service_manager_gets_ready_reloading_and_stopping() {
+fn service_manager_gets_ready_reloading_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();

@@ -81,8 +81,8 @@ fn standing_is_removed_within_a_second_of_its_end() {
     );
     let end = begun + Duration::from_millis(1_500);
     assert_ne!(daemon.select(GERMAN)["account"], "wa-emea-de-1");
-    let lifted = daemon.log("standing removed");
-    assert_eq!((&lifted["account"], &lifted["ended"]), (&"wa-emea-de-1".into(), &true.into()));
+    let removed = daemon.log("standing removed");
+    assert_eq!((&removed["account"], &removed["ended"]), (&"wa-emea-de-1".into(), &true.into()));
     let now = Instant::now();
     assert!(now >= end && now < end + Duration::from_secs(1), "{:?} after its end", now - end);
     assert_eq!(daemon.select(GERMAN)["account"], "wa-emea-de-1");

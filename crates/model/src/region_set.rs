@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_of_all_regions_ranks_each_by_its_index() {
+    fn set_of_all_regions_ranks_each_by_its_index() {
         let all: RegionSet = Region::all().collect();
         assert_eq!(all.len() as usize, Region::COUNT);
         for region in Region::all() {

@@ -34,7 +34,7 @@ fn valid_heads_are_parsed_and_others_refused() {
 }
 
 #[test]
-fn an_answer_in_two_pieces_is_put_together() {
+fn answer_in_two_pieces_is_put_together() {
     let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
     for cut in 0..whole.len() {
         let mut answer = PartialAnswer::default();

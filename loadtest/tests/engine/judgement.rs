@@ -32,7 +32,7 @@ fn figures_of_a_quick_and_of_a_slow_server_are_valid() {
 }
 
 #[test]
-fn a_late_sender_is_invalid_though_its_lateness_raises_the_latencies() {
+fn late_sender_is_invalid_though_its_lateness_raises_the_latencies() {
     // A lateness of a second causes latencies of a second, so a share of these would be no bound.
     let slow = judged(None, &step([9e5, 1e6, 1e6], [2e6, 2e6, 2e6], 19.0, 50.0)).0.unwrap();
     assert!(slow.starts_with("the harness was 1.00 s late at its p99, and the limit is 1.00 ms"), "{slow}");
@@ -43,7 +43,7 @@ fn a_late_sender_is_invalid_though_its_lateness_raises_the_latencies() {
 }
 
 #[test]
-fn a_bound_of_the_plan_replaces_the_share_with_a_warning() {
+fn bound_of_the_plan_replaces_the_share_with_a_warning() {
     let (invalid, warnings) =
         judged(Some(2_000), &step([1.0, 1_500.0, 1_600.0], [19.0, 1_600.0, 2e3], 19.0, 50.0));
     assert_eq!(invalid, None);
@@ -52,7 +52,7 @@ fn a_bound_of_the_plan_replaces_the_share_with_a_warning() {
 }
 
 #[test]
-fn a_sender_without_idle_time_is_invalid() {
+fn sender_without_idle_time_is_invalid() {
     let step = step([1.0, 13.0, 20.0], [1e5, 2e5, 3e5], 300.0, 4.9);
     for max_lateness in [None, Some(60_000_000)] {
         let reason = judged(max_lateness, &step).0.unwrap();

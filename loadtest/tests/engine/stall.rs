@@ -14,7 +14,7 @@ const STALL: Duration = Duration::from_millis(200);
 /// requests in flight at the start of a stall are slow without the correction, which is less than one in a
 /// hundred.
 #[test]
-fn a_stall_raises_the_corrected_latencies_alone() {
+fn stall_raises_the_corrected_latencies_alone() {
     let origin = Instant::now();
     let target = stub::serve(move |_| {
         let into = Duration::from_nanos((origin.elapsed().as_nanos() % EVERY.as_nanos()) as u64);

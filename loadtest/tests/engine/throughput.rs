@@ -8,7 +8,7 @@ use loadtest::{
 use std::{net::TcpListener, thread, time::Duration};
 
 #[test]
-fn a_closed_loop_sends_as_fast_as_answers_come() {
+fn closed_loop_sends_as_fast_as_answers_come() {
     let _lock = lock_cores();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = socket.local_addr().unwrap();
@@ -43,7 +43,7 @@ impl Source for Large {
 }
 
 #[test]
-fn the_null_server_keeps_its_connections_after_large_requests() {
+fn null_server_keeps_its_connections_after_large_requests() {
     const LENGTH: usize = 1 << 20;
     let _lock = lock_cores();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -36,7 +36,7 @@ impl Source for SlowCheck {
 }
 
 #[test]
-fn a_step_of_a_late_sender_is_invalid() {
+fn step_of_a_late_sender_is_invalid() {
     let _lock = lock_cores();
     let target = stub::serve(|_| stub::YES);
     let plan = Plan { max_lateness: None, ..plan(target, 25.0, Duration::from_secs(1)) };
@@ -49,7 +49,7 @@ fn a_step_of_a_late_sender_is_invalid() {
 }
 
 #[test]
-fn a_step_of_a_sender_without_idle_time_is_invalid_though_it_is_never_late() {
+fn step_of_a_sender_without_idle_time_is_invalid_though_it_is_never_late() {
     let _lock = lock_cores();
     let target = stub::serve(|_| stub::YES);
     let plan = Plan {
@@ -66,7 +66,7 @@ fn a_step_of_a_sender_without_idle_time_is_invalid_though_it_is_never_late() {
 }
 
 #[test]
-fn a_step_of_a_slow_or_overloaded_server_is_valid() {
+fn step_of_a_slow_or_overloaded_server_is_valid() {
     let _lock = lock_cores();
     for rate in [10.0, 200.0] {
         let target = stub::serve(|_| {

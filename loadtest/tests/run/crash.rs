@@ -37,7 +37,7 @@ fn scenario(folder: &Path, name: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_daemon_that_ends_is_an_error_with_its_last_log_lines() {
+fn daemon_that_ends_is_an_error_with_its_last_log_lines() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = short_lived(folder.path());
     let first = scenario(folder.path(), "first", "connections = 34\n[reload]\nevery = '100ms'\n");
@@ -66,7 +66,7 @@ fn a_daemon_that_ends_is_an_error_with_its_last_log_lines() {
 }
 
 #[test]
-fn a_sweep_without_a_good_rate_leaves_a_report() {
+fn sweep_without_a_good_rate_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
     // No answer arrives within a microsecond.
     let sweep = "connections = 1\n[sweep]\nstart = 200\nfactor = 10\nstep = '100ms'\nsettle = '10ms'\np99 = '1us'\n\
@@ -83,7 +83,7 @@ fn a_sweep_without_a_good_rate_leaves_a_report() {
 }
 
 #[test]
-fn a_run_without_a_reload_is_an_error() {
+fn run_without_a_reload_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = scenario(folder.path(), "rarely", "connections = 4\n[reload]\nevery = '30s'\n");
     let out = folder.path().join("out");

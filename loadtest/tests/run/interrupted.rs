@@ -50,7 +50,7 @@ fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
 }
 
 #[test]
-fn a_killed_load_test_leaves_no_process() {
+fn killed_load_test_leaves_no_process() {
     let folder = tempfile::tempdir().unwrap();
     let (mut child, _said) = start(folder.path());
     child.kill().unwrap();
@@ -59,7 +59,7 @@ fn a_killed_load_test_leaves_no_process() {
 }
 
 #[test]
-fn an_interrupted_load_test_leaves_no_files() {
+fn interrupted_load_test_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let (mut child, mut said) = start(folder.path());
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -19,7 +19,7 @@ fn this_process_and_this_machine_have_facts() {
 }
 
 #[test]
-fn a_digest_is_the_published_xxh3_or_missing() {
+fn digest_is_the_published_xxh3_or_missing() {
     let file = tempfile::NamedTempFile::new().unwrap();
     // The published value for no bytes.
     assert_eq!(digest(file.path()).as_deref(), Some("2d06800538d394c2"));
@@ -27,7 +27,7 @@ fn a_digest_is_the_published_xxh3_or_missing() {
 }
 
 #[test]
-fn the_delay_is_that_of_the_longest_waiting_thread() {
+fn delay_is_that_of_the_longest_waiting_thread() {
     let at = Instant::now();
     let from = SchedDelay { at, threads: BTreeMap::from([(1, 1_000), (2, 5_000)]) };
     let later = SchedDelay {
@@ -39,7 +39,7 @@ fn the_delay_is_that_of_the_longest_waiting_thread() {
 }
 
 #[test]
-fn the_delay_of_each_thread_of_this_process_is_counted() {
+fn delay_of_each_thread_of_this_process_is_counted() {
     let own = rustix::thread::gettid().as_raw_nonzero().get();
     let process = SchedDelay::of_process(std::process::id()).unwrap();
     let thread = SchedDelay::of_thread(own).unwrap();

@@ -19,7 +19,7 @@ fn tried(start: f64, refine: u32, held: impl Fn(f64, usize) -> bool) -> (Vec<f64
 }
 
 #[test]
-fn the_rate_rises_until_it_fails_twice_and_then_approaches_the_knee() {
+fn rate_rises_until_it_fails_twice_and_then_approaches_the_knee() {
     let (rates, knee) = tried(200.0, 3, |rate, _| rate <= 1_100.0);
     let closer = [1_200.0, 1_200.0, 1_000.0, 1_100.0, 1_100.0];
     assert_eq!(rates, [[200.0, 400.0, 800.0, 1_600.0, 1_600.0].as_slice(), &closer].concat());
@@ -27,7 +27,7 @@ fn the_rate_rises_until_it_fails_twice_and_then_approaches_the_knee() {
 }
 
 #[test]
-fn the_rate_falls_if_the_first_fails() {
+fn rate_falls_if_the_first_fails() {
     let (rates, knee) = tried(400.0, 3, |rate, _| rate <= 90.0);
     assert_eq!(&rates[..7], [400.0, 400.0, 200.0, 200.0, 100.0, 100.0, 50.0]);
     // Between 50 and 100, halved three times.
@@ -38,14 +38,14 @@ fn the_rate_falls_if_the_first_fails() {
 }
 
 #[test]
-fn a_rate_that_fails_once_is_not_bad() {
+fn rate_that_fails_once_is_not_bad() {
     let (rates, knee) = tried(200.0, 0, |rate, before| rate <= 900.0 && (rate != 400.0 || before > 0));
     assert_eq!(rates, [200.0, 400.0, 400.0, 800.0, 1_600.0, 1_600.0, 800.0]);
     assert_eq!(knee, Some(800.0));
 }
 
 #[test]
-fn a_rate_that_holds_only_the_first_time_is_no_knee() {
+fn rate_that_holds_only_the_first_time_is_no_knee() {
     let (rates, knee) = tried(200.0, 0, |rate, before| rate <= 400.0 || (rate == 800.0 && before == 0));
     assert_eq!(rates, [200.0, 400.0, 800.0, 1_600.0, 1_600.0, 800.0, 800.0, 400.0]);
     assert_eq!(knee, Some(400.0));

@@ -39,7 +39,7 @@ fn serve(answer: impl Fn(&str, &str) -> (u16, &'static str) + Send + 'static) ->
 }
 
 #[test]
-fn a_standing_expires_and_is_kept_until_it_is_cleared() {
+fn standing_expires_and_is_kept_until_it_is_cleared() {
     let (sender, requests) = mpsc::channel();
     let refusals = Mutex::new(1);
     let admin = serve(move |line, body| {
@@ -69,7 +69,7 @@ fn a_standing_expires_and_is_kept_until_it_is_cleared() {
 }
 
 #[test]
-fn a_refused_standing_is_not_kept_and_a_failed_one_is_reported() {
+fn refused_standing_is_not_kept_and_a_failed_one_is_reported() {
     let (standings, gone) = (StandingsToRestore::default(), TcpListener::bind("127.0.0.1:0").unwrap());
     let admin = serve(|_, _| (400, "{}"));
     assert_eq!(standings.suspend(&admin, "/v1/standings/acme/a"), Ok(400));

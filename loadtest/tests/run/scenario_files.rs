@@ -67,7 +67,7 @@ fn durations_are_read_with_their_units_and_written_back() {
 }
 
 #[test]
-fn an_error_names_the_line_and_the_expectation() {
+fn error_names_the_line_and_the_expectation() {
     for (text, expected) in [
         ("about = 'a'\nraet = 7", "unknown field `raet`"),
         ("about = 'a'\n[mix]\nbatches = 7", "unknown field `batches`"),
@@ -105,7 +105,7 @@ fn an_error_names_the_line_and_the_expectation() {
 }
 
 #[test]
-fn the_effective_keys_give_the_same_scenario() {
+fn effective_keys_give_the_same_scenario() {
     for (name, _) in BUILTIN {
         let scenario = load(name).unwrap();
         let effective = scenario.effective();

@@ -9,7 +9,7 @@ use std::{
 };
 
 #[test]
-fn a_body_is_sent_byte_by_byte_and_a_503_is_reported() {
+fn body_is_sent_byte_by_byte_and_a_503_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap();
     // Length of the request after each read.

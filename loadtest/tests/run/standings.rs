@@ -67,7 +67,7 @@ fn start_suspending(folder: &Path, running: &Running, registry: &Path) -> Child 
 }
 
 #[test]
-fn an_interrupt_and_a_hang_up_lift_the_standings() {
+fn interrupt_and_hang_up_remove_the_standings() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path(), 1);
     let running = Running::serve(&registry);

@@ -9,7 +9,7 @@ use loadtest::{
 use std::time::Duration;
 
 #[test]
-fn a_step_with_errors_or_lateness_fails() {
+fn step_with_errors_or_lateness_fails() {
     let sweep = scenario::load("ramp").unwrap().sweep.unwrap();
     let sweep = Sweep { p99: HumanDuration(Duration::from_millis(5)), ..sweep };
     let mut step = RateStep { rate: 1.0, due: 1, ..RateStep::default() };

@@ -109,7 +109,7 @@ fn queries_of_a_file_are_asked_and_checked_for_their_shape() {
 }
 
 #[test]
-fn a_target_that_goes_leaves_a_report_of_the_runs_before() {
+fn target_that_goes_leaves_a_report_of_the_runs_before() {
     let folder = tempfile::tempdir().unwrap();
     let (scenario, out) = (scenario(folder.path()), folder.path().join("out"));
     let served = registry(folder.path(), 1);

@@ -45,7 +45,7 @@ fn invalid_runs_have_no_figures_but_their_errors_count() {
 }
 
 #[test]
-fn an_invalid_or_missing_knee_is_not_measured() {
+fn invalid_or_missing_knee_is_not_measured() {
     let demand = Demand { knee: Some(1.0), ..Demand::default() };
     let mut runs = runs("ramp");
     assert!(measured(&demand, &runs)[0].1);

@@ -7,7 +7,7 @@ use loadtest::{
 };
 
 #[test]
-fn a_batch_with_one_wrong_line_is_refused() {
+fn batch_with_one_wrong_line_is_refused() {
     const LINES: u32 = 50;
     let mut traffic = traffic(&Mix { batch: Some(LINES), ..mixed(1_000) }, &demo());
     assert_eq!((traffic.selections(), traffic.len()), (LINES.into(), 20));
@@ -45,7 +45,7 @@ fn a_batch_with_one_wrong_line_is_refused() {
 }
 
 #[test]
-fn a_batch_of_two_generations_or_another_media_type_is_refused() {
+fn batch_of_two_generations_or_another_media_type_is_refused() {
     let published = PublishedGenerations::new(1);
     let registry = demo();
     let config = TrafficConfig { registries: &[&registry], churned: &[], seed: SEED, now: NOW };

@@ -61,7 +61,7 @@ fn answers_of_a_drawn_registry_are_accepted_while_standings_change() {
 }
 
 #[test]
-fn an_answer_without_an_account_that_was_not_suspended_is_refused() {
+fn answer_without_an_account_that_was_not_suspended_is_refused() {
     let registry = demo();
     let churned = churnable(&registry, 5, SEED).unwrap();
     let config = TrafficConfig { registries: &[&registry], churned: &churned, seed: SEED, now: NOW };
@@ -98,7 +98,7 @@ fn an_answer_without_an_account_that_was_not_suspended_is_refused() {
 }
 
 #[test]
-fn an_answer_with_an_acknowledged_suspension_is_refused() {
+fn answer_with_an_acknowledged_suspension_is_refused() {
     let registry = drawn();
     let churned = churnable(&registry, 40, SEED).unwrap();
     let config = TrafficConfig { registries: &[&registry], churned: &churned, seed: SEED, now: NOW };

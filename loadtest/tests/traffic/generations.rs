@@ -31,7 +31,7 @@ fn write_variant(folder: &Path) {
 }
 
 #[test]
-fn an_answer_of_another_generation_is_refused() {
+fn answer_of_another_generation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     write_variant(folder.path());
     let (first, second) = (demo(), folder.path());
@@ -72,7 +72,7 @@ fn an_answer_of_another_generation_is_refused() {
 }
 
 #[test]
-fn a_client_that_moves_between_generations_without_a_reason_is_refused() {
+fn client_that_moves_between_generations_without_a_reason_is_refused() {
     let first = demo();
     let config = TrafficConfig { registries: &[&first, &first], churned: &[], seed: SEED, now: NOW };
     let mut traffic = Traffic::draw(&mixed(2_000), &config, PublishedGenerations::any()).unwrap();

@@ -88,7 +88,7 @@ fn clients_ask_equally_often_without_zipf() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes() {
+fn same_seed_gives_the_same_bytes() {
     let registry = drawn();
     let draw = |seed| {
         let config = TrafficConfig { registries: &[&registry], churned: &[], seed, now: NOW };
@@ -102,7 +102,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_mix_out_of_bounds_is_refused() {
+fn mix_out_of_bounds_is_refused() {
     let registry = demo();
     let config = TrafficConfig { registries: &[&registry], churned: &[], seed: SEED, now: NOW };
     for (wrong, named) in [

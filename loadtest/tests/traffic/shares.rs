@@ -4,7 +4,7 @@ use generator::SeededRng;
 use loadtest::traffic::Share;
 
 #[test]
-fn a_share_is_exact_though_weights_differ() {
+fn share_is_exact_though_weights_differ() {
     for percent in [0.0, 3.0, 50.0, 97.0, 100.0] {
         for exponent in [0.0, 1.0, 1.5] {
             let (mut share, mut rng) = (Share::new(percent), SeededRng::new(1, 0));

@@ -4,7 +4,7 @@ use loadtest::traffic::Suspensions;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_suspension_holds_from_its_acknowledgement_to_its_end() {
+fn suspension_holds_from_its_acknowledgement_to_its_end() {
     let suspensions = Suspensions::new(2);
     let hour = Duration::from_secs(3_600);
     let before = Instant::now();

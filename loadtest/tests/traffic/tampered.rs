@@ -51,7 +51,7 @@ fn tampered(body: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn an_answer_with_one_wrong_field_is_refused() {
+fn answer_with_one_wrong_field_is_refused() {
     let mut traffic = traffic(&mixed(2_000), &demo());
     let switchboard = StandIn::serving(&demo(), 1, NOW);
     let mut outcomes = OutcomeCounts::default();
@@ -76,7 +76,7 @@ fn an_answer_with_one_wrong_field_is_refused() {
 }
 
 #[test]
-fn the_reason_names_the_wrong_field() {
+fn reason_names_the_wrong_field() {
     let mut traffic = traffic(&mixed(400), &demo());
     let switchboard = StandIn::serving(&demo(), 1, NOW);
     let mut outcomes = OutcomeCounts::default();
@@ -96,7 +96,7 @@ fn the_reason_names_the_wrong_field() {
 }
 
 #[test]
-fn a_client_that_gets_another_account_is_refused() {
+fn client_that_gets_another_account_is_refused() {
     let mut traffic = traffic(&mixed(2_000), &demo());
     let switchboard = StandIn::serving(&demo(), 1, NOW);
     let mut outcomes = OutcomeCounts::default();
