@@ -4,3 +4,6 @@
 pub mod admin;
 pub mod data;
 pub mod problem;
+
+/// The media type of JSON.
+const JSON: &str = "application/json";

@@ -7,6 +7,7 @@ use std::{env, io};
 
 use clap::builder::Styles;
 use rustix::termios::tcgetwinsize;
+use switchboard_model::QueryField;
 
 use super::Exit;
 use super::arguments::MAX_HELP_WIDTH;
@@ -108,18 +109,19 @@ const SERVE_FILES: &[Entry] = &[
     ("/var/lib/switchboard/", "Journal of standings, and the place for a snapshot, in the Debian package."),
 ];
 
+/// The fields of a query. The required fields come first.
 const FIELDS: &[Entry] = &[
-    ("channel", "channel of the invitation, such as whatsapp; required"),
-    ("ou", "id of the organizational unit; required"),
-    ("company", "id of the company; optional if the registry has only one company"),
-    ("country", "country of the client, such as GB; overrides the country of phone"),
-    ("phone", "phone number of the client; phone or country is required"),
-    ("client", "your id of the client; the same client gets the same account"),
-    ("user", "id of the employee who invites; the employee's own account has precedence"),
-    ("role", "primary or secondary [default: conversation role of the channel]"),
-    ("current", "id of the account that the client already talks to; kept if possible"),
-    ("exclude", "ids of accounts to skip, with commas between them"),
-    ("fallback", "all: try every rule; none: try only the rule country [default: all]"),
+    (QueryField::Channel.as_str(), "channel of the invitation, such as whatsapp; required"),
+    (QueryField::Ou.as_str(), "id of the organizational unit; required"),
+    (QueryField::Company.as_str(), "id of the company; optional if the registry has only one company"),
+    (QueryField::Country.as_str(), "country of the client, such as GB; overrides the country of phone"),
+    (QueryField::Phone.as_str(), "phone number of the client; phone or country is required"),
+    (QueryField::Client.as_str(), "your id of the client; the same client gets the same account"),
+    (QueryField::User.as_str(), "id of the employee who invites; the employee's own account has precedence"),
+    (QueryField::Role.as_str(), "primary or secondary [default: conversation role of the channel]"),
+    (QueryField::Current.as_str(), "id of the account that the client already talks to; kept if possible"),
+    (QueryField::Exclude.as_str(), "ids of accounts to skip, with commas between them"),
+    (QueryField::Fallback.as_str(), "all: try every rule; none: try only the rule country [default: all]"),
 ];
 
 const DEMO_NOTE: &str =
@@ -496,5 +498,13 @@ mod tests {
         let commands = program.get_subcommands().map(|command| command.get_name());
         let named: Vec<&str> = COMMANDS.iter().map(|help| help.name).collect();
         assert_eq!(named, [""].into_iter().chain(commands).collect::<Vec<_>>());
+    }
+    #[test]
+    fn every_field_of_a_query_has_its_help() {
+        let mut described: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        let mut fields = QueryField::ALL.map(QueryField::as_str);
+        described.sort_unstable();
+        fields.sort_unstable();
+        assert_eq!(described, fields);
     }
 }

@@ -76,7 +76,9 @@ fn every_value_of_an_answer_is_described() {
     ];
     let reasons = texts(&schemas["Selection"]["properties"]["current_ignored"]["enum"]);
     assert_eq!(reasons, ignored.map(CurrentIgnored::as_str));
-    let candidates = &schemas["Explanation"]["properties"]["steps"]["items"]["properties"]["candidates"];
+    let step = &schemas["Explanation"]["properties"]["steps"]["items"]["properties"];
+    assert_eq!(texts(&step["rule"]["enum"]), Rule::STEPS.map(Rule::as_str));
+    let candidates = &step["candidates"];
     let outcomes = [
         Availability::Available,
         Availability::Draining,

@@ -2,6 +2,8 @@
 
 use schemars::JsonSchema;
 
+use super::words::{Problem, Rule};
+
 /// Expected selections. The daemon tests them before it serves the registry, and `switchboard check` tests
 /// them too.
 #[derive(JsonSchema)]
@@ -87,31 +89,4 @@ struct Expect {
     /// The code of the error that the query must have instead of an account.
     #[schemars(example = &"no_account")]
     error: Option<Problem>,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Rule {
-    Current,
-    Dedicated,
-    Country,
-    CallingCode,
-    Geography,
-    DefaultRegion,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Problem {
-    BadRequest,
-    ClientRequired,
-    InvalidPhone,
-    InvalidCountry,
-    UnknownCompany,
-    UnknownChannel,
-    UnknownOu,
-    NoPool,
-    NoAccount,
-    NoAccountAvailable,
-    DedicatedUnavailable,
 }

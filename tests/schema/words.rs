@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use switchboard_model::SelectError;
 
 /// Declares types with a hand-written schema.
 macro_rules! forms {
@@ -28,6 +29,8 @@ forms! {
     Country = {"type": "string", "pattern": "^[A-Za-z]{2}$", "examples": ["GB"]};
     Version = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+){0,2}$", "examples": ["1.24.0"]};
     Since = {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+){0,2}|never)$", "examples": ["1.24.0", "never"]};
+    Rule = {"type": "string", "enum": (switchboard_model::Rule::ALL.map(switchboard_model::Rule::as_str))};
+    Problem = {"type": "string", "enum": (SelectError::ALL.map(SelectError::as_str))};
     Mapping = {
         "type": "object",
         "propertyNames": {"pattern": "^[A-Za-z]{2}$"},

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::routes::{STANDINGS, allow};
-use super::standings::{self, JSON};
+use super::standings;
+use crate::api::JSON;
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
 use crate::telemetry::Telemetry;

@@ -15,15 +15,14 @@ use switchboard_server::{Problem, Response, respond};
 use switchboard_snapshot::{CompanyIdx, Snapshot};
 
 use super::routes::{CHANGE, READ};
+use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
-use crate::runtime::standings::{AccountKey, Standing, StandingError};
+use crate::runtime::standings::{AccountKey, MAX_REASON_BYTES, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
-/// Maximum of bytes in a body. A reason has at most 1024 bytes, each of which JSON may write as six bytes.
-const MAX_BODY_BYTES: usize = 8 * 1024;
-/// Media type of all answers.
-pub(super) const JSON: &str = "application/json";
+/// Maximum of bytes in a body. JSON may write each byte of a reason as six bytes.
+const MAX_BODY_BYTES: usize = 6 * MAX_REASON_BYTES + 2 * 1024;
 
 /// Answers a request for standings. `below` is the path after `/v1/standings`. `query` is the query string of
 /// the URL.

@@ -7,11 +7,12 @@ use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
-/// Maximum of bytes in the body of a single query. The longest fields together have less than 20 KB.
-pub(super) const MAX_QUERY_BODY_BYTES: usize = 64 * 1024;
+use crate::api::JSON;
+
 /// Maximum of bytes in the body of a batch.
 const MAX_BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
 
@@ -28,7 +29,7 @@ impl BodyKind {
     /// Returns the accepted media types, as in the header `Accept`.
     pub(super) fn media_types(self) -> &'static str {
         match self {
-            BodyKind::Query => "application/json",
+            BodyKind::Query => JSON,
             BodyKind::Batch => {
                 "application/x-ndjson, application/ndjson, application/jsonl, application/json"
             }
@@ -37,7 +38,7 @@ impl BodyKind {
 
     fn max_bytes(self) -> usize {
         match self {
-            BodyKind::Query => MAX_QUERY_BODY_BYTES,
+            BodyKind::Query => MAX_QUERY_BYTES,
             BodyKind::Batch => MAX_BATCH_BODY_BYTES,
         }
     }

@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 
 use super::context::WorkerContext;
 use super::query_string;
+use crate::api::JSON;
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::runtime::Generation;
 
@@ -51,7 +52,7 @@ pub(super) async fn explain(context: &WorkerContext, query: OwnedQueryText) -> R
     if text.len() > MAX_UNRESERVED_BYTES && !reservation.grow(text.len()) {
         return Err(Problem::out_of_memory_budget());
     }
-    let mut response = respond(200, "application/json", text.into());
+    let mut response = respond(200, JSON, text.into());
     reservation.attach_to(&mut response);
     Ok(response)
 }

@@ -9,12 +9,13 @@
 
 use std::time::Instant;
 
+use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_select::Query;
 use switchboard_server::problem::INTERNAL;
 use switchboard_server::response::write_response;
 use switchboard_server::{FastAnswer, Problem, SimpleRequest, catch_panic, failpoint};
 
-use super::body::{BodyKind, MAX_QUERY_BODY_BYTES};
+use super::body::BodyKind;
 use super::context::WorkerContext;
 use super::query_string;
 use super::select::{ResponseMeta, select_current};
@@ -74,7 +75,7 @@ fn read(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
         (_, Some(_)) => true,
         _ => return None,
     };
-    let request = SimpleRequest::parse(bytes, BodyKind::Query.media_types(), MAX_QUERY_BODY_BYTES)?;
+    let request = SimpleRequest::parse(bytes, BodyKind::Query.media_types(), MAX_QUERY_BYTES)?;
     if is_post {
         return Some((QueryText::Body(request.body), request.len));
     }

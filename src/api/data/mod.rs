@@ -7,9 +7,7 @@ mod context;
 mod explain;
 mod fast_path;
 pub mod query_string;
-mod routes;
 mod select;
 mod service;
 
-pub use routes::PATHS;
-pub use service::serve;
+pub use service::{PATHS, serve};

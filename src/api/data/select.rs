@@ -6,6 +6,7 @@ use switchboard_server::problem;
 use switchboard_snapshot::Snapshot;
 
 use super::context::WorkerContext;
+use crate::api::JSON;
 use crate::api::problem::{from_error, write_problem};
 use crate::telemetry::ChannelCounters;
 
@@ -17,7 +18,7 @@ pub(super) struct ResponseMeta {
 }
 
 impl ResponseMeta {
-    const SELECTION: ResponseMeta = ResponseMeta { status: 200, content_type: "application/json" };
+    const SELECTION: ResponseMeta = ResponseMeta { status: 200, content_type: JSON };
 
     pub(super) fn problem(status: u16) -> ResponseMeta {
         ResponseMeta { status, content_type: problem::CONTENT_TYPE }

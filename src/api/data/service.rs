@@ -21,12 +21,57 @@ use tokio::sync::watch;
 use super::body::BodyKind;
 use super::context::{Shared, WorkerContext};
 use super::explain::{OwnedQueryText, explain};
-use super::routes::{self, Target};
 use super::select::{ResponseMeta, select_current};
 use super::{batch, fast_path, query_string};
 use crate::api::problem::NO_SNAPSHOT;
 use crate::runtime::Store;
 use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry};
+
+/// All paths of this listener with their methods, as in the header `Allow`.
+pub const PATHS: [(&str, &str); 3] =
+    [("/v1/select", "GET, HEAD, POST"), ("/v1/select/batch", "POST"), ("/v1/explain", "GET, HEAD, POST")];
+
+/// The meaning of a method and a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// A query in the URL.
+    Url(Route),
+    /// A query in the body.
+    Body(Route),
+    /// A batch of queries in the body.
+    Batch,
+    /// A method that the route does not have. The text is the value of `Allow`.
+    OtherMethod(Route, &'static str),
+    /// A path without a route.
+    Unknown,
+}
+
+/// Returns the target of a request.
+fn target_of(method: &str, path: &str) -> Target {
+    let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else { return Target::Unknown };
+    match (path, method) {
+        ("/v1/select", "GET" | "HEAD") => Target::Url(Route::Select),
+        ("/v1/select", "POST") => Target::Body(Route::Select),
+        ("/v1/select", _) => Target::OtherMethod(Route::Select, allow),
+        ("/v1/select/batch", "POST") => Target::Batch,
+        ("/v1/select/batch", _) => Target::OtherMethod(Route::Batch, allow),
+        ("/v1/explain", "GET" | "HEAD") => Target::Url(Route::Explain),
+        ("/v1/explain", "POST") => Target::Body(Route::Explain),
+        ("/v1/explain", _) => Target::OtherMethod(Route::Explain, allow),
+        _ => Target::Unknown,
+    }
+}
+
+impl Target {
+    /// Returns the route for the metrics.
+    fn route(self) -> Route {
+        match self {
+            Target::Url(route) | Target::Body(route) | Target::OtherMethod(route, _) => route,
+            Target::Batch => Route::Batch,
+            Target::Unknown => Route::Other,
+        }
+    }
+}
 
 /// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener
 /// stops accepting, and every connection ends after its current request.
@@ -58,7 +103,7 @@ impl Service for WorkerContext {
     async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
         let started = Instant::now();
         let (head, body) = request.into_parts();
-        let target = routes::find(head.method.as_str(), head.uri.path());
+        let target = target_of(head.method.as_str(), head.uri.path());
         let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let answered = catch_panic_async(answer(self, target, &head, body)).await;
         let Answered { response, body, is_selection } = answered.unwrap_or_else(|| {

@@ -311,4 +311,18 @@ mod tests {
         assert!(all.iter().filter(|(_, country)| country.outline.is_some()).count() > 160);
         assert_eq!(WORLD.lines().filter_map(country).count(), Region::COUNT, "only countries");
     }
+    /// The script draws a rule that the legend does not have as "no account".
+    #[test]
+    fn legend_and_style_sheet_have_every_rule_of_a_step() {
+        let classes = Rule::STEPS.map(Rule::as_str).into_iter().chain([PROBLEM_CLASS]);
+        assert_eq!(LEGEND.map(|(class, _)| class).to_vec(), classes.clone().collect::<Vec<_>>());
+        for class in classes {
+            assert!(
+                STYLE.contains(&format!(".{class} {{ --fill: var(--{class}); }}")),
+                "{class} has a class"
+            );
+            let colors = STYLE.matches(&format!("--{class}: #")).count();
+            assert_eq!(colors, 2, "{class} has a color on light and on dark paper");
+        }
+    }
 }

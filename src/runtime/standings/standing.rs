@@ -131,7 +131,7 @@ pub enum InvalidStanding {
     )]
     Condition,
     /// The field `reason` is missing, blank or too long.
-    #[error("Send a text of 1 to 1024 bytes that is not blank as `reason`.")]
+    #[error("Send a text of 1 to {MAX_REASON_BYTES} bytes that is not blank as `reason`.")]
     Reason,
     /// The field `until` is not a time.
     #[error(

@@ -17,7 +17,8 @@ pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, find
     } else {
         format!("{what} {} has a character that is not allowed in ids", quoted(text))
     };
-    let help = "use 1 to 128 printable ASCII characters without space, comma, slash or quote";
+    let help =
+        format!("use 1 to {MAX_ID_BYTES} printable ASCII characters without space, comma, slash or quote");
     findings.add(place, Code::InvalidId, message, help).primary(span);
 }
 
