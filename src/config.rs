@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
+use switchboard_pipeline::SnapshotSource;
 use switchboard_server::ServerSettings;
 use toml::de;
 
-use crate::runtime::{SnapshotSource, WatchMode};
+use crate::runtime::WatchMode;
 
 /// Minimum of `max_body_bytes`. One body of each kind fits, so that the largest allowed body can be accepted.
 const MIN_MAX_BODY_BYTES: usize = 16 * 1024 * 1024;

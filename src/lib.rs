@@ -22,9 +22,8 @@
 //! Compiles the demo registry and answers one query without a daemon:
 //!
 //! ```
-//! use switchboard::runtime::demo_files;
 //! use switchboard_model::UnixSeconds;
-//! use switchboard_pipeline::build_snapshot;
+//! use switchboard_pipeline::{build_snapshot, demo_files};
 //! use switchboard_select::{NO_STANDINGS, Query, SelectContext, select, write_selection};
 //! use switchboard_snapshot::NoProgress;
 //!

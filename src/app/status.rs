@@ -6,10 +6,11 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
+use switchboard_pipeline::SnapshotSource;
 
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
-use crate::runtime::{LastReload, SnapshotSource, Standings};
+use crate::runtime::{LastReload, Standings};
 
 /// The sources of the content of `/status`.
 pub(super) struct Status {

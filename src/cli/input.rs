@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use switchboard_model::UnixMillis;
+use switchboard_pipeline::{OpenError, SnapshotSource, SourceError};
 use switchboard_registry::{Files, ReadError};
 use switchboard_snapshot::Snapshot;
 
 use super::output::{self, ProgressLine};
 use super::{CommandError, findings};
-use crate::runtime::{OpenError, SnapshotSource, SourceError};
 
 /// Returns the source that the options `--registry` and `--snapshot` name, or the demo registry without
 /// either.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::snapshot_source::SourceStamp;
+use switchboard_pipeline::SourceStamp;
 
 /// A source that is not being written is read when its stamp is this old. The value exceeds the resolution of
 /// file-system times (10 ms), so that a later write changes the stamp.

@@ -1,6 +1,6 @@
 //! The state that changes while the daemon runs: the snapshot in service and the standings of its accounts.
 //!
-//! [`Reloader`] reads a [`SnapshotSource`] when it changes and publishes the snapshot in the [`Store`], which all
+//! [`Reloader`] reads a [`SnapshotSource`](switchboard_pipeline::SnapshotSource) when it changes and publishes the snapshot in the [`Store`], which all
 //! answers read. [`standings`] sets and expires standings in the same store.
 
 mod debounce;
@@ -10,7 +10,6 @@ mod rejection_dedup;
 mod reload_event;
 mod reload_signal;
 mod reloader;
-mod snapshot_source;
 pub mod standings;
 mod store;
 mod watch;
@@ -19,6 +18,5 @@ mod watch_path;
 pub use reload_event::{LastReload, ReloadEvent, ReloadObserver, WatchMode};
 pub use reload_signal::{ReloadSignal, ReloadSignalReceiver, WakeReasons, reload_signal};
 pub use reloader::Reloader;
-pub use snapshot_source::{DEMO_GENERATION, Fetched, OpenError, SnapshotSource, SourceError, demo_files};
 pub use standings::Standings;
 pub use store::{Generation, Reader, Store};

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use switchboard_pipeline::{Fetched, SourceError, SourceStamp};
+
 use super::debounce::Debounce;
-use super::snapshot_source::{Fetched, SourceError, SourceStamp};
 
 /// A source with its file-system watch and a clock. Tests replace all three.
 pub(super) trait PolledSource {

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::{BuildFailure, build};
+use switchboard_pipeline::{BuildFailure, DEMO_GENERATION, Fetched, SnapshotSource, SourceError, build};
 use switchboard_registry::{Files, Findings};
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
 use super::rejection_dedup::RejectionDedup;
 use super::reload_event::{ReloadEvent, Reporter};
-use super::snapshot_source::{DEMO_GENERATION, Fetched, SnapshotSource, SourceError};
 use super::store::{Generation, Store};
 use crate::telemetry::ReloadOutcome;
 
@@ -213,8 +212,8 @@ mod tests {
     use parking_lot::Mutex;
     use rkyv::util::AlignedVec;
 
-    use super::super::demo_files;
     use super::*;
+    use switchboard_pipeline::demo_files;
 
     /// A publisher for a snapshot file that is never read, with the events that it reports.
     struct Published {

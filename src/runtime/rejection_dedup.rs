@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
+use switchboard_pipeline::SnapshotSource;
 use switchboard_snapshot::RejectionStage;
-
-use super::snapshot_source::SnapshotSource;
 
 /// A file that has not grown for this time is no longer being copied.
 const MAX_COPY_PAUSE: Duration = Duration::from_secs(10);

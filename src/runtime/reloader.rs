@@ -7,13 +7,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use switchboard_pipeline::SnapshotSource;
 
 use super::debounce::QUIET_PERIOD;
 use super::poller::{Polled, SourcePoller};
 use super::publisher::Publisher;
 use super::reload_event::{LastReload, ReloadObserver, Reporter};
 use super::reload_signal::{ReloadSignal, ReloadSignalReceiver};
-use super::snapshot_source::SnapshotSource;
 use super::store::Store;
 use super::watch::WatchedSource;
 

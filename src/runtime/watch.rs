@@ -13,11 +13,11 @@ use std::time::Instant;
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
+use switchboard_pipeline::{Fetched, SnapshotSource, SourceError, SourceStamp};
 
 use super::poller::PolledSource;
 use super::reload_event::{ReloadEvent, Reporter, WatchMode};
 use super::reload_signal::ReloadSignal;
-use super::snapshot_source::{Fetched, SnapshotSource, SourceError, SourceStamp};
 use super::watch_path::WatchedDirs;
 
 /// A source with a file-system watch on the folders of its path.

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::snapshot_source::SnapshotSource;
+use switchboard_pipeline::SnapshotSource;
 
 /// Maximum of symbolic links on one path. Linux has the same limit.
 const MAX_LINKS: usize = 40;

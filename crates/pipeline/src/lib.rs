@@ -16,13 +16,17 @@
 //! }
 //! ```
 //!
-//! Begin to read in [`build`]. [`self_test`] runs the registry's expected selections, and [`test_coverage`]
-//! finds the steps that these tests do not cover. [`analysis`] computes every decision of a snapshot, for
-//! `coverage` and `diff`.
+//! Begin to read in [`build`]. A [`SnapshotSource`] reads a registry or a snapshot file and opens it.
+//! [`self_test`] runs the registry's expected selections, and [`test_coverage`] finds the steps that these
+//! tests do not cover. [`analysis`] computes every decision of a snapshot, for `coverage` and `diff`.
 
 pub mod analysis;
 pub mod build;
 pub mod self_test;
+mod snapshot_source;
 pub mod test_coverage;
 
 pub use build::{BuildFailure, BuiltSnapshot, build_snapshot};
+pub use snapshot_source::{
+    DEMO_GENERATION, Fetched, OpenError, SnapshotSource, SourceError, SourceStamp, demo_files,
+};

@@ -4,16 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::build::{self, BuildFailure};
 use switchboard_registry::{Files, ReadError, Stamp};
 use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, file};
+
+use super::build::{self, BuildFailure};
 
 /// Generation of the demo registry, which never changes.
 pub const DEMO_GENERATION: u64 = 1;
 
 macro_rules! demo_files {
     ($($path:literal),* $(,)?) => {
-        [$(($path, include_str!(concat!("../../config/demo/", $path)))),*]
+        [$(($path, include_str!(concat!("../../../config/demo/", $path)))),*]
     };
 }
 
@@ -97,10 +98,12 @@ pub enum OpenError {
 
 /// The sizes, times and inodes of a source. A changed stamp means that the source may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum SourceStamp {
+pub enum SourceStamp {
     /// The source is the demo, which never changes.
     Constant,
+    /// The stamp of all files in the folder of a registry.
     Folder(Stamp),
+    /// The stamp of the file of a snapshot.
     File(Stamp),
     /// The source cannot be read. The text is the error of the system.
     Unreadable(String),
@@ -108,7 +111,7 @@ pub(super) enum SourceStamp {
 
 impl Fetched {
     /// Returns a digest of the content. Equal digests mean equal content.
-    pub(super) fn digest(&self) -> u128 {
+    pub fn digest(&self) -> u128 {
         match self {
             Fetched::Files(files) => files.digest(),
             Fetched::Bytes { bytes, .. } => xxhash_rust::xxh3::xxh3_128(bytes),
@@ -118,7 +121,7 @@ impl Fetched {
 
 impl SnapshotSource {
     /// Reads the stamp of the source without its content.
-    pub(super) fn stamp(&self) -> SourceStamp {
+    pub fn stamp(&self) -> SourceStamp {
         match self {
             SnapshotSource::Demo => SourceStamp::Constant,
             SnapshotSource::Registry(root) => match Stamp::from_dir(root) {
@@ -196,7 +199,7 @@ mod tests {
 
     #[test]
     fn demo_contains_every_file_of_its_folder() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo");
         assert_eq!(demo_files(), Files::read_dir(&folder).unwrap());
     }
 }
