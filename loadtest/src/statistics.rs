@@ -1,8 +1,10 @@
 //! Statistics of a few repeated runs.
 
+use std::borrow::Borrow;
+
 /// Returns the middle value, or the mean of the two middle values. Returns `None` without values.
-pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
+pub fn median<T: Borrow<f64>>(values: impl IntoIterator<Item = T>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().map(|value| *value.borrow()).collect();
     sorted.sort_by(f64::total_cmp);
     let high = sorted.get(sorted.len() / 2)?;
     let low = sorted.get(sorted.len().checked_sub(1)? / 2)?;

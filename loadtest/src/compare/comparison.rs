@@ -74,7 +74,8 @@ impl ReportComparison {
         changes.extend(FigureChange::new(&KNEE, None, [valid_knees(a), valid_knees(b)], 1));
         changes.extend(FigureChange::new(&NULL_RATIO, None, [ratios(a), ratios(b)], 1));
         for pair in &pairs {
-            let is_same = is_same_rate(median_rate(&pair.a), median_rate(&pair.b));
+            let rate = |steps: &[&RateStep]| median(steps.iter().map(|step| step.rate));
+            let is_same = is_same_rate(rate(&pair.a), rate(&pair.b));
             for figure in &FIGURES {
                 let values =
                     |steps: &[&RateStep]| steps.iter().filter_map(|step| (figure.of)(step)).collect();
@@ -147,7 +148,7 @@ fn steps_by_rate<'a>(a: &'a Report, b: &'a Report, is_sweep: bool) -> Vec<StepsO
     steps.sort_by(|(a, _), (b, _)| a.rate.total_cmp(&b.rate));
     let mut groups: Vec<StepsOfRate<'_>> = Vec::new();
     for (step, is_of_a) in steps {
-        if groups.last().is_none_or(|group| is_sweep && !is_same_rate(group.rate, step.rate)) {
+        if groups.last().is_none_or(|group| is_sweep && !is_same_rate(Some(group.rate), Some(step.rate))) {
             groups.push(StepsOfRate { rate: step.rate, a: Vec::new(), b: Vec::new() });
         }
         if let Some(group) = groups.last_mut() {
@@ -155,8 +156,4 @@ fn steps_by_rate<'a>(a: &'a Report, b: &'a Report, is_sweep: bool) -> Vec<StepsO
         }
     }
     groups
-}
-
-fn median_rate(steps: &[&RateStep]) -> f64 {
-    median(&steps.iter().map(|step| step.rate).collect::<Vec<_>>()).unwrap_or_default()
 }

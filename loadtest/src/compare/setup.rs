@@ -2,7 +2,7 @@
 
 use crate::{
     report::{
-        figures::{DAEMON_COMMAND, SetupRole, setup_rows},
+        figures::{SetupRole, setup_rows},
         model::Report,
         units::per_second,
     },
@@ -49,27 +49,25 @@ pub(super) fn differences(a: &Report, b: &Report) -> Vec<SetupDifference> {
         add(format!("scenario's {name}").into(), a, b, false);
     }
     for ((what, a, role), (_, b, _)) in setup_rows(a).into_iter().zip(setup_rows(b)) {
-        let [a, b] = if what == DAEMON_COMMAND { [flags(&a), flags(&b)] } else { [a, b] };
         if role != SetupRole::Shown {
             add(what.into(), a, b, role == SetupRole::Subject);
         }
     }
     if !a.is_sweep() && !b.is_sweep() {
-        let [a, b] =
-            [a, b].map(|report| median(&report.steps().map(|(_, step)| step.rate).collect::<Vec<_>>()));
+        let [a, b] = [a, b].map(|report| median(report.steps().map(|(_, step)| step.rate)));
         // A rate that is a share of the highest rate differs a little from report to report.
-        if let (Some(a), Some(b)) = (a, b)
-            && !is_same_rate(a, b)
-        {
-            add("rate".into(), per_second(a), per_second(b), false);
+        if !is_same_rate(a, b) {
+            let [a, b] = [a, b].map(|rate| rate.map_or("none".to_owned(), per_second));
+            add("rate".into(), a, b, false);
         }
     }
     found.sort_by_key(|difference| difference.expected);
     found
 }
 
-pub(super) fn is_same_rate(a: f64, b: f64) -> bool {
-    (a - b).abs() <= SAME_RATE * a.abs().max(b.abs())
+/// Returns whether two rates are the same. A rate that is missing differs from every rate.
+pub(super) fn is_same_rate(a: Option<f64>, b: Option<f64>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= SAME_RATE * a.abs().max(b.abs()))
 }
 
 /// Returns the scenario's keys, such as `mix.phone`, with their values.
@@ -87,11 +85,4 @@ fn scenario_keys(report: &Report) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     flatten("", &keys, &mut found);
     found
-}
-
-/// Returns a command line without the folders and ports, which differ in each run.
-fn flags(command: &str) -> String {
-    let words = command.split_whitespace();
-    let kept = words.map(|word| if word.contains(['/', ':']) { "…" } else { word });
-    kept.collect::<Vec<_>>().join(" ")
 }

@@ -116,8 +116,6 @@ pub(crate) enum SetupRole {
 /// Name, value and role of a row.
 pub(crate) type SetupRow = (&'static str, String, SetupRole);
 
-pub(crate) const DAEMON_COMMAND: &str = "daemon's command";
-
 /// Returns the rows of the setup. Their number and order is the same for all reports, except for the notes at
 /// the end.
 pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
@@ -148,7 +146,7 @@ pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
     let rows = [
         ("command", setup.command.clone(), Shown),
         ("daemon", or(&setup.daemon, "unknown version"), Subject),
-        (DAEMON_COMMAND, or(&setup.daemon_command, "already running"), Condition),
+        ("daemon's command", or(&setup.daemon_command, "already running"), Condition),
         ("daemon's binary", or(&setup.daemon_digest, "unknown"), Subject),
         ("harness", or(&setup.commit, "built outside a checkout"), Subject),
         ("harness's build", setup.profile.clone(), Condition),
@@ -169,15 +167,15 @@ pub(crate) fn setup_rows(report: &Report) -> Vec<SetupRow> {
 
 /// Describes the median rates of the daemon and of the null server, and their ratio.
 pub(crate) fn describe_ceiling(ceiling: &Ceiling) -> String {
-    let middle = |values: &[f64]| median(values).unwrap_or_default();
+    let middle = |rates: &[f64]| median(rates).map_or_else(|| "–".to_owned(), per_second);
     let (low, high) = range(ceiling.daemon.iter().zip(&ceiling.null).map(|(daemon, null)| daemon / null));
     let idle = median(&ceiling.null_idle).unwrap_or(100.0);
     let is_harness_limit = idle < MIN_IDLE_PERCENT;
     format!(
         "{} by the daemon, {} by a null server: {} {} ({low:.2} to {high:.2}, by pair of runs); the harness was idle for \
          {idle:.1} % of the time beside the null server{}",
-        per_second(middle(&ceiling.daemon)),
-        per_second(middle(&ceiling.null)),
+        middle(&ceiling.daemon),
+        middle(&ceiling.null),
         if is_harness_limit { "at most" } else { "a ratio of" },
         number(ceiling.ratio),
         if is_harness_limit { ", so that rate is the harness's limit" } else { "" }

@@ -52,7 +52,8 @@ pub(super) fn measure(
         null_idle.push(by_null.step.idle_percent);
         ratios.push(by_daemon.step.achieved / by_null.step.achieved);
     }
-    let highest = median(&daemon).unwrap_or_default();
+    let nothing = || Error::Refused("the highest rate was not measured: no pair of runs".to_owned());
+    let highest = median(&daemon).ok_or_else(nothing)?;
     let ceiling = median(&ratios).map(|ratio| Ceiling { null, daemon, null_idle, daemon_idle, ratio });
     Ok((highest, ceiling))
 }

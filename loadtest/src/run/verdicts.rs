@@ -23,7 +23,7 @@ pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>
     let mut limit = |name: &str, limit: Option<HumanDuration>, of: fn(&RateStep) -> f64| {
         let Some(limit) = limit.filter(|_| !sweep) else { return };
         let limit = limit.micros();
-        let measured = median(&steps().map(of).collect::<Vec<_>>());
+        let measured = median(steps().map(of));
         verdicts.push(DemandVerdict {
             demand: format!("{name} at most {}", units::time(limit)),
             measured: measured.map_or_else(not_measured, units::time),
@@ -57,7 +57,7 @@ pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>
             holds: measured.is_some_and(|measured| measured >= least),
         });
     };
-    let all = |values: Option<Vec<f64>>| values.and_then(|values| median(&values));
+    let all = |values: Option<Vec<f64>>| values.and_then(median);
     let knees = runs.iter().filter(is_valid).map(|run| run.knee);
     let rate = |rate: f64| format!("{}/s", units::rate(rate));
     least("share of the null server", demand.null_ratio, ceiling.map(|it| it.ratio), |ratio| {

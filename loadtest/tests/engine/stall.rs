@@ -19,6 +19,7 @@ fn stall_raises_the_corrected_latencies_alone() {
     let target = stub::serve(move |_| {
         let into = Duration::from_nanos((origin.elapsed().as_nanos() % EVERY.as_nanos()) as u64);
         if into > EVERY - STALL {
+            // The stall: the server answers at its end.
             thread::sleep(EVERY - into);
         }
         stub::YES

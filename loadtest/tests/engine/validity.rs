@@ -28,6 +28,7 @@ impl Source for SlowCheck {
         answer: &Received<'_>,
         outcomes: &mut OutcomeCounts,
     ) -> Result<(), WrongAnswer> {
+        // The time in which the sender is late but idle is what the test varies.
         thread::sleep(self.asleep);
         let since = Instant::now();
         while since.elapsed() < self.at_work {}
@@ -70,6 +71,7 @@ fn step_of_a_slow_or_overloaded_server_is_valid() {
     let _lock = lock_cores();
     for rate in [10.0, 200.0] {
         let target = stub::serve(|_| {
+            // The server's latency.
             thread::sleep(Duration::from_millis(100));
             stub::YES
         });

@@ -12,6 +12,7 @@ use roxmltree::Document;
 fn page_is_well_formed_and_loads_nothing() {
     for name in NAMES {
         let page = render(&report(name));
+        assert!(!page.contains("#0000"), "{name}: a colour that is no variable");
         let xml = xml(&page);
         let document = Document::parse(&xml).unwrap_or_else(|error| panic!("{name}: {error}"));
         for node in document.root().descendants().filter(roxmltree::Node::is_element) {

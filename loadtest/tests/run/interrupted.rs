@@ -45,6 +45,7 @@ fn await_processes(folder: &Path, enough: impl Fn(usize) -> bool) {
             return;
         }
         assert!(Instant::now() < until, "{found} processes after a minute");
+        // Polls, because the kernel reports no events of processes that are not children of this one.
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -54,6 +54,7 @@ fn requests(client: TcpStream, mut server: TcpStream, numbers: &AtomicU64) -> Re
         let mut body = vec![0; length];
         client.read_exact(&mut body)?;
         server.write_all(head.as_bytes())?;
+        // The latency that the harness must measure.
         thread::sleep(delay(numbers.fetch_add(1, Ordering::Relaxed)));
         server.write_all(&body)?;
     }

@@ -61,6 +61,7 @@ fn start_suspending(folder: &Path, running: &Running, registry: &Path) -> Child 
     let until = Instant::now() + Duration::from_secs(60);
     while accounts_with_standing(&running.admin).is_empty() {
         assert!(Instant::now() < until, "no standing after a minute");
+        // Polls, because the daemon reports no event for a new standing.
         thread::sleep(Duration::from_millis(20));
     }
     child

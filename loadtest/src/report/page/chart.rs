@@ -26,30 +26,14 @@ pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type ChartResult<T> = Result<T, DrawingAreaErrorKind<io::Error>>;
 pub(super) type PlotPlace = (i32, i32);
 
-/// Colours of the style sheet.
-#[derive(Clone, Copy)]
-pub(super) enum Ink {
-    Grid,
-    Soft,
-    P50,
-    P99,
-    P999,
-    Max,
-    Other,
-    Due,
-    Area,
-    Corrected,
-    Uncorrected,
-}
-
-/// Variables of the inks, in the order of [`Ink`].
-const VARIABLES: [&str; 11] =
+/// Inks: the variables of the style sheet that charts use as colours.
+const INKS: [&str; 11] =
     ["grid", "soft", "p50", "p99", "p999", "max", "other", "due", "area", "corrected", "uncorrected"];
 
-impl Ink {
-    fn color(self) -> RGBColor {
-        RGBColor(0, 0, self as u8)
-    }
+/// Returns the place of an ink as a colour. An unknown ink gets a colour that [`svg`] does not replace.
+fn color(ink: &str) -> RGBColor {
+    let number = INKS.iter().zip(0..).find(|(known, _)| **known == ink);
+    RGBColor(0, 0, number.map_or(u8::MAX, |(_, number)| number))
 }
 
 /// Draws a chart of `height` pixels. `draw` returns the marks on top of the drawing.
@@ -65,8 +49,8 @@ pub(super) fn svg(height: u32, name: &str, draw: impl FnOnce(&Area<'_>) -> Chart
     drop(area);
     // The outer tag has a fixed size and is replaced.
     let body = drawn.split_once('>').map_or("", |(_, body)| body.trim_end().trim_end_matches("</svg>"));
-    let body = VARIABLES.iter().zip(0..).fold(body.to_owned(), |body, (variable, ink)| {
-        body.replace(&format!("\"#0000{ink:02X}\""), &format!("\"var(--{variable})\""))
+    let body = INKS.iter().zip(0..).fold(body.to_owned(), |body, (ink, number)| {
+        body.replace(&format!("\"#0000{number:02X}\""), &format!("\"var(--{ink})\""))
     });
     html! {
         svg.plot viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(name) { (PreEscaped(body)) (marks) }
@@ -124,25 +108,25 @@ impl<'a, 'b, Y: Ranged<ValueType = f64> + ValueFormatter<f64>> Chart<'a, 'b, Y> 
             .x_label_formatter(&|value| (x.format)(*value))
             .y_label_formatter(&|value| (y.format)(*value))
             .axis_style(TRANSPARENT)
-            .bold_line_style(Ink::Grid.color().stroke_width(SCALE))
-            .light_line_style(Ink::Grid.color().mix(0.5))
-            .label_style(("sans-serif", 15 * SCALE, &Ink::Soft.color()))
+            .bold_line_style(color("grid").stroke_width(SCALE))
+            .light_line_style(color("grid").mix(0.5))
+            .label_style(("sans-serif", 15 * SCALE, &color("soft")))
             .set_all_tick_mark_size(4 * SCALE)
             .draw()?;
         Ok(Self(context))
     }
 
     /// Draws a line through the points. `None` is a gap.
-    pub(super) fn curve(&self, ink: Ink, width: u32, points: &[Option<(f64, f64)>]) -> ChartResult<()> {
+    pub(super) fn curve(&self, ink: &str, width: u32, points: &[Option<(f64, f64)>]) -> ChartResult<()> {
         for piece in points.split(Option::is_none).filter(|piece| piece.len() > 1) {
             let piece: Vec<_> = piece.iter().copied().flatten().collect();
-            self.0.plotting_area().draw(&PathElement::new(piece, ink.color().stroke_width(width)))?;
+            self.0.plotting_area().draw(&PathElement::new(piece, color(ink).stroke_width(width)))?;
         }
         Ok(())
     }
 
-    pub(super) fn fill(&self, ink: Ink, corners: Vec<(f64, f64)>) -> ChartResult<()> {
-        self.0.plotting_area().draw(&Polygon::new(corners, ink.color()))
+    pub(super) fn fill(&self, ink: &str, corners: Vec<(f64, f64)>) -> ChartResult<()> {
+        self.0.plotting_area().draw(&Polygon::new(corners, color(ink)))
     }
 
     pub(super) fn place(&self, x: f64, y: f64) -> PlotPlace {

@@ -30,12 +30,13 @@ pub(super) fn ceiling(report: &Report) -> Markup {
 fn ceiling_bars(ceiling: &Ceiling) -> Markup {
     let highest = ceiling.null.iter().chain(&ceiling.daemon).copied().fold(1.0, f64::max);
     html! { @for (class, name, rates) in [("null", "null server", &ceiling.null), ("daemon", "daemon", &ceiling.daemon)] {
-        @let middle = median(rates).unwrap_or_default();
-        span.name { (name) }
-        (bar(class, middle / highest, html! { @for rate in rates {
-            i.once style={ "left:" (css_percent(rate / highest)) } title=(per_second(*rate)) {}
-        } }))
-        span.value { (per_second(middle)) }
+        @if let Some(middle) = median(rates) {
+            span.name { (name) }
+            (bar(class, middle / highest, html! { @for rate in rates {
+                i.once style={ "left:" (css_percent(rate / highest)) } title=(per_second(*rate)) {}
+            } }))
+            span.value { (per_second(middle)) }
+        }
     } }
 }
 

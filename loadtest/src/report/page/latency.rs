@@ -1,7 +1,7 @@
 //! Latency against rate, and by percentile.
 
 use super::{
-    chart::{self, Axis, Chart, Ink, SCALE},
+    chart::{self, Axis, Chart, SCALE},
     describe_middle,
 };
 use crate::report::{
@@ -12,20 +12,20 @@ use crate::report::{
 use maud::{Markup, html};
 use std::f64::consts::LOG10_2;
 
-/// Class, name, ink and value of a curve.
-type Curve = (&'static str, &'static str, Ink, fn(&RateStep) -> f64);
+/// Class and ink, name, and value of a curve over the rates of a sweep.
+type SweepCurve = (&'static str, &'static str, fn(&RateStep) -> f64);
 
-const CURVES: [Curve; 3] = [
-    ("p50", "p50", Ink::P50, |step| step.corrected.p50),
-    ("p99", "p99", Ink::P99, |step| step.corrected.p99),
-    ("p999", "p99.9", Ink::P999, |step| step.corrected.p999),
+const CURVES: [SweepCurve; 3] = [
+    ("p50", "p50", |step| step.corrected.p50),
+    ("p99", "p99", |step| step.corrected.p99),
+    ("p999", "p99.9", |step| step.corrected.p999),
 ];
 
 /// Draws the steps of a sweep, with the limit and the knee.
 pub(super) fn by_rate(report: &Report) -> Markup {
     let Some((middle, run)) = report.middle_run().filter(|_| report.is_sweep()) else { return html! {} };
     let several = report.runs.len() > 1;
-    let mut keys = CURVES.map(|(class, name, ..)| (class, name)).to_vec();
+    let mut keys = CURVES.map(|(class, name, _)| (class, name)).to_vec();
     keys.extend([("limit", "limit of the p99"), ("knee", "knee")]);
     keys.extend(several.then_some(("other", "p99 and knee of the other runs")));
     html! {
@@ -61,9 +61,9 @@ fn plot_rates(report: &Report, run: &ScenarioRun) -> Markup {
     chart::svg(390, "Latency against rate", |area| {
         let chart = Chart::new(area, x, y, chart::BOTTOM)?;
         for other in &others {
-            chart.curve(Ink::Other, SCALE, &points(other, |step| step.corrected.p99))?;
+            chart.curve("other", SCALE, &points(other, |step| step.corrected.p99))?;
         }
-        for (.., ink, of) in CURVES {
+        for (ink, _, of) in CURVES {
             chart.curve(ink, 2 * SCALE, &points(run, of))?;
         }
         let ((left, top), (right, bottom)) = chart.corners();
@@ -88,7 +88,7 @@ fn plot_rates(report: &Report, run: &ScenarioRun) -> Markup {
                 @let anchor = if right - x < 200 { "end" } else { "middle" };
                 text.knee x=(x) y=(top - 14) text-anchor=(anchor) { "knee " (per_second(rate)) }
             }
-            @for (class, name, _, of) in CURVES { @for step in sorted_steps(run) {
+            @for (class, name, of) in CURVES { @for step in sorted_steps(run) {
                 @let failure = failure(run, step).map(|failure| format!("\n{failure}"));
                 @let class = if failure.is_some() { format!("{class} hollow") } else { class.to_owned() };
                 @let title = format!("{}: {name} {}{}", per_second(step.rate), time(of(step)), failure.unwrap_or_default());
@@ -200,10 +200,10 @@ fn plot_percentiles(corrected: &Latency, uncorrected: &Latency, others: &[&Laten
     chart::svg(360, "Latency by percentile, corrected and uncorrected", |area| {
         let chart = Chart::new(area, x, y, chart::BOTTOM)?;
         for other in others {
-            chart.curve(Ink::Other, SCALE, &points(other))?;
+            chart.curve("other", SCALE, &points(other))?;
         }
-        chart.curve(Ink::Uncorrected, 2 * SCALE, &points(uncorrected))?;
-        chart.curve(Ink::Corrected, 2 * SCALE, &points(corrected))?;
+        chart.curve("uncorrected", 2 * SCALE, &points(uncorrected))?;
+        chart.curve("corrected", 2 * SCALE, &points(corrected))?;
         let max_nines = max_nines(corrected);
         let dots = DOTS.map(|(name, nines, of)| (name, nines.unwrap_or(max_nines), of));
         let (_, (_, bottom)) = chart.corners();

@@ -98,8 +98,9 @@ fn figures(report: &Report) -> Markup {
     let all = || report.runs.iter().filter_map(|run| run.main_step());
     let due: u64 = all().map(|step| step.due).sum();
     let failed: u64 = all().map(RateStep::failed).sum();
-    let rate = median(&steps.iter().map(|step| step.rate).collect::<Vec<_>>());
-    let rate = rate.map(|rate| format!("of {} due", per_second(rate))).unwrap_or_default();
+    let rate = median(steps.iter().map(|step| step.rate))
+        .map(|rate| format!("of {} due", per_second(rate)))
+        .unwrap_or_default();
     let no_knee = report.is_sweep() && knees.len() < steps.len();
     let rate = if no_knee { rate + "; no knee: the first step" } else { rate };
     html! {
@@ -184,11 +185,17 @@ pub(super) fn runs(report: &Report) -> Markup {
 }
 
 fn spread(values: &[f64], unit: Unit) -> Markup {
-    let middle = median(values).unwrap_or_default();
+    let middle = median(values);
+    let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| unit.show(value));
     let (low, high) = range(values.iter().copied());
     html! {
-        td { (unit.show(middle)) }
-        td { @if middle > 0.0 && values.len() > 1 { (format!("{:.1} %", (high - low) / middle * 100.0)) } @else { "–" } }
+        td { (shown(middle)) }
+        td {
+            @match middle {
+                Some(middle) if middle > 0.0 && values.len() > 1 => { (format!("{:.1} %", (high - low) / middle * 100.0)) }
+                _ => { "–" }
+            }
+        }
         td.words { div.dots aria-hidden="true" { @for value in values.iter().filter(|_| high > 0.0) {
             i style={ "left:" (css_percent(value / high)) } title=(unit.show(*value)) {}
         } } }

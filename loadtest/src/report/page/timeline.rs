@@ -1,7 +1,7 @@
 //! Rate and latency over time, with the events and the errors.
 
 use super::{
-    chart::{self, Axis, Chart, Ink, SCALE},
+    chart::{self, Axis, Chart, SCALE},
     describe_middle,
 };
 use crate::report::{
@@ -95,7 +95,7 @@ impl<'a> Timeline<'a> {
 }
 
 /// The marks of one kind of event, or of the errors.
-struct Lane {
+struct MarkLane {
     name: String,
     class: &'static str,
     marks: Vec<Mark>,
@@ -108,7 +108,7 @@ struct Mark {
     title: String,
 }
 
-fn lanes(timeline: &Timeline<'_>) -> Vec<Lane> {
+fn lanes(timeline: &Timeline<'_>) -> Vec<MarkLane> {
     let mut kinds: BTreeMap<&str, Vec<(f64, &Event)>> = BTreeMap::new();
     for (at, event) in &timeline.events {
         kinds.entry(&event.kind).or_default().push((*at, event));
@@ -120,7 +120,7 @@ fn lanes(timeline: &Timeline<'_>) -> Vec<Lane> {
             let more = if others.is_empty() { String::new() } else { format!("\nand {} more", others.len()) };
             Some(Mark { at: *at, size: 1.0, title: format!("{at:.2} s: {}{more}", first.text) })
         });
-        Lane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
+        MarkLane { name: kind.replace('_', " "), class: "event", marks: marks.collect() }
     };
     let mut lanes: Vec<_> = kinds.into_iter().map(lane).collect();
     let failed: Vec<_> = timeline.slices.iter().filter(|slice| slice.figures.errors > 0).collect();
@@ -132,18 +132,18 @@ fn lanes(timeline: &Timeline<'_>) -> Vec<Lane> {
             let title = format!("{from:.1} to {to:.1} s: {} errors", thousands(errors));
             Some(Mark { at: f64::midpoint(from, to), size: (errors as f64 / most as f64).sqrt(), title })
         });
-        lanes.push(Lane { name: "errors".to_owned(), class: "error", marks: marks.collect() });
+        lanes.push(MarkLane { name: "errors".to_owned(), class: "error", marks: marks.collect() });
     }
     lanes
 }
 
-/// Ink, width and value of a curve.
-type Curve = (Ink, u32, fn(&Slice<'_>) -> f64);
+/// Ink, width and value of a curve over time.
+type TimelineCurve = (&'static str, u32, fn(&Slice<'_>) -> f64);
 
-const CURVES: [Curve; 3] = [
-    (Ink::Max, SCALE, |slice| slice.figures.max),
-    (Ink::P99, 2 * SCALE, |slice| slice.percentile(|it| it.p99)),
-    (Ink::P50, 2 * SCALE, |slice| slice.percentile(|it| it.p50)),
+const CURVES: [TimelineCurve; 3] = [
+    ("max", SCALE, |slice| slice.figures.max),
+    ("p99", 2 * SCALE, |slice| slice.percentile(|it| it.p99)),
+    ("p50", 2 * SCALE, |slice| slice.percentile(|it| it.p50)),
 ];
 
 fn plot(run: &ScenarioRun) -> Markup {
@@ -168,8 +168,8 @@ fn plot(run: &ScenarioRun) -> Markup {
         let (_, below) = below.split_vertically(lanes_height * SCALE);
         let above = Chart::new(&above, seconds.clone(), rate, 0)?;
         let below = Chart::new(&below, seconds, latency, chart::BOTTOM)?;
-        above.fill(Ink::Area, answered)?;
-        above.curve(Ink::Due, 3, &due)?;
+        above.fill("area", answered)?;
+        above.curve("due", 3, &due)?;
         for (ink, width, of) in CURVES {
             below.curve(ink, width, &points(slices, of))?;
         }
