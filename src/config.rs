@@ -12,7 +12,8 @@ use toml::de;
 
 use crate::runtime::WatchMode;
 
-/// Minimum of `max_body_bytes`. One body of each kind fits, so that the largest allowed body can be accepted.
+/// Minimum of `max_body_bytes`. The largest batch fits, although a quarter of the budget is kept for single
+/// queries.
 const MIN_MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// All settings of the daemon. The fields are the keys of the settings file.
@@ -35,11 +36,12 @@ pub struct Settings {
     pub standings: Option<PathBuf>,
     /// Number of threads that answer queries. 0 is one for each core.
     pub workers: usize,
-    /// Maximum of connections to the data listener.
+    /// Maximum number of connections to the data listener.
     pub max_connections: usize,
-    /// Maximum of connections of one peer. 0 is no limit.
+    /// Maximum number of connections of one peer: an IPv4 address, or the /64 prefix of an IPv6 address. 0 is no
+    /// limit.
     pub max_connections_per_peer: usize,
-    /// Maximum of memory for incoming bodies and unsent large answers, in bytes.
+    /// Maximum number of bytes of memory for incoming bodies and unsent large answers.
     pub max_body_bytes: usize,
     /// Timeout from the first byte of a request to the end of its head.
     #[serde(deserialize_with = "duration")]

@@ -51,12 +51,15 @@ pub enum StartError {
     #[error("cannot use a passed socket: {0}; see ListenStream= and FileDescriptorName= in its unit")]
     InheritedSocket(#[from] SocketError),
     /// The system cannot create a thread, a signal handler or a runtime.
-    #[error("cannot start: {0}")]
+    #[error(
+        "the system refused a thread, a signal handler, a runtime or a socket: {0}; see the limits on tasks and \
+        open files"
+    )]
     System(#[from] io::Error),
     /// The source has no valid snapshot, and the settings require one. The text is the reason.
     #[error(
-        "no snapshot, but --require-snapshot is set: {0}; repair the source, or start without the option to wait \
-        for it"
+        "no snapshot, but --require-snapshot is set: {0}; repair the source, or start without \
+        --require-snapshot: the daemon then waits for a valid source"
     )]
     NoSnapshot(String),
 }
@@ -77,7 +80,7 @@ pub struct App {
     first_poll: Option<oneshot::Receiver<()>>,
     inherited_data_socket: Option<TcpListener>,
     is_data_closed: watch::Sender<bool>,
-    admin: AdminSide,
+    admin: RunningAdmin,
 }
 
 /// A daemon that answers queries until [`drain`](Self::drain).
@@ -91,11 +94,11 @@ pub struct RunningApp {
     drain: watch::Sender<bool>,
     /// True before the data listener is open and from the drain on, for `/readyz`.
     is_data_closed: watch::Sender<bool>,
-    admin: AdminSide,
+    admin: RunningAdmin,
 }
 
 /// The running admin listener with its socket.
-struct AdminSide {
+struct RunningAdmin {
     server: admin::AdminServer,
     address: SocketAddr,
     /// The bound socket. `None` if it was inherited: the service manager keeps it for the next process.
@@ -112,7 +115,10 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     logs::start(settings.log_format);
     // Only the location is logged, because the message of a panic may contain data of a client.
     std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(location = panic.location().map(ToString::to_string), "panicked");
+        tracing::error!(
+            location = panic.location().map(ToString::to_string),
+            "panicked: a bug in Switchboard; report it with this location and the version"
+        );
     }));
     let drain_timeout = settings.drain_timeout;
     let limits = ConnectionLimits::for_process(&settings);
@@ -177,7 +183,7 @@ impl App {
                 last_reload: Arc::clone(&last_reload),
             }),
         };
-        let admin = AdminSide::start(settings.admin_listen, sockets.admin, context, limits.admin)?;
+        let admin = RunningAdmin::start(settings.admin_listen, sockets.admin, context, limits.admin)?;
 
         // The data listener is bound after the first poll, because a process that takes over an address from
         // another must not accept queries before it has a snapshot.
@@ -275,7 +281,7 @@ impl App {
         self.reload.stop();
         self.standings.hand_over();
         signals::notify_stopping();
-        tracing::info!("stopped before the source was read");
+        tracing::info!("stopped by a signal before the first read of the source ended");
     }
 }
 
@@ -305,8 +311,8 @@ impl RunningApp {
         self.data.force_close()
     }
 
-    /// Stops accepting. Connections end with the request in hand, and `/readyz` answers 503. A second call
-    /// has no effect.
+    /// Stops accepting. Each connection ends after its current request. `/readyz` answers 503. A second
+    /// call has no effect.
     pub fn begin_drain(&self) {
         if self.is_data_closed.send_replace(true) {
             return;
@@ -323,28 +329,31 @@ impl RunningApp {
     /// that were force-closed then.
     pub fn drain(self, timeout: Duration) -> usize {
         self.begin_drain();
-        let cut = self.data.drain(timeout);
-        if cut > 0 {
-            tracing::warn!(connections = cut, "force-closed connections after the drain timeout");
+        let force_closed = self.data.drain(timeout);
+        if force_closed > 0 {
+            tracing::warn!(
+                connections = force_closed,
+                "force-closed connections that were still open; their requests are lost"
+            );
         }
         // The reload thread may be reading a large registry. It writes nothing, so it may end with the
         // process.
         self.reload.stop();
         drop(self.admin.server);
         self.admin.socket.iter().for_each(reuseport::stop_steering);
-        tracing::info!(cut, "stopped");
-        cut
+        tracing::info!(cut = force_closed, "stopped");
+        force_closed
     }
 }
 
-impl AdminSide {
+impl RunningAdmin {
     /// Starts the admin listener on an inherited socket, or on the address if there is none.
     fn start(
         address: SocketAddr,
         inherited: Option<TcpListener>,
         context: admin::AdminContext,
         max_connections: usize,
-    ) -> Result<AdminSide, StartError> {
+    ) -> Result<RunningAdmin, StartError> {
         let is_inherited = inherited.is_some();
         let listener = match inherited {
             Some(socket) => admin::AdminListener::from_inherited(socket)?,
@@ -354,7 +363,7 @@ impl AdminSide {
         };
         let socket = if is_inherited { None } else { Some(listener.try_clone_socket()?) };
         let address = listener.local_addr()?;
-        Ok(AdminSide { server: listener.serve(context, max_connections)?, address, socket })
+        Ok(RunningAdmin { server: listener.serve(context, max_connections)?, address, socket })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::telemetry::{PublishedSnapshot, Telemetry};
 use switchboard_model::UnixMillis;
 use switchboard_registry::{Findings, Severity};
 
-/// Maximum of logged errors of one rejected registry.
+/// Maximum number of logged errors of one rejected registry.
 const MAX_LOGGED_ERRORS: usize = 50;
 
 /// Creates an observer that counts and logs the events of the reload thread.
@@ -70,15 +70,22 @@ fn log_reload(event: &ReloadEvent<'_>) {
         }
         ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {
-            tracing::error!(stage = stage.as_str(), reason, "snapshot rejected");
+            tracing::error!(
+                stage = stage.as_str(),
+                reason,
+                "snapshot rejected; the snapshot in service stays, if there is one"
+            );
             log_errors(findings);
         }
         ReloadEvent::Unreadable { reason } => {
-            tracing::error!(reason, "source unreadable");
+            tracing::error!(reason, "source unreadable; the snapshot in service stays, if there is one");
         }
         ReloadEvent::Watching { down: None } => tracing::info!("file-system watch active"),
         ReloadEvent::Watching { down: Some(reason) } => {
-            tracing::warn!(reason, "file-system watch unavailable; polling the source instead")
+            tracing::warn!(
+                reason,
+                "file-system watch unavailable; changes are found only by polling, at least once a second"
+            )
         }
         ReloadEvent::Confirmed | ReloadEvent::Timed { .. } | ReloadEvent::Alive { .. } => {}
     }
@@ -113,14 +120,26 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
             }
             if let Some(kept) = damaged_copy {
                 let (lines, kept) = (format!("{damaged:?}"), kept.display());
-                tracing::error!(%lines, %kept, "journal of standings damaged; standings may be missing; a copy is kept");
+                tracing::error!(
+                    %lines,
+                    %kept,
+                    "journal of standings was damaged: the listed lines were ignored; compare the kept copy, and set \
+                     missing standings again"
+                );
             }
         }
         StandingsEvent::Following => {
-            tracing::info!("another process holds the journal of standings; following its changes");
+            tracing::info!(
+                "another process writes the journal of standings; this process follows it and rejects changes until \
+                 it takes over"
+            );
         }
         StandingsEvent::Failed { error } => {
-            tracing::error!(%error, "journal of standings unusable; standings cannot be changed");
+            tracing::error!(
+                %error,
+                "cannot read or write the journal of standings; standings cannot be changed until the disk or the \
+                 file is repaired"
+            );
         }
     }
 }
@@ -135,6 +154,6 @@ fn log_errors(findings: &Findings) {
     }
     let more = errors().count().saturating_sub(MAX_LOGGED_ERRORS);
     if more > 0 {
-        tracing::error!(more, "further errors omitted; `switchboard check` reports all");
+        tracing::error!(more, "further errors omitted; run `switchboard check` for a longer list");
     }
 }

@@ -15,21 +15,20 @@ const FILE_DESCRIPTORS: usize = 12;
 const RUNTIME_DESCRIPTORS: usize = 3;
 /// Number of file descriptors of the listeners, the file-system watch and its poller.
 const OTHER_DESCRIPTORS: usize = 6;
-/// Maximum of connections to the admin listener. Scrapers, probes and people need only a few.
+/// Maximum number of connections to the admin listener. Scrapers, probes and people need only a few.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
-/// Minimum limit of a listener. With fewer descriptors than that, accepting pauses until one is free.
+/// Smallest limit of a listener. If descriptors are short, accepting pauses until one is free.
 const MIN_CONNECTIONS: usize = 4;
-/// Nice value of the reload thread. On a busy core the thread gets a tenth of the time. At equal priority, a
-/// worker on the same core would wait up to 12 ms at a time while a million accounts are read and verified,
-/// which takes a third of a second of CPU time.
+/// Nice value of the reload thread, which gets a tenth of a busy core. At equal priority, workers on that core
+/// wait up to 12 ms at a time during a reload of a million accounts.
 const LOWER_NICE: i32 = 10;
 
-/// The number of workers, and the maximum of connections to each listener.
+/// The number of workers, and the maximum number of connections to each listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ConnectionLimits {
     pub(super) workers: usize,
     pub(super) data: usize,
-    /// Maximum of data connections of one peer. 0 is no limit.
+    /// Maximum number of data connections of one peer. 0 is no limit.
     pub(super) peer: usize,
     pub(super) admin: usize,
 }
@@ -51,7 +50,7 @@ impl ConnectionLimits {
         if limits.data < data {
             tracing::warn!(
                 descriptors,
-                asked = data,
+                configured = data,
                 max_connections = limits.data,
                 max_connections_per_peer = limits.peer,
                 "max_connections lowered to fit the limit on open files; raise LimitNOFILE= or ulimit -Hn"
@@ -60,8 +59,8 @@ impl ConnectionLimits {
         limits
     }
 
-    /// Shares descriptors: an eighth for the admin listener, and a ninth of the rest for connections that are
-    /// rejected with an answer.
+    /// Divides the free descriptors. The admin listener gets an eighth, from 4 to 64. Of the rest, eight ninths
+    /// (at least 4) are for data connections. One ninth is for connections that are rejected with an answer.
     fn share(descriptors: usize, workers: usize, data: usize, peer: usize) -> ConnectionLimits {
         let admin = (descriptors / 8).clamp(MIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS);
         let max_data = (descriptors.saturating_sub(admin) * 8 / 9).max(MIN_CONNECTIONS);

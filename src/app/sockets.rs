@@ -30,13 +30,16 @@ pub enum SocketError {
     #[error("{0}")]
     NotTcp(#[from] io::Error),
     /// The socket with this name is not in the listening state.
-    #[error("the socket {0:?} is not listening, but connected or only bound")]
+    #[error("the passed socket {0:?} is not a listening socket: set Accept=no in its unit")]
     NotListening(String),
     /// Two passed sockets have this name.
-    #[error("two sockets have the name {0:?}, but a listener takes one; [::] accepts IPv4 too")]
+    #[error(
+        "two passed sockets have the name {0:?}: pass one socket for each listener (a socket on [::] also accepts \
+        IPv4)"
+    )]
     Duplicate(String),
     /// The service manager passed more than two sockets.
-    #[error("more sockets than the two listeners take")]
+    #[error("the service manager passed more than two sockets: pass one named `data` and one named `admin`")]
     TooMany,
 }
 
@@ -116,9 +119,9 @@ mod tests {
     #[test]
     fn socket_that_no_listener_can_use_is_an_error() {
         let too_many = vec![("", listening().1), ("", listening().1), ("", listening().1)];
-        assert!(assign(too_many).unwrap_err().to_string().contains("more sockets"));
+        assert!(assign(too_many).unwrap_err().to_string().contains("more than two sockets"));
         let twice = vec![("data", listening().1), ("data", listening().1)];
-        assert!(assign(twice).unwrap_err().to_string().contains("two sockets"));
+        assert!(assign(twice).unwrap_err().to_string().contains("two passed sockets"));
         let not_listening: TcpListener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().into();
         assert!(assign(vec![("data", not_listening)]).unwrap_err().to_string().contains("listening"));
     }

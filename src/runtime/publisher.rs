@@ -58,8 +58,9 @@ impl Publisher {
         }
     }
 
-    /// Activates the content of the source. Reports the reason if that fails. `change` returns the number of the
-    /// source's last change.
+    /// Activates the content of the source. Reports the reason if that fails. `change` returns the sequence
+    /// number of the source's last change, or `None` without file-system events. It is called after the
+    /// verification, to include changes during it.
     pub(super) fn apply(&mut self, fetched: Result<Fetched, SourceError>, change: impl Fn() -> Option<u64>) {
         match fetched {
             Err(error) => self.unreadable(error.to_string()),
@@ -81,6 +82,7 @@ impl Publisher {
         let now = UnixMillis::from(SystemTime::now());
         let generation = match (&self.source, self.store.current()) {
             (SnapshotSource::Demo, _) => DEMO_GENERATION,
+            // Greater than the current generation even if the clock was set back.
             (_, Some(current)) => now.as_u64().max(current.snapshot.generation() + 1),
             (_, None) => now.as_u64(),
         };
@@ -93,7 +95,9 @@ impl Publisher {
             Err(BuildFailure { findings, .. }) => {
                 let errors = match findings.errors() {
                     1 => "1 error".to_owned(),
-                    more => format!("{more} errors"),
+                    // More than 100 errors of one kind are not all kept.
+                    few @ ..=100 => format!("{few} errors"),
+                    many => format!("at least {many} errors"),
                 };
                 let reason = format!("{} has {errors}", self.source.describe());
                 self.rejected(RejectionStage::Registry, reason, &findings, change());
@@ -162,7 +166,8 @@ impl Publisher {
 
     /// Reports a panic of the reload thread as an unreadable source.
     pub(super) fn panicked(&mut self) {
-        let reason = "a bug in Switchboard while it read the source; please report the bug with the source";
+        let reason =
+            "a bug in Switchboard stopped this reload; report it with the source and the panic from the log";
         self.record_outcome(ReloadOutcome::Unreadable, Some(reason.to_owned()), &Findings::default());
         self.reporter.report(&ReloadEvent::Unreadable { reason });
     }
@@ -172,8 +177,8 @@ impl Publisher {
         self.reporter.record_outcome(outcome, error, findings);
     }
 
-    /// Drops replaced generations that no request and no worker holds. Dropping takes milliseconds, so it runs on
-    /// the reload thread.
+    /// Drops replaced generations that no request and no worker holds. Dropping takes milliseconds, so it runs
+    /// on the reload thread.
     pub(super) fn drop_retired(&mut self) {
         self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());

@@ -11,7 +11,7 @@ use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::telemetry::ReloadOutcome;
 
-/// Maximum of findings in `/status`.
+/// Maximum number of findings in `/status`.
 const MAX_FINDINGS: usize = 20;
 
 /// An event of the reload thread.

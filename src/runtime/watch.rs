@@ -73,7 +73,7 @@ impl WatchedSource {
         matches!(self.state, WatchState::Down(_))
     }
 
-    /// Returns the number of the last change. Returns `None` without a watch.
+    /// Returns the sequence number of the last change, or `None` without file-system events.
     pub(super) fn last_change(&self) -> Option<u64> {
         self.watch.as_ref().and_then(DirWatch::last_change)
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use switchboard_pipeline::SnapshotSource;
 
-/// Maximum of symbolic links on one path. Linux has the same limit.
+/// Maximum number of symbolic links on one path. Linux has the same limit.
 const MAX_LINKS: usize = 40;
 
 /// The folders to watch and their relevant entries, by physical path.

@@ -71,6 +71,7 @@ impl PublishedSnapshot {
             RecordKind::Ous => self.counts.ous,
             RecordKind::Pools => self.counts.pools,
             RecordKind::Accounts => self.counts.accounts,
+            // The label value `chains` counts the levels of all chains. It is kept for dashboards.
             RecordKind::Chains => self.counts.levels,
         }
     }
@@ -144,7 +145,7 @@ impl Telemetry {
         self.panics.increment(1);
     }
 
-    /// Sets the maximum of connections to the data listener.
+    /// Sets the maximum number of connections to the data listener.
     pub fn connections_limit(&self, limit: usize) {
         self.connections_limit.set(limit as f64);
     }

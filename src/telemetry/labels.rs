@@ -9,7 +9,7 @@ use switchboard_snapshot::RejectionStage;
 pub enum ConnectionEvent {
     /// The connection was accepted and handed to a worker.
     Accepted,
-    /// The connection was rejected because the listener or the peer has its maximum of connections.
+    /// The connection was rejected because the listener or the peer has its maximum number of connections.
     Rejected,
     /// accept(2) failed, because of a lack of file descriptors or memory.
     AcceptError,
@@ -17,7 +17,8 @@ pub enum ConnectionEvent {
     TimedOut,
     /// The connection broke, or its bytes were not HTTP.
     Error,
-    /// The connection was still open when the drain timeout expired. Its label value is `cut`.
+    /// The connection was force-closed because the drain timeout expired or a second stop signal arrived. Its
+    /// label value is `cut`.
     ForceClosed,
 }
 

@@ -1,7 +1,7 @@
 //! The metrics: names, label values and counters.
 //!
 //! [`Telemetry`] registers all series at the start, so that every series exists before its first event. Each
-//! worker counts its requests in [`WorkerMetrics`] of its own, without atomic additions; scrapes sum them.
+//! worker counts its requests in its own [`WorkerMetrics`], without atomic additions; scrapes sum them.
 //! The recorder is not installed globally, because tests run several daemons in one process.
 
 mod handles;

@@ -17,7 +17,7 @@ pub(super) const SELECTIONS: Metric = metric(
 );
 pub(super) const CLIMBED: Metric = metric(
     "switchboard_climbed_total",
-    "Selections from a pool, by number of organizational units above the query's organizational unit.",
+    "Selections from a pool, by how many organizational units (OUs) the pool's OU is above the query's OU.",
 );
 pub(super) const SELECT_DURATION: Metric = metric(
     "switchboard_select_duration_seconds",
@@ -34,11 +34,11 @@ pub(super) const CONNECTIONS: Metric =
     metric("switchboard_http_connections", "Open connections to the data listener.");
 pub(super) const CONNECTIONS_LIMIT: Metric = metric(
     "switchboard_http_connections_limit",
-    "Maximum of connections to the data listener: max_connections, or less if the limit on open files requires it. 0 before it listens.",
+    "Maximum number of connections to the data listener: max_connections, or less if the limit on open files requires it. 0 before it listens.",
 );
 pub(super) const CONNECTION_EVENTS: Metric = metric(
     "switchboard_http_connections_total",
-    "Connections to the data listener, by outcome: accepted, rejected over a limit, or lost by accept_error. Accepted connections may end with timed_out, error, or cut (force-closed after the drain timeout).",
+    "Events of connections to the data listener. A connection is accepted or rejected (over a limit). An accepted connection may later also count as timed_out, error or cut (force-closed during a drain). accept_error counts failed calls of accept(2), which are retried.",
 );
 pub(super) const PANICS: Metric = metric(
     "switchboard_http_panics_total",
@@ -48,7 +48,7 @@ pub(super) const GENERATION: Metric =
     metric("switchboard_snapshot_generation", "Generation of the snapshot in service. 0 before the first.");
 pub(super) const BUILT: Metric = metric(
     "switchboard_snapshot_built_timestamp_seconds",
-    "Unix time at which the snapshot in service was built. 0 if it is unknown.",
+    "Unix time at which the snapshot in service was built, or the modification time of its file if the snapshot contains no build time. 0 before the first.",
 );
 pub(super) const ACTIVATED: Metric = metric(
     "switchboard_snapshot_activated_timestamp_seconds",
@@ -60,8 +60,10 @@ pub(super) const CONFIRMED: Metric = metric(
 );
 pub(super) const BYTES: Metric =
     metric("switchboard_snapshot_bytes", "Size of the snapshot in service in bytes.");
-pub(super) const ENTRIES: Metric =
-    metric("switchboard_snapshot_entries", "Number of records in the snapshot in service, by kind.");
+pub(super) const ENTRIES: Metric = metric(
+    "switchboard_snapshot_entries",
+    "Number of records in the snapshot in service, by kind. The kind chains counts levels.",
+);
 pub(super) const RELOADS: Metric =
     metric("switchboard_snapshot_reloads_total", "Snapshot load attempts, by outcome.");
 pub(super) const REJECTIONS: Metric = metric(

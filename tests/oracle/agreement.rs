@@ -9,7 +9,7 @@ use switchboard_model::Region;
 use super::coverage::Coverage;
 use super::subject::Subject;
 
-/// Maximum of candidates that explain lists in one step.
+/// Maximum number of candidates that explain lists in one step.
 const LISTED: usize = 50;
 
 /// A snapshot in service, and an oracle over the registry that it was compiled from.

@@ -14,7 +14,7 @@ fn second_process_follows_the_journal_and_then_takes_it_over() {
     let mut first = serve(registry.path(), Some(&journal));
     put(&first, GERMAN_ACCOUNT, &standing("suspended"));
     let second = serve(registry.path(), Some(&journal));
-    second.logged_at_start("another process holds the journal");
+    second.logged_at_start("another process writes the journal");
     assert_ne!(second.select(GERMAN)["account"], "wa-emea-de-1");
 
     // The second process sees the changes of the first, and makes none.
@@ -48,7 +48,7 @@ fn second_process_takes_over_while_the_first_finishes_a_request() {
     let mut first = serve(registry.path(), Some(&journal));
     put(&first, "/v1/standings/acme/wa-emea-gb-1", &standing("suspended"));
     let second = serve(registry.path(), Some(&journal));
-    second.logged_at_start("another process holds the journal");
+    second.logged_at_start("another process writes the journal");
     let mut slow = HttpClient::connect(&first.data);
     slow.post_head("/v1/select", QUERY.len());
 

@@ -92,7 +92,7 @@ fn damaged_journal_is_copied_and_its_other_records_hold() {
     fs::write(&journal, &bytes).unwrap();
 
     let daemon = serve(registry.path(), Some(&journal));
-    let logged = daemon.logged_at_start("journal of standings damaged");
+    let logged = daemon.logged_at_start("journal of standings was damaged");
     assert_eq!(logged["lines"], "[3]");
     assert_eq!(fs::read(logged["kept"].as_str().unwrap()).unwrap(), bytes);
     for (account, holds) in [("wa-emea-de-1", true), ("wa-emea-gb-1", false), ("wa-emea-gb-2", true)] {

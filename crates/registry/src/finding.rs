@@ -247,12 +247,13 @@ impl Findings {
         self.added
     }
 
-    /// Returns the number of findings with the severity error. A registry with errors is not compiled.
+    /// Returns the number of kept findings with the severity error. [`check`](crate::check) keeps at most 101
+    /// of each code and company. A registry with errors is not compiled.
     pub fn errors(&self) -> usize {
         self.iter().filter(|finding| finding.code.severity() == Severity::Error).count()
     }
 
-    /// Returns the number of findings with the severity warning.
+    /// Returns the number of kept findings with the severity warning.
     pub fn warnings(&self) -> usize {
         self.len() - self.errors()
     }

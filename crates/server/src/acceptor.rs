@@ -28,15 +28,15 @@ use super::{ConnectionObserver, ServerSettings, ServerThreads, Service, problem,
 const BACKLOG: i32 = 1024;
 /// Pause after an error such as EMFILE. Accepting again at once would fail again, and would keep a core busy.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
-/// Maximum number of rejected connections that get time to read the reason. Also limited to an eighth of the
-/// accepted connections. Further connections are closed without an answer.
+/// Maximum number of rejected connections that are answered at the same time. The limit is an eighth of
+/// `max_connections`, from 2 to 64. Further connections are closed without an answer.
 const MAX_REJECTIONS: usize = 64;
 
 /// A bound listening socket that is not served. The kernel queues its connections.
 pub struct Listener {
     socket: StdListener,
-    /// Whether this process bound the socket. An inherited one keeps its accept queue for the next process, so it is
-    /// not drained.
+    /// Whether this process bound the socket. An inherited one keeps its accept queue for the next process, so
+    /// it is not drained.
     own: bool,
     settings: ServerSettings,
 }
@@ -185,7 +185,12 @@ impl Acceptor {
         let polled = socket.try_clone().and_then(TcpListener::from_std);
         let listener = match polled {
             Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "cannot poll the listening socket"),
+            Err(error) => {
+                return tracing::error!(
+                    %error,
+                    "cannot poll the listening socket: this listener accepts no connections; restart the daemon"
+                );
+            }
         };
         let max_rejections = (self.max_connections / 8).clamp(2, MAX_REJECTIONS);
         let rejections = Arc::new(Semaphore::new(max_rejections));
@@ -232,7 +237,10 @@ impl Acceptor {
 
     fn accept_failed(&self, error: &io::Error) {
         self.observer.accept_failed();
-        tracing::warn!(%error, "cannot accept a connection");
+        tracing::warn!(
+            %error,
+            "cannot accept a connection; retrying in 50 ms; if this continues, raise the limit on open files"
+        );
     }
 
     /// Hands a connection to a worker, or rejects the connection.
@@ -253,7 +261,9 @@ impl Acceptor {
         // it.
         let workers = self.workers.iter().filter(|worker| !worker.sender.is_closed());
         let Some(worker) = workers.min_by_key(|worker| worker.connections.load(Ordering::Relaxed)) else {
-            return tracing::error!("dropped a connection: no worker is running");
+            return tracing::error!(
+                "dropped a connection: all worker threads have ended; restart the daemon and report the panic logged above"
+            );
         };
         let permit = ConnectionPermit::new([&self.open, &worker.connections], peer, &self.observer);
         // If the worker ends now, the stream and the permit are dropped. That closes and uncounts the

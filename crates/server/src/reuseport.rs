@@ -71,10 +71,12 @@ fn steer(socket: &TcpListener, index: u32) -> io::Result<()> {
     Ok(setsockopt(socket, AttachReusePortCbpf, &program)?)
 }
 
-/// Logs a failure, which a sandbox may cause. The socket is closed anyway; only connections that begin at
-/// that moment may be lost.
+/// Logs a failure. The socket is closed nevertheless.
 fn warn_on_error(what: &str, result: io::Result<()>) {
     if let Err(error) = result {
-        tracing::warn!(%error, "{what}");
+        tracing::warn!(
+            %error,
+            "{what}; connections that begin now may be lost (a sandbox may forbid the socket option)"
+        );
     }
 }

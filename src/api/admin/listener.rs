@@ -103,14 +103,24 @@ async fn run(
 ) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "cannot poll the admin listener"),
+        Err(error) => {
+            return tracing::error!(
+                %error,
+                "cannot poll the admin listener: metrics, probes and standings are not answered; restart the daemon"
+            );
+        }
     };
     let drain = stopped.clone();
     let mut open: Vec<Connection> = Vec::new();
     let mut tasks = JoinSet::new();
     let mut upkeep = interval(UPKEEP_INTERVAL);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let failed = |error: &io::Error| tracing::warn!(%error, "cannot accept an admin connection");
+    let failed = |error: &io::Error| {
+        tracing::warn!(
+            %error,
+            "cannot accept an admin connection; retrying in 50 ms; if this continues, raise the limit on open files"
+        );
+    };
     loop {
         let turn = async {
             tokio::select! {

@@ -21,7 +21,7 @@ use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
 use crate::runtime::standings::{AccountKey, MAX_REASON_BYTES, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
-/// Maximum of bytes in a body. JSON may write each byte of a reason as six bytes.
+/// Maximum number of bytes in a body. JSON may write each byte of a reason as six bytes.
 const MAX_BODY_BYTES: usize = 6 * MAX_REASON_BYTES + 2 * 1024;
 
 /// Answers a request for standings. `below` is the path after `/v1/standings`. `query` is the query string of

@@ -20,7 +20,7 @@ use crate::api::problem::{GENERATION, NO_SNAPSHOT};
 use crate::runtime::Generation;
 use crate::telemetry::ChannelCounters;
 
-/// Maximum of lines in a batch.
+/// Maximum number of lines in a batch.
 const MAX_LINES: usize = 10_000;
 /// Time after which a batch yields to other connections. The limit is a time instead of a number of lines,
 /// because a line takes one microsecond, or 150 for an OU with 20,000 levels above it.

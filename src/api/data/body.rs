@@ -13,7 +13,7 @@ use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
 use crate::api::JSON;
 
-/// Maximum of bytes in the body of a batch.
+/// Maximum number of bytes in the body of a batch.
 const MAX_BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// The content of a body.

@@ -18,7 +18,7 @@ use crate::runtime::store::Store;
 
 /// Interval at which changes of another process are read. They must be visible within a second.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
-/// Maximum of further requests that share one write to the disk.
+/// Maximum number of further requests that share one write to the disk.
 const MAX_BATCH: usize = 256;
 
 /// The place where standings are kept, for `/status` and the metrics.
