@@ -26,7 +26,8 @@ docs/loadtest.md describes the measurement.";
 #[command(
     version,
     about,
-    after_help = "Exit codes: 0 success; 1 failed (a demand does not hold, a run is invalid); 2 wrong usage; 3 a file cannot \
+    max_term_width = 100,
+    after_help = "Exit codes: 0 success; 1 failed (a demand is not met, a run is invalid); 2 wrong usage; 3 a file cannot \
                   be read or written."
 )]
 struct Cli {
@@ -42,19 +43,20 @@ enum LoadTestCommand {
     /// Write the page of a report from its JSON
     #[command(after_help = "Example:\n  loadtest page loadtest-steady-20261124T091233Z.json -o steady.html")]
     Page(files::PageArguments),
-    /// Print the figures that changed from one report to another by more than the noise of the runs
+    /// Compare two reports, and print the changes that exceed the noise
     #[command(
         after_help = "The exit code is 1 if a figure got worse.\n\nExample:\n  loadtest compare before.json after.json"
     )]
     Compare(compare::Compare),
     /// Generate a large, realistic registry from a seed: the same arguments give the same bytes
     #[command(after_help = "Example: a million accounts, in a few seconds\n  \
-        loadtest registry --accounts 1000000 --ous 100000 --pools 20000 --seed 7 -o big")]
+        loadtest registry --accounts 1000000 --ous 100000 --pools 20000 \\\n    --seed 7 -o big")]
     Registry(RegistryArguments),
     /// Generate the demo bank of config/demo
     #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
     Bank(BankArguments),
-    /// Run a daemon under load, reloads, changing standings and slow clients, and check that it does not grow
+    /// Run a daemon under load, reloads, changing standings and slow clients, and check
+    /// that its memory does not grow
     #[command(after_help = "Example: an hour with the release build\n  \
         cargo build --release --workspace && loadtest soak --duration 60m")]
     Soak(soak::Soak),

@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, runtime, task::LocalSet};
 /// The arguments of `loadtest null`.
 #[derive(Args)]
 pub struct Null {
-    /// Address to listen on; port 0 stands for a free port, which is printed
+    /// Address to listen on; port 0 means a free port, which is printed
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Length of the answer's body; the default is that of a selection

@@ -51,8 +51,8 @@ pub struct Scenario {
     /// Number of connections. Each has at most one request in flight.
     #[serde(default = "count::<32>")]
     pub connections: NonZero<u32>,
-    /// Longest time from when a request is due to its answer. Without an answer by then, the request has
-    /// failed.
+    /// Longest time between the due time of a request and its answer. Without an answer by then, the request
+    /// has failed.
     #[serde(default = "seconds::<5>")]
     pub timeout: HumanDuration,
     /// Largest p99 of the harness's lateness in microseconds. A run with a larger one is invalid. `None`
@@ -83,7 +83,7 @@ pub struct Scenario {
     /// Raises the rate step by step, and ignores `rate` and `duration`.
     #[serde(default)]
     pub sweep: Option<Sweep>,
-    /// Limits of the figures. If a limit does not hold, the command ends with exit code 1.
+    /// Limits of the figures. If a limit is not met, the command ends with exit code 1.
     #[serde(default)]
     pub demand: Demand,
 }
@@ -142,7 +142,7 @@ pub struct SlowClients {
     pub count: NonZero<u32>,
 }
 
-/// Raises the rate until a limit does not hold, and then approaches the highest rate at which it holds.
+/// Raises the rate until the p99 exceeds a limit, and then approaches the highest rate within the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {

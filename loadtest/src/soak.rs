@@ -46,7 +46,7 @@ const SPARKLINE_WIDTH: usize = 60;
 /// The arguments of `loadtest soak`.
 #[derive(Args)]
 pub struct Soak {
-    /// Binary of the daemon; without it, switchboard in this program's folder
+    /// Binary of the daemon [default: switchboard in the folder of loadtest]
     #[arg(long, value_name = "PATH")]
     switchboard: Option<PathBuf>,
     /// Duration of the soak in seconds, or with a unit: 500ms, 30s, 10m

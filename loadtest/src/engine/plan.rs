@@ -27,8 +27,8 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Duration of the recording after the warm-up.
     pub measure: Duration,
-    /// Longest time from when a request is due to its answer. Without an answer by then, the request has
-    /// failed.
+    /// Longest time between the due time of a request and its answer. Without an answer by then, the request
+    /// has failed.
     pub timeout: Duration,
     /// Largest p99 of the sender's lateness. With a larger one, the figures are invalid. `None` stands for a
     /// tenth of the uncorrected median, but at least 1 ms and at most 10 ms.

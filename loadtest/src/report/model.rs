@@ -116,8 +116,7 @@ pub struct RegistryFacts {
     pub snapshot_bytes: Option<u64>,
 }
 
-/// Highest rates of the daemon and of a null server, which is bare hyper and answers each request with a
-/// constant of the same size. Both got the same requests in alternating runs.
+/// Highest rates of the daemon and of `loadtest null`, which get the same requests in turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
@@ -163,7 +162,7 @@ pub struct RateStep {
     pub corrected: Latency,
     /// Latencies from the time at which a request was sent. Requests that were never sent are missing.
     pub uncorrected: Latency,
-    /// Delays of the sender itself: from when a request was due to when the sender noticed.
+    /// Delays between the due time of a request and the moment at which the sender starts to handle it.
     pub lateness: Latency,
     /// Idle time of the harness in per cent. A harness without idle time measures itself.
     pub idle_percent: f64,
@@ -268,15 +267,14 @@ pub struct Process {
     pub rss_peak: u64,
 }
 
-/// Percentage of the recorded time in which a thread was ready to run but another thread had its core, as
-/// counted by the kernel.
+/// Share of the recorded time in which a thread waited for a core, as counted by the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Waited {
-    /// Time of the daemon's thread that waited longest; `null` with `--target` or if the kernel does not
-    /// count it.
+    /// Percentage for the daemon's thread that waited longest; `null` with `--target` or if the kernel does
+    /// not count it.
     pub daemon_percent: Option<f64>,
-    /// Time of the thread that sends; `null` if the kernel does not count it.
+    /// Percentage for the thread that sends; `null` if the kernel does not count it.
     pub harness_percent: Option<f64>,
 }
 

@@ -19,18 +19,19 @@ pub struct Options {
     /// Names of built-in scenarios, or files that end in .toml [default: steady]
     #[arg(value_name = "SCENARIO|FILE.toml")]
     pub scenarios: Vec<String>,
-    /// Data listener of a running daemon, for example http://127.0.0.1:7400; without it, a daemon is started
+    /// Data listener of a running daemon, for example http://127.0.0.1:7400; without this option, a daemon is
+    /// started
     #[arg(long, value_name = "URL", value_parser = address)]
     pub target: Option<SocketAddr>,
     /// Admin listener of the --target, for example http://127.0.0.1:7401, which has the facts about the
-    /// daemon; scenarios with standings need it
+    /// daemon; scenarios with standings need this option
     #[arg(long, value_name = "URL", value_parser = address, requires = "target")]
     pub admin: Option<SocketAddr>,
-    /// Registry to serve; with --target, the registry that the daemon serves, with which answers are checked
+    /// Registry to serve. With --target: the registry of the running daemon, for checking answers
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
-    /// Queries for a --target without its registry: one a line, an object of POST /v1/select or a URL
-    /// /v1/select?…; only the form of answers is checked
+    /// File with one query on each line: a JSON object or a URL /v1/select?…; for a --target without
+    /// --registry; only the form of answers is checked
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "registry")]
     pub queries: Option<PathBuf>,
     /// Requests per second, or a share of the highest rate, for example 50%
@@ -65,8 +66,7 @@ pub struct Options {
     /// Folder in which the reports are written
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
-    /// Binary of the daemon; without it, switchboard in this program's folder, which cargo builds if it runs
-    /// this program
+    /// Binary of the daemon [default: switchboard in the folder of loadtest (cargo run builds both)]
     #[arg(long, value_name = "PATH", conflicts_with = "target")]
     pub switchboard: Option<PathBuf>,
 }

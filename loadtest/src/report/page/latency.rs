@@ -159,8 +159,8 @@ pub(super) fn by_percentile(report: &Report) -> Markup {
     let others = runs.filter(|(n, _)| *n != middle).filter_map(|(_, run)| run.main_step());
     let others: Vec<_> = others.map(|step| &step.corrected).collect();
     let mut keys = vec![
-        ("corrected", "corrected: from when a request was due"),
-        ("uncorrected", "uncorrected: from when the request was sent"),
+        ("corrected", "corrected: from the due time of a request"),
+        ("uncorrected", "uncorrected: from the time at which it was sent"),
     ];
     keys.extend((!others.is_empty()).then_some(("other", "corrected, the other runs")));
     let chosen =

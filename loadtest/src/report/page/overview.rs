@@ -160,7 +160,7 @@ pub(super) fn runs(report: &Report) -> Markup {
                 @if several { "Differences between the runs are noise. A smaller change proves nothing. " }
                 @else { "One run does not show the noise: repeat the run before you compare. " }
                 @if counted.len() < report.runs.len() { "Median and spread are those of the valid runs. " }
-                "Lateness is the time from when a request was due to when the harness noticed, independent of the daemon."
+                "Lateness is the delay between the due time of a request and the moment at which the sender handles it."
             }
             div.wide { table {
                 thead { tr {
