@@ -14,28 +14,29 @@ use switchboard_select::{Answer, Overlay, Query, Selection, select, write_select
 use switchboard_snapshot::Snapshot;
 
 /// A snapshot, and queries of one kind as URL fields.
-type Drawn = (Snapshot, Vec<String>);
+type SnapshotAndUrls = (Snapshot, Vec<String>);
 
 /// A snapshot with its overlay, and parsed queries.
-type ResolvedQuery = ((Snapshot, Overlay), Vec<Query<'static>>);
+type ParsedQueries = ((Snapshot, Overlay), Vec<Query<'static>>);
 
-/// Number of repetitions. 100 repetitions show one additional branch, and hide one additional cache miss.
+/// Number of queries that one benchmark runs. One more branch per query adds 100 to the count. A single cache
+/// miss is not visible.
 const EACH: usize = 100;
 
-fn drawn(kind: Kind) -> Drawn {
+fn drawn(kind: Kind) -> SnapshotAndUrls {
     let snapshot = shapes::small();
     let mut urls = kind.urls(&snapshot);
     urls.truncate(EACH);
     (snapshot, urls)
 }
 
-fn parsed(kind: Kind) -> ResolvedQuery {
+fn parsed(kind: Kind) -> ParsedQueries {
     let (snapshot, urls) = drawn(kind);
     let overlay = overlay(&snapshot);
     ((snapshot, overlay), urls.into_iter().map(|url| query(url.leak())).collect())
 }
 
-fn crowd() -> ResolvedQuery {
+fn crowd() -> ParsedQueries {
     let url = |client| format!("channel=whatsapp&ou=crowd&country=GB&client=c-{client}");
     let snapshot = shapes::crowd(10_000);
     let overlay = overlay(&snapshot);
@@ -51,7 +52,7 @@ fn crowd() -> ResolvedQuery {
 #[bench::current(parsed(Kind::Current))]
 #[bench::dedicated(parsed(Kind::Dedicated))]
 #[bench::crowd(crowd())]
-fn selects((snapshot, queries): ResolvedQuery) -> ResolvedQuery {
+fn selects((snapshot, queries): ParsedQueries) -> ParsedQueries {
     // The overlay of a snapshot in service, with which most account records are not read.
     let moment = moment(&snapshot.1);
     for query in &queries {
@@ -66,7 +67,7 @@ fn lines() -> Vec<String> {
 
 #[library_benchmark]
 #[bench::hit(drawn(Kind::Hit))]
-fn parses_url((snapshot, urls): Drawn) -> Drawn {
+fn parses_url((snapshot, urls): SnapshotAndUrls) -> SnapshotAndUrls {
     for url in &urls {
         let mut query = Query::default();
         black_box(query_string::read(black_box(url), &mut query).is_ok());

@@ -1,5 +1,5 @@
-//! Times of `select()`: every kind of query on 1,000 accounts, one group of up to 10,000, and up to a million
-//! accounts at random.
+//! Times of `select()`. The first group runs every kind of query on 1,000 accounts. The second picks from one
+//! group of up to 10,000 accounts. The third runs random queries on up to a million accounts.
 #![allow(missing_docs, reason = "criterion's macros write public items")]
 
 use std::hint::black_box;

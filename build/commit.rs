@@ -1,4 +1,5 @@
-//! The commit that a program is built from. `switchboard_build_info` and the reports of the load test name it.
+//! The commit that a program is built from. `switchboard_build_info` and the reports of the load test name
+//! it.
 
 use std::process::Command;
 

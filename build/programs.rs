@@ -23,8 +23,8 @@ pub(crate) fn set_cfgs() {
             println!("cargo::rustc-cfg={cfg}");
         }
     }
-    // Installing a program changes its folder. PATH itself is not watched, because it often differs between an
-    // editor and a terminal, and each change would build everything again.
+    // Installing a program changes its folder. PATH itself is not watched, because it often differs between
+    // an editor and a terminal, and each change would build everything again.
     for folder in folders.iter().filter(|folder| missing && folder.is_dir()) {
         println!("cargo::rerun-if-changed={}", folder.display());
     }

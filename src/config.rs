@@ -38,8 +38,8 @@ pub struct Settings {
     pub workers: usize,
     /// Maximum number of connections to the data listener.
     pub max_connections: usize,
-    /// Maximum number of connections of one peer: an IPv4 address, or the /64 prefix of an IPv6 address. 0 is no
-    /// limit.
+    /// Maximum number of connections of one peer: an IPv4 address, or the /64 prefix of an IPv6 address. 0 is
+    /// no limit.
     pub max_connections_per_peer: usize,
     /// Maximum number of bytes of memory for incoming bodies and unsent large answers.
     pub max_body_bytes: usize,

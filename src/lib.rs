@@ -1,5 +1,5 @@
-//! Switchboard answers one question in memory: when a client is invited to a messaging channel, which official
-//! account of the company talks to this client?
+//! Switchboard answers one question in memory: when a client is invited to a messaging channel, which
+//! official account of the company talks to this client?
 //!
 //! This crate is the daemon and its command line. The layers below are separate crates: model, registry,
 //! snapshot, selection, pipeline (from files to a snapshot) and an HTTP/1.1 server.

@@ -31,7 +31,7 @@ pub struct Found<'a> {
     pub ou: &'a str,
     /// The id of the pool.
     pub pool: &'a str,
-    /// Number of levels from the query's OU up to this level.
+    /// Number of OUs that this level is above the query's OU. 0 is the query's own OU.
     pub climbed: usize,
 }
 
@@ -45,7 +45,7 @@ pub struct Step<'a> {
     pub pool: &'a str,
     /// The country whose accounts the step tries. Under the rule `calling_code`, the client's country.
     pub country: Region,
-    /// Number of levels from the query's OU up to this level.
+    /// Number of OUs that this level is above the query's OU. 0 is the query's own OU.
     pub climbed: usize,
     /// Every account of the step, whether available or not.
     pub accounts: Vec<&'a Account>,
@@ -82,7 +82,7 @@ impl<'a> ResolvedQuery<'a, '_> {
         Some(steps)
     }
 
-    /// Returns the number of levels from the query's OU up to the first level that has pools.
+    /// Returns how many OUs the first level that has pools is above the query's OU. 0 is the query's own OU.
     pub(crate) fn first_level(&self) -> Option<usize> {
         self.levels().first().map(|level| level.climbed)
     }

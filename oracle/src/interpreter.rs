@@ -92,7 +92,7 @@ impl<'a> Oracle<'a> {
         Explained::Walked(client, verdict, steps.collect())
     }
 
-    /// Runs steps 1 to 3: names, role, client's country.
+    /// Runs steps 1 to 3 of `docs/selection.md`: names, role, client's country.
     fn resolve<'s, 'q>(
         &'s self,
         query: &'q Query,
@@ -127,6 +127,7 @@ impl<'a> Oracle<'a> {
 }
 
 fn malformed(registry: &Registry, query: &Query) -> bool {
+    // The limits 128 and 64 are written out on purpose: the oracle shares no limit with the program.
     query.garbled.is_some()
         || query.channel.is_none()
         || query.ou.is_none()
@@ -166,7 +167,8 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
     }
 }
 
-/// Runs steps 4 to 7: current, dedicated, the chain.
+/// Runs steps 4 to 6 of `docs/selection.md`: current, dedicated, chain. Returns all candidates of the winning
+/// step and does not pick.
 fn decide<'a>(resolved: &ResolvedQuery<'a, '_>, client: &Client, query: &Query) -> Verdict<'a> {
     let chain = resolved.chain();
     let whole = chain.as_deref().unwrap_or_default();

@@ -1,3 +1,5 @@
+//! A query as the oracle reads it, and its JSON text.
+
 use serde_json::Value;
 
 /// A query for the oracle, and its JSON text for the daemon.

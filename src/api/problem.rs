@@ -56,7 +56,8 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
         NoAccount => {
             const {
                 &ProblemKind {
-                    detail: "No step of the chain has an account for this client. \
+                    detail: "No pool that the query reaches has an account for this client. \
+                        Add an account, a mapping or a default country. \
                         Send the query to /v1/explain to see the steps.",
                     ..kind(NoAccount, 422, "No account")
                 }
@@ -66,6 +67,7 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
             const {
                 &ProblemKind {
                     detail: "Every account for this client is draining, suspended, excluded or resting. \
+                        Make one of them available, or exclude fewer accounts. \
                         Send the query to /v1/explain to see the accounts.",
                     ..kind(NoAccountAvailable, 422, "No account available")
                 }

@@ -27,29 +27,29 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
             // The series of new channels must exist before their first query.
             telemetry.add_channels(&channels);
             let now = now();
-            telemetry.snapshot_published(&PublishedSnapshot {
+            telemetry.set_published_snapshot(&PublishedSnapshot {
                 generation: snapshot.generation(),
                 built_at: *built_at,
                 activated_at: now,
                 bytes: snapshot.bytes().len(),
                 counts: snapshot.counts(),
             });
-            telemetry.snapshot_confirmed(now);
+            telemetry.set_confirmed(now);
         }
-        ReloadEvent::Unchanged | ReloadEvent::Confirmed => telemetry.snapshot_confirmed(now()),
-        ReloadEvent::Rejected { stage, .. } => telemetry.rejection(*stage),
+        ReloadEvent::Unchanged | ReloadEvent::Confirmed => telemetry.set_confirmed(now()),
+        ReloadEvent::Rejected { stage, .. } => telemetry.count_rejection(*stage),
         ReloadEvent::Unreadable { .. } => {}
         ReloadEvent::Timed { timings } => {
             for (stage, duration) in timings.iter() {
-                telemetry.load_stage(*stage, *duration);
+                telemetry.record_load_stage(*stage, *duration);
             }
         }
-        ReloadEvent::Alive { snapshots } => telemetry.snapshots_alive(*snapshots),
-        ReloadEvent::Watching { down } => telemetry.watch_active(down.is_none()),
+        ReloadEvent::Alive { snapshots } => telemetry.set_snapshots_alive(*snapshots),
+        ReloadEvent::Watching { down } => telemetry.set_watch_active(down.is_none()),
     }
     // Last, because tests and scripts wait for this counter.
     if let Some(outcome) = event.outcome() {
-        telemetry.reload(outcome);
+        telemetry.count_reload(outcome);
     }
 }
 

@@ -19,8 +19,8 @@ const OTHER_DESCRIPTORS: usize = 6;
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 /// Smallest limit of a listener. If descriptors are short, accepting pauses until one is free.
 const MIN_CONNECTIONS: usize = 4;
-/// Nice value of the reload thread, which gets a tenth of a busy core. At equal priority, workers on that core
-/// wait up to 12 ms at a time during a reload of a million accounts.
+/// Nice value of the reload thread, which gets a tenth of a busy core. At equal priority, workers on that
+/// core wait up to 12 ms at a time during a reload of a million accounts.
 const LOWER_NICE: i32 = 10;
 
 /// The number of workers, and the maximum number of connections to each listener.
@@ -59,8 +59,9 @@ impl ConnectionLimits {
         limits
     }
 
-    /// Divides the free descriptors. The admin listener gets an eighth, from 4 to 64. Of the rest, eight ninths
-    /// (at least 4) are for data connections. One ninth is for connections that are rejected with an answer.
+    /// Divides the free descriptors. The admin listener gets an eighth, from 4 to 64. Of the rest, eight
+    /// ninths (at least 4) are for data connections. One ninth is for connections that are rejected with an
+    /// answer.
     fn share(descriptors: usize, workers: usize, data: usize, peer: usize) -> ConnectionLimits {
         let admin = (descriptors / 8).clamp(MIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS);
         let max_data = (descriptors.saturating_sub(admin) * 8 / 9).max(MIN_CONNECTIONS);

@@ -60,11 +60,13 @@ pub(super) fn read_registry(folder: &Path) -> Result<Files, CommandError> {
 }
 
 fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {
-    let path = folder.join(error.path.trim_start_matches('.'));
-    let (path, error) = (path.display(), &error.error);
-    CommandError::io(format!(
-        "cannot read {path}: {error}; expected a registry folder, which has one folder for each company"
-    ))
+    let inner = error.path.trim_start_matches('.');
+    let remedy = match inner {
+        "" => "expected a registry folder, which has one folder for each company",
+        _ => "check that it exists and that you have permission to read it",
+    };
+    let (path, error) = (folder.join(inner), &error.error);
+    CommandError::io(format!("cannot read {}: {error}; {remedy}", path.display()))
 }
 
 /// Returns the present time of the system clock.

@@ -1,16 +1,17 @@
-//! Debounces changes of a source. A source is read 50 ms after its last change, at the latest after 1 s. While
-//! a file is being written, it is read after 10 s at the latest.
+//! Reads a source 50 ms after its last change, and after 1 s at the latest. While a file is open for writing,
+//! waits until it is closed, has not changed for 1 s, or 10 s have passed.
 
 use std::time::{Duration, Instant};
 
 use switchboard_pipeline::SourceStamp;
 
-/// A source that is not being written is read when its stamp is this old. The value exceeds the resolution of
-/// file-system times (10 ms), so that a later write changes the stamp.
+/// A source that is not being written is read when its stamp has not changed for this time. The value exceeds
+/// the resolution of file-system times (10 ms), so that a later write changes the stamp.
 pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(50);
 /// Maximum wait for a source whose files are replaced again and again.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// A source that is open for writing is read when its stamp is this old, because its writer has stalled.
+/// A source that is open for writing is read when its stamp has not changed for this time, because its writer
+/// has stalled.
 const MAX_STALL: Duration = Duration::from_secs(1);
 /// Maximum wait for a source in which some file is always being written.
 const MAX_WAIT_WHILE_WRITTEN: Duration = Duration::from_secs(10);
@@ -48,6 +49,7 @@ impl Debounce {
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let unchanged_for = now - self.unchanged_since;
         let is_being_written = self.last_written == Some(now);
+        // The last time at which a file was open for writing, or the first observation if no file was.
         let closed_since = self.last_written.unwrap_or(self.changing_since);
         self.stamp == SourceStamp::Constant
             || self.is_overdue(now)

@@ -1,7 +1,8 @@
 //! The state that changes while the daemon runs: the snapshot in service and the standings of its accounts.
 //!
-//! [`Reloader`] reads a [`SnapshotSource`](switchboard_pipeline::SnapshotSource) when it changes and publishes the snapshot in the [`Store`], which all
-//! answers read. [`standings`] sets and expires standings in the same store.
+//! [`Reloader`] reads a [`SnapshotSource`](switchboard_pipeline::SnapshotSource) when it changes and
+//! publishes the snapshot in the [`Store`], which all answers read. [`standings`] sets and expires standings
+//! in the same store.
 
 mod debounce;
 mod poller;

@@ -177,8 +177,8 @@ impl Publisher {
         self.reporter.record_outcome(outcome, error, findings);
     }
 
-    /// Drops replaced generations that no request and no worker holds. Dropping takes milliseconds, so it runs
-    /// on the reload thread.
+    /// Drops replaced generations that no request and no worker holds. Dropping takes milliseconds, so it
+    /// runs on the reload thread.
     pub(super) fn drop_retired(&mut self) {
         self.retired.retain(|generation| Arc::strong_count(generation) > 1);
         let in_service = usize::from(self.store.current().is_some());

@@ -34,8 +34,8 @@ pub(super) struct Folder {
 }
 
 impl WatchedDirs {
-    /// Follows the current path of a source. If an entry is missing, the last folder is the one that lacks
-    /// the entry.
+    /// Follows the current path of a source. If an entry does not exist, following ends at the folder that
+    /// should contain it.
     pub(super) fn from_source(source: &SnapshotSource) -> WatchedDirs {
         let mut dirs = WatchedDirs::default();
         // The physical path that relative paths start from.
@@ -54,7 +54,8 @@ impl WatchedDirs {
         dirs
     }
 
-    /// Follows a path from a folder. Returns its physical path; `None` if the entry does not exist.
+    /// Follows a path from a folder. Returns the physical path of the target, or `None` if an entry does not
+    /// exist.
     fn follow(&mut self, mut at: PathBuf, path: &Path) -> Option<PathBuf> {
         let mut rest = Vec::new();
         push(&mut rest, path);
@@ -104,7 +105,7 @@ impl WatchedDirs {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Ok(kind) = entry.file_type() else { continue };
-            // Hidden entries are no part of a registry. `follow` adds those that a link leads through.
+            // Hidden entries are no part of a registry. `follow` adds those on the path of a link.
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }

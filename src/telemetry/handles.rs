@@ -131,37 +131,37 @@ impl Telemetry {
     }
 
     /// Adds to the answered lines of batches.
-    pub fn batch_lines(&self, lines: u64) {
+    pub fn count_batch_lines(&self, lines: u64) {
         self.batch_lines.increment(lines);
     }
 
     /// Counts an event of a connection to the data listener.
-    pub fn connection(&self, event: ConnectionEvent) {
+    pub fn count_connection_event(&self, event: ConnectionEvent) {
         increment(&self.connection_events, event as usize);
     }
 
     /// Counts a panic that was caught.
-    pub fn panicked(&self) {
+    pub fn count_panic(&self) {
         self.panics.increment(1);
     }
 
     /// Sets the maximum number of connections to the data listener.
-    pub fn connections_limit(&self, limit: usize) {
+    pub fn set_connections_limit(&self, limit: usize) {
         self.connections_limit.set(limit as f64);
     }
 
     /// Adds an open connection to the data listener.
-    pub fn connection_opened(&self) {
+    pub fn add_open_connection(&self) {
         self.connections.increment(1.0);
     }
 
-    /// Removes an open connection that [`connection_opened`](Self::connection_opened) added.
-    pub fn connection_closed(&self) {
+    /// Removes an open connection that [`add_open_connection`](Self::add_open_connection) added.
+    pub fn remove_open_connection(&self) {
         self.connections.decrement(1.0);
     }
 
     /// Sets the gauges of the snapshot in service.
-    pub fn snapshot_published(&self, snapshot: &PublishedSnapshot) {
+    pub fn set_published_snapshot(&self, snapshot: &PublishedSnapshot) {
         self.generation.set(snapshot.generation as f64);
         self.built.set(seconds(snapshot.built_at));
         self.activated.set(seconds(snapshot.activated_at));
@@ -172,45 +172,45 @@ impl Telemetry {
     }
 
     /// Sets the time at which the source was last confirmed to match the snapshot in service.
-    pub fn snapshot_confirmed(&self, at: UnixMillis) {
+    pub fn set_confirmed(&self, at: UnixMillis) {
         self.confirmed.set(seconds(at));
     }
 
     /// Counts an attempt to load a snapshot.
-    pub fn reload(&self, outcome: ReloadOutcome) {
+    pub fn count_reload(&self, outcome: ReloadOutcome) {
         increment(&self.reloads, outcome as usize);
     }
 
     /// Counts a rejected snapshot or registry.
-    pub fn rejection(&self, stage: RejectionStage) {
+    pub fn count_rejection(&self, stage: RejectionStage) {
         increment(&self.rejections, stage as usize);
     }
 
     /// Records the duration of one stage of loading a snapshot.
-    pub fn load_stage(&self, stage: LoadStage, took: Duration) {
+    pub fn record_load_stage(&self, stage: LoadStage, took: Duration) {
         if let Some(histogram) = self.load_durations.get(stage as usize) {
             histogram.record(took.as_secs_f64());
         }
     }
 
     /// Sets the number of snapshots in memory.
-    pub fn snapshots_alive(&self, count: usize) {
+    pub fn set_snapshots_alive(&self, count: usize) {
         self.snapshots_alive.set(count as f64);
     }
 
     /// Sets whether file-system events report changes of the source.
-    pub fn watch_active(&self, active: bool) {
+    pub fn set_watch_active(&self, active: bool) {
         self.watch_active.set(f64::from(u8::from(active)));
     }
 
     /// Sets the number of accounts that standings make draining and suspended.
-    pub fn standings(&self, draining: usize, suspended: usize) {
+    pub fn set_standings(&self, draining: usize, suspended: usize) {
         self.standings_draining.set(draining as f64);
         self.standings_suspended.set(suspended as f64);
     }
 
     /// Sets whether standings can be changed.
-    pub fn standings_writable(&self, writable: bool) {
+    pub fn set_standings_writable(&self, writable: bool) {
         self.standings_writable.set(f64::from(u8::from(writable)));
     }
 

@@ -49,9 +49,10 @@ impl DaemonProcess {
         let (lines, logs) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let reading = Arc::new(AtomicBool::new(true));
-        let goes_on = Arc::clone(&reading);
+        let is_reading = Arc::clone(&reading);
         std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok).take_while(|_| goes_on.load(Ordering::SeqCst)) {
+            for line in stderr.lines().map_while(Result::ok).take_while(|_| is_reading.load(Ordering::SeqCst))
+            {
                 let _ = lines.send(serde_json::from_str(&line).unwrap_or(Value::String(line)));
             }
         });

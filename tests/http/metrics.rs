@@ -156,7 +156,7 @@ fn requests_and_selections_are_counted() {
 #[test]
 fn snapshots_and_reloads_are_counted() {
     let telemetry = Telemetry::new("0.1.0", "abcdef");
-    telemetry.snapshot_published(&PublishedSnapshot {
+    telemetry.set_published_snapshot(&PublishedSnapshot {
         generation: 7,
         built_at: UnixMillis(1_500),
         activated_at: UnixMillis(2_500),
@@ -170,10 +170,10 @@ fn snapshots_and_reloads_are_counted() {
             ..RecordCounts::default()
         },
     });
-    telemetry.reload(ReloadOutcome::Published);
-    telemetry.rejection(RejectionStage::Checksum);
-    telemetry.load_stage(LoadStage::Compile, Duration::from_millis(20));
-    telemetry.snapshots_alive(2);
+    telemetry.count_reload(ReloadOutcome::Published);
+    telemetry.count_rejection(RejectionStage::Checksum);
+    telemetry.record_load_stage(LoadStage::Compile, Duration::from_millis(20));
+    telemetry.set_snapshots_alive(2);
     let series = series(&telemetry.render());
     for (name, value) in [
         ("generation", 7.0),

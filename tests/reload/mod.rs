@@ -1,5 +1,5 @@
-//! Reloads with real files and a real process: a changed source is served within two seconds, a broken one
-//! never.
+//! Reloads with real files and a real process. A changed source is served within two seconds. A broken source
+//! is never served.
 
 mod copies;
 mod noticed;
@@ -83,7 +83,7 @@ fn changed_registry_is_served_within_two_seconds_and_a_broken_one_is_not() {
 }
 
 #[test]
-#[ignore = "long: holds the promise of two seconds, on a machine of its own"]
+#[ignore = "long: checks the limit of two seconds; needs a machine without other load"]
 fn changed_snapshot_is_served_within_two_seconds_long() {
     let served = Served::snapshot(EVENTS);
     let file = served.path("inner/deep/acme.swb");

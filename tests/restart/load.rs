@@ -39,7 +39,7 @@ pub(super) struct Counted {
 
 pub(super) struct Load {
     clients: Vec<JoinHandle<()>>,
-    goes_on: Arc<AtomicBool>,
+    is_running: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     counted: Arc<Mutex<Counted>>,
 }
@@ -53,16 +53,16 @@ impl Load {
     }
 
     pub(super) fn with(address: &str, habits: &[Habit]) -> Load {
-        let goes_on = Arc::new(AtomicBool::new(true));
+        let is_running = Arc::new(AtomicBool::new(true));
         let answered = Arc::new(AtomicU64::new(0));
         let counted = Arc::new(Mutex::new(Counted::default()));
         let clients = habits.iter().enumerate().map(|(at, habit)| {
-            let (goes_on, answered) = (Arc::clone(&goes_on), Arc::clone(&answered));
+            let (is_running, answered) = (Arc::clone(&is_running), Arc::clone(&answered));
             let counted = Arc::clone(&counted);
             let (address, habit) = (address.to_owned(), *habit);
             spawn(move || {
                 let mut own = Counted::default();
-                ask(&address, habit, at, &goes_on, &answered, &mut own);
+                ask(&address, habit, at, &is_running, &answered, &mut own);
                 let mut all = counted.lock().unwrap();
                 all.sent += own.sent;
                 all.answered += own.answered;
@@ -71,7 +71,7 @@ impl Load {
                 all.lost.append(&mut own.lost);
             })
         });
-        Load { clients: clients.collect(), goes_on, answered, counted }
+        Load { clients: clients.collect(), is_running, answered, counted }
     }
 
     /// Waits until this many answers have arrived.
@@ -81,7 +81,7 @@ impl Load {
 
     /// Stops the clients after their requests in flight, and returns the counts.
     pub(super) fn stop(self) -> Counted {
-        self.goes_on.store(false, Ordering::SeqCst);
+        self.is_running.store(false, Ordering::SeqCst);
         for client in self.clients {
             client.join().unwrap();
         }
@@ -95,13 +95,13 @@ fn ask(
     address: &str,
     habit: Habit,
     number: usize,
-    goes_on: &AtomicBool,
+    is_running: &AtomicBool,
     answered: &AtomicU64,
     counted: &mut Counted,
 ) {
     let mut kept: Option<HttpClient> = None;
     for round in number.. {
-        if !goes_on.load(Ordering::SeqCst) {
+        if !is_running.load(Ordering::SeqCst) {
             return;
         }
         // Like a connection pool, a client does not use a connection that the server has closed.

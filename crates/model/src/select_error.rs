@@ -65,9 +65,7 @@ impl SelectError {
     pub const fn reason(self) -> &'static str {
         match self {
             // Other errors of this kind are reported by the parsers of queries.
-            SelectError::BadRequest => {
-                "Add the required field `company`. The snapshot has several companies."
-            }
+            SelectError::BadRequest => "The snapshot has several companies. Add the field `company`.",
             SelectError::UnknownCompany => {
                 "The snapshot in service has no company with this id. Check the id of the company."
             }
@@ -78,23 +76,29 @@ impl SelectError {
                 "The company has no organizational unit with this id. Check the id of the organizational unit."
             }
             SelectError::InvalidCountry => {
-                "Send an assigned ISO 3166-1 alpha-2 code. The United Kingdom is GB."
+                "The country is not an assigned ISO 3166-1 alpha-2 code. Send two letters, such as GB for the United Kingdom."
             }
             SelectError::InvalidPhone => {
                 "Send 5 to 15 digits that begin with an assigned calling code, with or without a leading +."
             }
-            SelectError::ClientRequired => "Send the client's country, or a phone number to derive it from.",
+            SelectError::ClientRequired => {
+                "The query has neither a country nor a phone number. Send `country` or `phone`."
+            }
             SelectError::DedicatedUnavailable => {
                 "The user's dedicated account is draining, suspended, excluded or resting. \
-                Make the account available, or let the company fall back to its pools."
+                Make the account available, or set `dedicated_unavailable = \"pool\"` in the company's settings."
             }
             SelectError::NoPool => {
                 "Neither the organizational unit nor a unit that it inherits from has a pool of this channel. \
                 Allocate a pool to one of them."
             }
-            SelectError::NoAccount => "No step of the chain has an account for this client.",
+            SelectError::NoAccount => {
+                "No pool that the query reaches has an account for this client. \
+                Add an account, a mapping or a default country."
+            }
             SelectError::NoAccountAvailable => {
-                "Every account for this client is draining, suspended, excluded or resting."
+                "Every account for this client is draining, suspended, excluded or resting. \
+                Make one of them available, or exclude fewer accounts."
             }
         }
     }

@@ -21,7 +21,7 @@ pub struct UnixMillis(pub i64);
 impl UnixSeconds {
     /// The earliest time. An account that is available from this time on is always available.
     pub const MIN: UnixSeconds = UnixSeconds(i64::MIN);
-    /// The latest time. At this time, no account rests.
+    /// The latest time. No `available_from` is later, so no account is resting at this time.
     pub const MAX: UnixSeconds = UnixSeconds(i64::MAX);
 
     /// Parses a date or a date-time by RFC 3339. Returns `None` for any other notation.

@@ -100,6 +100,7 @@ pub fn build_snapshot(
     };
     clock.lap(LoadStage::Compile);
     progress.report(BuildStage::Verifying, 0, 0);
+    // The tests run before any is stored, because only passing tests are stored.
     let tests = own_tests(&registry);
     let opened = if tests.is_empty() { Ok(None) } else { Snapshot::open(unsealed.with_no_tests()).map(Some) };
     clock.lap(LoadStage::Verify);
@@ -136,6 +137,7 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
     let snapshot = Snapshot::open(bytes)?;
     clock.lap(LoadStage::Verify);
     for test in snapshot.tests() {
+        // At `MAX` no account rests, so the result does not depend on the clock.
         let mut ignored = TestCoverage::default();
         self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|failure| {
             let SnapshotTest { company, name, .. } = &test;
@@ -201,7 +203,8 @@ fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure
         &place,
         Code::Internal,
         message,
-        "this is a bug in Switchboard; report it together with the registry",
+        "this is a bug in Switchboard; report it with this message and the version; the registry contains phone \
+         numbers, so send it only in private",
     );
     BuildFailure { findings, tests: 0, failed: 0 }
 }

@@ -1,4 +1,4 @@
-//! From a registry's files to a verified and tested snapshot, and analyses of whole snapshots.
+//! Builds a verified and tested snapshot from a registry's files, and analyzes whole snapshots.
 //!
 //! The entry point is [`build_snapshot`], which `check`, `compile`, `serve` and a reload all call. A snapshot
 //! that was compiled earlier goes through [`build::open_tested`] instead.

@@ -54,8 +54,8 @@ struct CandidateStep {
     channel: ChannelIdx,
     countries: RegionSet,
     no_country: bool,
-    /// Number of countries for which this is the first step of its level with an available account. Clients of no
-    /// country count as one more.
+    /// Number of countries for which this is the first step of its level with an available account. Clients
+    /// of no country count as one more.
     first: u64,
     /// Number of OUs whose chains have the level.
     ous: u64,

@@ -6,7 +6,8 @@
 //! * [`Query`]: a query, read from JSON by [`Query::from_json`] or field by field by [`QueryFields`].
 //! * [`select()`]: selects the account. [`select_interleaved`] does the same for several queries at a time.
 //! * [`write_selection`]: appends the selection as JSON.
-//! * [`explain()`]: runs the same selection, and returns every step as JSON. [`trace()`] returns the steps as values.
+//! * [`explain()`]: runs the same selection, and returns every step as JSON. [`trace()`] returns the steps as
+//!   values.
 //! * [`Overlay`]: the live standings, which every worker reads while they change.
 //!
 //! ```

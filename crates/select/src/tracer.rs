@@ -30,7 +30,7 @@ pub struct ResolvedQuery {
 pub struct TracedLevel {
     /// The OU of this level.
     pub ou: OuIdx,
-    /// Number of levels from the query's OU up to this level.
+    /// Number of OUs that this level is above the query's OU. 0 is the query's own OU.
     pub climbed: u32,
 }
 

@@ -35,8 +35,8 @@ const MAX_REJECTIONS: usize = 64;
 /// A bound listening socket that is not served. The kernel queues its connections.
 pub struct Listener {
     socket: StdListener,
-    /// Whether this process bound the socket. An inherited one keeps its accept queue for the next process, so
-    /// it is not drained.
+    /// Whether this process bound the socket. An inherited one keeps its accept queue for the next process,
+    /// so it is not drained.
     own: bool,
     settings: ServerSettings,
 }

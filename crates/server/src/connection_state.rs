@@ -30,7 +30,7 @@ pub(crate) struct ConnectionState {
     /// The time when the server began to drain, or of the last write after that. `None` before the drain and
     /// after the graceful shutdown.
     quiet_since: Cell<Option<Instant>>,
-    /// Whether the connection may be closed while bytes from the peer are under way.
+    /// Whether unread bytes of the peer must be discarded before the socket is closed.
     linger: Cell<bool>,
     /// The reason why a head was refused, if this server refused it and not hyper.
     refusal: Cell<Option<HeadError>>,
@@ -41,13 +41,13 @@ pub(crate) struct ConnectionState {
 /// The event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitsFor {
-    /// The next request, or the peer to read an answer.
+    /// The next request, or the end of the peer's reading.
     Request,
     /// The rest of a request's head.
     Head,
     /// The rest of a body, or the service's answer.
     Answer,
-    /// The peer to close the connection.
+    /// The end of the connection by the peer.
     Close,
 }
 
@@ -100,8 +100,9 @@ impl ConnectionState {
         self.is_draining.get()
     }
 
-    /// Returns the time when an idle connection has used up the drain grace. A connection whose peer reads
-    /// its answer slowly is not idle: the peer has not read that the answer is the last.
+    /// Returns the time at which an idle connection has used up the drain grace. Returns `None` while a
+    /// request is in progress. Each write starts the grace again (see `on_write`), because a slow peer has
+    /// not read that the answer is the last.
     #[inline]
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         let is_idle = self.waits_for.get() == WaitsFor::Request;
@@ -169,7 +170,7 @@ impl ConnectionState {
         self.held.set(held);
     }
 
-    /// Records that the connection will be closed before all bytes from the peer are read.
+    /// Records that unread bytes of the peer must be discarded before the socket is closed.
     pub(crate) fn set_linger(&self) {
         self.linger.set(true);
     }

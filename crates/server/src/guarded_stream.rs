@@ -1,9 +1,8 @@
 //! The stream between the socket and hyper. It answers requests on the fast path, checks every other head,
 //! adds a body to hyper's refusals, and closes in such a way that the peer can read its last answer.
 //!
-//! Answers keep their order, because the fast path is tried only when hyper has nothing to send: hyper got
-//! complete requests only, it has answered them (it asks for the next request), and the system has its
-//! answers.
+//! Answers keep their order. The fast path is tried only if hyper has received no partial request, has
+//! answered all requests (it asks for more bytes), and has flushed its answers.
 //!
 //! A head that is refused here does not reach hyper. hyper gets an invalid head instead, which it refuses
 //! itself. In this way the refusal follows the answers to earlier requests.
@@ -42,10 +41,10 @@ pub(crate) struct GuardedStream<'s, T, S> {
     state: Rc<ConnectionState>,
     framing: Framing,
     /// Bytes that hyper reads in place of a refused request.
-    instead: Option<&'static [u8]>,
+    replacement: Option<&'static [u8]>,
     /// Bytes to write that are not from hyper: answers of the fast path, and refusals that replace hyper's.
-    own: Vec<u8>,
-    /// Number of bytes of `own` that are written.
+    own_output: Vec<u8>,
+    /// Number of bytes of `own_output` that are written.
     written: usize,
     /// Whether hyper has written bytes and not flushed them.
     is_unflushed: bool,
@@ -59,8 +58,8 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
             service,
             state,
             framing: Framing::default(),
-            instead: None,
-            own: Vec::new(),
+            replacement: None,
+            own_output: Vec::new(),
             written: 0,
             is_unflushed: false,
             has_ended: false,
@@ -68,15 +67,15 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
     }
 
     fn flush_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.own.get(self.written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.own_output.get(self.written..).filter(|rest| !rest.is_empty()) {
             self.state.on_write();
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 some => self.written += some,
             }
         }
-        self.own.clear();
-        self.own.shrink_to(MAX_KEPT_BYTES);
+        self.own_output.clear();
+        self.own_output.shrink_to(MAX_KEPT_BYTES);
         self.written = 0;
         Poll::Ready(Ok(()))
     }
@@ -88,9 +87,9 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
         let (mut at, mut last) = (0, None);
         if self.framing.is_between() && !self.is_unflushed && !self.state.is_draining() {
             at = empty_lines(bytes);
-            while self.own.len() < MAX_UNRESERVED_BYTES
+            while self.own_output.len() < MAX_UNRESERVED_BYTES
                 && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
-                && let Some(answered) = self.service.fast_path(rest, &mut self.own)
+                && let Some(answered) = self.service.fast_path(rest, &mut self.own_output)
             {
                 at += answered.len;
                 at += empty_lines(bytes.get(at..).unwrap_or_default());
@@ -108,8 +107,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncRead for GuardedStream<
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let mut reads = 0;
-        while this.instead.is_none() {
-            // A peer that does not read its answers gets no further request read.
+        while this.replacement.is_none() {
+            // Pending answers are written first. If the peer does not read them, no further request is read.
             ready!(this.flush_own(cx))?;
             let before = into.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
@@ -135,25 +134,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncRead for GuardedStream<
             }
             let bytes = into.filled().get(before..).unwrap_or_default();
             this.state.on_bytes();
-            let (at, instead) = match this.framing.read(bytes) {
+            let (at, replacement) = match this.framing.read(bytes) {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(FramingFault::Head(at, error)) => {
                     this.state.set_refusal(error);
                     (at, INVALID_HEAD)
                 }
-                // hyper itself reports a body that ends here.
+                // Ends the stream inside the body. hyper then reports the malformed body.
                 Err(FramingFault::Body(at)) => (at, &[][..]),
             };
-            this.instead = Some(instead);
+            this.replacement = Some(replacement);
             into.set_filled(before + at);
             if at > 0 {
                 return Poll::Ready(Ok(()));
             }
         }
-        let rest = this.instead.unwrap_or_default();
+        let rest = this.replacement.unwrap_or_default();
         let (now, later) = rest.split_at(rest.len().min(into.remaining()));
         into.put_slice(now);
-        this.instead = Some(later);
+        this.replacement = Some(later);
         Poll::Ready(Ok(()))
     }
 }
@@ -171,7 +170,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
             Some((0, kind)) => {
                 this.service.request_refused(kind.status);
                 this.state.set_linger();
-                this.own = with_body(bytes, kind, this.state.refusal());
+                this.own_output = with_body(bytes, kind, this.state.refusal());
                 // All bytes count as written. The flush writes those that the socket does not take now.
                 match this.flush_own(cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

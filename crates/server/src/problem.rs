@@ -70,7 +70,8 @@ pub const INTERNAL: ProblemKind = ProblemKind {
     code: "internal",
     status: 500,
     title: "Internal server error",
-    detail: "The server has failed. Its log has the details.",
+    detail: "The server could not answer because of an internal error. \
+        Retry, or query another replica. The server's log has the cause.",
 };
 /// A limit on connections or memory is reached.
 pub const OVERLOADED: ProblemKind = ProblemKind {

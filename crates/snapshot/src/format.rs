@@ -1,5 +1,7 @@
 //! The stored records of a snapshot: sorted tables, `u32` indices between them, and one arena of text.
 //!
+//! A run is the list of the steps of one level for some client countries.
+//!
 //! Records refer to each other by index only, never by pointer, so that one pass can verify all references
 //! when a file is opened. Integers are little-endian (rkyv's feature `little_endian`), so a file is the same
 //! on every machine.
@@ -30,8 +32,8 @@ pub fn id_prefix(id: &[u8]) -> [u8; ID_PREFIX_BYTES] {
     prefix
 }
 
-/// Declares the stored records, and from the same tokens the text whose digest is in the header. If a field
-/// is added, moved or retyped, older files are therefore rejected instead of misread.
+/// Declares the stored records, and `SCHEMA`, a text of their fields and types. The header contains the
+/// digest of this text. A program with other records therefore rejects the file instead of misreading it.
 macro_rules! records {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         $($(#[$doc])*
@@ -71,15 +73,15 @@ records! {
         pools: Range,
         /// The company's accounts, in the order of their ids.
         accounts: Range,
-        /// Index of the first of the company's [`Tables::columns`], which are one per channel of the
-        /// snapshot.
+        /// Index of the company's first entry in [`Tables::columns`]. The company has one entry for each
+        /// channel of the snapshot.
         columns: u32,
-        /// Number of channels of which the company has pools.
+        /// Number of channels for which the company has pools.
         column_count: u16,
         /// 1 if a selection continues with the pools after an unavailable dedicated account, 0 if it ends
         /// with an error.
         dedicated_falls_back: u8,
-        /// Index of the first of the company's [`Tables::chain_starts`].
+        /// Index of the company's first entry in [`Tables::chain_starts`].
         chain_starts: u32,
     }
 
@@ -197,14 +199,14 @@ records! {
         /// The countries whose run differs from `default_run`, as a region set: bit `c % 64` of word
         /// `c / 64`.
         overridden: [u64; 4],
-        /// Index of the first of the level's [`Tables::overrides`], which are one per country of
-        /// `overridden`.
+        /// Index of the level's first entry in [`Tables::overrides`]. The level has one entry for each
+        /// country of `overridden`.
         overrides: u32,
         /// Index of the run for clients of all other countries.
         default_run: u32,
         /// Index of the run for clients of no country, or [`NONE`] if that run has no step.
         no_country_run: u32,
-        /// Index of the first of the level's [`Tables::level_pools`].
+        /// Index of the level's first entry in [`Tables::level_pools`].
         pools: u32,
         /// Index of the level's OU.
         ou: u32,
@@ -248,7 +250,7 @@ records! {
     Class {
         /// The range of the class in [`Tables::members`].
         members: Range,
-        /// Index of the first of the class's [`Tables::cells`], or [`NONE`] if the class is small enough to
+        /// Index of the class's first entry in [`Tables::cells`], or [`NONE`] if the class is small enough to
         /// scan.
         cells: u32,
     }

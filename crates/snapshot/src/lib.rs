@@ -1,8 +1,9 @@
 //! The snapshot crate compiles a registry to one immutable file, verifies such a file, and reads it in place.
 //!
-//! A daemon answers queries from a snapshot. All records are in flat tables that refer to each other by index,
-//! so a selection reads them without parsing and without allocating memory. The compiler prepares everything
-//! that a query needs: the steps of every chain, the groups of equal candidates, and the JSON of the answers.
+//! A daemon answers queries from a snapshot. All records are in flat tables that refer to each other by
+//! index, so a selection reads them without parsing and without allocating memory. The compiler prepares
+//! everything that a query needs: the steps of every chain, the groups of equal candidates, and the JSON of
+//! the answers.
 //!
 //! The main entry points are:
 //!

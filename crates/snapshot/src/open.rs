@@ -37,9 +37,10 @@ impl Snapshot {
         let body = bytes.get(header::LEN..).unwrap_or_default();
         if bytes.len() as u128 != header.file_len() {
             let reason = if header.is_possible() {
+                // The file's length is not known here: of such a file, only the header is read.
                 format!(
-                    "the header announces {} bytes in total, but the file has another length: the file is \
-                     still being written, or it was truncated",
+                    "the header announces {} bytes in total, but the file has another length: wait until the \
+                     copy is complete, or copy the file again",
                     header.file_len()
                 )
             } else {
@@ -57,7 +58,8 @@ impl Snapshot {
         }
         let (archive, tests) = body.split_at(header.contents_len as usize);
         let contents = rkyv::access::<ArchivedTables, rancor::Error>(archive).map_err(|error| {
-            RejectionStage::Archive.rejection(format!("the archive of the records is malformed: {error}"))
+            RejectionStage::Archive
+                .rejection(format!("the archive of the records is malformed: {error}: {COMPILE_AGAIN}"))
         })?;
         verify(contents)?;
         check_tests(tests)?;
@@ -70,16 +72,21 @@ impl Snapshot {
 fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
     for line in test_lines(lines) {
         if line.len() > MAX_TEST_BYTES {
-            let reason = format!("a test of the snapshot is longer than {MAX_TEST_BYTES} bytes");
+            let reason =
+                format!("a test of the snapshot is longer than {MAX_TEST_BYTES} bytes: {COMPILE_AGAIN}");
             return Err(RejectionStage::Archive.rejection(reason));
         }
         serde_json::from_slice::<SnapshotTest>(line).map_err(|error| {
-            RejectionStage::Archive.rejection(format!("a test of the snapshot is malformed: {error}"))
+            RejectionStage::Archive
+                .rejection(format!("a test of the snapshot is malformed: {error}: {COMPILE_AGAIN}"))
         })?;
     }
     Ok(())
 }
 
-/// The maximum length of a test in bytes. Many times the length of the largest query, which a test contains
-/// with every quote escaped.
+/// The maximum length of a test in bytes: 16 times `MAX_QUERY_BYTES`. A test contains its query as an escaped
+/// JSON string.
 const MAX_TEST_BYTES: usize = 1 << 20;
+
+/// The remedy for a file with a valid checksum whose contents are malformed.
+const COMPILE_AGAIN: &str = "compile the registry again; if the error returns, report a bug";

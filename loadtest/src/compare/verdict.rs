@@ -4,8 +4,8 @@
 //! them.
 //!
 //! - If there are enough runs to reach 1 %, such as 5 and 5, the exact rank-sum test decides at this level.
-//! - With fewer runs, the ranges must not overlap, and the distance of the medians must exceed the width of the larger
-//!   range; with 3 runs on a side, twice the width.
+//! - With fewer runs, the ranges must not overlap, and the distance of the medians must exceed the width of
+//!   the larger range; with 3 runs on a side, twice the width.
 //! - With fewer than 3 runs, the noise is unknown.
 //!
 //! The steps of a sweep share the 1 %. A change of less than [`MIN_CHANGE`] is ignored.

@@ -146,7 +146,7 @@ async fn run(
         match catch_panic_async(turn).await {
             Some(true) => {}
             Some(false) => return,
-            None => context.telemetry.panicked(),
+            None => context.telemetry.count_panic(),
         }
     }
 }
@@ -171,6 +171,6 @@ async fn serve(service: AdminService, stream: TcpStream, drain: watch::Receiver<
     // An error of this option concerns only its peer.
     let _ = stream.set_nodelay(true);
     if catch_panic_async(serve_connection(stream, &service, TIMEOUTS, drain)).await.is_none() {
-        service.context.telemetry.panicked();
+        service.context.telemetry.count_panic();
     }
 }

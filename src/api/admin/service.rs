@@ -68,11 +68,11 @@ pub(super) struct AdminService {
 impl Service for AdminService {
     async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
         self.last_request.set(Instant::now());
-        let unread = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
+        let body_state = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let answered = catch_panic_async(answer(&self.context, request)).await;
         answered.unwrap_or_else(|| {
-            self.context.telemetry.panicked();
-            (Problem::new(&INTERNAL).into_response(), unread)
+            self.context.telemetry.count_panic();
+            (Problem::new(&INTERNAL).into_response(), body_state)
         })
     }
 }
@@ -80,7 +80,7 @@ impl Service for AdminService {
 async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response, BodyState) {
     failpoint("answer");
     let (head, body) = request.into_parts();
-    let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+    let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
     let path = head.uri.path();
     let below = path.strip_prefix(STANDINGS).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     if let Some(below) = below {
@@ -89,7 +89,7 @@ async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response
         return match standings::answer(store, standings, &head.method, below, query, body).await {
             // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read),
-            Err(problem) => (problem.into_response(), unread),
+            Err(problem) => (problem.into_response(), body_state),
         };
     }
     let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
@@ -103,14 +103,14 @@ async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response
         ("/openapi.json", _) => respond(200, JSON, OPENAPI.into()),
         _ => Problem::new(&NOT_FOUND).into_response(),
     };
-    (response, unread)
+    (response, body_state)
 }
 
 fn metrics(context: &AdminContext) -> String {
     let StandingCounts { draining, suspended, .. } = context.store.counts();
-    context.telemetry.standings(draining, suspended);
+    context.telemetry.set_standings(draining, suspended);
     let (_, state) = context.standings.journal_state();
-    context.telemetry.standings_writable(matches!(state, JournalState::InMemory | JournalState::Writing));
+    context.telemetry.set_standings_writable(matches!(state, JournalState::InMemory | JournalState::Writing));
     context.telemetry.render()
 }
 

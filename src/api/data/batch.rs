@@ -33,7 +33,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
     let ends = memchr::memchr_iter(b'\n', body).count();
     let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
     if lines > MAX_LINES {
-        let detail = format!("Send at most {MAX_LINES} lines in one batch, or several batches.");
+        let detail = format!("The batch has more than {MAX_LINES} lines. Divide it into several batches.");
         return Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail));
     }
     // Cloned because it is held across `.await`: a borrow would keep this worker on the old generation.
@@ -70,7 +70,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
             turn = Instant::now();
         }
     }
-    context.telemetry.batch_lines(lines as u64);
+    context.telemetry.count_batch_lines(lines as u64);
     let mut response = respond(200, "application/x-ndjson", Bytes::from(out));
     reservation.attach_to(&mut response);
     Ok(response)
@@ -126,7 +126,7 @@ impl Batch<'_> {
             write_answer(self.context, snapshot, self.channels, answer, out);
         });
         if answered.is_none() {
-            self.context.telemetry.panicked();
+            self.context.telemetry.count_panic();
             out.truncate(before);
             Problem::new(&INTERNAL).with_number(GENERATION, snapshot.generation()).write(out);
         }

@@ -115,8 +115,10 @@ impl BodyKind {
     fn too_large(self) -> Problem {
         let limit = self.max_bytes();
         let detail = match self {
-            BodyKind::Query => format!("Send a query of at most {limit} bytes."),
-            BodyKind::Batch => format!("Send at most {limit} bytes in one batch, or several batches."),
+            BodyKind::Query => format!("The query has more than {limit} bytes. Send a shorter query."),
+            BodyKind::Batch => {
+                format!("The batch has more than {limit} bytes. Divide it into several batches.")
+            }
         };
         Problem::new(&BODY_TOO_LARGE).with_detail(detail)
     }

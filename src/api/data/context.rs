@@ -75,8 +75,8 @@ impl WorkerContext {
         SelectContext { now: self.clock.read(), random: self.random(), standings: &generation.overlay }
     }
 
-    /// Returns the next random number. SplitMix64 is written by hand, because its state fits into a `Cell`. The
-    /// generator of fastrand needs `&mut`, and therefore a `RefCell` with its check on the answer path.
+    /// Returns the next random number. SplitMix64 is written by hand, because its state fits into a `Cell`.
+    /// The generator of fastrand needs `&mut`, and therefore a `RefCell` with its check on the answer path.
     #[inline]
     pub(super) fn random(&self) -> u64 {
         let count = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -44,7 +44,7 @@ pub(super) async fn explain(context: &WorkerContext, query: OwnedQueryText) -> R
         text
     });
     let Ok(text) = rendered.await else {
-        context.telemetry.panicked();
+        context.telemetry.count_panic();
         return Err(Problem::new(&INTERNAL));
     };
     let text = text?;

@@ -42,7 +42,7 @@ pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -
     let meta = match meta {
         Some(meta) => meta?,
         None => {
-            context.telemetry.panicked();
+            context.telemetry.count_panic();
             body.clear();
             Problem::new(&INTERNAL).write(&mut body);
             ResponseMeta::problem(INTERNAL.status)

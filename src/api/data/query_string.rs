@@ -52,7 +52,7 @@ fn split(text: &str, separator: u8) -> (&str, &str) {
 
 /// Sets a field whose name or value may be encoded.
 fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t str) {
-    if name == "phone" && is_digits_behind_plus(value) {
+    if name == "phone" && is_encoded_plus_and_digits(value) {
         let digits = value.get(ENCODED_PLUS.len()..).unwrap_or_default();
         return fields.set(name, Cow::Borrowed(digits));
     }
@@ -70,7 +70,7 @@ const ENCODED_PLUS: &str = "%2B";
 
 /// Returns whether a phone is digits after `%2B`, as nearly all clients write it. Such a phone is borrowed
 /// without its plus, which is optional.
-fn is_digits_behind_plus(value: &str) -> bool {
+fn is_encoded_plus_and_digits(value: &str) -> bool {
     let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
     digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }

@@ -84,7 +84,7 @@ pub fn serve(
     telemetry: Arc<Telemetry>,
     drain: watch::Receiver<bool>,
 ) -> io::Result<ServerThreads> {
-    telemetry.connections_limit(listener.settings().max_connections);
+    telemetry.set_connections_limit(listener.settings().max_connections);
     let shared = Shared::new(listener.settings().max_body_bytes);
     let observer: Arc<Telemetry> = Arc::clone(&telemetry);
     listener.serve(
@@ -104,12 +104,12 @@ impl Service for WorkerContext {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let target = target_of(head.method.as_str(), head.uri.path());
-        let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+        let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let answered = catch_panic_async(answer(self, target, &head, body)).await;
         let Answered { response, body, is_selection } = answered.unwrap_or_else(|| {
-            self.telemetry.panicked();
+            self.telemetry.count_panic();
             // It is unknown how much of the body was read before the panic.
-            Answered::new(Err(Problem::new(&INTERNAL)), unread)
+            Answered::new(Err(Problem::new(&INTERNAL)), body_state)
         });
         let response = response.unwrap_or_else(Problem::into_response);
         let took = started.elapsed();
@@ -132,36 +132,36 @@ impl Service for WorkerContext {
 
 impl ConnectionObserver for Telemetry {
     fn connection_opened(&self) {
-        self.connection(ConnectionEvent::Accepted);
-        Telemetry::connection_opened(self);
+        self.count_connection_event(ConnectionEvent::Accepted);
+        self.add_open_connection();
     }
 
     fn connection_closed(&self) {
-        Telemetry::connection_closed(self);
+        self.remove_open_connection();
     }
 
     fn connection_rejected(&self) {
-        self.connection(ConnectionEvent::Rejected);
+        self.count_connection_event(ConnectionEvent::Rejected);
     }
 
     fn accept_failed(&self) {
-        self.connection(ConnectionEvent::AcceptError);
+        self.count_connection_event(ConnectionEvent::AcceptError);
     }
 
     fn connection_timed_out(&self) {
-        self.connection(ConnectionEvent::TimedOut);
+        self.count_connection_event(ConnectionEvent::TimedOut);
     }
 
     fn connection_failed(&self) {
-        self.connection(ConnectionEvent::Error);
+        self.count_connection_event(ConnectionEvent::Error);
     }
 
     fn connection_force_closed(&self) {
-        self.connection(ConnectionEvent::ForceClosed);
+        self.count_connection_event(ConnectionEvent::ForceClosed);
     }
 
     fn panic_caught(&self) {
-        self.panicked();
+        self.count_panic();
     }
 }
 
@@ -181,14 +181,14 @@ impl Answered {
 
 async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Incoming) -> Answered {
     failpoint("answer");
-    let unread = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+    let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
     let query = || head.uri.query().unwrap_or_default();
     match target {
         Target::Url(Route::Explain) => {
-            Answered::new(explain(context, OwnedQueryText::Url(query().to_owned())).await, unread)
+            Answered::new(explain(context, OwnedQueryText::Url(query().to_owned())).await, body_state)
         }
-        Target::Url(_) => select_one(context, query_string::parse(query()), unread),
-        Target::Body(route) => match receive(context, BodyKind::Query, head, body).await {
+        Target::Url(_) => select_one(context, query_string::parse(query()), body_state),
+        Target::Body(route) => match read_query_body(context, BodyKind::Query, head, body).await {
             Ok((body, _reservation)) if route == Route::Explain => {
                 Answered::new(explain(context, OwnedQueryText::Body(body)).await, BodyState::Read)
             }
@@ -197,20 +197,20 @@ async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Inc
                 if route == Route::Select {
                     count_early(context, &problem);
                 }
-                Answered::new(Err(problem), unread)
+                Answered::new(Err(problem), body_state)
             }
         },
-        Target::Batch => match receive(context, BodyKind::Batch, head, body).await {
+        Target::Batch => match read_query_body(context, BodyKind::Batch, head, body).await {
             Ok((body, _reservation)) => Answered::new(batch::answer(context, &body).await, BodyState::Read),
-            Err(problem) => Answered::new(Err(problem), unread),
+            Err(problem) => Answered::new(Err(problem), body_state),
         },
-        Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), unread),
-        Target::Unknown => Answered::new(Err(Problem::new(&NOT_FOUND)), unread),
+        Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), body_state),
+        Target::Unknown => Answered::new(Err(Problem::new(&NOT_FOUND)), body_state),
     }
 }
 
 /// Reads the body of a request that has its query in the body.
-async fn receive(
+async fn read_query_body(
     context: &WorkerContext,
     kind: BodyKind,
     head: &Parts,

@@ -53,8 +53,8 @@ pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &
                         p.kind { "Switchboard coverage" }
                         h1 { "Which rule selects the account, for each country" }
                         p.about {
-                            "Each country shows the decision for a client of whom only the country is known: the rule, the "
-                            "number of levels climbed, and the pool."
+                            "Each country shows the decision for a client of this country. Nothing else is known about the client. A "
+                            "decision is the rule, the number of levels climbed, and the pool."
                         }
                     }
                     (selected(table, scope))

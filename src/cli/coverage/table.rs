@@ -18,8 +18,14 @@ const COLUMN_GAP: usize = 2;
 const ZERO: &str = "-";
 
 /// The headers have two lines, so that the table fits a terminal of 80 columns.
-const HEADERS: [[&str; 2]; 6] =
-    [["", "country"], ["calling", "code"], ["", "mapping"], ["", "default"], ["", "climbed"], ["", "none"]];
+const HEADERS: [[&str; 2]; 6] = [
+    ["", "country"],
+    ["calling", "code"],
+    ["geo-", "graphy"],
+    ["default", "region"],
+    ["", "climbed"],
+    ["no", "account"],
+];
 /// The width of the widest header.
 const MIN_NUMBER_COLUMN: usize = 7;
 

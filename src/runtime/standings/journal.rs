@@ -22,8 +22,8 @@ use super::standing::{AccountKey, Standing, StandingFields};
 
 /// The first line of a journal. A file without it is never overwritten.
 const MAGIC: &[u8] = b"switchboard standings 1\n";
-/// Minimum of obsolete records before a journal is rewritten, if they are also the majority. Reading this
-/// many takes about a millisecond.
+/// A journal is rewritten when its obsolete records outnumber its current standings by more than this.
+/// Reading this many takes about a millisecond.
 const MAX_OBSOLETE_RECORDS: usize = 1_000;
 /// Number of hexadecimal digits of a checksum, the XXH3-64 of the JSON object.
 const CHECKSUM_DIGITS: usize = 16;

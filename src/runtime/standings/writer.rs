@@ -21,7 +21,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 /// Maximum number of further requests that share one write to the disk.
 const MAX_BATCH: usize = 256;
 
-/// The place where standings are kept, for `/status` and the metrics.
+/// The state of the journal of standings, for `/status` and the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalState {
     /// There is no journal. Standings end with the process.
@@ -63,7 +63,7 @@ pub struct StandingsWriter {
     is_handed_over: bool,
     state: Arc<Mutex<JournalState>>,
     observer: StandingsObserver,
-    looked_at: Instant,
+    last_look: Instant,
     /// Sends the ends of standings to the expirer, which stops when this sender is dropped.
     ends: Sender<UnixMillis>,
 }
@@ -100,7 +100,7 @@ impl Standings {
             is_handed_over: false,
             state,
             observer,
-            looked_at: Instant::now(),
+            last_look: Instant::now(),
             ends: to_expirer,
         };
         writer.look_at_journal()?;
@@ -148,16 +148,16 @@ impl StandingsWriter {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.is_following() && self.looked_at.elapsed() >= FOLLOW_INTERVAL {
+            if self.is_following() && self.last_look.elapsed() >= FOLLOW_INTERVAL {
                 if let Err(error) = self.look_at_journal() {
                     self.report_failure(&error);
                 }
-                self.looked_at = Instant::now();
+                self.last_look = Instant::now();
             }
         }
     }
 
-    /// Returns whether there is a journal and another process writes it.
+    /// Returns whether a journal is configured that this process does not write.
     fn is_following(&self) -> bool {
         self.path.is_some() && self.journal.is_none()
     }
@@ -260,7 +260,7 @@ impl StandingsWriter {
                     damaged: &contents.damaged,
                     damaged_copy: damaged_copy.as_deref(),
                 });
-                self.take_over(contents);
+                self.replace_standings(contents);
             }
             None => {
                 if self.set_state(JournalState::Following) {
@@ -270,7 +270,7 @@ impl StandingsWriter {
                 let stamp =
                     Stamp::from_file(&path).ok().filter(|stamp| self.last_read.as_ref() != Some(stamp));
                 if stamp.is_some() {
-                    self.take_over(JournalContents::read(&path)?);
+                    self.replace_standings(JournalContents::read(&path)?);
                     self.last_read = stamp;
                 }
             }
@@ -278,7 +278,8 @@ impl StandingsWriter {
         Ok(())
     }
 
-    fn take_over(&self, contents: JournalContents) {
+    /// Replaces all standings in the store by the unexpired standings of the journal.
+    fn replace_standings(&self, contents: JournalContents) {
         let mut standings = contents.standings;
         let now = SystemTime::now().into();
         standings.retain(|_, standing| !standing.has_ended(now));

@@ -32,7 +32,8 @@ pub type DecisionChange = Change<StepChange>;
 /// The difference between two steps that serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StepChange {
-    /// The rule, the pool or the OU of the level differs, or the height of the level and the accounts both differ.
+    /// The rule, the pool or the OU of the level differs, or the height of the level and the accounts both
+    /// differ.
     Moved,
     /// The step is the same, but its available accounts differ.
     Accounts,

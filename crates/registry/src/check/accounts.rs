@@ -102,7 +102,7 @@ fn check_dedicated(index: &CompanyIndex<'_>, findings: &mut Findings) {
         let Some(profile) = index.profile(channel) else { continue };
         let Some(since) = profile.dedicated_since else {
             let message = format!(
-                "account {} is dedicated to user {}, but channel {} has no dedicated accounts",
+                "account {} is dedicated to user {}, but channel {} does not support dedicated accounts",
                 quoted(&account.id),
                 quoted(user),
                 quoted(&profile.id)

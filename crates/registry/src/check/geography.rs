@@ -54,8 +54,8 @@ fn check_pool(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countries, find
     for (from, (to, place)) in pool.geography.iter().filter(|(from, (to, _))| *from != to) {
         if is_active(from) {
             let message = format!(
-                "the mapping `{from}` to `{to}` of pool {name} is never used, because the pool has accounts of \
-                 `{from}`"
+                "the mapping `{from}` to `{to}` of pool {name} is never used, because the pool has active \
+                 accounts of `{from}`"
             );
             findings
                 .add(place, Code::UnusedMapping, message, "remove the mapping")

@@ -5,8 +5,8 @@ use crate::redact::{quoted, quoted_list};
 use crate::suggest::did_you_mean;
 use crate::{Code, Findings, Ou, Span};
 
-/// The maximum number of levels of a tree. A depth then fits into 16 bits, with values left for special
-/// meanings.
+/// The maximum number of levels of a tree. A selection may visit all levels above an OU, so this limits its
+/// time. 20,000 levels take 150 µs.
 const MAX_LEVELS: u32 = 60_000;
 /// The maximum number of OUs of a cycle that a message names.
 const MAX_NAMED: usize = 10;

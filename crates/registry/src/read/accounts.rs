@@ -29,10 +29,10 @@ pub(super) fn read_accounts(
     let mut reader = AccountReader {
         channels,
         has_role_column: sheet.has_column("role"),
-        can_tell_missing_country: sheet.can_tell_missing("country"),
+        country_may_be_mistyped: sheet.may_be_mistyped("country"),
         first_without_role: None,
     };
-    let role_column_missing = !reader.has_role_column && sheet.can_tell_missing("role");
+    let role_column_missing = !reader.has_role_column && !sheet.may_be_mistyped("role");
     let complete = sheet.read_rows(findings, |cells, place, findings| {
         company.accounts.push(reader.read(cells, place, findings));
     });
@@ -49,8 +49,8 @@ pub(super) fn read_accounts(
 struct AccountReader<'c> {
     channels: &'c Channels,
     has_role_column: bool,
-    /// Whether an absent country is a fault. False if an unknown column may be the mistyped column `country`.
-    can_tell_missing_country: bool,
+    /// Whether an unknown column may be the mistyped column `country`. An absent country is then no fault.
+    country_may_be_mistyped: bool,
     /// The place of the first shared account, if the file has no column `role`.
     first_without_role: Option<Place>,
 }
@@ -107,7 +107,7 @@ impl AccountReader<'_> {
         if kind == Some(AddressKind::Phone) && address.starts_with('+') {
             return E164::parse(address).ok().and_then(|number| number.region());
         }
-        if self.can_tell_missing_country && kind.is_some_and(|kind| kind != AddressKind::Phone) {
+        if !self.country_may_be_mistyped && kind.is_some_and(|kind| kind != AddressKind::Phone) {
             let message =
                 format!("account {} has no country, and its address does not determine one", quoted(id));
             let help = "write the country of the account; only a phone number determines the country";

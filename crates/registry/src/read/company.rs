@@ -60,8 +60,8 @@ pub(super) fn read_company(
         company.unread.pools = true;
     }
     if files.settings.is_none() && !files.settings_misnamed {
-        let message = "the company has no settings file";
-        let help = "add a file `company.toml`; in an empty file, every setting has its default";
+        let message = "the company has no file `company.toml`";
+        let help = "add the file; in an empty file, every setting has its default";
         findings.add(&company.place, Code::MissingFile, message, help);
     }
     if let Some(file) = files.ous {
@@ -161,7 +161,7 @@ fn read_ou_rows(file: SourceFile<'_>, company: &mut Company, findings: &mut Find
         return;
     };
     // If the column `parent` is mistyped, the OUs must not become roots.
-    let has_parents = sheet.can_tell_missing("parent");
+    let has_parents = !sheet.may_be_mistyped("parent");
     company.ous.reserve(sheet.capacity());
     let complete = sheet.read_rows(findings, |[id, parent, name], place, findings| {
         require_id(id, "OU id", place, Span::value("id"), findings);

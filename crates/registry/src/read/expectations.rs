@@ -80,7 +80,10 @@ fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> Stri
             Some(QueryField::Company) => {
                 let named = as_text(key, entry.value, place, findings);
                 if named.is_some_and(|named| named != company) {
-                    let message = format!("`company` is not {}, the company of this folder", quoted(company));
+                    let message = format!(
+                        "`company` differs from {}, the company that this file belongs to",
+                        quoted(company)
+                    );
                     let help = "remove the key: a test always queries its own company";
                     findings.add(place, Code::InvalidValue, message, help).primary(Span::value(key));
                 }

@@ -123,8 +123,13 @@ fn report_unknown(
     let place = Place::file(entry.marked(path));
     let same = known.iter().find(|known| **known == name);
     if let (Some(known), Entry::Folder | Entry::Special) = (same, entry) {
-        let message = format!("{} is a folder or a pipe, but must be a file", quoted(known));
-        findings.add(&place, Code::UnknownFile, message, "replace it with the file");
+        let message = format!("{} is a folder or a special file, but must be a regular file", quoted(known));
+        findings.add(
+            &place,
+            Code::UnknownFile,
+            message,
+            "move it away, and write a regular file with this name",
+        );
         return Some(known);
     }
     let name = entry.marked(&name.into());

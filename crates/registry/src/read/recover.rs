@@ -16,9 +16,8 @@ use crate::{Code, Findings, Span};
 const TOML_HELP: &str =
     "correct the line: write texts in quotes, lists in brackets, and table headers as `[name]` or `[[name]]`";
 
-/// The maximum length of a TOML file in bytes, which is enough for about 70,000 pools. Limits the memory for
-/// parsing: a document can take 102 times its size (if it is a sequence of `[`), a file that is not TOML 230
-/// times.
+/// The maximum length of a TOML file in bytes, which is enough for about 70,000 pools. The limit bounds the
+/// parser's memory. A TOML file takes up to 102 times its size, and a file that is not TOML up to 230 times.
 const MAX_TOML_BYTES: usize = 8 << 20;
 
 /// Returns the text with every faulty section replaced by spaces, and reports these sections. Returns `None`

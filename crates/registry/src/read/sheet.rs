@@ -114,9 +114,9 @@ impl<'f, const N: usize> Sheet<'f, N> {
         !has_duplicates && !required.iter().any(|name| absent.contains(name))
     }
 
-    /// Returns whether the column, if it is absent, is certainly missing and not mistyped.
-    pub(super) fn can_tell_missing(&self, column: &str) -> bool {
-        !self.has_unknown_columns || self.has_column(column)
+    /// Returns whether the column is absent and one of the unknown columns may be this column, mistyped.
+    pub(super) fn may_be_mistyped(&self, column: &str) -> bool {
+        self.has_unknown_columns && !self.has_column(column)
     }
 
     pub(super) fn has_column(&self, column: &str) -> bool {
@@ -222,8 +222,8 @@ impl RowLines<'_> {
         self.line
     }
 
-    /// Returns whether the row that ends at this offset has a quote that is never closed. Such a row extends to
-    /// the end of the file.
+    /// Returns whether the row that ends at this offset has a quote that is never closed. Such a row extends
+    /// to the end of the file.
     fn ends_in_open_quote(&self, end: usize) -> bool {
         if end < self.data.len() {
             return false;

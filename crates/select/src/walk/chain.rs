@@ -1,5 +1,5 @@
-//! Steps 6 to 8 of a selection: the chain, level by level and step by step, and the availability of its
-//! accounts.
+//! Steps 6 and 7 of a selection (`docs/selection.md`): searches the chain level by level, checks
+//! availability, and picks an account.
 
 use switchboard_model::{Condition, Rule, SelectError};
 use switchboard_snapshot::AccountIdx;
@@ -24,26 +24,27 @@ impl<'a> Walk<'a> {
         winner.ok_or(if any { SelectError::NoAccountAvailable } else { SelectError::NoAccount })
     }
 
-    /// Reports the chain to the tracer if the answer does not depend on the chain.
-    pub(super) fn trace<T: Tracer>(&self, tracer: &mut T) {
+    /// Reports the chain to the tracer. Called when the current or dedicated account decides the answer. Also
+    /// visits the steps if the tracer wants the whole chain.
+    pub(super) fn trace_chain<T: Tracer>(&self, tracer: &mut T) {
         tracer.chain(self.levels());
         if T::WHOLE_CHAIN {
             self.visit_chain(tracer, false);
         }
     }
 
-    /// Returns the winner, if `wanted`, and whether any step that was tried has accounts.
+    /// Returns the winner, if `picks`, and whether any step that was tried has accounts.
     fn visit_chain<T: Tracer>(
         &self,
         tracer: &mut T,
-        wanted: bool,
+        picks: bool,
     ) -> (Option<(Candidate<'a>, Rule, Location)>, bool) {
         let mut winner = None;
         let mut any = false;
         self.each_step(|step| {
             tracer.step(step, |account| self.availability(account));
             let has_candidates = step.stored.group().is_some();
-            if has_candidates && wanted && step.is_allowed && winner.is_none() {
+            if has_candidates && picks && step.is_allowed && winner.is_none() {
                 any = true;
                 let picked = pick(step.stored, self.seed, |account| self.is_available(account));
                 winner = picked.map(|candidate| (candidate, step.rule, step.location));
@@ -78,7 +79,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns the number of levels from the query's OU up to `level`.
+    /// Returns how many OUs `level` is above the query's OU. 0 is the query's own OU.
     fn climbed(&self, level: LevelRef<'_>) -> u32 {
         self.depth.saturating_sub(level.depth())
     }

@@ -1,4 +1,4 @@
-//! Step 4 of a selection: the account that the client already talks to.
+//! Step 4 of a selection (`docs/selection.md`): the account that the client already talks to.
 
 use switchboard_model::{Condition, Region, Rule};
 use switchboard_snapshot::AccountIdx;
@@ -39,14 +39,14 @@ impl Walk<'_> {
         if dedicated == Some(idx) {
             return Ok((idx, None));
         }
-        match self.membership(account) {
+        match self.location_in_chain(account) {
             Some(location) => Ok((idx, Some(location))),
             None => Err(CurrentIgnored::NotInChain),
         }
     }
 
     /// Returns the location of the first step of the chain that has the account.
-    fn membership(&self, account: AccountRef<'_>) -> Option<Location> {
+    fn location_in_chain(&self, account: AccountRef<'_>) -> Option<Location> {
         let pool = account.pool()?;
         let country = account.country()?;
         let mut found = None;

@@ -56,7 +56,7 @@ impl RunClients {
     }
 }
 
-/// Equal candidates of a step, in the order of their weights and cells.
+/// Equal candidates of a step, ordered by weight, then by the hash of the id, then by account.
 #[derive(Clone, Copy)]
 pub struct Candidates<'s>(&'s [ArchivedMember]);
 

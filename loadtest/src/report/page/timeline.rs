@@ -204,7 +204,8 @@ fn points(slices: &[Slice<'_>], of: fn(&Slice<'_>) -> f64) -> Vec<Option<(f64, f
     steps.flat_map(|slices| slices.iter().map(point).chain([None])).collect()
 }
 
-/// Covers the chart with areas whose titles have the figures: those of the slice with the highest p99, and the max.
+/// Covers the chart with areas whose titles have the figures: those of the slice with the highest p99, and
+/// the max.
 fn titles(slices: &[Slice<'_>], at: &impl Fn(f64) -> i32, top: i32, bottom: i32) -> Markup {
     let size = slices.len().div_ceil(MAX_AREAS).max(1);
     let p99 = |slice: &Slice<'_>| slice.percentile(|it| it.p99);
