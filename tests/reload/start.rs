@@ -34,7 +34,7 @@ fn snapshot_fault_is_reported_until_a_valid_snapshot_arrives() {
     for (bad, reason) in [
         (None, "No such file"),
         (Some(&b""[..]), "the file has 0 bytes"),
-        (Some(&good[..4000]), "truncated"),
+        (Some(&good[..4000]), "wait until the copy is complete"),
         (Some(&flipped), "checksum"),
     ] {
         let folder = tempfile::tempdir().unwrap();
