@@ -35,7 +35,7 @@ fn neither_a_selection_nor_its_request_allocates() {
     let bare = allocations_per_request(start_bare_hyper(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200);
     let address = start_daemon();
     for (name, fields) in queries() {
-        let status = if name == Kind::Error.name() { 422 } else { 200 };
+        let status = if name == Kind::Error.as_str() { 422 } else { 200 };
         let json = json(&fields);
         // Encoded as a gateway's HTTP client does.
         let url = fields.replace('+', "%2B");
@@ -57,7 +57,7 @@ fn neither_a_selection_nor_its_request_allocates() {
 /// that is not kept, excluded accounts, and as many fields as possible.
 fn queries() -> Vec<(&'static str, String)> {
     let snapshot = shapes::small();
-    let one = |kind: Kind| (kind.name(), kind.urls(&snapshot).swap_remove(0));
+    let one = |kind: Kind| (kind.as_str(), kind.urls(&snapshot).swap_remove(0));
     let mut queries: Vec<_> = Kind::ALL.into_iter().map(one).collect();
     let hit = Kind::Hit.fields(7, "", 7);
     let phone = hit.replace("country=GB", "phone=+447400123456");
@@ -83,7 +83,7 @@ fn check_selections() {
         for query in &parsed {
             assert!(select(&snapshot, query, MOMENT).channel.is_some());
         }
-        assert_eq!(HeapStats::get().total_blocks, before, "{}", kind.name());
+        assert_eq!(HeapStats::get().total_blocks, before, "{}", kind.as_str());
     }
     for (name, fields) in queries() {
         let query = query(&fields);

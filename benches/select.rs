@@ -24,7 +24,7 @@ fn selections(c: &mut Criterion, group: &str, name: &str, snapshot: &Snapshot, u
 fn kinds(c: &mut Criterion) {
     let snapshot = shapes::small();
     for kind in Kind::ALL {
-        selections(c, "select, 1,000 accounts", kind.name(), &snapshot, &kind.urls(&snapshot));
+        selections(c, "select, 1,000 accounts", kind.as_str(), &snapshot, &kind.urls(&snapshot));
     }
 }
 

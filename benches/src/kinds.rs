@@ -6,43 +6,28 @@ use switchboard_snapshot::Snapshot;
 
 use crate::{MOMENT, QUERIES, SEED};
 
-/// A kind of query, named after its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Answered by an account of the client's country, in the OU's own pool.
-    Hit,
-    /// Answered by an account of the country that the pool's geography maps to.
-    Mapped,
-    /// Answered by an account of the pool's default country.
-    Default,
-    /// Answered by a pool five levels above the OU.
-    Climbed,
-    /// Answered by an error, because there is no account.
-    Error,
-    /// Answered by the account that the client already talks to.
-    Current,
-    /// Answered by the account that is dedicated to the user.
-    Dedicated,
+switchboard_model::text_enum! {
+    /// A kind of query, named after its answer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Kind {
+        /// Answered by an account of the client's country, in the OU's own pool.
+        Hit => "hit",
+        /// Answered by an account of the country that the pool's geography maps to.
+        Mapped => "mapped",
+        /// Answered by an account of the pool's default country.
+        Default => "default",
+        /// Answered by a pool five levels above the OU.
+        Climbed => "climbed 5",
+        /// Answered by an error, because there is no account.
+        Error => "error",
+        /// Answered by the account that the client already talks to.
+        Current => "current",
+        /// Answered by the account that is dedicated to the user.
+        Dedicated => "dedicated",
+    }
 }
 
 impl Kind {
-    /// Every kind, in the order of reports.
-    pub const ALL: [Kind; 7] =
-        [Kind::Hit, Kind::Mapped, Kind::Default, Kind::Climbed, Kind::Error, Kind::Current, Kind::Dedicated];
-
-    /// Returns the name of the kind in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Hit => "hit",
-            Kind::Mapped => "mapped",
-            Kind::Default => "default",
-            Kind::Climbed => "climbed 5",
-            Kind::Error => "error",
-            Kind::Current => "current",
-            Kind::Dedicated => "dedicated",
-        }
-    }
-
     /// Returns one query as URL fields. `account` and `user` are used by the kinds that name one.
     pub fn fields(self, client: u64, account: &str, user: u64) -> String {
         let (ou, country) = match self {

@@ -4,71 +4,40 @@ use switchboard_model::{Rule, SelectError};
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
 
-/// An event of a connection to the data listener: label `outcome` of `switchboard_http_connections_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionEvent {
-    /// The connection was accepted and handed to a worker.
-    Accepted,
-    /// The connection was rejected because the listener or the peer has its maximum number of connections.
-    Rejected,
-    /// accept(2) failed, because of a lack of file descriptors or memory.
-    AcceptError,
-    /// The connection was closed because a timeout expired.
-    TimedOut,
-    /// The connection broke, or its bytes were not HTTP.
-    Error,
-    /// The connection was force-closed because the drain timeout expired or a second stop signal arrived. Its
-    /// label value is `cut`.
-    ForceClosed,
-}
-
-impl ConnectionEvent {
-    pub(super) const ALL: [ConnectionEvent; 6] = [
-        ConnectionEvent::Accepted,
-        ConnectionEvent::Rejected,
-        ConnectionEvent::AcceptError,
-        ConnectionEvent::TimedOut,
-        ConnectionEvent::Error,
-        ConnectionEvent::ForceClosed,
-    ];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            ConnectionEvent::Accepted => "accepted",
-            ConnectionEvent::Rejected => "rejected",
-            ConnectionEvent::AcceptError => "accept_error",
-            ConnectionEvent::TimedOut => "timed_out",
-            ConnectionEvent::Error => "error",
-            ConnectionEvent::ForceClosed => "cut",
-        }
+switchboard_model::text_enum! {
+    /// An event of a connection to the data listener: label `outcome` of
+    /// `switchboard_http_connections_total`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum ConnectionEvent {
+        /// The connection was accepted and handed to a worker.
+        Accepted => "accepted",
+        /// The connection was rejected because the listener or the peer has its maximum number of
+        /// connections.
+        Rejected => "rejected",
+        /// accept(2) failed, because of a lack of file descriptors or memory.
+        AcceptError => "accept_error",
+        /// The connection was closed because a timeout expired.
+        TimedOut => "timed_out",
+        /// The connection broke, or its bytes were not HTTP.
+        Error => "error",
+        /// The connection was force-closed because the drain timeout expired or a second stop signal arrived.
+        /// Its label value is `cut`.
+        ForceClosed => "cut",
     }
 }
 
-/// A route of the data listener: label `route` of the request metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// The route `/v1/select` of single selections.
-    Select,
-    /// The route `/v1/select/batch` of batches.
-    Batch,
-    /// The route `/v1/explain` of explanations.
-    Explain,
-    /// Any other path, and requests that were rejected before their path was read.
-    Other,
-}
-
-impl Route {
-    /// All routes, in the order of their indices.
-    pub const ALL: [Route; 4] = [Route::Select, Route::Batch, Route::Explain, Route::Other];
-
-    /// Returns the value of the label `route`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Route::Select => "select",
-            Route::Batch => "batch",
-            Route::Explain => "explain",
-            Route::Other => "other",
-        }
+switchboard_model::text_enum! {
+    /// A route of the data listener: label `route` of the request metrics.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Route {
+        /// The route `/v1/select` of single selections.
+        Select => "select",
+        /// The route `/v1/select/batch` of batches.
+        Batch => "batch",
+        /// The route `/v1/explain` of explanations.
+        Explain => "explain",
+        /// Any other path, and requests that were rejected before their path was read.
+        Other => "other",
     }
 }
 
@@ -115,60 +84,30 @@ impl SelectionOutcome {
     }
 }
 
-/// The result of an attempt to load a snapshot: label `outcome` of `switchboard_snapshot_reloads_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReloadOutcome {
-    /// A new generation went into service.
-    Published,
-    /// The source matches the snapshot in service.
-    Unchanged,
-    /// The source has no valid snapshot or registry.
-    Rejected,
-    /// The source could not be read.
-    Unreadable,
-}
-
-impl ReloadOutcome {
-    pub(super) const ALL: [ReloadOutcome; 4] = [
-        ReloadOutcome::Published,
-        ReloadOutcome::Unchanged,
-        ReloadOutcome::Rejected,
-        ReloadOutcome::Unreadable,
-    ];
-
-    /// Returns the value of the label `outcome`, which is also the outcome in `/status`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ReloadOutcome::Published => "published",
-            ReloadOutcome::Unchanged => "unchanged",
-            ReloadOutcome::Rejected => "rejected",
-            ReloadOutcome::Unreadable => "unreadable",
-        }
+switchboard_model::text_enum! {
+    /// The result of an attempt to load a snapshot: label `outcome` of `switchboard_snapshot_reloads_total`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum ReloadOutcome {
+        /// A new generation went into service.
+        Published => "published",
+        /// The source matches the snapshot in service.
+        Unchanged => "unchanged",
+        /// The source has no valid snapshot or registry.
+        Rejected => "rejected",
+        /// The source could not be read.
+        Unreadable => "unreadable",
     }
 }
 
-/// A kind of record in a snapshot: label `kind` of `switchboard_snapshot_entries`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RecordKind {
-    Companies,
-    Ous,
-    Pools,
-    Accounts,
-    Chains,
-}
-
-impl RecordKind {
-    pub(super) const ALL: [RecordKind; 5] =
-        [RecordKind::Companies, RecordKind::Ous, RecordKind::Pools, RecordKind::Accounts, RecordKind::Chains];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            RecordKind::Companies => "companies",
-            RecordKind::Ous => "ous",
-            RecordKind::Pools => "pools",
-            RecordKind::Accounts => "accounts",
-            RecordKind::Chains => "chains",
-        }
+switchboard_model::text_enum! {
+    /// A kind of record in a snapshot: label `kind` of `switchboard_snapshot_entries`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) enum RecordKind {
+        Companies => "companies",
+        Ous => "ous",
+        Pools => "pools",
+        Accounts => "accounts",
+        Chains => "chains",
     }
 }
 
@@ -183,18 +122,12 @@ pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
 mod tests {
     use super::*;
 
-    /// Counters are created in the order of `ALL` and indexed by `as usize`.
+    /// Counters are created in the order of `all` and indexed by `index`.
     #[test]
-    fn index_of_a_label_value_is_its_position_in_all() {
+    fn index_of_an_outcome_is_its_position_in_all() {
         for (at, outcome) in SelectionOutcome::all().enumerate() {
             assert_eq!(outcome.index(), at, "{outcome:?}");
         }
         assert_eq!(SelectionOutcome::all().count(), SelectionOutcome::COUNT);
-        assert!(ConnectionEvent::ALL.iter().enumerate().all(|(at, event)| *event as usize == at));
-        assert!(Route::ALL.iter().enumerate().all(|(at, route)| *route as usize == at));
-        assert!(ReloadOutcome::ALL.iter().enumerate().all(|(at, outcome)| *outcome as usize == at));
-        assert!(RecordKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
-        assert!(REJECTION_STAGES.iter().enumerate().all(|(at, stage)| *stage as usize == at));
-        assert!(LOAD_STAGES.iter().enumerate().all(|(at, stage)| *stage as usize == at));
     }
 }

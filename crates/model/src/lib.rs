@@ -37,6 +37,7 @@ mod query_field;
 mod region_set;
 mod rule;
 mod select_error;
+mod text_enum;
 mod time;
 
 pub use account::{Condition, Role};

@@ -8,44 +8,31 @@ pub const MAX_CLIENT_BYTES: usize = 128;
 /// shorter, even if every character is escaped.
 pub const MAX_QUERY_BYTES: usize = 64 * 1024;
 
-/// A field of a query. The names are the same in a URL, in JSON, on the command line and in an expected
-/// selection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[allow(
-    missing_docs,
-    reason = "each variant is the field of its name; docs/openapi.yaml describes the fields"
-)]
-pub enum QueryField {
-    Company,
-    Channel,
-    Ou,
-    Phone,
-    Country,
-    Client,
-    User,
-    Role,
-    Current,
-    Exclude,
-    Fallback,
+crate::text_enum! {
+    /// A field of a query. The names are the same in a URL, in JSON, on the command line and in an expected
+    /// selection.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[repr(u8)]
+    #[allow(
+        missing_docs,
+        reason = "each variant is the field of its name; docs/openapi.yaml describes the fields"
+    )]
+    pub enum QueryField {
+        Company => "company",
+        Channel => "channel",
+        Ou => "ou",
+        Phone => "phone",
+        Country => "country",
+        Client => "client",
+        User => "user",
+        Role => "role",
+        Current => "current",
+        Exclude => "exclude",
+        Fallback => "fallback",
+    }
 }
 
 impl QueryField {
-    /// All fields, in the order of the documentation.
-    pub const ALL: [QueryField; 11] = [
-        QueryField::Company,
-        QueryField::Channel,
-        QueryField::Ou,
-        QueryField::Phone,
-        QueryField::Country,
-        QueryField::Client,
-        QueryField::User,
-        QueryField::Role,
-        QueryField::Current,
-        QueryField::Exclude,
-        QueryField::Fallback,
-    ];
-
     /// Returns the field with this name. Names are case-sensitive.
     #[inline]
     pub fn parse(name: &str) -> Option<QueryField> {
@@ -64,24 +51,6 @@ impl QueryField {
             _ => return None,
         })
     }
-
-    /// Returns the name of the field in queries.
-    #[inline]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            QueryField::Company => "company",
-            QueryField::Channel => "channel",
-            QueryField::Ou => "ou",
-            QueryField::Phone => "phone",
-            QueryField::Country => "country",
-            QueryField::Client => "client",
-            QueryField::User => "user",
-            QueryField::Role => "role",
-            QueryField::Current => "current",
-            QueryField::Exclude => "exclude",
-            QueryField::Fallback => "fallback",
-        }
-    }
 }
 
 #[cfg(test)]
@@ -90,8 +59,7 @@ mod tests {
 
     #[test]
     fn every_field_is_parsed_from_its_name() {
-        for (number, field) in (0..).zip(QueryField::ALL) {
-            assert_eq!(field as u8, number);
+        for field in QueryField::ALL {
             assert_eq!(QueryField::parse(field.as_str()), Some(field));
         }
         assert_eq!(QueryField::parse("Phone"), None);

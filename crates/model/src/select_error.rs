@@ -1,66 +1,37 @@
 //! The errors that a selection ends with.
 
-/// The reason why a query has no account. Gateways act on its code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum SelectError {
-    /// The query is malformed, or names no company although the snapshot has several.
-    BadRequest,
-    /// The snapshot has no company with this id.
-    UnknownCompany,
-    /// The snapshot has no channel with this id.
-    UnknownChannel,
-    /// The company has no organizational unit with this id.
-    UnknownOu,
-    /// The country is not an assigned ISO 3166-1 code.
-    InvalidCountry,
-    /// The phone number does not conform to E.164.
-    InvalidPhone,
-    /// The query has neither a country nor a phone.
-    ClientRequired,
-    /// The user's dedicated account is not available.
-    DedicatedUnavailable,
-    /// No level of the chain has a pool of this channel.
-    NoPool,
-    /// No step of the chain has an account for the client.
-    NoAccount,
-    /// The chain has accounts for the client, but none of them is available.
-    NoAccountAvailable,
+crate::text_enum! {
+    /// The reason why a query has no account. Gateways act on its code. The errors are declared in the order
+    /// of the steps that find them.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[repr(u8)]
+    pub enum SelectError {
+        /// The query is malformed, or names no company although the snapshot has several.
+        BadRequest => "bad_request",
+        /// The snapshot has no company with this id.
+        UnknownCompany => "unknown_company",
+        /// The snapshot has no channel with this id.
+        UnknownChannel => "unknown_channel",
+        /// The company has no organizational unit with this id.
+        UnknownOu => "unknown_ou",
+        /// The country is not an assigned ISO 3166-1 code.
+        InvalidCountry => "invalid_country",
+        /// The phone number does not conform to E.164.
+        InvalidPhone => "invalid_phone",
+        /// The query has neither a country nor a phone.
+        ClientRequired => "client_required",
+        /// The user's dedicated account is not available.
+        DedicatedUnavailable => "dedicated_unavailable",
+        /// No level of the chain has a pool of this channel.
+        NoPool => "no_pool",
+        /// No step of the chain has an account for the client.
+        NoAccount => "no_account",
+        /// The chain has accounts for the client, but none of them is available.
+        NoAccountAvailable => "no_account_available",
+    }
 }
 
 impl SelectError {
-    /// All errors, in the order of the steps that find them.
-    pub const ALL: [SelectError; 11] = [
-        SelectError::BadRequest,
-        SelectError::UnknownCompany,
-        SelectError::UnknownChannel,
-        SelectError::UnknownOu,
-        SelectError::InvalidCountry,
-        SelectError::InvalidPhone,
-        SelectError::ClientRequired,
-        SelectError::DedicatedUnavailable,
-        SelectError::NoPool,
-        SelectError::NoAccount,
-        SelectError::NoAccountAvailable,
-    ];
-
-    /// Returns the code that answers, metrics and expected selections contain.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            SelectError::BadRequest => "bad_request",
-            SelectError::UnknownCompany => "unknown_company",
-            SelectError::UnknownChannel => "unknown_channel",
-            SelectError::UnknownOu => "unknown_ou",
-            SelectError::InvalidCountry => "invalid_country",
-            SelectError::InvalidPhone => "invalid_phone",
-            SelectError::ClientRequired => "client_required",
-            SelectError::DedicatedUnavailable => "dedicated_unavailable",
-            SelectError::NoPool => "no_pool",
-            SelectError::NoAccount => "no_account",
-            SelectError::NoAccountAvailable => "no_account_available",
-        }
-    }
-
     /// Returns the cause and the remedy as sentences for people.
     pub const fn reason(self) -> &'static str {
         match self {
@@ -100,18 +71,6 @@ impl SelectError {
                 "Every account for this client is draining, suspended, excluded or resting. \
                 Make one of them available, or exclude fewer accounts."
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_numbered_in_the_order_of_the_list() {
-        for (number, error) in (0..).zip(SelectError::ALL) {
-            assert_eq!(error as u8, number);
         }
     }
 }

@@ -34,32 +34,18 @@ pub struct BuildFailure {
 /// The time that each stage of a load took, in the order in which the stages began.
 pub type StageTimings = Vec<(LoadStage, Duration)>;
 
-/// A stage of loading a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadStage {
-    /// Reads and checks a registry.
-    Read,
-    /// Compiles the registry into a snapshot.
-    Compile,
-    /// Opens a snapshot and verifies its references.
-    Verify,
-    /// Runs the snapshot's own tests.
-    Tests,
-}
-
-impl LoadStage {
-    /// Every stage, in the order of a build.
-    pub const ALL: [LoadStage; 4] =
-        [LoadStage::Read, LoadStage::Compile, LoadStage::Verify, LoadStage::Tests];
-
-    /// Returns the stage's label value in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            LoadStage::Read => "read",
-            LoadStage::Compile => "compile",
-            LoadStage::Verify => "verify",
-            LoadStage::Tests => "tests",
-        }
+switchboard_model::text_enum! {
+    /// A stage of loading a snapshot.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum LoadStage {
+        /// Reads and checks a registry.
+        Read => "read",
+        /// Compiles the registry into a snapshot.
+        Compile => "compile",
+        /// Opens a snapshot and verifies its references.
+        Verify => "verify",
+        /// Runs the snapshot's own tests.
+        Tests => "tests",
     }
 }
 

@@ -44,37 +44,24 @@ pub struct Location {
     pub climbed: u32,
 }
 
-/// The first reason why the query's `current` account is not kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CurrentIgnored {
-    /// The company has no account with this id.
-    Unknown,
-    /// The account belongs to another channel.
-    OtherChannel,
-    /// The account has another role.
-    OtherRole,
-    /// The account is suspended, by the registry or by a standing.
-    Suspended,
-    /// The query excludes the account.
-    Excluded,
-    /// The account's `available_from` is in the future.
-    Resting,
-    /// The account is not dedicated to the user, and no step of the chain has this account.
-    NotInChain,
-}
-
-impl CurrentIgnored {
-    /// Returns the value of `current_ignored` in an answer.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            CurrentIgnored::Unknown => "unknown",
-            CurrentIgnored::OtherChannel => "other_channel",
-            CurrentIgnored::OtherRole => "other_role",
-            CurrentIgnored::Suspended => "suspended",
-            CurrentIgnored::Excluded => "excluded",
-            CurrentIgnored::Resting => "resting",
-            CurrentIgnored::NotInChain => "not_in_chain",
-        }
+switchboard_model::text_enum! {
+    /// The first reason why the query's `current` account is not kept.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum CurrentIgnored {
+        /// The company has no account with this id.
+        Unknown => "unknown",
+        /// The account belongs to another channel.
+        OtherChannel => "other_channel",
+        /// The account has another role.
+        OtherRole => "other_role",
+        /// The account is suspended, by the registry or by a standing.
+        Suspended => "suspended",
+        /// The query excludes the account.
+        Excluded => "excluded",
+        /// The account's `available_from` is in the future.
+        Resting => "resting",
+        /// The account is not dedicated to the user, and no step of the chain has this account.
+        NotInChain => "not_in_chain",
     }
 }
 

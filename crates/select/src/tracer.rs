@@ -43,31 +43,20 @@ pub enum CurrentOutcome {
     Ignored(CurrentIgnored),
 }
 
-/// The availability of an account. If several reasons prevent a selection, the first one counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Availability {
-    /// The account can be selected.
-    Available,
-    /// The account is draining: it keeps its clients and gets no new ones.
-    Draining,
-    /// The account is suspended: it must not be used.
-    Suspended,
-    /// The query excludes the account.
-    Excluded,
-    /// The account's `available_from` is in the future.
-    Resting,
-}
-
-impl Availability {
-    /// Returns the value of `outcome` in an explanation.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Availability::Available => "available",
-            Availability::Draining => "draining",
-            Availability::Suspended => "suspended",
-            Availability::Excluded => "excluded",
-            Availability::Resting => "resting",
-        }
+switchboard_model::text_enum! {
+    /// The availability of an account. If several reasons prevent a selection, the first one counts.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Availability {
+        /// The account can be selected.
+        Available => "available",
+        /// The account is draining: it keeps its clients and gets no new ones.
+        Draining => "draining",
+        /// The account is suspended: it must not be used.
+        Suspended => "suspended",
+        /// The query excludes the account.
+        Excluded => "excluded",
+        /// The account's `available_from` is in the future.
+        Resting => "resting",
     }
 }
 

@@ -2,25 +2,28 @@
 
 use super::header::BadHeader;
 
-/// The stage at which a snapshot is rejected. The metric that counts rejections has the stage as its label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RejectionStage {
-    /// The header has other magic bytes, another format version or another schema digest.
-    Header,
-    /// The file has fewer or more bytes than its header announces.
-    Length,
-    /// The checksum does not match, so some bytes have changed.
-    Checksum,
-    /// The bytes are not an archive of the records, or a test cannot be parsed.
-    Archive,
-    /// A record refers to a missing record, is in the wrong order, or contradicts another record.
-    Index,
-    /// The snapshot fails the tests that it carries.
-    Tests,
-    /// The generation is not newer than the one in service.
-    Generation,
-    /// The registry has errors, so there is no snapshot.
-    Registry,
+switchboard_model::text_enum! {
+    /// The stage at which a snapshot is rejected. The checks of a file come first, in their order. The metric
+    /// that counts rejections has the stage as its label.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum RejectionStage {
+        /// The header has other magic bytes, another format version or another schema digest.
+        Header => "header",
+        /// The file has fewer or more bytes than its header announces.
+        Length => "length",
+        /// The checksum does not match, so some bytes have changed.
+        Checksum => "checksum",
+        /// The bytes are not an archive of the records, or a test cannot be parsed.
+        Archive => "archive",
+        /// A record refers to a missing record, is in the wrong order, or contradicts another record.
+        Index => "index",
+        /// The snapshot fails the tests that it carries.
+        Tests => "tests",
+        /// The generation is not newer than the one in service.
+        Generation => "generation",
+        /// The registry has errors, so there is no snapshot.
+        Registry => "registry",
+    }
 }
 
 /// The rejection of a snapshot.
@@ -34,32 +37,6 @@ pub struct Rejection {
 }
 
 impl RejectionStage {
-    /// All stages. The checks of a file come first, in their order.
-    pub const ALL: [RejectionStage; 8] = [
-        RejectionStage::Header,
-        RejectionStage::Length,
-        RejectionStage::Checksum,
-        RejectionStage::Archive,
-        RejectionStage::Index,
-        RejectionStage::Tests,
-        RejectionStage::Generation,
-        RejectionStage::Registry,
-    ];
-
-    /// Returns the stage as the value of the metric's label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            RejectionStage::Header => "header",
-            RejectionStage::Length => "length",
-            RejectionStage::Checksum => "checksum",
-            RejectionStage::Archive => "archive",
-            RejectionStage::Index => "index",
-            RejectionStage::Tests => "tests",
-            RejectionStage::Generation => "generation",
-            RejectionStage::Registry => "registry",
-        }
-    }
-
     /// Creates a rejection at this stage.
     pub fn rejection(self, reason: impl Into<String>) -> Rejection {
         Rejection { stage: self, reason: reason.into() }

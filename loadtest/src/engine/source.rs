@@ -51,43 +51,22 @@ impl Media {
     }
 }
 
-/// Why a request has no right answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FailureKind {
-    /// The answer did not arrive within the time-out.
-    Timeout,
-    /// The connection could not be opened.
-    Connect,
-    /// The connection closed before the whole answer arrived.
-    Closed,
-    /// The answer is not valid HTTP/1.1, or has no `Content-Length`.
-    Malformed,
-    /// The status differs from the expected one.
-    UnexpectedStatus,
-    /// The content differs from the expected one.
-    WrongAnswer,
-}
-
-impl FailureKind {
-    pub(crate) const ALL: [FailureKind; 6] = [
-        FailureKind::Timeout,
-        FailureKind::Connect,
-        FailureKind::Closed,
-        FailureKind::Malformed,
-        FailureKind::UnexpectedStatus,
-        FailureKind::WrongAnswer,
-    ];
-
-    /// Returns the key in the report's `errors`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            FailureKind::Timeout => "timeout",
-            FailureKind::Connect => "connect",
-            FailureKind::Closed => "closed",
-            FailureKind::Malformed => "malformed",
-            FailureKind::UnexpectedStatus => "unexpected_status",
-            FailureKind::WrongAnswer => "wrong_answer",
-        }
+switchboard_model::text_enum! {
+    /// Why a request has no right answer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum FailureKind {
+        /// The answer did not arrive within the time-out.
+        Timeout => "timeout",
+        /// The connection could not be opened.
+        Connect => "connect",
+        /// The connection closed before the whole answer arrived.
+        Closed => "closed",
+        /// The answer is not valid HTTP/1.1, or has no `Content-Length`.
+        Malformed => "malformed",
+        /// The status differs from the expected one.
+        UnexpectedStatus => "unexpected_status",
+        /// The content differs from the expected one.
+        WrongAnswer => "wrong_answer",
     }
 }
 

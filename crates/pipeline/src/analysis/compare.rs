@@ -29,21 +29,23 @@ pub enum Change<A> {
 /// The change of the decision for one OU, channel and country.
 pub type DecisionChange = Change<StepChange>;
 
-/// The difference between two steps that serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum StepChange {
-    /// The rule, the pool or the OU of the level differs, or the height of the level and the accounts both
-    /// differ.
-    Moved,
-    /// The step is the same, but its available accounts differ.
-    Accounts,
-    /// The step and its accounts are the same, but the number of levels above the query's OU differs.
-    Level,
+switchboard_model::text_enum! {
+    /// The difference between two steps that serve.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum StepChange {
+        /// The rule, the pool or the OU of the level differs, or the height of the level and the accounts
+        /// both differ.
+        Moved => "moved",
+        /// The step is the same, but its available accounts differ.
+        Accounts => "accounts",
+        /// The step and its accounts are the same, but the number of levels above the query's OU differs.
+        Level => "level",
+    }
 }
 
 impl DecisionChange {
     /// Every change of a decision, the worst first.
-    pub const ALL: [DecisionChange; 6] = [
+    pub const ALL: [DecisionChange; 3 + StepChange::ALL.len()] = [
         Change::BecomesError,
         Change::OtherError,
         Change::Answered,
@@ -58,9 +60,7 @@ impl DecisionChange {
             Change::BecomesError => "becomes_error",
             Change::OtherError => "other_error",
             Change::Answered => "answered",
-            Change::Answer(StepChange::Moved) => "moved",
-            Change::Answer(StepChange::Accounts) => "accounts",
-            Change::Answer(StepChange::Level) => "level",
+            Change::Answer(change) => change.as_str(),
         }
     }
 }

@@ -12,18 +12,20 @@ use switchboard_snapshot::Snapshot;
 /// The change of the answer to a recorded query.
 pub type AnswerChange = Change<SelectionChange>;
 
-/// The difference between two selections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SelectionChange {
-    /// The selected accounts differ from each other.
-    OtherAccount,
-    /// The same account is selected, but the answer has another rule, pool, address or other field.
-    SameAccount,
+switchboard_model::text_enum! {
+    /// The difference between two selections.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum SelectionChange {
+        /// The selected accounts differ from each other.
+        OtherAccount => "other_account",
+        /// The same account is selected, but the answer has another rule, pool, address or other field.
+        SameAccount => "same_account",
+    }
 }
 
 impl AnswerChange {
     /// Every change of an answer, the worst first.
-    pub const ALL: [AnswerChange; 5] = [
+    pub const ALL: [AnswerChange; 3 + SelectionChange::ALL.len()] = [
         Change::BecomesError,
         Change::OtherError,
         Change::Answered,
@@ -37,8 +39,7 @@ impl AnswerChange {
             Change::BecomesError => "becomes_error",
             Change::OtherError => "other_error",
             Change::Answered => "answered",
-            Change::Answer(SelectionChange::OtherAccount) => "other_account",
-            Change::Answer(SelectionChange::SameAccount) => "same_account",
+            Change::Answer(change) => change.as_str(),
         }
     }
 }

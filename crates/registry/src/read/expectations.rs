@@ -11,20 +11,6 @@ use crate::{Code, Expectation, Findings, Span, Test};
 
 const TEST_KEYS: [&str; 3] = ["name", "query", "expect"];
 const EXPECT_KEYS: [&str; 6] = ["account", "rule", "ou", "pool", "climbed", "error"];
-/// All errors, in the order in which a finding lists them.
-const ERRORS: [SelectError; SelectError::ALL.len()] = [
-    SelectError::BadRequest,
-    SelectError::ClientRequired,
-    SelectError::InvalidPhone,
-    SelectError::InvalidCountry,
-    SelectError::UnknownCompany,
-    SelectError::UnknownChannel,
-    SelectError::UnknownOu,
-    SelectError::NoPool,
-    SelectError::NoAccount,
-    SelectError::NoAccountAvailable,
-    SelectError::DedicatedUnavailable,
-];
 
 /// Reads the tests of a company. Leaves out a faulty test, because its result would be meaningless.
 pub(super) fn read_tests(company: &str, file: SourceFile<'_>, findings: &mut Findings) -> Vec<Test> {
@@ -109,7 +95,7 @@ fn read_expectation(table: &Table<'_>, findings: &mut Findings) -> Expectation {
     let mut text = |key: &str| table.text(key, findings).given().map(Box::from);
     let (account, ou, pool) = (text("account"), text("ou"), text("pool"));
     let rules = Rule::ALL.map(|rule| (rule.as_str(), rule));
-    let errors = ERRORS.map(|error| (error.as_str(), error));
+    let errors = SelectError::ALL.map(|error| (error.as_str(), error));
     let rule = table.choice("rule", &rules, findings).given();
     let climbed = table
         .integer("climbed", findings)
