@@ -6,7 +6,9 @@ use serde_json::Value;
 use switchboard::api::problem::{from_error, write_problem};
 use switchboard_model::{Rule, SelectError, UnixSeconds};
 use switchboard_registry::Files;
-use switchboard_select::{NO_STANDINGS, Query, QueryFields, SelectContext, select, write_selection};
+use switchboard_select::{
+    CurrentIgnored, NO_STANDINGS, Query, QueryFields, SelectContext, select, write_selection,
+};
 use switchboard_snapshot::Snapshot;
 
 use super::page::Page;
@@ -68,7 +70,5 @@ fn examples_of_the_selection_page_are_the_answers_of_the_code() {
 
 #[test]
 fn reasons_to_ignore_current_have_a_row_each() {
-    use switchboard_select::CurrentIgnored::*;
-    let all = [Unknown, OtherChannel, OtherRole, Suspended, Excluded, Resting, NotInChain];
-    Page::read(PAGE).assert_rows("## current", all.map(switchboard_select::CurrentIgnored::as_str));
+    Page::read(PAGE).assert_rows("## current", CurrentIgnored::ALL.map(CurrentIgnored::as_str));
 }

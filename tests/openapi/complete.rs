@@ -65,28 +65,13 @@ fn every_value_of_an_answer_is_described() {
     let schemas = &document.root["components"]["schemas"];
     let rules = texts(&schemas["Rule"]["enum"]);
     assert_eq!(rules, Rule::ALL.map(Rule::as_str));
-    let ignored = [
-        CurrentIgnored::Unknown,
-        CurrentIgnored::OtherChannel,
-        CurrentIgnored::OtherRole,
-        CurrentIgnored::Suspended,
-        CurrentIgnored::Excluded,
-        CurrentIgnored::Resting,
-        CurrentIgnored::NotInChain,
-    ];
     let reasons = texts(&schemas["Selection"]["properties"]["current_ignored"]["enum"]);
-    assert_eq!(reasons, ignored.map(CurrentIgnored::as_str));
+    assert_eq!(reasons, CurrentIgnored::ALL.map(CurrentIgnored::as_str));
     let step = &schemas["Explanation"]["properties"]["steps"]["items"]["properties"];
     assert_eq!(texts(&step["rule"]["enum"]), Rule::STEPS.map(Rule::as_str));
     let candidates = &step["candidates"];
-    let outcomes = [
-        Availability::Available,
-        Availability::Draining,
-        Availability::Suspended,
-        Availability::Excluded,
-        Availability::Resting,
-    ];
-    let outcomes: Vec<&str> = ["chosen"].into_iter().chain(outcomes.map(Availability::as_str)).collect();
+    let outcomes: Vec<&str> =
+        ["chosen"].into_iter().chain(Availability::ALL.map(Availability::as_str)).collect();
     assert_eq!(texts(&candidates["items"]["properties"]["outcome"]["enum"]), outcomes);
     assert_eq!(candidates["maxItems"], MAX_LISTED_CANDIDATES);
     for (member, words) in [("rule", rules), ("current_ignored", reasons)] {

@@ -2,35 +2,26 @@
 
 use std::collections::BTreeMap;
 
-/// Every case that a run must cover.
-const WANTED: &[(&str, &[&str])] = &[
-    ("rule", &["current", "dedicated", "country", "calling_code", "geography", "default_region"]),
-    (
-        "problem",
-        &[
-            "bad_request",
-            "client_required",
-            "invalid_phone",
-            "invalid_country",
-            "unknown_company",
-            "unknown_channel",
-            "unknown_ou",
-            "no_pool",
-            "no_account",
-            "no_account_available",
-            "dedicated_unavailable",
-        ],
-    ),
-    (
-        "current_ignored",
-        &["unknown", "other_channel", "other_role", "suspended", "excluded", "resting", "not_in_chain"],
-    ),
-    ("climbed", &["0", "1", "2", "3+"]),
-    ("outcome", &["chosen", "available", "draining", "suspended", "excluded", "resting"]),
-    ("explained", &["selection", "problem", "no chain"]),
-    ("client", &["guessed", "conflict", "no country"]),
-    ("equals", &["1", "2+"]),
-];
+use switchboard_model::{Rule, SelectError};
+use switchboard_select::{Availability, CurrentIgnored};
+
+/// Returns every case that a run must cover: its kind and its name.
+fn required_cases() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let others: [(&str, &[&str]); 5] = [
+        ("climbed", &["0", "1", "2", "3+"]),
+        ("outcome", &["chosen"]),
+        ("explained", &["selection", "problem", "no chain"]),
+        ("client", &["guessed", "conflict", "no country"]),
+        ("equals", &["1", "2+"]),
+    ];
+    Rule::ALL
+        .map(|rule| ("rule", rule.as_str()))
+        .into_iter()
+        .chain(SelectError::ALL.map(|error| ("problem", error.as_str())))
+        .chain(CurrentIgnored::ALL.map(|ignored| ("current_ignored", ignored.as_str())))
+        .chain(Availability::ALL.map(|availability| ("outcome", availability.as_str())))
+        .chain(others.into_iter().flat_map(|(kind, names)| names.iter().map(move |name| (kind, *name))))
+}
 
 /// Number of times that each case occurred.
 #[derive(Debug, Default)]
@@ -44,8 +35,8 @@ impl Coverage {
 
     /// Returns the cases that never occurred.
     pub fn missing(&self) -> Vec<String> {
-        let all = WANTED.iter().flat_map(|(what, which)| which.iter().map(move |which| (*what, *which)));
-        all.filter(|(what, which)| !self.0.contains_key(&(*what, (*which).to_owned())))
+        required_cases()
+            .filter(|(what, which)| !self.0.contains_key(&(*what, (*which).to_owned())))
             .map(|(what, which)| format!("{what} {which}"))
             .collect()
     }

@@ -256,7 +256,8 @@ fn step_target(trace: &Trace, step: &TracedStep) -> String {
         },
         Rule::Geography => format!("geography: {} is mapped to {}", name(client), name(step.country)),
         Rule::DefaultRegion => format!("default region {}", name(step.country)),
-        _ => format!("country {}", name(step.country)),
+        // A step never has the last two rules.
+        Rule::Country | Rule::Current | Rule::Dedicated => format!("country {}", name(step.country)),
     }
 }
 
@@ -339,14 +340,7 @@ pub(super) fn reason(snapshot: &Snapshot, account: AccountIdx, availability: Ava
 
 /// Counts the accounts by availability, such as `1 available, 2 draining`.
 fn availability_counts(candidates: &[(AccountIdx, Availability)]) -> String {
-    let all = [
-        Availability::Available,
-        Availability::Draining,
-        Availability::Suspended,
-        Availability::Excluded,
-        Availability::Resting,
-    ];
-    let counts = all.into_iter().filter_map(|availability| {
+    let counts = Availability::ALL.into_iter().filter_map(|availability| {
         let number = candidates.iter().filter(|(_, of)| *of == availability).count();
         (number > 0).then(|| format!("{number} {}", availability.as_str()))
     });
