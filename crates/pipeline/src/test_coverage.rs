@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::self_test::{CoveredSteps, StepKey, TestCoverage};
-use switchboard_model::{Condition, MAX_EXCLUDED, Region, RegionSet, Role, Rule, UnixSeconds};
+use switchboard_model::{MAX_EXCLUDED, Region, RegionSet, Role, Rule, UnixSeconds};
 use switchboard_select::{NO_STANDINGS, Query, QueryFields, SelectContext, select};
 use switchboard_snapshot::view::{Candidate, LevelRef};
 use switchboard_snapshot::{ChannelIdx, LevelIdx, Snapshot};
@@ -152,10 +152,7 @@ impl UncoveredStep {
     reason = "`Snapshot::open` verified that candidates have roles; not on the answer path"
 )]
 fn candidate_steps(snapshot: &Snapshot, now: UnixSeconds) -> BTreeMap<StepKey, CandidateStep> {
-    let is_available = |candidate: Candidate<'_>| {
-        let account = snapshot.account(candidate.account());
-        account.condition() == Condition::Active && !account.is_resting(now)
-    };
+    let is_available = |candidate: Candidate<'_>| snapshot.account(candidate.account()).is_available_at(now);
     let mut steps: BTreeMap<StepKey, CandidateStep> = BTreeMap::new();
     for (level, ous) in snapshot.levels().zip(ous_of_levels(snapshot)) {
         for (clients, run) in level.runs() {

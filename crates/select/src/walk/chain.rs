@@ -100,8 +100,8 @@ impl Walk<'_> {
             return true;
         }
         let account = self.snapshot.account(idx);
-        !account.is_resting(self.context.now)
-            && self.condition(idx, account) == Condition::Active
+        account.is_available_at(self.context.now)
+            && self.context.standings.condition(idx) == Condition::Active
             && !self.is_excluded(account)
     }
 

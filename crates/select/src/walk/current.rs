@@ -54,7 +54,10 @@ impl Walk<'_> {
             let client = self.country();
             let is_member = match step.rule {
                 Rule::CallingCode => Some(country) != client && shares_calling_code(country, client),
-                _ => step.country == Some(country),
+                // A step never has the last two rules.
+                Rule::Country | Rule::Geography | Rule::DefaultRegion | Rule::Current | Rule::Dedicated => {
+                    step.country == Some(country)
+                }
             };
             if step.location.pool == pool && is_member {
                 found = Some(step.location);

@@ -16,6 +16,10 @@ const CANDIDATES_PER_LINE: u32 = 64 / size_of::<ArchivedMember>() as u32;
 /// lines after them.
 const MAX_LINES: u32 = 4;
 
+/// The rule of a step whose stored number is unknown. No such step is read, because `Snapshot::open` rejects
+/// it. A value costs less here than a panic.
+const RULE_OF_UNKNOWN_NUMBER: Rule = Rule::DefaultRegion;
+
 /// A level of a chain: the pools of one OU and one channel, for one role. OUs whose chains reach the same
 /// level share it.
 #[derive(Clone, Copy)]
@@ -191,10 +195,10 @@ impl<'s> LevelRef<'s> {
             None => record.no_country_run.to_native(),
             Some(region) => match record.overridden().rank(region) {
                 Some(rank) => {
-                    let exception = tables.overrides.at(record.overrides.to_native() + rank);
-                    let members = exception.members.to_native();
+                    let country_override = tables.overrides.at(record.overrides.to_native() + rank);
+                    let members = country_override.members.to_native();
                     prefetch_record(tables.members.get(members as usize));
-                    exception.run.to_native()
+                    country_override.run.to_native()
                 }
                 None => record.default_run.to_native(),
             },
@@ -309,7 +313,7 @@ impl<'s> StepRef<'s> {
     /// Returns the rule of the step.
     #[inline]
     pub fn rule(self) -> Rule {
-        self.record.rule().unwrap_or(Rule::DefaultRegion)
+        self.record.rule().unwrap_or(RULE_OF_UNKNOWN_NUMBER)
     }
 
     /// Returns the pool at its level, which answers contain as the location of the account.

@@ -170,9 +170,8 @@ impl Snapshot {
     /// Returns for every account, in order, whether the registry leaves it unrestricted: it is active and has
     /// no `available_from`.
     pub fn free_accounts(&self) -> impl Iterator<Item = bool> {
-        self.tables().accounts.iter().map(|account| {
-            account.condition() == Condition::Active && account.available_from.to_native() == i64::MIN
-        })
+        let tables = self.tables();
+        tables.accounts.iter().map(|record| AccountRef { tables, record }.is_available_at(UnixSeconds::MIN))
     }
 
     /// Prefetches the text that an answer contains about an account.
@@ -351,6 +350,13 @@ impl<'s> AccountRef<'s> {
     #[inline]
     pub fn is_resting(self, now: UnixSeconds) -> bool {
         self.record.available_from.to_native() > now.0
+    }
+
+    /// Returns whether the registry makes the account available at the time `now`: the account is active and
+    /// does not rest.
+    #[inline]
+    pub fn is_available_at(self, now: UnixSeconds) -> bool {
+        !self.is_resting(now) && self.condition() == Condition::Active
     }
 
     /// Returns the position of the text that an answer contains about the account.
