@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use benches::kinds::{Kind, json, query};
-use benches::{MOMENT, shapes};
+use benches::{CONTEXT, shapes};
 use dhat::HeapStats;
 use switchboard::app::App;
 use switchboard::config::Settings;
@@ -81,19 +81,19 @@ fn check_selections() {
         let parsed: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
         let before = HeapStats::get().total_blocks;
         for query in &parsed {
-            assert!(select(&snapshot, query, MOMENT).channel.is_some());
+            assert!(select(&snapshot, query, CONTEXT).channel.is_some());
         }
         assert_eq!(HeapStats::get().total_blocks, before, "{}", kind.as_str());
     }
     for (name, fields) in queries() {
         let query = query(&fields);
         let before = HeapStats::get().total_blocks;
-        assert!(select(&snapshot, &query, MOMENT).channel.is_some());
+        assert!(select(&snapshot, &query, CONTEXT).channel.is_some());
         assert_eq!(HeapStats::get().total_blocks, before, "{name}");
     }
     let query = query(url);
     let before = HeapStats::get().total_blocks;
-    assert!(select(&crowd, &query, MOMENT).result.is_ok());
+    assert!(select(&crowd, &query, CONTEXT).result.is_ok());
     assert_eq!(HeapStats::get().total_blocks, before, "among 10,000");
 }
 

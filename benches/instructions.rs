@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use benches::kinds::{Kind, json, query};
-use benches::{MOMENT, moment, overlay, shapes};
+use benches::{CONTEXT, context, overlay, shapes};
 use gungraun::prelude::*;
 use switchboard::api::data::query_string;
 use switchboard::api::problem::{from_error, write_problem};
@@ -54,9 +54,9 @@ fn crowd() -> ParsedQueries {
 #[bench::crowd(crowd())]
 fn selects((snapshot, queries): ParsedQueries) -> ParsedQueries {
     // The overlay of a snapshot in service, with which most account records are not read.
-    let moment = moment(&snapshot.1);
+    let context = context(&snapshot.1);
     for query in &queries {
-        black_box(select(black_box(&snapshot.0), query, moment));
+        black_box(select(black_box(&snapshot.0), query, context));
     }
     (snapshot, queries)
 }
@@ -102,7 +102,7 @@ fn places_numbers(numbers: Vec<String>) -> Vec<String> {
 
 fn selections() -> (Snapshot, Vec<Selection>) {
     let ((snapshot, _), queries) = parsed(Kind::Climbed);
-    let answers: Vec<Answer> = queries.iter().map(|query| select(&snapshot, query, MOMENT)).collect();
+    let answers: Vec<Answer> = queries.iter().map(|query| select(&snapshot, query, CONTEXT)).collect();
     (snapshot, answers.into_iter().filter_map(|answer| answer.result.ok()).collect())
 }
 

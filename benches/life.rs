@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use benches::kinds::{Kind, query};
-use benches::{MOMENT, NOW, Rounds, large, opened, pages, shapes};
+use benches::{CONTEXT, NOW, Rounds, large, opened, pages, shapes};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use switchboard::runtime::Store;
 use switchboard_model::UnixSeconds;
@@ -52,8 +52,8 @@ fn swap(c: &mut Criterion) {
         let mut rounds = Rounds::of(&queries);
         move || {
             let generation = reader.pin().unwrap_or_else(|| unreachable!("a snapshot is published"));
-            let moment = SelectContext { standings: &generation.overlay, ..MOMENT };
-            select(&generation.snapshot, rounds.next(), moment)
+            let context = SelectContext { standings: &generation.overlay, ..CONTEXT };
+            select(&generation.snapshot, rounds.next(), context)
         }
     };
     let mut pinned = worker();

@@ -5,7 +5,7 @@ use std::array::from_fn;
 use std::hint::black_box;
 
 use benches::kinds::{Kind, json, query};
-use benches::{MOMENT, Rounds, moment, overlay, shapes};
+use benches::{CONTEXT, Rounds, context, overlay, shapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switchboard::api::data::query_string;
 use switchboard::api::problem::{from_error, write_problem};
@@ -42,7 +42,7 @@ fn parse(c: &mut Criterion) {
 fn render(c: &mut Criterion) {
     let snapshot = shapes::small();
     let urls = Kind::Climbed.urls(&snapshot);
-    let chosen = |url: &String| select(&snapshot, &query(url), MOMENT).result.ok();
+    let chosen = |url: &String| select(&snapshot, &query(url), CONTEXT).result.ok();
     let selections: Vec<Selection> = urls.iter().filter_map(chosen).collect();
     let mut group = c.benchmark_group("render");
     let mut out = Vec::with_capacity(4_096);
@@ -53,7 +53,7 @@ fn render(c: &mut Criterion) {
             write_selection(&mut out, &snapshot, black_box(rounds.next()));
         });
     });
-    let code = select(&snapshot, &query(&Kind::Error.fields(1, "", 0)), MOMENT).result.err();
+    let code = select(&snapshot, &query(&Kind::Error.fields(1, "", 0)), CONTEXT).result.err();
     let code = code.unwrap_or_else(|| unreachable!("the query has no account"));
     group.bench_function("problem", |b| {
         b.iter(|| {
@@ -85,7 +85,7 @@ fn numbering(c: &mut Criterion) {
 fn lines(c: &mut Criterion) {
     let snapshot = shapes::small();
     let overlay = overlay(&snapshot);
-    let moment = moment(&overlay);
+    let context = context(&overlay);
     let urls = Kind::Hit.urls(&snapshot);
     let by_country: Vec<String> = urls.iter().map(|url| json(url)).collect();
     let by_phone = urls.iter().enumerate().map(|(at, url)| {
@@ -104,7 +104,7 @@ fn lines(c: &mut Criterion) {
                 let read = queries.each_mut().map(|query| query.read_json(rounds.next().as_bytes()).is_ok());
                 let asked = from_fn(|at| {
                     let query = queries.get(at)?;
-                    read.get(at)?.then_some((query, moment))
+                    read.get(at)?.then_some((query, context))
                 });
                 for answer in select_interleaved(&snapshot, &asked).into_iter().flatten() {
                     if let Ok(selection) = answer.result {

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use benches::kinds::{Kind, query};
-use benches::{QUERIES, Rounds, SEED, large, moment, overlay, shapes};
+use benches::{QUERIES, Rounds, SEED, context, large, overlay, shapes};
 use criterion::{Criterion, criterion_group, criterion_main};
 use switchboard_select::{Query, select};
 use switchboard_snapshot::Snapshot;
@@ -14,10 +14,10 @@ use switchboard_snapshot::Snapshot;
 fn selections(c: &mut Criterion, group: &str, name: &str, snapshot: &Snapshot, urls: &[String]) {
     let queries: Vec<Query<'_>> = urls.iter().map(|url| query(url)).collect();
     let overlay = overlay(snapshot);
-    let moment = moment(&overlay);
+    let context = context(&overlay);
     let mut rounds = Rounds::of(&queries);
     c.benchmark_group(group).bench_function(name, |b| {
-        b.iter(|| select(black_box(snapshot), rounds.next(), moment));
+        b.iter(|| select(black_box(snapshot), rounds.next(), context));
     });
 }
 

@@ -4,7 +4,7 @@ use switchboard_model::Rule;
 use switchboard_select::{Query, select};
 use switchboard_snapshot::Snapshot;
 
-use crate::{MOMENT, QUERIES, SEED};
+use crate::{CONTEXT, QUERIES, SEED};
 
 switchboard_model::text_enum! {
     /// A kind of query, named after its answer.
@@ -57,7 +57,7 @@ impl Kind {
         });
         let urls: Vec<String> = urls.collect();
         for url in &urls {
-            let answer = select(snapshot, &query(url), MOMENT);
+            let answer = select(snapshot, &query(url), CONTEXT);
             let answered = answer.result.map(|selection| (selection.rule, selection.location)).ok();
             assert_eq!(answered.map(|(rule, _)| rule), self.rule(), "{url}");
             if let Some((_, Some(found))) = answered {
@@ -96,7 +96,7 @@ fn members(snapshot: &Snapshot) -> Vec<String> {
     let mut ids: Vec<String> = (0..1_000)
         .filter_map(|client| {
             let url = Kind::Hit.fields(client, "", 0);
-            let at = select(snapshot, &query(&url), MOMENT).result.ok()?.account;
+            let at = select(snapshot, &query(&url), CONTEXT).result.ok()?.account;
             Some(snapshot.account(at).id().to_owned())
         })
         .collect();

@@ -8,7 +8,7 @@ use switchboard_select::select;
 use switchboard_snapshot::{NoProgress, Snapshot};
 
 use crate::kinds::query;
-use crate::{MOMENT, NOW, SEED, opened};
+use crate::{CONTEXT, NOW, SEED, opened};
 
 /// Countries of clients. Some have accounts, some are mapped, and some are neither.
 const COUNTRIES: [&str; 12] = ["GB", "DE", "FR", "US", "CH", "JP", "BR", "IN", "SG", "NL", "PL", "KE"];
@@ -49,7 +49,7 @@ pub fn urls(snapshot: &Snapshot, count: usize, seed: u64) -> Vec<String> {
             random.choice(COUNTRIES).unwrap_or_default(),
             random.u32(..),
         );
-        if select(snapshot, &query(&url), MOMENT).result.is_ok() {
+        if select(snapshot, &query(&url), CONTEXT).result.is_ok() {
             urls.push(url);
         }
     }

@@ -21,7 +21,7 @@ pub const QUERIES: usize = 1_024;
 pub const NOW: i64 = 1_790_000_000;
 
 /// The context of all selections, without standings.
-pub const MOMENT: SelectContext<'static> =
+pub const CONTEXT: SelectContext<'static> =
     SelectContext { now: UnixSeconds(NOW), random: 0, standings: &NO_STANDINGS };
 
 /// Returns the overlay of a snapshot without standings, as the daemon creates it.
@@ -30,8 +30,8 @@ pub fn overlay(snapshot: &Snapshot) -> Overlay {
 }
 
 /// Returns the context of selections with this overlay.
-pub fn moment(standings: &Overlay) -> SelectContext<'_> {
-    SelectContext { standings, ..MOMENT }
+pub fn context(standings: &Overlay) -> SelectContext<'_> {
+    SelectContext { standings, ..CONTEXT }
 }
 
 /// Copies a snapshot's bytes into memory that is allocated as for a snapshot file.

@@ -109,11 +109,11 @@ const QUERIES: [&str; 12] = [
 
 /// Queries a snapshot that was opened. Every answer must be JSON.
 pub fn ask(snapshot: &Snapshot) {
-    let moment = SelectContext { now: UnixSeconds(1_790_000_000), random: 1, standings: &NO_STANDINGS };
+    let context = SelectContext { now: UnixSeconds(1_790_000_000), random: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
     for query in QUERIES {
         let query = Query::from_json(query.as_bytes()).ok().unwrap();
-        let answer = select(snapshot, &query, moment);
+        let answer = select(snapshot, &query, context);
         json.clear();
         match &answer.result {
             Ok(selection) => write_selection(&mut json, snapshot, selection),
@@ -122,7 +122,7 @@ pub fn ask(snapshot: &Snapshot) {
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert!(!json.contains(&b'\n') && value.is_object());
         let (explained, steps) =
-            explain(snapshot, &query, moment, |error| to_json(error, snapshot.generation()));
+            explain(snapshot, &query, context, |error| to_json(error, snapshot.generation()));
         assert_eq!(explained, answer);
         if let (Ok(selection), Ok(steps)) = (&answer.result, steps)
             && selection.location.is_some()

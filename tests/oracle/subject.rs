@@ -51,9 +51,9 @@ impl Subject {
             Ok(query) => query,
             Err(_) => return self.problem(SelectError::BadRequest),
         };
-        let moment = self.moment(now);
-        self.check_interleaved(text, moment);
-        match select::select(&self.snapshot, &query, moment).result {
+        let context = self.context(now);
+        self.check_interleaved(text, context);
+        match select::select(&self.snapshot, &query, context).result {
             Ok(selection) => {
                 let mut json = Vec::new();
                 write_selection(&mut json, &self.snapshot, &selection);
@@ -65,7 +65,7 @@ impl Subject {
 
     /// Answers the query as a line of a batch, together with the queries before it. No answer may depend on
     /// another line. Every third group has gaps.
-    fn check_interleaved(&self, query: &str, moment: SelectContext<'_>) {
+    fn check_interleaved(&self, query: &str, context: SelectContext<'_>) {
         let mut asked = self.asked.borrow_mut();
         let count = asked.0;
         asked.0 += 1;
@@ -74,9 +74,9 @@ impl Subject {
             let gap = count.is_multiple_of(3) && at % 2 == 0;
             Query::from_json(asked.1[at].as_bytes()).ok().filter(|_| !gap)
         });
-        let queries = queries.each_ref().map(|query| query.as_ref().map(|query| (query, moment)));
+        let queries = queries.each_ref().map(|query| query.as_ref().map(|query| (query, context)));
         let alone =
-            queries.map(|query| query.map(|(query, moment)| select::select(&self.snapshot, query, moment)));
+            queries.map(|query| query.map(|(query, context)| select::select(&self.snapshot, query, context)));
         assert_eq!(select_interleaved(&self.snapshot, &queries), alone);
     }
 
@@ -86,13 +86,13 @@ impl Subject {
             Ok(query) => query,
             Err(_) => return self.problem(SelectError::BadRequest),
         };
-        match select::explain(&self.snapshot, &query, self.moment(now), |error| self.problem(error).1).1 {
+        match select::explain(&self.snapshot, &query, self.context(now), |error| self.problem(error).1).1 {
             Ok(explanation) => (200, explanation),
             Err(code) => self.problem(code),
         }
     }
 
-    fn moment(&self, now: i64) -> SelectContext<'_> {
+    fn context(&self, now: i64) -> SelectContext<'_> {
         SelectContext {
             now: UnixSeconds(now),
             random: self.random.borrow_mut().u64(..),

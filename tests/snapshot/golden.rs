@@ -18,12 +18,12 @@ fn golden_file_equals_todays_output_and_answers_the_tests() {
     assert_generated(&file, &today, "--test contract golden");
 
     let golden = Snapshot::open(aligned(&today)).unwrap();
-    let moment = SelectContext { now: UnixSeconds(expected::NOW), random: 0, standings: &NO_STANDINGS };
+    let context = SelectContext { now: UnixSeconds(expected::NOW), random: 0, standings: &NO_STANDINGS };
     let mut selected = 0;
     for test in expected::of("acme") {
         let json = as_json(&test);
         let query = Query::from_json(json.as_bytes()).ok().unwrap();
-        if let Ok(selection) = select(&golden, &query, moment).result {
+        if let Ok(selection) = select(&golden, &query, context).result {
             let mut answer = Vec::new();
             write_selection(&mut answer, &golden, &selection);
             test.hold(&serde_json::from_slice(&answer).unwrap());

@@ -91,14 +91,14 @@ fn damaged_records_never_make_a_query_panic() {
 }
 
 fn ask(snapshot: &Snapshot, queries: &[String]) {
-    let moment = SelectContext { now: UnixSeconds(expected::NOW), random: 1, standings: &NO_STANDINGS };
+    let context = SelectContext { now: UnixSeconds(expected::NOW), random: 1, standings: &NO_STANDINGS };
     let mut json = Vec::new();
     for query in queries {
         let query = Query::from_json(query.as_bytes()).unwrap();
-        if let Ok(selection) = select(snapshot, &query, moment).result {
+        if let Ok(selection) = select(snapshot, &query, context).result {
             write_selection(&mut json, snapshot, &selection);
         }
-        let _ = explain(snapshot, &query, moment, |error| to_json(error, snapshot.generation()));
+        let _ = explain(snapshot, &query, context, |error| to_json(error, snapshot.generation()));
     }
 }
 

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn account_is_available_after_its_standing_is_removed() {
+    fn account_is_not_free_after_its_standing_is_removed() {
         let overlay = Overlay::from_free((0..100).map(|account| account % 7 != 3));
         for account in 0..100 {
             assert_eq!(overlay.is_free(AccountIdx::new(account)), account % 7 != 3);

@@ -37,7 +37,7 @@ pub struct Listener {
     socket: StdListener,
     /// Whether this process bound the socket. An inherited one keeps its accept queue for the next process,
     /// so it is not drained.
-    own: bool,
+    is_bound_here: bool,
     settings: ServerSettings,
 }
 
@@ -47,7 +47,7 @@ impl Listener {
     /// # Errors
     /// Returns the system's error if the address cannot be bound.
     pub fn bind(settings: &ServerSettings) -> io::Result<Listener> {
-        Ok(Listener { socket: bind(settings.listen)?, own: true, settings: settings.clone() })
+        Ok(Listener { socket: bind(settings.listen)?, is_bound_here: true, settings: settings.clone() })
     }
 
     /// Takes a listening socket that this process inherited from its parent.
@@ -56,7 +56,7 @@ impl Listener {
     /// Returns the system's error if the socket cannot be made non-blocking.
     pub fn from_inherited(socket: StdListener, settings: &ServerSettings) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
-        Ok(Listener { socket, own: false, settings: settings.clone() })
+        Ok(Listener { socket, is_bound_here: false, settings: settings.clone() })
     }
 
     /// Returns the address that the socket is bound to, with the actual port.
@@ -106,7 +106,7 @@ impl Listener {
             max_connections: self.settings.max_connections,
             peers: PeerLimit::new(self.settings.max_connections_per_peer),
             drain,
-            own: self.own,
+            is_bound_here: self.is_bound_here,
         };
         let socket = self.socket;
         threads.spawn("accept", move || acceptor.run(socket))?;
@@ -177,7 +177,7 @@ struct Acceptor {
     max_connections: usize,
     peers: Arc<PeerLimit>,
     drain: watch::Receiver<bool>,
-    own: bool,
+    is_bound_here: bool,
 }
 
 impl Acceptor {
@@ -196,7 +196,7 @@ impl Acceptor {
         let rejections = Arc::new(Semaphore::new(max_rejections));
         let mut drain = self.drain.clone();
         self.accept_until(wait_for_drain(&mut drain), &listener, &rejections).await;
-        if self.own {
+        if self.is_bound_here {
             reuseport::steer_to_newer_socket(&socket);
             reuseport::drop_syns(&socket);
             self.accept_until(sleep(reuseport::HANDSHAKE_TIME), &listener, &rejections).await;

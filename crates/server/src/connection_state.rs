@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn drain_grace_waits_for_a_request_in_hand() {
+    async fn drain_grace_waits_for_a_request_in_flight() {
         let state = ConnectionState::new(TIMEOUTS);
         state.on_request();
         state.on_drain();

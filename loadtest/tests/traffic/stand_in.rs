@@ -62,12 +62,12 @@ impl StandIn {
             }
         };
         self.random.set(self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        let moment = SelectContext {
+        let context = SelectContext {
             now: UnixSeconds(self.now),
             random: self.random.get(),
             standings: &self.standings,
         };
-        match select::select(&self.snapshot, &query, moment).result {
+        match select::select(&self.snapshot, &query, context).result {
             Ok(selection) => {
                 write_selection(&mut body, &self.snapshot, &selection);
                 (200, body)

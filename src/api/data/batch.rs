@@ -39,7 +39,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
     // Cloned because it is held across `.await`: a borrow would keep this worker on the old generation.
     let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let channels = context.channel_counters(&generation.snapshot);
-    let now = context.moment(&generation).now;
+    let now = context.select_context(&generation).now;
     let mut reservation = context.shared.budget.reservation(RequestClass::Bulk);
     let expected = lines * ANSWER_BYTES;
     if expected > MAX_UNRESERVED_BYTES && !reservation.grow(expected) {
@@ -98,7 +98,7 @@ impl Batch<'_> {
         let read = queries.iter().zip(&faults).take(lines.len());
         for (slot, (query, fault)) in well_formed.iter_mut().zip(read) {
             if fault.is_none() {
-                *slot = Some((query, self.moment()));
+                *slot = Some((query, self.select_context()));
             }
         }
         let answers = select_interleaved(snapshot, &well_formed);
@@ -122,7 +122,7 @@ impl Batch<'_> {
             failpoint("line");
             let mut query = Query::default();
             let read = query.read_json(line);
-            let answer = read.map(|()| select(snapshot, &query, self.moment()));
+            let answer = read.map(|()| select(snapshot, &query, self.select_context()));
             write_answer(self.context, snapshot, self.channels, answer, out);
         });
         if answered.is_none() {
@@ -133,7 +133,7 @@ impl Batch<'_> {
         out.push(b'\n');
     }
 
-    fn moment(&self) -> SelectContext<'_> {
+    fn select_context(&self) -> SelectContext<'_> {
         SelectContext { now: self.now, random: self.context.random(), standings: &self.generation.overlay }
     }
 }

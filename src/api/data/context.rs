@@ -71,7 +71,7 @@ impl WorkerContext {
 
     /// Returns the inputs of a selection that differ with each call: time, random number and standings.
     #[inline]
-    pub(super) fn moment<'g>(&self, generation: &'g Generation) -> SelectContext<'g> {
+    pub(super) fn select_context<'g>(&self, generation: &'g Generation) -> SelectContext<'g> {
         SelectContext { now: self.clock.read(), random: self.random(), standings: &generation.overlay }
     }
 

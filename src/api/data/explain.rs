@@ -34,7 +34,7 @@ pub(super) async fn explain(context: &WorkerContext, query: OwnedQueryText) -> R
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
     let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
-    let SelectContext { now, random, .. } = context.moment(&generation);
+    let SelectContext { now, random, .. } = context.select_context(&generation);
     let panics = failpoint::is_named("explain");
     let rendered = spawn_blocking(move || {
         failpoint::panic_if(panics);

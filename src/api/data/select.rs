@@ -36,8 +36,8 @@ pub(super) fn select_current(
         let snapshot = &generation.snapshot;
         let channels = context.channel_counters(snapshot);
         // Also for malformed queries, because the header `date` uses the time that is read here.
-        let moment = context.moment(generation);
-        let answer = query.map(|query| select(snapshot, query, moment));
+        let select_context = context.select_context(generation);
+        let answer = query.map(|query| select(snapshot, query, select_context));
         write_answer(context, snapshot, &channels, answer, out)
     })
 }

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::super::format::{CountryOverride, LAST_OF_RUN, Level, NO_COUNTRY, NONE, Range, Step, Tables};
 use super::groups::PoolGroups;
+use crate::{LevelIdx, OuIdx};
 use switchboard_model::{Region, RegionSet, Role, Rule};
 use switchboard_registry::{Mapping, Pool};
 
@@ -63,9 +64,9 @@ enum RunClient {
 }
 
 impl LevelCompiler<'_> {
-    /// Stores the level and returns its index. `above` is the level at which the chain of the parent OU
-    /// begins.
-    pub(super) fn store(mut self, ou: u32, depth: u32, above: u32) -> u32 {
+    /// Stores the level of an OU and returns its index. `depth` is the number of OUs above the OU. `above` is
+    /// the level at which the chain of the parent OU begins.
+    pub(super) fn store(mut self, ou: OuIdx, depth: u32, above: Option<LevelIdx>) -> LevelIdx {
         self.runs.max_level_pools = self.runs.max_level_pools.max(self.slots.len());
         let pools = (self.tables.level_pools.len() - self.slots.len()) as u32;
         let default_run = self.run(RunClient::Elsewhere);
@@ -82,10 +83,11 @@ impl LevelCompiler<'_> {
         }
         let overridden = overridden.words();
         let climbs = self.slots.iter().any(|slot| slot.pool.fallback_upward);
-        let next = if climbs { above } else { NONE };
+        let next = above.filter(|_| climbs).map_or(NONE, LevelIdx::get);
+        let ou = ou.get();
         let level = Level { overridden, overrides, default_run, no_country_run, pools, ou, depth, next };
         self.tables.levels.push(level);
-        self.tables.levels.len() as u32 - 1
+        LevelIdx::new(self.tables.levels.len() as u32 - 1)
     }
 
     /// Returns the index of the first candidate of a run, or 0 if the run has no candidates.
@@ -133,14 +135,14 @@ impl LevelCompiler<'_> {
             for (at, slot) in slots.iter().enumerate() {
                 let group = match client {
                     RunClient::Of(country) => groups[slot.groups].of_country(tables, role, country),
-                    _ => NONE,
+                    RunClient::Elsewhere | RunClient::NoCountry => NONE,
                 };
                 steps.push(step(at, Rule::Country, None, group));
             }
             for (at, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.pool.match_calling_code) {
                 let group = match client {
                     RunClient::Of(country) => groups[slot.groups].of_calling_code(tables, role, country),
-                    _ => NONE,
+                    RunClient::Elsewhere | RunClient::NoCountry => NONE,
                 };
                 steps.push(step(at, Rule::CallingCode, None, group));
             }

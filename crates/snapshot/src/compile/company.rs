@@ -10,6 +10,7 @@ use super::super::{hash_index, rendezvous};
 use super::TableBuilder;
 use super::chains::{LevelCompiler, PoolSlot};
 use super::groups::PoolGroups;
+use crate::{LevelIdx, OuIdx};
 use switchboard_model::{Region, Role, UnixSeconds};
 use switchboard_registry::{self as registry, DedicatedUnavailable, Holder, OuWithoutPool, Registry};
 
@@ -104,13 +105,14 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
     /// pools, else where the chain of its parent begins.
     fn store_chains(&mut self, slots: &[Vec<PoolSlot<'_>>], role: Role, start_of: impl Fn(usize) -> usize) {
         let TableBuilder { tables, text, runs, .. } = &mut *self.builder;
-        let mut reached = vec![NONE; self.ous.len()];
-        let start = |tables: &Tables, level: u32| ChainStart {
-            level,
-            overrides: tables.levels.get(level as usize).map_or(0, |level| level.overrides),
+        let mut reached: Vec<Option<LevelIdx>> = vec![None; self.ous.len()];
+        let start = |tables: &Tables, level: Option<LevelIdx>| {
+            let level = level.map_or(NONE, LevelIdx::get);
+            let overrides = tables.levels.get(level as usize).map_or(0, |level| level.overrides);
+            ChainStart { level, overrides }
         };
         for &ou in &self.tree.parents_first {
-            let above = self.tree.parent[ou].map_or(NONE, |parent| reached[parent]);
+            let above = self.tree.parent[ou].and_then(|parent| reached[parent]);
             let slots = &slots[ou];
             if slots.is_empty() {
                 if self.company.ou_without_pool == OuWithoutPool::Inherit {
@@ -126,7 +128,8 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
             let groups = &mut self.groups;
             let level =
                 LevelCompiler { tables, runs, groups, company_mapping: &self.company.geography, role, slots };
-            let level = level.store(self.first_ou + ou as u32, self.tree.depth[ou], above);
+            let ou_idx = OuIdx::new(self.first_ou + ou as u32);
+            let level = Some(level.store(ou_idx, self.tree.depth[ou], above));
             reached[ou] = level;
             tables.chain_starts[start_of(ou)] = start(tables, level);
         }

@@ -12,16 +12,16 @@ pub(super) struct PoolGroups {
     /// The accounts by role and country. An account without a country is left out, because no rule selects
     /// it.
     by_country: BTreeMap<(Role, Region), Vec<u32>>,
-    made: HashMap<(Role, Sharing), u32>,
+    stored: HashMap<(Role, GroupKey), u32>,
 }
 
 /// The property that the accounts of a group share.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Sharing {
+enum GroupKey {
     /// The accounts have this country.
     Country(Region),
     /// The accounts have a country of this calling code, except the other country.
-    CodeBut(CallingCode, Option<Region>),
+    CallingCodeWithout(CallingCode, Option<Region>),
 }
 
 impl PoolGroups {
@@ -37,8 +37,8 @@ impl PoolGroups {
     /// Returns the group of the accounts of a country, or [`NONE`] if there are none.
     pub(super) fn of_country(&mut self, tables: &mut Tables, role: Role, country: Region) -> u32 {
         let Some(accounts) = self.by_country.get(&(role, country)) else { return NONE };
-        let key = (role, Sharing::Country(country));
-        *self.made.entry(key).or_insert_with(|| build(tables, accounts.clone()))
+        let key = (role, GroupKey::Country(country));
+        *self.stored.entry(key).or_insert_with(|| build(tables, accounts.clone()))
     }
 
     /// Returns the group of the accounts that share the country's calling code, without the accounts of the
@@ -54,8 +54,8 @@ impl PoolGroups {
             _ => {
                 let accounts = others.iter().flat_map(|&at| self.by_country[&(role, at)].iter().copied());
                 let accounts: Vec<u32> = accounts.collect();
-                let key = (role, Sharing::CodeBut(code, own));
-                *self.made.entry(key).or_insert_with(|| build(tables, accounts))
+                let key = (role, GroupKey::CallingCodeWithout(code, own));
+                *self.stored.entry(key).or_insert_with(|| build(tables, accounts))
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::super::format::*;
 use super::super::rejection::Rejection;
 use super::super::view::{Records, Run};
-use super::runs::{LevelPools, ProvedClient, Runs, pools_of};
+use super::runs::{LevelPools, RunClient, Runs, pools_of};
 use super::texts::{Texts, without_escaped};
 use super::{Partition, record, require};
 
@@ -47,10 +47,10 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, runs: &Runs<'_>) -
         require(overridden.iter().count() == overridden.len() as usize, "an overridden country is unknown")?;
         let own = overrides.take(level.overrides.to_native(), u64::from(overridden.len()))?;
         let check = |run, client| runs.check(run, client, LevelPools { channel, role, pools });
-        check(level.default_run.to_native(), ProvedClient::Elsewhere(overridden))?;
-        check(level.no_country_run.to_native(), ProvedClient::NoCountry)?;
+        check(level.default_run.to_native(), RunClient::Elsewhere(overridden))?;
+        check(level.no_country_run.to_native(), RunClient::NoCountry)?;
         for (country, run) in overridden.iter().zip(own) {
-            check(run.run.to_native(), ProvedClient::Of(country))?;
+            check(run.run.to_native(), RunClient::Of(country))?;
             let members = Run::new(all, run.run.to_native()).find(|step| step.group.to_native() != NONE);
             let members = members.map_or(0, |step| step.members.start.to_native());
             require(

@@ -10,7 +10,7 @@ use switchboard_model::{Region, RegionSet, Rule};
 
 /// The clients for which a run is verified.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ProvedClient {
+pub(super) enum RunClient {
     /// The run is for clients of this country.
     Of(Region),
     /// The run is for clients of any country except these, which are the level's overridden countries.
@@ -67,21 +67,16 @@ impl<'a> Runs<'a> {
     }
 
     /// Checks a run for a level that uses it, and for the clients of the run.
-    pub(super) fn check(
-        &self,
-        run: u32,
-        client: ProvedClient,
-        level: LevelPools<'_>,
-    ) -> Result<(), Rejection> {
-        let begins = run == NONE && client == ProvedClient::NoCountry || *record(&self.first, run, "step")?;
+    pub(super) fn check(&self, run: u32, client: RunClient, level: LevelPools<'_>) -> Result<(), Rejection> {
+        let begins = run == NONE && client == RunClient::NoCountry || *record(&self.first, run, "step")?;
         require(begins, "a level refers to a step inside a run")?;
         let mut country_steps = 0;
         for step in Run::new(self.all, run) {
             let pool = record(level.pools, u32::from(step.slot.to_native()), "pool of a level")?;
             let pool = pool.pool.to_native();
-            let there = self.pool_countries.countries(pool, level.role);
+            let pool_countries = self.pool_countries.countries(pool, level.role);
             country_steps += usize::from(step.rule() == Some(Rule::Country));
-            let wanted = wanted(step, client, there)?;
+            let expected = expected_countries(step, client, pool_countries)?;
             let found = match step.group.to_native() {
                 NONE => RegionSet::EMPTY,
                 group => {
@@ -92,37 +87,43 @@ impl<'a> Runs<'a> {
                     common.countries
                 }
             };
-            require(found == wanted, "a step has candidates of wrong countries")?;
+            require(found == expected, "a step has candidates of wrong countries")?;
         }
-        let pools = if client == ProvedClient::NoCountry { 0 } else { level.pools.len() };
+        let pools = if client == RunClient::NoCountry { 0 } else { level.pools.len() };
         require(country_steps == pools, "a run lacks a country step of a pool")
     }
 }
 
-/// Returns the countries that the candidates of a step must have. `there` are the countries of the pool's
-/// accounts.
-fn wanted(step: &ArchivedStep, client: ProvedClient, there: RegionSet) -> Result<RegionSet, Rejection> {
-    use ProvedClient::{Elsewhere, Of};
+/// Returns the countries that the candidates of a step must have. `pool_countries` are the countries of
+/// the pool's accounts.
+fn expected_countries(
+    step: &ArchivedStep,
+    client: RunClient,
+    pool_countries: RegionSet,
+) -> Result<RegionSet, Rejection> {
+    use RunClient::{Elsewhere, Of};
     let of_step: RegionSet = step.country().into_iter().collect();
     let rule = step.rule().ok_or_else(|| inconsistent("a step has an unknown rule"))?;
-    let wanted = match (rule, client) {
-        (Rule::DefaultRegion, _) | (Rule::Geography, Of(_)) => there.intersection(of_step),
-        (Rule::Country, Of(country)) => there.intersection(country.into()),
+    let expected = match (rule, client) {
+        (Rule::DefaultRegion, _) | (Rule::Geography, Of(_)) => pool_countries.intersection(of_step),
+        (Rule::Country, Of(country)) => pool_countries.intersection(country.into()),
         (Rule::CallingCode, Of(country)) => {
-            there.intersection(RegionSet::with_calling_code_of(country)).difference(country.into())
+            pool_countries.intersection(RegionSet::with_calling_code_of(country)).difference(country.into())
         }
-        (Rule::Country, Elsewhere(overridden)) => there.difference(overridden),
+        (Rule::Country, Elsewhere(overridden)) => pool_countries.difference(overridden),
         (Rule::CallingCode, Elsewhere(overridden)) => {
             // Every country that shares a calling code with an account must be overridden.
-            let served =
-                there.iter().map(RegionSet::with_calling_code_of).fold(RegionSet::EMPTY, RegionSet::union);
+            let served = pool_countries
+                .iter()
+                .map(RegionSet::with_calling_code_of)
+                .fold(RegionSet::EMPTY, RegionSet::union);
             served.difference(overridden)
         }
         _ => return Err(inconsistent("a step has a rule that does not apply to its clients")),
     };
     let elsewhere = matches!(client, Elsewhere(_)) && rule != Rule::DefaultRegion;
-    require(!elsewhere || wanted.is_empty(), "a country with candidates of its own is not overridden")?;
-    Ok(wanted)
+    require(!elsewhere || expected.is_empty(), "a country with candidates of its own is not overridden")?;
+    Ok(expected)
 }
 
 /// Returns the pools of a level, which end where the pools of the next level begin.
