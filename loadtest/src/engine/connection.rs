@@ -41,6 +41,8 @@ pub(super) struct ClientConnection {
     pub(super) stream: Option<TcpStream>,
     /// Number of sockets that this slot had before.
     pub(super) replaced: u64,
+    /// Whether the socket has had an answer.
+    pub(super) reused: bool,
     pub(super) state: ConnectionPhase,
     pub(super) flight: Flight,
     written: usize,
@@ -53,6 +55,8 @@ pub(super) enum Arrival {
     /// A whole answer has arrived. [`ClientConnection::body`] returns its body.
     Whole(Head),
     Closed(String),
+    /// A reset shows that the server closed the connection before it had read the request.
+    Unread(String),
     Malformed(String),
 }
 
@@ -72,10 +76,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Parses the head of an answer. Returns `None` if the head is incomplete.
-    ///
-    /// # Errors
-    /// The bytes are not the head of an HTTP/1.1 answer with a `Content-Length`.
+    /// Parses the head of an answer. Returns `None` if the head is incomplete, and an error if it is not
+    /// the head of an HTTP/1.1 answer with a `Content-Length`.
     pub fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut response = Response::new(&mut headers);
@@ -128,6 +130,7 @@ impl ClientConnection {
     pub(super) fn reopen(&mut self, registry: &Registry, target: SocketAddr, slot: usize) -> io::Result<()> {
         self.stream = Some(register(registry, TcpStream::connect(target)?, slot)?);
         self.replaced += 1;
+        self.reused = false;
         Ok(())
     }
 
@@ -167,6 +170,15 @@ impl ClientConnection {
         Ok(())
     }
 
+    /// Returns whether the server has closed the connection.
+    pub(super) fn is_closed(&self) -> bool {
+        match self.stream.as_ref().map(|stream| stream.peek(&mut [0])) {
+            Some(Ok(read)) => read == 0,
+            Some(Err(error)) => error.kind() != ErrorKind::WouldBlock,
+            None => true,
+        }
+    }
+
     /// Returns whether the whole request is written. A server may answer before, and not read the rest.
     pub(super) fn has_written(&self, request: &[u8]) -> bool {
         self.written >= request.len()
@@ -180,17 +192,14 @@ impl ClientConnection {
         let Some(stream) = &mut self.stream else { return Arrival::Part };
         loop {
             let read = match stream.read(buffer) {
-                Ok(0) if self.state == ConnectionPhase::Idle || self.answer.held.is_empty() => {
-                    return Arrival::Closed("closed without an answer".to_owned());
-                }
                 Ok(0) => {
-                    let held = self.answer.held.len();
-                    return Arrival::Closed(format!("closed after {held} bytes of an answer"));
+                    let error = stream.take_error().ok().flatten();
+                    return self.closed(error);
                 }
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Arrival::Part,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Arrival::Closed(error.to_string()),
+                Err(error) => return self.closed(Some(error)),
             };
             let emptied = read < buffer.len() && !to_end;
             let arrived = buffer.get(..read).unwrap_or_default();
@@ -200,6 +209,22 @@ impl ClientConnection {
                 Ok(None) => {}
                 Err(reason) => return Arrival::Malformed(reason),
             }
+        }
+    }
+
+    /// Describes a connection that the server closed. `error` is the socket's error, if there is one.
+    pub(super) fn closed(&self, error: Option<io::Error>) -> Arrival {
+        let reason = match (&error, self.answer.held.len()) {
+            (Some(error), _) => error.to_string(),
+            (None, 0) => "closed without an answer".to_owned(),
+            (None, held) => format!("closed after {held} bytes of an answer"),
+        };
+        // The kernel of a server resets a connection only if the server closed it with unread bytes.
+        let is_reset =
+            |error: io::Error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+        match error.is_some_and(is_reset) && self.answer.held.is_empty() {
+            true => Arrival::Unread(reason),
+            false => Arrival::Closed(reason),
         }
     }
 
@@ -227,10 +252,8 @@ pub struct PartialAnswer {
 }
 
 impl PartialAnswer {
-    /// Returns the head if the bytes that arrived complete the answer. Else keeps the bytes.
-    ///
-    /// # Errors
-    /// The head is malformed, or bytes follow the answer.
+    /// Returns the head if the bytes that arrived complete the answer. Else keeps the bytes. Returns an error if
+    /// the head is malformed, or if bytes follow the answer.
     pub fn append(&mut self, arrived: &[u8]) -> Result<Option<Head>, String> {
         let in_one = self.held.is_empty();
         if !in_one {

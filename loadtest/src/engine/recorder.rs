@@ -52,13 +52,13 @@ pub(super) struct LatencyRecorder {
     /// Smallest corrected latency of a request without a right answer.
     timeout: u64,
     schedule: Schedule,
-    current: CurrentInterval,
+    pub(super) current: CurrentInterval,
     timeline: Vec<Interval>,
 }
 
-struct CurrentInterval {
+pub(super) struct CurrentInterval {
     length: u64,
-    end: u64,
+    pub(super) end: u64,
     latencies: Histogram<u64>,
     due: u64,
     answers: u64,
@@ -142,14 +142,6 @@ impl LatencyRecorder {
         self.idle += now.min(self.schedule.to).saturating_sub(since.max(self.schedule.from));
     }
 
-    pub(super) fn records(&self, due: u64) -> bool {
-        self.schedule.records(due)
-    }
-
-    pub(super) fn interval_end(&self) -> u64 {
-        self.current.end
-    }
-
     /// Closes the intervals that have ended, and passes each to `show`.
     pub(super) fn close_intervals(&mut self, now: u64, show: &mut dyn FnMut(&Interval)) {
         while now >= self.current.end {
@@ -222,12 +214,8 @@ impl LatencyRecorder {
     }
 }
 
-/// Returns an empty histogram of nanoseconds.
-///
-/// Its whole range is allocated at once, because a histogram that grows would stall the sender.
-///
-/// # Errors
-/// The range of the histogram is wrong, which does not happen.
+/// Returns an empty histogram of nanoseconds. Its whole range is allocated at once, because a histogram that
+/// grows would stall the sender.
 pub fn histogram() -> Result<Histogram<u64>> {
     Histogram::new_with_bounds(1, MAX_LATENCY_NANOS, 3)
         .map_err(|error| Error::Refused(format!("cannot create a histogram: {error}")))

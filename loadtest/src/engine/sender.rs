@@ -25,6 +25,9 @@ const BUFFER_BYTES: usize = 1 << 18;
 /// milliseconds and wakes a little late.
 const SPIN_NANOS: u64 = 1_500_000;
 
+/// Lateness from which the sender checks that a connection is open before it sends a request.
+const LATE_NANOS: u64 = 1_000_000;
+
 /// Sends requests at the plan's pace, and passes each interval of the timeline to `show` at its end.
 ///
 /// # Errors
@@ -45,11 +48,8 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
         waiting: VecDeque::with_capacity(1 << 16),
         flights: VecDeque::with_capacity(1 << 16),
         serial: 0,
-        in_flight: 0,
-        reopened: 0,
         worked: false,
         recorder: LatencyRecorder::new(plan, schedule)?,
-        unrecorded: OutcomeCounts::default(),
         buffer: vec![0; BUFFER_BYTES],
         started: Instant::now(),
     };
@@ -82,7 +82,8 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
             sender.send_due();
         }
     }
-    sender.recorder.finish(plan, sender.reopened, show)
+    let reopened = sender.slots.iter().map(|connection| connection.replaced).sum();
+    sender.recorder.finish(plan, reopened, show)
 }
 
 struct Sender<'a> {
@@ -99,13 +100,9 @@ struct Sender<'a> {
     /// ended.
     flights: VecDeque<(u64, usize, u64)>,
     serial: u64,
-    in_flight: usize,
-    reopened: u64,
     /// Whether the sender has done anything since the last turn of the loop.
     worked: bool,
     recorder: LatencyRecorder,
-    /// Outcomes of the warm-up, which are not reported.
-    unrecorded: OutcomeCounts,
     buffer: Vec<u8>,
     started: Instant,
 }
@@ -124,7 +121,7 @@ impl Sender<'_> {
 
     fn is_over(&self, now: u64) -> bool {
         let sending = self.schedule.due().is_some() || self.schedule.sends_as_answered(now);
-        !sending && self.waiting.is_empty() && self.in_flight == 0
+        !sending && self.waiting.is_empty() && self.free.len() == self.slots.len()
     }
 
     fn send_due(&mut self) {
@@ -195,16 +192,22 @@ impl Sender<'_> {
         let request = self.source.next();
         self.serial += 1;
         self.worked = true;
-        self.in_flight += 1;
         self.flights.push_back((due, slot, self.serial));
         let Some(connection) = self.slots.get_mut(slot) else { return };
         connection.flight = Flight { request, due, sent: now, serial: self.serial };
-        if connection.stream.is_some() {
+        // The event of a closed connection may wait in the poll while the sender is late.
+        if now.saturating_sub(due) < LATE_NANOS && connection.stream.is_some() || !connection.is_closed() {
             connection.state = ConnectionPhase::Busy;
             return self.write(slot);
         }
+        self.reopen(slot);
+    }
+
+    /// Opens another connection for the request of this slot.
+    fn reopen(&mut self, slot: usize) {
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        connection.clear();
         connection.state = ConnectionPhase::Connecting;
-        self.reopened += 1;
         if let Err(error) = connection.reopen(self.poll.registry(), self.plan.target, slot) {
             self.fail(slot, self.now(), FailureKind::Connect, || error.to_string());
         }
@@ -213,7 +216,9 @@ impl Sender<'_> {
     fn write(&mut self, slot: usize) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         if let Err(error) = connection.write(self.source.bytes(connection.flight.request)) {
-            self.fail(slot, self.now(), FailureKind::Closed, || format!("cannot send: {error}"));
+            let error = io::Error::new(error.kind(), format!("cannot send: {error}"));
+            let arrival = connection.closed(Some(error));
+            self.arrived(slot, arrival, false);
         }
     }
 
@@ -239,6 +244,10 @@ impl Sender<'_> {
 
     fn read(&mut self, slot: usize, to_end: bool) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
+        // The event may be that of the socket before.
+        if connection.state == ConnectionPhase::Connecting {
+            return;
+        }
         let arrival = connection.read(&mut self.buffer, to_end);
         if connection.state == ConnectionPhase::Idle {
             // A server may close a connection between two requests. The next request opens another.
@@ -248,12 +257,21 @@ impl Sender<'_> {
             }
             return;
         }
+        self.arrived(slot, arrival, to_end);
+    }
+
+    fn arrived(&mut self, slot: usize, arrival: Arrival, to_end: bool) {
         let now = self.now();
+        let is_reused = self.slots.get(slot).is_some_and(|connection| connection.reused);
         match arrival {
             Arrival::Part => {}
+            // A server may close a connection while a request is on its way. HTTP clients send the request again.
+            Arrival::Unread(_) if is_reused => self.reopen(slot),
             // If the server closed after the answer, the next request must not use this connection.
             Arrival::Whole(head) => self.answered(slot, Head { last: head.last || to_end, ..head }, now),
-            Arrival::Closed(reason) => self.fail(slot, now, FailureKind::Closed, || reason),
+            Arrival::Closed(reason) | Arrival::Unread(reason) => {
+                self.fail(slot, now, FailureKind::Closed, || reason)
+            }
             Arrival::Malformed(reason) => self.fail(slot, now, FailureKind::Malformed, || reason),
         }
     }
@@ -261,8 +279,10 @@ impl Sender<'_> {
     fn answered(&mut self, slot: usize, head: Head, now: u64) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let Flight { request, due, sent, .. } = connection.flight;
-        let recorded = self.recorder.records(due);
-        let outcomes = if recorded { &mut self.recorder.outcomes } else { &mut self.unrecorded };
+        // The outcomes of the warm-up are not reported.
+        let mut unrecorded = OutcomeCounts::default();
+        let recorded = self.schedule.records(due);
+        let outcomes = if recorded { &mut self.recorder.outcomes } else { &mut unrecorded };
         let answer = Received {
             status: head.status,
             media: head.media,
@@ -277,6 +297,7 @@ impl Sender<'_> {
         if let Err(wrong) = checked {
             self.recorder.failed(due, wrong.kind(), || wrong.reason().to_owned());
         }
+        connection.reused = true;
         if head.last || !connection.has_written(self.source.bytes(request)) {
             connection.stream = None;
         }
@@ -297,7 +318,6 @@ impl Sender<'_> {
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.clear();
         }
-        self.in_flight -= 1;
         self.free.push_back(slot);
     }
 
@@ -305,7 +325,7 @@ impl Sender<'_> {
         let expires = |due: u64| due + nanos(self.plan.timeout);
         let flight = self.flights.front().map(|&(due, ..)| expires(due));
         let waiting = self.waiting.front().map(|&due| expires(due));
-        let next = [self.schedule.due(), flight, waiting, Some(self.recorder.interval_end())];
+        let next = [self.schedule.due(), flight, waiting, Some(self.recorder.current.end)];
         let next = next.into_iter().flatten().min().unwrap_or(now);
         Duration::from_millis(next.saturating_sub(now).saturating_sub(SPIN_NANOS) / 1_000_000)
     }

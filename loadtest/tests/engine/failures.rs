@@ -77,6 +77,14 @@ fn connections_that_the_server_closes_after_an_answer_are_no_failure() {
 }
 
 #[test]
+fn requests_that_the_server_did_not_read_are_sent_again() {
+    const YES: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";
+    let step = step(|_| Reaction::LastUnread(YES), Duration::from_secs(1));
+    assert!(step.errors.is_empty(), "{:?}", step.errors);
+    assert_eq!(step.outcomes["yes"], 100);
+}
+
+#[test]
 fn wrong_answers_are_counted_by_their_kind() {
     const NO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
     const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\nyes";

@@ -14,6 +14,8 @@ pub(crate) enum Reaction {
     Answer(&'static str),
     /// Closes the connection after the answer.
     Last(&'static str),
+    /// Closes the connection after the answer when the next request arrives, without reading that request.
+    LastUnread(&'static str),
     /// Does not answer, and keeps the connection open.
     Silence,
     Close,
@@ -47,6 +49,10 @@ fn connection(stream: TcpStream, react: &dyn Fn(u64) -> Reaction, count: &Atomic
                 }
             }
             Reaction::Last(answer) => return drop(stream.write_all(answer.as_bytes())),
+            Reaction::LastUnread(answer) => {
+                let _ = stream.write_all(answer.as_bytes());
+                return drop(stream.peek(&mut [0]));
+            }
             Reaction::Silence => {}
             Reaction::Close => return,
         }
