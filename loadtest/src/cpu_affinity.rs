@@ -29,28 +29,22 @@ pub(crate) fn pin_thread(cores: &[u32]) -> Result<()> {
 
 pub(crate) fn usable_cores() -> Vec<u32> {
     let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
-    (0..CpuSet::MAX_CPU)
-        .filter(|&core| set.is_set(core))
-        .filter_map(|core| u32::try_from(core).ok())
-        .collect()
+    (0..CpuSet::MAX_CPU as u32).filter(|&core| set.is_set(core as usize)).collect()
 }
 
 impl Pinning {
     /// Reads `--pin`: `auto`, `none`, or a list such as `daemon:0-1,harness:3`.
     ///
     /// `auto` gives the last core to the harness and one of the others to each worker of the daemon. On a
-    /// machine with one core, it pins nothing.
-    ///
-    /// # Errors
-    /// The text has another form, or a core is not usable.
+    /// machine with one core, it pins nothing. Returns an error if the text has another form, or
+    /// if a core is not usable.
     pub fn from_option(text: &str, usable: &[u32], workers: usize) -> Result<Option<Pinning>> {
         match (text, usable) {
-            ("none", _) => return Ok(None),
             ("auto", [others @ .., last]) if !others.is_empty() => {
                 let daemon = others.iter().take(workers.max(1)).copied().collect();
                 return Ok(Some(Pinning { daemon, harness: vec![*last] }));
             }
-            ("auto", _) => return Ok(None),
+            ("auto" | "none", _) => return Ok(None),
             _ => {}
         }
         let wrong = || {

@@ -4,7 +4,6 @@
 mod child;
 pub mod compare;
 mod cpu_affinity;
-mod daemon;
 pub mod engine;
 pub mod error;
 pub mod null;

@@ -82,19 +82,14 @@ impl Rate {
     /// # Errors
     /// The text has another form. The error says which forms are expected.
     pub fn parse(text: &str) -> Result<Rate, String> {
-        let expected = || {
-            "write requests per second, for example 2000, or a share of the highest rate, for example 50%"
-                .to_owned()
-        };
-        let (digits, is_share) = match text.strip_suffix('%') {
-            Some(digits) => (digits, true),
-            None => (text, false),
-        };
-        let number: f64 = digits.trim().parse().map_err(|_| expected())?;
-        if !(number > 0.0 && number.is_finite()) {
-            return Err(expected());
+        let percent = text.strip_suffix('%');
+        match percent.unwrap_or(text).trim().parse::<f64>() {
+            Ok(number) if number > 0.0 && number.is_finite() => Ok(match percent {
+                Some(_) => Rate::Share(number / 100.0),
+                None => Rate::PerSecond(number),
+            }),
+            _ => Err("write requests per second, for example 2000, or a share of the highest rate, for example 50%".to_owned()),
         }
-        Ok(if is_share { Rate::Share(number / 100.0) } else { Rate::PerSecond(number) })
     }
 }
 

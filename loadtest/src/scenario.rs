@@ -266,14 +266,10 @@ impl Scenario {
 
     /// Returns the keys and values of this scenario's file, including defaults.
     pub fn effective(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(mut keys)) => {
-                remove_nulls(&mut keys);
-                keys
-            }
-            // A struct serializes to an object.
-            _ => Map::new(),
-        }
+        // A struct serializes to an object.
+        let Ok(Value::Object(mut keys)) = serde_json::to_value(self) else { return Map::new() };
+        remove_nulls(&mut keys);
+        keys
     }
 
     /// Checks the limits of the values that the types do not express.

@@ -68,7 +68,7 @@ pub fn run(soak: &Soak) -> Result<()> {
     let options = Options { switchboard: soak.switchboard.clone(), seed: 1, ..Options::default() };
     let scenario = scenario(soak)?;
     let scratch = Scratch::new()?;
-    let testbed = TestBed::prepare(&scenario, &options, None, &scratch)?;
+    let testbed = TestBed::prepare(&scenario, &options, &[], &scratch)?;
     let mut traffic = Requests::draw(&scenario, &options, &testbed)?;
     traffic.interleave_batches(BATCH_LINES, BATCH_INTERVAL);
     let mut requests = Requests::from(traffic);

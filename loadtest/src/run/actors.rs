@@ -191,10 +191,7 @@ impl Actors<'_> {
         missing: &str,
         is_done: impl Fn(&Metrics) -> bool,
     ) -> bool {
-        loop {
-            if self.metrics(admin).is_some_and(|metrics| is_done(&metrics)) {
-                return true;
-            }
+        while !self.metrics(admin).is_some_and(|metrics| is_done(&metrics)) {
             let waited = placed.elapsed();
             let timeout = if self.stop.is_set() { LAST_RELOAD_TIMEOUT } else { RELOAD_TIMEOUT };
             if waited > timeout {
@@ -205,6 +202,7 @@ impl Actors<'_> {
             }
             self.stop.sleep_until(Instant::now() + METRICS_INTERVAL);
         }
+        true
     }
 
     /// Suspends the churned accounts one after the other. Clears each suspension before the next.

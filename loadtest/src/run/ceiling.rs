@@ -7,7 +7,7 @@ use super::{
     target::{Instance, TestTarget},
 };
 use crate::{
-    daemon::NullServer,
+    child::NullServer,
     engine::{Measured, Pace, Unchecked},
     error::{Error, Result},
     report::model::Ceiling,
@@ -44,7 +44,7 @@ pub(super) fn measure(
             Some(server) => server,
             none => none.insert(NullServer::start(by_daemon.body_bytes, cores)?),
         };
-        let server = Instance::from_address(server.data);
+        let server = Instance { daemon: None, data: server.data, admin: None };
         let mut unchecked = Unchecked(&mut *requests.source);
         let by_null = context.measure("null server", &server, &mut unchecked, stretch, || ())?;
         check("the null server", &by_null)?;

@@ -92,16 +92,13 @@ impl SchedDelay {
 
 /// Adds a warning if the daemon or the harness waited too long for a core.
 pub(super) fn warn_of_delay(step: &mut RateStep) {
-    let excessive = |percent: Option<f64>| percent.filter(|percent| *percent > MAX_DELAY_PERCENT);
-    if let Some(percent) = excessive(step.waited.daemon_percent) {
-        step.warnings.push(format!(
-            "others ran on the daemon's core for {percent:.0} % of the time, in which it could have answered; another of \
-             its own threads, as one that reads a snapshot, counts as well"
-        ));
-    }
-    if let Some(percent) = excessive(step.waited.harness_percent) {
-        step.warnings.push(format!(
-            "others ran on the harness's core for {percent:.0} % of the time, in which it could have sent"
-        ));
+    let other = "answered; another of its own threads, as one that reads a snapshot, counts as well";
+    let daemon = ("daemon", step.waited.daemon_percent, other);
+    for (process, percent, done) in [daemon, ("harness", step.waited.harness_percent, "sent")] {
+        if let Some(percent) = percent.filter(|percent| *percent > MAX_DELAY_PERCENT) {
+            step.warnings.push(format!(
+                "others ran on the {process}'s core for {percent:.0} % of the time, in which it could have {done}"
+            ));
+        }
     }
 }

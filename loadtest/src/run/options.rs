@@ -16,8 +16,8 @@ use std::{
 /// The arguments of `loadtest run`.
 #[derive(Args, Default, Debug, Clone)]
 pub struct Options {
-    /// Names of built-in scenarios, or files that end in .toml [default: steady]
-    #[arg(value_name = "SCENARIO|FILE.toml")]
+    /// Names of built-in scenarios, or files that end in .toml
+    #[arg(value_name = "SCENARIO|FILE.toml", default_value = "steady")]
     pub scenarios: Vec<String>,
     /// Data listener of a running daemon, for example http://127.0.0.1:7400; without this option, a daemon is
     /// started
@@ -88,33 +88,26 @@ impl Options {
     /// Checks that the options contain what the scenario needs.
     pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
         let name = &scenario.name;
-        let missing = |what: &str| Err(Error::Usage(format!("{name} {what}")));
         scenario.check().map_err(|reason| Error::Usage(format!("{name}: {reason}")))?;
         let sets_rate = self.rate.is_some() || self.duration.is_some() || self.warm_up.is_some();
-        if sets_rate && scenario.sweep.is_some() {
-            return missing(
-                "is a sweep, which has its own rates and durations: remove --rate, --duration and --warm-up, or write a \
-                 scenario with another sweep.start, sweep.step and sweep.settle",
-            );
-        }
-        if self.target.is_none() {
+        let is_running = self.target.is_some();
+        let missing = if sets_rate && scenario.sweep.is_some() {
+            "is a sweep, which has its own rates and durations: remove --rate, --duration and --warm-up, or write a \
+             scenario with another sweep.start, sweep.step and sweep.settle"
+        } else if is_running && self.registry.is_none() && self.queries.is_none() {
+            "needs the registry that --target serves, to check the answers: name it with --registry, or name queries \
+             with --queries"
+        } else if is_running && scenario.reload.is_some() {
+            "replaces the daemon's snapshot: run it without --target"
+        } else if is_running
+            && scenario.standings.is_some()
+            && (self.admin.is_none() || self.registry.is_none())
+        {
+            "changes standings: name the admin listener with --admin, and the registry with --registry"
+        } else {
             return Ok(());
-        }
-        if self.registry.is_none() && self.queries.is_none() {
-            return missing(
-                "needs the registry that --target serves, to check the answers: name it with --registry, or name queries \
-                 with --queries",
-            );
-        }
-        if scenario.reload.is_some() {
-            return missing("replaces the daemon's snapshot: run it without --target");
-        }
-        if scenario.standings.is_some() && (self.admin.is_none() || self.registry.is_none()) {
-            return missing(
-                "changes standings: name the admin listener with --admin, and the registry with --registry",
-            );
-        }
-        Ok(())
+        };
+        Err(Error::Usage(format!("{name} {missing}")))
     }
 }
 
@@ -132,17 +125,12 @@ fn address(text: &str) -> std::result::Result<SocketAddr, String> {
 }
 
 fn size(text: &str) -> std::result::Result<RegistrySize, String> {
-    match text {
-        "small" => return Ok(RegistrySize::SMALL),
-        "standard" => return Ok(RegistrySize::STANDARD),
-        "large" => return Ok(RegistrySize::LARGE),
-        _ => {}
-    }
-    let counts: Vec<usize> = text.split('/').filter_map(|count| count.parse().ok()).collect();
-    match counts.as_slice() {
-        &[accounts, ous, pools] if text.matches('/').count() == 2 => {
-            Ok(RegistrySize { accounts, ous, pools })
-        }
+    let counts: Option<Vec<usize>> = text.split('/').map(|count| count.parse().ok()).collect();
+    match (text, counts.as_deref()) {
+        ("small", _) => Ok(RegistrySize::SMALL),
+        ("standard", _) => Ok(RegistrySize::STANDARD),
+        ("large", _) => Ok(RegistrySize::LARGE),
+        (_, Some(&[accounts, ous, pools])) => Ok(RegistrySize { accounts, ous, pools }),
         _ => {
             Err("write small, standard, large, or accounts/ous/pools, for example 100000/10000/2000"
                 .to_owned())

@@ -74,10 +74,7 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// Reads a file with a query per line.
-    ///
-    /// # Errors
-    /// The file cannot be read, has no query, or a line is no query.
+    /// Reads a file with a query per line. Returns an error if a line is no query, or if the file has none.
     pub fn read(path: &Path) -> Result<Queries> {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut requests = Vec::new();

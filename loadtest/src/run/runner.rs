@@ -10,7 +10,7 @@ use super::{
     standings::StandingsToRestore,
     step::{Context, Stretch, log_step},
     sweep,
-    target::{Instance, TestTarget},
+    target::TestTarget,
     testbed::TestBed,
     verdicts,
 };
@@ -33,12 +33,8 @@ use crate::{
 /// An argument is wrong, a file cannot be read or written, the daemon fails, a demand does not hold, or a run
 /// is invalid.
 pub fn run(options: &Options) -> Result<()> {
-    let names = match options.scenarios.as_slice() {
-        [] => &["steady".to_owned()],
-        names => names,
-    };
     let mut scenarios: Vec<Scenario> = Vec::new();
-    for name in names {
+    for name in &options.scenarios {
         let scenario = options.apply(scenario::load(name)?);
         options.check(&scenario)?;
         if scenarios.iter().any(|known| known.name == scenario.name) {
@@ -90,9 +86,15 @@ fn other_registry(options: &Options, report: &Report) -> Option<String> {
 fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Result<Report> {
     let started = jiff::Timestamp::now();
     output::log(&format!("\n{}: {}", scenario.name, scenario.about));
-    let pinning = pinning(scenario, options)?;
+    let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
+    let mut pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
+    if let (Some(pinning), Some(_)) = (&mut pinning, options.target) {
+        // A running daemon is not pinned.
+        pinning.daemon.clear();
+    }
     let cores = |of: fn(&Pinning) -> &Vec<u32>| pinning.as_ref().map(of).cloned().unwrap_or_default();
-    let testbed = TestBed::prepare(scenario, options, pinning.as_ref(), scratch)?;
+    let daemon_cores = cores(|pinning| &pinning.daemon);
+    let testbed = TestBed::prepare(scenario, options, &daemon_cores, scratch)?;
     testbed.prepare_snapshots(scenario)?;
     // The standings of an own daemon need not be cleared, because they end with the daemon.
     let own_standings = StandingsToRestore::default();
@@ -108,7 +110,7 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     };
     let requests = Requests::new(scenario, options, &testbed)?;
     requests.notes.iter().for_each(|note| output::log(&format!("requests    {note}")));
-    let highest = measure_highest(&context, options, requests, &cores(|pinning| &pinning.daemon))?;
+    let highest = measure_highest(&context, options, requests, &daemon_cores)?;
 
     let (mut runs, mut verdicts) = (Vec::new(), Vec::new());
     for n in 1..=scenario.repeat.get() {
@@ -156,7 +158,7 @@ fn measure_highest(
     daemon_cores: &[u32],
 ) -> Result<Highest> {
     let instance = context.testbed.target.start()?;
-    let metrics = instance.metrics();
+    let metrics = instance.admin.as_ref().and_then(|admin| admin.metrics().ok());
     let is_needed = context.scenario.needs_ceiling();
     // The highest rate of a running daemon is measured only on request, because the daemon may serve others.
     let measured = match is_needed || options.ceiling || options.target.is_none() {
@@ -165,19 +167,18 @@ fn measure_highest(
     };
     let mut notes = requests.notes;
     let mut missing = "not measured: --ceiling measures it".to_owned();
-    let (rate, ceiling) = match (measured, instance.stop()) {
-        (Ok(measured), Ok(())) => measured,
-        (Ok(_), Err(reason)) => return Err(Error::Refused(format!("the daemon ended: {reason}"))),
-        (Err(Error::Refused(reason)), Ok(())) if !is_needed => {
-            missing = format!("none: {reason}");
-            notes.push(format!("ceiling {missing}"));
-            (0.0, None)
-        }
-        (Err(error), Ok(())) => return Err(error),
-        (Err(error), Err(reason)) => {
-            return Err(Error::Refused(format!("{error}; the daemon ended: {reason}")));
-        }
-    };
+    let (rate, ceiling) =
+        match (measured, instance.stop().map_err(|reason| format!("the daemon ended: {reason}"))) {
+            (Ok(measured), Ok(())) => measured,
+            (Ok(_), Err(reason)) => return Err(Error::Refused(reason)),
+            (Err(Error::Refused(reason)), Ok(())) if !is_needed => {
+                missing = format!("none: {reason}");
+                notes.push(format!("ceiling {missing}"));
+                (0.0, None)
+            }
+            (Err(error), Ok(())) => return Err(error),
+            (Err(error), Err(reason)) => return Err(Error::Refused(format!("{error}; {reason}"))),
+        };
     let line = match &ceiling {
         Some(ceiling) => figures::describe_ceiling(ceiling),
         None if rate > 0.0 => {
@@ -189,7 +190,7 @@ fn measure_highest(
     Ok(Highest { rate, ceiling, metrics, notes })
 }
 
-/// Runs the scenario once. An own daemon is started for it.
+/// Runs the scenario once. An own daemon is started for it. If it fails, adds an error to the run.
 fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64) -> Result<ScenarioRun> {
     let scenario = context.scenario;
     let instance = context.testbed.target.start()?;
@@ -205,11 +206,6 @@ fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64)
             })
         }
     };
-    finish_run(instance, run)
-}
-
-/// Stops the daemon, and adds an error to the run if the daemon failed.
-fn finish_run(instance: Instance, run: Result<ScenarioRun>) -> Result<ScenarioRun> {
     match (run, instance.stop()) {
         (Ok(mut run), Err(first)) => {
             if let Some(step) = run.steps.last_mut() {
@@ -251,14 +247,4 @@ fn setup(
         connections: scenario.connections.get(),
         timeout_us: u64::try_from(scenario.timeout.0.as_micros()).unwrap_or(u64::MAX),
     }
-}
-
-/// Returns the cores of the daemon and the harness. A running daemon is not pinned.
-fn pinning(scenario: &Scenario, options: &Options) -> Result<Option<Pinning>> {
-    let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
-    let pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
-    Ok(pinning.map(|pinning| match options.target {
-        Some(_) => Pinning { daemon: Vec::new(), ..pinning },
-        None => pinning,
-    }))
 }

@@ -29,7 +29,8 @@ impl Scratch {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(&failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(&failed)?;
         // Under `nohup`, a hang-up must stay ignored.
-        let mut hang_up = match ignores_hang_up() {
+        let status = procfs::process::Process::myself().and_then(|process| process.status());
+        let mut hang_up = match status.is_ok_and(|status| status.sigign & 1 == 1) {
             true => None,
             false => Some(signal(SignalKind::hangup()).map_err(&failed)?),
         };
@@ -60,9 +61,4 @@ impl Scratch {
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
-}
-
-fn ignores_hang_up() -> bool {
-    let status = procfs::process::Process::myself().and_then(|process| process.status());
-    status.is_ok_and(|status| status.sigign & 1 == 1)
 }

@@ -57,19 +57,17 @@ pub fn run_slow_client(
 ) {
     let Some(request) = requests.0.get(number as usize % requests.0.len().max(1)) else { return };
     while !stop.is_set() {
-        let connected = match connect(target) {
-            Err(error) => Err(format!("cannot connect: {error}")),
-            // The daemon may end the connection in any way but a 503.
-            Ok(stream) => match exchange(stop, stream, request) {
-                Ok(answer) if answer.starts_with(b"HTTP/1.1 503 ") => Err("refused with 503".to_owned()),
-                _ => Ok(()),
-            },
+        // The daemon may end the connection in any way but a 503.
+        let reason = match connect(target).map(|stream| exchange(stop, stream, request)) {
+            Err(error) => format!("cannot connect: {error}"),
+            Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 503 ") => "refused with 503".to_owned(),
+            Ok(_) => {
+                report(Ok(()));
+                continue;
+            }
         };
-        let failed = connected.is_err();
-        report(connected);
-        if failed {
-            pause(stop);
-        }
+        report(Err(reason));
+        pause(stop);
     }
 }
 

@@ -34,9 +34,6 @@ pub struct StandingsToRestore(Arc<Mutex<BTreeSet<(SocketAddr, String)>>>);
 
 impl StandingsToRestore {
     /// Suspends an account for a minute, and remembers the standing unless the daemon refuses it.
-    ///
-    /// # Errors
-    /// No answer arrived. The standing is kept, because the daemon may have set it.
     pub fn suspend(&self, admin: &AdminClient, path: &str) -> StandingAnswer {
         let until = Timestamp::now().saturating_add(EXPIRY).unwrap_or(Timestamp::MAX);
         let body = json!({"standing": "suspended", "reason": "load test", "until": until.to_string()});
@@ -51,9 +48,6 @@ impl StandingsToRestore {
     }
 
     /// Clears a standing. If that fails, the standing is kept for [`StandingsToRestore::restore_all`].
-    ///
-    /// # Errors
-    /// No answer arrived.
     pub fn restore(&self, admin: &AdminClient, path: &str) -> StandingAnswer {
         let mut set = self.0.lock();
         let answer = admin.delete(path);
@@ -103,9 +97,7 @@ fn restore_each(set: &mut BTreeSet<(SocketAddr, String)>) -> Vec<String> {
 }
 
 /// Returns the accounts that have no standing. A load test must not change existing standings.
-///
-/// # Errors
-/// The standings of a company cannot be read.
+/// Returns an error if the daemon does not list the standings of a company.
 pub fn without_standing(
     admin: &AdminClient,
     mut accounts: Vec<(String, String)>,

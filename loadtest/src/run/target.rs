@@ -5,7 +5,7 @@ use super::{
     options::Options,
 };
 use crate::{
-    daemon::Daemon,
+    child::Daemon,
     error::{Error, Result},
     report::model::RegistryFacts,
 };
@@ -40,7 +40,7 @@ pub(crate) struct OwnDaemon {
 /// A daemon that is listening.
 pub(crate) struct Instance {
     /// The process, if the load test has started it.
-    daemon: Option<Daemon>,
+    pub(super) daemon: Option<Daemon>,
     pub(crate) data: SocketAddr,
     pub(crate) admin: Option<AdminClient>,
 }
@@ -50,7 +50,9 @@ impl OwnDaemon {
         self.folder.join("served.swb")
     }
 
-    fn prepared(&self, generation: u64) -> PathBuf {
+    /// Returns the path of a snapshot that is written before the run, because the copy would take time from the
+    /// sender.
+    pub(super) fn prepared(&self, generation: u64) -> PathBuf {
         self.folder.join(format!("generation-{generation}.swb"))
     }
 
@@ -74,12 +76,7 @@ impl OwnDaemon {
         format!("switchboard {}", arguments.join(" "))
     }
 
-    /// Writes the snapshot of a generation before the run, because the copy would take time from the sender.
-    pub(super) fn prepare(&self, generation: u64) -> Result<()> {
-        self.write_snapshot(generation, &self.prepared(generation))
-    }
-
-    fn write_snapshot(&self, generation: u64, to: &Path) -> Result<()> {
+    pub(super) fn write_snapshot(&self, generation: u64, to: &Path) -> Result<()> {
         let turn = usize::try_from(generation).unwrap_or(0) % self.compiled.len().max(1);
         self.compiled.get(turn).map_or(Ok(()), |compiled| number_snapshot(compiled, to, generation))
     }
@@ -155,17 +152,8 @@ impl TestTarget {
 }
 
 impl Instance {
-    /// Returns a server that was not started by [`TestTarget::start`].
-    pub(super) fn from_address(data: SocketAddr) -> Self {
-        Self { daemon: None, data, admin: None }
-    }
-
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.daemon.as_ref().map(Daemon::pid)
-    }
-
-    pub(super) fn metrics(&self) -> Option<Metrics> {
-        self.admin.as_ref()?.metrics().ok()
+        self.daemon.as_ref().map(|daemon| daemon.pid)
     }
 
     /// Returns the exit status and the last log lines of an own daemon if it has ended.

@@ -8,10 +8,9 @@ use super::{
     target::{FIRST_GENERATION, OwnDaemon, TestTarget},
 };
 use crate::{
-    daemon,
+    child,
     error::{Error, Result},
     output,
-    report::model::Pinning,
     scenario::Scenario,
     traffic,
 };
@@ -42,7 +41,7 @@ impl TestBed {
     pub(crate) fn prepare(
         scenario: &Scenario,
         options: &Options,
-        pinning: Option<&Pinning>,
+        cores: &[u32],
         scratch: &Scratch,
     ) -> Result<TestBed> {
         let mut testbed = match options.target {
@@ -52,7 +51,7 @@ impl TestBed {
                 source: String::new(),
                 churned: Vec::new(),
             },
-            None => TestBed::with_own_daemon(scenario, options, pinning, scratch)?,
+            None => TestBed::with_own_daemon(scenario, options, cores, scratch)?,
         };
         testbed.churned = churned_accounts(scenario, options.seed, &testbed)?;
         Ok(testbed)
@@ -61,12 +60,12 @@ impl TestBed {
     fn with_own_daemon(
         scenario: &Scenario,
         options: &Options,
-        pinning: Option<&Pinning>,
+        cores: &[u32],
         scratch: &Scratch,
     ) -> Result<TestBed> {
         let mut registries: Vec<PathBuf> = options.registry.iter().cloned().collect();
         let mut source = String::new();
-        let program = daemon::find_program(options.switchboard.clone())?;
+        let program = child::find_program(options.switchboard.clone())?;
         let folder = scratch.path().join(&scenario.name);
         create_dir(&folder)?;
         if registries.is_empty() {
@@ -93,7 +92,7 @@ impl TestBed {
             folder,
             compiled,
             workers: usize::try_from(scenario.workers.get()).unwrap_or(1),
-            cores: pinning.map(|pinning| pinning.daemon.clone()).unwrap_or_default(),
+            cores: cores.to_vec(),
             has_journal: scenario.standings.is_some(),
         };
         Ok(TestBed { target: TestTarget::Own(own), registries, source, churned: Vec::new() })
@@ -107,7 +106,7 @@ impl TestBed {
             (whole.as_secs_f64() / reload.every.0.as_secs_f64()).ceil()
         });
         (FIRST_GENERATION..=FIRST_GENERATION + reloads as u64)
-            .try_for_each(|generation| own.prepare(generation))
+            .try_for_each(|generation| own.write_snapshot(generation, &own.prepared(generation)))
     }
 }
 
@@ -142,12 +141,10 @@ fn generate(scenario: &Scenario, options: &Options, output: &Path) -> Result<Str
     let started = Instant::now();
     let output = output.to_owned();
     let arguments = RegistryArguments { accounts, ous, pools, companies: 1, seed, output };
-    generate_registry(&arguments).map_err(|error| match (error, options.size) {
-        (generator::Error::Usage(reason), Some(_)) => Error::Usage(format!("--size: {reason}")),
-        (generator::Error::Usage(reason), None) => {
-            Error::Usage(format!("{}: registry: {reason}", scenario.name))
-        }
-        (other, _) => other.into(),
+    let origin = options.size.map_or_else(|| format!("{}: registry", scenario.name), |_| "--size".to_owned());
+    generate_registry(&arguments).map_err(|error| match error {
+        generator::Error::Usage(reason) => Error::Usage(format!("{origin}: {reason}")),
+        other => other.into(),
     })?;
     output::log(&format!(
         "registry    {accounts} accounts, {ous} OUs, {pools} pools, in {:.1?}",
@@ -180,9 +177,7 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
 
 /// Writes a second registry in which some accounts are suspended. Its answers therefore differ from those of
 /// the first. Leaves out the registry's tests, because some would fail.
-///
-/// # Errors
-/// A file cannot be read or written.
+/// Returns an error if a file cannot be read or written.
 pub fn write_variant(first: &Path, second: &Path) -> Result<()> {
     for entry in fs::read_dir(first).map_err(Error::io("list", first))? {
         let entry = entry.map_err(Error::io("list", first))?.path();

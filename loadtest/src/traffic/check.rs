@@ -204,7 +204,7 @@ fn check_selection<'e>(
     let Some(id) = fields.get("account").and_then(Value::as_str) else {
         return Err(format!("no account, but {}, for the rule {}", shown(fields), selection.rule.as_str()));
     };
-    let all = selection.candidates.as_slice();
+    let all = &selection.candidates.0;
     let Some(candidate) = all.iter().find(|candidate| candidate.id() == id) else {
         let mut named: Vec<&str> = all.iter().take(MAX_NAMED).map(|candidate| candidate.id()).collect();
         let more = format!("and {} more", all.len().saturating_sub(MAX_NAMED));

@@ -34,6 +34,15 @@ pub(super) struct DrawnRequest {
     pub(super) is_batch: bool,
 }
 
+/// Makes a batch of queries with their indices.
+impl<'a> FromIterator<(u32, &'a str)> for DrawnRequest {
+    fn from_iter<I: IntoIterator<Item = (u32, &'a str)>>(lines: I) -> Self {
+        let (queries, lines): (Vec<u32>, Vec<&str>) = lines.into_iter().unzip();
+        let bytes = request::post_batch(&(lines.join("\n") + "\n"));
+        DrawnRequest { bytes, queries: queries.into(), is_batch: true }
+    }
+}
+
 impl Traffic {
     /// Draws requests. Their answers may name the generations that are published when the answer is read.
     ///
@@ -131,9 +140,8 @@ impl Traffic {
 fn batches(lines: &[String], batch_lines: u32, order: &mut RequestOrder) -> Vec<DrawnRequest> {
     let count = lines.len().div_ceil(batch_lines as usize).max(MIN_BATCHES);
     let batch = |_| {
-        let queries: Box<[u32]> = (0..batch_lines).map(|_| order.next() as u32).collect();
-        let body = queries.iter().filter_map(|at| lines.get(*at as usize)).map(|line| format!("{line}\n"));
-        DrawnRequest { bytes: request::post_batch(&body.collect::<String>()), queries, is_batch: true }
+        let queries = (0..batch_lines).map(|_| order.next());
+        queries.filter_map(|at| Some((at as u32, &**lines.get(at)?))).collect()
     };
     (0..count).map(batch).collect()
 }
@@ -161,15 +169,13 @@ impl Traffic {
         let posted = self.requests.iter().filter(|request| request.bytes.starts_with(b"POST "));
         let posted = posted.filter_map(|request| {
             let (_, body) = str::from_utf8(&request.bytes).ok()?.split_once("\r\n\r\n")?;
-            Some((*request.queries.first()?, format!("{body}\n")))
+            Some((*request.queries.first()?, body))
         });
-        let posted: Vec<(u32, String)> = posted.collect();
+        let posted: Vec<(u32, &str)> = posted.collect();
+        let batches = posted.chunks(lines).map(|lines| lines.iter().copied().collect());
+        let batches: Vec<DrawnRequest> = batches.collect();
         self.interleaved = Some(Interleaved { interval, first: self.requests.len(), sent: 0 });
-        self.requests.extend(posted.chunks(lines).map(|batch| {
-            let body: String = batch.iter().map(|(_, line)| line.as_str()).collect();
-            let queries = batch.iter().map(|(query, _)| *query).collect();
-            DrawnRequest { bytes: request::post_batch(&body), queries, is_batch: true }
-        }));
+        self.requests.extend(batches);
     }
 }
 
@@ -212,19 +218,18 @@ impl QueryDraw<'_> {
             };
             let [.., post] = &self.shares;
             let post = post.wants(weight, &mut self.rng);
-            let parts = Parts {
-                phone: query.phone.is_some(),
-                client: query.client.is_some(),
-                user: query.user.is_some(),
+            // In the order of `Mix::shares`.
+            let parts = [
+                query.phone.is_some(),
+                query.client.is_some(),
+                query.user.is_some(),
                 current_ignored,
-                exclude: !query.exclude.is_empty(),
-                primary: query.role.is_some(),
-                strict: query.fallback.is_some(),
+                !query.exclude.is_empty(),
+                query.role.is_some(),
+                query.fallback.is_some(),
                 post,
-            };
-            for (share, has) in self.shares.iter_mut().zip(parts.to_array()) {
-                share.settle(weight, has);
-            }
+            ];
+            self.shares.iter_mut().zip(parts).for_each(|(share, has)| share.settle(weight, has));
             return Some((query, post, answers));
         }
         None
@@ -242,7 +247,6 @@ impl QueryDraw<'_> {
             exclude: wants(exclude) && chain,
             primary: wants(primary) && chain,
             strict: wants(strict) && outcome == Outcome::Selected(Rule::Country),
-            post: false,
         }
     }
 }

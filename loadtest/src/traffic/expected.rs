@@ -138,7 +138,7 @@ fn json(text: &str) -> String {
 /// Accounts of which an answer names one, sorted by [`CandidateAccount::start`]. Requests with the same
 /// accounts share one set.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct CandidateSet(Box<[CandidateAccount]>);
+pub(super) struct CandidateSet(pub(super) Box<[CandidateAccount]>);
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CandidateAccount {
@@ -161,10 +161,6 @@ impl CandidateSet {
 
     pub(super) fn has(&self, candidate: &CandidateAccount) -> bool {
         self.find(&candidate.start).is_some()
-    }
-
-    pub(super) fn as_slice(&self) -> &[CandidateAccount] {
-        &self.0
     }
 }
 

@@ -58,8 +58,7 @@ impl Default for Mix {
 }
 
 impl Mix {
-    /// Returns the name and the percentage of each optional part of a request, in the order of
-    /// `Parts::to_array`.
+    /// Returns the name and the percentage of each optional part of a request.
     pub(super) fn shares(&self) -> [(&'static str, f64); 8] {
         [
             ("phone", self.phone),

@@ -162,9 +162,6 @@ fn require_media(media: Media, expected: Media) -> Result<(), WrongAnswer> {
 
 /// Checks that the generation of a connection's answers does not decrease. Each connection has the number of
 /// its replacements and its last generation in `last_generations`.
-///
-/// # Errors
-/// The generation is lower than that of the connection's last answer.
 pub fn check_forward(
     last_generations: &mut Vec<(u64, u64)>,
     (connection, replaced): (usize, u64),

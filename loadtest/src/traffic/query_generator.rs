@@ -6,7 +6,10 @@ use super::{
 };
 use generator::{ClientNumbers, SeededRng};
 use oracle::Query;
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
 use switchboard_model::{Condition, Region, Role, Rule, SelectError};
 use switchboard_registry::{Account, Company, Holder, Pool, Registry};
 
@@ -27,27 +30,15 @@ pub(super) struct Parts {
     pub(super) exclude: bool,
     pub(super) primary: bool,
     pub(super) strict: bool,
-    pub(super) post: bool,
-}
-
-impl Parts {
-    /// Returns the parts in the order of `Mix::shares`.
-    pub(super) fn to_array(self) -> [bool; 8] {
-        let Parts { phone, client, user, current_ignored, exclude, primary, strict, post } = self;
-        [phone, client, user, current_ignored, exclude, primary, strict, post]
-    }
 }
 
 /// A pool that has accounts and OUs.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct QueryTarget<'a> {
     company: &'a Company,
     pool: &'a Pool,
     conversation_role: Role,
-    /// Index of the pool's first account in [`QueryGenerator::pool_accounts`].
-    first: usize,
-    /// Number of the pool's accounts.
-    count: usize,
+    accounts: Rc<[&'a Account]>,
 }
 
 #[derive(Clone, Copy)]
@@ -61,12 +52,9 @@ struct DedicatedAccount<'a> {
 
 pub(super) struct QueryGenerator<'a> {
     registry: &'a Registry,
-    targets: Vec<QueryTarget<'a>>,
-    by_calling_code: Vec<QueryTarget<'a>>,
-    with_geography: Vec<QueryTarget<'a>>,
-    with_default: Vec<QueryTarget<'a>>,
+    /// The pools that have what a rule needs, and all pools without a rule.
+    targets: BTreeMap<Option<Rule>, Vec<QueryTarget<'a>>>,
     dedicated: Vec<DedicatedAccount<'a>>,
-    pool_accounts: Vec<&'a Account>,
     /// Children of each OU by company and id.
     children: HashMap<(&'a str, &'a str), Vec<&'a str>>,
     numbers: ClientNumbers,
@@ -78,12 +66,8 @@ impl<'a> QueryGenerator<'a> {
     pub(super) fn new(registry: &'a Registry) -> Self {
         let mut generator = QueryGenerator {
             registry,
-            targets: Vec::new(),
-            by_calling_code: Vec::new(),
-            with_geography: Vec::new(),
-            with_default: Vec::new(),
+            targets: BTreeMap::new(),
             dedicated: Vec::new(),
-            pool_accounts: Vec::new(),
             children: HashMap::new(),
             numbers: ClientNumbers::default(),
             clients: 0,
@@ -117,19 +101,18 @@ impl<'a> QueryGenerator<'a> {
             let Some(channel) = channel.filter(|_| !accounts.is_empty() && !pool.ous.is_empty()) else {
                 continue;
             };
-            let (first, count) = (self.pool_accounts.len(), accounts.len());
-            self.pool_accounts.extend(accounts);
-            let target =
-                QueryTarget { company, pool, conversation_role: channel.conversation_role, first, count };
-            self.targets.push(target);
-            if pool.match_calling_code {
-                self.by_calling_code.push(target);
-            }
-            if !pool.geography.is_empty() || !company.geography.is_empty() {
-                self.with_geography.push(target);
-            }
-            if pool.default_country.is_some() {
-                self.with_default.push(target);
+            let conversation_role = channel.conversation_role;
+            let target = QueryTarget { company, pool, conversation_role, accounts: accounts.into() };
+            let has_geography = !pool.geography.is_empty() || !company.geography.is_empty();
+            for (rule, serves) in [
+                (None, true),
+                (Some(Rule::CallingCode), pool.match_calling_code),
+                (Some(Rule::Geography), has_geography),
+                (Some(Rule::DefaultRegion), pool.default_country.is_some()),
+            ] {
+                if serves {
+                    self.targets.entry(rule).or_default().push(target.clone());
+                }
             }
         }
     }
@@ -165,13 +148,7 @@ impl<'a> QueryGenerator<'a> {
         let DedicatedAccount { company, account, user, channel, out_of_use } =
             *rng.choose(&self.dedicated)?;
         let ou = rng.choose(&company.ous)?;
-        let mut query = Query {
-            company: Some(company.id.to_string()),
-            channel: Some(channel.to_owned()),
-            ou: Some(ou.id.to_string()),
-            user: Some(user.to_owned()),
-            ..Query::default()
-        };
+        let mut query = Query { user: Some(user.to_owned()), ..query_for(company, channel, &ou.id) };
         if outcome == Refused(SelectError::DedicatedUnavailable) && !out_of_use {
             query.exclude.push(account.id.to_string());
         }
@@ -183,37 +160,27 @@ impl<'a> QueryGenerator<'a> {
     fn any_channel_query(&self, rng: &mut SeededRng) -> Option<(Query, Region)> {
         let company = rng.choose(&self.registry.companies)?;
         let channel = rng.choose(&self.registry.channels)?;
-        let query = Query {
-            company: Some(company.id.to_string()),
-            channel: Some(channel.id.to_string()),
-            ou: Some(rng.choose(&company.ous)?.id.to_string()),
-            ..Query::default()
-        };
-        Some((query, any_region(rng)?))
+        let ou = rng.choose(&company.ous)?;
+        Some((query_for(company, &channel.id, &ou.id), any_region(rng)?))
     }
 
     fn pool_query(&self, outcome: Outcome, wanted: Parts, rng: &mut SeededRng) -> Option<(Query, Region)> {
-        let targets = match outcome {
-            Selected(Rule::CallingCode) => &self.by_calling_code,
-            Selected(Rule::Geography) => &self.with_geography,
-            Selected(Rule::DefaultRegion) => &self.with_default,
-            _ => &self.targets,
+        let rule = match outcome {
+            Selected(rule @ (Rule::CallingCode | Rule::Geography | Rule::DefaultRegion)) => Some(rule),
+            _ => None,
         };
-        let target = rng.choose(targets)?;
+        let target = rng.choose(self.targets.get(&rule)?)?;
+        let accounts = &*target.accounts;
         let role = if wanted.primary { Role::Primary } else { target.conversation_role };
-        let accounts = self.pool_accounts.get(target.first..target.first + target.count)?;
         let account = *rng.choose(accounts)?;
         if account.role != Some(role) {
             return None;
         }
         let country = client_country(outcome, target, account, rng)?;
         let mut query = Query {
-            company: Some(target.company.id.to_string()),
-            channel: Some(target.pool.channel.to_string()),
-            ou: Some(self.served_ou(target, rng)?.to_owned()),
             role: wanted.primary.then(|| role.as_str().to_owned()),
             fallback: wanted.strict.then(|| "none".to_owned()),
-            ..Query::default()
+            ..query_for(target.company, &target.pool.channel, self.served_ou(target, rng)?)
         };
         match outcome {
             Selected(Rule::Current) => query.current = Some(account.id.to_string()),
@@ -281,6 +248,11 @@ impl<'a> QueryGenerator<'a> {
             }
         }
     }
+}
+
+fn query_for(company: &Company, channel: &str, ou: &str) -> Query {
+    let [company, channel, ou] = [&*company.id, channel, ou].map(|id| Some(id.to_owned()));
+    Query { company, channel, ou, ..Query::default() }
 }
 
 /// Returns a country of a client for which the outcome's rule probably selects the account.

@@ -110,7 +110,7 @@ impl<'a> Predictor<'a> {
                 // The current account is churned. Without it, the candidates of every state are in `all`.
                 let fresh = Query { current: None, ..query.clone() };
                 if let Expected::Selection(all) = self.lasting(&self.normal, &fresh, sets)?
-                    && left.candidates.as_slice().iter().all(|candidate| all.candidates.has(candidate))
+                    && left.candidates.0.iter().all(|candidate| all.candidates.has(candidate))
                 {
                     left.candidates = all.candidates;
                 }

@@ -3,12 +3,10 @@
 use crate::engine::Media;
 use oracle::Query;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use serde_json::{Map, Value};
 
 /// Every character but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// A field that makes a query malformed, because no query has it.
-const UNKNOWN_FIELD: (&str, &str) = ("region", "emea");
 
 /// Percent-encodes a value, or a segment of a path, for a URL.
 pub(crate) fn encode(text: &str) -> PercentEncode<'_> {
@@ -35,39 +33,20 @@ fn post_to(target: &str, media: Media, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Adds an unknown field to a query.
+/// Makes a query malformed by a field that no query has.
 pub(super) fn garble(query: &mut Query) {
-    let (name, value) = UNKNOWN_FIELD;
     let mut fields = query.fields();
-    fields.push(format!("\"{name}\":\"{value}\""));
+    fields.push("\"region\":\"emea\"".to_owned());
     query.garbled = Some(format!("{{{}}}", fields.join(",")));
 }
 
 /// Returns the path and the fields of a query as a URL without the host.
 pub(super) fn target(query: &Query) -> String {
-    let fields = [
-        ("company", &query.company),
-        ("channel", &query.channel),
-        ("ou", &query.ou),
-        ("phone", &query.phone),
-        ("country", &query.country),
-        ("client", &query.client),
-        ("user", &query.user),
-        ("role", &query.role),
-        ("current", &query.current),
-        ("fallback", &query.fallback),
-    ];
-    let mut pairs: Vec<String> = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_deref()?))))
-        .collect();
-    if !query.exclude.is_empty() {
-        let ids: Vec<String> = query.exclude.iter().map(|id| encode(id).to_string()).collect();
-        pairs.push(format!("exclude={}", ids.join(",")));
-    }
-    if query.garbled.is_some() {
-        let (name, value) = UNKNOWN_FIELD;
-        pairs.push(format!("{name}={value}"));
-    }
-    format!("/v1/select?{}", pairs.join("&"))
+    let fields: Map<String, Value> = serde_json::from_str(&query.text()).unwrap_or_default();
+    let text = |value: &Value| encode(value.as_str().unwrap_or_default()).to_string();
+    let pairs = fields.iter().map(|(name, value)| match value.as_array() {
+        Some(ids) => format!("{name}={}", ids.iter().map(text).collect::<Vec<_>>().join(",")),
+        None => format!("{name}={}", text(value)),
+    });
+    format!("/v1/select?{}", pairs.collect::<Vec<_>>().join("&"))
 }

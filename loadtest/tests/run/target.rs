@@ -159,7 +159,7 @@ fn missing_or_wrong_arguments_are_refused_with_the_reason() {
         (&["standings-churn", "--target", "http://127.0.0.1:1", "--registry", "r"], 2, "--admin"),
         (&["steady", "steady"], 2, "two scenarios are called steady"),
         (&["ramp", "--rate", "100"], 2, "is a sweep"),
-        (&["steady", "--rate", "1e9"], 2, "rate must be more than 0 and at most 10,000,000"),
+        (&["steady", "--rate", "1e9"], 2, "rate must be more than 0, and at most 10,000,000"),
         (&["--size", "5000/500"], 2, "write small"),
         (&["--size", "5000/x/500/200"], 2, "write small"),
         (&["--size", "tiny"], 2, "write small"),
