@@ -38,7 +38,8 @@ impl<'a> Query<'a> {
     pub fn read_json(&mut self, bytes: &'a [u8]) -> Result<(), BadQuery> {
         if bytes.len() > MAX_QUERY_BYTES {
             let mut fields = QueryFields::new(self);
-            fields.add_fault(format!("Send a query of at most {MAX_QUERY_BYTES} bytes."));
+            fields
+                .add_fault(format!("The query has more than {MAX_QUERY_BYTES} bytes. Send a shorter query."));
             return fields.finish();
         }
         fast_json::read(bytes, self).unwrap_or_else(|| self.read_any_json(bytes))
