@@ -13,13 +13,10 @@ use crate::config::{LogFormat, parse_duration};
 const ABOUT: &str =
     "Selects the official account that talks to a client who is invited to a messaging channel";
 
-/// The columns that help texts are wrapped at on wider terminals.
-pub(super) const MAX_HELP_WIDTH: usize = 100;
-
 /// The parsed arguments of the program.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, about = ABOUT, after_help = help::of("").below_options())]
-#[command(max_term_width = MAX_HELP_WIDTH)]
+#[command(max_term_width = help::MAX_HELP_WIDTH)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     /// The command, or `None` for `serve`.

@@ -10,7 +10,9 @@ use rustix::termios::tcgetwinsize;
 use switchboard_model::QueryField;
 
 use super::Exit;
-use super::arguments::MAX_HELP_WIDTH;
+
+/// The columns that help texts are wrapped at on wider terminals.
+pub(super) const MAX_HELP_WIDTH: usize = 100;
 
 /// A name, or the purpose of an example, and its text.
 pub(super) type Entry = (&'static str, &'static str);
