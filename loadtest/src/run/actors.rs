@@ -3,9 +3,9 @@
 
 use super::{
     admin::{self, AdminClient, Metrics},
+    context::{Context, CorruptReloads, StopFlag},
     slow_clients::{SlowRequests, run_slow_client},
     standings,
-    step::Context,
     target::{FIRST_GENERATION, Instance, OwnDaemon, TestTarget},
 };
 use crate::{
@@ -17,8 +17,7 @@ use crate::{
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-    thread::{self, Builder, Scope},
+    thread::{Builder, Scope},
     time::{Duration, Instant},
 };
 
@@ -31,40 +30,6 @@ const LAST_RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Long, because the rendering of the metrics takes time from the core that answers.
 const METRICS_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Which of the reloads are of corrupt snapshots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CorruptReloads {
-    Never,
-    EveryFourth,
-}
-
-/// The signal that stops the actors of a step.
-#[derive(Default)]
-pub struct StopFlag(AtomicBool);
-
-impl StopFlag {
-    /// Returns whether the actors must stop.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Stops the actors that share this flag.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Sleeps until `then` or until the flag is set.
-    pub fn sleep_until(&self, then: Instant) {
-        while !self.is_set() {
-            let left = then.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            thread::sleep(left.min(Duration::from_millis(100)));
-        }
-    }
-}
 
 /// Numbers of what the actors did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 mod actors;
 mod admin;
 mod ceiling;
+mod context;
 pub mod machine;
 mod options;
 mod requests;
@@ -17,9 +18,17 @@ mod target;
 mod testbed;
 mod verdicts;
 
+pub(crate) use self::{
+    actors::ActorCounts,
+    context::{Context, CorruptReloads},
+    requests::Requests,
+    scratch::Scratch,
+    step::Stretch,
+    testbed::TestBed,
+};
 pub use self::{
-    actors::StopFlag,
     admin::{AdminClient, Metrics, standing_of},
+    context::StopFlag,
     options::Options,
     requests::Queries,
     runner::run,
@@ -28,11 +37,4 @@ pub use self::{
     sweep::{MeasuredRate, RateSearch, holds},
     testbed::write_variant,
     verdicts::verdicts,
-};
-pub(crate) use self::{
-    actors::{ActorCounts, CorruptReloads},
-    requests::Requests,
-    scratch::Scratch,
-    step::{Context, Stretch},
-    testbed::TestBed,
 };

@@ -1,14 +1,15 @@
 //! `loadtest run`: executes each scenario from the preparation to the report.
 
 use super::{
-    actors::CorruptReloads,
     admin::Metrics,
-    ceiling, machine,
+    ceiling,
+    context::{Context, CorruptReloads},
+    machine,
     options::Options,
     requests::Requests,
     scratch::Scratch,
     standings::StandingsToRestore,
-    step::{Context, Stretch, log_step},
+    step::{Stretch, log_step},
     sweep,
     target::TestTarget,
     testbed::TestBed,

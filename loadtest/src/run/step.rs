@@ -1,12 +1,11 @@
 //! A step: a measurement at one rate while the actors work.
 
 use super::{
-    actors::{ActorCounts, ActorLog, Actors, CorruptReloads, StopFlag},
+    actors::{ActorCounts, ActorLog, Actors},
+    context::{Context, StopFlag},
     machine::{self, SchedDelay},
     requests::Requests,
-    standings::StandingsToRestore,
     target::Instance,
-    testbed::TestBed,
 };
 use crate::{
     cpu_affinity,
@@ -18,7 +17,6 @@ use crate::{
         model::{Failures, Interval, RateStep},
         units,
     },
-    scenario::Scenario,
 };
 use parking_lot::Mutex;
 use std::{
@@ -26,15 +24,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-/// The input that all steps of a scenario share.
-pub(crate) struct Context<'a> {
-    pub(crate) scenario: &'a Scenario,
-    pub(crate) testbed: &'a TestBed,
-    pub(crate) standings: &'a StandingsToRestore,
-    pub(crate) corrupt_reloads: CorruptReloads,
-    pub(crate) cores: &'a [u32],
-}
 
 /// The pace of a measurement, and the durations of its warm-up and its recording.
 #[derive(Clone, Copy)]

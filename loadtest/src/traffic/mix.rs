@@ -1,7 +1,7 @@
 //! The `[mix]` table of a scenario: the shares of the requests.
 
 use super::outcome::Outcome;
-use crate::scenario::WrongValue;
+use crate::error::WrongValue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use switchboard_model::Rule;
