@@ -118,6 +118,14 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_every_kind_are_written_without_escapes() {
+        for kind in all() {
+            let text = format!("{}{}{}", kind.code, kind.title, kind.detail);
+            assert!(!text.contains(['"', '\\']) && !text.contains(char::is_control), "{text}");
+        }
+    }
+
+    #[test]
     fn detail_begins_with_the_reason() {
         for error in SelectError::ALL {
             assert!(from_error(error).detail.starts_with(error.reason()), "{error:?}");

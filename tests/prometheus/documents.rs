@@ -11,7 +11,10 @@ use super::server::Prometheus;
 /// Asserts that every query in the runbook names scraped series and can be evaluated.
 pub(super) fn ask(prometheus: &Prometheus, exposition: &Exposition) {
     let runbook = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md")).unwrap();
-    let spans = runbook.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
+    let spans = runbook.split('`').skip(1).step_by(2).map(|span| {
+        // A fenced block begins with its language.
+        span.strip_prefix("promql\n").unwrap_or(span).replace('\n', " ")
+    });
     let queries: Vec<String> =
         spans.filter(|span| span.contains("switchboard_") || span.contains("process_")).collect();
     assert!(queries.len() > 10, "{queries:#?}");

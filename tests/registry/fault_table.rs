@@ -39,7 +39,7 @@ const FAULTS: &[Fault] = faults! {
     UnknownFile at "acme/compnay.toml:1" mentions ["compnay.toml", "company.toml"]:
         ("acme/company.toml", WHOLE => GONE) ("acme/compnay.toml", WHOLE => "x");
     UnknownFile at "other/readme2.txt.bak/:1" mentions ["move it"]: ("other/readme2.txt.bak/", WHOLE => "");
-    MissingFile at "acme/company.toml:1" mentions ["settings", "company.toml"]: ("acme/company.toml", WHOLE => GONE);
+    MissingFile at "acme/company.toml:1" mentions ["has no file", "company.toml"]: ("acme/company.toml", WHOLE => GONE);
     InvalidId at "a b/company.toml:1" mentions ["a b", "space"]: ("a b/company.toml", WHOLE => "[[ou]]\nid = \"x\"\n");
 
     // ---- syntax

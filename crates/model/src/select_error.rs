@@ -57,7 +57,7 @@ impl SelectError {
             }
             SelectError::DedicatedUnavailable => {
                 "The user's dedicated account is draining, suspended, excluded or resting. \
-                Make the account available, or set `dedicated_unavailable = \"pool\"` in the company's settings."
+                Make the account available, or set `dedicated_unavailable` to `pool` in the company's settings."
             }
             SelectError::NoPool => {
                 "Neither the organizational unit nor a unit that it inherits from has a pool of this channel. \
