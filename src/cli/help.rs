@@ -275,7 +275,7 @@ static COMMANDS: [CommandHelp; 12] = [
             ),
             (
                 "List the countries without an account",
-                "switchboard coverage registry --format csv | grep ',no_account'",
+                "switchboard coverage registry --format csv | grep -E ',no_(pool|account)'",
             ),
             ("Write a page with a map", "switchboard coverage registry --format html -o coverage.html"),
         ],
@@ -284,9 +284,9 @@ static COMMANDS: [CommandHelp; 12] = [
             "A decision is the answer to a query that has only the client's country, in the conversation role \
              of the channel, at the present time. Accounts that are suspended or draining, or that are \
              available from a later time, are not selected.",
-            "The table counts each country once: in \"none\" if there is no account, in \"climbed\" if the \
-             account is from an OU above, and otherwise in the column of its rule. The column \"mapping\" is \
-             the rule geography, and the column \"default\" is the rule default_region.",
+            "The table counts each country once. Without an account, the country counts in the column \
+             \"no account\". With an account of an OU above, the country counts in \"climbed\". Otherwise \
+             it counts in the column of its rule.",
             "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code \
              of the problem), climbed, pool.",
         ],

@@ -16,7 +16,7 @@ pub(super) struct RejectionDedup {
     /// Number of the source's last change. `None` without file-system events.
     change: Option<u64>,
     file: Option<FileState>,
-    /// Whether the file was shorter than its header announces.
+    /// Whether the file had another length than its header announces.
     is_torn: bool,
     at: Instant,
 }

@@ -54,7 +54,7 @@ pub enum ReloadEvent<'a> {
         /// Number of snapshots: the one in service and replaced ones that a request or a worker still holds.
         snapshots: usize,
     },
-    /// The file-system watch of the source started or stopped to work.
+    /// The file-system watch of the source started or stopped working.
     Watching {
         /// Reason why the watch does not work. `None` if it works. Without a watch, the source is only
         /// polled.

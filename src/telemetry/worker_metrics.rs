@@ -237,7 +237,7 @@ fn write_selections<'o>(
 }
 
 /// A counter that only one thread adds to and others read. An addition is a load and a store. The locked
-/// instruction of a shared counter would take 5 ns, eight times a request.
+/// instruction of a shared counter would take 5 ns, and a request makes seven additions.
 #[derive(Debug, Default)]
 struct LocalCounter(AtomicU64);
 

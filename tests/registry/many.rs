@@ -202,7 +202,7 @@ fn findings_are_printed_with_place_code_and_help() {
     replace(&mut texts, "acme/company.toml", "NL = \"DE\"", "GB = \"DE\"");
     let (_, findings) = run(&texts);
     assert!(findings[0].to_string().starts_with(
-        "acme/company.toml:24: warning[unused_mapping]: the mapping `GB` to `DE` of pool `whats` is never used"
+        "acme/company.toml:24: warning[unused_mapping]: the mapping `GB` to `DE` of pool `whats` is used only while"
     ));
 }
 

@@ -180,7 +180,7 @@ codes! {
     FailedTest = "failed_test", Error;
     /// A mapping or a default names a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
-    /// A mapping is never used, because the pool has active accounts of the client's own country.
+    /// A mapping is used only while none of the pool's active accounts of the client's own country is available.
     UnusedMapping = "unused_mapping", Warning;
     /// A pool is allocated to no OU.
     PoolWithoutOu = "pool_without_ou", Warning;

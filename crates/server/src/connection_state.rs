@@ -34,7 +34,7 @@ pub(crate) struct ConnectionState {
     linger: Cell<bool>,
     /// The reason why a head was refused, if this server refused it and not hyper.
     refusal: Cell<Option<HeadError>>,
-    /// Memory of answers that the peer has not read completely.
+    /// Memory of answers that the system has not taken completely.
     held: Cell<Vec<HeldReservation>>,
 }
 

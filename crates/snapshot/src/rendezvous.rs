@@ -133,7 +133,7 @@ impl Draw {
     }
 }
 
-/// Returns the pass of a hash: `⌊64 · -ln(u)⌋` for `u = (hash + 1) / 2^64`, from 0 to 2,839.
+/// Returns the pass of a hash: `⌊64 · -ln(u)⌋` for `u = (hash | 1) / 2^64`, from 0 to 2,839.
 #[inline]
 pub fn pass(hash: u64) -> u64 {
     (negative_ln(hash) * PASSES) >> 32

@@ -144,7 +144,7 @@ fn generate(scenario: &Scenario, options: &Options, output: &Path) -> Result<Str
     let origin = options.size.map_or_else(|| format!("{}: registry", scenario.name), |_| "--size".to_owned());
     generate_registry(&arguments).map_err(|error| match error {
         generator::Error::Usage(reason) => Error::Usage(format!("{origin}: {reason}")),
-        other => other.into(),
+        other => other,
     })?;
     output::log(&format!(
         "registry    {accounts} accounts, {ous} OUs, {pools} pools, in {:.1?}",

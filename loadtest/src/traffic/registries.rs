@@ -142,7 +142,7 @@ impl<'a> Predictor<'a> {
 /// Returns up to `most` accounts (company, id) whose standings a run may change.
 ///
 /// Answers stay predictable, because each account is the only one of its pool, role and country, and there
-/// are at least [`MIN_STABLE`] available accounts of the same pool, role and country.
+/// are at least `MIN_STABLE` available accounts of the same pool, role and country.
 ///
 /// # Errors
 /// The folder cannot be read, or the registry has errors.

@@ -4,9 +4,9 @@ use loadtest::statistics::{median, min_rank_sum_p_value, rank_sum_p_value};
 
 #[test]
 fn median_of_an_even_count_is_the_mean_of_the_middle_two() {
-    assert_eq!(median(&[0.0; 0]), None);
-    assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-    assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
+    assert_eq!(median([0.0; 0]), None);
+    assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
+    assert_eq!(median([4.0, 1.0, 3.0, 2.0]), Some(2.5));
 }
 
 #[test]

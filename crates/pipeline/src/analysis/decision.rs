@@ -28,7 +28,7 @@ pub enum Decision {
 pub struct ServingStep {
     /// The rule of the step.
     pub rule: Rule,
-    /// Number of levels from the query's OU up to the step's level.
+    /// Number of OUs that the step's OU is above the query's OU. 0 is the query's own OU.
     pub climbed: u32,
     /// The OU whose level has the step.
     pub ou: OuIdx,

@@ -54,11 +54,11 @@ fn check_pool(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countries, find
     for (from, (to, place)) in pool.geography.iter().filter(|(from, (to, _))| *from != to) {
         if is_active(from) {
             let message = format!(
-                "the mapping `{from}` to `{to}` of pool {name} is never used, because the pool has active \
-                 accounts of `{from}`"
+                "the mapping `{from}` to `{to}` of pool {name} is used only while no account of `{from}` in \
+                 the pool is available"
             );
             findings
-                .add(place, Code::UnusedMapping, message, "remove the mapping")
+                .add(place, Code::UnusedMapping, message, "keep the mapping as a fallback, or remove it")
                 .primary(entry_span(*from));
         }
         let second = second_hop(*from, *to, &pool.geography)

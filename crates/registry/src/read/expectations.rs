@@ -103,7 +103,7 @@ fn read_expectation(table: &Table<'_>, findings: &mut Findings) -> Expectation {
             let levels = u32::try_from(climbed).ok();
             if levels.is_none() {
                 let message =
-                    format!("`climbed` is {}, which is not a number of levels", quoted(&climbed.to_string()));
+                    format!("`climbed` is {}, which is not a number of OUs", quoted(&climbed.to_string()));
                 let help = "write 0 for the query's own OU, 1 for its parent, and so on";
                 findings.add(place, Code::InvalidValue, message, help).primary(Span::value("climbed"));
             }

@@ -54,7 +54,7 @@ impl Walk<'_> {
             let client = self.country();
             let is_member = match step.rule {
                 Rule::CallingCode => Some(country) != client && shares_calling_code(country, client),
-                // A step never has the last two rules.
+                // A step never has the rule `current` or `dedicated`.
                 Rule::Country | Rule::Geography | Rule::DefaultRegion | Rule::Current | Rule::Dedicated => {
                     step.country == Some(country)
                 }
