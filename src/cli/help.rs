@@ -275,7 +275,7 @@ static COMMANDS: [CommandHelp; 12] = [
             ),
             (
                 "List the countries without an account",
-                "switchboard coverage registry --format csv | grep -E ',no_(pool|account)'",
+                "switchboard coverage registry --format csv \\\n    | grep -E ',no_(pool|account)'",
             ),
             ("Write a page with a map", "switchboard coverage registry --format html -o coverage.html"),
         ],
