@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use switchboard_server::{ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
 use tokio::sync::{oneshot, watch};
 
+use super::observe;
 use super::process::{ConnectionLimits, lower_priority};
 use super::signals::{self, ReloadTrigger, Signals};
 use super::sockets::{InheritedSockets, SocketError};
 use super::status::Status;
-use super::{logs, observe};
 use crate::api::{admin, data};
 use crate::config::Settings;
 use crate::runtime::{LastReload, ReloadEvent, Reloader, Standings, Store, WatchMode, reload_signal};
@@ -112,7 +112,7 @@ struct RunningAdmin {
 /// is an error only if the settings require a snapshot. Otherwise `/readyz` and `/status` report the source,
 /// and the daemon answers queries when the first valid snapshot arrives.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    logs::start(settings.log_format);
+    observe::start_logs(settings.log_format);
     // Only the location is logged, because the message of a panic may contain data of a client.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(

@@ -2,7 +2,6 @@
 //! and signals; the tests use it too.
 
 mod assembly;
-mod logs;
 mod observe;
 mod process;
 mod signals;

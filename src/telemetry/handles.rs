@@ -13,8 +13,8 @@ use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
 use switchboard_snapshot::view::RecordCounts;
 
-use super::labels::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::names::{self, LOAD_BOUNDS, Metric};
+use super::names::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::worker_metrics::{self, WorkerMetrics};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);

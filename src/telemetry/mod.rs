@@ -5,10 +5,9 @@
 //! The recorder is not installed globally, because tests run several daemons in one process.
 
 mod handles;
-mod labels;
 mod names;
 mod worker_metrics;
 
 pub use handles::{PublishedSnapshot, Telemetry};
-pub use labels::{ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome};
+pub use names::{ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome};
 pub use worker_metrics::{ChannelCounters, RequestTimings, SelectionCounters, WorkerMetrics};

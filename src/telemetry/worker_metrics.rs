@@ -15,10 +15,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use switchboard_snapshot::ChannelIdx;
 
-use super::labels::{LEVELS, Route, STATUSES, SelectionOutcome};
 use super::names::{
     CLIMBED, Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION, SELECTIONS,
 };
+use super::names::{LEVELS, Route, STATUSES, SelectionOutcome};
 
 /// The counters of one worker. Only its thread adds to them. Scrapes read and sum the counters of all
 /// workers.
