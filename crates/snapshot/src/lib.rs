@@ -51,18 +51,16 @@ mod hash_index;
 pub mod header;
 mod index_types;
 mod open;
-pub mod rejection;
 pub mod rendezvous;
 mod verify;
 pub mod view;
 
 pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
 pub use file::Bytes;
-pub use header::Header;
+pub use header::{Header, Rejection, RejectionStage};
 pub use index_types::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
 };
-pub use rejection::{Rejection, RejectionStage};
 pub use view::Snapshot;
 
 /// The stored records, for tests that damage them. This module is not part of the public interface.

@@ -6,8 +6,7 @@ use rkyv::rancor;
 
 use super::Bytes;
 use super::format::ArchivedTables;
-use super::header::{self, Header};
-use super::rejection::{Rejection, RejectionStage};
+use super::header::{self, Header, Rejection, RejectionStage};
 use super::verify::verify;
 use super::view::{Snapshot, SnapshotTest, test_lines};
 

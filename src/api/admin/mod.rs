@@ -3,10 +3,8 @@
 //! not delay them.
 
 mod listener;
-mod routes;
 mod service;
 mod standings;
 
 pub use listener::{AdminListener, AdminServer};
-pub use routes::PATHS;
-pub use service::{AdminContext, LastFailure, StatusSource};
+pub use service::{AdminContext, LastFailure, PATHS, StatusSource};

@@ -13,8 +13,7 @@ use switchboard_server::{BodyState, Problem, Response, Service, catch_panic_asyn
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::routes::{STANDINGS, allow};
-use super::standings;
+use super::standings::{self, CHANGE, READ, STANDING, STANDINGS};
 use crate::api::JSON;
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
@@ -26,6 +25,17 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Description of both listeners: `docs/openapi.yaml`, which the build script converts to JSON.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// All paths of this listener with their methods, as in the header `Allow`.
+pub const PATHS: [(&str, &str); 7] = [
+    ("/metrics", READ),
+    ("/livez", READ),
+    ("/readyz", READ),
+    ("/status", READ),
+    ("/openapi.json", READ),
+    (STANDINGS, READ),
+    (STANDING, CHANGE),
+];
 
 /// The state that the admin listener answers from.
 pub struct AdminContext {
@@ -75,6 +85,11 @@ impl Service for AdminService {
             (Problem::new(&INTERNAL).into_response(), body_state)
         })
     }
+}
+
+/// Returns the methods of a path. Returns `None` if the path has no route.
+fn allow(path: &str) -> Option<&'static str> {
+    PATHS.iter().find(|(known, _)| *known == path).map(|(_, allow)| *allow)
 }
 
 async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response, BodyState) {

@@ -2,7 +2,7 @@
 //! same company that is less deep. A chain therefore never visits an OU twice.
 
 use super::super::format::*;
-use super::super::rejection::Rejection;
+use super::super::header::Rejection;
 use super::super::view::{Records, Run};
 use super::runs::{LevelPools, RunClient, Runs, pools_of};
 use super::texts::{Texts, without_escaped};

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::super::format::*;
-use super::super::rejection::Rejection;
+use super::super::header::Rejection;
 use super::super::rendezvous::{CELLS, cell};
 use super::{Partition, inconsistent, record, require};
 use switchboard_model::{Region, RegionSet};

@@ -2,7 +2,7 @@
 
 use super::super::format::*;
 use super::super::hash_index;
-use super::super::rejection::Rejection;
+use super::super::header::Rejection;
 use super::super::view::Records;
 use super::require;
 use super::texts::Texts;

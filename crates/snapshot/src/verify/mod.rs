@@ -21,7 +21,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use super::format::*;
-use super::rejection::{Rejection, RejectionStage};
+use super::header::{Rejection, RejectionStage};
 use groups::Groups;
 use runs::Runs;
 use switchboard_model::Region;

@@ -2,7 +2,7 @@
 //! their texts.
 
 use super::super::format::*;
-use super::super::rejection::Rejection;
+use super::super::header::Rejection;
 use super::super::view::Records;
 use super::super::{hash_index, rendezvous};
 use super::texts::{self, Texts};

@@ -2,7 +2,7 @@
 //! the right pools, and each step has exactly the candidates of its rule.
 
 use super::super::format::*;
-use super::super::rejection::Rejection;
+use super::super::header::Rejection;
 use super::super::view::Run;
 use super::groups::{Groups, PoolCountries};
 use super::{inconsistent, is_country_or_none, record, require};

@@ -2,7 +2,7 @@
 //! valid JSON.
 
 use super::super::format::{ArchivedIdAndAddress, ArchivedSpan};
-use super::super::rejection::Rejection;
+use super::super::header::Rejection;
 use super::{inconsistent, require};
 use switchboard_model::is_id;
 
