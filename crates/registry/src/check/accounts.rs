@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use switchboard_model::E164;
 
-use super::company_index::CompanyIndex;
+use super::ids::CompanyIndex;
 use crate::redact::quoted;
 use crate::{Account, AddressKind, Code, Findings, Holder, Span};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use switchboard_model::{Condition, Region};
 
-use super::company_index::CompanyIndex;
+use super::ids::CompanyIndex;
 use crate::redact::quoted;
 use crate::{ChannelProfile, Code, Findings, Mapping, Place, Pool, Span};
 

@@ -1,18 +1,16 @@
 //! Checks the rules of a registry that concern more than one line. Each file of this folder has the checks of
-//! one subject; `company_index` is the index by id that they share.
+//! one subject; `ids` also has the index by id that they share.
 //!
 //! A finding is reported at the line that causes it. A check skips what another finding on the same line
 //! already reports, and consequences of a file that could not be read.
 
 mod accounts;
-mod company_index;
 mod geography;
 mod ids;
-mod pools;
-mod tree;
+mod ous_and_pools;
 
 use crate::{Code, Findings, Place, Registry};
-use company_index::CompanyIndex;
+use ids::CompanyIndex;
 
 /// Checks a registry as a whole, and adds what it finds to the findings of [`read`](crate::read()). Sorts all
 /// findings by file and line.
@@ -38,12 +36,12 @@ pub fn check(registry: &Registry, findings: &mut Findings) {
     for company in &registry.companies {
         let index = CompanyIndex::new(registry, company);
         ids::check(&index, findings);
-        let tree = tree::check(&index, findings);
+        let tree = ous_and_pools::check_tree(&index, findings);
         ids::check_references(&index, findings);
         accounts::check(&index, findings);
-        pools::check(&index, findings);
+        ous_and_pools::check_pools(&index, findings);
         geography::check(&index, findings);
-        pools::check_served_ous(&index, &tree, findings);
+        ous_and_pools::check_served_ous(&index, &tree, findings);
     }
     findings.sort();
     findings.fold();

@@ -8,7 +8,6 @@
 mod accounts;
 mod channels;
 mod company;
-mod expectations;
 mod layout;
 mod recover;
 mod sheet;
