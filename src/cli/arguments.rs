@@ -121,16 +121,9 @@ pub struct CheckArguments {
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
     #[arg(long, value_name = "PCT", value_parser = percent)]
     pub fail_under: Option<f64>,
-    /// Format of the printed result
-    /// [default: text]
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_default_value = true,
-        verbatim_doc_comment
-    )]
-    pub format: OutputFormat,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
 }
 
 /// The arguments of `switchboard explain`.
@@ -140,16 +133,9 @@ pub struct ExplainArguments {
     /// The query and its source.
     #[command(flatten)]
     pub query: QueryArguments,
-    /// Format of the printed result
-    /// [default: text]
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_default_value = true,
-        verbatim_doc_comment
-    )]
-    pub format: OutputFormat,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
 }
 
 /// The arguments of `switchboard select`.
@@ -245,16 +231,9 @@ pub struct DiffArguments {
     /// Exit with code 1 if the comparison finds a change of this kind
     #[arg(long, value_name = "CHANGE")]
     pub fail_on: Option<FailOn>,
-    /// Format of the printed result
-    /// [default: text]
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_default_value = true,
-        verbatim_doc_comment
-    )]
-    pub format: OutputFormat,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
 }
 
 /// The changes that make `switchboard diff` exit with 1.
@@ -271,16 +250,9 @@ pub struct InspectArguments {
     /// Snapshot file to verify and show
     #[arg(value_name = "FILE")]
     pub snapshot: PathBuf,
-    /// Format of the printed result
-    /// [default: text]
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_default_value = true,
-        verbatim_doc_comment
-    )]
-    pub format: OutputFormat,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
 }
 
 /// The arguments of `switchboard completions`.
@@ -320,6 +292,21 @@ pub enum SchemaFile {
     Channels,
     /// JSON Schema of the file tests.toml
     Tests,
+}
+
+/// The format of the output of most commands.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FormatArguments {
+    /// Format of the printed result
+    /// [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
+    pub format: OutputFormat,
 }
 
 /// The output formats of most commands.

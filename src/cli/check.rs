@@ -8,10 +8,10 @@ use switchboard_pipeline::self_test::CoveredSteps;
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
 use switchboard_snapshot::Snapshot;
 
-use super::arguments::{CheckArguments, OutputFormat};
-use super::input::{now, read_registry};
+use super::arguments::{CheckArguments, FormatArguments, OutputFormat};
 use super::output::{self, DIMMED, ERROR, HEADING, HELP, ProgressLine, SUCCESS, count};
-use super::{CommandError, Exit, findings};
+use super::source::{findings_json, findings_text, now, read_registry};
+use super::{CommandError, Exit};
 
 /// Maximum number of uncovered steps in the text.
 const MAX_LISTED_STEPS: usize = 20;
@@ -23,7 +23,7 @@ const MAX_SUGGESTION_ATTEMPTS: usize = 50;
 
 /// Checks a registry and runs its tests. Writes no file.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
-    let CheckArguments { registry, fail_under, format } = arguments;
+    let CheckArguments { registry, fail_under, output: FormatArguments { format } } = arguments;
     let files = read_registry(registry)?;
     let progress = ProgressLine::new();
     let now = now();
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
                 coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
             }
             let whole = json!({
-                "findings": findings::json(all, &files),
+                "findings": findings_json(all, &files),
                 "errors": all.errors(),
                 "warnings": all.warnings(),
                 "tests": {"run": tests, "failed": failed},
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             output::print(&format!("{whole:#}\n"))?;
         }
         OutputFormat::Text => {
-            let mut text = findings::text(all, &files, registry);
+            let mut text = findings_text(all, &files, registry);
             let style = if all.errors() > 0 || too_low.is_some() { ERROR } else { SUCCESS };
             let (errors, warnings) =
                 (count(all.errors(), "error", "errors"), count(all.warnings(), "warning", "warnings"));

@@ -1,7 +1,7 @@
 //! Layer `cli`. The command line: each command takes parsed arguments and returns an exit code.
 //!
-//! `arguments` has the grammar and `help` the further help texts. `input` opens the sources that commands
-//! read, `output` writes to the standard streams, and `findings` renders the findings of a registry. Every
+//! `arguments` has the grammar and `help` the further help texts. `source` opens the sources that
+//! commands read and renders the findings of a registry, and `output` writes to the standard streams. Every
 //! other file or folder holds commands.
 
 pub mod arguments;
@@ -9,14 +9,13 @@ mod check;
 mod coverage;
 mod diff;
 mod explain_text;
-pub mod findings;
 mod generate;
 mod help;
-mod input;
 mod output;
 mod query;
 mod serve;
 mod snapshot_file;
+pub mod source;
 
 use std::process::ExitCode;
 

@@ -5,8 +5,8 @@ use switchboard_select::{
     BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext, explanation, write_selection,
 };
 
-use super::arguments::{ExplainArguments, OutputFormat, QueryArguments};
-use super::input::{now, open_snapshot, source_from_flags};
+use super::arguments::{ExplainArguments, FormatArguments, OutputFormat, QueryArguments};
+use super::source::{now, open_snapshot, source_from_flags};
 use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{self, from_error, write_problem};
 
@@ -36,7 +36,7 @@ pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
 
 /// Prints every step of the chain of a query, as text or as the JSON of `/v1/explain`.
 pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
-    let ExplainArguments { query: asked, format } = arguments;
+    let ExplainArguments { query: asked, output: FormatArguments { format } } = arguments;
     let fail = |error: SelectError, detail: Option<&str>, generation: Option<u64>| match format {
         OutputFormat::Json => print_problem(error, detail, generation),
         OutputFormat::Text => {

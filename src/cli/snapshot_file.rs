@@ -6,10 +6,10 @@ use switchboard_pipeline::build_snapshot;
 use switchboard_snapshot::header::VERSION;
 use switchboard_snapshot::{Snapshot, file};
 
-use super::arguments::{CompileArguments, InspectArguments, OutputFormat};
-use super::input::{now, read_registry};
+use super::arguments::{CompileArguments, FormatArguments, InspectArguments, OutputFormat};
 use super::output::{self, ProgressLine, SUCCESS, count};
-use super::{CommandError, Exit, findings};
+use super::source::{findings_text, now, read_registry};
+use super::{CommandError, Exit};
 
 /// Checks a registry, runs its tests and writes the snapshot. If the registry has errors, the old file stays.
 pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError> {
@@ -23,13 +23,13 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError
     let compiled = match published {
         Ok(compiled) => compiled,
         Err(refused) => {
-            output::print_error(&findings::text(&refused.findings, &files, registry));
+            output::print_error(&findings_text(&refused.findings, &files, registry));
             let errors = count(refused.findings.errors(), "error", "errors");
             output::print_failure(&format!("{errors}: nothing was written to {}", output.display()));
             return Ok(Exit::Failed);
         }
     };
-    output::print_error(&findings::text(&compiled.findings, &files, registry));
+    output::print_error(&findings_text(&compiled.findings, &files, registry));
     let bytes = compiled.snapshot.bytes();
     file::write(output, bytes)
         .map_err(|error| CommandError::io(format!("cannot write {}: {error}", output.display())))?;
@@ -48,7 +48,7 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError
 
 /// Verifies a snapshot and prints its header and its record counts.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError> {
-    let InspectArguments { snapshot: path, format } = arguments;
+    let InspectArguments { snapshot: path, output: FormatArguments { format } } = arguments;
     let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));
     let bytes = file::read(path)
         .map_err(|error| CommandError::io(format!("cannot read {}: {error}", path.display())))?;

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use switchboard::cli::findings;
+use switchboard::cli::source::{findings_json, findings_text};
 use switchboard_registry::{Code, Files, Findings, Snippets};
 
 use super::base::{Texts, files, read_and_check, replace, sound};
 
 /// What the report makes of findings; no other line of it may be taken for a finding.
 fn report_of(findings: &Findings, files: &Files) -> String {
-    let text = findings::text(findings, files, Path::new("r"));
+    let text = findings_text(findings, files, Path::new("r"));
     let heads = text.lines().filter(|line| line.starts_with("\u{1b}[1mr/")).count();
     assert_eq!(heads, findings.len(), "{text}");
-    assert!(findings::json(findings, files).as_array().unwrap().len() == findings.len());
+    assert!(findings_json(findings, files).as_array().unwrap().len() == findings.len());
     text
 }
 

@@ -13,7 +13,7 @@ use switchboard_pipeline::analysis::{DecisionTable, Scope, Scoped};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
-use super::input::{now, open_snapshot, source_from_path};
+use super::source::{now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, output};
 
 const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];

@@ -1,21 +1,24 @@
 //! `switchboard diff`: the decisions that an edit changes, and the recorded queries whose answers it changes.
 //!
-//! `text` renders the changes for people, folded into few lines. `json` writes all of them.
+//! `text` renders the changes for people, folded into few lines. The JSON has all of them.
 
-mod json;
 mod text;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
+use serde_json::{Map, Value, json};
 use switchboard_model::MAX_QUERY_BYTES;
-use switchboard_pipeline::analysis::Scope;
-use switchboard_pipeline::analysis::compare::{Change, Comparison, find_changes};
-use switchboard_pipeline::analysis::replay::Replay;
+use switchboard_pipeline::analysis::compare::{
+    CandidateDifference, Cells, Change, ChangeGroup, Changes, Comparison, StepChange, find_changes,
+};
+use switchboard_pipeline::analysis::replay::{AnswerChange, Replay};
+use switchboard_pipeline::analysis::{Decision, DecisionTable, Scope};
+use switchboard_snapshot::Snapshot;
 
-use super::arguments::{DiffArguments, OutputFormat, ScopeArguments};
-use super::input::{now, open_snapshot, source_from_path};
+use super::arguments::{DiffArguments, FormatArguments, OutputFormat, ScopeArguments};
+use super::source::{now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, output};
 
 /// Maximum number of malformed recorded queries that are reported one by one.
@@ -29,7 +32,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         scope: ScopeArguments { companies, channels, ous },
         queries,
         fail_on,
-        format,
+        output: FormatArguments { format },
     } = arguments;
     // Both are opened before the command fails, so that the findings of both are printed.
     let (old_snapshot, new_snapshot) =
@@ -56,7 +59,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         OutputFormat::Text => output::print(&text::render(&mut comparison, &changes, replay.as_ref()))?,
         OutputFormat::Json => {
             let sources = [old.as_path(), new.as_path()];
-            output::stream(|out| json::write(out, sources, &mut comparison, &changes, replay.as_ref()))?;
+            output::stream(|out| write_json(out, sources, &mut comparison, &changes, replay.as_ref()))?;
         }
     }
     let malformed = replay.as_ref().map_or(&[][..], |replay| &replay.bad);
@@ -106,6 +109,121 @@ fn each_line(mut file: impl BufRead, mut visit: impl FnMut(usize, &[u8])) -> io:
         visit(line, &text);
     }
     Ok(())
+}
+
+/// Writes all changes as one JSON object, without a limit. Groups are written one at a time, because all of
+/// them with their accounts may be many times as large as both snapshots.
+fn write_json(
+    out: &mut dyn Write,
+    [old, new]: [&Path; 2],
+    comparison: &mut Comparison<'_>,
+    changes: &Changes<'_>,
+    replay: Option<&Replay<'_>>,
+) -> io::Result<()> {
+    let counts = changes.counts();
+    let changed: usize = counts.iter().map(|(_, number)| number).sum();
+    let kinds: Map<String, Value> =
+        counts.iter().map(|(kind, number)| (kind.as_str().to_owned(), (*number).into())).collect();
+    let head = [
+        ("old", source_json(old, comparison.old.snapshot())),
+        ("new", source_json(new, comparison.new.snapshot())),
+        ("compared", changes.compared.into()),
+        ("unchanged", (changes.compared - changed).into()),
+        ("changes", kinds.into()),
+    ];
+    out.write_all(b"{\n")?;
+    for (name, value) in head {
+        writeln!(out, "\"{name}\":{value},")?;
+    }
+    out.write_all(b"\"groups\":[")?;
+    for (at, group) in changes.groups.iter().enumerate() {
+        out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *out, &group_json(comparison, group))?;
+    }
+    out.write_all(b"\n]")?;
+    if let Some(replay) = replay {
+        write!(out, ",\n\"queries\":{}", replay_json(replay))?;
+    }
+    out.write_all(b"\n}\n")
+}
+
+fn source_json(path: &Path, snapshot: &Snapshot) -> Value {
+    json!({
+        "source": path.to_string_lossy(),
+        "generation": snapshot.generation(),
+        "digest": snapshot.digest(),
+    })
+}
+
+fn group_json(comparison: &mut Comparison<'_>, group: &ChangeGroup<'_>) -> Value {
+    let ChangeGroup { change, company, channel, old, new, cells } = group;
+    let mut value = Map::new();
+    value.insert("kind".into(), change.as_str().into());
+    value.insert("company".into(), (*company).into());
+    value.insert("channel".into(), (*channel).into());
+    value.insert("decisions".into(), group.decisions().into());
+    value.insert("old".into(), decision_json(&comparison.old, old));
+    value.insert("new".into(), decision_json(&comparison.new, new));
+    if let (Change::Answer(StepChange::Accounts), Decision::Served(old), Decision::Served(new)) =
+        (change, old, new)
+        && let Some(difference) = comparison.difference(old, new)
+    {
+        let CandidateDifference { lost, gained, reweighted, altered } = &*difference;
+        let reweighted: Vec<Value> = reweighted
+            .iter()
+            .map(|(account, old, new)| json!({"account": account, "old": old, "new": new}))
+            .collect();
+        let parts = json!({"lost": lost, "gained": gained, "reweighted": reweighted, "altered": altered});
+        value.insert("accounts".into(), parts);
+    }
+    let cells_json = |Cells { ous, countries }: &Cells<'_>| {
+        let countries: Vec<&str> = countries.iter().map(|country| country.alpha2()).collect();
+        json!({"ous": ous, "countries": countries})
+    };
+    value.insert("where".into(), cells.iter().map(cells_json).collect());
+    value.into()
+}
+
+/// Returns the fields that a coverage has, and the available accounts.
+fn decision_json(table: &DecisionTable<'_>, decision: &Decision) -> Value {
+    let snapshot = table.snapshot();
+    let Some(served) = decision.served() else { return json!({"rule": decision.as_str()}) };
+    let weights = table.available(served).iter().map(|member| member.weight());
+    let accounts: Vec<Value> = table
+        .available_ids(decision)
+        .into_iter()
+        .zip(weights)
+        .map(|(account, weight)| json!({"account": account, "weight": weight}))
+        .collect();
+    json!({
+        "rule": decision.as_str(),
+        "climbed": served.climbed,
+        "ou": served.ou(snapshot),
+        "pool": served.pool(snapshot),
+        "accounts": accounts,
+    })
+}
+
+fn replay_json(replay: &Replay<'_>) -> Value {
+    let changes =
+        AnswerChange::ALL.iter().map(|change| (change.as_str().to_owned(), replay.count(*change).into()));
+    let changes: Map<String, Value> = changes.collect();
+    let transitions: Vec<Value> = replay
+        .named_transitions()
+        .iter()
+        .map(|((change, old, new), lines)| {
+            json!({"kind": change.as_str(), "old": old, "new": new, "queries": lines.len(), "lines": lines})
+        })
+        .collect();
+    let malformed: Vec<Value> =
+        replay.bad.iter().map(|(line, why)| json!({"line": line, "message": why})).collect();
+    json!({
+        "asked": replay.asked,
+        "unchanged": replay.same(),
+        "changes": changes,
+        "transitions": transitions,
+        "bad": malformed,
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use switchboard_pipeline::analysis::compare::{
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChange};
 use switchboard_pipeline::analysis::{Decision, DecisionTable};
 
-use super::json::{available_accounts, worded_transitions};
 use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count, ous_up};
 
 /// Maximum number of ids in a list. Further ids are counted.
@@ -221,7 +220,7 @@ fn write_replay(text: &mut String, replay: &Replay<'_>) {
         let share = if replay.asked == 0 { 0.0 } else { number as f64 * 100.0 / replay.asked as f64 };
         format!("{number:>9}  {share:>6.2} %")
     };
-    let transitions = worded_transitions(replay);
+    let transitions = replay.named_transitions();
     let asked = count(replay.asked, "recorded query", "recorded queries");
     let _ = writeln!(text, "\n{HEADING}{asked}{HEADING:#}");
     let _ = writeln!(text, "  {}  are unchanged", percent(replay.same()));
@@ -363,8 +362,8 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
         if let Some(fold) = folded.folds.get_mut(at) {
             extend_range(&mut fold.old_climbed, old);
             extend_range(&mut fold.new_climbed, new);
-            fold.old_accounts.extend(available_accounts(&comparison.old, old));
-            fold.new_accounts.extend(available_accounts(&comparison.new, new));
+            fold.old_accounts.extend(comparison.old.available_ids(old));
+            fold.new_accounts.extend(comparison.new.available_ids(new));
             fold.cells.extend(of.iter().cloned());
         }
     }

@@ -243,6 +243,12 @@ impl<'s> DecisionTable<'s> {
         self.available.get(&step.group).map_or(&[], |members| members)
     }
 
+    /// Returns the ids of the available accounts of a decision, in order.
+    pub fn available_ids(&self, decision: &Decision) -> Vec<&'s str> {
+        let available = decision.served().map_or(&[][..], |served| self.available(served));
+        available.iter().map(|candidate| self.snapshot.account(candidate.account()).id()).collect()
+    }
+
     fn store(&mut self, row: Row) -> usize {
         match self.by_content.entry(Rc::new(row)) {
             Entry::Occupied(known) => *known.get(),

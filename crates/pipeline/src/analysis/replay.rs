@@ -103,6 +103,16 @@ impl<'s> Replay<'s> {
         transitions.map(|(_, lines)| lines.len()).sum()
     }
 
+    /// Returns the line numbers of each transition, by its change and the names of its outcomes.
+    pub fn named_transitions(&self) -> BTreeMap<(AnswerChange, &'static str, &'static str), &[usize]> {
+        let name =
+            |outcome: Result<Rule, SelectError>| outcome.map_or_else(SelectError::as_str, Rule::as_str);
+        let named = |(&Transition { change, old, new }, lines)| {
+            ((change, name(old), name(new)), Vec::as_slice(lines))
+        };
+        self.transitions.iter().map(named).collect()
+    }
+
     /// Returns the number of queries whose answers stay the same.
     pub fn same(&self) -> usize {
         self.asked - self.transitions.values().map(Vec::len).sum::<usize>()
