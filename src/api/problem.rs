@@ -5,7 +5,7 @@ use switchboard_model::SelectError;
 use switchboard_select::BadQuery;
 use switchboard_server::Problem;
 pub use switchboard_server::ProblemKind;
-use switchboard_server::problem::{
+use switchboard_server::response::{
     self, BAD_REQUEST, BODY_TOO_LARGE, HEADER_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED,
     UNSUPPORTED_MEDIA_TYPE,
 };
@@ -79,7 +79,7 @@ pub fn from_error(error: SelectError) -> &'static ProblemKind {
 /// Appends a problem as a JSON object, with the generation that was read, if any. `detail` replaces the
 /// detail of the kind. It must not repeat data of the request.
 pub fn write_problem(out: &mut Vec<u8>, kind: &ProblemKind, detail: Option<&str>, generation: Option<u64>) {
-    problem::write_problem(out, kind, detail, generation.map(|generation| (GENERATION, generation)));
+    response::write_problem(out, kind, detail, generation.map(|generation| (GENERATION, generation)));
 }
 
 /// Returns the problem for a failed selection as JSON, with the generation that was read.

@@ -19,9 +19,9 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::wait_for_drain;
 use super::connection_state::LINGER;
-use super::peer_limit::PeerLimit;
+use super::limits::PeerLimit;
 use super::worker::{ConnectionPermit, Worker};
-use super::{ConnectionObserver, ServerSettings, ServerThreads, Service, problem, reuseport};
+use super::{ConnectionObserver, ServerSettings, ServerThreads, Service, response, reuseport};
 
 /// Number of connections that the kernel queues until they are accepted. The usual limit of the system is
 /// 4096.
@@ -276,7 +276,7 @@ impl Acceptor {
 /// discard the answer.
 async fn reject(stream: StdStream) -> io::Result<()> {
     let mut stream = TcpStream::from_std(stream)?;
-    stream.write_all(&problem::overloaded_response()).await?;
+    stream.write_all(&response::overloaded_response()).await?;
     stream.shutdown().await?;
     let mut discarded = [0; 1024];
     while stream.read(&mut discarded).await? > 0 {}

@@ -20,7 +20,7 @@ use tokio::time::sleep_until;
 use super::connection_state::{ConnectionState, WaitsFor};
 use super::failpoint::{Failpoint, failpoint};
 use super::guarded_stream::GuardedStream;
-use super::memory_budget::HeldReservation;
+use super::limits::HeldReservation;
 use super::request_head::MAX_HEAD_BYTES;
 use super::{BodyState, Service, Timeouts};
 

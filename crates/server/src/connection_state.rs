@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Timeouts;
-use super::memory_budget::HeldReservation;
+use super::limits::HeldReservation;
 use super::request_head::HeadError;
 
 /// Time that a peer has to stop sending and to read its last answer.

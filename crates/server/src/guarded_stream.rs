@@ -18,9 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Service;
 use super::connection_state::ConnectionState;
 use super::framing::{Framing, FramingFault};
-use super::problem::{self, BAD_REQUEST, HEADER_TOO_LARGE, ProblemKind};
 use super::request_head::HeadError;
-use super::response::{MAX_UNRESERVED_BYTES, write_body_fields};
+use super::response::{
+    self, BAD_REQUEST, HEADER_TOO_LARGE, MAX_UNRESERVED_BYTES, PROBLEM_CONTENT_TYPE, ProblemKind,
+    write_body_fields,
+};
 
 /// Upper bound of the length of hyper's own refusals, which are its only answers without a body.
 const MAX_BARE_REFUSAL_BYTES: usize = 256;
@@ -252,11 +254,11 @@ fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> Vec<u
     let known = error.map(|error| error.to_string());
     let detail = (*kind == BAD_REQUEST).then(|| known.as_deref().unwrap_or("Send a valid HTTP/1.1 request."));
     let mut body = Vec::with_capacity(512);
-    problem::write_problem(&mut body, kind, detail, None);
+    response::write_problem(&mut body, kind, detail, None);
     let at = memmem::find(bare, NO_BODY).unwrap_or(0);
     let (before, after) = bare.split_at(at);
     let mut whole = before.to_vec();
-    write_body_fields(&mut whole, problem::CONTENT_TYPE, "", body.len());
+    write_body_fields(&mut whole, PROBLEM_CONTENT_TYPE, "", body.len());
     whole.extend_from_slice(after.get(NO_BODY.len()..).unwrap_or_default());
     whole.extend_from_slice(&body);
     whole

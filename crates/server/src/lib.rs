@@ -48,10 +48,10 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Begin to read with [`settings`] and [`service`]. Then [`acceptor`], `peer_limit`, [`threads`], `worker`
-//! and [`reuseport`] have the threads and sockets; [`connection`], `connection_state`, `guarded_stream`,
-//! `framing` and `request_head` have one connection; and `simple_request`, [`response`], [`problem`],
-//! [`memory_budget`], [`clock`], [`panics`] and [`failpoint`] have what services use.
+//! Begin to read with [`settings`] and [`service`]. Then [`acceptor`], [`worker`] and [`reuseport`] have the
+//! threads and sockets; [`connection`], `connection_state`, `guarded_stream`, `framing` and `request_head` have
+//! one connection; and `simple_request`, [`response`], [`limits`], [`clock`] and [`failpoint`] have what
+//! services use.
 
 pub mod acceptor;
 pub mod clock;
@@ -60,27 +60,21 @@ mod connection_state;
 pub mod failpoint;
 mod framing;
 mod guarded_stream;
-pub mod memory_budget;
-pub mod panics;
-mod peer_limit;
-pub mod problem;
+pub mod limits;
 mod request_head;
 pub mod response;
 pub mod reuseport;
 pub mod service;
 pub mod settings;
 mod simple_request;
-pub mod threads;
-mod worker;
+pub mod worker;
 
 pub use acceptor::{Listener, accept, bind};
 pub use clock::Clock;
 pub use connection::serve_connection;
-pub use memory_budget::{MemoryBudget, RequestClass, Reservation};
-pub use panics::{catch_panic, catch_panic_async};
-pub use problem::{Problem, ProblemKind};
-pub use response::{Response, respond};
+pub use limits::{MemoryBudget, RequestClass, Reservation};
+pub use response::{Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionObserver, FastAnswer, Service};
 pub use settings::{ServerSettings, Timeouts};
 pub use simple_request::SimpleRequest;
-pub use threads::{ForceClose, ServerThreads};
+pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

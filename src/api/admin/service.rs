@@ -8,7 +8,7 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use serde_json::Value;
 use switchboard_server::failpoint::failpoint;
-use switchboard_server::problem::{INTERNAL, NOT_FOUND};
+use switchboard_server::response::{INTERNAL, NOT_FOUND};
 use switchboard_server::{BodyState, Problem, Response, Service, catch_panic_async, respond};
 use tokio::sync::watch;
 use tokio::time::Instant;

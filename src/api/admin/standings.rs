@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use switchboard_model::SelectError;
-use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
+use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
 use switchboard_server::{Problem, Response, respond};
 use switchboard_snapshot::{CompanyIdx, Snapshot};
 

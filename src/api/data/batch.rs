@@ -10,8 +10,7 @@ use switchboard_select::LANES;
 use switchboard_select::SelectContext;
 use switchboard_select::{Query, select, select_interleaved};
 use switchboard_server::failpoint::failpoint;
-use switchboard_server::problem::{BODY_TOO_LARGE, INTERNAL};
-use switchboard_server::response::MAX_UNRESERVED_BYTES;
+use switchboard_server::response::{BODY_TOO_LARGE, INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{Problem, RequestClass, Response, catch_panic, respond};
 
 use super::context::WorkerContext;

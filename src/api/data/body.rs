@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use switchboard_model::MAX_QUERY_BYTES;
-use switchboard_server::problem::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
+use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
 use crate::api::JSON;

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use switchboard_model::UnixSeconds;
 use switchboard_select::SelectContext;
 use switchboard_select::{BadQuery, Query, explain as explain_query};
-use switchboard_server::problem::INTERNAL;
-use switchboard_server::response::MAX_UNRESERVED_BYTES;
+use switchboard_server::response::{INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{Problem, RequestClass, Response, failpoint, respond};
 use tokio::task::spawn_blocking;
 

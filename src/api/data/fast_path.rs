@@ -11,8 +11,7 @@ use std::time::Instant;
 
 use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_select::Query;
-use switchboard_server::problem::INTERNAL;
-use switchboard_server::response::write_response;
+use switchboard_server::response::{INTERNAL, write_response};
 use switchboard_server::{FastAnswer, Problem, SimpleRequest, catch_panic, failpoint};
 
 use super::body::BodyKind;

@@ -2,7 +2,7 @@
 
 use switchboard_model::SelectError;
 use switchboard_select::{Answer, BadQuery, Query, select, write_selection};
-use switchboard_server::problem;
+use switchboard_server::response::PROBLEM_CONTENT_TYPE;
 use switchboard_snapshot::Snapshot;
 
 use super::context::WorkerContext;
@@ -21,7 +21,7 @@ impl ResponseMeta {
     const SELECTION: ResponseMeta = ResponseMeta { status: 200, content_type: JSON };
 
     pub(super) fn problem(status: u16) -> ResponseMeta {
-        ResponseMeta { status, content_type: problem::CONTENT_TYPE }
+        ResponseMeta { status, content_type: PROBLEM_CONTENT_TYPE }
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::http::request::Parts;
 use switchboard_model::SelectError;
 use switchboard_select::{BadQuery, Query};
 use switchboard_server::failpoint::failpoint;
-use switchboard_server::problem::{BAD_REQUEST, INTERNAL, NOT_FOUND};
+use switchboard_server::response::{BAD_REQUEST, INTERNAL, NOT_FOUND};
 use switchboard_server::{
     BodyState, ConnectionObserver, FastAnswer, Listener, Problem, Reservation, Response, ServerThreads,
     Service, catch_panic_async, respond,
