@@ -28,24 +28,22 @@
 //!
 //! # Where to begin reading
 //!
-//! Begin with `rule.rs`, `select_error.rs` and `account.rs`: they hold the terms of a selection.
+//! Begin with `outcome.rs` and `account.rs`: they hold the terms of a selection.
 //! [`numbering`] is the only module with an algorithm. Its table is generated, so skip `numbering/table.rs`.
 
 mod account;
 pub mod numbering;
+mod outcome;
 mod query_field;
 mod region_set;
-mod rule;
-mod select_error;
 mod text_enum;
 mod time;
 
 pub use account::{Condition, Role};
 pub use numbering::{CallingCode, E164, InvalidE164, Origin, Region};
+pub use outcome::{Rule, SelectError};
 pub use query_field::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
 pub use region_set::RegionSet;
-pub use rule::Rule;
-pub use select_error::SelectError;
 pub use time::{UnixMillis, UnixSeconds};
 
 /// The maximum length of an id in bytes.
