@@ -4,10 +4,8 @@
 //! publishes the snapshot in the [`Store`], which all answers read. [`standings`] sets and expires standings
 //! in the same store.
 
-mod debounce;
 mod poller;
 mod publisher;
-mod rejection_dedup;
 mod reload_event;
 mod reload_signal;
 mod reloader;

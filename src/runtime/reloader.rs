@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
 
-use super::debounce::QUIET_PERIOD;
-use super::poller::{Polled, SourcePoller};
+use super::poller::{Polled, QUIET_PERIOD, SourcePoller};
 use super::publisher::Publisher;
 use super::reload_event::{LastReload, ReloadObserver, Reporter};
 use super::reload_signal::{ReloadSignal, ReloadSignalReceiver};
