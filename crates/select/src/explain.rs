@@ -6,9 +6,8 @@ use switchboard_model::{Region, Rule, SelectError};
 use switchboard_snapshot::view::Candidate;
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
-use super::answer::write_selection;
+use super::answer::{ChainStep, CurrentOutcome, ResolvedQuery, TracedLevel, Tracer, write_selection};
 use super::query::Client;
-use super::tracer::{ChainStep, CurrentOutcome, ResolvedQuery, TracedLevel, Tracer};
 use super::walk::{SelectContext, select_with};
 use super::{Answer, Availability, Location, Query};
 

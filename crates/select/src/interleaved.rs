@@ -2,8 +2,7 @@
 //! them one after the other. Each read is a cache miss of 40 to 160 ns. Interleaved selections overlap their
 //! misses: each stage requests the memory of all selections before the next stage reads it.
 
-use super::answer::prefetch_selection;
-use super::tracer::NoTrace;
+use super::answer::{NoTrace, prefetch_selection};
 use super::walk::{SelectContext, Walk};
 use super::{Answer, Query};
 use switchboard_model::SelectError;

@@ -25,8 +25,8 @@
 //! ```
 //!
 //! Begin to read in `query`, which has the fields of a query, and in `walk`, which has the steps of a
-//! selection in order. `pick` picks one of several equal candidates, and `answer` has the result. `tracer`
-//! and `explain` observe a selection, and `interleaved` runs several at a time.
+//! selection in order. `pick` picks one of several equal candidates, and `answer` has the result and the
+//! observer of a selection. `explain` records what it observes, and `interleaved` runs several at a time.
 
 mod answer;
 mod explain;
@@ -34,13 +34,14 @@ mod interleaved;
 mod overlay;
 mod pick;
 mod query;
-mod tracer;
 mod walk;
 
-pub use answer::{Answer, CurrentIgnored, Location, Selection, write_selection};
+pub use answer::{
+    Answer, Availability, ChainStep, CurrentIgnored, CurrentOutcome, Location, NoTrace, ResolvedQuery,
+    Selection, TracedLevel, Tracer, write_selection,
+};
 pub use explain::{MAX_LISTED_CANDIDATES, Trace, TracedCurrent, TracedStep, explain, explanation, trace};
 pub use interleaved::{LANES, select_interleaved};
 pub use overlay::{NO_STANDINGS, Overlay};
 pub use query::{BadQuery, Client, Excluded, Fallback, NOT_AN_OBJECT, Query, QueryFields};
-pub use tracer::{Availability, ChainStep, CurrentOutcome, NoTrace, ResolvedQuery, TracedLevel, Tracer};
 pub use walk::{SelectContext, select, select_with};

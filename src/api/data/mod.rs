@@ -4,7 +4,6 @@
 pub mod batch;
 mod body;
 mod context;
-mod explain;
 mod fast_path;
 pub mod query_string;
 mod select;

@@ -1,16 +1,16 @@
 //! Selects an account for a query, step by step, in the order in which errors are reported. This file
-//! resolves names and has the order of the steps. [`chain`] and [`current`] have the larger steps.
+//! resolves names and has the order of the steps. [`chain`] has the larger steps: the current account, and
+//! the search of the chain.
 
 mod chain;
-mod current;
 
 use switchboard_model::{Region, Role, Rule, SelectError, UnixSeconds};
 use switchboard_snapshot::rendezvous::Seed;
 use switchboard_snapshot::view::{AccountJson, LevelRef, OuProbe, Steps};
 use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
+use super::answer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer};
 use super::query::{Client, Fallback, Query};
-use super::tracer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer};
 use super::{Answer, Overlay, Selection};
 
 /// The inputs that differ per call: clock, random number, live standings. The caller passes them in, which

@@ -1,5 +1,6 @@
 //! Compiles a checked registry to a snapshot. `company` compiles one company after the other, with `groups`
-//! for equal candidates, `chains` for levels and steps, and `text` for the arena of text.
+//! for equal candidates and `chains` for levels and steps. This file has the arena of text: plain ids, and the
+//! parts of answers, which are already escaped as JSON.
 //!
 //! Equal registries and generations give equal bytes: records are sorted by id before they get an index, and
 //! no hash map is iterated. The compiler is not on the answer path.
@@ -8,15 +9,17 @@
 mod chains;
 mod company;
 mod groups;
-mod text;
+
+use std::collections::HashMap;
 
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
 
-use super::format::{Channel, NONE, Tables};
+use super::format::{Channel, IdAndAddress, NONE, Span, Tables};
 use super::hash_index;
 use super::header::{self, Header};
 use super::view::SnapshotTest;
+use switchboard_model::{Region, Role};
 use switchboard_registry::{Code, Findings, Place, Registry};
 
 /// A receiver of the progress of a build.
@@ -94,7 +97,7 @@ struct TableBuilder<'p> {
     /// The number of accounts of the registry.
     total: usize,
     tables: Tables,
-    text: text::TextArena,
+    text: TextArena,
     runs: chains::StoredRuns,
     company_hashes: Vec<u64>,
     ou_hashes: Vec<u64>,
@@ -115,7 +118,7 @@ impl<'p> TableBuilder<'p> {
             progress,
             total,
             tables: Tables::default(),
-            text: text::TextArena::default(),
+            text: TextArena::default(),
             runs: chains::StoredRuns::default(),
             company_hashes: Vec::new(),
             ou_hashes: Vec::new(),
@@ -163,6 +166,86 @@ impl<'p> TableBuilder<'p> {
             short_index("pools of one OU on one channel", self.runs.max_level_pools),
             short_index("kinds of account by channel, role and country", tables.suffixes.len()),
         ]
+    }
+}
+
+/// All texts of a snapshot, one after the other.
+#[derive(Default)]
+struct TextArena {
+    bytes: Vec<u8>,
+    suffixes: Vec<Span>,
+    suffix_of: HashMap<(u16, Option<Role>, Option<Region>), usize>,
+}
+
+impl TextArena {
+    /// Stores a text without escaping it.
+    fn plain(&mut self, text: &str) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.span(start)
+    }
+
+    /// Stores the id and the address of an account, escaped. Also returns the offset of the unescaped id,
+    /// which is the same text if nothing is escaped.
+    fn id_and_address(&mut self, id: &str, address: &str) -> (IdAndAddress, u32) {
+        let start = self.bytes.len();
+        write_escaped(&mut self.bytes, id);
+        let id_len = self.bytes.len() - start;
+        write_escaped(&mut self.bytes, address);
+        let len = self.bytes.len() - start;
+        // Fits into 16 bits: an id has at most 128 bytes, and an address at most 128 characters or 254 bytes.
+        let id_and_address = IdAndAddress { start: start as u32, len: len as u16, id_len: id_len as u16 };
+        let id = if id_len == id.len() { id_and_address.start } else { self.plain(id).start };
+        (id_and_address, id)
+    }
+
+    /// Stores the JSON of a location: the OU and the pool at which an answer finds its account.
+    fn location(&mut self, ou: &str, pool: &str) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(br#","ou":""#);
+        write_escaped(&mut self.bytes, ou);
+        self.bytes.extend_from_slice(br#"","pool":""#);
+        write_escaped(&mut self.bytes, pool);
+        self.bytes.extend_from_slice(br#"","climbed":"#);
+        self.span(start)
+    }
+
+    /// Stores the JSON that follows the address in an answer. Equal texts are stored once.
+    fn suffix(&mut self, number: u16, channel: &str, role: Option<Role>, country: Option<Region>) -> usize {
+        if let Some(&suffix) = self.suffix_of.get(&(number, role, country)) {
+            return suffix;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(br#"","channel":""#);
+        write_escaped(&mut self.bytes, channel);
+        self.bytes.push(b'"');
+        if let Some(role) = role {
+            self.bytes.extend_from_slice(format!(r#","role":"{}""#, role.as_str()).as_bytes());
+        }
+        if let Some(country) = country {
+            self.bytes.extend_from_slice(format!(r#","country":"{}""#, country.alpha2()).as_bytes());
+        }
+        self.bytes.extend_from_slice(br#","rule":""#);
+        let span = self.span(start);
+        self.suffixes.push(span);
+        let suffix = self.suffixes.len() - 1;
+        self.suffix_of.insert((number, role, country), suffix);
+        suffix
+    }
+
+    /// Returns the span from `start` to the end. Wraps beyond 4 GiB, where `finish` rejects the registry.
+    fn span(&self, start: usize) -> Span {
+        Span { start: start as u32, len: (self.bytes.len() - start) as u32 }
+    }
+}
+
+/// Appends a text as a JSON string without its quotes.
+fn write_escaped(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        let quoted = serde_json::Value::from(text).to_string();
+        out.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default().as_bytes());
     }
 }
 

@@ -12,9 +12,7 @@
 
 mod chains;
 mod groups;
-mod indices;
 mod records;
-mod runs;
 mod texts;
 
 use std::panic::resume_unwind;
@@ -22,8 +20,8 @@ use std::thread;
 
 use super::format::*;
 use super::header::{Rejection, RejectionStage};
+use chains::Runs;
 use groups::Groups;
-use runs::Runs;
 use switchboard_model::Region;
 use texts::Texts;
 
@@ -37,7 +35,7 @@ pub(super) fn verify(all: &ArchivedTables) -> Result<(), Rejection> {
     records::verify_companies(all, &texts)?;
     let records = || {
         let hashes = records::verify_accounts(all, &texts)?;
-        indices::verify(all, &texts, &hashes)
+        records::verify_indices(all, &texts, &hashes)
     };
     let chains = || {
         let runs = Runs::new(all, Groups::new(all)?)?;
