@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
@@ -223,11 +224,22 @@ impl Telemetry {
     /// Returns every series in the Prometheus text format.
     pub fn render(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
-        let mut text = self.exporter.render();
+        let mut text = with_exact_cpu_time(self.exporter.render());
         let workers = self.workers.lock().clone();
         worker_metrics::render(&mut text, &workers, &self.channels.lock());
         text
     }
+}
+
+/// Replaces the CPU time in a text of the Prometheus format by the kernel's, with six decimals.
+/// The exporter's counters are integers, so metrics-process has only whole seconds.
+fn with_exact_cpu_time(text: String) -> String {
+    const SAMPLE: &str = "\nprocess_cpu_seconds_total ";
+    let Some((before, rest)) = text.split_once(SAMPLE) else { return text };
+    let after = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = used.tv_sec as f64 + used.tv_nsec as f64 / 1e9;
+    format!("{before}{SAMPLE}{seconds:.6}{after}")
 }
 
 fn seconds(at: UnixMillis) -> f64 {

@@ -3,6 +3,7 @@
 mod attack;
 mod descriptors;
 mod honest;
+mod paused;
 mod slow;
 
 use std::io::ErrorKind;

@@ -86,6 +86,27 @@ fn every_series_exists_from_the_start() {
 }
 
 #[test]
+fn cpu_time_has_fractions_and_grows() {
+    let telemetry = Telemetry::new("0.1.0", "abcdef");
+    let cpu = || series(&telemetry.render())["process_cpu_seconds_total"];
+    let before = cpu();
+    let used = std::time::Instant::now();
+    let mut now = before;
+    // The loop uses CPU time. It ends long before a whole second, unless other tests take the cores.
+    while now - before < 0.02 {
+        assert!(used.elapsed() < Duration::from_secs(20), "{before} to {now}");
+        now = cpu();
+        assert!(now >= before, "{before}, then {now}");
+    }
+    assert!(now - before < 1.0 || used.elapsed() > Duration::from_millis(500), "{before} to {now}");
+    let text = telemetry.render();
+    assert!(text.contains("# TYPE process_cpu_seconds_total counter\n"), "{text}");
+    assert_eq!(text.matches("\nprocess_cpu_seconds_total ").count(), 1);
+    let sample = text.lines().find(|line| line.starts_with("process_cpu_seconds_total ")).unwrap();
+    assert_eq!(sample.rsplit_once('.').map(|(_, decimals)| decimals.len()), Some(6), "{sample}");
+}
+
+#[test]
 fn every_metric_has_help_and_type() {
     let daemon = InProcessDaemon::start();
     let text = daemon.admin("/metrics").text();

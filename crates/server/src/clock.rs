@@ -5,6 +5,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::time::{Duration, UNIX_EPOCH};
 
 use httpdate::fmt_http_date;
+use hyper::header::HeaderValue;
 use rustix::time::{ClockId, clock_gettime};
 use switchboard_model::UnixSeconds;
 
@@ -30,7 +31,7 @@ impl Clock {
     #[inline]
     pub fn read(&self) -> UnixSeconds {
         // The coarse clock is at most 4 ms late. It takes a fifth of the exact clock's 25 ns.
-        let seconds = u64::try_from(clock_gettime(ClockId::RealtimeCoarse).tv_sec).unwrap_or_default();
+        let seconds = u64::try_from(unix_seconds()).unwrap_or_default();
         if self.seconds.replace(seconds) != seconds {
             *self.date.borrow_mut() = fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
         }
@@ -42,6 +43,35 @@ impl Clock {
     pub fn date(&self) -> Ref<'_, str> {
         Ref::map(self.date.borrow(), String::as_str)
     }
+}
+
+/// Returns the time of day of the `date` field, in seconds.
+#[inline]
+fn unix_seconds() -> i64 {
+    let seconds = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
+    #[cfg(test)]
+    return seconds + SHIFT.get();
+    #[cfg(not(test))]
+    seconds
+}
+
+thread_local! {
+    static CLOCK: Clock = Clock::default();
+}
+
+/// Reads the system's clock, and returns the value of the `date` field. For answers that are not on the fast
+/// path.
+pub(crate) fn date_value() -> HeaderValue {
+    CLOCK.with(|clock| {
+        clock.read();
+        HeaderValue::from_str(&clock.date()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    })
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The seconds by which the clock of this thread is ahead of the system's.
+    pub(crate) static SHIFT: Cell<i64> = const { Cell::new(0) };
 }
 
 #[cfg(test)]

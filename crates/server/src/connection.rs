@@ -8,15 +8,16 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use hyper::Method;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, DATE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::task::unconstrained;
+use tokio::task::{unconstrained, yield_now};
 use tokio::time::sleep_until;
 
+use super::clock;
 use super::connection_state::{ConnectionState, WaitsFor};
 use super::failpoint::{Failpoint, failpoint};
 use super::guarded_stream::GuardedStream;
@@ -27,6 +28,9 @@ use super::{BodyState, Service, Timeouts};
 /// Size of hyper's buffer, per direction. hyper never shrinks a buffer, so a peer can make the server hold
 /// this much for each connection. The size suffices for a head. Bodies are read in pieces of this size.
 const BUFFER_BYTES: usize = MAX_HEAD_BYTES + 16 * 1024;
+/// Number of turns of the runtime's I/O driver between a deadline and its judgment. One turn can be empty,
+/// because a signal such as SIGCONT interrupts it, and has at most 1,024 events.
+const DRIVER_TURNS: u32 = 4;
 
 /// The reason why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,7 @@ where
                 // end to the client.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            response.headers_mut().insert(DATE, clock::date_value());
             state.on_answer();
             Ok::<_, Infallible>(response)
         })
@@ -87,6 +92,8 @@ where
             .half_close(true)
             // `ConnectionState` keeps this deadline. hyper's deadline would include idle time.
             .header_read_timeout(None)
+            // hyper's date is another clock, which stays ahead after the system's clock goes back.
+            .auto_date_header(false)
             .serve_connection(TokioIo::new(GuardedStream::new(stream, service, Rc::clone(state))), answer)
     );
     // The drain signal and the timer are polled only when they can have fired; their waker stays registered.
@@ -95,6 +102,7 @@ where
     let (mut is_registered, mut is_armed) = (false, false);
     let mut drained = pin!(unconstrained(wait_for_drain(&mut drain)));
     let mut timer = pin!(sleep_until(state.deadline()));
+    let mut late_polls = 0;
     poll_fn(|cx| {
         // Checked before the requests, so that every later answer announces that it is the last.
         let may_drain = !is_registered || changes.has_changed().unwrap_or(true);
@@ -124,7 +132,17 @@ where
             if is_armed {
                 return Poll::Pending;
             }
-            if state.deadline() <= now {
+            // After a pause of the process, timers fire before the arrival of bytes is known. A connection
+            // whose bytes arrived during the pause is served first.
+            let is_late = state.deadline() <= now || grace_end.is_some_and(|end| end <= now);
+            if is_late && late_polls < DRIVER_TURNS {
+                late_polls += 1;
+                // Wakes this task after the next turn of the driver.
+                let _ = pin!(yield_now()).poll(cx);
+                return Poll::Pending;
+            }
+            late_polls = 0;
+            if state.deadline() <= now && !state.extend_after_pause(now) {
                 let has_lingered = state.waits_for() == WaitsFor::Close;
                 return Poll::Ready(if has_lingered {
                     ConnectionEnd::Closed
@@ -242,6 +260,42 @@ mod tests {
         let (end, took, _) =
             serve(&service, |peer, drain| async { (exchange(peer, request).await, drain) }).await;
         assert_eq!((end, took.as_secs()), (ConnectionEnd::TimedOut, 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_answer_follows_the_clock_back() {
+        const HOUR: i64 = 3600;
+        let service = TestService::default();
+        let (_, _, ()) = serve(&service, |mut peer, drain| async move {
+            let mut dates = Vec::new();
+            for shift in [0, HOUR, -HOUR] {
+                clock::SHIFT.set(shift);
+                peer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+                let mut answer = Vec::new();
+                while !answer.ends_with(b"\r\n\r\nok\n") {
+                    answer.push(peer.read_u8().await.unwrap());
+                }
+                dates.push(date_of(&answer));
+            }
+            clock::SHIFT.set(HOUR);
+            dates.push(date_of(&crate::response::overloaded_response()));
+            clock::SHIFT.set(-HOUR);
+            dates.push(date_of(exchange(peer, b"GET / HTTP/7.0\r\n\r\n").await.as_bytes()));
+            let minutes = dates.iter().map(|date| (date - dates[0] + 30).div_euclid(60));
+            assert_eq!(minutes.collect::<Vec<_>>(), [0, 60, -60, 60, -60], "{dates:?}");
+            drop(drain);
+        })
+        .await;
+        clock::SHIFT.set(0);
+    }
+
+    /// Returns the Unix time of the only `date` field.
+    fn date_of(answer: &[u8]) -> i64 {
+        let answer = String::from_utf8(answer.to_vec()).unwrap();
+        let dates: Vec<_> = answer.lines().filter_map(|line| line.strip_prefix("date: ")).collect();
+        assert_eq!(dates.len(), 1, "{answer}");
+        let date = httpdate::parse_http_date(dates[0]).unwrap();
+        date.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,11 +16,17 @@ use super::request_head::HeadError;
 
 /// Time that a peer has to stop sending and to read its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
+/// A deadline that is judged later than this shows that the process or its machine was paused.
+const MAX_LATENESS: Duration = Duration::from_millis(100);
+/// Time that a connection has to continue after a pause in which its deadline passed.
+const PAUSE_GRACE: Duration = Duration::from_secs(1);
 
 /// The state that a connection, its stream and its service share.
 pub(crate) struct ConnectionState {
     timeouts: Timeouts,
     deadline: Cell<Instant>,
+    /// Whether a pause of the process moved the deadline of the current event.
+    is_extended: Cell<bool>,
     /// A timeout that was chosen after the last read of the clock, and has not started.
     pending_timeout: Cell<Option<Duration>>,
     /// The current time, if a fast answer supplied it and no call has used it.
@@ -56,6 +62,7 @@ impl ConnectionState {
         ConnectionState {
             timeouts,
             deadline: Cell::new(Instant::now() + timeouts.idle),
+            is_extended: Cell::new(false),
             pending_timeout: Cell::new(None),
             now: Cell::new(None),
             waits_for: Cell::new(WaitsFor::Request),
@@ -82,6 +89,17 @@ impl ConnectionState {
     #[inline]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline.get()
+    }
+
+    /// Moves a deadline that passed during a pause of the process, once for each event. Returns whether it
+    /// was moved. During a pause, a peer cannot send more than the buffers of the system hold.
+    pub(crate) fn extend_after_pause(&self, now: Instant) -> bool {
+        let was_paused = now.saturating_duration_since(self.deadline.get()) > MAX_LATENESS;
+        if !was_paused || self.waits_for.get() == WaitsFor::Close || self.is_extended.replace(true) {
+            return false;
+        }
+        self.deadline.set(now + PAUSE_GRACE);
+        true
     }
 
     #[inline]
@@ -191,6 +209,7 @@ impl ConnectionState {
     #[inline]
     fn wait(&self, waits_for: WaitsFor, timeout: Duration) {
         self.waits_for.set(waits_for);
+        self.is_extended.set(false);
         self.pending_timeout.set(Some(timeout));
     }
 }
@@ -280,6 +299,25 @@ mod tests {
         assert_eq!(state.deadline(), before);
         advance(Duration::from_secs(4)).await;
         assert_eq!(left(&state), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deadline_that_passed_during_a_pause_moves_once() {
+        let state = ConnectionState::new(TIMEOUTS);
+        state.on_bytes();
+        assert_eq!(left(&state), 5);
+        advance(Duration::from_secs(5)).await;
+        assert!(!state.extend_after_pause(Instant::now()), "the deadline is judged in time");
+        advance(Duration::from_secs(20)).await;
+        assert!(state.extend_after_pause(Instant::now()));
+        state.on_bytes();
+        assert_eq!(left(&state), 1);
+        advance(Duration::from_secs(20)).await;
+        assert!(!state.extend_after_pause(Instant::now()), "bytes of the same head arrived");
+        state.on_request();
+        assert_eq!(left(&state), 30);
+        advance(Duration::from_secs(40)).await;
+        assert!(state.extend_after_pause(Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Service;
+use super::clock;
 use super::connection_state::ConnectionState;
 use super::framing::{Framing, FramingFault};
 use super::request_head::HeadError;
@@ -258,7 +259,7 @@ fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> Vec<u
     let at = memmem::find(bare, NO_BODY).unwrap_or(0);
     let (before, after) = bare.split_at(at);
     let mut whole = before.to_vec();
-    write_body_fields(&mut whole, PROBLEM_CONTENT_TYPE, "", body.len());
+    write_body_fields(&mut whole, PROBLEM_CONTENT_TYPE, "", clock::date_value().as_bytes(), body.len());
     whole.extend_from_slice(after.get(NO_BODY.len()..).unwrap_or_default());
     whole.extend_from_slice(&body);
     whole

@@ -8,6 +8,8 @@ use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{self, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 
+use super::clock;
+
 /// A response with a complete body.
 pub type Response = hyper::Response<Full<Bytes>>;
 
@@ -32,10 +34,8 @@ pub fn respond(status: u16, content_type: &'static str, body: Bytes) -> Response
 pub fn write_response(out: &mut Vec<u8>, status: u16, content_type: &str, body: &[u8], date: &str) {
     out.reserve(256 + body.len());
     write_status_line(out, status);
-    write_body_fields(out, content_type, "", body.len());
-    out.extend_from_slice(b"date: ");
-    out.extend_from_slice(date.as_bytes());
-    out.extend_from_slice(b"\r\n\r\n");
+    write_body_fields(out, content_type, "", date.as_bytes(), body.len());
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
 }
 
@@ -55,14 +55,23 @@ pub(crate) fn write_status_line(out: &mut Vec<u8>, status: u16) {
     }
 }
 
-/// Appends the header fields that describe a body. `more` contains complete lines, which precede the length.
+/// Appends the header fields of an answer with a body, in the order of hyper. `more` contains complete lines,
+/// which precede the date.
 #[inline]
-pub(crate) fn write_body_fields(out: &mut Vec<u8>, content_type: &str, more: &str, length: usize) {
+pub(crate) fn write_body_fields(
+    out: &mut Vec<u8>,
+    content_type: &str,
+    more: &str,
+    date: &[u8],
+    length: usize,
+) {
     out.extend_from_slice(b"content-type: ");
     out.extend_from_slice(content_type.as_bytes());
     out.extend_from_slice(b"\r\ncache-control: no-store\r\n");
     out.extend_from_slice(more.as_bytes());
-    out.extend_from_slice(b"content-length: ");
+    out.extend_from_slice(b"date: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\ncontent-length: ");
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
@@ -254,7 +263,8 @@ pub(crate) fn overloaded_response() -> Vec<u8> {
     write_problem(&mut body, &OVERLOADED, None, None);
     let mut out = Vec::with_capacity(512);
     write_status_line(&mut out, OVERLOADED.status);
-    write_body_fields(&mut out, PROBLEM_CONTENT_TYPE, "retry-after: 1\r\nconnection: close\r\n", body.len());
+    let more = "retry-after: 1\r\nconnection: close\r\n";
+    write_body_fields(&mut out, PROBLEM_CONTENT_TYPE, more, clock::date_value().as_bytes(), body.len());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&body);
     out
@@ -294,13 +304,12 @@ mod tests {
     fn overloaded_response_states_its_length() {
         let response = String::from_utf8(overloaded_response()).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        let (before, date) = head.split_once("date: ").unwrap();
         assert_eq!(
-            head,
-            format!(
-                "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-                 cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}",
-                body.len()
-            )
+            before,
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+             cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n"
         );
+        assert!(date.ends_with(&format!(" GMT\r\ncontent-length: {}", body.len())), "{date}");
     }
 }
