@@ -1,4 +1,4 @@
-//! `switchboard completions`, `man` and `schema`: texts for shells, for man and for editors.
+//! `switchboard man` and `schema`: texts for man and for editors.
 
 use std::fs;
 use std::io;
@@ -8,19 +8,9 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::arguments::{Arguments, CompletionsArguments, ManArguments, SchemaArguments, SchemaFile};
+use super::arguments::{Arguments, ManArguments, SchemaArguments, SchemaFile};
 use super::help::{self, CommandHelp, ENVIRONMENT};
 use super::{CommandError, Exit, output};
-
-/// Prints the completion script of a shell: commands, options and values.
-pub(super) fn completions(arguments: &CompletionsArguments) -> Result<Exit, CommandError> {
-    let mut script = Vec::new();
-    let mut program = Arguments::command();
-    let name = program.get_name().to_owned();
-    clap_complete::generate(arguments.shell, &mut program, name, &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Success)
-}
 
 /// Prints the JSON Schema of one of the files of a registry.
 pub(super) fn schema(arguments: &SchemaArguments) -> Result<Exit, CommandError> {

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 mod check;
+mod completions;
 mod coverage;
 mod diff;
 mod explain_text;
@@ -62,7 +63,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Coverage(arguments)) => coverage::run(&arguments),
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Inspect(arguments)) => snapshot_file::inspect(&arguments),
-        Some(Command::Completions(arguments)) => generate::completions(&arguments),
+        Some(Command::Completions(arguments)) => completions::run(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),
     };

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use switchboard_model::QueryField;
+
 use super::{stderr, stdout, switchboard};
 
 /// Returns the commands that `--help` lists.
@@ -42,6 +44,51 @@ fn bash_completes_commands_options_and_values() {
     }
     assert_eq!(bash(&["switchboard", "serve", "--snap"]), ["--snapshot"]);
     assert_eq!(bash(&["switchboard", "check", "--format", ""]), ["text", "json"]);
+}
+
+/// Readline passes `=` as a word of its own.
+#[test]
+fn bash_completes_the_fields_of_a_query() {
+    for command in ["select", "explain"] {
+        let fields = bash(&["switchboard", command, ""]);
+        assert_eq!(fields, QueryField::ALL.map(|field| format!("{}=", field.as_str())));
+        assert_eq!(bash(&["switchboard", command, "channel=sms", "chan"]), ["channel="]);
+        assert_eq!(bash(&["switchboard", command, "--registry", "config/demo", "ro"]), ["role="]);
+        for [before, last] in [["role", "="], ["role=", ""]] {
+            let words = ["switchboard", command, "ou=zurich", before, last];
+            let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+            let joined = if last.is_empty() { "role=" } else { "" };
+            assert_eq!(bash(&words), ["primary", "secondary"].map(|role| format!("{joined}{role}")));
+        }
+        assert_eq!(bash(&["switchboard", command, "fallback", "=", "n"]), ["none"]);
+        assert_eq!(bash(&["switchboard", command, "channel", "=", "wechat_"]), ["wechat_miniapp"]);
+        assert_eq!(bash(&["switchboard", command, "channel=wha"]), ["channel=whatsapp"]);
+        for free in [&["phone", "="][..], &["phone", "=", "+4"], &["client=x"], &["nonsense", "=", "R"]] {
+            assert_eq!(bash(&[&["switchboard", command], free].concat()), [""], "{free:?}");
+        }
+        assert_eq!(bash(&["switchboard", command, "--reg"]), ["--registry"]);
+        assert_eq!(bash(&["switchboard", command, "--format", ""]).is_empty(), false);
+    }
+    assert_eq!(bash(&["switchboard", "check", "chan"]), [""], "no command but those of queries has fields");
+}
+
+#[test]
+fn zsh_and_fish_scripts_have_the_fields_of_a_query() {
+    for (shell, field, value) in [
+        (
+            "zsh",
+            "compadd -S '' -- company= channel= ",
+            "compset -P 'role='; then compadd -- primary secondary\n",
+        ),
+        ("fish", "using_subcommand explain\" -f -a \"company= channel= ", " role=primary role=secondary"),
+    ] {
+        let script = stdout(&switchboard(&["completions", shell]));
+        assert!(script.contains(field) && script.contains(value), "{script}");
+        for field in QueryField::ALL {
+            assert!(script.contains(&format!(" {}=", field.as_str())), "{shell}: {}", field.as_str());
+        }
+        assert!(!script.contains("::fields -- ") || script.matches(":_switchboard_fields'").count() == 2);
+    }
 }
 
 #[test]
