@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use switchboard_model::Role;
+use switchboard_pipeline::analysis::Roles;
 
 use super::help;
 use crate::config::{LogFormat, parse_duration};
@@ -198,6 +200,27 @@ pub struct ScopeArguments {
     pub ous: Vec<String>,
 }
 
+/// The roles that `--role` can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleChoice {
+    /// Accounts that prospects contact, and that receive one-time passwords
+    Primary,
+    /// Accounts that clients are onboarded and talked to on
+    Secondary,
+    /// Both roles, where a chain has accounts of them
+    All,
+}
+
+impl From<RoleChoice> for Roles {
+    fn from(choice: RoleChoice) -> Roles {
+        match choice {
+            RoleChoice::Primary => Roles::Only(Role::Primary),
+            RoleChoice::Secondary => Roles::Only(Role::Secondary),
+            RoleChoice::All => Roles::All,
+        }
+    }
+}
+
 /// The output formats of `switchboard coverage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CoverageFormat {
@@ -225,6 +248,10 @@ pub struct DiffArguments {
     /// The part of the snapshots to compare. Recorded queries are not limited to this part.
     #[command(flatten)]
     pub scope: ScopeArguments,
+    /// Roles to compare
+    /// [default: all]
+    #[arg(long, value_name = "ROLE", default_value = "all", hide_default_value = true, verbatim_doc_comment)]
+    pub role: RoleChoice,
     /// File of recorded queries to replay against both versions; one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,

@@ -315,8 +315,9 @@ static COMMANDS: [CommandHelp; 12] = [
         ],
         fields: &[],
         notes: &[
-            "A decision is the answer to a query that has only the client's country, for one OU and one \
-             channel: the rule, the OU, the pool, and the accounts that are available at the present time.",
+            "A decision is the answer to a query that has only the client's country, for one OU, one channel \
+             and one role: the rule, the OU, the pool, and the accounts that are available at the present \
+             time.",
             "A file of recorded queries has one JSON object a line, as the body of /v1/select/batch. The \
              command prints line numbers of this file, but no query.",
         ],

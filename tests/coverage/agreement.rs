@@ -2,7 +2,7 @@
 
 use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard_model::UnixSeconds;
+use switchboard_model::{Role, UnixSeconds};
 use switchboard_pipeline::analysis::{Decision, DecisionTable, RuleCounts, Scope};
 use switchboard_pipeline::{BuiltSnapshot, build_snapshot};
 use switchboard_registry::{Files, Registry};
@@ -18,17 +18,18 @@ const CASES: u32 = 60;
 /// the OU, and the accounts with their weights.
 pub type DecisionText = (String, Option<(u32, String, String, Vec<(String, u16)>)>);
 
-/// Returns the oracle's decision for a client of whom only the country is known.
+/// Returns the oracle's decision for a client of whom only the country is known. Without a role, it is that of
+/// the conversation role.
 pub fn oracle_decision(
     oracle: &Oracle<'_>,
     now: i64,
-    company: &str,
-    ou: &str,
-    channel: &str,
+    [company, ou, channel]: [&str; 3],
+    role: Option<Role>,
     country: &str,
 ) -> DecisionText {
     let [company, ou, channel, country] = [company, ou, channel, country].map(|text| Some(text.to_owned()));
-    match oracle.answer(&Query { company, ou, channel, country, ..Query::default() }, now) {
+    let role = role.map(|role| role.as_str().to_owned());
+    match oracle.answer(&Query { company, ou, channel, country, role, ..Query::default() }, now) {
         Verdict::Refused(code) => (code.to_owned(), None),
         Verdict::Selected(selected) => {
             let found = selected.found.expect("a pool's account");
@@ -69,7 +70,7 @@ fn holds(files: &Files) -> Result<(), String> {
     let mut table = DecisionTable::new(&snapshot, UnixSeconds(NOW));
     for company in &registry.companies {
         let named = [company.id.to_string()];
-        let scope = Scope { companies: &named, channels: &channels, ous: &[] };
+        let scope = Scope { companies: &named, channels: &channels, ..Scope::default() };
         for scoped in scope.find(&snapshot).map_err(|unknown| unknown.to_string())? {
             let mut ous: Vec<&str> = company.ous.iter().map(|ou| &*ou.id).collect();
             ous.sort_unstable();
@@ -78,17 +79,22 @@ fn holds(files: &Files) -> Result<(), String> {
             assert_eq!((scoped.ous.len(), scoped.channels.len()), (ous.len(), names.len()));
             for (&number, ou) in scoped.ous.iter().zip(&ous) {
                 for (&channel_number, channel) in scoped.channels.iter().zip(&names) {
-                    let row = table.row_of(scoped.company, number, channel_number);
-                    let row = table.row(row);
-                    for (country, decision) in row.countries() {
-                        let expected =
-                            oracle_decision(&oracle, NOW, &company.id, ou, channel, country.alpha2());
-                        let got = table_decision(&table, decision);
-                        if got != expected {
-                            return Err(format!("{ou} {channel} {country}: {got:?}, not {expected:?}"));
+                    for role in Role::ALL {
+                        let row = table.row_of_role(scoped.company, number, channel_number, role);
+                        let row = table.row(row);
+                        let names = [&*company.id, ou, channel];
+                        for (country, decision) in row.countries() {
+                            let expected = oracle_decision(&oracle, NOW, names, Some(role), country.alpha2());
+                            let got = table_decision(&table, decision);
+                            if got != expected {
+                                return Err(format!(
+                                    "{names:?} {role:?} {country}: {got:?}, not {expected:?}"
+                                ));
+                            }
                         }
+                        let decisions = row.countries().map(|(_, decision)| *decision);
+                        counted(&RuleCounts::from_row(&row), decisions)?;
                     }
-                    counted(&RuleCounts::from_row(&row), row.countries().map(|(_, decision)| *decision))?;
                 }
             }
         }

@@ -47,7 +47,7 @@ fn rows_of_the_demo_agree_with_the_oracle() {
         asked.insert((key[0].clone(), key[2].clone()));
         // The larger company has a million rows, for which the oracle takes too long.
         if rows < 20_000 || rows % 23 == 0 {
-            let (rule, place) = oracle_decision(&oracle, now, &key[0], &key[1], &key[2], &key[3]);
+            let (rule, place) = oracle_decision(&oracle, now, [&key[0], &key[1], &key[2]], None, &key[3]);
             let (climbed, pool) =
                 place.map(|(climbed, pool, ..)| (climbed.to_string(), pool)).unwrap_or_default();
             assert_eq!([&record[4], &record[5], &record[6]], [&rule, &climbed, &pool], "{record:?}");

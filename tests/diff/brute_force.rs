@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::Oracle;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard_model::{Region, UnixSeconds};
-use switchboard_pipeline::analysis::Scope;
+use switchboard_model::{Region, Role, UnixSeconds};
 use switchboard_pipeline::analysis::compare::{Change, Comparison, DecisionChange, StepChange, find_changes};
-use switchboard_registry::{Files, Registry};
+use switchboard_pipeline::analysis::{Roles, Scope};
+use switchboard_registry::{Files, Holder, Registry};
 
 use crate::coverage::agreement::{DecisionText, compiled, oracle_decision, table_decision};
 use crate::oracle::properties::sound;
@@ -16,20 +16,33 @@ use crate::oracle::registries::{NOW, registry};
 /// Number of random pairs of registries.
 const CASES: u32 = 30;
 
-type Key = (String, String, String, Region);
+type Key = (String, String, String, Role, Region);
 
-/// Returns every combination of a company, one of its OUs and a channel that it has pools of.
-fn asked(registries: &[&Registry]) -> BTreeSet<(String, String, String)> {
-    let mut sets: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
-    for company in registries.iter().flat_map(|registry| &registry.companies) {
-        let (ous, channels) = sets.entry(company.id.to_string()).or_default();
-        ous.extend(company.ous.iter().map(|ou| ou.id.to_string()));
-        channels.extend(company.pools.iter().map(|pool| pool.channel.to_string()));
+/// Returns every combination of a company, one of its OUs, a channel that it has pools of, and a role: the
+/// conversation role, and the other role if a pool of an OU has an account of it.
+fn asked(registries: &[&Registry]) -> BTreeSet<(String, String, String, Role)> {
+    let mut sets: BTreeMap<String, (BTreeSet<String>, BTreeSet<(String, Role)>)> = BTreeMap::new();
+    for registry in registries {
+        for company in &registry.companies {
+            let (ous, channels) = sets.entry(company.id.to_string()).or_default();
+            ous.extend(company.ous.iter().map(|ou| ou.id.to_string()));
+            for pool in &company.pools {
+                let profile = registry.channels.iter().find(|channel| channel.id == pool.channel).unwrap();
+                channels.insert((pool.channel.to_string(), profile.conversation_role));
+                let accounts = company.accounts.iter().filter(|_| !pool.ous.is_empty());
+                let own =
+                    accounts.filter(|account| matches!(&account.holder, Holder::Pool(id) if *id == pool.id));
+                let own = own.filter(|account| account.country.is_some());
+                channels.extend(own.filter_map(|account| Some((pool.channel.to_string(), account.role?))));
+            }
+        }
     }
     let mut all = BTreeSet::new();
     for (company, (ous, channels)) in sets {
         for ou in &ous {
-            all.extend(channels.iter().map(|channel| (company.clone(), ou.clone(), channel.clone())));
+            let of_ou =
+                |(channel, role): &(String, Role)| (company.clone(), ou.clone(), channel.clone(), *role);
+            all.extend(channels.iter().map(of_ou));
         }
     }
     all
@@ -58,20 +71,23 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Resul
     let oracles = registries.each_ref().map(Oracle::new);
     let mut expected: BTreeMap<Key, (DecisionChange, DecisionText, DecisionText)> = BTreeMap::new();
     let asked = asked(&[&registries[0], &registries[1]]);
-    for (company, ou, channel) in &asked {
+    for (company, ou, channel, role) in &asked {
         for region in Region::all() {
-            let [before, now] = oracles
-                .each_ref()
-                .map(|oracle| oracle_decision(oracle, NOW, company, ou, channel, region.alpha2()));
+            let [before, now] = oracles.each_ref().map(|oracle| {
+                oracle_decision(oracle, NOW, [company, ou, channel], Some(*role), region.alpha2())
+            });
             if let Some(kind) = kind(&before, &now) {
                 seen.insert(kind);
-                expected.insert((company.clone(), ou.clone(), channel.clone(), region), (kind, before, now));
+                expected.insert(
+                    (company.clone(), ou.clone(), channel.clone(), *role, region),
+                    (kind, before, now),
+                );
             }
         }
     }
     let snapshots = [compiled(old), compiled(new)];
     let mut comparison = Comparison::new(&snapshots[0], &snapshots[1], UnixSeconds(NOW));
-    let changes = find_changes(&mut comparison, Scope::default());
+    let changes = find_changes(&mut comparison, Scope { roles: Roles::All, ..Scope::default() });
     if changes.compared != asked.len() * Region::COUNT {
         return Err(format!("{} compared, not {} rows", changes.compared, asked.len()));
     }
@@ -89,8 +105,8 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Resul
         for cells in &group.cells {
             for ou in &cells.ous {
                 for country in &cells.countries {
-                    let key =
-                        (group.company.to_owned(), (*ou).to_owned(), group.channel.to_owned(), *country);
+                    let (company, channel) = (group.company.to_owned(), group.channel.to_owned());
+                    let key = (company, (*ou).to_owned(), channel, group.role, *country);
                     match expected.remove(&key) {
                         Some(one) if one == (group.change, sides.0.clone(), sides.1.clone()) => {}
                         // The same ids and weights, but other addresses, which the oracle's decision does not

@@ -45,7 +45,7 @@ fn errors_come_first_and_exit_1_with_fail_on() {
     assert_eq!(diff(old.path(), new.path(), &["--fail-on", "errors"]).0, 1);
     assert_eq!(diff(new.path(), old.path(), &["--fail-on", "errors"]).0, 0);
     let (exit, text, _) = diff(old.path(), old.path(), &["--fail-on", "errors"]);
-    assert_eq!((exit, &*text), (0, "no decision changes; 18144 compared\n"));
+    assert_eq!((exit, &*text), (0, "no decision changes; 24948 compared\n"));
 }
 
 #[test]
@@ -60,9 +60,10 @@ fn changes_of_the_level_alone_have_their_own_heading() {
     );
     let (_, text, _) = diff(old.path(), new.path(), &[]);
     let (moved, level) = text.split_once("\nchange only the level: the accounts stay the same\n").unwrap();
-    assert!(moved.contains("acme whatsapp: zurich") && !moved.contains("acme telegram"), "{text}");
+    assert!(moved.contains("acme whatsapp secondary: zurich") && !moved.contains("acme telegram"), "{text}");
     assert!(
-        level.contains("  acme telegram: zurich: every country\n    old: 3 OUs up; new: 2 OUs up\n"),
+        level
+            .contains("  acme telegram secondary: zurich: every country\n    old: 3 OUs up; new: 2 OUs up\n"),
         "{text}"
     );
     let json: Value = serde_json::from_str(&diff(old.path(), new.path(), &["--format", "json"]).1).unwrap();
@@ -73,12 +74,56 @@ fn changes_of_the_level_alone_have_their_own_heading() {
 }
 
 #[test]
+fn lost_primary_number_is_a_line_of_its_role() {
+    let (old, new) = (acme(), acme());
+    for side in [&old, &new] {
+        fs::remove_file(side.path().join("acme/tests.toml")).unwrap();
+    }
+    let second = "wa-emea-primary-2,whatsapp,primary,+447400123999,GB,emea-whatsapp,,,,\n";
+    let accounts = old.path().join("acme/accounts.csv");
+    fs::write(&accounts, fs::read_to_string(&accounts).unwrap().trim_end().to_owned() + "\n" + second)
+        .unwrap();
+    let (exit, text, error) = diff(old.path(), new.path(), &[]);
+    assert_eq!(exit, 0, "{error}");
+    assert!(text.contains("  acme whatsapp primary: "), "{text}");
+    assert!(text.contains("accounts removed: wa-emea-primary-2\n"), "{text}");
+    assert!(!text.contains("secondary"), "{text}");
+    let (_, text, _) = diff(old.path(), new.path(), &["--role", "secondary"]);
+    assert_eq!(text, "no decision changes; 18144 compared\n");
+    let (_, text, _) = diff(old.path(), new.path(), &["--role", "primary"]);
+    assert!(text.contains("accounts removed: wa-emea-primary-2\n"), "{text}");
+    let json: Value = serde_json::from_str(&diff(old.path(), new.path(), &["--format", "json"]).1).unwrap();
+    let groups = json["groups"].as_array().unwrap();
+    assert!(!groups.is_empty() && groups.iter().all(|group| group["role"] == "primary"), "{json}");
+    assert_eq!(diff(old.path(), new.path(), &["--role", "tertiary"]).0, 2);
+}
+
+#[test]
+fn change_of_both_roles_is_one_line() {
+    let (old, new) = (acme(), acme());
+    fs::remove_file(new.path().join("acme/tests.toml")).unwrap();
+    edit(
+        new.path(),
+        "acme/company.toml",
+        "id = \"zurich\"\nparent = \"dach\"",
+        "id = \"zurich\"\nparent = \"emea\"",
+    );
+    let (_, text, _) = diff(old.path(), new.path(), &[]);
+    assert!(
+        text.contains(
+            "  acme imessage primary and secondary: zurich: 2 countries (CA US)\n    4 decisions in total\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn scope_limits_the_comparison() {
     let (old, new) = edited();
     edit(new.path(), "acme/company.toml", "\"research\"", "\"recherche\"");
     let (exit, text, _) = diff(old.path(), new.path(), &["--channel", "sms", "--ou", "emea,london"]);
     assert_eq!(exit, 0);
-    assert_eq!(text.lines().next().unwrap(), "50 decisions become errors; 454 of 504 are unchanged");
+    assert_eq!(text.lines().next().unwrap(), "50 decisions become errors; 958 of 1008 are unchanged");
     let whatsapp = ["--company", "acme", "--channel", "whatsapp", "--fail-on", "errors", "--ou", "emea"];
     assert_eq!(diff(old.path(), new.path(), &whatsapp).0, 0);
     // An id is known if one of the two snapshots has it.
@@ -107,8 +152,8 @@ fn json_has_every_change() {
         changed += count;
     }
     let sum: u64 = json["changes"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
-    assert_eq!((changed as u64, json["compared"].as_u64().unwrap()), (sum, 18144));
-    assert_eq!(json["unchanged"], 18144 - changed);
+    assert_eq!((changed as u64, json["compared"].as_u64().unwrap()), (sum, 24948));
+    assert_eq!(json["unchanged"], 24948 - changed);
     let lost = groups.iter().find(|group| group["kind"] == "becomes_error").unwrap();
     assert_eq!(lost["old"]["accounts"][0]["account"], "sms-us-1");
     assert_eq!(lost["new"]["rule"], "no_account");

@@ -30,6 +30,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         old,
         new,
         scope: ScopeArguments { companies, channels, ous },
+        role,
         queries,
         fail_on,
         output: FormatArguments { format },
@@ -40,7 +41,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
     let (Some(old_snapshot), Some(new_snapshot)) = (old_snapshot, new_snapshot) else {
         return Ok(Exit::Failed);
     };
-    let scope = Scope { companies, channels, ous };
+    let scope = Scope { companies, channels, ous, roles: (*role).into() };
     scope
         .check(&[&old_snapshot, &new_snapshot])
         .map_err(|unknown| CommandError::usage(unknown.to_string()))?;
@@ -156,11 +157,12 @@ fn source_json(path: &Path, snapshot: &Snapshot) -> Value {
 }
 
 fn group_json(comparison: &mut Comparison<'_>, group: &ChangeGroup<'_>) -> Value {
-    let ChangeGroup { change, company, channel, old, new, cells } = group;
+    let ChangeGroup { change, company, channel, role, old, new, cells } = group;
     let mut value = Map::new();
     value.insert("kind".into(), change.as_str().into());
     value.insert("company".into(), (*company).into());
     value.insert("channel".into(), (*channel).into());
+    value.insert("role".into(), role.as_str().into());
     value.insert("decisions".into(), group.decisions().into());
     value.insert("old".into(), decision_json(&comparison.old, old));
     value.insert("new".into(), decision_json(&comparison.new, new));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use anstyle::Style;
-use switchboard_model::{Region, SelectError};
+use switchboard_model::{Region, Role, SelectError};
 use switchboard_pipeline::analysis::compare::{
     CandidateDifference, Cells, Change, ChangeGroup, Changes, Comparison, DecisionChange, StepChange,
 };
@@ -117,10 +117,13 @@ fn missing_line(missing: Missing<'_>, decisions: &OneSided<'_>) -> String {
 }
 
 fn write_change(text: &mut String, fold: &ChangeFold<'_>) {
-    let ChangeFold { company, channel, cells, .. } = fold;
+    let ChangeFold { company, channel, roles, cells, .. } = fold;
     for (at, Cells { ous, countries }) in cells.iter().take(MAX_CELLS).enumerate() {
-        let subject =
-            if at == 0 { format!("{HEADING}{company} {channel}{HEADING:#}: ") } else { "  ".to_owned() };
+        let subject = if at == 0 {
+            format!("{HEADING}{company} {channel} {}{HEADING:#}: ", role_names(roles))
+        } else {
+            "  ".to_owned()
+        };
         let _ = writeln!(text, "  {subject}{}: {}", ids(ous.iter().copied()), country_list(countries));
     }
     if let more @ 1.. = cells.len().saturating_sub(MAX_CELLS) {
@@ -128,7 +131,7 @@ fn write_change(text: &mut String, fold: &ChangeFold<'_>) {
         let _ =
             writeln!(text, "    … and {more} more groups of OUs, {}", count(rest, "decision", "decisions"));
     }
-    if cells.len() > 1 {
+    if cells.len() > 1 || roles.len() > 1 {
         let _ = writeln!(text, "    {} in total", count(fold.decisions(), "decision", "decisions"));
     }
     match &fold.difference {
@@ -171,6 +174,11 @@ fn write_difference(text: &mut String, difference: &CandidateDifference<'_>) {
             let _ = writeln!(text, "      {what} {}", ids(list.into_iter()));
         }
     }
+}
+
+/// Renders `primary`, `secondary`, or `primary and secondary`.
+fn role_names(roles: &BTreeSet<Role>) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" and ")
 }
 
 /// Renders `country, pool emea-whatsapp at emea, 1 OU up`, or the code of a problem.
@@ -276,6 +284,8 @@ struct ChangeFold<'s> {
     change: DecisionChange,
     company: &'s str,
     channel: &'s str,
+    /// The roles whose decisions change so, for the same OUs and countries.
+    roles: BTreeSet<Role>,
     old: DecisionSummary<'s>,
     new: DecisionSummary<'s>,
     old_climbed: ClimbRange,
@@ -318,7 +328,7 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
     let mut folded = Folded { one_sided: BTreeMap::new(), folds: Vec::new() };
     let mut fold_of_key: BTreeMap<_, usize> = BTreeMap::new();
     for group in &changes.groups {
-        let ChangeGroup { change, company, channel, old, new, cells: of } = group;
+        let ChangeGroup { change, company, channel, role, old, new, cells: of } = group;
         if let Some((missing, names)) = find_missing(company, old, new) {
             let one = folded.one_sided.entry(missing).or_default();
             match names {
@@ -342,13 +352,14 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
         // If only the level changes, rules and pools are not shown.
         let summary_key = (*change != Change::Answer(StepChange::Level)).then_some(summaries);
         let at = *fold_of_key
-            .entry((*change, *company, *channel, summary_key, difference.clone()))
+            .entry((*change, *company, *channel, *role, summary_key, difference.clone()))
             .or_insert(next);
         if at == next {
             folded.folds.push(ChangeFold {
                 change: *change,
                 company,
                 channel,
+                roles: BTreeSet::from([*role]),
                 old: summaries.0,
                 new: summaries.1,
                 old_climbed: None,
@@ -370,12 +381,34 @@ fn fold<'s>(comparison: &mut Comparison<'s>, changes: &Changes<'s>) -> Folded<'s
     for fold in &mut folded.folds {
         fold.cells = Cells::merge(std::mem::take(&mut fold.cells));
     }
+    folded.folds = merge_roles(folded.folds);
     folded
+}
+
+/// Merges folds that differ only in the role and in the accounts.
+fn merge_roles(folds: Vec<ChangeFold<'_>>) -> Vec<ChangeFold<'_>> {
+    let mut merged: Vec<ChangeFold<'_>> = Vec::with_capacity(folds.len());
+    let mut position_of_key = BTreeMap::new();
+    for fold in folds {
+        let decisions = (fold.change, fold.company, fold.channel, fold.old, fold.new);
+        let climbed = (fold.old_climbed, fold.new_climbed);
+        let key = (decisions, climbed, fold.difference.clone(), fold.cells.clone());
+        let at = *position_of_key.entry(key).or_insert(merged.len());
+        match merged.get_mut(at) {
+            Some(other) => {
+                other.roles.extend(fold.roles);
+                other.old_accounts.extend(fold.old_accounts);
+                other.new_accounts.extend(fold.new_accounts);
+            }
+            None => merged.push(fold),
+        }
+    }
+    merged
 }
 
 impl ChangeFold<'_> {
     fn decisions(&self) -> usize {
-        self.cells.iter().map(Cells::decisions).sum()
+        self.roles.len() * self.cells.iter().map(Cells::decisions).sum::<usize>()
     }
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use switchboard_model::{Region, SelectError, UnixSeconds};
+use switchboard_model::{Region, Role, SelectError, UnixSeconds};
 use switchboard_snapshot::view::{AccountPieces, Candidate};
 use switchboard_snapshot::{CompanyIdx, GroupIdx, OuIdx, Snapshot};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
@@ -197,13 +197,13 @@ pub fn candidate_ids<'s>(table: &DecisionTable<'s>, candidates: &[Candidate<'s>]
 /// All decisions that differ between two snapshots.
 #[derive(Debug, Default)]
 pub struct Changes<'s> {
-    /// Number of compared decisions: those of every company, OU and channel that either snapshot has.
+    /// Number of compared decisions: those of every company, OU, channel and role that either snapshot has.
     pub compared: usize,
     /// The changes in groups, the worst first.
     pub groups: Vec<ChangeGroup<'s>>,
 }
 
-/// Decisions of one company and channel that all change from the same old decision to the same new one.
+/// Decisions of one company, channel and role that all change from the same old decision to the same new one.
 #[derive(Debug)]
 pub struct ChangeGroup<'s> {
     /// The kind of this change.
@@ -212,6 +212,8 @@ pub struct ChangeGroup<'s> {
     pub company: &'s str,
     /// The id of the channel.
     pub channel: &'s str,
+    /// The role of the accounts.
+    pub role: Role,
     /// The decision in the old snapshot.
     pub old: Decision,
     /// The decision in the new snapshot.
@@ -290,26 +292,34 @@ pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Ch
             sides.map(|(side, company)| company.into_iter().flat_map(|company| scope.ous(side, company)));
         let ous = both(old_ous, new_ous);
         for channel in old_channels.union(&new_channels) {
-            changes.compared += ous.len() * Region::COUNT;
-            let mut rows: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
-            for (ou, &[old_ou, new_ou]) in &ous {
-                let before = row_of(&mut comparison.old, old_company, channel, old_ou);
-                let now = row_of(&mut comparison.new, new_company, channel, new_ou);
-                rows.entry((before, now)).or_default().push(ou);
+            let known = sides.into_iter().zip([&old_channels, &new_channels]);
+            let known = known.filter(|(_, channels)| channels.contains(channel));
+            let of_side = |((side, company), _): ((&'s Snapshot, Option<CompanyIdx>), _)| {
+                let known = company.zip(side.find_channel(channel));
+                known.map_or_else(Vec::new, |(company, channel)| scope.roles(side, company, channel))
+            };
+            let roles: BTreeSet<Role> = known.flat_map(of_side).collect();
+            for role in roles {
+                changes.compared += ous.len() * Region::COUNT;
+                let mut rows: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
+                for (ou, &[old_ou, new_ou]) in &ous {
+                    let before = row_of(&mut comparison.old, old_company, channel, old_ou, role);
+                    let now = row_of(&mut comparison.new, new_company, channel, new_ou, role);
+                    rows.entry((before, now)).or_default().push(ou);
+                }
+                changes.groups.extend(group_changes(comparison, (company, channel, role), rows));
             }
-            changes.groups.extend(group_changes(comparison, company, channel, rows));
         }
     }
-    // A stable sort keeps equal changes in the order of companies, channels and OUs.
+    // A stable sort keeps equal changes in the order of companies, channels, roles and OUs.
     changes.groups.sort_by_key(|group| group.change);
     changes
 }
 
-/// Groups the changes of one company and channel. `rows` maps a pair of row numbers, old and new, to its OUs.
+/// Groups the changes of one company, channel and role. `rows` maps a pair of row numbers, old and new, to its OUs.
 fn group_changes<'s>(
     comparison: &mut Comparison<'s>,
-    company: &'s str,
-    channel: &'s str,
+    (company, channel, role): (&'s str, &'s str, Role),
     rows: BTreeMap<(usize, usize), Vec<&'s str>>,
 ) -> Vec<ChangeGroup<'s>> {
     let mut groups: HashMap<(Decision, Decision), (DecisionChange, Vec<Cells<'_>>)> = HashMap::new();
@@ -331,6 +341,7 @@ fn group_changes<'s>(
         change,
         company,
         channel,
+        role,
         old,
         new,
         cells: Cells::merge(cells),
@@ -347,12 +358,13 @@ fn row_of(
     company: Option<CompanyIdx>,
     channel: &str,
     ou: Option<OuIdx>,
+    role: Role,
 ) -> usize {
     match (company, table.snapshot().find_channel(channel), ou) {
         (None, ..) => table.row_of_refusals(SelectError::UnknownCompany),
         (_, None, _) => table.row_of_refusals(SelectError::UnknownChannel),
         (.., None) => table.row_of_refusals(SelectError::UnknownOu),
-        (Some(company), Some(channel), Some(ou)) => table.row_of(company, ou, channel),
+        (Some(company), Some(channel), Some(ou)) => table.row_of_role(company, ou, channel, role),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use switchboard_model::{Region, Rule, SelectError, UnixSeconds};
+use switchboard_model::{Region, Role, Rule, SelectError, UnixSeconds};
 use switchboard_select::{Availability, ChainStep, Overlay, Query, SelectContext, Tracer, select_with};
 use switchboard_snapshot::view::{Candidate, LevelRef};
 use switchboard_snapshot::{
@@ -68,7 +68,7 @@ impl ServingStep {
     }
 }
 
-/// The decisions of one OU and channel, one for every country. Equal decisions are stored once.
+/// The decisions of one OU, channel and role, one for every country. Equal decisions are stored once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
     distinct: Box<[Decision]>,
@@ -173,7 +173,7 @@ impl RuleCounts {
     }
 }
 
-/// The decisions of a snapshot at one time, for the OUs and channels that [`row_of`](DecisionTable::row_of)
+/// The decisions of a snapshot at one time, for the OUs, channels and roles that [`row_of_role`](DecisionTable::row_of_role)
 /// was called with.
 pub struct DecisionTable<'s> {
     snapshot: &'s Snapshot,
@@ -207,16 +207,21 @@ impl<'s> DecisionTable<'s> {
         self.snapshot
     }
 
-    /// Decides for a company's OU on a channel. Returns the number of the row. Equal rows have the same
-    /// number.
+    /// Decides for a company's OU on a channel, in the conversation role. Returns the number of the row.
     pub fn row_of(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx) -> usize {
         let role = self.snapshot.channel(channel).conversation_role();
+        self.row_of_role(company, ou, channel, role)
+    }
+
+    /// Decides for a company's OU on a channel, in a role. Returns the number of the row. Equal rows have the
+    /// same number.
+    pub fn row_of_role(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx, role: Role) -> usize {
         let level = self.snapshot.chain(company, ou, channel, role).map(LevelRef::idx);
         let start = (level, self.snapshot.ou(ou).depth());
         if let Some(&row) = self.by_start.get(&start) {
             return row;
         }
-        let row = self.decide(company, ou, channel);
+        let row = self.decide(company, ou, channel, role);
         let row = self.store(row);
         self.by_start.insert(start, row);
         row
@@ -259,13 +264,14 @@ impl<'s> DecisionTable<'s> {
         }
     }
 
-    fn decide(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx) -> Row {
+    fn decide(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx, role: Role) -> Row {
         let DecisionTable { snapshot, now, standings, available, .. } = self;
         let context = SelectContext { now: *now, random: 0, standings };
         let mut query = Query {
             company: Some(snapshot.company(company).id().into()),
             channel: snapshot.channel(channel).id().into(),
             ou: snapshot.ou(ou).id().into(),
+            role: Some(role),
             ..Query::default()
         };
         let mut last = LastStep { snapshot, available, group: None };

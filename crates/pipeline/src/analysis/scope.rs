@@ -1,7 +1,8 @@
-//! Restricts an analysis to companies, OUs and channels, by their ids.
+//! Restricts an analysis to companies, OUs and channels, by their ids, and to roles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use switchboard_model::Role;
 use switchboard_registry::did_you_mean;
 use switchboard_snapshot::{ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
@@ -15,6 +16,20 @@ pub struct Scope<'n> {
     pub channels: &'n [String],
     /// The ids of the organizational units (OUs).
     pub ous: &'n [String],
+    /// The roles of each channel.
+    pub roles: Roles,
+}
+
+/// The roles of a channel that an analysis includes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Roles {
+    /// The conversation role of each channel.
+    #[default]
+    Conversation,
+    /// The conversation role of each channel, and the other role where a chain has an account of it.
+    All,
+    /// This role on every channel, also where no account has it.
+    Only(Role),
 }
 
 /// The part of one company that a [`Scope`] selects.
@@ -85,6 +100,18 @@ impl Scope<'_> {
         ous(snapshot, company).filter(|(id, _)| is_selected(self.ous, id))
     }
 
+    /// Returns the roles of a company's channel that the scope selects, in the order of [`Role::ALL`].
+    pub fn roles(&self, snapshot: &Snapshot, company: CompanyIdx, channel: ChannelIdx) -> Vec<Role> {
+        let conversation = snapshot.channel(channel).conversation_role();
+        let is_selected = |role: &Role| match self.roles {
+            Roles::Only(only) => *role == only,
+            _ if *role == conversation => true,
+            Roles::Conversation => false,
+            Roles::All => has_accounts(snapshot, company, channel, *role),
+        };
+        Role::ALL.into_iter().filter(is_selected).collect()
+    }
+
     /// Returns the channels of the scope. An empty list of channels selects those that the company has pools
     /// of.
     pub fn channels<'s>(
@@ -98,6 +125,17 @@ impl Scope<'_> {
             named => is_selected(named, id),
         })
     }
+}
+
+/// Returns whether a chain of the company has an account of this channel and role.
+fn has_accounts(snapshot: &Snapshot, company: CompanyIdx, channel: ChannelIdx, role: Role) -> bool {
+    let mut seen = HashSet::new();
+    let ous = snapshot.company(company).ous();
+    let mut levels = ous.filter_map(|ou| snapshot.chain(company, ou.idx(), channel, role));
+    levels.any(|level| {
+        seen.insert(level.idx())
+            && level.runs().any(|(_, mut steps)| steps.any(|step| !step.candidates().is_empty()))
+    })
 }
 
 fn is_selected(named: &[String], id: &str) -> bool {
