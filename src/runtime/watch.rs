@@ -14,6 +14,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use switchboard_pipeline::{Fetched, SnapshotSource, SourceError, SourceStamp};
+use switchboard_registry::{ReadLimits, is_passed_over};
 
 use super::poller::PolledSource;
 use super::reload_event::{ReloadEvent, Reporter, WatchMode};
@@ -107,7 +108,7 @@ impl PolledSource for WatchedSource {
     }
 
     fn fetch(&self) -> Result<Fetched, SourceError> {
-        self.source.fetch()
+        self.source.fetch(ReadLimits::default())
     }
 
     fn now(&self) -> Instant {
@@ -180,7 +181,9 @@ impl SeenEvents {
             Ok(event) if !event.need_rescan() => {
                 let mut is_relevant = false;
                 for path in &event.paths {
-                    is_relevant |= self.concerns(path) && self.record_path(path, event.kind);
+                    is_relevant |= self.concerns(path)
+                        && !self.is_passed_over(path, event.kind)
+                        && self.record_path(path, event.kind);
                 }
                 is_relevant
             }
@@ -199,6 +202,19 @@ impl SeenEvents {
         self.dirs.entries.contains(path)
             || folders.contains_key(path)
             || path.parent().and_then(|parent| folders.get(parent)).is_some_and(|parent| parent.any_entry)
+    }
+
+    /// Returns whether the event is about the content of a file that the reader of a registry passes over.
+    /// Such a file may stay open for hours. A folder of such a name may be a company.
+    fn is_passed_over(&self, path: &Path, kind: EventKind) -> bool {
+        let is_content = matches!(
+            kind,
+            EventKind::Create(CreateKind::File)
+                | EventKind::Modify(ModifyKind::Data(_))
+                | EventKind::Access(_)
+        );
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        is_content && is_passed_over(&name) && !self.dirs.entries.contains(path)
     }
 
     fn record_path(&mut self, path: &Path, kind: EventKind) -> bool {
@@ -320,6 +336,21 @@ mod tests {
         assert!(!seen.record("other", WRITE));
         assert_eq!(seen.events.changes, 0);
         assert!(!seen.events.is_path_stale);
+    }
+
+    #[test]
+    fn open_lock_file_of_an_editor_delays_no_reload() {
+        let mut seen = Seen::new();
+        let source = SnapshotSource::Registry(seen.folder.path().canonicalize().unwrap());
+        seen.events.dirs = WatchedDirs::from_source(&source);
+        for name in ["~$accounts.csv", ".accounts.csv.swp", "Thumbs.db", "upload.part"] {
+            assert!(!seen.record(name, WRITE), "{name}");
+        }
+        assert_eq!((seen.events.changes, seen.events.open_files.len()), (0, 0));
+        assert!(seen.record("accounts.csv", WRITE));
+        // A folder of such a name may be a company.
+        assert!(seen.record("x~", EventKind::Create(CreateKind::Folder)));
+        assert!(seen.record("~$accounts.csv", EventKind::Remove(RemoveKind::File)));
     }
 
     #[test]

@@ -30,7 +30,17 @@ macro_rules! faults {
 #[rustfmt::skip] // one row, one fault
 const FAULTS: &[Fault] = faults! {
     // ---- files
-    UnknownFile at "notes.txt:1" mentions ["notes.txt"]: ("notes.txt", WHOLE => "x");
+    StrayFile at "notes.txt:1" mentions ["warning[unknown_file]", "notes.txt"]: ("notes.txt", WHOLE => "x");
+    StrayFile at "acme/accounts (1).csv:1" mentions ["`accounts (1).csv`"]: ("acme/accounts (1).csv", WHOLE => "x");
+    StrayFile at "acme/accounts.csv.bak:1" mentions ["`accounts.csv.bak`"]: ("acme/accounts.csv.bak", WHOLE => "x");
+    UnknownFile at "acme/account.csv:1" mentions ["error[unknown_file]", "rename it to `accounts.csv`"]: ("acme/account.csv", WHOLE => "x");
+    UnknownFile at "acme/Accounts.csv:1" mentions ["rename it to `accounts.csv`"]: ("acme/Accounts.csv", WHOLE => "x");
+    UnknownFile at "acme/channels.toml:1" mentions ["move it", "the companies' folders"]: ("acme/channels.toml", WHOLE => "");
+    UnknownFile at "Tests.toml:1" mentions ["as `tests.toml`", "its company"]: ("Tests.toml", WHOLE => "");
+    UnknownFile at "acme/company.tml:1" mentions ["rename it to `company.toml`"]:
+        ("acme/company.toml", WHOLE => GONE) ("acme/company.tml", WHOLE => "x");
+    StrayFile at "docs/:1" mentions ["`docs`", "not a company"]: ("docs/plan.txt", WHOLE => "x") ("docs/plan-2.txt", WHOLE => "x");
+    MissingFile at "bank/company.toml:1" mentions ["has no file"]: ("bank/accounts.csv", WHOLE => "id,channel,address\n");
     UnknownFile at "chanels.toml:1" mentions ["chanels.toml", "`channels.toml`"]:
         ("channels.toml", WHOLE => GONE) ("chanels.toml", WHOLE => "x") ("acme/company.toml", "\"whatsapp\"" => "\"whatsapp\"");
     UnknownFile at "acme/acounts.csv:1" mentions ["acounts.csv", "accounts.csv"]:
@@ -38,7 +48,6 @@ const FAULTS: &[Fault] = faults! {
     UnknownFile at "acme/our.csv:1" mentions ["our.csv", "ous.csv"]: ("acme/ous.csv", WHOLE => GONE) ("acme/our.csv", WHOLE => "x");
     UnknownFile at "acme/compnay.toml:1" mentions ["compnay.toml", "company.toml"]:
         ("acme/company.toml", WHOLE => GONE) ("acme/compnay.toml", WHOLE => "x");
-    UnknownFile at "other/readme2.txt.bak/:1" mentions ["move it"]: ("other/readme2.txt.bak/", WHOLE => "");
     MissingFile at "acme/company.toml:1" mentions ["has no file", "company.toml"]: ("acme/company.toml", WHOLE => GONE);
     InvalidId at "a b/company.toml:1" mentions ["a b", "space"]: ("a b/company.toml", WHOLE => "[[ou]]\nid = \"x\"\n");
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use switchboard_registry::{Code, Files, Stamp};
+use switchboard_registry::{Code, Files, ReadLimits, Stamp};
 
 use super::base::{printed, read_and_check, sound};
 
@@ -37,15 +37,107 @@ fn ignored_files_change_neither_files_nor_digest() {
         "acme/notes.md",
         "acme/#company.toml#",
         "acme/x.swp",
+        "acme/~$accounts.csv",
+        "acme/.~lock.accounts.csv#",
+        "acme/Thumbs.db",
+        "acme/upload.csv.part",
+        "acme/accounts.csv.crdownload",
+        "acme/~syncthing~accounts.csv.tmp",
+        "acme/7F3A10C2",
+        "CODEOWNERS",
+        "LICENSE",
+        "License-MIT.txt",
+        "old.swb",
+        "desktop.ini",
     ] {
         fs::write(root.path().join(ignored), "x").unwrap();
     }
-    fs::create_dir(root.path().join("lost+found")).unwrap();
+    for folder in ["lost+found", "@eaDir", "acme/@eaDir", "point.md", ".acme.new"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    fs::write(root.path().join("@eaDir/accounts.csv@SynoEAStream"), "x").unwrap();
+    fs::write(root.path().join(".acme.new/company.toml"), "x").unwrap();
     fs::create_dir(root.path().join(".git")).unwrap();
     fs::write(root.path().join(".git/config"), "x").unwrap();
     let files = Files::read_dir(root.path()).unwrap();
     assert_eq!(names(&files), SOUND);
     assert_eq!(files.digest(), sound.digest());
+}
+
+/// The name of a folder does not decide whether it is a company.
+#[test]
+fn folder_with_a_company_file_is_a_company_whatever_its_name() {
+    let names =
+        ["point.md", "readme-bank", "x.swb", "x~", "~$bank", "#x#", "license", "a.tmp", "4913", "bank"];
+    let root = tempfile::tempdir().unwrap();
+    for name in names {
+        fs::create_dir(root.path().join(name)).unwrap();
+        fs::write(root.path().join(name).join("company.toml"), "[[ou]]\nid = \"a\"\n").unwrap();
+    }
+    let (registry, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    assert!(findings.is_empty(), "{}", printed(&findings));
+    let mut sorted = names;
+    sorted.sort_unstable();
+    assert_eq!(registry.companies.iter().map(|company| &*company.id).collect::<Vec<_>>(), sorted);
+
+    // Without its settings, the folder still does not vanish. An id that no company can have is an error.
+    fs::remove_file(root.path().join("point.md/company.toml")).unwrap();
+    fs::write(root.path().join("point.md/accounts.csv"), "id,channel,address\n").unwrap();
+    fs::rename(root.path().join("bank"), root.path().join("my bank")).unwrap();
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+    assert_eq!(
+        found,
+        [
+            (Code::InvalidId, "my bank/company.toml:1".to_owned()),
+            (Code::MissingFile, "point.md/company.toml:1".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn registry_of_stray_files_only_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("notes.txt"), "x").unwrap();
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    let found: Vec<_> = findings.iter().map(|it| it.code).collect();
+    assert_eq!(found, [Code::Empty, Code::StrayFile], "{}", printed(&findings));
+}
+
+#[test]
+fn link_without_a_target_stops_only_the_files_of_a_registry() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path());
+    symlink("nowhere", root.path().join("acme/old.txt")).unwrap();
+    symlink("ann@host.123", root.path().join("acme/~$accounts.csv")).unwrap();
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+    assert_eq!(found, [(Code::StrayFile, "acme/old.txt|:1".to_owned())]);
+    symlink("nowhere", root.path().join("bank")).unwrap();
+    assert_eq!(&*Files::read_dir(root.path()).unwrap_err().path, "bank");
+}
+
+#[test]
+fn file_above_the_limit_is_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path());
+    let accounts = root.path().join("acme/accounts.csv");
+    // A file with a hole takes no space on the disk.
+    fs::File::create(&accounts).unwrap().set_len((256 << 20) + 1).unwrap();
+    let files = Files::read_dir(root.path()).unwrap();
+    assert_eq!(files.get("acme/accounts.csv"), None);
+    let (_, findings) = read_and_check(&files);
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+    assert_eq!(found, [(Code::Limit, "acme/accounts.csv:1".to_owned())], "{}", printed(&findings));
+    assert!(printed(&findings).contains("has 268435457 bytes, but at most 268435456"));
+    // The size is part of the digest.
+    fs::File::create(&accounts).unwrap().set_len((256 << 20) + 2).unwrap();
+    assert_ne!(Files::read_dir(root.path()).unwrap().digest(), files.digest());
+
+    fs::write(&accounts, "id,channel,address\n").unwrap();
+    let read = |max_file_bytes| Files::read_dir_within(root.path(), ReadLimits { max_file_bytes }).unwrap();
+    assert!(read(19).get("acme/accounts.csv").is_some());
+    assert!(read(18).get("acme/accounts.csv").is_none());
 }
 
 #[test]
@@ -92,8 +184,8 @@ fn folders_and_pipes_in_place_of_files_are_reported_and_never_opened() {
         found,
         [
             (Code::UnknownFile, "acme/accounts.csv/:1".to_owned()),
-            (Code::UnknownFile, "acme/accounts.sock|:1".to_owned()),
-            (Code::UnknownFile, "acme/loop/:1".to_owned()),
+            (Code::StrayFile, "acme/accounts.sock|:1".to_owned()),
+            (Code::StrayFile, "acme/loop/:1".to_owned()),
             (Code::UnknownFile, "acme/tests.toml|:1".to_owned()),
             (Code::UnknownFile, "company.toml:1".to_owned()),
         ]

@@ -1,6 +1,6 @@
 //! Many faults in the same files, the printed form of findings, and the limits on their number.
 
-use switchboard_registry::{Code, Finding};
+use switchboard_registry::{Code, Finding, Findings, Severity};
 
 use super::base::{Texts, files, printed, read_and_check, replace, run, sound};
 
@@ -307,4 +307,34 @@ fn mapping_of_a_country_with_only_suspended_accounts_is_used() {
     replace(&mut texts, "acme/accounts.csv", ",5,active", ",5,suspended");
     let (_, findings) = run(&texts);
     assert!(findings.is_empty(), "{}", printed(&findings));
+}
+
+/// What a log line and `/status` show of a registry with many faults.
+#[test]
+fn causes_are_the_syntax_first_and_then_one_of_each_code() {
+    let mut texts = Texts::new();
+    texts.insert("acme/company.toml".to_owned(), COMPANY.into());
+    texts.insert("acme/accounts.csv".to_owned(), ACCOUNTS.into());
+    texts.insert("acme/tests.toml".to_owned(), b"[[test]]\nquery =\n".to_vec());
+    let (_, findings) = read_and_check(&files(&texts));
+    let causes = findings.causes();
+    assert_eq!(causes.len(), 10);
+    assert_eq!((causes[0].code, causes[0].place.to_string()), (Code::Syntax, "acme/tests.toml:2".to_owned()));
+    let mut codes: Vec<_> = causes.iter().map(|it| it.code).collect();
+    codes.dedup();
+    assert_eq!(codes.len(), 10, "{codes:?}");
+    assert!(causes.iter().all(|it| it.code.severity() == Severity::Error));
+
+    // With few codes, each code has several findings. Warnings are shown only without errors.
+    let mut texts = sound();
+    replace(&mut texts, "acme/accounts.csv", ",5,active", ",5000,active");
+    replace(&mut texts, "acme/accounts.csv", "+447400123499,GB", "+447400123499,FR");
+    replace(&mut texts, "acme/accounts.csv", "draining,2026-01-01", "resting,2026-01-01");
+    let (_, findings) = read_and_check(&files(&texts));
+    let found = |findings: &Findings| findings.causes().iter().map(|it| it.code).collect::<Vec<_>>();
+    assert_eq!(found(&findings), [Code::InvalidValue, Code::InvalidValue]);
+    let mut texts = sound();
+    replace(&mut texts, "acme/accounts.csv", "+447400123499,GB", "+447400123499,FR");
+    assert_eq!(found(&read_and_check(&files(&texts)).1), [Code::CountryContradicted]);
+    assert_eq!(found(&read_and_check(&files(&sound())).1), []);
 }

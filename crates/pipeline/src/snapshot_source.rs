@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use switchboard_model::UnixMillis;
-use switchboard_registry::{Files, ReadError, Stamp};
+use switchboard_registry::{Files, ReadError, ReadLimits, Stamp};
 use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, file};
 
 use super::build::{self, BuildFailure};
@@ -135,14 +135,14 @@ impl SnapshotSource {
         }
     }
 
-    /// Reads the whole content of the source.
+    /// Reads the whole content of the source. The limits hold for the files of a registry.
     ///
     /// # Errors
     /// Returns the first path that cannot be read.
-    pub fn fetch(&self) -> Result<Fetched, SourceError> {
+    pub fn fetch(&self, limits: ReadLimits) -> Result<Fetched, SourceError> {
         match self {
             SnapshotSource::Demo => Ok(Fetched::Files(demo_files())),
-            SnapshotSource::Registry(root) => Ok(Fetched::Files(read_registry(root)?)),
+            SnapshotSource::Registry(root) => Ok(Fetched::Files(read_registry(root, limits)?)),
             SnapshotSource::Snapshot(path) => {
                 let (bytes, modified_at) = read_snapshot(path)?;
                 Ok(Fetched::Bytes { bytes, modified_at })
@@ -157,7 +157,10 @@ impl SnapshotSource {
     pub fn open(&self, now: UnixMillis, progress: &dyn Progress) -> Result<Snapshot, OpenError> {
         let (files, generation) = match self {
             SnapshotSource::Demo => (demo_files(), DEMO_GENERATION),
-            SnapshotSource::Registry(root) => (read_registry(root).map_err(OpenError::Source)?, now.as_u64()),
+            SnapshotSource::Registry(root) => {
+                let files = read_registry(root, ReadLimits::default()).map_err(OpenError::Source)?;
+                (files, now.as_u64())
+            }
             SnapshotSource::Snapshot(path) => {
                 let (bytes, _) = read_snapshot(path).map_err(OpenError::Source)?;
                 let rejected = |rejection| OpenError::Snapshot { path: path.clone(), rejection };
@@ -181,8 +184,9 @@ impl SnapshotSource {
     }
 }
 
-fn read_registry(root: &Path) -> Result<Files, SourceError> {
-    Files::read_dir(root).map_err(|error| SourceError::Registry { root: root.to_owned(), error })
+fn read_registry(root: &Path, limits: ReadLimits) -> Result<Files, SourceError> {
+    Files::read_dir_within(root, limits)
+        .map_err(|error| SourceError::Registry { root: root.to_owned(), error })
 }
 
 /// Returns the bytes of a snapshot and the time of its last change.

@@ -14,8 +14,10 @@ use crate::{Code, Finding, Place, Span};
 
 /// The name of the only file in the registry's own folder.
 pub(crate) const CHANNELS_FILE: &str = "channels.toml";
+/// The name of the file that makes a folder a company.
+pub(crate) const SETTINGS_FILE: &str = "company.toml";
 /// The names of the files in a company's folder.
-pub(crate) const COMPANY_FILES: [&str; 4] = ["company.toml", "ous.csv", "accounts.csv", "tests.toml"];
+pub(crate) const COMPANY_FILES: [&str; 4] = [SETTINGS_FILE, "ous.csv", "accounts.csv", "tests.toml"];
 
 /// The files of a registry by their paths relative to its root, such as `acme/company.toml`.
 ///
@@ -33,8 +35,28 @@ pub enum Entry {
     File(Vec<u8>),
     /// A folder in a place where only files are allowed.
     Folder,
-    /// A pipe, a socket or a device. Such a file is never read, because reading may block.
+    /// A pipe, a socket, a device or a link without a target. It is never read, because reading may block.
     Special,
+    /// A file that is larger than [`ReadLimits`] allow. It is not read.
+    Oversized {
+        /// The size of the file in bytes.
+        bytes: u64,
+        /// The maximum size of a file in bytes.
+        max_bytes: u64,
+    },
+}
+
+/// The limits within which the files of a registry are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// The maximum size of one file in bytes. The default is 256 MiB.
+    pub max_file_bytes: u64,
+}
+
+impl Default for ReadLimits {
+    fn default() -> ReadLimits {
+        ReadLimits { max_file_bytes: 256 << 20 }
+    }
 }
 
 /// The error of a file or folder that cannot be read. The registry as a whole is then not read.
@@ -66,17 +88,26 @@ struct FileStamp {
 }
 
 impl Files {
+    /// Reads a registry's folder within the default [`ReadLimits`].
+    ///
+    /// # Errors
+    /// As [`Files::read_dir_within`].
+    pub fn read_dir(root: &Path) -> Result<Files, ReadError> {
+        Files::read_dir_within(root, ReadLimits::default())
+    }
+
     /// Reads a registry's folder. Follows symbolic links, because mounted volumes publish their files as
-    /// links. Skips hidden files, backup files of editors, notes (`*.md`, `README*`) and snapshots (`*.swb`).
+    /// links. Skips what [`is_passed_over`] names, but never a folder that has a `company.toml`. Does not read
+    /// a file that is larger than the limit.
     ///
     /// # Errors
     /// Returns the first file or folder that cannot be read. Never returns a part of a registry, because a
     /// part looks like a registry from which companies were removed.
-    pub fn read_dir(root: &Path) -> Result<Files, ReadError> {
+    pub fn read_dir_within(root: &Path, limits: ReadLimits) -> Result<Files, ReadError> {
         let mut entries = BTreeMap::new();
         for found in list_registry(root)? {
             let entry = if found.metadata.is_file() && is_known(&found.path) {
-                read_entry(&found.absolute_path)
+                read_entry(&found.absolute_path, limits)
                     .map_err(|error| ReadError { path: found.path.clone(), error })?
             } else {
                 Entry::without_content(&found.metadata)
@@ -100,7 +131,7 @@ impl Files {
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         match self.entries.get(path)? {
             Entry::File(content) => Some(content),
-            Entry::Folder | Entry::Special => None,
+            Entry::Folder | Entry::Special | Entry::Oversized { .. } => None,
         }
     }
 
@@ -114,7 +145,15 @@ impl Files {
         let mut hash = Xxh3::new();
         for (path, entry) in &self.entries {
             let path = entry.marked(path);
-            let content: &[u8] = if let Entry::File(content) = entry { content } else { &[] };
+            let size;
+            let content: &[u8] = match entry {
+                Entry::File(content) => content,
+                Entry::Folder | Entry::Special => &[],
+                Entry::Oversized { bytes, .. } => {
+                    size = bytes.to_le_bytes();
+                    &size
+                }
+            };
             // The lengths are hashed because ("ab", "c") and ("a", "bc") must differ.
             hash.update(&(path.len() as u64).to_le_bytes());
             hash.update(path.as_bytes());
@@ -148,7 +187,7 @@ impl Entry {
     /// socket with `|`.
     pub(crate) fn marked(&self, path: &Arc<str>) -> Arc<str> {
         match self {
-            Entry::File(_) => path.clone(),
+            Entry::File(_) | Entry::Oversized { .. } => path.clone(),
             Entry::Folder => format!("{path}/").into(),
             Entry::Special => format!("{path}|").into(),
         }
@@ -210,29 +249,93 @@ fn is_known(path: &str) -> bool {
     }
 }
 
-/// Returns whether files with this name are skipped: hidden files (mounted volumes keep their versions in
-/// hidden folders), backup files of editors, files that file managers and file systems create, notes for
-/// people, and compiled snapshots.
-fn is_ignored(name: &str) -> bool {
+/// Names that are passed over. All are in lower case, because names are compared without case.
+const PASSED_OVER: [&str; 16] = [
+    "codeowners",
+    // Editors: vim creates the first one to see whether a folder can be written.
+    "4913",
+    // File managers, file systems and network storage.
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+    "__macosx",
+    "lost+found",
+    "$recycle.bin",
+    "system volume information",
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "@tmp",
+    "#recycle",
+    "#snapshot",
+];
+/// Beginnings of names that are passed over: documents, and the lock files of office programs.
+const PASSED_OVER_STARTS: [&str; 7] = [".", "readme", "license", "licence", "copying", "notice", "~$"];
+/// Ends of names that are passed over: notes, compiled snapshots, copies that editors make, and files that a
+/// program is still writing or downloading.
+const PASSED_OVER_ENDS: [&str; 18] = [
+    ".md",
+    ".swb",
+    "~",
+    ".swp",
+    ".swo",
+    ".swx",
+    ".kate-swp",
+    "___jb_tmp___",
+    "___jb_old___",
+    ".tmp",
+    ".temp",
+    ".part",
+    ".partial",
+    ".filepart",
+    ".crdownload",
+    ".download",
+    ".!sync",
+    ".icloud",
+];
+
+/// Returns whether a file with this name in a registry is passed over without a finding: names that begin
+/// with a dot (mounted volumes keep their versions in such folders), documents, and files that editors, file
+/// managers and synchronisers leave.
+///
+/// ```
+/// use switchboard_registry::is_passed_over;
+///
+/// assert!(is_passed_over("~$accounts.csv") && is_passed_over("README.md"));
+/// assert!(!is_passed_over("accounts.csv") && !is_passed_over("accounts (1).csv"));
+/// ```
+pub fn is_passed_over(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    name.starts_with('.')
-        || name.ends_with('~')
+    // Excel writes a workbook to such a name, and then renames it.
+    let is_excel_copy =
+        name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
+    PASSED_OVER.contains(&&*lower)
+        || PASSED_OVER_STARTS.iter().any(|start| lower.starts_with(start))
+        || PASSED_OVER_ENDS.iter().any(|end| lower.ends_with(end))
         || (name.starts_with('#') && name.ends_with('#'))
-        || ["lost+found", "thumbs.db", "desktop.ini"].contains(&lower.as_str())
-        || [".swp", ".swo", ".swx", ".md", ".swb"].iter().any(|end| lower.ends_with(end))
-        || lower.starts_with("readme")
+        || is_excel_copy
 }
 
-/// Reads a file. Does not block if a pipe has replaced the file after the folder was listed.
-fn read_entry(path: &Path) -> io::Result<Entry> {
-    let mut file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+/// Reads a file of at most the allowed size. Does not block if a pipe has replaced the file after the folder
+/// was listed.
+fn read_entry(path: &Path, limits: ReadLimits) -> io::Result<Entry> {
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(Entry::without_content(&metadata));
     }
+    let max_bytes = limits.max_file_bytes;
+    let oversized = |bytes: u64| Entry::Oversized { bytes, max_bytes };
+    if metadata.len() > max_bytes {
+        return Ok(oversized(metadata.len()));
+    }
     let mut content = Vec::new();
-    file.read_to_end(&mut content)?;
-    Ok(Entry::File(content))
+    // A buffer that grows by doubling would take up to three times the file.
+    content.try_reserve_exact(usize::try_from(metadata.len()).unwrap_or(usize::MAX))?;
+    // The file may grow while it is read.
+    let read = file.take(max_bytes.saturating_add(1)).read_to_end(&mut content)? as u64;
+    Ok(if read > max_bytes { oversized(read) } else { Entry::File(content) })
 }
 
 /// A file, or a folder in place of a file, of a registry's folder.
@@ -248,16 +351,29 @@ struct FoundFile {
 fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
     let mut found = Vec::new();
     for entry in list_folder(root, None)? {
-        if entry.metadata.is_dir() {
-            found.extend(list_folder(&entry.absolute_path, Some(&entry.path))?);
-        } else {
-            found.push(entry);
+        let is_skipped = is_passed_over(&entry.path);
+        if !entry.metadata.is_dir() {
+            found.extend((!is_skipped).then_some(entry));
+            continue;
+        }
+        match list_folder(&entry.absolute_path, Some(&entry.path)) {
+            // A folder with a file of a company is a company, whatever its name.
+            Ok(inner)
+                if !is_skipped || inner.iter().any(|it| it.metadata.is_file() && is_known(&it.path)) =>
+            {
+                found.extend(inner);
+            }
+            Ok(_) => {}
+            Err(_) if is_skipped => {}
+            Err(error) => return Err(error),
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
+/// Lists the registry's own folder or the folder of a company. Of the registry's own folder, also lists
+/// entries that are passed over, because they may be companies. Never lists a name that begins with a dot.
 fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, ReadError> {
     let unreadable = |error| ReadError { path: company.unwrap_or(".").into(), error };
     let mut found = Vec::new();
@@ -265,7 +381,7 @@ fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, R
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if is_ignored(&name) {
+        if name.starts_with('.') || (company.is_some() && is_passed_over(&name)) {
             continue;
         }
         let absolute_path = entry.path();
@@ -273,13 +389,16 @@ fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, R
             Some(company) => format!("{company}/{name}").into(),
             None => (*name).into(),
         };
+        // Without its target, a link in the registry's own folder may be a company.
+        let may_be_skipped = if company.is_some() { !is_known(&path) } else { is_passed_over(&name) };
         match fs::metadata(&absolute_path) {
             Ok(metadata) => found.push(FoundFile { path, absolute_path, metadata }),
-            // The file was removed after the folder was listed, such as a temporary file of an editor.
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && fs::symlink_metadata(&absolute_path).is_err() => {}
-            Err(error) => return Err(ReadError { path, error }),
+            Err(error) => match fs::symlink_metadata(&absolute_path) {
+                // The file was removed after the folder was listed, such as a temporary file of an editor.
+                Err(_) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(metadata) if may_be_skipped => found.push(FoundFile { path, absolute_path, metadata }),
+                _ => return Err(ReadError { path, error }),
+            },
         }
     }
     Ok(found)
@@ -295,7 +414,7 @@ mod tests {
     fn reading_a_pipe_in_place_of_a_file_does_not_block() {
         let path = std::env::temp_dir().join(format!("switchboard-registry-{}.csv", std::process::id()));
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-        let entry = read_entry(&path);
+        let entry = read_entry(&path, ReadLimits::default());
         fs::remove_file(&path).unwrap();
         assert_eq!(entry.unwrap(), Entry::Special);
     }

@@ -74,7 +74,7 @@ pub struct Finding {
 
 /// The findings of one run.
 ///
-/// Keeps at most 10,000 findings of one code and file, because a finding takes more memory than the row that
+/// Keeps at most 1,000 findings of one code and file, because a finding takes more memory than the row that
 /// it concerns.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
@@ -92,8 +92,11 @@ pub struct AddedFinding<'f>(Option<&'f mut Finding>);
 /// The maximum number of findings of one code in one company that are reported one by one.
 const MAX_REPORTED: usize = 100;
 /// The maximum number of findings of one code in one file that are kept. Greater than [`MAX_REPORTED`],
-/// because findings are added in another order than they are reported.
-const MAX_KEPT: usize = 10_000;
+/// because findings are added in another order than they are reported. All kept findings of a file with many
+/// faults take less memory than 512 bytes for each of its rows.
+const MAX_KEPT: usize = 1000;
+/// The maximum number of findings that a short report shows besides the first cause.
+const MAX_BESIDE_FIRST: usize = 9;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident;)*) => {
@@ -118,7 +121,7 @@ codes! {
     Unreadable = "unreadable", Error;
     /// A file is not UTF-8, not TOML or not CSV.
     Syntax = "syntax", Error;
-    /// A file has a name that no file of a registry has.
+    /// A file has almost the name of a file of a registry, or such a name in the wrong folder.
     UnknownFile = "unknown_file", Error;
     /// A required file of a company is missing.
     MissingFile = "missing_file", Error;
@@ -178,6 +181,9 @@ codes! {
     Internal = "internal", Error;
     /// An expected selection of `tests.toml` differs from the actual selection.
     FailedTest = "failed_test", Error;
+    /// A file has a name that no file of a registry has. The code has the text of [`Code::UnknownFile`], because
+    /// only the severity differs.
+    StrayFile = "unknown_file", Warning;
     /// A mapping or a default names a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
     /// A mapping is used only while none of the pool's active accounts of the client's own country is available.
@@ -190,6 +196,14 @@ codes! {
     CountryContradicted = "country_contradicted", Warning;
     /// A mapping names a country that is itself mapped. A selection uses one mapping only.
     ChainedMapping = "chained_mapping", Warning;
+}
+
+impl Code {
+    /// Returns whether findings of this code say that a file, or a part of its text, could not be read. Other
+    /// findings may follow from them.
+    const fn is_of_the_text(self) -> bool {
+        matches!(self, Code::Unreadable | Code::Syntax | Code::Limit)
+    }
 }
 
 impl Place {
@@ -256,6 +270,26 @@ impl Findings {
     /// Returns the number of kept findings with the severity warning.
     pub fn warnings(&self) -> usize {
         self.len() - self.errors()
+    }
+
+    /// Returns the findings for a short report, such as the log line of a rejected registry or `/status`: the
+    /// first cause, then at most nine other findings.
+    ///
+    /// If there are errors, returns only errors. Files that could not be read or parsed come first, then one
+    /// finding of each code, then the second one of each code, and so on.
+    pub fn causes(&self) -> Vec<&Finding> {
+        let severity = if self.errors() > 0 { Severity::Error } else { Severity::Warning };
+        let mut counts: HashMap<Code, usize> = HashMap::new();
+        let mut ranked = Vec::new();
+        for (at, finding) in self.iter().enumerate().filter(|(_, it)| it.code.severity() == severity) {
+            let count = counts.entry(finding.code).or_default();
+            if *count <= MAX_BESIDE_FIRST {
+                ranked.push(((*count, !finding.code.is_of_the_text(), finding.code, at), finding));
+            }
+            *count += 1;
+        }
+        ranked.sort_unstable_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, finding)| finding).take(1 + MAX_BESIDE_FIRST).collect()
     }
 
     /// Sorts the findings by file, line and code.

@@ -50,7 +50,7 @@ mod suggest;
 
 pub use address::AddressKind;
 pub use check::check;
-pub use files::{Entry, Files, ReadError, Stamp};
+pub use files::{Entry, Files, ReadError, ReadLimits, Stamp, is_passed_over};
 pub use finding::{AddedFinding, Code, Finding, Findings, Label, Place, Severity, Span};
 pub use model::{
     Account, ChannelProfile, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool,

@@ -12,7 +12,16 @@ pub(crate) fn closest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> 
     if length == 0 || length > MAX_NAME_CHARS {
         return None;
     }
-    let limit = (length / 3).clamp(1, 3);
+    closest_within((length / 3).clamp(1, 3), wrong, known)
+}
+
+/// Returns the known name that is closest to the wrong one, of those that differ in at most `limit` letters.
+pub(crate) fn closest_within<'k>(
+    limit: usize,
+    wrong: &str,
+    known: impl Iterator<Item = &'k str>,
+) -> Option<&'k str> {
+    let length = wrong.chars().count();
     known
         .filter(|name| name.chars().count().abs_diff(length) <= limit)
         .map(|name| (distance(wrong, name), name))

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::files::{CHANNELS_FILE, COMPANY_FILES};
+use crate::files::{CHANNELS_FILE, COMPANY_FILES, SETTINGS_FILE};
 use crate::redact::quoted;
-use crate::suggest::closest;
+use crate::suggest::closest_within;
 use crate::{Code, Entry, Files, Findings, Place};
+
+/// The names of all files of a registry, in whichever folder.
+const ALL_FILES: [&str; 5] = [CHANNELS_FILE, SETTINGS_FILE, "ous.csv", "accounts.csv", "tests.toml"];
+/// The maximum number of letters in which the name of a misnamed file differs from the right name.
+const MAX_EDITS: usize = 2;
 
 /// A file of a registry that is to be read.
 #[derive(Clone, Copy)]
@@ -56,94 +61,139 @@ pub(super) struct Layout<'f> {
     pub(super) companies: BTreeMap<&'f str, CompanyFiles<'f>>,
 }
 
+/// An entry of a folder: its name, its path in the registry, and the entry.
+type NamedEntry<'f> = (&'f str, &'f Arc<str>, &'f Entry);
+
 impl<'f> Layout<'f> {
     /// Classifies every file by its path. Reports files that do not belong to a registry.
     pub(super) fn new(files: &'f Files, findings: &mut Findings) -> Layout<'f> {
         let mut layout = Layout::default();
+        let mut folders: BTreeMap<&str, Vec<NamedEntry<'f>>> = BTreeMap::new();
         for (path, entry) in files.iter() {
             match path.split_once('/') {
-                Some((company, name)) => layout.add_company_file(company, name, path, entry, findings),
-                None => match entry {
-                    Entry::File(content) if &**path == CHANNELS_FILE => {
-                        layout.channels = Some(SourceFile::new(path, content));
-                    }
-                    _ => {
-                        let meant = report_unknown(path, path, entry, &[CHANNELS_FILE], findings);
-                        layout.channels_misnamed |= meant.is_some();
-                    }
-                },
+                Some((folder, name)) => folders.entry(folder).or_default().push((name, path, entry)),
+                None => {
+                    let (file, meant) = classify((path, path, entry), &[CHANNELS_FILE], findings);
+                    layout.channels = layout.channels.or(file);
+                    layout.channels_misnamed |= file.is_none() && meant == Some(CHANNELS_FILE);
+                }
+            }
+        }
+        for (folder, entries) in folders {
+            let has_file = |known: &[&str]| entries.iter().any(|(name, ..)| known.contains(name));
+            let meant_as_settings =
+                entries.iter().any(|(name, ..)| almost(name, [SETTINGS_FILE].into_iter()).is_some());
+            if has_file(&COMPANY_FILES) || meant_as_settings {
+                let company = layout.companies.entry(folder).or_default();
+                entries.into_iter().for_each(|entry| company.add(entry, findings));
+            } else {
+                report_no_company(folder, entries, findings);
             }
         }
         layout
     }
+}
 
-    fn add_company_file(
-        &mut self,
-        company: &'f str,
-        name: &str,
-        path: &'f Arc<str>,
-        entry: &'f Entry,
-        findings: &mut Findings,
-    ) {
-        let known = COMPANY_FILES.into_iter().find(|known| *known == name);
-        let (file, meant) = match (entry, known) {
-            (Entry::File(content), Some(known)) => (Some(SourceFile::new(path, content)), Some(known)),
-            _ => (None, report_unknown(path, name, entry, &COMPANY_FILES, findings)),
-        };
-        // A folder without any file of a company is no company, so each of its files is reported instead.
-        let Some(meant) = meant else { return };
-        let files = self.companies.entry(company).or_default();
+impl<'f> CompanyFiles<'f> {
+    fn add(&mut self, entry: NamedEntry<'f>, findings: &mut Findings) {
+        let (file, meant) = classify(entry, &COMPANY_FILES, findings);
         match meant {
-            "company.toml" => {
-                files.settings = files.settings.or(file);
-                files.settings_misnamed |= file.is_none();
+            Some(SETTINGS_FILE) => {
+                self.settings = self.settings.or(file);
+                self.settings_misnamed |= file.is_none();
             }
-            "ous.csv" => {
-                files.ous = files.ous.or(file);
-                files.ous_misnamed |= file.is_none();
+            Some("ous.csv") => {
+                self.ous = self.ous.or(file);
+                self.ous_misnamed |= file.is_none();
             }
-            "accounts.csv" => {
-                files.accounts = files.accounts.or(file);
-                files.accounts_misnamed |= file.is_none();
+            Some("accounts.csv") => {
+                self.accounts = self.accounts.or(file);
+                self.accounts_misnamed |= file.is_none();
             }
-            _ => files.tests = files.tests.or(file),
+            Some("tests.toml") => self.tests = self.tests.or(file),
+            _ => {}
         }
     }
 }
 
-/// Reports a file that does not belong to a registry. Returns the name that the file was probably meant to
-/// have.
+/// Reports a folder that is no company, and the files in it that are probably misnamed files of a company.
+fn report_no_company(folder: &str, entries: Vec<NamedEntry<'_>>, findings: &mut Findings) {
+    let mut misnamed = false;
+    for entry in entries {
+        if almost(entry.0, ALL_FILES.into_iter()).is_some() {
+            classify(entry, &COMPANY_FILES, findings);
+            misnamed = true;
+        }
+    }
+    if !misnamed {
+        let message =
+            format!("the folder {} has no `{SETTINGS_FILE}`, so it is not a company", quoted(folder));
+        let help = "move the folder out of the registry; if it is a company, add the file";
+        findings.add(&Place::file(format!("{folder}/")), Code::StrayFile, message, help);
+    }
+}
+
+/// Returns the file if it is one of the known files of its folder, and the name that it has or was probably
+/// meant to have. Reports every other entry.
+fn classify<'f>(
+    (name, path, entry): NamedEntry<'f>,
+    known: &[&'static str],
+    findings: &mut Findings,
+) -> (Option<SourceFile<'f>>, Option<&'static str>) {
+    let place = Place::file(entry.marked(path));
+    let Some(same) = known.iter().find(|known| **known == name) else {
+        return (None, report_unknown(name, entry, place, known, findings));
+    };
+    match entry {
+        Entry::File(content) => return (Some(SourceFile::new(path, content)), Some(same)),
+        Entry::Oversized { bytes, max_bytes } => {
+            let message = format!("the file has {bytes} bytes, but at most {max_bytes} are read");
+            let help = "check that it is the right file; the option `--max-file-size` of the daemon raises the \
+                        limit";
+            findings.add(&place, Code::Limit, message, help);
+        }
+        Entry::Folder | Entry::Special => {
+            let message =
+                format!("{} is a folder or a special file, but must be a regular file", quoted(same));
+            let help = "move it away, and write a regular file with this name";
+            findings.add(&place, Code::UnknownFile, message, help);
+        }
+    }
+    (None, Some(same))
+}
+
+/// Reports an entry that does not belong to its folder. Returns the name that it was probably meant to have.
 fn report_unknown(
-    path: &Arc<str>,
     name: &str,
     entry: &Entry,
+    place: Place,
     known: &[&'static str],
     findings: &mut Findings,
 ) -> Option<&'static str> {
-    let place = Place::file(entry.marked(path));
-    let same = known.iter().find(|known| **known == name);
-    if let (Some(known), Entry::Folder | Entry::Special) = (same, entry) {
-        let message = format!("{} is a folder or a special file, but must be a regular file", quoted(known));
-        findings.add(
-            &place,
-            Code::UnknownFile,
-            message,
-            "move it away, and write a regular file with this name",
-        );
-        return Some(known);
-    }
-    let name = entry.marked(&name.into());
-    let meant = closest(&name.to_ascii_lowercase(), known.iter().copied());
-    let help = match meant {
-        Some(meant) => format!("rename it to `{meant}`, or move it out of the registry"),
-        None if COMPANY_FILES.contains(&&*name) => {
-            "move it into a folder named after its company; if this folder is the company's, pass its parent \
-             folder as the registry"
-                .to_owned()
-        }
-        None => format!("move it out of the registry; the files of this folder are {}", known.join(", ")),
+    let here = known.join(", ");
+    let Some(meant) = almost(name, known.iter().copied().chain(ALL_FILES)) else {
+        let message =
+            format!("{} is not a file of a registry, and is not read", quoted(&entry.marked(&name.into())));
+        let help = format!("move it out of the registry; the files of this folder are {here}");
+        findings.add(&place, Code::StrayFile, message, help);
+        return None;
     };
-    let message = format!("{} is not a file of a registry", quoted(&name));
+    let message = format!("{} is not a file of this folder", quoted(&entry.marked(&name.into())));
+    let help = if known.contains(&meant) {
+        format!("rename it to `{meant}`, or move it out of the registry")
+    } else if meant == CHANNELS_FILE {
+        format!("move it, as `{CHANNELS_FILE}`, to the folder that contains the companies' folders")
+    } else {
+        format!(
+            "move it, as `{meant}`, into a folder named after its company; if this folder is the company's, pass \
+             its parent folder as the registry"
+        )
+    };
     findings.add(&place, Code::UnknownFile, message, help);
-    meant
+    Some(meant)
+}
+
+/// Returns the known name that differs from this name in at most two letters, or in the case of letters.
+fn almost(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    closest_within(MAX_EDITS, name, known)
 }
