@@ -131,6 +131,8 @@ const FAULTS: &[Fault] = faults! {
     InvalidId at "acme/ous.csv:2" mentions ["OU id", "empty"]: ("acme/ous.csv", "london" => "");
     InvalidId at "acme/accounts.csv:3" mentions ["account id", "`wä-gb-1`"]: ("acme/accounts.csv", "wa-gb-1" => "wä-gb-1");
     InvalidId at "acme/accounts.csv:5" mentions ["user id", "`trader 1`"]: ("acme/accounts.csv", "trader-1@acme.example" => "trader 1");
+    InvalidId at "acme/accounts.csv:5" mentions ["user id", "U+200B at position 22", "delete"]: ("acme/accounts.csv", "trader-1@acme.example" => "trader-1@acme.example\u{200b}");
+    InvalidId at "acme/accounts.csv:5" mentions ["user id", "U+202E at position 1"]: ("acme/accounts.csv", "trader-1@acme.example" => "\u{202e}trader-1@acme.example");
     InvalidId at "channels.toml:1" mentions ["channel id", "`vi ber`"]: ("channels.toml", "channel.viber" => "channel.\"vi ber\"");
     InvalidCountry at "acme/accounts.csv:4" mentions ["`UK`", "`GB`"]: ("acme/accounts.csv", "+4915123456701,," => "+4915123456701,UK,");
     InvalidCountry at "acme/company.toml:22" mentions ["default_country", "`ZZ`"]: ("acme/company.toml", "default_country = \"GB\"" => "default_country = \"ZZ\"");
@@ -138,6 +140,10 @@ const FAULTS: &[Fault] = faults! {
     InvalidCountry at "acme/company.toml:7" mentions ["`Germany`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"Germany\"");
     InvalidAddress at "acme/accounts.csv:4" mentions ["`wa-de-1`", "E.164"]: ("acme/accounts.csv", "+4915123456701" => "4915123456701");
     InvalidAddress at "acme/accounts.csv:6" mentions ["`mini-1`", "e-mail"]: ("acme/accounts.csv", "service@acme.example" => "+447400123488");
+    InvalidAddress at "acme/accounts.csv:6" mentions ["`mini-1`", "U+200B at position 8", "delete"]: ("acme/accounts.csv", "service@acme.example" => "service\u{200b}@acme.example");
+    InvalidAddress at "acme/accounts.csv:6" mentions ["`mini-1`", "U+00AD at position 10"]: ("acme/accounts.csv", "service@acme.example" => "service@a\u{ad}cme.example");
+    InvalidAddress at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "U+FEFF at position 1"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499" => "wa-spare-1,telegram,secondary,\u{feff}@acme");
+    InvalidAddress at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "U+200E at position 6"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499" => "wa-spare-1,telegram,secondary,@acme\u{200e}");
 
     MissingCountry at "acme/accounts.csv:6" mentions ["`mini-1`"]: ("acme/accounts.csv", "service@acme.example,CN" => "service@acme.example,");
 
@@ -172,7 +178,7 @@ const FAULTS: &[Fault] = faults! {
     DedicatedUnsupported at "acme/accounts.csv:5" mentions ["`wa-trader-1`", "`signal`"]: ("acme/accounts.csv", "wa-trader-1,whatsapp" => "wa-trader-1,signal");
     DedicatedVersion at "acme/accounts.csv:5" mentions ["`sms`", "1.25.0", "1.24.0"]: ("acme/accounts.csv", "wa-trader-1,whatsapp" => "wa-trader-1,sms");
     DuplicateAddress at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`wa-gb-1`", "line 3"]: ("acme/accounts.csv", "+447400123499" => "+447400123401");
-    DuplicateAddress at "acme/accounts.csv:7" mentions ["`mini-2`", "`mini-1`"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,,,,," => "mini-2,wechat_miniapp,,Service@ACME.example,CN,,,,suspended,");
+    DuplicateAddress at "acme/accounts.csv:7" mentions ["`mini-2`", "`mini-1`"]: ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,,,,," => "mini-2,wechat_miniapp,,service@ACME.example,CN,,,,suspended,");
     MissingRole at "acme/company.toml:16" mentions ["`whats`", "primary"]: ("acme/accounts.csv", "wa-primary,whatsapp,primary" => "wa-primary,whatsapp,secondary");
     MissingRole at "acme/company.toml:26" mentions ["`mini`", "primary"]: ("acme/accounts.csv", "mini-1,wechat_miniapp,primary" => "mini-1,wechat_miniapp,secondary");
 

@@ -28,6 +28,23 @@ fn absent_cells_have_defaults_and_the_country_comes_from_the_number() {
 }
 
 #[test]
+fn ids_of_users_come_from_a_directory_of_people() {
+    let longest = "ü".repeat(128);
+    for user in ["o'neil@bank.example", "müller@bank.example", "a/b", "李雷", &longest] {
+        let mut texts = sound();
+        replace(&mut texts, "acme/accounts.csv", "trader-1@acme.example", user);
+        let (registry, findings) = run(&texts);
+        assert!(findings.is_empty(), "{}", printed(&findings));
+        let holds = |account: &switchboard_registry::Account| account.holder == Holder::User(user.into());
+        assert!(registry.companies[0].accounts.iter().any(holds), "{user}");
+    }
+    let mut texts = sound();
+    replace(&mut texts, "acme/accounts.csv", "trader-1@acme.example", &format!("{longest}x"));
+    let (_, findings) = run(&texts);
+    assert!(printed(&findings).contains("is longer than 256 bytes"), "{}", printed(&findings));
+}
+
+#[test]
 fn absent_settings_have_defaults() {
     let mut texts = Texts::new();
     texts.insert(

@@ -12,6 +12,9 @@
 //! * [`QueryField`] names the fields of a query.
 //! * [`UnixSeconds`] and [`UnixMillis`] are points in time, read from RFC 3339.
 //! * [`is_id`] checks the id of a company, a channel, an organizational unit, a pool or an account.
+//!   [`is_user_id`] checks the id of a user.
+//! * [`AddressKind`] says which addresses the accounts of a channel have, and in which form addresses are
+//!   compared.
 //!
 //! # Example: the country of a phone number
 //!
@@ -32,6 +35,8 @@
 //! [`numbering`] is the only module with an algorithm. Its table is generated, so skip `numbering/table.rs`.
 
 mod account;
+mod address;
+mod id;
 pub mod numbering;
 mod outcome;
 mod query_field;
@@ -40,26 +45,12 @@ mod text_enum;
 mod time;
 
 pub use account::{Condition, Role};
+pub use address::{AddressBuffer, AddressKind};
+pub use id::{
+    InvisibleChar, MAX_ID_BYTES, MAX_USER_ID_BYTES, find_invisible, is_id, is_invisible, is_user_id,
+};
 pub use numbering::{CallingCode, E164, InvalidE164, Origin, Region};
 pub use outcome::{Rule, SelectError};
 pub use query_field::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
 pub use region_set::RegionSet;
 pub use time::{UnixMillis, UnixSeconds};
-
-/// The maximum length of an id in bytes.
-pub const MAX_ID_BYTES: usize = 128;
-
-/// Returns whether a text is an id: 1 to 128 bytes of printable ASCII without space, comma, slash or quote.
-///
-/// An id needs no quotes in a CSV cell and in a comma-separated list.
-///
-/// ```
-/// use switchboard_model::is_id;
-///
-/// assert!(is_id("emea-whatsapp"));
-/// assert!(!is_id("emea whatsapp"));
-/// ```
-pub fn is_id(text: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'/' | b'"' | b'\''))
-}

@@ -38,7 +38,6 @@
 //! `check`. The smaller files help with messages: `redact.rs` quotes a value without showing a phone number,
 //! and `suggest.rs` guesses what a mistyped name was meant to be.
 
-mod address;
 mod check;
 mod files;
 mod finding;
@@ -48,7 +47,6 @@ mod redact;
 mod snippet;
 mod suggest;
 
-pub use address::AddressKind;
 pub use check::check;
 pub use files::{Entry, Files, ReadError, ReadLimits, Stamp, is_passed_over};
 pub use finding::{AddedFinding, Code, Finding, Findings, Label, Place, Severity, Span};
@@ -60,3 +58,4 @@ pub use read::read;
 pub use redact::quoted;
 pub use snippet::{Snippet, Snippets};
 pub use suggest::did_you_mean;
+pub use switchboard_model::AddressKind;

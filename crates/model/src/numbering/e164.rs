@@ -39,6 +39,14 @@ impl E164 {
     /// Returns an error if the text has other characters, fewer than 5 or more than 15 digits, or does not
     /// begin with an assigned calling code.
     pub fn parse(text: &str) -> Result<E164, InvalidE164> {
+        E164::parse_lenient(text)
+    }
+
+    /// Parses like [`parse`](E164::parse). Accepts a number without `+` that is not valid.
+    ///
+    /// # Errors
+    /// Returns the errors of [`parse`](E164::parse).
+    pub fn parse_lenient(text: &str) -> Result<E164, InvalidE164> {
         let text = text.strip_prefix('+').unwrap_or(text).as_bytes();
         if !text.iter().all(u8::is_ascii_digit) {
             return Err(InvalidE164::NotDigits);

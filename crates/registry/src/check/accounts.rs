@@ -2,10 +2,9 @@
 //! country contradicts a phone number. A user has one dedicated account per channel, if channel and platform
 //! version support dedicated accounts.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use switchboard_model::E164;
+use switchboard_model::{AddressBuffer, E164};
 
 use super::ids::CompanyIndex;
 use crate::redact::quoted;
@@ -42,14 +41,16 @@ fn check_channels(index: &CompanyIndex<'_>, findings: &mut Findings) {
 
 fn check_addresses(index: &CompanyIndex<'_>, findings: &mut Findings) {
     let accounts = &index.company.accounts;
-    let mut seen: HashMap<(u16, Cow<'_, str>), &Account> = HashMap::with_capacity(accounts.len());
+    let mut seen: HashMap<(u16, Box<str>), &Account> = HashMap::with_capacity(accounts.len());
+    let mut buffer = AddressBuffer::new();
     for account in accounts {
         let Some(channel) = account.channel else { continue };
         let Some(profile) = index.profile(channel) else { continue };
         if !profile.address.accepts(&account.address) {
             continue;
         }
-        let key = (channel, profile.address.canonical(&account.address));
+        let Some(address) = profile.address.normal_form(&account.address, &mut buffer) else { continue };
+        let key = (channel, address.into());
         match seen.get(&key) {
             None => drop(seen.insert(key, account)),
             Some(first) => {

@@ -1,14 +1,14 @@
 //! Reads `accounts.csv`, the file of a company's official accounts.
 
-use switchboard_model::{Condition, E164, Region, Role, UnixSeconds};
+use switchboard_model::{Condition, E164, Region, Role, UnixSeconds, find_invisible};
 
 use super::channels::Channels;
 use super::layout::SourceFile;
 use super::sheet::Sheet;
-use super::value::{parse_country, require_id};
+use super::value::{parse_country, require_id, require_user_id};
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
-use crate::{Account, AddressKind, Code, Company, Findings, Holder, Place, Span};
+use crate::{Account, AddressKind, ChannelProfile, Code, Company, Findings, Holder, Place, Span};
 
 const COLUMNS: [&str; 10] =
     ["id", "channel", "role", "address", "country", "pool", "user", "weight", "state", "available_from"];
@@ -63,12 +63,7 @@ impl AccountReader<'_> {
         let profile = self.channels.find(channel);
         match profile {
             Some((_, profile)) if !profile.address.accepts(address) => {
-                // The message does not repeat the address, because the address may be a client's number.
-                let wanted = profile.address.description();
-                let message = format!("the address of account {} is not {wanted}", quoted(id));
-                let help =
-                    format!("write {wanted}, because channel {} has addresses of this kind", quoted(channel));
-                findings.add(place, Code::InvalidAddress, message, help).primary(Span::value("address"));
+                report_address(id, address, profile, place, findings);
             }
             Some(_) => {}
             None => self.channels.report_unknown(channel, place, findings),
@@ -126,7 +121,7 @@ impl AccountReader<'_> {
         findings: &mut Findings,
     ) -> Option<Role> {
         if !user.is_empty() {
-            require_id(user, "user id", place, Span::value("user"), findings);
+            require_user_id(user, place, Span::value("user"), findings);
         }
         if !pool.is_empty() && !user.is_empty() {
             let message =
@@ -175,6 +170,23 @@ impl AccountReader<'_> {
             }
         }
     }
+}
+
+/// Reports an address that is not of the channel's kind.
+fn report_address(id: &str, address: &str, profile: &ChannelProfile, place: &Place, findings: &mut Findings) {
+    // The message does not repeat the address, because the address may be a client's number.
+    let wanted = profile.address.description();
+    let (message, help) = match find_invisible(address).filter(|found| found.character != ' ') {
+        Some(found) => (
+            format!("the address of account {} has the invisible character {found}", quoted(id)),
+            "delete the character, or type the address again".to_owned(),
+        ),
+        None => (
+            format!("the address of account {} is not {wanted}", quoted(id)),
+            format!("write {wanted}, because channel {} has addresses of this kind", quoted(&profile.id)),
+        ),
+    };
+    findings.add(place, Code::InvalidAddress, message, help).primary(Span::value("address"));
 }
 
 fn read_weight(id: &str, text: &str, place: &Place, findings: &mut Findings) -> u16 {

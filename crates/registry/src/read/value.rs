@@ -1,6 +1,6 @@
 //! Reads values that TOML and CSV write alike: ids and countries.
 
-use switchboard_model::{MAX_ID_BYTES, Region, is_id};
+use switchboard_model::{MAX_ID_BYTES, MAX_USER_ID_BYTES, Region, find_invisible, is_id, is_user_id};
 
 use crate::redact::quoted;
 use crate::{Code, Findings, Place, Span};
@@ -19,6 +19,24 @@ pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, find
     };
     let help =
         format!("use 1 to {MAX_ID_BYTES} printable ASCII characters without space, comma, slash or quote");
+    findings.add(place, Code::InvalidId, message, help).primary(span);
+}
+
+/// Reports a text that is not the id of a user.
+pub(super) fn require_user_id(text: &str, place: &Place, span: Span, findings: &mut Findings) {
+    if is_user_id(text) {
+        return;
+    }
+    let (message, help) = match find_invisible(text) {
+        Some(found) => {
+            let message = format!("user id {} has the invisible character {found}", quoted(text));
+            (message, "delete the character, or type the id again".to_owned())
+        }
+        None => {
+            let message = format!("user id {} is longer than {MAX_USER_ID_BYTES} bytes", quoted(text));
+            (message, format!("use 1 to {MAX_USER_ID_BYTES} bytes of UTF-8"))
+        }
+    };
     findings.add(place, Code::InvalidId, message, help).primary(span);
 }
 
