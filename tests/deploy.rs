@@ -61,6 +61,75 @@ fn packages_settings_file_parses() {
     assert_eq!(packaged.standings.as_deref(), Some(Path::new("/var/lib/switchboard/standings")));
 }
 
+/// Returns the files that the package installs: the pattern of the source, and the destination.
+fn packaged() -> Vec<(String, String)> {
+    let manifest: toml::Table = toml::from_str(&text("Cargo.toml")).unwrap();
+    let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array().unwrap();
+    let part = |asset: &toml::Value, at: usize| asset[at].as_str().unwrap().to_owned();
+    assets.iter().map(|asset| (part(asset, 0), part(asset, 1))).collect()
+}
+
+#[test]
+fn package_has_runbook_rules_dashboard_and_interface_description() {
+    let packaged = packaged();
+    let documents = "usr/share/doc/switchboard/";
+    for (source, to) in [
+        ("docs/*.md", documents.to_owned()),
+        ("docs/openapi.yaml", documents.to_owned()),
+        ("docs/schema/*.json", format!("{documents}schema/")),
+        ("config/prometheus/*.yml", format!("{documents}examples/prometheus/")),
+        ("config/grafana/switchboard.json", format!("{documents}examples/grafana/")),
+    ] {
+        assert!(packaged.contains(&(source.to_owned(), to)), "{source} in {packaged:?}");
+    }
+    for file in ["docs/runbook.md", "config/prometheus/alerts.yml", "config/prometheus/recording.yml"] {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file}");
+    }
+    // `config/debian/package` makes those below target.
+    for (source, _) in packaged.iter().filter(|(source, _)| !source.starts_with("target/")) {
+        let (folder, name) = source.rsplit_once('/').unwrap_or((".", source));
+        let names = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let suffix = name.strip_prefix('*');
+        assert!(
+            names.any(|found| suffix.map_or(found == name, |suffix| found.ends_with(suffix))),
+            "{source} exists"
+        );
+    }
+}
+
+/// Runs the lines of `config/debian/package` that make the example registries.
+#[test]
+fn packaged_examples_name_installed_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = text("config/debian/package");
+    let lines =
+        script.lines().filter(|line| line.contains("\"$made/registry\"") || line.contains("#:schema /"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let status = Command::new("bash")
+        .args(["-euc", &lines.join("\n")])
+        .env("made", folder.path())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(status.unwrap().success());
+    let (mut companies, mut named) = (0, 0);
+    for company in fs::read_dir(folder.path().join("registry")).unwrap() {
+        companies += 1;
+        for file in fs::read_dir(company.unwrap().path()).unwrap() {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            let Some(schema) = text.lines().find_map(|line| line.strip_prefix("#:schema ")) else { continue };
+            let name = schema.strip_prefix("/usr/share/doc/switchboard/schema/").unwrap();
+            assert!(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name).exists(),
+                "{schema}"
+            );
+            named += 1;
+        }
+    }
+    assert_eq!(named, 2 * companies);
+}
+
 #[test]
 fn systemd_unit_allows_for_the_drain_timeout_and_max_connections() {
     let unit = text("config/systemd/switchboard.service");
