@@ -82,6 +82,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
                 "generation": header.generation,
                 "built_at": built_at,
                 "digest": snapshot.digest(),
+                "content": snapshot.content_digest(),
                 "bytes": {"file": bytes, "contents": header.contents_len, "tests": header.tests_len,
                           "text": records.text_bytes},
                 "counts": counts,
@@ -90,12 +91,13 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
         }
         OutputFormat::Text => {
             let mut text = format!(
-                "format version  {VERSION}\ngeneration      {}\nbuilt at        {}\ndigest          {}\n\
+                "format version  {VERSION}\ngeneration      {}\nbuilt at        {}\ndigest          {}\ncontent         {}\n\
                  bytes           {bytes} ({per_account:.0} for each account)\n  contents      {}\n    text        {}\n  \
                  tests         {}\n",
                 header.generation,
                 built_at.as_deref().unwrap_or("unknown, because the generation is not a time"),
                 snapshot.digest(),
+                snapshot.content_digest(),
                 header.contents_len,
                 records.text_bytes,
                 header.tests_len,

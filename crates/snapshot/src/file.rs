@@ -91,13 +91,8 @@ impl Deref for Bytes {
 /// # Errors
 /// Returns an error if the file cannot be read, or if it is not a regular file.
 pub fn read(path: &Path) -> io::Result<Bytes> {
-    // O_NONBLOCK: opening a pipe must not wait for its writer. The metadata is that of the open file, not of
-    // the path.
-    let mut file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    let mut file = open_regular(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
-    }
     let mut head = AlignedVec::new();
     head.extend_from_reader(&mut (&mut file).take(header::LEN as u64))?;
     let Ok(header) = Header::read(&head) else { return Ok(head.into()) };
@@ -109,6 +104,47 @@ pub fn read(path: &Path) -> io::Result<Bytes> {
     }
     // `is_possible` limits the length to 33 bits.
     Bytes::read(&head, file, metadata.len() as usize)
+}
+
+/// Reads the header of a snapshot file. Returns `None` if the file does not begin with a header that this
+/// program reads, or if it has another length than the header announces.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, or if it is not a regular file.
+pub fn read_header(path: &Path) -> io::Result<Option<Header>> {
+    Ok(open_with_header(path)?.map(|(_, header, _)| header))
+}
+
+/// Reads the header of a snapshot file like [`read_header`], and verifies the checksum of the whole file with
+/// 64 KiB of memory. Returns `None` if it does not match.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, or if it is not a regular file.
+pub fn read_intact_header(path: &Path) -> io::Result<Option<Header>> {
+    let Some((mut file, header, head)) = open_with_header(path)? else { return Ok(None) };
+    Ok(has_valid_checksum(&header, &head, &mut file)?.then_some(header))
+}
+
+/// Opens a file and reads its header, of which it also returns the bytes.
+fn open_with_header(path: &Path) -> io::Result<Option<(File, Header, Vec<u8>)>> {
+    let mut file = open_regular(path)?;
+    let mut head = Vec::new();
+    (&mut file).take(header::LEN as u64).read_to_end(&mut head)?;
+    let Ok(header) = Header::read(&head) else { return Ok(None) };
+    let has_its_length = header.file_len() == u128::from(file.metadata()?.len());
+    Ok(has_its_length.then_some((file, header, head)))
+}
+
+/// Opens a regular file for reading.
+fn open_regular(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK: opening a pipe must not wait for its writer. The metadata is that of the open file, not of
+    // the path.
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"))
+    }
 }
 
 fn is_sparse(metadata: &Metadata) -> bool {

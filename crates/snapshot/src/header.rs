@@ -30,6 +30,8 @@ pub const MAGIC: [u8; 8] = *b"SWBOARD\n";
 pub const VERSION: u32 = 1;
 /// The length of the header in bytes. A multiple of 16, so that the archive after it is aligned.
 pub const LEN: usize = 80;
+/// The offset of the schema digest in the header, in bytes.
+pub const SCHEMA_AT: usize = 16;
 /// The offset of the checksum in the header, in bytes.
 pub const CHECKSUM_AT: usize = 64;
 /// The maximum length of an archive in bytes. Its relative offsets are signed and have 32 bits.
@@ -91,7 +93,8 @@ switchboard_model::text_enum! {
         Index => "index",
         /// The snapshot fails the tests that it carries.
         Tests => "tests",
-        /// The generation is not newer than the one in service.
+        /// The generation is older than the one in service or than the floor of the state directory, or the
+        /// same with other content.
         Generation => "generation",
         /// The registry has errors, so there is no snapshot.
         Registry => "registry",
@@ -137,7 +140,7 @@ impl Header {
         if version != VERSION {
             return Err(BadHeader::Version(version));
         }
-        if u64_at(header, 16) != schema_digest() {
+        if u64_at(header, SCHEMA_AT) != schema_digest() {
             return Err(BadHeader::Schema);
         }
         Ok(Header {

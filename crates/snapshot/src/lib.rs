@@ -44,6 +44,7 @@
 //! `unsafe` code.
 
 pub mod compile;
+mod digests;
 pub mod file;
 #[cfg_attr(not(feature = "forge"), allow(unreachable_pub, reason = "public with the feature `forge` alone"))]
 mod format;
@@ -56,6 +57,7 @@ mod verify;
 pub mod view;
 
 pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
+pub use digests::{Digests, Sha256Digest};
 pub use file::Bytes;
 pub use header::{Header, Rejection, RejectionStage};
 pub use index_types::{

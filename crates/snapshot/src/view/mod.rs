@@ -8,9 +8,10 @@ mod chain;
 mod records;
 
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 
 use super::format::{ArchivedRange, ArchivedSpan, ArchivedTables};
-use super::{Bytes, Header, hash_index};
+use super::{Bytes, Digests, Header, hash_index};
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
 
 pub(crate) use chain::Run;
@@ -47,6 +48,8 @@ pub struct Snapshot {
     header: Header,
     /// The generation in decimal digits, which every answer contains.
     generation: Box<str>,
+    /// Computed at the first request, because a publish must not wait for them.
+    digests: OnceLock<Digests>,
 }
 
 // SAFETY: by `verified` and `inside`, `tables` is only read, and moves to another thread together with its
@@ -91,7 +94,7 @@ impl Snapshot {
         // have not changed since then.
         let tables = NonNull::from(unsafe { rkyv::access_unchecked::<ArchivedTables>(archive) });
         let generation = header.generation.to_string().into();
-        Snapshot { bytes, tables, header, generation }
+        Snapshot { bytes, tables, header, generation, digests: OnceLock::new() }
     }
 
     /// Returns all tables of the snapshot.
@@ -119,9 +122,21 @@ impl Snapshot {
         &self.generation
     }
 
-    /// Returns the digest of the file, which is the checksum in its header, as 32 hexadecimal digits.
+    /// Returns the SHA-256 digests of the snapshot. The first call takes about a second for each GB. Later
+    /// calls return the stored result.
+    pub fn digests(&self) -> &Digests {
+        self.digests.get_or_init(|| Digests::of(&self.bytes))
+    }
+
+    /// Returns the digest of the file as 64 hexadecimal digits.
     pub fn digest(&self) -> String {
-        format!("{:032x}", self.header.checksum)
+        self.digests().file.to_string()
+    }
+
+    /// Returns the digest of the content as 64 hexadecimal digits. Equal registries have equal ones, whatever
+    /// their generations are.
+    pub fn content_digest(&self) -> String {
+        self.digests().content.to_string()
     }
 
     /// Returns the bytes of the whole snapshot file.
