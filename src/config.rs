@@ -31,6 +31,12 @@ pub struct Settings {
     /// served.
     #[serde(deserialize_with = "optional_path")]
     pub snapshot: Option<PathBuf>,
+    /// Folder of the state directory, which keeps snapshots and standings over restarts.
+    #[serde(deserialize_with = "optional_path")]
+    pub state: Option<PathBuf>,
+    /// Time that the source has to answer at a start before a snapshot of the state directory is served.
+    #[serde(deserialize_with = "duration")]
+    pub start_timeout: Duration,
     /// File of the journal of standings. Without a journal, standings end with the process.
     #[serde(deserialize_with = "optional_path")]
     pub standings: Option<PathBuf>,
@@ -106,6 +112,8 @@ impl Default for Settings {
             admin_listen: (Ipv4Addr::LOCALHOST, 7401).into(),
             registry: None,
             snapshot: None,
+            state: None,
+            start_timeout: Duration::from_secs(10),
             standings: None,
             workers: 0,
             max_connections: http.max_connections,
@@ -153,6 +161,12 @@ impl Settings {
             )));
         }
         Ok(settings)
+    }
+
+    /// Returns the path of the journal of standings: `standings`, or a file in the state directory.
+    pub fn journal(&self) -> Option<PathBuf> {
+        let in_state = || self.state.as_ref().map(|state| state.join("standings.journal"));
+        self.standings.clone().or_else(in_state)
     }
 
     /// Returns the source that `registry` and `snapshot` select.

@@ -42,4 +42,5 @@ mod restart;
 mod schema;
 mod snapshot;
 mod standings;
+mod state;
 mod writers;

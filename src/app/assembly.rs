@@ -4,10 +4,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use switchboard_pipeline::SnapshotSource;
 use switchboard_server::{ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
 use tokio::sync::{oneshot, watch};
 
@@ -18,7 +20,10 @@ use super::sockets::{InheritedSockets, SocketError};
 use super::status::Status;
 use crate::api::{admin, data};
 use crate::config::Settings;
-use crate::runtime::{LastReload, ReloadEvent, Reloader, Standings, Store, WatchMode, reload_signal};
+use crate::runtime::state::Restore;
+use crate::runtime::{
+    LastReload, ReloadEvent, Reloader, Standings, StateDir, Store, WatchMode, reload_signal,
+};
 use crate::telemetry::Telemetry;
 
 /// The reason why the daemon cannot start.
@@ -64,6 +69,8 @@ pub enum StartError {
     NoSnapshot(String),
 }
 
+/// Time that the last write to the state directory has at the end of a drain.
+const STATE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The reason in [`StartError::NoSnapshot`] if the reload thread ended without reporting one.
 const NO_REASON: &str = "the source was not read";
 
@@ -75,6 +82,7 @@ pub struct App {
     telemetry: Arc<Telemetry>,
     store: Store,
     standings: Standings,
+    state: Option<StateDir>,
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
@@ -87,6 +95,7 @@ pub struct App {
 pub struct RunningApp {
     telemetry: Arc<Telemetry>,
     standings: Standings,
+    state: Option<StateDir>,
     reload: ReloadTrigger,
     data: ServerThreads,
     data_address: SocketAddr,
@@ -154,8 +163,10 @@ impl App {
         let sockets = InheritedSockets::from_env()?;
         let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
         let store = Store::default();
+        // Creates the folder of the journal.
+        let state = settings.state.clone().map(|path| open_state(path, &telemetry)).transpose()?;
         // Before the first snapshot, so that no snapshot is in service without its standings.
-        let standings = open_standings(&store, settings.standings.clone())?;
+        let standings = open_standings(&store, &settings)?;
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
         let observer = {
@@ -168,7 +179,10 @@ impl App {
             })
         };
         let source = settings.source();
-        let mut reloader = Reloader::new(source.clone(), store.clone(), observer);
+        // The demo is never kept, so it is never restored.
+        let restorable = state.clone().filter(|_| source != SnapshotSource::Demo);
+        let mut reloader = Reloader::new(source.clone(), store.clone(), observer, state.clone());
+        let restore = restorable.map(|state| reloader.restore(state, store.clone()));
         let last_reload = reloader.last_reload();
         let is_data_closed = watch::Sender::new(true);
         let context = admin::AdminContext {
@@ -180,6 +194,7 @@ impl App {
                 started,
                 source,
                 standings: standings.clone(),
+                state: state.clone(),
                 last_reload: Arc::clone(&last_reload),
             }),
         };
@@ -188,14 +203,30 @@ impl App {
         // The data listener is bound after the first poll, because a process that takes over an address from
         // another must not accept queries before it has a snapshot.
         let (polled, first_poll) = oneshot::channel();
+        let polled = Arc::new(Mutex::new(Some(polled)));
+        let start = move || {
+            if let Some(polled) = polled.lock().take() {
+                // The receiver no longer exists if the process is stopping.
+                let _ = polled.send(());
+            }
+        };
+        let (settled, waiting) = channel();
+        if let Some(restore) = restore.clone() {
+            let (timeout, start) = (settings.start_timeout, start.clone());
+            let run = move || restore_after(timeout, &waiting, &restore, start);
+            thread::Builder::new().name("start".into()).spawn(run)?;
+        }
         let (watch_mode, poll_interval) = (settings.watch, settings.poll_interval);
         thread::Builder::new().name("reload".into()).spawn(move || {
             if watch_mode == WatchMode::Events {
                 reloader.watch(signal);
             }
             reloader.poll_until_settled();
-            // The receiver no longer exists if the process is stopping.
-            let _ = polled.send(());
+            drop(settled);
+            if let Some(restore) = restore {
+                restore.run(None);
+            }
+            start();
             // From now on the workers take precedence.
             lower_priority();
             reloader.run(&receiver, poll_interval);
@@ -206,6 +237,7 @@ impl App {
             telemetry,
             store,
             standings,
+            state,
             last_reload,
             reload,
             first_poll: Some(first_poll),
@@ -267,6 +299,7 @@ impl App {
         Ok(RunningApp {
             telemetry: self.telemetry,
             standings: self.standings,
+            state: self.state,
             reload: self.reload,
             data,
             data_address,
@@ -280,6 +313,9 @@ impl App {
     fn stop(self) {
         self.reload.stop();
         self.standings.hand_over();
+        if let Some(state) = &self.state {
+            state.hand_over();
+        }
         signals::notify_stopping();
         tracing::info!("stopped by a signal before the first read of the source ended");
     }
@@ -318,6 +354,9 @@ impl RunningApp {
             return;
         }
         self.standings.hand_over();
+        if let Some(state) = &self.state {
+            state.hand_over();
+        }
         // If another process listens on the same admin address, probes must reach that one from now on.
         self.admin.socket.iter().for_each(reuseport::steer_to_newer_socket);
         self.drain.send_replace(true);
@@ -339,6 +378,9 @@ impl RunningApp {
         // The reload thread may be reading a large registry. It writes nothing, so it may end with the
         // process.
         self.reload.stop();
+        if let Some(state) = &self.state {
+            state.wait_until_handed_over(STATE_TIMEOUT);
+        }
         drop(self.admin.server);
         self.admin.socket.iter().for_each(reuseport::stop_steering);
         tracing::info!(cut = force_closed, "stopped");
@@ -367,10 +409,31 @@ impl RunningAdmin {
     }
 }
 
+/// Serves a kept snapshot if the source has not answered after `timeout`. `settled` is closed when it has.
+fn restore_after(timeout: Duration, settled: &Receiver<()>, restore: &Restore, start: impl FnOnce()) {
+    if settled.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
+        let reason = format!("the source has not answered within {timeout:?} (start_timeout)");
+        if restore.run(Some(&reason)) {
+            start();
+        }
+    }
+}
+
+/// Opens the state directory and starts the thread that writes it.
+fn open_state(path: PathBuf, telemetry: &Arc<Telemetry>) -> Result<StateDir, StartError> {
+    let observer = Arc::new(observe::state_observer(Arc::clone(telemetry)));
+    let (state, writer) = StateDir::open(path, observer);
+    thread::Builder::new().name("state".into()).spawn(move || writer.run())?;
+    Ok(state)
+}
+
 /// Opens the standings and starts the writer and the expirer thread.
-fn open_standings(store: &Store, path: Option<PathBuf>) -> Result<Standings, StartError> {
+fn open_standings(store: &Store, settings: &Settings) -> Result<Standings, StartError> {
     let observer = Arc::new(observe::observe_standings);
-    let opened = Standings::open(store.clone(), path.clone(), observer);
+    let path = settings.journal();
+    // The state directory may be unusable without an effect on what is served.
+    let is_required = settings.standings.is_some();
+    let opened = Standings::open(store.clone(), path.clone(), is_required, observer);
     let (standings, writer, expirer) = opened.map_err(|error| match path {
         Some(path) => StartError::Standings { path, error },
         None => StartError::System(error),

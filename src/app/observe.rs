@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 use crate::runtime::ReloadEvent;
 use crate::runtime::standings::StandingsEvent;
+use crate::runtime::state::StateEvent;
 use crate::telemetry::{PublishedSnapshot, Telemetry};
 
 /// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`.
@@ -58,7 +59,8 @@ pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent
 
 fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     match event {
-        ReloadEvent::Published { snapshot, built_at, .. } => {
+        ReloadEvent::Published { snapshot, built_at, .. }
+        | ReloadEvent::Restored { snapshot, built_at, .. } => {
             let channels: Vec<&str> = snapshot.channels().map(|channel| channel.id()).collect();
             // The series of new channels must exist before their first query.
             telemetry.add_channels(&channels);
@@ -70,11 +72,19 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
                 bytes: snapshot.bytes().len(),
                 counts: snapshot.counts(),
             });
-            telemetry.set_confirmed(now);
+            telemetry.set_content_hash(snapshot.digests().content.first_48_bits());
+            let is_restored = matches!(event, ReloadEvent::Restored { .. });
+            telemetry.set_from_state(is_restored);
+            if !is_restored {
+                telemetry.set_confirmed(now);
+            }
         }
-        ReloadEvent::Unchanged | ReloadEvent::Confirmed => telemetry.set_confirmed(now()),
+        ReloadEvent::Unchanged | ReloadEvent::Confirmed => {
+            telemetry.set_from_state(false);
+            telemetry.set_confirmed(now());
+        }
         ReloadEvent::Rejected { stage, .. } => telemetry.count_rejection(*stage),
-        ReloadEvent::Unreadable { .. } => {}
+        ReloadEvent::Unreadable { .. } | ReloadEvent::NotRestored { .. } => {}
         ReloadEvent::Timed { timings } => {
             for (stage, duration) in timings.iter() {
                 telemetry.record_load_stage(*stage, *duration);
@@ -96,6 +106,7 @@ fn log_reload(event: &ReloadEvent<'_>) {
             tracing::info!(
                 generation = snapshot.generation(),
                 digest = snapshot.digest(),
+                content = snapshot.content_digest(),
                 companies = counts.companies,
                 ous = counts.ous,
                 pools = counts.pools,
@@ -103,6 +114,20 @@ fn log_reload(event: &ReloadEvent<'_>) {
                 warnings = findings.warnings(),
                 "snapshot published"
             );
+        }
+        ReloadEvent::Restored { snapshot, file, reason, .. } => {
+            tracing::warn!(
+                generation = snapshot.generation(),
+                digest = snapshot.digest(),
+                content = snapshot.content_digest(),
+                file,
+                reason,
+                "serving the last snapshot from the state directory, because the source is not usable; the daemon \
+                 goes on polling the source"
+            );
+        }
+        ReloadEvent::NotRestored { problem } => {
+            tracing::warn!(problem, "the state directory has no snapshot to serve either");
         }
         ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {
@@ -129,6 +154,40 @@ fn log_reload(event: &ReloadEvent<'_>) {
 
 fn now() -> UnixMillis {
     SystemTime::now().into()
+}
+
+/// Creates an observer that counts and logs the events of the state directory.
+pub(super) fn state_observer(telemetry: Arc<Telemetry>) -> impl Fn(&StateEvent<'_>) {
+    move |event| match event {
+        StateEvent::Locked => tracing::info!("state directory locked; this process writes it"),
+        StateEvent::Waiting => {
+            tracing::info!(
+                "another process writes the state directory; this process writes nothing there until that one drains"
+            );
+        }
+        StateEvent::Unwritable { error } => {
+            telemetry.set_state_writable(false);
+            tracing::error!(
+                error,
+                "cannot write the state directory; snapshots are served all the same, but a restart may not have \
+                 the last one: check the disk, the permissions and --state"
+            );
+        }
+        StateEvent::Writable => {
+            telemetry.set_state_writable(true);
+            tracing::info!("state directory writable again");
+        }
+        StateEvent::Kept { generation } => {
+            tracing::debug!(generation, "snapshot kept in the state directory")
+        }
+        StateEvent::BadFloor { error, floor } => {
+            tracing::error!(
+                error,
+                floor,
+                "cannot read the floor of the state directory; using the generation of current.swb instead"
+            );
+        }
+    }
 }
 
 /// Logs an event of the standings. Reasons are not logged, because they are free text and may contain
@@ -168,6 +227,15 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
             tracing::info!(
                 "another process writes the journal of standings; this process follows it and rejects changes until \
                  it takes over"
+            );
+        }
+        StandingsEvent::Rewritten { change, copy } => {
+            let copy = copy.map(|copy| copy.display().to_string());
+            tracing::error!(
+                change,
+                copy,
+                "another program changed the journal of standings, which was rewritten from memory; exclude the file \
+                 from log rotation and from other writers"
             );
         }
         StandingsEvent::Failed { error } => {

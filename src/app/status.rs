@@ -10,13 +10,15 @@ use switchboard_pipeline::SnapshotSource;
 
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
-use crate::runtime::{LastReload, Standings};
+use crate::runtime::state::StateStatus;
+use crate::runtime::{LastReload, Standings, StateDir};
 
 /// The sources of the content of `/status`.
 pub(super) struct Status {
     pub(super) started: Instant,
     pub(super) source: SnapshotSource,
     pub(super) standings: Standings,
+    pub(super) state: Option<StateDir>,
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
@@ -29,6 +31,8 @@ impl StatusSource for Status {
             json!({
                 "generation": snapshot.generation(),
                 "digest": snapshot.digest(),
+                "content": snapshot.content_digest(),
+                "from_state": last.from_state,
                 "built_at": time(last.built_at),
                 "activated_at": time(last.activated_at),
                 "bytes": snapshot.bytes().len(),
@@ -39,6 +43,7 @@ impl StatusSource for Status {
                     "accounts": counts.accounts,
                     "chains": counts.levels,
                 },
+                "warnings": {"count": last.warnings, "first": last.first_warnings},
             })
         });
         let reload = last.outcome.map(|outcome| {
@@ -49,15 +54,21 @@ impl StatusSource for Status {
                 "findings": last.findings,
             })
         });
-        json!({
+        let mut status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "source": self.source.describe(),
             "watch": last.watch_mode.as_str(),
-            "snapshot": snapshot,
-            "last_reload": reload,
-            "standings": self.standings(),
-        })
+        });
+        if let Some(state) = &self.state {
+            let StateStatus { has_lock, error } = state.status();
+            status["state"] =
+                json!({"path": state.path(), "writable": error.is_none(), "lock": has_lock, "error": error});
+        }
+        status["snapshot"] = snapshot.into();
+        status["last_reload"] = reload.into();
+        status["standings"] = self.standings();
+        status
     }
 
     fn last_failure(&self) -> LastFailure {

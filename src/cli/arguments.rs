@@ -69,7 +69,14 @@ pub struct ServeArguments {
     /// Exit with code 3 if the source gives no snapshot at start, instead of waiting for one
     #[arg(long)]
     pub require_snapshot: bool,
-    /// Journal file that keeps live standings over restarts; without one, they end with the process
+    /// State directory, which keeps the last snapshots and live standings over restarts
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub state: Option<PathBuf>,
+    /// Time that the source has to answer at start before the last snapshot of the state directory is served
+    /// [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
+    pub start_timeout: Option<Duration>,
+    /// Journal file that keeps live standings over restarts; by default a file in the state directory
     #[arg(long, value_name = "FILE")]
     pub standings: Option<PathBuf>,
     /// Address of the data listener, which answers queries

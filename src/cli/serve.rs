@@ -26,6 +26,8 @@ fn settings(arguments: ServeArguments) -> Result<Settings, CommandError> {
         settings.snapshot = arguments.snapshot;
     }
     settings.require_snapshot |= arguments.require_snapshot;
+    settings.state = arguments.state.or(settings.state);
+    override_with(&mut settings.start_timeout, arguments.start_timeout);
     settings.standings = arguments.standings.or(settings.standings);
     override_with(&mut settings.listen, arguments.listen);
     override_with(&mut settings.admin_listen, arguments.admin_listen);

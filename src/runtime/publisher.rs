@@ -13,6 +13,7 @@ use switchboard_registry::{Files, Findings};
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
 use super::reload_event::{ReloadEvent, Reporter};
+use super::state::{StateDir, body, built_at};
 use super::store::{Generation, Store};
 use crate::telemetry::ReloadOutcome;
 
@@ -24,6 +25,8 @@ pub(super) struct Publisher {
     source: SnapshotSource,
     store: Store,
     reporter: Reporter,
+    /// Keeps what is put in service. `None` without a state directory, and for the demo.
+    state: Option<StateDir>,
     last_rejection: Option<RejectionDedup>,
     /// Error of the last read, if it failed.
     last_read_error: Option<String>,
@@ -36,11 +39,18 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(source: SnapshotSource, store: Store, reporter: Reporter) -> Publisher {
+    pub(super) fn new(
+        source: SnapshotSource,
+        store: Store,
+        reporter: Reporter,
+        state: Option<StateDir>,
+    ) -> Publisher {
+        let state = state.filter(|_| source != SnapshotSource::Demo);
         Publisher {
             source,
             store,
             reporter,
+            state,
             last_rejection: None,
             last_read_error: None,
             is_current: false,
@@ -84,17 +94,21 @@ impl Publisher {
             return self.unchanged();
         }
         let now = UnixMillis::from(SystemTime::now());
-        let generation = match (&self.source, self.store.current()) {
-            (SnapshotSource::Demo, _) => DEMO_GENERATION,
-            // Greater than the current generation even if the clock was set back.
-            (_, Some(current)) => now.as_u64().max(current.snapshot.generation() + 1),
-            (_, None) => now.as_u64(),
-        };
+        let generation = self.next_generation(now);
         match build::build_snapshot(files, generation, now.to_seconds(), &NoProgress) {
             Ok(built) => {
                 self.files_digest = Some(digest);
                 self.reporter.report(&ReloadEvent::Timed { timings: &built.timings });
-                self.activate(built.snapshot, now, &built.findings);
+                match self.with_kept_generation(built.snapshot) {
+                    Some(snapshot) => {
+                        let built_at = built_at(&snapshot, now);
+                        self.activate(snapshot, built_at, &built.findings);
+                    }
+                    None => {
+                        self.reporter.record_warnings(&built.findings);
+                        self.unchanged();
+                    }
+                }
             }
             Err(BuildFailure { findings, .. }) => {
                 let errors = match findings.errors() {
@@ -109,17 +123,40 @@ impl Publisher {
         }
     }
 
+    /// Returns the generation of a registry that is built now.
+    fn next_generation(&self, now: UnixMillis) -> u64 {
+        if self.source == SnapshotSource::Demo {
+            return DEMO_GENERATION;
+        }
+        // Greater than every earlier generation even if the clock was set back.
+        let in_service = self.store.current().map_or(0, |current| current.snapshot.generation());
+        let floor = self.state.as_ref().map_or(0, StateDir::floor);
+        now.as_u64().max(in_service.max(floor).saturating_add(1))
+    }
+
+    /// Gives a built snapshot the generation of the kept snapshot if both have the same content. Returns
+    /// `None` if the snapshot in service has this content.
+    fn with_kept_generation(&self, built: Snapshot) -> Option<Snapshot> {
+        let Some(state) = &self.state else { return Some(built) };
+        match self.store.current() {
+            Some(current) => {
+                let is_equal = body(current.snapshot.bytes()) == body(built.bytes());
+                (!is_equal).then_some(built)
+            }
+            None => Some(state.find_equal(&built).unwrap_or(built)),
+        }
+    }
+
     fn apply_bytes(&mut self, bytes: Bytes, modified_at: UnixMillis, change: impl Fn() -> Option<u64>) {
         let opened = build::open_tested(bytes).and_then(|(snapshot, timings)| {
-            let is_newer = is_newer(&snapshot, self.store.current().as_deref())?;
+            let is_newer = is_newer(&snapshot, self.store.current().as_deref(), self.state.as_ref())?;
             Ok(is_newer.then_some((snapshot, timings)))
         });
         match opened {
             Ok(None) => self.unchanged(),
             Ok(Some((snapshot, timings))) => {
                 self.reporter.report(&ReloadEvent::Timed { timings: &timings });
-                let built_at = snapshot.header().built_at_ms();
-                let built_at = built_at.and_then(|ms| i64::try_from(ms).ok()).map_or(modified_at, UnixMillis);
+                let built_at = built_at(&snapshot, modified_at);
                 self.activate(snapshot, built_at, &Findings::default());
             }
             Err(Rejection { stage, reason }) => {
@@ -137,7 +174,11 @@ impl Publisher {
         self.retired.extend(self.store.swap(snapshot));
         drop(last);
         self.record_outcome(ReloadOutcome::Published, None, findings);
+        self.reporter.record_warnings(findings);
         if let Some(generation) = self.store.current() {
+            if let Some(state) = &self.state {
+                state.keep(Arc::clone(&generation));
+            }
             let snapshot = &generation.snapshot;
             self.reporter.report(&ReloadEvent::Published { snapshot, built_at, findings });
         }
@@ -198,20 +239,41 @@ impl Publisher {
 /// Returns whether to activate a snapshot. Returns false if the snapshot is the one in service.
 ///
 /// # Errors
-/// Rejects an older generation, and another snapshot of the same generation.
-fn is_newer(snapshot: &Snapshot, current: Option<&Generation>) -> Result<bool, Rejection> {
-    let Some(Generation { snapshot: current, .. }) = current else { return Ok(true) };
-    if snapshot.header() == current.header() {
+/// Rejects a generation that is older than the one in service or than the floor, and another snapshot of the
+/// same generation.
+fn is_newer(
+    snapshot: &Snapshot,
+    current: Option<&Generation>,
+    state: Option<&StateDir>,
+) -> Result<bool, Rejection> {
+    let new = snapshot.generation();
+    let current = current.map(|current| &current.snapshot);
+    if current.is_some_and(|current| current.header() == snapshot.header()) {
         return Ok(false);
     }
-    if snapshot.generation() > current.generation() {
-        return Ok(true);
+    let remedy = "compile the registry again, with a greater --generation if the clock of that machine is behind; \
+                  to serve an old snapshot, run `switchboard compile OLD.swb -o FILE`, which gives its content a \
+                  new generation";
+    if let Some(old) = current.map(Snapshot::generation).filter(|old| new <= *old) {
+        let than = if new == old {
+            format!("generation {new} is in service with other content")
+        } else {
+            format!("generation {new} is older than generation {old}, which is in service")
+        };
+        return Err(RejectionStage::Generation.rejection(format!("{than}: {remedy}")));
     }
-    let (new, old) = (snapshot.generation(), current.generation());
-    let reason = format!(
-        "generation {new} is not newer than generation {old}, which is in service; compile the snapshot again"
-    );
-    Err(RejectionStage::Generation.rejection(reason))
+    if let Some(state) = state
+        && new < state.floor()
+    {
+        let reason = format!(
+            "generation {new} is older than generation {floor}, which was in service here: {remedy}; as a last \
+             resort, stop the daemon and remove {path}",
+            floor = state.floor(),
+            path = state.floor_path().display(),
+        );
+        return Err(RejectionStage::Generation.rejection(reason));
+    }
+    Ok(true)
 }
 
 /// The file and the change of a rejection, to recognize the same bad file again.
@@ -296,7 +358,7 @@ mod tests {
                 })
             };
             let (store, source) = (Store::default(), SnapshotSource::Snapshot("/no/such/file".into()));
-            let publisher = Publisher::new(source, store.clone(), Reporter::new(observer));
+            let publisher = Publisher::new(source, store.clone(), Reporter::new(observer), None);
             Published { publisher, store, outcomes, alive }
         }
 

@@ -26,6 +26,22 @@ pub enum ReloadEvent<'a> {
         /// The warnings about the registry.
         findings: &'a Findings,
     },
+    /// A snapshot of the state directory is in service, because the source was not usable at the start.
+    Restored {
+        /// Snapshot of the generation in service.
+        snapshot: &'a Snapshot,
+        /// Time at which the snapshot was built.
+        built_at: UnixMillis,
+        /// Name of the file in the state directory.
+        file: &'a str,
+        /// Reason why the source was not usable.
+        reason: &'a str,
+    },
+    /// The source was not usable at the start, and the state directory has no valid snapshot either.
+    NotRestored {
+        /// Paths and errors.
+        problem: &'a str,
+    },
     /// The source was read and matches the snapshot in service.
     Unchanged,
     /// The source has not changed since it was read, and it matched the snapshot in service then.
@@ -93,6 +109,12 @@ pub struct LastReload {
     pub built_at: UnixMillis,
     /// Time at which the snapshot in service was activated.
     pub activated_at: UnixMillis,
+    /// Whether the snapshot in service is from the state directory, and no reload has confirmed it.
+    pub from_state: bool,
+    /// Number of warnings about the registry in service.
+    pub warnings: usize,
+    /// The first warnings about the registry in service, at most 20.
+    pub first_warnings: Vec<String>,
     /// Way in which changes of the source are noticed.
     pub watch_mode: WatchMode,
 }
@@ -134,6 +156,14 @@ impl Reporter {
         (self.observer)(event);
     }
 
+    /// Stores the warnings about the registry in service.
+    pub(super) fn record_warnings(&self, findings: &Findings) {
+        let warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning);
+        let mut last = self.last.lock();
+        last.warnings = findings.warnings();
+        last.first_warnings = warnings.take(MAX_FINDINGS).map(ToString::to_string).collect();
+    }
+
     /// Stores the outcome of a reload for `/status`. Call it before the event is reported, because readers of
     /// the event may look at `/status`.
     pub(super) fn record_outcome(&self, outcome: ReloadOutcome, error: Option<String>, findings: &Findings) {
@@ -141,6 +171,7 @@ impl Reporter {
         let mut last = self.last.lock();
         last.at = SystemTime::now().into();
         last.outcome = Some(outcome);
+        last.from_state &= !matches!(outcome, ReloadOutcome::Published | ReloadOutcome::Unchanged);
         last.error = error;
         last.findings = errors.take(MAX_FINDINGS).map(ToString::to_string).collect();
     }

@@ -13,6 +13,7 @@ use super::poller::{Polled, QUIET_PERIOD, SourcePoller};
 use super::publisher::Publisher;
 use super::reload_event::{LastReload, ReloadObserver, Reporter};
 use super::reload_signal::{ReloadSignal, ReloadSignalReceiver};
+use super::state::{Restore, StateDir};
 use super::store::Store;
 use super::watch::WatchedSource;
 
@@ -32,11 +33,21 @@ pub struct Reloader {
 
 impl Reloader {
     /// Creates a reloader that reads `source` and publishes in `store`. No other reloader may use the store.
-    pub fn new(source: SnapshotSource, store: Store, observer: ReloadObserver) -> Reloader {
+    pub fn new(
+        source: SnapshotSource,
+        store: Store,
+        observer: ReloadObserver,
+        state: Option<StateDir>,
+    ) -> Reloader {
         let reporter = Reporter::new(observer);
         let watched = WatchedSource::new(source.clone(), reporter.clone());
-        let publisher = Publisher::new(source, store, reporter.clone());
+        let publisher = Publisher::new(source, store, reporter.clone(), state);
         Reloader { poller: SourcePoller::new(watched), publisher, reporter }
+    }
+
+    /// Returns what puts a snapshot of the state directory in service.
+    pub fn restore(&self, state: StateDir, store: Store) -> Restore {
+        Restore::new(state, store, self.reporter.clone())
     }
 
     /// Returns the shared record of the last reload, which the reloader updates.

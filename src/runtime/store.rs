@@ -51,12 +51,18 @@ impl Store {
     pub fn swap(&self, snapshot: Snapshot) -> Option<Arc<Generation>> {
         let overlay = Overlay::from_free(snapshot.free_accounts());
         let _writing = self.state.write_lock.lock();
-        for standing in &self.state.standings {
-            if let Some(account) = account(&snapshot, standing.key()) {
-                overlay.set(account, standing.condition);
-            }
+        self.swap_locked(snapshot, overlay)
+    }
+
+    /// Puts a snapshot in service with its standings if none is in service. Returns whether it did.
+    pub fn swap_if_empty(&self, snapshot: Snapshot) -> bool {
+        let _writing = self.state.write_lock.lock();
+        let is_empty = self.current().is_none();
+        if is_empty {
+            let overlay = Overlay::from_free(snapshot.free_accounts());
+            self.swap_locked(snapshot, overlay);
         }
-        self.state.cell.swap(Some(Arc::new(Generation { snapshot, overlay })))
+        is_empty
     }
 
     /// Sets an account's standing, or removes it with `None`. Later selections see the change.
@@ -146,6 +152,16 @@ impl Store {
     /// Returns the generation in service. The generation stays in memory until the pointer is dropped.
     pub fn current(&self) -> Option<Arc<Generation>> {
         self.state.cell.load_full()
+    }
+
+    /// Publishes a snapshot. The caller holds the write lock.
+    fn swap_locked(&self, snapshot: Snapshot, overlay: Overlay) -> Option<Arc<Generation>> {
+        for standing in &self.state.standings {
+            if let Some(account) = account(&snapshot, standing.key()) {
+                overlay.set(account, standing.condition);
+            }
+        }
+        self.state.cell.swap(Some(Arc::new(Generation { snapshot, overlay })))
     }
 
     /// Changes the standing before the overlay, so that a client that sees the effect of a standing can read

@@ -35,6 +35,9 @@ pub struct Telemetry {
     connection_events: [Counter; ConnectionEvent::ALL.len()],
     panics: Counter,
     generation: Gauge,
+    content_hash: Gauge,
+    from_state: Gauge,
+    state_writable: Gauge,
     built: Gauge,
     activated: Gauge,
     confirmed: Gauge,
@@ -98,6 +101,9 @@ impl Telemetry {
                 .map(|event| series.counter(&names::CONNECTION_EVENTS, &[("outcome", event.as_str())])),
             panics: series.counter(&names::PANICS, &[]),
             generation: series.gauge(&names::GENERATION, &[]),
+            content_hash: series.gauge(&names::CONTENT_HASH, &[]),
+            from_state: series.gauge(&names::FROM_STATE, &[]),
+            state_writable: series.gauge(&names::STATE_WRITABLE, &[]),
             built: series.gauge(&names::BUILT, &[]),
             activated: series.gauge(&names::ACTIVATED, &[]),
             confirmed: series.gauge(&names::CONFIRMED, &[]),
@@ -116,6 +122,8 @@ impl Telemetry {
             standings_writable: series.gauge(&names::STANDINGS_WRITABLE, &[]),
             recorder,
         };
+        // Without a state directory, no write fails.
+        telemetry.set_state_writable(true);
         Arc::new(telemetry)
     }
 
@@ -170,6 +178,21 @@ impl Telemetry {
         for (gauge, kind) in self.records.iter().zip(RecordKind::ALL) {
             gauge.set(snapshot.records(kind) as f64);
         }
+    }
+
+    /// Sets the hash of the content of the snapshot in service, a number of 48 bits.
+    pub fn set_content_hash(&self, hash: u64) {
+        self.content_hash.set(hash as f64);
+    }
+
+    /// Sets whether the snapshot in service is from the state directory.
+    pub fn set_from_state(&self, from_state: bool) {
+        self.from_state.set(f64::from(u8::from(from_state)));
+    }
+
+    /// Sets whether the last write to the state directory succeeded.
+    pub fn set_state_writable(&self, writable: bool) {
+        self.state_writable.set(f64::from(u8::from(writable)));
     }
 
     /// Sets the time at which the source was last confirmed to match the snapshot in service.

@@ -51,6 +51,18 @@ pub(super) const PANICS: Metric = metric(
 );
 pub(super) const GENERATION: Metric =
     metric("switchboard_snapshot_generation", "Generation of the snapshot in service. 0 before the first.");
+pub(super) const CONTENT_HASH: Metric = metric(
+    "switchboard_snapshot_content_hash",
+    "First 48 bits of the SHA-256 of the content of the snapshot in service, without its generation. Equal on all replicas that serve equal registries. 0 before the first.",
+);
+pub(super) const FROM_STATE: Metric = metric(
+    "switchboard_snapshot_from_state",
+    "1 if the snapshot in service is from the state directory because the source was not usable at the start, else 0.",
+);
+pub(super) const STATE_WRITABLE: Metric = metric(
+    "switchboard_state_writable",
+    "1 if the last write to the state directory succeeded, or if there is no state directory; 0 if it failed.",
+);
 pub(super) const BUILT: Metric = metric(
     "switchboard_snapshot_built_timestamp_seconds",
     "Unix time at which the snapshot in service was built, or the modification time of its file if the snapshot contains no build time. 0 before the first.",

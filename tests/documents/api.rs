@@ -84,7 +84,8 @@ fn table_of_problems_has_every_code_with_its_status_and_title() {
 #[test]
 fn tables_of_standings_and_status_have_the_members_of_the_answers() {
     let page = Page::read(PAGE);
-    let daemon = DaemonProcess::start(&[]);
+    let state = tempfile::tempdir().unwrap();
+    let daemon = DaemonProcess::start(&["--state", state.path().to_str().unwrap()]);
     let blocks = page.blocks();
     let put = blocks.iter().find(|block| block.text.contains("PUT")).unwrap();
     let body = put.text.split('\'').find(|text| text.starts_with('{')).unwrap();

@@ -73,7 +73,87 @@ fn torn_end_is_cut_off_wherever_it_is_torn() {
     assert_eq!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1"), None);
     put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing("draining"));
     drop(daemon);
-    assert_eq!(fs::read(&journal).unwrap(), two);
+    let records = |bytes: &[u8]| -> Vec<String> {
+        let lines = str::from_utf8(bytes).unwrap().lines();
+        lines.filter(|line| !line.starts_with("# since ")).map(str::to_owned).collect()
+    };
+    assert_eq!(records(&fs::read(&journal).unwrap()), records(&two));
+}
+
+/// Rotation of logs, operators and other programs change the file below the daemon.
+#[test]
+fn journal_that_another_program_changed_is_rewritten_from_memory() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let beside = |name: &str| folder.path().join(name);
+    type Change<'c> = (&'c str, Box<dyn Fn() + 'c>, bool);
+    let write = |bytes: &'static [u8]| {
+        let journal = &journal;
+        move || fs::write(journal, bytes).unwrap()
+    };
+    let changes: Vec<Change<'_>> = vec![
+        ("truncated in place", Box::new(write(b"")), false),
+        (
+            "cut in a record",
+            Box::new(|| {
+                let file = fs::OpenOptions::new().write(true).open(&journal).unwrap();
+                file.set_len(file.metadata().unwrap().len() - 9).unwrap();
+            }),
+            true,
+        ),
+        ("overwritten in place", Box::new(write(b"no journal at all\n")), true),
+        ("removed", Box::new(|| fs::remove_file(&journal).unwrap()), false),
+        (
+            "renamed, and an empty file in its place",
+            Box::new(|| {
+                fs::rename(&journal, beside("standings.1")).unwrap();
+                fs::write(&journal, "").unwrap();
+            }),
+            false,
+        ),
+        (
+            "copied over by rename",
+            Box::new(|| {
+                fs::copy(&journal, beside("copy")).unwrap();
+                fs::rename(beside("copy"), &journal).unwrap();
+            }),
+            true,
+        ),
+        (
+            "appended to",
+            Box::new(|| {
+                let mut bytes = fs::read(&journal).unwrap();
+                bytes.extend_from_slice(b"a line of another program\n");
+                fs::write(&journal, bytes).unwrap();
+            }),
+            true,
+        ),
+    ];
+    let mut daemon = serve(registry.path(), Some(&journal));
+    put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
+    for (round, (change, apply, has_copy)) in changes.iter().enumerate() {
+        // With a later change of a standing, and without one.
+        for puts in [true, false] {
+            let _ = fs::remove_file(beside("standings.damaged"));
+            apply();
+            if puts {
+                let kind = ["draining", "suspended"][round % 2];
+                put(&daemon, "/v1/standings/acme/wa-emea-gb-1", &standing(kind));
+            }
+            let logged = daemon.log("another program changed the journal of standings");
+            assert_eq!(logged["level"], "ERROR", "{change}");
+            assert_eq!(beside("standings.damaged").exists(), *has_copy, "{change}");
+            let contents = JournalContents::read(&journal).unwrap();
+            assert_eq!((contents.torn, contents.damaged.len()), (0, 0), "{change}");
+            assert_eq!(contents.standings.len(), 2, "{change}");
+        }
+    }
+    assert_eq!(daemon.metric("switchboard_standings_writable"), 1.0);
+    daemon.kill();
+    let daemon = serve(registry.path(), Some(&journal));
+    assert_eq!(stored(&daemon, GERMAN_ACCOUNT), Some(standing("suspended")));
+    assert!(stored(&daemon, "/v1/standings/acme/wa-emea-gb-1").is_some());
 }
 
 #[test]
@@ -93,7 +173,7 @@ fn damaged_journal_is_copied_and_its_other_records_hold() {
 
     let daemon = serve(registry.path(), Some(&journal));
     let logged = daemon.logged_at_start("journal of standings was damaged");
-    assert_eq!(logged["lines"], "[3]");
+    assert_eq!(logged["lines"], "[5]");
     assert_eq!(fs::read(logged["kept"].as_str().unwrap()).unwrap(), bytes);
     for (account, holds) in [("wa-emea-de-1", true), ("wa-emea-gb-1", false), ("wa-emea-gb-2", true)] {
         let path = format!("/v1/standings/acme/{account}");

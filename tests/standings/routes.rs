@@ -24,15 +24,22 @@ fn standing_is_set_returned_listed_and_removed() {
     let listed = |query: &str| -> Value {
         let (status, body) = daemon.admin("GET", &format!("/v1/standings{query}"), "");
         assert_eq!(status, 200);
-        serde_json::from_str(&body).unwrap()
+        let mut list: Value = serde_json::from_str(&body).unwrap();
+        for standing in list["standings"].as_array_mut().unwrap() {
+            *standing = without_since(standing.take());
+        }
+        list
     };
     let all = json!({"company": "acme", "standings": [
         {"account": "wa-emea-de-1", "standing": "draining", "reason": "moves to \"B\"", "until": until},
         {"account": "wa-emea-gb-1", "standing": "suspended", "reason": "under review"},
     ]});
     assert_eq!(listed("?company=acme"), all);
-    // The registry has only one company.
-    assert_eq!(listed(""), all);
+    let mut of_all = json!({"standings": all["standings"]});
+    for standing in of_all["standings"].as_array_mut().unwrap() {
+        standing["company"] = "acme".into();
+    }
+    assert_eq!(listed(""), of_all);
     assert_eq!(daemon.metric("switchboard_standings{standing=\"draining\"}"), 1.0);
     assert_eq!(daemon.metric("switchboard_standings{standing=\"suspended\"}"), 1.0);
     let status = &daemon.status()["standings"];
@@ -95,6 +102,44 @@ fn unknown_account_and_invalid_body_change_nothing() {
     assert_eq!(std::fs::read(&journal).unwrap(), before);
     let (_, listed) = daemon.admin("GET", "/v1/standings?company=acme", "");
     assert_eq!(listed, r#"{"company":"acme","standings":[]}"#);
+}
+
+#[test]
+fn list_without_a_company_has_the_standings_of_every_company() {
+    let daemon = DaemonProcess::start(&[]);
+    for account in ["meridian/sms-gb-0001", "acme/wa-emea-gb-1", "acme/wa-emea-de-1"] {
+        put(&daemon, &format!("/v1/standings/{account}"), &standing("draining"));
+    }
+    let listed: Value = serde_json::from_str(&daemon.admin("GET", "/v1/standings", "").1).unwrap();
+    assert_eq!(listed.get("company"), None);
+    let keys: Vec<String> = listed["standings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| format!("{}/{}", it["company"].as_str().unwrap(), it["account"].as_str().unwrap()))
+        .collect();
+    assert_eq!(keys, ["acme/wa-emea-de-1", "acme/wa-emea-gb-1", "meridian/sms-gb-0001"]);
+}
+
+#[test]
+fn removal_of_no_standing_writes_and_logs_nothing() {
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings");
+    let daemon = serve(registry.path(), Some(&journal));
+    let before = std::fs::read(&journal).unwrap();
+    remove(&daemon, GERMAN_ACCOUNT);
+    assert_eq!(std::fs::read(&journal).unwrap(), before);
+    put(&daemon, GERMAN_ACCOUNT, &standing("draining"));
+    remove(&daemon, GERMAN_ACCOUNT);
+    let after = std::fs::read(&journal).unwrap();
+    remove(&daemon, GERMAN_ACCOUNT);
+    assert_eq!(std::fs::read(&journal).unwrap(), after);
+    daemon.signal(rustix::process::Signal::TERM);
+    // The log has the one removal that removed something.
+    assert_eq!(daemon.log("standing ")["message"], "standing set");
+    assert_eq!(daemon.log("standing ")["message"], "standing removed");
+    daemon.log("draining");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Method;
 use hyper::body::Incoming;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use switchboard_model::SelectError;
@@ -76,32 +76,52 @@ fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(&BAD_REQUEST).with_detail(detail)
 }
 
-/// Lists the standings of a company's accounts in the order of the account ids.
+/// Lists the standings of a company's accounts in the order of the account ids. Without a company, lists those
+/// of all companies, each with its company.
 fn list(store: &Store, query: &str) -> Result<Response, Problem> {
     let generation = store.current().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let snapshot = &generation.snapshot;
-    let company = company(snapshot, query)?;
-    let id = snapshot.company(company).id();
+    let company = company(snapshot, query)?.map(|company| snapshot.company(company).id());
     let mut held = store.standings();
-    held.retain(|(key, _)| *key.company == *id && snapshot.find_account(company, &key.account).is_some());
+    held.retain(|(AccountKey { company: of, account }, _)| {
+        let is_listed = company.is_none_or(|company| **of == *company);
+        is_listed && snapshot.find_company(of).is_some_and(|of| snapshot.find_account(of, account).is_some())
+    });
     held.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let entries: Vec<Value> = held
         .iter()
         .map(|(key, standing)| {
-            let mut entry = Map::from_iter([("account".to_owned(), Value::from(&*key.account))]);
-            entry.extend(standing.fields());
+            let mut entry = Map::new();
+            if company.is_none() {
+                entry.insert("company".to_owned(), (*key.company).into());
+            }
+            entry.insert("account".to_owned(), (*key.account).into());
+            entry.extend(stored(standing));
             entry.into()
         })
         .collect();
-    Ok(respond(200, JSON, json!({"company": id, "standings": entries}).to_string().into()))
+    let mut list = Map::new();
+    if let Some(company) = company {
+        list.insert("company".to_owned(), company.into());
+    }
+    list.insert("standings".to_owned(), entries.into());
+    Ok(respond(200, JSON, Value::from(list).to_string().into()))
 }
 
 fn get(store: &Store, key: &AccountKey) -> Result<Response, Problem> {
     store.check_account(key).map_err(refusal)?;
     match store.standing(key) {
-        Some(standing) => Ok(respond(200, JSON, Value::from(standing.fields()).to_string().into())),
+        Some(standing) => Ok(respond(200, JSON, Value::from(stored(&standing)).to_string().into())),
         None => Err(Problem::new(&NOT_FOUND).with_detail("The account has no standing.")),
     }
+}
+
+/// Returns the fields of a standing with the time at which it was set, if that is known.
+fn stored(standing: &Standing) -> Map<String, Value> {
+    let mut fields = standing.fields();
+    let since = standing.since.and_then(|since| jiff::Timestamp::from_millisecond(since.0).ok());
+    fields.extend(since.map(|since| ("since".to_owned(), since.to_string().into())));
+    fields
 }
 
 /// Sets or removes a standing. Returns when the change is in force and on the disk.
@@ -153,22 +173,18 @@ fn key(below: &str) -> Option<AccountKey> {
     Some(AccountKey { company: decode_path(company)?.into(), account: decode_path(account)?.into() })
 }
 
-/// Returns the company of a list. The query has no field other than `company`, which is optional if the
-/// snapshot has only one company.
-fn company(snapshot: &Snapshot, query: &str) -> Result<CompanyIdx, Problem> {
+/// Returns the company of a list, or `None` for the list of all companies. The query has no other field.
+fn company(snapshot: &Snapshot, query: &str) -> Result<Option<CompanyIdx>, Problem> {
     let bad = |detail: &'static str| Err(bad_request(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
     match field.map(|field| field.split_once('=').unwrap_or((field, ""))) {
         _ if more.is_some() => bad("Send only the field `company`, and send it once."),
-        None => match snapshot.only_company() {
-            Some(company) => Ok(company),
-            None => bad(SelectError::BadRequest.reason()),
-        },
+        None => Ok(None),
         Some(("company", id)) => match decode(id) {
             Some(id) => {
                 let unknown = StandingError::UnknownCompany(snapshot.generation());
-                snapshot.find_company(&id).ok_or_else(|| refusal(unknown))
+                snapshot.find_company(&id).ok_or_else(|| refusal(unknown)).map(Some)
             }
             None => bad("Percent-encode the field `company` as UTF-8."),
         },

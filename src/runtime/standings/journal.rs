@@ -4,8 +4,8 @@
 //! Only the process that holds the lock of `FILE.lock` writes. A process that is going to take over reads the
 //! journal until it gets the lock.
 //!
-//! A record is one line: a checksum, a space, a JSON object. The format is text, so that operators can read
-//! the journal with `less`.
+//! A record is one line: a checksum, a space, a JSON object. The line before it may be a comment with the time
+//! at which the standing was set. The format is text, so that operators can read the journal with `less`.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -15,6 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use switchboard_model::UnixMillis;
 use switchboard_snapshot::file;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,6 +23,11 @@ use super::standing::{AccountKey, Standing, StandingFields};
 
 /// The first line of a journal. A file without it is never overwritten.
 const MAGIC: &[u8] = b"switchboard standings 1\n";
+/// The comment before a record, up to the time at which the standing was set. A comment instead of a field,
+/// because earlier versions reject records with other fields, and a downgrade must not lose a suspension.
+const SINCE: &[u8] = b"# since ";
+/// The largest file in the place of the journal that is copied before it is replaced.
+const MAX_COPIED_BYTES: u64 = 64 << 20;
 /// A journal is rewritten when its obsolete records outnumber its current standings by more than this.
 /// Reading this many takes about a millisecond.
 const MAX_OBSOLETE_RECORDS: usize = 1_000;
@@ -140,14 +146,41 @@ impl Journal {
     /// Returns whether the file must be rewritten before the next change. `standings` is the number of
     /// current standings.
     pub(super) fn needs_rewrite(&self, standings: usize) -> bool {
-        self.is_uncertain || self.records > 2 * standings + MAX_OBSOLETE_RECORDS || !self.is_at_its_path()
+        self.is_uncertain || self.records > 2 * standings + MAX_OBSOLETE_RECORDS
     }
 
-    /// Returns whether the open file is still at its path. It may have been deleted or replaced.
-    fn is_at_its_path(&self) -> bool {
-        let at_path = fs::metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
-        let open = self.file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
-        matches!((at_path, open), (Ok(at_path), Ok(open)) if at_path == open)
+    /// Compares the file at the path with what this process wrote. Returns the change that another program
+    /// made, such as a rotation of logs, if there is one.
+    pub(super) fn foreign_change(&self) -> Option<String> {
+        if self.is_uncertain {
+            // The length is not known. The file is rewritten before the next change in any case.
+            return None;
+        }
+        let open = self.file.metadata().ok()?;
+        let at_path = match fs::metadata(&self.path) {
+            Ok(at_path) => at_path,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some("removed".to_owned()),
+            Err(error) => return Some(error.to_string()),
+        };
+        if (at_path.dev(), at_path.ino()) != (open.dev(), open.ino()) {
+            return Some("replaced by another file".to_owned());
+        }
+        let (found, written) = (at_path.len(), self.len);
+        (found != written).then(|| format!("{found} bytes long instead of {written}"))
+    }
+
+    /// Copies the file that another program put in the place of the journal, or changed. Returns the path of
+    /// the copy. Returns `None` if there is nothing to copy.
+    pub(super) fn copy_foreign(&self) -> io::Result<Option<PathBuf>> {
+        let found = fs::metadata(&self.path).ok();
+        let is_copied =
+            |found: &fs::Metadata| found.is_file() && (1..=MAX_COPIED_BYTES).contains(&found.len());
+        if !found.as_ref().is_some_and(is_copied) {
+            return Ok(None);
+        }
+        let copy = beside(&self.path, ".damaged");
+        fs::copy(&self.path, &copy)?;
+        Ok(Some(copy))
     }
 
     /// Replaces the file atomically by a file with only these standings.
@@ -193,6 +226,7 @@ impl JournalContents {
         };
         let mut contents = JournalContents { len: bytes.len() as u64, ..JournalContents::default() };
         let mut unreadable = Vec::new();
+        let mut since = None;
         let mut line_number = 1;
         while !rest.is_empty() {
             line_number += 1;
@@ -205,23 +239,38 @@ impl JournalContents {
                     contents.torn = 0;
                     contents.records += 1;
                     match standing {
-                        Some(standing) => drop(contents.standings.insert(key, standing)),
+                        Some(standing) => {
+                            let standing = Standing { since: since.take(), ..standing };
+                            contents.standings.insert(key, standing);
+                        }
                         None => drop(contents.standings.remove(&key)),
                     }
                 }
                 None => {
-                    unreadable.push(line_number);
+                    since = read_since(line);
+                    if since.is_none() {
+                        unreadable.push(line_number);
+                    }
                     contents.torn += line.len();
+                    rest = after;
+                    continue;
                 }
             }
+            since = None;
             rest = after;
         }
         Ok(contents)
     }
 }
 
-/// Appends the record of a change, which is one line of the journal.
+/// Appends the record of a change, which is one line of the journal, and a line before it with the time of the
+/// change if that is known.
 pub fn write_record(out: &mut Vec<u8>, key: &AccountKey, standing: Option<&Standing>) {
+    let since = standing.and_then(|standing| standing.since);
+    if let Some(since) = since.and_then(|since| jiff::Timestamp::from_millisecond(since.0).ok()) {
+        out.extend_from_slice(SINCE);
+        out.extend_from_slice(format!("{since}\n").as_bytes());
+    }
     let AccountKey { company, account } = key;
     let json = json!({"company": company, "account": account, "standing": standing.map(Standing::fields)});
     let json = json.to_string();
@@ -249,6 +298,12 @@ fn read_record(line: &[u8]) -> Option<StandingChange> {
     Some(StandingChange { key: AccountKey { company, account }, standing })
 }
 
+/// Reads a comment with the time at which a standing was set.
+fn read_since(line: &[u8]) -> Option<UnixMillis> {
+    let time = line.strip_suffix(b"\n")?.strip_prefix(SINCE)?;
+    UnixMillis::from_rfc3339(str::from_utf8(time).ok()?)
+}
+
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
@@ -262,6 +317,36 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_of_a_standing_is_kept_in_a_comment_that_no_other_line_can_spoil() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let standing = Standing::from_json(br#"{"standing":"suspended","reason":"x"}"#).unwrap();
+        let since = UnixMillis::from_rfc3339("2026-11-28T20:00:00.125Z");
+        let key = |account: &str| AccountKey { company: "c".into(), account: account.into() };
+        let mut bytes = MAGIC.to_vec();
+        write_record(&mut bytes, &key("a"), Some(&Standing { since, ..standing.clone() }));
+        write_record(&mut bytes, &key("b"), Some(&standing));
+        let whole = bytes.len();
+        write_record(&mut bytes, &key("b"), Some(&Standing { since, ..standing.clone() }));
+        let read = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let contents = JournalContents::read(&path).unwrap();
+            let since = |account| contents.standings.get(&key(account)).map(|it| it.since);
+            (since("a"), since("b"), contents.torn, contents.damaged)
+        };
+        assert_eq!(read(&bytes), (Some(since), Some(since), 0, vec![]));
+        for end in whole..bytes.len() {
+            assert_eq!(read(&bytes[..end]), (Some(since), Some(None), end - whole, vec![]), "{end}");
+        }
+        // A comment belongs to the record that follows at once.
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let spoiled = text.replacen("Z\n", "Z\ngarbage\n", 1);
+        assert_eq!(read(spoiled.as_bytes()), (Some(None), Some(since), 0, vec![3]));
+        let spoiled = text.replacen("# since 2", "# since x", 1);
+        assert_eq!(read(spoiled.as_bytes()), (Some(None), Some(since), 0, vec![2]));
+    }
 
     #[test]
     fn record_is_read_as_written_and_not_when_any_byte_differs() {

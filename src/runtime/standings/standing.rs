@@ -30,6 +30,8 @@ pub struct Standing {
     pub reason: Box<str>,
     /// Time at which the standing expires. `None` if it does not expire.
     pub until: Option<Until>,
+    /// Time at which the standing was set. `None` if it is unknown, as for records of earlier versions.
+    pub since: Option<UnixMillis>,
 }
 
 /// The time at which a standing expires.
@@ -106,6 +108,13 @@ pub enum StandingsEvent<'a> {
     },
     /// Another process holds the journal. This process follows its changes and makes none.
     Following,
+    /// The journal was rewritten from memory, because another program had changed it.
+    Rewritten {
+        /// The change that was found.
+        change: &'a str,
+        /// Path of the copy of the changed file, unless that file was missing or empty.
+        copy: Option<&'a Path>,
+    },
     /// The journal cannot be read or written.
     Failed {
         /// The error that the system returned.
@@ -171,10 +180,10 @@ impl Standing {
             None => None,
             some => Some(text(&some).and_then(Until::parse).ok_or(InvalidStanding::Until)?),
         };
-        Ok(Standing { condition, reason: reason.into(), until })
+        Ok(Standing { condition, reason: reason.into(), until, since: None })
     }
 
-    /// Returns the standing as JSON fields. The inverse of [`from_json`](Self::from_json).
+    /// Returns the standing as JSON fields, without `since`. The inverse of [`from_json`](Self::from_json).
     pub fn fields(&self) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("standing".into(), self.condition.as_str().into());

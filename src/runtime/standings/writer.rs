@@ -14,10 +14,13 @@ use switchboard_registry::Stamp;
 use super::expiry::Expirer;
 use super::journal::{Journal, JournalContents, OpenedJournal, StandingChange};
 use super::standing::{AccountKey, Standing, StandingError, StandingsEvent, StandingsObserver};
+use crate::runtime::state::is_missing;
 use crate::runtime::store::Store;
 
 /// Interval at which changes of another process are read. They must be visible within a second.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
+/// Interval at which the journal is compared with what this process wrote, so that a restart finds it whole.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of further requests that share one write to the disk.
 const MAX_BATCH: usize = 256;
 
@@ -59,6 +62,8 @@ pub struct StandingsWriter {
     journal: Option<Journal>,
     /// Stamp of the journal of another process when it was last read.
     last_read: Option<Stamp>,
+    /// Whether a journal in a missing folder is an error of the start.
+    is_required: bool,
     /// Whether another process takes over. This one must not open the journal again.
     is_handed_over: bool,
     state: Arc<Mutex<JournalState>>,
@@ -70,14 +75,16 @@ pub struct StandingsWriter {
 
 impl Standings {
     /// Opens the journal and sets its standings in the store. The caller runs the writer and the expirer,
-    /// each on a thread. Without a path, standings are not kept.
+    /// each on a thread. Without a path, standings are not kept. If the journal can be read but not written,
+    /// its standings are in force and cannot be changed.
     ///
     /// # Errors
-    /// Fails if the journal cannot be read or opened. A start without the journal would put suspended
-    /// accounts back in service.
+    /// Fails if the journal cannot be read, or if `is_required` and its folder is missing. A start without
+    /// the journal would put suspended accounts back in service.
     pub fn open(
         store: Store,
         path: Option<PathBuf>,
+        is_required: bool,
         observer: StandingsObserver,
     ) -> io::Result<(Standings, StandingsWriter, Expirer)> {
         let (to_writer, requests) = channel();
@@ -97,6 +104,7 @@ impl Standings {
             path,
             journal: None,
             last_read: None,
+            is_required,
             is_handed_over: false,
             state,
             observer,
@@ -140,12 +148,14 @@ impl StandingsWriter {
         loop {
             let request = if self.is_following() {
                 self.requests.recv_timeout(FOLLOW_INTERVAL)
+            } else if self.journal.is_some() {
+                self.requests.recv_timeout(CHECK_INTERVAL)
             } else {
                 self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match request {
                 Ok(first) => self.serve(first),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.check_journal(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if self.is_following() && self.last_look.elapsed() >= FOLLOW_INTERVAL {
@@ -171,9 +181,15 @@ impl StandingsWriter {
         for request in std::iter::once(first).chain(more) {
             match request {
                 Request::HandOver => hand_over = true,
-                Request::Change(change, reply) => match self.check(&change) {
+                Request::Change(mut change, reply) => match self.check(&change) {
                     Err(error) => reply(Err(error)),
+                    Ok(()) if change.standing.is_none() && !self.has_standing(&change.key, &changes) => {
+                        reply(Ok(()));
+                    }
                     Ok(()) => {
+                        if let Some(standing) = &mut change.standing {
+                            standing.since = Some(SystemTime::now().into());
+                        }
                         changes.push(change);
                         replies.push(reply);
                     }
@@ -190,10 +206,48 @@ impl StandingsWriter {
             reply(written.clone());
         }
         if hand_over {
+            self.check_journal();
             self.journal = None;
             self.is_handed_over = true;
             self.set_state(JournalState::Following);
         }
+    }
+
+    /// Returns whether an account has a standing after these changes.
+    fn has_standing(&self, key: &AccountKey, changes: &[StandingChange]) -> bool {
+        match changes.iter().rfind(|change| change.key == *key) {
+            Some(change) => change.standing.is_some(),
+            None => self.store.standing(key).is_some(),
+        }
+    }
+
+    /// Rewrites the journal if another program has changed it.
+    fn check_journal(&mut self) {
+        if self.journal.as_ref().is_some_and(|journal| journal.foreign_change().is_some()) {
+            match self.prepare_journal() {
+                Ok(()) => drop(self.set_state(JournalState::Writing)),
+                Err(error) => self.report_failure(&error),
+            }
+        }
+    }
+
+    /// Rewrites the journal from memory if it needs that before the next change.
+    fn prepare_journal(&mut self) -> io::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let change = journal.foreign_change();
+        if change.is_none() && !journal.needs_rewrite(self.store.standing_count()) {
+            return Ok(());
+        }
+        let copy = match &change {
+            Some(_) => journal.copy_foreign()?,
+            None => None,
+        };
+        let standings = self.store.standings();
+        journal.rewrite(standings.iter().map(|(key, standing)| (key, standing)))?;
+        if let Some(change) = &change {
+            (self.observer)(&StandingsEvent::Rewritten { change, copy: copy.as_deref() });
+        }
+        Ok(())
     }
 
     /// Checks that the account exists, and that this process may make the change.
@@ -202,22 +256,23 @@ impl StandingsWriter {
         if standing.as_ref().is_some_and(|standing| standing.has_ended(SystemTime::now().into())) {
             return Err(StandingError::Ended);
         }
-        if self.is_following() {
-            return Err(StandingError::Following);
+        match &*self.state.lock() {
+            JournalState::Failed(error) if self.is_following() => Err(StandingError::Journal(error.clone())),
+            _ if self.is_following() => Err(StandingError::Following),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes changes to the journal, if there is one.
     fn write(&mut self, changes: &[StandingChange]) -> Result<(), StandingError> {
-        let Some(journal) = self.journal.as_mut().filter(|_| !changes.is_empty()) else { return Ok(()) };
-        let rewritten = if journal.needs_rewrite(self.store.standing_count()) {
-            let standings = self.store.standings();
-            journal.rewrite(standings.iter().map(|(key, standing)| (key, standing)))
-        } else {
-            Ok(())
-        };
-        match rewritten.and_then(|()| journal.append(changes)) {
+        if changes.is_empty() || self.journal.is_none() {
+            return Ok(());
+        }
+        let written = self.prepare_journal().and_then(|()| match &mut self.journal {
+            Some(journal) => journal.append(changes),
+            None => Ok(()),
+        });
+        match written {
             Ok(()) => {
                 self.set_state(JournalState::Writing);
                 Ok(())
@@ -249,7 +304,15 @@ impl StandingsWriter {
     /// Tries to open the journal. While another process holds it, reads the changes of that process.
     fn look_at_journal(&mut self) -> io::Result<()> {
         let Some(path) = self.path.clone().filter(|_| self.journal.is_none()) else { return Ok(()) };
-        let opened = if self.is_handed_over { None } else { Journal::open(&path)? };
+        let (opened, unwritable) = if self.is_handed_over {
+            (None, None)
+        } else {
+            match Journal::open(&path) {
+                Ok(opened) => (opened, None),
+                Err(error) if self.is_required && is_missing(&error) => return Err(error),
+                Err(error) => (None, Some(error)),
+            }
+        };
         match opened {
             Some(OpenedJournal { journal, contents, damaged_copy }) => {
                 self.journal = Some(journal);
@@ -263,8 +326,12 @@ impl StandingsWriter {
                 self.replace_standings(contents);
             }
             None => {
-                if self.set_state(JournalState::Following) {
-                    (self.observer)(&StandingsEvent::Following);
+                match &unwritable {
+                    Some(error) => self.report_failure(error),
+                    None if self.set_state(JournalState::Following) => {
+                        (self.observer)(&StandingsEvent::Following);
+                    }
+                    None => {}
                 }
                 // A missing file has no changes.
                 let stamp =
