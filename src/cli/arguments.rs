@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use switchboard_model::Role;
+use switchboard_model::{Condition, Role, UnixMillis, UnixSeconds};
 use switchboard_pipeline::analysis::Roles;
 
 use super::help;
@@ -14,6 +14,8 @@ use crate::config::{LogFormat, parse_duration};
 
 const ABOUT: &str =
     "Selects the official account that talks to a client who is invited to a messaging channel";
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// The parsed arguments of the program.
 #[derive(Debug, Parser)]
@@ -38,16 +40,23 @@ pub enum Command {
     Compile(CompileArguments),
     /// Check a registry and run its tests, without writing a file
     Check(CheckArguments),
-    /// Answer one query without a daemon
+    /// Answer one query, offline or by a running daemon
+    #[command(after_help = help::of("select").below_options())]
     Select(QueryArguments),
     /// Explain the answer to one query: every step, and why each account was selected or not
-    Explain(ExplainArguments),
+    #[command(after_help = help::of("explain").below_options())]
+    Explain(QueryArguments),
     /// Show which rule serves each country, for every OU and channel
     Coverage(CoverageArguments),
     /// Show which decisions change between two registries or snapshots
     Diff(DiffArguments),
     /// Show the header of a snapshot file, and how many records it has
     Inspect(InspectArguments),
+    /// Show what a running daemon serves, and fail if that is not what its source has
+    Status(StatusArguments),
+    /// List, set and clear the live standings of accounts in a running daemon
+    #[command(subcommand, after_help = help::of("standing").below_options())]
+    Standing(StandingCommand),
     /// Print a script that completes commands and options in a shell
     Completions(CompletionsArguments),
     /// Print the man page, or write a page for each command into a folder
@@ -108,14 +117,14 @@ pub struct ServeArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("compile").below_options())]
 pub struct CompileArguments {
-    /// Registry folder to compile, with one folder for each company
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub registry: PathBuf,
-    /// Snapshot file to write; replaces an existing file
-    #[arg(short, long, value_name = "FILE")]
+    /// Registry folder to compile, or snapshot file that gets a new generation
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    pub source: PathBuf,
+    /// Snapshot file to write, or - for standard output; replaces an existing file
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
     /// Generation of the snapshot; must be greater than earlier generations
-    /// [default: Unix time in ms]
+    /// [default: Unix time in ms, or one more than that of the replaced file]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64), verbatim_doc_comment)]
     pub generation: Option<u64>,
 }
@@ -124,9 +133,9 @@ pub struct CompileArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("check").below_options())]
 pub struct CheckArguments {
-    /// Registry folder to check, with one folder for each company
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub registry: PathBuf,
+    /// Registry folder or snapshot file to check
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    pub source: PathBuf,
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
     #[arg(long, value_name = "PCT", value_parser = percent)]
     pub fail_under: Option<f64>,
@@ -135,31 +144,24 @@ pub struct CheckArguments {
     pub output: FormatArguments,
 }
 
-/// The arguments of `switchboard explain`.
+/// The arguments of `switchboard select` and `switchboard explain`.
 #[derive(Debug, Args)]
-#[command(after_help = help::of("explain").below_options())]
-pub struct ExplainArguments {
-    /// The query and its source.
-    #[command(flatten)]
-    pub query: QueryArguments,
-    /// The format of the output.
-    #[command(flatten)]
-    pub output: FormatArguments,
-}
-
-/// The arguments of `switchboard select`.
-#[derive(Debug, Args)]
-#[command(after_help = help::of("select").below_options())]
 pub struct QueryArguments {
-    /// Registry folder that the query is answered from
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
+    /// Registry folder or snapshot file that the query is answered from
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with_all = ["snapshot", "url"])]
     pub registry: Option<PathBuf>,
-    /// Snapshot file that the query is answered from
-    #[arg(long, value_name = "FILE")]
+    /// Snapshot file or registry folder that the query is answered from
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "url")]
     pub snapshot: Option<PathBuf>,
+    /// Data listener of a daemon that answers the query, such as http://127.0.0.1:7400
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub url: Option<String>,
     /// Fields of the query, such as channel=whatsapp; see the list of fields below
     #[arg(value_name = "FIELD=VALUE", required = true)]
     pub fields: Vec<String>,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
 }
 
 /// The arguments of `switchboard coverage`.
@@ -289,6 +291,150 @@ pub struct InspectArguments {
     pub output: FormatArguments,
 }
 
+/// The arguments of `switchboard status`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("status").below_options())]
+pub struct StatusArguments {
+    /// The daemon to ask.
+    #[command(flatten)]
+    pub daemon: DaemonArguments,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
+}
+
+/// The admin listener of a running daemon.
+#[derive(Debug, Args)]
+pub struct DaemonArguments {
+    /// Admin listener of the daemon
+    /// [default: http://127.0.0.1:7401]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_hint = ValueHint::Url,
+        default_value = "http://127.0.0.1:7401",
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
+    pub url: String,
+}
+
+/// The commands of `switchboard standing`.
+#[derive(Debug, Subcommand)]
+pub enum StandingCommand {
+    /// List the standings in force
+    List(ListArguments),
+    /// Set the standing of an account, or replace it
+    Set(SetArguments),
+    /// Clear the standing of an account, if it has one
+    Clear(ClearArguments),
+}
+
+/// The arguments of `switchboard standing list`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("standing list").below_options())]
+pub struct ListArguments {
+    /// Company whose standings are listed
+    /// [default: all]
+    #[arg(long, value_name = "ID", verbatim_doc_comment)]
+    pub company: Option<String>,
+    /// The daemon to ask.
+    #[command(flatten)]
+    pub daemon: DaemonArguments,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
+}
+
+/// The arguments of `switchboard standing set`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("standing set").below_options())]
+#[command(override_usage = "switchboard standing set [OPTIONS] --reason <TEXT> COMPANY ACCOUNT STANDING")]
+pub struct SetArguments {
+    /// Id of the company
+    #[arg(value_name = "COMPANY")]
+    pub company: String,
+    /// Id of the account
+    #[arg(value_name = "ACCOUNT")]
+    pub account: String,
+    /// Condition of the account
+    #[arg(value_name = "STANDING")]
+    pub standing: StandingChoice,
+    /// Reason for the people who find the standing later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// End of the standing: a time such as 2026-03-01T08:00:00Z, or a duration such as 2h or 7d
+    /// [default: none]
+    #[arg(long, value_name = "TIME", value_parser = parse_until, verbatim_doc_comment)]
+    pub until: Option<String>,
+    /// The daemon to ask.
+    #[command(flatten)]
+    pub daemon: DaemonArguments,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
+}
+
+/// The arguments of `switchboard standing clear`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("standing clear").below_options())]
+pub struct ClearArguments {
+    /// Id of the company
+    #[arg(value_name = "COMPANY")]
+    pub company: String,
+    /// Id of the account
+    #[arg(value_name = "ACCOUNT")]
+    pub account: String,
+    /// The daemon to ask.
+    #[command(flatten)]
+    pub daemon: DaemonArguments,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
+}
+
+/// The conditions that a standing can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StandingChoice {
+    /// The account keeps its clients, and gets no new ones
+    Draining,
+    /// The account is never selected
+    Suspended,
+}
+
+impl StandingChoice {
+    /// Returns the name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StandingChoice::Draining => Condition::Draining.as_str(),
+            StandingChoice::Suspended => Condition::Suspended.as_str(),
+        }
+    }
+}
+
+/// Parses the end of a standing: a date or a date-time by RFC 3339, or a duration from now on, such as `2h`.
+fn parse_until(text: &str) -> Result<String, String> {
+    if UnixSeconds::from_rfc3339(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
+    let seconds = match days {
+        Some(days) => days.checked_mul(DAY_SECONDS),
+        // A number without a unit could be meant in minutes or in hours.
+        None if text.ends_with(|last: char| last.is_ascii_digit()) => None,
+        None => parse_duration(text).ok().map(|duration| duration.as_secs()),
+    };
+    let seconds = seconds.filter(|&seconds| seconds > 0).and_then(|seconds| i64::try_from(seconds).ok());
+    let now = UnixMillis::from(SystemTime::now()).to_seconds().0;
+    let end = seconds.and_then(|seconds| now.checked_add(seconds));
+    let end = end.and_then(|end| jiff::Timestamp::from_second(end).ok());
+    end.map(|end| end.to_string()).ok_or_else(|| {
+        "expected a date, a date-time with its offset such as 2026-03-01T08:00:00Z, or a duration such as 30m, 2h or \
+         7d"
+            .to_owned()
+    })
+}
+
 /// The arguments of `switchboard completions`.
 #[derive(Debug, Args)]
 #[command(after_help = help::of("completions").below_options())]
@@ -357,4 +503,31 @@ fn percent(text: &str) -> Result<f64, String> {
     number
         .filter(|percent| (0.0..=100.0).contains(percent))
         .ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> i64 {
+        UnixMillis::from(SystemTime::now()).to_seconds().0
+    }
+
+    #[test]
+    fn end_of_a_standing_is_a_time_or_a_duration() {
+        for time in ["2099-01-01", "2099-01-01T08:00:00Z", "2099-01-01T08:00:00.5+02:00"] {
+            assert_eq!(parse_until(time).as_deref(), Ok(time));
+        }
+        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("7d", 604_800)] {
+            let before = now();
+            let end = UnixSeconds::from_rfc3339(&parse_until(text).unwrap()).unwrap().0;
+            let after = now();
+            assert!((before + seconds..=after + seconds).contains(&end), "{text}");
+        }
+        for bad in
+            ["", "2", "0h", "-2h", "soon", "tomorrow", "2026-13-01", "999999999999d", "2099-01-01T08:00"]
+        {
+            assert!(parse_until(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,18 +1,23 @@
-//! `switchboard check`: the findings of a registry, the results of its tests, and the steps that no test
+//! `switchboard check`: the findings of a registry or a snapshot, the results of its tests, and the steps that no test
 //! covers.
+
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use switchboard_model::{Region, UnixSeconds};
-use switchboard_pipeline::build_snapshot;
-use switchboard_pipeline::self_test::CoveredSteps;
+use switchboard_pipeline::self_test::{CoveredSteps, TestCoverage, run_test};
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
+use switchboard_pipeline::{BuildFailure, BuiltSnapshot, SnapshotSource, build_snapshot};
+use switchboard_registry::{Code, Files, Findings, Place, quoted};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, FormatArguments, OutputFormat};
 use super::output::{self, DIMMED, ERROR, HEADING, HELP, ProgressLine, SUCCESS, count};
-use super::source::{findings_json, findings_text, now, read_registry};
+use super::source::{findings_json, findings_text, now, read_registry, read_snapshot, source_from_path};
 use super::{CommandError, Exit};
 
+/// The files of a snapshot, which has none.
+const NO_FILES: [(&str, &str); 0] = [];
 /// Maximum number of uncovered steps in the text.
 const MAX_LISTED_STEPS: usize = 20;
 /// Maximum number of countries of an uncovered step in the text.
@@ -21,28 +26,33 @@ const MAX_LISTED_COUNTRIES: usize = 8;
 /// test.
 const MAX_SUGGESTION_ATTEMPTS: usize = 50;
 
-/// Checks a registry and runs its tests. Writes no file.
+/// The result of the checks and tests of a source.
+struct Checked {
+    findings: Findings,
+    files: Files,
+    /// The folder that file names of findings begin with.
+    root: PathBuf,
+    tests: usize,
+    failed: usize,
+    /// The snapshot and the steps that its tests cover, if there are no errors.
+    passed: Option<(Snapshot, TestCoverage)>,
+}
+
+/// Checks a registry or a snapshot, and runs its tests. Writes no file.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
-    let CheckArguments { registry, fail_under, output: FormatArguments { format } } = arguments;
-    let files = read_registry(registry)?;
-    let progress = ProgressLine::new();
-    let now = now();
-    let seconds = now.to_seconds();
-    let published = build_snapshot(&files, now.as_u64(), seconds, &progress);
-    drop(progress);
-    let (all, tests, failed, covered) = match &published {
-        Ok(built) => {
-            let covered = built.coverage.covered_steps(&built.snapshot);
-            (&built.findings, built.coverage.tests, 0, Some(covered))
-        }
-        Err(failure) => (&failure.findings, failure.tests, failure.failed, None),
+    let CheckArguments { source, fail_under, output: FormatArguments { format } } = arguments;
+    let seconds = now().to_seconds();
+    let checked = match source_from_path(source)? {
+        SnapshotSource::Snapshot(path) => check_snapshot(&path)?,
+        SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source)?,
     };
+    let Checked { findings: all, files, root, tests, failed, passed } = &checked;
+    let covered = passed.as_ref().map(|(snapshot, coverage)| coverage.covered_steps(snapshot));
     let too_low = covered.zip(*fail_under).filter(|(covered, least)| covered.percent() < *least);
-    let uncovered = published
+    let uncovered = passed
         .as_ref()
-        .ok()
         .filter(|_| fail_under.is_some())
-        .map(|built| (&built.snapshot, built.coverage.uncovered_steps(&built.snapshot, seconds)));
+        .map(|(snapshot, coverage)| (snapshot, coverage.uncovered_steps(snapshot, seconds)));
     match format {
         OutputFormat::Json => {
             let mut coverage = covered.map(|covered| {
@@ -52,7 +62,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
                 coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
             }
             let whole = json!({
-                "findings": findings_json(all, &files),
+                "findings": findings_json(all, files),
                 "errors": all.errors(),
                 "warnings": all.warnings(),
                 "tests": {"run": tests, "failed": failed},
@@ -61,12 +71,12 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             output::print(&format!("{whole:#}\n"))?;
         }
         OutputFormat::Text => {
-            let mut text = findings_text(all, &files, registry);
+            let mut text = findings_text(all, files, root);
             let style = if all.errors() > 0 || too_low.is_some() { ERROR } else { SUCCESS };
             let (errors, warnings) =
                 (count(all.errors(), "error", "errors"), count(all.warnings(), "warning", "warnings"));
             let results = match (all.errors(), tests, failed) {
-                (0, ..) | (_, 1.., _) => format!("{}, {failed} failed", count(tests, "test", "tests")),
+                (0, ..) | (_, 1.., _) => format!("{}, {failed} failed", count(*tests, "test", "tests")),
                 _ => "tests not run".to_owned(),
             };
             text.push_str(&format!("{style}{errors}{style:#}, {warnings}; {results}\n"));
@@ -86,7 +96,46 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             "the tests cover {percent:.1} % of the chain steps, and --fail-under demands {least} %: add tests"
         ));
     }
-    Ok(if published.is_err() || too_low.is_some() { Exit::Failed } else { Exit::Success })
+    Ok(if passed.is_none() || too_low.is_some() { Exit::Failed } else { Exit::Success })
+}
+
+fn check_registry(folder: &Path) -> Result<Checked, CommandError> {
+    let files = read_registry(folder)?;
+    let progress = ProgressLine::new();
+    let now = now();
+    let built = build_snapshot(&files, now.as_u64(), now.to_seconds(), &progress);
+    drop(progress);
+    let root = folder.to_owned();
+    Ok(match built {
+        Ok(BuiltSnapshot { snapshot, findings, coverage, .. }) => {
+            let tests = coverage.tests;
+            Checked { findings, files, root, tests, failed: 0, passed: Some((snapshot, coverage)) }
+        }
+        Err(BuildFailure { findings, tests, failed }) => {
+            Checked { findings, files, root, tests, failed, passed: None }
+        }
+    })
+}
+
+/// Verifies a snapshot file, and runs the tests that it contains. Its warnings are not known.
+fn check_snapshot(path: &Path) -> Result<Checked, CommandError> {
+    let snapshot = Snapshot::open(read_snapshot(path)?)
+        .map_err(|rejection| CommandError::io(format!("{}: {rejection}", path.display())))?;
+    let mut findings = Findings::default();
+    let mut coverage = TestCoverage::default();
+    let place = Place::file(path.display().to_string());
+    for test in snapshot.tests() {
+        // At `MAX` no account rests, as when the snapshot is served.
+        if let Err(failure) = run_test(&snapshot, &test, UnixSeconds::MAX, &mut coverage) {
+            let message = format!("{}: test {} failed: {failure}", test.company, quoted(&test.name));
+            let help = "compile the registry again; `switchboard explain` shows every step of a query";
+            findings.add(&place, Code::FailedTest, message, help);
+        }
+    }
+    let (tests, failed) = (coverage.tests, findings.errors());
+    let passed = (failed == 0).then_some((snapshot, coverage));
+    let (files, root) = (Files::from_iter(NO_FILES), PathBuf::new());
+    Ok(Checked { findings, files, root, tests, failed, passed })
 }
 
 /// Lists the first uncovered steps, and suggests a test that covers one of them at the time `now`.

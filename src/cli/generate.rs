@@ -60,8 +60,10 @@ fn man_page(command: &Command, program: &Command) -> io::Result<(String, Vec<u8>
     let version = program.get_version().unwrap_or_default();
     let man =
         Man::new(command.clone()).source(format!("{} {version}", program.get_name())).manual("Switchboard");
-    let is_program = command.get_name() == program.get_name();
-    let help = help::of(if is_program { "" } else { command.get_name() });
+    // The full name of `standing set` is `switchboard-standing-set`.
+    let full_name = command.get_display_name().unwrap_or_default();
+    let name = full_name.strip_prefix(program.get_name()).unwrap_or_default().trim_start_matches('-');
+    let help = help::of_display_name(name);
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;

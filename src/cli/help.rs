@@ -19,7 +19,7 @@ pub(super) type Entry = (&'static str, &'static str);
 
 /// The help of one command.
 pub(super) struct CommandHelp {
-    /// The name of the command. The program itself has an empty name.
+    /// The name of the command, with a blank before that of a subcommand. The program itself has an empty name.
     pub(super) name: &'static str,
     /// Each example: its purpose, and the command line.
     pub(super) examples: &'static [Entry],
@@ -42,6 +42,7 @@ const FAILURE: &str = "A check failed: a registry has errors, a test fails, or a
 const USAGE: &str = "The command line is wrong.";
 const SERVE_USAGE: &str = "The command line or the settings file is wrong.";
 const IO: &str = "A file cannot be read or written, or standard output cannot be written.";
+const DAEMON_IO: &str = "The daemon cannot be reached, does not answer, or cannot do what it is asked.";
 const SERVE_IO: &str = "A file cannot be read or written, standard output cannot be written, or an address cannot be listened on.";
 
 /// The environment variables that every command reads.
@@ -126,14 +127,17 @@ const FIELDS: &[Entry] = &[
     (QueryField::Fallback.as_str(), "all: try every rule; none: try only the rule country [default: all]"),
 ];
 
-const DEMO_NOTE: &str =
-    "Without --registry and --snapshot, the command queries the demo registry that is part of the program.";
-const STANDINGS_NOTE: &str = "Only a running daemon knows the live standings. This command ignores them.";
+const DEMO_NOTE: &str = "Without --registry, --snapshot and --url, the command queries the demo registry that is part of the program.";
+const STANDINGS_NOTE: &str = "Only a running daemon knows the live standings: --url asks one. Without --url, the command ignores them. A registry whose tests fail is queried all the same, with a warning.";
 
+const STANDING_NOTE: &str =
+    "A draining account keeps its clients and gets no new ones. A suspended account is never selected.";
+
+const QUERY_FAILURE: &str = "The query has no account or is malformed, or the registry has errors.";
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 12] = [
+static COMMANDS: [CommandHelp; 17] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -189,12 +193,17 @@ static COMMANDS: [CommandHelp; 12] = [
                 "Choose the generation of the snapshot",
                 "switchboard compile registry -o registry.swb --generation 7",
             ),
+            ("Serve an old snapshot again", "switchboard compile old.swb -o registry.swb"),
+            ("Write to a pipe", "switchboard compile registry -o - | gzip > registry.swb.gz"),
         ],
         fields: &[],
         notes: &[
             "The file is replaced atomically: a reader sees the old file or the new file, never a part of \
              one. If the registry has errors or a test fails, the old file stays.",
-            "The same registry and generation give the same bytes.",
+            "The new file has the group and the mode of the replaced file, and its owner if the process may \
+             change it. Where the group cannot be kept, nothing is written, and the exit code is 3.",
+            "The same registry and generation give the same bytes. A snapshot file as SOURCE gets a new \
+             generation, and nothing else changes in it.",
         ],
         failure: Some(REGISTRY_FAILURE),
         signals: &[],
@@ -231,13 +240,17 @@ static COMMANDS: [CommandHelp; 12] = [
                 "switchboard select --registry registry channel=whatsapp ou=emea \\\n    phone=+447400123456",
             ),
             (
+                "Ask the daemon on this machine",
+                "switchboard select --url http://127.0.0.1:7400 \\\n    channel=sms ou=emea country=GB",
+            ),
+            (
                 "Skip two accounts",
                 "switchboard select --snapshot registry.swb company=acme \\\n    channel=sms ou=london country=GB exclude=sms-gb-1,sms-gb-2",
             ),
         ],
         fields: FIELDS,
-        notes: &[DEMO_NOTE, STANDINGS_NOTE],
-        failure: Some("The query has no account or is malformed, or the registry has errors."),
+        notes: &[DEMO_NOTE, STANDINGS_NOTE, "The JSON equals the answer of /v1/select of the daemon."],
+        failure: Some(QUERY_FAILURE),
         signals: &[],
         environment: &[],
         files: &[REGISTRY_FILES, SNAPSHOT_FILES],
@@ -254,13 +267,17 @@ static COMMANDS: [CommandHelp; 12] = [
                 "switchboard explain --registry registry channel=sms ou=london \\\n    phone=+14165550123",
             ),
             (
+                "Explain the answer of a daemon, with its standings",
+                "switchboard explain --url http://127.0.0.1:7400 \\\n    channel=sms ou=london country=GB",
+            ),
+            (
                 "List the steps as JSON",
                 "switchboard explain --snapshot registry.swb --format json \\\n    channel=sms ou=london country=GB | jq .steps",
             ),
         ],
         fields: FIELDS,
         notes: &[DEMO_NOTE, STANDINGS_NOTE, "The JSON equals the answer of /v1/explain of the daemon."],
-        failure: Some("The query has no account or is malformed, or the registry has errors."),
+        failure: Some(QUERY_FAILURE),
         signals: &[],
         environment: &[],
         files: &[REGISTRY_FILES, SNAPSHOT_FILES],
@@ -345,6 +362,86 @@ static COMMANDS: [CommandHelp; 12] = [
         files: &[SNAPSHOT_FILES],
     },
     CommandHelp {
+        name: "status",
+        examples: &[
+            ("Show the state of the daemon on this machine", "switchboard status"),
+            ("Show the state of another daemon", "switchboard status --url http://10.0.0.7:7401"),
+            ("Print the generation in service", "switchboard status --format json | jq .snapshot.generation"),
+        ],
+        fields: &[],
+        notes: &["The JSON is the answer of /status of the admin listener."],
+        failure: Some(
+            "No snapshot is in service, a company is held back, the last reload was rejected or could not read \
+             the source, or the snapshot came from the state directory.",
+        ),
+        signals: &[],
+        environment: &[],
+        files: &[],
+    },
+    CommandHelp {
+        name: "standing",
+        examples: &[
+            ("List the standings in force", "switchboard standing list"),
+            (
+                "Give an account no new clients for two hours",
+                "switchboard standing set acme wa-emea-gb-1 draining \\\n    --until 2h --reason=number-under-review",
+            ),
+            ("Make the account active again", "switchboard standing clear acme wa-emea-gb-1"),
+        ],
+        fields: &[],
+        notes: &[STANDING_NOTE],
+        failure: Some("The daemon refuses the request: for example, the account is unknown."),
+        signals: &[],
+        environment: &[],
+        files: &[],
+    },
+    CommandHelp {
+        name: "standing list",
+        examples: &[
+            ("List the standings of every company", "switchboard standing list"),
+            ("List the standings of one company", "switchboard standing list --company acme"),
+        ],
+        fields: &[],
+        notes: &["The JSON is the answer of /v1/standings of the admin listener."],
+        failure: Some("The company is unknown."),
+        signals: &[],
+        environment: &[],
+        files: &[],
+    },
+    CommandHelp {
+        name: "standing set",
+        examples: &[
+            (
+                "Suspend an account until it is cleared",
+                "switchboard standing set acme wa-emea-gb-1 suspended \\\n    --reason=blocked-by-the-channel",
+            ),
+            (
+                "Give an account no new clients for two hours",
+                "switchboard standing set acme wa-emea-gb-1 draining \\\n    --until 2h --reason=number-under-review",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            STANDING_NOTE,
+            "The command returns when the standing is in force and stored. A standing can only restrict an \
+             account: it cannot make an account active that the registry drains or suspends.",
+        ],
+        failure: Some("The company or the account is unknown, or the time has passed."),
+        signals: &[],
+        environment: &[],
+        files: &[],
+    },
+    CommandHelp {
+        name: "standing clear",
+        examples: &[("Make an account active again", "switchboard standing clear acme wa-emea-gb-1")],
+        fields: &[],
+        notes: &["An account without a standing stays as it is, and the command succeeds."],
+        failure: Some("The company or the account is unknown."),
+        signals: &[],
+        environment: &[],
+        files: &[],
+    },
+    CommandHelp {
         name: "completions",
         examples: &[
             ("Install for bash", "switchboard completions bash \\\n    > /etc/bash_completion.d/switchboard"),
@@ -412,12 +509,22 @@ pub(super) fn of(name: &str) -> &'static CommandHelp {
     COMMANDS.iter().find(|help| help.name == name).unwrap_or(program)
 }
 
+/// Returns the help of a command by its full name with hyphens, such as `standing-set`.
+pub(super) fn of_display_name(name: &str) -> &'static CommandHelp {
+    COMMANDS.iter().find(|help| help.name.replace(' ', "-") == name).unwrap_or_else(|| of(""))
+}
+
 impl CommandHelp {
     /// Returns the exit codes of the command with their meanings.
     pub(super) fn exit_codes(&self) -> impl Iterator<Item = (String, &'static str)> {
         // The program itself serves if no command is named.
         let serves = matches!(self.name, "" | "serve");
-        let (usage, io) = if serves { (SERVE_USAGE, SERVE_IO) } else { (USAGE, IO) };
+        let asks = self.name == "status" || self.name.starts_with("standing");
+        let (usage, io) = match (serves, asks) {
+            (true, _) => (SERVE_USAGE, SERVE_IO),
+            (false, true) => (USAGE, DAEMON_IO),
+            (false, false) => (USAGE, IO),
+        };
         let codes = [
             (Exit::Success, Some(SUCCESS)),
             (Exit::Failed, self.failure),
@@ -498,10 +605,17 @@ mod tests {
     #[test]
     fn every_command_has_its_help() {
         let program = Arguments::command();
-        let commands = program.get_subcommands().map(|command| command.get_name());
+        let mut commands = vec![String::new()];
+        for command in program.get_subcommands() {
+            commands.push(command.get_name().to_owned());
+            let below =
+                command.get_subcommands().map(|below| format!("{} {}", command.get_name(), below.get_name()));
+            commands.extend(below);
+        }
         let named: Vec<&str> = COMMANDS.iter().map(|help| help.name).collect();
-        assert_eq!(named, [""].into_iter().chain(commands).collect::<Vec<_>>());
+        assert_eq!(named, commands);
     }
+
     #[test]
     fn every_field_of_a_query_has_its_help() {
         let mut described: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();

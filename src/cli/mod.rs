@@ -1,13 +1,15 @@
 //! Layer `cli`. The command line: each command takes parsed arguments and returns an exit code.
 //!
 //! `arguments` has the grammar and `help` the further help texts. `source` opens the sources that
-//! commands read and renders the findings of a registry, and `output` writes to the standard streams. Every
-//! other file or folder holds commands.
+//! commands read and renders the findings of a registry, `client` sends requests to a daemon, and `output` writes
+//! to the standard streams. Every other file or folder holds commands.
 
 pub mod arguments;
 mod check;
+mod client;
 mod completions;
 mod coverage;
+mod daemon;
 mod diff;
 mod explain_text;
 mod generate;
@@ -63,6 +65,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Coverage(arguments)) => coverage::run(&arguments),
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Inspect(arguments)) => snapshot_file::inspect(&arguments),
+        Some(Command::Status(arguments)) => daemon::status(&arguments),
+        Some(Command::Standing(command)) => daemon::standing(&command),
         Some(Command::Completions(arguments)) => completions::run(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

@@ -76,6 +76,12 @@ pub(super) fn terminal_width() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
+/// Replaces control and formatting characters, which a text from elsewhere may have.
+pub(super) fn printable(text: &str) -> String {
+    let is_hidden = |letter: char| letter.is_control() || ('\u{200b}'..='\u{206f}').contains(&letter);
+    text.chars().map(|letter| if is_hidden(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
 /// Returns a number with its noun: `1 company`, `2 companies`.
 pub(super) fn count(number: usize, singular: &str, plural: &str) -> String {
     format!("{number} {}", if number == 1 { singular } else { plural })

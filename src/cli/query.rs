@@ -1,79 +1,227 @@
-//! `switchboard select` and `switchboard explain`: answer one query without a daemon, by the same selection.
+//! `switchboard select` and `switchboard explain`: answer one query, from a registry or a snapshot, or by a
+//! running daemon.
 
-use switchboard_model::SelectError;
+use hyper::Method;
+use serde_json::{Map, Value};
+use switchboard_model::{QueryField, SelectError};
+use switchboard_pipeline::SnapshotSource;
+use switchboard_pipeline::analysis::Scope;
 use switchboard_select::{
     BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext, explanation, write_selection,
 };
+use switchboard_snapshot::Snapshot;
 
-use super::arguments::{ExplainArguments, FormatArguments, OutputFormat, QueryArguments};
-use super::source::{now, open_snapshot, source_from_flags};
+use super::arguments::{FormatArguments, OutputFormat, QueryArguments};
+use super::client::Client;
+use super::output::DIMMED;
+use super::source::{now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{self, from_error, write_problem};
 
 /// Multiplies the time into a number whose high bits change with every millisecond: 2^64 divided by the
 /// golden ratio.
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Maximum number of companies that are named if a query has none.
+const MAX_NAMED_COMPANIES: usize = 12;
 
-/// Prints the answer to a query as JSON.
+/// The commands of this file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Select,
+    Explain,
+}
+
+/// Prints the account for a query.
 pub(super) fn select(arguments: &QueryArguments) -> Result<Exit, CommandError> {
-    let query = match parse_query(&arguments.fields)? {
+    answer(arguments, Question::Select)
+}
+
+/// Prints every step of the chain of a query.
+pub(super) fn explain(arguments: &QueryArguments) -> Result<Exit, CommandError> {
+    answer(arguments, Question::Explain)
+}
+
+fn answer(arguments: &QueryArguments, question: Question) -> Result<Exit, CommandError> {
+    let QueryArguments { registry, snapshot, url, fields, output: FormatArguments { format } } = arguments;
+    let client = url.as_deref().map(Client::from_url).transpose()?;
+    let query = match parse_query(fields)? {
         Ok(query) => query,
-        Err(bad) => return print_problem(SelectError::BadRequest, Some(&bad.to_string()), None),
+        Err(bad) => return print_problem(*format, SelectError::BadRequest, Some(&bad.to_string()), None),
     };
-    let Some(snapshot) = open_snapshot(&source_from_flags(&arguments.registry, &arguments.snapshot))? else {
-        return Ok(Exit::Failed);
+    if let Some(client) = client {
+        return ask(&client, question, fields, *format);
+    }
+    let source = match registry.as_deref().or(snapshot.as_deref()) {
+        Some(path) => source_from_path(path)?,
+        None => SnapshotSource::Demo,
     };
-    match switchboard_select::select(&snapshot, &query, select_context()).result {
-        Ok(selection) => {
-            let mut json = Vec::new();
-            write_selection(&mut json, &snapshot, &selection);
-            print_json(json)?;
-            Ok(Exit::Success)
-        }
-        Err(error) => print_problem(error, None, Some(snapshot.generation())),
+    let Some(snapshot) = open_snapshot(&source)? else { return Ok(Exit::Failed) };
+    let of_demo = if source == SnapshotSource::Demo { "the demo registry; " } else { "" };
+    output::print_error(&format!(
+        "{DIMMED}note: answered offline, from {of_demo}live standings are not known; --url asks a running \
+         daemon{DIMMED:#}\n"
+    ));
+    match question {
+        Question::Select => select_offline(&snapshot, &query, *format),
+        Question::Explain => explain_offline(&snapshot, &query, *format),
     }
 }
 
-/// Prints every step of the chain of a query, as text or as the JSON of `/v1/explain`.
-pub(super) fn explain(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
-    let ExplainArguments { query: asked, output: FormatArguments { format } } = arguments;
-    let fail = |error: SelectError, detail: Option<&str>, generation: Option<u64>| match format {
-        OutputFormat::Json => print_problem(error, detail, generation),
-        OutputFormat::Text => {
-            output::print(&explain_text::render_problem(error, detail)).map(|()| Exit::Failed)
+fn select_offline(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    format: OutputFormat,
+) -> Result<Exit, CommandError> {
+    match switchboard_select::select(snapshot, query, select_context()).result {
+        Ok(selection) => {
+            let mut json = Vec::new();
+            write_selection(&mut json, snapshot, &selection);
+            match format {
+                OutputFormat::Json => print_json(json)?,
+                OutputFormat::Text => output::print(&explain_text::render_selection(&parsed(&json)?))?,
+            }
+            Ok(Exit::Success)
         }
-    };
-    let query = match parse_query(&asked.fields)? {
-        Ok(query) => query,
-        Err(bad) => return fail(SelectError::BadRequest, Some(&bad.to_string()), None),
-    };
-    let Some(snapshot) = open_snapshot(&source_from_flags(&asked.registry, &asked.snapshot))? else {
-        return Ok(Exit::Failed);
-    };
-    let (answer, trace) = switchboard_select::trace(&snapshot, &query, select_context());
+        Err(error) => print_failure(snapshot, query, error, format),
+    }
+}
+
+fn explain_offline(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    format: OutputFormat,
+) -> Result<Exit, CommandError> {
+    let (answer, trace) = switchboard_select::trace(snapshot, query, select_context());
     let trace = match trace {
         Ok(trace) => trace,
-        Err(error) => return fail(error, None, Some(snapshot.generation())),
+        Err(error) => return print_failure(snapshot, query, error, format),
     };
-    let text = match format {
+    match format {
         OutputFormat::Json => {
             let problem = |error| problem::to_json(error, snapshot.generation());
-            format!("{:#}\n", explanation(&snapshot, &trace, problem))
+            print_json(explanation(snapshot, &trace, problem).to_string().into_bytes())?;
         }
-        OutputFormat::Text => explain_text::render(&snapshot, &trace),
-    };
-    output::print(&text)?;
+        OutputFormat::Text => output::print(&explain_text::render(snapshot, &trace))?,
+    }
     Ok(if answer.result.is_ok() { Exit::Success } else { Exit::Failed })
 }
 
+/// Sends the query to a daemon, and prints its answer. A query is the body of a POST, because proxies log URLs.
+fn ask(
+    client: &Client,
+    question: Question,
+    fields: &[String],
+    format: OutputFormat,
+) -> Result<Exit, CommandError> {
+    let path = match question {
+        Question::Select => "/v1/select",
+        Question::Explain => "/v1/explain",
+    };
+    let reply = client.send(Method::POST, path, Some(&body(fields)))?;
+    let problem = reply.problem()?;
+    let exit = match &problem {
+        Some(_) => reply.exit_of_problem(),
+        None if reply.json()?.get("problem").is_some() => Exit::Failed,
+        None => Exit::Success,
+    };
+    match (format, problem) {
+        (OutputFormat::Json, _) => reply.print()?,
+        (OutputFormat::Text, Some(problem)) if exit == Exit::Io => problem.print(),
+        (OutputFormat::Text, Some(problem)) => {
+            output::print(&explain_text::render_problem(&problem.code, &problem.title, &problem.detail))?;
+        }
+        (OutputFormat::Text, None) => output::print(&match question {
+            Question::Select => explain_text::render_selection(&reply.json()?),
+            Question::Explain => explain_text::render_explanation(&reply.json()?),
+        })?,
+    }
+    Ok(exit)
+}
+
+/// Returns the fields of a query as a JSON object. A list is written with commas, as in a URL.
+fn body(fields: &[String]) -> Value {
+    let member = |field: &String| {
+        let (name, value) = field.split_once('=')?;
+        let value = match QueryField::parse(name) {
+            Some(QueryField::Exclude) => {
+                value.split(',').map(str::trim).filter(|id| !id.is_empty()).map(Value::from).collect()
+            }
+            _ => Value::from(value),
+        };
+        Some((name.to_owned(), value))
+    };
+    fields.iter().filter_map(member).collect::<Map<_, _>>().into()
+}
+
+fn parsed(json: &[u8]) -> Result<Value, CommandError> {
+    serde_json::from_slice(json).map_err(|error| CommandError::io(format!("the answer is not JSON: {error}")))
+}
+
+/// Prints the problem of a query that a snapshot cannot answer. For people, an unknown id comes with near ones.
+fn print_failure(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    error: SelectError,
+    format: OutputFormat,
+) -> Result<Exit, CommandError> {
+    let near = near_names(snapshot, query, error);
+    if let Some(companies) = companies(snapshot, query, error) {
+        output::print_error(&companies);
+    }
+    print_problem(format, error, near.as_deref(), Some(snapshot.generation()))
+}
+
+/// Returns a sentence about the unknown id of a query, with near or known ids.
+fn near_names(snapshot: &Snapshot, query: &Query<'_>, error: SelectError) -> Option<String> {
+    let one = |id: &str| vec![id.to_owned()];
+    let (mut companies, mut channels, mut ous) = (Vec::new(), Vec::new(), Vec::new());
+    match (error, &query.company) {
+        (SelectError::UnknownCompany, Some(company)) => companies = one(company),
+        (SelectError::UnknownChannel, _) => channels = one(&query.channel),
+        (SelectError::UnknownOu, company) => {
+            companies.extend(company.as_deref().map(str::to_owned));
+            ous = one(&query.ou);
+        }
+        _ => return None,
+    }
+    let scope = Scope { companies: &companies, channels: &channels, ous: &ous, ..Scope::default() };
+    scope.check(&[snapshot]).err().map(|unknown| unknown.to_string())
+}
+
+/// Returns a line with the companies of a snapshot, if a query needs one and has none.
+fn companies(snapshot: &Snapshot, query: &Query<'_>, error: SelectError) -> Option<String> {
+    if error != SelectError::BadRequest || query.company.is_some() {
+        return None;
+    }
+    let named: Vec<&str> =
+        snapshot.companies().take(MAX_NAMED_COMPANIES).map(|company| company.id()).collect();
+    let more = match snapshot.companies().len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!("the companies are {}{more}\n", named.join(", ")))
+}
+
 fn print_problem(
+    format: OutputFormat,
     error: SelectError,
     detail: Option<&str>,
     generation: Option<u64>,
 ) -> Result<Exit, CommandError> {
-    let mut json = Vec::new();
-    write_problem(&mut json, from_error(error), detail, generation);
-    print_json(json)?;
+    match format {
+        OutputFormat::Json => {
+            // A detail about a snapshot is for people: the wire has that of the kind.
+            let detail = detail.filter(|_| generation.is_none());
+            let mut json = Vec::new();
+            write_problem(&mut json, from_error(error), detail, generation);
+            print_json(json)?;
+        }
+        OutputFormat::Text => {
+            let detail = detail.unwrap_or(error.reason());
+            let title = from_error(error).title;
+            output::print(&explain_text::render_problem(error.as_str(), title, detail))?;
+        }
+    }
     Ok(Exit::Failed)
 }
 

@@ -1,58 +1,176 @@
 //! `switchboard compile` and `switchboard inspect`: write a snapshot file, and show what a snapshot file
 //! holds.
 
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
 use serde_json::json;
-use switchboard_pipeline::build_snapshot;
-use switchboard_snapshot::header::VERSION;
-use switchboard_snapshot::{Snapshot, file};
+use switchboard_pipeline::build::open_tested;
+use switchboard_pipeline::{SnapshotSource, build_snapshot};
+use switchboard_snapshot::header::{self, VERSION};
+use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
 use super::arguments::{CompileArguments, FormatArguments, InspectArguments, OutputFormat};
-use super::output::{self, ProgressLine, SUCCESS, count};
-use super::source::{findings_text, now, read_registry};
+use super::output::{self, ProgressLine, SUCCESS, WARNING, count};
+use super::source::{findings_text, now, read_registry, read_snapshot, source_from_path};
 use super::{CommandError, Exit};
 
-/// Checks a registry, runs its tests and writes the snapshot. If the registry has errors, the old file stays.
+/// The name of an output that means standard output.
+const STANDARD_OUTPUT: &str = "-";
+/// The greatest generation that `--generation` accepts.
+const MAX_GENERATION: u64 = i64::MAX as u64;
+
+/// Writes the snapshot of a registry, or a snapshot with a new generation. If the source has errors or fails a
+/// test, the old file stays.
 pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError> {
-    let CompileArguments { registry, output, generation } = arguments;
-    let files = read_registry(registry)?;
-    let now = now();
-    let generation = generation.unwrap_or(now.as_u64());
+    let CompileArguments { source, output, generation } = arguments;
+    let output = Output::from_path(output)?;
+    match source_from_path(source)? {
+        SnapshotSource::Snapshot(path) => renumber(&path, &output, *generation),
+        SnapshotSource::Registry(_) | SnapshotSource::Demo => compile_registry(source, &output, *generation),
+    }
+}
+
+fn compile_registry(folder: &Path, output: &Output<'_>, stated: Option<u64>) -> Result<Exit, CommandError> {
+    let files = read_registry(folder)?;
+    let generation = output.generation(stated, 0)?;
     let progress = ProgressLine::new();
-    let published = build_snapshot(&files, generation, now.to_seconds(), &progress);
+    let published = build_snapshot(&files, generation, now().to_seconds(), &progress);
     drop(progress);
     let compiled = match published {
         Ok(compiled) => compiled,
         Err(refused) => {
-            output::print_error(&findings_text(&refused.findings, &files, registry));
+            output::print_error(&findings_text(&refused.findings, &files, folder));
             let errors = count(refused.findings.errors(), "error", "errors");
-            output::print_failure(&format!("{errors}: nothing was written to {}", output.display()));
+            output::print_failure(&format!("{errors}: nothing was written to {output}"));
             return Ok(Exit::Failed);
         }
     };
-    output::print_error(&findings_text(&compiled.findings, &files, registry));
-    let bytes = compiled.snapshot.bytes();
-    file::write(output, bytes)
-        .map_err(|error| CommandError::io(format!("cannot write {}: {error}", output.display())))?;
-    let records = compiled.snapshot.counts();
+    output::print_error(&findings_text(&compiled.findings, &files, folder));
+    output.write(generation, &[compiled.snapshot.bytes()])?;
+    let tests = count(compiled.coverage.tests, "test", "tests");
+    print_written("compiled", &compiled.snapshot, output, &format!("generation {generation}, {tests}"));
+    Ok(Exit::Success)
+}
+
+/// Writes a snapshot with another generation. Every byte behind the header stays the same.
+fn renumber(path: &Path, output: &Output<'_>, stated: Option<u64>) -> Result<Exit, CommandError> {
+    let snapshot = match open_tested(read_snapshot(path)?) {
+        Ok((snapshot, _)) => snapshot,
+        Err(rejection) => {
+            let message = format!("{}: {rejection}; nothing was written to {output}", path.display());
+            return match rejection.stage {
+                RejectionStage::Tests => {
+                    output::print_failure(&message);
+                    Ok(Exit::Failed)
+                }
+                _ => Err(CommandError::io(message)),
+            };
+        }
+    };
+    let old = snapshot.generation();
+    let generation = output.generation(stated, old)?;
+    let contents = snapshot.bytes().get(header::LEN..).unwrap_or_default();
+    let head = Header { generation, ..*snapshot.header() }.seal(contents);
+    output.write(generation, &[&head, contents])?;
+    let numbers = format!("generation {generation} in place of {old}");
+    print_written("copied", &snapshot, output, &numbers);
+    Ok(Exit::Success)
+}
+
+fn print_written(what: &str, snapshot: &Snapshot, output: &Output<'_>, numbers: &str) {
+    let records = snapshot.counts();
     output::print_error(&format!(
-        "{SUCCESS}compiled{SUCCESS:#} {}, {}, {} to {}: generation {generation}, {}, {}\n",
+        "{SUCCESS}{what}{SUCCESS:#} {}, {}, {} to {output}: {numbers}, {}\n",
         count(records.companies, "company", "companies"),
         count(records.ous, "OU", "OUs"),
         count(records.accounts, "account", "accounts"),
-        output.display(),
-        count(bytes.len(), "byte", "bytes"),
-        count(compiled.coverage.tests, "test", "tests"),
+        count(snapshot.bytes().len(), "byte", "bytes"),
     ));
-    Ok(Exit::Success)
+}
+
+/// The place that a snapshot is written to.
+enum Output<'a> {
+    Standard,
+    File {
+        path: &'a Path,
+        /// The generation of the snapshot file that is replaced.
+        replaced: Option<u64>,
+    },
+}
+
+impl<'a> Output<'a> {
+    /// Returns the output that `-o` names. A terminal is wrong usage.
+    fn from_path(path: &'a Path) -> Result<Output<'a>, CommandError> {
+        if path.as_os_str() != STANDARD_OUTPUT {
+            return Ok(Output::File { path, replaced: file::read_generation(path) });
+        }
+        if io::stdout().is_terminal() {
+            return Err(CommandError::usage(
+                "standard output is a terminal, and a snapshot is binary: redirect standard output, or name a file \
+                 with -o",
+            ));
+        }
+        Ok(Output::Standard)
+    }
+
+    /// Returns the stated generation. Without one, returns the present time in milliseconds, or one more than the
+    /// generation of the source or of the replaced file, whichever is the greatest.
+    fn generation(&self, stated: Option<u64>, source: u64) -> Result<u64, CommandError> {
+        let older = match self {
+            Output::Standard => source,
+            Output::File { replaced, .. } => source.max(replaced.unwrap_or(0)),
+        };
+        match stated {
+            Some(stated) => Ok(stated),
+            None if older >= MAX_GENERATION => Err(CommandError::usage(format!(
+                "the generation {older} has no successor: name another output, or choose the generation with \
+                 --generation"
+            ))),
+            None => Ok(now().as_u64().max(older + 1)),
+        }
+    }
+
+    /// Writes the parts of a snapshot file. Warns if a daemon that serves the replaced file rejects the new one.
+    fn write(&self, generation: u64, parts: &[&[u8]]) -> Result<(), CommandError> {
+        let fill = |out: &mut dyn Write| parts.iter().try_for_each(|part| out.write_all(part));
+        match self {
+            // A closed pipe is an error here, because the reader does not have the whole snapshot.
+            Output::Standard => {
+                let mut out = io::stdout().lock();
+                let written = fill(&mut out).and_then(|()| out.flush());
+                written.map_err(|error| CommandError::io(format!("cannot write to standard output: {error}")))
+            }
+            Output::File { path, replaced } => {
+                file::write_with(path, |file| fill(file))
+                    .map_err(|error| CommandError::io(format!("cannot write {self}: {error}")))?;
+                if let Some(replaced) = replaced.filter(|replaced| generation < *replaced) {
+                    output::print_error(&format!(
+                        "{WARNING}warning{WARNING:#}: the replaced file had the greater generation {replaced}: a \
+                         daemon that serves it rejects this one; without --generation, the new one is the greater\n",
+                    ));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Output<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Standard => out.write_str("standard output"),
+            Output::File { path, .. } => path.display().fmt(out),
+        }
+    }
 }
 
 /// Verifies a snapshot and prints its header and its record counts.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError> {
     let InspectArguments { snapshot: path, output: FormatArguments { format } } = arguments;
     let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));
-    let bytes = file::read(path)
-        .map_err(|error| CommandError::io(format!("cannot read {}: {error}", path.display())))?;
-    let snapshot = Snapshot::open(bytes).map_err(|rejection| failed(&rejection))?;
+    let snapshot = Snapshot::open(read_snapshot(path)?).map_err(|rejection| failed(&rejection))?;
     let header = snapshot.header();
     let records = snapshot.counts();
     let counts = [

@@ -1,7 +1,8 @@
 //! The sources that commands read: registry folders, snapshot files and the demo registry; the findings of a
 //! registry as text and as JSON; and the clock.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -12,7 +13,7 @@ use switchboard_pipeline::{OpenError, SnapshotSource, SourceError};
 use switchboard_registry::{
     self as registry, Files, Finding, Findings, Label, ReadError, Severity, Snippets,
 };
-use switchboard_snapshot::Snapshot;
+use switchboard_snapshot::{Bytes, Snapshot, file};
 
 use super::CommandError;
 use super::output::{self, ERROR, HEADING, HELP, ProgressLine, WARNING, terminal_width};
@@ -25,20 +26,19 @@ const MIN_WIDTH: usize = 40;
 /// Width for the renderer. No line is wider, because lines are cut before they are rendered.
 const UNLIMITED_WIDTH: usize = 10_000;
 
-/// Returns the source that the options `--registry` and `--snapshot` name, or the demo registry without
-/// either.
-pub(super) fn source_from_flags(registry: &Option<PathBuf>, snapshot: &Option<PathBuf>) -> SnapshotSource {
-    match (snapshot, registry) {
-        (Some(file), _) => SnapshotSource::Snapshot(file.clone()),
-        (None, Some(folder)) => SnapshotSource::Registry(folder.clone()),
-        (None, None) => SnapshotSource::Demo,
+/// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot. A URL is wrong usage.
+/// The message does not repeat the URL, which may contain a password.
+pub(super) fn source_from_path(path: &Path) -> Result<SnapshotSource, CommandError> {
+    if let Some((scheme, _)) = path.to_str().and_then(|text| text.split_once("://")) {
+        let what = match scheme {
+            "postgres" | "postgresql" => "this build cannot read a registry in PostgreSQL",
+            "nats" | "tls" => "this build cannot read the release of a fleet",
+            _ => "a source cannot be a URL",
+        };
+        return Err(CommandError::usage(format!("{what}: name the folder of a registry or a snapshot file")));
     }
-}
-
-/// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot.
-pub(super) fn source_from_path(path: &Path) -> SnapshotSource {
     let path = path.to_owned();
-    if path.is_dir() { SnapshotSource::Registry(path) } else { SnapshotSource::Snapshot(path) }
+    Ok(if path.is_dir() { SnapshotSource::Registry(path) } else { SnapshotSource::Snapshot(path) })
 }
 
 /// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns
@@ -61,7 +61,7 @@ pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>,
         Err(OpenError::Source(SourceError::Registry { root, error })) => {
             Err(unreadable_registry(&root, &error))
         }
-        Err(OpenError::Source(error)) => Err(CommandError::io(error.to_string())),
+        Err(OpenError::Source(SourceError::Snapshot { path, error })) => Err(unreadable_file(&path, &error)),
         Err(OpenError::Snapshot { path, rejection }) => {
             Err(CommandError::io(format!("{}: {rejection}", path.display())))
         }
@@ -81,6 +81,19 @@ fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {
     };
     let (path, error) = (folder.join(inner), &error.error);
     CommandError::io(format!("cannot read {}: {error}; {remedy}", path.display()))
+}
+
+/// Reads the bytes of a snapshot file.
+pub(super) fn read_snapshot(path: &Path) -> Result<Bytes, CommandError> {
+    file::read(path).map_err(|error| unreadable_file(path, &error))
+}
+
+fn unreadable_file(path: &Path, error: &io::Error) -> CommandError {
+    let path = path.display();
+    CommandError::io(format!(
+        "cannot read {path}: {error}; expected a registry folder, which has one folder for each company, or a \
+         snapshot file"
+    ))
 }
 
 /// Returns the present time of the system clock.

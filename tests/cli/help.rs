@@ -15,8 +15,13 @@ fn commands() -> Vec<(String, clap::Command)> {
     let mut program = Arguments::command();
     program.build();
     let commands = program.get_subcommands().filter(|command| command.get_name() != "help");
-    let mut named: Vec<(String, clap::Command)> =
-        commands.map(|command| (command.get_name().to_owned(), command.clone())).collect();
+    let mut named: Vec<(String, clap::Command)> = Vec::new();
+    for command in commands {
+        named.push((command.get_name().to_owned(), command.clone()));
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            named.push((format!("{} {}", command.get_name(), below.get_name()), below.clone()));
+        }
+    }
     named.push((String::new(), program));
     assert!(named.len() > 10);
     named
@@ -24,7 +29,7 @@ fn commands() -> Vec<(String, clap::Command)> {
 
 fn help(command: &str, flag: &str, columns: usize) -> String {
     let mut process = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-    process.args([command, flag].iter().filter(|argument| !argument.is_empty()));
+    process.args(command.split_whitespace().chain([flag]));
     let output = process.env("COLUMNS", columns.to_string()).output().unwrap();
     assert!(output.status.success(), "{command}");
     String::from_utf8(output.stdout).unwrap()

@@ -1,5 +1,7 @@
 //! The command line as a process: its output and exit codes.
 
+mod client;
+mod compile;
 mod explain;
 mod findings;
 pub(crate) mod generate;
@@ -20,7 +22,7 @@ pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -33,8 +35,9 @@ fn select_answers_as_every_test_of_acme_expects() {
     let tests = expected::of("acme");
     assert_eq!(tests.len(), 45);
     for test in tests {
-        let mut arguments =
-            vec!["select".to_owned(), "--snapshot".to_owned(), snapshot.to_str().unwrap().to_owned()];
+        let mut arguments = ["select", "--format", "json", "--snapshot", snapshot.to_str().unwrap()]
+            .map(str::to_owned)
+            .to_vec();
         arguments.extend(test.query.iter().map(|(field, value)| format!("{field}={value}")));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let output = switchboard(&arguments);
@@ -176,6 +179,8 @@ fn io_error_exits_3_and_wrong_usage_exits_2() {
 fn select_prints_a_problem_as_json_without_the_phone() {
     let output = switchboard(&[
         "select",
+        "--format",
+        "json",
         "company=acme",
         "channel=whatsapp",
         "ou=emea",

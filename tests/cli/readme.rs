@@ -111,6 +111,6 @@ fn first_answer_of_the_readme_is_what_the_demo_registry_gives() {
         .find_map(|line| line.strip_prefix("curl -s 'http://127.0.0.1:7400/v1/select?"))
         .unwrap();
     let query = url.trim_end_matches('\'').replace("%2B", "+");
-    let arguments: Vec<&str> = ["select"].into_iter().chain(query.split('&')).collect();
+    let arguments: Vec<&str> = ["select", "--format", "json"].into_iter().chain(query.split('&')).collect();
     assert_eq!(stdout(&switchboard(&arguments)), json);
 }

@@ -16,7 +16,7 @@ use crate::expected::{NOW, compiled, demo};
 use crate::harness::assert_generated;
 
 const PAGE: &str = "docs/selection.md";
-const COMMAND: &str = "switchboard select ";
+const COMMAND: &str = "switchboard select --format json ";
 /// The generation of the embedded demo registry.
 const GENERATION: u64 = 1;
 

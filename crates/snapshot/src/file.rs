@@ -5,12 +5,13 @@ use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use memmap2::{Advice, MmapMut};
 use rkyv::util::AlignedVec;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, XattrFlags, fremovexattr, fsetxattr, getxattr};
+use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::header::{self, Header};
@@ -25,6 +26,14 @@ const MAX_LINKS: usize = 40;
 const MAX_NAMES: u32 = 1000;
 /// The suffix of the names of temporary files.
 const SUFFIX: &str = ".tmp";
+/// The mode of a new file, before the process's umask.
+const NEW_MODE: u32 = 0o666;
+/// The mode of a temporary file until it has the owner, group and mode of the file that it replaces.
+const PRIVATE_MODE: u32 = 0o600;
+/// The extended attribute with the access list of a file.
+const ACCESS_LIST: &str = "system.posix_acl_access";
+/// The maximum length of an extended attribute on Linux.
+const MAX_ATTRIBUTE_BYTES: usize = 1 << 16;
 
 /// The bytes of a snapshot in aligned memory. Complete bytes are never changed.
 pub struct Bytes(Memory);
@@ -173,6 +182,19 @@ pub enum ReplaceError {
     /// The old file is still in place, unchanged.
     #[error("{0}; nothing was replaced: {help}", help = help(.0))]
     Unchanged(#[from] io::Error),
+    /// The old file is still in place, because the new one could not get its group, mode or access list.
+    #[error(
+        "the group {group} and the mode {mode:04o} of the file cannot be kept: {error}; nothing was replaced: run \
+         this as root or as a member of the group, or remove the file first"
+    )]
+    Access {
+        /// The id of the group of the old file.
+        group: u32,
+        /// The permission bits of the old file.
+        mode: u32,
+        /// The error that the system returned.
+        error: io::Error,
+    },
     /// The new file is in place, but after a crash of the machine the old file may be back.
     #[error("{0}; the new file is in place, but after a crash of the machine the old file may be back")]
     Unsettled(io::Error),
@@ -180,8 +202,10 @@ pub enum ReplaceError {
 
 impl From<ReplaceError> for io::Error {
     fn from(failed: ReplaceError) -> io::Error {
-        let (ReplaceError::Unchanged(error) | ReplaceError::Unsettled(error)) = failed;
-        error
+        match failed {
+            ReplaceError::Unchanged(error) | ReplaceError::Unsettled(error) => error,
+            ReplaceError::Access { .. } => io::Error::new(ErrorKind::PermissionDenied, failed.to_string()),
+        }
     }
 }
 
@@ -202,7 +226,8 @@ fn help(error: &io::Error) -> &'static str {
 /// crash.
 ///
 /// Writes a temporary file in the same folder, syncs it, renames it, and syncs the folder. Follows symbolic
-/// links, and replaces the file at their end. Removes temporary files of writers that were killed. (The crate
+/// links, and replaces the file at their end. Keeps the group, the mode and the access list of a file that is
+/// replaced, and its owner if the process may. Removes temporary files of writers that were killed. (The crate
 /// `tempfile` cannot tell these files from the files of running writers, because it does not lock them.)
 ///
 /// # Errors
@@ -232,22 +257,69 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -
         );
     }
     remove_leftovers(folder, name);
-    let (mut file, temporary) = temporary(folder, name)?;
+    // Users without permission to read the old file must not be able to open the new one at any time.
+    let mode = if replaced.is_some() { PRIVATE_MODE } else { NEW_MODE };
+    let (mut file, temporary) = temporary(folder, name, mode)?;
     let written = (|| {
         if let Some(replaced) = &replaced {
-            // Users without permission to read the old file must not be able to read the new one.
-            file.set_permissions(replaced.permissions())?;
+            let (group, mode) = (replaced.gid(), replaced.mode() & 0o7777);
+            keep_access(&file, &path, replaced).map_err(|error| ReplaceError::Access {
+                group,
+                mode,
+                error,
+            })?;
         }
         fill(&mut file)?;
         file.sync_all()?;
-        fs::rename(&temporary, &path)
+        fs::rename(&temporary, &path)?;
+        Ok(())
     })();
     if let Err(error) = written {
         // The result is ignored: the first error is more important, and the next writer removes the file.
         let _ = fs::remove_file(&temporary);
-        return Err(error.into());
+        return Err(error);
     }
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(ReplaceError::Unsettled)
+}
+
+/// Gives a new file the group, the mode and the access list of the file that it will replace, and its owner if
+/// the process may.
+fn keep_access(file: &File, path: &Path, replaced: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (replaced.uid(), replaced.gid())
+        && fchown(file, Some(replaced.uid()), Some(replaced.gid())).is_err()
+        && new.gid() != replaced.gid()
+    {
+        // Only root may give a file to another owner. A member of the group may give the file to the group.
+        fchown(file, None, Some(replaced.gid()))?;
+    }
+    // The mode follows the owner, because a change of the owner clears bits of the mode.
+    file.set_permissions(replaced.permissions())?;
+    let mut list = vec![0; MAX_ATTRIBUTE_BYTES];
+    match getxattr(path, ACCESS_LIST, list.as_mut_slice()) {
+        Ok(len) => fsetxattr(file, ACCESS_LIST, list.get(..len).unwrap_or_default(), XattrFlags::empty())?,
+        Err(Errno::NODATA) => match fremovexattr(file, ACCESS_LIST) {
+            // The folder may have given the new file a list that the old file does not have.
+            Ok(()) => file.set_permissions(replaced.permissions())?,
+            Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(error) => return Err(error.into()),
+        },
+        Err(Errno::NOTSUP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Returns the generation in the header of a snapshot file of any format version. Returns `None` if there is no
+/// regular file at the path, or if the file is not a snapshot.
+pub fn read_generation(path: &Path) -> Option<u64> {
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut head = Vec::with_capacity(header::LEN);
+    file.take(header::LEN as u64).read_to_end(&mut head).ok()?;
+    header::generation(&head)
 }
 
 /// Follows symbolic links. Returns the path at their end, which need not exist.
@@ -261,14 +333,14 @@ fn target(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Creates a temporary file in the folder. The file is locked as long as this process runs.
-fn temporary(folder: &Path, name: &OsStr) -> io::Result<(File, PathBuf)> {
+fn temporary(folder: &Path, name: &OsStr, mode: u32) -> io::Result<(File, PathBuf)> {
     let pid = std::process::id();
     for attempt in 0..MAX_NAMES {
         let mut temporary = prefix(name);
         temporary.push(format!("{pid}-{attempt}"));
         temporary.push(SUFFIX);
         let temporary = folder.join(temporary);
-        let file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        let file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };

@@ -191,6 +191,12 @@ impl Header {
     }
 }
 
+/// Returns the generation of a header of any format version. Returns `None` for other bytes.
+pub fn generation(bytes: &[u8]) -> Option<u64> {
+    let header = bytes.first_chunk::<LEN>().filter(|header| header.starts_with(&MAGIC))?;
+    Some(u64_at(header, 24))
+}
+
 /// Returns XXH3-128 of the first 64 bytes of the header and of the body.
 pub fn checksum(header: &[u8], body: &[u8]) -> u128 {
     let mut hash = Xxh3::new();

@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
         format,
         output,
     } = arguments;
-    let Some(snapshot) = open_snapshot(&source_from_path(source))? else { return Ok(Exit::Failed) };
+    let Some(snapshot) = open_snapshot(&source_from_path(source)?)? else { return Ok(Exit::Failed) };
     let scope = Scope { companies, channels, ous, ..Scope::default() }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
     let mut decisions = DecisionTable::new(&snapshot, now().to_seconds());

@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
     } = arguments;
     // Both are opened before the command fails, so that the findings of both are printed.
     let (old_snapshot, new_snapshot) =
-        (open_snapshot(&source_from_path(old))?, open_snapshot(&source_from_path(new))?);
+        (open_snapshot(&source_from_path(old)?)?, open_snapshot(&source_from_path(new)?)?);
     let (Some(old_snapshot), Some(new_snapshot)) = (old_snapshot, new_snapshot) else {
         return Ok(Exit::Failed);
     };

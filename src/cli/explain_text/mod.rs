@@ -1,20 +1,23 @@
 //! The explanation of a query as text: the answer first, then every step of the chain, level by level.
 //!
 //! This file draws the part before the chain: answer, rule, client, query, and the current and dedicated
-//! accounts. `chain` draws the levels, steps and accounts, and `tree` wraps the lines. The number of the
+//! accounts. `chain` draws the levels, steps and accounts, `tree` wraps the lines, and `wire` renders the JSON of
+//! a daemon. The number of the
 //! client is never shown.
 
 mod chain;
 mod tree;
+mod wire;
 
 use switchboard_model::{Condition, Role, Rule, SelectError};
 use switchboard_select::{Availability, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace};
 use switchboard_snapshot::Snapshot;
 
 use crate::api::problem::from_error;
-use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, ous_up};
+use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, ous_up, printable};
 use chain::{account_id, reason};
-use tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree, printable};
+use tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree};
+pub(super) use wire::{render_explanation, render_selection};
 
 /// The beginning of a line without a label.
 const REST: &str = "          ";
@@ -29,9 +32,9 @@ pub(super) fn render(snapshot: &Snapshot, trace: &Trace) -> String {
 }
 
 /// Renders the problem of a query that has no chain to explain.
-pub(super) fn render_problem(code: SelectError, detail: Option<&str>) -> String {
+pub(super) fn render_problem(code: &str, title: &str, detail: &str) -> String {
     let mut tree = Tree::new();
-    draw_problem(&mut tree, code, detail);
+    draw_problem(&mut tree, code, title, detail);
     tree.into_text()
 }
 
@@ -39,7 +42,7 @@ pub(super) fn render_problem(code: SelectError, detail: Option<&str>) -> String 
 fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     match &trace.answer.result {
         Ok(selection) => draw_answer(tree, snapshot, selection),
-        Err(error) => draw_problem(tree, *error, None),
+        Err(error) => draw_problem(tree, error.as_str(), from_error(*error).title, error.reason()),
     }
     tree.line("client    ", REST, &client_line(trace));
     tree.line("query     ", REST, &query_line(snapshot, &trace.query));
@@ -47,10 +50,9 @@ fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
 }
 
 /// Draws the problem of a query without an answer.
-fn draw_problem(tree: &mut Tree, error: SelectError, detail: Option<&str>) {
-    tree.line("answer    ", REST, &format!("{ERROR}none: {}{ERROR:#}", error.as_str()));
-    let detail = detail.unwrap_or(error.reason());
-    tree.line(REST, REST, &format!("{}: {detail}", from_error(error).title));
+fn draw_problem(tree: &mut Tree, code: &str, title: &str, detail: &str) {
+    tree.line("answer    ", REST, &format!("{ERROR}none: {code}{ERROR:#}"));
+    tree.line(REST, REST, &format!("{title}: {detail}"));
 }
 
 fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {

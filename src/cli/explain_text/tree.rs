@@ -89,12 +89,6 @@ fn columns_of(text: &str) -> usize {
     visible.count()
 }
 
-/// Replaces control and formatting characters, which addresses may have.
-pub(super) fn printable(text: &str) -> String {
-    let is_hidden = |letter: char| letter.is_control() || ('\u{200b}'..='\u{206f}').contains(&letter);
-    text.chars().map(|letter| if is_hidden(letter) { '\u{fffd}' } else { letter }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

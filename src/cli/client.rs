@@ -1,0 +1,227 @@
+//! A client of a running daemon: one request a connection, with time limits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Uri};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::output::{self, ERROR};
+use super::{CommandError, Exit};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limit of the time from a request to the end of its answer. Changes of standings wait for a disk.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Limit of an answer. The explanation of a chain of 20,000 levels is shorter.
+const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
+const PROBLEM: &str = "application/problem+json";
+
+/// The address of a listener of a daemon.
+pub(super) struct Client {
+    /// The URL without a path, for messages.
+    url: String,
+    /// The host and the port.
+    authority: String,
+    /// The path that precedes every route, for a daemon behind a proxy. Does not end with a slash.
+    prefix: String,
+}
+
+/// An answer of a daemon.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+    /// Whether the answer is a problem by RFC 9457.
+    is_problem: bool,
+}
+
+/// A problem in an answer.
+pub(super) struct RemoteProblem {
+    pub(super) code: String,
+    pub(super) title: String,
+    pub(super) detail: String,
+}
+
+impl Client {
+    /// Reads a URL such as `http://127.0.0.1:7400`. No message repeats the URL, which may contain a password.
+    pub(super) fn from_url(url: &str) -> Result<Client, CommandError> {
+        let expected = "expected a URL such as http://127.0.0.1:7400";
+        let fault = |fault: &str| CommandError::usage(format!("--url: {fault}: {expected}"));
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("https") => return Err(fault("this build cannot connect with TLS")),
+            Some("unix") => return Err(fault("this build cannot connect to a Unix socket")),
+            _ => {}
+        }
+        let uri: Uri = url.parse().map_err(|_| fault("this is not a URL"))?;
+        let (Some("http"), Some(authority), Some(host)) = (uri.scheme_str(), uri.authority(), uri.host())
+        else {
+            return Err(fault("this is not a URL that begins with http://"));
+        };
+        if authority.as_str().contains('@') {
+            return Err(fault("a URL cannot have a user or a password"));
+        }
+        if uri.query().is_some() || host.is_empty() {
+            return Err(fault("the URL of a daemon has a host and no query"));
+        }
+        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Client { url: format!("http://{authority}"), authority, prefix })
+    }
+
+    /// Sends a request and returns the whole answer. `path` begins with a slash.
+    pub(super) fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Reply, CommandError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CommandError::io(format!("cannot start the client: {error}")))?;
+        let reply = runtime.block_on(self.exchange(method, path, body));
+        // A name server that does not answer would delay the end of the runtime.
+        runtime.shutdown_background();
+        reply
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Reply, CommandError> {
+        let url = &self.url;
+        let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.authority)).await {
+            Ok(connected) => connected.map_err(|error| self.unreachable(&error.to_string()))?,
+            Err(_) => {
+                return Err(
+                    self.unreachable(&format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))
+                );
+            }
+        };
+        let exchange = async {
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+            let content = body.map(Value::to_string).unwrap_or_default();
+            let mut request = Request::new(Full::new(Bytes::from(content)));
+            *request.method_mut() = method;
+            *request.uri_mut() = format!("{}{path}", self.prefix).parse()?;
+            request.headers_mut().insert(HOST, self.authority.parse()?);
+            if body.is_some() {
+                request.headers_mut().insert(CONTENT_TYPE, "application/json".parse()?);
+            }
+            let response = sender.send_request(request).await?;
+            let status = response.status().as_u16();
+            let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await?.to_bytes();
+            Ok(Reply { status, body, is_problem })
+        };
+        let failed = |error: &dyn std::fmt::Display| {
+            CommandError::io(format!(
+                "{url} does not answer as a daemon: {error}; check --url, and the log of the daemon"
+            ))
+        };
+        match timeout(ANSWER_TIMEOUT, exchange).await {
+            Ok(reply) => reply.map_err(|error: Box<dyn std::error::Error + Send + Sync>| failed(&error)),
+            Err(_) => Err(failed(&format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
+        }
+    }
+
+    fn unreachable(&self, error: &str) -> CommandError {
+        let url = &self.url;
+        CommandError::io(format!(
+            "cannot connect to {url}: {error}; start the daemon with `switchboard`, or name its address with --url"
+        ))
+    }
+}
+
+impl Reply {
+    /// Returns the body as JSON.
+    pub(super) fn json(&self) -> Result<Value, CommandError> {
+        serde_json::from_slice(&self.body).map_err(|_| {
+            CommandError::io(format!(
+                "the answer with status {} is not JSON, so it is not from a daemon: check --url",
+                self.status
+            ))
+        })
+    }
+
+    /// Returns the problem of an answer that is one. Another answer without success is an error.
+    pub(super) fn problem(&self) -> Result<Option<RemoteProblem>, CommandError> {
+        if (200..300).contains(&self.status) {
+            return Ok(None);
+        }
+        if !self.is_problem {
+            return Err(CommandError::io(format!(
+                "the answer with status {} is not from a daemon: check --url",
+                self.status
+            )));
+        }
+        let problem = self.json()?;
+        let text =
+            |name: &str| output::printable(problem.get(name).and_then(Value::as_str).unwrap_or_default());
+        Ok(Some(RemoteProblem { code: text("code"), title: text("title"), detail: text("detail") }))
+    }
+
+    /// Returns the exit code of a problem: that of a failed check, or of an input or output error where the
+    /// daemon itself has failed.
+    pub(super) fn exit_of_problem(&self) -> Exit {
+        if self.status >= 500 { Exit::Io } else { Exit::Failed }
+    }
+
+    /// Prints the body as it was received, and ends its line.
+    pub(super) fn print(&self) -> Result<(), CommandError> {
+        let text = String::from_utf8_lossy(&self.body);
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        output::print(&format!("{text}{end}"))
+    }
+}
+
+impl RemoteProblem {
+    /// Prints the problem to standard error.
+    pub(super) fn print(&self) {
+        let RemoteProblem { code, title, detail } = self;
+        output::print_error(&format!("{ERROR}error[{code}]{ERROR:#}: {title}: {detail}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_has_a_host_a_port_and_a_prefix() {
+        for (url, authority, prefix) in [
+            ("http://127.0.0.1:7400", "127.0.0.1:7400", ""),
+            ("http://[::1]:7400/", "[::1]:7400", ""),
+            ("http://gateway.example/switchboard/", "gateway.example:80", "/switchboard"),
+        ] {
+            let client = Client::from_url(url).unwrap();
+            assert_eq!((&*client.authority, &*client.prefix), (authority, prefix), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_urls_are_wrong_usage_and_are_not_repeated() {
+        for (url, words) in [
+            ("https://secret:7400", "TLS"),
+            ("unix:/run/secret.sock", "Unix socket"),
+            ("http://user:secret@host:7400", "password"),
+            ("127.0.0.1:7400/secret", "http://"),
+            ("localhost:7400", "http://"),
+            ("", "http://"),
+            ("http://host:7400/?secret", "no query"),
+            ("http://host:99999999", "http://"),
+        ] {
+            let error = Client::from_url(url).err().unwrap_or_else(|| panic!("{url}"));
+            assert_eq!(error.exit, Exit::Usage);
+            assert!(error.message.contains(words) && !error.message.contains("secret"), "{}", error.message);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Commands that ask a running daemon, and the text of `select`.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::{stderr, stdout, switchboard};
+use crate::expected::{acme, edit};
+use crate::harness::DaemonProcess;
+
+const QUERY: [&str; 4] = ["company=acme", "channel=whatsapp", "ou=zurich", "phone=+33612345678"];
+
+/// Runs a command. Returns standard output, standard error and the exit code.
+fn run(arguments: &[&str]) -> (String, String, i32) {
+    let output = switchboard(arguments);
+    (stdout(&output), stderr(&output), output.status.code().unwrap())
+}
+
+fn with_query<'a>(arguments: &[&'a str], query: &[&'a str]) -> Vec<&'a str> {
+    [arguments, query].concat()
+}
+
+#[test]
+fn select_is_text_for_people_and_says_that_standings_are_not_known() {
+    let expected = "\
+answer    wa-dach-ch-1  +41781234501
+          whatsapp, secondary, CH
+rule      default_region: the account is of the pool's default country
+found     pool dach-whatsapp, OU dach, 1 OU up
+client    FR
+";
+    let (text, error, exit) = run(&with_query(&["select"], &QUERY));
+    assert_eq!((&*text, exit), (expected, 0));
+    assert!(error.contains("demo registry; live standings are not known; --url asks"), "{error}");
+    let registry = acme();
+    let source = registry.path().to_str().unwrap();
+    for option in ["--registry", "--snapshot"] {
+        // Each option takes a folder and a file.
+        let (text, error, exit) = run(&with_query(&["select", option, source], &QUERY));
+        assert_eq!((&*text, exit), (expected, 0), "{error}");
+        assert!(error.contains("live standings are not known"), "{error}");
+    }
+}
+
+#[test]
+fn unknown_ids_come_with_near_ids_and_without_a_urn() {
+    for command in ["select", "explain"] {
+        for (query, code, help) in [
+            (["company=acme", "channel=whatsapp", "ou=zurch"], "unknown_ou", "did you mean `zurich`?"),
+            (["company=acme", "channel=whatsap", "ou=zurich"], "unknown_channel", "did you mean `whatsapp`?"),
+            (["company=acne", "channel=whatsapp", "ou=zurich"], "unknown_company", "did you mean `acme`?"),
+            (["company=acme", "channel=whatsapp", "ou=xxxxxxxxx"], "unknown_ou", "the known ids are acme, "),
+        ] {
+            let (text, error, exit) = run(&with_query(&[command, "country=CH"], &query));
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(exit, 1, "{text}{error}");
+            assert!(words.starts_with(&format!("answer none: {code} ")), "{text}");
+            assert!(words.contains(help) && !text.contains("urn:"), "{text}");
+            // The wire has no near ids.
+            let (json, ..) = run(&with_query(&[command, "--format", "json", "country=CH"], &query));
+            let problem: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(problem["code"], code);
+            assert_eq!(problem["type"], format!("urn:switchboard:problem:{code}"));
+            assert!(!json.contains("did you mean"), "{json}");
+        }
+    }
+    let (_, error, exit) = run(&["select", "channel=whatsapp", "ou=zurich", "country=CH"]);
+    assert!(exit == 1 && error.contains("the companies are acme, meridian\n"), "{error}");
+}
+
+#[test]
+fn json_is_that_of_the_wire_offline_and_by_a_daemon() {
+    let daemon = DaemonProcess::start(&[]);
+    let url = format!("http://{}", daemon.data);
+    let target = QUERY.join("&").replace('+', "%2B");
+    let not_found = ["company=acme", "channel=whatsapp", "ou=research", "country=FR", "client=c"];
+    for (command, route) in [("select", "/v1/select"), ("explain", "/v1/explain")] {
+        let (status, wire) = daemon.get(&format!("{route}?{target}"));
+        assert_eq!(status, 200);
+        for source in [&[][..], &["--url", &url]] {
+            let arguments = [&[command, "--format", "json"], source].concat();
+            let (json, error, exit) = run(&with_query(&arguments, &QUERY));
+            assert_eq!((json, exit), (format!("{wire}\n"), 0), "{error}");
+            assert_eq!(run(&with_query(&arguments, &not_found)).2, 1);
+        }
+    }
+    let (text, _, exit) = run(&with_query(&["select", "--url", &url], &not_found));
+    assert!(exit == 1 && text.starts_with("answer    none: no_account\n"), "{text}");
+    let (offline, _, _) = run(&with_query(&["select"], &QUERY));
+    assert_eq!(run(&with_query(&["select", "--url", &url], &QUERY)).0, offline);
+    // A list is sent as a list.
+    let excluded =
+        ["company=acme", "channel=whatsapp", "ou=emea", "country=GB", "exclude=wa-emea-gb-1, wa-emea-gb-3"];
+    let (text, error, exit) = run(&with_query(&["select", "--url", &url], &excluded));
+    assert!(exit == 0 && text.starts_with("answer    wa-emea-gb-2 "), "{text}{error}");
+}
+
+#[test]
+fn daemon_explains_its_standings() {
+    let daemon = DaemonProcess::start(&[]);
+    let (data, admin) = (format!("http://{}", daemon.data), format!("http://{}", daemon.admin));
+    let set =
+        ["standing", "set", "acme", "wa-dach-ch-1", "suspended", "--reason", "under review", "--url", &admin];
+    let (text, error, exit) = run(&set);
+    assert_eq!((&*text, exit), ("acme wa-dach-ch-1: suspended: under review\n", 0), "{error}");
+    let (text, _, exit) = run(&with_query(&["explain", "--url", &data], &QUERY));
+    assert_eq!(exit, 0);
+    assert!(text.starts_with("answer    wa-global-fr-1 "), "{text}");
+    assert!(text.contains("OU dach (1 OU up)\n├─ country FR in dach-vip-whatsapp: no account\n"), "{text}");
+    assert!(
+        text.contains("✘ wa-dach-ch-1  suspended") && text.contains("✔ wa-global-fr-1  CHOSEN"),
+        "{text}"
+    );
+    assert!(!text.contains("33612345678"), "{text}");
+    // Offline, the command says that it does not know them.
+    let (text, error, _) = run(&with_query(&["explain"], &QUERY));
+    assert!(
+        text.starts_with("answer    wa-dach-ch-1 ") && error.contains("standings are not known"),
+        "{error}"
+    );
+}
+
+#[test]
+fn standings_are_listed_set_and_cleared() {
+    let daemon = DaemonProcess::start(&[]);
+    let admin = format!("http://{}/", daemon.admin);
+    let standing = |arguments: &[&str]| run(&[&["standing"], arguments, &["--url", &admin]].concat());
+    let of_acme = ["list", "--company", "acme"];
+    assert_eq!(standing(&of_acme).0, "no standings\n");
+    let (text, error, exit) =
+        standing(&["set", "acme", "wa-emea-gb-1", "draining", "--reason=moved", "--until", "2h"]);
+    assert_eq!(exit, 0, "{error}");
+    assert!(
+        text.starts_with("acme wa-emea-gb-1: draining until 20") && text.ends_with("Z: moved\n"),
+        "{text}"
+    );
+    let (text, error, exit) = standing(&[
+        "set",
+        "acme",
+        "wa-emea-gb-2",
+        "suspended",
+        "--reason=x",
+        "--until=2099-01-01",
+        "--format=json",
+    ]);
+    assert_eq!(
+        (exit, serde_json::from_str::<Value>(&text).unwrap()["until"].clone()),
+        (0, "2099-01-01".into()),
+        "{error}"
+    );
+    let (text, _, exit) = standing(&of_acme);
+    assert_eq!(exit, 0);
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["company", "account", "standing", "until", "reason"]);
+    assert_eq!(lines[1][..3], ["acme", "wa-emea-gb-1", "draining"]);
+    assert_eq!(lines[2], ["acme", "wa-emea-gb-2", "suspended", "2099-01-01", "x"]);
+    let listed: Value =
+        serde_json::from_str(&standing(&["list", "--company=acme", "--format=json"]).0).unwrap();
+    assert_eq!(listed["standings"].as_array().unwrap().len(), 2);
+    for account in ["wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-2"] {
+        let (text, error, exit) = standing(&["clear", "acme", account]);
+        assert_eq!((text, exit), (format!("acme {account}: no standing\n"), 0), "{error}");
+    }
+    assert_eq!(standing(&of_acme).0, "no standings\n");
+    // A refusal has its code and its reason.
+    let (_, error, exit) = standing(&["set", "acme", "wa/1 ?", "draining", "--reason=x"]);
+    assert!(exit == 1 && error.contains("error[") && error.contains("no account with this id"), "{error}");
+    let (_, error, exit) =
+        standing(&["set", "acme", "wa-emea-gb-1", "draining", "--reason=x", "--until=2001-01-01"]);
+    assert!(exit == 1 && error.contains("error[bad_request]: "), "{error}");
+    for wrong in [
+        &["set", "acme", "wa-emea-gb-1", "active", "--reason=x"][..],
+        &["set", "acme", "wa-emea-gb-1", "draining"],
+        &["set", "acme", "wa-emea-gb-1", "draining", "--reason=x", "--until=soon"],
+        &["set", "acme", "wa-emea-gb-1", "draining", "--reason=x", "--until=90"],
+    ] {
+        assert_eq!(standing(wrong).2, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn status_fails_if_the_snapshot_is_stale() {
+    let registry = acme();
+    let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
+    let admin = format!("http://{}", daemon.admin);
+    let (text, error, exit) = run(&["status", "--url", &admin]);
+    assert_eq!(exit, 0, "{text}{error}");
+    let generation = daemon.status()["snapshot"]["generation"].to_string();
+    assert!(text.contains(&format!("snapshot   generation {generation}, in service since ")), "{text}");
+    assert!(text.contains("1 companies") && text.contains("ok: the daemon serves"), "{text}");
+    let json: Value = serde_json::from_str(&run(&["status", "--url", &admin, "--format=json"]).0).unwrap();
+    assert_eq!(json["snapshot"]["digest"], daemon.status()["snapshot"]["digest"]);
+    edit(registry.path(), "acme/company.toml", "channel = \"line\"", "channel = \"lime\"");
+    daemon.log("snapshot rejected");
+    let (text, error, exit) = run(&["status", "--url", &admin]);
+    assert_eq!(exit, 1, "{text}{error}");
+    assert!(text.contains("unknown_channel") && text.contains("error: the snapshot is stale"), "{text}");
+    assert_eq!(run(&["status", "--url", &admin, "--format=json"]).2, 1);
+}
+
+#[test]
+fn daemon_without_a_snapshot_fails_the_status_and_cannot_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    let daemon = DaemonProcess::start(&["--registry", nowhere.to_str().unwrap()]);
+    let (data, admin) = (format!("http://{}", daemon.data), format!("http://{}", daemon.admin));
+    let (text, _, exit) = run(&["status", "--url", &admin]);
+    assert!(exit == 1 && text.contains("error: no snapshot is in service"), "{text}");
+    let (_, error, exit) = run(&with_query(&["select", "--url", &data], &QUERY));
+    assert!(exit == 3 && error.contains("error[no_snapshot]: "), "{error}");
+    // The listeners are not interchangeable.
+    let (_, error, exit) = run(&["status", "--url", &data]);
+    assert!(exit == 1 && error.contains("error[not_found]: ") && error.contains("7401"), "{error}");
+}
+
+#[test]
+fn daemon_that_cannot_be_reached_exits_3_with_a_remedy() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let asked = with_query(&["explain", "--url", &url], &QUERY);
+    let commands = [
+        &asked[..],
+        &["status", "--url", &url],
+        &["standing", "list", "--url", &url],
+        &["standing", "clear", "acme", "wa-1", "--url", &url],
+    ];
+    for arguments in commands {
+        let (text, error, exit) = run(arguments);
+        assert_eq!((&*text, exit), ("", 3), "{arguments:?}");
+        assert!(error.contains(&url) && error.contains("start the daemon with `switchboard`"), "{error}");
+    }
+    for url in ["https://127.0.0.1:1", "unix:/run/switchboard.sock", "127.0.0.1:7401", "http://"] {
+        assert_eq!(run(&["status", "--url", url]).2, 2, "{url}");
+    }
+    // A source and a daemon exclude each other.
+    for source in ["--registry", "--snapshot"] {
+        assert_eq!(run(&with_query(&["select", "--url", &url, source, "x"], &QUERY)).2, 2);
+    }
+}
+
+#[test]
+fn server_that_is_not_a_daemon_exits_3() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    let answers = [
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnone",
+        "SSH-2.0-OpenSSH\r\n",
+        "",
+    ];
+    let serving = std::thread::spawn(move || {
+        for answer in answers {
+            use std::io::{Read, Write};
+            let (mut stream, _) = server.accept().unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    for answer in answers {
+        let (_, error, exit) = run(&["status", "--url", &url]);
+        assert_eq!(exit, 3, "{answer:?}: {error}");
+        assert!(error.contains("--url"), "{error}");
+    }
+    serving.join().unwrap();
+}
