@@ -111,8 +111,8 @@ fn start_daemon() -> SocketAddr {
     switchboard_snapshot::file::write(&file, shapes::small().bytes()).unwrap();
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = Settings {
-        listen: any_port,
-        admin_listen: any_port,
+        listen: vec![any_port.into()],
+        admin_listen: vec![any_port.into()],
         snapshot: Some(file),
         // The source is read once, so that no poll allocates while requests are counted.
         watch: WatchMode::Poll,
@@ -122,7 +122,7 @@ fn start_daemon() -> SocketAddr {
         ..Settings::default()
     };
     let running = App::bind(settings).unwrap().start().unwrap();
-    let address = running.data_address();
+    let address = running.data_addresses()[0];
     // Never dropped, because the daemon must outlive this function.
     std::mem::forget(running);
     address

@@ -35,6 +35,7 @@ mod http;
 mod numbering;
 mod openapi;
 mod oracle;
+mod process;
 mod prometheus;
 mod registry;
 mod reload;

@@ -1,6 +1,7 @@
-//! Assembles the daemon: `App::bind`, `start`, `drain`. `run` adds logs and signals.
+//! Assembles the daemon: `App::bind`, `start`, `drain`. `run` adds signals and the greeting on a terminal.
 
-use std::io;
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,36 +11,32 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
-use switchboard_server::{ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
+use switchboard_server::{BindError, ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
 use tokio::sync::{oneshot, watch};
 
+use super::greeting::greeting;
 use super::observe;
 use super::process::{ConnectionLimits, lower_priority};
 use super::signals::{self, ReloadTrigger, Signals};
-use super::sockets::{InheritedSockets, SocketError};
+use super::sockets::{InheritedSockets, SocketError, holder_of};
 use super::status::Status;
 use crate::api::{admin, data};
-use crate::config::Settings;
+use crate::config::{LogFormat, OverlapError, Settings};
 use crate::runtime::state::Restore;
 use crate::runtime::{
     LastReload, ReloadEvent, Reloader, Standings, StateDir, Store, WatchMode, reload_signal,
 };
-use crate::telemetry::Telemetry;
+use crate::telemetry::{LogQueue, Telemetry};
 
 /// The reason why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener cannot be bound to its address.
-    #[error(
-        "cannot listen on {address}: {error}; another program may use the address: see --listen and \
-        --admin-listen"
-    )]
-    Bind {
-        /// The address that cannot be bound.
-        address: SocketAddr,
-        /// The error that the system returned.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Bind(#[from] ListenError),
+    /// Two addresses to listen on overlap.
+    #[error(transparent)]
+    Overlap(#[from] OverlapError),
     /// The journal of standings cannot be read or written.
     #[error(
         "cannot use the journal {path}: {error}; without the journal, suspended accounts would be selected again: \
@@ -71,6 +68,49 @@ pub enum StartError {
 
 /// Time that the last write to the state directory has at the end of a drain.
 const STATE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The reason why a listener cannot be bound, with its remedy.
+#[derive(Debug)]
+pub struct ListenError {
+    /// The option that sets the address.
+    option: &'static str,
+    /// The address that cannot be bound, and the error of the system.
+    error: BindError,
+    /// The process that listens on the address, if it is known.
+    holder: Option<String>,
+}
+
+impl ListenError {
+    fn new(option: &'static str, error: BindError) -> ListenError {
+        let is_in_use = error.error.kind() == ErrorKind::AddrInUse;
+        let holder = if is_in_use { holder_of(error.address) } else { None };
+        ListenError { option, error, holder }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ListenError { option, error: BindError { address, error }, holder } = self;
+        write!(out, "cannot listen on {address} ({option}): ")?;
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                let holder = holder.as_deref().unwrap_or("a process that /proc does not show");
+                write!(
+                    out,
+                    "{holder} already listens there; stop that process or choose another address; to hand the \
+                    address over to a new process, start both with --reuse-port"
+                )
+            }
+            ErrorKind::PermissionDenied => {
+                write!(out, "{error}; a port below 1024 needs the capability CAP_NET_BIND_SERVICE")
+            }
+            ErrorKind::AddrNotAvailable => write!(out, "{error}; use an address of this machine"),
+            _ => error.fmt(out),
+        }
+    }
+}
+
 /// The reason in [`StartError::NoSnapshot`] if the reload thread ended without reporting one.
 const NO_REASON: &str = "the source was not read";
 
@@ -86,7 +126,7 @@ pub struct App {
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
-    inherited_data_socket: Option<TcpListener>,
+    inherited_data_sockets: Vec<TcpListener>,
     is_data_closed: watch::Sender<bool>,
     admin: RunningAdmin,
 }
@@ -98,7 +138,7 @@ pub struct RunningApp {
     state: Option<StateDir>,
     reload: ReloadTrigger,
     data: ServerThreads,
-    data_address: SocketAddr,
+    data_addresses: Vec<SocketAddr>,
     /// Becomes true when the data listener drains.
     drain: watch::Sender<bool>,
     /// True before the data listener is open and from the drain on, for `/readyz`.
@@ -106,12 +146,13 @@ pub struct RunningApp {
     admin: RunningAdmin,
 }
 
-/// The running admin listener with its socket.
+/// The running admin listener with its sockets.
 struct RunningAdmin {
     server: admin::AdminServer,
-    address: SocketAddr,
-    /// The bound socket. `None` if it was inherited: the service manager keeps it for the next process.
-    socket: Option<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    is_inherited: bool,
+    /// The sockets whose addresses another process may share.
+    shared: Vec<TcpListener>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -120,8 +161,7 @@ struct RunningAdmin {
 /// Fails if an address, a passed socket, the journal or a thread cannot be used. A missing or broken source
 /// is an error only if the settings require a snapshot. Otherwise `/readyz` and `/status` report the source,
 /// and the daemon answers queries when the first valid snapshot arrives.
-pub fn run(settings: Settings) -> Result<(), StartError> {
-    observe::start_logs(settings.log_format);
+pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     // Only the location is logged, because the message of a panic may contain data of a client.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(
@@ -129,7 +169,10 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
             "panicked: a bug in Switchboard; report it with this location and the version"
         );
     }));
-    let drain_timeout = settings.drain_timeout;
+    // A person reads the terminal: the greeting says more than the events of the start.
+    let is_greeted = settings.log_format == LogFormat::Text && io::stderr().is_terminal();
+    logs.set_quiet(is_greeted);
+    let (drain_timeout, source) = (settings.drain_timeout, settings.source());
     let limits = ConnectionLimits::for_process(&settings);
     let mut signals = Signals::new()?;
     let mut app = App::bind_within(settings, limits)?;
@@ -142,6 +185,11 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
         return Ok(());
     }
     let running = app.start()?;
+    if is_greeted {
+        let (data, admin) = (running.data_addresses(), running.admin_addresses());
+        logs.push(greeting(&source, running.store(), data, admin).into_bytes());
+        logs.set_quiet(false);
+    }
     signals.wait(&reload, std::future::pending::<()>());
     signals.force_close_on_second_signal(running.force_close())?;
     running.drain(drain_timeout);
@@ -158,9 +206,17 @@ impl App {
         App::bind_within(settings, limits)
     }
 
-    fn bind_within(settings: Settings, limits: ConnectionLimits) -> Result<App, StartError> {
+    fn bind_within(mut settings: Settings, limits: ConnectionLimits) -> Result<App, StartError> {
         let started = Instant::now();
         let sockets = InheritedSockets::from_env()?;
+        // A passed socket replaces the addresses of its listener.
+        if !sockets.data.is_empty() {
+            settings.listen.clear();
+        }
+        if !sockets.admin.is_empty() {
+            settings.admin_listen.clear();
+        }
+        settings.check_addresses()?;
         let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
         let store = Store::default();
         // Creates the folder of the journal.
@@ -170,7 +226,8 @@ impl App {
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
         let observer = {
-            let (observer, reload) = (observe::reload_observer(Arc::clone(&telemetry)), reload.clone());
+            let (observer, reload) =
+                (observe::reload_observer(Arc::clone(&telemetry), store.clone()), reload.clone());
             Arc::new(move |event: &ReloadEvent<'_>| {
                 observer(event);
                 if event.outcome().is_some() {
@@ -198,7 +255,7 @@ impl App {
                 last_reload: Arc::clone(&last_reload),
             }),
         };
-        let admin = RunningAdmin::start(settings.admin_listen, sockets.admin, context, limits.admin)?;
+        let admin = RunningAdmin::start(&settings, sockets.admin, context, limits.admin)?;
 
         // The data listener is bound after the first poll, because a process that takes over an address from
         // another must not accept queries before it has a snapshot.
@@ -241,7 +298,7 @@ impl App {
             last_reload,
             reload,
             first_poll: Some(first_poll),
-            inherited_data_socket: sockets.data,
+            inherited_data_sockets: sockets.data,
             is_data_closed,
             admin,
         })
@@ -251,7 +308,7 @@ impl App {
     /// the settings.
     #[must_use]
     pub fn with_data_socket(self, socket: TcpListener) -> App {
-        App { inherited_data_socket: Some(socket), ..self }
+        App { inherited_data_sockets: vec![socket], ..self }
     }
 
     /// Waits until the source was read, binds the data listener and starts to answer queries.
@@ -270,6 +327,7 @@ impl App {
         }
         let http = ServerSettings {
             listen: settings.listen,
+            reuse_port: settings.reuse_port,
             workers: self.limits.workers,
             max_connections: self.limits.data,
             max_connections_per_peer: self.limits.peer,
@@ -280,20 +338,22 @@ impl App {
             // Idle connections must close in order well before the others are force-closed.
             drain_grace: ServerSettings::default().drain_grace.min(settings.drain_timeout / 2),
         };
-        let is_inherited = self.inherited_data_socket.is_some() || self.admin.socket.is_none();
-        let listener = match self.inherited_data_socket {
-            Some(socket) => Listener::from_inherited(socket, &http)?,
-            None => {
-                Listener::bind(&http).map_err(|error| StartError::Bind { address: settings.listen, error })?
-            }
+        let is_inherited = !self.inherited_data_sockets.is_empty() || self.admin.is_inherited;
+        let listener = if self.inherited_data_sockets.is_empty() {
+            Listener::bind(&http).map_err(|error| ListenError::new("--listen", error))?
+        } else {
+            Listener::from_inherited(self.inherited_data_sockets, &http)?
         };
-        let data_address = listener.local_addr()?;
+        let data_addresses = listener.local_addrs()?;
         let (drain, draining) = watch::channel(false);
         let data = data::serve(listener, self.store, Arc::clone(&self.telemetry), draining)?;
         // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(
-            data = %data_address, admin = %self.admin.address, passed = is_inherited, "listening"
+            data = join(&data_addresses),
+            admin = join(&self.admin.addresses),
+            passed = is_inherited,
+            "listening"
         );
         signals::notify_ready();
         Ok(RunningApp {
@@ -302,7 +362,7 @@ impl App {
             state: self.state,
             reload: self.reload,
             data,
-            data_address,
+            data_addresses,
             drain,
             is_data_closed: self.is_data_closed,
             admin: self.admin,
@@ -322,14 +382,14 @@ impl App {
 }
 
 impl RunningApp {
-    /// Returns the address of the data listener.
-    pub fn data_address(&self) -> SocketAddr {
-        self.data_address
+    /// Returns the addresses of the data listener, with their actual ports.
+    pub fn data_addresses(&self) -> &[SocketAddr] {
+        &self.data_addresses
     }
 
-    /// Returns the address of the admin listener.
-    pub fn admin_address(&self) -> SocketAddr {
-        self.admin.address
+    /// Returns the addresses of the admin listener, with their actual ports.
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin.addresses
     }
 
     /// Returns the snapshot in service and the live standings.
@@ -358,7 +418,7 @@ impl RunningApp {
             state.hand_over();
         }
         // If another process listens on the same admin address, probes must reach that one from now on.
-        self.admin.socket.iter().for_each(reuseport::steer_to_newer_socket);
+        self.admin.shared.iter().for_each(reuseport::steer_to_newer_socket);
         self.drain.send_replace(true);
         tracing::info!("draining");
         signals::notify_stopping();
@@ -382,30 +442,32 @@ impl RunningApp {
             state.wait_until_handed_over(STATE_TIMEOUT);
         }
         drop(self.admin.server);
-        self.admin.socket.iter().for_each(reuseport::stop_steering);
+        self.admin.shared.iter().for_each(reuseport::stop_steering);
         tracing::info!(cut = force_closed, "stopped");
         force_closed
     }
 }
 
 impl RunningAdmin {
-    /// Starts the admin listener on an inherited socket, or on the address if there is none.
+    /// Starts the admin listener on inherited sockets, or on the addresses in the settings if there are none.
     fn start(
-        address: SocketAddr,
-        inherited: Option<TcpListener>,
+        settings: &Settings,
+        inherited: Vec<TcpListener>,
         context: admin::AdminContext,
         max_connections: usize,
     ) -> Result<RunningAdmin, StartError> {
-        let is_inherited = inherited.is_some();
-        let listener = match inherited {
-            Some(socket) => admin::AdminListener::from_inherited(socket)?,
-            None => {
-                admin::AdminListener::bind(address).map_err(|error| StartError::Bind { address, error })?
-            }
+        let is_inherited = !inherited.is_empty();
+        let listener = if is_inherited {
+            admin::AdminListener::from_inherited(inherited)?
+        } else {
+            admin::AdminListener::bind(&settings.admin_listen, settings.reuse_port)
+                .map_err(|error| ListenError::new("--admin-listen", error))?
         };
-        let socket = if is_inherited { None } else { Some(listener.try_clone_socket()?) };
-        let address = listener.local_addr()?;
-        Ok(RunningAdmin { server: listener.serve(context, max_connections)?, address, socket })
+        let is_shared = settings.reuse_port && !is_inherited;
+        let shared = if is_shared { listener.try_clone_sockets()? } else { Vec::new() };
+        let addresses = listener.local_addrs()?;
+        let server = listener.serve(context, max_connections)?;
+        Ok(RunningAdmin { server, addresses, is_inherited, shared })
     }
 }
 
@@ -425,6 +487,11 @@ fn open_state(path: PathBuf, telemetry: &Arc<Telemetry>) -> Result<StateDir, Sta
     let (state, writer) = StateDir::open(path, observer);
     thread::Builder::new().name("state".into()).spawn(move || writer.run())?;
     Ok(state)
+}
+
+/// Returns the addresses with commas between them.
+fn join(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Opens the standings and starts the writer and the expirer thread.

@@ -2,11 +2,13 @@
 //! and signals; the tests use it too.
 
 mod assembly;
+mod greeting;
 mod observe;
 mod process;
 mod signals;
 mod sockets;
 mod status;
 
-pub use assembly::{App, RunningApp, StartError, run};
+pub use assembly::{App, ListenError, RunningApp, StartError, run};
+pub use observe::start_logs;
 pub use sockets::SocketError;

@@ -2,58 +2,68 @@
 //! logged and counted. No data of a client is logged, because any field may contain a phone number, which is
 //! personal data.
 
-use std::io::{self, IsTerminal, Write};
+use std::env;
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use anstream::{AutoStream, ColorChoice};
 use switchboard_model::UnixMillis;
 use switchboard_registry::{Findings, Severity};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
-use crate::runtime::ReloadEvent;
+use crate::config::{LogFormat, Settings};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
-use crate::telemetry::{PublishedSnapshot, Telemetry};
+use crate::runtime::{ReloadEvent, Store};
+use crate::telemetry::{LogQueue, PublishedSnapshot, Telemetry};
 
 /// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`.
 const DEFAULT_LEVELS: &str = "info,notify=warn";
 /// Maximum number of logged errors of one rejected registry.
 const MAX_LOGGED_ERRORS: usize = 50;
 
-/// Starts logging in this format. The environment variable `RUST_LOG` sets the levels.
-pub(super) fn start_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVELS));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LossyStderr).with_target(false);
+/// Starts logging to standard error, through a queue that no thread waits for.
+///
+/// # Errors
+/// Returns the error of the system if it refuses the thread of the queue.
+pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
+    let queue = LogQueue::to_stderr()?;
+    let variable = env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty());
+    let chosen = settings.log_level.clone().or_else(|| variable.clone());
+    let levels = chosen.map_or_else(|| DEFAULT_LEVELS.to_owned(), |levels| without_routine_work(&levels));
+    let filter = EnvFilter::try_new(&levels);
+    let is_invalid = filter.is_err();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVELS)))
+        .with_writer(queue.clone())
+        .with_target(false);
+    let has_colors = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     // A second start in the same process fails and keeps the first logger.
-    let _ = match format {
+    let _ = match settings.log_format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => builder.with_ansi(has_colors).try_init(),
     };
+    if is_invalid {
+        tracing::warn!(
+            default = DEFAULT_LEVELS,
+            "RUST_LOG has no valid log levels, so the default applies; write, for example, RUST_LOG=debug"
+        );
+    }
+    Ok(queue)
 }
 
-/// Standard error that never reports an error, because the daemon outlives its log collector. tracing would
-/// report the error on standard error again, and panic if it is closed.
-struct LossyStderr;
-
-impl Write for LossyStderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Without a reader the line is lost.
-        let _ = io::stderr().write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Returns these levels without the routine work of notify, unless they name it or are themselves stricter.
+fn without_routine_work(levels: &str) -> String {
+    let has_routine_work = ["info", "debug", "trace"].iter().any(|level| levels.eq_ignore_ascii_case(level));
+    if has_routine_work { format!("{levels},notify=warn") } else { levels.to_owned() }
 }
 
 /// Creates an observer that counts and logs the events of the reload thread.
-pub(super) fn reload_observer(telemetry: Arc<Telemetry>) -> impl Fn(&ReloadEvent<'_>) {
+pub(super) fn reload_observer(telemetry: Arc<Telemetry>, store: Store) -> impl Fn(&ReloadEvent<'_>) {
     move |event| {
         count_reload(&telemetry, event);
-        log_reload(event);
+        log_reload(event, store.current().is_some());
     }
 }
 
@@ -99,7 +109,8 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     }
 }
 
-fn log_reload(event: &ReloadEvent<'_>) {
+/// Logs an event of the reload thread. `is_serving` is whether a snapshot is in service.
+fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
     match event {
         ReloadEvent::Published { snapshot, findings, .. } => {
             let counts = snapshot.counts();
@@ -131,15 +142,11 @@ fn log_reload(event: &ReloadEvent<'_>) {
         }
         ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {
-            tracing::error!(
-                stage = stage.as_str(),
-                reason,
-                "snapshot rejected; the snapshot in service stays, if there is one"
-            );
+            tracing::error!(stage = stage.as_str(), reason, "snapshot rejected; {}", consequence(is_serving));
             log_errors(findings);
         }
         ReloadEvent::Unreadable { reason } => {
-            tracing::error!(reason, "source unreadable; the snapshot in service stays, if there is one");
+            tracing::error!(reason, "source unreadable; {}", consequence(is_serving));
         }
         ReloadEvent::Watching { down: None } => tracing::info!("file-system watch active"),
         ReloadEvent::Watching { down: Some(reason) } => {
@@ -149,6 +156,15 @@ fn log_reload(event: &ReloadEvent<'_>) {
             )
         }
         ReloadEvent::Confirmed | ReloadEvent::Timed { .. } | ReloadEvent::Alive { .. } => {}
+    }
+}
+
+/// Returns what a rejected or unreadable source means for queries.
+fn consequence(is_serving: bool) -> &'static str {
+    if is_serving {
+        "the snapshot in service stays"
+    } else {
+        "there is no snapshot, so queries get 503 no_snapshot; the daemon waits until the source is valid"
     }
 }
 

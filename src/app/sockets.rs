@@ -1,15 +1,19 @@
-//! Listening sockets that the service manager passes to the process, as systemd does.
+//! Listening sockets that the service manager passes to the process, as systemd does, and the process that
+//! holds an address in use.
 //!
 //! `LISTEN_FDS` is the number of sockets, from descriptor 3 on. `LISTEN_FDNAMES` has their names, `data` or
-//! `admin`. Sockets with other names (the default of systemd is the name of the unit) become the remaining
-//! listeners, data first. Every other fault is an error, because a daemon on another address than the service
-//! manager expects would get no queries.
+//! `admin`; a listener may have several sockets of its name. Sockets with other names (the default of systemd
+//! is the name of the unit) become the remaining listeners, data first. Every other fault is an error, because
+//! a daemon on another address than the service manager expects would get no queries.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::{env, io};
 
 use listenfd::ListenFd;
+use procfs::net::{TcpState, tcp, tcp6};
+use procfs::process::{FDTarget, Process, all_processes};
 use socket2::SockRef;
+use switchboard_server::addresses_conflict;
 
 /// Value of `FileDescriptorName=` for the socket of the data listener.
 const DATA_NAME: &str = "data";
@@ -19,8 +23,8 @@ const ADMIN_NAME: &str = "admin";
 /// The passed sockets, by listener.
 #[derive(Debug, Default)]
 pub(super) struct InheritedSockets {
-    pub(super) data: Option<TcpListener>,
-    pub(super) admin: Option<TcpListener>,
+    pub(super) data: Vec<TcpListener>,
+    pub(super) admin: Vec<TcpListener>,
 }
 
 /// The reason why a passed socket cannot be used.
@@ -32,15 +36,12 @@ pub enum SocketError {
     /// The socket with this name is not in the listening state.
     #[error("the passed socket {0:?} is not a listening socket: set Accept=no in its unit")]
     NotListening(String),
-    /// Two passed sockets have this name.
+    /// The service manager passed a socket that is for neither listener.
     #[error(
-        "two passed sockets have the name {0:?}: pass one socket for each listener (a socket on [::] also accepts \
-        IPv4)"
+        "the service manager passed a socket named {0:?}, but both listeners have a socket: name the sockets of \
+        each listener `data` or `admin`"
     )]
-    Duplicate(String),
-    /// The service manager passed more than two sockets.
-    #[error("the service manager passed more than two sockets: pass one named `data` and one named `admin`")]
-    TooMany,
+    TooMany(String),
 }
 
 impl InheritedSockets {
@@ -65,25 +66,38 @@ fn assign(passed: Vec<(&str, TcpListener)>) -> Result<InheritedSockets, SocketEr
         if !SockRef::from(&socket).is_listener().unwrap_or(false) {
             return Err(SocketError::NotListening(name.to_owned()));
         }
-        let place = match name {
-            DATA_NAME => &mut sockets.data,
-            ADMIN_NAME => &mut sockets.admin,
-            _ => {
-                unnamed.push(socket);
-                continue;
-            }
-        };
-        if place.replace(socket).is_some() {
-            return Err(SocketError::Duplicate(name.to_owned()));
+        match name {
+            DATA_NAME => sockets.data.push(socket),
+            ADMIN_NAME => sockets.admin.push(socket),
+            _ => unnamed.push((name, socket)),
         }
     }
-    for socket in unnamed {
-        let place = if sockets.data.is_none() { &mut sockets.data } else { &mut sockets.admin };
-        if place.replace(socket).is_some() {
-            return Err(SocketError::TooMany);
+    for (name, socket) in unnamed {
+        let place = if sockets.data.is_empty() { &mut sockets.data } else { &mut sockets.admin };
+        if !place.is_empty() {
+            return Err(SocketError::TooMany(name.to_owned()));
         }
+        place.push(socket);
     }
     Ok(sockets)
+}
+
+/// Returns the process that listens on an address, such as `process 1234 (switchboard)`. Returns `None` if
+/// `/proc` does not show it, because it belongs to another user or is in another container.
+pub(super) fn holder_of(address: SocketAddr) -> Option<String> {
+    let entries = tcp().into_iter().chain(tcp6()).flatten();
+    let held = entries.filter(|entry| entry.state == TcpState::Listen);
+    let held: Vec<u64> = held
+        .filter(|entry| addresses_conflict(entry.local_address, address))
+        .map(|entry| entry.inode)
+        .collect();
+    let has_socket = |process: &Process| {
+        let mut descriptors = process.fd().into_iter().flatten().flatten();
+        descriptors.any(|fd| matches!(fd.target, FDTarget::Socket(inode) if held.contains(&inode)))
+    };
+    let process = all_processes().ok()?.flatten().find(has_socket)?;
+    let name = process.stat().map(|stat| format!(" ({})", stat.comm)).unwrap_or_default();
+    Some(format!("process {}{name}", process.pid()))
 }
 
 #[cfg(test)]
@@ -97,32 +111,46 @@ mod tests {
     }
 
     #[track_caller]
-    fn assigned(names: &[&str], data: Option<usize>, admin: Option<usize>) {
+    fn assigned(names: &[&str], data: &[usize], admin: &[usize]) {
         let (ports, sockets): (Vec<u16>, Vec<_>) = names.iter().map(|_| listening()).unzip();
         let given = assign(names.iter().copied().zip(sockets).collect()).unwrap();
-        let port = |socket: Option<TcpListener>| socket.map(|socket| socket.local_addr().unwrap().port());
-        assert_eq!(port(given.data), data.map(|at| ports[at]), "{names:?}");
-        assert_eq!(port(given.admin), admin.map(|at| ports[at]), "{names:?}");
+        let port = |socket: &TcpListener| socket.local_addr().unwrap().port();
+        let expected = |places: &[usize]| places.iter().map(|at| ports[*at]).collect::<Vec<u16>>();
+        assert_eq!(given.data.iter().map(port).collect::<Vec<_>>(), expected(data), "{names:?}");
+        assert_eq!(given.admin.iter().map(port).collect::<Vec<_>>(), expected(admin), "{names:?}");
     }
 
     #[test]
     fn sockets_are_assigned_by_name_then_by_order() {
-        assigned(&[], None, None);
-        assigned(&["admin"], None, Some(0));
-        assigned(&["admin", "data"], Some(1), Some(0));
-        assigned(&["switchboard.socket"], Some(0), None);
-        assigned(&["", ""], Some(0), Some(1));
-        assigned(&["unknown", "data"], Some(1), Some(0));
-        assigned(&["admin", "unknown"], Some(1), Some(0));
+        assigned(&[], &[], &[]);
+        assigned(&["admin"], &[], &[0]);
+        assigned(&["admin", "data"], &[1], &[0]);
+        assigned(&["data", "admin", "data"], &[0, 2], &[1]);
+        assigned(&["switchboard.socket"], &[0], &[]);
+        assigned(&["", ""], &[0], &[1]);
+        assigned(&["unknown", "data"], &[1], &[0]);
+        assigned(&["admin", "unknown"], &[1], &[0]);
     }
 
     #[test]
     fn socket_that_no_listener_can_use_is_an_error() {
-        let too_many = vec![("", listening().1), ("", listening().1), ("", listening().1)];
-        assert!(assign(too_many).unwrap_err().to_string().contains("more than two sockets"));
-        let twice = vec![("data", listening().1), ("data", listening().1)];
-        assert!(assign(twice).unwrap_err().to_string().contains("two passed sockets"));
+        for names in [["", "", ""], ["data", "admin", "switchboard.socket"]] {
+            let passed = names.map(|name| (name, listening().1)).into();
+            let error = assign(passed).unwrap_err().to_string();
+            assert!(error.contains(&format!("a socket named {:?}", names[2])), "{error}");
+        }
         let not_listening: TcpListener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().into();
         assert!(assign(vec![("data", not_listening)]).unwrap_err().to_string().contains("listening"));
+    }
+
+    #[test]
+    fn holder_of_an_address_is_named() {
+        let (port, _socket) = listening();
+        let own = format!("process {} (", std::process::id());
+        for address in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}"), format!("[::]:{port}")] {
+            let holder = holder_of(address.parse().unwrap()).unwrap();
+            assert!(holder.starts_with(&own), "{address}: {holder}");
+        }
+        assert_eq!(holder_of("127.0.0.1:1".parse().unwrap()), None);
     }
 }

@@ -1,8 +1,7 @@
 //! The grammar of the command line. The doc comments of commands, arguments and values are help texts.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -10,7 +9,7 @@ use switchboard_model::{Condition, Role, UnixMillis, UnixSeconds};
 use switchboard_pipeline::analysis::Roles;
 
 use super::help;
-use crate::config::{LogFormat, parse_duration};
+use crate::config::{SettingsLayer, parse_duration};
 
 const ABOUT: &str =
     "Selects the official account that talks to a client who is invited to a messaging channel";
@@ -69,46 +68,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("serve").below_options())]
 pub struct ServeArguments {
-    /// Registry folder to serve; compiled at start and after each change
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
-    pub registry: Option<PathBuf>,
-    /// Snapshot file to serve; loaded at start and after each change
-    #[arg(long, value_name = "FILE")]
-    pub snapshot: Option<PathBuf>,
-    /// Exit with code 3 if the source gives no snapshot at start, instead of waiting for one
-    #[arg(long)]
-    pub require_snapshot: bool,
-    /// State directory, which keeps the last snapshots and live standings over restarts
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub state: Option<PathBuf>,
-    /// Time that the source has to answer at start before the last snapshot of the state directory is served
-    /// [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    pub start_timeout: Option<Duration>,
-    /// Journal file that keeps live standings over restarts; by default a file in the state directory
-    #[arg(long, value_name = "FILE")]
-    pub standings: Option<PathBuf>,
-    /// Address of the data listener, which answers queries
-    /// [default: 127.0.0.1:7400]
-    #[arg(long, value_name = "ADDRESS:PORT", verbatim_doc_comment)]
-    pub listen: Option<SocketAddr>,
-    /// Address of the admin listener: metrics, probes, status, standings
-    /// [default: 127.0.0.1:7401]
-    #[arg(long, value_name = "ADDRESS:PORT", verbatim_doc_comment)]
-    pub admin_listen: Option<SocketAddr>,
-    /// Number of threads that answer queries; 0 means one for each core
-    /// [default: 0]
-    #[arg(long, value_name = "N", verbatim_doc_comment)]
-    pub workers: Option<usize>,
-    /// Time that requests in flight have to finish after SIGTERM or SIGINT
-    /// [default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    pub drain_timeout: Option<Duration>,
-    /// Format of the logs on standard error
-    /// [default: text]
-    #[arg(long, value_name = "FORMAT", verbatim_doc_comment)]
-    pub log_format: Option<LogFormat>,
-    /// Settings file in TOML; an option overrides its key in the file
+    /// The settings that options set.
+    #[command(flatten)]
+    pub settings: SettingsLayer,
+    /// Settings file in TOML; variables and options override its keys
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

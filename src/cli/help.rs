@@ -40,7 +40,7 @@ pub(super) struct CommandHelp {
 const SUCCESS: &str = "The command succeeded.";
 const FAILURE: &str = "A check failed: a registry has errors, a test fails, or a query has no account.";
 const USAGE: &str = "The command line is wrong.";
-const SERVE_USAGE: &str = "The command line or the settings file is wrong.";
+const SERVE_USAGE: &str = "The command line, an environment variable or the settings file is wrong.";
 const IO: &str = "A file cannot be read or written, or standard output cannot be written.";
 const DAEMON_IO: &str = "The daemon cannot be reached, does not answer, or cannot do what it is asked.";
 const SERVE_IO: &str = "A file cannot be read or written, standard output cannot be written, or an address cannot be listened on.";
@@ -63,10 +63,16 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
 ];
 
 const SERVE_ENVIRONMENT: &[Entry] = &[
+    ("SWITCHBOARD_CONFIG", "Settings file, if the option --config is not given."),
+    (
+        "SWITCHBOARD_…",
+        "Every setting: the name of its option in capital letters, such as SWITCHBOARD_LISTEN for --listen. \
+         An option overrides the variable, and the variable overrides the settings file.",
+    ),
     (
         "RUST_LOG",
-        "Log levels: error, warn, info, debug or trace, for all modules or for single ones. Default: \
-         info,notify=warn.",
+        "Log levels, if --log-level is not given: error, warn, info, debug or trace, for all modules or for \
+         single ones. Default: info,notify=warn.",
     ),
     (
         "LISTEN_FDS",
@@ -150,7 +156,10 @@ static COMMANDS: [CommandHelp; 17] = [
             ("Show which decisions an edit changes", "switchboard diff registry.swb registry"),
         ],
         fields: &[],
-        notes: &["Without a command, the program serves: `switchboard` means `switchboard serve`."],
+        notes: &[
+            "Without a command, the program serves: `switchboard` means `switchboard serve`. Without a \
+                 source, it serves the demo registry that is part of the program.",
+        ],
         failure: Some(FAILURE),
         signals: SERVE_SIGNALS,
         environment: SERVE_ENVIRONMENT,
@@ -177,8 +186,11 @@ static COMMANDS: [CommandHelp; 17] = [
              --require-snapshot is given.",
             "SIGHUP reads the source again. SIGTERM and SIGINT drain: the daemon finishes the requests in \
              flight and exits with code 0. A second signal closes the connections that are still open.",
-            "The settings file has more settings than there are options. An option overrides the file. \
-             docs/configuration.md describes every setting.",
+            "Every option is also a key of the settings file and an environment variable. An option overrides \
+             the variable, and the variable overrides the file. docs/configuration.md describes every \
+             setting.",
+            "A process listens alone on its addresses. Only with --reuse-port on both processes may a second \
+             one listen beside the first, for a hand-over.",
         ],
         failure: None,
         signals: SERVE_SIGNALS,

@@ -67,7 +67,16 @@ pub(super) fn print_error(text: &str) {
 
 /// Writes `error: …` to standard error.
 pub(super) fn print_failure(message: &str) {
-    print_error(&format!("{ERROR}error{ERROR:#}: {message}\n"));
+    print_error(&failure(message));
+}
+
+/// Returns the line `error: …`, with colors if standard error has them.
+pub(super) fn failure(message: &str) -> String {
+    let styled = format!("{ERROR}error{ERROR:#}: {message}\n");
+    match anstream::AutoStream::choice(&io::stderr()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(&styled).to_string(),
+        _ => styled,
+    }
 }
 
 /// Returns the width of the terminal in columns, or `None` if standard output is no terminal.

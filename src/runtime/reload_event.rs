@@ -119,13 +119,13 @@ pub struct LastReload {
     pub watch_mode: WatchMode,
 }
 
-/// The way in which changes of the source are noticed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+/// The way in which changes of the source are noticed. The comments of the variants are help texts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum WatchMode {
-    /// File-system events report changes. The source is polled as well.
+    /// File-system events report changes; the source is polled as well
     Events,
-    /// The source is only polled.
+    /// The source is only polled
     #[default]
     Poll,
 }

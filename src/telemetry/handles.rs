@@ -14,6 +14,7 @@ use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
 use switchboard_snapshot::view::RecordCounts;
 
+use super::log_queue::dropped_lines;
 use super::names::{self, LOAD_BOUNDS, Metric};
 use super::names::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
 use super::worker_metrics::{self, WorkerMetrics};
@@ -51,6 +52,7 @@ pub struct Telemetry {
     standings_draining: Gauge,
     standings_suspended: Gauge,
     standings_writable: Gauge,
+    log_lines_dropped: Counter,
 }
 
 /// The measurements of a snapshot that goes into service.
@@ -120,6 +122,7 @@ impl Telemetry {
             standings_draining: series.gauge(&names::STANDINGS, &[("standing", "draining")]),
             standings_suspended: series.gauge(&names::STANDINGS, &[("standing", "suspended")]),
             standings_writable: series.gauge(&names::STANDINGS_WRITABLE, &[]),
+            log_lines_dropped: series.counter(&names::LOG_LINES_DROPPED, &[]),
             recorder,
         };
         // Without a state directory, no write fails.
@@ -247,6 +250,7 @@ impl Telemetry {
     /// Returns every series in the Prometheus text format.
     pub fn render(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
+        self.log_lines_dropped.absolute(dropped_lines());
         let mut text = with_exact_cpu_time(self.exporter.render());
         let workers = self.workers.lock().clone();
         worker_metrics::render(&mut text, &workers, &self.channels.lock());

@@ -103,6 +103,10 @@ pub(super) const STANDINGS_WRITABLE: Metric = metric(
     "switchboard_standings_writable",
     "1 if standings can be changed, 0 if the last write to the journal failed or another process writes the journal.",
 );
+pub(super) const LOG_LINES_DROPPED: Metric = metric(
+    "switchboard_log_lines_dropped_total",
+    "Log lines that were dropped because standard error was not read fast enough.",
+);
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",
     "Always 1. The labels are the version and the commit of the running program.",

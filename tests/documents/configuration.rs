@@ -26,9 +26,7 @@ fn names(heading: &str) -> Vec<String> {
 fn every_setting_has_its_option_and_its_default() {
     let rows = rows("Settings");
     let (settings, meanings): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.len() == 5);
-    // The error for an unknown key names every key.
-    let error = Settings::from_toml("unknown = 1").unwrap_err();
-    let keys: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
+    let keys = Settings::keys();
     assert_eq!(settings.iter().map(|row| &*row[0]).collect::<Vec<_>>(), keys);
     assert_eq!(meanings.iter().map(|row| &*row[0]).collect::<Vec<_>>(), keys);
 
@@ -39,12 +37,11 @@ fn every_setting_has_its_option_and_its_default() {
     let serve = program.find_subcommand("serve").unwrap();
     let options: Vec<&str> = serve.get_arguments().filter_map(|argument| argument.get_long()).collect();
     for row in &settings {
-        let option = row[0].replace('_', "-");
-        let expected = if options.contains(&&*option) { format!("--{option}") } else { "–".to_owned() };
-        assert_eq!(row[1], expected, "the option of {}", row[0]);
+        assert_eq!(row[1], format!("--{}", row[0].replace('_', "-")), "the option of {}", row[0]);
+        assert!(options.contains(&&row[1][2..]), "{}", row[1]);
     }
     let others: Vec<&&str> =
-        options.iter().filter(|option| !keys.contains(&&*option.replace('-', "_"))).collect();
+        options.iter().filter(|option| !keys.contains(&option.replace('-', "_"))).collect();
     assert_eq!(others, [&"config"], "options that are no settings");
 }
 
@@ -58,12 +55,15 @@ fn defaults_in_the_help_are_those_of_the_settings() {
         let option = row[1].trim_start_matches("--");
         let argument = serve.get_arguments().find(|argument| argument.get_long() == Some(option)).unwrap();
         let help = argument.get_help().unwrap().to_string();
-        if let Some((_, default)) = help.split_once("[default: ") {
+        // Paths and switches have no default that is worth a line.
+        let Some((_, default)) = help.split_once("[default: ") else { continue };
+        // The key is empty there, because a variable of another name applies first.
+        if option != "log-level" {
             assert_eq!(default.trim_end_matches(']'), row[3].trim_matches('"'), "{option}");
-            compared += 1;
         }
+        compared += 1;
     }
-    assert_eq!(compared, 6);
+    assert_eq!(compared, Settings::keys().len() - 6);
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub(crate) struct InProcessDaemon {
 pub(crate) fn one_worker() -> Settings {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
-        listen: any_port,
-        admin_listen: any_port,
+        listen: vec![any_port.into()],
+        admin_listen: vec![any_port.into()],
         snapshot: Some("/no/such/snapshot".into()),
         // The source is read once, at the start.
         watch: WatchMode::Poll,
@@ -57,7 +57,7 @@ impl InProcessDaemon {
     pub(crate) fn with_small_send_buffers(settings: Settings) -> InProcessDaemon {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
-        socket.bind(&settings.listen.into()).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         socket.listen(8).unwrap();
         let socket = TcpListener::from(socket);
         let daemon = InProcessDaemon::run(App::bind(settings).unwrap().with_data_socket(socket));
@@ -68,8 +68,8 @@ impl InProcessDaemon {
     fn run(app: App) -> InProcessDaemon {
         let running = app.start().unwrap();
         InProcessDaemon {
-            data: running.data_address(),
-            admin: running.admin_address(),
+            data: running.data_addresses()[0],
+            admin: running.admin_addresses()[0],
             store: running.store().clone(),
             telemetry: Arc::clone(running.telemetry()),
             running: Some(running),

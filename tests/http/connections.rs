@@ -66,10 +66,13 @@ fn connections_are_spread_over_the_workers() {
 }
 
 #[test]
-fn second_listener_binds_the_same_address() {
-    let daemon = InProcessDaemon::start();
-    let settings = ServerSettings { listen: daemon.data, ..ServerSettings::default() };
-    assert_eq!(Listener::bind(&settings).unwrap().local_addr().unwrap(), daemon.data);
+fn second_listener_binds_the_same_address_only_if_both_share_it() {
+    for [first, second] in [[false, false], [false, true], [true, false], [true, true]] {
+        let daemon = InProcessDaemon::with(Settings { reuse_port: first, ..one_worker() });
+        let listen = vec![daemon.data.into()];
+        let settings = ServerSettings { listen, reuse_port: second, ..ServerSettings::default() };
+        assert_eq!(Listener::bind(&settings).is_ok(), first && second, "{first} {second}");
+    }
 }
 
 #[test]

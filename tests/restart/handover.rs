@@ -5,7 +5,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::load::Load;
-use super::{LONG_RESTARTS, RESTARTS, free_address, serve};
+use super::{LONG_RESTARTS, RESTARTS, free_address, share};
 use crate::harness::{DaemonProcess, HttpClient, get};
 
 #[test]
@@ -21,10 +21,10 @@ fn restart_on_a_shared_address_loses_no_request_long() {
 
 fn hand_over_a_shared_address(restarts: usize) {
     let (data, admin) = (free_address(), free_address());
-    let mut old = DaemonProcess::launch(serve(&data, &admin));
+    let mut old = DaemonProcess::launch(share(&data, &admin));
     let load = Load::on(&data);
     for _ in 0..restarts {
-        let new = DaemonProcess::launch(serve(&data, &admin));
+        let new = DaemonProcess::launch(share(&data, &admin));
         old.signal(Signal::TERM);
         let stopped = old.log("stopped");
         assert_eq!((old.wait().code(), &stopped["cut"]), (Some(0), &0.into()));
@@ -38,11 +38,11 @@ fn hand_over_a_shared_address(restarts: usize) {
 #[test]
 fn readiness_probes_reach_the_process_that_stays() {
     let (data, admin) = (free_address(), free_address());
-    let mut old = DaemonProcess::launch(serve(&data, &admin));
+    let mut old = DaemonProcess::launch(share(&data, &admin));
     // An open request keeps the old process draining.
     let mut stuck = HttpClient::connect(&data);
     stuck.post_head("/v1/select", 9);
-    let new = DaemonProcess::launch(serve(&data, &admin));
+    let new = DaemonProcess::launch(share(&data, &admin));
     old.signal(Signal::TERM);
     old.log("draining");
     for _ in 0..50 {

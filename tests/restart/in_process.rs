@@ -8,16 +8,16 @@ use switchboard::config::Settings;
 use crate::harness::{HttpClient, get};
 
 fn settings() -> Settings {
-    let any = "127.0.0.1:0".parse().unwrap();
-    Settings { listen: any, admin_listen: any, workers: 1, ..Settings::default() }
+    let any = || vec!["127.0.0.1:0".parse().unwrap()];
+    Settings { listen: any(), admin_listen: any(), workers: 1, ..Settings::default() }
 }
 
 #[test]
 fn app_answers_once_started_and_drains() {
     let running = App::bind(settings()).unwrap().start().unwrap();
-    let admin = running.admin_address().to_string();
+    let admin = running.admin_addresses()[0].to_string();
     assert_eq!(get(&admin, "/readyz").0, 200);
-    let mut client = HttpClient::connect(running.data_address());
+    let mut client = HttpClient::connect(running.data_addresses()[0]);
     assert_eq!(client.select("company=acme&channel=whatsapp&ou=zurich&country=FR")["generation"], 1);
     assert_eq!(running.drain(Duration::from_secs(20)), 0);
     assert!(client.is_closed());

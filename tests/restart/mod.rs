@@ -17,6 +17,13 @@ fn serve(data: &str, admin: &str) -> Command {
     command
 }
 
+/// Returns the command that serves the demo registry on addresses that it shares with other processes.
+fn share(data: &str, admin: &str) -> Command {
+    let mut command = serve(data, admin);
+    command.arg("--reuse-port");
+    command
+}
+
 const RESTARTS: usize = 5;
 const LONG_RESTARTS: usize = 200;
 

@@ -226,7 +226,7 @@ fn full_disk_rejects_changes_and_loses_none() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
     let mut daemon = DaemonProcess::start_under(
-        "trap '' XFSZ; ulimit -f 4",
+        "ulimit -f 4",
         &["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()],
     );
     let accounts = ["wa-emea-de-1", "wa-emea-gb-1", "wa-emea-gb-2"];
@@ -264,7 +264,7 @@ fn changes_are_kept_again_once_the_disk_has_room() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("standings");
     let mut daemon = DaemonProcess::start_under(
-        "trap '' XFSZ; ulimit -S -f 2",
+        "ulimit -S -f 2",
         &["--registry", registry.path().to_str().unwrap(), "--standings", journal.to_str().unwrap()],
     );
     let body = json!({"standing": "draining", "reason": "x".repeat(200)});

@@ -3,15 +3,16 @@
 //! The workers do not accept connections themselves. Gateways keep a handful of connections each, and the
 //! kernel's distribution over several sockets would give some workers all of them.
 
-use std::future::Future;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -21,50 +22,53 @@ use super::connection::wait_for_drain;
 use super::connection_state::LINGER;
 use super::limits::PeerLimit;
 use super::worker::{ConnectionPermit, Worker};
-use super::{ConnectionObserver, ServerSettings, ServerThreads, Service, response, reuseport};
+use super::{BindError, ConnectionObserver, ServerSettings, ServerThreads, Service, response, reuseport};
 
-/// Number of connections that the kernel queues until they are accepted. The usual limit of the system is
-/// 4096.
-const BACKLOG: i32 = 1024;
 /// Pause after an error such as EMFILE. Accepting again at once would fail again, and would keep a core busy.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 /// Maximum number of rejected connections that are answered at the same time. The limit is an eighth of
 /// `max_connections`, from 2 to 64. Further connections are closed without an answer.
 const MAX_REJECTIONS: usize = 64;
 
-/// A bound listening socket that is not served. The kernel queues its connections.
+/// Bound listening sockets that are not served. The kernel queues their connections.
 pub struct Listener {
-    socket: StdListener,
-    /// Whether this process bound the socket. An inherited one keeps its accept queue for the next process,
-    /// so it is not drained.
+    sockets: Vec<StdListener>,
+    /// Whether this process bound the sockets. Inherited ones keep their accept queues for the next process,
+    /// so they are not drained.
     is_bound_here: bool,
     settings: ServerSettings,
 }
 
 impl Listener {
-    /// Binds the address. A second process may bind the same address, to take over without a gap.
+    /// Binds the addresses in the settings.
     ///
     /// # Errors
-    /// Returns the system's error if the address cannot be bound.
-    pub fn bind(settings: &ServerSettings) -> io::Result<Listener> {
-        Ok(Listener { socket: bind(settings.listen)?, is_bound_here: true, settings: settings.clone() })
+    /// Returns the address that cannot be bound, with the system's error.
+    pub fn bind(settings: &ServerSettings) -> Result<Listener, BindError> {
+        let mut sockets = Vec::new();
+        for address in &settings.listen {
+            sockets.extend(address.bind(settings.reuse_port)?);
+        }
+        Ok(Listener { sockets, is_bound_here: true, settings: settings.clone() })
     }
 
-    /// Takes a listening socket that this process inherited from its parent.
+    /// Takes listening sockets that this process inherited from its parent.
     ///
     /// # Errors
-    /// Returns the system's error if the socket cannot be made non-blocking.
-    pub fn from_inherited(socket: StdListener, settings: &ServerSettings) -> io::Result<Listener> {
-        socket.set_nonblocking(true)?;
-        Ok(Listener { socket, is_bound_here: false, settings: settings.clone() })
+    /// Returns the system's error if a socket cannot be made non-blocking.
+    pub fn from_inherited(sockets: Vec<StdListener>, settings: &ServerSettings) -> io::Result<Listener> {
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        Ok(Listener { sockets, is_bound_here: false, settings: settings.clone() })
     }
 
-    /// Returns the address that the socket is bound to, with the actual port.
+    /// Returns the addresses that the sockets are bound to, with their actual ports.
     ///
     /// # Errors
     /// Returns the system's error.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(StdListener::local_addr).collect()
     }
 
     /// Returns the settings that the listener was created with.
@@ -107,39 +111,55 @@ impl Listener {
             peers: PeerLimit::new(self.settings.max_connections_per_peer),
             drain,
             is_bound_here: self.is_bound_here,
+            is_shared: self.is_bound_here && self.settings.reuse_port,
         };
-        let socket = self.socket;
-        threads.spawn("accept", move || acceptor.run(socket))?;
+        let sockets = self.sockets;
+        threads.spawn("accept", move || acceptor.run(sockets))?;
         Ok(threads)
     }
 }
 
-/// Binds a non-blocking listening socket. Another process can bind the same address.
-///
-/// # Errors
-/// Returns the system's error if the address cannot be bound.
-pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+/// Listening sockets that are accepted from together.
+pub struct AcceptSet {
+    listeners: Vec<TcpListener>,
+    /// Index of the socket that is tried first, so that a busy socket does not starve the others.
+    first: Cell<usize>,
 }
 
-/// Accepts the next connection. Ignores errors of a single connection. Reports other errors to `failed`, and
-/// pauses.
-pub async fn accept(listener: &TcpListener, failed: impl Fn(&io::Error)) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                failed(&error);
-                sleep(ERROR_PAUSE).await;
+impl AcceptSet {
+    /// Attaches the sockets to the runtime of the calling thread.
+    ///
+    /// # Errors
+    /// Returns the system's error if a socket cannot be polled.
+    pub fn new(sockets: Vec<StdListener>) -> io::Result<AcceptSet> {
+        let listeners = sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+        Ok(AcceptSet { listeners, first: Cell::new(0) })
+    }
+
+    /// Accepts the next connection. Ignores errors of a single connection. Reports other errors to `failed`,
+    /// and pauses.
+    pub async fn accept(&self, failed: impl Fn(&io::Error)) -> (TcpStream, SocketAddr) {
+        loop {
+            match poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    failed(&error);
+                    sleep(ERROR_PAUSE).await;
+                }
             }
         }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let (before, from) = self.listeners.split_at(self.first.get().min(self.listeners.len()));
+        for listener in from.iter().chain(before) {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                self.first.set((self.first.get() + 1) % self.listeners.len().max(1));
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
     }
 }
 
@@ -178,38 +198,49 @@ struct Acceptor {
     peers: Arc<PeerLimit>,
     drain: watch::Receiver<bool>,
     is_bound_here: bool,
+    /// Whether another process may listen on the same addresses.
+    is_shared: bool,
 }
 
 impl Acceptor {
-    async fn run(self, socket: StdListener) {
-        let polled = socket.try_clone().and_then(TcpListener::from_std);
-        let listener = match polled {
-            Ok(listener) => listener,
+    async fn run(self, sockets: Vec<StdListener>) {
+        let cloned = sockets.iter().map(StdListener::try_clone).collect::<io::Result<_>>();
+        let listeners = match cloned.and_then(AcceptSet::new) {
+            Ok(listeners) => listeners,
             Err(error) => {
                 return tracing::error!(
                     %error,
-                    "cannot poll the listening socket: this listener accepts no connections; restart the daemon"
+                    "cannot poll the listening sockets: this listener accepts no connections; restart the daemon"
                 );
             }
         };
         let max_rejections = (self.max_connections / 8).clamp(2, MAX_REJECTIONS);
         let rejections = Arc::new(Semaphore::new(max_rejections));
         let mut drain = self.drain.clone();
-        self.accept_until(wait_for_drain(&mut drain), &listener, &rejections).await;
+        self.accept_until(wait_for_drain(&mut drain), &listeners, &rejections).await;
         if self.is_bound_here {
-            reuseport::steer_to_newer_socket(&socket);
-            reuseport::drop_syns(&socket);
-            self.accept_until(sleep(reuseport::HANDSHAKE_TIME), &listener, &rejections).await;
-            reuseport::stop_steering(&socket);
-            // Peers in the queue believe that they are connected, and closing the socket would reset them.
-            // `socket` is read directly, because the system knows of them earlier than tokio's poller.
-            while let Ok((stream, peer)) = socket.accept() {
-                if stream.set_nonblocking(true).is_ok() {
-                    self.admit(stream, peer, &rejections);
+            for socket in &sockets {
+                if self.is_shared {
+                    reuseport::steer_to_newer_socket(socket);
+                }
+                reuseport::drop_syns(socket);
+            }
+            self.accept_until(sleep(reuseport::HANDSHAKE_TIME), &listeners, &rejections).await;
+            for socket in &sockets {
+                if self.is_shared {
+                    reuseport::stop_steering(socket);
+                }
+                // Peers in the queue believe that they are connected, and closing the socket would reset
+                // them. `socket` is read directly, because the system knows of them earlier than tokio's
+                // poller.
+                while let Ok((stream, peer)) = socket.accept() {
+                    if stream.set_nonblocking(true).is_ok() {
+                        self.admit(stream, peer, &rejections);
+                    }
                 }
             }
         }
-        drop((listener, socket));
+        drop((listeners, sockets));
         // Gives rejected peers time to read the reason.
         let _ = timeout(LINGER, rejections.acquire_many(max_rejections as u32)).await;
     }
@@ -217,7 +248,7 @@ impl Acceptor {
     async fn accept_until(
         &self,
         end: impl Future<Output = ()>,
-        listener: &TcpListener,
+        listeners: &AcceptSet,
         rejections: &Arc<Semaphore>,
     ) {
         let mut end = pin!(end);
@@ -225,7 +256,7 @@ impl Acceptor {
             tokio::select! {
                 biased;
                 () = &mut end => return,
-                (stream, peer) = accept(listener, |error| self.accept_failed(error)) => {
+                (stream, peer) = listeners.accept(|error| self.accept_failed(error)) => {
                     // Detaches the stream from this thread's runtime. The worker attaches it to its own.
                     if let Ok(stream) = stream.into_std() {
                         self.admit(stream, peer, rejections);

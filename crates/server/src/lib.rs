@@ -38,17 +38,17 @@
 //!     fn panic_caught(&self) {}
 //! }
 //!
-//! let settings = ServerSettings { listen: ([127, 0, 0, 1], 0).into(), ..ServerSettings::default() };
+//! let settings = ServerSettings { listen: vec!["127.0.0.1:0".parse()?], ..ServerSettings::default() };
 //! let listener = Listener::bind(&settings)?;
-//! println!("listening on {}", listener.local_addr()?);
+//! println!("listening on {:?}", listener.local_addrs()?);
 //! let drain = watch::Sender::new(false);
 //! let threads = listener.serve(|| Hello, Arc::new(Ignore), drain.subscribe())?;
 //! drain.send_replace(true);
 //! assert_eq!(threads.drain(Duration::from_secs(1)), 0, "no connection was force-closed");
-//! # Ok::<(), std::io::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Begin to read with [`settings`] and [`service`]. Then [`acceptor`], [`worker`] and [`reuseport`] have the
+//! Begin to read with [`settings`] and [`service`]. Then [`listen`], [`acceptor`], [`worker`] and [`reuseport`] have the
 //! threads and sockets; [`connection`], `connection_state`, `guarded_stream`, `framing` and `request_head` have
 //! one connection; and `simple_request`, [`response`], [`limits`], [`clock`] and [`failpoint`] have what
 //! services use.
@@ -61,6 +61,7 @@ pub mod failpoint;
 mod framing;
 mod guarded_stream;
 pub mod limits;
+pub mod listen;
 mod request_head;
 pub mod response;
 pub mod reuseport;
@@ -69,10 +70,11 @@ pub mod settings;
 mod simple_request;
 pub mod worker;
 
-pub use acceptor::{Listener, accept, bind};
+pub use acceptor::{AcceptSet, Listener};
 pub use clock::Clock;
 pub use connection::serve_connection;
 pub use limits::{MemoryBudget, RequestClass, Reservation};
+pub use listen::{BindError, InvalidAddress, ListenAddress, addresses_conflict};
 pub use response::{Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionObserver, FastAnswer, Service};
 pub use settings::{ServerSettings, Timeouts};

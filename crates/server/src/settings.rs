@@ -5,11 +5,15 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
+use super::ListenAddress;
+
 /// The address, the threads and the limits of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The address to listen on. Port 0 selects a free port.
-    pub listen: SocketAddr,
+    /// The addresses to listen on. Port 0 selects a free port.
+    pub listen: Vec<ListenAddress>,
+    /// Whether another process that also sets this may listen on the same addresses, for a hand-over.
+    pub reuse_port: bool,
     /// Number of worker threads. Use one for each core, unless other programs need the cores.
     pub workers: usize,
     /// Maximum number of open connections. A further connection is answered `overloaded`. An idle connection
@@ -47,7 +51,8 @@ pub struct Timeouts {
 impl Default for ServerSettings {
     fn default() -> ServerSettings {
         ServerSettings {
-            listen: (Ipv4Addr::LOCALHOST, 7400).into(),
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)).into()],
+            reuse_port: false,
             workers: thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: 10_000,
             // A quarter of all connections: no single peer can take them all, and a proxy keeps far fewer.

@@ -7,8 +7,10 @@ use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use switchboard_server::{Timeouts, accept, bind, catch_panic_async, serve_connection};
-use tokio::net::{TcpListener, TcpStream};
+use switchboard_server::{
+    AcceptSet, BindError, ListenAddress, Timeouts, catch_panic_async, serve_connection,
+};
+use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet, LocalSet, yield_now};
@@ -28,9 +30,9 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// Interval at which the exporter sorts the samples of its histograms into buckets. It keeps them until then.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The socket of the admin listener. [`serve`](Self::serve) starts to answer on it.
+/// The sockets of the admin listener. [`serve`](Self::serve) starts to answer on them.
 pub struct AdminListener {
-    socket: StdListener,
+    sockets: Vec<StdListener>,
 }
 
 /// The running admin listener. It also answers while the data listener drains. Dropping it stops the thread.
@@ -40,34 +42,40 @@ pub struct AdminServer {
 }
 
 impl AdminListener {
-    /// Binds the address. A second process may bind the same address.
+    /// Binds the addresses. With `reuse_port`, another process that also sets it can bind the same ones.
     ///
     /// # Errors
-    /// Returns the error of the system if the address cannot be bound.
-    pub fn bind(address: SocketAddr) -> io::Result<AdminListener> {
-        Ok(AdminListener { socket: bind(address)? })
+    /// Returns the address that cannot be bound, with the error of the system.
+    pub fn bind(addresses: &[ListenAddress], reuse_port: bool) -> Result<AdminListener, BindError> {
+        let mut sockets = Vec::new();
+        for address in addresses {
+            sockets.extend(address.bind(reuse_port)?);
+        }
+        Ok(AdminListener { sockets })
     }
 
-    /// Uses a listening socket that the service manager passed to this process.
+    /// Uses listening sockets that the service manager passed to this process.
     ///
     /// # Errors
-    /// Returns the error of the system if the socket cannot be made non-blocking.
-    pub fn from_inherited(socket: StdListener) -> io::Result<AdminListener> {
-        socket.set_nonblocking(true)?;
-        Ok(AdminListener { socket })
+    /// Returns the error of the system if a socket cannot be made non-blocking.
+    pub fn from_inherited(sockets: Vec<StdListener>) -> io::Result<AdminListener> {
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        Ok(AdminListener { sockets })
     }
 
-    /// Returns another handle of the socket, for steering connections away from it in a drain.
-    pub(crate) fn try_clone_socket(&self) -> io::Result<StdListener> {
-        self.socket.try_clone()
+    /// Returns other handles of the sockets, for steering connections away from them in a drain.
+    pub(crate) fn try_clone_sockets(&self) -> io::Result<Vec<StdListener>> {
+        self.sockets.iter().map(StdListener::try_clone).collect()
     }
 
-    /// Returns the address with the actual port.
+    /// Returns the addresses with their actual ports.
     ///
     /// # Errors
     /// Returns the error of the system.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(StdListener::local_addr).collect()
     }
 
     /// Starts to answer. Beyond `max_connections`, closes the connection that has been idle for the longest
@@ -79,7 +87,7 @@ impl AdminListener {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            LocalSet::new().block_on(&runtime, run(self.socket, Rc::new(context), stopped, max_connections));
+            LocalSet::new().block_on(&runtime, run(self.sockets, Rc::new(context), stopped, max_connections));
         })?;
         Ok(AdminServer { stop, thread: Some(thread) })
     }
@@ -96,13 +104,13 @@ impl Drop for AdminServer {
 }
 
 async fn run(
-    socket: StdListener,
+    sockets: Vec<StdListener>,
     context: Rc<AdminContext>,
     mut stopped: watch::Receiver<bool>,
     max_connections: usize,
 ) {
-    let listener = match TcpListener::from_std(socket) {
-        Ok(listener) => listener,
+    let listeners = match AcceptSet::new(sockets) {
+        Ok(listeners) => listeners,
         Err(error) => {
             return tracing::error!(
                 %error,
@@ -126,7 +134,7 @@ async fn run(
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => return false,
                 _ = upkeep.tick() => context.telemetry.upkeep(),
-                (stream, _) = accept(&listener, failed) => {
+                (stream, _) = listeners.accept(failed) => {
                     open.retain(|connection| !connection.task.is_finished());
                     if open.len() >= max_connections {
                         evict(&mut open);

@@ -1,0 +1,159 @@
+//! The greeting of the daemon on a terminal: five lines that say what is served and what to try.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::SystemTime;
+
+use serde_json::json;
+use switchboard_model::UnixMillis;
+use switchboard_pipeline::SnapshotSource;
+use switchboard_select::{Query, SelectContext, select};
+use switchboard_snapshot::AccountIdx;
+
+use crate::runtime::{Generation, Store};
+
+/// Maximum number of queries that are tried to find one that selects an account. A try takes a microsecond.
+const MAX_TRIES: usize = 50_000;
+/// Maximum number of countries in the tried queries, and of accounts that they are collected from.
+const MAX_COUNTRIES: usize = 10;
+const MAX_ACCOUNTS: u32 = 1_000;
+
+/// Returns the greeting: the version, the source, the addresses, a command to try, and the documents.
+pub(super) fn greeting(
+    source: &SnapshotSource,
+    store: &Store,
+    data: &[SocketAddr],
+    admin: &[SocketAddr],
+) -> String {
+    let (data, admin) = (urls(data), urls(admin));
+    let first = |urls: &[String]| urls.first().cloned().unwrap_or_default();
+    let generation = store.current();
+    let (served, attempt) = match &generation {
+        Some(generation) => {
+            let counts = generation.snapshot.counts();
+            let (number, companies, accounts) =
+                (generation.snapshot.generation(), counts.companies, counts.accounts);
+            let served = format!(
+                "{} (companies: {companies}, accounts: {accounts}, generation: {number})",
+                origin(source)
+            );
+            let attempt = match example_query(generation) {
+                Some(query) => format!("{}/v1/select?{query}", first(&data)),
+                None => format!("{}/status", first(&admin)),
+            };
+            (served, attempt)
+        }
+        None => {
+            let served = format!(
+                "nothing yet: the daemon waits for {}, and reads it again after each change",
+                source.describe()
+            );
+            (served, format!("{}/readyz", first(&admin)))
+        }
+    };
+    format!(
+        "Switchboard {version}\n\
+         Serves   {served}\n\
+         Listens  for queries on {data}, for /status, /metrics and standings on {admin}\n\
+         Try      curl '{attempt}'\n\
+         Read     switchboard --help, man switchboard, docs/ beside the source code, {openapi}/openapi.json\n",
+        version = env!("CARGO_PKG_VERSION"),
+        openapi = first(&admin),
+        data = data.join(" "),
+        admin = admin.join(" "),
+    )
+}
+
+/// Returns the name of the source. The demo is named as such, because a person may expect a registry.
+fn origin(source: &SnapshotSource) -> String {
+    match source {
+        SnapshotSource::Demo => {
+            "the demo registry that is part of the program; --registry DIR serves your own".to_owned()
+        }
+        other => other.describe(),
+    }
+}
+
+/// Returns the URLs of the addresses. A wildcard address becomes one that a client on this machine can use.
+fn urls(addresses: &[SocketAddr]) -> Vec<String> {
+    let reachable = |address: &SocketAddr| {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, address.port()))
+    };
+    addresses.iter().map(reachable).collect()
+}
+
+/// Returns the query string of a query that selects an account, or `None` if none is found.
+fn example_query(generation: &Generation) -> Option<String> {
+    let snapshot = &generation.snapshot;
+    let now = UnixMillis::from(SystemTime::now()).to_seconds();
+    let context = SelectContext { now, random: 0, standings: &generation.overlay };
+    let accounts = u32::try_from(snapshot.counts().accounts).unwrap_or(u32::MAX).min(MAX_ACCOUNTS);
+    let mut countries = Vec::new();
+    for country in (0..accounts).filter_map(|at| snapshot.account(AccountIdx::new(at)).country()) {
+        if countries.len() < MAX_COUNTRIES && !countries.contains(&country) {
+            countries.push(country);
+        }
+    }
+    let queries = snapshot.companies().flat_map(|company| {
+        let channels = snapshot.channels().filter(move |channel| company.has_pools_of(channel.idx()));
+        let countries = &countries;
+        channels.flat_map(move |channel| {
+            company.ous().flat_map(move |ou| {
+                countries.iter().map(move |country| [company.id(), channel.id(), ou.id(), country.alpha2()])
+            })
+        })
+    });
+    queries.take(MAX_TRIES).find_map(|[company, channel, ou, country]| {
+        let json = json!({"company": company, "channel": channel, "ou": ou, "country": country}).to_string();
+        let query = Query::from_json(json.as_bytes()).ok()?;
+        select(snapshot, &query, context).result.ok()?;
+        let [company, channel, ou] = [company, channel, ou].map(escaped);
+        Some(format!("company={company}&channel={channel}&ou={ou}&country={country}"))
+    })
+}
+
+/// Percent-encodes an id for a query string in single quotes.
+fn escaped(id: &str) -> String {
+    let mut text = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing into a `String` cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcard_addresses_become_reachable_urls() {
+        let addresses = ["0.0.0.0:1", "[::]:2", "192.0.2.1:3"].map(|text| text.parse().unwrap());
+        assert_eq!(urls(&addresses), ["http://127.0.0.1:1", "http://[::1]:2", "http://192.0.2.1:3"]);
+    }
+
+    #[test]
+    fn id_is_escaped_for_a_url() {
+        assert_eq!(escaped("a-b_c.d~1"), "a-b_c.d~1");
+        assert_eq!(escaped("a&b=c#d%+?"), "a%26b%3Dc%23d%25%2B%3F");
+    }
+
+    #[test]
+    fn greeting_without_a_snapshot_says_what_the_daemon_waits_for() {
+        let source = SnapshotSource::Registry("/no/such".into());
+        let data = ["127.0.0.1:7400".parse().unwrap()];
+        let text = greeting(&source, &Store::default(), &data, &data);
+        assert_eq!(text.lines().count(), 5, "{text}");
+        assert!(text.contains("nothing yet: the daemon waits for the registry /no/such"), "{text}");
+        assert!(text.contains("curl 'http://127.0.0.1:7400/readyz'"), "{text}");
+    }
+}
