@@ -10,7 +10,7 @@ use benches::{CONTEXT, NOW, Rounds, large, opened, pages, shapes};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use switchboard::runtime::Store;
 use switchboard_model::UnixSeconds;
-use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_select::{Query, SelectContext, select};
 use switchboard_snapshot::{NoProgress, Snapshot};
 
@@ -22,7 +22,9 @@ fn compile(c: &mut Criterion) {
         let files = large::files(accounts);
         group.bench_function(accounts.to_string(), |b| {
             // The result is dropped after the measured time.
-            b.iter_with_large_drop(|| build_snapshot(black_box(&files), 1, UnixSeconds(NOW), &NoProgress));
+            b.iter_with_large_drop(|| {
+                build_snapshot(black_box(&files), 1, UnixSeconds(NOW), BuildMode::Strict, &NoProgress)
+            });
         });
     }
 }

@@ -23,12 +23,12 @@
 //!
 //! ```
 //! use switchboard_model::UnixSeconds;
-//! use switchboard_pipeline::{build_snapshot, demo_files};
+//! use switchboard_pipeline::{BuildMode, build_snapshot, demo_files};
 //! use switchboard_select::{NO_STANDINGS, Query, SelectContext, select, write_selection};
 //! use switchboard_snapshot::NoProgress;
 //!
 //! let (generation, now) = (1, UnixSeconds(1_790_000_000));
-//! let built = build_snapshot(&demo_files(), generation, now, &NoProgress).ok().unwrap();
+//! let built = build_snapshot(&demo_files(), generation, now, BuildMode::Strict, &NoProgress).ok().unwrap();
 //! let query = r#"{"company":"acme","channel":"whatsapp","ou":"zurich","phone":"+33612345678"}"#;
 //! let query = Query::from_json(query.as_bytes())?;
 //! let context = SelectContext { now, random: 0, standings: &NO_STANDINGS };

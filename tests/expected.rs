@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use switchboard_model::UnixSeconds;
-use switchboard_pipeline::{BuildFailure, build_snapshot};
+use switchboard_pipeline::{BuildFailure, BuildMode, build_snapshot};
 use switchboard_registry::Files;
 use switchboard_snapshot::{NoProgress, Snapshot};
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ pub fn acme() -> TempDir {
 
 /// Compiles the files of a registry. Panics if the registry has errors.
 pub fn compiled(files: &Files, generation: u64) -> Snapshot {
-    match build_snapshot(files, generation, UnixSeconds(NOW), &NoProgress) {
+    match build_snapshot(files, generation, UnixSeconds(NOW), BuildMode::Strict, &NoProgress) {
         Ok(compiled) => compiled.snapshot,
         Err(BuildFailure { findings, .. }) => panic!("{findings:?}"),
     }

@@ -2,7 +2,7 @@
 
 use generator::{RegistryArguments, generate_registry};
 use switchboard_model::UnixSeconds;
-use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_registry::Files;
 use switchboard_select::select;
 use switchboard_snapshot::{NoProgress, Snapshot};
@@ -27,7 +27,7 @@ pub fn files(accounts: usize) -> Files {
 
 /// Returns the snapshot of such a registry, opened in memory as the daemon opens a file.
 pub fn snapshot(accounts: usize) -> Snapshot {
-    match build_snapshot(&files(accounts), 1, UnixSeconds(NOW), &NoProgress) {
+    match build_snapshot(&files(accounts), 1, UnixSeconds(NOW), BuildMode::Strict, &NoProgress) {
         Ok(compiled) => opened(&compiled.snapshot),
         Err(refused) => panic!("the generated registry has errors: {:?}", refused.findings),
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use switchboard_model::UnixSeconds;
-use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_registry::Files;
 use switchboard_snapshot::{NoProgress, Snapshot};
 
@@ -86,7 +86,7 @@ fn compiled(company: &str, accounts: Accounts) -> Snapshot {
         ("bench/company.toml", company.as_bytes()),
         ("bench/accounts.csv", accounts.csv.as_bytes()),
     ]);
-    match build_snapshot(&files, 1, UnixSeconds(NOW), &NoProgress) {
+    match build_snapshot(&files, 1, UnixSeconds(NOW), BuildMode::Strict, &NoProgress) {
         Ok(compiled) => compiled.snapshot,
         Err(refused) => panic!("the benchmark's registry has errors: {:?}", refused.findings),
     }

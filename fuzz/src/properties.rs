@@ -10,7 +10,7 @@ use rkyv::util::AlignedVec;
 use switchboard::api::data::{batch as lines, query_string};
 use switchboard::api::problem::{from_error, to_json, write_problem};
 use switchboard_model::UnixSeconds;
-use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_registry::{self as registry, Files};
 use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain, select, write_selection};
 use switchboard_snapshot::header::{self, Header};
@@ -55,7 +55,8 @@ static WHOLE: LazyLock<AlignedVec> = LazyLock::new(|| {
     let demo = demo.map(|folder| folder.join("config/demo")).find(|demo| demo.is_dir()).unwrap();
     let mut files = Files::read_dir(&demo).unwrap();
     files.retain(|path| path.starts_with("acme/"));
-    let compiled = build_snapshot(&files, 7, UnixSeconds(1_790_000_000), &NoProgress).ok().unwrap();
+    let compiled =
+        build_snapshot(&files, 7, UnixSeconds(1_790_000_000), BuildMode::Strict, &NoProgress).ok().unwrap();
     let mut bytes = AlignedVec::new();
     bytes.extend_from_slice(compiled.snapshot.bytes());
     bytes

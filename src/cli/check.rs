@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::self_test::{CoveredSteps, TestCoverage, run_test};
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
-use switchboard_pipeline::{BuildFailure, BuiltSnapshot, SnapshotSource, build_snapshot};
+use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot, SnapshotSource, build_snapshot};
 use switchboard_registry::{Code, Files, Findings, Place, quoted};
 use switchboard_snapshot::Snapshot;
 
@@ -103,7 +103,7 @@ fn check_registry(folder: &Path) -> Result<Checked, CommandError> {
     let files = read_registry(folder)?;
     let progress = ProgressLine::new();
     let now = now();
-    let built = build_snapshot(&files, now.as_u64(), now.to_seconds(), &progress);
+    let built = build_snapshot(&files, now.as_u64(), now.to_seconds(), BuildMode::Strict, &progress);
     drop(progress);
     let root = folder.to_owned();
     Ok(match built {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use switchboard_pipeline::build::open_tested;
-use switchboard_pipeline::{SnapshotSource, build_snapshot};
+use switchboard_pipeline::{BuildMode, SnapshotSource, build_snapshot};
 use switchboard_snapshot::header::{self, VERSION};
 use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
@@ -36,7 +36,7 @@ fn compile_registry(folder: &Path, output: &Output<'_>, stated: Option<u64>) -> 
     let files = read_registry(folder)?;
     let generation = output.generation(stated, 0)?;
     let progress = ProgressLine::new();
-    let published = build_snapshot(&files, generation, now().to_seconds(), &progress);
+    let published = build_snapshot(&files, generation, now().to_seconds(), BuildMode::Strict, &progress);
     drop(progress);
     let compiled = match published {
         Ok(compiled) => compiled,

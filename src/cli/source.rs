@@ -9,14 +9,14 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::{OpenError, SnapshotSource, SourceError};
+use switchboard_pipeline::{BuildMode, OpenError, Opened, SnapshotSource, SourceError};
 use switchboard_registry::{
     self as registry, Files, Finding, Findings, Label, ReadError, Severity, Snippets,
 };
 use switchboard_snapshot::{Bytes, Snapshot, file};
 
 use super::CommandError;
-use super::output::{self, ERROR, HEADING, HELP, ProgressLine, WARNING, terminal_width};
+use super::output::{self, ERROR, HEADING, HELP, ProgressLine, WARNING, count, terminal_width};
 
 /// Columns in front of a quoted line, for its number and a bar.
 const GUTTER: usize = 12;
@@ -42,13 +42,19 @@ pub(super) fn source_from_path(path: &Path) -> Result<SnapshotSource, CommandErr
 }
 
 /// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns
-/// `None`.
+/// `None`. Failed tests do not stop the command, because it may look for their cause.
 pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>, CommandError> {
     let progress = ProgressLine::new();
-    let opened = source.open(now(), &progress);
+    let opened = source.open(now(), BuildMode::Inspect, &progress);
     drop(progress);
     match opened {
-        Ok(snapshot) => Ok(Some(snapshot)),
+        Ok(Opened { snapshot, failed, .. }) => {
+            if failed > 0 {
+                let failed = count(failed, "test of the registry fails", "tests of the registry fail");
+                output::print_failure(&format!("{failed}: run `switchboard check` to see the reasons"));
+            }
+            Ok(Some(snapshot))
+        }
         Err(OpenError::Registry { failure, files }) => {
             let root = match source {
                 SnapshotSource::Registry(folder) => folder.as_path(),

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::{BuildFailure, DEMO_GENERATION, Fetched, SnapshotSource, SourceError, build};
+use switchboard_pipeline::{
+    BuildFailure, BuildMode, DEMO_GENERATION, Fetched, SnapshotSource, SourceError, build,
+};
 use switchboard_registry::{Files, Findings};
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
@@ -95,7 +97,7 @@ impl Publisher {
         }
         let now = UnixMillis::from(SystemTime::now());
         let generation = self.next_generation(now);
-        match build::build_snapshot(files, generation, now.to_seconds(), &NoProgress) {
+        match build::build_snapshot(files, generation, now.to_seconds(), BuildMode::Serve, &NoProgress) {
             Ok(built) => {
                 self.files_digest = Some(digest);
                 self.reporter.report(&ReloadEvent::Timed { timings: &built.timings });
@@ -389,6 +391,7 @@ mod tests {
             &demo_files(),
             generation,
             switchboard_model::UnixSeconds(1_790_000_000),
+            BuildMode::Serve,
             &NoProgress,
         );
         compiled.ok().unwrap().snapshot.bytes().to_vec()

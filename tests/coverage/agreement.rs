@@ -4,7 +4,7 @@ use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use switchboard_model::{Role, UnixSeconds};
 use switchboard_pipeline::analysis::{Decision, DecisionTable, RuleCounts, Scope};
-use switchboard_pipeline::{BuiltSnapshot, build_snapshot};
+use switchboard_pipeline::{BuildMode, BuiltSnapshot, build_snapshot};
 use switchboard_registry::{Files, Registry};
 use switchboard_snapshot::{NoProgress, Snapshot};
 
@@ -43,7 +43,7 @@ pub fn oracle_decision(
 }
 
 pub fn compiled(files: &Files) -> Snapshot {
-    match build_snapshot(files, 1, UnixSeconds(NOW), &NoProgress) {
+    match build_snapshot(files, 1, UnixSeconds(NOW), BuildMode::Strict, &NoProgress) {
         Ok(BuiltSnapshot { snapshot, .. }) => snapshot,
         Err(refused) => panic!("{:?}", refused.findings),
     }

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 use switchboard_model::{Condition, Role, UnixSeconds};
-use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_registry::{Code, Files, Finding, check, read};
 use switchboard_snapshot::NoProgress;
 
@@ -48,7 +48,7 @@ fn registry_of_the_page_compiles_without_findings() {
         .map(|block| (block.caption.trim_matches('`'), block.text))
         .collect();
     assert_eq!(files.len(), 3);
-    let built = build_snapshot(&Files::from_iter(files), 1, UnixSeconds(NOW), &NoProgress);
+    let built = build_snapshot(&Files::from_iter(files), 1, UnixSeconds(NOW), BuildMode::Strict, &NoProgress);
     let built = built.unwrap_or_else(|failure| panic!("{:?}", failure.findings));
     assert!(built.findings.is_empty(), "{:?}", built.findings);
     assert!(built.coverage.tests >= 4);

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 use switchboard::api::problem::{from_error, write_problem};
 use switchboard_model::{Condition, SelectError, UnixSeconds};
-use switchboard_pipeline::{BuildFailure, BuiltSnapshot, build_snapshot};
+use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot, build_snapshot};
 use switchboard_registry::Files;
 use switchboard_select::{self as select, Overlay, Query, SelectContext, write_selection};
 use switchboard_select::{LANES, select_interleaved};
@@ -25,7 +25,7 @@ pub struct Subject {
 impl Subject {
     /// Compiles the files as this generation. Returns the findings as text if they do not compile.
     pub fn compile(files: &Files, generation: u64) -> Result<Subject, String> {
-        match build_snapshot(files, generation, UnixSeconds(0), &NoProgress) {
+        match build_snapshot(files, generation, UnixSeconds(0), BuildMode::Strict, &NoProgress) {
             Ok(BuiltSnapshot { snapshot, .. }) => {
                 let random = RefCell::new(fastrand::Rng::with_seed(1));
                 let standings = Overlay::from_free(snapshot.free_accounts());

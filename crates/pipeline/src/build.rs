@@ -3,18 +3,34 @@
 
 use std::time::{Duration, Instant};
 
-use super::self_test::{self, TestCoverage};
+use super::self_test::{self, TestCoverage, TestHistory, Timeline};
 use switchboard_model::UnixSeconds;
 use switchboard_registry::{self as registry, Code, Files, Findings, Registry, Span};
 use switchboard_snapshot::view::SnapshotTest;
 use switchboard_snapshot::{BuildStage, Bytes, Progress, Rejection, RejectionStage, Snapshot, compile};
 
+/// How a build judges expected selections whose results differ or change with the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildMode {
+    /// Rejects a registry of which a test fails now. `check` and `compile` use this mode.
+    Strict,
+    /// Rejects a registry of which a test fails at all times: now, and before and after every
+    /// `available_from` of its company. A start and a reload of a daemon use this mode, so that it does not
+    /// depend on the day whether a registry is served.
+    Serve,
+    /// Rejects no registry because of its tests. Adds the same findings as [`Strict`](BuildMode::Strict).
+    /// Commands that only read a registry use this mode.
+    Inspect,
+}
+
 /// A snapshot that was built from a registry, verified, and tested with the registry's tests.
 pub struct BuiltSnapshot {
     /// The snapshot, ready to be served or written.
     pub snapshot: Snapshot,
-    /// The warnings about the registry.
+    /// The warnings about the registry. In [`BuildMode::Inspect`] also the failed tests, which are errors.
     pub findings: Findings,
+    /// Number of tests that failed. Greater than 0 only in [`BuildMode::Inspect`].
+    pub failed: usize,
     /// The steps that the tests cover.
     pub coverage: TestCoverage,
     /// The time that each stage took.
@@ -49,34 +65,56 @@ switchboard_model::text_enum! {
     }
 }
 
-/// Checks and compiles a registry, verifies the result, and runs the companies' tests at the time `now`.
+/// Checks and compiles a registry, verifies the result, and runs the companies' tests. `now` is the present
+/// time.
 ///
 /// ```
 /// use switchboard_model::UnixSeconds;
-/// use switchboard_pipeline::build_snapshot;
+/// use switchboard_pipeline::{BuildMode, build_snapshot};
 /// use switchboard_registry::Files;
 /// use switchboard_snapshot::NoProgress;
 ///
 /// let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\n")]);
-/// let built = build_snapshot(&files, 1, UnixSeconds(1_790_000_000), &NoProgress).ok().unwrap();
+/// let now = UnixSeconds(1_790_000_000);
+/// let built = build_snapshot(&files, 1, now, BuildMode::Strict, &NoProgress).ok().unwrap();
 /// assert_eq!(built.snapshot.counts().ous, 1);
 /// ```
 ///
 /// # Errors
-/// Returns the findings if the registry has errors, exceeds a limit, or fails its tests.
+/// Returns the findings if the registry has errors, exceeds a limit, or fails its tests by the mode.
 pub fn build_snapshot(
     files: &Files,
     generation: u64,
     now: UnixSeconds,
+    mode: BuildMode,
     progress: &dyn Progress,
 ) -> Result<BuiltSnapshot, BuildFailure> {
     let mut clock = StageClock::new();
+    let (registry, findings) = read_checked(files, progress);
+    clock.lap(LoadStage::Read);
+    build_checked(registry, findings, generation, now, mode, progress, clock)
+}
+
+/// Reads and checks a registry's files.
+pub(super) fn read_checked(files: &Files, progress: &dyn Progress) -> (Registry, Findings) {
     progress.report(BuildStage::Reading, 0, 0);
     let (registry, mut findings) = registry::read(files);
     progress.report(BuildStage::Checking, 0, 0);
     registry::check(&registry, &mut findings);
     findings.sort();
-    clock.lap(LoadStage::Read);
+    (registry, findings)
+}
+
+/// Builds a snapshot from a registry that was read and checked with these findings.
+pub(super) fn build_checked(
+    registry: Registry,
+    mut findings: Findings,
+    generation: u64,
+    now: UnixSeconds,
+    mode: BuildMode,
+    progress: &dyn Progress,
+    mut clock: StageClock,
+) -> Result<BuiltSnapshot, BuildFailure> {
     if findings.errors() > 0 {
         return Err(BuildFailure { findings, tests: 0, failed: 0 });
     }
@@ -87,31 +125,31 @@ pub fn build_snapshot(
     clock.lap(LoadStage::Compile);
     progress.report(BuildStage::Verifying, 0, 0);
     // The tests run before any is stored, because only passing tests are stored.
-    let tests = own_tests(&registry);
-    let opened = if tests.is_empty() { Ok(None) } else { Snapshot::open(unsealed.with_no_tests()).map(Some) };
+    let has_tests = registry.companies.iter().any(|company| !company.tests.is_empty());
+    let opened = if has_tests { Snapshot::open(unsealed.with_no_tests()).map(Some) } else { Ok(None) };
     clock.lap(LoadStage::Verify);
-    let mut coverage = TestCoverage::default();
-    let mut lasting = Vec::new();
+    let mut results = TestResults::default();
     match opened {
         Err(rejection) => return Err(internal_fault(findings, &rejection)),
         Ok(None) => {}
         Ok(Some(untested)) => {
-            let failed =
-                run_tests(&untested, &registry, tests, now, &mut findings, &mut coverage, &mut lasting);
-            if failed > 0 {
-                findings.sort();
+            results = run_tests(&untested, &registry, now, mode, &mut findings);
+            findings.sort();
+            if results.failed > 0 && mode != BuildMode::Inspect {
+                let TestResults { coverage, failed, .. } = results;
                 return Err(BuildFailure { findings, tests: coverage.tests, failed });
             }
         }
     }
     clock.lap(LoadStage::Tests);
     drop(registry);
+    let TestResults { coverage, failed, lasting } = results;
     let snapshot = match Snapshot::open(unsealed.finish(&lasting)) {
         Ok(snapshot) => snapshot,
         Err(rejection) => return Err(internal_fault(findings, &rejection)),
     };
     clock.lap(LoadStage::Verify);
-    Ok(BuiltSnapshot { snapshot, findings, coverage, timings: clock.laps })
+    Ok(BuiltSnapshot { snapshot, findings, failed, coverage, timings: clock.laps })
 }
 
 /// Opens a compiled snapshot, and runs the tests that are stored in it.
@@ -135,50 +173,94 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
     Ok((snapshot, clock.laps))
 }
 
-fn own_tests(registry: &Registry) -> Vec<SnapshotTest> {
-    let of_company = |company: &registry::Company| {
-        let own = |test: &registry::Test| SnapshotTest {
-            company: company.id.to_string(),
-            name: test.name.to_string(),
-            query: test.query.to_string(),
-            expect: self_test::expectation(&test.expect),
-        };
-        company.tests.iter().map(own).collect::<Vec<_>>()
-    };
-    registry.companies.iter().flat_map(of_company).collect()
+/// The results of all tests of a registry.
+#[derive(Default)]
+struct TestResults {
+    coverage: TestCoverage,
+    failed: usize,
+    /// The tests that pass when no account rests any more. Only these are stored in the snapshot, so that no
+    /// stored test fails because of the time.
+    lasting: Vec<SnapshotTest>,
 }
 
-/// Runs every test at the time `now`, and returns the number of failures. `lasting` receives the tests that
-/// also pass when no account rests any more. Only these are stored in the snapshot, so that no stored test
-/// fails because of the time.
+/// Runs every test at all times at which its result can change, and reports failures as the mode demands.
 fn run_tests(
     snapshot: &Snapshot,
     registry: &Registry,
-    tests: Vec<SnapshotTest>,
     now: UnixSeconds,
+    mode: BuildMode,
     findings: &mut Findings,
-    coverage: &mut TestCoverage,
-    lasting: &mut Vec<SnapshotTest>,
-) -> usize {
-    let places = registry.companies.iter().flat_map(|company| company.tests.iter().map(|test| &test.place));
-    let mut failed = 0;
-    let mut ignored = TestCoverage::default();
-    for (test, place) in tests.into_iter().zip(places) {
-        match self_test::run_test(snapshot, &test, now, coverage) {
-            Err(failure) => {
-                failed += 1;
-                let help = "correct the registry, or the expectation if the change is intended; \
-                            `switchboard explain` shows every step of a query";
-                let message = format!("test {} failed: {failure}", registry::quoted(&test.name));
-                findings.add(place, Code::FailedTest, message, help).primary(Span::value("expect"));
+) -> TestResults {
+    let mut results = TestResults::default();
+    for company in registry.companies.iter().filter(|company| !company.tests.is_empty()) {
+        let dates = company.accounts.iter().filter_map(|account| account.available_from);
+        let timeline = Timeline::new(dates, now);
+        for test in &company.tests {
+            let stored = SnapshotTest {
+                company: company.id.to_string(),
+                name: test.name.to_string(),
+                query: test.query.to_string(),
+                expect: self_test::expectation(&test.expect),
+            };
+            let history = self_test::run_at_all_times(snapshot, &stored, &timeline, &mut results.coverage);
+            results.failed += usize::from(report_test(test, &history, mode, findings));
+            if history.holds_at_the_end() {
+                results.lasting.push(stored);
             }
-            Ok(()) if self_test::run_test(snapshot, &test, UnixSeconds::MAX, &mut ignored).is_ok() => {
-                lasting.push(test)
-            }
-            Ok(()) => {}
         }
     }
-    failed
+    results
+}
+
+/// Reports a test that fails at some time. Returns whether it counts as failed.
+fn report_test(
+    test: &registry::Test,
+    history: &TestHistory,
+    mode: BuildMode,
+    findings: &mut Findings,
+) -> bool {
+    let name = registry::quoted(&test.name);
+    let mut add = |code: Code, message: String, help: &str| {
+        findings.add(&test.place, code, message, help).primary(Span::value("expect"));
+    };
+    match (&history.failure_now, mode) {
+        (Some(failure), BuildMode::Serve) if history.holds_at_some_time() => {
+            let when = match history.next_pass {
+                Some(from) => format!("but holds from {from} on"),
+                None => "but held earlier".to_owned(),
+            };
+            let help = "correct the expectation, or remove the test; the registry is served all the same, \
+                        because only the time decides whether this test holds";
+            add(Code::DatedTest, format!("test {name} fails now, {when}: {failure}"), help);
+            false
+        }
+        (Some(failure), _) => {
+            let when = match (history.next_pass, history.holds_at_some_time()) {
+                (Some(from), _) => format!("; the test holds from {from} on"),
+                (None, true) => {
+                    "; the test held before an account of the company became available".to_owned()
+                }
+                (None, false) => String::new(),
+            };
+            let help = "correct the registry, or the expectation if the change is intended; \
+                        `switchboard explain` shows every step of a query";
+            add(Code::FailedTest, format!("test {name} failed: {failure}{when}"), help);
+            true
+        }
+        (None, _) => {
+            if let Some((from, failure)) = &history.next_failure {
+                let help = "write an expectation that also holds from this date on, such as the rule or the \
+                            pool instead of the account; `check` and `compile` reject the registry from this \
+                            date on, and a daemon serves it all the same";
+                add(
+                    Code::DatedTest,
+                    format!("test {name} holds now, but fails from {from} on: {failure}"),
+                    help,
+                );
+            }
+            false
+        }
+    }
 }
 
 /// Reports a compiled snapshot that does not open, which is a bug of this program.
@@ -196,18 +278,18 @@ fn internal_fault(mut findings: Findings, rejection: &Rejection) -> BuildFailure
 }
 
 /// Measures the time of each stage of a build.
-struct StageClock {
+pub(super) struct StageClock {
     last: Instant,
     laps: StageTimings,
 }
 
 impl StageClock {
-    fn new() -> StageClock {
+    pub(super) fn new() -> StageClock {
         StageClock { last: Instant::now(), laps: Vec::new() }
     }
 
     /// Ends a lap, and adds its time to the stage.
-    fn lap(&mut self, stage: LoadStage) {
+    pub(super) fn lap(&mut self, stage: LoadStage) {
         let now = Instant::now();
         let lap = now - self.last;
         self.last = now;

@@ -5,12 +5,13 @@
 //!
 //! ```
 //! use switchboard_model::UnixSeconds;
-//! use switchboard_pipeline::build_snapshot;
+//! use switchboard_pipeline::{BuildMode, build_snapshot};
 //! use switchboard_registry::Files;
 //! use switchboard_snapshot::NoProgress;
 //!
 //! let files = Files::from_iter([("acme/company.toml", "[[ou]]\nid = \"acme\"\n")]);
-//! match build_snapshot(&files, 1, UnixSeconds(1_790_000_000), &NoProgress) {
+//! let now = UnixSeconds(1_790_000_000);
+//! match build_snapshot(&files, 1, now, BuildMode::Strict, &NoProgress) {
 //!     Ok(built) => println!("{} OUs, {} warnings", built.snapshot.counts().ous, built.findings.len()),
 //!     Err(failure) => println!("{} errors", failure.findings.errors()),
 //! }
@@ -26,7 +27,7 @@ pub mod self_test;
 mod snapshot_source;
 pub mod test_coverage;
 
-pub use build::{BuildFailure, BuiltSnapshot, build_snapshot};
+pub use build::{BuildFailure, BuildMode, BuiltSnapshot, build_snapshot};
 pub use snapshot_source::{
-    DEMO_GENERATION, Fetched, OpenError, SnapshotSource, SourceError, SourceStamp, demo_files,
+    DEMO_GENERATION, Fetched, OpenError, Opened, SnapshotSource, SourceError, SourceStamp, demo_files,
 };

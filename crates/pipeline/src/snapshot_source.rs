@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use switchboard_model::UnixMillis;
-use switchboard_registry::{Files, ReadError, ReadLimits, Stamp};
+use switchboard_registry::{Files, Findings, ReadError, ReadLimits, Stamp};
 use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, file};
 
-use super::build::{self, BuildFailure};
+use super::build::{self, BuildFailure, BuildMode, BuiltSnapshot};
 
 /// Generation of the demo registry, which never changes.
 pub const DEMO_GENERATION: u64 = 1;
@@ -53,6 +53,19 @@ pub enum Fetched {
         /// Time of the last change of the file.
         modified_at: UnixMillis,
     },
+}
+
+/// The snapshot of a source that a command has opened.
+pub struct Opened {
+    /// The snapshot, verified.
+    pub snapshot: Snapshot,
+    /// The warnings about a registry, and in [`BuildMode::Inspect`] its failed tests. Empty for a snapshot
+    /// file.
+    pub findings: Findings,
+    /// Number of tests of a registry that failed. Greater than 0 only in [`BuildMode::Inspect`].
+    pub failed: usize,
+    /// The files that the findings point into. `None` for a snapshot file.
+    pub files: Option<Files>,
 }
 
 /// The reason why a source cannot be read.
@@ -153,8 +166,14 @@ impl SnapshotSource {
     /// Reads the source and opens its snapshot. Builds a snapshot of a registry as of `now`.
     ///
     /// # Errors
-    /// Fails if the source cannot be read, the registry has errors, or the file is not a snapshot.
-    pub fn open(&self, now: UnixMillis, progress: &dyn Progress) -> Result<Snapshot, OpenError> {
+    /// Fails if the source cannot be read, the file is not a snapshot, or the registry has errors. In
+    /// [`BuildMode::Inspect`] a failed test is no error.
+    pub fn open(
+        &self,
+        now: UnixMillis,
+        mode: BuildMode,
+        progress: &dyn Progress,
+    ) -> Result<Opened, OpenError> {
         let (files, generation) = match self {
             SnapshotSource::Demo => (demo_files(), DEMO_GENERATION),
             SnapshotSource::Registry(root) => {
@@ -165,11 +184,13 @@ impl SnapshotSource {
                 let (bytes, _) = read_snapshot(path).map_err(OpenError::Source)?;
                 let rejected = |rejection| OpenError::Snapshot { path: path.clone(), rejection };
                 let (snapshot, _) = build::open_tested(bytes).map_err(rejected)?;
-                return Ok(snapshot);
+                return Ok(Opened { snapshot, findings: Findings::default(), failed: 0, files: None });
             }
         };
-        match build::build_snapshot(&files, generation, now.to_seconds(), progress) {
-            Ok(built) => Ok(built.snapshot),
+        match build::build_snapshot(&files, generation, now.to_seconds(), mode, progress) {
+            Ok(BuiltSnapshot { snapshot, findings, failed, .. }) => {
+                Ok(Opened { snapshot, findings, failed, files: Some(files) })
+            }
             Err(failure) => Err(OpenError::Registry { failure, files }),
         }
     }

@@ -184,6 +184,8 @@ codes! {
     /// A file has a name that no file of a registry has. The code has the text of [`Code::UnknownFile`], because
     /// only the severity differs.
     StrayFile = "unknown_file", Warning;
+    /// The result of an expected selection changes when an account of the company becomes available.
+    DatedTest = "dated_test", Warning;
     /// A mapping or a default names a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
     /// A mapping is used only while none of the pool's active accounts of the client's own country is available.

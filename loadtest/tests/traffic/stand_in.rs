@@ -4,7 +4,7 @@ use std::{cell::Cell, path::Path};
 use switchboard::api::data::query_string;
 use switchboard::api::problem::{from_error, write_problem};
 use switchboard_model::{Condition, SelectError, UnixSeconds};
-use switchboard_pipeline::build_snapshot;
+use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_registry::Files;
 use switchboard_select::{self as select, BadQuery, Overlay, Query, SelectContext, write_selection};
 use switchboard_snapshot::{NoProgress, Snapshot};
@@ -20,7 +20,9 @@ impl StandIn {
     /// Compiles the registry of a folder.
     pub(crate) fn serving(folder: &Path, generation: u64, now: i64) -> StandIn {
         let files = Files::read_dir(folder).unwrap();
-        let Ok(compiled) = build_snapshot(&files, generation, UnixSeconds(now), &NoProgress) else {
+        let Ok(compiled) =
+            build_snapshot(&files, generation, UnixSeconds(now), BuildMode::Strict, &NoProgress)
+        else {
             panic!("{} does not compile", folder.display());
         };
         let standings = Overlay::new(compiled.snapshot.counts().accounts);
