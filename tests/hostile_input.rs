@@ -164,6 +164,50 @@ fn costly_queries_stay_within_the_limits_of_memory_and_stack() {
     }
 }
 
+/// Reading a sheet takes at most eight times its size, or 512 bytes for each of its rows.
+#[test]
+fn costly_sheets_stay_within_the_bound_of_memory() {
+    let header = "id,channel,role,address,country,pool,user,weight,state,available_from\n";
+    for (begin, part) in [
+        ("", ","),
+        ("", "\n"),
+        ("", "\r"),
+        ("", "\""),
+        ("", "\"\n"),
+        ("", "\0"),
+        ("", "x"),
+        ("", "é"),
+        ("", ";\t,"),
+        ("", "\u{200b}"),
+        (header, ","),
+        (header, "\n"),
+        (header, "\r"),
+        (header, "\""),
+        (header, "\"\""),
+        (header, "\"a\n"),
+        (header, "\0"),
+        (header, "x"),
+        (header, "x,"),
+        (header, "x\n"),
+        (header, ",,,,,,,,,\n"),
+        (header, "!/,x,x,x,x,x,x/,x,x,x\n"),
+        (header, "a,sms,primary,4.91511E+12,UK,p,u,1.0,TRUE,46387\n"),
+        (header, "\"a\",\"sms\",,\"+447400123456\",,,,,,\n"),
+        ("id,channel,address\n", "a,,\n"),
+        ("id,channel,address\n", "a,sms,\"\n\"\n"),
+    ] {
+        let text = repeated(begin, part);
+        let rows = text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
+        let mut data = vec![3];
+        data.extend_from_slice(&text);
+        let used = properties::registry(&data);
+        let most = u64::max(8 * text.len() as u64, 512 * rows);
+        // Messages, maps and buffers that do not grow with the file.
+        let constant = 256 << 10;
+        assert!(used <= most + constant, "{begin:?} {part:?}…: {used} bytes, but at most {most} are allowed");
+    }
+}
+
 /// Prints how many times its own size each costly shape of a registry file takes in memory.
 #[test]
 fn costly_registry_files_stay_within_the_factor_of_memory() {

@@ -63,6 +63,13 @@ const FAULTS: &[Fault] = faults! {
     Syntax at "acme/tests.toml:3" mentions ["valid TOML"]: ("acme/tests.toml", "ou = \"london\"," => "ou = \"london\"");
     Syntax at "acme/accounts.csv:4" mentions ["9", "10"]: ("acme/accounts.csv", ",5,active,\n" => ",5,active\n");
     Syntax at "acme/accounts.csv:3" mentions ["quote"]: ("acme/accounts.csv", "wa-gb-1" => "\"wa-gb-1");
+    Syntax at "acme/accounts.csv:3" mentions ["a quote is inside a cell", "twice"]: ("acme/accounts.csv", "wa-gb-1" => "wa-\"gb-1");
+    Syntax at "acme/accounts.csv:7" mentions ["a quote is inside a cell"]: ("acme/accounts.csv", "+447400123499,GB,,,,," => "+447400123499,GB,,,,19\",");
+    Syntax at "acme/ous.csv:3" mentions ["a quote is inside a cell"]: ("acme/ous.csv", "\"Zürich, CH\"" => "\"Zürich\", CH\"");
+    Syntax at "acme/ous.csv:2" mentions ["closing quote", "a comma"]: ("acme/ous.csv", "emea,London" => "emea,\"London\"x");
+    Syntax at "acme/accounts.csv:4" mentions ["NUL", "column 6"]: ("acme/accounts.csv", "wa-de-1" => "wa-de\0-1");
+    Syntax at "acme/company.toml:10" mentions ["NUL", "column 7"]: ("acme/company.toml", "id = \"acme\"" => "id = \"\0acme\"");
+    Syntax at "acme/company.toml:9" mentions ["carriage return", "LF"]: ("acme/company.toml", "[[ou]]\nid = \"acme\"" => "[[ou]]\rid = \"acme\"");
     Syntax at "acme/accounts.csv:7" mentions ["quote"]: ("acme/accounts.csv", "+447400123499,GB,,,,," => "+447400123499,GB,,,,,\"");
 
     // ---- keys and columns
@@ -84,6 +91,9 @@ const FAULTS: &[Fault] = faults! {
     UnknownColumn at "acme/accounts.csv:1" mentions ["`chanel`", "`channel`"]: ("acme/accounts.csv", "id,channel" => "id,chanel");
     UnknownColumn at "acme/accounts.csv:1" mentions ["`pol`", "`pool`"]: ("acme/accounts.csv", "country,pool" => "country,pol");
     UnknownColumn at "acme/accounts.csv:1" mentions ["`rolle`", "`role`"]: ("acme/accounts.csv", "role" => "rolle");
+    UnknownColumn at "acme/accounts.csv:3" mentions ["column 3", "no name"]:
+        ("acme/accounts.csv", WHOLE => "id,channel,,address,country\nx,line,,@x,JP\ny,line,z,@y,JP\n");
+    ColumnCase at "acme/accounts.csv:1" mentions ["`ID`, `Channel`, ` role`", "`id`, `channel`, `role`"]: ("acme/accounts.csv", "id,channel,role" => "ID,Channel, role");
     UnknownColumn at "acme/accounts.csv:1" mentions ["`land`", "country"]: ("acme/accounts.csv", "country" => "land");
     UnknownColumn at "acme/accounts.csv:1" mentions ["`weight`", "twice"]: ("acme/accounts.csv", "state,av" => "weight,av");
     UnknownColumn at "acme/ous.csv:1" mentions ["`above`"]: ("acme/ous.csv", "parent" => "above");

@@ -8,5 +8,6 @@ mod hostile;
 mod independent;
 mod many;
 mod numbers;
+mod sheets;
 mod snippets;
 mod values;

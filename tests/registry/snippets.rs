@@ -48,7 +48,7 @@ fn faulty_part_of_a_line_is_underlined() {
         ("acme/ous.csv", "\"Zürich, CH\"", "\"Zürich, CH\",x", Code::Syntax, "zurich,emea,\"Zürich, CH\",x"),
         ("acme/accounts.csv", "wa-gb-1,whatsapp", "wa-gb-1,sms", Code::ChannelMismatch, "sms"),
         ("acme/accounts.csv", "+447400123401,GB", "+447400123401,UK", Code::InvalidCountry, "UK"),
-        ("acme/accounts.csv", "+447400123401", "+44 7400 123401", Code::InvalidAddress, "+•• •••• ••••01"),
+        ("acme/accounts.csv", "+447400123401", "+44 7400 123401", Code::InvalidAddress, "+44 7400 123401"),
         ("acme/accounts.csv", "+447400123401", "+447400123499", Code::DuplicateAddress, "+447400123499"),
         ("acme/accounts.csv", ",5,active", ",5000,active", Code::InvalidValue, "5000"),
         ("acme/accounts.csv", "2026-01-01", "\"1 January, 2026\"", Code::InvalidValue, "\"1 January, 2026\""),
@@ -90,16 +90,15 @@ proptest! {
         report_of(&findings, &files);
     }
 
-    /// Addresses of accounts are shown, because they are the company's own.
+    /// The numbers of other files are shown, because they are the company's own.
     #[test]
-    fn no_number_outside_addresses_is_shown(
-        file in prop::sample::select(vec![0usize, 1, 2, 4]),
+    fn no_number_of_tests_is_shown(
         at in any::<prop::sample::Index>(),
         removed in 0..12usize,
         form in prop::sample::select(vec!["+442079460000", "442079460000", "+44 20 7946 0000", "\"+442079460000\"", "+44-2079-460000"]),
     ) {
         let mut texts = sound();
-        let text = texts.get_mut(FILES[file]).unwrap();
+        let text = texts.get_mut("acme/tests.toml").unwrap();
         let at = at.index(text.len());
         let end = (at + removed).min(text.len());
         text.splice(at..end, form.bytes());

@@ -165,8 +165,8 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
         let mut ignored = TestCoverage::default();
         self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|failure| {
             let SnapshotTest { company, name, .. } = &test;
-            RejectionStage::Tests
-                .rejection(format!("{company}: test {} failed: {failure}", registry::quoted(name)))
+            let reason = format!("{company}: test {} failed: {failure}", registry::quoted(name));
+            RejectionStage::Tests.rejection(registry::redacted(&reason))
         })?;
     }
     clock.lap(LoadStage::Tests);

@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::redact::{is_confidential, redacted};
+
 /// A line in a file of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -62,7 +64,7 @@ pub struct Finding {
     pub place: Place,
     /// The code, which names the kind of the fault.
     pub code: Code,
-    /// The message: the field, the value as written, and what was expected. Contains no phone number.
+    /// The message: the field, the value as written, and what was expected. Contains no number of a client.
     pub message: String,
     /// The remedy, as an instruction to the administrator.
     pub help: String,
@@ -74,7 +76,7 @@ pub struct Finding {
 
 /// The findings of one run.
 ///
-/// Keeps at most 1,000 findings of one code and file, because a finding takes more memory than the row that
+/// Keeps at most 500 findings of one code and file, because a finding takes more memory than the row that
 /// it concerns.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
@@ -94,7 +96,7 @@ const MAX_REPORTED: usize = 100;
 /// The maximum number of findings of one code in one file that are kept. Greater than [`MAX_REPORTED`],
 /// because findings are added in another order than they are reported. All kept findings of a file with many
 /// faults take less memory than 512 bytes for each of its rows.
-const MAX_KEPT: usize = 1000;
+const MAX_KEPT: usize = 500;
 /// The maximum number of findings that a short report shows besides the first cause.
 const MAX_BESIDE_FIRST: usize = 9;
 
@@ -186,6 +188,8 @@ codes! {
     StrayFile = "unknown_file", Warning;
     /// The result of an expected selection changes when an account of the company becomes available.
     DatedTest = "dated_test", Warning;
+    /// A header row writes the name of a column in capital letters or with blanks.
+    ColumnCase = "column_case", Warning;
     /// A mapping or a default names a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
     /// A mapping is used only while none of the pool's active accounts of the client's own country is available.
@@ -237,7 +241,10 @@ impl Findings {
         if *count > MAX_KEPT {
             return AddedFinding(None);
         }
-        let (message, help) = (message.into(), help.into());
+        let (mut message, mut help) = (message.into(), help.into());
+        if is_confidential(&place.file) {
+            (message, help) = (redacted(&message), redacted(&help));
+        }
         let (span, labels) = (Span::Line, Vec::new());
         self.kept.push(Finding { place: place.clone(), code, message, help, span, labels });
         AddedFinding(self.kept.last_mut())
@@ -351,7 +358,11 @@ impl<'f> AddedFinding<'f> {
     /// Adds a label: a further place, with its relation to the finding.
     pub fn secondary(mut self, place: &Place, span: Span, text: impl Into<String>) -> AddedFinding<'f> {
         if let Some(finding) = &mut self.0 {
-            finding.labels.push(Label { place: place.clone(), span, text: text.into() });
+            let mut text = text.into();
+            if is_confidential(&place.file) {
+                text = redacted(&text);
+            }
+            finding.labels.push(Label { place: place.clone(), span, text });
         }
         self
     }

@@ -35,7 +35,7 @@
 //!
 //! Begin with `model.rs`, which has the values of a registry, and `finding.rs`. Then read `files.rs`, the
 //! folder `read` (one file of code for each kind of file, over the readers of TOML and CSV) and the folder
-//! `check`. The smaller files help with messages: `redact.rs` quotes a value without showing a phone number,
+//! `check`. The smaller files help with messages: `redact.rs` quotes a value and hides numbers of clients,
 //! and `suggest.rs` guesses what a mistyped name was meant to be.
 
 mod check;
@@ -52,10 +52,10 @@ pub use files::{Entry, Files, ReadError, ReadLimits, Stamp, is_passed_over};
 pub use finding::{AddedFinding, Code, Finding, Findings, Label, Place, Severity, Span};
 pub use model::{
     Account, ChannelProfile, Company, DedicatedUnavailable, Expectation, Holder, Mapping, Ou, OuWithoutPool,
-    Pool, Registry, RolePair, Test, Unread, Version,
+    Pool, Registry, RolePair, Test, Unread, UnreadPart, Version,
 };
 pub use read::read;
-pub use redact::quoted;
+pub use redact::{quoted, redacted};
 pub use snippet::{Snippet, Snippets};
 pub use suggest::did_you_mean;
 pub use switchboard_model::AddressKind;

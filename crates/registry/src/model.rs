@@ -3,7 +3,7 @@
 //! Every entry keeps the [`Place`] where it is written, because a finding must point at a line. Lists have
 //! the order of the files. The snapshot crate compiles these values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use switchboard_model::{Condition, Region, Role, Rule, SelectError, UnixSeconds};
@@ -74,16 +74,75 @@ pub struct Company {
     pub place: Place,
 }
 
-/// The parts of a company that were not read completely. A reference into such a part is not reported as
-/// unknown, because its target may be in the text that could not be read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The parts of a company that could not be read. A reference is not reported as unknown if its target may be
+/// in the text that could not be read, because such a finding would be a consequence of another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// Whether some OUs could not be read.
-    pub ous: bool,
-    /// Whether some pools could not be read.
-    pub pools: bool,
-    /// Whether some accounts could not be read.
-    pub accounts: bool,
+    /// The unread part of the OUs.
+    pub ous: UnreadPart,
+    /// The unread part of the pools.
+    pub pools: UnreadPart,
+    /// The unread part of the accounts.
+    pub accounts: UnreadPart,
+}
+
+/// The part of a company's OUs, pools or accounts that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnreadPart {
+    /// Text with these words could not be read. Without words, everything was read.
+    Words(HashSet<Box<str>>),
+    /// Any amount of text could not be read.
+    Everything,
+}
+
+impl Default for UnreadPart {
+    fn default() -> UnreadPart {
+        UnreadPart::Words(HashSet::new())
+    }
+}
+
+impl UnreadPart {
+    /// Returns whether everything was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, UnreadPart::Words(words) if words.is_empty())
+    }
+
+    /// Returns whether the unread text may contain an id.
+    pub(crate) fn may_contain(&self, id: &str) -> bool {
+        match self {
+            UnreadPart::Everything => true,
+            UnreadPart::Words(words) => !words.is_empty() && split_words(id).all(|word| words.contains(word)),
+        }
+    }
+
+    /// Adds text that could not be read.
+    pub(crate) fn add_text(&mut self, text: &str) {
+        for word in split_words(text) {
+            match self {
+                UnreadPart::Words(words) if words.len() < MAX_UNREAD_WORDS => {
+                    words.insert(word.into());
+                }
+                _ => *self = UnreadPart::Everything,
+            }
+        }
+    }
+
+    /// Adds another unread part.
+    pub(crate) fn add(&mut self, other: UnreadPart) {
+        match (&mut *self, other) {
+            (UnreadPart::Words(words), UnreadPart::Words(more)) => words.extend(more),
+            _ => *self = UnreadPart::Everything,
+        }
+    }
+}
+
+/// The maximum number of words that are kept of unread text, which bounds the memory.
+const MAX_UNREAD_WORDS: usize = 10_000;
+
+/// Divides a text at white space, and at the signs that are around ids in TOML and CSV.
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
+    let is_between = |letter: char| letter.is_whitespace() || ",;|\"'=[]{}".contains(letter);
+    text.split(is_between).filter(|word| !word.is_empty())
 }
 
 /// A geography mapping: from a client's country to the country whose accounts serve the client. Each entry

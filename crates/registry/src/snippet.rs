@@ -3,24 +3,24 @@
 //! A [`Span`] names the faulty part of a line. This module finds the bytes of the part, and only when a
 //! finding is shown.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use csv_core::ReadFieldResult;
-use switchboard_model::E164;
 use toml::de::{DeTable, DeValue};
 
-use crate::read::{Lines, sections};
-use crate::redact::redact_in_place;
+use crate::read::{Dialect, Lines, Rows, cell_value, readable_text, sections};
+use crate::redact::{is_confidential, redact_in_place};
 use crate::{Files, Place, Span};
 
 /// The maximum number of lines of a snippet above the fault. A snippet begins at the finding's line, such as
 /// the header of an entry, if that line is not further away.
 const MAX_LINES_ABOVE: u32 = 6;
+/// The maximum number of columns of a sheet whose names are read. The reader of sheets accepts fewer.
+const MAX_CELLS: usize = 1000;
 
-/// Lines of a file with a part to underline. Phone numbers are redacted and long lines are shortened.
+/// Lines of a file with a part to underline. Long lines are shortened. In `tests.toml`, phone numbers are
+/// redacted, because they may be numbers of clients. The numbers in other files are official numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
     /// The number of the first line, from 1.
@@ -42,16 +42,17 @@ pub struct Snippets<'f> {
 }
 
 struct ParsedFile<'f> {
-    text: Cow<'f, str>,
-    lines: Lines,
+    lines: Lines<'f>,
     format: Format,
+    /// Whether phone numbers are redacted.
+    is_confidential: bool,
 }
 
 enum Format {
     /// A TOML file with the bytes of its sections. Each section can be parsed alone.
     Toml(Vec<Range<usize>>),
-    /// A CSV file with the names of its columns.
-    Csv(Vec<String>),
+    /// A CSV file with the names of its columns, in lower case.
+    Csv(Dialect, Vec<String>),
 }
 
 impl<'f> Snippets<'f> {
@@ -83,55 +84,55 @@ impl<'f> Snippets<'f> {
 
 impl<'f> ParsedFile<'f> {
     fn new(path: &str, content: &'f [u8]) -> ParsedFile<'f> {
-        let text = String::from_utf8_lossy(content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content));
-        let lines = Lines::new(&text);
+        let lines = Lines::new(readable_text(content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)));
         let format = if path.ends_with(".csv") {
-            let names = cells(&text, 0).into_iter().filter_map(|cell| text.get(cell)).map(cell_value);
-            Format::Csv(names.collect())
+            let text = lines.text();
+            let dialect = Dialect::of(text.as_bytes());
+            let mut rows = Rows::new(text.as_bytes(), dialect, MAX_CELLS);
+            // The header row is the first row with a value.
+            while rows.next().is_some_and(|row| row.is_ok_and(|row| row.used == 0)) {}
+            let names = rows.cells().iter().filter_map(|cell| text.get(cell.clone()));
+            let names = names.map(|name| cell_value(name).trim().to_ascii_lowercase()).collect();
+            Format::Csv(dialect, names)
         } else {
-            Format::Toml(sections(&text))
+            Format::Toml(sections(lines.text()))
         };
-        ParsedFile { text, lines, format }
+        ParsedFile { lines, format, is_confidential: is_confidential(path) }
     }
 
     /// Returns the bytes of a span, up to the end of its first line and without surrounding white space.
     fn find(&self, line: u32, span: &Span) -> Option<Range<usize>> {
-        let line_bytes = self.lines.bytes_of(line, &self.text);
+        let line_bytes = self.lines.bytes_of(line);
         let found = match (span, &self.format) {
             (Span::Line, _) => line_bytes,
             (Span::Bytes(bytes), _) => bytes.clone(),
-            (Span::Cell(index), _) => cells(&self.text, line_bytes.start).get(*index).cloned()?,
-            (Span::Value(name), Format::Csv(_)) => self.cell(line, name)?,
-            (Span::Entry(_) | Span::Item(_), Format::Csv(_)) => line_bytes,
+            (Span::Cell(index), Format::Csv(dialect, _)) => self.cell(*dialect, line_bytes.start, *index)?,
+            (Span::Value(name), Format::Csv(dialect, names)) => {
+                let index = names.iter().position(|column| **column == **name)?;
+                self.cell(*dialect, line_bytes.start, index)?
+            }
+            (Span::Entry(_) | Span::Item(_), Format::Csv(..)) => line_bytes,
+            (Span::Cell(_), Format::Toml(_)) => return None,
             (_, Format::Toml(sections)) => {
                 let at = sections.partition_point(|section| section.end <= line_bytes.start);
                 let section = sections.get(at)?;
-                let body = self.text.get(section.clone())?;
+                let body = self.lines.text().get(section.clone())?;
                 let found = find_in_section(body, line_bytes.start.saturating_sub(section.start), span)?;
                 section.start + found.start..section.start + found.end
             }
         };
-        let end_of_line = self.lines.bytes_of(self.lines.line_at(found.start), &self.text).end;
+        let end_of_line = self.lines.bytes_of(self.lines.line_at(found.start)).end;
         let end = found.end.min(end_of_line).max(found.start);
-        let text = self.text.get(found.start..end)?;
+        let text = self.lines.text().get(found.start..end)?;
         let start = found.start + (text.len() - text.trim_start().len());
         Some(if text.trim().is_empty() { found.start..found.start } else { start..start + text.trim().len() })
     }
 
-    /// Returns the bytes of a row's cell in a column. Returns `None` if the file is not CSV or has no such
-    /// column.
-    fn cell(&self, line: u32, column: &str) -> Option<Range<usize>> {
-        let Format::Csv(columns) = &self.format else { return None };
-        let index = columns.iter().position(|name| name == column)?;
-        cells(&self.text, self.lines.bytes_of(line, &self.text).start).get(index).cloned()
-    }
-
-    /// Returns the bytes of a line that are not redacted. They are the address of an account, because that
-    /// number belongs to the company. A malformed address is redacted, because it may be a client's number.
-    fn unredacted(&self, line: u32) -> Option<Range<usize>> {
-        let cell = self.cell(line, "address")?;
-        let address = self.text.get(cell.clone())?;
-        (address.starts_with('+') && E164::parse(address).is_ok()).then_some(cell)
+    /// Returns the bytes of a cell of the row that begins at an offset, with its quotes.
+    fn cell(&self, dialect: Dialect, row: usize, index: usize) -> Option<Range<usize>> {
+        let mut rows = Rows::at(self.lines.text().as_bytes(), dialect, row, index + 1);
+        rows.next()?.ok()?;
+        rows.cells().get(index).cloned()
     }
 
     /// Returns the snippet of some lines. The last line has the fault.
@@ -144,31 +145,41 @@ impl<'f> ParsedFile<'f> {
         let (first_line, last_line) = (*lines.start(), *lines.end());
         let mut text = String::new();
         for line in first_line..last_line {
-            let bytes = self.lines.bytes_of(line, &self.text);
-            let (cut_line, _) = cut(&self.redacted(line, bytes)?, 0..0, width);
+            let bytes = self.lines.bytes_of(line);
+            let (cut_line, _) = self.shown(bytes.clone(), bytes.start..bytes.start, width)?;
             text.push_str(&cut_line);
             text.push('\n');
         }
-        let bytes = self.lines.bytes_of(last_line, &self.text);
-        let column_of = |offset: usize| Some(self.text.get(bytes.start..offset)?.chars().count());
+        let bytes = self.lines.bytes_of(last_line);
+        let column_of = |offset: usize| Some(self.lines.text().get(bytes.start..offset)?.chars().count());
         let columns = column_of(fault.start)?..column_of(fault.end)?;
-        let (cut_line, focus) = cut(&self.redacted(last_line, bytes.clone())?, columns.clone(), width);
+        let (cut_line, focus) = self.shown(bytes, fault, width)?;
         let bytes_of = |chars: usize| cut_line.chars().take(chars).map(char::len_utf8).sum::<usize>();
         let fault = text.len() + bytes_of(focus.start)..text.len() + bytes_of(focus.end);
         text.push_str(&cut_line);
         Some(Snippet { first_line, text, fault, column: columns.start + 1, end_column: columns.end + 1 })
     }
 
-    fn redacted(&self, line: u32, bytes: Range<usize>) -> Option<Vec<char>> {
-        let original: Vec<char> = self.text.get(bytes.clone())?.chars().collect();
-        let mut letters = original.clone();
-        redact_in_place(&mut letters);
-        if let Some(visible) = self.unredacted(line) {
-            let start = self.text.get(bytes.start..visible.start)?.chars().count();
-            let end = start + self.text.get(visible)?.chars().count();
-            letters.get_mut(start..end)?.copy_from_slice(original.get(start..end)?);
+    /// Returns a line as it is shown, and the characters of it that the fault has.
+    fn shown(&self, line: Range<usize>, fault: Range<usize>, width: usize) -> Option<(String, Range<usize>)> {
+        // Of a very long line, only the surroundings of the fault are decoded.
+        let text = self.lines.text();
+        let margin = 8 * width + 64;
+        let mut start = fault.start.saturating_sub(margin).max(line.start);
+        let mut end = fault.start.saturating_add(margin).min(line.end);
+        while !text.is_char_boundary(start) {
+            start -= 1;
         }
-        Some(letters)
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
+        let count = |bytes: Range<usize>| Some(text.get(bytes)?.chars().count());
+        let focus = count(start..fault.start)?..count(start..fault.end.min(end))?;
+        let mut letters: Vec<char> = text.get(start..end)?.chars().collect();
+        if self.is_confidential {
+            redact_in_place(&mut letters);
+        }
+        Some(cut(&letters, focus, width))
     }
 }
 
@@ -193,41 +204,6 @@ fn cut(letters: &[char], focus: Range<usize>, width: usize) -> (String, Range<us
     }
     let moved = |at: usize| at.clamp(start, end) - start + usize::from(start > 0);
     (out, moved(focus.start)..moved(focus.end))
-}
-
-/// Returns the bytes of each cell of the CSV row that begins at `start`, including quotes.
-fn cells(text: &str, start: usize) -> Vec<Range<usize>> {
-    let mut reader = csv_core::Reader::new();
-    let mut content = [0; 256];
-    let mut cells = Vec::new();
-    let (mut cell_start, mut at) = (start, start);
-    loop {
-        let rest = text.as_bytes().get(at..).unwrap_or_default();
-        let (result, read, _) = reader.read_field(rest, &mut content);
-        at += read;
-        match result {
-            // At the end of the text, the next call gets no bytes and returns the last cell.
-            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
-            ReadFieldResult::Field { record_end } => {
-                let cell = text.get(cell_start..at).unwrap_or_default();
-                let cell_bytes = cell.strip_suffix([',', '\n', '\r']).unwrap_or(cell).len();
-                cells.push(cell_start..cell_start + cell_bytes);
-                cell_start = at;
-                if record_end {
-                    return cells;
-                }
-            }
-            ReadFieldResult::End => return cells,
-        }
-    }
-}
-
-/// Returns the content of a cell without its quotes.
-fn cell_value(cell: &str) -> String {
-    match cell.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => cell.to_owned(),
-    }
 }
 
 /// Returns the bytes of a span in one section of a TOML file. If several values match, prefers one that
@@ -307,28 +283,31 @@ mod tests {
         assert_eq!(found("", 0, Span::value("name")), None);
     }
 
-    fn cell_texts(text: &str, start: usize) -> Vec<&str> {
-        cells(text, start).into_iter().map(|cell| &text[cell]).collect()
+    #[test]
+    fn part_of_a_very_long_line_is_shown() {
+        let text = format!("id,name\n{},{}é\n", "é".repeat(100_000), "x".repeat(100_000));
+        let files = Files::from_iter([("acme/ous.csv", text)]);
+        let place = Place { file: "acme/ous.csv".into(), line: 2 };
+        let snippet = Snippets::new(&files).find(&place, &Span::value("name"), 40).unwrap();
+        assert_eq!((snippet.column, snippet.end_column), (100_002, 200_003));
+        assert_eq!(snippet.text, format!("…{},{}…", "é".repeat(9), "x".repeat(28)));
+        assert!(snippet.text[snippet.fault].chars().all(|letter| letter == 'x'));
     }
 
     #[test]
-    fn cells_keep_their_quotes() {
-        let text = "id,name\r\na,\"x, \"\"y\"\"\"\r\nb,\n,,\nlast,";
-        assert_eq!(cell_texts(text, 0), ["id", "name"]);
-        assert_eq!(cell_texts(text, 9), ["a", "\"x, \"\"y\"\"\""]);
-        assert_eq!(cell_value("\"x, \"\"y\"\"\""), "x, \"y\"");
-        let rest = text.find("b,").unwrap();
-        assert_eq!(cell_texts(text, rest), ["b", ""]);
-        assert_eq!(cell_texts(text, rest + 3), ["", "", ""]);
-        assert_eq!(cell_texts(text, rest + 6), ["last", ""]);
-        assert_eq!(cell_texts("", 0), Vec::<&str>::new());
-        assert_eq!(cell_texts("\"open,\n", 0), ["\"open,"]);
-    }
-
-    #[test]
-    fn cells_may_be_longer_than_the_buffer() {
-        let text = format!("{},b\n", "é".repeat(2000));
-        assert_eq!(cell_texts(&text, 0)[1], "b");
+    fn numbers_are_redacted_only_where_clients_may_be_named() {
+        let files = Files::from_iter([
+            ("a/tests.toml", "name = \"+447400123456\"\n"),
+            ("a/accounts.csv", "id;Address\nx;\"+44 7400 123456\"\n"),
+        ]);
+        let mut snippets = Snippets::new(&files);
+        let mut found = |file: &str, line, span| {
+            let place = Place { file: file.into(), line };
+            let snippet = snippets.find(&place, &span, 80).unwrap();
+            snippet.text[snippet.fault].to_owned()
+        };
+        assert_eq!(found("a/tests.toml", 1, Span::Line), "name = \"+••••••••••56\"");
+        assert_eq!(found("a/accounts.csv", 2, Span::value("address")), "\"+44 7400 123456\"");
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn check_pool(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countries, find
     let name = quoted(&pool.id);
     let is_active = |country: &Region| countries.get(country) == Some(&true);
     // Accounts cannot refer to a pool whose id could not be read.
-    let members_known = !index.company.unread.accounts && !pool.id.is_empty();
+    let members_known = !index.company.unread.accounts.may_contain(&pool.id) && !pool.id.is_empty();
     let is_unserved = |to: &Region| members_known && !countries.contains_key(to);
     for (from, (to, place)) in pool.geography.iter().filter(|(from, (to, _))| *from != to) {
         if is_active(from) {
@@ -94,8 +94,8 @@ fn check_pool(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countries, find
 
 fn check_company(index: &CompanyIndex<'_>, served: &[Countries], findings: &mut Findings) {
     let company = &index.company.geography;
-    let unread = index.company.unread;
-    let accounts_known = !served.is_empty() && !unread.pools && !unread.accounts;
+    let unread = &index.company.unread;
+    let accounts_known = !served.is_empty() && unread.pools.is_empty() && unread.accounts.is_empty();
     for (from, (to, place)) in company.iter().filter(|(from, (to, _))| *from != to) {
         if let Some(second) = second_hop(*from, *to, company) {
             let (message, help) = chain_texts("the company", *from, *to, second);

@@ -81,7 +81,7 @@ fn first_by_id<'r>(ids: impl Iterator<Item = &'r str>) -> HashMap<&'r str, usize
 
 pub(super) fn check(index: &CompanyIndex<'_>, findings: &mut Findings) {
     let company = index.company;
-    if company.ous.is_empty() && !company.unread.ous {
+    if company.ous.is_empty() && company.unread.ous.is_empty() {
         let message = format!("company {} has no organizational unit", quoted(&company.id));
         let help = "add an `[[ou]]` to `company.toml`, or add an `ous.csv`; every query names an OU";
         findings.add(&company.place, Code::Empty, message, help);
@@ -112,18 +112,15 @@ fn check_unique<'r>(what: &str, ids: impl Iterator<Item = (&'r str, &'r Place)>,
 
 /// Checks that pools name known OUs and accounts name known pools.
 pub(super) fn check_references(index: &CompanyIndex<'_>, findings: &mut Findings) {
-    if !index.company.unread.ous {
-        check_ous_of_pools(index, findings);
-    }
-    if !index.company.unread.pools {
-        check_pools_of_accounts(index, findings);
-    }
+    check_ous_of_pools(index, findings);
+    check_pools_of_accounts(index, findings);
 }
 
 fn check_ous_of_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
     for pool in &index.company.pools {
         let places = pool.ous_places.iter().map(Some).chain(std::iter::repeat(None));
-        let is_unknown = |ou: &str| !ou.is_empty() && !index.ous.contains_key(ou);
+        let unread = &index.company.unread.ous;
+        let is_unknown = |ou: &str| !ou.is_empty() && !index.ous.contains_key(ou) && !unread.may_contain(ou);
         for (ou, place) in pool.ous.iter().zip(places).filter(|(ou, _)| is_unknown(ou)) {
             let message =
                 format!("pool {} is allocated to OU {}, which does not exist", quoted(&pool.id), quoted(ou));
@@ -142,7 +139,7 @@ fn check_pools_of_accounts(index: &CompanyIndex<'_>, findings: &mut Findings) {
     let mut helps: HashMap<&str, String> = HashMap::new();
     for account in &index.company.accounts {
         let Holder::Pool(pool) = &account.holder else { continue };
-        if index.pools.contains_key(&**pool) {
+        if index.pools.contains_key(&**pool) || index.company.unread.pools.may_contain(pool) {
             continue;
         }
         let help = helps.entry(pool).or_insert_with(|| {

@@ -73,7 +73,7 @@ fn find_parent(index: &CompanyIndex<'_>, ou: &Ou, findings: &mut Findings) -> Pa
     if let Some(&at) = index.ous.get(parent) {
         return Parent::Ou(at);
     }
-    if !parent.is_empty() && !index.company.unread.ous {
+    if !parent.is_empty() && !index.company.unread.ous.may_contain(parent) {
         let message = format!("OU {} names parent {}, which does not exist", quoted(&ou.id), quoted(parent));
         let help = did_you_mean(parent, index.ous.keys().copied().filter(|id| *id != &*ou.id), || {
             format!("add an OU {}, or remove the parent to make this OU a root", quoted(parent))
@@ -155,10 +155,7 @@ pub(super) fn check_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
             .add(&pool.place, Code::PoolWithoutOu, message, "list its OUs in `ous`")
             .primary(Span::value("ous"));
     }
-    if index.company.unread.accounts {
-        return;
-    }
-    for pool in index.first_pools() {
+    for pool in index.first_pools().filter(|pool| !index.company.unread.accounts.may_contain(&pool.id)) {
         let Some((_, profile)) = index.channel(&pool.channel) else { continue };
         let roles =
             [(profile.pool_roles.primary, Role::Primary), (profile.pool_roles.secondary, Role::Secondary)];
@@ -180,7 +177,7 @@ pub(super) fn check_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
 
 /// Reports OUs that no pool serves on a channel of which the company has pools.
 pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings: &mut Findings) {
-    if index.company.unread.pools {
+    if !index.company.unread.pools.is_empty() {
         return;
     }
     let channels = index.company.pools.iter().map(|pool| &*pool.channel);

@@ -5,10 +5,11 @@ use switchboard_model::{Condition, E164, Region, Role, UnixSeconds, find_invisib
 use super::channels::Channels;
 use super::layout::SourceFile;
 use super::sheet::Sheet;
+use super::spelling::{Spelling, cell_help, date_help, phone_spelling, weight_help};
 use super::value::{parse_country, require_id, require_user_id};
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
-use crate::{Account, AddressKind, ChannelProfile, Code, Company, Findings, Holder, Place, Span};
+use crate::{Account, AddressKind, ChannelProfile, Code, Company, Findings, Holder, Place, Span, UnreadPart};
 
 const COLUMNS: [&str; 10] =
     ["id", "channel", "role", "address", "country", "pool", "user", "weight", "state", "available_from"];
@@ -22,7 +23,7 @@ pub(super) fn read_accounts(
     findings: &mut Findings,
 ) {
     let Some(sheet) = Sheet::open(file, COLUMNS, &REQUIRED, findings) else {
-        company.unread.accounts = true;
+        company.unread.accounts = UnreadPart::Everything;
         return;
     };
     company.accounts.reserve_exact(sheet.capacity());
@@ -33,10 +34,13 @@ pub(super) fn read_accounts(
         first_without_role: None,
     };
     let role_column_missing = !reader.has_role_column && !sheet.may_be_mistyped("role");
-    let complete = sheet.read_rows(findings, |cells, place, findings| {
+    let unread = sheet.read_rows(findings, |cells, place, findings| {
         company.accounts.push(reader.read(cells, place, findings));
     });
-    company.unread.accounts |= !complete || reader.first_without_role.is_some();
+    company.unread.accounts.add(unread);
+    if reader.first_without_role.is_some() {
+        company.unread.accounts = UnreadPart::Everything;
+    }
     if let Some(first) = reader.first_without_role.filter(|_| role_column_missing) {
         let message =
             format!("the column `role` is missing, and the account on line {} needs it", first.line);
@@ -172,19 +176,25 @@ impl AccountReader<'_> {
     }
 }
 
-/// Reports an address that is not of the channel's kind.
+/// Reports an address that is not of the channel's kind, as it was typed.
 fn report_address(id: &str, address: &str, profile: &ChannelProfile, place: &Place, findings: &mut Findings) {
-    // The message does not repeat the address, because the address may be a client's number.
     let wanted = profile.address.description();
-    let (message, help) = match find_invisible(address).filter(|found| found.character != ' ') {
-        Some(found) => (
-            format!("the address of account {} has the invisible character {found}", quoted(id)),
-            "delete the character, or type the address again".to_owned(),
-        ),
-        None => (
-            format!("the address of account {} is not {wanted}", quoted(id)),
-            format!("write {wanted}, because channel {} has addresses of this kind", quoted(&profile.id)),
-        ),
+    let of_account = format!("the address {} of account {}", quoted(address), quoted(id));
+    let mut spelling = None;
+    if profile.address == AddressKind::Phone {
+        spelling = phone_spelling(address);
+    }
+    let message = match (find_invisible(address).filter(|found| found.character != ' '), &spelling) {
+        (Some(found), _) => format!("{of_account} has the invisible character {found}"),
+        (None, Some(it)) => format!("{of_account} is not a phone number in E.164, because it {}", it.fault),
+        (None, None) => format!("{of_account} is not {wanted}"),
+    };
+    let help = match spelling {
+        Some(spelling) => spelling.help,
+        None if find_invisible(address).is_some_and(|found| found.character != ' ') => {
+            "delete the character, or type the address again".to_owned()
+        }
+        None => format!("write {wanted}, because channel {} has addresses of this kind", quoted(&profile.id)),
     };
     findings.add(place, Code::InvalidAddress, message, help).primary(Span::value("address"));
 }
@@ -202,7 +212,7 @@ fn read_weight(id: &str, text: &str, place: &Place, findings: &mut Findings) -> 
                 quoted(text),
                 quoted(id)
             );
-            let help = "write a number from 1 to 1000, or leave the cell empty for 1";
+            let help = weight_help(text);
             findings.add(place, Code::InvalidValue, message, help).primary(Span::value("weight"));
             1
         }
@@ -216,7 +226,9 @@ fn read_state(id: &str, text: &str, place: &Place, findings: &mut Findings) -> C
     Condition::parse(text).unwrap_or_else(|| {
         let words = Condition::ALL.into_iter().map(Condition::as_str);
         let message = format!("state {} of account {} is unknown", quoted(text), quoted(id));
-        let help = did_you_mean(text, words, || "write one of `active`, `draining`, `suspended`".to_owned());
+        let help = cell_help(text).unwrap_or_else(|| {
+            did_you_mean(text, words, || "write one of `active`, `draining`, `suspended`".to_owned())
+        });
         findings.add(place, Code::InvalidValue, message, help).primary(Span::value("state"));
         Condition::Active
     })
@@ -230,8 +242,7 @@ fn read_available_from(id: &str, text: &str, place: &Place, findings: &mut Findi
     if moment.is_none() {
         let message =
             format!("available_from {} of account {} is not an RFC 3339 date", quoted(text), quoted(id));
-        let help =
-            "write a date such as 2026-03-01, or a time with its UTC offset such as 2026-03-01T08:00:00Z";
+        let help = date_help(text);
         findings.add(place, Code::InvalidValue, message, help).primary(Span::value("available_from"));
     }
     moment

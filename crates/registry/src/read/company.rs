@@ -10,14 +10,14 @@ use switchboard_model::{MAX_EXCLUDED, QueryField, Rule, SelectError};
 use super::accounts::read_accounts;
 use super::channels::Channels;
 use super::layout::{CompanyFiles, SourceFile};
-use super::recover::parse_recovering;
+use super::recover::{Recovered, parse_recovering};
 use super::sheet::Sheet;
 use super::toml::{Document, Field, Table, as_text};
 use super::value::{parse_country, require_id};
 use crate::redact::quoted;
 use crate::{
     Code, Company, DedicatedUnavailable, Expectation, Findings, Mapping, Ou, OuWithoutPool, Place, Pool,
-    Span, Test, Unread, Version,
+    Span, Test, Unread, UnreadPart, Version,
 };
 
 const COMPANY_KEYS: [&str; 7] =
@@ -52,16 +52,22 @@ pub(super) fn read_company(
         pools: Vec::new(),
         accounts: Vec::new(),
         tests: Vec::new(),
-        unread: Unread { ous: files.ous_misnamed, pools: false, accounts: files.accounts_misnamed },
+        unread: Unread::default(),
         place,
     };
+    if files.ous_misnamed {
+        company.unread.ous = UnreadPart::Everything;
+    }
+    if files.accounts_misnamed {
+        company.unread.accounts = UnreadPart::Everything;
+    }
     let settings_read = match files.settings {
         Some(file) => read_settings(file, channels, &mut company, findings),
         None => false,
     };
     if !settings_read {
-        company.unread.ous = true;
-        company.unread.pools = true;
+        company.unread.ous = UnreadPart::Everything;
+        company.unread.pools = UnreadPart::Everything;
     }
     if files.settings.is_none() && !files.settings_misnamed {
         let message = "the company has no file `company.toml`";
@@ -87,7 +93,16 @@ fn read_settings(
     company: &mut Company,
     findings: &mut Findings,
 ) -> bool {
-    let Some(text) = parse_recovering(file, findings) else { return false };
+    let Some(Recovered { text, lost }) = parse_recovering(file, findings) else { return false };
+    for section in lost {
+        // A section without a known header may have been any of the two.
+        if !section.starts_with("[[pool") {
+            company.unread.ous.add_text(&section);
+        }
+        if !section.starts_with("[[ou") {
+            company.unread.pools.add_text(&section);
+        }
+    }
     let document = Document::parse(file, &text);
     let root = document.root();
     let meant = root.report_unknown_keys(&COMPANY_KEYS, findings);
@@ -121,10 +136,14 @@ fn read_settings(
 
     let (entries, is_list) = document.entries("ou", findings);
     company.ous = entries.iter().map(|keys| read_ou(keys, findings)).collect();
-    company.unread.ous |= !is_list || meant.contains(&"ou");
+    if !is_list || meant.contains(&"ou") {
+        company.unread.ous = UnreadPart::Everything;
+    }
     let (entries, is_list) = document.entries("pool", findings);
     company.pools = entries.iter().map(|keys| read_pool(keys, channels, findings)).collect();
-    company.unread.pools |= !is_list || meant.contains(&"pool");
+    if !is_list || meant.contains(&"pool") {
+        company.unread.pools = UnreadPart::Everything;
+    }
     true
 }
 
@@ -161,19 +180,19 @@ fn read_ou(keys: &Table<'_>, findings: &mut Findings) -> Ou {
 /// Reads `ous.csv`, and adds its OUs to the OUs of `company.toml`.
 fn read_ou_rows(file: SourceFile<'_>, company: &mut Company, findings: &mut Findings) {
     let Some(sheet) = Sheet::open(file, OU_KEYS, &["id"], findings) else {
-        company.unread.ous = true;
+        company.unread.ous = UnreadPart::Everything;
         return;
     };
     // If the column `parent` is mistyped, the OUs must not become roots.
     let has_parents = !sheet.may_be_mistyped("parent");
     company.ous.reserve(sheet.capacity());
-    let complete = sheet.read_rows(findings, |[id, parent, name], place, findings| {
+    let unread = sheet.read_rows(findings, |[id, parent, name], place, findings| {
         require_id(id, "OU id", place, Span::value("id"), findings);
         let parent = if has_parents { (!parent.is_empty()).then(|| parent.into()) } else { Some("".into()) };
         let (id, name) = (id.into(), name.into());
         company.ous.push(Ou { id, parent, parent_place: None, name, place: place.clone() });
     });
-    company.unread.ous |= !complete;
+    company.unread.ous.add(unread);
 }
 
 /// Reads one `[[pool]]`. A faulty id or channel becomes an empty id. A faulty list of OUs becomes a list of
@@ -280,7 +299,7 @@ fn read_mapping(owner: &Table<'_>, findings: &mut Findings) -> Mapping {
 
 /// Reads the tests of a company. Leaves out a faulty test, because its result would be meaningless.
 fn read_tests(company: &str, file: SourceFile<'_>, findings: &mut Findings) -> Vec<Test> {
-    let Some(text) = parse_recovering(file, findings) else { return Vec::new() };
+    let Some(Recovered { text, .. }) = parse_recovering(file, findings) else { return Vec::new() };
     let document = Document::parse(file, &text);
     document.root().report_unknown_keys(&["test"], findings);
     let (entries, _) = document.entries("test", findings);

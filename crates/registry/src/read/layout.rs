@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::text::{EncodingFault, count_line_ends};
 use crate::files::{CHANNELS_FILE, COMPANY_FILES, SETTINGS_FILE};
 use crate::redact::quoted;
 use crate::suggest::closest_within;
-use crate::{Code, Entry, Files, Findings, Place};
+use crate::{Code, Entry, Files, Findings, Place, Span};
 
 /// The names of all files of a registry, in whichever folder.
 const ALL_FILES: [&str; 5] = [CHANNELS_FILE, SETTINGS_FILE, "ous.csv", "accounts.csv", "tests.toml"];
@@ -38,6 +39,14 @@ impl<'f> SourceFile<'f> {
 
     pub(super) fn place(&self, line: u32) -> Place {
         Place { file: self.path.clone(), line }
+    }
+
+    /// Reports a fault of the encoding at its line.
+    pub(super) fn report_encoding(&self, fault: EncodingFault, help: &str, findings: &mut Findings) {
+        let before = self.text().get(..fault.offset).unwrap_or_default();
+        let line = u32::try_from(1 + count_line_ends(before)).unwrap_or(u32::MAX);
+        let span = Span::Bytes(fault.offset..fault.offset + 1);
+        findings.add(&self.place(line), Code::Syntax, fault.message, help).primary(span);
     }
 }
 

@@ -1,6 +1,6 @@
-//! Reads the files of a registry into values. `layout` decides which file is which. `toml` and `recover` read
-//! TOML, `sheet` reads CSV, and `value` reads what both formats write alike. Each other file of this folder
-//! reads one kind of file.
+//! Reads the files of a registry into values. `layout` decides which file is which, and `text` has their
+//! encoding and their lines. `toml` and `recover` read TOML, `sheet` and `csv` read CSV, and `value` reads what
+//! both formats write alike. `spelling` recognizes what spreadsheets make of a value. Each other file of this folder reads one kind of file.
 //!
 //! Reading continues after a fault, because one run must report every fault. A faulty value is reported once,
 //! and is left out or replaced by its default.
@@ -8,9 +8,12 @@
 mod accounts;
 mod channels;
 mod company;
+mod csv;
 mod layout;
 mod recover;
 mod sheet;
+mod spelling;
+mod text;
 mod toml;
 mod value;
 
@@ -19,8 +22,9 @@ use channels::Channels;
 use company::read_company;
 use layout::Layout;
 
-pub(crate) use recover::sections;
-pub(crate) use toml::Lines;
+pub(crate) use csv::{Dialect, Rows, cell_value};
+pub(crate) use recover::{readable_text, sections};
+pub(crate) use text::Lines;
 
 /// Reads a registry's files. Reports every fault that can be seen in one file without the others. Afterwards,
 /// [`check`](crate::check()) checks the registry as a whole.

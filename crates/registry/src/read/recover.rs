@@ -10,7 +10,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::layout::SourceFile;
-use super::toml::Lines;
+use super::text::{Lines, find_binary, find_not_utf8};
 use crate::{Code, Findings, Span};
 
 const TOML_HELP: &str =
@@ -20,36 +20,49 @@ const TOML_HELP: &str =
 /// parser's memory. A TOML file takes up to 102 times its size, and a file that is not TOML up to 230 times.
 const MAX_TOML_BYTES: usize = 8 << 20;
 
+/// The part of a file that can be parsed.
+pub(super) struct Recovered<'f> {
+    /// The text, with spaces in place of the faulty sections.
+    pub(super) text: Cow<'f, str>,
+    /// The texts of the faulty sections.
+    pub(super) lost: Vec<String>,
+}
+
 /// Returns the text with every faulty section replaced by spaces, and reports these sections. Returns `None`
 /// if nothing can be parsed.
-pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings) -> Option<Cow<'f, str>> {
+pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings) -> Option<Recovered<'f>> {
     if file.len() > MAX_TOML_BYTES {
         let message = format!("the file has {} bytes, but at most {MAX_TOML_BYTES} are allowed", file.len());
         findings.add(&file.place(0), Code::Limit, message, "move OUs to `ous.csv`, or split the company");
         return None;
     }
-    let text = match str::from_utf8(file.text()) {
-        Ok(text) => text,
-        Err(error) => {
-            let valid = file.text().get(..error.valid_up_to())?;
-            let line = 1 + memchr::memchr_iter(b'\n', valid).count();
-            let place = file.place(u32::try_from(line).unwrap_or(u32::MAX));
-            let help = "save the file in the encoding UTF-8";
-            findings.add(&place, Code::Syntax, "the file is not UTF-8 text", help);
-            return None;
-        }
-    };
-    if faults(text).is_empty() {
-        return Some(Cow::Borrowed(text));
+    if let Some(fault) = find_binary(file.text()) {
+        file.report_encoding(fault, "save the file as text in the encoding UTF-8", findings);
+        return None;
+    }
+    if let Some(fault) = find_not_utf8(file.text()) {
+        file.report_encoding(fault, "save the file in the encoding UTF-8", findings);
+    }
+    let text = readable_text(file.text());
+    let lines = Lines::new(&*text);
+    if let Some(offset) = find_lone_cr(file.text()) {
+        let place = file.place(lines.line_at(offset));
+        let message = "the line ends with a carriage return alone, which TOML does not allow";
+        let help = "save the file with the line ends of Unix (LF) or Windows (CR LF)";
+        findings.add(&place, Code::Syntax, message, help).primary(Span::Bytes(offset..offset));
+    }
+    if faults(&text).is_empty() {
+        drop(lines);
+        return Some(Recovered { text, lost: Vec::new() });
     }
 
-    let lines = Lines::new(text);
     let mut report = |span: Range<usize>, message: &str| {
         let place = file.place(lines.line_at(span.start));
         let message = format!("the file is not valid TOML: {message}");
         findings.add(&place, Code::Syntax, message, TOML_HELP).primary(Span::Bytes(span));
     };
-    let recovered = blank_faulty_sections(text, &mut report)?;
+    let mut lost = Vec::new();
+    let recovered = blank_faulty_sections(&text, &mut lost, &mut report)?;
     // Each remaining section is valid alone. A fault of the whole is therefore a duplicate, and the parser
     // keeps the first one.
     let mut last_line = 0;
@@ -60,11 +73,46 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
         }
         last_line = line;
     }
-    Some(Cow::Owned(recovered))
+    Some(Recovered { text: Cow::Owned(recovered), lost })
+}
+
+/// Returns the bytes as text in which every character has its place: a question mark stands for each byte
+/// that is not UTF-8, and a line feed for each carriage return that ends a line alone.
+pub(crate) fn readable_text(bytes: &[u8]) -> Cow<'_, str> {
+    let lone_cr = find_lone_cr(bytes);
+    if let (Ok(text), None) = (str::from_utf8(bytes), lone_cr) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    let mut is_cr = false;
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars().chain(chunk.invalid().iter().map(|_| '?')) {
+            if is_cr {
+                text.push(if letter == '\n' { '\r' } else { '\n' });
+            }
+            is_cr = letter == '\r';
+            if !is_cr {
+                text.push(letter);
+            }
+        }
+    }
+    if is_cr {
+        text.push('\n');
+    }
+    Cow::Owned(text)
+}
+
+/// Returns the offset of the first carriage return without a line feed behind it.
+fn find_lone_cr(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\r', bytes).find(|at| bytes.get(at + 1) != Some(&b'\n'))
 }
 
 /// Replaces every faulty section by spaces, and reports its first fault.
-fn blank_faulty_sections(text: &str, report: &mut impl FnMut(Range<usize>, &str)) -> Option<String> {
+fn blank_faulty_sections(
+    text: &str,
+    lost: &mut Vec<String>,
+    report: &mut impl FnMut(Range<usize>, &str),
+) -> Option<String> {
     let mut recovered = text.as_bytes().to_vec();
     let mut last_lost: Option<&str> = None;
     for section in sections(text) {
@@ -78,6 +126,7 @@ fn blank_faulty_sections(text: &str, report: &mut impl FnMut(Range<usize>, &str)
             last_lost = Some(if header.starts_with('[') { header } else { "" });
         }
         if orphaned || fault.is_some() {
+            lost.push(body.trim_start().to_owned());
             blank(recovered.get_mut(section)?);
         }
     }
@@ -137,7 +186,7 @@ mod tests {
         let mut findings = Findings::default();
         let text = parse_recovering(SourceFile::new(&path, text.as_bytes()), &mut findings);
         (
-            text.map(Cow::into_owned),
+            text.map(|recovered| recovered.text.into_owned()),
             findings.iter().map(|it| format!("{}: {}", it.place, it.message)).collect(),
         )
     }

@@ -1,11 +1,13 @@
-//! Reads CSV files with a header row: RFC 4180, UTF-8, columns in any order.
+//! Reads sheets: CSV files with a header row and with columns in any order.
 
-use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
+use std::borrow::Cow;
 
+use super::csv::{Dialect, QuoteFault, QuoteFaultKind, Row, Rows, cell_value};
 use super::layout::SourceFile;
+use super::text::{count_line_ends, find_binary, find_not_utf8};
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::{closest, did_you_mean};
-use crate::{Code, Findings, Place, Span};
+use crate::{Code, Findings, Place, Span, UnreadPart};
 
 /// The maximum number of columns. Each unknown column is a finding, and a row of commas could have a million.
 const MAX_COLUMNS: usize = 1000;
@@ -15,17 +17,24 @@ const MAX_FAULTY_ROWS: usize = 10_000;
 /// The length of a short row in bytes, for an estimate of the number of rows.
 const SHORT_ROW_BYTES: usize = 24;
 
+const SAVE_HELP: &str = "in Excel, save the file as CSV UTF-8 (Comma delimited); in other programs, choose the \
+                         encoding UTF-8";
+
 /// A CSV file whose header row was read. `N` is the number of known columns.
 pub(super) struct Sheet<'f, const N: usize> {
     file: SourceFile<'f>,
-    reader: Reader<&'f [u8]>,
-    lines: RowLines<'f>,
+    dialect: Dialect,
+    rows: Rows<'f>,
     known: [&'static str; N],
     /// The index in the file of each known column. `None` if the file does not have the column.
     columns: [Option<usize>; N],
-    width: usize,
+    /// The minimum and the maximum number of cells of a row. They differ if the last columns have no name.
+    widths: (usize, usize),
+    /// The columns without a name. All their cells must be empty.
+    unnamed: Vec<usize>,
     /// Whether the file has unknown columns. One of them may be the mistyped name of an absent column.
     has_unknown_columns: bool,
+    not_utf8: NotUtf8,
 }
 
 impl<'f, const N: usize> Sheet<'f, N> {
@@ -37,50 +46,86 @@ impl<'f, const N: usize> Sheet<'f, N> {
         findings: &mut Findings,
     ) -> Option<Sheet<'f, N>> {
         let data = file.text();
-        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(data);
-        let mut lines = RowLines { data, offset: 0, line: 1 };
-        let mut header = StringRecord::new();
-        match reader.read_record(&mut header) {
-            Ok(true) => {}
-            Ok(false) => {
-                let message = "the file is empty and has no header row";
-                let help = format!("write the header row `{}`, or remove the file", known.join(","));
-                findings.add(&file.place(1), Code::MissingColumn, message, help);
-                return None;
-            }
-            Err(_) => {
-                let help = "save the file as CSV UTF-8";
-                findings.add(&file.place(1), Code::Syntax, "the header row is not UTF-8 text", help);
-                return None;
-            }
+        if let Some(fault) = find_binary(data) {
+            file.report_encoding(fault, SAVE_HELP, findings);
+            return None;
         }
-        let place = file.place(lines.line_of_row(header.position().map_or(0, csv::Position::byte)));
-        if header.len() > MAX_COLUMNS {
+        let dialect = Dialect::of(data);
+        let mut rows = Rows::new(data, dialect, MAX_COLUMNS + 1);
+        let header = loop {
+            match rows.next() {
+                Some(Ok(row)) if row.used == 0 => {}
+                Some(Ok(row)) => break row,
+                Some(Err(fault)) => {
+                    report_quote(&file, dialect, fault, findings);
+                    return None;
+                }
+                None => {
+                    let message = "the file is empty and has no header row";
+                    let help = format!("write the header row `{}`, or remove the file", known.join(","));
+                    findings.add(&file.place(1), Code::MissingColumn, message, help);
+                    return None;
+                }
+            }
+        };
+        let place = file.place(header.line);
+        if header.width > MAX_COLUMNS {
             let message =
-                format!("the header row has {} columns, but at most {MAX_COLUMNS} are allowed", header.len());
+                format!("the header row has {} columns, but at most {MAX_COLUMNS} are allowed", header.width);
             findings.add(&place, Code::UnknownColumn, message, "remove empty and unknown columns");
             return None;
         }
-        let width = header.len();
-        let columns = [None; N];
-        let mut sheet = Sheet { file, reader, lines, known, columns, width, has_unknown_columns: false };
-        sheet.find_columns(&header, required, &place, findings).then_some(sheet)
+        let mut not_utf8 = NotUtf8::default();
+        not_utf8.check(data, &header);
+        let cells = rows.cells().iter().map(|cell| data.get(cell.clone()).unwrap_or_default());
+        let names: Vec<Cow<'_, str>> = cells.map(String::from_utf8_lossy).collect();
+        let names: Vec<Cow<'_, str>> = names.iter().map(|name| cell_value(name)).collect();
+        let mut sheet = Sheet {
+            file,
+            dialect,
+            rows,
+            known,
+            columns: [None; N],
+            widths: (header.used, header.width),
+            unnamed: Vec::new(),
+            has_unknown_columns: false,
+            not_utf8,
+        };
+        if sheet.find_columns(&names, required, &place, findings) {
+            return Some(sheet);
+        }
+        sheet.not_utf8.report(&file, findings);
+        None
     }
 
     /// Finds the known columns, and reports unknown, repeated and missing ones. Returns whether the rows can
     /// be read.
     fn find_columns(
         &mut self,
-        header: &StringRecord,
+        header: &[Cow<'_, str>],
         required: &[&'static str],
         place: &Place,
         findings: &mut Findings,
     ) -> bool {
         let mut has_duplicates = false;
         let mut unknown = Vec::new();
+        let mut respelled = Vec::new();
         for (index, name) in header.iter().enumerate() {
-            match self.known.iter().zip(&mut self.columns).find(|(known, _)| **known == name) {
-                Some((_, column @ None)) => *column = Some(index),
+            let trimmed = name.trim();
+            if trimmed.is_empty() {
+                self.unnamed.push(index);
+                continue;
+            }
+            // A comment for people.
+            if trimmed.starts_with('#') {
+                continue;
+            }
+            let is_meant = |known: &str| known.eq_ignore_ascii_case(trimmed);
+            match self.known.iter().zip(&mut self.columns).find(|(known, _)| is_meant(known)) {
+                Some((known, column @ None)) => {
+                    *column = Some(index);
+                    respelled.extend((*known != name).then_some((index, &**name, *known)));
+                }
                 Some(_) => {
                     has_duplicates = true;
                     let message = format!("column {} occurs twice", quoted(name));
@@ -91,16 +136,31 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 None => unknown.push((index, name)),
             }
         }
+        if let Some((first, ..)) = respelled.first() {
+            let message = format!(
+                "the header row writes {} in other letters than the names of the columns",
+                quoted_list(respelled.iter().map(|(_, name, _)| *name))
+            );
+            let help = format!("write {}", quoted_list(respelled.iter().map(|(.., known)| *known)));
+            findings.add(place, Code::ColumnCase, message, help).primary(Span::Cell(*first));
+        }
         let absent: Vec<_> = self.known.into_iter().filter(|name| !self.has_column(name)).collect();
         let mut missing: Vec<_> = required.iter().copied().filter(|name| absent.contains(name)).collect();
         for (index, name) in &unknown {
             // If a required column has another name, that is one fault, not two.
             let renamed = closest(name, absent.iter().copied()).or_else(|| missing.first().copied());
             missing.retain(|name| Some(*name) != renamed);
+            // The name was not UTF-8, which is a finding already.
+            if name.contains(char::REPLACEMENT_CHARACTER) {
+                continue;
+            }
             let help = match renamed {
                 Some(renamed) => format!("did you mean `{renamed}`?"),
                 None => did_you_mean(name, self.known.iter().copied(), || {
-                    format!("remove it; the known columns are {}", quoted_list(self.known))
+                    format!(
+                        "remove it, or begin its name with a hash if it is a comment; the known columns are {}",
+                        quoted_list(self.known)
+                    )
                 }),
             };
             let message = format!("column {} is unknown", quoted(name));
@@ -126,44 +186,34 @@ impl<'f, const N: usize> Sheet<'f, N> {
     /// Returns a capacity for the rows: the number of lines, but at most the file size / 24, because a file
     /// of line ends must not reserve much memory.
     pub(super) fn capacity(&self) -> usize {
-        memchr::memchr_iter(b'\n', self.lines.data).count().min(self.lines.data.len() / SHORT_ROW_BYTES)
+        count_line_ends(self.file.text()).min(self.file.text().len() / SHORT_ROW_BYTES)
     }
 
     /// Calls `read_row` with the cells of every row, in the order of the known columns. The cell of an absent
-    /// column is empty.
-    ///
-    /// Returns whether the whole file could be read. A wrong encoding, an open quote or an unknown column
-    /// makes the result false. A row with a wrong number of cells does not, because it affects no other row.
+    /// column is empty. Returns the part of the file that was not read.
     pub(super) fn read_rows(
         mut self,
         findings: &mut Findings,
         mut read_row: impl FnMut([&str; N], &Place, &mut Findings),
-    ) -> bool {
-        let mut complete = !self.has_unknown_columns || self.columns.iter().all(Option::is_some);
-        let mut record = StringRecord::new();
+    ) -> UnreadPart {
+        let data = self.file.text();
+        let mut unread = UnreadPart::default();
+        if self.has_unknown_columns && self.columns.iter().any(Option::is_none) {
+            unread = UnreadPart::Everything;
+        }
         let mut place = self.file.place(0);
-        let mut not_utf8: Option<(Place, usize)> = None;
         let mut faulty_rows = 0;
-        loop {
-            match self.reader.read_record(&mut record) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    complete = false;
-                    // All other kinds are errors of the underlying reader, and reading a slice cannot fail.
-                    let ErrorKind::Utf8 { pos, .. } = error.kind() else { break };
-                    place.line = self.lines.line_of_row(pos.as_ref().map_or(0, csv::Position::byte));
-                    not_utf8.get_or_insert_with(|| (place.clone(), 0)).1 += 1;
-                    continue;
-                }
-            }
+        while let Some(row) = self.rows.next() {
             // Spreadsheet programs write rows of empty cells below a table.
-            if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            if row.as_ref().is_ok_and(|row| row.used == 0) {
                 continue;
             }
-            place.line = self.lines.line_of_row(record.position().map_or(0, csv::Position::byte));
+            place.line = match &row {
+                Ok(row) => row.line,
+                Err(fault) => fault.line,
+            };
             if faulty_rows == MAX_FAULTY_ROWS {
-                complete = false;
+                unread = UnreadPart::Everything;
                 let message = format!(
                     "{MAX_FAULTY_ROWS} rows above this one are faulty, so the rest of the file is not read"
                 );
@@ -171,64 +221,118 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 break;
             }
             let added = findings.added();
-            let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
-            if self.lines.ends_in_open_quote(end) {
-                complete = false;
-                let help = "add the closing quote; write a quote inside a quoted cell twice";
-                findings.add(&place, Code::Syntax, "a quote is opened on this line and never closed", help);
-            } else if record.len() == self.width {
-                let cell =
-                    |index: Option<usize>| index.and_then(|index| record.get(index)).unwrap_or_default();
-                read_row(self.columns.map(cell), &place, findings);
-            } else {
-                let message =
-                    format!("the row has {} cells, but the header row has {}", record.len(), self.width);
-                let help =
-                    "write as many cells as the header row has; put a cell that contains a comma in quotes";
-                findings.add(&place, Code::Syntax, message, help);
+            match row {
+                Err(fault) => {
+                    let skipped = data.get(fault.skipped.clone()).unwrap_or_default();
+                    unread.add_text(&String::from_utf8_lossy(skipped));
+                    report_quote(&self.file, self.dialect, fault, findings);
+                }
+                Ok(row) => {
+                    let bytes = data.get(row.bytes.clone()).unwrap_or_default();
+                    let text = str::from_utf8(bytes).ok().filter(|_| self.fits(&row, &place, findings));
+                    match text {
+                        Some(text) => {
+                            let cells = self.cells(text, row.bytes.start);
+                            read_row(cells.each_ref().map(|cell| &**cell), &place, findings);
+                        }
+                        None => {
+                            unread.add_text(&String::from_utf8_lossy(bytes));
+                            self.not_utf8.check(data, &row);
+                        }
+                    }
+                }
             }
             faulty_rows += usize::from(findings.added() > added);
         }
-        if let Some((place, count)) = not_utf8 {
-            let message = match count {
-                1 => "the row is not UTF-8 text".to_owned(),
-                _ => format!("this row and {} more rows are not UTF-8 text", count - 1),
-            };
-            findings.add(&place, Code::Syntax, message, "save the file as CSV UTF-8");
-        }
-        complete
-    }
-}
-
-/// Counts the lines before a row. The `csv` crate reports the position of a row too early: before the empty
-/// lines, or before the LF of a CR LF, that precede the row.
-struct RowLines<'f> {
-    data: &'f [u8],
-    offset: usize,
-    line: u32,
-}
-
-impl RowLines<'_> {
-    /// Returns the line, from 1, of the row that the `csv` crate reports at this offset. Rows must be passed
-    /// in order.
-    fn line_of_row(&mut self, position: u64) -> u32 {
-        let position = usize::try_from(position).unwrap_or(usize::MAX);
-        let ahead = self.data.get(position..).unwrap_or_default();
-        let start = position + ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let passed = self.data.get(self.offset..start).unwrap_or_default();
-        let newlines = memchr::memchr_iter(b'\n', passed).count();
-        self.line = self.line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
-        self.offset = self.offset.max(start);
-        self.line
+        self.not_utf8.report(&self.file, findings);
+        unread
     }
 
-    /// Returns whether the row that ends at this offset has a quote that is never closed. Such a row extends
-    /// to the end of the file.
-    fn ends_in_open_quote(&self, end: usize) -> bool {
-        if end < self.data.len() {
+    /// Returns the cells of a row in the order of the known columns.
+    fn cells<'t>(&self, row: &'t str, start: usize) -> [Cow<'t, str>; N] {
+        self.columns.map(|index| {
+            let bytes = index.and_then(|index| self.rows.cells().get(index));
+            let cell = bytes.and_then(|bytes| row.get(bytes.start - start..bytes.end - start));
+            cell_value(cell.unwrap_or_default())
+        })
+    }
+
+    /// Returns whether a row has as many cells as the header row. Reports any other row.
+    fn fits(&self, row: &Row, place: &Place, findings: &mut Findings) -> bool {
+        let (least, most) = self.widths;
+        let separator = self.dialect.separator_name();
+        if row.width < least || row.used > most {
+            let message = format!("the row has {} cells, but the header row has {most}", row.width);
+            let help = format!(
+                "write as many cells as the header row has, separated by {separator}; put a cell that contains \
+                 {separator} in quotes"
+            );
+            findings.add(place, Code::Syntax, message, help);
             return false;
         }
-        let row = self.data.get(self.offset..).unwrap_or_default();
-        memchr::memchr_iter(b'"', row).count() % 2 == 1
+        for &index in self.unnamed.iter().filter(|&&index| index < row.used) {
+            let cell = self.rows.cells().get(index).and_then(|bytes| self.file.text().get(bytes.clone()));
+            if cell.is_some_and(|cell| !cell.trim_ascii().is_empty() && cell != b"\"\"") {
+                let message = format!("the row has a value in column {}, which has no name", index + 1);
+                let help = "write a name in the header row, or empty the cell; a name that begins with `#` makes \
+                            the column a comment";
+                findings.add(place, Code::UnknownColumn, message, help).primary(Span::Cell(index));
+            }
+        }
+        true
+    }
+}
+
+fn report_quote(file: &SourceFile<'_>, dialect: Dialect, fault: QuoteFault, findings: &mut Findings) {
+    let separator = dialect.separator_name();
+    let (message, help) = match fault.kind {
+        QuoteFaultKind::InsideUnquoted => (
+            "a quote is inside a cell that does not begin with a quote",
+            "put the whole cell in quotes, and write each quote inside it twice; or remove the quote"
+                .to_owned(),
+        ),
+        QuoteFaultKind::AfterClosing => (
+            "a text follows the closing quote of a cell",
+            format!(
+                "remove the text, or write each quote inside the cell twice; behind the closing quote, only \
+                 {separator} or the end of the line may follow"
+            ),
+        ),
+        QuoteFaultKind::NotClosed => (
+            "a quote is opened on this line and not closed",
+            "add the closing quote, or remove the opening one; write a quote inside a quoted cell twice"
+                .to_owned(),
+        ),
+    };
+    findings.add(&file.place(fault.line), Code::Syntax, message, help).primary(Span::Bytes(fault.bytes));
+}
+
+/// The rows that are not UTF-8 text. They are one finding together.
+#[derive(Default)]
+struct NotUtf8 {
+    /// The message, line and offset of the first row.
+    first: Option<(String, u32, usize)>,
+    count: usize,
+}
+
+impl NotUtf8 {
+    fn check(&mut self, data: &[u8], row: &Row) {
+        let bytes = data.get(row.bytes.clone()).unwrap_or_default();
+        let Some(fault) = find_not_utf8(bytes) else { return };
+        self.count += 1;
+        self.first.get_or_insert_with(|| {
+            let before = bytes.get(..fault.offset).unwrap_or_default();
+            let line = row.line.saturating_add(u32::try_from(count_line_ends(before)).unwrap_or(u32::MAX));
+            (fault.message, line, row.bytes.start + fault.offset)
+        });
+    }
+
+    fn report(self, file: &SourceFile<'_>, findings: &mut Findings) {
+        let Some((mut message, line, offset)) = self.first else { return };
+        if self.count > 1 {
+            message += &format!(" (and {} more rows are not UTF-8)", self.count - 1);
+        }
+        let span = Span::Bytes(offset..offset + 1);
+        findings.add(&file.place(line), Code::Syntax, message, SAVE_HELP).primary(span);
     }
 }

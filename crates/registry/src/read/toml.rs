@@ -9,43 +9,16 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::layout::SourceFile;
+use super::text::Lines;
 use super::value::parse_country;
 use crate::redact::quoted;
 use crate::suggest::{closest, did_you_mean};
 use crate::{Code, Findings, Place, Span};
 
-/// The positions of the line ends of a text. Converts offsets to lines and lines to offsets.
-pub(crate) struct Lines {
-    newlines: Vec<usize>,
-}
-
-impl Lines {
-    pub(crate) fn new(text: &str) -> Lines {
-        Lines { newlines: memchr::memchr_iter(b'\n', text.as_bytes()).collect() }
-    }
-
-    /// Returns the number of the line at an offset, from 1.
-    pub(crate) fn line_at(&self, offset: usize) -> u32 {
-        u32::try_from(self.newlines.partition_point(|&newline| newline < offset) + 1).unwrap_or(u32::MAX)
-    }
-
-    /// Returns the bytes of a line without its line end. The text must be the one that `new` got.
-    pub(crate) fn bytes_of(&self, line: u32, text: &str) -> Range<usize> {
-        let index = line.max(1) as usize - 1;
-        let start = match index.checked_sub(1) {
-            Some(before) => self.newlines.get(before).map_or(text.len(), |newline| newline + 1),
-            None => 0,
-        };
-        let end = self.newlines.get(index).copied().unwrap_or(text.len());
-        let line = text.get(start..end).unwrap_or_default();
-        start..start + line.trim_end_matches('\r').len()
-    }
-}
-
 /// A parsed TOML file with its path and its lines.
 pub(super) struct Document<'t> {
     path: Arc<str>,
-    lines: Lines,
+    lines: Lines<'t>,
     root: DeTable<'t>,
 }
 
@@ -130,7 +103,7 @@ impl<T> Field<T> {
 #[derive(Clone, Copy)]
 pub(super) struct Table<'d> {
     path: &'d Arc<str>,
-    lines: &'d Lines,
+    lines: &'d Lines<'d>,
     keys: &'d DeTable<'d>,
     line: u32,
 }
