@@ -131,6 +131,18 @@ fn packaged_examples_name_installed_schemas() {
 }
 
 #[test]
+fn units_and_manifests_pass_a_state_directory_that_they_provide() {
+    let unit = text("config/systemd/switchboard.service");
+    let start = unit.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
+    assert!(start.ends_with(" --state ${STATE_DIRECTORY}"), "{start}");
+    assert!(unit.contains("\nStateDirectory=switchboard\n"));
+    let deployment = text("config/kubernetes/deployment.yaml");
+    let path = deployment.lines().find_map(|line| line.trim().strip_prefix("- --state=")).unwrap();
+    assert!(deployment.contains(&format!("- name: state\n              mountPath: {path}\n")));
+    assert!(deployment.contains("- name: state\n          emptyDir:\n"));
+}
+
+#[test]
 fn systemd_unit_allows_for_the_drain_timeout_and_max_connections() {
     let unit = text("config/systemd/switchboard.service");
     let setting = |key: &str| {

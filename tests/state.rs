@@ -263,6 +263,25 @@ fn required_snapshot_may_come_from_the_state_directory() {
     assert_eq!(daemon.status()["snapshot"]["from_state"], true);
 }
 
+/// Every source is read after a quiet period of 50 ms at the earliest, so that 1 ms is always too short.
+#[test]
+fn source_that_does_not_answer_in_time_is_served_when_it_does() {
+    let place = Place::new();
+    let mut daemon = place.serve_registry();
+    let answer = daemon.select(GERMAN);
+    wait_until_kept(&place, &daemon);
+    daemon.kill();
+    let changed = place.accounts().replace("wa-emea-de-1", "wa-emea-de-9");
+    fs::write(place.registry.path().join("acme/accounts.csv"), changed).unwrap();
+    let registry = place.registry.path().to_str().unwrap();
+    let daemon = place.serve(&["--registry", registry, "--start-timeout", "1ms"]);
+    let warning = daemon.logged_at_start("serving the last snapshot from the state directory");
+    assert_eq!(warning["generation"], answer["generation"]);
+    assert!(warning["reason"].as_str().unwrap().contains("has not answered within 1ms"), "{warning}");
+    wait_until("the source is served", || daemon.select(GERMAN)["account"] == "wa-emea-de-9");
+    assert_eq!(daemon.metric("switchboard_snapshot_from_state"), 0.0);
+}
+
 #[test]
 fn directory_that_cannot_be_written_refuses_and_delays_no_snapshot() {
     let place = Place::new();

@@ -94,6 +94,25 @@ fn every_generation_is_seen_with_its_standings() {
     });
 }
 
+/// A snapshot of the state directory never replaces one of the source, and has its standings.
+#[test]
+fn kept_snapshot_is_put_in_service_only_while_there_is_none() {
+    model(|| {
+        let store = Store::default();
+        let restoring = spawn({
+            let store = store.clone();
+            move || store.swap_if_empty(snapshot(1))
+        });
+        store.set_standing(key(), suspended());
+        let replaced = store.swap(snapshot(2));
+        let is_restored = restoring.join().unwrap();
+        assert_eq!(is_restored, replaced.is_some());
+        let current = store.current().unwrap();
+        assert_eq!(current.snapshot.generation(), 2);
+        assert_eq!(current.overlay.condition(ACCOUNT), Condition::Suspended);
+    });
+}
+
 #[test]
 fn account_that_is_restricted_further_never_looks_active_in_between() {
     model(|| {

@@ -129,11 +129,15 @@ pub type StandingsObserver = Arc<dyn Fn(&StandingsEvent<'_>) + Send + Sync>;
 /// content of the JSON, because the JSON may contain personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStanding {
-    /// The body is not a JSON object, has an unknown field, or has a field twice.
-    #[error(
-        "Send a JSON object with the fields `standing` and `reason`, optionally `until`, and each only once."
-    )]
+    /// The body is not a JSON object.
+    #[error("Send a JSON object with the fields `standing` and `reason`, and optionally `until`.")]
     Body,
+    /// The object has a field that is none of a standing.
+    #[error("Send only the fields `standing`, `reason` and `until`. The daemon sets `since` itself.")]
+    UnknownField,
+    /// The object has this field twice.
+    #[error("Send the field `{0}` only once.")]
+    Repeated(&'static str),
     /// The field `standing` is missing or invalid.
     #[error(
         "Send `draining` or `suspended` as `standing`. To make the account active again, DELETE its standing."
@@ -165,7 +169,11 @@ impl Standing {
     /// # Errors
     /// Returns the first invalid field.
     pub fn from_json(body: &[u8]) -> Result<Standing, InvalidStanding> {
-        let fields = serde_json::from_slice(body).map_err(|_| InvalidStanding::Body)?;
+        // Otherwise serde reads a list as the fields in their order.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(InvalidStanding::Body);
+        }
+        let fields = serde_json::from_slice(body).map_err(|error| invalid_fields(&error))?;
         Standing::from_fields(fields)
     }
 
@@ -197,6 +205,17 @@ impl Standing {
     /// Returns whether the standing has expired by `now`.
     pub fn has_ended(&self, now: UnixMillis) -> bool {
         self.until.as_ref().is_some_and(|until| until.at <= now)
+    }
+}
+
+/// Returns the reason why serde rejected the fields of a standing. Only its text says which field it was.
+fn invalid_fields(error: &serde_json::Error) -> InvalidStanding {
+    let text = error.to_string();
+    let is_repeated = |field: &&str| text.starts_with(&format!("duplicate field `{field}`"));
+    match ["standing", "reason", "until"].into_iter().find(is_repeated) {
+        Some(field) => InvalidStanding::Repeated(field),
+        None if text.starts_with("unknown field") => InvalidStanding::UnknownField,
+        None => InvalidStanding::Body,
     }
 }
 
@@ -245,8 +264,15 @@ mod tests {
             (r#"{"standing":"draining","reason":null}"#, "as `reason`"),
             (r#"{"standing":"draining","reason":"x","until":"447400123456"}"#, "as `until`"),
             (r#"{"standing":"draining","reason":"x","until":1}"#, "as `until`"),
-            (r#"{"standing":"draining","reason":"x","447400123456":1}"#, "a JSON object"),
-            (r#"{"standing":"draining","reason":"x","reason":"y"}"#, "a JSON object"),
+            (r#"{"standing":"draining","reason":"x","447400123456":1}"#, "only the fields `standing`"),
+            (r#"{"standing":"draining","reason":"x","since":"2026-01-01"}"#, "sets `since` itself"),
+            (r#"{"standing":"draining","reason":"x","reason":"y"}"#, "the field `reason` only once"),
+            (
+                r#"{"standing":"draining","standing":"draining","reason":"x"}"#,
+                "the field `standing` only once",
+            ),
+            (r#"["draining","x",null]"#, "a JSON object"),
+            (r#"{"standing":"draining","reason":"x"} {}"#, "a JSON object"),
         ] {
             let message = Standing::from_json(body.as_bytes()).unwrap_err().to_string();
             assert!(message.contains(field) && !message.contains("447400"), "{body}: {message}");
