@@ -124,10 +124,11 @@ impl FigureChange {
     }
 }
 
-/// Returns the knees of the runs whose step at the knee is valid.
+/// Returns the knees of the runs whose step at the knee is valid. A lower bound of the knee does not count.
 fn valid_knees(report: &Report) -> Vec<f64> {
     let is_valid = |run: &&ScenarioRun| {
-        !run.steps.iter().any(|step| Some(step.rate) == run.knee && step.invalid.is_some())
+        run.at_least.is_none()
+            && !run.steps.iter().any(|step| Some(step.rate) == run.knee && step.invalid.is_some())
     };
     report.runs.iter().filter(is_valid).filter_map(|run| run.knee).collect()
 }

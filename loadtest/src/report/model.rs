@@ -142,6 +142,9 @@ pub struct ScenarioRun {
     pub knee: Option<f64>,
     /// Reason why a sweep found no knee; else `null`.
     pub no_knee: Option<String>,
+    /// Reason why the true knee may be higher: the next higher rate could not be measured; else `null`.
+    #[serde(default)]
+    pub at_least: Option<String>,
     /// Limit of a sweep for the corrected p99 of each step; else `null`.
     pub limit: Option<f64>,
 }
@@ -317,7 +320,7 @@ impl Report {
     }
 
     /// Returns the reasons for which the command ends with exit code 1.
-    pub(crate) fn failures(&self) -> Vec<String> {
+    pub fn failures(&self) -> Vec<String> {
         let failed = self.verdicts.iter().filter(|verdict| !verdict.holds);
         let mut found: Vec<_> =
             failed.map(|verdict| format!("{}, but it is {}", verdict.demand, verdict.measured)).collect();

@@ -60,7 +60,17 @@ fn write_figures(out: &mut String, report: &Report) -> fmt::Result {
             writeln!(out, "{BAD}no knee was found: {why}{BAD:#}")?;
         }
         if let Some(knee) = run.knee {
-            writeln!(out, "{HEAD}knee, the highest rate that kept the limit: {}/s{HEAD:#}", rate(knee))?;
+            match &run.at_least {
+                None => writeln!(
+                    out,
+                    "{HEAD}knee, the highest rate that kept the limit: {}/s{HEAD:#}",
+                    rate(knee)
+                )?,
+                Some(why) => {
+                    writeln!(out, "{HEAD}knee: at least {}/s, which kept the limit{HEAD:#}", rate(knee))?;
+                    writeln!(out, "{WARNING}the next higher rate could not be measured: {why}{WARNING:#}")?;
+                }
+            }
         }
     }
     report.steps().try_for_each(|(n, step)| write_errors(out, &format!("run {}: ", n + 1), step))?;

@@ -26,6 +26,17 @@ pub fn machine() -> Machine {
     }
 }
 
+/// Returns a warning if the harness and its own daemon have no core each.
+pub fn too_few_cores(usable: usize, is_target_running: bool) -> Option<String> {
+    let needed = if is_target_running { 1 } else { 2 };
+    (usable < needed).then(|| {
+        format!(
+            "warning: the load test may use {usable} core, and it needs {needed}: one for the daemon and one for the \
+             harness. Expect invalid runs. Use a machine with more cores, or --target with a daemon on another machine"
+        )
+    })
+}
+
 /// Returns the XXH3 of an executable in hexadecimal digits. It distinguishes builds of the same commit.
 pub fn digest(file: &Path) -> Option<String> {
     fs::read(file).ok().map(|bytes| format!("{:016x}", xxh3_64(&bytes)))

@@ -88,6 +88,11 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     let started = jiff::Timestamp::now();
     output::log(&format!("\n{}: {}", scenario.name, scenario.about));
     let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
+    if let Some(warning) =
+        machine::too_few_cores(cpu_affinity::usable_cores().len(), options.target.is_some())
+    {
+        output::log(&warning);
+    }
     let mut pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
     if let (Some(pinning), Some(_)) = (&mut pinning, options.target) {
         // A running daemon is not pinned.
@@ -203,7 +208,7 @@ fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64)
             let name = format!("run {n}");
             context.step(&name, &instance, &mut requests, stretch).map(|(step, _)| {
                 log_step(&name, &step);
-                ScenarioRun { steps: vec![step], knee: None, no_knee: None, limit: None }
+                ScenarioRun { steps: vec![step], knee: None, no_knee: None, at_least: None, limit: None }
             })
         }
     };

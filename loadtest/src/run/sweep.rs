@@ -163,7 +163,7 @@ pub(super) fn run(
         }
         next = search.next_rate(held);
     }
-    let mut steps: Vec<RateStep> = rates.into_iter().map(MeasuredRate::into_step).collect();
+    let steps: Vec<RateStep> = rates.into_iter().map(MeasuredRate::into_step).collect();
     let limit = Some(sweep.p99.micros());
     let knee = search.knee().filter(|_| next.is_none());
     let Some(knee) = knee else {
@@ -178,14 +178,17 @@ pub(super) fn run(
         } else {
             "no rate kept the limit: lower sweep.start, or raise sweep.p99"
         };
-        return Ok(ScenarioRun { steps, knee: None, no_knee: Some(reason.to_owned()), limit });
+        return Ok(ScenarioRun {
+            steps,
+            knee: None,
+            no_knee: Some(reason.to_owned()),
+            at_least: None,
+            limit,
+        });
     };
-    // If the bad rate is invalid, the limit may be the harness's instead of the daemon's.
+    // If the bad rate is invalid, the limit may be the harness's instead of the daemon's. On two cores, this is
+    // usual, because the harness has no more cores than the daemon.
     let above = unmeasured.into_iter().find(|(rate, _)| Some(*rate) == search.bad);
-    if let Some((_, reason)) = above
-        && let Some(step) = steps.iter_mut().find(|step| step.rate == knee)
-    {
-        step.invalid = Some(format!("no knee, because the next higher rate could not be measured: {reason}"));
-    }
-    Ok(ScenarioRun { steps, knee: Some(knee), no_knee: None, limit })
+    let at_least = above.map(|(_, reason)| reason);
+    Ok(ScenarioRun { steps, knee: Some(knee), no_knee: None, at_least, limit })
 }

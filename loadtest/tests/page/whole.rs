@@ -190,3 +190,24 @@ fn charts_show_the_middle_run_and_a_valid_one_where_there_is_one() {
     report.runs.iter_mut().for_each(|run| run.steps[0].invalid = Some("late".to_owned()));
     shows(&report, "Run 3 is the middle one of 3 runs");
 }
+
+/// On two cores, the harness reaches its limit before the daemon. The sweep is then a success with a lower
+/// bound, and the terminal and the page agree on it.
+#[test]
+fn knee_below_an_unmeasured_rate_is_a_lower_bound() {
+    let mut report = report("ramp");
+    let before = report.failures();
+    let why = "the harness was idle for 1.0 % of the time";
+    report.runs[0].at_least = Some(why.to_owned());
+    assert_eq!(report.failures(), before);
+    let table = loadtest::report::summary::table(&report);
+    let page = loadtest::report::page::render(&report);
+    for (text, bound) in [(&table, "knee: at least "), (&page, ", is at least ")] {
+        assert!(text.contains(bound) && text.contains(why), "{text}");
+        assert!(!text.contains("no knee") && !text.contains("No knee"), "{text}");
+    }
+    let warning = loadtest::run::machine::too_few_cores(1, false).unwrap();
+    assert!(warning.contains("it needs 2"), "{warning}");
+    assert_eq!(loadtest::run::machine::too_few_cores(2, false), None);
+    assert_eq!(loadtest::run::machine::too_few_cores(1, true), None);
+}

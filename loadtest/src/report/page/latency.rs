@@ -37,7 +37,10 @@ pub(super) fn by_rate(report: &Report) -> Markup {
                     "The knee, the highest rate "
                     @if let Some(limit) = run.limit { "with a p99 of at most " (time(limit)) " and without an error" }
                     @else { "that kept every limit" }
-                    ", is " strong { (per_second(knee)) } ". "
+                    @if let Some(why) = &run.at_least {
+                        ", is at least " strong { (per_second(knee)) } ". The next higher rate could not be measured: " (why) ". "
+                    }
+                    @else { ", is " strong { (per_second(knee)) } ". " }
                 }
                 @else { "No knee was found" @if let Some(why) = &run.no_knee { ": " (why) } ". " }
                 "Hollow dots are steps that failed."
@@ -86,7 +89,8 @@ fn plot_rates(report: &Report, run: &ScenarioRun) -> Markup {
                 (knee("knee", rate, "knee"))
                 @let x = chart.place(rate, 0.0).0;
                 @let anchor = if right - x < 200 { "end" } else { "middle" };
-                text.knee x=(x) y=(top - 14) text-anchor=(anchor) { "knee " (per_second(rate)) }
+                @let bound = if run.at_least.is_some() { "knee at least " } else { "knee " };
+                text.knee x=(x) y=(top - 14) text-anchor=(anchor) { (bound) (per_second(rate)) }
             }
             @for (class, name, of) in CURVES { @for step in sorted_steps(run) {
                 @let failure = failure(run, step).map(|failure| format!("\n{failure}"));
@@ -130,7 +134,7 @@ fn table(run: &ScenarioRun) -> Markup {
                         @for figure in &figures {
                             td { (((figure.of)(step)).map_or_else(|| "–".to_owned(), |value| figure.unit.show(value))) }
                         }
-                        td.words { @if is_knee { "knee" } @else { (failure(run, step).unwrap_or_default()) } }
+                        td.words { @if is_knee && run.at_least.is_some() { "knee at least" } @else if is_knee { "knee" } @else { (failure(run, step).unwrap_or_default()) } }
                     }
                 } }
             } }
