@@ -19,6 +19,7 @@
 )]
 
 mod architecture;
+mod balancers;
 mod build_snapshot;
 mod cli;
 mod clients;
