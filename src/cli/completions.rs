@@ -90,14 +90,13 @@ _switchboard() {{
 {known}        *=*) words="" ;;
         *) words="{fields}" ;;
     esac
-    COMPREPLY=( $(compgen -W "$words" -- "$word") )
+    COMPREPLY=( $(compgen -W "$words" -- "$word" || true) )
     COMPREPLY=( "${{COMPREPLY[@]#"$field"}}" )
     if [[ "${{COMPREPLY[0]-}}" == *= ]]; then
-        compopt -o nospace 2>/dev/null
+        compopt -o nospace 2>/dev/null || true
     fi
     # No operand is a file.
-    compopt +o default +o bashdefault 2>/dev/null
-    return 0
+    compopt +o default +o bashdefault 2>/dev/null || true
 }}
 "#
     );

@@ -67,9 +67,9 @@ fn bash_completes_the_fields_of_a_query() {
             assert_eq!(bash(&[&["switchboard", command], free].concat()), [""], "{free:?}");
         }
         assert_eq!(bash(&["switchboard", command, "--reg"]), ["--registry"]);
-        assert_eq!(bash(&["switchboard", command, "--format", ""]).is_empty(), false);
     }
-    assert_eq!(bash(&["switchboard", "check", "chan"]), [""], "no command but those of queries has fields");
+    let offered = bash(&["switchboard", "check", ""]);
+    assert!(!offered.iter().any(|word| word.ends_with('=')), "only queries have fields: {offered:?}");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn zsh_and_fish_scripts_have_the_fields_of_a_query() {
         let script = stdout(&switchboard(&["completions", shell]));
         assert!(script.contains(field) && script.contains(value), "{script}");
         for field in QueryField::ALL {
-            assert!(script.contains(&format!(" {}=", field.as_str())), "{shell}: {}", field.as_str());
+            assert!(script.contains(&format!("{}=", field.as_str())), "{shell}: {}", field.as_str());
         }
         assert!(!script.contains("::fields -- ") || script.matches(":_switchboard_fields'").count() == 2);
     }
