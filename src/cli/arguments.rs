@@ -137,6 +137,10 @@ pub struct CoverageArguments {
     /// The part of the snapshot to show.
     #[command(flatten)]
     pub scope: ScopeArguments,
+    /// Roles to show
+    /// [default: the conversation role of each channel]
+    #[arg(long, value_name = "ROLE", verbatim_doc_comment)]
+    pub role: Option<RoleChoice>,
     /// Combine OUs that have the same decisions for every country into one line of the table
     #[arg(long)]
     pub fold: bool,

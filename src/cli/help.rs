@@ -306,18 +306,21 @@ static COMMANDS: [CommandHelp; 17] = [
                 "List the countries without an account",
                 "switchboard coverage registry --format csv \\\n    | grep -E ',no_(pool|account)'",
             ),
-            ("Write a page with a map", "switchboard coverage registry --format html -o coverage.html"),
+            ("Show the primary accounts as well", "switchboard coverage registry --role all"),
+            (
+                "Write a page with an overview and a map",
+                "switchboard coverage registry --format html -o coverage.html",
+            ),
         ],
         fields: &[],
         notes: &[
-            "A decision is the answer to a query that has only the client's country, in the conversation role \
-             of the channel, at the present time. Accounts that are suspended or draining, or that are \
-             available from a later time, are not selected.",
-            "The table counts each country once. Without an account, the country counts in the column \
-             \"no account\". With an account of an OU above, the country counts in \"climbed\". Otherwise \
-             it counts in the column of its rule.",
+            "A decision is the answer to a query that has only the client's country, in one role of the \
+             channel, at the present time. Accounts that are suspended or draining, or that are available \
+             from a later time, are not selected.",
+            "The table counts each country once: in the column of its rule, or in \"no account\". The last \
+             column has in brackets how many of them climbed to an account of an OU above.",
             "CSV and JSON have one row for each country: company, ou, channel, country, rule (or the code \
-             of the problem), climbed, pool.",
+             of the problem), climbed, pool, role.",
         ],
         failure: Some("The registry has errors."),
         signals: &[],

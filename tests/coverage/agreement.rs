@@ -78,9 +78,9 @@ fn holds(files: &Files) -> Result<(), String> {
             names.sort_unstable();
             assert_eq!((scoped.ous.len(), scoped.channels.len()), (ous.len(), names.len()));
             for (&number, ou) in scoped.ous.iter().zip(&ous) {
-                for (&channel_number, channel) in scoped.channels.iter().zip(&names) {
+                for (&(channel_number, _), channel) in scoped.channels.iter().zip(&names) {
                     for role in Role::ALL {
-                        let row = table.row_of_role(scoped.company, number, channel_number, role);
+                        let row = table.row_of(scoped.company, number, channel_number, role);
                         let row = table.row(row);
                         let names = [&*company.id, ou, channel];
                         for (country, decision) in row.countries() {
@@ -106,16 +106,16 @@ fn holds(files: &Files) -> Result<(), String> {
 fn counted(tally: &RuleCounts, decisions: impl Iterator<Item = Decision>) -> Result<(), String> {
     let mut recounted = RuleCounts::default();
     for decision in decisions {
-        match (decision.served().map(|served| served.climbed), decision.as_str()) {
+        recounted.climbed += usize::from(decision.served().is_some_and(|served| served.climbed > 0));
+        match (decision.served(), decision.as_str()) {
             (None, code) => {
                 recounted.none += 1;
                 *recounted.reasons.entry(code).or_default() += 1;
             }
-            (Some(1..), _) => recounted.climbed += 1,
             (_, "country") => recounted.country += 1,
             (_, "calling_code") => recounted.calling_code += 1,
-            (_, "geography") => recounted.mapping += 1,
-            (_, "default_region") => recounted.default += 1,
+            (_, "geography") => recounted.geography += 1,
+            (_, "default_region") => recounted.default_region += 1,
             (_, other) => return Err(format!("a country alone is decided by {other}")),
         }
     }

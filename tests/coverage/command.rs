@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use oracle::Oracle;
 use serde_json::Value;
-use switchboard_model::Region;
+use switchboard_model::{Region, Role};
 use switchboard_registry::Files;
 
 use super::agreement::oracle_decision;
@@ -37,11 +37,13 @@ fn rows_of_the_demo_agree_with_the_oracle() {
     let mut csv = csv::Reader::from_reader(text.as_bytes());
     assert_eq!(
         csv.headers().unwrap(),
-        vec!["company", "ou", "channel", "country", "rule", "climbed", "pool"]
+        vec!["company", "ou", "channel", "country", "rule", "climbed", "pool", "role"]
     );
+    let conversation = |channel: &str| if channel == "wechat_miniapp" { "primary" } else { "secondary" };
     let (mut rows, mut last, mut asked) = (0, Vec::new(), BTreeSet::new());
     for record in csv.records() {
         let record = record.unwrap();
+        assert_eq!(&record[7], conversation(&record[2]), "{record:?}");
         let key: Vec<String> = record.iter().take(4).map(str::to_owned).collect();
         assert!(key > last, "{key:?} after {last:?}");
         asked.insert((key[0].clone(), key[2].clone()));
@@ -81,7 +83,7 @@ fn json_rows_equal_csv_rows() {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let names = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
+        let names = ["company", "ou", "channel", "country", "rule", "climbed", "pool", "role"];
         assert_eq!(record.iter().map(str::to_owned).collect::<Vec<_>>(), names.map(shown));
         assert_eq!(object.as_object().unwrap().len(), names.len());
         assert!(object["climbed"].is_null() == object["pool"].is_null());
@@ -107,6 +109,7 @@ fn totals_of_the_folded_table_equal_those_of_the_whole() {
         let line = text.lines().find(|line| line.starts_with("total")).unwrap().to_owned();
         line.split_whitespace().skip(1).map(|count| count.parse().unwrap_or(0)).collect::<Vec<usize>>()
     };
+    // The last column, in brackets, counts decisions that climbed. They are in the columns before as well.
     assert_eq!(total(&whole).iter().sum::<usize>(), 9 * 8 * Region::COUNT);
     assert_eq!(coverage(&["--company", "acme", "--format", "table"]), whole);
     let folded = coverage(&["--fold"]);
@@ -119,6 +122,70 @@ fn totals_of_the_folded_table_equal_those_of_the_whole() {
     // A line that stands for several OUs shows their number, even after a long name.
     let line = folded.lines().find(|line| line.starts_with("us-wealth-boston ")).unwrap();
     assert!(line.split_whitespace().nth(1).is_some_and(|more| more.starts_with('+')), "{line}");
+}
+
+/// Returns the rows of a CSV, without the header.
+fn rows(arguments: &[&str]) -> Vec<Vec<String>> {
+    let text = coverage(&[arguments, &["--format", "csv"]].concat());
+    let mut csv = csv::Reader::from_reader(text.as_bytes());
+    csv.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn role_selects_the_rows() {
+    let scope = ["--company", "acme", "--ou", "emea,london"];
+    let of = |more: &[&str]| rows(&[&scope[..], more].concat());
+    let (default, all) = (of(&[]), of(&["--role", "all"]));
+    let (primary, secondary) = (of(&["--role", "primary"]), of(&["--role", "secondary"]));
+    assert!(
+        primary.iter().all(|row| row[7] == "primary") && secondary.iter().all(|row| row[7] == "secondary")
+    );
+    assert_eq!(primary.len(), default.len());
+    assert_eq!(secondary.len(), default.len());
+    // `all` has the conversation role, and the other role where there are accounts of it.
+    assert!(default.iter().all(|row| all.contains(row)));
+    let others: Vec<_> = all.iter().filter(|row| !default.contains(row)).collect();
+    assert_eq!(all.len(), default.len() + others.len());
+    assert!(others.iter().all(|row| primary.contains(row)) && !others.is_empty());
+    let whatsapp =
+        |rows: &[Vec<String>]| rows.iter().filter(|row| row[2] == "whatsapp").cloned().collect::<Vec<_>>();
+    assert_eq!(whatsapp(&all).len(), whatsapp(&primary).len() + whatsapp(&secondary).len());
+    let files = Files::read_dir(&demo()).unwrap();
+    let registry = sound(&files).unwrap();
+    let oracle = Oracle::new(&registry);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    for row in &all {
+        let role = Role::ALL.into_iter().find(|role| role.as_str() == row[7]);
+        let (rule, place) = oracle_decision(&oracle, now, [&row[0], &row[1], &row[2]], role, &row[3]);
+        let (climbed, pool) =
+            place.map(|(climbed, pool, ..)| (climbed.to_string(), pool)).unwrap_or_default();
+        assert_eq!([&row[4], &row[5], &row[6]], [&rule, &climbed, &pool], "{row:?}");
+    }
+    let output = switchboard(&["coverage", demo().to_str().unwrap(), "--role", "tertiary"]);
+    assert_eq!(output.status.code(), Some(2));
+    let table = coverage(&["--company", "acme", "--role", "all"]);
+    assert!(table.contains("whatsapp (primary)") && table.contains("whatsapp  "), "{table}");
+}
+
+/// A unit without pools of its own is served by the rules of the unit above. Its line names these rules.
+#[test]
+fn line_of_a_child_names_the_rules_behind_a_climb() {
+    let scope = ["--company", "acme", "--ou", "london", "--channel", "whatsapp"];
+    let table = coverage(&scope);
+    let mut lines = table.lines().skip(1);
+    let header: Vec<&str> =
+        lines.next().unwrap().split("  ").map(str::trim).filter(|it| !it.is_empty()).collect();
+    let names = ["country", "calling_code", "geography", "default_region"];
+    assert_eq!(header, [&["OU", "channel"], &names[..], &["no account", "thereof climbed"]].concat());
+    let cells: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    let rows = rows(&scope);
+    let of = |name: &str| rows.iter().filter(|row| row[4] == name).count();
+    for (name, cell) in names.into_iter().zip(&cells[2..]) {
+        assert_eq!(cell.parse().unwrap_or(0), of(name), "{name} in {table}");
+    }
+    let climbed = rows.iter().filter(|row| row[5].parse::<u32>().is_ok_and(|levels| levels > 0)).count();
+    assert!(climbed > 0 && of("default_region") + of("geography") > 0, "{table}");
+    assert_eq!(cells[7], format!("({climbed})"), "{table}");
 }
 
 #[test]

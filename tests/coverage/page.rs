@@ -1,8 +1,12 @@
 //! The HTML page is complete and needs no other file.
 
-use switchboard_model::Region;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use switchboard_model::{Region, Rule};
 
 use super::command::coverage;
+use crate::expected::demo;
 
 fn page() -> String {
     coverage(&["--company", "acme", "--format", "html"])
@@ -32,7 +36,7 @@ fn page_has_every_country_in_the_table_and_on_the_map_or_in_the_list() {
     let page = page();
     let map = between(&page, "<svg", "</svg>");
     let small = between(&page, "<ul class=\"small\">", "</ul>");
-    let table = between(&page, "<tbody>", "</tbody>");
+    let table = between(between(&page, "<table id=\"countries\">", "</table>"), "<tbody>", "</tbody>");
     let mut on_map = 0;
     for region in Region::all() {
         let code = format!("data-code=\"{region}\"");
@@ -68,11 +72,12 @@ fn data_of_the_page_equal_the_csv_rows() {
                     let shown = [
                         company["id"].as_str().unwrap(),
                         ou[0].as_str().unwrap(),
-                        channel.as_str().unwrap(),
+                        channel[0].as_str().unwrap(),
                         region.alpha2(),
                         decision[0].as_str().unwrap(),
                         &climbed,
                         decision[2].as_str().unwrap_or_default(),
+                        channel[1].as_str().unwrap(),
                     ];
                     assert_eq!(record, shown.to_vec());
                 }
@@ -97,6 +102,70 @@ fn page_is_well_formed() {
     let tree = roxmltree::Document::parse(&closed).unwrap_or_else(|error| panic!("{error}"));
     let labels = tree.descendants().filter(|node| node.has_tag_name("select"));
     assert_eq!(labels.count(), 4);
+    // Every control has a name for screen readers.
+    for node in tree.descendants().filter(|node| node.has_tag_name("button")) {
+        let named = node.attribute("aria-label").is_some() || node.descendants().any(|text| text.is_text());
+        assert!(named || node.attribute("id") == Some("more"), "{node:?}");
+    }
+}
+
+#[test]
+fn page_names_the_rules_as_the_table_and_the_documents_do() {
+    let page = page();
+    let legend = between(&page, "<ul class=\"legend\"", "</ul>");
+    for rule in Rule::STEPS {
+        assert!(legend.contains(&format!("<span>{}</span>", rule.as_str())), "{legend}");
+    }
+    assert!(!page.contains("by default") && !page.contains("default region"), "one name for default_region");
+}
+
+/// The page opens on the cell with the fewest countries without an account.
+#[test]
+fn page_opens_on_a_served_world() {
+    let page = page();
+    let data: Value =
+        serde_json::from_str(between(&page, "<script type=\"application/json\" id=\"data\">", "</script>"))
+            .unwrap();
+    let first = &data["first"];
+    let text = coverage(&["--company", "acme", "--format", "csv"]);
+    let mut gaps: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for record in csv::Reader::from_reader(text.as_bytes()).records() {
+        let record = record.unwrap();
+        *gaps.entry((record[1].to_owned(), record[2].to_owned())).or_default() +=
+            usize::from(record[6].is_empty());
+    }
+    let key = (first[1].as_str().unwrap().to_owned(), first[2][0].as_str().unwrap().to_owned());
+    assert_eq!(gaps.get(&key), gaps.values().min(), "{first} of {gaps:?}");
+    let table = between(&page, "<table id=\"countries\">", "</table>");
+    assert_eq!(table.matches("class=\"key none\"").count(), gaps[&key]);
+}
+
+#[test]
+fn page_names_the_accounts_of_each_decision() {
+    let page = page();
+    let data: Value =
+        serde_json::from_str(between(&page, "<script type=\"application/json\" id=\"data\">", "</script>"))
+            .unwrap();
+    let sheet = std::fs::read_to_string(demo().join("acme/accounts.csv")).unwrap();
+    let (mut served, mut named) = (0, 0);
+    for decision in data["decisions"].as_array().unwrap() {
+        let Some(group) = decision[4].as_u64() else {
+            assert!(decision[2].is_null(), "{decision}");
+            continue;
+        };
+        served += 1;
+        let group = &data["groups"][group as usize];
+        for id in group[0].as_array().unwrap() {
+            let id = id.as_str().unwrap();
+            let row = sheet.lines().find(|line| line.starts_with(&format!("{id},"))).unwrap();
+            assert!(row.contains(decision[2].as_str().unwrap()), "{id} is in the pool of {decision}");
+            named += 1;
+        }
+    }
+    assert!(served > 10 && named >= served, "{served} decisions, {named} accounts");
+    let table = between(&page, "<table id=\"countries\">", "</table>");
+    let first = data["groups"][0][0][0].as_str().unwrap();
+    assert!(table.contains("Accounts") && page.contains(first), "{first}");
 }
 
 #[test]

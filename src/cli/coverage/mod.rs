@@ -1,4 +1,4 @@
-//! `switchboard coverage`: the rule that serves each country, for every OU and channel.
+//! `switchboard coverage`: the rule that serves each country, for every OU, channel and role.
 //!
 //! `table` renders the coverage as text, and `page` as HTML with a map. CSV and JSON are written here.
 
@@ -16,19 +16,21 @@ use super::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
 use super::source::{now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, output};
 
-const COLUMNS: [&str; 7] = ["company", "ou", "channel", "country", "rule", "climbed", "pool"];
+const COLUMNS: [&str; 8] = ["company", "ou", "channel", "country", "rule", "climbed", "pool", "role"];
 
 /// Prints every decision of a snapshot, or writes the decisions to a file.
 pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
     let CoverageArguments {
         source,
         scope: ScopeArguments { companies, channels, ous },
+        role,
         fold,
         format,
         output,
     } = arguments;
     let Some(snapshot) = open_snapshot(&source_from_path(source)?)? else { return Ok(Exit::Failed) };
-    let scope = Scope { companies, channels, ous, ..Scope::default() }.find(&snapshot);
+    let scope =
+        Scope { companies, channels, ous, roles: role.map(Into::into).unwrap_or_default() }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
     let mut decisions = DecisionTable::new(&snapshot, now().to_seconds());
     let path = output.as_deref();
@@ -59,7 +61,7 @@ fn write(
     }
 }
 
-/// The decision for one OU, channel and country. The fields are in the order of [`COLUMNS`].
+/// The decision for one OU, channel, role and country. The fields are in the order of [`COLUMNS`].
 #[derive(Clone, Copy, Serialize)]
 struct DecisionRow<'s> {
     company: &'s str,
@@ -70,6 +72,7 @@ struct DecisionRow<'s> {
     rule: &'static str,
     climbed: Option<u32>,
     pool: Option<&'s str>,
+    role: &'static str,
 }
 
 /// Writes the rows as CSV with a header. Fields that a problem does not have are empty.
@@ -78,9 +81,9 @@ fn write_csv(out: &mut dyn Write, decisions: &mut DecisionTable<'_>, scope: &[Sc
     csv.write_record(COLUMNS).map_err(into_io_error)?;
     let mut digits = itoa::Buffer::new();
     each_row(decisions, scope, |row| {
-        let DecisionRow { company, ou, channel, country, rule, climbed, pool } = row;
+        let DecisionRow { company, ou, channel, country, rule, climbed, pool, role } = row;
         let climbed = climbed.map(|climbed| digits.format(climbed)).unwrap_or_default();
-        let record = [company, ou, channel, country, rule, climbed, pool.unwrap_or_default()];
+        let record = [company, ou, channel, country, rule, climbed, pool.unwrap_or_default(), role];
         csv.write_record(record).map_err(into_io_error)
     })?;
     csv.flush()
@@ -118,9 +121,9 @@ fn each_row<'s>(
         let company = snapshot.company(*company_idx).id();
         for &ou_idx in ous {
             let ou = snapshot.ou(ou_idx).id();
-            for &channel_idx in channels {
+            for &(channel_idx, role) in channels {
                 let channel = snapshot.channel(channel_idx).id();
-                let row = decisions.row_of(*company_idx, ou_idx, channel_idx);
+                let row = decisions.row_of(*company_idx, ou_idx, channel_idx, role);
                 for (country, decision) in decisions.row(row).countries() {
                     write(DecisionRow {
                         company,
@@ -130,6 +133,7 @@ fn each_row<'s>(
                         rule: decision.as_str(),
                         climbed: decision.served().map(|served| served.climbed),
                         pool: decision.served().map(|served| served.pool(snapshot)),
+                        role: role.as_str(),
                     })?;
                 }
             }

@@ -1,17 +1,20 @@
-//! The coverage as one HTML page that loads no other file: a world map for the selected company, OU and
-//! channel, and a table of every country.
+//! The coverage as one HTML page that loads no other file: an overview of all OUs and channels, and for one of
+//! them a world map and a table of every country.
 //!
-//! The page holds the outlines once, and each distinct row of decisions once. A script recolors the map for
-//! another OU. Without scripts, the page shows the first OU. `assets/world.mjs` makes `assets/world.tsv` from
+//! The page holds the outlines once, and each distinct row of decisions once. A script fills the overview and
+//! recolors the map for another OU. Without scripts, the page shows one OU. `assets/world.mjs` makes `assets/world.tsv` from
 //! the npm package `@svg-maps/world`, whose license is `assets/world.LICENSE.md`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
-use switchboard_model::{Region, Rule};
-use switchboard_pipeline::analysis::{Decision, DecisionTable, Row, Scoped};
+use switchboard_model::{Region, Role, Rule};
+use switchboard_pipeline::analysis::compare::candidate_ids;
+use switchboard_pipeline::analysis::{Decision, DecisionTable, Row, RuleCounts, Scoped};
+use switchboard_snapshot::{ChannelIdx, GroupIdx, OuIdx};
 
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -23,20 +26,56 @@ const LETTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 /// The first of 256 letters that need no escape in HTML or JSON.
 const BEYOND: u32 = 0x100;
 
-/// The CSS classes with a color in the style sheet, and their labels in the legend.
+/// The CSS classes with a color in the style sheet, and their labels in the legend: the names of the rules.
 const LEGEND: [(&str, &str); 5] = [
-    (Rule::Country.as_str(), "country"),
-    (Rule::CallingCode.as_str(), "calling code"),
-    (Rule::Geography.as_str(), "geography"),
-    (Rule::DefaultRegion.as_str(), "default region"),
+    (Rule::Country.as_str(), Rule::Country.as_str()),
+    (Rule::CallingCode.as_str(), Rule::CallingCode.as_str()),
+    (Rule::Geography.as_str(), Rule::Geography.as_str()),
+    (Rule::DefaultRegion.as_str(), Rule::DefaultRegion.as_str()),
     (PROBLEM_CLASS, "no account"),
 ];
 /// The CSS class of a country without an account.
 const PROBLEM_CLASS: &str = "none";
+/// Maximum number of accounts that the page names for one decision.
+const MAX_NAMED_ACCOUNTS: usize = 50;
+
+/// What the map shows at first.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    scoped: &'a Scoped,
+    ou: OuIdx,
+    channel: ChannelIdx,
+    role: Role,
+    /// The number of the row of decisions.
+    row: usize,
+}
+
+/// Returns the OU and channel with the fewest countries without an account. Of equal ones, the first of those
+/// that serve most countries by an account of the country itself.
+fn least_gaps<'a>(table: &mut DecisionTable<'_>, scope: &'a [Scoped]) -> Option<Shown<'a>> {
+    let mut rank_of_row: BTreeMap<usize, (usize, Reverse<usize>)> = BTreeMap::new();
+    let mut best: Option<((usize, Reverse<usize>), Shown<'a>)> = None;
+    for scoped in scope {
+        for &ou in &scoped.ous {
+            for &(channel, role) in &scoped.channels {
+                let row = table.row_of(scoped.company, ou, channel, role);
+                let rank = *rank_of_row.entry(row).or_insert_with(|| {
+                    let counts = RuleCounts::from_row(&table.row(row));
+                    (counts.none, Reverse(counts.country))
+                });
+                if best.is_none_or(|(least, _)| rank < least) {
+                    best = Some((rank, Shown { scoped, ou, channel, role, row }));
+                }
+            }
+        }
+    }
+    best.map(|(_, shown)| shown)
+}
 
 /// Writes the HTML page of a coverage.
 pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &[Scoped]) -> io::Result<()> {
-    let data = PageData::new(table, scope);
+    let shown = least_gaps(table, scope);
+    let data = PageData::new(table, scope, shown);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,10 +93,10 @@ pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &
                         h1 { "Which rule selects the account, for each country" }
                         p.about {
                             "Each country shows the decision for a client of this country. Nothing else is known about the client. A "
-                            "decision is the rule, the number of levels climbed, and the pool."
+                            "decision is the rule, the number of levels climbed, the pool and its accounts."
                         }
                     }
-                    (selected(table, scope))
+                    (parts(table, scope, shown))
                     footer {
                         "Map: @svg-maps/world 2.0.0 by Victor Cazanave (github.com/VictorCazanave/svg-maps), licensed "
                         "under CC BY 4.0 (creativecommons.org/licenses/by/4.0); outlines simplified, some names changed. "
@@ -72,31 +111,50 @@ pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &
     out.write_all(page.into_string().as_bytes())
 }
 
-/// Renders the part that the script changes: the first company, OU and channel.
-fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
-    let first = scope.iter().find_map(|scoped| {
-        let (&ou, &channel) = (scoped.ous.first()?, scoped.channels.first()?);
-        Some((scoped, ou, channel))
-    });
-    let Some((scoped, ou, channel)) = first else {
+/// Renders the parts that the script fills or changes: the overview, and the map and table of one OU and channel.
+fn parts(table: &DecisionTable<'_>, scope: &[Scoped], shown: Option<Shown<'_>>) -> Markup {
+    let Some(shown) = shown else {
         return html! { section { p { "There are no decisions, because no company has both an OU and a pool." } } };
     };
-    let number = table.row_of(scoped.company, ou, channel);
-    let row = table.row(number);
+    html! {
+        section {
+            h2 { "Overview: countries without an account" }
+            p.about {
+                "One row for each organizational unit (OU), one column for each channel and role. The number is the number of "
+                "countries, of " (Region::COUNT) ", whose clients get no account. The OUs with the most gaps are first. The bar has "
+                "the colors of the rules below. Choose a cell to see its countries."
+            }
+            form {
+                (choice("company", "Company", &company_ids(table, scope)))
+                label { span { "Find an organizational unit" } input type="search" name="find" autocomplete="off"; }
+            }
+            p #found.note role="status" {}
+            noscript { p.about { "This overview needs JavaScript. So does another organizational unit or channel below." } }
+            div.wide tabindex="0" role="region" aria-label="Overview" { table #units { thead {} tbody {} } }
+            button #more type="button" hidden="hidden" { "Show all units" }
+        }
+        (one(table, shown))
+    }
+}
+
+/// Renders the map and the table of one OU and channel.
+fn one(table: &DecisionTable<'_>, Shown { ou, channel, role, row, .. }: Shown<'_>) -> Markup {
+    let row = table.row(row);
     let decided: Vec<(Region, Country, Decision)> = countries()
         .zip(row.countries())
         .map(|((region, country), (_, decision))| (region, country, *decision))
         .collect();
+    let snapshot = table.snapshot();
+    let (ou, channel) = (snapshot.ou(ou).id(), snapshot.channel(channel).id());
     html! {
         form.choose {
-            (choice("company", "Company", &company_ids(table, scope)))
-            (choice("ou", "Organizational unit", &ou_ids(table, scoped)))
-            (choice("channel", "Channel", &channel_ids(table, scoped)))
+            (choice("ou", "Organizational unit", &[ou]))
+            (choice("channel", "Channel and role", &[channel]))
             (choice("country", "Country", &[]))
         }
-        noscript { p.about { "This page needs JavaScript to show another organizational unit or channel." } }
         div.both {
         section {
+            h2 #place { (ou) " on " (channel) " (" (role.as_str()) ")" }
             ul.legend aria-label="Show only" {
                 @for (class, words) in LEGEND {
                     @let count = decided.iter().filter(|(.., decision)| css_class(decision) == class).count();
@@ -104,9 +162,10 @@ fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
                         i class={"key " (class)} {} span { (words) } b { (count) }
                     } }
                 }
-                li.note { "paler: from a higher-level OU" }
+                li.note { "paler: climbed, from a higher-level OU" }
             }
             p #decision role="status" { "Point at a country or choose a country to see its decision." }
+            p #accounts.note {}
             (world_map(&decided))
             h2 { "Countries that are too small for the map or missing on it" }
             ul.small {
@@ -118,10 +177,11 @@ fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
         section {
             h2 #of { "Every country" }
             div.wide tabindex="0" role="region" aria-labelledby="of" {
-                table {
+                table #countries {
                     thead { tr {
                         th.words scope="col" colspan="2" { "Country" }
                         th.words scope="col" { "Rule" } th scope="col" { "Climbed" } th.words scope="col" { "Pool" }
+                        th.words scope="col" { "Accounts" }
                     } }
                     tbody { @for (region, country, decision) in &decided { (table_row(table, *region, country, decision)) } }
                 }
@@ -133,6 +193,14 @@ fn selected(table: &mut DecisionTable<'_>, scope: &[Scoped]) -> Markup {
 
 fn world_map(decided: &[(Region, Country, Decision)]) -> Markup {
     html! {
+        div.world tabindex="0" role="group"
+            aria-label="World map. The arrow keys move it, + and - zoom, 0 shows the whole world" {
+        div.tools {
+            button type="button" data-key="+" aria-label="Zoom in" { "+" }
+            button type="button" data-key="-" aria-label="Zoom out" { "−" }
+            button type="button" data-key="0" { "World" }
+            button type="button" { "Country" }
+        }
         svg #map viewBox=(MAP_VIEW) role="img" aria-label="World map, colored by rule. The table has the same data" {
             defs {
                 pattern #hatch width="40" height="40" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
@@ -146,6 +214,7 @@ fn world_map(decided: &[(Region, Country, Decision)]) -> Markup {
                 }
             }
         }
+        }
     }
 }
 
@@ -157,6 +226,12 @@ fn table_row(table: &DecisionTable<'_>, region: Region, country: &Country, decis
             td.words { i class={"key " (css_class(decision))} {} span { (decision.as_str()) } }
             td { @if let Some(served) = served { (served.climbed) } }
             td.words { @if let Some(served) = served { (served.pool(table.snapshot())) } }
+            td.words { @if let Some(served) = served {
+                @let ids = candidate_ids(table, table.available(served));
+                @if let [first, others @ ..] = &*ids {
+                    (first) @if !others.is_empty() { " and " (others.len()) " more" }
+                }
+            } }
         }
     }
 }
@@ -174,17 +249,6 @@ fn company_ids<'s>(table: &DecisionTable<'s>, scope: &[Scoped]) -> Vec<&'s str> 
     let snapshot = table.snapshot();
     let companies = scope.iter().filter(|scoped| !scoped.ous.is_empty() && !scoped.channels.is_empty());
     companies.map(|scoped| snapshot.company(scoped.company).id()).collect()
-}
-
-fn ou_ids<'s>(table: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
-    let snapshot = table.snapshot();
-    scoped.ous.iter().map(|&ou| snapshot.ou(ou).id()).collect()
-}
-
-fn channel_ids<'s>(table: &DecisionTable<'s>, scoped: &Scoped) -> Vec<&'s str> {
-    let snapshot = table.snapshot();
-    let channels = scoped.channels.iter();
-    channels.map(|&channel| snapshot.channel(channel).id()).collect()
 }
 
 fn css_class(decision: &Decision) -> &'static str {
@@ -225,50 +289,73 @@ fn country(line: &'static str) -> Option<(&'static str, Country)> {
 struct PageData<'s> {
     letters: &'static str,
     decisions: Vec<DecisionJson<'s>>,
+    /// The accounts of each step that serves: the first ids, and the number of further ones.
+    groups: Vec<(Vec<&'s str>, usize)>,
     /// For each row: the indices of its decisions, and a letter for each country.
     rows: Vec<(Vec<usize>, String)>,
     companies: Vec<CompanyJson<'s>>,
+    /// What the page shows at first: the index among the companies that have decisions, the OU, and the channel
+    /// with its role.
+    first: Option<(usize, &'s str, (&'s str, &'static str))>,
 }
 
-/// The rule, the number of levels climbed and the pool; or the code of the problem.
+/// The rule, the number of levels climbed, the pool, the OU of the level and the index in `groups`; or the code
+/// of the problem.
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
-struct DecisionJson<'s>(&'static str, Option<u32>, Option<&'s str>);
+struct DecisionJson<'s>(&'static str, Option<u32>, Option<&'s str>, Option<&'s str>, Option<usize>);
 
 #[derive(Serialize)]
 struct CompanyJson<'s> {
     id: &'s str,
-    channels: Vec<&'s str>,
+    /// The channels with their roles.
+    channels: Vec<(&'s str, &'static str)>,
     /// The OUs, each with the index of its row for every channel.
     ous: Vec<(&'s str, Vec<usize>)>,
 }
 
 impl<'s> PageData<'s> {
-    fn new(table: &mut DecisionTable<'s>, scope: &[Scoped]) -> PageData<'s> {
+    fn new(table: &mut DecisionTable<'s>, scope: &[Scoped], shown: Option<Shown<'_>>) -> PageData<'s> {
         let snapshot = table.snapshot();
-        let companies = scope
+        let title = |channel: ChannelIdx, role: Role| (snapshot.channel(channel).id(), role.as_str());
+        let companies: Vec<CompanyJson<'_>> = scope
             .iter()
             .map(|Scoped { company, ous, channels }| CompanyJson {
                 id: snapshot.company(*company).id(),
-                channels: channels.iter().map(|&channel| snapshot.channel(channel).id()).collect(),
+                channels: channels.iter().map(|&(channel, role)| title(channel, role)).collect(),
                 ous: ous
                     .iter()
                     .map(|&ou| {
-                        let rows =
-                            channels.iter().map(|&channel| table.row_of(*company, ou, channel)).collect();
-                        (snapshot.ou(ou).id(), rows)
+                        let rows = channels.iter();
+                        let rows = rows.map(|&(channel, role)| table.row_of(*company, ou, channel, role));
+                        (snapshot.ou(ou).id(), rows.collect())
                     })
                     .collect(),
             })
             .collect();
+        let first = shown.map(|Shown { scoped, ou, channel, role, .. }| {
+            let company = snapshot.company(scoped.company).id();
+            let at = company_ids(table, scope).iter().position(|id| *id == company);
+            (at.unwrap_or(0), snapshot.ou(ou).id(), title(channel, role))
+        });
+        let table = &*table;
+        let mut groups = Vec::new();
+        let mut group_of: BTreeMap<GroupIdx, usize> = BTreeMap::new();
         let mut known: BTreeMap<DecisionJson<'_>, usize> = BTreeMap::new();
         let mut decisions = Vec::new();
         let mut index_of = |decision: &Decision| {
-            let served = decision.served();
-            let json = DecisionJson(
-                decision.as_str(),
-                served.map(|it| it.climbed),
-                served.map(|it| it.pool(snapshot)),
-            );
+            let json = match decision.served() {
+                None => DecisionJson(decision.as_str(), None, None, None, None),
+                Some(it) => {
+                    let group = *group_of.entry(it.group).or_insert_with(|| {
+                        let available = table.available(it);
+                        let named = available.get(..MAX_NAMED_ACCOUNTS).unwrap_or(available);
+                        groups.push((candidate_ids(table, named), available.len() - named.len()));
+                        groups.len() - 1
+                    });
+                    let (pool, ou) = (it.pool(snapshot), it.ou(snapshot));
+                    DecisionJson(decision.as_str(), Some(it.climbed), Some(pool), Some(ou), Some(group))
+                }
+            };
             *known.entry(json).or_insert_with(|| {
                 decisions.push(json);
                 decisions.len() - 1
@@ -279,7 +366,7 @@ impl<'s> PageData<'s> {
             (distinct, letters(row))
         });
         let rows = rows.collect();
-        PageData { letters: LETTERS, decisions, rows, companies }
+        PageData { letters: LETTERS, decisions, groups, rows, companies, first }
     }
 
     /// Returns JSON that cannot end the script element around it.

@@ -17,23 +17,22 @@ const MIN_NAME_COLUMN: usize = 10;
 const COLUMN_GAP: usize = 2;
 const ZERO: &str = "-";
 
-/// The headers have two lines, so that the table fits a terminal of 80 columns.
+/// The names of the columns, in two parts. The parts share a line if the terminal is wide enough.
 const HEADERS: [[&str; 2]; 6] = [
     ["", "country"],
-    ["calling", "code"],
-    ["geo-", "graphy"],
-    ["default", "region"],
-    ["", "climbed"],
-    ["no", "account"],
+    ["calling", "_code"],
+    ["geo", "graphy"],
+    ["default", "_region"],
+    ["no ", "account"],
+    ["thereof ", "climbed"],
 ];
-/// The width of the widest header.
-const MIN_NUMBER_COLUMN: usize = 7;
 
 struct TableLine<'s> {
     ou: &'s str,
     /// The number of further OUs with the same decisions, such as ` +5`.
     more: String,
-    channel: &'s str,
+    /// The channel, with the role if it is not the channel's conversation role.
+    channel: String,
     counts: RuleCounts,
 }
 
@@ -91,8 +90,11 @@ fn lines<'s>(
     let mut groups: Vec<(Vec<usize>, Vec<OuIdx>)> = Vec::new();
     let mut group_of_rows: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for &ou in &scoped.ous {
-        let rows: Vec<usize> =
-            scoped.channels.iter().map(|&channel| decisions.row_of(scoped.company, ou, channel)).collect();
+        let rows: Vec<usize> = scoped
+            .channels
+            .iter()
+            .map(|&(channel, role)| decisions.row_of(scoped.company, ou, channel, role))
+            .collect();
         let next = groups.len();
         let group = if fold { *group_of_rows.entry(rows.clone()).or_insert(next) } else { next };
         match groups.get_mut(group) {
@@ -104,11 +106,15 @@ fn lines<'s>(
         let Some(&first) = ous.first() else { continue };
         let ou = snapshot.ou(first).id();
         let more = if ous.len() > 1 { format!(" +{}", ous.len() - 1) } else { String::new() };
-        for (&row, &channel) in rows.iter().zip(&scoped.channels) {
+        for (&row, &(channel, role)) in rows.iter().zip(&scoped.channels) {
             let counts =
                 counts_of_row.entry(row).or_insert_with(|| RuleCounts::from_row(&decisions.row(row)));
             total.add(counts, ous.len());
-            let channel = snapshot.channel(channel).id();
+            let channel = snapshot.channel(channel);
+            let channel = match channel.conversation_role() == role {
+                true => channel.id().to_owned(),
+                false => format!("{} ({})", channel.id(), role.as_str()),
+            };
             lines.push(TableLine { ou, more: more.clone(), channel, counts: counts.clone() });
         }
     }
@@ -117,18 +123,32 @@ fn lines<'s>(
 
 fn table(text: &mut String, lines: &[TableLine<'_>], total: &RuleCounts, terminal: usize) {
     let longest = |of: fn(&TableLine<'_>) -> usize| lines.iter().map(of).max().unwrap_or(0);
-    let number = total.total().to_string().len().max(MIN_NUMBER_COLUMN);
     let channel = longest(|line| line.channel.len()).clamp("channel".len(), MAX_NAME_COLUMN);
-    let rest = channel + HEADERS.len() * (number + COLUMN_GAP) + COLUMN_GAP;
-    let ou = terminal.saturating_sub(rest).clamp(MIN_NAME_COLUMN, MAX_NAME_COLUMN);
-    let ou = longest(|line| line.ou.len() + line.more.len()).clamp("total".len(), ou);
+    let names = longest(|line| line.ou.len() + line.more.len()).clamp("total".len(), MAX_NAME_COLUMN);
+    let total_width = total.total().to_string().len();
+    let columns = |is_wide: bool| {
+        HEADERS.map(|[first, second]| match is_wide {
+            true => total_width.max(first.len() + second.len()),
+            false => total_width.max(first.trim_end().len()).max(second.len()),
+        })
+    };
+    let rest =
+        |is_wide: bool| channel + columns(is_wide).iter().sum::<usize>() + (HEADERS.len() + 1) * COLUMN_GAP;
+    let is_wide = names + rest(true) <= terminal;
+    let (numbers, rest) = (columns(is_wide), rest(is_wide));
+    let ou = names.min(terminal.saturating_sub(rest).max(MIN_NAME_COLUMN));
     let reasons = lines.iter().map(|line| why(&line.counts.reasons).len()).max().unwrap_or(0);
-    let widths = Widths { ou, channel, number, reasons: ou + rest + COLUMN_GAP + reasons <= terminal };
-    for line in [0, 1] {
+    let widths = Widths { ou, channel, numbers, reasons: ou + rest + COLUMN_GAP + reasons <= terminal };
+    for line in if is_wide { 1..2 } else { 0..2 } {
         let (ou, channel) = if line == 0 { ("", "") } else { ("OU", "channel") };
         let mut header = format!("{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
-        for text in HEADERS.iter().filter_map(|header| header.get(line)) {
-            let _ = write!(header, "  {text:>0$}", widths.number);
+        for ([first, second], width) in HEADERS.iter().zip(widths.numbers) {
+            let name = match (is_wide, line) {
+                (true, _) => format!("{first}{second}"),
+                (false, 0) => first.trim_end().to_owned(),
+                (false, _) => (*second).to_owned(),
+            };
+            let _ = write!(header, "  {name:>width$}");
         }
         let _ = writeln!(text, "{HEADING}{}{HEADING:#}", header.trim_end());
     }
@@ -140,18 +160,18 @@ fn table(text: &mut String, lines: &[TableLine<'_>], total: &RuleCounts, termina
             false => short(line.ou, widths.ou.saturating_sub(line.more.len())) + &line.more,
         };
         previous = line.ou;
-        row(text, &widths, &ou, line.channel, &line.counts, Style::new());
+        row(text, &widths, &ou, &line.channel, &line.counts, Style::new());
     }
     row(text, &Widths { reasons: false, ..widths }, "total", "", total, HEADING);
     if total.none > 0 {
-        let _ = writeln!(text, "{ERROR}none{ERROR:#}: {}", why(&total.reasons));
+        let _ = writeln!(text, "{ERROR}no account{ERROR:#}: {}", why(&total.reasons));
     }
 }
 
 struct Widths {
     ou: usize,
     channel: usize,
-    number: usize,
+    numbers: [usize; HEADERS.len()],
     /// Whether the lines have room for problem codes.
     reasons: bool,
 }
@@ -159,18 +179,23 @@ struct Widths {
 fn row(text: &mut String, widths: &Widths, ou: &str, channel: &str, counts: &RuleCounts, style: Style) {
     let channel = short(channel, widths.channel);
     let _ = write!(text, "{style}{ou:<0$}  {channel:<1$}", widths.ou, widths.channel);
-    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = counts;
-    for number in [country, calling_code, mapping, default, climbed] {
-        let number = if *number == 0 { ZERO.to_owned() } else { number.to_string() };
-        let _ = write!(text, "  {number:>0$}", widths.number);
+    let RuleCounts { country, calling_code, geography, default_region, none, climbed, reasons } = counts;
+    let numbers = [country, calling_code, geography, default_region, none, climbed];
+    for (at, (number, width)) in numbers.into_iter().zip(widths.numbers).enumerate() {
+        // Those that climbed are counted in the columns of their rules as well.
+        let number = match (number, at + 1 == HEADERS.len()) {
+            (0, _) => ZERO.to_owned(),
+            (number, false) => number.to_string(),
+            (number, true) => format!("({number})"),
+        };
+        let is_gap = *none > 0 && at + 2 == HEADERS.len();
+        let _ = match is_gap {
+            true => write!(text, "{style:#}{ERROR}  {number:>width$}{ERROR:#}{style}"),
+            false => write!(text, "  {number:>width$}"),
+        };
     }
-    let _ = match none {
-        0 => writeln!(text, "  {ZERO:>0$}{style:#}", widths.number),
-        none => {
-            let reasons = if widths.reasons { format!("  {}", why(reasons)) } else { String::new() };
-            writeln!(text, "{style:#}{ERROR}  {none:>0$}{ERROR:#}{reasons}", widths.number)
-        }
-    };
+    let reasons = if widths.reasons && *none > 0 { format!("  {}", why(reasons)) } else { String::new() };
+    let _ = writeln!(text, "{style:#}{reasons}");
 }
 
 fn why(reasons: &BTreeMap<&'static str, usize>) -> String {
@@ -182,15 +207,16 @@ fn why(reasons: &BTreeMap<&'static str, usize>) -> String {
 }
 
 fn in_words(counts: &RuleCounts) -> String {
-    let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = counts;
+    let RuleCounts { country, calling_code, geography, default_region, none, climbed, reasons } = counts;
     let mut text = format!(
-        "{} decisions: {country} by country, {calling_code} by calling code, {mapping} by mapping, {default} by \
-         default, {climbed} climbed, {none} none",
+        "{} decisions: {country} country, {calling_code} calling_code, {geography} geography, {default_region} \
+         default_region, {none} no account",
         counts.total()
     );
     if *none > 0 {
         let _ = write!(text, " ({})", why(reasons));
     }
+    let _ = write!(text, "; {climbed} of them climbed");
     text
 }
 

@@ -364,7 +364,7 @@ fn row_of(
         (None, ..) => table.row_of_refusals(SelectError::UnknownCompany),
         (_, None, _) => table.row_of_refusals(SelectError::UnknownChannel),
         (.., None) => table.row_of_refusals(SelectError::UnknownOu),
-        (Some(company), Some(channel), Some(ou)) => table.row_of_role(company, ou, channel, role),
+        (Some(company), Some(channel), Some(ou)) => table.row_of(company, ou, channel, role),
     }
 }
 

@@ -109,22 +109,21 @@ impl Row {
     }
 }
 
-/// Number of countries that each rule serves. Each decision counts once: as `none`, as `climbed` with any
-/// rule, or by its rule at the OU itself.
+/// Number of countries that each rule serves. Each decision counts once: by its rule, or as `none`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleCounts {
-    /// Served at the OU itself, by an account of the client's country.
+    /// Served by an account of the client's country.
     pub country: usize,
-    /// Served at the OU itself, by an account of the same calling code.
+    /// Served by an account of the same calling code.
     pub calling_code: usize,
-    /// Served at the OU itself, because of a mapping.
-    pub mapping: usize,
-    /// Served at the OU itself, because of a pool's default country.
-    pub default: usize,
-    /// Served by any rule, on a level above the OU.
-    pub climbed: usize,
-    /// Served by no account at all.
+    /// Served because of a mapping.
+    pub geography: usize,
+    /// Served because of a pool's default country.
+    pub default_region: usize,
+    /// Served by no account.
     pub none: usize,
+    /// Number of decisions above that are served on a level above the OU, by any rule.
+    pub climbed: usize,
     /// Number of decisions for each error code.
     pub reasons: BTreeMap<&'static str, usize>,
 }
@@ -139,13 +138,15 @@ impl RuleCounts {
                     *counts.reasons.entry(decision.as_str()).or_default() += 1;
                     &mut counts.none
                 }
-                Some(served) if served.climbed > 0 => &mut counts.climbed,
-                Some(served) => match served.rule {
-                    Rule::CallingCode => &mut counts.calling_code,
-                    Rule::Geography => &mut counts.mapping,
-                    Rule::DefaultRegion => &mut counts.default,
-                    Rule::Country | Rule::Current | Rule::Dedicated => &mut counts.country,
-                },
+                Some(served) => {
+                    counts.climbed += usize::from(served.climbed > 0);
+                    match served.rule {
+                        Rule::CallingCode => &mut counts.calling_code,
+                        Rule::Geography => &mut counts.geography,
+                        Rule::DefaultRegion => &mut counts.default_region,
+                        Rule::Country | Rule::Current | Rule::Dedicated => &mut counts.country,
+                    }
+                }
             };
             *count += 1;
         }
@@ -154,13 +155,13 @@ impl RuleCounts {
 
     /// Adds `other`, multiplied by `times`.
     pub fn add(&mut self, other: &RuleCounts, times: usize) {
-        let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons } = other;
+        let RuleCounts { country, calling_code, geography, default_region, none, climbed, reasons } = other;
         self.country += country * times;
         self.calling_code += calling_code * times;
-        self.mapping += mapping * times;
-        self.default += default * times;
-        self.climbed += climbed * times;
+        self.geography += geography * times;
+        self.default_region += default_region * times;
         self.none += none * times;
+        self.climbed += climbed * times;
         for (reason, count) in reasons {
             *self.reasons.entry(reason).or_default() += count * times;
         }
@@ -168,12 +169,11 @@ impl RuleCounts {
 
     /// Returns the number of all decisions.
     pub fn total(&self) -> usize {
-        let RuleCounts { country, calling_code, mapping, default, climbed, none, reasons: _ } = self;
-        country + calling_code + mapping + default + climbed + none
+        self.country + self.calling_code + self.geography + self.default_region + self.none
     }
 }
 
-/// The decisions of a snapshot at one time, for the OUs, channels and roles that [`row_of_role`](DecisionTable::row_of_role)
+/// The decisions of a snapshot at one time, for the OUs, channels and roles that [`row_of`](DecisionTable::row_of)
 /// was called with.
 pub struct DecisionTable<'s> {
     snapshot: &'s Snapshot,
@@ -207,15 +207,9 @@ impl<'s> DecisionTable<'s> {
         self.snapshot
     }
 
-    /// Decides for a company's OU on a channel, in the conversation role. Returns the number of the row.
-    pub fn row_of(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx) -> usize {
-        let role = self.snapshot.channel(channel).conversation_role();
-        self.row_of_role(company, ou, channel, role)
-    }
-
     /// Decides for a company's OU on a channel, in a role. Returns the number of the row. Equal rows have the
     /// same number.
-    pub fn row_of_role(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx, role: Role) -> usize {
+    pub fn row_of(&mut self, company: CompanyIdx, ou: OuIdx, channel: ChannelIdx, role: Role) -> usize {
         let level = self.snapshot.chain(company, ou, channel, role).map(LevelRef::idx);
         let start = (level, self.snapshot.ou(ou).depth());
         if let Some(&row) = self.by_start.get(&start) {

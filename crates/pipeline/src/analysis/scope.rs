@@ -39,8 +39,8 @@ pub struct Scoped {
     pub company: CompanyIdx,
     /// The company's OUs, in the order of their ids.
     pub ous: Vec<OuIdx>,
-    /// The channels, in the order of their ids.
-    pub channels: Vec<ChannelIdx>,
+    /// The channels with each role that the scope selects, in the order of their ids and of [`Role::ALL`].
+    pub channels: Vec<(ChannelIdx, Role)>,
 }
 
 /// An id that no snapshot has, with similar or known ids.
@@ -81,7 +81,12 @@ impl Scope<'_> {
         let scoped = self.companies(snapshot).map(|(_, company)| Scoped {
             company,
             ous: self.ous(snapshot, company).map(|(_, idx)| idx).collect(),
-            channels: self.channels(snapshot, company).map(|(_, idx)| idx).collect(),
+            channels: self
+                .channels(snapshot, company)
+                .flat_map(|(_, idx)| {
+                    self.roles(snapshot, company, idx).into_iter().map(move |role| (idx, role))
+                })
+                .collect(),
         });
         Ok(scoped.filter(|scoped| self.ous.is_empty() || !scoped.ous.is_empty()).collect())
     }
