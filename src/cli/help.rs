@@ -350,11 +350,13 @@ static COMMANDS: [CommandHelp; 17] = [
             "A decision is the answer to a query that has only the client's country, for one OU, one channel \
              and one role: the rule, the OU, the pool, and the accounts that are available at the present \
              time.",
+            "If the companies change from one to several, the first line says so, because queries without \
+             company then fail. Tests of a registry that fail come next, and the exit code is 1.",
             "A file of recorded queries has one JSON object a line, as the body of /v1/select/batch. The \
              command prints line numbers of this file, but no query.",
         ],
         failure: Some(
-            "A registry has errors, or a recorded query is malformed. With --fail-on errors: a decision or \
+            "A registry has errors, a test of a registry fails, or a recorded query is malformed. With --fail-on errors: a decision or \
              the answer to a recorded query becomes an error.",
         ),
         signals: &[],

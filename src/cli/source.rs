@@ -2,7 +2,7 @@
 //! registry as text and as JSON; and the clock.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::{BuildMode, OpenError, Opened, SnapshotSource, SourceError};
 use switchboard_registry::{
-    self as registry, Files, Finding, Findings, Label, ReadError, Severity, Snippets,
+    self as registry, Code, Files, Finding, Findings, Label, ReadError, Severity, Snippets,
 };
 use switchboard_snapshot::{Bytes, Snapshot, file};
 
@@ -41,25 +41,66 @@ pub(super) fn source_from_path(path: &Path) -> Result<SnapshotSource, CommandErr
     Ok(if path.is_dir() { SnapshotSource::Registry(path) } else { SnapshotSource::Snapshot(path) })
 }
 
+/// The tests of a registry that fail, although the registry has no errors.
+pub(super) struct FailedTests {
+    /// Number of tests that fail.
+    pub(super) number: usize,
+    findings: Findings,
+    files: Files,
+    /// The folder of the registry.
+    root: PathBuf,
+}
+
+impl FailedTests {
+    /// Returns the findings of the failed tests alone, for people.
+    pub(super) fn text(&self) -> String {
+        let failed = self.findings.iter().filter(|finding| finding.code == Code::FailedTest);
+        render(failed, &self.files, &self.root)
+    }
+
+    /// Returns the findings of the failed tests alone, as a JSON array.
+    pub(super) fn json(&self) -> Value {
+        let mut all = findings_json(&self.findings, &self.files);
+        if let Some(findings) = all.as_array_mut() {
+            findings.retain(|finding| finding.get("code") == Some(&Code::FailedTest.as_str().into()));
+        }
+        all
+    }
+}
+
 /// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns
-/// `None`. Failed tests do not stop the command, because it may look for their cause.
+/// `None`. Warns of failed tests, which do not stop the command, because its user may look for their cause.
 pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>, CommandError> {
+    let Some((snapshot, failed)) = open_with_failed_tests(source)? else { return Ok(None) };
+    if let Some(FailedTests { number, root, .. }) = failed {
+        let tests = count(number, "test fails", "tests fail");
+        let root = root.display();
+        output::print_error(&format!(
+            "{WARNING}warning{WARNING:#}: {tests}: `switchboard check {root}` shows why\n"
+        ));
+    }
+    Ok(Some(snapshot))
+}
+
+/// Reads or builds the snapshot of a source, together with the failed tests of a registry. If the registry has
+/// errors, prints its findings and returns `None`.
+pub(super) fn open_with_failed_tests(
+    source: &SnapshotSource,
+) -> Result<Option<(Snapshot, Option<FailedTests>)>, CommandError> {
     let progress = ProgressLine::new();
     let opened = source.open(now(), BuildMode::Inspect, &progress);
     drop(progress);
+    let root = match source {
+        SnapshotSource::Registry(folder) => folder.as_path(),
+        SnapshotSource::Demo | SnapshotSource::Snapshot(_) => Path::new(""),
+    };
     match opened {
-        Ok(Opened { snapshot, failed, .. }) => {
-            if failed > 0 {
-                let failed = count(failed, "test of the registry fails", "tests of the registry fail");
-                output::print_failure(&format!("{failed}: run `switchboard check` to see the reasons"));
-            }
-            Ok(Some(snapshot))
+        Ok(Opened { snapshot, findings, failed: number, files }) => {
+            let root = root.to_owned();
+            let failed = files.filter(|_| number > 0);
+            Ok(Some((snapshot, failed.map(|files| FailedTests { number, findings, files, root }))))
         }
         Err(OpenError::Registry { failure, files }) => {
-            let root = match source {
-                SnapshotSource::Registry(folder) => folder.as_path(),
-                SnapshotSource::Demo | SnapshotSource::Snapshot(_) => Path::new(""),
-            };
             output::print_error(&findings_text(&failure.findings, &files, root));
             output::print_failure("the registry has errors: correct them, then run the command again");
             Ok(None)
@@ -110,9 +151,13 @@ pub(super) fn now() -> UnixMillis {
 /// Renders findings for people: `file:line: severity[code]: message`, the line with its fault underlined, and
 /// the remedy. File names begin with `root`.
 pub fn findings_text(findings: &Findings, files: &Files, root: &Path) -> String {
+    render(findings.iter(), files, root)
+}
+
+fn render<'f>(findings: impl Iterator<Item = &'f Finding>, files: &Files, root: &Path) -> String {
     let width = terminal_width().map_or(DEFAULT_WIDTH, |width| width.saturating_sub(GUTTER).max(MIN_WIDTH));
     let mut snippets = Snippets::new(files);
-    findings.iter().map(|finding| one(finding, &mut snippets, root, width)).collect()
+    findings.map(|finding| one(finding, &mut snippets, root, width)).collect()
 }
 
 fn one(finding: &Finding, snippets: &mut Snippets<'_>, root: &Path, width: usize) -> String {

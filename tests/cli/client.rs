@@ -1,5 +1,6 @@
 //! Commands that ask a running daemon, and the text of `select`.
 
+use std::fs;
 use std::net::TcpListener;
 
 use serde_json::Value;
@@ -264,4 +265,21 @@ fn server_that_is_not_a_daemon_exits_3() {
         assert!(error.contains("--url"), "{error}");
     }
     serving.join().unwrap();
+}
+
+#[test]
+fn registry_with_a_failing_test_is_queried_with_a_warning() {
+    let registry = acme();
+    let path = registry.path().join("acme/tests.toml");
+    let test = "\n[[test]]\nname = \"wrong\"\nexpect = { account = \"sms-us-1\" }\n\
+        query = { channel = \"whatsapp\", ou = \"emea\", country = \"GB\" }\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + test).unwrap();
+    let root = registry.path().to_str().unwrap();
+    for command in ["select", "explain"] {
+        let (text, error, exit) = run(&with_query(&[command, "--registry", root], &QUERY));
+        assert!(exit == 0 && text.starts_with("answer    wa-dach-ch-1 "), "{text}{error}");
+        assert!(error.contains("warning: 1 test fails: "), "{error}");
+    }
+    let (text, error, exit) = run(&["coverage", root, "--format", "csv"]);
+    assert!(exit == 0 && text.lines().count() > 1000 && error.contains("warning: 1 test fails: "), "{error}");
 }

@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{XattrFlags, getxattr, setxattr};
+use rustix::io::Errno;
 use serde_json::Value;
 use switchboard_snapshot::header;
 
@@ -56,6 +58,37 @@ fn replaced_file_keeps_its_mode_group_and_owner() {
     }
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+}
+
+/// An access list by which a stranger may read, in the form of the kernel: the version, then tag, permissions and
+/// id of each entry.
+fn access_list() -> Vec<u8> {
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, u32::MAX), (2, 4, STRANGER), (4, 0, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)];
+    let mut list = 2u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
+#[test]
+fn replaced_file_keeps_its_access_list() {
+    const NAME: &str = "system.posix_acl_access";
+    let registry = acme();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("acme.swb");
+    fs::write(&file, "old").unwrap();
+    if setxattr(&file, NAME, &access_list(), XattrFlags::empty()) == Err(Errno::NOTSUP) {
+        eprintln!("not tested: the file system has no access lists");
+        return;
+    }
+    let output = compile(registry.path(), &file, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut list = [0; 256];
+    let length = getxattr(&file, NAME, &mut list).unwrap();
+    assert_eq!(list[..length], access_list());
 }
 
 #[test]

@@ -118,6 +118,60 @@ fn change_of_both_roles_is_one_line() {
 }
 
 #[test]
+fn failed_tests_come_first_and_do_not_stop_the_comparison() {
+    let (old, new) = edited();
+    // The tests of the removed account fail.
+    fs::copy(old.path().join("acme/tests.toml"), new.path().join("acme/tests.toml")).unwrap();
+    let (exit, text, error) = diff(old.path(), new.path(), &[]);
+    assert_eq!(exit, 1, "{text}{error}");
+    let (failed, changes) = text.split_once("225 decisions become errors, ").unwrap();
+    assert!(failed.contains(" in the new registry:\n") && failed.contains("error[failed_test]"), "{failed}");
+    assert!(changes.contains("weight changed: wa-emea-gb-1 from 1 to 7"), "{changes}");
+    assert!(!failed.contains("warning["), "{failed}");
+    assert!(error.contains(" of the new registry failed: "), "{error}");
+    let (exit, json, _) = diff(old.path(), new.path(), &["--format", "json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((exit, &json["changes"]["becomes_error"]), (1, &225.into()));
+    assert_eq!(json["old"]["failed_tests"], Value::Array(Vec::new()));
+    let failed = json["new"]["failed_tests"].as_array().unwrap();
+    assert!(!failed.is_empty() && failed.iter().all(|test| test["code"] == "failed_test"), "{json}");
+    // Also where the old side fails.
+    let (exit, text, _) = diff(new.path(), old.path(), &[]);
+    assert!(exit == 1 && text.contains(" in the old registry:\n"), "{text}");
+}
+
+#[test]
+fn change_from_one_company_to_several_is_the_first_line() {
+    let (old, new) = (acme(), acme());
+    let second = new.path().join("second");
+    fs::create_dir(&second).unwrap();
+    fs::write(second.join("company.toml"), "[[ou]]\nid = \"second\"\n").unwrap();
+    let (exit, text, error) = diff(old.path(), new.path(), &[]);
+    let first = "the companies change from 1 to 2: queries that leave out `company` become bad_request";
+    assert_eq!((exit, text.lines().next().unwrap()), (0, first), "{error}");
+    let (_, json, _) = diff(old.path(), new.path(), &["--format", "json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["one_to_several_companies"], true);
+    assert_eq!([&json["old"]["companies"], &json["new"]["companies"]], [1, 2]);
+    for sides in [[&new, &old], [&new, &new], [&old, &old]] {
+        let (_, text, _) = diff(sides[0].path(), sides[1].path(), &[]);
+        assert!(!text.contains("leave out `company`"), "{text}");
+    }
+    // A failed test stays below the line.
+    edit(
+        new.path(),
+        "acme/tests.toml",
+        "expect = { account = \"wa-emea-de-1\"",
+        "expect = { account = \"wa-x\"",
+    );
+    let (exit, text, _) = diff(old.path(), new.path(), &[]);
+    assert!(
+        exit == 1 && text.starts_with(first) && text.lines().nth(1).unwrap().starts_with("1 test fails"),
+        "{text}"
+    );
+}
+
+#[test]
 fn scope_limits_the_comparison() {
     let (old, new) = edited();
     edit(new.path(), "acme/company.toml", "\"research\"", "\"recherche\"");

@@ -18,7 +18,8 @@ use switchboard_pipeline::analysis::{Decision, DecisionTable, Scope};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{DiffArguments, FormatArguments, OutputFormat, ScopeArguments};
-use super::source::{now, open_snapshot, source_from_path};
+use super::output::{ERROR, count};
+use super::source::{FailedTests, now, open_with_failed_tests, source_from_path};
 use super::{CommandError, Exit, output};
 
 /// Maximum number of malformed recorded queries that are reported one by one.
@@ -36,11 +37,13 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         output: FormatArguments { format },
     } = arguments;
     // Both are opened before the command fails, so that the findings of both are printed.
-    let (old_snapshot, new_snapshot) =
-        (open_snapshot(&source_from_path(old)?)?, open_snapshot(&source_from_path(new)?)?);
-    let (Some(old_snapshot), Some(new_snapshot)) = (old_snapshot, new_snapshot) else {
+    let sources = [source_from_path(old)?, source_from_path(new)?];
+    let [old_opened, new_opened] = sources.each_ref().map(open_with_failed_tests);
+    let (Some((old_snapshot, old_failed)), Some((new_snapshot, new_failed))) = (old_opened?, new_opened?)
+    else {
         return Ok(Exit::Failed);
     };
+    let failed = [("old", &old_failed), ("new", &new_failed)];
     let scope = Scope { companies, channels, ous, roles: (*role).into() };
     scope
         .check(&[&old_snapshot, &new_snapshot])
@@ -57,17 +60,39 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         }
     };
     match format {
-        OutputFormat::Text => output::print(&text::render(&mut comparison, &changes, replay.as_ref()))?,
+        OutputFormat::Text => {
+            let mut text = text::company_line(&old_snapshot, &new_snapshot);
+            text.extend(
+                failed.into_iter().filter_map(|(side, failed)| Some(failed_text(side, failed.as_ref()?))),
+            );
+            text += &text::render(&mut comparison, &changes, replay.as_ref());
+            output::print(&text)?;
+        }
         OutputFormat::Json => {
-            let sources = [old.as_path(), new.as_path()];
+            let sources = [(old.as_path(), old_failed.as_ref()), (new.as_path(), new_failed.as_ref())];
             output::stream(|out| write_json(out, sources, &mut comparison, &changes, replay.as_ref()))?;
+        }
+    }
+    for (side, failed) in failed {
+        if let Some(FailedTests { number, .. }) = failed {
+            let tests = count(*number, "test", "tests");
+            output::print_failure(&format!(
+                "{tests} of the {side} registry failed: correct the registry, or the tests"
+            ));
         }
     }
     let malformed = replay.as_ref().map_or(&[][..], |replay| &replay.bad);
     print_malformed(queries.as_deref().unwrap_or(Path::new("")), malformed);
     let errors = changes.count(Change::BecomesError)
         + replay.as_ref().map_or(0, |replay| replay.count(Change::BecomesError));
-    Ok(if (fail_on.is_some() && errors > 0) || !malformed.is_empty() { Exit::Failed } else { Exit::Success })
+    let is_failed = old_failed.is_some() || new_failed.is_some() || !malformed.is_empty();
+    Ok(if is_failed || (fail_on.is_some() && errors > 0) { Exit::Failed } else { Exit::Success })
+}
+
+/// Renders the failed tests of one side, with the reason of each.
+fn failed_text(side: &str, failed: &FailedTests) -> String {
+    let tests = count(failed.number, "test fails", "tests fail");
+    format!("{ERROR}{tests}{ERROR:#} in the {side} registry:\n\n{}", failed.text())
 }
 
 fn print_malformed(path: &Path, malformed: &[(usize, String)]) {
@@ -116,7 +141,7 @@ fn each_line(mut file: impl BufRead, mut visit: impl FnMut(usize, &[u8])) -> io:
 /// them with their accounts may be many times as large as both snapshots.
 fn write_json(
     out: &mut dyn Write,
-    [old, new]: [&Path; 2],
+    [old, new]: [(&Path, Option<&FailedTests>); 2],
     comparison: &mut Comparison<'_>,
     changes: &Changes<'_>,
     replay: Option<&Replay<'_>>,
@@ -126,6 +151,10 @@ fn write_json(
     let kinds: Map<String, Value> =
         counts.iter().map(|(kind, number)| (kind.as_str().to_owned(), (*number).into())).collect();
     let head = [
+        (
+            "one_to_several_companies",
+            text::is_one_to_several(comparison.old.snapshot(), comparison.new.snapshot()).into(),
+        ),
         ("old", source_json(old, comparison.old.snapshot())),
         ("new", source_json(new, comparison.new.snapshot())),
         ("compared", changes.compared.into()),
@@ -148,11 +177,13 @@ fn write_json(
     out.write_all(b"\n}\n")
 }
 
-fn source_json(path: &Path, snapshot: &Snapshot) -> Value {
+fn source_json((path, failed): (&Path, Option<&FailedTests>), snapshot: &Snapshot) -> Value {
     json!({
         "source": path.to_string_lossy(),
         "generation": snapshot.generation(),
         "digest": snapshot.digest(),
+        "companies": snapshot.companies().len(),
+        "failed_tests": failed.map_or_else(|| Value::Array(Vec::new()), FailedTests::json),
     })
 }
 
