@@ -39,6 +39,9 @@ pub enum Command {
     Compile(CompileArguments),
     /// Check a registry and run its tests, without writing a file
     Check(CheckArguments),
+    /// Check the settings of a daemon, and whether its source can be read, without starting it
+    #[command(after_help = help::of("check-config").below_options())]
+    CheckConfig(ServeArguments),
     /// Answer one query, offline or by a running daemon
     #[command(after_help = help::of("select").below_options())]
     Select(QueryArguments),

@@ -143,7 +143,7 @@ const QUERY_FAILURE: &str = "The query has no account or is malformed, or the re
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 17] = [
+static COMMANDS: [CommandHelp; 18] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -243,6 +243,29 @@ static COMMANDS: [CommandHelp; 17] = [
         signals: &[],
         environment: &[],
         files: &[REGISTRY_FILES],
+    },
+    CommandHelp {
+        name: "check-config",
+        examples: &[
+            (
+                "Check the settings of the service",
+                "switchboard check-config \\\n    --config /etc/switchboard/switchboard.toml",
+            ),
+            (
+                "Check an option before a restart",
+                "switchboard check-config --registry registry --listen :7400",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "The command takes the options of serve, and reads the same environment variables and the same \
+             settings file. It reports every fault of the settings in one run. It listens on no address, and \
+             does not check the content of the source: `switchboard check` does.",
+        ],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[SERVE_FILES],
     },
     CommandHelp {
         name: "select",
@@ -535,7 +558,7 @@ impl CommandHelp {
     /// Returns the exit codes of the command with their meanings.
     pub(super) fn exit_codes(&self) -> impl Iterator<Item = (String, &'static str)> {
         // The program itself serves if no command is named.
-        let serves = matches!(self.name, "" | "serve");
+        let serves = matches!(self.name, "" | "serve" | "check-config");
         let asks = self.name == "status" || self.name.starts_with("standing");
         let (usage, io) = match (serves, asks) {
             (true, _) => (SERVE_USAGE, SERVE_IO),

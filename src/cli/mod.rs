@@ -60,6 +60,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Serve(arguments)) => serve::run(arguments),
         Some(Command::Compile(arguments)) => snapshot_file::compile(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::CheckConfig(arguments)) => serve::check(arguments),
         Some(Command::Select(arguments)) => query::select(&arguments),
         Some(Command::Explain(arguments)) => query::explain(&arguments),
         Some(Command::Coverage(arguments)) => coverage::run(&arguments),

@@ -283,3 +283,48 @@ fn registry_with_a_failing_test_is_queried_with_a_warning() {
     let (text, error, exit) = run(&["coverage", root, "--format", "csv"]);
     assert!(exit == 0 && text.lines().count() > 1000 && error.contains("warning: 1 test fails: "), "{error}");
 }
+
+#[test]
+fn check_config_reports_every_fault_of_the_settings() {
+    let registry = acme();
+    let root = registry.path().to_str().unwrap();
+    let (text, error, exit) = run(&["check-config", "--registry", root]);
+    assert_eq!(exit, 0, "{error}");
+    assert!(
+        text.starts_with("the settings are valid: serves the registry ") && text.contains("127.0.0.1:7401"),
+        "{text}"
+    );
+    assert_eq!(run(&["check-config"]).2, 0, "the demo registry");
+    let settings = registry.path().join("settings.toml");
+    fs::write(&settings, "worker = 2\npoll_interval = \"0s\"\n").unwrap();
+    let (_, error, exit) = run(&["check-config", "--config", settings.to_str().unwrap()]);
+    assert!(exit == 2 && error.contains("worker") && error.contains("poll_interval"), "{error}");
+    let file = settings.to_str().unwrap();
+    let (_, error, exit) = run(&[
+        "check-config",
+        "--listen",
+        "127.0.0.1:7400",
+        "--admin-listen",
+        "127.0.0.1:7400",
+        "--registry",
+        "/nowhere",
+        "--state",
+        file,
+        "--standings",
+        "/nowhere/standings.journal",
+    ]);
+    assert_eq!(exit, 2, "{error}");
+    for fault in [
+        "overlap",
+        "the source cannot be read: ",
+        "is not a folder",
+        "the folder of /nowhere/standings.journal",
+    ] {
+        assert!(error.contains(fault), "{fault}: {error}");
+    }
+    for command in ["check-config", "serve"] {
+        let (_, error, exit) = run(&[command, "--registry", "postgres://reader:secret@db/registry"]);
+        assert!(exit == 2 && error.contains("postgres://…") && !error.contains("secret"), "{error}");
+    }
+    assert_eq!(run(&["check-config", "--nonsense"]).2, 2);
+}
