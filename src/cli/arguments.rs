@@ -319,7 +319,7 @@ pub struct ListArguments {
 /// The arguments of `switchboard standing set`.
 #[derive(Debug, Args)]
 #[command(after_help = help::of("standing set").below_options())]
-#[command(override_usage = "switchboard standing set [OPTIONS] --reason <TEXT> COMPANY ACCOUNT STANDING")]
+#[command(override_usage = "switchboard standing set [OPTIONS] --reason TEXT COMPANY ACCOUNT STANDING")]
 pub struct SetArguments {
     /// Id of the company
     #[arg(value_name = "COMPANY")]

@@ -239,7 +239,8 @@ fn status_text(status: &Value, faults: &[String]) -> String {
     if let Some(state) = status.get("state").filter(|state| !state.is_null()) {
         let is = |name| state.get(name).and_then(Value::as_bool) != Some(false);
         let writable = if is("writable") { "" } else { ", which cannot be written" };
-        line("state", &format!("{}{writable}", text(state, "path").unwrap_or_default()));
+        let locked = if is("lock") { "" } else { ", which another process writes" };
+        line("state", &format!("{}{writable}{locked}", text(state, "path").unwrap_or_default()));
     }
     if let Some(standings) = status.get("standings") {
         let number = |name| standings.get(name).and_then(Value::as_u64).unwrap_or(0);

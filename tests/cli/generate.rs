@@ -37,7 +37,7 @@ fn bash(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn bash_completes_commands_options_and_values() {
-    assert_eq!(bash(&["switchboard", "ch"]), ["check"]);
+    assert_eq!(bash(&["switchboard", "ch"]), ["check", "check-config"]);
     let offered = bash(&["switchboard", ""]);
     for command in commands() {
         assert!(offered.contains(&command), "{command} in {offered:?}");
