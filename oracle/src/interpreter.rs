@@ -43,12 +43,11 @@ pub struct Selected<'a> {
 pub struct Client {
     /// The country. `None` for a number that belongs to no country.
     pub country: Option<Region>,
-    /// The source of the country: `query` or `phone`.
+    /// The source of the country: `query`, `phone` or `bsuid`.
     pub source: &'static str,
     /// Whether the phone number is not valid. `None` unless the country comes from the phone number.
     pub guessed: Option<bool>,
-    /// Whether the query's country differs from the phone number's. `None` if the number belongs to no
-    /// country.
+    /// Whether two of the query's country, phone and business-scoped user id belong to different countries.
     pub conflict: Option<bool>,
 }
 
@@ -56,8 +55,9 @@ pub struct Client {
 pub enum Explained<'a> {
     /// The query fails before its chain is known, with this code.
     Refused(&'static str),
-    /// The client, the verdict, and every step with the outcome of each candidate before one is picked.
-    Walked(Client, Verdict<'a>, Vec<(Step<'a>, Vec<&'static str>)>),
+    /// The client, the verdict, the user's own account with its outcome, and every step with the outcome of
+    /// each candidate before one is picked.
+    Walked(Client, Verdict<'a>, Option<(&'a Account, &'static str)>, Vec<(Step<'a>, Vec<&'static str>)>),
 }
 
 impl<'a> Oracle<'a> {
@@ -89,7 +89,8 @@ impl<'a> Oracle<'a> {
             let outcomes = step.accounts.iter().map(|account| resolved.outcome(account)).collect();
             (step, outcomes)
         });
-        Explained::Walked(client, verdict, steps.collect())
+        let own = dedicated(&resolved, query).map(|own| (own, resolved.outcome(own)));
+        Explained::Walked(client, verdict, own, steps.collect())
     }
 
     /// Runs steps 1 to 3 of `docs/selection.md`: names, role, client's country.
@@ -127,15 +128,52 @@ impl<'a> Oracle<'a> {
 }
 
 fn malformed(registry: &Registry, query: &Query) -> bool {
-    // The limits 128 and 64 are written out on purpose: the oracle shares no limit with the program.
+    // The limits and forms are written out on purpose: the oracle shares none of them with the program.
+    let texts = [
+        &query.company,
+        &query.channel,
+        &query.ou,
+        &query.phone,
+        &query.country,
+        &query.bsuid,
+        &query.client,
+        &query.user,
+        &query.current,
+    ];
     query.garbled.is_some()
         || query.channel.is_none()
         || query.ou.is_none()
         || (query.company.is_none() && registry.companies.len() > 1)
+        || texts.into_iter().flatten().any(|text| text.is_empty())
         || query.role.as_deref().is_some_and(|role| Role::parse(role).is_none())
         || query.fallback.as_deref().is_some_and(|fallback| !["all", "none"].contains(&fallback))
-        || query.client.as_deref().is_some_and(|client| client.is_empty() || client.len() > 128)
+        || query.bsuid.as_deref().is_some_and(|bsuid| country_of_bsuid(bsuid).is_none())
+        || query.client.as_deref().is_some_and(|client| client.len() > 256)
+        || query.user.as_deref().is_some_and(|user| user.len() > 256 || user.chars().any(is_invisible))
+        || query.current.iter().chain(&query.exclude).any(|id| !is_account_id(id))
         || query.exclude.len() > 64
+}
+
+fn is_account_id(text: &str) -> bool {
+    let allowed = |letter: char| ('!'..='~').contains(&letter) && !",/'\"".contains(letter);
+    !text.is_empty() && text.len() <= 128 && text.chars().all(allowed)
+}
+
+/// Returns whether a character is white space, a control character, or one of the usual format characters.
+fn is_invisible(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || "\u{ad}\u{200b}\u{202e}\u{feff}".contains(letter)
+}
+
+/// Returns the country of a business-scoped user id: two capital letters, a dot, perhaps `ENT.`, and letters
+/// and digits.
+fn country_of_bsuid(text: &str) -> Option<Region> {
+    let (country, id) = text.split_once('.')?;
+    let id = id.strip_prefix("ENT.").unwrap_or(id);
+    let well_formed = country.len() == 2
+        && country.chars().all(|letter| letter.is_ascii_uppercase())
+        && (1..=128).contains(&id.len())
+        && id.chars().all(|letter| letter.is_ascii_alphanumeric());
+    well_formed.then(|| Region::from_alpha2(country)).flatten()
 }
 
 fn locate(query: &Query) -> Result<Client, &'static str> {
@@ -147,23 +185,17 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
         Some(text) => Some(E164::parse(text).map_err(|_| "invalid_phone")?.origin()),
         None => None,
     };
-    match (stated, origin) {
-        (None, None) => Err("client_required"),
-        (Some(country), origin) => Ok(Client {
-            country: Some(country),
-            source: "query",
-            guessed: None,
-            conflict: match origin {
-                None => Some(false),
-                Some(origin) => origin.region.map(|region| region != country),
-            },
-        }),
-        (None, Some(origin)) => Ok(Client {
-            country: origin.region,
-            source: "phone",
-            guessed: Some(origin.guessed),
-            conflict: Some(false),
-        }),
+    let scoped = query.bsuid.as_deref().and_then(country_of_bsuid);
+    let named: Vec<Region> =
+        [stated, origin.and_then(|origin| origin.region), scoped].into_iter().flatten().collect();
+    let conflict = Some(named.windows(2).any(|pair| pair[0] != pair[1]));
+    match (stated, origin, scoped) {
+        (None, None, None) => Err("client_required"),
+        (Some(_), _, _) => Ok(Client { country: stated, source: "query", guessed: None, conflict }),
+        (None, Some(origin), _) => {
+            Ok(Client { country: origin.region, source: "phone", guessed: Some(origin.guessed), conflict })
+        }
+        (None, None, Some(_)) => Ok(Client { country: scoped, source: "bsuid", guessed: None, conflict }),
     }
 }
 

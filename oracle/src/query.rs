@@ -15,6 +15,8 @@ pub struct Query {
     pub phone: Option<String>,
     /// The country of the client.
     pub country: Option<String>,
+    /// The business-scoped user id of the client.
+    pub bsuid: Option<String>,
     /// An opaque id of the client.
     pub client: Option<String>,
     /// The employee who invites the client.
@@ -37,9 +39,9 @@ impl Query {
         self.garbled.clone().unwrap_or_else(|| format!("{{{}}}", self.fields().join(",")))
     }
 
-    /// Returns whether a client or a phone determines the pick.
+    /// Returns whether a client, a phone or a business-scoped user id determines the pick.
     pub fn keyed(&self) -> bool {
-        self.client.is_some() || self.phone.is_some()
+        self.client.is_some() || self.phone.is_some() || self.bsuid.is_some()
     }
 
     /// Returns the fields as members of a JSON object.
@@ -50,6 +52,7 @@ impl Query {
             ("ou", &self.ou),
             ("phone", &self.phone),
             ("country", &self.country),
+            ("bsuid", &self.bsuid),
             ("client", &self.client),
             ("user", &self.user),
             ("role", &self.role),

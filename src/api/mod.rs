@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod data;
 pub mod problem;
+mod routes;
 
 /// The media type of JSON.
 const JSON: &str = "application/json";

@@ -21,9 +21,18 @@ pub const NO_SNAPSHOT: ProblemKind = ProblemKind {
     detail: "Wait for a snapshot, or query another replica. /status on the admin listener has the reason.",
 };
 
+/// No account has the id or the address that the request names.
+pub const UNKNOWN_ACCOUNT: ProblemKind = ProblemKind {
+    code: "unknown_account",
+    status: 404,
+    title: "Unknown account",
+    detail: "No account in the snapshot in service has this address on the channel. Check the address and the channel.",
+};
+
 /// Returns all kinds of problems of both listeners, one for each code.
 pub fn all() -> impl Iterator<Item = &'static ProblemKind> {
     let others = [
+        &UNKNOWN_ACCOUNT,
         &NOT_FOUND,
         &METHOD_NOT_ALLOWED,
         &BODY_TOO_LARGE,
@@ -114,7 +123,7 @@ mod tests {
     #[test]
     fn every_code_occurs_once() {
         let codes: BTreeSet<&str> = all().map(|kind| kind.code).collect();
-        assert_eq!((codes.len(), all().count()), (19, 19));
+        assert_eq!((codes.len(), all().count()), (20, 20));
     }
 
     #[test]

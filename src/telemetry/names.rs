@@ -178,6 +178,8 @@ switchboard_model::text_enum! {
         Select => "select",
         /// The route `/v1/select/batch` of batches.
         Batch => "batch",
+        /// The route `/v1/account`, which finds the account of an address.
+        Account => "account",
         /// The route `/v1/explain` of explanations.
         Explain => "explain",
         /// Any other path, and requests that were rejected before their path was read.

@@ -170,12 +170,18 @@ fn records(whole: &[u8]) -> Vec<Case> {
         pools.start => [1, NOWHERE], pools.len => [0, NOWHERE], accounts.start => [1, NOWHERE],
         accounts.len => [0, 1, NOWHERE], columns => [1, NOWHERE], column_count => [0, 1, 0xffff],
         dedicated_falls_back => [2, 255], chain_starts => [2, NOWHERE]);
-    fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255]);
+    fields!(channels[0], id.start => text, id.len => [0, NOWHERE], conversation_role => [2, 255], address_kind => [3, 255]);
     let leaf = all.ous.iter().position(|ou| ou.depth.to_native() > 1).unwrap();
     fields!(ous[leaf], id.start => text, id.len => [1, NOWHERE], depth => [0, 1, NOWHERE],
         company => [1, past(all.companies.len())[0], NOWHERE]);
     edit.field("ous.id_prefix", &all.ous[leaf].id_prefix[0], &[0, b'!'.into()]);
-    fields!(pools[1], id.start => text, id.len => [1, NOWHERE]);
+    fields!(pools[1], id.start => text, id.len => [1, NOWHERE], ous.start => [0, NOWHERE], ous.len => [0, 7, NOWHERE]);
+    let ous = all.ous.len() as u64;
+    edit.field(
+        "pool_ous",
+        &all.pool_ous[0],
+        &[ous, NOWHERE, ous - 1, u64::from(all.pool_ous[0].to_native()) ^ 1],
+    );
     fields!(accounts[3], id_hash => [0, u64::MAX], id => text,
         id_and_address.start => text, id_and_address.len => [0, 3, 12, 0xffff], id_and_address.id_len => [0, 3, 0xffff],
         pool => [0xffff_ffff, all.pools.len() as u64 - 1, NOWHERE], suffix => past(all.suffixes.len()),
@@ -228,10 +234,19 @@ fn records(whole: &[u8]) -> Vec<Case> {
         let free = slots.iter().position(|slot| slot.record.to_native() == u32::MAX).unwrap();
         edit.field(name, &slots[free].record, &[0]);
     }
+    let taken = all.address_index.iter().position(|slot| slot.to_native() != u32::MAX).unwrap();
+    let accounts = all.accounts.len() as u64;
+    let other = (u64::from(all.address_index[taken].to_native()) + 1) % accounts;
+    edit.field("address_index", &all.address_index[taken], &[0xffff_ffff, accounts, NOWHERE, other]);
+    let free = all.address_index.iter().position(|slot| slot.to_native() == u32::MAX).unwrap();
+    edit.field("address_index", &all.address_index[free], &[0]);
     edit.swap("companies", &all.companies, 0, 1);
     edit.swap("channels", &all.channels, 0, 1);
     edit.swap("OUs", &all.ous, 0, 1);
     edit.swap("pools", &all.pools, 0, 1);
+    let shared =
+        all.pools.iter().find(|pool| pool.ous.len.to_native() > 1).unwrap().ous.start.to_native() as usize;
+    edit.swap("OUs of a pool", &all.pool_ous, shared, shared + 1);
     edit.swap("accounts", &all.accounts, 0, 1);
     edit.swap("dedicated accounts", &all.dedicated, 0, 1);
     edit.swap("levels", &all.levels, 0, all.levels.len() - 1);

@@ -49,11 +49,17 @@ fn pool(id: &str, ou: &str, fallback_upward: bool) -> Pool {
 
 fn account(id: &str, country: &str, holder: Holder, state: Condition) -> Account {
     let role = if matches!(holder, Holder::User(_)) { None } else { Some(Role::Secondary) };
+    // A company has each address once.
+    let number = match country {
+        "GB" => "+4474001234",
+        "DE" => "+4915123456",
+        _ => "+1201555012",
+    };
     Account {
         id: id.into(),
         channel: Some(1),
         role,
-        address: format!("+4474001234{}", id.len()).into(),
+        address: format!("{number}{}", id.len()).into(),
         country: region(country),
         holder,
         weight: 1,

@@ -26,6 +26,31 @@ fn batch_answers_in_order_and_a_malformed_line_fails_alone() {
 }
 
 #[test]
+fn problem_of_a_line_has_its_number_in_the_batch() {
+    let daemon = InProcessDaemon::start();
+    // More lines than are answered together.
+    let mut lines = vec![line("GB"); 20];
+    lines[2] = "{".to_owned();
+    lines[9] = String::new();
+    lines[16] = r#"{"channel":"whatsapp","ou":"uk","country":"GB","colour":1}"#.to_owned();
+    lines[19] = r#"{"channel":"whatsapp"} x"#.to_owned();
+    let answers = daemon.post("/v1/select/batch", lines.join("\n")).lines();
+    for (at, detail) in [
+        (2, "The fault is at line 3, column 1."),
+        (9, "The fault is at line 10, column 0."),
+        (16, "Line 17: The field `colour` is unknown."),
+        (19, "The fault is at line 20, column 24."),
+    ] {
+        let found = answers[at]["detail"].as_str().unwrap();
+        assert!(found.contains(detail), "{found}");
+    }
+    assert_eq!(answers.iter().filter(|answer| answer["account"] == "wa-gb-1").count(), 16);
+    // A single query is its own text.
+    let alone = daemon.post("/v1/select", "{\n").problem().1;
+    assert!(alone.contains("line 2, column 0"), "{alone}");
+}
+
+#[test]
 fn empty_batch_has_an_empty_answer() {
     let daemon = InProcessDaemon::start();
     let answer = daemon.post("/v1/select/batch", "");

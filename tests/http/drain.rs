@@ -9,7 +9,7 @@ use crate::harness::{InProcessDaemon, one_worker};
 
 const LONG: Duration = Duration::from_secs(20);
 const QUERY: &str = r#"{"channel":"whatsapp","ou":"uk","country":"GB"}"#;
-const NOWHERE: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
 fn request_in_hand_is_answered_as_the_last() {

@@ -9,7 +9,7 @@ use switchboard::config::Settings;
 
 use crate::harness::{HttpClient, InProcessDaemon, one_worker};
 
-const QUERIES: [&str; 12] = [
+const QUERIES: [&str; 18] = [
     "channel=whatsapp&ou=uk&country=GB",
     "channel=whatsapp&ou=uk&phone=%2B447400123456&client=c%20%C3%A9",
     "channel=whatsapp&ou=uk&phone=+447400123456&user=anna",
@@ -21,6 +21,12 @@ const QUERIES: [&str; 12] = [
     "channel=whatsapp&ou=nowhere&country=GB",
     "channel=whatsapp&ou=uk&country=GB&colour=red",
     "channel=whatsapp&ou=uk&country=%zz",
+    "channel=whatsapp&ou=uk&bsuid=GB.13491208655302741918",
+    "channel=whatsapp&ou=uk&bsuid=gb.1&country=GB",
+    "channel=whatsapp&ou=uk&country=GB&exclude=a,%20wa-gb-1",
+    "channel=whatsapp&ou=uk&country=GB&exclude[]=wa-gb-1",
+    "channel=whatsapp&ou=uk&country=GB&current=a%20b",
+    "channel=whatsapp&ou=uk&country=GB&user=",
     "",
 ];
 
@@ -69,6 +75,27 @@ fn fast_path_and_hyper_answer_with_the_same_bytes() {
             assert_eq!(answer, answers(&daemon, through.as_bytes()), "{direct}");
         }
     }
+}
+
+#[test]
+fn fast_path_and_hyper_find_accounts_with_the_same_bytes() {
+    let daemon = InProcessDaemon::start();
+    for query in [
+        "channel=whatsapp&address=%2B44740012347",
+        "channel=whatsapp&address=44740012347&company=acme",
+        "channel=whatsapp&address=+1",
+        "channel=fax&address=1",
+        "company=x&channel=sms&address=1",
+        "channel=whatsapp&address=%zz",
+        "channel=whatsapp",
+        "",
+    ] {
+        let get = |fields: &str| format!("GET /v1/account?{query} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        let answer = answers(&daemon, get("").as_bytes());
+        assert!(answer.contains("\r\ndate\r\n"), "{answer}");
+        assert_eq!(answer, answers(&daemon, get("Upgrade: x\r\n").as_bytes()), "{query}");
+    }
+    assert_eq!(daemon.metric("switchboard_http_requests_total{route=\"account\",code=\"200\"}"), 4.0);
 }
 
 /// Replaces every byte of a request by every byte with a meaning in HTTP.

@@ -122,7 +122,7 @@ fn unfinished_body_and_idle_connection_time_out() {
     let mut idle = daemon.client();
     assert!(idle.is_closed());
     let mut used = daemon.client();
-    used.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    used.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(used.answer().status, 404);
     assert!(used.is_closed());
 }
@@ -131,7 +131,7 @@ fn unfinished_body_and_idle_connection_time_out() {
 fn connection_beyond_the_limit_is_answered_overloaded() {
     let daemon = InProcessDaemon::with(Settings { max_connections: 1, ..one_worker() });
     let mut first = daemon.client();
-    first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    first.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(first.answer().status, 404);
     let mut second = daemon.client();
     let answer = second.answer();
@@ -140,6 +140,6 @@ fn connection_beyond_the_limit_is_answered_overloaded() {
     assert!(second.is_closed());
     assert_eq!(daemon.metric("switchboard_http_connections_total{outcome=\"rejected\"}"), 1.0);
     assert_eq!(daemon.metric("switchboard_http_connections"), 1.0);
-    first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    first.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(first.answer().status, 404);
 }

@@ -56,7 +56,11 @@ fn every_series_exists_from_the_start() {
     labelled("snapshot_reloads_total", "outcome", &["published", "unchanged", "rejected", "unreadable"]);
     labelled("snapshot_rejections_total", "stage", &RejectionStage::ALL.map(RejectionStage::as_str));
     labelled("snapshot_load_duration_seconds_count", "stage", &["read", "compile", "verify", "tests"]);
-    labelled("http_request_duration_seconds_count", "route", &["select", "batch", "explain", "other"]);
+    labelled(
+        "http_request_duration_seconds_count",
+        "route",
+        &["select", "batch", "account", "explain", "other"],
+    );
     labelled("select_duration_seconds_bucket", "le", &["0.000001", "0.001", "0.005", "0.01", "0.1", "+Inf"]);
     for channel in ["", "sms", "whatsapp"] {
         expected.extend(SelectionOutcome::all().map(|outcome| {
@@ -64,7 +68,7 @@ fn every_series_exists_from_the_start() {
             format!("switchboard_selections_total{{channel=\"{channel}\",outcome=\"{outcome}\"}}")
         }));
     }
-    for route in ["select", "batch", "explain", "other"] {
+    for route in ["select", "batch", "account", "explain", "other"] {
         for code in [200, 400, 404, 405, 413, 415, 422, 431, 500, 503] {
             expected.push(format!("switchboard_http_requests_total{{route=\"{route}\",code=\"{code}\"}}"));
         }

@@ -53,6 +53,68 @@ fn explain_shows_the_steps_for_get_and_post() {
 }
 
 #[test]
+fn explain_answers_for_every_user_and_names_one_that_is_near() {
+    let daemon = InProcessDaemon::start();
+    let user = |fields: &str| {
+        let answer = daemon.get(&format!("/v1/explain?channel=whatsapp&ou=uk&country=GB&{fields}")).json();
+        answer.get("user").map(ToString::to_string).unwrap_or_default()
+    };
+    for (fields, expected) in [
+        ("client=c", ""),
+        ("user=anna", r#"{"account":"wa-anna-01","outcome":"chosen"}"#),
+        ("user=anna&current=wa-gb-1", r#"{"account":"wa-anna-01","outcome":"available"}"#),
+        ("user=anna&current=wa-anna-01", r#"{"account":"wa-anna-01","outcome":"chosen"}"#),
+        ("user=anna&role=primary", r#"{"account":"wa-anna-01","outcome":"available"}"#),
+        ("user=anna&exclude=wa-anna-01", r#"{"account":"wa-anna-01","outcome":"excluded"}"#),
+        ("user=berta", r#"{"account":"wa-berta-01","outcome":"draining","by":"registry"}"#),
+        ("user=Anna", r#"{"outcome":"none","near":"anna"}"#),
+        ("user=ANNA", r#"{"outcome":"none","near":"anna"}"#),
+        ("user=ana", r#"{"outcome":"none","near":"anna"}"#),
+        ("user=annas", r#"{"outcome":"none","near":"anna"}"#),
+        ("user=enna", r#"{"outcome":"none","near":"anna"}"#),
+        ("user=anan", r#"{"outcome":"none"}"#),
+        ("user=carla", r#"{"outcome":"none"}"#),
+    ] {
+        assert_eq!(user(fields), expected, "{fields}");
+    }
+    // An unavailable account of the user ends the selection, and is explained all the same.
+    let refused = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB&user=berta").json();
+    assert_eq!(refused["problem"]["code"], "dedicated_unavailable");
+}
+
+#[test]
+fn explain_says_whether_the_registry_or_a_standing_restricts_an_account() {
+    let daemon = InProcessDaemon::start();
+    let candidate = |country: &str| {
+        let answer = daemon.get(&format!("/v1/explain?channel=whatsapp&ou=uk&country={country}")).json();
+        answer["steps"][0]["candidates"][0].to_string()
+    };
+    let put = |account: &str, standing: &str| {
+        let body = format!(r#"{{"standing":"{standing}","reason":"r"}}"#);
+        let mut client = HttpClient::connect(daemon.admin);
+        let length = body.len();
+        let path = format!("/v1/standings/acme/{account}");
+        client.send(format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"));
+        assert_eq!(client.answer().status, 200);
+    };
+    assert_eq!(candidate("FR"), r#"{"account":"wa-fr-01","outcome":"suspended","by":"registry"}"#);
+    put("wa-fr-01", "draining");
+    assert_eq!(candidate("FR"), r#"{"account":"wa-fr-01","outcome":"suspended","by":"registry"}"#);
+    put("wa-fr-01", "suspended");
+    assert_eq!(candidate("FR"), r#"{"account":"wa-fr-01","outcome":"suspended","by":"registry"}"#);
+    put("wa-gb-1", "draining");
+    assert_eq!(candidate("GB"), r#"{"account":"wa-gb-1","outcome":"draining","by":"standing"}"#);
+    put("wa-gb-1", "suspended");
+    assert_eq!(candidate("GB"), r#"{"account":"wa-gb-1","outcome":"suspended","by":"standing"}"#);
+    put("wa-berta-01", "suspended");
+    let answer = daemon.get("/v1/explain?channel=whatsapp&ou=uk&country=GB&user=berta").json();
+    assert_eq!(
+        answer["user"].to_string(),
+        r#"{"account":"wa-berta-01","outcome":"suspended","by":"standing"}"#
+    );
+}
+
+#[test]
 fn every_problem_of_a_selection_has_its_status_and_generation() {
     let daemon = InProcessDaemon::start();
     for (query, status, code) in [
@@ -89,7 +151,7 @@ fn company_is_required_where_there_are_several() {
 #[test]
 fn other_routes_and_methods_of_the_data_listener_are_refused() {
     let daemon = InProcessDaemon::start();
-    for target in ["/", "/v1/select/", "/v1/Select", "/metrics", "/v1/select/batch/x", "*"] {
+    for target in ["/v1/select/", "/v1/Select", "/metrics", "/v1/select/batch/x", "*"] {
         daemon.get(target).refuses(404, "not_found");
     }
     for (target, method, allow) in [
@@ -97,6 +159,8 @@ fn other_routes_and_methods_of_the_data_listener_are_refused() {
         ("/v1/explain", "DELETE", "GET, HEAD, POST"),
         ("/v1/select/batch", "GET", "POST"),
         ("/v1/select", "OPTIONS", "GET, HEAD, POST"),
+        ("/", "POST", "GET, HEAD"),
+        ("/v1/account", "POST", "GET, HEAD"),
     ] {
         let answer = daemon.ask(format!("{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
         answer.refuses(405, "method_not_allowed");
@@ -142,20 +206,51 @@ fn bodies_of_other_types_are_refused() {
     {
         assert_eq!(post("/v1/select", taken).account(), "wa-gb-1");
     }
-    for kind in ["x-ndjson", "ndjson", "jsonl", "json"] {
-        let answer = post("/v1/select/batch", &format!("Content-Type: application/{kind}\r\n"));
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+    for kind in ["application/x-www-form-urlencoded", "text/plain", "application/x-ndjson", "x", ""] {
+        let stated = format!("Content-Type: {kind}\r\n");
+        assert_eq!(post("/v1/select", &stated).account(), "wa-gb-1", "{kind}");
+        let answer = post("/v1/select/batch", &stated);
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("application/x-ndjson")),
+            "{kind}"
+        );
+        assert_eq!(answer.lines()[0]["account"], "wa-gb-1");
     }
     for (target, accept) in [
         ("/v1/select", "application/json"),
         ("/v1/explain", "application/json"),
-        ("/v1/select/batch", "application/x-ndjson, application/ndjson, application/jsonl, application/json"),
+        ("/v1/select/batch", "application/x-ndjson"),
     ] {
-        let answer = post(target, "Content-Type: text/plain\r\n");
-        answer.refuses(415, "unsupported_media_type");
-        assert_eq!(answer.header("accept"), Some(accept));
+        for kind in [
+            "multipart/form-data; boundary=x",
+            "Application/XML",
+            "text/xml;charset=utf-8",
+            "application/soap+xml",
+        ] {
+            let answer = post(target, &format!("Content-Type: {kind}\r\n"));
+            answer.refuses(415, "unsupported_media_type");
+            assert_eq!(answer.header("accept"), Some(accept), "{kind}");
+        }
     }
     let encoded = post("/v1/select", "Content-Encoding: gzip\r\n");
     encoded.refuses(415, "unsupported_media_type");
     assert_eq!(encoded.header("accept-encoding"), Some("identity"));
+}
+
+#[test]
+fn routes_of_each_listener_are_listed_as_text() {
+    let daemon = InProcessDaemon::start();
+    let (data, admin) = (daemon.get("/"), daemon.admin("/"));
+    for (answer, path, other) in [(&data, "/v1/account ", "/metrics"), (&admin, "/metrics ", "/v1/select")] {
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+        let text = answer.text();
+        assert!(text.contains(path) && !text.contains(other), "{text}");
+    }
+    for (detail, expected) in [
+        (daemon.get("/metrics").problem().1, "/metrics is a route of the admin listener"),
+        (daemon.admin("/v1/select").problem().1, "/v1/select is a route of the data listener"),
+    ] {
+        assert!(detail.starts_with(expected), "{detail}");
+    }
 }

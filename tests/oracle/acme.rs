@@ -45,6 +45,7 @@ fn parse_query(text: &str) -> Query {
         ou: take("ou"),
         phone: take("phone"),
         country: take("country"),
+        bsuid: take("bsuid"),
         client: take("client"),
         user: take("user"),
         role: take("role"),

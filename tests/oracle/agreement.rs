@@ -53,12 +53,12 @@ impl Trial<'_> {
     /// picked.
     pub fn explain(&self, query: &Query, now: i64, picked: Option<&str>, coverage: &mut Coverage) -> Agreed {
         let (status, body) = self.subject.explain(&query.text(), now);
-        let (client, verdict, steps) = match self.oracle.steps(query, now) {
+        let (client, verdict, own, steps) = match self.oracle.steps(query, now) {
             Explained::Refused(code) => {
                 coverage.count("explained", "no chain");
                 return self.problem(code, query, status, &body);
             }
-            Explained::Walked(client, verdict, steps) => (client, verdict, steps),
+            Explained::Walked(client, verdict, own, steps) => (client, verdict, own, steps),
         };
         agree!(status == 200, "explain has status {status}, not 200: {body}");
         agree!(body["generation"] == self.generation, "explain is of another generation: {body}");
@@ -81,6 +81,23 @@ impl Trial<'_> {
                 selected.step.map(|step| (step, account))
             }
         };
+        let selected = body["selection"]["account"].as_str();
+        match (&query.user, own) {
+            (None, _) => {
+                agree!(body.get("user").is_none(), "explain has a user that was not asked for: {body}")
+            }
+            (Some(_), None) => {
+                coverage.count("user", "none");
+                agree!(body["user"]["outcome"] == "none", "the user has no account: {body}");
+                agree!(body["user"].get("account").is_none(), "the user has no account: {body}");
+            }
+            (Some(_), Some((own, outcome))) => {
+                let outcome = if selected == Some(&*own.id) { "chosen" } else { outcome };
+                coverage.count("user", outcome);
+                outcome_of(&body["user"], outcome)?;
+                agree!(body["user"]["account"] == *own.id, "the user has {}: {body}", own.id);
+            }
+        }
         let shown = body["steps"].as_array().ok_or_else(|| format!("explain has no steps: {body}"))?;
         agree!(shown.len() == steps.len(), "explain has {} steps, not {}: {body}", shown.len(), steps.len());
         for (at, ((step, outcomes), shown)) in steps.iter().zip(shown).enumerate() {
@@ -203,9 +220,19 @@ fn step(
         let account = candidate["account"].as_str().ok_or("a candidate without account")?;
         // Removed, so that a second entry of the account fails.
         let outcome = wanted.remove(account).ok_or_else(|| format!("{account} is none of its candidates"))?;
-        agree!(candidate["outcome"] == outcome, "{account} is {outcome}");
+        outcome_of(candidate, outcome)?;
         coverage.count("outcome", outcome);
     }
+    Ok(())
+}
+
+/// Checks the outcome of an account, and that `by` is there where someone restricts the account.
+fn outcome_of(shown: &Value, outcome: &str) -> Agreed {
+    let by = shown.get("by").and_then(Value::as_str);
+    let is_restricted = matches!(outcome, "draining" | "suspended");
+    agree!(shown["outcome"] == outcome, "must be {outcome}: {shown}");
+    agree!(by.is_some() == is_restricted, "`by` belongs to draining and suspended accounts: {shown}");
+    agree!(by.is_none_or(|by| ["registry", "standing"].contains(&by)), "by whom? {shown}");
     Ok(())
 }
 

@@ -25,6 +25,8 @@ pub struct QueryPlan {
     exclude: Vec<Index>,
     /// Unknown ids are added to `exclude` until it has this many.
     padding: usize,
+    /// A text that cannot be an id, added to `exclude`.
+    malformed_excluded: Option<&'static str>,
     exclude_own: bool,
     fallback: Option<&'static str>,
     garble: Option<Garble>,
@@ -43,6 +45,7 @@ enum Given {
 struct Person {
     phone: Option<String>,
     country: Option<String>,
+    bsuid: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,13 +59,19 @@ enum Current {
     /// The dedicated account of the user.
     Own,
     Unknown,
+    /// A text that cannot be an id.
+    Malformed(&'static str),
 }
+
+/// Texts that cannot be ids of accounts.
+const NO_IDS: [&str; 8] = ["", " ", "a1 ", "a1,a2", "a/b", "a\u{200b}", "'a1'", "caf\u{e9}"];
 
 #[derive(Debug, Clone, Copy)]
 enum Garble {
     UnknownField,
     RepeatedField,
     NumericPhone,
+    NullInExclude,
     TextExclude,
     NumericExclude,
     NotAnObject,
@@ -73,7 +82,11 @@ enum Garble {
 pub fn query() -> impl Strategy<Value = QueryPlan> {
     let ou = (any::<Index>(), given(1), prop::bool::weighted(0.8));
     let names = (any::<Index>(), given(5), any::<Index>(), given(1), ou, person(), client());
-    let user = prop_oneof![6 => Just(None), 2 => select(USERS).prop_map(Some), 1 => Just(Some("stranger"))];
+    let user = prop_oneof![
+        60 => Just(None), 20 => select(USERS).prop_map(Some), 10 => Just(Some("stranger")),
+        1 => select(&["m\u{fc}ller@b.example", "o'neil", "a,b/c"][..]).prop_map(Some),
+        1 => select(&["", "a b", "u1 ", "\u{200b}u1", "u\u{ad}1", "u1\n"][..]).prop_map(Some),
+    ];
     let role = prop_oneof![
         80 => Just(None), 15 => Just(Some("primary")), 15 => Just(Some("secondary")), 1 => Just(Some("tertiary"))
     ];
@@ -81,12 +94,22 @@ pub fn query() -> impl Strategy<Value = QueryPlan> {
     let exclude =
         prop_oneof![2 => Just(Vec::new()).boxed(), 1 => prop::collection::vec(any::<Index>(), 1..10).boxed()];
     let padding = prop_oneof![90 => Just(0usize), 8 => Just(1), 2 => Just(64), 1 => Just(65)];
+    let malformed = prop_oneof![80 => Just(None), 1 => select(&NO_IDS[..]).prop_map(Some)];
     let garble = prop_oneof![60 => Just(None), 1 => garble().prop_map(Some)];
-    let rest =
-        (user, role, current(), exclude, padding, prop::bool::weighted(0.1), fallback, garble, -1i64..3);
+    let rest = (
+        user,
+        role,
+        current(),
+        exclude,
+        (padding, malformed),
+        prop::bool::weighted(0.1),
+        fallback,
+        garble,
+        -1i64..3,
+    );
     (names, rest).prop_map(|(names, rest)| {
         let (company, company_given, pool, channel, (ou, ou_given, under_pool), person, client) = names;
-        let (user, role, current, exclude, padding, exclude_own, fallback, garble, now) = rest;
+        let (user, role, current, exclude, (padding, malformed_excluded), exclude_own, fallback, garble, now) = rest;
         QueryPlan {
             company,
             company_given,
@@ -102,6 +125,7 @@ pub fn query() -> impl Strategy<Value = QueryPlan> {
             current,
             exclude,
             padding,
+            malformed_excluded,
             exclude_own,
             fallback,
             garble,
@@ -135,12 +159,20 @@ fn person() -> impl Strategy<Value = Person> {
     ];
     let country =
         (country, any::<bool>()).prop_map(|(text, low)| if low { text.to_ascii_lowercase() } else { text });
-    prop_oneof![
-        16 => phone.clone().prop_map(|phone| Person { phone: Some(phone), country: None }),
-        16 => country.clone().prop_map(|country| Person { phone: None, country: Some(country) }),
-        6 => (phone, country).prop_map(|(phone, country)| Person { phone: Some(phone), country: Some(country) }),
-        1 => Just(Person { phone: None, country: None }),
-    ]
+    let person = prop_oneof![
+        16 => phone.clone().prop_map(|phone| (Some(phone), None)),
+        16 => country.clone().prop_map(|country| (None, Some(country))),
+        6 => (phone, country).prop_map(|(phone, country)| (Some(phone), Some(country))),
+        4 => Just((None, None)),
+    ];
+    let bsuid = prop_oneof![
+        40 => Just(None),
+        8 => (place(), 0..200u32).prop_map(|(at, n)| Some(format!("{}.{n}", CLIENTS[at].0))),
+        1 => place().prop_map(|at| Some(format!("{}.ENT.{}", CLIENTS[at].0, "9".repeat(128)))),
+        1 => select(&["GB", "GB.", "gb.1", "UK.1", "GB.ENT.", "GB.a b", "GB.\u{e9}", ""][..])
+            .prop_map(|text| Some(text.to_owned())),
+    ];
+    (person, bsuid).prop_map(|((phone, country), bsuid)| Person { phone, country, bsuid })
 }
 
 fn client() -> impl Strategy<Value = Option<String>> {
@@ -148,8 +180,8 @@ fn client() -> impl Strategy<Value = Option<String>> {
         60 => Just(None),
         60 => (0..500u32).prop_map(|n| Some(format!("client-{n}"))),
         6 => Just(Some("Łódź \"7\"\\\n".to_owned())),
-        3 => Just(Some("€".repeat(42) + "--")),
-        1 => Just(Some("€".repeat(43))),
+        3 => Just(Some("€".repeat(85) + "-")),
+        1 => Just(Some("€".repeat(85) + "--")),
         1 => Just(Some(String::new())),
     ]
 }
@@ -160,17 +192,28 @@ fn current() -> impl Strategy<Value = Option<Current>> {
         6 => any::<Index>().prop_map(Current::OnChannel),
         1 => any::<Index>().prop_map(Current::Elsewhere),
         2 => Just(Current::Own),
-        1 => Just(Current::Unknown),
+        2 => Just(Current::Unknown),
+        1 => select(&NO_IDS[..]).prop_map(Current::Malformed),
     ];
     prop_oneof![2 => Just(None), 1 => some.prop_map(Some)]
 }
 
 fn garble() -> impl Strategy<Value = Garble> {
     use Garble::{
-        NotAnObject, NotJson, NumericExclude, NumericPhone, RepeatedField, TextExclude, UnknownField,
+        NotAnObject, NotJson, NullInExclude, NumericExclude, NumericPhone, RepeatedField, TextExclude,
+        UnknownField,
     };
     select(
-        &[UnknownField, RepeatedField, NumericPhone, TextExclude, NumericExclude, NotAnObject, NotJson][..],
+        &[
+            UnknownField,
+            RepeatedField,
+            NumericPhone,
+            NullInExclude,
+            TextExclude,
+            NumericExclude,
+            NotAnObject,
+            NotJson,
+        ][..],
     )
 }
 
@@ -191,9 +234,11 @@ impl QueryPlan {
             exclude.extend(self.exclude.iter().map(|at| at.get(&company.accounts).id.to_string()));
         }
         exclude.extend(own.filter(|_| self.exclude_own).map(|own| own.id.to_string()));
+        exclude.extend(self.malformed_excluded.map(str::to_owned));
         exclude.extend((exclude.len()..self.padding).map(|n| format!("gone-{n}")));
         let current = self.current.as_ref().and_then(|current| match current {
             Current::Unknown => Some("gone".to_owned()),
+            Current::Malformed(text) => Some((*text).to_owned()),
             Current::Own => own.map(|own| own.id.to_string()),
             Current::Elsewhere(index) => {
                 pick(&registry.companies[(at + 1) % registry.companies.len()], index, |_| true)
@@ -215,6 +260,7 @@ impl QueryPlan {
             channel,
             phone: self.person.phone.clone(),
             country: self.person.country.clone(),
+            bsuid: self.person.bsuid.clone(),
             client: self.client.clone(),
             user: self.user.map(str::to_owned),
             role: self.role.map(str::to_owned),
@@ -279,10 +325,14 @@ impl Garble {
                 fields.retain(|field| !field.starts_with("\"phone\""));
                 fields.push("\"phone\":447400123456".to_owned());
             }
-            Garble::TextExclude | Garble::NumericExclude => {
+            Garble::TextExclude | Garble::NumericExclude | Garble::NullInExclude => {
                 fields.retain(|field| !field.starts_with("\"exclude\""));
-                let text = matches!(self, Garble::TextExclude);
-                fields.push(if text { "\"exclude\":\"a1\"" } else { "\"exclude\":[1]" }.to_owned());
+                let value = match self {
+                    Garble::TextExclude => "\"a1\"",
+                    Garble::NumericExclude => "[1]",
+                    _ => "[null]",
+                };
+                fields.push(format!("\"exclude\":{value}"));
             }
             Garble::NotAnObject => return format!("[{{{}}}]", fields.join(",")),
             Garble::NotJson => return format!("{{{}", fields.join(",")),

@@ -48,6 +48,10 @@ struct Query {
     /// number.
     #[schemars(example = &"GB")]
     country: Option<String>,
+    /// The business-scoped user id of a client who hides the phone number. Its first two letters are the
+    /// client's country if the query has neither a country nor a phone number.
+    #[schemars(example = &"GB.13491208655302741918")]
+    bsuid: Option<String>,
     /// An opaque id of the client. The same client gets the same account.
     #[schemars(example = &"client-7")]
     client: Option<String>,

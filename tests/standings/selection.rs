@@ -21,14 +21,20 @@ fn standings_restrict_and_never_permit() {
     let kept = daemon.select(&current);
     assert_eq!((&kept["account"], &kept["rule"]), (&"wa-emea-de-1".into(), &"current".into()));
     let explained = daemon.get(&format!("/v1/explain?{GERMAN}")).1;
-    assert!(explained.contains(r#"{"account":"wa-emea-de-1","outcome":"draining"}"#), "{explained}");
+    assert!(
+        explained.contains(r#"{"account":"wa-emea-de-1","outcome":"draining","by":"standing"}"#),
+        "{explained}"
+    );
 
     put(&daemon, GERMAN_ACCOUNT, &standing("suspended"));
     let moved = daemon.select(&current);
     assert_eq!(moved["current_ignored"], "suspended");
     assert_ne!(moved["account"], "wa-emea-de-1");
     let explained = daemon.get(&format!("/v1/explain?{GERMAN}")).1;
-    assert!(explained.contains(r#"{"account":"wa-emea-de-1","outcome":"suspended"}"#), "{explained}");
+    assert!(
+        explained.contains(r#"{"account":"wa-emea-de-1","outcome":"suspended","by":"standing"}"#),
+        "{explained}"
+    );
 
     // No standing overrides a suspension in the registry.
     edit(

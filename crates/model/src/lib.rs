@@ -51,6 +51,6 @@ pub use id::{
 };
 pub use numbering::{CallingCode, E164, InvalidE164, Origin, Region};
 pub use outcome::{Rule, SelectError};
-pub use query_field::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
+pub use query_field::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField, bsuid_region};
 pub use region_set::RegionSet;
 pub use time::{UnixMillis, UnixSeconds};

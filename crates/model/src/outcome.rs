@@ -60,7 +60,7 @@ crate::text_enum! {
         InvalidCountry => "invalid_country",
         /// The phone number does not conform to E.164.
         InvalidPhone => "invalid_phone",
-        /// The query has neither a country nor a phone.
+        /// The query has none of `country`, `phone` and `bsuid`.
         ClientRequired => "client_required",
         /// The user's dedicated account is not available.
         DedicatedUnavailable => "dedicated_unavailable",
@@ -95,7 +95,8 @@ impl SelectError {
                 "Send 5 to 15 digits that begin with an assigned calling code, with or without a leading +."
             }
             SelectError::ClientRequired => {
-                "The query has neither a country nor a phone number. Send `country` or `phone`."
+                "The query has no country, no phone number and no business-scoped user id. \
+                Send `country`, `phone` or `bsuid`."
             }
             SelectError::DedicatedUnavailable => {
                 "The user's dedicated account is draining, suspended, excluded or resting. \

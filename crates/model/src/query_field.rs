@@ -1,9 +1,13 @@
-//! The fields of a query and their limits.
+//! The fields of a query, their limits, and the form of a business-scoped user id.
+
+use crate::Region;
 
 /// The maximum number of account ids in the `exclude` field of a query.
 pub const MAX_EXCLUDED: usize = 64;
 /// The maximum length of the `client` field in bytes.
-pub const MAX_CLIENT_BYTES: usize = 128;
+pub const MAX_CLIENT_BYTES: usize = 256;
+/// The maximum number of letters and digits after the country of a business-scoped user id.
+const MAX_BSUID_CHARS: usize = 128;
 /// The maximum length of a query in bytes of JSON. A query whose fields all have their maximum length is
 /// shorter, even if every character is escaped.
 pub const MAX_QUERY_BYTES: usize = 64 * 1024;
@@ -23,6 +27,7 @@ crate::text_enum! {
         Ou => "ou",
         Phone => "phone",
         Country => "country",
+        Bsuid => "bsuid",
         Client => "client",
         User => "user",
         Role => "role",
@@ -42,6 +47,7 @@ impl QueryField {
             "ou" => QueryField::Ou,
             "phone" => QueryField::Phone,
             "country" => QueryField::Country,
+            "bsuid" => QueryField::Bsuid,
             "client" => QueryField::Client,
             "user" => QueryField::User,
             "role" => QueryField::Role,
@@ -53,9 +59,70 @@ impl QueryField {
     }
 }
 
+/// Returns the country of a business-scoped user id, by which WhatsApp names a user who hides the phone
+/// number. Returns `None` if the text is not such an id.
+///
+/// The id has the two capital letters of a country, a dot, optionally `ENT.`, and 1 to 128 letters and
+/// digits. The id is personal data.
+///
+/// ```
+/// use switchboard_model::{Region, bsuid_region};
+///
+/// assert_eq!(bsuid_region("US.13491208655302741918"), Region::from_alpha2("US"));
+/// assert_eq!(bsuid_region("us.13491208655302741918"), None);
+/// ```
+pub fn bsuid_region(text: &str) -> Option<Region> {
+    let (country, rest) = text.split_at_checked(2)?;
+    let rest = rest.strip_prefix('.')?;
+    let id = rest.strip_prefix("ENT.").unwrap_or(rest);
+    let is_id =
+        (1..=MAX_BSUID_CHARS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_upper = country.bytes().all(|byte| byte.is_ascii_uppercase());
+    Region::from_alpha2(country).filter(|_| is_id && is_upper)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn business_scoped_user_ids_have_a_country_and_letters_or_digits() {
+        let longest = format!("GB.{}", "x".repeat(MAX_BSUID_CHARS));
+        for (text, country) in [
+            ("US.13491208655302741918", "US"),
+            ("DE.ENT.11815799212886844830", "DE"),
+            ("XK.a", "XK"),
+            ("GB.ENT", "GB"),
+            ("GB.ENT.ENT", "GB"),
+            (&longest, "GB"),
+        ] {
+            assert_eq!(bsuid_region(text), Region::from_alpha2(country), "{text}");
+        }
+        for bad in [
+            "",
+            "US",
+            "US.",
+            "US.ENT.",
+            "US.ent.1",
+            "US.ENT.ENT.1",
+            "us.1",
+            "Us.1",
+            "UK.1",
+            "ZZ.1",
+            "USA.1",
+            "U.1",
+            "US1",
+            "US-1",
+            "US.1 ",
+            " US.1",
+            "US.1_2",
+            "US.é",
+            "é.1",
+            &format!("{longest}x"),
+        ] {
+            assert_eq!(bsuid_region(bad), None, "{bad:?}");
+        }
+    }
 
     #[test]
     fn every_field_is_parsed_from_its_name() {

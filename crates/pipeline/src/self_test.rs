@@ -265,8 +265,7 @@ impl<'t> PreparedTest<'t> {
         if let Ok(query) = &mut query {
             query.company = Some(test.company.as_str().into());
             // The step of an answer does not depend on the pick, so only the account can differ.
-            let picks_at_random =
-                query.client.is_none() && query.phone.is_none() && expect.contains_key("account");
+            let picks_at_random = query.picks_at_random() && expect.contains_key("account");
             repeats = if picks_at_random { RANDOM_REPEATS } else { 1 };
         }
         Ok(PreparedTest { query, expect, repeats })

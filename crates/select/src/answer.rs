@@ -132,7 +132,8 @@ pub struct ResolvedQuery {
     pub role: Role,
     /// Whether `fallback` is `none`. The selection then tries only the country rule at the first level.
     pub without_fallback: bool,
-    /// Whether candidates are picked at random, because the query names neither a client nor a phone.
+    /// Whether candidates are picked at random, because the query names none of `client`, `phone` and
+    /// `bsuid`.
     pub picks_at_random: bool,
 }
 
@@ -196,6 +197,8 @@ pub trait Tracer {
     fn current(&mut self, _outcome: CurrentOutcome) {}
     /// Called if an account is dedicated to the query's user.
     fn dedicated(&mut self, _account: AccountIdx, _availability: impl Fn(AccountIdx) -> Availability) {}
+    /// Called if the query's user has a dedicated account on the channel, with any role of the query.
+    fn user(&mut self, _account: AccountIdx, _availability: impl Fn(AccountIdx) -> Availability) {}
     /// Called with the levels that have pools, from the query's OU upward.
     fn chain(&mut self, _levels: impl Iterator<Item = TracedLevel>) {}
     /// Called when the selection reaches a step, before it picks an account. `availability` accepts any

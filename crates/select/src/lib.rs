@@ -40,8 +40,12 @@ pub use answer::{
     Answer, Availability, ChainStep, CurrentIgnored, CurrentOutcome, Location, NoTrace, ResolvedQuery,
     Selection, TracedLevel, Tracer, write_selection,
 };
-pub use explain::{MAX_LISTED_CANDIDATES, Trace, TracedCurrent, TracedStep, explain, explanation, trace};
+pub use explain::{
+    MAX_LISTED_CANDIDATES, Trace, TracedCurrent, TracedStep, TracedUser, explain, explanation, trace,
+};
 pub use interleaved::{LANES, select_interleaved};
 pub use overlay::{NO_STANDINGS, Overlay};
-pub use query::{BadQuery, Client, Excluded, Fallback, NOT_AN_OBJECT, Query, QueryFields};
+pub use query::{
+    BadQuery, Client, CountrySource, Excluded, Fallback, NOT_AN_OBJECT, Query, QueryFields, unknown_field,
+};
 pub use walk::{SelectContext, select, select_with};

@@ -91,6 +91,8 @@ records! {
         id: Span,
         /// Number of the role that talks to clients on the channel.
         conversation_role: u8,
+        /// Number of the kind of address that accounts of the channel have.
+        address_kind: u8,
     }
 
     /// An organizational unit (OU) of a company.
@@ -109,6 +111,8 @@ records! {
     Pool {
         /// Text of the pool's id.
         id: Span,
+        /// The pool's [`Tables::pool_ous`].
+        ous: Range,
     }
 
     /// The text that an answer contains about an account: its id followed by its address, both escaped as
@@ -280,6 +284,8 @@ records! {
         ous: Vec<Ou>,
         /// All pools, grouped by company.
         pools: Vec<Pool>,
+        /// Indices of the OUs that each pool is allocated to, in ascending order, grouped by pool.
+        pool_ous: Vec<u32>,
         /// All accounts, grouped by company.
         accounts: Vec<Account>,
         /// All dedicated accounts with their users, in the order of the accounts.
@@ -315,6 +321,9 @@ records! {
         account_index: Vec<Slot>,
         /// Hash index of the dedicated accounts by company, channel and user id.
         user_index: Vec<Slot>,
+        /// Hash index of the accounts by channel and the normal form of the address. A slot is the index of
+        /// an account, or [`NONE`]. It has no fingerprint, because the index is large and seldom read.
+        address_index: Vec<u32>,
         /// The arena of text: all texts of the snapshot in UTF-8.
         text: Vec<u8>,
     }
@@ -327,7 +336,7 @@ const _: () = {
     assert!(size_of::<ArchivedCompany>() == 44);
     assert!(size_of::<ArchivedChannel>() == 12);
     assert!(size_of::<ArchivedOu>() == 32);
-    assert!(size_of::<ArchivedPool>() == 8);
+    assert!(size_of::<ArchivedPool>() == 16);
     assert!(size_of::<ArchivedIdAndAddress>() == 8);
     assert!(size_of::<ArchivedAccount>() == 48);
     assert!(size_of::<ArchivedDedicated>() == 20);

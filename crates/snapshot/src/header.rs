@@ -27,7 +27,7 @@ use switchboard_model::Region;
 pub const MAGIC: [u8; 8] = *b"SWBOARD\n";
 /// The format version. Increase it if the meaning of stored records changes. Changes of their fields and
 /// types change the schema digest.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The length of the header in bytes. A multiple of 16, so that the archive after it is aligned.
 pub const LEN: usize = 80;
 /// The offset of the schema digest in the header, in bytes.

@@ -7,4 +7,7 @@ mod service;
 mod standings;
 
 pub use listener::{AdminListener, AdminServer};
-pub use service::{AdminContext, LastFailure, PATHS, StatusSource};
+pub use service::{AdminContext, LastFailure, StatusSource};
+
+/// All paths of the admin listener with their methods, as in the header `Allow`.
+pub const PATHS: &[(&str, &str)] = &super::routes::ADMIN_PATHS;

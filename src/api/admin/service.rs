@@ -8,34 +8,23 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use serde_json::Value;
 use switchboard_server::failpoint::failpoint;
-use switchboard_server::response::{INTERNAL, NOT_FOUND};
+use switchboard_server::response::INTERNAL;
 use switchboard_server::{BodyState, Problem, Response, Service, catch_panic_async, respond};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::standings::{self, CHANGE, READ, STANDING, STANDINGS};
+use super::standings;
 use crate::api::JSON;
+use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
 use crate::telemetry::Telemetry;
 
 /// Media type of metrics. Without the version of the text format, scrapers would guess it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Description of both listeners: `docs/openapi.yaml`, which the build script converts to JSON.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
-
-/// All paths of this listener with their methods, as in the header `Allow`.
-pub const PATHS: [(&str, &str); 7] = [
-    ("/metrics", READ),
-    ("/livez", READ),
-    ("/readyz", READ),
-    ("/status", READ),
-    ("/openapi.json", READ),
-    (STANDINGS, READ),
-    (STANDING, CHANGE),
-];
 
 /// The state that the admin listener answers from.
 pub struct AdminContext {
@@ -89,7 +78,7 @@ impl Service for AdminService {
 
 /// Returns the methods of a path. Returns `None` if the path has no route.
 fn allow(path: &str) -> Option<&'static str> {
-    PATHS.iter().find(|(known, _)| *known == path).map(|(_, allow)| *allow)
+    ADMIN_PATHS.iter().find(|(known, _)| *known == path).map(|(_, allow)| *allow)
 }
 
 async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response, BodyState) {
@@ -109,14 +98,15 @@ async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response
     }
     let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
     let response = match (path, allow(path)) {
-        (_, None) => Problem::new(&NOT_FOUND).into_response(),
+        (_, None) => routes::not_found(ListenerKind::Admin, path).into_response(),
         (_, Some(allow)) if !is_read => Problem::method_not_allowed(allow).into_response(),
+        ("/", _) => routes::list(ListenerKind::Admin),
         ("/metrics", _) => respond(200, METRICS, metrics(context).into()),
         ("/livez", _) => respond(200, TEXT, "alive\n".into()),
         ("/readyz", _) => readiness(context),
         ("/status", _) => respond(200, JSON, context.status.status().to_string().into()),
         ("/openapi.json", _) => respond(200, JSON, OPENAPI.into()),
-        _ => Problem::new(&NOT_FOUND).into_response(),
+        _ => routes::not_found(ListenerKind::Admin, path).into_response(),
     };
     (response, body_state)
 }

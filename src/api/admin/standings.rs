@@ -17,17 +17,12 @@ use switchboard_snapshot::{CompanyIdx, Snapshot};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
+use crate::api::routes::READ;
 use crate::runtime::standings::{AccountKey, MAX_REASON_BYTES, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
-/// Path of the list of standings.
-pub(super) const STANDINGS: &str = "/v1/standings";
-/// Path of the standing of one account, as in the documentation.
-pub(super) const STANDING: &str = "/v1/standings/{company}/{account}";
-/// Methods of a read-only path, as in the header `Allow`.
-pub(super) const READ: &str = "GET, HEAD";
-/// Methods of [`STANDING`], as in the header `Allow`.
-pub(super) const CHANGE: &str = "GET, HEAD, PUT, DELETE";
+/// Methods of the standing of one account, as in the header `Allow`.
+const CHANGE: &str = "GET, HEAD, PUT, DELETE";
 
 /// Maximum number of bytes in a body. JSON may write each byte of a reason as six bytes.
 const MAX_BODY_BYTES: usize = 6 * MAX_REASON_BYTES + 2 * 1024;

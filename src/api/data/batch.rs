@@ -8,7 +8,7 @@ use bytes::Bytes;
 use switchboard_model::UnixSeconds;
 use switchboard_select::LANES;
 use switchboard_select::SelectContext;
-use switchboard_select::{Query, select, select_interleaved};
+use switchboard_select::{BadQuery, Query, select, select_interleaved};
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::response::{BODY_TOO_LARGE, INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{Problem, RequestClass, Response, catch_panic, respond};
@@ -47,6 +47,7 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
     let batch = Batch { context, generation: &generation, channels: &channels, now };
     let mut out = Vec::with_capacity(expected);
     let mut rest = body;
+    let mut first = 1;
     let mut turn = Instant::now();
     while !rest.is_empty() {
         let mut lines = [&[][..]; LANES];
@@ -57,13 +58,14 @@ pub(super) async fn answer(context: &WorkerContext, body: &[u8]) -> Result<Respo
         }
         let lines = lines.get(..count).unwrap_or_default();
         let before = out.len();
-        if catch_panic(|| batch.answer_together(lines, &mut out)).is_none() {
+        if catch_panic(|| batch.answer_together(lines, first, &mut out)).is_none() {
             // Each line is answered again separately, to isolate the line that panics.
             out.truncate(before);
-            for line in lines {
-                batch.answer_alone(line, &mut out);
+            for (number, line) in (first..).zip(lines) {
+                batch.answer_alone(line, number, &mut out);
             }
         }
+        first += count;
         if turn.elapsed() >= TURN {
             tokio::task::yield_now().await;
             turn = Instant::now();
@@ -84,8 +86,9 @@ struct Batch<'b> {
 }
 
 impl Batch<'_> {
-    /// Answers up to [`LANES`] lines together. A malformed or empty line gets a problem.
-    fn answer_together(&self, lines: &[&[u8]], out: &mut Vec<u8>) {
+    /// Answers up to [`LANES`] lines together. A malformed or empty line gets a problem with its number,
+    /// which counts from 1. `first` is the number of the first line.
+    fn answer_together(&self, lines: &[&[u8]], first: usize, out: &mut Vec<u8>) {
         failpoint("line");
         let snapshot = &self.generation.snapshot;
         let mut queries: [Query<'_>; LANES] = from_fn(|_| Query::default());
@@ -101,10 +104,10 @@ impl Batch<'_> {
             }
         }
         let answers = select_interleaved(snapshot, &well_formed);
-        for (answer, fault) in answers.into_iter().zip(faults) {
+        for (number, (answer, fault)) in (first..).zip(answers.into_iter().zip(faults)) {
             let answer = match (answer, fault) {
                 (Some(answer), _) => Ok(answer),
-                (None, Some(bad)) => Err(bad),
+                (None, Some(bad)) => Err(in_batch(bad, number)),
                 // There is no further line.
                 (None, None) => break,
             };
@@ -114,7 +117,7 @@ impl Batch<'_> {
     }
 
     /// Answers one line, with the problem `internal` if it panics.
-    fn answer_alone(&self, line: &[u8], out: &mut Vec<u8>) {
+    fn answer_alone(&self, line: &[u8], number: usize, out: &mut Vec<u8>) {
         let before = out.len();
         let snapshot = &self.generation.snapshot;
         let answered = catch_panic(|| {
@@ -122,6 +125,7 @@ impl Batch<'_> {
             let mut query = Query::default();
             let read = query.read_json(line);
             let answer = read.map(|()| select(snapshot, &query, self.select_context()));
+            let answer = answer.map_err(|bad| in_batch(bad, number));
             write_answer(self.context, snapshot, self.channels, answer, out);
         });
         if answered.is_none() {
@@ -135,6 +139,11 @@ impl Batch<'_> {
     fn select_context(&self) -> SelectContext<'_> {
         SelectContext { now: self.now, random: self.context.random(), standings: &self.generation.overlay }
     }
+}
+
+/// Returns the fault of a line with the number of the line in the batch.
+fn in_batch(bad: BadQuery, number: usize) -> BadQuery {
+    BadQuery { message: bad.in_line(number).into(), ..bad }
 }
 
 /// Returns the first line without its line feed, and the rest of the text.

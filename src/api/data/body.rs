@@ -6,12 +6,13 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
 use crate::api::JSON;
+use crate::api::routes::check_media_type;
 
 /// Maximum number of bytes in the body of a batch.
 const MAX_BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -26,13 +27,11 @@ pub(super) enum BodyKind {
 }
 
 impl BodyKind {
-    /// Returns the accepted media types, as in the header `Accept`.
-    pub(super) fn media_types(self) -> &'static str {
+    /// Returns the media type of the body, as in the header `Accept`.
+    pub(super) fn media_type(self) -> &'static str {
         match self {
             BodyKind::Query => JSON,
-            BodyKind::Batch => {
-                "application/x-ndjson, application/ndjson, application/jsonl, application/json"
-            }
+            BodyKind::Batch => "application/x-ndjson",
         }
     }
 
@@ -50,16 +49,9 @@ impl BodyKind {
         }
     }
 
-    /// Checks the media type and the encoding of the body. A request without `Content-Type` is accepted,
-    /// because many clients send none.
+    /// Checks the media type and the encoding of the body.
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
-        if let Some(stated) = headers.get(CONTENT_TYPE) {
-            let stated = stated.to_str().unwrap_or_default();
-            let essence = stated.split(';').next().unwrap_or_default().trim();
-            if !self.media_types().split(", ").any(|taken| taken.eq_ignore_ascii_case(essence)) {
-                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT, self.media_types()));
-            }
-        }
+        check_media_type(headers, self.media_type())?;
         match headers.get(CONTENT_ENCODING) {
             Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
                 let problem = Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT_ENCODING, "identity");

@@ -1,9 +1,9 @@
-//! The fast path: answers single selections without hyper.
+//! The fast path: answers single selections and look-ups of an address without hyper.
 //!
-//! Nearly all requests of gateways are a small `GET /v1/select?…`, or a `POST` whose body follows its head
-//! directly. Through hyper, such a request takes 8,000 instructions in addition to its answer, for a
-//! `Request` with header map and URI, the future of a service and a `Response`. The fast path parses the head
-//! in place and writes the head of the answer itself.
+//! Nearly all requests of gateways are a small `GET /v1/select?…` or `GET /v1/account?…`, or a `POST` whose
+//! body follows its head directly. Through hyper, such a request takes 8,000 instructions in addition to its
+//! answer, for a `Request` with header map and URI, the future of a service and a `Response`. The fast path
+//! parses the head in place and writes the head of the answer itself.
 //!
 //! It takes only requests that hyper would accept and answer with the same bytes (`tests/http/fast_path.rs`).
 
@@ -14,13 +14,14 @@ use switchboard_select::Query;
 use switchboard_server::response::{INTERNAL, write_response};
 use switchboard_server::{FastAnswer, Problem, SimpleRequest, catch_panic, failpoint};
 
+use super::account;
 use super::body::BodyKind;
 use super::context::WorkerContext;
 use super::query_string;
 use super::select::{ResponseMeta, select_current};
 use crate::telemetry::Route;
 
-/// Answers the single selection at the start of these bytes. See [`Service::fast_path`].
+/// Answers the single selection or look-up at the start of these bytes. See [`Service::fast_path`].
 ///
 /// [`Service::fast_path`]: switchboard_server::Service::fast_path
 pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
@@ -34,6 +35,7 @@ pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -
         let read = match text {
             QueryText::Url(text) => query_string::read(text, &mut query),
             QueryText::Body(json) => query.read_json(json),
+            QueryText::Account(text) => return account::answer(context, text, &mut body),
         };
         select_current(context, read.map(|()| &query), &mut body)
     });
@@ -50,37 +52,49 @@ pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -
     write_response(out, meta.status, meta.content_type, &body, &context.clock.date());
     let at = Instant::now();
     let took = at.saturating_duration_since(started);
-    if !panicked {
+    let route = if matches!(text, QueryText::Account(_)) { Route::Account } else { Route::Select };
+    if !panicked && route == Route::Select {
         context.metrics.timings.record_selection(took);
     }
-    context.metrics.timings.record_request(Route::Select, meta.status, took);
+    context.metrics.timings.record_request(route, meta.status, took);
     Some(FastAnswer { len, at })
 }
 
 /// The text of a query, borrowed from the request.
+#[derive(Clone, Copy)]
 enum QueryText<'r> {
     /// The query string of the URL.
     Url(&'r str),
     /// The body of the request.
     Body(&'r [u8]),
+    /// The query string of the URL of `/v1/account`.
+    Account(&'r str),
 }
 
-/// Returns the query of the single selection at the start of these bytes, and the length of its request in
-/// bytes.
+/// Returns the query of the single selection or look-up at the start of these bytes, and the length of its
+/// request in bytes.
 fn read(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
     // Checked before the head is parsed, so that other requests are parsed only once.
     let is_post = match (bytes.strip_prefix(b"GET /v1/select"), bytes.strip_prefix(b"POST /v1/select ")) {
         (Some(rest), _) if matches!(rest.first(), Some(b'?' | b' ')) => false,
         (_, Some(_)) => true,
-        _ => return None,
+        _ => return read_account(bytes),
     };
-    let request = SimpleRequest::parse(bytes, BodyKind::Query.media_types(), MAX_QUERY_BYTES)?;
+    let request = SimpleRequest::parse(bytes, BodyKind::Query.media_type(), MAX_QUERY_BYTES)?;
     if is_post {
         return Some((QueryText::Body(request.body), request.len));
     }
     let query = request.target.get("/v1/select".len()..)?;
     let query = query.strip_prefix('?').unwrap_or_default();
     request.body.is_empty().then_some((QueryText::Url(query), request.len))
+}
+
+/// Returns the query of the look-up at the start of these bytes, and the length of its request in bytes.
+fn read_account(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
+    bytes.strip_prefix(b"GET /v1/account?")?;
+    let request = SimpleRequest::parse(bytes, BodyKind::Query.media_type(), MAX_QUERY_BYTES)?;
+    let query = request.target.strip_prefix("/v1/account?")?;
+    request.body.is_empty().then_some((QueryText::Account(query), request.len))
 }
 
 #[cfg(test)]
@@ -92,9 +106,12 @@ mod tests {
         let is_taken = |request: &str| read(request.as_bytes()).is_some();
         assert!(is_taken("GET /v1/select HTTP/1.1\r\nhost: a\r\n\r\n"));
         assert!(is_taken("GET /v1/select?a=b%20c HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(is_taken("GET /v1/account?a=b%20c HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert!(is_taken("POST /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}GET"));
         for request in [
             "GET /v1/selected HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /v1/accounts?a HTTP/1.1\r\nHost: a\r\n\r\n",
+            "HEAD /v1/account?a HTTP/1.1\r\nHost: a\r\n\r\n",
             "HEAD /v1/select HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /v1/select HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
             "POST /v1/select?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",

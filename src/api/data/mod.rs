@@ -1,6 +1,7 @@
 //! The data listener answers queries with selections and problems. Each worker has its own `WorkerContext`.
 //! It answers most requests by `fast_path`, and the others through hyper and `service`.
 
+pub mod account;
 pub mod batch;
 mod body;
 mod context;
@@ -9,4 +10,7 @@ pub mod query_string;
 mod select;
 mod service;
 
-pub use service::{PATHS, serve};
+pub use service::serve;
+
+/// All paths of the data listener with their methods, as in the header `Allow`.
+pub const PATHS: &[(&str, &str)] = &super::routes::DATA_PATHS;

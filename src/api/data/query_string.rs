@@ -25,14 +25,7 @@ pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
     let mut fields = QueryFields::new(into);
     // One search of the whole text replaces a search of every name and value in most queries.
     let plain = !is_encoded(text);
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (pair, after) = split(rest, b'&');
-        rest = after;
-        if pair.is_empty() {
-            continue;
-        }
-        let (name, value) = split(pair, b'=');
+    for (name, value) in pairs(text) {
         if plain {
             fields.set(name, Cow::Borrowed(value));
         } else {
@@ -40,6 +33,22 @@ pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
         }
     }
     fields.finish()
+}
+
+/// Returns the encoded names and values of a query string. Ignores empty pairs.
+#[inline]
+pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (pair, after) = split(rest, b'&');
+            rest = after;
+            if !pair.is_empty() {
+                return Some(split(pair, b'='));
+            }
+        }
+        None
+    })
 }
 
 /// Returns the text before the first occurrence of an ASCII byte, and the text after it.
@@ -52,9 +61,10 @@ fn split(text: &str, separator: u8) -> (&str, &str) {
 
 /// Sets a field whose name or value may be encoded.
 fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t str) {
-    if name == "phone" && is_encoded_plus_and_digits(value) {
-        let digits = value.get(ENCODED_PLUS.len()..).unwrap_or_default();
-        return fields.set(name, Cow::Borrowed(digits));
+    if name == "phone"
+        && let Some(digits) = digits_after_plus(value)
+    {
+        return fields.set_phone_after_plus(digits);
     }
     match (decode(name), decode(value)) {
         (Some(name), Some(value)) => {
@@ -65,18 +75,19 @@ fn set_decoded<'t>(fields: &mut QueryFields<'_, 't>, name: &'t str, value: &'t s
     }
 }
 
-/// A `+` in percent-encoding, as most clients write it.
-const ENCODED_PLUS: &str = "%2B";
+/// A `+` in a query string: percent-encoded as most clients write it, and bare, which is decoded to a space.
+const PLUS: [&str; 4] = ["%2B", "+", "%2b", "%20"];
 
-/// Returns whether a phone is digits after `%2B`, as nearly all clients write it. Such a phone is borrowed
-/// without its plus, which is optional.
-fn is_encoded_plus_and_digits(value: &str) -> bool {
-    let digits = value.strip_prefix(ENCODED_PLUS).map(str::as_bytes);
-    digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+/// Returns the digits of a phone that is a `+` and digits, as nearly all clients write it. The digits are
+/// borrowed.
+fn digits_after_plus(value: &str) -> Option<&str> {
+    let digits = PLUS.iter().find_map(|plus| value.strip_prefix(plus))?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
-/// Restores the `+` of a phone, because a bare `+` in a query string is decoded to a space.
-fn restore_plus(value: Cow<'_, str>) -> Cow<'_, str> {
+/// Restores the `+` at the front of a decoded text, because a bare `+` in a query string is decoded to a
+/// space.
+pub(super) fn restore_plus(value: Cow<'_, str>) -> Cow<'_, str> {
     match value.strip_prefix(' ') {
         Some(digits) => Cow::Owned(format!("+{digits}")),
         None => value,
@@ -141,21 +152,59 @@ mod tests {
 
     #[test]
     fn plus_of_a_phone_is_restored_in_every_encoding() {
-        for (given, phone) in [
-            ("+4479", "+4479"),
-            ("%2b4479", "+4479"),
-            ("%204479", "+4479"),
-            // The plus is optional, and the rest needs no copy.
-            ("%2B4479", "4479"),
-            ("4479", "4479"),
-            ("%2B", "+"),
-            ("%2B%2B4479", "++4479"),
-            ("%2B44x", "+44x"),
+        for (given, phone, follows_plus) in [
+            ("+4479", "4479", true),
+            ("%2b4479", "4479", true),
+            ("%204479", "4479", true),
+            ("%2B4479", "4479", true),
+            ("4479", "4479", false),
+            ("%34479", "4479", false),
+            ("%2B", "+", false),
+            ("%2B%2B4479", "++4479", false),
+            ("%20+4479", "+ 4479", false),
+            ("%2B44x", "+44x", false),
+            ("%2B4%34", "+44", false),
+            ("%204%34", "+44", false),
         ] {
             let query = format!("channel=sms&ou=a&phone={given}");
-            assert_eq!(parsed(&query).unwrap().phone.as_deref(), Some(phone));
+            let query = parsed(&query).unwrap();
+            assert_eq!(
+                (query.phone.as_deref(), query.phone_follows_plus),
+                (Some(phone), follows_plus),
+                "{given}"
+            );
         }
         assert_eq!(parsed("channel=sms&ou=a&client=+4479").unwrap().client.as_deref(), Some(" 4479"));
+    }
+
+    #[test]
+    fn blanks_around_the_ids_of_a_list_and_empty_items_are_ignored() {
+        for (given, ids) in [
+            ("a,b", &["a", "b"][..]),
+            ("a,%20b", &["a", "b"]),
+            ("+a+,%09b", &["a", "b"]),
+            (",,a,%20,", &["a"]),
+            ("%20", &[]),
+            (",", &[]),
+            ("", &[]),
+        ] {
+            let query = format!("channel=sms&ou=a&exclude={given}");
+            assert_eq!(parsed(&query).unwrap().exclude.ids().collect::<Vec<_>>(), ids, "{given}");
+        }
+        for bad in ["a%20b", "a,b%2Fc", "a%0A", "%C2%A0a", "a%E2%80%8B", "a;b%20c", "%22a%22", "a'"] {
+            let fault = parsed(&format!("channel=sms&ou=a&exclude={bad}")).err().unwrap();
+            assert!(fault.contains("of `exclude` is not the id of an account."), "{bad}: {fault}");
+        }
+    }
+
+    #[test]
+    fn lists_in_brackets_are_unknown_fields_with_their_name() {
+        for name in ["exclude[]", "exclude%5B%5D", "exclude[0]"] {
+            let fault = parsed(&format!("channel=sms&ou=a&{name}=a")).err().unwrap();
+            let expected = "The field `exclude[]` is unknown. Send `exclude` once, without brackets. Separate the ids by commas.";
+            assert_eq!(fault, expected, "{name}");
+        }
+        assert!(parsed("channel[]=sms").err().unwrap().starts_with("The field `channel[]` is unknown."));
     }
 
     #[test]
@@ -163,7 +212,7 @@ mod tests {
         assert!(parsed("&channel=sms&&ou=%61&").is_ok());
         assert_eq!(parsed("channel=sms&ou=a&=").err().unwrap(), parsed("channel=sms&ou=a&=x").err().unwrap());
         assert!(parsed("channel=sms&ou=a&=").err().unwrap().starts_with("A field is unknown."));
-        assert!(parsed("channel=sms&ou=a&client").err().unwrap().starts_with("Set `client`"));
+        assert!(parsed("channel=sms&ou=a&client").err().unwrap().starts_with("The field `client` is empty."));
         for broken in ["ou=%", "ou=%4", "ou=%zz", "ou=%+1", "ou=%ff", "%ff=1"] {
             assert!(parsed(broken).err().unwrap().starts_with("Percent-encode "), "{broken}");
         }

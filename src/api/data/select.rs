@@ -18,7 +18,7 @@ pub(super) struct ResponseMeta {
 }
 
 impl ResponseMeta {
-    const SELECTION: ResponseMeta = ResponseMeta { status: 200, content_type: JSON };
+    pub(super) const JSON: ResponseMeta = ResponseMeta { status: 200, content_type: JSON };
 
     pub(super) fn problem(status: u16) -> ResponseMeta {
         ResponseMeta { status, content_type: PROBLEM_CONTENT_TYPE }
@@ -63,7 +63,7 @@ pub(super) fn write_answer(
             match answer.result {
                 Ok(selection) => {
                     write_selection(out, snapshot, &selection);
-                    return ResponseMeta::SELECTION;
+                    return ResponseMeta::JSON;
                 }
                 Err(error) => {
                     let kind = from_error(error);

@@ -11,7 +11,7 @@ use hyper::http::request::Parts;
 use switchboard_model::{SelectError, UnixSeconds};
 use switchboard_select::{BadQuery, Query, SelectContext, explain as explain_query};
 use switchboard_server::failpoint::{self, failpoint};
-use switchboard_server::response::{BAD_REQUEST, INTERNAL, MAX_UNRESERVED_BYTES, NOT_FOUND};
+use switchboard_server::response::{BAD_REQUEST, INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{
     BodyState, ConnectionObserver, FastAnswer, Listener, Problem, RequestClass, Reservation, Response,
     ServerThreads, Service, catch_panic_async, respond,
@@ -22,15 +22,12 @@ use tokio::task::spawn_blocking;
 use super::body::BodyKind;
 use super::context::{Shared, WorkerContext};
 use super::select::{ResponseMeta, select_current};
-use super::{batch, fast_path, query_string};
+use super::{account, batch, fast_path, query_string};
 use crate::api::JSON;
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
+use crate::api::routes::{self, DATA_PATHS, ListenerKind};
 use crate::runtime::{Generation, Store};
 use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry};
-
-/// All paths of this listener with their methods, as in the header `Allow`.
-pub const PATHS: [(&str, &str); 3] =
-    [("/v1/select", "GET, HEAD, POST"), ("/v1/select/batch", "POST"), ("/v1/explain", "GET, HEAD, POST")];
 
 /// The meaning of a method and a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +38,10 @@ enum Target {
     Body(Route),
     /// A batch of queries in the body.
     Batch,
+    /// The account of an address in the URL.
+    Account,
+    /// The list of the routes.
+    Routes,
     /// A method that the route does not have. The text is the value of `Allow`.
     OtherMethod(Route, &'static str),
     /// A path without a route.
@@ -49,13 +50,19 @@ enum Target {
 
 /// Returns the target of a request.
 fn target_of(method: &str, path: &str) -> Target {
-    let Some((_, allow)) = PATHS.iter().find(|(known, _)| *known == path) else { return Target::Unknown };
+    let Some((_, allow)) = DATA_PATHS.iter().find(|(known, _)| *known == path) else {
+        return Target::Unknown;
+    };
     match (path, method) {
+        ("/", "GET" | "HEAD") => Target::Routes,
+        ("/", _) => Target::OtherMethod(Route::Other, allow),
         ("/v1/select", "GET" | "HEAD") => Target::Url(Route::Select),
         ("/v1/select", "POST") => Target::Body(Route::Select),
         ("/v1/select", _) => Target::OtherMethod(Route::Select, allow),
         ("/v1/select/batch", "POST") => Target::Batch,
         ("/v1/select/batch", _) => Target::OtherMethod(Route::Batch, allow),
+        ("/v1/account", "GET" | "HEAD") => Target::Account,
+        ("/v1/account", _) => Target::OtherMethod(Route::Account, allow),
         ("/v1/explain", "GET" | "HEAD") => Target::Url(Route::Explain),
         ("/v1/explain", "POST") => Target::Body(Route::Explain),
         ("/v1/explain", _) => Target::OtherMethod(Route::Explain, allow),
@@ -69,7 +76,8 @@ impl Target {
         match self {
             Target::Url(route) | Target::Body(route) | Target::OtherMethod(route, _) => route,
             Target::Batch => Route::Batch,
-            Target::Unknown => Route::Other,
+            Target::Account => Route::Account,
+            Target::Routes | Target::Unknown => Route::Other,
         }
     }
 }
@@ -206,7 +214,11 @@ async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Inc
             Err(problem) => Answered::new(Err(problem), body_state),
         },
         Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), body_state),
-        Target::Unknown => Answered::new(Err(Problem::new(&NOT_FOUND)), body_state),
+        Target::Account => Answered::new(find_account(context, query()), body_state),
+        Target::Routes => Answered::new(Ok(routes::list(ListenerKind::Data)), body_state),
+        Target::Unknown => {
+            Answered::new(Err(routes::not_found(ListenerKind::Data, head.uri.path())), body_state)
+        }
     }
 }
 
@@ -243,6 +255,15 @@ fn select_one(context: &WorkerContext, query: Result<Query<'_>, BadQuery>, body:
             Answered { response: Ok(response), body, is_selection: true }
         }
     }
+}
+
+/// Answers a query for an account that came through hyper.
+fn find_account(context: &WorkerContext, query: &str) -> Result<Response, Problem> {
+    let mut scratch = context.scratch.borrow_mut();
+    scratch.clear();
+    let meta = account::answer(context, query, &mut scratch);
+    let ResponseMeta { status, content_type } = meta.ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+    Ok(respond(status, content_type, Bytes::copy_from_slice(&scratch)))
 }
 
 /// Counts a single query that failed before the snapshot was read.

@@ -10,7 +10,9 @@ mod tree;
 mod wire;
 
 use switchboard_model::{Condition, Role, Rule, SelectError};
-use switchboard_select::{Availability, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace};
+use switchboard_select::{
+    Availability, CountrySource, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace,
+};
 use switchboard_snapshot::Snapshot;
 
 use crate::api::problem::from_error;
@@ -104,17 +106,22 @@ fn client_line(trace: &Trace) -> String {
         Some(country) => format!("{HEADING}{country}{HEADING:#}"),
         None => "no country".to_owned(),
     };
-    let source = match (client.stated, client.country) {
-        (true, _) => "given in the query",
-        (false, Some(_)) => "derived from the phone number",
-        (false, None) => "because the phone number has none; only default regions can match",
+    let source = match (client.source, client.country) {
+        (CountrySource::Query, _) => "given in the query",
+        (CountrySource::Bsuid, _) => "derived from the business-scoped user id",
+        (CountrySource::Phone, Some(_)) => "derived from the phone number",
+        (CountrySource::Phone, None) => "because the phone number has none; only default regions can match",
     };
     let mut line = format!("{country}, {source}");
     if client.is_guessed() {
         line += &format!(" {WARNING}(guessed){WARNING:#}: the number is not valid");
     }
     if client.has_conflict() {
-        line += &format!("; {WARNING}the phone number is of another country{WARNING:#}, which is ignored");
+        let ignored = match (client.source, client.phone) {
+            (CountrySource::Query, Some(_)) => "phone number",
+            _ => "business-scoped user id",
+        };
+        line += &format!("; {WARNING}the {ignored} is of another country{WARNING:#}, which is ignored");
     }
     line
 }

@@ -120,9 +120,13 @@ mod tests {
             r#"{"channel":"sms","channel":"line"}"#,
             r#"{"channel":"sms","ou":"a","colour":"red","fallback":"none"}"#,
             r#"{"channel":"","ou":"","exclude":"a","role":"primary"}"#,
+            r#"{"channel":"sms","ou":"a","bsuid":"US.1","user":"ann","current":"a,b"}"#,
+            r#"{"channel":"sms","ou":"a","bsuid":"us.1","user":"an n","current":"a"}"#,
+            r#"{"channel":"sms","ou":"a","user":"","current":"","phone":"","client":""}"#,
         ];
         let pieces = [
             "\"", "\\", "\\u0041", ",", ":", "{", "}", "[]", "null", "1", " ", "\t", "\n", "é", "\u{7f}", "",
+            "\u{200b}",
         ];
         let mut random = 11_u64;
         let mut below = |most: usize| {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{BadQuery, Query, QueryFields, fast_json};
-use switchboard_model::{MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
+use switchboard_model::{MAX_EXCLUDED, MAX_QUERY_BYTES};
 
 impl<'a> Query<'a> {
     /// Reads a query from a JSON object. Borrows strings that have no escapes.
@@ -80,14 +80,12 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(name)) = map.next_key_seed(TextSeed)? {
             match map.next_value_seed(ValueSeed)? {
-                Value::Text(text) if name != "exclude" => self.0.set(&name, text),
+                Value::Text(_) if name == "exclude" => self.0.set_other(&name, TEXT),
+                Value::Text(text) => self.0.set(&name, text),
                 Value::List(list) => self.0.set_list(&name, &list),
-                Value::Text(_) | Value::Other if QueryField::parse(&name).is_some() => {
-                    let list = if name == "exclude" { "a list of strings" } else { "a string" };
-                    self.0.add_fault(format!("Write `{name}` as {list}."));
-                }
-                // An unknown name is the fault, with any value.
-                Value::Text(_) | Value::Other => self.0.set(&name, Cow::Borrowed("")),
+                Value::ListWithOther(item, got) => self.0.set_list_with_other(&name, item, got),
+                Value::Null => self.0.set_null(&name),
+                Value::Other(got) => self.0.set_other(&name, got),
             }
         }
         Ok(())
@@ -122,11 +120,34 @@ impl<'de> Visitor<'de> for TextSeed {
     }
 }
 
+// The names of the types of JSON, for messages.
+const TEXT: &str = "a text";
+pub(super) const NUMBER: &str = "a number";
+pub(super) const BOOLEAN: &str = "a boolean";
+const LIST: &str = "a list";
+const OBJECT: &str = "an object";
+const NULL: &str = "null";
+
 enum Value<'a> {
     Text(Cow<'a, str>),
     List(Vec<Cow<'a, str>>),
-    /// A number, boolean, null or object, or a list with an element that is not a string.
-    Other,
+    /// A list with an item that is not a text: the item's number, from 1, and its type.
+    ListWithOther(usize, &'static str),
+    Null,
+    /// A number, a boolean or an object: its type.
+    Other(&'static str),
+}
+
+impl Value<'_> {
+    /// Returns the name of the value's type, with its article.
+    fn type_name(&self) -> &'static str {
+        match self {
+            Value::Text(_) => TEXT,
+            Value::List(_) | Value::ListWithOther(..) => LIST,
+            Value::Null => NULL,
+            Value::Other(name) => name,
+        }
+    }
 }
 
 struct ValueSeed;
@@ -155,40 +176,46 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value<'de>, A::Error> {
-        let mut texts = Some(Vec::new());
+        let mut texts = Vec::new();
+        let mut other = None;
+        let mut item = 0;
         while let Some(value) = list.next_element_seed(ValueSeed)? {
-            match (value, &mut texts) {
+            item += 1;
+            match value {
                 // Keeps one more than allowed, which is enough to report the error.
-                (Value::Text(_), Some(texts)) if texts.len() > MAX_EXCLUDED => {}
-                (Value::Text(text), Some(texts)) => texts.push(text),
-                _ => texts = None,
+                Value::Text(_) if texts.len() > MAX_EXCLUDED => {}
+                Value::Text(text) => texts.push(text),
+                value => other = other.or(Some((item, value.type_name()))),
             }
         }
-        Ok(texts.map_or(Value::Other, Value::List))
+        Ok(match other {
+            Some((item, got)) => Value::ListWithOther(item, got),
+            None => Value::List(texts),
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+        Ok(Value::Other(OBJECT))
     }
 
     fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+        Ok(Value::Null)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+        Ok(Value::Other(BOOLEAN))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+        Ok(Value::Other(NUMBER))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+        Ok(Value::Other(NUMBER))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+        Ok(Value::Other(NUMBER))
     }
 }

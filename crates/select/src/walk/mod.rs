@@ -20,7 +20,7 @@ pub struct SelectContext<'s> {
     /// The current time, which `available_from` is compared with.
     pub now: UnixSeconds,
     /// A random number, different for each query. It decides which candidate is picked if the query names
-    /// neither a client nor a phone.
+    /// none of `client`, `phone` and `bsuid`.
     pub random: u64,
     /// The live standings of the snapshot's accounts.
     pub standings: &'s Overlay,
@@ -144,7 +144,11 @@ impl<'a> Walk<'a> {
             (None, Ok(Client { phone: Some(phone), .. })) => {
                 self.seed = Seed::from_key(phone.digits().as_bytes())
             }
-            (None, _) => {}
+            (None, _) => {
+                if let Some(bsuid) = &query.bsuid {
+                    self.seed = Seed::from_key(bsuid.as_bytes());
+                }
+            }
         }
         Ok(())
     }
@@ -215,6 +219,7 @@ impl<'a> Walk<'a> {
         if current.is_some() {
             tracer.current(current_ignored.map_or(CurrentOutcome::Kept, CurrentOutcome::Ignored));
         }
+        self.trace_user(tracer);
         if let Some(account) = dedicated {
             tracer.dedicated(account, |account| self.availability(account));
         }
@@ -248,6 +253,16 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Reports the account of the query's user to a tracer of whole chains.
+    fn trace_user<T: Tracer>(&self, tracer: &mut T) {
+        if T::WHOLE_CHAIN
+            && let Some(user) = &self.query.user
+            && let Some(account) = self.snapshot.find_dedicated(self.company, self.channel, user)
+        {
+            tracer.user(account, |account| self.availability(account));
+        }
+    }
+
     fn resolved_query(&self) -> ResolvedQuery {
         let &Walk { query, company, channel, ou, role, .. } = self;
         ResolvedQuery {
@@ -256,7 +271,7 @@ impl<'a> Walk<'a> {
             ou,
             role,
             without_fallback: query.fallback == Fallback::None,
-            picks_at_random: query.client.is_none() && query.phone.is_none(),
+            picks_at_random: query.picks_at_random(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::TableBuilder;
 use super::chains::{LevelCompiler, PoolSlot};
 use super::groups::PoolGroups;
 use crate::{LevelIdx, OuIdx};
-use switchboard_model::{Region, Role, UnixSeconds};
+use switchboard_model::{AddressBuffer, Region, Role, UnixSeconds};
 use switchboard_registry::{self as registry, DedicatedUnavailable, Holder, OuWithoutPool, Registry};
 
 /// Compiles one company and appends it to the tables.
@@ -67,7 +67,18 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         }
         for pool in &self.pools {
             let id = self.builder.text.plain(&pool.id);
-            self.builder.tables.pools.push(Pool { id });
+            let mut ous: Vec<u32> = pool
+                .ous
+                .iter()
+                .filter_map(|ou| Some(self.first_ou + *self.tree.position.get(&**ou)? as u32))
+                .collect();
+            ous.sort_unstable();
+            // If a pool names an OU twice, the OU has the pool once.
+            ous.dedup();
+            let tables = &mut self.builder.tables;
+            let ous_range = Range { start: tables.pool_ous.len() as u32, len: ous.len() as u32 };
+            tables.pool_ous.append(&mut ous);
+            tables.pools.push(Pool { id, ous: ous_range });
         }
         let accounts = self.store_accounts();
         let (columns, column_count) = self.store_columns();
@@ -191,9 +202,15 @@ impl<'a, 'p> CompanyCompiler<'a, 'p> {
         let channel = account.channel.expect(
             "cannot fail: an unknown channel is an error of the registry, which is then not compiled",
         );
-        let channel_id = self.registry.channels.get(usize::from(channel)).map_or("", |channel| &*channel.id);
+        let profile = self.registry.channels.get(usize::from(channel));
+        let channel_id = profile.map_or("", |channel| &*channel.id);
         let (id_and_address, id) = builder.text.id_and_address(&account.id, &account.address);
         builder.account_hashes.push(hash_index::hash(u64::from(self.idx), account.id.as_bytes()));
+        let mut buffer = AddressBuffer::new();
+        let normal = profile.and_then(|channel| channel.address.normal_form(&account.address, &mut buffer));
+        let scope = hash_index::address_scope(u32::from(channel));
+        // `check` requires that the address is of the channel's kind, so it has a normal form.
+        builder.address_hashes.push(hash_index::hash(scope, normal.unwrap_or(&account.address).as_bytes()));
         let suffix = builder.text.suffix(channel, channel_id, account.role, account.country);
         builder.tables.accounts.push(Account {
             id_hash: rendezvous::id_hash(account.id.as_bytes()),

@@ -1,6 +1,6 @@
 //! Compiles a checked registry to a snapshot. `company` compiles one company after the other, with `groups`
-//! for equal candidates and `chains` for levels and steps. This file has the arena of text: plain ids, and the
-//! parts of answers, which are already escaped as JSON.
+//! for equal candidates and `chains` for levels and steps. This file has the arena of text: plain ids, and
+//! the parts of answers, which are already escaped as JSON.
 //!
 //! Equal registries and generations give equal bytes: records are sorted by id before they get an index, and
 //! no hash map is iterated. The compiler is not on the answer path.
@@ -83,7 +83,8 @@ pub fn compile(
     let mut builder = TableBuilder::new(progress, total);
     for channel in &registry.channels {
         let id = builder.text.plain(&channel.id);
-        builder.tables.channels.push(Channel { id, conversation_role: channel.conversation_role as u8 });
+        let conversation_role = channel.conversation_role as u8;
+        builder.tables.channels.push(Channel { id, conversation_role, address_kind: channel.address as u8 });
     }
     for company in &registry.companies {
         company::CompanyCompiler::new(&mut builder, registry, company).store();
@@ -102,6 +103,7 @@ struct TableBuilder<'p> {
     company_hashes: Vec<u64>,
     ou_hashes: Vec<u64>,
     account_hashes: Vec<u64>,
+    address_hashes: Vec<u64>,
     user_hashes: Vec<u64>,
 }
 
@@ -123,6 +125,7 @@ impl<'p> TableBuilder<'p> {
             company_hashes: Vec::new(),
             ou_hashes: Vec::new(),
             account_hashes: Vec::new(),
+            address_hashes: Vec::new(),
             user_hashes: Vec::new(),
         }
     }
@@ -140,6 +143,7 @@ impl<'p> TableBuilder<'p> {
         tables.ou_index = hash_index::build(&self.ou_hashes);
         tables.account_index = hash_index::build(&self.account_hashes);
         tables.user_index = hash_index::build(&self.user_hashes);
+        tables.address_index = hash_index::build_without_fingerprints(&self.address_hashes);
         tables.suffixes = std::mem::take(&mut self.text.suffixes);
         tables.text = std::mem::take(&mut self.text.bytes);
         let mut findings = Findings::default();
@@ -151,7 +155,7 @@ impl<'p> TableBuilder<'p> {
         if findings.is_empty() { Ok(UnsealedSnapshot::new(&self.tables, generation)) } else { Err(findings) }
     }
 
-    fn limits(&self) -> [Limit; 9] {
+    fn limits(&self) -> [Limit; 10] {
         let tables = &self.tables;
         let index = |what, count| Limit { what, count, end: NONE as usize };
         let short_index = |what, count| Limit { what, count, end: usize::from(u16::MAX) };
@@ -161,6 +165,7 @@ impl<'p> TableBuilder<'p> {
             index("chain starts", tables.chain_starts.len()),
             index("steps of chains", tables.steps.len()),
             index("pools of levels", tables.level_pools.len()),
+            index("OUs of pools", tables.pool_ous.len()),
             index("candidates", tables.members.len()),
             index("cells", tables.cells.len()),
             short_index("pools of one OU on one channel", self.runs.max_level_pools),

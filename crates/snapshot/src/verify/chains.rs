@@ -25,6 +25,8 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, runs: &Runs<'_>) -
     let owners = owners(all)?;
     let mut level_pools = Partition::new(&all.level_pools, "pools of levels");
     let mut overrides = Partition::new(&all.overrides, "country overrides");
+    // For each OU of a pool, one bit for each role whose level has the pool.
+    let mut roles_of_pool_ous = vec![0u8; all.pool_ous.len()];
     for (at, level) in (0u32..).zip(all.levels.iter()) {
         let owner = *record(&owners, at, "level")?;
         require(owner.ou != NONE, "a level is not the start of a chain of its OU")?;
@@ -39,6 +41,16 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, runs: &Runs<'_>) -
         for pool in pools {
             let own = pool.pool.to_native().wrapping_sub(first) < company.pools.len.to_native();
             require(own, "a level has a pool of another company")?;
+            let ous = &all.pools.at(pool.pool.to_native()).ous;
+            let position = all.pool_ous.range(ous).binary_search_by_key(&owner.ou, |ou| ou.to_native());
+            let seen =
+                position.ok().and_then(|at| roles_of_pool_ous.get_mut(ous.start.to_native() as usize + at));
+            let Some(seen) = seen.filter(|seen| **seen & (1 << role) == 0) else {
+                return Err(inconsistent(
+                    "a level has a pool that is not allocated to its OU, or a pool twice",
+                ));
+            };
+            *seen |= 1 << role;
             let pool_id = texts.span(&all.pools.at(pool.pool.to_native()).id)?;
             require(
                 is_location(texts.span(&pool.location)?, ou_id, pool_id),
@@ -75,6 +87,8 @@ pub(super) fn verify(all: &ArchivedTables, texts: &Texts<'_>, runs: &Runs<'_>) -
     }
     level_pools.finish()?;
     overrides.finish()?;
+    let is_complete = roles_of_pool_ous.iter().all(|roles| *roles == 0b11);
+    require(is_complete, "a pool is allocated to an OU whose level does not have the pool")?;
     check_inherited(all, &owners)
 }
 

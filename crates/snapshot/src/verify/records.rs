@@ -2,12 +2,14 @@
 //! texts, and the hash indices that find them.
 
 use super::super::format::*;
+use super::super::hash_index::{self, IndexSlot};
 use super::super::header::Rejection;
-use super::super::view::Records;
-use super::super::{hash_index, rendezvous};
+use super::super::rendezvous;
+use super::super::view::{Records, unescaped};
 use super::texts::{self, Texts};
-use super::{Partition, is_country_or_none, record, require};
-use switchboard_model::{Region, Role, is_id};
+use super::{Partition, inconsistent, is_country_or_none, record, require};
+use rkyv::rend::u32_le;
+use switchboard_model::{AddressBuffer, AddressKind, Region, Role, is_id};
 
 /// Checks the companies and the records that each company owns. Companies divide the tables completely, and
 /// ids ascend.
@@ -17,12 +19,17 @@ pub(super) fn verify_companies(all: &ArchivedTables, texts: &Texts<'_>) -> Resul
         let id = texts.id(&channel.id)?;
         require(previous < Some(id), "the channels are not in the order of their ids")?;
         require(channel.conversation_role <= 1, "a channel has an unknown conversation role")?;
+        require(
+            AddressKind::from_stored(channel.address_kind).is_some(),
+            "a channel has an unknown kind of address",
+        )?;
         previous = Some(id);
     }
     // An account stores its channel in 16 bits.
     require(all.channels.len() <= usize::from(u16::MAX), "there are more than 65535 channels")?;
     let mut ous = Partition::new(&all.ous, "OUs");
     let mut pools = Partition::new(&all.pools, "pools");
+    let mut pool_ous = Partition::new(&all.pool_ous, "OUs of pools");
     let mut accounts = Partition::new(&all.accounts, "accounts");
     let mut columns = Partition::new(&all.columns, "columns");
     let mut chain_starts = Partition::new(&all.chain_starts, "chain starts");
@@ -50,6 +57,16 @@ pub(super) fn verify_companies(all: &ArchivedTables, texts: &Texts<'_>) -> Resul
             let id = texts.id(&pool.id)?;
             require(previous < Some(id), "the pools of a company are not in the order of their ids")?;
             previous = Some(id);
+            let mut last = None;
+            for ou in pool_ous.take_range(&pool.ous)? {
+                let ou = ou.to_native();
+                let is_own = ou.wrapping_sub(company.ous.start.to_native()) < company.ous.len.to_native();
+                require(
+                    is_own && last < Some(ou),
+                    "the OUs of a pool are not in order or of another company",
+                )?;
+                last = Some(ou);
+            }
         }
         accounts.take_range(&company.accounts)?;
         let mut used = 0;
@@ -66,15 +83,26 @@ pub(super) fn verify_companies(all: &ArchivedTables, texts: &Texts<'_>) -> Resul
     }
     ous.finish()?;
     pools.finish()?;
+    pool_ous.finish()?;
     accounts.finish()?;
     columns.finish()?;
     chain_starts.finish()
 }
 
-/// Checks accounts and dedicated accounts. Returns the hashes of the account ids for the check of the index,
-/// because computing them here saves reading the ids again.
-pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result<Vec<u64>, Rejection> {
+/// The hashes of accounts, for the checks of their indices. Computing them while the accounts are checked
+/// saves reading the texts again.
+pub(super) struct AccountHashes {
+    /// Hashes of the companies and ids.
+    ids: Vec<u64>,
+    /// Hashes of the channels and addresses.
+    addresses: Vec<u64>,
+}
+
+/// Checks accounts and dedicated accounts. Returns the hashes of the accounts.
+pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result<AccountHashes, Rejection> {
     let mut hashes = Vec::with_capacity(all.accounts.len());
+    let mut addresses = Vec::with_capacity(all.accounts.len());
+    let mut buffer = AddressBuffer::new();
     let mut suffixes = Suffixes::new(all, texts)?;
     let mut dedicated = 0;
     for (idx, company) in all.companies.iter().enumerate() {
@@ -86,14 +114,21 @@ pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result
             require(previous < Some(id), "the accounts of a company are not in the order of their ids")?;
             previous = Some(id);
             require(account.company.to_native() as usize == idx, "an account belongs to another company")?;
-            texts.id_and_address(&account.id_and_address, id)?;
+            let address = texts.address(&account.id_and_address, id)?;
             require(
                 account.id_hash.to_native() == rendezvous::id_hash(id.as_bytes()),
                 "an account does not have the hash of its id",
             )?;
             hashes.push(hash_index::hash(idx as u64, id.as_bytes()));
-            let channel = record(&all.channels, u32::from(account.channel.to_native()), "channel");
-            channel.and_then(|channel| suffixes.check(account, channel))?;
+            let channel_idx = u32::from(account.channel.to_native());
+            let channel = record(&all.channels, channel_idx, "channel")?;
+            suffixes.check(account, channel)?;
+            let kind = AddressKind::from_stored(channel.address_kind);
+            let address = unescaped(address);
+            let normal = kind.and_then(|kind| kind.normal_form(&address, &mut buffer));
+            let normal =
+                normal.ok_or_else(|| inconsistent("an address is not of the kind of its channel"))?;
+            addresses.push(hash_index::hash(hash_index::address_scope(channel_idx), normal.as_bytes()));
             require(
                 (1..=1000).contains(&account.weight.to_native()),
                 "the weight of an account is not from 1 to 1000",
@@ -134,7 +169,7 @@ pub(super) fn verify_accounts(all: &ArchivedTables, texts: &Texts<'_>) -> Result
         )?;
         next = at + 1;
     }
-    Ok(hashes)
+    Ok(AccountHashes { ids: hashes, addresses })
 }
 
 /// Checks the suffixes of answers. Each suffix belongs to one channel, role and country.
@@ -188,12 +223,14 @@ fn is_suffix(text: &str, channel: &str, account: &ArchivedAccount) -> bool {
 pub(super) fn verify_indices(
     all: &ArchivedTables,
     texts: &Texts<'_>,
-    accounts: &[u64],
+    accounts: &AccountHashes,
 ) -> Result<(), Rejection> {
     check_slots(&all.company_index, &hashes(texts, &all.companies, |company| (0, &company.id))?)?;
     let of_company = |ou: &ArchivedOu| u64::from(ou.company.to_native());
     check_slots(&all.ou_index, &hashes(texts, &all.ous, |ou| (of_company(ou), &ou.id))?)?;
-    check_slots(&all.account_index, accounts)?;
+    check_slots(&all.account_index, &accounts.ids)?;
+    check_slots(&all.address_index, &accounts.addresses)?;
+    check_addresses(all, &accounts.addresses)?;
     let scope =
         |user: &ArchivedDedicated| hash_index::user_scope(user.company.to_native(), user.channel.to_native());
     let users = hashes(texts, &all.dedicated, |user| (scope(user), &user.user))?;
@@ -218,18 +255,18 @@ fn hashes<T>(
 /// Checks the slots of an index. A record can be found if no slot is free between the slot of its hash and
 /// its own slot. One pass over the slots checks this for all records, even if a hostile writer put all of
 /// them side by side.
-fn check_slots(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> {
+fn check_slots<S: IndexSlot>(slots: &[S], hashes: &[u64]) -> Result<(), Rejection> {
     require(slots.len().is_power_of_two(), "the size of an index is not a power of two")?;
     // At least half of the slots are free, so that every search ends after few probes.
     require(slots.len() >= 2 * hashes.len(), "an index is more than half full")?;
     let mask = slots.len() - 1;
     // A search continues at the first slot after the last one, so the used slots at the end precede the first
     // slot.
-    let mut used_before = slots.iter().rev().take_while(|slot| slot.record.to_native() != NONE).count();
+    let mut used_before = slots.iter().rev().take_while(|slot| slot.record() != NONE).count();
     let mut seen = vec![false; hashes.len()];
     let mut taken = 0;
     for (at, slot) in slots.iter().enumerate() {
-        let record = slot.record.to_native();
+        let record = slot.record();
         if record == NONE {
             used_before = 0;
             continue;
@@ -240,7 +277,7 @@ fn check_slots(slots: &[ArchivedSlot], hashes: &[u64]) -> Result<(), Rejection> 
         };
         let probes = at.wrapping_sub(hash_index::position(hash, slots.len())) & mask;
         require(probes <= used_before, "a search cannot reach a record of an index")?;
-        require(slot.fingerprint.to_native() == hash as u32, "a slot of an index has a wrong fingerprint")?;
+        require(slot.may_have(hash), "a slot of an index has a wrong fingerprint")?;
         require(!std::mem::replace(seen, true), "an index has a record twice")?;
         used_before += 1;
         taken += 1;
@@ -266,4 +303,45 @@ fn check_users(all: &ArchivedTables, texts: &Texts<'_>, hashes: &[u64]) -> Resul
         )?;
     }
     Ok(())
+}
+
+/// Checks that a company has an address only once on a channel. `hashes` are those of the accounts. Equal
+/// hashes are in neighbouring slots without a free slot between them, so each group of used slots is checked
+/// alone.
+fn check_addresses(all: &ArchivedTables, hashes: &[u64]) -> Result<(), Rejection> {
+    let slots = &all.address_index;
+    let is_free = |slot: &u32_le| slot.to_native() == NONE;
+    // Begins after a free slot. At least half of the slots are free.
+    let first = slots.iter().position(is_free).unwrap_or(0);
+    let (before, after) = slots.split_at_checked(first).unwrap_or_default();
+    let mut group: Vec<(u64, u32)> = Vec::new();
+    for slot in after.iter().chain(before).chain(after.first()) {
+        if !is_free(slot) {
+            let record = slot.to_native();
+            group.push((hashes.get(record as usize).copied().unwrap_or_default(), record));
+            continue;
+        }
+        group.sort_unstable();
+        for alike in group.chunk_by(|(a, _), (b, _)| a == b).filter(|alike| alike.len() > 1) {
+            check_alike_addresses(all, alike)?;
+        }
+        group.clear();
+    }
+    Ok(())
+}
+
+/// Checks accounts whose addresses have one hash.
+fn check_alike_addresses(all: &ArchivedTables, alike: &[(u64, u32)]) -> Result<(), Rejection> {
+    let mut keys = Vec::with_capacity(alike.len());
+    for &(_, at) in alike {
+        let account = all.accounts.at(at);
+        let kind = AddressKind::from_stored(all.channels.at(account.channel.to_native().into()).address_kind);
+        let mut buffer = AddressBuffer::new();
+        let address = all.address_of(account);
+        let normal = kind.and_then(|kind| kind.normal_form(&address, &mut buffer).map(str::to_owned));
+        keys.push((account.company, account.channel, normal));
+    }
+    keys.sort_unstable();
+    let distinct = keys.windows(2).all(|pair| matches!(pair, [a, b] if a != b));
+    require(distinct, "a company has two accounts with one address on a channel")
 }

@@ -39,12 +39,12 @@ impl<'a> Texts<'a> {
     }
 
     /// Checks that the text has this id, escaped as JSON, and then an address that is valid inside a JSON
-    /// string.
-    pub(super) fn id_and_address(
+    /// string. Returns the escaped address.
+    pub(super) fn address(
         &self,
         id_and_address: &ArchivedIdAndAddress,
         id: &str,
-    ) -> Result<(), Rejection> {
+    ) -> Result<&'a str, Rejection> {
         let both = self.run(id_and_address.start.to_native(), u32::from(id_and_address.len.to_native()))?;
         let (escaped, address) =
             both.split_at_checked(usize::from(id_and_address.id_len.to_native())).unzip();
@@ -52,7 +52,8 @@ impl<'a> Texts<'a> {
             escaped.and_then(|escaped| without_escaped(escaped, id)) == Some(""),
             "the JSON of an account does not begin with its id",
         )?;
-        require(address.is_some_and(is_escaped), "an address is not escaped as JSON")
+        let address = address.filter(|address| is_escaped(address));
+        address.ok_or_else(|| inconsistent("an address is not escaped as JSON"))
     }
 }
 

@@ -13,9 +13,11 @@ use std::sync::OnceLock;
 use super::format::{ArchivedRange, ArchivedSpan, ArchivedTables};
 use super::{Bytes, Digests, Header, hash_index};
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, OuIdx};
+use switchboard_model::AddressBuffer;
 
 pub(crate) use chain::Run;
 pub use chain::{Candidate, Candidates, CellDirectory, Class, LevelRef, RunClients, StepRef, Steps};
+pub(crate) use records::unescaped;
 pub use records::{
     AccountJson, AccountPieces, AccountRef, ChannelRef, CompanyRef, OuRef, PoolRef, RecordCounts,
 };
@@ -77,6 +79,17 @@ pub struct SnapshotTest {
 #[derive(Debug, Clone, Copy)]
 pub struct OuProbe {
     hash: u64,
+}
+
+/// The result of the search for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressMatch {
+    /// No account has the address, or the channel has no such addresses.
+    None,
+    /// This account has the address.
+    Account(AccountIdx),
+    /// Accounts of several companies have the address.
+    SeveralCompanies,
 }
 
 /// Splits the bytes after the archive into tests, which are one JSON object per line.
@@ -224,6 +237,38 @@ impl Snapshot {
                 && self.account(AccountIdx::new(at)).id_bytes() == id.as_bytes()
         });
         found.map(AccountIdx::new)
+    }
+
+    /// Finds the account that has an address on a channel. Addresses are compared in their normal form. Takes
+    /// constant time, if few companies have the same address.
+    ///
+    /// `company` restricts the search to one company. Without it, several companies can have the address.
+    pub fn find_address(
+        &self,
+        company: Option<CompanyIdx>,
+        channel: ChannelIdx,
+        address: &str,
+    ) -> AddressMatch {
+        let tables = self.tables();
+        let kind = self.channel(channel).address_kind();
+        let (mut buffer, mut other_buffer) = (AddressBuffer::new(), AddressBuffer::new());
+        let Some(normal) = kind.normal_form(address, &mut buffer) else { return AddressMatch::None };
+        let hash = hash_index::hash(hash_index::address_scope(channel.get()), normal.as_bytes());
+        let mut first = None;
+        let second = hash_index::find(&tables.address_index, hash, |at| {
+            let record = tables.accounts.at(at);
+            let is_it = u32::from(record.channel.to_native()) == channel.get()
+                && company.is_none_or(|company| record.company.to_native() == company.get())
+                && kind.normal_form(&self.account(AccountIdx::new(at)).address(), &mut other_buffer)
+                    == Some(normal);
+            // A company has an address once.
+            is_it && (first.replace(at).is_some() || company.is_some())
+        });
+        match (first, second) {
+            (None, _) => AddressMatch::None,
+            (Some(_), Some(_)) if company.is_none() => AddressMatch::SeveralCompanies,
+            (Some(account), _) => AddressMatch::Account(AccountIdx::new(account)),
+        }
     }
 
     /// Finds the dedicated account of a user on a channel. Takes constant time.

@@ -1,12 +1,14 @@
 //! Reads companies, channels, organizational units, pools and accounts, and their texts in answers.
 
+use std::borrow::Cow;
+
 use super::{Records, Snapshot, as_id, prefetch_record};
 use crate::format::{
     ArchivedAccount, ArchivedChannel, ArchivedCompany, ArchivedIdAndAddress, ArchivedOu, ArchivedPool,
     ArchivedTables, CONVERSATION_ROLE, NO_COLUMN, NONE,
 };
 use crate::{AccountIdx, ChannelIdx, CompanyIdx, LevelPoolIdx, OuIdx, PoolIdx};
-use switchboard_model::{Condition, Region, Role, UnixSeconds};
+use switchboard_model::{AddressKind, Condition, Region, Role, UnixSeconds};
 
 /// A reference to a company of the snapshot.
 #[derive(Clone, Copy)]
@@ -149,6 +151,40 @@ impl Snapshot {
         (self.tables().companies.len() == 1).then_some(CompanyIdx::new(0))
     }
 
+    /// Returns the accounts of a company with their indices, in the order of their ids.
+    pub fn accounts_of(
+        &self,
+        company: CompanyIdx,
+    ) -> impl ExactSizeIterator<Item = (AccountIdx, AccountRef<'_>)> {
+        let tables = self.tables();
+        let range = &tables.companies.at(company.get()).accounts;
+        let first = range.start.to_native();
+        let number = move |(at, record)| (AccountIdx::new(first + at as u32), AccountRef { tables, record });
+        tables.accounts.range(range).iter().enumerate().map(number)
+    }
+
+    /// Returns the id of the user that an account is dedicated to. Returns `None` for any other account.
+    pub fn user_of(&self, account: AccountIdx) -> Option<&str> {
+        let tables = self.tables();
+        // The users are in the order of their accounts.
+        let at =
+            tables.dedicated.binary_search_by_key(&account.get(), |user| user.account.to_native()).ok()?;
+        str::from_utf8(tables.span(&tables.dedicated.at(at as u32).user)).ok()
+    }
+
+    /// Returns the users of a company that have dedicated accounts, with the channels of the accounts.
+    pub fn users(&self, company: CompanyIdx) -> impl Iterator<Item = (&str, ChannelIdx)> {
+        let tables = self.tables();
+        let range = &tables.companies.at(company.get()).accounts;
+        let (start, end) = (range.start.to_native(), range.start.to_native() + range.len.to_native());
+        let first = tables.dedicated.partition_point(|user| user.account.to_native() < start);
+        let own = tables.dedicated.iter().skip(first).take_while(move |user| user.account.to_native() < end);
+        own.map(|user| {
+            let id = str::from_utf8(tables.span(&user.user)).unwrap_or_default();
+            (id, ChannelIdx::new(user.channel.to_native()))
+        })
+    }
+
     /// Returns the number of records of each kind.
     pub fn counts(&self) -> RecordCounts {
         let tables = self.tables();
@@ -254,6 +290,12 @@ impl<'s> ChannelRef<'s> {
         // `open` verified that the byte is 0 or 1.
         if self.record.conversation_role == Role::Primary as u8 { Role::Primary } else { Role::Secondary }
     }
+
+    /// Returns the kind of address that accounts of this channel have.
+    pub fn address_kind(self) -> AddressKind {
+        // `open` verified that the number is that of a kind.
+        AddressKind::from_stored(self.record.address_kind).unwrap_or(AddressKind::Handle)
+    }
 }
 
 impl<'s> OuRef<'s> {
@@ -284,6 +326,17 @@ impl<'s> PoolRef<'s> {
     pub fn id(self) -> &'s str {
         self.tables.id(&self.record.id)
     }
+
+    /// Returns the organizational units that the pool is allocated to, in the order of their ids.
+    pub fn ous(self) -> impl ExactSizeIterator<Item = OuRef<'s>> {
+        let tables = self.tables;
+        let ous = tables.pool_ous.range(&self.record.ous).iter();
+        ous.map(move |ou| OuRef {
+            tables,
+            record: tables.ous.at(ou.to_native()),
+            idx: OuIdx::new(ou.to_native()),
+        })
+    }
 }
 
 impl<'s> AccountRef<'s> {
@@ -296,6 +349,16 @@ impl<'s> AccountRef<'s> {
     #[inline]
     pub fn id_bytes(self) -> &'s [u8] {
         self.tables.slice(self.record.id.to_native(), u32::from(self.record.id_len))
+    }
+
+    /// Returns the address of the account, as the registry has it.
+    pub fn address(self) -> Cow<'s, str> {
+        self.tables.address_of(self.record)
+    }
+
+    /// Returns the index of the account's company.
+    pub fn company(self) -> CompanyIdx {
+        CompanyIdx::new(self.record.company.to_native())
     }
 
     /// Returns the index of the account's channel.
@@ -398,6 +461,25 @@ impl ArchivedAccount {
     pub(crate) fn is_dedicated(&self) -> bool {
         self.role == CONVERSATION_ROLE
     }
+}
+
+impl ArchivedTables {
+    /// Returns the address of an account, as the registry has it.
+    pub(crate) fn address_of(&self, account: &ArchivedAccount) -> Cow<'_, str> {
+        let text = &account.id_and_address;
+        let both = self.slice(text.start.to_native(), u32::from(text.len.to_native()));
+        let escaped = both.get(usize::from(text.id_len.to_native())..).unwrap_or_default();
+        // `open` verified that the text is UTF-8 and escaped as JSON.
+        unescaped(str::from_utf8(escaped).unwrap_or_default())
+    }
+}
+
+/// Returns a text without its JSON escapes. Borrows a text that has none, as nearly all texts.
+pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    serde_json::from_str(&format!("\"{text}\"")).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 #[inline]
