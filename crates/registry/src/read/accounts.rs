@@ -5,7 +5,7 @@ use switchboard_model::{Condition, E164, Region, Role, UnixSeconds, find_invisib
 use super::channels::Channels;
 use super::layout::SourceFile;
 use super::sheet::Sheet;
-use super::spelling::{Spelling, cell_help, date_help, phone_spelling, weight_help};
+use super::spelling::{cell_help, date_help, phone_spelling, weight_help};
 use super::value::{parse_country, require_id, require_user_id};
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
