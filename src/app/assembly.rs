@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
+use switchboard_registry::ReadLimits;
 use switchboard_server::{BindError, ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
 use tokio::sync::{oneshot, watch};
 
@@ -239,6 +240,7 @@ impl App {
         // The demo is never kept, so it is never restored.
         let restorable = state.clone().filter(|_| source != SnapshotSource::Demo);
         let mut reloader = Reloader::new(source.clone(), store.clone(), observer, state.clone());
+        reloader.set_read_limits(ReadLimits { max_file_bytes: settings.max_file_size });
         let restore = restorable.map(|state| reloader.restore(state, store.clone()));
         let last_reload = reloader.last_reload();
         let is_data_closed = watch::Sender::new(true);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
+use switchboard_registry::ReadLimits;
 
 use super::poller::{Polled, QUIET_PERIOD, SourcePoller};
 use super::publisher::Publisher;
@@ -53,6 +54,11 @@ impl Reloader {
     /// Returns the shared record of the last reload, which the reloader updates.
     pub fn last_reload(&self) -> Arc<Mutex<LastReload>> {
         Arc::clone(&self.reporter.last)
+    }
+
+    /// Sets the limits within which the files of a registry are read.
+    pub fn set_read_limits(&mut self, limits: ReadLimits) {
+        self.poller.source.set_limits(limits);
     }
 
     /// Starts a file-system watch with the next poll. Without this call the source is only polled.

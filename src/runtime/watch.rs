@@ -24,6 +24,7 @@ use super::watch_path::WatchedDirs;
 /// A source with a file-system watch on the folders of its path.
 pub(super) struct WatchedSource {
     source: SnapshotSource,
+    limits: ReadLimits,
     watch: Option<DirWatch>,
     state: WatchState,
     reporter: Reporter,
@@ -62,7 +63,12 @@ struct SeenEvents {
 
 impl WatchedSource {
     pub(super) fn new(source: SnapshotSource, reporter: Reporter) -> WatchedSource {
-        WatchedSource { source, watch: None, state: WatchState::Untried, reporter }
+        let limits = ReadLimits::default();
+        WatchedSource { source, limits, watch: None, state: WatchState::Untried, reporter }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: ReadLimits) {
+        self.limits = limits;
     }
 
     /// Starts the watch with the next poll.
@@ -108,7 +114,7 @@ impl PolledSource for WatchedSource {
     }
 
     fn fetch(&self) -> Result<Fetched, SourceError> {
-        self.source.fetch(ReadLimits::default())
+        self.source.fetch(self.limits)
     }
 
     fn now(&self) -> Instant {

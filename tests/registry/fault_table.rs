@@ -33,8 +33,8 @@ const FAULTS: &[Fault] = faults! {
     StrayFile at "notes.txt:1" mentions ["warning[unknown_file]", "notes.txt"]: ("notes.txt", WHOLE => "x");
     StrayFile at "acme/accounts (1).csv:1" mentions ["`accounts (1).csv`"]: ("acme/accounts (1).csv", WHOLE => "x");
     StrayFile at "acme/accounts.csv.bak:1" mentions ["`accounts.csv.bak`"]: ("acme/accounts.csv.bak", WHOLE => "x");
-    UnknownFile at "acme/account.csv:1" mentions ["error[unknown_file]", "rename it to `accounts.csv`"]: ("acme/account.csv", WHOLE => "x");
-    UnknownFile at "acme/Accounts.csv:1" mentions ["rename it to `accounts.csv`"]: ("acme/Accounts.csv", WHOLE => "x");
+    UnknownFile at "acme/account.csv:1" mentions ["error[unknown_file]", "already has a file `accounts.csv`"]: ("acme/account.csv", WHOLE => "x");
+    UnknownFile at "acme/Accounts.csv:1" mentions ["rename it to `accounts.csv`"]: ("acme/accounts.csv", WHOLE => GONE) ("acme/Accounts.csv", WHOLE => "x");
     UnknownFile at "acme/channels.toml:1" mentions ["move it", "the companies' folders"]: ("acme/channels.toml", WHOLE => "");
     UnknownFile at "Tests.toml:1" mentions ["as `tests.toml`", "its company"]: ("Tests.toml", WHOLE => "");
     UnknownFile at "acme/company.tml:1" mentions ["rename it to `company.toml`"]:

@@ -96,6 +96,24 @@ fn stray_quotes_swallow_no_rows() {
     }
 }
 
+/// Two stray quotes make one cell of several rows, which RFC 4180 allows.
+#[test]
+fn cell_that_contains_rows_is_a_fault() {
+    for end in ["\n", "\r\n", "\r"] {
+        let ous =
+            "id,parent,name\nlondon,emea,\"London\nparis,emea,Paris\nzurich,emea,Zurich\"\nrome,emea,\n";
+        let (registry, findings) = run(&with("acme/ous.csv", ous.replace('\n', end)));
+        let at = |line: u32| (Code::Syntax, format!("acme/ous.csv:{line}"));
+        assert_eq!(found(&findings), [at(2), at(4)], "{}", printed(&findings));
+        assert_eq!(registry.companies[0].ous.len(), 4);
+        // A text of several lines is no row.
+        let ous = "id,parent,name\nlondon,emea,\"London,\nParis, Rome, and more\n,,\n\"\nrome,emea,\n";
+        let (registry, findings) = run(&with("acme/ous.csv", ous.replace('\n', end)));
+        assert!(findings.is_empty(), "{}", printed(&findings));
+        assert_eq!(registry.companies[0].ous.len(), 4);
+    }
+}
+
 #[test]
 fn quote_in_a_cell_is_the_same_fault_in_a_middle_row_and_in_the_last() {
     for end in ["\n", "\r\n", "\r"] {

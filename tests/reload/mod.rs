@@ -9,6 +9,7 @@ mod start;
 mod storms;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -224,4 +225,35 @@ fn oversized_file_and_fifo_are_rejected_without_being_read() {
     assert_eq!(daemon.select(GERMAN)["generation"], 6);
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(0));
+}
+
+/// A spreadsheet program holds its lock file open while a sheet is edited.
+#[test]
+fn open_lock_file_and_a_copy_of_a_sheet_delay_no_reload() {
+    let registry = acme();
+    let daemon = DaemonProcess::start(&["--registry", registry.path().to_str().unwrap()]);
+    let mut lock = fs::File::create(registry.path().join("acme/~$accounts.csv")).unwrap();
+    lock.write_all(b"Ann").unwrap();
+    fs::write(registry.path().join("acme/accounts (1).csv"), "x").unwrap();
+    fs::write(registry.path().join("CODEOWNERS"), "* @ann").unwrap();
+    edit(registry.path(), "acme/accounts.csv", "+4915123456701", "+4915123456702");
+    let changed = Instant::now();
+    wait_until("the new number", || daemon.select(GERMAN)["address"] == "+4915123456702");
+    assert!(changed.elapsed() < served::CHANGE_LIMIT, "{:?}", changed.elapsed());
+}
+
+#[test]
+fn file_above_the_maximum_size_is_rejected_and_not_read() {
+    let registry = acme();
+    let path = registry.path().to_str().unwrap();
+    let daemon = DaemonProcess::start(&["--registry", path, "--max-file-size", "64KiB"]);
+    let accounts = registry.path().join("acme/accounts.csv");
+    let text = fs::read_to_string(&accounts).unwrap();
+    fs::write(&accounts, text.clone() + &"\n".repeat(64 << 10)).unwrap();
+    daemon.log("snapshot rejected");
+    let finding = daemon.status()["last_reload"]["findings"][0].as_str().unwrap().to_owned();
+    assert!(finding.starts_with("acme/accounts.csv:1: error[limit]"), "{finding}");
+    assert!(finding.contains("at most 65536 are read"), "{finding}");
+    fs::write(&accounts, text + &"\n".repeat(1 << 10)).unwrap();
+    daemon.log("snapshot published");
 }

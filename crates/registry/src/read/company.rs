@@ -55,10 +55,10 @@ pub(super) fn read_company(
         unread: Unread::default(),
         place,
     };
-    if files.ous_misnamed {
+    if files.ous_misnamed && files.ous.is_none() {
         company.unread.ous = UnreadPart::Everything;
     }
-    if files.accounts_misnamed {
+    if files.accounts_misnamed && files.accounts.is_none() {
         company.unread.accounts = UnreadPart::Everything;
     }
     let settings_read = match files.settings {

@@ -154,6 +154,14 @@ impl<'t> Rows<'t> {
         Some(Ok(Row { line, bytes: start..end, width, used }))
     }
 
+    /// Rejects the last row, because its quoted cell that begins at an offset probably has swallowed rows.
+    /// Continues at the line after the opening quote.
+    pub(crate) fn reject(&mut self, row: &Row, open: usize) -> QuoteFault {
+        (self.at, self.line) = (row.bytes.start, row.line);
+        let bytes = open..line_end(self.text, open);
+        self.recover(row.bytes.start, QuoteFaultKind::NotClosed, bytes)
+    }
+
     /// Moves to the line after the one that contains an offset.
     fn advance(&mut self, from: usize) {
         let next = next_line(self.text, from).unwrap_or(self.text.len());

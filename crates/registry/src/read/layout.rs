@@ -82,7 +82,8 @@ impl<'f> Layout<'f> {
             match path.split_once('/') {
                 Some((folder, name)) => folders.entry(folder).or_default().push((name, path, entry)),
                 None => {
-                    let (file, meant) = classify((path, path, entry), &[CHANNELS_FILE], findings);
+                    let has_file = |name: &str| files.iter().any(|(path, _)| &**path == name);
+                    let (file, meant) = classify((path, path, entry), &[CHANNELS_FILE], has_file, findings);
                     layout.channels = layout.channels.or(file);
                     layout.channels_misnamed |= file.is_none() && meant == Some(CHANNELS_FILE);
                 }
@@ -94,7 +95,9 @@ impl<'f> Layout<'f> {
                 entries.iter().any(|(name, ..)| almost(name, [SETTINGS_FILE].into_iter()).is_some());
             if has_file(&COMPANY_FILES) || meant_as_settings {
                 let company = layout.companies.entry(folder).or_default();
-                entries.into_iter().for_each(|entry| company.add(entry, findings));
+                for &entry in &entries {
+                    company.add(entry, |name| has_file(&[name]), findings);
+                }
             } else {
                 report_no_company(folder, entries, findings);
             }
@@ -104,8 +107,8 @@ impl<'f> Layout<'f> {
 }
 
 impl<'f> CompanyFiles<'f> {
-    fn add(&mut self, entry: NamedEntry<'f>, findings: &mut Findings) {
-        let (file, meant) = classify(entry, &COMPANY_FILES, findings);
+    fn add(&mut self, entry: NamedEntry<'f>, has_file: impl Fn(&str) -> bool, findings: &mut Findings) {
+        let (file, meant) = classify(entry, &COMPANY_FILES, has_file, findings);
         match meant {
             Some(SETTINGS_FILE) => {
                 self.settings = self.settings.or(file);
@@ -130,7 +133,7 @@ fn report_no_company(folder: &str, entries: Vec<NamedEntry<'_>>, findings: &mut 
     let mut misnamed = false;
     for entry in entries {
         if almost(entry.0, ALL_FILES.into_iter()).is_some() {
-            classify(entry, &COMPANY_FILES, findings);
+            classify(entry, &COMPANY_FILES, |_| false, findings);
             misnamed = true;
         }
     }
@@ -142,16 +145,18 @@ fn report_no_company(folder: &str, entries: Vec<NamedEntry<'_>>, findings: &mut 
     }
 }
 
-/// Returns the file if it is one of the known files of its folder, and the name that it has or was probably
+/// Returns the file if it is one of the known files of its folder (`has_file` says whether the folder has a
+/// file of a name), and the name that it has or was probably
 /// meant to have. Reports every other entry.
 fn classify<'f>(
     (name, path, entry): NamedEntry<'f>,
     known: &[&'static str],
+    has_file: impl Fn(&str) -> bool,
     findings: &mut Findings,
 ) -> (Option<SourceFile<'f>>, Option<&'static str>) {
     let place = Place::file(entry.marked(path));
     let Some(same) = known.iter().find(|known| **known == name) else {
-        return (None, report_unknown(name, entry, place, known, findings));
+        return (None, report_unknown(name, entry, place, known, has_file, findings));
     };
     match entry {
         Entry::File(content) => return (Some(SourceFile::new(path, content)), Some(same)),
@@ -177,6 +182,7 @@ fn report_unknown(
     entry: &Entry,
     place: Place,
     known: &[&'static str],
+    has_file: impl Fn(&str) -> bool,
     findings: &mut Findings,
 ) -> Option<&'static str> {
     let here = known.join(", ");
@@ -188,7 +194,9 @@ fn report_unknown(
         return None;
     };
     let message = format!("{} is not a file of this folder", quoted(&entry.marked(&name.into())));
-    let help = if known.contains(&meant) {
+    let help = if has_file(meant) {
+        format!("move it out of the registry; the folder already has a file `{meant}`")
+    } else if known.contains(&meant) {
         format!("rename it to `{meant}`, or move it out of the registry")
     } else if meant == CHANNELS_FILE {
         format!("move it, as `{CHANNELS_FILE}`, to the folder that contains the companies' folders")

@@ -1,10 +1,13 @@
 //! Reads sheets: CSV files with a header row and with columns in any order.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use switchboard_model::is_id;
 
 use super::csv::{Dialect, QuoteFault, QuoteFaultKind, Row, Rows, cell_value};
 use super::layout::SourceFile;
-use super::text::{count_line_ends, find_binary, find_not_utf8};
+use super::text::{count_line_ends, find_binary, find_not_utf8, line_end, next_line};
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::{closest, did_you_mean};
 use crate::{Code, Findings, Place, Span, UnreadPart};
@@ -203,7 +206,12 @@ impl<'f, const N: usize> Sheet<'f, N> {
         }
         let mut place = self.file.place(0);
         let mut faulty_rows = 0;
-        while let Some(row) = self.rows.next() {
+        while let Some(mut row) = self.rows.next() {
+            if let Ok(divided) = &row
+                && let Some(open) = self.swallowing_quote(divided)
+            {
+                row = Err(self.rows.reject(divided, open));
+            }
             // Spreadsheet programs write rows of empty cells below a table.
             if row.as_ref().is_ok_and(|row| row.used == 0) {
                 continue;
@@ -246,6 +254,32 @@ impl<'f, const N: usize> Sheet<'f, N> {
         }
         self.not_utf8.report(&self.file, findings);
         unread
+    }
+
+    /// Returns the offset of a quote that opens a cell in which a line looks like a row of the sheet: it has as
+    /// many cells, and the first known column, which is the column of ids, has an id.
+    fn swallowing_quote(&self, row: &Row) -> Option<usize> {
+        let data = self.file.text();
+        let first_end = line_end(data, row.bytes.start);
+        if first_end >= row.bytes.end {
+            return None;
+        }
+        let id_column = self.columns.first().copied().flatten()?;
+        let mut line = next_line(data, row.bytes.start)?;
+        while line < row.bytes.end {
+            let text = data.get(line..line_end(data, line)).unwrap_or_default();
+            let mut cells = text.split(|&byte| byte == self.dialect.separator);
+            let is_as_wide = (self.widths.0..=self.widths.1).contains(&cells.clone().count());
+            // A blank follows a comma in prose.
+            let is_prose = cells.clone().any(|cell| cell.starts_with(b" "));
+            let id = cells.nth(id_column).and_then(|cell| str::from_utf8(cell).ok());
+            if is_as_wide && !is_prose && self.widths.1 > 1 && id.is_some_and(is_id) {
+                let is_open = |cell: &&Range<usize>| cell.start < line && line < cell.end;
+                return self.rows.cells().iter().find(is_open).map(|cell| cell.start);
+            }
+            line = next_line(data, line)?;
+        }
+        None
     }
 
     /// Returns the cells of a row in the order of the known columns.

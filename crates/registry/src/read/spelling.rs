@@ -1,6 +1,6 @@
 //! Recognizes what spreadsheets and people make of phone numbers, dates and weights, and names the remedy.
 
-use switchboard_model::{E164, UnixSeconds, is_invisible};
+use switchboard_model::{E164, Region, UnixSeconds, is_invisible};
 
 /// The texts that a spreadsheet shows in place of the value of a formula.
 const FORMULA_ERRORS: [&str; 11] = [
@@ -111,10 +111,27 @@ pub(super) fn cell_help(text: &str) -> Option<String> {
     None
 }
 
+/// Returns the text without the blanks and quotes around it, if that makes it valid.
+fn without_surroundings<'t>(text: &'t str, is_valid: impl Fn(&str) -> bool) -> Option<&'t str> {
+    let is_around = |letter: char| {
+        letter.is_whitespace() || is_invisible(letter) || "'`\"\u{2018}\u{2019}".contains(letter)
+    };
+    Some(text.trim_matches(is_around)).filter(|inner| is_valid(inner))
+}
+
+/// Returns the remedy for a text that is not the code of a country.
+pub(super) fn country_help(text: &str) -> Option<String> {
+    let inner = without_surroundings(text, |inner| Region::from_alpha2(inner).is_some());
+    inner.map(|inner| format!("write `{inner}`, without other characters")).or_else(|| cell_help(text))
+}
+
 /// Returns the remedy for a text that is not a date by RFC 3339.
 pub(super) fn date_help(text: &str) -> String {
     if let Some(help) = cell_help(text) {
         return help;
+    }
+    if let Some(inner) = without_surroundings(text, |inner| UnixSeconds::from_rfc3339(inner).is_some()) {
+        return format!("write {inner}, without other characters");
     }
     let whole = text.split(['.', ',']).next().unwrap_or_default();
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
@@ -139,6 +156,10 @@ pub(super) fn weight_help(text: &str) -> String {
         return help;
     }
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_weight = |text: &str| is_digits(text) && matches!(text.parse(), Ok(1..=1000_u16));
+    if let Some(inner) = without_surroundings(text, is_weight) {
+        return format!("write {inner}, without other characters");
+    }
     match text.split_once(['.', ',']) {
         Some((whole, fraction)) if is_digits(whole) && is_digits(fraction) => {
             match (whole.parse::<u16>(), fraction.bytes().all(|byte| byte == b'0')) {
@@ -285,6 +306,8 @@ mod tests {
             ("46387,25", "write 2026-12-31 if"),
             ("#####", "too narrow"),
             ("#NAME?", "formula"),
+            ("'2026-12-31", "write 2026-12-31, without"),
+            ("2026-12-31\u{a0}", "write 2026-12-31, without"),
             ("tomorrow", DATE_HELP),
             ("99/99/2026", DATE_HELP),
             ("31-Dec-26", DATE_HELP),
@@ -301,6 +324,8 @@ mod tests {
             ("1.0", "write 1, without"),
             ("5,00", "write 5, without"),
             ("1001.0", "multiply"),
+            (" 5", "write 5, without"),
+            ("'5", "write 5, without"),
             ("#REF!", "formula"),
             ("TRUE", "from 1 to 1000"),
             ("50%", "from 1 to 1000"),

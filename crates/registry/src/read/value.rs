@@ -2,6 +2,7 @@
 
 use switchboard_model::{MAX_ID_BYTES, MAX_USER_ID_BYTES, Region, find_invisible, is_id, is_user_id};
 
+use super::spelling::country_help;
 use crate::redact::quoted;
 use crate::{Code, Findings, Place, Span};
 
@@ -56,6 +57,7 @@ pub(super) fn parse_country(
             "EL" => "did you mean `GR`?",
             _ => "write two letters that ISO 3166-1 assigns to a country, such as `GB`",
         };
+        let help = country_help(text).unwrap_or_else(|| help.to_owned());
         let message = format!("{key} {} is not an assigned country code", quoted(text));
         findings.add(place, Code::InvalidCountry, message, help).primary(span());
     }
