@@ -81,7 +81,8 @@ pub struct Finding {
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
-    /// The number of findings that were added, by file and code. Includes findings that were not kept.
+    /// The number of findings that were added, by file or folder and by code. Includes findings that were not
+    /// kept.
     added_by_kind: HashMap<(Arc<str>, Code), usize>,
     added: usize,
 }
@@ -236,7 +237,13 @@ impl Findings {
         help: impl Into<String>,
     ) -> AddedFinding<'_> {
         self.added += 1;
-        let count = self.added_by_kind.entry((place.file.clone(), code)).or_default();
+        // Findings about whole files are counted by folder, because a folder may have a million stray files.
+        let counted_as = match place.file.split_once('/') {
+            _ if place.line > 0 => place.file.clone(),
+            Some((folder, _)) => format!("{folder}/").into(),
+            None => "".into(),
+        };
+        let count = self.added_by_kind.entry((counted_as, code)).or_default();
         *count += 1;
         if *count > MAX_KEPT {
             return AddedFinding(None);
