@@ -46,6 +46,7 @@ impl<'f> SourceFile<'f> {
         let before = self.text().get(..fault.offset).unwrap_or_default();
         let line = u32::try_from(1 + count_line_ends(before)).unwrap_or(u32::MAX);
         let span = Span::Bytes(fault.offset..fault.offset + 1);
+        let help = fault.help.unwrap_or(help);
         findings.add(&self.place(line), Code::Syntax, fault.message, help).primary(span);
     }
 }

@@ -85,6 +85,8 @@ pub(super) struct EncodingFault {
     /// The offset of the first wrong byte.
     pub(super) offset: usize,
     pub(super) message: String,
+    /// The remedy, if saving the file in another encoding is none.
+    pub(super) help: Option<&'static str>,
 }
 
 /// Finds what makes a file unreadable as a whole: another encoding than one of single bytes, or a NUL byte.
@@ -97,11 +99,12 @@ pub(super) fn find_binary(bytes: &[u8]) -> Option<EncodingFault> {
     };
     if is_wide {
         let message = "the file is UTF-16 text, which Excel calls Unicode Text".to_owned();
-        return Some(EncodingFault { offset: 0, message });
+        return Some(EncodingFault { offset: 0, message, help: None });
     }
     let offset = memchr::memchr(0, bytes)?;
     let message = format!("the file has a NUL byte in column {}", column_at(bytes, offset));
-    Some(EncodingFault { offset, message })
+    let help = Some("the file is damaged or no text: restore it, or write it again");
+    Some(EncodingFault { offset, message, help })
 }
 
 /// Finds the first byte that is not UTF-8.
@@ -114,7 +117,7 @@ pub(super) fn find_not_utf8(bytes: &[u8]) -> Option<EncodingFault> {
     };
     let column = column_at(bytes, offset);
     let message = format!("byte 0x{byte:02X} in column {column} is not UTF-8 text{meant}");
-    Some(EncodingFault { offset, message })
+    Some(EncodingFault { offset, message, help: None })
 }
 
 /// Returns the column of an offset, counted in characters from 1. Every byte before the offset is UTF-8, or
