@@ -120,6 +120,17 @@ fn each_reason_to_pass_over_an_account_is_shown() {
             ],
         ),
         (
+            &["ou=emea", "country=GB", "user=Trader-1@acme.example"],
+            0,
+            &["· dedicated: the user has no dedicated account", "trader-1@acme.example?"],
+        ),
+        (
+            &["ou=emea", "bsuid=GB.1", "phone=+33612345678"],
+            0,
+            &["derived from the phone number", "the business-scoped user id is of another"],
+        ),
+        (&["ou=emea", "bsuid=GB.1"], 0, &["GB, derived from the business-scoped user id"]),
+        (
             &["ou=emea", "country=GB", "user=trader-2@acme.example"],
             1,
             &[

@@ -11,7 +11,7 @@ mod wire;
 
 use switchboard_model::{Condition, Role, Rule, SelectError};
 use switchboard_select::{
-    Availability, CountrySource, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace,
+    Availability, CountrySource, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace, TracedUser,
 };
 use switchboard_snapshot::Snapshot;
 
@@ -187,8 +187,16 @@ fn why_ignored(why: CurrentIgnored) -> &'static str {
     }
 }
 
+/// Describes a user who has no dedicated account on the channel, and names a user whose id is near.
+fn no_account_line(trace: &Trace) -> Option<String> {
+    let Some(TracedUser::None(near)) = &trace.user else { return None };
+    let near = near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
+    let near = near.unwrap_or_default();
+    Some(format!("{DIMMED}· dedicated: the user has no dedicated account{near}{DIMMED:#}"))
+}
+
 fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
-    let (account, availability) = trace.dedicated?;
+    let Some((account, availability)) = trace.dedicated else { return no_account_line(trace) };
     let name = account_id(snapshot, account);
     let why = reason(snapshot, account, availability);
     Some(match trace.answer.result {
