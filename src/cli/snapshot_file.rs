@@ -201,8 +201,8 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
                 "built_at": built_at,
                 "digest": snapshot.digest(),
                 "content": snapshot.content_digest(),
-                "bytes": {"file": bytes, "contents": header.contents_len, "tests": header.tests_len,
-                          "text": records.text_bytes},
+                "bytes": {"file": bytes, "contents": header.contents_len, "text": records.text_bytes,
+                          "definitions": header.definitions_len, "tests": header.tests_len},
                 "counts": counts,
             });
             format!("{whole:#}\n")
@@ -211,13 +211,14 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
             let mut text = format!(
                 "format version  {VERSION}\ngeneration      {}\nbuilt at        {}\ndigest          {}\ncontent         {}\n\
                  bytes           {bytes} ({per_account:.0} for each account)\n  contents      {}\n    text        {}\n  \
-                 tests         {}\n",
+                 definitions   {}\n  tests         {}\n",
                 header.generation,
                 built_at.as_deref().unwrap_or("unknown, because the generation is not a time"),
                 snapshot.digest(),
                 snapshot.content_digest(),
                 header.contents_len,
                 records.text_bytes,
+                header.definitions_len,
                 header.tests_len,
             );
             for (name, count) in counts {

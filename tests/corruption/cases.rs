@@ -84,7 +84,7 @@ fn damaged(whole: &[u8]) -> Vec<Case> {
         bytes[at] ^= 1 << (at / 1024 % 8);
         let stage = match at {
             0..12 | 16..24 => RejectionStage::Header,
-            32..48 => RejectionStage::Length,
+            32..56 => RejectionStage::Length,
             _ => RejectionStage::Checksum,
         };
         case("bit", format!("a bit of byte {at}"), bytes, &[stage]);
@@ -95,6 +95,7 @@ fn damaged(whole: &[u8]) -> Vec<Case> {
         ("schema digest", 16, RejectionStage::Header),
         ("length of the archive", 32, RejectionStage::Length),
         ("length of the tests", 40, RejectionStage::Length),
+        ("length of the definitions", 48, RejectionStage::Length),
         ("checksum", 64, RejectionStage::Checksum),
         ("second half of the checksum", 72, RejectionStage::Checksum),
     ];
@@ -308,6 +309,25 @@ fn extras(whole: &[u8]) -> Vec<Case> {
         let mut bytes = whole.to_vec();
         bytes[end - 1] = byte;
         case(name, "archive", sealed(bytes, |_| {}), &[RejectionStage::Archive]);
+    }
+    let mut bytes = whole.to_vec();
+    bytes[end] = b'!';
+    case("a definition that is no JSON", "archive", sealed(bytes, |_| {}), &[RejectionStage::Archive]);
+    let end = end + header.definitions_len as usize;
+    let definitions = String::from_utf8(whole[end - header.definitions_len as usize..end].to_vec()).unwrap();
+    for (name, from, to) in [
+        ("a definition of another company", "{\"company\":{\"id\":\"acme\"", "{\"company\":{\"id\":\"acne\""),
+        ("a definition with an OU above itself", "[\"zurich\",\"dach\"]", "[\"zurich\",\"emea\"]"),
+        ("a parent of an unknown OU", "[\"zurich\",\"dach\"]", "[\"zurihc\",\"dach\"]"),
+        ("a definition of another pool", "{\"pool\":{\"id\":\"emea", "{\"pool\":{\"id\":\"emee"),
+        ("an allocation to an unknown OU", "-whatsapp\",\"emea\"]", "-whatsapp\",\"emee\"]"),
+        ("a definition with an unknown channel", "\"channel\":\"whatsapp\"", "\"channel\":\"whatsabb\""),
+    ] {
+        let other = definitions.replacen(from, to, 1);
+        assert_ne!(definitions, other, "{name}");
+        let mut bytes = whole.to_vec();
+        bytes[end - other.len()..end].copy_from_slice(other.as_bytes());
+        case(name, "record", sealed(bytes, |_| {}), &[RejectionStage::Index]);
     }
     let mut bytes = whole.to_vec();
     bytes[end] = b'!';

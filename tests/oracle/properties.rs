@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use switchboard_model::Condition;
 use switchboard_registry::{Files, Findings, Registry, check, read};
+use switchboard_snapshot::{Decompiler, NoProgress, compile};
 
 use super::agreement::Trial;
 use super::coverage::Coverage;
@@ -87,6 +88,7 @@ fn compare_registry(
     let mut registry = sound(&files)?;
     let [first, second] = GENERATIONS.map(|generation| Subject::compile(&files, generation));
     let (first, second) = (first?, second?);
+    recompile(&first, &registry)?;
     compare_all(&registry, &first, &second, queries, coverage)?;
     let mut turns = standings.iter().cycle();
     for company in &mut registry.companies {
@@ -99,6 +101,23 @@ fn compare_registry(
     }
     compare_all(&registry, &first, &second, queries, coverage)
         .map_err(|why| format!("{why}\nwith the standings {standings:?}, one for each account in turn"))
+}
+
+/// Checks that the companies of a snapshot, turned back into a registry, are compiled to the same bytes.
+fn recompile(subject: &Subject, registry: &Registry) -> Result<(), String> {
+    let snapshot = &subject.snapshot;
+    let decompiler = Decompiler::new(snapshot);
+    let companies = snapshot.companies().map(|company| decompiler.company(company.idx(), &registry.channels));
+    let companies = companies.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let again = Registry { channels: registry.channels.clone(), companies };
+    let tests: Vec<_> = snapshot.tests().collect();
+    let again =
+        compile(&again, snapshot.generation(), &NoProgress).map_err(|limits| format!("{limits:?}"))?;
+    if *again.finish(&tests) == *snapshot.bytes() {
+        Ok(())
+    } else {
+        Err("compiled to other bytes".to_owned())
+    }
 }
 
 fn compare_all(

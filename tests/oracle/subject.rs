@@ -14,7 +14,7 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 
 /// A compiled snapshot in service.
 pub struct Subject {
-    snapshot: Snapshot,
+    pub snapshot: Snapshot,
     standings: Overlay,
     /// Draws another random number for every query, as a worker does.
     random: RefCell<fastrand::Rng>,

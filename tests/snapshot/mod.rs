@@ -55,7 +55,7 @@ fn every_flipped_bit_is_rejected() {
         bytes[at] ^= 1 << (at % 8);
         let expected = match at {
             0..24 => [RejectionStage::Header, RejectionStage::Checksum],
-            32..48 => [RejectionStage::Length, RejectionStage::Length],
+            32..56 => [RejectionStage::Length, RejectionStage::Length],
             _ => [RejectionStage::Checksum, RejectionStage::Checksum],
         };
         assert!(expected.contains(&stage(&bytes)), "byte {at}: {}", stage(&bytes).as_str());

@@ -10,11 +10,12 @@
 //! | 24 | 8 | generation |
 //! | 32 | 8 | bytes of the archive |
 //! | 40 | 8 | bytes of the tests |
-//! | 48 | 16 | zero |
+//! | 48 | 8 | bytes of the definitions |
+//! | 56 | 8 | zero |
 //! | 64 | 16 | XXH3-128 of the first 64 bytes and of everything after the header |
 //!
-//! All integers are little-endian. The archive of the records follows the header, and the tests follow the
-//! archive.
+//! All integers are little-endian. The archive of the records follows the header. The definitions of the
+//! companies follow the archive, and the tests follow the definitions.
 
 use std::sync::LazyLock;
 
@@ -48,7 +49,9 @@ pub struct Header {
     pub generation: u64,
     /// The length in bytes of the archive that follows the header.
     pub contents_len: u64,
-    /// The length in bytes of the tests that follow the archive.
+    /// The length in bytes of the definitions that follow the archive.
+    pub definitions_len: u64,
+    /// The length in bytes of the tests that follow the definitions.
     pub tests_len: u64,
     /// XXH3-128 of the header before this field and of everything after the header.
     pub checksum: u128,
@@ -98,6 +101,8 @@ switchboard_model::text_enum! {
         Generation => "generation",
         /// The registry has errors, so there is no snapshot.
         Registry => "registry",
+        /// A company, or more than half of its accounts, disappeared from the registry.
+        Guard => "guard",
     }
 }
 
@@ -147,6 +152,7 @@ impl Header {
             generation: u64_at(header, 24),
             contents_len: u64_at(header, 32),
             tests_len: u64_at(header, 40),
+            definitions_len: u64_at(header, 48),
             checksum: u128::from(u64_at(header, CHECKSUM_AT)) | u128::from(u64_at(header, 72)) << 64,
         })
     }
@@ -162,7 +168,7 @@ impl Header {
             self.generation,
             self.contents_len,
             self.tests_len,
-            0,
+            self.definitions_len,
             0,
         ];
         for (to, field) in bytes.chunks_exact_mut(8).zip(fields) {
@@ -177,12 +183,13 @@ impl Header {
 
     /// Returns the length of the whole file in bytes, which these fields announce.
     pub fn file_len(&self) -> u128 {
-        LEN as u128 + u128::from(self.contents_len) + u128::from(self.tests_len)
+        [self.contents_len, self.definitions_len, self.tests_len].map(u128::from).iter().sum::<u128>()
+            + LEN as u128
     }
 
-    /// Returns whether a snapshot can have these lengths. Archive and tests have the same limit, 2 GiB each.
+    /// Returns whether a snapshot can have these lengths. Each has the limit of the archive, 2 GiB.
     pub fn is_possible(&self) -> bool {
-        self.contents_len <= MAX_ARCHIVE_BYTES && self.tests_len <= MAX_ARCHIVE_BYTES
+        [self.contents_len, self.definitions_len, self.tests_len].iter().all(|&len| len <= MAX_ARCHIVE_BYTES)
     }
 
     /// Returns the time of the build in Unix milliseconds. Returns `None` if the generation is not a time.

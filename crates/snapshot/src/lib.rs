@@ -40,10 +40,11 @@
 //!
 //! Begin with `format.rs`, which has every stored record, and [`header`]. Then follow a snapshot through its
 //! life: `compile/` writes the records, `open.rs` and `verify/` check them, [`view`] reads them.
-//! `hash_index.rs` finds a record by its id. Only `compile/` knows the registry, and only [`view`] contains
-//! `unsafe` code.
+//! `hash_index.rs` finds a record by its id. `decompile.rs` turns a company back into the registry's values.
+//! Only `compile/` and `decompile.rs` know the registry, and only [`view`] contains `unsafe` code.
 
 pub mod compile;
+mod decompile;
 mod digests;
 pub mod file;
 #[cfg_attr(not(feature = "forge"), allow(unreachable_pub, reason = "public with the feature `forge` alone"))]
@@ -57,6 +58,7 @@ mod verify;
 pub mod view;
 
 pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
+pub use decompile::{Decompiler, UnknownChannel};
 pub use digests::{Digests, Sha256Digest};
 pub use file::Bytes;
 pub use header::{Header, Rejection, RejectionStage};

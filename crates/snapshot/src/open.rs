@@ -1,14 +1,15 @@
 //! Opens untrusted bytes as a [`Snapshot`]. Checks the header, the length, the checksum, the archive, every
-//! record, and the tests. rkyv checks that the archive has the shape of the records, and `verify` checks what
+//! record, the definitions, and the tests. rkyv checks that the archive has the shape of the records, and `verify` checks what
 //! the records refer to.
 
 use rkyv::rancor;
 
 use super::Bytes;
+use super::decompile::check_definitions;
 use super::format::ArchivedTables;
 use super::header::{self, Header, Rejection, RejectionStage};
 use super::verify::verify;
-use super::view::{Snapshot, SnapshotTest, test_lines};
+use super::view::{Snapshot, SnapshotTest, lines};
 
 impl Snapshot {
     /// Verifies the bytes of a snapshot, and takes ownership of them. The bytes may come from a faulty or
@@ -55,21 +56,24 @@ impl Snapshot {
                           again";
             return Err(RejectionStage::Checksum.rejection(reason));
         }
-        let (archive, tests) = body.split_at(header.contents_len as usize);
+        let (archive, rest) = body.split_at(header.contents_len as usize);
+        let (_, tests) = rest.split_at(header.definitions_len as usize);
         let contents = rkyv::access::<ArchivedTables, rancor::Error>(archive).map_err(|error| {
             RejectionStage::Archive
                 .rejection(format!("the archive of the records is malformed: {error}: {COMPILE_AGAIN}"))
         })?;
         verify(contents)?;
         check_tests(tests)?;
-        Ok(Snapshot::verified(bytes, header))
+        let snapshot = Snapshot::verified(bytes, header);
+        check_definitions(&snapshot)?;
+        Ok(snapshot)
     }
 }
 
 /// Checks that every test can be parsed. The parsed tests are not kept, because they can take more memory
 /// than the file.
-fn check_tests(lines: &[u8]) -> Result<(), Rejection> {
-    for line in test_lines(lines) {
+fn check_tests(tests: &[u8]) -> Result<(), Rejection> {
+    for line in lines(tests) {
         if line.len() > MAX_TEST_BYTES {
             let reason =
                 format!("a test of the snapshot is longer than {MAX_TEST_BYTES} bytes: {COMPILE_AGAIN}");

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
 
+use super::decompile::write_definitions;
 use super::format::{Channel, IdAndAddress, NONE, Span, Tables};
 use super::hash_index;
 use super::header::{self, Header};
@@ -89,7 +90,7 @@ pub fn compile(
     for company in &registry.companies {
         company::CompanyCompiler::new(&mut builder, registry, company).store();
     }
-    builder.finish(generation)
+    Ok(builder.finish(generation)?.with_definitions(registry))
 }
 
 /// The tables while companies are compiled, with the state that all companies share.
@@ -257,8 +258,9 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
 /// A compiled registry without its tests and its checksum.
 pub struct UnsealedSnapshot {
     generation: u64,
-    /// Zeros in place of the header, followed by the archive.
+    /// Zeros in place of the header, followed by the archive and the definitions.
     bytes: AlignedVec,
+    definitions_len: u64,
 }
 
 #[allow(clippy::expect_used, reason = "writing plain records to memory cannot fail")]
@@ -269,19 +271,28 @@ impl UnsealedSnapshot {
         let bytes = rkyv::api::high::to_bytes_in::<_, rancor::Error>(tables, bytes).expect(
             "cannot fail: the records hold no pointers, and the process aborts if it has no memory left",
         );
-        UnsealedSnapshot { generation, bytes }
+        UnsealedSnapshot { generation, bytes, definitions_len: 0 }
+    }
+
+    fn with_definitions(mut self, registry: &Registry) -> UnsealedSnapshot {
+        let contents_len = self.bytes.len();
+        write_definitions(registry, |line| self.bytes.extend_from_slice(line));
+        self.definitions_len = (self.bytes.len() - contents_len) as u64;
+        self
     }
 
     /// Adds the tests that the snapshot carries, and the header. Returns the bytes of the snapshot file.
     pub fn finish(mut self, tests: &[SnapshotTest]) -> AlignedVec {
-        let contents_len = self.bytes.len().saturating_sub(header::LEN) as u64;
+        let body_len = (self.bytes.len() - header::LEN) as u64;
         for test in tests {
             let line = serde_json::to_vec(test).expect("cannot fail: a test is four strings");
             self.bytes.extend_from_slice(&line);
             self.bytes.push(b'\n');
         }
-        let tests_len = (self.bytes.len() as u64).saturating_sub(header::LEN as u64 + contents_len);
-        let header = Header { generation: self.generation, contents_len, tests_len, checksum: 0 };
+        let tests_len = (self.bytes.len() - header::LEN) as u64 - body_len;
+        let UnsealedSnapshot { generation, definitions_len, .. } = self;
+        let contents_len = body_len - definitions_len;
+        let header = Header { generation, contents_len, definitions_len, tests_len, checksum: 0 };
         let sealed = header.seal(&self.bytes[header::LEN..]);
         self.bytes[..header::LEN].copy_from_slice(&sealed);
         self.bytes
@@ -289,6 +300,7 @@ impl UnsealedSnapshot {
 
     /// Returns the bytes of a copy without tests, against which the tests can run.
     pub fn with_no_tests(&self) -> AlignedVec {
-        UnsealedSnapshot { generation: self.generation, bytes: self.bytes.clone() }.finish(&[])
+        let UnsealedSnapshot { generation, ref bytes, definitions_len } = *self;
+        UnsealedSnapshot { generation, bytes: bytes.clone(), definitions_len }.finish(&[])
     }
 }

@@ -92,8 +92,8 @@ pub enum AddressMatch {
     SeveralCompanies,
 }
 
-/// Splits the bytes after the archive into tests, which are one JSON object per line.
-pub(super) fn test_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Splits definitions or tests, which are one JSON object per line.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
 }
 
@@ -157,12 +157,21 @@ impl Snapshot {
         &self.bytes
     }
 
+    /// Returns the definitions of all companies as lines of JSON.
+    pub(super) fn definitions(&self) -> &[u8] {
+        let start = self.definitions_start();
+        self.bytes.get(start..start + self.header.definitions_len as usize).unwrap_or_default()
+    }
+
+    fn definitions_start(&self) -> usize {
+        super::header::LEN + self.header.contents_len as usize
+    }
+
     /// Returns the expected selections that the snapshot carries. Parses them at each call.
     #[allow(clippy::expect_used, reason = "`open` parsed every test; not on the answer path")]
     pub fn tests(&self) -> impl Iterator<Item = SnapshotTest> {
-        let start = super::header::LEN + self.header.contents_len as usize;
-        let lines = test_lines(self.bytes.get(start..).unwrap_or_default());
-        lines.map(|line| {
+        let start = self.definitions_start() + self.header.definitions_len as usize;
+        lines(self.bytes.get(start..).unwrap_or_default()).map(|line| {
             serde_json::from_slice(line).expect("cannot fail: by `verified`, every line is a test")
         })
     }
@@ -304,7 +313,7 @@ impl ArchivedTables {
         self.slice(span.start.to_native(), span.len.to_native())
     }
 
-    fn id(&self, span: &ArchivedSpan) -> &str {
+    pub(crate) fn id(&self, span: &ArchivedSpan) -> &str {
         as_id(self.span(span))
     }
 }

@@ -260,6 +260,11 @@ impl<'s> CompanyRef<'s> {
         tables.ous.range(&record.ous).iter().enumerate().map(number)
     }
 
+    /// Returns the number of the company's accounts.
+    pub fn account_count(self) -> usize {
+        self.record.accounts.len.to_native() as usize
+    }
+
     /// Returns whether the company has a pool of a channel.
     pub fn has_pools_of(self, channel: ChannelIdx) -> bool {
         self.tables.columns.at(self.record.columns.to_native() + channel.get()).to_native() != NO_COLUMN
