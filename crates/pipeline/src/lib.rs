@@ -17,17 +17,19 @@
 //! }
 //! ```
 //!
-//! Begin to read in [`build`]. A [`SnapshotSource`] reads a registry or a snapshot file and opens it.
+//! Begin to read in [`build`]. [`build_reload`] holds back companies whose newest files are broken. A [`SnapshotSource`] reads a registry or a snapshot file and opens it.
 //! [`self_test`] runs the registry's expected selections, and [`test_coverage`] finds the steps that these
 //! tests do not cover. [`analysis`] computes every decision of a snapshot, for `coverage` and `diff`.
 
 pub mod analysis;
 pub mod build;
+mod reload;
 pub mod self_test;
 mod snapshot_source;
 pub mod test_coverage;
 
 pub use build::{BuildFailure, BuildMode, BuiltSnapshot, build_snapshot};
+pub use reload::{GuardRefusal, HeldBack, HoldCause, Reload, build_reload, error_count};
 pub use snapshot_source::{
     DEMO_GENERATION, Fetched, OpenError, Opened, SnapshotSource, SourceError, SourceStamp, demo_files,
 };

@@ -135,6 +135,20 @@ pub fn expectation(expect: &Expectation) -> String {
     Value::from(object).to_string()
 }
 
+/// Parses the expected fields of an answer, which [`expectation`] wrote. Ignores what it never writes.
+pub(super) fn parse_expectation(json: &str) -> Expectation {
+    let object: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    Expectation {
+        account: text("account").map(Into::into),
+        rule: text("rule").and_then(|rule| Rule::ALL.into_iter().find(|it| it.as_str() == rule)),
+        ou: text("ou").map(Into::into),
+        pool: text("pool").map(Into::into),
+        climbed: object.get("climbed").and_then(Value::as_u64).and_then(|climbed| climbed.try_into().ok()),
+        error: text("error").and_then(|error| SelectError::ALL.into_iter().find(|it| it.as_str() == error)),
+    }
+}
+
 /// The times at which the results of a company's tests can change. Between two of them no account of the
 /// company becomes available.
 pub struct Timeline {
