@@ -9,19 +9,17 @@ use std::time::SystemTime;
 
 use anstream::{AutoStream, ColorChoice};
 use switchboard_model::UnixMillis;
-use switchboard_registry::{Findings, Severity};
+use switchboard_registry::Findings;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
-use crate::runtime::{ReloadEvent, Store};
+use crate::runtime::{HeldBackCompany, ReloadEvent, Store, first_errors, one_line};
 use crate::telemetry::{LogQueue, PublishedSnapshot, Telemetry};
 
 /// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`.
 const DEFAULT_LEVELS: &str = "info,notify=warn";
-/// Maximum number of logged errors of one rejected registry.
-const MAX_LOGGED_ERRORS: usize = 50;
 
 /// Starts logging to standard error, through a queue that no thread waits for.
 ///
@@ -95,6 +93,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
         }
         ReloadEvent::Rejected { stage, .. } => telemetry.count_rejection(*stage),
         ReloadEvent::Unreadable { .. } | ReloadEvent::NotRestored { .. } => {}
+        ReloadEvent::HeldBack { companies, .. } => telemetry.set_companies_held_back(companies.len()),
         ReloadEvent::Timed { timings } => {
             for (stage, duration) in timings.iter() {
                 telemetry.record_load_stage(*stage, *duration);
@@ -112,7 +111,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
 /// Logs an event of the reload thread. `is_serving` is whether a snapshot is in service.
 fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
     match event {
-        ReloadEvent::Published { snapshot, findings, .. } => {
+        ReloadEvent::Published { snapshot, findings, held_back, company_required, .. } => {
             let counts = snapshot.counts();
             tracing::info!(
                 generation = snapshot.generation(),
@@ -123,8 +122,28 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
                 pools = counts.pools,
                 accounts = counts.accounts,
                 warnings = findings.warnings(),
+                held_back,
                 "snapshot published"
             );
+            if *company_required {
+                tracing::warn!(
+                    companies = counts.companies,
+                    "the snapshot has several companies instead of one; queries without `company` fail from now on"
+                );
+            }
+        }
+        ReloadEvent::HeldBack { new, released, .. } => {
+            for HeldBackCompany { company, stage, cause, .. } in *new {
+                tracing::error!(
+                    company,
+                    stage = stage.as_str(),
+                    cause,
+                    "company held back; its version in service stays, if there is one"
+                );
+            }
+            for company in *released {
+                tracing::info!(company, "company no longer held back");
+            }
         }
         ReloadEvent::Restored { snapshot, file, reason, .. } => {
             tracing::warn!(
@@ -142,8 +161,15 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
         }
         ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {
-            tracing::error!(stage = stage.as_str(), reason, "snapshot rejected; {}", consequence(is_serving));
-            log_errors(findings);
+            let (cause, findings) = causes(findings);
+            tracing::error!(
+                stage = stage.as_str(),
+                reason,
+                cause,
+                findings,
+                "snapshot rejected; {}",
+                consequence(is_serving)
+            );
         }
         ReloadEvent::Unreadable { reason } => {
             tracing::error!(reason, "source unreadable; {}", consequence(is_serving));
@@ -264,16 +290,14 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
     }
 }
 
-/// Logs the errors in a registry. They contain files, lines and ids, but no phone number.
-fn log_errors(findings: &Findings) {
-    let errors = || findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
-    for finding in errors().take(MAX_LOGGED_ERRORS) {
-        let (file, line, code) = (&*finding.place.file, finding.place.line, finding.code.as_str());
-        let (message, help) = (finding.message.as_str(), finding.help.as_str());
-        tracing::error!(file, line, code, help, "{message}");
-    }
-    let more = errors().count().saturating_sub(MAX_LOGGED_ERRORS);
-    if more > 0 {
-        tracing::error!(more, "further errors omitted; run `switchboard check` for a longer list");
-    }
+/// Returns the first error of a registry with its remedy, and the places and codes of at most nine others.
+/// They contain files, lines and ids, but no data of a client.
+fn causes(findings: &Findings) -> (Option<String>, Option<String>) {
+    let errors = first_errors(findings);
+    let (first, others) =
+        errors.split_first().map_or((None, [].as_slice()), |(first, others)| (Some(first), others));
+    let cause = first.map(|finding| one_line(finding));
+    let others = others.iter().map(|finding| format!("{}: {}", finding.place, finding.code.as_str()));
+    let others = others.collect::<Vec<_>>().join(", ");
+    (cause, (!others.is_empty()).then_some(others))
 }

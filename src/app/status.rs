@@ -11,7 +11,7 @@ use switchboard_pipeline::SnapshotSource;
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::state::StateStatus;
-use crate::runtime::{LastReload, Standings, StateDir};
+use crate::runtime::{HeldBackCompany, LastReload, Standings, StateDir};
 
 /// The sources of the content of `/status`.
 pub(super) struct Status {
@@ -66,6 +66,7 @@ impl StatusSource for Status {
                 json!({"path": state.path(), "writable": error.is_none(), "lock": has_lock, "error": error});
         }
         status["snapshot"] = snapshot.into();
+        status["held_back"] = held_back(&last.held_back);
         status["last_reload"] = reload.into();
         status["standings"] = self.standings();
         status
@@ -104,6 +105,20 @@ impl Status {
             "error": error,
         })
     }
+}
+
+/// Returns the companies that are held back, each with its cause.
+fn held_back(companies: &[HeldBackCompany]) -> Value {
+    let part = |held: &HeldBackCompany| {
+        json!({
+            "company": held.company,
+            "since": time(held.since),
+            "reason": held.stage.as_str(),
+            "cause": held.cause,
+            "findings": held.findings,
+        })
+    };
+    companies.iter().map(part).collect()
 }
 
 /// Formats a time in RFC 3339. Returns `None` for a time out of range.

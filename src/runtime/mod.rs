@@ -15,7 +15,8 @@ mod store;
 mod watch;
 mod watch_path;
 
-pub use reload_event::{LastReload, ReloadEvent, ReloadObserver, WatchMode};
+pub use reload_event::{HeldBackCompany, LastReload, ReloadEvent, ReloadObserver, WatchMode};
+pub(crate) use reload_event::{first_errors, one_line};
 pub use reload_signal::{ReloadSignal, ReloadSignalReceiver, WakeReasons, reload_signal};
 pub use reloader::Reloader;
 pub use standings::Standings;

@@ -9,15 +9,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::{
-    BuildFailure, BuildMode, DEMO_GENERATION, Fetched, SnapshotSource, SourceError, build,
+    BuildFailure, BuildMode, DEMO_GENERATION, Fetched, HeldBack, Reload, SnapshotSource, SourceError, build,
+    build_reload, error_count,
 };
 use switchboard_registry::{Files, Findings};
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
-use super::reload_event::{ReloadEvent, Reporter};
+use super::reload_event::{HeldBackCompany, ReloadEvent, Reporter};
 use super::state::{StateDir, body, built_at};
 use super::store::{Generation, Store};
 use crate::telemetry::ReloadOutcome;
+
+/// Maximum number of companies that the reason of a rejection names.
+const MAX_NAMED: usize = 10;
 
 /// A file that has not grown for this time is no longer being copied.
 const MAX_COPY_PAUSE: Duration = Duration::from_secs(10);
@@ -34,8 +38,12 @@ pub(super) struct Publisher {
     last_read_error: Option<String>,
     /// Whether the snapshot in service matches the source as of the last read.
     is_current: bool,
-    /// Digest of the registry in service. `None` if the source is a snapshot.
+    /// Digest of the registry in service. `None` if the source is a snapshot, or if a company is held back.
     files_digest: Option<u128>,
+    /// Digest of the files of which the guard refused a change, and the time of the refusal.
+    refused: Option<(u128, Instant)>,
+    /// Digest of refused files that a request to reload has confirmed.
+    confirmed: Option<u128>,
     /// Replaced generations that a request or a worker may still hold.
     retired: Vec<Arc<Generation>>,
 }
@@ -57,14 +65,18 @@ impl Publisher {
             last_read_error: None,
             is_current: false,
             files_digest: None,
+            refused: None,
+            confirmed: None,
             retired: Vec::new(),
         }
     }
 
-    /// Forgets earlier failures, so that the same failure is reported again.
-    pub(super) fn forget_failures(&mut self) {
+    /// Prepares a reload that was requested at this time. The same failure is reported again. A request after
+    /// a refusal of the guard confirms the refused files.
+    pub(super) fn reload_requested(&mut self, at: Instant) {
         self.last_rejection = None;
         self.last_read_error = None;
+        self.confirmed = self.refused.filter(|(_, refused_at)| at > *refused_at).map(|(digest, _)| digest);
     }
 
     /// Reports that the source has not changed since it matched the snapshot in service.
@@ -92,15 +104,30 @@ impl Publisher {
 
     fn apply_files(&mut self, files: &Files, change: impl Fn() -> Option<u64>) {
         let digest = files.digest();
+        let is_confirmed = self.confirmed.take() == Some(digest);
+        self.refused = None;
         if self.files_digest == Some(digest) {
+            self.set_held_back(&[], false);
             return self.unchanged();
         }
         let now = UnixMillis::from(SystemTime::now());
+        let current = self.store.current();
         let generation = self.next_generation(now);
-        match build::build_snapshot(files, generation, now.to_seconds(), BuildMode::Serve, &NoProgress) {
-            Ok(built) => {
-                self.files_digest = Some(digest);
+        let reload = match &current {
+            Some(current) => {
+                let in_service = &current.snapshot;
+                build_reload(files, in_service, is_confirmed, generation, now.to_seconds(), &NoProgress)
+            }
+            // At a start, a registry is served whole or not at all.
+            None => build::build_snapshot(files, generation, now.to_seconds(), BuildMode::Serve, &NoProgress)
+                .map(Reload::from),
+        };
+        drop(current);
+        match reload {
+            Ok(Reload { held_back, built: Some(built), .. }) => {
+                self.files_digest = held_back.is_empty().then_some(digest);
                 self.reporter.report(&ReloadEvent::Timed { timings: &built.timings });
+                self.set_held_back(&held_back, true);
                 match self.with_kept_generation(built.snapshot) {
                     Some(snapshot) => {
                         let built_at = built_at(&snapshot, now);
@@ -111,15 +138,20 @@ impl Publisher {
                         self.unchanged();
                     }
                 }
+                self.remember_refusal(digest, &held_back);
+            }
+            Ok(Reload { held_back, built: None, findings }) => {
+                let is_refused = |held: &HeldBack| held.cause.stage() == RejectionStage::Guard;
+                let all_refused = held_back.iter().all(is_refused);
+                let stage = if all_refused { RejectionStage::Guard } else { RejectionStage::Registry };
+                let source = self.source.describe();
+                let reason = format!("{source}: every change is held back: {}", named(&held_back));
+                self.set_held_back(&held_back, false);
+                self.rejected(stage, reason, &findings, change());
+                self.remember_refusal(digest, &held_back);
             }
             Err(BuildFailure { findings, .. }) => {
-                let errors = match findings.errors() {
-                    1 => "1 error".to_owned(),
-                    // More than 100 errors of one kind are not all kept.
-                    few @ ..=100 => format!("{few} errors"),
-                    many => format!("at least {many} errors"),
-                };
-                let reason = format!("{} has {errors}", self.source.describe());
+                let reason = format!("{} has {}", self.source.describe(), error_count(&findings));
                 self.rejected(RejectionStage::Registry, reason, &findings, change());
             }
         }
@@ -149,6 +181,42 @@ impl Publisher {
         }
     }
 
+    /// Remembers that the guard refused a change of these files, so that a request to reload can confirm it.
+    fn remember_refusal(&mut self, digest: u128, held_back: &[HeldBack]) {
+        let is_refused = held_back.iter().any(|held| held.cause.stage() == RejectionStage::Guard);
+        self.refused = is_refused.then(|| (digest, Instant::now()));
+    }
+
+    /// Records and reports the companies that are held back. `is_published` says whether others are published.
+    fn set_held_back(&self, held_back: &[HeldBack], is_published: bool) {
+        let now = SystemTime::now().into();
+        let mut last = self.reporter.last.lock();
+        let before = std::mem::take(&mut last.held_back);
+        let find = |all: &[HeldBackCompany], id: &str| {
+            all.binary_search_by(|held| held.company.as_str().cmp(id)).ok()
+        };
+        let earlier = |company: &str| find(&before, company).and_then(|at| before.get(at));
+        let companies: Vec<HeldBackCompany> = held_back
+            .iter()
+            .map(|held| {
+                let since = earlier(&held.company).map_or(now, |held| held.since);
+                HeldBackCompany::new(held, since)
+            })
+            .collect();
+        last.held_back.clone_from(&companies);
+        drop(last);
+        let is_new = |held: &&HeldBackCompany| is_published && earlier(&held.company) != Some(*held);
+        let new: Vec<HeldBackCompany> = companies.iter().filter(is_new).cloned().collect();
+        let is_held = |company: &str| find(&companies, company).is_some();
+        let released = before.iter().map(|held| held.company.clone()).filter(|company| !is_held(company));
+        let released: Vec<String> = released.collect();
+        self.reporter.report(&ReloadEvent::HeldBack {
+            companies: &companies,
+            new: &new,
+            released: &released,
+        });
+    }
+
     fn apply_bytes(&mut self, bytes: Bytes, modified_at: UnixMillis, change: impl Fn() -> Option<u64>) {
         let opened = build::open_tested(bytes).and_then(|(snapshot, timings)| {
             let is_newer = is_newer(&snapshot, self.store.current().as_deref(), self.state.as_ref())?;
@@ -172,9 +240,14 @@ impl Publisher {
         let mut last = self.reporter.last.lock();
         last.built_at = built_at;
         last.activated_at = SystemTime::now().into();
+        let held_back = last.held_back.len();
+        let companies = snapshot.counts().companies;
         // Swapped under the lock, so that `/status` shows each generation with its own times.
-        self.retired.extend(self.store.swap(snapshot));
+        let replaced = self.store.swap(snapshot);
         drop(last);
+        let company_required =
+            companies > 1 && replaced.as_ref().is_some_and(|it| it.snapshot.only_company().is_some());
+        self.retired.extend(replaced);
         self.record_outcome(ReloadOutcome::Published, None, findings);
         self.reporter.record_warnings(findings);
         if let Some(generation) = self.store.current() {
@@ -182,7 +255,8 @@ impl Publisher {
                 state.keep(Arc::clone(&generation));
             }
             let snapshot = &generation.snapshot;
-            self.reporter.report(&ReloadEvent::Published { snapshot, built_at, findings });
+            let event = ReloadEvent::Published { snapshot, built_at, findings, held_back, company_required };
+            self.reporter.report(&event);
         }
         self.drop_retired();
     }
@@ -235,6 +309,16 @@ impl Publisher {
     /// Returns whether a replaced generation is still in memory.
     pub(super) fn has_retired(&self) -> bool {
         !self.retired.is_empty()
+    }
+}
+
+/// Names companies that are held back with their causes, at most ten.
+fn named(held_back: &[HeldBack]) -> String {
+    let named = held_back.iter().take(MAX_NAMED).map(|held| format!("{} ({})", held.company, held.cause));
+    let named = named.collect::<Vec<_>>().join(", ");
+    match held_back.len().saturating_sub(MAX_NAMED) {
+        0 => named,
+        more => format!("{named}, and {more} more companies"),
     }
 }
 
@@ -371,6 +455,10 @@ mod tests {
             self.publisher.apply(Ok(fetched), || Some(change));
         }
 
+        fn apply_files(&mut self, files: Files) {
+            self.publisher.apply(Ok(Fetched::Files(files)), || None);
+        }
+
         fn fail_to_read(&mut self) {
             let path = "/no/such/file".into();
             let error = SourceError::Snapshot { path, error: io::Error::other("gone") };
@@ -421,9 +509,73 @@ mod tests {
         }
         assert_eq!(published.take_outcomes(), [ReloadOutcome::Rejected, ReloadOutcome::Rejected]);
         assert_eq!(published.generation(), Some(5));
-        published.publisher.forget_failures();
+        published.publisher.reload_requested(Instant::now());
         published.apply(&broken, 3);
         assert_eq!(published.take_outcomes(), [ReloadOutcome::Rejected], "a requested reload reports again");
+    }
+
+    /// Returns the files of companies with one account each.
+    fn files(companies: &[&str], version: u32) -> Files {
+        let company = "[[ou]]\nid = \"hq\"\n\n[[pool]]\nid = \"line\"\nchannel = \"line\"\nous = [\"hq\"]\n";
+        let accounts =
+            format!("id,channel,role,address,country,pool\na,line,secondary,@v{version},GB,line\n");
+        let files = companies.iter().flat_map(|id| {
+            [
+                (format!("{id}/company.toml"), company.to_owned()),
+                (format!("{id}/accounts.csv"), accounts.clone()),
+            ]
+        });
+        files.collect()
+    }
+
+    #[test]
+    fn request_confirms_a_refusal_only_after_it_and_for_the_same_files() {
+        let mut published = Published::new();
+        let mut outcome_of = |request: bool, files: Files| {
+            if request {
+                published.publisher.reload_requested(Instant::now());
+            }
+            published.apply_files(files);
+            let companies = published.store.current().unwrap().snapshot.counts().companies;
+            (published.take_outcomes(), companies)
+        };
+        use ReloadOutcome::{Published as New, Rejected, Unchanged};
+        assert_eq!(outcome_of(false, files(&["a", "b"], 1)), (vec![New], 2));
+        assert_eq!(outcome_of(true, files(&["b"], 1)), (vec![Rejected], 2), "requested before the refusal");
+        assert_eq!(outcome_of(false, files(&["b"], 1)), (vec![Rejected], 2), "not requested");
+        assert_eq!(
+            outcome_of(true, files(&["b"], 2)),
+            (vec![New], 2),
+            "other files than those that were refused"
+        );
+        assert_eq!(outcome_of(true, files(&["b"], 2)), (vec![New], 1), "the same files");
+        assert_eq!(outcome_of(true, files(&["b"], 2)), (vec![Unchanged], 1));
+    }
+
+    #[test]
+    fn request_that_arrived_before_the_refusal_ended_confirms_nothing() {
+        let mut published = Published::new();
+        published.apply_files(files(&["a", "b"], 1));
+        let before = Instant::now();
+        published.apply_files(files(&["b"], 1));
+        published.publisher.reload_requested(before);
+        published.apply_files(files(&["b"], 1));
+        use ReloadOutcome::{Published as New, Rejected};
+        assert_eq!(published.take_outcomes(), [New, Rejected, Rejected]);
+    }
+
+    #[test]
+    fn company_stays_held_back_since_its_first_refusal() {
+        let mut published = Published::new();
+        published.apply_files(files(&["a", "b"], 1));
+        published.apply_files(files(&["b"], 1));
+        let held = |published: &Published| published.publisher.reporter.last.lock().held_back.clone();
+        let first = held(&published);
+        assert_eq!((first.len(), &*first[0].company, first[0].stage), (1, "a", RejectionStage::Guard));
+        published.apply_files(files(&["b"], 2));
+        assert_eq!(held(&published), first);
+        published.apply_files(files(&["a", "b"], 3));
+        assert!(held(&published).is_empty());
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::StageTimings;
-use switchboard_registry::{Findings, Severity};
+use switchboard_pipeline::{HeldBack, HoldCause};
+use switchboard_registry::{Finding, Findings, Severity};
 use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::telemetry::ReloadOutcome;
 
-/// Maximum number of findings in `/status`.
-const MAX_FINDINGS: usize = 20;
+/// Maximum number of warnings in `/status`.
+const MAX_WARNINGS: usize = 20;
 
 /// An event of the reload thread.
 #[derive(Debug)]
@@ -23,8 +24,23 @@ pub enum ReloadEvent<'a> {
         snapshot: &'a Snapshot,
         /// Time at which the snapshot was built.
         built_at: UnixMillis,
-        /// The warnings about the registry.
+        /// The warnings about the registry, without those of companies that are held back.
         findings: &'a Findings,
+        /// Number of companies that are held back.
+        held_back: usize,
+        /// Whether the snapshot before had one company and this one has several. Queries without `company`
+        /// fail from now on.
+        company_required: bool,
+    },
+    /// The companies that are held back were determined.
+    HeldBack {
+        /// All companies that are held back.
+        companies: &'a [HeldBackCompany],
+        /// The companies that are held back for the first time or for another cause. Empty if nothing was
+        /// published, because the rejection names them.
+        new: &'a [HeldBackCompany],
+        /// The ids of companies that are no longer held back.
+        released: &'a [String],
     },
     /// A snapshot of the state directory is in service, because the source was not usable at the start.
     Restored {
@@ -103,8 +119,10 @@ pub struct LastReload {
     pub outcome: Option<ReloadOutcome>,
     /// Reason why nothing was published.
     pub error: Option<String>,
-    /// The first errors in the registry, at most 20.
+    /// The first errors in the registry, at most ten.
     pub findings: Vec<String>,
+    /// The companies that are held back, in the order of their ids.
+    pub held_back: Vec<HeldBackCompany>,
     /// Time at which the snapshot in service was built.
     pub built_at: UnixMillis,
     /// Time at which the snapshot in service was activated.
@@ -117,6 +135,38 @@ pub struct LastReload {
     pub first_warnings: Vec<String>,
     /// Way in which changes of the source are noticed.
     pub watch_mode: WatchMode,
+}
+
+/// A company whose newest files are not served. Its version in service stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBackCompany {
+    /// The id of the company.
+    pub company: String,
+    /// Time since which the company is held back.
+    pub since: UnixMillis,
+    /// Stage that rejected the newest files of the company.
+    pub stage: RejectionStage,
+    /// Cause with the first error, on one line.
+    pub cause: String,
+    /// The first errors of the company, at most ten.
+    pub findings: Vec<String>,
+}
+
+impl HeldBackCompany {
+    pub(super) fn new(held: &HeldBack, since: UnixMillis) -> HeldBackCompany {
+        let findings = match &held.cause {
+            HoldCause::Findings(findings) => first_errors(findings).iter().map(ToString::to_string).collect(),
+            HoldCause::Guard(_) => Vec::new(),
+        };
+        let first = match &held.cause {
+            HoldCause::Findings(findings) => first_errors(findings).first().map(|first| one_line(first)),
+            HoldCause::Guard(_) => None,
+        };
+        let count = held.cause.to_string();
+        let (stage, cause) =
+            (held.cause.stage(), first.map_or(count.clone(), |first| format!("{count}: {first}")));
+        HeldBackCompany { company: held.company.clone(), since, stage, cause, findings }
+    }
 }
 
 /// The way in which changes of the source are noticed. The comments of the variants are help texts.
@@ -161,18 +211,29 @@ impl Reporter {
         let warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning);
         let mut last = self.last.lock();
         last.warnings = findings.warnings();
-        last.first_warnings = warnings.take(MAX_FINDINGS).map(ToString::to_string).collect();
+        last.first_warnings = warnings.take(MAX_WARNINGS).map(ToString::to_string).collect();
     }
 
     /// Stores the outcome of a reload for `/status`. Call it before the event is reported, because readers of
     /// the event may look at `/status`.
     pub(super) fn record_outcome(&self, outcome: ReloadOutcome, error: Option<String>, findings: &Findings) {
-        let errors = findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
         let mut last = self.last.lock();
         last.at = SystemTime::now().into();
         last.outcome = Some(outcome);
         last.from_state &= !matches!(outcome, ReloadOutcome::Published | ReloadOutcome::Unchanged);
         last.error = error;
-        last.findings = errors.take(MAX_FINDINGS).map(ToString::to_string).collect();
+        last.findings = first_errors(findings).iter().map(ToString::to_string).collect();
     }
+}
+
+/// Returns a finding with its remedy on one line, for the log.
+pub(crate) fn one_line(finding: &Finding) -> String {
+    let Finding { place, code, message, help, .. } = finding;
+    format!("{place}: {}: {message}; {help}", code.as_str())
+}
+
+/// Returns the errors that a short report shows: the first cause, then at most nine others.
+pub(crate) fn first_errors(findings: &Findings) -> Vec<&Finding> {
+    let causes = findings.causes().into_iter();
+    causes.filter(|finding| finding.code.severity() == Severity::Error).collect()
 }

@@ -2,7 +2,7 @@
 //! many file-system events count as one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -11,8 +11,8 @@ use parking_lot::{Condvar, Mutex};
 pub struct WakeReasons {
     /// A file of the source may have changed.
     pub fs_event: bool,
-    /// The source must be read again, even if its stamp has not changed.
-    pub reload: bool,
+    /// Time of the last request to read the source again, even if its stamp has not changed.
+    pub reload: Option<Instant>,
     /// The process is stopping, and the thread must end.
     pub stop: bool,
 }
@@ -45,7 +45,7 @@ impl ReloadSignal {
 
     /// Requests a reload, even if the stamp of the source has not changed.
     pub fn reload(&self) {
-        self.wake(|reasons| reasons.reload = true);
+        self.wake(|reasons| reasons.reload = Some(Instant::now()));
     }
 
     /// Ends the reload thread after its current poll.
@@ -84,7 +84,8 @@ mod tests {
         for _ in 0..10_000 {
             signal.fs_event();
         }
-        assert_eq!(receiver.wait(LONG), WakeReasons { fs_event: true, reload: true, stop: false });
+        let reasons = receiver.wait(LONG);
+        assert!(reasons.fs_event && reasons.reload.is_some() && !reasons.stop);
         assert_eq!(receiver.wait(Duration::ZERO), WakeReasons::default());
         signal.stop();
         assert!(receiver.wait(LONG).stop);
@@ -95,6 +96,6 @@ mod tests {
         let (signal, receiver) = reload_signal();
         let waiting = std::thread::spawn(move || receiver.wait(LONG));
         signal.reload();
-        assert!(waiting.join().unwrap().reload);
+        assert!(waiting.join().unwrap().reload.is_some());
     }
 }

@@ -95,11 +95,12 @@ impl Reloader {
             if reasons.stop {
                 return;
             }
-            if reasons.reload {
+            if let Some(requested_at) = reasons.reload {
                 self.poller.forget_last_read();
-                self.publisher.forget_failures();
+                self.publisher.reload_requested(requested_at);
             }
-            if is_due_soon || reasons.fs_event || reasons.reload || polled_at.elapsed() >= interval {
+            if is_due_soon || reasons.fs_event || reasons.reload.is_some() || polled_at.elapsed() >= interval
+            {
                 self.poll();
                 polled_at = Instant::now();
             }

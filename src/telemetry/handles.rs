@@ -48,6 +48,7 @@ pub struct Telemetry {
     rejections: [Counter; REJECTION_STAGES.len()],
     load_durations: [Histogram; LOAD_STAGES.len()],
     snapshots_alive: Gauge,
+    companies_held_back: Gauge,
     watch_active: Gauge,
     standings_draining: Gauge,
     standings_suspended: Gauge,
@@ -118,6 +119,7 @@ impl Telemetry {
             load_durations: LOAD_STAGES
                 .map(|stage| series.histogram(&names::LOAD_DURATION, &[("stage", stage.as_str())])),
             snapshots_alive: series.gauge(&names::ALIVE, &[]),
+            companies_held_back: series.gauge(&names::HELD_BACK, &[]),
             watch_active: series.gauge(&names::WATCH, &[]),
             standings_draining: series.gauge(&names::STANDINGS, &[("standing", "draining")]),
             standings_suspended: series.gauge(&names::STANDINGS, &[("standing", "suspended")]),
@@ -223,6 +225,11 @@ impl Telemetry {
     /// Sets the number of snapshots in memory.
     pub fn set_snapshots_alive(&self, count: usize) {
         self.snapshots_alive.set(count as f64);
+    }
+
+    /// Sets the number of companies that are held back.
+    pub fn set_companies_held_back(&self, count: usize) {
+        self.companies_held_back.set(count as f64);
     }
 
     /// Sets whether file-system events report changes of the source.

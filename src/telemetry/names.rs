@@ -93,6 +93,10 @@ pub(super) const ALIVE: Metric = metric(
     "switchboard_snapshots_alive",
     "Number of snapshots in memory. More than 1 for a long time means that an old snapshot is not released.",
 );
+pub(super) const HELD_BACK: Metric = metric(
+    "switchboard_companies_held_back",
+    "Companies whose newest files are not served, because they have errors or the guard refuses them. Their versions in service stay.",
+);
 pub(super) const WATCH: Metric = metric(
     "switchboard_watch_active",
     "1 if file-system events report changes of the source, 0 if it is only polled.",
