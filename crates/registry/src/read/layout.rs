@@ -195,7 +195,7 @@ fn report_unknown(
         return None;
     };
     let message = format!("{} is not a file of this folder", quoted(&entry.marked(&name.into())));
-    let help = if has_file(meant) {
+    let help = if known.contains(&meant) && has_file(meant) {
         format!("move it out of the registry; the folder already has a file `{meant}`")
     } else if known.contains(&meant) {
         format!("rename it to `{meant}`, or move it out of the registry")
