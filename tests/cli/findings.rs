@@ -83,6 +83,6 @@ fn long_lines_are_cut_and_control_characters_replaced() {
     let text = stdout(&switchboard(&["check", registry.path().to_str().unwrap()]));
     assert!(text.lines().all(|line| line.chars().count() < 300), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
-    let stray = "stray.txt:1: error[unknown_file]: `stray.txt` is not a file of a registry\n  help: ";
+    let stray = "stray.txt:1: warning[unknown_file]: `stray.txt` is not a file of a registry, and is not read\n  help: ";
     assert!(text.contains(stray), "{text}");
 }
