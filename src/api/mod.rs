@@ -1,6 +1,7 @@
 //! The HTTP interface. The data listener answers queries. The admin listener answers requests for metrics,
-//! probes, status and standings.
+//! probes, status and standings. Both listeners write the access log.
 
+pub mod access_log;
 pub mod admin;
 pub mod data;
 pub mod problem;

@@ -80,7 +80,7 @@ impl ListenerKind {
     }
 
     /// Returns the path of the table that a request's path belongs to.
-    fn known(self, path: &str) -> Option<&'static str> {
+    pub(super) fn known(self, path: &str) -> Option<&'static str> {
         let mut paths = self.paths().iter().map(|(known, _)| *known);
         paths.find(|known| match known.split_once('{') {
             Some((before, _)) => path.strip_prefix(before).is_some_and(|rest| !rest.is_empty()),

@@ -21,6 +21,7 @@ use super::process::{ConnectionLimits, lower_priority};
 use super::signals::{self, ReloadTrigger, Signals};
 use super::sockets::{InheritedSockets, SocketError, holder_of};
 use super::status::Status;
+use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{LogFormat, OverlapError, Settings};
 use crate::runtime::state::Restore;
@@ -249,6 +250,7 @@ impl App {
             store: store.clone(),
             standings: standings.clone(),
             closed: is_data_closed.subscribe(),
+            access_log: AccessLog::new("admin", settings.access_log),
             status: Arc::new(Status {
                 started,
                 source,
@@ -348,7 +350,8 @@ impl App {
         };
         let data_addresses = listener.local_addrs()?;
         let (drain, draining) = watch::channel(false);
-        let data = data::serve(listener, self.store, Arc::clone(&self.telemetry), draining)?;
+        let data =
+            data::serve(listener, self.store, Arc::clone(&self.telemetry), settings.access_log, draining)?;
         // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(

@@ -12,6 +12,7 @@ use switchboard_model::UnixMillis;
 use switchboard_registry::Findings;
 use tracing_subscriber::EnvFilter;
 
+use crate::api::access_log::TARGET as ACCESS_TARGET;
 use crate::config::{LogFormat, Settings};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
@@ -30,7 +31,9 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
     let variable = env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty());
     let chosen = settings.log_level.clone().or_else(|| variable.clone());
     let levels = chosen.map_or_else(|| DEFAULT_LEVELS.to_owned(), |levels| without_routine_work(&levels));
-    let filter = EnvFilter::try_new(&levels);
+    // The access log has a switch of its own. A directive in the levels comes later and has precedence.
+    let access = if settings.access_log > 0.0 { format!("{ACCESS_TARGET}=info,") } else { String::new() };
+    let filter = EnvFilter::try_new(format!("{access}{levels}"));
     let is_invalid = filter.is_err();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVELS)))

@@ -1,15 +1,17 @@
 //! Logs: a reader of standard error that stalls, the access log, and the greeting on a terminal.
 
 use std::fs;
-use std::io::{ErrorKind, PipeReader, PipeWriter, Write, pipe};
+use std::io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Write, pipe};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
 use super::{free_address, refused, serve};
 use crate::expected::{acme, edit};
-use crate::harness::{DaemonProcess, HttpClient, get, request, wait_until};
+use crate::harness::{DaemonProcess, HttpClient, PATIENCE, get, request, wait_until};
 
 const GERMAN: &str = "/v1/select?company=acme&channel=whatsapp&ou=emea&country=DE";
 const GERMAN_ACCOUNT: &str = "/v1/standings/acme/wa-emea-de-1";
@@ -121,6 +123,79 @@ fn stalled_reader_of_the_log_holds_up_no_work() {
     assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
+/// Returns the next line of the access log, without the fields that differ with each run.
+fn next_request(daemon: &DaemonProcess) -> serde_json::Value {
+    let mut line = daemon.log("request");
+    let fields = line.as_object_mut().unwrap();
+    assert!(fields.remove("timestamp").is_some_and(|time| time.is_string()));
+    assert!(fields.remove("peer").unwrap().as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(
+        (fields.remove("level").unwrap(), fields.remove("message").unwrap()),
+        ("INFO".into(), "request".into())
+    );
+    let duration = fields.remove("duration").map(|seconds| seconds.as_f64().unwrap());
+    assert_eq!(duration.is_some(), fields.contains_key("method"));
+    assert!(duration.is_none_or(|seconds| seconds > 0.0 && seconds < 20.0), "{duration:?}");
+    line
+}
+
+#[test]
+fn access_log_has_one_line_for_each_request_and_no_data_of_it() {
+    // The lines are logged although the level hides other events of the same level.
+    let daemon = DaemonProcess::start(&["--access-log=1"]);
+    let mut client = HttpClient::connect(&daemon.data);
+    let found = client.get(&format!("{GERMAN}&client=secret"));
+    let expected = |method: &str, route: &str, status: u16, bytes: usize| serde_json::json!({"listener": "data", "method": method, "route": route, "status": status, "bytes": bytes});
+    assert_eq!(next_request(&daemon), expected("GET", "/v1/select", 200, found.body.len()));
+
+    let lost = client.get("/v1/select?company=acme&channel=whatsapp&ou=secret&phone=%2B33612345678");
+    let mut line = expected("GET", "/v1/select", 404, lost.body.len());
+    line["code"] = "unknown_ou".into();
+    assert_eq!(next_request(&daemon), line);
+
+    client.post("/v1/select/batch", "", "{}\n{}\n");
+    assert_eq!(next_request(&daemon), expected("POST", "/v1/select/batch", 200, client.answer().body.len()));
+    client.heads = true;
+    client.send(format!("HEAD {GERMAN} HTTP/1.1\r\nHost: x\r\nX-Phone: 33612345678\r\n\r\n"));
+    client.answer();
+    assert_eq!(next_request(&daemon), expected("HEAD", "/v1/select", 200, 0));
+    client.heads = false;
+    client.send("SECRET33612345678 /secret HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut line = expected("other", "other", 404, client.answer().body.len());
+    line["code"] = "not_found".into();
+    assert_eq!(next_request(&daemon), line);
+    client.send("GET /secret\0 HTTP/1.1\r\n\r\n");
+    let mut line = expected("", "other", 400, client.answer().body.len());
+    line["code"] = "bad_request".into();
+    line.as_object_mut().unwrap().remove("method");
+    assert_eq!(next_request(&daemon), line);
+
+    let standing = r#"{"standing":"suspended","reason":"secret"}"#;
+    let (status, stored) = daemon.admin("PUT", GERMAN_ACCOUNT, standing);
+    let mut line = expected("PUT", "/v1/standings/{company}/{account}", status, stored.len());
+    line["listener"] = "admin".into();
+    assert_eq!(next_request(&daemon), line);
+    daemon.admin("GET", "/readyz", "");
+    assert_eq!(next_request(&daemon)["route"], "/readyz");
+}
+
+#[test]
+fn access_log_ignores_the_log_level_and_is_off_by_default() {
+    let logged = |arguments: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let daemon = Unread::start(fs::File::create(&path).unwrap(), arguments);
+        assert_eq!(get(&daemon.data, GERMAN).0, 200);
+        assert_eq!(daemon.stop().0, Some(0));
+        let text = fs::read_to_string(&path).unwrap();
+        text.contains(" request ") && text.contains("/v1/select")
+    };
+    assert!(!logged(&[]));
+    assert!(!logged(&["--access-log=0"]));
+    assert!(logged(&["--access-log=1"]));
+    assert!(logged(&["--access-log=1", "--log-level=error"]));
+}
+
 #[test]
 fn refused_start_ends_although_the_log_is_not_read() {
     let (_reader, stderr) = full_pipe();
@@ -177,4 +252,94 @@ fn log_level_of_the_settings_overrides_rust_log() {
     assert_eq!(levels(&[], "no such=level"), [true, true, true]);
     let (code, text) = refused(serve(&["--log-level", "verbose"]));
     assert!(code == 2 && text.contains("expected error, warn, info"), "{text}");
+}
+
+/// A daemon whose standard error is a terminal.
+struct OnTerminal {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl OnTerminal {
+    fn start(arguments: &[&str]) -> OnTerminal {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        unlockpt(&terminal).unwrap();
+        let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let stderr = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let mut command = serve(&["--admin-listen", "127.0.0.1:0"]);
+        let child = command.args(arguments).env("NO_COLOR", "1").stderr(stderr).spawn().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(fs::File::from(terminal)).lines().map_while(Result::ok) {
+                let _ = sender.send(line.trim_end().to_owned());
+            }
+        });
+        OnTerminal { child, lines }
+    }
+
+    #[track_caller]
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the URL in the line of the greeting that begins with `Try`.
+fn url_to_try(line: &str) -> (&str, &str) {
+    let url = line.strip_prefix("Try      curl 'http://").unwrap_or_else(|| panic!("{line}"));
+    url.trim_end_matches('\'').split_at(url.find('/').unwrap())
+}
+
+#[test]
+fn first_run_on_a_terminal_greets_with_five_lines() {
+    let daemon = OnTerminal::start(&["--listen", "127.0.0.1:0"]);
+    let greeting: Vec<String> = (0..5).map(|_| daemon.line()).collect();
+    assert_eq!(greeting[0], format!("Switchboard {}", env!("CARGO_PKG_VERSION")));
+    assert!(greeting[1].starts_with("Serves   the demo registry"), "{greeting:#?}");
+    assert_eq!(greeting[2].matches("http://127.0.0.1:").count(), 2, "{greeting:#?}");
+    let (address, target) = url_to_try(&greeting[3]);
+    let (status, answer) = get(address, target);
+    assert!(status == 200 && answer.starts_with("{\"account\":"), "{answer}");
+    assert!(greeting[4].starts_with("Read     ") && greeting[4].contains("docs/"), "{greeting:#?}");
+    // Later events are logged as elsewhere.
+    kill_process(Pid::from_child(&daemon.child), Signal::HUP).unwrap();
+    let line = daemon.line();
+    assert!(line.contains(" INFO ") && line.contains("source unchanged"), "{line}");
+}
+
+#[test]
+fn command_of_the_greeting_works_on_every_source_and_address() {
+    let registry = acme();
+    let root = registry.path().to_str().unwrap();
+    let daemon = OnTerminal::start(&["--listen", ":0", "--registry", root]);
+    let greeting: Vec<String> = (0..5).map(|_| daemon.line()).collect();
+    assert!(
+        greeting[1].starts_with(&format!("Serves   the registry {root} (companies: 1,")),
+        "{greeting:#?}"
+    );
+    let (address, target) = url_to_try(&greeting[3]);
+    assert_eq!(get(address, target).0, 200, "{greeting:#?}");
+}
+
+#[test]
+fn missing_source_says_that_there_is_no_snapshot_and_what_the_daemon_waits_for() {
+    let daemon = OnTerminal::start(&["--listen", "127.0.0.1:0", "--registry", "nosuch"]);
+    let folder = std::env::current_dir().unwrap().join("nosuch");
+    let error = daemon.line();
+    let expected =
+        [" ERROR ", "there is no snapshot", "waits until the source is valid", folder.to_str().unwrap()];
+    assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+    assert!(!error.contains("in service stays"), "{error}");
+    let greeting: Vec<String> = (0..5).map(|_| daemon.line()).collect();
+    let waits = format!("Serves   nothing yet: the daemon waits for the registry {}", folder.display());
+    assert!(greeting[1].starts_with(&waits), "{greeting:#?}");
+    let (address, target) = url_to_try(&greeting[3]);
+    let (status, reason) = get(address, target);
+    assert!(status == 503 && reason.contains(folder.to_str().unwrap()), "{reason}");
 }

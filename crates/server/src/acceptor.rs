@@ -22,7 +22,10 @@ use super::connection::wait_for_drain;
 use super::connection_state::LINGER;
 use super::limits::PeerLimit;
 use super::worker::{ConnectionPermit, Worker};
-use super::{BindError, ConnectionObserver, ServerSettings, ServerThreads, Service, response, reuseport};
+use super::{
+    BindError, ConnectionInfo, ConnectionObserver, ServerSettings, ServerThreads, Service, response,
+    reuseport,
+};
 
 /// Pause after an error such as EMFILE. Accepting again at once would fail again, and would keep a core busy.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
@@ -184,7 +187,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// The acceptor's handle of a worker.
 struct WorkerHandle {
     /// Unbounded, because `max_connections` limits the number of connections in the channel.
-    sender: mpsc::UnboundedSender<(StdStream, ConnectionPermit)>,
+    sender: mpsc::UnboundedSender<(StdStream, ConnectionInfo, ConnectionPermit)>,
     /// Number of connections that the worker has.
     connections: Arc<AtomicUsize>,
 }
@@ -277,7 +280,7 @@ impl Acceptor {
     /// Hands a connection to a worker, or rejects the connection.
     fn admit(&self, stream: StdStream, peer: SocketAddr, rejections: &Arc<Semaphore>) {
         let has_room = self.open.load(Ordering::Relaxed) < self.max_connections;
-        let Some(peer) = has_room.then(|| self.peers.acquire(peer.ip())).flatten() else {
+        let Some(peer_permit) = has_room.then(|| self.peers.acquire(peer.ip())).flatten() else {
             self.observer.connection_rejected();
             if let Ok(permit) = Arc::clone(rejections).try_acquire_owned() {
                 tokio::spawn(async move {
@@ -296,10 +299,10 @@ impl Acceptor {
                 "dropped a connection: all worker threads have ended; restart the daemon and report the panic logged above"
             );
         };
-        let permit = ConnectionPermit::new([&self.open, &worker.connections], peer, &self.observer);
+        let permit = ConnectionPermit::new([&self.open, &worker.connections], peer_permit, &self.observer);
         // If the worker ends now, the stream and the permit are dropped. That closes and uncounts the
         // connection.
-        let _ = worker.sender.send((stream, permit));
+        let _ = worker.sender.send((stream, ConnectionInfo { peer }, permit));
     }
 }
 

@@ -23,7 +23,7 @@ use super::failpoint::{Failpoint, failpoint};
 use super::guarded_stream::GuardedStream;
 use super::limits::HeldReservation;
 use super::request_head::MAX_HEAD_BYTES;
-use super::{BodyState, Service, Timeouts};
+use super::{BodyState, ConnectionInfo, Service, Timeouts};
 
 /// Size of hyper's buffer, per direction. hyper never shrinks a buffer, so a peer can make the server hold
 /// this much for each connection. The size suffices for a head. Bodies are read in pieces of this size.
@@ -52,6 +52,7 @@ pub enum ConnectionEnd {
 pub async fn serve_connection<T, S>(
     stream: T,
     service: &S,
+    info: ConnectionInfo,
     timeouts: Timeouts,
     mut drain: watch::Receiver<bool>,
 ) -> ConnectionEnd
@@ -66,7 +67,7 @@ where
             failpoint("connection");
             // hyper reads nothing after a CONNECT, because a tunnel would begin there.
             let is_connect = request.method() == Method::CONNECT;
-            let (mut response, body_state) = service.handle(request).await;
+            let (mut response, body_state) = service.handle(&info, request).await;
             if body_state == BodyState::Unread || state.is_draining() {
                 // The peer may have sent more before it reads that this answer is the last.
                 state.set_linger();
@@ -94,7 +95,10 @@ where
             .header_read_timeout(None)
             // hyper's date is another clock, which stays ahead after the system's clock goes back.
             .auto_date_header(false)
-            .serve_connection(TokioIo::new(GuardedStream::new(stream, service, Rc::clone(state))), answer)
+            .serve_connection(
+                TokioIo::new(GuardedStream::new(stream, service, info, Rc::clone(state))),
+                answer
+            )
     );
     // The drain signal and the timer are polled only when they can have fired; their waker stays registered.
     // `unconstrained`, because a poll that tokio's budget cuts short would register no waker.
@@ -169,6 +173,7 @@ pub(crate) async fn wait_for_drain(drain: &mut watch::Receiver<bool>) {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
     use std::time::Duration;
 
     use http_body_util::BodyExt;
@@ -178,7 +183,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::{FastAnswer, Response, respond};
+    use crate::{FastAnswer, ProblemKind, Response, respond};
 
     const TIMEOUTS: Timeouts = Timeouts {
         header: Duration::from_secs(5),
@@ -186,6 +191,8 @@ mod tests {
         idle: Duration::from_secs(60),
         drain_grace: Duration::from_secs(2),
     };
+    const PEER: ConnectionInfo =
+        ConnectionInfo { peer: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1)) };
     const FAST: &[u8] = b"FAST\r\n";
 
     /// A service that reads the body of each request and answers `ok`. Its fast path answers [`FAST`].
@@ -195,20 +202,20 @@ mod tests {
     }
 
     impl Service for TestService {
-        fn fast_path(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
+        fn fast_path(&self, _: &ConnectionInfo, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
             bytes.starts_with(FAST).then(|| {
                 out.extend_from_slice(b"fast\n");
                 FastAnswer { len: FAST.len(), at: Instant::now().into_std() }
             })
         }
 
-        async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
+        async fn handle(&self, _: &ConnectionInfo, request: Request<Incoming>) -> (Response, BodyState) {
             let _ = request.into_body().collect().await;
             (respond(200, "text/plain", "ok\n".into()), BodyState::Read)
         }
 
-        fn request_refused(&self, status: u16) {
-            self.refused.borrow_mut().push(status);
+        fn request_refused(&self, _: &ConnectionInfo, kind: &ProblemKind, _: usize) {
+            self.refused.borrow_mut().push(kind.status);
         }
     }
 
@@ -222,7 +229,7 @@ mod tests {
         let drain = watch::Sender::new(false);
         let started = Instant::now();
         let server = async {
-            let end = serve_connection(stream, service, TIMEOUTS, drain.subscribe()).await;
+            let end = serve_connection(stream, service, PEER, TIMEOUTS, drain.subscribe()).await;
             (end, started.elapsed())
         };
         let ((end, took), output) = tokio::join!(server, client(peer, drain.clone()));

@@ -15,7 +15,6 @@ use std::task::{Context, Poll, ready};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Service;
 use super::clock;
 use super::connection_state::ConnectionState;
 use super::framing::{Framing, FramingFault};
@@ -24,6 +23,7 @@ use super::response::{
     self, BAD_REQUEST, HEADER_TOO_LARGE, MAX_UNRESERVED_BYTES, PROBLEM_CONTENT_TYPE, ProblemKind,
     write_body_fields,
 };
+use super::{ConnectionInfo, Service};
 
 /// Upper bound of the length of hyper's own refusals, which are its only answers without a body.
 const MAX_BARE_REFUSAL_BYTES: usize = 256;
@@ -41,6 +41,7 @@ const NO_BODY: &[u8] = b"content-length: 0\r\n";
 pub(crate) struct GuardedStream<'s, T, S> {
     stream: T,
     service: &'s S,
+    connection: ConnectionInfo,
     state: Rc<ConnectionState>,
     framing: Framing,
     /// Bytes that hyper reads in place of a refused request.
@@ -55,10 +56,16 @@ pub(crate) struct GuardedStream<'s, T, S> {
 }
 
 impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> {
-    pub(crate) fn new(stream: T, service: &'s S, state: Rc<ConnectionState>) -> GuardedStream<'s, T, S> {
+    pub(crate) fn new(
+        stream: T,
+        service: &'s S,
+        connection: ConnectionInfo,
+        state: Rc<ConnectionState>,
+    ) -> GuardedStream<'s, T, S> {
         GuardedStream {
             stream,
             service,
+            connection,
             state,
             framing: Framing::default(),
             replacement: None,
@@ -92,7 +99,7 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
             at = empty_lines(bytes);
             while self.own_output.len() < MAX_UNRESERVED_BYTES
                 && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
-                && let Some(answered) = self.service.fast_path(rest, &mut self.own_output)
+                && let Some(answered) = self.service.fast_path(&self.connection, rest, &mut self.own_output)
             {
                 at += answered.len;
                 at += empty_lines(bytes.get(at..).unwrap_or_default());
@@ -171,9 +178,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
                 Pin::new(&mut this.stream).poll_write(cx, bytes)
             }
             Some((0, kind)) => {
-                this.service.request_refused(kind.status);
                 this.state.set_linger();
-                this.own_output = with_body(bytes, kind, this.state.refusal());
+                let (refusal, body_len) = with_body(bytes, kind, this.state.refusal());
+                this.own_output = refusal;
+                this.service.request_refused(&this.connection, kind, body_len);
                 // All bytes count as written. The flush writes those that the socket does not take now.
                 match this.flush_own(cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -250,8 +258,8 @@ fn bare_refusal(bytes: &[u8]) -> Option<(usize, &'static ProblemKind)> {
     Some((from + start, kind))
 }
 
-/// Returns hyper's refusal with a problem as its body.
-fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> Vec<u8> {
+/// Returns hyper's refusal with a problem as its body, and the length of the body.
+fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> (Vec<u8>, usize) {
     let known = error.map(|error| error.to_string());
     let detail = (*kind == BAD_REQUEST).then(|| known.as_deref().unwrap_or("Send a valid HTTP/1.1 request."));
     let mut body = Vec::with_capacity(512);
@@ -262,5 +270,5 @@ fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> Vec<u
     write_body_fields(&mut whole, PROBLEM_CONTENT_TYPE, "", clock::date_value().as_bytes(), body.len());
     whole.extend_from_slice(after.get(NO_BODY.len()..).unwrap_or_default());
     whole.extend_from_slice(&body);
-    whole
+    (whole, body.len())
 }

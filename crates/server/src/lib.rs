@@ -13,14 +13,14 @@
 //!
 //! use hyper::{Request, body::Incoming};
 //! use switchboard_server::{
-//!     BodyState, ConnectionObserver, Listener, Response, ServerSettings, Service, respond,
+//!     BodyState, ConnectionInfo, ConnectionObserver, Listener, Response, ServerSettings, Service, respond,
 //! };
 //! use tokio::sync::watch;
 //!
 //! struct Hello;
 //!
 //! impl Service for Hello {
-//!     async fn handle(&self, _: Request<Incoming>) -> (Response, BodyState) {
+//!     async fn handle(&self, _: &ConnectionInfo, _: Request<Incoming>) -> (Response, BodyState) {
 //!         (respond(200, "text/plain", "hello\n".into()), BodyState::Unread)
 //!     }
 //! }
@@ -76,7 +76,7 @@ pub use connection::serve_connection;
 pub use limits::{MemoryBudget, RequestClass, Reservation};
 pub use listen::{BindError, InvalidAddress, ListenAddress, addresses_conflict};
 pub use response::{Problem, ProblemKind, Response, respond};
-pub use service::{BodyState, ConnectionObserver, FastAnswer, Service};
+pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Service};
 pub use settings::{ServerSettings, Timeouts};
 pub use simple_request::SimpleRequest;
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

@@ -2,12 +2,20 @@
 //! connections.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
 
-use super::Response;
+use super::{ProblemKind, Response};
+
+/// The connection that a request arrived on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// Address of the peer.
+    pub peer: SocketAddr,
+}
 
 /// Answers the requests of one worker's connections, on the worker's thread. The crate's documentation has an
 /// example.
@@ -19,18 +27,22 @@ pub trait Service {
     /// The head is not checked beforehand. The service must answer only requests that the checks and hyper
     /// would accept, with the bytes that hyper would write.
     #[inline]
-    fn fast_path(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
-        let _ = (bytes, out);
+    fn fast_path(&self, connection: &ConnectionInfo, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
+        let _ = (connection, bytes, out);
         None
     }
 
     /// Answers a request that hyper has read.
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = (Response, BodyState)>;
+    fn handle(
+        &self,
+        connection: &ConnectionInfo,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = (Response, BodyState)>;
 
-    /// Called when a request is refused with this status before it reaches the service. Called before the
-    /// refusal is written, so that a peer that has read the refusal finds it counted.
-    fn request_refused(&self, status: u16) {
-        let _ = status;
+    /// Called when a request is refused with this problem before it reaches the service. Called before the
+    /// refusal of `len` bytes is written, so that a peer that has read the refusal finds it counted.
+    fn request_refused(&self, connection: &ConnectionInfo, kind: &ProblemKind, len: usize) {
+        let _ = (connection, kind, len);
     }
 
     /// Called once a second on the worker's thread.

@@ -25,7 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{ConnectionEnd, serve_connection};
 use super::limits::PeerPermit;
-use super::{ConnectionObserver, Service, Timeouts};
+use super::{ConnectionInfo, ConnectionObserver, Service, Timeouts};
 
 /// Interval between two calls of a service's `tick`.
 const TICK: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ impl<F> Worker<F> {
     /// Serves the connections from `queue` until the queue is closed and all connections have ended.
     pub(crate) async fn run<S: Service + 'static>(
         self,
-        mut queue: mpsc::UnboundedReceiver<(StdStream, ConnectionPermit)>,
+        mut queue: mpsc::UnboundedReceiver<(StdStream, ConnectionInfo, ConnectionPermit)>,
     ) where
         F: Fn() -> S,
     {
@@ -55,11 +55,11 @@ impl<F> Worker<F> {
                 tokio::select! {
                     _ = ticks.tick() => service.tick(),
                     received = queue.recv() => {
-                        let Some((stream, permit)) = received else { return false };
+                        let Some((stream, info, permit)) = received else { return false };
                         let (service, observer) = (Rc::clone(&service), Arc::clone(&self.observer));
                         let (timeouts, drain) = (self.timeouts, self.drain.clone());
                         connections.spawn_local(async move {
-                            serve(&*service, stream, timeouts, drain, &*observer).await;
+                            serve(&*service, stream, info, timeouts, drain, &*observer).await;
                             drop(permit);
                         });
                     }
@@ -82,6 +82,7 @@ impl<F> Worker<F> {
 async fn serve<S: Service>(
     service: &S,
     stream: StdStream,
+    info: ConnectionInfo,
     timeouts: Timeouts,
     drain: watch::Receiver<bool>,
     observer: &dyn ConnectionObserver,
@@ -91,7 +92,7 @@ async fn serve<S: Service>(
     let Ok(stream) = nodelay.and_then(|()| TcpStream::from_std(stream)) else {
         return observer.connection_failed();
     };
-    match catch_panic_async(serve_connection(stream, service, timeouts, drain)).await {
+    match catch_panic_async(serve_connection(stream, service, info, timeouts, drain)).await {
         // A panic ends only this connection.
         None => observer.panic_caught(),
         Some(ConnectionEnd::Closed) => {}

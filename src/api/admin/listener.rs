@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use switchboard_server::{
-    AcceptSet, BindError, ListenAddress, Timeouts, catch_panic_async, serve_connection,
+    AcceptSet, BindError, ConnectionInfo, ListenAddress, Timeouts, catch_panic_async, serve_connection,
 };
 use tokio::net::TcpStream;
 use tokio::runtime;
@@ -134,7 +134,7 @@ async fn run(
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => return false,
                 _ = upkeep.tick() => context.telemetry.upkeep(),
-                (stream, _) = listeners.accept(failed) => {
+                (stream, peer) = listeners.accept(failed) => {
                     open.retain(|connection| !connection.task.is_finished());
                     if open.len() >= max_connections {
                         evict(&mut open);
@@ -142,7 +142,7 @@ async fn run(
                     let last_request = Rc::new(Cell::new(Instant::now()));
                     let service =
                         AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
-                    let task = tasks.spawn_local(serve(service, stream, drain.clone()));
+                    let task = tasks.spawn_local(serve(service, stream, ConnectionInfo { peer }, drain.clone()));
                     open.push(Connection { last_request, task });
                     // The new connection must be served before many more are accepted.
                     yield_now().await;
@@ -175,10 +175,15 @@ fn evict(open: &mut Vec<Connection>) {
     }
 }
 
-async fn serve(service: AdminService, stream: TcpStream, drain: watch::Receiver<bool>) {
+async fn serve(
+    service: AdminService,
+    stream: TcpStream,
+    connection: ConnectionInfo,
+    drain: watch::Receiver<bool>,
+) {
     // An error of this option concerns only its peer.
     let _ = stream.set_nodelay(true);
-    if catch_panic_async(serve_connection(stream, &service, TIMEOUTS, drain)).await.is_none() {
+    if catch_panic_async(serve_connection(stream, &service, connection, TIMEOUTS, drain)).await.is_none() {
         service.context.telemetry.count_panic();
     }
 }

@@ -9,12 +9,15 @@ use hyper::body::{Body as _, Incoming};
 use serde_json::Value;
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::response::INTERNAL;
-use switchboard_server::{BodyState, Problem, Response, Service, catch_panic_async, respond};
+use switchboard_server::{
+    BodyState, ConnectionInfo, Problem, ProblemKind, Response, Service, catch_panic_async, respond,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::standings;
 use crate::api::JSON;
+use crate::api::access_log::{AccessLog, OTHER};
 use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
@@ -38,6 +41,8 @@ pub struct AdminContext {
     pub closed: watch::Receiver<bool>,
     /// The source of `/status` and of the reason in `/readyz`.
     pub status: Arc<dyn StatusSource>,
+    /// The access log, if requests are logged.
+    pub access_log: Option<AccessLog>,
 }
 
 /// Reports the status of the process.
@@ -65,14 +70,29 @@ pub(super) struct AdminService {
 }
 
 impl Service for AdminService {
-    async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
-        self.last_request.set(Instant::now());
+    async fn handle(&self, connection: &ConnectionInfo, request: Request<Incoming>) -> (Response, BodyState) {
+        let started = Instant::now();
+        self.last_request.set(started);
+        let log = self.context.access_log.as_ref().filter(|log| log.is_due());
+        let logged =
+            log.map(|log| (log, request.method().clone(), ListenerKind::Admin.known(request.uri().path())));
         let body_state = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let answered = catch_panic_async(answer(&self.context, request)).await;
-        answered.unwrap_or_else(|| {
+        let (response, body_state) = answered.unwrap_or_else(|| {
             self.context.telemetry.count_panic();
             (Problem::new(&INTERNAL).into_response(), body_state)
-        })
+        });
+        if let Some((log, method, route)) = logged {
+            log.log_response(&method, route.unwrap_or(OTHER), &response, started.elapsed(), connection.peer)
+                .await;
+        }
+        (response, body_state)
+    }
+
+    fn request_refused(&self, connection: &ConnectionInfo, kind: &ProblemKind, len: usize) {
+        if let Some(log) = self.context.access_log.as_ref().filter(|log| log.is_due()) {
+            log.log_refusal(kind, len, connection.peer);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use switchboard_server::{Clock, MemoryBudget};
 use switchboard_snapshot::Snapshot;
 use tokio::sync::Semaphore;
 
+use crate::api::access_log::AccessLog;
 use crate::runtime::{Generation, Reader, Store};
 use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetrics};
 
@@ -27,6 +28,8 @@ pub(super) struct WorkerContext {
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shared: Shared,
     pub(super) clock: Clock,
+    /// The access log, if requests are logged.
+    pub(super) access_log: Option<AccessLog>,
     /// Counters for the channels of one generation.
     channels: RefCell<(Option<u64>, Rc<ChannelCounters>)>,
     random: Cell<u64>,
@@ -48,12 +51,19 @@ impl Shared {
 }
 
 impl WorkerContext {
-    pub(super) fn new(store: &Store, telemetry: Arc<Telemetry>, shared: Shared) -> WorkerContext {
+    /// `access_log` is the share of the requests that are logged.
+    pub(super) fn new(
+        store: &Store,
+        telemetry: Arc<Telemetry>,
+        shared: Shared,
+        access_log: f64,
+    ) -> WorkerContext {
         let metrics = telemetry.add_worker();
         WorkerContext {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
             clock: Clock::default(),
+            access_log: AccessLog::new("data", access_log),
             channels: RefCell::new((None, Rc::new(metrics.selections.channels(&[])))),
             // Every `RandomState` has different keys, which the system seeds.
             random: Cell::new(RandomState::new().hash_one(0)),

@@ -7,24 +7,30 @@
 //!
 //! It takes only requests that hyper would accept and answer with the same bytes (`tests/http/fast_path.rs`).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use switchboard_model::MAX_QUERY_BYTES;
 use switchboard_select::Query;
 use switchboard_server::response::{INTERNAL, write_response};
-use switchboard_server::{FastAnswer, Problem, SimpleRequest, catch_panic, failpoint};
+use switchboard_server::{ConnectionInfo, FastAnswer, Problem, SimpleRequest, catch_panic, failpoint};
 
 use super::account;
 use super::body::BodyKind;
 use super::context::WorkerContext;
 use super::query_string;
 use super::select::{ResponseMeta, select_current};
+use crate::api::access_log::{AccessLog, AnsweredRequest, code_in};
 use crate::telemetry::Route;
 
 /// Answers the single selection or look-up at the start of these bytes. See [`Service::fast_path`].
 ///
 /// [`Service::fast_path`]: switchboard_server::Service::fast_path
-pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
+pub(super) fn answer(
+    context: &WorkerContext,
+    connection: &ConnectionInfo,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Option<FastAnswer> {
     let started = Instant::now();
     let (text, len) = read(bytes)?;
     let mut body = context.scratch.borrow_mut();
@@ -57,7 +63,33 @@ pub(super) fn answer(context: &WorkerContext, bytes: &[u8], out: &mut Vec<u8>) -
         context.metrics.timings.record_selection(took);
     }
     context.metrics.timings.record_request(route, meta.status, took);
+    if let Some(log) = &context.access_log {
+        log_answer(log, connection, bytes, meta.status, &body, took);
+    }
     Some(FastAnswer { len, at })
+}
+
+/// Logs an answer of the fast path if it is due.
+#[cold]
+fn log_answer(
+    log: &AccessLog,
+    connection: &ConnectionInfo,
+    request: &[u8],
+    status: u16,
+    body: &[u8],
+    took: Duration,
+) {
+    if log.is_due() {
+        log.log(&AnsweredRequest {
+            method: Some(if request.starts_with(b"POST") { "POST" } else { "GET" }),
+            route: if request.starts_with(b"GET /v1/account") { "/v1/account" } else { "/v1/select" },
+            status,
+            code: code_in(status, body).as_deref(),
+            bytes: body.len(),
+            duration: Some(took),
+            peer: connection.peer,
+        });
+    }
 }
 
 /// The text of a query, borrowed from the request.

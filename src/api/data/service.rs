@@ -13,8 +13,8 @@ use switchboard_select::{BadQuery, Query, SelectContext, explain as explain_quer
 use switchboard_server::failpoint::{self, failpoint};
 use switchboard_server::response::{BAD_REQUEST, INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{
-    BodyState, ConnectionObserver, FastAnswer, Listener, Problem, RequestClass, Reservation, Response,
-    ServerThreads, Service, catch_panic_async, respond,
+    BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Listener, Problem, ProblemKind, RequestClass,
+    Reservation, Response, ServerThreads, Service, catch_panic_async, respond,
 };
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -24,6 +24,7 @@ use super::context::{Shared, WorkerContext};
 use super::select::{ResponseMeta, select_current};
 use super::{account, batch, fast_path, query_string};
 use crate::api::JSON;
+use crate::api::access_log::OTHER;
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::api::routes::{self, DATA_PATHS, ListenerKind};
 use crate::runtime::{Generation, Store};
@@ -83,7 +84,8 @@ impl Target {
 }
 
 /// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener
-/// stops accepting, and every connection ends after its current request.
+/// stops accepting, and every connection ends after its current request. `access_log` is the share of the
+/// requests that are logged.
 ///
 /// # Errors
 /// Returns the error of the system if a thread or a runtime cannot be created.
@@ -91,13 +93,14 @@ pub fn serve(
     listener: Listener,
     store: Store,
     telemetry: Arc<Telemetry>,
+    access_log: f64,
     drain: watch::Receiver<bool>,
 ) -> io::Result<ServerThreads> {
     telemetry.set_connections_limit(listener.settings().max_connections);
     let shared = Shared::new(listener.settings().max_body_bytes);
     let observer: Arc<Telemetry> = Arc::clone(&telemetry);
     listener.serve(
-        move || WorkerContext::new(&store, Arc::clone(&telemetry), shared.clone()),
+        move || WorkerContext::new(&store, Arc::clone(&telemetry), shared.clone(), access_log),
         observer,
         drain,
     )
@@ -105,11 +108,11 @@ pub fn serve(
 
 impl Service for WorkerContext {
     #[inline]
-    fn fast_path(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
-        fast_path::answer(self, bytes, out)
+    fn fast_path(&self, connection: &ConnectionInfo, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
+        fast_path::answer(self, connection, bytes, out)
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> (Response, BodyState) {
+    async fn handle(&self, connection: &ConnectionInfo, request: Request<Incoming>) -> (Response, BodyState) {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let target = target_of(head.method.as_str(), head.uri.path());
@@ -126,11 +129,18 @@ impl Service for WorkerContext {
             self.metrics.timings.record_selection(took);
         }
         self.metrics.timings.record_request(target.route(), response.status().as_u16(), took);
+        if let Some(log) = self.access_log.as_ref().filter(|log| log.is_due()) {
+            let route = ListenerKind::Data.known(head.uri.path()).unwrap_or(OTHER);
+            log.log_response(&head.method, route, &response, took, connection.peer).await;
+        }
         (response, body)
     }
 
-    fn request_refused(&self, status: u16) {
-        self.metrics.timings.count_status(Route::Other, status);
+    fn request_refused(&self, connection: &ConnectionInfo, kind: &ProblemKind, len: usize) {
+        self.metrics.timings.count_status(Route::Other, kind.status);
+        if let Some(log) = self.access_log.as_ref().filter(|log| log.is_due()) {
+            log.log_refusal(kind, len, connection.peer);
+        }
     }
 
     /// Releases a replaced snapshot, which an idle worker would otherwise keep in memory.
