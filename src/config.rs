@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde::de::value::MapDeserializer;
 use serde::de::{Deserializer, Error as _};
 use switchboard_pipeline::SnapshotSource;
-use switchboard_registry::did_you_mean;
+use switchboard_registry::{ReadLimits, did_you_mean};
 use switchboard_server::{ListenAddress, ServerSettings};
 use toml::de::{self, DeTable};
 use tracing_subscriber::filter::LevelFilter;
@@ -268,9 +268,6 @@ pub enum SettingsError {
         /// The second setting.
         other: String,
     },
-    /// Two listeners would take the same connections.
-    #[error(transparent)]
-    Overlap(#[from] OverlapError),
 }
 
 /// A fault in the text of a settings file.
@@ -330,7 +327,7 @@ impl Default for Settings {
             max_connections: http.max_connections,
             max_connections_per_peer: http.max_connections_per_peer,
             max_body_bytes: http.max_body_bytes,
-            max_file_size: 256 * 1024 * 1024,
+            max_file_size: ReadLimits::default().max_file_bytes,
             header_timeout: http.header_timeout,
             body_timeout: http.body_timeout,
             idle_timeout: http.idle_timeout,

@@ -329,6 +329,7 @@ impl App {
             let reason = self.last_reload.lock().error.clone();
             return Err(StartError::NoSnapshot(reason.unwrap_or_else(|| NO_REASON.to_owned())));
         }
+        let source = settings.source();
         let http = ServerSettings {
             listen: settings.listen,
             reuse_port: settings.reuse_port,
@@ -355,6 +356,7 @@ impl App {
         // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(
+            source = source.describe(),
             data = join(&data_addresses),
             admin = join(&self.admin.addresses),
             passed = is_inherited,

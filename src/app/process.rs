@@ -4,7 +4,7 @@
 //! registry or answer a scrape of its metrics.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
-use switchboard_server::ServerSettings;
+use switchboard_server::{ListenAddress, ServerSettings};
 
 use crate::config::Settings;
 
@@ -13,8 +13,10 @@ const FILE_DESCRIPTORS: usize = 12;
 /// Number of file descriptors of a thread with a runtime: its poller, its waker and its end of the signal
 /// pipe.
 const RUNTIME_DESCRIPTORS: usize = 3;
-/// Number of file descriptors of the listeners, the file-system watch and its poller.
-const OTHER_DESCRIPTORS: usize = 6;
+/// Number of file descriptors of the file-system watch and its poller.
+const OTHER_DESCRIPTORS: usize = 2;
+/// Number of file descriptors of a listening socket: the socket, and a second handle for the drain.
+const SOCKET_DESCRIPTORS: usize = 2;
 /// Maximum number of connections to the admin listener. Scrapers, probes and people need only a few.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 /// Smallest limit of a listener. If descriptors are short, accepting pauses until one is free.
@@ -44,8 +46,13 @@ impl ConnectionLimits {
         let (data, peer) = (settings.max_connections, settings.max_connections_per_peer);
         let descriptors = raise_descriptor_limit();
         // Three more threads have a runtime: the acceptor, the admin and the main thread.
-        let fixed =
-            open_descriptors() + (workers + 3) * RUNTIME_DESCRIPTORS + OTHER_DESCRIPTORS + FILE_DESCRIPTORS;
+        let addresses = settings.listen.iter().chain(&settings.admin_listen);
+        let sockets: usize = addresses.map(ListenAddress::max_sockets).sum();
+        let fixed = open_descriptors()
+            + (workers + 3) * RUNTIME_DESCRIPTORS
+            + sockets * SOCKET_DESCRIPTORS
+            + OTHER_DESCRIPTORS
+            + FILE_DESCRIPTORS;
         let limits = ConnectionLimits::share(descriptors.saturating_sub(fixed), workers, data, peer);
         if limits.data < data {
             tracing::warn!(

@@ -134,6 +134,16 @@ fn wrong_settings_exit_with_code_2_and_name_their_place() {
 }
 
 #[test]
+fn file_above_the_maximum_size_is_refused() {
+    let registry = crate::expected::acme();
+    let listen = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--require-snapshot", "--registry"];
+    let root = registry.path().to_str().unwrap();
+    let (code, text) = refused(serve(&[&listen[..], &[root, "--max-file-size=100"]].concat()));
+    assert!(code == 3 && text.contains("acme/accounts.csv"), "{code} {text}");
+    drop(DaemonProcess::launch(serve(&[&listen[..], &[root, "--max-file-size=1MiB"]].concat())));
+}
+
+#[test]
 fn variables_set_what_no_option_sets() {
     let mut command = serve(&["--admin-listen", "127.0.0.1:0"]);
     command

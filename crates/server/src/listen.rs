@@ -75,6 +75,11 @@ impl ListenAddress {
         self.endpoints().iter().any(|own| others.iter().any(|other| own.overlaps(other)))
     }
 
+    /// Returns the maximum number of sockets that [`bind`](Self::bind) opens.
+    pub fn max_sockets(&self) -> usize {
+        self.endpoints().len()
+    }
+
     /// Returns the addresses to bind. Addresses after the first may be missing on a machine without IPv6.
     fn endpoints(&self) -> Vec<Endpoint> {
         let of =
