@@ -62,9 +62,9 @@ fn unknown_account_and_invalid_body_change_nothing() {
     let before = std::fs::read(&journal).unwrap();
     let good = standing("draining").to_string();
     for (method, path, body, status, code) in [
-        ("PUT", "/v1/standings/acme/wa-emea-de-99", &*good, 404, "not_found"),
-        ("GET", "/v1/standings/acme/wa-emea-de-99", "", 404, "not_found"),
-        ("DELETE", "/v1/standings/acme/wa-emea-de-99", "", 404, "not_found"),
+        ("PUT", "/v1/standings/acme/wa-emea-de-99", &*good, 404, "unknown_account"),
+        ("GET", "/v1/standings/acme/wa-emea-de-99", "", 404, "unknown_account"),
+        ("DELETE", "/v1/standings/acme/wa-emea-de-99", "", 404, "unknown_account"),
         ("GET", GERMAN_ACCOUNT, "", 404, "not_found"),
         ("PUT", "/v1/standings/nobody/wa-emea-de-1", &good, 404, "unknown_company"),
         ("GET", "/v1/standings/nobody/wa-emea-de-1", "", 404, "unknown_company"),
@@ -140,6 +140,29 @@ fn removal_of_no_standing_writes_and_logs_nothing() {
     assert_eq!(daemon.log("standing ")["message"], "standing set");
     assert_eq!(daemon.log("standing ")["message"], "standing removed");
     daemon.log("draining");
+}
+
+#[test]
+fn body_is_read_whatever_its_type_except_multipart_and_xml() {
+    let registry = acme();
+    let daemon = serve(registry.path(), None);
+    let body = standing("draining").to_string();
+    let put = |content_type: &str| {
+        let mut client = crate::harness::HttpClient::connect(&daemon.admin);
+        let length = body.len();
+        client.send(format!(
+            "PUT {GERMAN_ACCOUNT} HTTP/1.1\r\nHost: x\r\n{content_type}Content-Length: {length}\r\n\r\n{body}"
+        ));
+        client.answer()
+    };
+    for read in ["", "Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: text/plain\r\n"] {
+        assert_eq!(put(read).status, 200, "{read}");
+    }
+    for refused in ["multipart/form-data; boundary=x", "application/xml", "application/soap+xml"] {
+        let answer = put(&format!("Content-Type: {refused}\r\n"));
+        answer.refuses(415, "unsupported_media_type");
+        assert_eq!(answer.header("accept"), Some("application/json"));
+    }
 }
 
 #[test]

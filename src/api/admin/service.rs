@@ -110,7 +110,8 @@ async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response
     if let Some(below) = below {
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
-        return match standings::answer(store, standings, &head.method, below, query, body).await {
+        let request = (&head.method, &head.headers);
+        return match standings::answer(store, standings, request, below, query, body).await {
             // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read),
             Err(problem) => (problem.into_response(), body_state),

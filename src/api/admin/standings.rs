@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::Method;
 use hyper::body::Incoming;
+use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
@@ -16,8 +16,8 @@ use switchboard_snapshot::{CompanyIdx, Snapshot};
 
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
-use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error};
-use crate::api::routes::READ;
+use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
+use crate::api::routes::{READ, check_media_type};
 use crate::runtime::standings::{AccountKey, MAX_REASON_BYTES, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
@@ -32,7 +32,7 @@ const MAX_BODY_BYTES: usize = 6 * MAX_REASON_BYTES + 2 * 1024;
 pub(super) async fn answer(
     store: &Store,
     standings: &Standings,
-    method: &Method,
+    (method, headers): (&Method, &HeaderMap),
     below: &str,
     query: &str,
     body: Incoming,
@@ -50,6 +50,7 @@ pub(super) async fn answer(
     match *method {
         Method::GET | Method::HEAD => get(store, &key),
         Method::PUT => {
+            check_media_type(headers, JSON)?;
             let standing =
                 Standing::from_json(&read(body).await?).map_err(|error| bad_request(error.to_string()))?;
             let stored = Value::from(standing.fields());
@@ -138,7 +139,7 @@ fn refusal(refused: StandingError) -> Problem {
         StandingError::UnknownCompany(generation) => {
             Problem::new(from_error(SelectError::UnknownCompany)).with_number(GENERATION, generation)
         }
-        StandingError::UnknownAccount(generation) => Problem::new(&NOT_FOUND)
+        StandingError::UnknownAccount(generation) => Problem::new(&UNKNOWN_ACCOUNT)
             .with_detail(
                 "The company has no account with this id in the snapshot in service. \
                 Check the id of the account.",
