@@ -60,6 +60,18 @@ impl Diagrams {
         self.nodes[set.0 as usize].after
     }
 
+    /// Returns the set with these strings after each digit, and with the empty string if `holds_empty`.
+    pub fn node(&mut self, holds_empty: bool, after: [Set; 10]) -> Set {
+        self.intern(Node { holds_empty, after })
+    }
+
+    /// Returns the strings of a set, each behind a digit.
+    pub fn behind(&mut self, digit: usize, set: Set) -> Set {
+        let mut after = [Set::EMPTY; 10];
+        after[digit] = set;
+        self.node(false, after)
+    }
+
     fn intern(&mut self, node: Node) -> Set {
         *self.ids.entry(node).or_insert_with(|| {
             self.nodes.push(node);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    diagram::Diagrams,
+    diagram::{Diagrams, Set},
     library,
     plan::{self, Automaton, Code, State, Whose},
 };
@@ -24,8 +24,14 @@ fn table() -> String {
     let mut diagrams = Diagrams::new();
     let codes = plan::codes(&mut diagrams);
     let mut automaton = Automaton::new();
-    let starts: Vec<u32> =
-        codes.iter().map(|code| start(&mut automaton, &diagrams, code, &regions)).collect();
+    let written: Vec<_> = codes.iter().map(|code| code.written(&mut diagrams)).collect();
+    let starts: Vec<[u32; 2]> = codes
+        .iter()
+        .zip(written)
+        .map(|(code, written)| {
+            [written, code.trunk.clone()].map(|sets| start(&mut automaton, &diagrams, code, sets, &regions))
+        })
+        .collect();
     assert!(automaton.states.len() <= 1 << 16, "states are u16: {}", automaton.states.len());
 
     let mut out = String::new();
@@ -39,10 +45,10 @@ fn table() -> String {
     writeln!(out, "];\n").unwrap();
     writeln!(out, "/// Every assigned calling code, ascending.").unwrap();
     writeln!(out, "pub(super) static CODES: [CodeEntry; {}] = [", codes.len()).unwrap();
-    for (code, start) in codes.iter().zip(starts) {
+    for (code, [start, trunk]) in codes.iter().zip(starts) {
         let regions: Vec<_> = code.regions.iter().map(|region| format!("r(\"{region}\")")).collect();
         let line = format!(
-            "    Entry {{ number: {}, start: {start}, regions: &[{}] }},",
+            "    Entry {{ number: {}, start: {start}, trunk: {trunk}, regions: &[{}] }},",
             code.number,
             regions.join(", ")
         );
@@ -90,12 +96,19 @@ fn locked(package: &str) -> &'static str {
     after.split_once('"').unwrap().0
 }
 
-fn start(automaton: &mut Automaton, diagrams: &Diagrams, code: &Code, regions: &[String]) -> u32 {
+/// Adds sets of numbers, one for each region of the code, and returns the index of their start state.
+fn start(
+    automaton: &mut Automaton,
+    diagrams: &Diagrams,
+    code: &Code,
+    sets: Vec<Set>,
+    regions: &[String],
+) -> u32 {
     let index = |region: &String| regions.binary_search(region).unwrap() as u8;
-    let start =
-        automaton.add(diagrams, code.regions.iter().map(index).zip(code.valid.iter().copied()).collect());
+    // The numbers of a code without a region are stored as those of one region that is never read.
+    let indices = code.regions.iter().map(index).chain([0]);
+    let start = automaton.add(diagrams, indices.zip(sets).collect());
     let state = automaton.states[start as usize];
-    assert_eq!(start == 0, code.regions.is_empty(), "+{}", code.number);
     assert!(
         state.ends.is_none() && state.settles.is_none(),
         "+{}: the mark of a start state is never read, so it must be empty",

@@ -41,12 +41,23 @@ pub struct Metadata {
     pub leading_digits: Option<&'static str>,
     /// Whether mobile and fixed-line numbers share a pattern. The mobile pattern is then ignored.
     pub same_mobile_and_fixed_line: bool,
+    /// Prefix that the parser removes from a national number, in the form `^(?:…)$`.
+    pub national_prefix: Option<&'static str>,
 }
 
 /// Returns the library's metadata of a region, if there is any.
 pub fn metadata(region: &str) -> Option<Metadata> {
-    let region = LibraryRegion::from_code(region).unwrap();
-    let found = PHONE_NUMBER_UTIL.as_original().get_metadata_for_region(region)?;
+    metadata_of(0, LibraryRegion::from_code(region).unwrap())
+}
+
+/// Returns the library's metadata of a calling code whose numbers belong to no country.
+pub fn metadata_of_no_country(code: u16) -> Option<Metadata> {
+    metadata_of(code, LibraryRegion::World)
+}
+
+fn metadata_of(code: u16, region: LibraryRegion) -> Option<Metadata> {
+    let library = PHONE_NUMBER_UTIL.as_original();
+    let found = library.get_metadata_for_region_or_calling_code(code.into(), region)?;
     macro_rules! desc {
         ($name:ident) => {
             Desc {
@@ -72,6 +83,7 @@ pub fn metadata(region: &str) -> Option<Metadata> {
         ],
         leading_digits: found.leading_digits().pattern_base.as_deref().inspect(wrapped),
         same_mobile_and_fixed_line: found.original.same_mobile_and_fixed_line_pattern(),
+        national_prefix: found.national_prefix_for_parsing().pattern_base.as_deref().inspect(wrapped),
     })
 }
 
@@ -141,4 +153,11 @@ pub fn verdict(code: u16, national: &str) -> Option<Verdict> {
         region: region.and_then(|region| Region::from_alpha2(&region.to_string())),
         kind: PHONE_NUMBER_UTIL.get_number_type(&number),
     })
+}
+
+/// Returns the national number that the library's parser reads from `+`, a calling code and digits. `None` if
+/// the parser rejects the text, or reads another calling code.
+pub fn parsed(code: u16, digits: &str) -> Option<String> {
+    let number = PHONE_NUMBER_UTIL.parse(format!("+{code}{digits}"), None).ok()?;
+    (number.country_code == i32::from(code)).then(|| get_national_significant_number_owned(&number))
 }

@@ -39,14 +39,14 @@ fn invalid_number_has_a_guessed_region() {
     assert_eq!(origin("+141655501234"), guessed("CA"), "Toronto, a digit long");
     assert_eq!(origin("+11005550123"), guessed("US"), "no area code begins with 1: the main region's");
     assert_eq!(origin("+49151"), guessed("DE"), "one region alone has the code");
-    assert_eq!(origin("+33012345678"), guessed("FR"), "a national prefix is a digit like any other");
+    assert_eq!(origin("+33012345"), guessed("FR"), "a trunk zero, and digits are missing");
 }
 
 #[test]
 fn non_geographic_number_has_no_region_and_is_not_guessed() {
     let mut of_no_country = Vec::new();
     for code in library::calling_codes() {
-        let number = E164::parse(&format!("{code}1234567")).unwrap();
+        let number = E164::parse(&format!("+{code}1234567")).unwrap();
         let (code, none) = (number.calling_code(), Origin { region: None, guessed: false });
         assert_eq!(number.origin() == none, library::regions(code.number()).is_empty(), "{code}");
         if code.main_region().is_none() {
@@ -60,7 +60,7 @@ fn non_geographic_number_has_no_region_and_is_not_guessed() {
 
 #[test]
 fn only_an_optional_plus_and_5_to_15_digits_parse() {
-    for text in ["+44123", "44123", "442079460018", "+441234567890123"] {
+    for text in ["+44123", "442079460018", "+442079460018", "+441234567890123"] {
         let number = E164::parse(text).unwrap();
         assert_eq!(number.digits(), text.trim_start_matches('+'));
         assert_eq!(number.calling_code().number(), 44);
@@ -79,13 +79,69 @@ fn only_an_optional_plus_and_5_to_15_digits_parse() {
 }
 
 #[test]
+fn number_without_plus_must_be_valid() {
+    // Numbers of the US, GB and IT without their calling codes; one digit too few or too many; an unassigned
+    // range.
+    for text in [
+        "2125550123",
+        "4165550123",
+        "3105550123",
+        "7400123456",
+        "44123",
+        "44207946001",
+        "4420794600181",
+        "491512345",
+        "882131234",
+        "8001234567",
+    ] {
+        assert_eq!(E164::parse(text), Err(InvalidE164::NotValidWithoutPlus), "{text}");
+        assert_eq!(E164::parse_lenient(text), E164::parse(&format!("+{text}")), "{text}");
+        assert!(E164::parse_lenient(text).is_ok_and(|number| !number.is_valid()), "{text}");
+    }
+    for text in ["12125550123", "442079460018", "390669812345", "80012345678", "4402079460018"] {
+        assert_eq!(E164::parse(text), E164::parse(&format!("+{text}")), "{text}");
+        assert!(E164::parse(text).is_ok_and(|number| number.is_valid()), "{text}");
+    }
+    assert_eq!(E164::parse("02079460018"), Err(InvalidE164::UnassignedCallingCode));
+}
+
+#[test]
+fn trunk_zero_is_no_part_of_a_number() {
+    for (written, digits, alpha2) in [
+        ("+4407797123456", "447797123456", "JE"),
+        ("+4401534456789", "441534456789", "JE"),
+        ("+4402079460018", "442079460018", "GB"),
+        ("+358018123456", "35818123456", "AX"),
+        ("+610891621234", "61891621234", "CC"),
+        ("+2620269601234", "262269601234", "YT"),
+        ("+49015123456789", "4915123456789", "DE"),
+        ("+330612345678", "33612345678", "FR"),
+    ] {
+        let number = E164::parse(written).unwrap();
+        assert_eq!((number.digits(), number.origin()), (digits, valid(alpha2)), "{written}");
+        assert_eq!(Ok(number), E164::parse(&format!("+{digits}")), "{written}");
+    }
+    for (kept, expected) in [
+        ("+390669812345", valid("VA")),
+        ("+390612345678", valid("IT")),
+        ("+2250102030405", valid("CI")),
+        ("+44007797123456", guessed("GB")),
+        ("+1014165550123", guessed("US")),
+        ("+4407797", guessed("JE")),
+    ] {
+        let number = E164::parse(kept).unwrap();
+        assert_eq!((number.digits(), number.origin()), (&kept[1..], expected), "{kept}");
+    }
+}
+
+#[test]
 fn exactly_the_assigned_calling_codes_parse() {
     let assigned = library::calling_codes();
     for number in 1..1000_u16 {
         let front = |code: &&u16| format!("{number}000").starts_with(&code.to_string());
         let expected = assigned.iter().find(front);
         let found =
-            E164::parse(&format!("{number}0000000")).ok().map(|number| number.calling_code().number());
+            E164::parse(&format!("+{number}0000000")).ok().map(|number| number.calling_code().number());
         assert_eq!(found.as_ref(), expected, "+{number}");
     }
 }
@@ -94,7 +150,7 @@ fn exactly_the_assigned_calling_codes_parse() {
 fn calling_codes_and_regions_equal_the_librarys() {
     let mut seen = BTreeSet::new();
     for number in library::calling_codes() {
-        let code = E164::parse(&format!("{number}0000000")).unwrap().calling_code();
+        let code = E164::parse(&format!("+{number}0000000")).unwrap().calling_code();
         let regions: Vec<String> = code.regions().map(|region| region.to_string()).collect();
         assert_eq!(regions, library::regions(number), "{code}");
         assert_eq!(code.main_region(), code.regions().next());

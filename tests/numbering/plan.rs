@@ -1,6 +1,12 @@
 //! The rules of the library, expressed over sets: which numbers are valid, and in which region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use regex_automata::{
+    Anchored,
+    dfa::{Automaton as _, StartKind, dense},
+    util::{primitives::StateID, start, syntax},
+};
 
 use super::{
     diagram::{Diagrams, MAX_LENGTH, Set},
@@ -12,8 +18,23 @@ pub struct Code {
     pub number: u16,
     /// The regions in the library's order, the main region first. Empty if numbers belong to no country.
     pub regions: Vec<String>,
-    /// For each of `regions`, its valid national numbers.
+    /// For each of `regions`, its valid national numbers. One set if the code has no region.
     pub valid: Vec<Set>,
+    /// For each set of `valid`, the numbers that the parser also reads behind a trunk zero.
+    pub trunk: Vec<Set>,
+}
+
+impl Code {
+    /// Returns `valid` together with the same numbers behind a trunk zero, where the parser reads them so.
+    pub fn written(&self, diagrams: &mut Diagrams) -> Vec<Set> {
+        let pairs = self.valid.iter().zip(&self.trunk);
+        pairs
+            .map(|(&valid, &trunk)| {
+                let behind_zero = diagrams.behind(0, trunk);
+                diagrams.union(valid, behind_zero)
+            })
+            .collect()
+    }
 }
 
 /// Returns every calling code of the library, in ascending order.
@@ -23,7 +44,8 @@ pub fn codes(diagrams: &mut Diagrams) -> Vec<Code> {
         .map(|number| {
             let regions = library::regions(number);
             let valid = valid(diagrams, number, &regions);
-            Code { number, regions, valid }
+            let trunk = trunk(diagrams, number, &regions, &valid);
+            Code { number, regions, valid, trunk }
         })
         .collect()
 }
@@ -33,6 +55,10 @@ pub fn codes(diagrams: &mut Diagrams) -> Vec<Code> {
 /// Leading digits alone do not make a number valid.
 fn valid(diagrams: &mut Diagrams, code: u16, regions: &[String]) -> Vec<Set> {
     let longest = 15 - code.to_string().len() as u32;
+    if regions.is_empty() {
+        let metadata = library::metadata_of_no_country(code).expect("a listed code has metadata");
+        return vec![typed(diagrams, &metadata, longest)];
+    }
     let mut taken = Set::EMPTY;
     let mut found = Vec::new();
     for region in regions {
@@ -47,6 +73,94 @@ fn valid(diagrams: &mut Diagrams, code: u16, regions: &[String]) -> Vec<Set> {
         }
     }
     found
+}
+
+/// Returns for each set of valid numbers those that the library's parser also reads behind a trunk zero.
+///
+/// Asks the parser about one number for all numbers of which it cannot distinguish the digits read so far: all
+/// sets that it compares a number with, and its pattern of national prefixes, are in the same state.
+fn trunk(diagrams: &mut Diagrams, code: u16, regions: &[String], valid: &[Set]) -> Vec<Set> {
+    let longest = 15 - code.to_string().len() as u32;
+    let main = regions.first().and_then(|region| library::metadata(region));
+    let Some((main, prefix)) = main.and_then(|it| it.national_prefix.map(|prefix| (it, prefix))) else {
+        return vec![Set::EMPTY; valid.len()];
+    };
+    let prefix = prefix.strip_suffix('$').expect("wrapped");
+    let dfa = dense::Builder::new()
+        .configure(dense::Config::new().start_kind(StartKind::Anchored))
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .build(prefix)
+        .expect("a pattern of the library compiles");
+    let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).expect("anchored start");
+    let any_length = Desc { pattern: main.general.pattern, lengths: &[], example: None };
+    let general = described(diagrams, &any_length, longest);
+    let with_zero = diagrams.after(general)[0];
+    let state = dfa.next_state(start, b'0');
+    let reading = Reading { valid: valid.to_vec(), general, with_zero, prefix: (state, 1), ends: Vec::new() };
+    let mut trunks = Trunks { code, longest, dfa, seen: HashMap::new() };
+    trunks.sets(diagrams, reading, &mut String::new())
+}
+
+/// What the parser can distinguish after the digits that it has read so far behind a zero.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Reading {
+    valid: Vec<Set>,
+    /// The rest of the general description after the digits.
+    general: Set,
+    /// The rest of the general description after the zero and the digits.
+    with_zero: Set,
+    /// The state of the pattern of national prefixes, and the number of digits that it has read.
+    prefix: (StateID, usize),
+    /// The lengths of the prefixes that match so far.
+    ends: Vec<usize>,
+}
+
+struct Trunks {
+    code: u16,
+    longest: u32,
+    dfa: dense::DFA<Vec<u32>>,
+    seen: HashMap<Reading, Vec<Set>>,
+}
+
+impl Trunks {
+    fn sets(&mut self, diagrams: &mut Diagrams, reading: Reading, digits: &mut String) -> Vec<Set> {
+        let none = vec![Set::EMPTY; reading.valid.len()];
+        if reading.valid == none || digits.len() as u32 + 1 > self.longest {
+            return none;
+        }
+        if let Some(known) = self.seen.get(&reading) {
+            return known.clone();
+        }
+        let is_read = reading.valid.iter().any(|set| diagrams.holds_empty(*set))
+            && library::parsed(self.code, &format!("0{digits}")).as_deref() == Some(digits.as_str());
+        let mut after = vec![[Set::EMPTY; 10]; none.len()];
+        for digit in 0..10 {
+            let (state, read) = reading.prefix;
+            let byte = b'0' + digit as u8;
+            let state = self.dfa.next_state(state, byte);
+            let mut next = Reading {
+                valid: reading.valid.iter().map(|set| diagrams.after(*set)[digit]).collect(),
+                general: diagrams.after(reading.general)[digit],
+                with_zero: diagrams.after(reading.with_zero)[digit],
+                prefix: (state, read + 1),
+                ends: reading.ends.clone(),
+            };
+            // An automaton of this kind reports a match one digit late.
+            if self.dfa.is_match_state(state) {
+                next.ends.push(read);
+            }
+            digits.push(char::from(byte));
+            for (after, set) in after.iter_mut().zip(self.sets(diagrams, next, digits)) {
+                after[digit] = set;
+            }
+            digits.pop();
+        }
+        let holds = reading.valid.iter().map(|set| is_read && diagrams.holds_empty(*set)).collect::<Vec<_>>();
+        let sets: Vec<Set> =
+            holds.into_iter().zip(after).map(|(holds, after)| diagrams.node(holds, after)).collect();
+        self.seen.insert(reading, sets.clone());
+        sets
+    }
 }
 
 /// Returns the numbers with `get_number_type_helper(…) != Unknown`: those of the general description and of a

@@ -92,7 +92,8 @@ impl SelectError {
                 "The country is not an assigned ISO 3166-1 alpha-2 code. Send two letters, such as GB for the United Kingdom."
             }
             SelectError::InvalidPhone => {
-                "Send 5 to 15 digits that begin with an assigned calling code, with or without a leading +."
+                "Send a + and 5 to 15 digits that begin with an assigned calling code. \
+                The + may be left out of a valid number only."
             }
             SelectError::ClientRequired => {
                 "The query has no country, no phone number and no business-scoped user id. \

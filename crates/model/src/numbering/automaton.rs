@@ -4,9 +4,12 @@
 /// An assigned calling code in the table.
 pub(super) struct CodeEntry {
     pub(super) number: u16,
-    /// Index of the state in which a walk over the national digits starts. 0 if the numbers belong to no
-    /// country.
+    /// Index of the state in which a walk over the national digits starts. These numbers may have a trunk
+    /// zero.
     pub(super) start: u16,
+    /// Index of the state in which a walk over the digits after a trunk zero starts. The zero is not part of a
+    /// number that is valid by this walk. 0 if no number of the code has a trunk zero.
+    pub(super) trunk: u16,
     /// Indices of the regions that share the code, the main region first.
     pub(super) regions: &'static [u8],
 }

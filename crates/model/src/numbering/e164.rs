@@ -32,20 +32,29 @@ pub struct E164 {
 }
 
 impl E164 {
-    /// Parses a number: an optional `+`, then 5 to 15 ASCII digits. Does not remove a national prefix: all
-    /// digits after the calling code are the national number.
+    /// Parses a number: an optional `+`, then 5 to 15 ASCII digits. The `+` may be left out of a valid number
+    /// only, because the ten digits of a US number without its calling code would become a number of another
+    /// country.
+    ///
+    /// Removes a trunk zero behind the calling code, as in `+44 (0) 7797…`, where the number is then valid and
+    /// libphonenumber's parser removes the zero too. Keeps a zero that is part of the number, as in Italy.
     ///
     /// # Errors
-    /// Returns an error if the text has other characters, fewer than 5 or more than 15 digits, or does not
-    /// begin with an assigned calling code.
+    /// Returns an error if the text has other characters, fewer than 5 or more than 15 digits, does not begin
+    /// with an assigned calling code, or is a number without `+` that is not valid.
     pub fn parse(text: &str) -> Result<E164, InvalidE164> {
-        E164::parse_lenient(text)
+        let number = E164::parse_lenient(text)?;
+        if !text.starts_with('+') && !number.is_valid() {
+            return Err(InvalidE164::NotValidWithoutPlus);
+        }
+        Ok(number)
     }
 
-    /// Parses like [`parse`](E164::parse). Accepts a number without `+` that is not valid.
+    /// Parses like [`parse`](E164::parse). Accepts a number without `+` that is not valid, for a comparison
+    /// with the numbers of a list.
     ///
     /// # Errors
-    /// Returns the errors of [`parse`](E164::parse).
+    /// Returns the other errors of [`parse`](E164::parse).
     pub fn parse_lenient(text: &str) -> Result<E164, InvalidE164> {
         let text = text.strip_prefix('+').unwrap_or(text).as_bytes();
         if !text.iter().all(u8::is_ascii_digit) {
@@ -57,7 +66,23 @@ impl E164 {
         let code = CallingCode::at_front_of(text).ok_or(InvalidE164::UnassignedCallingCode)?;
         let mut digits = [0; MAX_DIGITS];
         digits.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-        Ok(E164 { digits, length: text.len() as u8, code })
+        let number = E164 { digits, length: text.len() as u8, code };
+        Ok(if text.get(code.length()) == Some(&b'0') { number.without_trunk_zero() } else { number })
+    }
+
+    /// Removes the zero behind the calling code, if the rest is a valid number that is written so.
+    #[cold]
+    fn without_trunk_zero(mut self) -> E164 {
+        let rest = self.national().get(1..).unwrap_or_default();
+        let trunk = self.code.entry().and_then(|entry| state(entry.trunk));
+        if trunk.is_some_and(|trunk| is_valid_from(trunk, rest)) {
+            let zero = self.code.length();
+            let length = usize::from(self.length);
+            self.digits.copy_within(zero + 1..length, zero);
+            self.digits.iter_mut().skip(length - 1).for_each(|digit| *digit = 0);
+            self.length -= 1;
+        }
+        self
     }
 
     /// Returns the digits without `+`, calling code first.
@@ -75,6 +100,12 @@ impl E164 {
     /// national digit more than [`region`](E164::region).
     pub fn origin(&self) -> Origin {
         Origin::from_parts(self.code, self.national())
+    }
+
+    /// Returns whether the number is valid: its range is assigned and its length is right, by libphonenumber.
+    /// Takes one step per digit.
+    pub fn is_valid(&self) -> bool {
+        is_valid(self.code, self.national())
     }
 
     /// Returns the region of the number. Returns `None` if numbers of the calling code belong to no country.
@@ -114,6 +145,9 @@ pub enum InvalidE164 {
     /// this error.
     #[error("a phone number begins with an assigned calling code, such as +44")]
     UnassignedCallingCode,
+    /// The text has no `+`, and its digits are not a valid number.
+    #[error("a phone number without its + must be valid; write the + and the calling code")]
+    NotValidWithoutPlus,
 }
 
 /// The region of a number, and how reliable it is.
@@ -139,8 +173,12 @@ impl Origin {
 
 /// Returns whether the number is valid in some region. Takes one step per digit.
 fn is_valid(code: CallingCode, national: &[u8]) -> bool {
-    let start = code.entry().and_then(|entry| state(entry.start));
-    let end = national.iter().fold(start, |state, digit| state.and_then(|state| after(state, *digit)));
+    code.entry().and_then(|entry| state(entry.start)).is_some_and(|start| is_valid_from(start, national))
+}
+
+/// Returns whether a walk over ASCII digits ends with a valid number.
+fn is_valid_from(start: &'static State, digits: &[u8]) -> bool {
+    let end = digits.iter().try_fold(start, |state, digit| after(state, *digit));
     matches!(end, Some(State(StateMark::Valid | StateMark::SettlesValid(_) | StateMark::ValidIn(_), _)))
 }
 

@@ -9,6 +9,8 @@
 //! All three read one table, which `tests/numbering/generate.rs` generates from libphonenumber's data. The
 //! table is part of the program.
 //!
+//! [`E164::parse`] reads a trunk zero behind the calling code, as in `+44 (0) 7797…`, as no part of the number.
+//!
 //! A phone number is personal data. No error and no `Debug` output of this module shows one.
 
 mod automaton;
