@@ -205,6 +205,14 @@ const FAULTS: &[Fault] = faults! {
     ChainedMapping at "acme/company.toml:24" mentions ["`IE`", "`NL`", "`DE`"]: ("acme/company.toml", "IE = \"GB\"" => "IE = \"NL\"");
     PoolWithoutOu at "acme/company.toml:26" mentions ["`mini`", "`ous`"]: ("acme/company.toml", "channel = \"wechat_miniapp\"\nous = [\"acme\"]" => "channel = \"wechat_miniapp\"");
     UnservedOu at "acme/company.toml:9" mentions ["`acme`", "`wechat_miniapp`"]: ("acme/company.toml", "\"wechat_miniapp\"\nous = [\"acme\"]" => "\"wechat_miniapp\"\nous = [\"emea\"]");
+    InvalidNumber at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`+4474001234`", "`GB`", "provider"]: ("acme/accounts.csv", "+447400123499" => "+4474001234");
+    InvalidNumber at "acme/accounts.csv:4" mentions ["`wa-de-1`", "`+491512345670123`", "`DE`"]: ("acme/accounts.csv", "+4915123456701" => "+491512345670123");
+    InvalidNumber at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "zero", "`+447400123499`"]: ("acme/accounts.csv", "+447400123499" => "+4407400123499");
+    UnreachableAccount at "acme/accounts.csv:4" mentions ["`wa-de-1`", "no country", "`country`"]: ("acme/accounts.csv", "+4915123456701" => "+88213123457");
+    UnreachablePool at "acme/company.toml:16" mentions ["`whats`", "no country", "`country`"]: ("acme/accounts.csv", "+447400123400,GB" => "+88213123455,")
+        ("acme/accounts.csv", "+447400123401,GB" => "+88213123456,") ("acme/accounts.csv", "+4915123456701" => "+88213123457");
+    UnreachablePool at "acme/company.toml:26" mentions ["`mini`", "no account"]: ("channels.toml", "[channel.sms]" => "[channel.wechat_miniapp]\npool_must_hold = []\n\n[channel.sms]")
+        ("acme/accounts.csv", "mini-1,wechat_miniapp,primary,service@acme.example,CN,mini," => "mini-1,wechat_miniapp,primary,service@acme.example,CN,,");
     CountryContradicted at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`FR`", "`GB`"]: ("acme/accounts.csv", "+447400123499,GB" => "+447400123499,FR");
 };
 

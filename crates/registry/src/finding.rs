@@ -201,6 +201,12 @@ codes! {
     UnservedOu = "unserved_ou", Warning;
     /// The country of an account contradicts its phone number.
     CountryContradicted = "country_contradicted", Warning;
+    /// The phone number of an account is not valid: a digit may be missing, or a trunk zero is part of it.
+    InvalidNumber = "invalid_number", Warning;
+    /// An account of a pool has no country, so no rule selects it.
+    UnreachableAccount = "unreachable_account", Warning;
+    /// No account of a pool can be selected by any rule.
+    UnreachablePool = "unreachable_pool", Warning;
     /// A mapping names a country that is itself mapped. A selection uses one mapping only.
     ChainedMapping = "chained_mapping", Warning;
 }

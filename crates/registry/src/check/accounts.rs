@@ -1,5 +1,5 @@
-//! Checks accounts. An account has the channel of its pool, no two accounts have the same address, and no
-//! country contradicts a phone number. A user has one dedicated account per channel, if channel and platform
+//! Checks accounts. An account has the channel of its pool, no two accounts have the same address, no
+//! country contradicts a phone number, and phone numbers are valid. A user has one dedicated account per channel, if channel and platform
 //! version support dedicated accounts.
 
 use std::collections::HashMap;
@@ -69,17 +69,31 @@ fn check_addresses(index: &CompanyIndex<'_>, findings: &mut Findings) {
             }
         }
         if profile.address == AddressKind::Phone {
-            check_country(account, findings);
+            check_number(account, findings);
         }
     }
 }
 
-/// Reports a country that contradicts the account's valid phone number. Ignores a number whose region is a
-/// guess.
-fn check_country(account: &Account, findings: &mut Findings) {
-    let Some(country) = account.country else { return };
+/// Reports a phone number that is not valid, and a country that contradicts a valid one.
+fn check_number(account: &Account, findings: &mut Findings) {
     let Ok(number) = E164::parse(&account.address) else { return };
     let origin = number.origin();
+    if account.address.strip_prefix('+') != Some(number.digits()) {
+        let message =
+            format!("the phone number of account {} has a zero behind its calling code", quoted(&account.id));
+        let help = format!("write the number without this zero: `+{}`", number.digits());
+        findings.add(&account.place, Code::InvalidNumber, message, help).primary(Span::value("address"));
+    } else if let Some(region) = origin.region.filter(|_| origin.guessed) {
+        let message = format!(
+            "the phone number {} of account {} is not valid for `{region}`",
+            quoted(&account.address),
+            quoted(&account.id)
+        );
+        let help = "compare it with the number at the provider, because a digit may be missing, too many or wrong; \
+                    ignore this warning if the range of the number is new";
+        findings.add(&account.place, Code::InvalidNumber, message, help).primary(Span::value("address"));
+    }
+    let Some(country) = account.country else { return };
     let Some(region) = origin.region.filter(|&region| region != country && !origin.guessed) else { return };
     let message = format!(
         "account {} has country `{country}`, but its phone number belongs to `{region}`",

@@ -64,6 +64,11 @@ impl<'r> CompanyIndex<'r> {
         self.registry.channels.get(usize::from(channel))
     }
 
+    /// Returns whether any account names this pool.
+    pub(super) fn has_members(&self, pool: &Pool) -> bool {
+        self.members_of(pool).next().is_some()
+    }
+
     /// Returns the accounts whose `pool` is the id of this pool.
     pub(super) fn members_of(&self, pool: &Pool) -> impl Iterator<Item = &'r Account> {
         let members = self.pools.get(&*pool.id).and_then(|&at| self.members.get(at));

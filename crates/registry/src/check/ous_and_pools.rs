@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use switchboard_model::Role;
+use switchboard_model::{E164, Role};
 
 use super::ids::CompanyIndex;
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::did_you_mean;
-use crate::{Code, Findings, Ou, OuWithoutPool, Span};
+use crate::{Account, AddressKind, Code, Findings, Ou, OuWithoutPool, Pool, Span};
 
 /// The maximum number of levels of a tree. A selection may visit all levels above an OU, so this limits its
 /// time. 20,000 levels take 150 µs.
@@ -172,6 +172,37 @@ pub(super) fn check_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
             let help = format!("add an account with this pool and role `{role}` to `accounts.csv`");
             findings.add(&pool.place, Code::MissingRole, message, help).primary(Span::value("id"));
         }
+        if !profile.pool_roles.primary && !profile.pool_roles.secondary && !index.has_members(pool) {
+            let message = format!("pool {} has no account", quoted(&pool.id));
+            let help = "add an account with this pool to `accounts.csv`, or remove the pool";
+            findings.add(&pool.place, Code::UnreachablePool, message, help).primary(Span::value("id"));
+        }
+        if profile.address == AddressKind::Phone {
+            check_reachable(index, pool, findings);
+        }
+    }
+}
+
+/// Reports accounts that no rule can select, because their phone numbers belong to no country and the file
+/// states none.
+fn check_reachable(index: &CompanyIndex<'_>, pool: &Pool, findings: &mut Findings) {
+    let has_no_country = |account: &&Account| {
+        account.country.is_none() && E164::parse(&account.address).is_ok_and(|it| it.region().is_none())
+    };
+    let why = "its phone number belongs to no country, and every rule selects by country";
+    let help = "write the country that the account is to serve into the column `country`";
+    if index.has_members(pool) && index.members_of(pool).all(|account| has_no_country(&account)) {
+        let message = format!(
+            "no rule can select an account of pool {}: their phone numbers belong to no country, and every rule \
+             selects by country",
+            quoted(&pool.id)
+        );
+        findings.add(&pool.place, Code::UnreachablePool, message, help).primary(Span::value("id"));
+        return;
+    }
+    for account in index.members_of(pool).filter(has_no_country) {
+        let message = format!("no rule can select account {}: {why}", quoted(&account.id));
+        findings.add(&account.place, Code::UnreachableAccount, message, help).primary(Span::value("country"));
     }
 }
 
