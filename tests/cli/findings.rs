@@ -43,6 +43,8 @@ fn text_of_a_finding_is_exact() {
 fn json_finding_has_columns_on_its_own_line_alone() {
     let registry = acme();
     edit(registry.path(), "acme/company.toml", "parent = \"dach\"", "parent = \"dech\"");
+    let line = "channel = \"line\"\nous = ";
+    edit(registry.path(), "acme/company.toml", &format!("{line}[\"acme\"]"), &format!("{line}[\"dach\"]"));
     let json = stdout(&switchboard(&["check", registry.path().to_str().unwrap(), "--format", "json"]));
     let json: Value = serde_json::from_str(&json).unwrap();
     let findings = json["findings"].as_array().unwrap();
