@@ -63,7 +63,7 @@ def coverage(browser, folder):
     """Shows the map of an OU with every rule, and the details of a country."""
     run(COVERAGE.format(f"{folder}/coverage.html"))
     page = opened(browser, f"{folder}/coverage.html#company=meridian&ou=nordics&channel=whatsapp&country=DZ")
-    save(page.screenshot(clip=between(page, ".choose", ".both > section")), "coverage")
+    save(page.screenshot(clip=between(page, ".choose", ".both > section"), full_page=True), "coverage")
 
 
 def load(browser, folder):
