@@ -4,8 +4,14 @@ use crate::{
     cpu_affinity,
     report::model::{Machine, Process as ProcessUsage, RateStep},
 };
-use procfs::{Current, process::Process};
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use procfs::{Current, CurrentSI, KernelStats, process::Process};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Percentage of the time above which the wait for a core is a warning.
@@ -26,13 +32,29 @@ pub fn machine() -> Machine {
     }
 }
 
-/// Returns a warning if the harness and its own daemon have no core each.
-pub fn too_few_cores(usable: usize, is_target_running: bool) -> Option<String> {
+/// Measures for `time` how many cores are busy. Returns 0 if the kernel does not count it.
+pub(super) fn busy_cores(time: Duration) -> f64 {
+    let idle = || {
+        let stat = KernelStats::current().ok()?;
+        Some((stat.total.idle + stat.total.iowait.unwrap_or_default(), stat.cpu_time.len()))
+    };
+    let (before, started) = (idle(), Instant::now());
+    thread::sleep(time);
+    let (Some((before, _)), Some((after, cores))) = (before, idle()) else { return 0.0 };
+    let ticks = started.elapsed().as_secs_f64() * procfs::ticks_per_second() as f64;
+    (cores as f64 - after.saturating_sub(before) as f64 / ticks).max(0.0)
+}
+
+/// Returns a warning if the harness and its own daemon have no free core each. Other programs use `busy` of the
+/// usable cores.
+pub fn too_few_cores(usable: usize, busy: f64, is_target_running: bool) -> Option<String> {
+    /// Use of the cores that does not disturb a run.
+    const NEGLIGIBLE: f64 = 0.5;
     let needed = if is_target_running { 1 } else { 2 };
-    (usable < needed).then(|| {
+    (usable as f64 - busy + NEGLIGIBLE < needed as f64).then(|| {
         format!(
-            "warning: the load test may use {usable} core, and it needs {needed}: one for the daemon and one for the \
-             harness. Expect invalid runs. Use a machine with more cores, or --target with a daemon on another machine"
+            "warning: the load test needs {needed} free cores. It may use {usable}, and other programs use {busy:.1}. \
+             Expect invalid runs. End the other programs, or use a machine with more cores"
         )
     })
 }

@@ -27,6 +27,10 @@ use crate::{
     },
     scenario::{self, Scenario},
 };
+use std::time::Duration;
+
+/// Time for which the use of the cores by other programs is measured.
+const BEFORE_THE_START: Duration = Duration::from_millis(500);
 
 /// Runs the scenarios one after the other.
 ///
@@ -47,6 +51,11 @@ pub fn run(options: &Options) -> Result<()> {
         scenarios.push(scenario);
     }
     report::files::check_folder(&options.out)?;
+    let usable = cpu_affinity::usable_cores().len();
+    let busy = machine::busy_cores(BEFORE_THE_START);
+    if let Some(warning) = machine::too_few_cores(usable, busy, options.target.is_some()) {
+        output::log(&warning);
+    }
     let scratch = Scratch::new()?;
     let mut failed = Vec::new();
     for scenario in &scenarios {
@@ -88,11 +97,6 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     let started = jiff::Timestamp::now();
     output::log(&format!("\n{}: {}", scenario.name, scenario.about));
     let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
-    if let Some(warning) =
-        machine::too_few_cores(cpu_affinity::usable_cores().len(), options.target.is_some())
-    {
-        output::log(&warning);
-    }
     let mut pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
     if let (Some(pinning), Some(_)) = (&mut pinning, options.target) {
         // A running daemon is not pinned.

@@ -206,8 +206,13 @@ fn knee_below_an_unmeasured_rate_is_a_lower_bound() {
         assert!(text.contains(bound) && text.contains(why), "{text}");
         assert!(!text.contains("no knee") && !text.contains("No knee"), "{text}");
     }
-    let warning = loadtest::run::machine::too_few_cores(1, false).unwrap();
-    assert!(warning.contains("it needs 2"), "{warning}");
-    assert_eq!(loadtest::run::machine::too_few_cores(2, false), None);
-    assert_eq!(loadtest::run::machine::too_few_cores(1, true), None);
+}
+
+#[test]
+fn lack_of_free_cores_is_a_warning_before_the_start() {
+    let warned = |usable, load, is_target_running| {
+        loadtest::run::machine::too_few_cores(usable, load, is_target_running).is_some()
+    };
+    assert!(warned(1, 0.0, false) && warned(2, 1.0, false) && warned(2, 17.0, false) && warned(1, 3.0, true));
+    assert!(!warned(2, 0.3, false) && !warned(4, 2.0, false) && !warned(1, 0.0, true));
 }
