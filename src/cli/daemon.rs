@@ -197,8 +197,10 @@ fn status_text(status: &Value, faults: &[String]) -> String {
                 line("", &format!("built at {built}{}", ago(&built)));
             }
             let counts = snapshot.get("counts").and_then(Value::as_object);
-            let counts =
-                counts.into_iter().flatten().map(|(name, number)| format!("{number} {}", printable(name)));
+            let counts = counts
+                .into_iter()
+                .flatten()
+                .map(|(name, number)| format!("{number} {}", printable(name).replace("ous", "OUs")));
             line("", &counts.collect::<Vec<_>>().join(", "));
             for name in ["digest", "content"] {
                 if let Some(digest) = text(snapshot, name) {

@@ -9,6 +9,8 @@ use super::{stderr, stdout, switchboard};
 use crate::expected::{acme, edit};
 use crate::harness::DaemonProcess;
 
+/// An account of the second company of the demo.
+const MERIDIAN: &str = "wa-gb-0001";
 const QUERY: [&str; 4] = ["company=acme", "channel=whatsapp", "ou=zurich", "phone=+33612345678"];
 
 /// Runs a command. Returns standard output, standard error and the exit code.
@@ -155,6 +157,14 @@ fn standings_are_listed_set_and_cleared() {
     assert_eq!(lines[0], ["company", "account", "standing", "until", "reason"]);
     assert_eq!(lines[1][..3], ["acme", "wa-emea-gb-1", "draining"]);
     assert_eq!(lines[2], ["acme", "wa-emea-gb-2", "suspended", "2099-01-01", "x"]);
+    // Without a company, the standings of every company are listed.
+    assert_eq!(standing(&["set", "meridian", MERIDIAN, "draining", "--reason=y"]).2, 0);
+    let (all, error, _) = standing(&["list"]);
+    let accounts: Vec<Vec<&str>> =
+        all.lines().map(|line| line.split_whitespace().take(2).collect()).collect();
+    let expected =
+        [["company", "account"], ["acme", "wa-emea-gb-1"], ["acme", "wa-emea-gb-2"], ["meridian", MERIDIAN]];
+    assert_eq!(accounts, expected, "{error}");
     let listed: Value =
         serde_json::from_str(&standing(&["list", "--company=acme", "--format=json"]).0).unwrap();
     assert_eq!(listed["standings"].as_array().unwrap().len(), 2);
