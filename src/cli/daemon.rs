@@ -234,6 +234,9 @@ fn status_text(status: &Value, faults: &[String]) -> String {
         let of = |name| text(company, name).unwrap_or_default();
         let since = text(company, "since").map_or(String::new(), |at| format!(" since {at}{}", ago(&at)));
         line("held back", &format!("{WARNING}{}{WARNING:#}{since}: {}", of("company"), of("reason")));
+        if let Some(cause) = text(company, "cause") {
+            line("", &cause);
+        }
         let findings = findings(company);
         // The guard gives a cause, but no finding.
         for finding in if findings.is_empty() { vec![of("cause")] } else { findings } {
