@@ -122,7 +122,7 @@ fn each_reason_to_pass_over_an_account_is_shown() {
         (
             &["ou=emea", "country=GB", "user=Trader-1@acme.example"],
             0,
-            &["· dedicated: the user has no dedicated account", "trader-1@acme.example?"],
+            &["· dedicated: the user has no account; did you mean trader-1@acme.example?"],
         ),
         (
             &["ou=emea", "bsuid=GB.1", "phone=+33612345678"],

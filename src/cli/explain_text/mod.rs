@@ -192,7 +192,7 @@ fn no_account_line(trace: &Trace) -> Option<String> {
     let Some(TracedUser::None(near)) = &trace.user else { return None };
     let near = near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
     let near = near.unwrap_or_default();
-    Some(format!("{DIMMED}· dedicated: the user has no dedicated account{near}{DIMMED:#}"))
+    Some(format!("{DIMMED}· dedicated: the user has no account{near}{DIMMED:#}"))
 }
 
 fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
