@@ -174,6 +174,28 @@ fn empty_registry_and_lost_accounts_are_refused() {
     assert_eq!(served.version("a"), "v3");
 }
 
+/// One value without quotes makes the table of the pool unreadable. Every account of the pool would be a fault of
+/// its own, if the table counted as missing.
+#[test]
+fn rejection_is_one_line_with_the_cause_and_without_its_consequences() {
+    let served = Companies::start(&["a", "b"]);
+    served.0.reload_is("rejected", || {
+        edit(&served.registry(), "a/company.toml", "id = \"line\"", "id = line\npriority = high");
+        edit(&served.registry(), "b/accounts.csv", "a3,line", "a3,lime");
+    });
+    served.0.within("both are held back", || served.held_back() == ["a registry", "b registry"]);
+    let status = served.0.daemon.status();
+    let findings: Vec<&str> =
+        status["held_back"][0]["findings"].as_array().unwrap().iter().map(text).collect();
+    assert!(findings[0].starts_with("a/company.toml:"), "{findings:?}");
+    assert!(findings.iter().all(|finding| !finding.starts_with("a/accounts.csv")), "{findings:?}");
+    served.0.daemon.signal(Signal::HUP);
+    let rejected = served.0.daemon.log("snapshot rejected; the snapshot in service stays");
+    let (cause, others) = (text(&rejected["cause"]).to_owned(), rejected["findings"].clone());
+    assert!(cause.starts_with("a/company.toml:") && !cause.contains('\n'), "{cause}");
+    assert!(!others.to_string().contains("unknown_pool"), "{others}");
+}
+
 /// The version in service of a company comes from the kept snapshot. Its files are broken since before the
 /// restart.
 #[test]

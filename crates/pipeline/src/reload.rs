@@ -111,7 +111,9 @@ pub fn build_reload(
         registry.companies.extend(restored);
         registry.companies.sort_by(|a, b| a.id.cmp(&b.id));
         let mut of_others = Findings::default();
-        copy(&findings, &mut of_others, |finding| company_of(finding).is_some_and(|id| !is_held(id)));
+        copy(&findings, &mut of_others, |finding| {
+            !is_empty_registry(finding) && company_of(finding).is_none_or(|id| !is_held(id))
+        });
         match build_checked(registry, of_others, generation, now, BuildMode::Serve, progress, clock) {
             Ok(built) => {
                 let is_new = held_back.is_empty() || body(&built.snapshot) != body(in_service);
@@ -423,6 +425,24 @@ mod tests {
         let held = vec!["a registry".to_owned(), "c registry".into()];
         let now_served = ["a 3 v1".to_owned(), "b 3 v2".into(), "c 3 v1".into()];
         assert_eq!(reload(&changed, &in_service, false), (held, Some(now_served.to_vec())));
+    }
+
+    #[test]
+    fn warnings_are_those_of_what_is_served() {
+        let in_service = served(&files(&[("a", 3, 1), ("b", 3, 1)]));
+        let mut changed = files(&[("a", 3, 2), ("b", 3, 2)]);
+        for stray in ["notes.txt", "a/notes.txt", "b/notes.txt"] {
+            changed.insert(stray, "");
+        }
+        let warned = |files: &Files| {
+            let built =
+                build_reload(files, &in_service, false, 2, NOW, &NoProgress).ok().unwrap().built.unwrap();
+            let places = built.findings.iter().map(|finding| finding.place.file.to_string());
+            places.collect::<Vec<_>>()
+        };
+        assert_eq!(warned(&changed), ["a/notes.txt", "b/notes.txt", "notes.txt"]);
+        changed.insert("a/accounts.csv", BROKEN);
+        assert_eq!(warned(&changed), ["b/notes.txt", "notes.txt"]);
     }
 
     #[test]
