@@ -182,7 +182,7 @@ impl<'t> Rows<'t> {
         }
         let rest = self.text.get(start..).unwrap_or_default();
         let ends = |&byte: &u8| byte == self.dialect.separator || matches!(byte, b'\r' | b'\n' | b'"');
-        let end = start + rest.iter().position(|byte| ends(byte)).unwrap_or(rest.len());
+        let end = start + rest.iter().position(ends).unwrap_or(rest.len());
         match self.byte(end) {
             Some(b'"') => Err((QuoteFaultKind::InsideUnquoted, end..end + 1)),
             _ => Ok(end),

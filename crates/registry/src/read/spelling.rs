@@ -112,7 +112,7 @@ pub(super) fn cell_help(text: &str) -> Option<String> {
 }
 
 /// Returns the text without the blanks and quotes around it, if that makes it valid.
-fn without_surroundings<'t>(text: &'t str, is_valid: impl Fn(&str) -> bool) -> Option<&'t str> {
+fn without_surroundings(text: &str, is_valid: impl Fn(&str) -> bool) -> Option<&str> {
     let is_around = |letter: char| {
         letter.is_whitespace() || is_invisible(letter) || "'`\"\u{2018}\u{2019}".contains(letter)
     };
@@ -195,7 +195,7 @@ fn is_separator(letter: char) -> bool {
 fn meant_number(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let text = SCHEMES.iter().find_map(|scheme| lower.strip_prefix(scheme)).unwrap_or(&lower);
-    let text = text.trim_end_matches(|letter: char| letter == '0').strip_suffix(['.', ',']).unwrap_or(text);
+    let text = text.trim_end_matches('0').strip_suffix(['.', ',']).unwrap_or(text);
     let mut number = String::from("+");
     for letter in text.replace("(0)", "").chars() {
         let value = u32::from(letter);
