@@ -188,7 +188,7 @@ fn locate(query: &Query) -> Result<Client, &'static str> {
     let scoped = query.bsuid.as_deref().and_then(country_of_bsuid);
     let named: Vec<Region> =
         [stated, origin.and_then(|origin| origin.region), scoped].into_iter().flatten().collect();
-    let conflict = Some(named.windows(2).any(|pair| pair[0] != pair[1]));
+    let conflict = Some(named.iter().zip(named.iter().skip(1)).any(|(one, next)| one != next));
     match (stated, origin, scoped) {
         (None, None, None) => Err("client_required"),
         (Some(_), _, _) => Ok(Client { country: stated, source: "query", guessed: None, conflict }),

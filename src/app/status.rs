@@ -54,21 +54,26 @@ impl StatusSource for Status {
                 "findings": last.findings,
             })
         });
+        let state = self.state.as_ref().map(|state| {
+            let StateStatus { has_lock, error } = state.status();
+            json!({"path": state.path(), "writable": error.is_none(), "lock": has_lock, "error": error})
+        });
         let mut status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "source": self.source.describe(),
             "watch": last.watch_mode.as_str(),
+            "state": state,
+            "snapshot": snapshot,
+            "held_back": held_back(&last.held_back),
+            "last_reload": reload,
+            "standings": self.standings(),
         });
-        if let Some(state) = &self.state {
-            let StateStatus { has_lock, error } = state.status();
-            status["state"] =
-                json!({"path": state.path(), "writable": error.is_none(), "lock": has_lock, "error": error});
+        if state.is_none()
+            && let Some(members) = status.as_object_mut()
+        {
+            members.shift_remove("state");
         }
-        status["snapshot"] = snapshot.into();
-        status["held_back"] = held_back(&last.held_back);
-        status["last_reload"] = reload.into();
-        status["standings"] = self.standings();
         status
     }
 

@@ -67,6 +67,10 @@ impl Client {
         if uri.query().is_some() || host.is_empty() {
             return Err(fault("the URL of a daemon has a host and no query"));
         }
+        // The parser accepts a port that is no number of 16 bits, and then has none.
+        if authority.as_str() != host && uri.port_u16().is_none() {
+            return Err(fault("the port of a URL is a number up to 65535"));
+        }
         let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Client { url: format!("http://{authority}"), authority, prefix })

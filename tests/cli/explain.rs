@@ -127,7 +127,7 @@ fn each_reason_to_pass_over_an_account_is_shown() {
         (
             &["ou=emea", "bsuid=GB.1", "phone=+33612345678"],
             0,
-            &["derived from the phone number", "the business-scoped user id is of another"],
+            &["derived from the phone number", "the business-scoped user id is of"],
         ),
         (&["ou=emea", "bsuid=GB.1"], 0, &["GB, derived from the business-scoped user id"]),
         (

@@ -24,7 +24,7 @@ fn table_of_routes_has_every_path_with_its_methods() {
         .map(|row| [row[0].replace('`', ""), row[1].to_owned(), row[2].to_owned()])
         .collect();
     let mut routes = BTreeSet::new();
-    for (listener, paths) in [("data", &data::PATHS[..]), ("admin", &admin::PATHS[..])] {
+    for (listener, paths) in [("data", data::PATHS), ("admin", admin::PATHS)] {
         routes.extend(paths.iter().map(|(path, methods)| [path, listener, methods].map(str::to_owned)));
     }
     assert_eq!(listed, routes);

@@ -31,7 +31,7 @@ fn every_route_and_method_is_described_and_no_other() {
         }
     }
     let mut routed = BTreeSet::new();
-    for (port, paths) in [("7400", &data::PATHS[..]), ("7401", &admin::PATHS[..])] {
+    for (port, paths) in [("7400", data::PATHS), ("7401", admin::PATHS)] {
         for (path, methods) in paths {
             routed.extend(methods.split(", ").map(|method| (port, *path, method.to_owned())));
         }

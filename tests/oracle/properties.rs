@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use oracle::{Oracle, Query};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use switchboard_model::Condition;
+use switchboard_model::{Condition, E164};
 use switchboard_registry::{Files, Findings, Registry, check, read};
 use switchboard_snapshot::{Decompiler, NoProgress, compile};
 
@@ -161,7 +161,7 @@ fn compare_query(
     first.explain(query, now, picked.as_deref(), coverage)
 }
 
-/// Returns the same query in another form. The `+` of the phone and the case of the country have no effect,
+/// Returns the same query in another form. The `+` of a valid phone and the case of the country have no effect,
 /// nor has the phone if client and country are given.
 fn rewritten(query: &Query) -> Option<Query> {
     let mut same = query.clone();
@@ -172,9 +172,10 @@ fn rewritten(query: &Query) -> Option<Query> {
             country.to_ascii_lowercase()
         }
     });
-    same.phone = query.phone.as_ref().map(|phone| match phone.strip_prefix('+') {
-        Some(digits) => digits.to_owned(),
-        None => format!("+{phone}"),
+    same.phone = query.phone.as_ref().map(|phone| {
+        let other = phone.strip_prefix('+').map_or_else(|| format!("+{phone}"), str::to_owned);
+        // A number that is not valid needs its plus.
+        if E164::parse(&other).is_ok() == E164::parse(phone).is_ok() { other } else { phone.clone() }
     });
     if query.client.is_some() && query.country.is_some() && query.phone.is_none() {
         same.phone = Some("+12015550123".to_owned());

@@ -57,6 +57,7 @@ pub(super) fn ask(daemon: &DaemonProcess) {
         "/v1/select?company=acme&channel=smoke&ou=emea&country=GB",
         "/v1/select?nonsense",
         "/v1/explain?company=acme&channel=whatsapp&ou=emea&country=GB",
+        "/v1/account?company=acme&channel=whatsapp&address=%2B447400123401",
         "/nowhere",
     ] {
         daemon.get(target);
