@@ -17,11 +17,13 @@ use crate::oracle::registries::{NOW, registry};
 const CASES: u32 = 30;
 
 type Key = (String, String, String, Role, Region);
+/// The OUs of a company, and its channels with the roles to compare.
+type OusAndChannels = (BTreeSet<String>, BTreeSet<(String, Role)>);
 
 /// Returns every combination of a company, one of its OUs, a channel that it has pools of, and a role: the
 /// conversation role, and the other role if a pool of an OU has an account of it.
 fn asked(registries: &[&Registry]) -> BTreeSet<(String, String, String, Role)> {
-    let mut sets: BTreeMap<String, (BTreeSet<String>, BTreeSet<(String, Role)>)> = BTreeMap::new();
+    let mut sets: BTreeMap<String, OusAndChannels> = BTreeMap::new();
     for registry in registries {
         for company in &registry.companies {
             let (ous, channels) = sets.entry(company.id.to_string()).or_default();
