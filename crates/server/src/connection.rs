@@ -17,12 +17,12 @@ use tokio::sync::watch;
 use tokio::task::{unconstrained, yield_now};
 use tokio::time::sleep_until;
 
-use super::clock;
 use super::connection_state::{ConnectionState, WaitsFor};
 use super::failpoint::{Failpoint, failpoint};
 use super::guarded_stream::GuardedStream;
 use super::limits::HeldReservation;
 use super::request_head::MAX_HEAD_BYTES;
+use super::response;
 use super::{BodyState, ConnectionInfo, Service, Timeouts};
 
 /// Size of hyper's buffer, per direction. hyper never shrinks a buffer, so a peer can make the server hold
@@ -80,7 +80,7 @@ where
                 // end to the client.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            response.headers_mut().insert(DATE, clock::date_value());
+            response.headers_mut().insert(DATE, response::date_value());
             state.on_answer();
             Ok::<_, Infallible>(response)
         })
@@ -183,6 +183,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::response::SHIFT;
     use crate::{FastAnswer, ProblemKind, Response, respond};
 
     const TIMEOUTS: Timeouts = Timeouts {
@@ -276,7 +277,7 @@ mod tests {
         let (_, _, ()) = serve(&service, |mut peer, drain| async move {
             let mut dates = Vec::new();
             for shift in [0, HOUR, -HOUR] {
-                clock::SHIFT.set(shift);
+                SHIFT.set(shift);
                 peer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
                 let mut answer = Vec::new();
                 while !answer.ends_with(b"\r\n\r\nok\n") {
@@ -284,16 +285,16 @@ mod tests {
                 }
                 dates.push(date_of(&answer));
             }
-            clock::SHIFT.set(HOUR);
+            SHIFT.set(HOUR);
             dates.push(date_of(&crate::response::overloaded_response()));
-            clock::SHIFT.set(-HOUR);
+            SHIFT.set(-HOUR);
             dates.push(date_of(exchange(peer, b"GET / HTTP/7.0\r\n\r\n").await.as_bytes()));
             let minutes = dates.iter().map(|date| (date - dates[0] + 30).div_euclid(60));
             assert_eq!(minutes.collect::<Vec<_>>(), [0, 60, -60, 60, -60], "{dates:?}");
             drop(drain);
         })
         .await;
-        clock::SHIFT.set(0);
+        SHIFT.set(0);
     }
 
     /// Returns the Unix time of the only `date` field.

@@ -15,7 +15,6 @@ use std::task::{Context, Poll, ready};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::clock;
 use super::connection_state::ConnectionState;
 use super::framing::{Framing, FramingFault};
 use super::request_head::HeadError;
@@ -267,7 +266,7 @@ fn with_body(bare: &[u8], kind: &ProblemKind, error: Option<HeadError>) -> (Vec<
     let at = memmem::find(bare, NO_BODY).unwrap_or(0);
     let (before, after) = bare.split_at(at);
     let mut whole = before.to_vec();
-    write_body_fields(&mut whole, PROBLEM_CONTENT_TYPE, "", clock::date_value().as_bytes(), body.len());
+    write_body_fields(&mut whole, PROBLEM_CONTENT_TYPE, "", response::date_value().as_bytes(), body.len());
     whole.extend_from_slice(after.get(NO_BODY.len()..).unwrap_or_default());
     whole.extend_from_slice(&body);
     (whole, body.len())

@@ -48,13 +48,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Begin to read with [`settings`] and [`service`]. Then [`listen`], [`acceptor`], [`worker`] and [`reuseport`] have the
+//! Begin to read with [`limits`] and [`service`]. Then [`listen`], [`acceptor`], [`worker`] and [`reuseport`] have the
 //! threads and sockets; [`connection`], `connection_state`, `guarded_stream`, `framing` and `request_head` have
-//! one connection; and `simple_request`, [`response`], [`limits`], [`clock`] and [`failpoint`] have what
-//! services use.
+//! one connection; and `simple_request`, [`response`] and [`failpoint`] have what services use.
 
 pub mod acceptor;
-pub mod clock;
 pub mod connection;
 mod connection_state;
 pub mod failpoint;
@@ -66,17 +64,14 @@ mod request_head;
 pub mod response;
 pub mod reuseport;
 pub mod service;
-pub mod settings;
 mod simple_request;
 pub mod worker;
 
 pub use acceptor::{AcceptSet, Listener};
-pub use clock::Clock;
 pub use connection::serve_connection;
-pub use limits::{MemoryBudget, RequestClass, Reservation};
+pub use limits::{MemoryBudget, RequestClass, Reservation, ServerSettings, Timeouts};
 pub use listen::{BindError, InvalidAddress, ListenAddress, addresses_conflict};
-pub use response::{Problem, ProblemKind, Response, respond};
+pub use response::{Clock, Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Service};
-pub use settings::{ServerSettings, Timeouts};
 pub use simple_request::SimpleRequest;
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};
