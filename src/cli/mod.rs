@@ -7,7 +7,6 @@
 pub mod arguments;
 mod check;
 mod client;
-mod completions;
 mod coverage;
 mod daemon;
 mod diff;
@@ -68,7 +67,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Inspect(arguments)) => snapshot_file::inspect(&arguments),
         Some(Command::Status(arguments)) => daemon::status(&arguments),
         Some(Command::Standing(command)) => daemon::standing(&command),
-        Some(Command::Completions(arguments)) => completions::run(&arguments),
+        Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),
     };

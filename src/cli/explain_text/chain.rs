@@ -8,7 +8,7 @@ use switchboard_model::{Region, Rule, SelectError};
 use switchboard_select::{Availability, Trace, TracedLevel, TracedStep};
 use switchboard_snapshot::{AccountIdx, Snapshot};
 
-use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree};
+use super::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree};
 use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, count, ous_up, printable};
 
 /// Levels that are shown at the start of a chain, and around the level where the search ended. A chain may

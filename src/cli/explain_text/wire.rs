@@ -4,8 +4,7 @@
 use serde_json::Value;
 use switchboard_model::Rule;
 
-use super::tree::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, Tree};
-use super::{REST, draw_problem, meaning};
+use super::{BRANCH, BRANCH_REST, CORNER, CORNER_REST, REST, Tree, draw_problem, meaning};
 use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, count, ous_up, printable};
 
 const ACCOUNT: &str = "│    ";
