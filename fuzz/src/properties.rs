@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use rkyv::util::AlignedVec;
-use switchboard::api::data::{batch as lines, query_string};
+use switchboard::api::data::{query_string, select as lines};
 use switchboard::api::problem::{from_error, to_json, write_problem};
 use switchboard_model::UnixSeconds;
 use switchboard_pipeline::{BuildMode, build_snapshot};

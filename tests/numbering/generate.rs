@@ -80,10 +80,10 @@ fn header(out: &mut String, states: usize) {
          //!\n\
          //! {states} states of 22 bytes: {} KB.\n\
          \n\
-         use super::automaton::{{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*}};\n\
+         use super::{{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*}};\n\
          \n\
          /// The index of a region; a wrong name fails the build.\n\
-         const fn r(alpha2: &str) -> u8 {{\n    super::automaton::index_of(&REGIONS, alpha2)\n}}\n\n",
+         const fn r(alpha2: &str) -> u8 {{\n    super::index_of(&REGIONS, alpha2)\n}}\n\n",
         states * 22 / 1000
     )
     .unwrap();

@@ -31,10 +31,9 @@
 //!
 //! # Where to begin reading
 //!
-//! Begin with `outcome.rs` and `account.rs`: they hold the terms of a selection.
-//! [`numbering`] is the only module with an algorithm. Its table is generated, so skip `numbering/table.rs`.
+//! Begin with `outcome.rs`, which has the terms of a selection. [`numbering`] is the only module with an
+//! algorithm. Its table is generated, so skip `numbering/table.rs`.
 
-mod account;
 mod address;
 mod id;
 pub mod numbering;
@@ -44,13 +43,12 @@ mod region_set;
 mod text_enum;
 mod time;
 
-pub use account::{Condition, Role};
 pub use address::{AddressBuffer, AddressKind};
 pub use id::{
     InvisibleChar, MAX_ID_BYTES, MAX_USER_ID_BYTES, find_invisible, is_id, is_invisible, is_user_id,
 };
 pub use numbering::{CallingCode, E164, InvalidE164, Origin, Region};
-pub use outcome::{Rule, SelectError};
+pub use outcome::{Condition, Role, Rule, SelectError};
 pub use query_field::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField, bsuid_region};
 pub use region_set::RegionSet;
 pub use time::{UnixMillis, UnixSeconds};

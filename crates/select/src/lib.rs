@@ -25,12 +25,11 @@
 //! ```
 //!
 //! Begin to read in `query`, which has the fields of a query, and in `walk`, which has the steps of a
-//! selection in order. `pick` picks one of several equal candidates, and `answer` has the result and the
-//! observer of a selection. `explain` records what it observes, and `interleaved` runs several at a time.
+//! selection in order, and runs several selections at a time. `pick` picks one of several equal candidates.
+//! `answer` has the result and the observer of a selection, and `explain` records what it observes.
 
 mod answer;
 mod explain;
-mod interleaved;
 mod overlay;
 mod pick;
 mod query;
@@ -43,9 +42,8 @@ pub use answer::{
 pub use explain::{
     MAX_LISTED_CANDIDATES, Trace, TracedCurrent, TracedStep, TracedUser, explain, explanation, trace,
 };
-pub use interleaved::{LANES, select_interleaved};
 pub use overlay::{NO_STANDINGS, Overlay};
 pub use query::{
     BadQuery, Client, CountrySource, Excluded, Fallback, NOT_AN_OBJECT, Query, QueryFields, unknown_field,
 };
-pub use walk::{SelectContext, select, select_with};
+pub use walk::{LANES, SelectContext, select, select_interleaved, select_with};

@@ -39,29 +39,26 @@
 //! # Where to begin reading
 //!
 //! Begin with `format.rs`, which has every stored record, and [`header`]. Then follow a snapshot through its
-//! life: `compile/` writes the records, `open.rs` and `verify/` check them, [`view`] reads them.
+//! life: `compile/` writes the records, `verify/` opens and checks them, [`view`] reads them.
 //! `hash_index.rs` finds a record by its id. `decompile.rs` turns a company back into the registry's values.
 //! Only `compile/` and `decompile.rs` know the registry, and only [`view`] contains `unsafe` code.
 
 pub mod compile;
 mod decompile;
-mod digests;
 pub mod file;
 #[cfg_attr(not(feature = "forge"), allow(unreachable_pub, reason = "public with the feature `forge` alone"))]
 mod format;
 mod hash_index;
 pub mod header;
 mod index_types;
-mod open;
 pub mod rendezvous;
 mod verify;
 pub mod view;
 
 pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
 pub use decompile::{Decompiler, UnknownChannel};
-pub use digests::{Digests, Sha256Digest};
 pub use file::Bytes;
-pub use header::{Header, Rejection, RejectionStage};
+pub use header::{Digests, Header, Rejection, RejectionStage, Sha256Digest};
 pub use index_types::{
     AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, GroupIdx, LevelIdx, LevelPoolIdx, OuIdx, PoolIdx,
 };

@@ -2,12 +2,11 @@
 //! It answers most requests by `fast_path`, and the others through hyper and `service`.
 
 pub mod account;
-pub mod batch;
 mod body;
 mod context;
 mod fast_path;
 pub mod query_string;
-mod select;
+pub mod select;
 mod service;
 
 pub use service::serve;

@@ -1,14 +1,33 @@
-//! Answers one query, for all ways in which a query arrives.
+//! Selects the accounts for one query, for all ways in which a query arrives, and for the queries of a batch. A
+//! batch has one query a line and gets one answer a line, in the same order, all from one snapshot.
 
-use switchboard_model::SelectError;
-use switchboard_select::{Answer, BadQuery, Query, select, write_selection};
-use switchboard_server::response::PROBLEM_CONTENT_TYPE;
+use std::array::from_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use switchboard_model::{SelectError, UnixSeconds};
+use switchboard_select::{
+    Answer, BadQuery, LANES, Query, SelectContext, select, select_interleaved, write_selection,
+};
+use switchboard_server::failpoint::failpoint;
+use switchboard_server::response::{BODY_TOO_LARGE, INTERNAL, MAX_UNRESERVED_BYTES, PROBLEM_CONTENT_TYPE};
+use switchboard_server::{Problem, RequestClass, Response, catch_panic, respond};
 use switchboard_snapshot::Snapshot;
 
 use super::context::WorkerContext;
 use crate::api::JSON;
-use crate::api::problem::{from_error, write_problem};
+use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error, write_problem};
+use crate::runtime::Generation;
 use crate::telemetry::ChannelCounters;
+
+/// Maximum number of lines in a batch.
+const MAX_LINES: usize = 10_000;
+/// Time after which a batch yields to other connections. The limit is a time instead of a number of lines,
+/// because a line takes one microsecond, or 150 for an OU with 20,000 levels above it.
+const TURN: Duration = Duration::from_millis(1);
+/// Expected size of an answer in bytes. Most have 200 to 250.
+const ANSWER_BYTES: usize = 256;
 
 /// The HTTP status and the media type of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,4 +93,131 @@ pub(super) fn write_answer(
         }
     };
     ResponseMeta::problem(kind.status)
+}
+
+/// Answers the lines of a batch. Yields to other connections from time to time.
+pub(super) async fn answer_batch(context: &WorkerContext, body: &[u8]) -> Result<Response, Problem> {
+    let ends = memchr::memchr_iter(b'\n', body).count();
+    let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
+    if lines > MAX_LINES {
+        let detail = format!("The batch has more than {MAX_LINES} lines. Divide it into several batches.");
+        return Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail));
+    }
+    // Cloned because it is held across `.await`: a borrow would keep this worker on the old generation.
+    let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+    let channels = context.channel_counters(&generation.snapshot);
+    let now = context.select_context(&generation).now;
+    let mut reservation = context.shared.budget.reservation(RequestClass::Bulk);
+    let expected = lines * ANSWER_BYTES;
+    if expected > MAX_UNRESERVED_BYTES && !reservation.grow(expected) {
+        return Err(Problem::out_of_memory_budget());
+    }
+    let batch = Batch { context, generation: &generation, channels: &channels, now };
+    let mut out = Vec::with_capacity(expected);
+    let mut rest = body;
+    let mut first = 1;
+    let mut turn = Instant::now();
+    while !rest.is_empty() {
+        let mut lines = [&[][..]; LANES];
+        let mut count = 0;
+        while let Some(line) = lines.get_mut(count).filter(|_| !rest.is_empty()) {
+            (*line, rest) = first_line(rest);
+            count += 1;
+        }
+        let lines = lines.get(..count).unwrap_or_default();
+        let before = out.len();
+        if catch_panic(|| batch.answer_together(lines, first, &mut out)).is_none() {
+            // Each line is answered again separately, to isolate the line that panics.
+            out.truncate(before);
+            for (number, line) in (first..).zip(lines) {
+                batch.answer_alone(line, number, &mut out);
+            }
+        }
+        first += count;
+        if turn.elapsed() >= TURN {
+            tokio::task::yield_now().await;
+            turn = Instant::now();
+        }
+    }
+    context.telemetry.count_batch_lines(lines as u64);
+    let mut response = respond(200, "application/x-ndjson", Bytes::from(out));
+    reservation.attach_to(&mut response);
+    Ok(response)
+}
+
+/// The state that the lines of one batch are answered from.
+struct Batch<'b> {
+    context: &'b WorkerContext,
+    generation: &'b Generation,
+    channels: &'b ChannelCounters,
+    now: UnixSeconds,
+}
+
+impl Batch<'_> {
+    /// Answers up to [`LANES`] lines together. A malformed or empty line gets a problem with its number,
+    /// which counts from 1. `first` is the number of the first line.
+    fn answer_together(&self, lines: &[&[u8]], first: usize, out: &mut Vec<u8>) {
+        failpoint("line");
+        let snapshot = &self.generation.snapshot;
+        let mut queries: [Query<'_>; LANES] = from_fn(|_| Query::default());
+        let mut faults = [const { None }; LANES];
+        for ((query, fault), line) in queries.iter_mut().zip(&mut faults).zip(lines) {
+            *fault = query.read_json(line).err();
+        }
+        let mut well_formed = [const { None }; LANES];
+        let read = queries.iter().zip(&faults).take(lines.len());
+        for (slot, (query, fault)) in well_formed.iter_mut().zip(read) {
+            if fault.is_none() {
+                *slot = Some((query, self.select_context()));
+            }
+        }
+        let answers = select_interleaved(snapshot, &well_formed);
+        for (number, (answer, fault)) in (first..).zip(answers.into_iter().zip(faults)) {
+            let answer = match (answer, fault) {
+                (Some(answer), _) => Ok(answer),
+                (None, Some(bad)) => Err(in_batch(bad, number)),
+                // There is no further line.
+                (None, None) => break,
+            };
+            write_answer(self.context, snapshot, self.channels, answer, out);
+            out.push(b'\n');
+        }
+    }
+
+    /// Answers one line, with the problem `internal` if it panics.
+    fn answer_alone(&self, line: &[u8], number: usize, out: &mut Vec<u8>) {
+        let before = out.len();
+        let snapshot = &self.generation.snapshot;
+        let answered = catch_panic(|| {
+            failpoint("line");
+            let mut query = Query::default();
+            let read = query.read_json(line);
+            let answer = read.map(|()| select(snapshot, &query, self.select_context()));
+            let answer = answer.map_err(|bad| in_batch(bad, number));
+            write_answer(self.context, snapshot, self.channels, answer, out);
+        });
+        if answered.is_none() {
+            self.context.telemetry.count_panic();
+            out.truncate(before);
+            Problem::new(&INTERNAL).with_number(GENERATION, snapshot.generation()).write(out);
+        }
+        out.push(b'\n');
+    }
+
+    fn select_context(&self) -> SelectContext<'_> {
+        SelectContext { now: self.now, random: self.context.random(), standings: &self.generation.overlay }
+    }
+}
+
+/// Returns the fault of a line with the number of the line in the batch.
+fn in_batch(bad: BadQuery, number: usize) -> BadQuery {
+    BadQuery { message: bad.in_line(number).into(), ..bad }
+}
+
+/// Returns the first line without its line feed, and the rest of the text.
+pub fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b'\n', text) {
+        Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..).unwrap_or_default()),
+        None => (text, &[]),
+    }
 }

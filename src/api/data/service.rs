@@ -21,8 +21,8 @@ use tokio::task::spawn_blocking;
 
 use super::body::BodyKind;
 use super::context::{Shared, WorkerContext};
-use super::select::{ResponseMeta, select_current};
-use super::{account, batch, fast_path, query_string};
+use super::select::{ResponseMeta, answer_batch, select_current};
+use super::{account, fast_path, query_string};
 use crate::api::JSON;
 use crate::api::access_log::OTHER;
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
@@ -220,7 +220,7 @@ async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Inc
             }
         },
         Target::Batch => match read_query_body(context, BodyKind::Batch, head, body).await {
-            Ok((body, _reservation)) => Answered::new(batch::answer(context, &body).await, BodyState::Read),
+            Ok((body, _reservation)) => Answered::new(answer_batch(context, &body).await, BodyState::Read),
             Err(problem) => Answered::new(Err(problem), body_state),
         },
         Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), body_state),

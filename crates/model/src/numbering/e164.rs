@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::automaton::{State, StateMark};
-use super::{CallingCode, Region, table};
+use super::{CallingCode, Region, State, StateMark, table};
 
 /// The minimum number of digits, calling code included. The shortest valid numbers have 6 (+43, +49, +98).
 const MIN_DIGITS: usize = 5;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::automaton::CodeEntry;
-use super::table;
+use super::{CodeEntry, table};
 
 /// An ISO 3166-1 alpha-2 country: one of the 249 assigned codes, or AC, TA or XK, which libphonenumber uses.
 ///

@@ -5,11 +5,11 @@
 //!
 //! 4418 states of 22 bytes: 97 KB.
 
-use super::automaton::{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*};
+use super::{CodeEntry, CodeEntry as Entry, State, State as S, StateMark::*};
 
 /// The index of a region; a wrong name fails the build.
 const fn r(alpha2: &str) -> u8 {
-    super::automaton::index_of(&REGIONS, alpha2)
+    super::index_of(&REGIONS, alpha2)
 }
 
 /// Every region's letters, and its calling code, 0 where it has none.

@@ -1,6 +1,6 @@
 //! Selects an account for a query, step by step, in the order in which errors are reported. This file
 //! resolves names and has the order of the steps. [`chain`] has the larger steps: the current account, and
-//! the search of the chain.
+//! the search of the chain. Also runs several selections at a time.
 
 mod chain;
 
@@ -9,7 +9,7 @@ use switchboard_snapshot::rendezvous::Seed;
 use switchboard_snapshot::view::{AccountJson, LevelRef, OuProbe, Steps};
 use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
-use super::answer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer};
+use super::answer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer, prefetch_selection};
 use super::query::{Client, Fallback, Query};
 use super::{Answer, Overlay, Selection};
 
@@ -65,7 +65,7 @@ pub fn select_with(
 ///
 /// A `Walk` is created and filled in place. Moving it twice would take 9 % of a selection among 1,000
 /// accounts.
-pub(super) struct Walk<'a> {
+struct Walk<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
     context: SelectContext<'a>,
@@ -278,4 +278,70 @@ impl<'a> Walk<'a> {
     fn with_json(&self, account: AccountIdx) -> (AccountIdx, AccountJson) {
         (account, self.snapshot.account(account).json())
     }
+}
+
+/// Number of selections that are interleaved. More than eight gain nothing: a core fetches 10 to 16 cache
+/// lines at a time, and each selection requests two or three.
+pub const LANES: usize = 8;
+
+/// One of the interleaved selections.
+struct Lane<'a> {
+    walk: Walk<'a>,
+    /// The error that ended the selection early, if any.
+    state: Result<(), SelectError>,
+}
+
+/// Answers up to [`LANES`] queries. In a large snapshot, a selection reads eight places in memory, five of
+/// them one after the other. Each read is a cache miss of 40 to 160 ns. Interleaved selections overlap their
+/// misses: each stage requests the memory of all selections before the next stage reads it.
+///
+/// Each answer equals that of [`select()`](select). Returns `None` at
+/// each index where `queries` has no query.
+pub fn select_interleaved<'a>(
+    snapshot: &'a Snapshot,
+    queries: &[Option<(&'a Query<'a>, SelectContext<'a>)>; LANES],
+) -> [Option<Answer>; LANES] {
+    let channels = queries.each_ref().map(|query| snapshot.find_channel(&query.as_ref()?.0.channel));
+    let mut lanes: [Option<Lane<'a>>; LANES] = queries.each_ref().map(|query| {
+        let (query, context) = query.as_ref()?;
+        Some(Lane { walk: Walk::new(snapshot, query, *context), state: Ok(()) })
+    });
+    for (lane, channel) in lanes.iter_mut().zip(&channels) {
+        if let Some(lane) = lane {
+            lane.state = lane.walk.resolve_names(*channel);
+        }
+    }
+    for lane in active(&mut lanes) {
+        lane.walk.prefetch_ou();
+    }
+    for lane in active(&mut lanes) {
+        lane.state = lane.walk.find_ou();
+    }
+    for lane in active(&mut lanes) {
+        lane.walk.find_chain();
+    }
+    for lane in active(&mut lanes) {
+        lane.walk.find_steps();
+        lane.walk.prefetch_step();
+    }
+    for lane in active(&mut lanes) {
+        lane.walk.prefetch_candidates();
+    }
+    let results = lanes.each_ref().map(|lane| {
+        let Lane { walk, state } = lane.as_ref()?;
+        Some(state.and_then(|()| walk.decide(&mut NoTrace)))
+    });
+    for selection in results.iter().flatten().flatten() {
+        prefetch_selection(snapshot, selection);
+    }
+    let mut channels = channels.into_iter();
+    results.map(|result| {
+        let channel = channels.next().flatten();
+        Some(Answer { channel, result: result? })
+    })
+}
+
+/// Returns the selections that have not ended early.
+fn active<'l, 'a>(lanes: &'l mut [Option<Lane<'a>>; LANES]) -> impl Iterator<Item = &'l mut Lane<'a>> {
+    lanes.iter_mut().flatten().filter(|lane| lane.state.is_ok())
 }

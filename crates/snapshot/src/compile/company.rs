@@ -8,8 +8,7 @@ use super::super::format::{
 };
 use super::super::{hash_index, rendezvous};
 use super::TableBuilder;
-use super::chains::{LevelCompiler, PoolSlot};
-use super::groups::PoolGroups;
+use super::chains::{LevelCompiler, PoolGroups, PoolSlot};
 use crate::{LevelIdx, OuIdx};
 use switchboard_model::{AddressBuffer, Region, Role, UnixSeconds};
 use switchboard_registry::{self as registry, DedicatedUnavailable, Holder, OuWithoutPool, Registry};

@@ -1,6 +1,6 @@
-//! Compiles a checked registry to a snapshot. `company` compiles one company after the other, with `groups`
-//! for equal candidates and `chains` for levels and steps. This file has the arena of text: plain ids, and
-//! the parts of answers, which are already escaped as JSON.
+//! Compiles a checked registry to a snapshot. `company` compiles one company after the other, with `chains`
+//! for levels, steps and groups of equal candidates. This file has the arena of text: plain ids, and the
+//! parts of answers, which are already escaped as JSON.
 //!
 //! Equal registries and generations give equal bytes: records are sorted by id before they get an index, and
 //! no hash map is iterated. The compiler is not on the answer path.
@@ -8,7 +8,6 @@
 
 mod chains;
 mod company;
-mod groups;
 
 use std::collections::HashMap;
 

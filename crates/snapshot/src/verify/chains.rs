@@ -7,8 +7,7 @@ use super::super::format::*;
 use super::super::header::Rejection;
 use super::super::view::{Records, Run};
 use super::groups::{Groups, PoolCountries};
-use super::texts::{Texts, without_escaped};
-use super::{Partition, inconsistent, is_country_or_none, record, require};
+use super::{Partition, Texts, inconsistent, is_country_or_none, record, require, without_escaped};
 use switchboard_model::{Region, RegionSet, Rule};
 
 /// The owner of a level: the OU whose chain begins with the level, for one channel and one role.

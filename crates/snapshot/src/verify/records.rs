@@ -6,8 +6,7 @@ use super::super::hash_index::{self, IndexSlot};
 use super::super::header::Rejection;
 use super::super::rendezvous;
 use super::super::view::{Records, unescaped};
-use super::texts::{self, Texts};
-use super::{Partition, inconsistent, is_country_or_none, record, require};
+use super::{Partition, Texts, inconsistent, is_country_or_none, record, require, without_escaped};
 use rkyv::rend::u32_le;
 use switchboard_model::{AddressBuffer, AddressKind, Region, Role, is_id};
 
@@ -206,8 +205,7 @@ impl<'a> Suffixes<'a> {
 /// Returns whether a text is `","channel":"…","role":"…","country":"…","rule":"` with the values of the
 /// account. Role and country are absent if the account has none.
 fn is_suffix(text: &str, channel: &str, account: &ArchivedAccount) -> bool {
-    let channel =
-        text.strip_prefix(r#"","channel":""#).and_then(|rest| texts::without_escaped(rest, channel));
+    let channel = text.strip_prefix(r#"","channel":""#).and_then(|rest| without_escaped(rest, channel));
     let mut rest = channel.and_then(|rest| rest.strip_prefix('"'));
     let fields =
         [("role", account.role().map(Role::as_str)), ("country", account.country().map(Region::alpha2))];

@@ -98,7 +98,7 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Snapshot {
-    /// Creates the view. Only [`open`](super::open) calls this function, because it upholds `verified`.
+    /// Creates the view. Only [`open`](Snapshot::open) calls this function, because it upholds `verified`.
     #[allow(unsafe_code, reason = "`open` verified the archive")]
     pub(super) fn verified(bytes: Bytes, header: Header) -> Snapshot {
         let end = super::header::LEN + header.contents_len as usize;
