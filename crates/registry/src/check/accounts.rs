@@ -1,12 +1,12 @@
 //! Checks accounts. An account has the channel of its pool, no two accounts have the same address, no
-//! country contradicts a phone number, and phone numbers are valid. A user has one dedicated account per channel, if channel and platform
-//! version support dedicated accounts.
+//! country contradicts a phone number, and phone numbers are valid. A user has one dedicated account per
+//! channel, if channel and platform version support dedicated accounts.
 
 use std::collections::HashMap;
 
 use switchboard_model::{AddressBuffer, E164};
 
-use super::ids::CompanyIndex;
+use super::CompanyIndex;
 use crate::redact::quoted;
 use crate::{Account, AddressKind, Code, Findings, Holder, Span};
 

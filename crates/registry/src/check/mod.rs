@@ -1,16 +1,18 @@
-//! Checks the rules of a registry that concern more than one line. Each file of this folder has the checks of
-//! one subject; `ids` also has the index by id that they share.
+//! Checks the rules of a registry that concern more than one line. This file has the index by id that all
+//! checks share, and the checks of ids: they are unique, references have a target, and a company has an OU. The
+//! other files of this folder have the checks of one subject each.
 //!
 //! A finding is reported at the line that causes it. A check skips what another finding on the same line
 //! already reports, and consequences of a file that could not be read.
 
 mod accounts;
-mod geography;
-mod ids;
 mod ous_and_pools;
 
-use crate::{Code, Findings, Place, Registry};
-use ids::CompanyIndex;
+use std::collections::HashMap;
+
+use crate::redact::quoted;
+use crate::suggest::did_you_mean;
+use crate::{Account, ChannelProfile, Code, Company, Findings, Holder, Ou, Place, Pool, Registry, Span};
 
 /// Checks a registry as a whole, and adds what it finds to the findings of [`read`](crate::read()). Sorts all
 /// findings by file and line.
@@ -35,14 +37,168 @@ pub fn check(registry: &Registry, findings: &mut Findings) {
     }
     for company in &registry.companies {
         let index = CompanyIndex::new(registry, company);
-        ids::check(&index, findings);
+        check_ids(&index, findings);
         let tree = ous_and_pools::check_tree(&index, findings);
-        ids::check_references(&index, findings);
+        check_references(&index, findings);
         accounts::check(&index, findings);
         ous_and_pools::check_pools(&index, findings);
-        geography::check(&index, findings);
+        ous_and_pools::check_mappings(&index, findings);
         ous_and_pools::check_served_ous(&index, &tree, findings);
     }
     findings.sort();
     findings.fold();
+}
+
+/// A company with its index by id. Entries with an empty id are not in the index, because their id could not
+/// be read.
+struct CompanyIndex<'r> {
+    registry: &'r Registry,
+    company: &'r Company,
+    /// The position of each OU by its id. If several OUs have the same id, the first one counts.
+    ous: HashMap<&'r str, usize>,
+    /// The position of each pool by its id. If several pools have the same id, the first one counts.
+    pools: HashMap<&'r str, usize>,
+    channels: HashMap<&'r str, u16>,
+    /// The positions of the accounts of each pool.
+    members: Vec<Vec<usize>>,
+}
+
+impl<'r> CompanyIndex<'r> {
+    fn new(registry: &'r Registry, company: &'r Company) -> CompanyIndex<'r> {
+        let pools = first_by_id(company.pools.iter().map(|pool| &*pool.id));
+        let mut members = vec![Vec::new(); company.pools.len()];
+        for (at, account) in company.accounts.iter().enumerate() {
+            let Holder::Pool(pool) = &account.holder else { continue };
+            if let Some(members) = pools.get(&**pool).and_then(|&pool| members.get_mut(pool)) {
+                members.push(at);
+            }
+        }
+        CompanyIndex {
+            registry,
+            company,
+            ous: first_by_id(company.ous.iter().map(|ou| &*ou.id)),
+            pools,
+            channels: (0..).zip(&registry.channels).map(|(at, channel)| (&*channel.id, at)).collect(),
+            members,
+        }
+    }
+
+    /// Returns the OUs that references can reach, which are the first ones of each id.
+    fn first_ous(&self) -> impl Iterator<Item = (usize, &'r Ou)> {
+        let is_first = |(at, ou): &(usize, &'r Ou)| self.ous.get(&*ou.id) == Some(at);
+        self.company.ous.iter().enumerate().filter(is_first)
+    }
+
+    /// Returns the pools that references can reach, which are the first ones of each id.
+    fn first_pools(&self) -> impl Iterator<Item = &'r Pool> {
+        let is_first = |(at, pool): &(usize, &'r Pool)| self.pools.get(&*pool.id) == Some(at);
+        self.company.pools.iter().enumerate().filter(is_first).map(|(_, pool)| pool)
+    }
+
+    /// Finds a channel by its id. Returns its index and its profile.
+    fn channel(&self, id: &str) -> Option<(u16, &'r ChannelProfile)> {
+        let at = *self.channels.get(id)?;
+        Some((at, self.profile(at)?))
+    }
+
+    /// Returns the profile of the channel at an index.
+    fn profile(&self, channel: u16) -> Option<&'r ChannelProfile> {
+        self.registry.channels.get(usize::from(channel))
+    }
+
+    /// Returns whether any account names this pool.
+    fn has_members(&self, pool: &Pool) -> bool {
+        self.members_of(pool).next().is_some()
+    }
+
+    /// Returns the accounts whose `pool` is the id of this pool.
+    fn members_of(&self, pool: &Pool) -> impl Iterator<Item = &'r Account> {
+        let members = self.pools.get(&*pool.id).and_then(|&at| self.members.get(at));
+        members.into_iter().flatten().filter_map(|&at| self.company.accounts.get(at))
+    }
+}
+
+fn first_by_id<'r>(ids: impl Iterator<Item = &'r str>) -> HashMap<&'r str, usize> {
+    let mut index = HashMap::with_capacity(ids.size_hint().0);
+    for (at, id) in ids.enumerate().filter(|(_, id)| !id.is_empty()) {
+        index.entry(id).or_insert(at);
+    }
+    index
+}
+
+fn check_ids(index: &CompanyIndex<'_>, findings: &mut Findings) {
+    let company = index.company;
+    if company.ous.is_empty() && company.unread.ous.is_empty() {
+        let message = format!("company {} has no organizational unit", quoted(&company.id));
+        let help = "add an `[[ou]]` to `company.toml`, or add an `ous.csv`; every query names an OU";
+        findings.add(&company.place, Code::Empty, message, help);
+    }
+    check_unique("OU", company.ous.iter().map(|ou| (&*ou.id, &ou.place)), findings);
+    check_unique("pool", company.pools.iter().map(|pool| (&*pool.id, &pool.place)), findings);
+    check_unique("account", company.accounts.iter().map(|account| (&*account.id, &account.place)), findings);
+}
+
+fn check_unique<'r>(what: &str, ids: impl Iterator<Item = (&'r str, &'r Place)>, findings: &mut Findings) {
+    let mut seen: HashMap<&str, &Place> = HashMap::with_capacity(ids.size_hint().0);
+    for (id, place) in ids.filter(|(id, _)| !id.is_empty()) {
+        match seen.get(id) {
+            None => drop(seen.insert(id, place)),
+            Some(first) => {
+                let message = format!("{what} id {} is already used at {first}", quoted(id));
+                let help = format!("give this {what} another id, or remove it");
+                let label = format!("the first {what} with this id");
+                findings.add(place, Code::DuplicateId, message, help).primary(Span::value("id")).secondary(
+                    first,
+                    Span::value("id"),
+                    label,
+                );
+            }
+        }
+    }
+}
+
+/// Checks that pools name known OUs and accounts name known pools.
+fn check_references(index: &CompanyIndex<'_>, findings: &mut Findings) {
+    check_ous_of_pools(index, findings);
+    check_pools_of_accounts(index, findings);
+}
+
+fn check_ous_of_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
+    for pool in &index.company.pools {
+        let places = pool.ous_places.iter().map(Some).chain(std::iter::repeat(None));
+        let unread = &index.company.unread.ous;
+        let is_unknown = |ou: &str| !ou.is_empty() && !index.ous.contains_key(ou) && !unread.may_contain(ou);
+        for (ou, place) in pool.ous.iter().zip(places).filter(|(ou, _)| is_unknown(ou)) {
+            let message =
+                format!("pool {} is allocated to OU {}, which does not exist", quoted(&pool.id), quoted(ou));
+            let help = did_you_mean(ou, index.ous.keys().copied(), || {
+                format!("add an OU {}, or remove it from `ous`", quoted(ou))
+            });
+            findings
+                .add(place.unwrap_or(&pool.place), Code::UnknownOu, message, help)
+                .primary(Span::Item(ou.clone()));
+        }
+    }
+}
+
+fn check_pools_of_accounts(index: &CompanyIndex<'_>, findings: &mut Findings) {
+    // Cached because a million lines may have the same wrong name, and the search for a close name is slow.
+    let mut helps: HashMap<&str, String> = HashMap::new();
+    for account in &index.company.accounts {
+        let Holder::Pool(pool) = &account.holder else { continue };
+        if index.pools.contains_key(&**pool) || index.company.unread.pools.may_contain(pool) {
+            continue;
+        }
+        let help = helps.entry(pool).or_insert_with(|| {
+            did_you_mean(pool, index.pools.keys().copied(), || {
+                format!(
+                    "add a `[[pool]]` with the id {} to `company.toml`, or name another pool",
+                    quoted(pool)
+                )
+            })
+        });
+        let message =
+            format!("account {} names pool {}, which does not exist", quoted(&account.id), quoted(pool));
+        findings.add(&account.place, Code::UnknownPool, message, help.clone()).primary(Span::value("pool"));
+    }
 }
