@@ -5,8 +5,9 @@ use switchboard_model::{Condition, E164, Region, Role, UnixSeconds, find_invisib
 use super::channels::Channels;
 use super::layout::SourceFile;
 use super::sheet::Sheet;
-use super::spelling::{cell_help, date_help, phone_spelling, weight_help};
-use super::value::{parse_country, require_id, require_user_id};
+use super::value::{
+    cell_help, date_help, parse_country, phone_spelling, require_id, require_user_id, weight_help,
+};
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
 use crate::{Account, AddressKind, ChannelProfile, Code, Company, Findings, Holder, Place, Span, UnreadPart};

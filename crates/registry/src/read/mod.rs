@@ -1,6 +1,6 @@
 //! Reads the files of a registry into values. `layout` decides which file is which, and `text` has their
 //! encoding and their lines. `toml` and `recover` read TOML, `sheet` and `csv` read CSV, and `value` reads what
-//! both formats write alike. `spelling` recognizes what spreadsheets make of a value. Each other file of this folder reads one kind of file.
+//! both formats write alike. Each other file of this folder reads one kind of file.
 //!
 //! Reading continues after a fault, because one run must report every fault. A faulty value is reported once,
 //! and is left out or replaced by its default.
@@ -12,7 +12,6 @@ mod csv;
 mod layout;
 mod recover;
 mod sheet;
-mod spelling;
 mod text;
 mod toml;
 mod value;

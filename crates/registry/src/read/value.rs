@@ -1,10 +1,30 @@
-//! Reads values that TOML and CSV write alike: ids and countries.
+//! Reads values that TOML and CSV write alike: ids and countries. Recognizes what spreadsheets and people make
+//! of phone numbers, dates, weights and ids, and names the remedy.
 
-use switchboard_model::{MAX_ID_BYTES, MAX_USER_ID_BYTES, Region, find_invisible, is_id, is_user_id};
+use switchboard_model::{
+    E164, MAX_ID_BYTES, MAX_USER_ID_BYTES, Region, UnixSeconds, find_invisible, is_id, is_invisible,
+    is_user_id,
+};
 
-use super::spelling::country_help;
 use crate::redact::quoted;
 use crate::{Code, Findings, Place, Span};
+
+/// The texts that a spreadsheet shows in place of the value of a formula.
+const FORMULA_ERRORS: [&str; 11] = [
+    "#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#ERROR!", "#SPILL!", "#CALC!", "#NV",
+];
+/// Beginnings of addresses that name the kind of the address.
+const SCHEMES: [&str; 6] = ["tel:", "sms:", "whatsapp:", "https://wa.me/", "wa.me/", "callto:"];
+/// The first digits of the scripts whose digits spreadsheets write.
+const ZEROS: [u32; 12] =
+    [0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0E50, 0x0ED0, 0xFF10];
+/// The day of Excel's calendar on which Unix times begin.
+const EXCEL_DAY_OF_1970: i64 = 25_569;
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+const DATE_HELP: &str = "write a date such as 2026-03-01, or a time with its UTC offset such as \
+                         2026-03-01T08:00:00Z";
+const AS_TEXT: &str = "format the column as text in the spreadsheet";
 
 /// Reports a text that is not an id. `what` names the id in the message, such as `OU id`.
 pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, findings: &mut Findings) {
@@ -62,4 +82,320 @@ pub(super) fn parse_country(
         findings.add(place, Code::InvalidCountry, message, help).primary(span());
     }
     region
+}
+
+/// A recognized misspelling.
+#[derive(Debug, PartialEq)]
+pub(super) struct Spelling {
+    /// The fault, as the predicate of a sentence about the value.
+    pub(super) fault: &'static str,
+    pub(super) help: String,
+}
+
+/// Recognizes the misspelling of a phone number that is not in E.164.
+pub(super) fn phone_spelling(text: &str) -> Option<Spelling> {
+    if let Some(help) = cell_help(text) {
+        return Some(Spelling { fault: "is no number", help });
+    }
+    if is_scientific(text) {
+        let help = format!("{AS_TEXT}, and type the number again");
+        return Some(Spelling { fault: "is a rounded number, whose last digits are lost", help });
+    }
+    let meant = meant_number(text);
+    let write = |otherwise: &str| match &meant {
+        Some(number) => format!("write `{number}`"),
+        None => otherwise.to_owned(),
+    };
+    let found = |fault: &'static str, help: String| Some(Spelling { fault, help });
+    let in_e164 = "write the number with +, calling code and number, without other characters";
+    if text.starts_with(['\'', '\u{2018}', '\u{2019}', '`']) {
+        let help = format!("{}, and {AS_TEXT} instead", write(in_e164));
+        return found("begins with an apostrophe, which a spreadsheet uses to mark a text", help);
+    }
+    if text.starts_with('=') {
+        let help = format!("{}, not a formula, and {AS_TEXT}", write("write the number itself"));
+        return found("is a formula", help);
+    }
+    if text.chars().any(|letter| letter.is_numeric() && !letter.is_ascii()) {
+        return found("has other digits than 0 to 9", write("write the number with the digits 0 to 9"));
+    }
+    if SCHEMES.iter().any(|scheme| text.to_ascii_lowercase().starts_with(scheme)) {
+        return found("has a text before the number", write(in_e164));
+    }
+    if text.chars().any(|letter| letter.is_ascii_alphabetic()) {
+        return None;
+    }
+    let only_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.starts_with("00") && only_digits {
+        let help = write("write + and the calling code in place of 00");
+        return found("begins with 00 in place of +", help);
+    }
+    if only_digits {
+        return match &meant {
+            Some(number) => found(
+                "has no +, which a spreadsheet removes from a number",
+                format!("write `{number}` if that is the number, and {AS_TEXT}"),
+            ),
+            None if text.starts_with('0') => {
+                let help = "write + and the calling code in place of the first 0".to_owned();
+                found("is a national number without a calling code", help)
+            }
+            None => found("has no +", "write + and the calling code before the number".to_owned()),
+        };
+    }
+    if let Some((number, fraction)) = text.split_once(['.', ','])
+        && !fraction.is_empty()
+        && fraction.bytes().all(|byte| byte == b'0')
+        && number.trim_start_matches('+').bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return found("has a decimal point, as a spreadsheet writes numbers", write(in_e164));
+    }
+    let is_between = |letter: char| is_separator(letter) || letter == '+' || letter.is_ascii_digit();
+    if text.chars().any(|letter| letter.is_ascii_digit()) && text.chars().all(is_between) {
+        let without = "without blanks, hyphens, parentheses and other signs";
+        let help = match &meant {
+            Some(number) => format!("write `{number}`, {without}"),
+            None => format!("write + and the number {without}"),
+        };
+        return found("has blanks or signs between or around its digits", help);
+    }
+    None
+}
+
+/// Returns the remedy for a text that a spreadsheet writes in place of a value of any kind.
+pub(super) fn cell_help(text: &str) -> Option<String> {
+    let trimmed = text.trim();
+    if trimmed.len() > 1 && trimmed.bytes().all(|byte| byte == b'#') {
+        return Some(format!(
+            "the column was too narrow to show the value: make it wider, or {AS_TEXT}, and type the value again"
+        ));
+    }
+    if FORMULA_ERRORS.iter().any(|error| error.eq_ignore_ascii_case(trimmed)) {
+        return Some("the spreadsheet has a formula with an error here: write the value itself".to_owned());
+    }
+    None
+}
+
+/// Returns the text without the blanks and quotes around it, if that makes it valid.
+fn without_surroundings(text: &str, is_valid: impl Fn(&str) -> bool) -> Option<&str> {
+    let is_around = |letter: char| {
+        letter.is_whitespace() || is_invisible(letter) || "'`\"\u{2018}\u{2019}".contains(letter)
+    };
+    Some(text.trim_matches(is_around)).filter(|inner| is_valid(inner))
+}
+
+/// Returns the remedy for a text that is not the code of a country.
+pub(super) fn country_help(text: &str) -> Option<String> {
+    let inner = without_surroundings(text, |inner| Region::from_alpha2(inner).is_some());
+    inner.map(|inner| format!("write `{inner}`, without other characters")).or_else(|| cell_help(text))
+}
+
+/// Returns the remedy for a text that is not a date by RFC 3339.
+pub(super) fn date_help(text: &str) -> String {
+    if let Some(help) = cell_help(text) {
+        return help;
+    }
+    if let Some(inner) = without_surroundings(text, |inner| UnixSeconds::from_rfc3339(inner).is_some()) {
+        return format!("write {inner}, without other characters");
+    }
+    let whole = text.split(['.', ',']).next().unwrap_or_default();
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+    // The days of the years 1927 to 2119.
+    if let Ok(day @ 10_000..=80_000) = whole.parse::<i64>()
+        && is_number
+        && whole.len() == 5
+    {
+        let date = UnixSeconds((day - EXCEL_DAY_OF_1970) * SECONDS_PER_DAY);
+        return format!("write {date} if the number is a day of Excel's calendar, and {AS_TEXT}");
+    }
+    match meant_dates(text).as_slice() {
+        [date] => format!("write {date}, and {AS_TEXT}"),
+        [day_first, month_first] => format!("write {day_first} or {month_first}, and {AS_TEXT}"),
+        _ => DATE_HELP.to_owned(),
+    }
+}
+
+/// Returns the remedy for a text that is not a weight.
+pub(super) fn weight_help(text: &str) -> String {
+    if let Some(help) = cell_help(text) {
+        return help;
+    }
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_weight = |text: &str| is_digits(text) && matches!(text.parse(), Ok(1..=1000_u16));
+    if let Some(inner) = without_surroundings(text, is_weight) {
+        return format!("write {inner}, without other characters");
+    }
+    match text.split_once(['.', ',']) {
+        Some((whole, fraction)) if is_digits(whole) && is_digits(fraction) => {
+            match (whole.parse::<u16>(), fraction.bytes().all(|byte| byte == b'0')) {
+                (Ok(1..=1000), true) => format!("write {whole}, without a fraction"),
+                _ => "a weight has no fraction: multiply all weights of the pool by 10 or 100".to_owned(),
+            }
+        }
+        _ => "write a number from 1 to 1000, or leave the cell empty for 1".to_owned(),
+    }
+}
+
+/// Returns whether the text is a number such as `4.91511E+12`.
+fn is_scientific(text: &str) -> bool {
+    let Some((mantissa, exponent)) = text.trim().split_once(['E', 'e']) else { return false };
+    let exponent = exponent.trim_start_matches(['+', '-']);
+    let mantissa = mantissa.trim_start_matches(['+', '-']);
+    let is_digits = |text: &str, others: &str| {
+        text.starts_with(|letter: char| letter.is_ascii_digit())
+            && text.chars().all(|letter| letter.is_ascii_digit() || others.contains(letter))
+    };
+    is_digits(mantissa, ".,") && is_digits(exponent, "")
+}
+
+/// Returns whether people write the character between or around the digits of a number.
+fn is_separator(letter: char) -> bool {
+    is_invisible(letter)
+        || letter.is_whitespace()
+        || "-.()/\u{2010}\u{2011}\u{2012}\u{2013}\u{2212}".contains(letter)
+}
+
+/// Returns the number in E.164 that a misspelled number probably means. Returns `None` if the number would
+/// not be valid.
+fn meant_number(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let text = SCHEMES.iter().find_map(|scheme| lower.strip_prefix(scheme)).unwrap_or(&lower);
+    let text = text.trim_end_matches('0').strip_suffix(['.', ',']).unwrap_or(text);
+    let mut number = String::from("+");
+    for letter in text.replace("(0)", "").chars() {
+        let value = u32::from(letter);
+        let zero = ZEROS.into_iter().find(|zero| (*zero..zero + 10).contains(&value));
+        let digit = zero.and_then(|zero| char::from_digit(value - zero, 10)).unwrap_or(letter);
+        match digit {
+            '0'..='9' => number.push(digit),
+            '+' | '\u{FF0B}' | '\'' | '"' | '=' | '\u{2018}' | '\u{2019}' | '`' => {}
+            other if is_separator(other) => {}
+            _ => return None,
+        }
+    }
+    if let Some(rest) = number.strip_prefix("+00") {
+        number = format!("+{rest}");
+    }
+    let origin = E164::parse(&number).ok()?.origin();
+    (!origin.guessed && origin.region.is_some()).then_some(number)
+}
+
+/// Returns the dates that a date in a local notation can mean: none, one, or the one with the day first and
+/// the one with the month first.
+fn meant_dates(text: &str) -> Vec<String> {
+    let date = text.trim().split([' ', 'T']).next().unwrap_or_default();
+    let parts: Vec<&str> = date.split(['/', '.', '-']).collect();
+    let [first, second, third] = parts[..] else { return Vec::new() };
+    if parts
+        .iter()
+        .any(|part| part.is_empty() || part.len() > 4 || !part.bytes().all(|it| it.is_ascii_digit()))
+    {
+        return Vec::new();
+    }
+    let written = |year: &str, month: &str, day: &str| {
+        let century = if year.len() == 2 { "20" } else { "" };
+        let date = format!("{century}{year}-{month:0>2}-{day:0>2}");
+        UnixSeconds::from_rfc3339(&date).map(|_| date)
+    };
+    if first.len() == 4 {
+        return written(first, second, third).into_iter().collect();
+    }
+    let mut dates: Vec<String> =
+        [written(third, second, first), written(third, first, second)].into_iter().flatten().collect();
+    dates.dedup();
+    dates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each spelling gets a remedy of its own.
+    #[test]
+    fn misspelled_phone_numbers_are_recognized() {
+        for (text, fault, help) in [
+            ("4.91511E+12", "rounded", "type the number again"),
+            ("4,91511E+12", "rounded", "format the column as text"),
+            ("4.91511e12", "rounded", "type the number again"),
+            ("+4.47E+11", "rounded", "type the number again"),
+            ("'+447400123456", "apostrophe", "write `+447400123456`"),
+            ("\u{2019}447400123456", "apostrophe", "write `+447400123456`"),
+            ("=\"+447400123456\"", "formula", "write `+447400123456`"),
+            ("=A1&B1", "formula", "write the number itself"),
+            ("447400123456", "has no +", "write `+447400123456`"),
+            ("7400123456", "has no +", "calling code"),
+            ("07400123456", "national", "in place of the first 0"),
+            ("00447400123456", "00", "write `+447400123456`"),
+            ("+44 7400 123456", "blanks", "write `+447400123456`"),
+            (" +447400123456", "blanks", "write `+447400123456`"),
+            ("+44\u{a0}7400\u{a0}123456", "blanks", "write `+447400123456`"),
+            ("+44 (0) 7400-123456", "blanks", "write `+447400123456`"),
+            ("(+44) 7400/123456", "blanks", "write `+447400123456`"),
+            ("0044 7400 123456", "blanks", "write `+447400123456`"),
+            ("+1-202-555-01234567890", "blanks", "write + and the number"),
+            ("447400123456.0", "decimal", "write `+447400123456`"),
+            ("447400123456,00", "decimal", "write `+447400123456`"),
+            (
+                "+\u{664}\u{664}\u{667}\u{664}\u{660}\u{660}\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}",
+                "digits",
+                "write `+447400123456`",
+            ),
+            ("\u{FF0B}\u{FF14}\u{FF14}7400123456", "digits", "write `+447400123456`"),
+            ("tel:+447400123456", "before the number", "write `+447400123456`"),
+            ("https://wa.me/447400123456", "before the number", "write `+447400123456`"),
+            ("#######", "no number", "too narrow"),
+            ("#N/A", "no number", "formula"),
+        ] {
+            let found = phone_spelling(text).unwrap_or_else(|| panic!("{text}"));
+            assert!(found.fault.contains(fault) && found.help.contains(help), "{text}: {found:?}");
+        }
+        for other in ["", "service@acme.example", "@acme", "n/a", "TRUE", "-", "+447400123456 or 57"] {
+            assert_eq!(phone_spelling(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn dates_of_spreadsheets_are_recognized() {
+        for (text, help) in [
+            ("31/12/2026", "write 2026-12-31, and"),
+            ("12/31/2026", "write 2026-12-31, and"),
+            ("31.12.2026", "write 2026-12-31, and"),
+            ("31.12.26", "write 2026-12-31, and"),
+            ("03/04/2026", "write 2026-04-03 or 2026-03-04"),
+            ("1/1/2026", "write 2026-01-01, and"),
+            ("2026/12/31", "write 2026-12-31, and"),
+            ("2026-1-5", "write 2026-01-05, and"),
+            ("2026-12-31 08:00", "write 2026-12-31, and"),
+            ("46387", "write 2026-12-31 if"),
+            ("46387.5", "write 2026-12-31 if"),
+            ("46387,25", "write 2026-12-31 if"),
+            ("#####", "too narrow"),
+            ("#NAME?", "formula"),
+            ("'2026-12-31", "write 2026-12-31, without"),
+            ("2026-12-31\u{a0}", "write 2026-12-31, without"),
+            ("tomorrow", DATE_HELP),
+            ("99/99/2026", DATE_HELP),
+            ("31-Dec-26", DATE_HELP),
+        ] {
+            assert!(date_help(text).contains(help), "{text}: {}", date_help(text));
+        }
+    }
+
+    #[test]
+    fn weights_of_spreadsheets_are_recognized() {
+        for (text, help) in [
+            ("1,5", "no fraction: multiply"),
+            ("0.5", "no fraction: multiply"),
+            ("1.0", "write 1, without"),
+            ("5,00", "write 5, without"),
+            ("1001.0", "multiply"),
+            (" 5", "write 5, without"),
+            ("'5", "write 5, without"),
+            ("#REF!", "formula"),
+            ("TRUE", "from 1 to 1000"),
+            ("50%", "from 1 to 1000"),
+        ] {
+            assert!(weight_help(text).contains(help), "{text}: {}", weight_help(text));
+        }
+    }
 }
