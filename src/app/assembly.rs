@@ -17,8 +17,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::greeting::greeting;
 use super::observe;
-use super::process::{ConnectionLimits, lower_priority};
-use super::signals::{self, ReloadTrigger, Signals};
+use super::process::{
+    ConnectionLimits, ReloadTrigger, Signals, lower_priority, notify_ready, notify_stopping,
+};
 use super::sockets::{InheritedSockets, SocketError, holder_of};
 use super::status::Status;
 use crate::api::access_log::AccessLog;
@@ -362,7 +363,7 @@ impl App {
             passed = is_inherited,
             "listening"
         );
-        signals::notify_ready();
+        notify_ready();
         Ok(RunningApp {
             telemetry: self.telemetry,
             standings: self.standings,
@@ -383,7 +384,7 @@ impl App {
         if let Some(state) = &self.state {
             state.hand_over();
         }
-        signals::notify_stopping();
+        notify_stopping();
         tracing::info!("stopped by a signal before the first read of the source ended");
     }
 }
@@ -428,7 +429,7 @@ impl RunningApp {
         self.admin.shared.iter().for_each(reuseport::steer_to_newer_socket);
         self.drain.send_replace(true);
         tracing::info!("draining");
-        signals::notify_stopping();
+        notify_stopping();
     }
 
     /// Begins the drain and waits at most `timeout` for requests in flight. Returns the number of connections

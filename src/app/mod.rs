@@ -5,7 +5,6 @@ mod assembly;
 mod greeting;
 mod observe;
 mod process;
-mod signals;
 mod sockets;
 mod status;
 

@@ -1,12 +1,23 @@
-//! Limits of the process: file descriptors and the priority of threads.
+//! The process: its signals, its notifications to the service manager, and its limits, which are file descriptors
+//! and the priority of threads.
 //!
 //! Clients never get all file descriptors. Without a free descriptor, the daemon could not read a changed
 //! registry or answer a scrape of its metrics.
 
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
-use switchboard_server::{ListenAddress, ServerSettings};
+use sd_notify::NotifyState;
+use switchboard_server::{ForceClose, ListenAddress, ServerSettings};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Settings;
+use crate::runtime::ReloadSignal;
 
 /// Number of file descriptors reserved for reading the source, for the journal, and for libraries.
 const FILE_DESCRIPTORS: usize = 12;
@@ -101,6 +112,113 @@ pub(super) fn lower_priority() {
     // On Linux, `None` is the calling thread alone. A thread may always lower its own priority.
     if let Err(error) = setpriority_process(None, LOWER_NICE) {
         tracing::warn!(%error, "cannot lower the priority of the reload thread");
+    }
+}
+
+/// Handles SIGTERM, SIGINT and SIGHUP. Before its creation these signals end the process.
+pub(super) struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
+        drop(inside);
+        Ok(Signals { runtime, terminate, interrupt, hangup })
+    }
+
+    /// Waits for `until` and returns its output. Returns `None` after SIGTERM or SIGINT. SIGHUP triggers a
+    /// reload.
+    pub(super) fn wait<T>(&mut self, reload: &ReloadTrigger, until: impl Future<Output = T>) -> Option<T> {
+        let Signals { runtime, terminate, interrupt, hangup } = self;
+        runtime.block_on(async {
+            let mut until = std::pin::pin!(until);
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return None,
+                    _ = interrupt.recv() => return None,
+                    output = &mut until => return Some(output),
+                    _ = hangup.recv() => reload.trigger(),
+                }
+            }
+        })
+    }
+
+    /// Makes a second SIGTERM or SIGINT force-close every connection instead of waiting for the drain.
+    pub(super) fn force_close_on_second_signal(mut self, force_close: ForceClose) -> io::Result<()> {
+        // The thread ends with the process.
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            let Signals { runtime, terminate, interrupt, .. } = &mut self;
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            });
+            tracing::warn!("second stop signal; force-closing connections");
+            force_close.trigger();
+        })?;
+        Ok(())
+    }
+}
+
+/// Triggers reloads, and notifies the service manager when a reload starts and ends.
+#[derive(Clone)]
+pub(super) struct ReloadTrigger {
+    signal: ReloadSignal,
+    /// Whether the service manager is waiting for the end of a reload.
+    is_reloading: Arc<AtomicBool>,
+}
+
+impl ReloadTrigger {
+    pub(super) fn new(signal: ReloadSignal) -> ReloadTrigger {
+        ReloadTrigger { signal, is_reloading: Arc::default() }
+    }
+
+    fn trigger(&self) {
+        // systemd rejects the notification without the time.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            self.is_reloading.store(true, Ordering::SeqCst);
+            notify(&[NotifyState::Reloading, now]);
+        }
+        self.signal.reload();
+    }
+
+    /// Notifies the service manager that the reload has ended. Call it after every attempt to load a
+    /// snapshot.
+    pub(super) fn finish(&self) {
+        if self.is_reloading.swap(false, Ordering::SeqCst) {
+            notify_ready();
+        }
+    }
+
+    /// Ends the reload thread, without waiting.
+    pub(super) fn stop(&self) {
+        self.signal.stop();
+    }
+}
+
+/// Notifies the service manager that queries are answered. Units with `Type=notify` wait for this.
+pub(super) fn notify_ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Notifies the service manager that the process is draining.
+pub(super) fn notify_stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// Sends a notification. Does nothing without a service manager.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 

@@ -7,7 +7,6 @@
 mod poller;
 mod publisher;
 mod reload_event;
-mod reload_signal;
 mod reloader;
 pub mod standings;
 pub mod state;
@@ -15,9 +14,11 @@ mod store;
 mod watch;
 mod watch_path;
 
-pub use reload_event::{HeldBackCompany, LastReload, ReloadEvent, ReloadObserver, WatchMode};
+pub use reload_event::{
+    HeldBackCompany, LastReload, ReloadEvent, ReloadObserver, ReloadSignal, ReloadSignalReceiver,
+    WakeReasons, WatchMode, reload_signal,
+};
 pub(crate) use reload_event::{first_errors, one_line};
-pub use reload_signal::{ReloadSignal, ReloadSignalReceiver, WakeReasons, reload_signal};
 pub use reloader::Reloader;
 pub use standings::Standings;
 pub use state::StateDir;

@@ -12,8 +12,7 @@ use switchboard_registry::ReadLimits;
 
 use super::poller::{Polled, QUIET_PERIOD, SourcePoller};
 use super::publisher::Publisher;
-use super::reload_event::{LastReload, ReloadObserver, Reporter};
-use super::reload_signal::{ReloadSignal, ReloadSignalReceiver};
+use super::reload_event::{LastReload, ReloadObserver, ReloadSignal, ReloadSignalReceiver, Reporter};
 use super::state::{Restore, StateDir};
 use super::store::Store;
 use super::watch::WatchedSource;

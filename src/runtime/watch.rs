@@ -17,8 +17,7 @@ use switchboard_pipeline::{Fetched, SnapshotSource, SourceError, SourceStamp};
 use switchboard_registry::{ReadLimits, is_passed_over};
 
 use super::poller::PolledSource;
-use super::reload_event::{ReloadEvent, Reporter, WatchMode};
-use super::reload_signal::ReloadSignal;
+use super::reload_event::{ReloadEvent, ReloadSignal, Reporter, WatchMode};
 use super::watch_path::WatchedDirs;
 
 /// A source with a file-system watch on the folders of its path.

@@ -4,15 +4,13 @@
 //! [`Standings`] sends changes to the [`StandingsWriter`], which writes them to the journal and then to the
 //! [`Store`](super::Store). The [`Expirer`] removes standings that expire.
 
-mod expiry;
 mod journal;
 mod standing;
 mod writer;
 
-pub use expiry::Expirer;
 pub use journal::{JournalContents, write_record};
 pub use standing::{
     AccountKey, InvalidStanding, MAX_REASON_BYTES, Standing, StandingCounts, StandingError, StandingsEvent,
     StandingsObserver, Until,
 };
-pub use writer::{JournalState, Standings, StandingsWriter};
+pub use writer::{Expirer, JournalState, Standings, StandingsWriter};
