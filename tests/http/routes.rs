@@ -183,6 +183,36 @@ fn queries_before_the_first_snapshot_are_answered_no_snapshot() {
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
     daemon.get("/v1").refuses(404, "not_found");
+    let broken = r#"{"channel":"whatsapp"}"#;
+    let mixed = format!("{broken}\n{QUERY}\n");
+    daemon.post("/v1/select/batch", &mixed).refuses(503, "no_snapshot");
+    for (answer, status, code) in [
+        (daemon.get("/v1/select?channel=whatsapp&color=red"), 400, "bad_request"),
+        (daemon.get("/v1/explain?channel=whatsapp&color=red"), 400, "bad_request"),
+        (daemon.post("/v1/select", broken), 400, "bad_request"),
+        (daemon.post("/v1/select", ""), 400, "bad_request"),
+        (daemon.post("/v1/explain", broken), 400, "bad_request"),
+        (daemon.post(&format!("/v1/select{query}"), QUERY), 400, "bad_request"),
+        (daemon.post(&format!("/v1/select/batch{query}"), QUERY), 400, "bad_request"),
+        (daemon.post(&format!("/v1/select{query}"), &"x".repeat(70_000)), 413, "body_too_large"),
+        (daemon.post("/v1/select", &"x".repeat(70_000)), 413, "body_too_large"),
+        (daemon.post("/v1/select/batch", &"\n".repeat(10_001)), 413, "body_too_large"),
+    ] {
+        answer.refuses(status, code);
+        assert!(answer.json()["generation"].is_null(), "{}", answer.text());
+    }
+    let answer = daemon.post("/v1/select/batch", &format!("{broken}\n\n"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let lines: Vec<serde_json::Value> =
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    for (number, line) in (1..).zip(&lines) {
+        assert_eq!((line["status"].as_u64(), line["code"].as_str()), (Some(400), Some("bad_request")));
+        let detail = line["detail"].as_str().unwrap();
+        assert!(number == 1 || detail.contains("line 2"), "{detail}");
+    }
+    let answer = daemon.post("/v1/select/batch", "");
+    assert_eq!((answer.status, answer.text()), (200, String::new()));
     // The same connection reads the first snapshot after it is published.
     let mut client = daemon.client();
     let request = format!("GET /v1/select{query} HTTP/1.1\r\nHost: x\r\n\r\n");

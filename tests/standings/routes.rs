@@ -173,4 +173,23 @@ fn no_account_is_known_before_the_first_snapshot() {
     let put = daemon.admin("PUT", GERMAN_ACCOUNT, &standing("draining").to_string());
     assert_eq!(problem(put), (503, "no_snapshot".to_owned()));
     assert_eq!(problem(daemon.admin("GET", "/v1/standings", "")), (503, "no_snapshot".to_owned()));
+    // A malformed request does not need a snapshot.
+    let ended = r#"{"standing":"suspended","reason":"x","until":"2020-01-01T00:00:00Z"}"#;
+    let with_query = format!("{GERMAN_ACCOUNT}?a=b");
+    for (method, target, body, status, code) in [
+        ("PUT", GERMAN_ACCOUNT, "{", 400, "bad_request"),
+        ("PUT", GERMAN_ACCOUNT, ended, 400, "bad_request"),
+        ("PUT", &with_query, "{}", 400, "bad_request"),
+        ("PUT", &with_query, &*"x".repeat(20_000), 413, "body_too_large"),
+        ("GET", &with_query, "", 400, "bad_request"),
+        ("PATCH", &with_query, "", 405, "method_not_allowed"),
+        ("GET", "/v1/standings?color=red", "", 400, "bad_request"),
+        ("GET", "/v1/standings?company=acme&company=acme", "", 400, "bad_request"),
+        ("GET", "/v1/standings?company=acme", "", 503, "no_snapshot"),
+        ("DELETE", GERMAN_ACCOUNT, "", 503, "no_snapshot"),
+        ("GET", GERMAN_ACCOUNT, "", 503, "no_snapshot"),
+    ] {
+        let answer = problem(daemon.admin(method, target, body));
+        assert_eq!(answer, (status, code.to_owned()), "{method} {target} {body:.20}");
+    }
 }

@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 use switchboard_model::SelectError;
 use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
 use switchboard_server::{Problem, Response, respond};
-use switchboard_snapshot::{CompanyIdx, Snapshot};
 
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
@@ -44,20 +43,26 @@ pub(super) async fn answer(
         };
     }
     let key = key(below).ok_or_else(|| Problem::new(&NOT_FOUND))?;
-    if !query.is_empty() {
-        return Err(bad_request("Send the URL of a standing without a query string."));
-    }
+    let check_query = || match query {
+        "" => Ok(()),
+        _ => Err(bad_request("Send the URL of a standing without a query string.")),
+    };
     match *method {
-        Method::GET | Method::HEAD => get(store, &key),
+        Method::GET | Method::HEAD => {
+            check_query()?;
+            get(store, &key)
+        }
         Method::PUT => {
             check_media_type(headers, JSON)?;
-            let standing =
-                Standing::from_json(&read(body).await?).map_err(|error| bad_request(error.to_string()))?;
+            let body = read(body).await?;
+            check_query()?;
+            let standing = Standing::from_json(&body).map_err(|error| bad_request(error.to_string()))?;
             let stored = Value::from(standing.fields());
             change(standings, key, Some(standing)).await?;
             Ok(respond(200, JSON, stored.to_string().into()))
         }
         Method::DELETE => {
+            check_query()?;
             change(standings, key, None).await?;
             let mut response = respond(204, JSON, Bytes::new());
             // A 204 has no type and no length (RFC 9110, 8.6).
@@ -75,9 +80,13 @@ fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
 /// Lists the standings of a company's accounts in the order of the account ids. Without a company, lists those
 /// of all companies, each with its company.
 fn list(store: &Store, query: &str) -> Result<Response, Problem> {
+    let company = company(query)?;
     let generation = store.current().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let snapshot = &generation.snapshot;
-    let company = company(snapshot, query)?.map(|company| snapshot.company(company).id());
+    if company.as_ref().is_some_and(|id| snapshot.find_company(id).is_none()) {
+        return Err(refusal(StandingError::UnknownCompany(snapshot.generation())));
+    }
+    let company = company.as_deref();
     let mut held = store.standings();
     held.retain(|(AccountKey { company: of, account }, _)| {
         let is_listed = company.is_none_or(|company| **of == *company);
@@ -170,7 +179,7 @@ fn key(below: &str) -> Option<AccountKey> {
 }
 
 /// Returns the company of a list, or `None` for the list of all companies. The query has no other field.
-fn company(snapshot: &Snapshot, query: &str) -> Result<Option<CompanyIdx>, Problem> {
+fn company(query: &str) -> Result<Option<Cow<'_, str>>, Problem> {
     let bad = |detail: &'static str| Err(bad_request(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
@@ -178,10 +187,7 @@ fn company(snapshot: &Snapshot, query: &str) -> Result<Option<CompanyIdx>, Probl
         _ if more.is_some() => bad("Send only the field `company`, and send it once."),
         None => Ok(None),
         Some(("company", id)) => match decode(id) {
-            Some(id) => {
-                let unknown = StandingError::UnknownCompany(snapshot.generation());
-                snapshot.find_company(&id).ok_or_else(|| refusal(unknown)).map(Some)
-            }
+            Some(id) => Ok(Some(id)),
             None => bad("Percent-encode the field `company` as UTF-8."),
         },
         Some(_) => bad("Send only the field `company`."),

@@ -73,10 +73,16 @@ impl WorkerContext {
         }
     }
 
+    /// Calls `read` with the generation in service, if there is one.
+    #[inline]
+    pub(super) fn with_current<T>(&self, read: impl FnOnce(Option<&Arc<Generation>>) -> T) -> T {
+        read(self.reader.borrow_mut().pin())
+    }
+
     /// Calls `read` with the generation in service. Returns `None` if there is none.
     #[inline]
     pub(super) fn with_generation<T>(&self, read: impl FnOnce(&Arc<Generation>) -> T) -> Option<T> {
-        self.reader.borrow_mut().pin().map(read)
+        self.with_current(|generation| generation.map(read))
     }
 
     /// Returns the inputs of a selection that differ with each call: time, random number and standings.

@@ -19,7 +19,7 @@ use super::context::WorkerContext;
 use crate::api::JSON;
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error, write_problem};
 use crate::runtime::Generation;
-use crate::telemetry::ChannelCounters;
+use crate::telemetry::{ChannelCounters, SelectionOutcome};
 
 /// Maximum number of lines in a batch.
 const MAX_LINES: usize = 10_000;
@@ -45,20 +45,32 @@ impl ResponseMeta {
 }
 
 /// Selects from the snapshot in service, appends the selection or the problem, and counts it. Returns `None`
-/// without counting if there is no snapshot.
+/// without counting if the query is well formed and there is no snapshot.
 pub(super) fn select_current(
     context: &WorkerContext,
     query: Result<&Query<'_>, BadQuery>,
     out: &mut Vec<u8>,
 ) -> Option<ResponseMeta> {
-    context.with_generation(|generation| {
+    context.with_current(|generation| {
+        let Some(generation) = generation else {
+            context.clock.read();
+            return Some(write_malformed(context, &query.err()?, out));
+        };
         let snapshot = &generation.snapshot;
         let channels = context.channel_counters(snapshot);
         // Also for malformed queries, because the header `date` uses the time that is read here.
         let select_context = context.select_context(generation);
         let answer = query.map(|query| select(snapshot, query, select_context));
-        write_answer(context, snapshot, &channels, answer, out)
+        Some(write_answer(context, snapshot, &channels, answer, out))
     })
+}
+
+/// Appends the problem of a malformed query, and counts it, while there is no snapshot.
+fn write_malformed(context: &WorkerContext, bad: &BadQuery, out: &mut Vec<u8>) -> ResponseMeta {
+    context.count_early(SelectionOutcome::Failed(SelectError::BadRequest));
+    let kind = from_error(SelectError::BadRequest);
+    write_problem(out, kind, Some(&bad.message), None);
+    ResponseMeta::problem(kind.status)
 }
 
 /// Appends the selection or the problem, and counts it.
@@ -104,7 +116,9 @@ pub(super) async fn answer_batch(context: &WorkerContext, body: &[u8]) -> Result
         return Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail));
     }
     // Cloned because it is held across `.await`: a borrow would keep this worker on the old generation.
-    let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+    let Some(generation) = context.with_generation(Arc::clone) else {
+        return answer_malformed(context, body);
+    };
     let channels = context.channel_counters(&generation.snapshot);
     let now = context.select_context(&generation).now;
     let mut reservation = context.shared.budget.reservation(RequestClass::Bulk);
@@ -140,6 +154,36 @@ pub(super) async fn answer_batch(context: &WorkerContext, body: &[u8]) -> Result
         }
     }
     context.telemetry.count_batch_lines(lines as u64);
+    let mut response = respond(200, "application/x-ndjson", Bytes::from(out));
+    reservation.attach_to(&mut response);
+    Ok(response)
+}
+
+/// Answers a batch while there is no snapshot.
+///
+/// # Errors
+/// Returns `no_snapshot` for the whole batch if one of its lines is well formed.
+fn answer_malformed(context: &WorkerContext, body: &[u8]) -> Result<Response, Problem> {
+    let mut faults = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let line;
+        (line, rest) = first_line(rest);
+        let read = Query::default().read_json(line);
+        let bad = read.err().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+        faults.push(in_batch(bad, faults.len() + 1));
+    }
+    let mut reservation = context.shared.budget.reservation(RequestClass::Bulk);
+    let expected = faults.len() * ANSWER_BYTES;
+    if expected > MAX_UNRESERVED_BYTES && !reservation.grow(expected) {
+        return Err(Problem::out_of_memory_budget());
+    }
+    let mut out = Vec::with_capacity(expected);
+    for bad in &faults {
+        write_malformed(context, bad, &mut out);
+        out.push(b'\n');
+    }
+    context.telemetry.count_batch_lines(faults.len() as u64);
     let mut response = respond(200, "application/x-ndjson", Bytes::from(out));
     reservation.attach_to(&mut response);
     Ok(response)

@@ -239,15 +239,13 @@ async fn read_query_body(
     head: &Parts,
     body: Incoming,
 ) -> Result<(Bytes, Reservation), Problem> {
-    if context.with_generation(|_| ()).is_none() {
-        return Err(Problem::new(&NO_SNAPSHOT));
-    }
+    kind.check(&head.headers)?;
+    let read = kind.read(body, &context.shared.budget).await?;
     if head.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(Problem::new(&BAD_REQUEST)
             .with_detail("The query is read from the body. Send the URL without a query string."));
     }
-    kind.check(&head.headers)?;
-    kind.read(body, &context.shared.budget).await
+    Ok(read)
 }
 
 /// Answers a single query that came through hyper.
@@ -293,6 +291,15 @@ enum OwnedQueryText {
     Body(Bytes),
 }
 
+impl OwnedQueryText {
+    fn parse(&self) -> Result<Query<'_>, BadQuery> {
+        match self {
+            OwnedQueryText::Url(text) => query_string::parse(text),
+            OwnedQueryText::Body(body) => Query::from_json(body),
+        }
+    }
+}
+
 /// Explains a query. Does not count it as a selection, because no client is invited.
 ///
 /// Explanations are rendered one at a time on a blocking thread. For an OU with 20,000 levels above it, an
@@ -301,7 +308,10 @@ enum OwnedQueryText {
 async fn explain(context: &WorkerContext, query: OwnedQueryText) -> Result<Response, Problem> {
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
-    let generation = context.with_generation(Arc::clone).ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
+    let Some(generation) = context.with_generation(Arc::clone) else {
+        query.parse().map_err(malformed)?;
+        return Err(Problem::new(&NO_SNAPSHOT));
+    };
     let SelectContext { now, random, .. } = context.select_context(&generation);
     let panics = failpoint::is_named("explain");
     let rendered = spawn_blocking(move || {
@@ -332,11 +342,7 @@ fn render(
     random: u64,
 ) -> Result<String, Problem> {
     let Generation { snapshot, overlay } = generation;
-    let query: Result<Query<'_>, BadQuery> = match query {
-        OwnedQueryText::Url(text) => query_string::parse(text),
-        OwnedQueryText::Body(body) => Query::from_json(body),
-    };
-    let query = query.map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
+    let query = query.parse().map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
     let select_context = SelectContext { now, random, standings: overlay };
     let problem = |error| problem::to_json(error, snapshot.generation());
     let (_, explanation) = explain_query(snapshot, &query, select_context, problem);

@@ -254,10 +254,10 @@ impl StandingsWriter {
 
     /// Checks that the account exists, and that this process may make the change.
     fn check(&self, StandingChange { key, standing }: &StandingChange) -> Result<(), StandingError> {
-        self.store.check_account(key)?;
         if standing.as_ref().is_some_and(|standing| standing.has_ended(SystemTime::now().into())) {
             return Err(StandingError::Ended);
         }
+        self.store.check_account(key)?;
         match &*self.state.lock() {
             JournalState::Failed(error) if self.is_following() => Err(StandingError::Journal(error.clone())),
             _ if self.is_following() => Err(StandingError::Following),
