@@ -105,8 +105,10 @@ impl WatchedDirs {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Ok(kind) = entry.file_type() else { continue };
-            // Hidden entries are no part of a registry. `follow` adds those on the path of a link.
-            if name.as_encoded_bytes().starts_with(b".") {
+            // `follow` adds hidden entries on the path of a link. Others are parts of a registry only if they are
+            // the folders of companies. A poll finds one that becomes a company later.
+            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            if is_hidden && !folder.join(&name).join("company.toml").exists() {
                 continue;
             }
             if kind.is_dir() {

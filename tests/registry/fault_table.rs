@@ -39,7 +39,7 @@ const FAULTS: &[Fault] = faults! {
     UnknownFile at "Tests.toml:1" mentions ["as `tests.toml`", "its company"]: ("Tests.toml", WHOLE => "");
     UnknownFile at "acme/company.tml:1" mentions ["rename it to `company.toml`"]:
         ("acme/company.toml", WHOLE => GONE) ("acme/company.tml", WHOLE => "x");
-    StrayFile at "docs/:1" mentions ["`docs`", "not a company"]: ("docs/plan.txt", WHOLE => "x") ("docs/plan-2.txt", WHOLE => "x");
+    StrayFile at "docs:1" mentions ["`docs`", "not a company"]: ("docs/plan.txt", WHOLE => "x") ("docs/plan-2.txt", WHOLE => "x");
     MissingFile at "bank/company.toml:1" mentions ["has no file"]: ("bank/accounts.csv", WHOLE => "id,channel,address\n");
     UnknownFile at "chanels.toml:1" mentions ["chanels.toml", "`channels.toml`"]:
         ("channels.toml", WHOLE => GONE) ("chanels.toml", WHOLE => "x") ("acme/company.toml", "\"whatsapp\"" => "\"whatsapp\"");

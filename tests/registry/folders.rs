@@ -1,8 +1,9 @@
 //! Folders on disk: which files are read, which files are ignored, and how stamps detect changes.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use switchboard_registry::{Code, Files, ReadLimits, Stamp};
 
@@ -52,11 +53,13 @@ fn ignored_files_change_neither_files_nor_digest() {
     ] {
         fs::write(root.path().join(ignored), "x").unwrap();
     }
-    for folder in ["lost+found", "@eaDir", "acme/@eaDir", "point.md", ".acme.new"] {
+    for folder in ["lost+found", "@eaDir", "acme/@eaDir", "point.md", ".acme.new", "acme/.old"] {
         fs::create_dir(root.path().join(folder)).unwrap();
     }
     fs::write(root.path().join("@eaDir/accounts.csv@SynoEAStream"), "x").unwrap();
-    fs::write(root.path().join(".acme.new/company.toml"), "x").unwrap();
+    fs::write(root.path().join(".acme.new/accounts.csv"), "x").unwrap();
+    fs::write(root.path().join("acme/.old/company.toml"), "x").unwrap();
+    symlink("nowhere", root.path().join(".link")).unwrap();
     fs::create_dir(root.path().join(".git")).unwrap();
     fs::write(root.path().join(".git/config"), "x").unwrap();
     let files = Files::read_dir(root.path()).unwrap();
@@ -67,8 +70,19 @@ fn ignored_files_change_neither_files_nor_digest() {
 /// The name of a folder does not decide whether it is a company.
 #[test]
 fn folder_with_a_company_file_is_a_company_whatever_its_name() {
-    let names =
-        ["point.md", "readme-bank", "x.swb", "x~", "~$bank", "#x#", "license", "a.tmp", "4913", "bank"];
+    let names = [
+        "point.md",
+        "readme-bank",
+        "x.swb",
+        "x~",
+        "~$bank",
+        "#x#",
+        "license",
+        "a.tmp",
+        "4913",
+        "bank",
+        ".acme",
+    ];
     let root = tempfile::tempdir().unwrap();
     for name in names {
         fs::create_dir(root.path().join(name)).unwrap();
@@ -95,6 +109,28 @@ fn folder_with_a_company_file_is_a_company_whatever_its_name() {
     );
 }
 
+/// A folder of a name that is passed over is no place where a misnamed file may hide a company.
+#[test]
+fn misnamed_file_is_an_error_in_every_folder() {
+    for (path, is_found) in [
+        ("z.md/Company.toml", true),
+        ("@eaDir/company.tml", true),
+        ("x~/Accounts.csv", true),
+        (".acme/Company.toml", true),
+        (".acme/accounts.csv", false),
+        ("..data/company.toml", false),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path());
+        fs::create_dir(root.path().join(path).parent().unwrap()).unwrap();
+        fs::write(root.path().join(path), "").unwrap();
+        let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+        let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+        let wanted: &[_] = &[(Code::UnknownFile, format!("{path}:1"))];
+        assert_eq!(found, if is_found { wanted } else { &[] }, "{path}");
+    }
+}
+
 #[test]
 fn registry_of_stray_files_only_is_an_error() {
     let root = tempfile::tempdir().unwrap();
@@ -112,9 +148,27 @@ fn link_without_a_target_stops_only_the_files_of_a_registry() {
     symlink("ann@host.123", root.path().join("acme/~$accounts.csv")).unwrap();
     let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
     let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
-    assert_eq!(found, [(Code::StrayFile, "acme/old.txt|:1".to_owned())]);
+    assert_eq!(found, [(Code::StrayFile, "acme/old.txt:1".to_owned())]);
     symlink("nowhere", root.path().join("bank")).unwrap();
-    assert_eq!(&*Files::read_dir(root.path()).unwrap_err().path, "bank");
+    symlink("loop.txt", root.path().join("loop.txt")).unwrap();
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+    let stray = |place: &str| (Code::StrayFile, place.to_owned());
+    assert_eq!(found, [stray("acme/old.txt:1"), stray("bank:1"), stray("loop.txt:1")]);
+    assert!(printed(&findings).contains("`bank` is a pipe, a socket, a device or a link without a target"));
+
+    symlink("nowhere", root.path().join("Channels.toml")).unwrap();
+    fs::remove_file(root.path().join("channels.toml")).unwrap();
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    assert!(findings.iter().any(|it| it.code == Code::UnknownFile), "{}", printed(&findings));
+    fs::create_dir(root.path().join("channels.toml")).unwrap();
+    let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
+    assert!(
+        findings.iter().any(|it| it.code == Code::UnknownFile && it.place.to_string() == "channels.toml:1")
+    );
+    fs::remove_dir(root.path().join("channels.toml")).unwrap();
+    symlink("nowhere", root.path().join("channels.toml")).unwrap();
+    assert_eq!(&*Files::read_dir(root.path()).unwrap_err().path, "channels.toml");
 }
 
 #[test]
@@ -149,6 +203,8 @@ fn links_of_mounted_volumes_are_followed() {
     symlink("..2026_01_01", root.path().join("..data")).unwrap();
     symlink("..data/acme", root.path().join("acme")).unwrap();
     symlink("..data/channels.toml", root.path().join("channels.toml")).unwrap();
+    // A volume of one company, whose versions have the files themselves.
+    fs::write(version.join("company.toml"), "").unwrap();
     let files = Files::read_dir(root.path()).unwrap();
     assert_eq!(names(&files), SOUND);
     let (_, findings) = read_and_check(&files);
@@ -176,36 +232,64 @@ fn folders_and_pipes_in_place_of_files_are_reported_and_never_opened() {
     fs::remove_file(root.path().join("acme/accounts.csv")).unwrap();
     fs::create_dir(root.path().join("acme/accounts.csv")).unwrap();
     fs::remove_file(root.path().join("acme/tests.toml")).unwrap();
-    let pipe = std::process::Command::new("mkfifo").arg(root.path().join("acme/tests.toml")).status();
+    let pipe = Command::new("mkfifo").arg(root.path().join("acme/tests.toml")).status();
     assert!(pipe.unwrap().success());
     let (_, findings) = read_and_check(&Files::read_dir(root.path()).unwrap());
     let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
     assert_eq!(
         found,
         [
-            (Code::UnknownFile, "acme/accounts.csv/:1".to_owned()),
-            (Code::StrayFile, "acme/accounts.sock|:1".to_owned()),
-            (Code::StrayFile, "acme/loop/:1".to_owned()),
-            (Code::UnknownFile, "acme/tests.toml|:1".to_owned()),
+            (Code::UnknownFile, "acme/accounts.csv:1".to_owned()),
+            (Code::StrayFile, "acme/accounts.sock:1".to_owned()),
+            (Code::StrayFile, "acme/loop:1".to_owned()),
+            (Code::UnknownFile, "acme/tests.toml:1".to_owned()),
             (Code::UnknownFile, "company.toml:1".to_owned()),
         ]
     );
 }
 
 #[test]
-fn missing_folders_and_broken_links_are_read_errors() {
+fn missing_folder_is_a_read_error() {
     let root = tempfile::tempdir().unwrap();
     let absent = Files::read_dir(&root.path().join("absent")).unwrap_err();
     assert_eq!(&*absent.path, ".");
     assert!(Stamp::from_dir(&root.path().join("absent")).is_err());
-
-    write(root.path());
-    fs::remove_file(root.path().join("acme/ous.csv")).unwrap();
-    symlink("nowhere", root.path().join("acme/ous.csv")).unwrap();
-    let unreadable = Files::read_dir(root.path()).unwrap_err();
-    let finding = unreadable.finding();
-    assert_eq!((finding.code, finding.place.to_string().as_str()), (Code::Unreadable, "acme/ous.csv:1"));
+    let finding = absent.finding();
+    assert_eq!((finding.code, finding.place.to_string().as_str()), (Code::Unreadable, ".:1"));
     assert!(!finding.message.is_empty() && !finding.help.is_empty());
+}
+
+/// The files of the other companies are read, and no finding follows from the absent content.
+#[test]
+fn file_of_a_company_that_cannot_be_read_is_a_finding_of_that_company() {
+    for name in ["company.toml", "ous.csv", "accounts.csv", "tests.toml"] {
+        for target in ["nowhere", name] {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path());
+            let before = Files::read_dir(root.path()).unwrap().digest();
+            fs::create_dir(root.path().join("bank")).unwrap();
+            fs::write(root.path().join("bank/company.toml"), "[[ou]]\nid = \"a\"\n").unwrap();
+            let path = root.path().join("acme").join(name);
+            fs::remove_file(&path).unwrap();
+            symlink(target, &path).unwrap();
+            let stamp = Stamp::from_dir(root.path()).unwrap();
+            let files = Files::read_dir(root.path()).unwrap();
+            assert_ne!(files.digest(), before);
+            let (registry, findings) = read_and_check(&files);
+            let found: Vec<_> = findings.iter().map(|it| (it.code, it.place.to_string())).collect();
+            assert_eq!(found, [(Code::Unreadable, format!("acme/{name}:1"))], "{}", printed(&findings));
+            let said = printed(&findings);
+            assert!(said.contains(&format!("`{name}` is a link without a target: ")), "{said}");
+            assert_eq!(registry.companies.len(), 2);
+            // The target appears.
+            if target == "nowhere" {
+                fs::write(root.path().join("acme/nowhere"), "").unwrap();
+                assert_ne!(Stamp::from_dir(root.path()).unwrap(), stamp);
+                let files = Files::read_dir(root.path()).unwrap();
+                assert_eq!(files.get(&format!("acme/{name}")), Some(&b""[..]));
+            }
+        }
+    }
 }
 
 #[test]
@@ -236,4 +320,46 @@ fn digests_distinguish_paths_from_contents() {
     assert_ne!(files(&[("ab", "c")]).digest(), files(&[("a", "bc")]).digest());
     assert_ne!(files(&[("a", "")]).digest(), files(&[]).digest());
     assert_eq!(files(&[]).digest(), 0x99aa_06d3_0147_98d8_6001_c324_468d_497f);
+}
+
+/// The program runs as a user who owns nothing, because permissions mean nothing to root.
+#[test]
+fn missing_permission_is_a_finding_of_the_company() {
+    const STRANGER: u32 = 54321;
+    let root = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(root.path(), 0o755);
+    write(root.path());
+    // The program may be in a folder that only root can enter.
+    let folder = tempfile::tempdir().unwrap();
+    mode(folder.path(), 0o755);
+    let program = folder.path().join("switchboard");
+    fs::copy(env!("CARGO_BIN_EXE_switchboard"), &program).unwrap();
+    let check = || {
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            let id = STRANGER.to_string();
+            command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).arg(&program);
+            command
+        } else {
+            Command::new(&program)
+        };
+        let output = command.args(["check", "--format", "json"]).arg(root.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(check().0, Some(0));
+    for (path, place, message) in [
+        ("acme/accounts.csv", "acme/accounts.csv", "`accounts.csv` cannot be read: Permission denied"),
+        ("acme", "acme/company.toml", "the folder `acme` cannot be read: Permission denied"),
+    ] {
+        let path = root.path().join(path);
+        let stamp = Stamp::from_dir(root.path()).unwrap();
+        mode(&path, 0);
+        let (code, found) = check();
+        assert!(found.contains(place) && found.contains(message), "{found}");
+        assert_eq!((code, found.matches("\"code\"").count()), (Some(1), 1), "{found}");
+        // Root still lists the folder, so that only the file has another stamp for this process.
+        assert!(path.is_dir() || Stamp::from_dir(root.path()).unwrap() != stamp);
+        mode(&path, if path.is_dir() { 0o755 } else { 0o644 });
+    }
 }

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::redact::quoted;
+use crate::suggest::closest_within;
 use crate::{Code, Finding, Place, Span};
 
 /// The name of the only file in the registry's own folder.
@@ -18,6 +21,8 @@ pub(crate) const CHANNELS_FILE: &str = "channels.toml";
 pub(crate) const SETTINGS_FILE: &str = "company.toml";
 /// The names of the files in a company's folder.
 pub(crate) const COMPANY_FILES: [&str; 4] = [SETTINGS_FILE, "ous.csv", "accounts.csv", "tests.toml"];
+/// The maximum number of letters in which the name of a misnamed file differs from the right name.
+const MAX_EDITS: usize = 2;
 
 /// The files of a registry by their paths relative to its root, such as `acme/company.toml`.
 ///
@@ -37,6 +42,12 @@ pub enum Entry {
     Folder,
     /// A pipe, a socket, a device or a link without a target. It is never read, because reading may block.
     Special,
+    /// A file of a company that cannot be read, or the settings of a company whose folder cannot be listed. It
+    /// is a finding of that company, because the files of the other companies can be read.
+    Unreadable {
+        /// The fault as a clause, with the error of the operating system.
+        reason: String,
+    },
     /// A file that is larger than [`ReadLimits`] allow. It is not read.
     Oversized {
         /// The size of the file in bytes.
@@ -59,7 +70,8 @@ impl Default for ReadLimits {
     }
 }
 
-/// The error of a file or folder that cannot be read. The registry as a whole is then not read.
+/// The error of a registry that cannot be read: of its own folder, of `channels.toml`, or an error that may end
+/// without a change of the files. [`Entry::Unreadable`] is any other error of a company.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {error}")]
 pub struct ReadError {
@@ -97,21 +109,18 @@ impl Files {
     }
 
     /// Reads a registry's folder. Follows symbolic links, because mounted volumes publish their files as
-    /// links. Skips what [`is_passed_over`] names, but never a folder that has a `company.toml`. Does not read
-    /// a file that is larger than the limit.
+    /// links. Skips what [`is_passed_over`] names, but never a folder that has a `company.toml`. Skips names
+    /// with two dots in front, in which a mounted volume keeps its versions. Does not read a file that is
+    /// larger than the limit.
     ///
     /// # Errors
-    /// Returns the first file or folder that cannot be read. Never returns a part of a registry, because a
-    /// part looks like a registry from which companies were removed.
+    /// Returns the first file or folder that cannot be read, unless the error lasts and concerns one company:
+    /// see [`Entry::Unreadable`]. Never returns a part of a registry, because a part looks like a registry from
+    /// which companies were removed.
     pub fn read_dir_within(root: &Path, limits: ReadLimits) -> Result<Files, ReadError> {
         let mut entries = BTreeMap::new();
         for found in list_registry(root)? {
-            let entry = if found.metadata.is_file() && is_known(&found.path) {
-                read_entry(&found.absolute_path, limits)
-                    .map_err(|error| ReadError { path: found.path.clone(), error })?
-            } else {
-                Entry::without_content(&found.metadata)
-            };
+            let entry = found.read(limits)?;
             entries.insert(found.path, entry);
         }
         Ok(Files { entries })
@@ -131,7 +140,7 @@ impl Files {
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         match self.entries.get(path)? {
             Entry::File(content) => Some(content),
-            Entry::Folder | Entry::Special | Entry::Oversized { .. } => None,
+            Entry::Folder | Entry::Special | Entry::Unreadable { .. } | Entry::Oversized { .. } => None,
         }
     }
 
@@ -149,6 +158,7 @@ impl Files {
             let content: &[u8] = match entry {
                 Entry::File(content) => content,
                 Entry::Folder | Entry::Special => &[],
+                Entry::Unreadable { reason } => reason.as_bytes(),
                 Entry::Oversized { bytes, .. } => {
                     size = bytes.to_le_bytes();
                     &size
@@ -183,13 +193,22 @@ impl Entry {
         }
     }
 
-    /// Returns the path as findings show it. The path of a folder ends with `/`, the path of a pipe or a
-    /// socket with `|`.
-    pub(crate) fn marked(&self, path: &Arc<str>) -> Arc<str> {
+    /// Returns what the entry is, as a noun.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Entry::Folder => "a folder",
+            Entry::Special => "a pipe, a socket, a device or a link without a target",
+            Entry::File(_) | Entry::Unreadable { .. } | Entry::Oversized { .. } => "a file",
+        }
+    }
+
+    /// Returns the path with a mark for the kind of the entry. The digest distinguishes the kinds by it.
+    fn marked(&self, path: &Arc<str>) -> Arc<str> {
         match self {
             Entry::File(_) | Entry::Oversized { .. } => path.clone(),
             Entry::Folder => format!("{path}/").into(),
             Entry::Special => format!("{path}|").into(),
+            Entry::Unreadable { .. } => format!("{path}!").into(),
         }
     }
 }
@@ -212,9 +231,10 @@ impl Stamp {
     /// Takes the stamp of a registry's folder. Opens no file.
     ///
     /// # Errors
-    /// Returns an error if a folder cannot be listed, or if a link has no target.
+    /// Returns an error if the registry's own folder cannot be listed, or for an error that may end without a
+    /// change of the files.
     pub fn from_dir(root: &Path) -> Result<Stamp, ReadError> {
-        let stamp = |found: FoundFile| FileStamp::new(found.path, &found.metadata);
+        let stamp = |found: FoundFile| FileStamp::new(found.path, found.metadata.as_ref());
         Ok(Stamp(list_registry(root)?.into_iter().map(stamp).collect()))
     }
 
@@ -224,19 +244,21 @@ impl Stamp {
     /// Returns an error if the file does not exist.
     pub fn from_file(path: &Path) -> io::Result<Stamp> {
         let name = path.to_string_lossy();
-        Ok(Stamp(vec![FileStamp::new(Arc::from(&*name), &fs::metadata(path)?)]))
+        Ok(Stamp(vec![FileStamp::new(Arc::from(&*name), Some(&fs::metadata(path)?))]))
     }
 }
 
 impl FileStamp {
-    fn new(path: Arc<str>, metadata: &Metadata) -> FileStamp {
+    /// Takes the stamp of a file. Without metadata, because the folder does not permit to read them, all values
+    /// are zero.
+    fn new(path: Arc<str>, metadata: Option<&Metadata>) -> FileStamp {
         let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
         FileStamp {
             path,
-            bytes: metadata.len(),
-            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
+            bytes: metadata.map_or(0, Metadata::len),
+            modified_ns: metadata.map_or(0, |it| nanoseconds(it.mtime(), it.mtime_nsec())),
+            changed_ns: metadata.map_or(0, |it| nanoseconds(it.ctime(), it.ctime_nsec())),
+            inode: metadata.map_or(0, Metadata::ino),
         }
     }
 }
@@ -247,6 +269,11 @@ fn is_known(path: &str) -> bool {
         None => path == CHANNELS_FILE,
         Some((_, name)) => COMPANY_FILES.contains(&name),
     }
+}
+
+/// Returns the known name that differs from this name in at most two letters, or in the case of letters.
+pub(crate) fn almost<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    closest_within(MAX_EDITS, name, known)
 }
 
 /// Names that are passed over. All are in lower case, because names are compared without case.
@@ -296,8 +323,8 @@ const PASSED_OVER_ENDS: [&str; 18] = [
 ];
 
 /// Returns whether a file with this name in a registry is passed over without a finding: names that begin
-/// with a dot (mounted volumes keep their versions in such folders), documents, and files that editors, file
-/// managers and synchronisers leave.
+/// with a dot, documents, and files that editors, file managers and synchronisers leave. A folder with such a
+/// name is a company if it has a `company.toml`.
 ///
 /// ```
 /// use switchboard_registry::is_passed_over;
@@ -338,34 +365,130 @@ fn read_entry(path: &Path, limits: ReadLimits) -> io::Result<Entry> {
     Ok(if read > max_bytes { oversized(read) } else { Entry::File(content) })
 }
 
-/// A file, or a folder in place of a file, of a registry's folder.
+/// A file of a registry's folder, or another entry in place of a file.
 struct FoundFile {
     /// The path relative to the root, `/`-separated.
     path: Arc<str>,
     absolute_path: PathBuf,
-    metadata: Metadata,
+    /// The metadata of the target. If there is an error, of the link or of the folder, if they can be read.
+    metadata: Option<Metadata>,
+    /// The error of an entry that exists and whose metadata or content cannot be read.
+    error: Option<io::Error>,
+    /// Whether the entry stands for the folder of a company that cannot be listed.
+    is_folder_of_company: bool,
+}
+
+impl FoundFile {
+    fn is_dir(&self) -> bool {
+        self.error.is_none() && self.metadata.as_ref().is_some_and(Metadata::is_dir)
+    }
+
+    fn is_file(&self) -> bool {
+        self.error.is_none() && self.metadata.as_ref().is_some_and(Metadata::is_file)
+    }
+
+    /// Returns whether the entry has one of these names or almost such a name, and is no folder.
+    fn is_meant_as(&self, names: &[&str]) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        !self.is_dir() && almost(name, names.iter().copied()).is_some()
+    }
+
+    /// Returns the settings of the company that this folder of the registry is meant to be, with the error of
+    /// its list or its own.
+    fn into_unreadable_company(self, error: Option<io::Error>) -> FoundFile {
+        let path = format!("{}/{SETTINGS_FILE}", self.path).into();
+        FoundFile { path, error: error.or(self.error), is_folder_of_company: true, ..self }
+    }
+
+    /// Reads the file if a registry has a file of this name.
+    fn read(&self, limits: ReadLimits) -> Result<Entry, ReadError> {
+        let failed = |error: &io::Error| {
+            let error =
+                error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            Err(ReadError { path: self.path.clone(), error })
+        };
+        let (is_of_company, is_known) = (self.path.contains('/'), is_known(&self.path));
+        match &self.error {
+            None if is_known && self.is_file() => match read_entry(&self.absolute_path, limits) {
+                Ok(entry) => Ok(entry),
+                // A file that vanished after the folder was listed is no fault of the company.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => failed(&error),
+                Err(error) if is_lasting(&error) && is_of_company => Ok(self.unreadable(&error)),
+                Err(error) => failed(&error),
+            },
+            None => Ok(self.metadata.as_ref().map_or(Entry::Special, Entry::without_content)),
+            Some(error) if is_known && is_of_company && is_lasting(error) => Ok(self.unreadable(error)),
+            Some(_) if !is_known && is_of_company => Ok(Entry::Special),
+            Some(error) if !is_known && is_dangling(error) && self.metadata.is_some() => Ok(Entry::Special),
+            Some(error) => failed(error),
+        }
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Entry {
+        let (folder, name) = self.path.split_once('/').unwrap_or(("", &self.path));
+        let is_link = self.metadata.as_ref().is_some_and(Metadata::is_symlink);
+        let reason = if self.is_folder_of_company {
+            format!("the folder {} cannot be read: {error}", quoted(folder))
+        } else if is_link && is_dangling(error) {
+            format!("{} is a link without a target: {error}", quoted(name))
+        } else {
+            format!("{} cannot be read: {error}", quoted(name))
+        };
+        Entry::Unreadable { reason }
+    }
+}
+
+/// Returns whether an error lasts until a file, a link or a permission changes. Other errors, such as a lack of
+/// file descriptors or a fault of a network file system, may end without a change that a stamp shows.
+fn is_lasting(error: &io::Error) -> bool {
+    let lasting = [
+        Errno::NOENT,
+        Errno::LOOP,
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::NOTDIR,
+        Errno::ISDIR,
+        Errno::NAMETOOLONG,
+        Errno::NXIO,
+    ];
+    Errno::from_io_error(error).is_some_and(|error| lasting.contains(&error))
+}
+
+/// Returns whether an error means that a link leads nowhere.
+fn is_dangling(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP))
 }
 
 /// Lists a registry's folder and the companies' folders in it, sorted by path. Goes no deeper, because a link
 /// to a folder above would make the list endless.
 fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
     let mut found = Vec::new();
-    for entry in list_folder(root, None)? {
+    for entry in list_folder(root, None).map_err(|error| ReadError { path: ".".into(), error })? {
         let is_skipped = is_passed_over(&entry.path);
-        if !entry.metadata.is_dir() {
-            found.extend((!is_skipped).then_some(entry));
+        if !entry.is_dir() || &*entry.path == CHANNELS_FILE {
+            let is_link_to_a_target = entry.metadata.is_some()
+                && entry.error.as_ref().is_some_and(|error| is_lasting(error) && !is_dangling(error));
+            if is_link_to_a_target && !is_skipped && !is_known(&entry.path) {
+                // Here, a target is only useful as the folder of a company.
+                found.push(entry.into_unreadable_company(None));
+            } else if !is_skipped {
+                found.push(entry);
+            }
             continue;
         }
+        // Tools keep many kinds of files in folders with a dot, so that only the settings make a company.
+        let of_company = if entry.path.starts_with('.') { &[SETTINGS_FILE][..] } else { &COMPANY_FILES };
         match list_folder(&entry.absolute_path, Some(&entry.path)) {
             // A folder with a file of a company is a company, whatever its name.
-            Ok(inner)
-                if !is_skipped || inner.iter().any(|it| it.metadata.is_file() && is_known(&it.path)) =>
-            {
+            Ok(inner) if !is_skipped || inner.iter().any(|file| file.is_meant_as(of_company)) => {
                 found.extend(inner);
             }
             Ok(_) => {}
             Err(_) if is_skipped => {}
-            Err(error) => return Err(error),
+            Err(error) if is_lasting(&error) && error.kind() != io::ErrorKind::NotFound => {
+                found.push(entry.into_unreadable_company(Some(error)));
+            }
+            Err(error) => return Err(ReadError { path: entry.path, error }),
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -373,15 +496,15 @@ fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
 }
 
 /// Lists the registry's own folder or the folder of a company. Of the registry's own folder, also lists
-/// entries that are passed over, because they may be companies. Never lists a name that begins with a dot.
-fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, ReadError> {
-    let unreadable = |error| ReadError { path: company.unwrap_or(".").into(), error };
+/// entries that are passed over, because they may be companies. Never lists the entries with two dots in front
+/// in which a mounted volume keeps its versions.
+fn list_folder(folder: &Path, company: Option<&str>) -> io::Result<Vec<FoundFile>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with('.') || (company.is_some() && is_passed_over(&name)) {
+        if name.starts_with("..") || (company.is_some() && is_passed_over(&name)) {
             continue;
         }
         let absolute_path = entry.path();
@@ -389,17 +512,18 @@ fn list_folder(folder: &Path, company: Option<&str>) -> Result<Vec<FoundFile>, R
             Some(company) => format!("{company}/{name}").into(),
             None => (*name).into(),
         };
-        // Without its target, a link in the registry's own folder may be a company.
-        let may_be_skipped = if company.is_some() { !is_known(&path) } else { is_passed_over(&name) };
-        match fs::metadata(&absolute_path) {
-            Ok(metadata) => found.push(FoundFile { path, absolute_path, metadata }),
-            Err(error) => match fs::symlink_metadata(&absolute_path) {
+        let (metadata, error) = match fs::metadata(&absolute_path) {
+            Ok(metadata) => (Some(metadata), None),
+            Err(error) => {
+                let link = fs::symlink_metadata(&absolute_path);
                 // The file was removed after the folder was listed, such as a temporary file of an editor.
-                Err(_) if error.kind() == io::ErrorKind::NotFound => {}
-                Ok(metadata) if may_be_skipped => found.push(FoundFile { path, absolute_path, metadata }),
-                _ => return Err(ReadError { path, error }),
-            },
-        }
+                if link.as_ref().is_err_and(|link| link.kind() == io::ErrorKind::NotFound) {
+                    continue;
+                }
+                (link.ok(), Some(error))
+            }
+        };
+        found.push(FoundFile { path, absolute_path, metadata, error, is_folder_of_company: false });
     }
     Ok(found)
 }

@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::text::{EncodingFault, count_line_ends};
-use crate::files::{CHANNELS_FILE, COMPANY_FILES, SETTINGS_FILE};
+use crate::files::{CHANNELS_FILE, COMPANY_FILES, SETTINGS_FILE, almost};
 use crate::redact::quoted;
-use crate::suggest::closest_within;
 use crate::{Code, Entry, Files, Findings, Place, Span};
 
 /// The names of all files of a registry, in whichever folder.
 const ALL_FILES: [&str; 5] = [CHANNELS_FILE, SETTINGS_FILE, "ous.csv", "accounts.csv", "tests.toml"];
-/// The maximum number of letters in which the name of a misnamed file differs from the right name.
-const MAX_EDITS: usize = 2;
 
 /// A file of a registry that is to be read.
 #[derive(Clone, Copy)]
@@ -142,7 +139,7 @@ fn report_no_company(folder: &str, entries: Vec<NamedEntry<'_>>, findings: &mut 
         let message =
             format!("the folder {} has no `{SETTINGS_FILE}`, so it is not a company", quoted(folder));
         let help = "move the folder out of the registry; if it is a company, add the file";
-        findings.add(&Place::file(format!("{folder}/")), Code::StrayFile, message, help);
+        findings.add(&Place::file(folder), Code::StrayFile, message, help);
     }
 }
 
@@ -155,7 +152,7 @@ fn classify<'f>(
     has_file: impl Fn(&str) -> bool,
     findings: &mut Findings,
 ) -> (Option<SourceFile<'f>>, Option<&'static str>) {
-    let place = Place::file(entry.marked(path));
+    let place = Place::file(path.clone());
     let Some(same) = known.iter().find(|known| **known == name) else {
         return (None, report_unknown(name, entry, place, known, has_file, findings));
     };
@@ -167,9 +164,12 @@ fn classify<'f>(
                         limit";
             findings.add(&place, Code::Limit, message, help);
         }
+        Entry::Unreadable { reason } => {
+            let help = "restore the file, or give this process permission to read it";
+            findings.add(&place, Code::Unreadable, reason.clone(), help);
+        }
         Entry::Folder | Entry::Special => {
-            let message =
-                format!("{} is a folder or a special file, but must be a regular file", quoted(same));
+            let message = format!("{} is {}, but must be a regular file", quoted(same), entry.kind());
             let help = "move it away, and write a regular file with this name";
             findings.add(&place, Code::UnknownFile, message, help);
         }
@@ -188,13 +188,17 @@ fn report_unknown(
 ) -> Option<&'static str> {
     let here = known.join(", ");
     let Some(meant) = almost(name, known.iter().copied().chain(ALL_FILES)) else {
-        let message =
-            format!("{} is not a file of a registry, and is not read", quoted(&entry.marked(&name.into())));
+        let message = match entry {
+            Entry::Folder | Entry::Special => {
+                format!("{} is {}, which no registry has here, and is not read", quoted(name), entry.kind())
+            }
+            _ => format!("{} is not a file of a registry, and is not read", quoted(name)),
+        };
         let help = format!("move it out of the registry; the files of this folder are {here}");
         findings.add(&place, Code::StrayFile, message, help);
         return None;
     };
-    let message = format!("{} is not a file of this folder", quoted(&entry.marked(&name.into())));
+    let message = format!("{} is not a file of this folder", quoted(name));
     let help = if known.contains(&meant) && has_file(meant) {
         format!("move it out of the registry; the folder already has a file `{meant}`")
     } else if known.contains(&meant) {
@@ -209,9 +213,4 @@ fn report_unknown(
     };
     findings.add(&place, Code::UnknownFile, message, help);
     Some(meant)
-}
-
-/// Returns the known name that differs from this name in at most two letters, or in the case of letters.
-fn almost(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    closest_within(MAX_EDITS, name, known)
 }
