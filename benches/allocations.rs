@@ -122,7 +122,7 @@ fn start_daemon() -> SocketAddr {
         ..Settings::default()
     };
     let running = App::bind(settings).unwrap().start().unwrap();
-    let address = running.data_addresses()[0];
+    let address = running.data_addresses()[0].as_tcp().unwrap();
     // Never dropped, because the daemon must outlive this function.
     std::mem::forget(running);
     address

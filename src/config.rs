@@ -121,12 +121,12 @@ pub struct SettingsLayer {
     #[arg(long, value_name = "FILE")]
     #[serde(deserialize_with = "path")]
     pub standings: Option<PathBuf>,
-    /// Address of the data listener, which answers queries: IP:PORT, localhost:PORT or :PORT; repeatable
+    /// Address of the data listener, which answers queries: IP:PORT, localhost:PORT, :PORT or unix:PATH; repeatable
     /// [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', verbatim_doc_comment)]
     #[serde(deserialize_with = "addresses")]
     pub listen: Option<Vec<ListenAddress>>,
-    /// Address of the admin listener: metrics, probes, status, standings; repeatable
+    /// Address of the admin listener: metrics, probes, status, standings; forms as for --listen; repeatable
     /// [default: 127.0.0.1:7401]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', verbatim_doc_comment)]
     #[serde(deserialize_with = "addresses")]
@@ -301,7 +301,7 @@ impl std::error::Error for SettingsErrors {}
 /// Two addresses to listen on that would take the same connections.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{one} and {other} overlap: both would take the same connections; give each listener a port of its own"
+    "{one} and {other} overlap: both would take the same connections; give each listener a port or a path of its own"
 )]
 pub struct OverlapError {
     /// The first option and its address.
@@ -782,7 +782,7 @@ mod tests {
             ("state", "d"),
             ("start_timeout", "1s"),
             ("standings", "s"),
-            ("listen", "localhost:1"),
+            ("listen", "localhost:1,unix:/run/s"),
             ("admin_listen", ":2,[::1]:3"),
             ("reuse_port", "1"),
             ("workers", "1"),

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::Method;
-use switchboard_server::{ProblemKind, Response};
+use switchboard_server::{Peer, ProblemKind, Response};
 
 /// Target of the events, by which the log filter lets them pass at every level.
 pub const TARGET: &str = "switchboard::access";
@@ -38,7 +37,7 @@ pub(super) struct AnsweredRequest<'r> {
     /// Length of the body of the answer.
     pub(super) bytes: usize,
     pub(super) duration: Option<Duration>,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
 }
 
 impl AccessLog {
@@ -73,7 +72,7 @@ impl AccessLog {
             code = request.code,
             bytes = request.bytes,
             duration = request.duration.map(|duration| duration.as_secs_f64()),
-            peer = %SocketAddr::new(request.peer.ip().to_canonical(), request.peer.port()),
+            peer = %request.peer,
             "request"
         );
     }
@@ -85,7 +84,7 @@ impl AccessLog {
         route: &'static str,
         response: &Response,
         duration: Duration,
-        peer: SocketAddr,
+        peer: Peer,
     ) {
         // The clone of a body shares its bytes, which are complete.
         let body = response.body().clone().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -98,7 +97,7 @@ impl AccessLog {
     }
 
     /// Logs a request that the server refuses before it is read whole.
-    pub(super) fn log_refusal(&self, kind: &ProblemKind, bytes: usize, peer: SocketAddr) {
+    pub(super) fn log_refusal(&self, kind: &ProblemKind, bytes: usize, peer: Peer) {
         let (status, code) = (kind.status, Some(kind.code));
         self.log(&AnsweredRequest { method: None, route: OTHER, status, code, bytes, duration: None, peer });
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal};
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -12,7 +11,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::ReadLimits;
-use switchboard_server::{BindError, ForceClose, Listener, ServerSettings, ServerThreads, reuseport};
+use switchboard_server::{
+    BindError, BoundAddress, ForceClose, ListenSocket, Listener, ServerSettings, ServerThreads, Takeover,
+    UnixBindFault,
+};
 use tokio::sync::{oneshot, watch};
 
 use super::greeting::greeting;
@@ -20,7 +22,7 @@ use super::observe;
 use super::process::{
     ConnectionLimits, ReloadTrigger, Signals, lower_priority, notify_ready, notify_stopping,
 };
-use super::sockets::{InheritedSockets, SocketError, holder_of};
+use super::sockets::{self, InheritedSockets, SocketError, holder_of};
 use super::status::Status;
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
@@ -84,8 +86,13 @@ pub struct ListenError {
 
 impl ListenError {
     fn new(option: &'static str, error: BindError) -> ListenError {
-        let is_in_use = error.error.kind() == ErrorKind::AddrInUse;
-        let holder = if is_in_use { holder_of(error.address) } else { None };
+        let holder = match &error {
+            BindError::Tcp { address, error } if error.kind() == ErrorKind::AddrInUse => holder_of(*address),
+            BindError::Unix { fault: UnixBindFault::InUse { holder }, .. } => {
+                holder.and_then(sockets::process)
+            }
+            _ => None,
+        };
         ListenError { option, error, holder }
     }
 }
@@ -94,22 +101,47 @@ impl std::error::Error for ListenError {}
 
 impl fmt::Display for ListenError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ListenError { option, error: BindError { address, error }, holder } = self;
-        write!(out, "cannot listen on {address} ({option}): ")?;
-        match error.kind() {
-            ErrorKind::AddrInUse => {
-                let holder = holder.as_deref().unwrap_or("a process that /proc does not show");
-                write!(
-                    out,
-                    "{holder} already listens there; stop that process or choose another address; to hand the \
-                    address over to a new process, start both with --reuse-port"
-                )
+        let holder = self.holder.as_deref().unwrap_or("a process that /proc does not show");
+        let option = self.option;
+        match &self.error {
+            BindError::Tcp { address, error } => {
+                write!(out, "cannot listen on {address} ({option}): ")?;
+                match error.kind() {
+                    ErrorKind::AddrInUse => write!(
+                        out,
+                        "{holder} already listens there; stop that process or choose another address; to hand the \
+                        address over to a new process, start both with --reuse-port"
+                    ),
+                    ErrorKind::PermissionDenied => {
+                        write!(out, "{error}; a port below 1024 needs the capability CAP_NET_BIND_SERVICE")
+                    }
+                    ErrorKind::AddrNotAvailable => write!(out, "{error}; use an address of this machine"),
+                    _ => error.fmt(out),
+                }
             }
-            ErrorKind::PermissionDenied => {
-                write!(out, "{error}; a port below 1024 needs the capability CAP_NET_BIND_SERVICE")
+            BindError::Unix { path, fault } => {
+                write!(out, "cannot listen on unix:{} ({option}): ", path.display())?;
+                match fault {
+                    UnixBindFault::InUse { .. } => write!(
+                        out,
+                        "{holder} already listens there; stop that process or choose another path; to hand the path \
+                        over to a new process of the same user, start both with --reuse-port"
+                    ),
+                    UnixBindFault::NotASocket(kind) => write!(
+                        out,
+                        "{kind} is at this path, and no socket; remove it, or choose another path"
+                    ),
+                    UnixBindFault::System(error) => match error.kind() {
+                        ErrorKind::NotFound => write!(out, "{error}; create the folder of the socket"),
+                        ErrorKind::PermissionDenied => write!(
+                            out,
+                            "{error}; the process must be able to write the folder of the socket, and to connect to a \
+                            socket that is there"
+                        ),
+                        _ => error.fmt(out),
+                    },
+                }
             }
-            ErrorKind::AddrNotAvailable => write!(out, "{error}; use an address of this machine"),
-            _ => error.fmt(out),
         }
     }
 }
@@ -129,7 +161,7 @@ pub struct App {
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
-    inherited_data_sockets: Vec<TcpListener>,
+    inherited_data_sockets: Vec<ListenSocket>,
     is_data_closed: watch::Sender<bool>,
     admin: RunningAdmin,
 }
@@ -141,7 +173,7 @@ pub struct RunningApp {
     state: Option<StateDir>,
     reload: ReloadTrigger,
     data: ServerThreads,
-    data_addresses: Vec<SocketAddr>,
+    data_addresses: Vec<BoundAddress>,
     /// Becomes true when the data listener drains.
     drain: watch::Sender<bool>,
     /// True before the data listener is open and from the drain on, for `/readyz`.
@@ -152,10 +184,12 @@ pub struct RunningApp {
 /// The running admin listener with its sockets.
 struct RunningAdmin {
     server: admin::AdminServer,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<BoundAddress>,
     is_inherited: bool,
     /// The sockets whose addresses another process may share.
-    shared: Vec<TcpListener>,
+    shared: Vec<ListenSocket>,
+    /// The Unix sockets that another process answers on until the data listener is open.
+    takeovers: Vec<Takeover>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -312,7 +346,7 @@ impl App {
     /// Makes [`start`](Self::start) answer queries on a listening socket instead of binding the address in
     /// the settings.
     #[must_use]
-    pub fn with_data_socket(self, socket: TcpListener) -> App {
+    pub fn with_data_socket(self, socket: ListenSocket) -> App {
         App { inherited_data_sockets: vec![socket], ..self }
     }
 
@@ -320,7 +354,7 @@ impl App {
     ///
     /// # Errors
     /// Fails if a required snapshot is missing, or if the address or a thread cannot be used.
-    pub fn start(self) -> Result<RunningApp, StartError> {
+    pub fn start(mut self) -> Result<RunningApp, StartError> {
         if let Some(first_poll) = self.first_poll {
             // An error means that the reload thread panicked. Then there is no snapshot.
             let _ = first_poll.blocking_recv();
@@ -351,6 +385,10 @@ impl App {
             Listener::from_inherited(self.inherited_data_sockets, &http)?
         };
         let data_addresses = listener.local_addrs()?;
+        // Not earlier: until now, probes on the path reach the process that answers queries.
+        for takeover in self.admin.takeovers.drain(..) {
+            takeover.complete().map_err(|error| ListenError::new("--admin-listen", error))?;
+        }
         let (drain, draining) = watch::channel(false);
         let data =
             data::serve(listener, self.store, Arc::clone(&self.telemetry), settings.access_log, draining)?;
@@ -391,12 +429,12 @@ impl App {
 
 impl RunningApp {
     /// Returns the addresses of the data listener, with their actual ports.
-    pub fn data_addresses(&self) -> &[SocketAddr] {
+    pub fn data_addresses(&self) -> &[BoundAddress] {
         &self.data_addresses
     }
 
     /// Returns the addresses of the admin listener, with their actual ports.
-    pub fn admin_addresses(&self) -> &[SocketAddr] {
+    pub fn admin_addresses(&self) -> &[BoundAddress] {
         &self.admin.addresses
     }
 
@@ -426,7 +464,7 @@ impl RunningApp {
             state.hand_over();
         }
         // If another process listens on the same admin address, probes must reach that one from now on.
-        self.admin.shared.iter().for_each(reuseport::steer_to_newer_socket);
+        self.admin.shared.iter().for_each(ListenSocket::steer_to_newer_socket);
         self.drain.send_replace(true);
         tracing::info!("draining");
         notify_stopping();
@@ -450,7 +488,7 @@ impl RunningApp {
             state.wait_until_handed_over(STATE_TIMEOUT);
         }
         drop(self.admin.server);
-        self.admin.shared.iter().for_each(reuseport::stop_steering);
+        self.admin.shared.iter().for_each(ListenSocket::stop_steering);
         tracing::info!(cut = force_closed, "stopped");
         force_closed
     }
@@ -460,12 +498,12 @@ impl RunningAdmin {
     /// Starts the admin listener on inherited sockets, or on the addresses in the settings if there are none.
     fn start(
         settings: &Settings,
-        inherited: Vec<TcpListener>,
+        inherited: Vec<ListenSocket>,
         context: admin::AdminContext,
         max_connections: usize,
     ) -> Result<RunningAdmin, StartError> {
         let is_inherited = !inherited.is_empty();
-        let listener = if is_inherited {
+        let mut listener = if is_inherited {
             admin::AdminListener::from_inherited(inherited)?
         } else {
             admin::AdminListener::bind(&settings.admin_listen, settings.reuse_port)
@@ -473,9 +511,9 @@ impl RunningAdmin {
         };
         let is_shared = settings.reuse_port && !is_inherited;
         let shared = if is_shared { listener.try_clone_sockets()? } else { Vec::new() };
-        let addresses = listener.local_addrs()?;
+        let (addresses, takeovers) = (listener.local_addrs()?, listener.take_over_later());
         let server = listener.serve(context, max_connections)?;
-        Ok(RunningAdmin { server, addresses, is_inherited, shared })
+        Ok(RunningAdmin { server, addresses, is_inherited, shared, takeovers })
     }
 }
 
@@ -498,7 +536,7 @@ fn open_state(path: PathBuf, telemetry: &Arc<Telemetry>) -> Result<StateDir, Sta
 }
 
 /// Returns the addresses with commas between them.
-fn join(addresses: &[SocketAddr]) -> String {
+fn join(addresses: &[BoundAddress]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

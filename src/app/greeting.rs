@@ -8,6 +8,7 @@ use serde_json::json;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::SnapshotSource;
 use switchboard_select::{Query, SelectContext, select};
+use switchboard_server::BoundAddress;
 use switchboard_snapshot::AccountIdx;
 
 use crate::runtime::{Generation, Store};
@@ -22,11 +23,10 @@ const MAX_ACCOUNTS: u32 = 1_000;
 pub(super) fn greeting(
     source: &SnapshotSource,
     store: &Store,
-    data: &[SocketAddr],
-    admin: &[SocketAddr],
+    data: &[BoundAddress],
+    admin: &[BoundAddress],
 ) -> String {
-    let (data, admin) = (urls(data), urls(admin));
-    let first = |urls: &[String]| urls.first().cloned().unwrap_or_default();
+    let addresses = |addresses: &[BoundAddress]| addresses.iter().map(url).collect::<Vec<_>>().join(" ");
     let generation = store.current();
     let (served, attempt) = match &generation {
         Some(generation) => {
@@ -38,8 +38,8 @@ pub(super) fn greeting(
                 origin(source)
             );
             let attempt = match example_query(generation) {
-                Some(query) => format!("{}/v1/select?{query}", first(&data)),
-                None => format!("{}/status", first(&admin)),
+                Some(query) => curl(data, &format!("/v1/select?{query}")),
+                None => curl(admin, "/status"),
             };
             (served, attempt)
         }
@@ -48,19 +48,19 @@ pub(super) fn greeting(
                 "nothing yet: the daemon waits for {}, and reads it again after each change",
                 source.describe()
             );
-            (served, format!("{}/readyz", first(&admin)))
+            (served, curl(admin, "/readyz"))
         }
     };
     format!(
         "Switchboard {version}\n\
          Serves   {served}\n\
          Listens  for queries on {data}, for /status, /metrics and standings on {admin}\n\
-         Try      curl '{attempt}'\n\
-         Read     switchboard --help, man switchboard, docs/ beside the source code, {openapi}/openapi.json\n",
+         Try      {attempt}\n\
+         Read     switchboard --help, man switchboard, docs/ beside the source code, {openapi}\n",
         version = env!("CARGO_PKG_VERSION"),
-        openapi = first(&admin),
-        data = data.join(" "),
-        admin = admin.join(" "),
+        openapi = openapi(admin),
+        data = addresses(data),
+        admin = addresses(admin),
     )
 }
 
@@ -74,17 +74,40 @@ fn origin(source: &SnapshotSource) -> String {
     }
 }
 
-/// Returns the URLs of the addresses. A wildcard address becomes one that a client on this machine can use.
-fn urls(addresses: &[SocketAddr]) -> Vec<String> {
-    let reachable = |address: &SocketAddr| {
-        let ip = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        format!("http://{}", SocketAddr::new(ip, address.port()))
+/// Returns the URL of an address. A wildcard address becomes one that a client on this machine can use.
+fn url(address: &BoundAddress) -> String {
+    let BoundAddress::Tcp(address) = address else { return address.to_string() };
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
     };
-    addresses.iter().map(reachable).collect()
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// Returns a command that sends a request to the first address, to a TCP address if there is one.
+fn curl(addresses: &[BoundAddress], target: &str) -> String {
+    match preferred(addresses) {
+        Some(BoundAddress::Unix(path)) => {
+            format!("curl --unix-socket '{}' 'http://localhost{target}'", path.display())
+        }
+        Some(address) => format!("curl '{}{target}'", url(address)),
+        None => String::new(),
+    }
+}
+
+/// Returns the place of the description of both listeners.
+fn openapi(admin: &[BoundAddress]) -> String {
+    match preferred(admin) {
+        Some(BoundAddress::Unix(path)) => format!("/openapi.json on unix:{}", path.display()),
+        Some(address) => format!("{}/openapi.json", url(address)),
+        None => String::new(),
+    }
+}
+
+/// Returns the first TCP address, or the first address if none is of TCP.
+fn preferred(addresses: &[BoundAddress]) -> Option<&BoundAddress> {
+    addresses.iter().find(|address| address.as_tcp().is_some()).or(addresses.first())
 }
 
 /// Returns the query string of a query that selects an account, or `None` if none is found.
@@ -137,8 +160,22 @@ mod tests {
 
     #[test]
     fn wildcard_addresses_become_reachable_urls() {
-        let addresses = ["0.0.0.0:1", "[::]:2", "192.0.2.1:3"].map(|text| text.parse().unwrap());
-        assert_eq!(urls(&addresses), ["http://127.0.0.1:1", "http://[::1]:2", "http://192.0.2.1:3"]);
+        for (address, expected) in [
+            ("0.0.0.0:1", "http://127.0.0.1:1"),
+            ("[::]:2", "http://[::1]:2"),
+            ("192.0.2.1:3", "http://192.0.2.1:3"),
+        ] {
+            assert_eq!(url(&BoundAddress::Tcp(address.parse().unwrap())), expected);
+        }
+    }
+
+    #[test]
+    fn command_to_try_uses_a_tcp_address_if_there_is_one() {
+        let unix = BoundAddress::Unix("/run/data.sock".into());
+        let tcp = BoundAddress::Tcp("127.0.0.1:1".parse().unwrap());
+        let unix_command = "curl --unix-socket '/run/data.sock' 'http://localhost/status'";
+        assert_eq!(curl(std::slice::from_ref(&unix), "/status"), unix_command);
+        assert_eq!(curl(&[unix, tcp], "/status"), "curl 'http://127.0.0.1:1/status'");
     }
 
     #[test]
@@ -150,7 +187,7 @@ mod tests {
     #[test]
     fn greeting_without_a_snapshot_says_what_the_daemon_waits_for() {
         let source = SnapshotSource::Registry("/no/such".into());
-        let data = ["127.0.0.1:7400".parse().unwrap()];
+        let data = [BoundAddress::Tcp("127.0.0.1:7400".parse().unwrap())];
         let text = greeting(&source, &Store::default(), &data, &data);
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("nothing yet: the daemon waits for the registry /no/such"), "{text}");

@@ -6,14 +6,15 @@
 //! is the name of the unit) become the remaining listeners, data first. Every other fault is an error, because
 //! a daemon on another address than the service manager expects would get no queries.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::{env, io};
 
 use listenfd::ListenFd;
 use procfs::net::{TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process, all_processes};
 use socket2::SockRef;
-use switchboard_server::addresses_conflict;
+use switchboard_server::{ListenSocket, addresses_conflict};
 
 /// Value of `FileDescriptorName=` for the socket of the data listener.
 const DATA_NAME: &str = "data";
@@ -23,16 +24,16 @@ const ADMIN_NAME: &str = "admin";
 /// The passed sockets, by listener.
 #[derive(Debug, Default)]
 pub(super) struct InheritedSockets {
-    pub(super) data: Vec<TcpListener>,
-    pub(super) admin: Vec<TcpListener>,
+    pub(super) data: Vec<ListenSocket>,
+    pub(super) admin: Vec<ListenSocket>,
 }
 
 /// The reason why a passed socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// The descriptor is not a TCP socket.
-    #[error("{0}")]
-    NotTcp(#[from] io::Error),
+    /// The descriptor is not a TCP socket, and not a Unix stream socket.
+    #[error("{0}, and no Unix stream socket")]
+    NotAStream(#[from] io::Error),
     /// The socket with this name is not in the listening state.
     #[error("the passed socket {0:?} is not a listening socket: set Accept=no in its unit")]
     NotListening(String),
@@ -51,19 +52,39 @@ impl InheritedSockets {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut named = Vec::new();
         for (at, name) in (0..passed.len()).zip(names.split(':').chain(std::iter::repeat(""))) {
-            let socket = passed.take_tcp_listener(at)?;
+            // Only the first error is reported: it says what the descriptor is not.
+            let socket = match passed.take_tcp_listener(at) {
+                Ok(socket) => socket.map(Passed::from),
+                Err(error) => match passed.take_unix_listener(at) {
+                    Ok(socket) => socket.map(Passed::from),
+                    Err(_) => return Err(error.into()),
+                },
+            };
             named.extend(socket.map(|socket| (name, socket)));
         }
         assign(named)
     }
 }
 
+/// A passed socket, and whether it is in the listening state.
+struct Passed {
+    socket: ListenSocket,
+    is_listening: bool,
+}
+
+impl<S: AsFd + Into<ListenSocket>> From<S> for Passed {
+    fn from(socket: S) -> Passed {
+        let is_listening = SockRef::from(&socket).is_listener().unwrap_or(false);
+        Passed { socket: socket.into(), is_listening }
+    }
+}
+
 /// Assigns sockets to the listeners by name, then by order.
-fn assign(passed: Vec<(&str, TcpListener)>) -> Result<InheritedSockets, SocketError> {
+fn assign(passed: Vec<(&str, Passed)>) -> Result<InheritedSockets, SocketError> {
     let mut sockets = InheritedSockets::default();
     let mut unnamed = Vec::new();
-    for (name, socket) in passed {
-        if !SockRef::from(&socket).is_listener().unwrap_or(false) {
+    for (name, Passed { socket, is_listening }) in passed {
+        if !is_listening {
             return Err(SocketError::NotListening(name.to_owned()));
         }
         match name {
@@ -96,14 +117,29 @@ pub(super) fn holder_of(address: SocketAddr) -> Option<String> {
         descriptors.any(|fd| matches!(fd.target, FDTarget::Socket(inode) if held.contains(&inode)))
     };
     let process = all_processes().ok()?.flatten().find(has_socket)?;
+    Some(describe(&process))
+}
+
+/// Returns a process by its number, such as `process 1234 (switchboard)`. Returns `None` if `/proc` does not
+/// show it.
+pub(super) fn process(pid: i32) -> Option<String> {
+    Process::new(pid).ok().map(|process| describe(&process))
+}
+
+fn describe(process: &Process) -> String {
     let name = process.stat().map(|stat| format!(" ({})", stat.comm)).unwrap_or_default();
-    Some(format!("process {}{name}", process.pid()))
+    format!("process {}{name}", process.pid())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
     use socket2::{Domain, Socket, Type};
+    use switchboard_server::BoundAddress;
+
+    use super::*;
 
     fn listening() -> (u16, TcpListener) {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -113,8 +149,9 @@ mod tests {
     #[track_caller]
     fn assigned(names: &[&str], data: &[usize], admin: &[usize]) {
         let (ports, sockets): (Vec<u16>, Vec<_>) = names.iter().map(|_| listening()).unzip();
+        let sockets = sockets.into_iter().map(Passed::from);
         let given = assign(names.iter().copied().zip(sockets).collect()).unwrap();
-        let port = |socket: &TcpListener| socket.local_addr().unwrap().port();
+        let port = |socket: &ListenSocket| socket.local_addr().unwrap().as_tcp().unwrap().port();
         let expected = |places: &[usize]| places.iter().map(|at| ports[*at]).collect::<Vec<u16>>();
         assert_eq!(given.data.iter().map(port).collect::<Vec<_>>(), expected(data), "{names:?}");
         assert_eq!(given.admin.iter().map(port).collect::<Vec<_>>(), expected(admin), "{names:?}");
@@ -135,12 +172,24 @@ mod tests {
     #[test]
     fn socket_that_no_listener_can_use_is_an_error() {
         for names in [["", "", ""], ["data", "admin", "switchboard.socket"]] {
-            let passed = names.map(|name| (name, listening().1)).into();
+            let passed = names.map(|name| (name, listening().1.into())).into();
             let error = assign(passed).unwrap_err().to_string();
             assert!(error.contains(&format!("a socket named {:?}", names[2])), "{error}");
         }
         let not_listening: TcpListener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().into();
-        assert!(assign(vec![("data", not_listening)]).unwrap_err().to_string().contains("listening"));
+        assert!(assign(vec![("data", not_listening.into())]).unwrap_err().to_string().contains("listening"));
+    }
+
+    #[test]
+    fn passed_socket_may_be_a_unix_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let unix = UnixListener::bind(&path).unwrap();
+        let given = assign(vec![("data", unix.into()), ("data", listening().1.into())]).unwrap();
+        assert_eq!(given.data[0].local_addr().unwrap(), BoundAddress::Unix(path.clone()));
+        assert_eq!(given.data.len(), 2);
+        drop(given);
+        assert!(path.exists(), "the file belongs to the service manager");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A client of a running daemon: one request a connection, with time limits.
 
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +10,8 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::output::{self, ERROR};
@@ -25,11 +28,26 @@ const PROBLEM: &str = "application/problem+json";
 pub(super) struct Client {
     /// The URL without a path, for messages.
     url: String,
-    /// The host and the port.
-    authority: String,
+    endpoint: Endpoint,
+    /// The value of the header `Host`.
+    host: String,
     /// The path that precedes every route, for a daemon behind a proxy. Does not end with a slash.
     prefix: String,
 }
+
+/// The place that a client connects to.
+#[derive(Debug, PartialEq, Eq)]
+enum Endpoint {
+    /// A host and a port.
+    Tcp(String),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// A connection of any kind.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 
 /// An answer of a daemon.
 pub(super) struct Reply {
@@ -47,14 +65,21 @@ pub(super) struct RemoteProblem {
 }
 
 impl Client {
-    /// Reads a URL such as `http://127.0.0.1:7400`. No message repeats the URL, which may contain a password.
+    /// Reads a URL such as `http://127.0.0.1:7400`, or `unix:` and the path of a Unix socket. No message repeats the URL, which may contain a password.
     pub(super) fn from_url(url: &str) -> Result<Client, CommandError> {
-        let expected = "expected a URL such as http://127.0.0.1:7400";
+        let expected = "expected a URL such as http://127.0.0.1:7400, or unix:PATH";
         let fault = |fault: &str| CommandError::usage(format!("--url: {fault}: {expected}"));
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("https") => return Err(fault("this build cannot connect with TLS")),
-            Some("unix") => return Err(fault("this build cannot connect to a Unix socket")),
             _ => {}
+        }
+        if let Some(path) = url.strip_prefix("unix:") {
+            if path.is_empty() || path.ends_with('/') {
+                return Err(fault("the path of the Unix socket is missing"));
+            }
+            let endpoint = Endpoint::Unix(path.into());
+            let url = output::printable(url);
+            return Ok(Client { url, endpoint, host: "localhost".to_owned(), prefix: String::new() });
         }
         let uri: Uri = url.parse().map_err(|_| fault("this is not a URL"))?;
         let (Some("http"), Some(authority), Some(host)) = (uri.scheme_str(), uri.authority(), uri.host())
@@ -73,7 +98,8 @@ impl Client {
         }
         let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Client { url: format!("http://{authority}"), authority, prefix })
+        let url = format!("http://{authority}");
+        Ok(Client { url, endpoint: Endpoint::Tcp(authority.clone()), host: authority, prefix })
     }
 
     /// Sends a request and returns the whole answer. `path` begins with a slash.
@@ -100,7 +126,7 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Reply, CommandError> {
         let url = &self.url;
-        let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.authority)).await {
+        let stream = match timeout(CONNECT_TIMEOUT, self.endpoint.connect()).await {
             Ok(connected) => connected.map_err(|error| self.unreachable(&error.to_string()))?,
             Err(_) => {
                 return Err(
@@ -116,7 +142,7 @@ impl Client {
             let mut request = Request::new(Full::new(Bytes::from(content)));
             *request.method_mut() = method;
             *request.uri_mut() = format!("{}{path}", self.prefix).parse()?;
-            request.headers_mut().insert(HOST, self.authority.parse()?);
+            request.headers_mut().insert(HOST, self.host.parse()?);
             if body.is_some() {
                 request.headers_mut().insert(CONTENT_TYPE, "application/json".parse()?);
             }
@@ -142,6 +168,15 @@ impl Client {
         CommandError::io(format!(
             "cannot connect to {url}: {error}; start the daemon with `switchboard`, or name its address with --url"
         ))
+    }
+}
+
+impl Endpoint {
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        Ok(match self {
+            Endpoint::Tcp(authority) => Box::new(TcpStream::connect(authority).await?),
+            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
     }
 }
 
@@ -207,15 +242,23 @@ mod tests {
             ("http://gateway.example/switchboard/", "gateway.example:80", "/switchboard"),
         ] {
             let client = Client::from_url(url).unwrap();
-            assert_eq!((&*client.authority, &*client.prefix), (authority, prefix), "{url}");
+            let endpoint = Endpoint::Tcp(authority.to_owned());
+            assert_eq!(
+                (client.endpoint, &*client.host, &*client.prefix),
+                (endpoint, authority, prefix),
+                "{url}"
+            );
         }
+        let client = Client::from_url("unix:/run/a:b.sock").unwrap();
+        assert_eq!((client.endpoint, &*client.prefix), (Endpoint::Unix("/run/a:b.sock".into()), ""));
     }
 
     #[test]
     fn other_urls_are_wrong_usage_and_are_not_repeated() {
         for (url, words) in [
             ("https://secret:7400", "TLS"),
-            ("unix:/run/secret.sock", "Unix socket"),
+            ("unix:", "Unix socket is missing"),
+            ("unix:/secret/", "Unix socket is missing"),
             ("http://user:secret@host:7400", "password"),
             ("127.0.0.1:7400/secret", "http://"),
             ("localhost:7400", "http://"),

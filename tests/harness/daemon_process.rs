@@ -1,4 +1,4 @@
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -170,13 +170,20 @@ pub(crate) fn get(address: &str, target: &str) -> (u16, String) {
     request(address, "GET", target, "").unwrap()
 }
 
-/// Returns the status and body of a request on a new connection. Returns an error if the answer is
+/// Returns the status and body of a request on a new connection to `IP:PORT` or `unix:PATH`. Returns an error if the answer is
 /// incomplete.
 pub(crate) fn request(address: &str, method: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
-    let mut client = HttpClient::try_connect(address)?;
     let length = body.len();
     let head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
-    client.try_send(format!("{head}Content-Length: {length}\r\n\r\n{body}"))?;
+    let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+    match address.strip_prefix("unix:") {
+        Some(path) => exchange(HttpClient::try_connect_unix(path)?, &request),
+        None => exchange(HttpClient::try_connect(address)?, &request),
+    }
+}
+
+fn exchange<S: Read + Write>(mut client: HttpClient<S>, request: &str) -> io::Result<(u16, String)> {
+    client.try_send(request)?;
     let response = client.try_answer()?;
     Ok((response.status, response.text()))
 }

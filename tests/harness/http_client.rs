@@ -1,5 +1,6 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,8 +9,8 @@ use serde_json::Value;
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection that sends exactly the given bytes and reads one answer at a time.
-pub(crate) struct HttpClient {
-    pub(crate) stream: TcpStream,
+pub(crate) struct HttpClient<S = TcpStream> {
+    pub(crate) stream: S,
     /// Bytes that were read and belong to later answers.
     unread: Vec<u8>,
     /// Whether the requests are HEAD, whose answers have no body.
@@ -37,6 +38,21 @@ impl HttpClient {
     pub(crate) fn from_stream(stream: TcpStream) -> HttpClient {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+        HttpClient::over(stream)
+    }
+}
+
+impl HttpClient<UnixStream> {
+    pub(crate) fn try_connect_unix(path: &str) -> io::Result<HttpClient<UnixStream>> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
+        Ok(HttpClient::over(stream))
+    }
+}
+
+impl<S: Read + Write> HttpClient<S> {
+    /// Returns a client on a connected stream of any kind.
+    pub(crate) fn over(stream: S) -> HttpClient<S> {
         HttpClient { stream, unread: Vec::new(), heads: false }
     }
 

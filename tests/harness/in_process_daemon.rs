@@ -60,7 +60,7 @@ impl InProcessDaemon {
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         socket.listen(8).unwrap();
         let socket = TcpListener::from(socket);
-        let daemon = InProcessDaemon::run(App::bind(settings).unwrap().with_data_socket(socket));
+        let daemon = InProcessDaemon::run(App::bind(settings).unwrap().with_data_socket(socket.into()));
         daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
     }
@@ -68,8 +68,8 @@ impl InProcessDaemon {
     fn run(app: App) -> InProcessDaemon {
         let running = app.start().unwrap();
         InProcessDaemon {
-            data: running.data_addresses()[0],
-            admin: running.admin_addresses()[0],
+            data: running.data_addresses()[0].as_tcp().unwrap(),
+            admin: running.admin_addresses()[0].as_tcp().unwrap(),
             store: running.store().clone(),
             telemetry: Arc::clone(running.telemetry()),
             running: Some(running),

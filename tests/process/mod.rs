@@ -2,6 +2,7 @@
 
 mod listeners;
 mod logs;
+mod unix_sockets;
 
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};

@@ -17,7 +17,7 @@ fn app_answers_once_started_and_drains() {
     let running = App::bind(settings()).unwrap().start().unwrap();
     let admin = running.admin_addresses()[0].to_string();
     assert_eq!(get(&admin, "/readyz").0, 200);
-    let mut client = HttpClient::connect(running.data_addresses()[0]);
+    let mut client = HttpClient::connect(running.data_addresses()[0].as_tcp().unwrap());
     assert_eq!(client.select("company=acme&channel=whatsapp&ou=zurich&country=FR")["generation"], 1);
     assert_eq!(running.drain(Duration::from_secs(20)), 0);
     assert!(client.is_closed());

@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,17 +13,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::connection::wait_for_drain;
 use super::connection_state::LINGER;
 use super::limits::PeerLimit;
+use super::socket::{AsyncListener, DetachedStream, HANDSHAKE_TIME};
 use super::worker::{ConnectionPermit, Worker};
 use super::{
-    BindError, ConnectionInfo, ConnectionObserver, ServerSettings, ServerThreads, Service, response,
-    reuseport,
+    BindError, BoundAddress, ConnectionInfo, ConnectionObserver, ListenSocket, Peer, ServerSettings,
+    ServerThreads, Service, Stream, response,
 };
 
 /// Pause after an error such as EMFILE. Accepting again at once would fail again, and would keep a core busy.
@@ -35,7 +34,7 @@ const MAX_REJECTIONS: usize = 64;
 
 /// Bound listening sockets that are not served. The kernel queues their connections.
 pub struct Listener {
-    sockets: Vec<StdListener>,
+    sockets: Vec<ListenSocket>,
     /// Whether this process bound the sockets. Inherited ones keep their accept queues for the next process,
     /// so they are not drained.
     is_bound_here: bool,
@@ -52,6 +51,10 @@ impl Listener {
         for address in &settings.listen {
             sockets.extend(address.bind(settings.reuse_port)?);
         }
+        // Only after every address is bound, so that a failure takes no path from the other process.
+        for takeover in sockets.iter_mut().filter_map(ListenSocket::take_over_later) {
+            takeover.complete()?;
+        }
         Ok(Listener { sockets, is_bound_here: true, settings: settings.clone() })
     }
 
@@ -59,9 +62,9 @@ impl Listener {
     ///
     /// # Errors
     /// Returns the system's error if a socket cannot be made non-blocking.
-    pub fn from_inherited(sockets: Vec<StdListener>, settings: &ServerSettings) -> io::Result<Listener> {
+    pub fn from_inherited(sockets: Vec<ListenSocket>, settings: &ServerSettings) -> io::Result<Listener> {
         for socket in &sockets {
-            socket.set_nonblocking(true)?;
+            socket.set_nonblocking()?;
         }
         Ok(Listener { sockets, is_bound_here: false, settings: settings.clone() })
     }
@@ -70,8 +73,8 @@ impl Listener {
     ///
     /// # Errors
     /// Returns the system's error.
-    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.sockets.iter().map(StdListener::local_addr).collect()
+    pub fn local_addrs(&self) -> io::Result<Vec<BoundAddress>> {
+        self.sockets.iter().map(ListenSocket::local_addr).collect()
     }
 
     /// Returns the settings that the listener was created with.
@@ -124,7 +127,7 @@ impl Listener {
 
 /// Listening sockets that are accepted from together.
 pub struct AcceptSet {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<AsyncListener>,
     /// Index of the socket that is tried first, so that a busy socket does not starve the others.
     first: Cell<usize>,
 }
@@ -134,14 +137,14 @@ impl AcceptSet {
     ///
     /// # Errors
     /// Returns the system's error if a socket cannot be polled.
-    pub fn new(sockets: Vec<StdListener>) -> io::Result<AcceptSet> {
-        let listeners = sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+    pub fn new(sockets: Vec<ListenSocket>) -> io::Result<AcceptSet> {
+        let listeners = sockets.into_iter().map(ListenSocket::attach).collect::<io::Result<_>>()?;
         Ok(AcceptSet { listeners, first: Cell::new(0) })
     }
 
     /// Accepts the next connection. Ignores errors of a single connection. Reports other errors to `failed`,
     /// and pauses.
-    pub async fn accept(&self, failed: impl Fn(&io::Error)) -> (TcpStream, SocketAddr) {
+    pub async fn accept(&self, failed: impl Fn(&io::Error)) -> (Stream, Peer) {
         loop {
             match poll_fn(|cx| self.poll_accept(cx)).await {
                 Ok(accepted) => return accepted,
@@ -154,7 +157,7 @@ impl AcceptSet {
         }
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
         let (before, from) = self.listeners.split_at(self.first.get().min(self.listeners.len()));
         for listener in from.iter().chain(before) {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
@@ -187,7 +190,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// The acceptor's handle of a worker.
 struct WorkerHandle {
     /// Unbounded, because `max_connections` limits the number of connections in the channel.
-    sender: mpsc::UnboundedSender<(StdStream, ConnectionInfo, ConnectionPermit)>,
+    sender: mpsc::UnboundedSender<(DetachedStream, ConnectionInfo, ConnectionPermit)>,
     /// Number of connections that the worker has.
     connections: Arc<AtomicUsize>,
 }
@@ -206,8 +209,8 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn run(self, sockets: Vec<StdListener>) {
-        let cloned = sockets.iter().map(StdListener::try_clone).collect::<io::Result<_>>();
+    async fn run(self, mut sockets: Vec<ListenSocket>) {
+        let cloned = sockets.iter().map(ListenSocket::try_clone).collect::<io::Result<_>>();
         let listeners = match cloned.and_then(AcceptSet::new) {
             Ok(listeners) => listeners,
             Err(error) => {
@@ -222,24 +225,22 @@ impl Acceptor {
         let mut drain = self.drain.clone();
         self.accept_until(wait_for_drain(&mut drain), &listeners, &rejections).await;
         if self.is_bound_here {
-            for socket in &sockets {
+            for socket in &mut sockets {
                 if self.is_shared {
-                    reuseport::steer_to_newer_socket(socket);
+                    socket.steer_to_newer_socket();
                 }
-                reuseport::drop_syns(socket);
+                socket.refuse_new_connections();
             }
-            self.accept_until(sleep(reuseport::HANDSHAKE_TIME), &listeners, &rejections).await;
+            self.accept_until(sleep(HANDSHAKE_TIME), &listeners, &rejections).await;
             for socket in &sockets {
                 if self.is_shared {
-                    reuseport::stop_steering(socket);
+                    socket.stop_steering();
                 }
                 // Peers in the queue believe that they are connected, and closing the socket would reset
                 // them. `socket` is read directly, because the system knows of them earlier than tokio's
                 // poller.
                 while let Ok((stream, peer)) = socket.accept() {
-                    if stream.set_nonblocking(true).is_ok() {
-                        self.admit(stream, peer, &rejections);
-                    }
+                    self.admit(stream, peer, &rejections);
                 }
             }
         }
@@ -261,7 +262,7 @@ impl Acceptor {
                 () = &mut end => return,
                 (stream, peer) = listeners.accept(|error| self.accept_failed(error)) => {
                     // Detaches the stream from this thread's runtime. The worker attaches it to its own.
-                    if let Ok(stream) = stream.into_std() {
+                    if let Ok(stream) = stream.detach() {
                         self.admit(stream, peer, rejections);
                     }
                 }
@@ -278,9 +279,10 @@ impl Acceptor {
     }
 
     /// Hands a connection to a worker, or rejects the connection.
-    fn admit(&self, stream: StdStream, peer: SocketAddr, rejections: &Arc<Semaphore>) {
+    fn admit(&self, stream: DetachedStream, peer: Peer, rejections: &Arc<Semaphore>) {
         let has_room = self.open.load(Ordering::Relaxed) < self.max_connections;
-        let Some(peer_permit) = has_room.then(|| self.peers.acquire(peer.ip())).flatten() else {
+        let peer_permit = peer.ip().map(|address| has_room.then(|| self.peers.acquire(address)).flatten());
+        if !has_room || matches!(peer_permit, Some(None)) {
             self.observer.connection_rejected();
             if let Ok(permit) = Arc::clone(rejections).try_acquire_owned() {
                 tokio::spawn(async move {
@@ -290,7 +292,7 @@ impl Acceptor {
                 });
             }
             return;
-        };
+        }
         // Skips workers that have ended: their count stays low, so they would get every connection and lose
         // it.
         let workers = self.workers.iter().filter(|worker| !worker.sender.is_closed());
@@ -299,17 +301,18 @@ impl Acceptor {
                 "dropped a connection: all worker threads have ended; restart the daemon and report the panic logged above"
             );
         };
-        let permit = ConnectionPermit::new([&self.open, &worker.connections], peer_permit, &self.observer);
+        let permit =
+            ConnectionPermit::new([&self.open, &worker.connections], peer_permit.flatten(), &self.observer);
         // If the worker ends now, the stream and the permit are dropped. That closes and uncounts the
         // connection.
-        let _ = worker.sender.send((stream, ConnectionInfo { peer }, permit));
+        let _ = worker.sender.send((stream, ConnectionInfo { peer, client_certificate: None }, permit));
     }
 }
 
 /// Answers `overloaded`, and waits until the peer closes. Closing first could reset the connection and
 /// discard the answer.
-async fn reject(stream: StdStream) -> io::Result<()> {
-    let mut stream = TcpStream::from_std(stream)?;
+async fn reject(stream: DetachedStream) -> io::Result<()> {
+    let mut stream = stream.attach()?;
     stream.write_all(&response::overloaded_response()).await?;
     stream.shutdown().await?;
     let mut discarded = [0; 1024];

@@ -60,14 +60,14 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: Service,
 {
-    let state = &Rc::new(ConnectionState::new(timeouts));
+    let (state, info) = (&Rc::new(ConnectionState::new(timeouts)), &info);
     let answer = service_fn(|request| {
         state.on_request();
         Failpoint::from_headers(request.headers()).scope(async move {
             failpoint("connection");
             // hyper reads nothing after a CONNECT, because a tunnel would begin there.
             let is_connect = request.method() == Method::CONNECT;
-            let (mut response, body_state) = service.handle(&info, request).await;
+            let (mut response, body_state) = service.handle(info, request).await;
             if body_state == BodyState::Unread || state.is_draining() {
                 // The peer may have sent more before it reads that this answer is the last.
                 state.set_linger();
@@ -173,7 +173,6 @@ pub(crate) async fn wait_for_drain(drain: &mut watch::Receiver<bool>) {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
     use std::time::Duration;
 
     use http_body_util::BodyExt;
@@ -184,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::response::SHIFT;
-    use crate::{FastAnswer, ProblemKind, Response, respond};
+    use crate::{FastAnswer, Peer, ProblemKind, Response, respond};
 
     const TIMEOUTS: Timeouts = Timeouts {
         header: Duration::from_secs(5),
@@ -192,8 +191,7 @@ mod tests {
         idle: Duration::from_secs(60),
         drain_grace: Duration::from_secs(2),
     };
-    const PEER: ConnectionInfo =
-        ConnectionInfo { peer: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1)) };
+    const PEER: ConnectionInfo = ConnectionInfo { peer: Peer::Unix, client_certificate: None };
     const FAST: &[u8] = b"FAST\r\n";
 
     /// A service that reads the body of each request and answers `ok`. Its fast path answers [`FAST`].

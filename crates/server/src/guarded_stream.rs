@@ -40,7 +40,7 @@ const NO_BODY: &[u8] = b"content-length: 0\r\n";
 pub(crate) struct GuardedStream<'s, T, S> {
     stream: T,
     service: &'s S,
-    connection: ConnectionInfo,
+    connection: &'s ConnectionInfo,
     state: Rc<ConnectionState>,
     framing: Framing,
     /// Bytes that hyper reads in place of a refused request.
@@ -58,7 +58,7 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
     pub(crate) fn new(
         stream: T,
         service: &'s S,
-        connection: ConnectionInfo,
+        connection: &'s ConnectionInfo,
         state: Rc<ConnectionState>,
     ) -> GuardedStream<'s, T, S> {
         GuardedStream {
@@ -98,7 +98,7 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
             at = empty_lines(bytes);
             while self.own_output.len() < MAX_UNRESERVED_BYTES
                 && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
-                && let Some(answered) = self.service.fast_path(&self.connection, rest, &mut self.own_output)
+                && let Some(answered) = self.service.fast_path(self.connection, rest, &mut self.own_output)
             {
                 at += answered.len;
                 at += empty_lines(bytes.get(at..).unwrap_or_default());
@@ -180,7 +180,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
                 this.state.set_linger();
                 let (refusal, body_len) = with_body(bytes, kind, this.state.refusal());
                 this.own_output = refusal;
-                this.service.request_refused(&this.connection, kind, body_len);
+                this.service.request_refused(this.connection, kind, body_len);
                 // All bytes count as written. The flush writes those that the socket does not take now.
                 match this.flush_own(cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

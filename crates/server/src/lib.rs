@@ -48,7 +48,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Begin to read with [`limits`] and [`service`]. Then [`listen`], [`acceptor`], [`worker`] and [`reuseport`] have the
+//! Begin to read with [`limits`] and [`service`]. Then [`listen`], [`socket`], [`acceptor`] and [`worker`] have the
 //! threads and sockets; [`connection`], `connection_state`, `guarded_stream`, `framing` and `request_head` have
 //! one connection; and `simple_request`, [`response`] and [`failpoint`] have what services use.
 
@@ -62,9 +62,9 @@ pub mod limits;
 pub mod listen;
 mod request_head;
 pub mod response;
-pub mod reuseport;
 pub mod service;
 mod simple_request;
+pub mod socket;
 pub mod worker;
 
 pub use acceptor::{AcceptSet, Listener};
@@ -74,4 +74,5 @@ pub use listen::{BindError, InvalidAddress, ListenAddress, addresses_conflict};
 pub use response::{Clock, Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Service};
 pub use simple_request::SimpleRequest;
+pub use socket::{BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

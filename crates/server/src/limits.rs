@@ -30,6 +30,7 @@ pub struct ServerSettings {
     /// takes about 20 KB.
     pub max_connections: usize,
     /// Maximum number of open connections of one peer: an IPv4 address, or a /64 of IPv6. 0 means no limit.
+    /// Unix sockets have no limit for a peer, because all their peers are programs of this machine.
     pub max_connections_per_peer: usize,
     /// Maximum number of bytes in memory, over all connections, for bodies being received and large answers
     /// not read.

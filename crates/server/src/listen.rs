@@ -1,20 +1,28 @@
 //! The addresses that a server listens on, and the sockets that are bound to them.
 //!
-//! A process listens alone on its addresses. Two processes share an address only if both set SO_REUSEPORT, for
+//! A process listens alone on its addresses. Two processes share an address only if both have `reuse_port`, for
 //! a hand-over.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::socket::{ListenSocket, MAX_PATH_BYTES, UnixBindFault};
+
 /// Number of connections that the kernel queues until they are accepted. The usual limit of the system is
 /// 4096.
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 /// Number of attempts to find a port that is free on every address of a listener.
 const PORT_ATTEMPTS: usize = 16;
+/// Maximum number of symbolic links at the end of a path. Linux has the same limit.
+const MAX_LINKS: usize = 40;
+/// Text that begins the address of a Unix socket.
+const UNIX_PREFIX: &str = "unix:";
 
 /// An address to listen on, as people write it.
 ///
@@ -27,7 +35,7 @@ const PORT_ATTEMPTS: usize = 16;
 /// assert!(!address.overlaps(&":7401".parse()?));
 /// # Ok::<(), switchboard_server::InvalidAddress>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// One IP address and port. On Linux, `[::]` also accepts IPv4.
     Ip(SocketAddr),
@@ -35,6 +43,8 @@ pub enum ListenAddress {
     Localhost(u16),
     /// `:PORT`: every address of the machine, IPv4 and IPv6.
     Any(u16),
+    /// `unix:PATH`: a Unix socket at this absolute path.
+    Unix(PathBuf),
 }
 
 /// The error for a text that is not an address to listen on. The text is the reason with the expected form.
@@ -44,12 +54,23 @@ pub struct InvalidAddress(String);
 
 /// The reason why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {error}")]
-pub struct BindError {
-    /// The address that cannot be bound.
-    pub address: SocketAddr,
-    /// The error of the system.
-    pub error: io::Error,
+pub enum BindError {
+    /// A TCP address cannot be bound.
+    #[error("cannot listen on {address}: {error}")]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// A Unix socket cannot be bound.
+    #[error("cannot listen on {UNIX_PREFIX}{path}: {fault}", path = .path.display())]
+    Unix {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The reason.
+        fault: UnixBindFault,
+    },
 }
 
 /// An address to bind, and whether a wildcard of IPv6 leaves IPv4 to another socket.
@@ -60,27 +81,31 @@ struct Endpoint {
 }
 
 impl ListenAddress {
-    /// Returns the port. 0 lets the system choose.
-    pub fn port(&self) -> u16 {
+    /// Returns the port of a TCP address. 0 lets the system choose.
+    fn port(&self) -> Option<u16> {
         match self {
-            ListenAddress::Ip(address) => address.port(),
-            ListenAddress::Localhost(port) | ListenAddress::Any(port) => *port,
+            ListenAddress::Ip(address) => Some(address.port()),
+            ListenAddress::Localhost(port) | ListenAddress::Any(port) => Some(*port),
+            ListenAddress::Unix(_) => None,
         }
     }
 
-    /// Returns whether both addresses would take connections to the same IP address and port. Port 0 overlaps
-    /// with no port.
+    /// Returns whether both addresses would take the same connections: to one IP address and port, or to one
+    /// file. Port 0 overlaps with no port. Follows the symbolic links on the paths of Unix sockets.
     pub fn overlaps(&self, other: &ListenAddress) -> bool {
+        if let (ListenAddress::Unix(own), ListenAddress::Unix(others)) = (self, other) {
+            return own == others || physical(own) == physical(others);
+        }
         let others = other.endpoints();
         self.endpoints().iter().any(|own| others.iter().any(|other| own.overlaps(other)))
     }
 
     /// Returns the maximum number of sockets that [`bind`](Self::bind) opens.
     pub fn max_sockets(&self) -> usize {
-        self.endpoints().len()
+        self.endpoints().len().max(1)
     }
 
-    /// Returns the addresses to bind. Addresses after the first may be missing on a machine without IPv6.
+    /// Returns the TCP addresses to bind. Addresses after the first may be missing on a machine without IPv6.
     fn endpoints(&self) -> Vec<Endpoint> {
         let of =
             |ip: IpAddr, port: &u16, is_v6_only| Endpoint { address: SocketAddr::new(ip, *port), is_v6_only };
@@ -93,6 +118,7 @@ impl ListenAddress {
                 let any_v4 = of(Ipv4Addr::UNSPECIFIED.into(), port, false);
                 vec![any_v4, of(Ipv6Addr::UNSPECIFIED.into(), port, true)]
             }
+            ListenAddress::Unix(_) => Vec::new(),
         }
     }
 
@@ -101,25 +127,31 @@ impl ListenAddress {
     ///
     /// # Errors
     /// Returns the address that cannot be bound, with the system's error.
-    pub fn bind(&self, reuse_port: bool) -> Result<Vec<TcpListener>, BindError> {
+    pub fn bind(&self, reuse_port: bool) -> Result<Vec<ListenSocket>, BindError> {
+        if let ListenAddress::Unix(path) = self {
+            return match ListenSocket::bind_unix(path, reuse_port) {
+                Ok(socket) => Ok(vec![socket]),
+                Err(fault) => Err(BindError::Unix { path: path.clone(), fault }),
+            };
+        }
         let mut attempt = 1;
         loop {
             match self.try_bind(reuse_port) {
                 // The port that the system chose for the first address is in use on the second.
-                Err(BindError { error, .. })
-                    if self.port() == 0
+                Err(BindError::Tcp { error, .. })
+                    if self.port() == Some(0)
                         && error.kind() == io::ErrorKind::AddrInUse
                         && attempt < PORT_ATTEMPTS =>
                 {
                     attempt += 1;
                 }
-                result => return result,
+                result => return result.map(|sockets| sockets.into_iter().map(ListenSocket::from).collect()),
             }
         }
     }
 
     fn try_bind(&self, reuse_port: bool) -> Result<Vec<TcpListener>, BindError> {
-        let (mut port, mut sockets, mut missing) = (self.port(), Vec::new(), None);
+        let (mut port, mut sockets, mut missing) = (self.port().unwrap_or(0), Vec::new(), None);
         let endpoints = self.endpoints();
         let has_alternatives = endpoints.len() > 1;
         for mut endpoint in endpoints {
@@ -133,9 +165,9 @@ impl ListenAddress {
                     sockets.push(socket);
                 }
                 Err(error) if has_alternatives && is_missing_family(&error) => {
-                    missing = Some(BindError { address, error });
+                    missing = Some(BindError::Tcp { address, error });
                 }
-                Err(error) => return Err(BindError { address, error }),
+                Err(error) => return Err(BindError::Tcp { address, error }),
             }
         }
         match missing {
@@ -196,6 +228,46 @@ fn is_missing_family(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
 }
 
+/// Returns the path of a file without symbolic links, as far as its folders exist.
+fn physical(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        if let Some((folder, name)) = path.parent().zip(path.file_name())
+            && let Ok(folder) = fs::canonicalize(folder)
+        {
+            path = folder.join(name);
+        }
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
+}
+
+/// Reads the path of a Unix socket. A relative path becomes absolute.
+fn read_path(text: &str) -> Result<PathBuf, InvalidAddress> {
+    const FORM: &str = "write, for example, unix:/run/switchboard/data.sock";
+    let invalid = |reason: String| Err(InvalidAddress(reason));
+    if text.is_empty() {
+        return invalid(format!("the path is missing; {FORM}"));
+    }
+    if text.starts_with('@') {
+        return invalid(format!("abstract sockets have no mode that protects them; {FORM}"));
+    }
+    let is_folder = text.ends_with('/') || text.ends_with("/.") || Path::new(text).file_name().is_none();
+    if is_folder || text.contains('\0') {
+        return invalid(format!("{text:?} is not the path of a file; {FORM}"));
+    }
+    let path = std::path::absolute(text).unwrap_or_else(|_| PathBuf::from(text));
+    let len = path.as_os_str().len();
+    if len > MAX_PATH_BYTES {
+        return invalid(format!(
+            "the path of a Unix socket has at most {MAX_PATH_BYTES} bytes, and {} has {len}; choose a shorter one",
+            path.display()
+        ));
+    }
+    Ok(path)
+}
+
 impl From<SocketAddr> for ListenAddress {
     fn from(address: SocketAddr) -> ListenAddress {
         ListenAddress::Ip(address)
@@ -206,17 +278,20 @@ impl FromStr for ListenAddress {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<ListenAddress, InvalidAddress> {
-        const FORMS: &str = "expected IP:PORT, localhost:PORT or :PORT, such as 127.0.0.1:7400";
+        const FORMS: &str = "expected IP:PORT, localhost:PORT, :PORT or unix:PATH, such as 127.0.0.1:7400";
         let invalid = |reason: String| Err(InvalidAddress(reason));
         if let Ok(address) = text.parse() {
             return Ok(ListenAddress::Ip(address));
         }
-        if text.starts_with("unix:") {
-            return invalid(format!("this version cannot listen on Unix sockets; {FORMS}"));
+        if let Some(path) = text.strip_prefix(UNIX_PREFIX) {
+            return read_path(path).map(ListenAddress::Unix);
         }
         if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
             let example = SocketAddr::new(ip, 7400);
             return invalid(format!("the port is missing; write {example}, for example"));
+        }
+        if text.starts_with(['/', '.']) {
+            return invalid(format!("the path of a Unix socket needs unix: before it; {FORMS}"));
         }
         let Some((host, port)) = text.rsplit_once(':') else {
             return invalid(format!("the port is missing; {FORMS}"));
@@ -242,6 +317,7 @@ impl fmt::Display for ListenAddress {
             ListenAddress::Ip(address) => address.fmt(out),
             ListenAddress::Localhost(port) => write!(out, "localhost:{port}"),
             ListenAddress::Any(port) => write!(out, ":{port}"),
+            ListenAddress::Unix(path) => write!(out, "{UNIX_PREFIX}{}", path.display()),
         }
     }
 }
@@ -256,7 +332,8 @@ mod tests {
 
     #[test]
     fn address_is_written_as_it_was_read() {
-        for text in ["127.0.0.1:7400", "[::1]:7400", "[::]:0", "localhost:7400", ":7400", ":0"] {
+        for text in ["127.0.0.1:7400", "[::1]:7400", "[::]:0", "localhost:7400", ":7400", ":0", "unix:/run/s"]
+        {
             assert_eq!(address(text).to_string(), text);
         }
         assert_eq!(address("LOCALHOST:1"), ListenAddress::Localhost(1));
@@ -278,12 +355,49 @@ mod tests {
             ("*:7400", "write :7400"),
             ("example.org:7400", "host names are not resolved"),
             ("127.0.0.1:7400,127.0.0.1:7402", "host names are not resolved"),
-            ("unix:/run/switchboard.sock", "cannot listen on Unix sockets"),
+            ("unix:", "the path is missing"),
+            ("unix:/", "not the path of a file"),
+            ("unix:/run/", "not the path of a file"),
+            ("unix:/run/.", "not the path of a file"),
+            ("unix:/run/..", "not the path of a file"),
+            ("unix:/run/a\0b", "not the path of a file"),
+            ("unix:@switchboard", "abstract sockets"),
+            ("/run/switchboard.sock", "needs unix: before it"),
+            ("./switchboard.sock", "needs unix: before it"),
             (" 127.0.0.1:7400", "not an IP address"),
         ] {
             let error = text.parse::<ListenAddress>().unwrap_err().to_string();
             assert!(error.contains(remedy), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn path_of_a_unix_socket_is_absolute_and_has_at_most_107_bytes() {
+        let folder = std::env::current_dir().unwrap();
+        assert_eq!(address("unix:s"), ListenAddress::Unix(folder.join("s")));
+        assert_eq!(address("unix:///run/s"), address("unix:/run/s"));
+        let path = |bytes: usize| format!("unix:/{}", "s".repeat(bytes - 1));
+        address(&path(107));
+        let error = path(108).parse::<ListenAddress>().unwrap_err().to_string();
+        assert!(error.contains("at most 107 bytes") && error.contains("has 108"), "{error}");
+    }
+
+    #[test]
+    fn unix_sockets_overlap_if_their_paths_lead_to_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("link")).unwrap();
+        std::os::unix::fs::symlink("../link/s", root.join("real/alias")).unwrap();
+        std::os::unix::fs::symlink("loop", root.join("loop")).unwrap();
+        let unix = |name: &str| address(&format!("unix:{}", root.join(name).display()));
+        for name in ["real/s", "link/s", "real/../real/s", "./real/./s", "real/alias", "link/alias"] {
+            assert!(unix("real/s").overlaps(&unix(name)) && unix(name).overlaps(&unix("link/s")), "{name}");
+        }
+        for name in ["real/t", "s", "missing/s", "loop"] {
+            assert!(!unix("real/s").overlaps(&unix(name)), "{name}");
+        }
+        assert!(!unix("real/s").overlaps(&address(":7400")) && !address(":7400").overlaps(&unix("real/s")));
     }
 
     #[test]
@@ -326,7 +440,8 @@ mod tests {
     fn sockets_of_one_listener_share_a_port_that_the_system_chose() {
         for text in ["localhost:0", ":0"] {
             let sockets = address(text).bind(false).unwrap();
-            let ports: Vec<u16> = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+            let port = |socket: &ListenSocket| socket.local_addr().unwrap().as_tcp().unwrap().port();
+            let ports: Vec<u16> = sockets.iter().map(port).collect();
             assert!(ports[0] != 0 && ports.iter().all(|port| *port == ports[0]), "{ports:?}");
         }
     }
@@ -336,9 +451,9 @@ mod tests {
         for first in [false, true] {
             for second in [false, true] {
                 let held = address("127.0.0.1:0").bind(first).unwrap();
-                let bound = ListenAddress::Ip(held[0].local_addr().unwrap()).bind(second);
+                let bound = ListenAddress::Ip(held[0].local_addr().unwrap().as_tcp().unwrap()).bind(second);
                 assert_eq!(bound.is_ok(), first && second, "{first} {second}");
-                if let Err(BindError { error, .. }) = bound {
+                if let Err(BindError::Tcp { error, .. }) = bound {
                     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
                 }
             }
@@ -348,7 +463,7 @@ mod tests {
     #[test]
     fn wildcard_is_not_bound_beside_an_address_that_it_covers() {
         let held = address("127.0.0.1:0").bind(false).unwrap();
-        let port = held[0].local_addr().unwrap().port();
+        let port = held[0].local_addr().unwrap().as_tcp().unwrap().port();
         for text in [format!("0.0.0.0:{port}"), format!(":{port}"), format!("[::]:{port}")] {
             assert!(address(&text).bind(false).is_err(), "{text}");
         }

@@ -2,19 +2,22 @@
 //! connections.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
 
-use super::{ProblemKind, Response};
+use super::{Peer, ProblemKind, Response};
 
 /// The connection that a request arrived on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// Address of the peer.
-    pub peer: SocketAddr,
+    /// The other end of the connection.
+    pub peer: Peer,
+    /// The verified certificate of the client in DER, if it showed one. It may have expired after the
+    /// connection began.
+    pub client_certificate: Option<Arc<[u8]>>,
 }
 
 /// Answers the requests of one worker's connections, on the worker's thread. The crate's documentation has an

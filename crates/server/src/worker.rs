@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::TcpStream as StdStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,7 +16,6 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -25,6 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{ConnectionEnd, serve_connection};
 use super::limits::PeerPermit;
+use super::socket::DetachedStream;
 use super::{ConnectionInfo, ConnectionObserver, Service, Timeouts};
 
 /// Interval between two calls of a service's `tick`.
@@ -42,7 +41,7 @@ impl<F> Worker<F> {
     /// Serves the connections from `queue` until the queue is closed and all connections have ended.
     pub(crate) async fn run<S: Service + 'static>(
         self,
-        mut queue: mpsc::UnboundedReceiver<(StdStream, ConnectionInfo, ConnectionPermit)>,
+        mut queue: mpsc::UnboundedReceiver<(DetachedStream, ConnectionInfo, ConnectionPermit)>,
     ) where
         F: Fn() -> S,
     {
@@ -81,15 +80,14 @@ impl<F> Worker<F> {
 
 async fn serve<S: Service>(
     service: &S,
-    stream: StdStream,
+    stream: DetachedStream,
     info: ConnectionInfo,
     timeouts: Timeouts,
     drain: watch::Receiver<bool>,
     observer: &dyn ConnectionObserver,
 ) {
-    // Answers are written whole, so waiting for more bytes to send gains nothing.
-    let nodelay = stream.set_nodelay(true);
-    let Ok(stream) = nodelay.and_then(|()| TcpStream::from_std(stream)) else {
+    let attached = stream.attach().and_then(|stream| stream.set_nodelay().map(|()| stream));
+    let Ok(stream) = attached else {
         return observer.connection_failed();
     };
     match catch_panic_async(serve_connection(stream, service, info, timeouts, drain)).await {
@@ -104,14 +102,14 @@ async fn serve<S: Service>(
 /// Counts an open connection until this value is dropped: for the server, for its worker and for its peer.
 pub(crate) struct ConnectionPermit {
     counts: [Arc<AtomicUsize>; 2],
-    _peer: PeerPermit,
+    _peer: Option<PeerPermit>,
     observer: Arc<dyn ConnectionObserver>,
 }
 
 impl ConnectionPermit {
     pub(crate) fn new(
         counts: [&Arc<AtomicUsize>; 2],
-        peer: PeerPermit,
+        peer: Option<PeerPermit>,
         observer: &Arc<dyn ConnectionObserver>,
     ) -> ConnectionPermit {
         for count in counts {

@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use switchboard_server::{
-    AcceptSet, BindError, ConnectionInfo, ListenAddress, Timeouts, catch_panic_async, serve_connection,
+    AcceptSet, BindError, BoundAddress, ConnectionInfo, ListenAddress, ListenSocket, Stream, Takeover,
+    Timeouts, catch_panic_async, serve_connection,
 };
-use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet, LocalSet, yield_now};
@@ -32,7 +31,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The sockets of the admin listener. [`serve`](Self::serve) starts to answer on them.
 pub struct AdminListener {
-    sockets: Vec<StdListener>,
+    sockets: Vec<ListenSocket>,
 }
 
 /// The running admin listener. It also answers while the data listener drains. Dropping it stops the thread.
@@ -58,24 +57,29 @@ impl AdminListener {
     ///
     /// # Errors
     /// Returns the error of the system if a socket cannot be made non-blocking.
-    pub fn from_inherited(sockets: Vec<StdListener>) -> io::Result<AdminListener> {
+    pub fn from_inherited(sockets: Vec<ListenSocket>) -> io::Result<AdminListener> {
         for socket in &sockets {
-            socket.set_nonblocking(true)?;
+            socket.set_nonblocking()?;
         }
         Ok(AdminListener { sockets })
     }
 
     /// Returns other handles of the sockets, for steering connections away from them in a drain.
-    pub(crate) fn try_clone_sockets(&self) -> io::Result<Vec<StdListener>> {
-        self.sockets.iter().map(StdListener::try_clone).collect()
+    pub(crate) fn try_clone_sockets(&self) -> io::Result<Vec<ListenSocket>> {
+        self.sockets.iter().map(ListenSocket::try_clone).collect()
+    }
+
+    /// Returns the steps that take the paths of Unix sockets over from another process.
+    pub(crate) fn take_over_later(&mut self) -> Vec<Takeover> {
+        self.sockets.iter_mut().filter_map(ListenSocket::take_over_later).collect()
     }
 
     /// Returns the addresses with their actual ports.
     ///
     /// # Errors
     /// Returns the error of the system.
-    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.sockets.iter().map(StdListener::local_addr).collect()
+    pub fn local_addrs(&self) -> io::Result<Vec<BoundAddress>> {
+        self.sockets.iter().map(ListenSocket::local_addr).collect()
     }
 
     /// Starts to answer. Beyond `max_connections`, closes the connection that has been idle for the longest
@@ -104,7 +108,7 @@ impl Drop for AdminServer {
 }
 
 async fn run(
-    sockets: Vec<StdListener>,
+    sockets: Vec<ListenSocket>,
     context: Rc<AdminContext>,
     mut stopped: watch::Receiver<bool>,
     max_connections: usize,
@@ -142,7 +146,8 @@ async fn run(
                     let last_request = Rc::new(Cell::new(Instant::now()));
                     let service =
                         AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
-                    let task = tasks.spawn_local(serve(service, stream, ConnectionInfo { peer }, drain.clone()));
+                    let connection = ConnectionInfo { peer, client_certificate: None };
+                    let task = tasks.spawn_local(serve(service, stream, connection, drain.clone()));
                     open.push(Connection { last_request, task });
                     // The new connection must be served before many more are accepted.
                     yield_now().await;
@@ -177,12 +182,12 @@ fn evict(open: &mut Vec<Connection>) {
 
 async fn serve(
     service: AdminService,
-    stream: TcpStream,
+    stream: Stream,
     connection: ConnectionInfo,
     drain: watch::Receiver<bool>,
 ) {
     // An error of this option concerns only its peer.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.set_nodelay();
     if catch_panic_async(serve_connection(stream, &service, connection, TIMEOUTS, drain)).await.is_none() {
         service.context.telemetry.count_panic();
     }
