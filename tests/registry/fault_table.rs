@@ -208,12 +208,17 @@ const FAULTS: &[Fault] = faults! {
     InvalidNumber at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`+4474001234`", "`GB`", "provider"]: ("acme/accounts.csv", "+447400123499" => "+4474001234");
     InvalidNumber at "acme/accounts.csv:4" mentions ["`wa-de-1`", "`+491512345670123`", "`DE`"]: ("acme/accounts.csv", "+4915123456701" => "+491512345670123");
     InvalidNumber at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "zero", "`+447400123499`"]: ("acme/accounts.csv", "+447400123499" => "+4407400123499");
+    InvalidNumber at "acme/accounts.csv:7" mentions ["`+1204555`", "not valid for its country `CA`"]: ("acme/accounts.csv", "+447400123499,GB" => "+1204555,CA");
     UnreachableAccount at "acme/accounts.csv:4" mentions ["`wa-de-1`", "no country", "`country`"]: ("acme/accounts.csv", "+4915123456701" => "+88213123457");
     UnreachablePool at "acme/company.toml:16" mentions ["`whats`", "no country", "`country`"]: ("acme/accounts.csv", "+447400123400,GB" => "+88213123455,")
         ("acme/accounts.csv", "+447400123401,GB" => "+88213123456,") ("acme/accounts.csv", "+4915123456701" => "+88213123457");
     UnreachablePool at "acme/company.toml:26" mentions ["`mini`", "no account"]: ("channels.toml", "[channel.sms]" => "[channel.wechat_miniapp]\npool_must_hold = []\n\n[channel.sms]")
         ("acme/accounts.csv", "mini-1,wechat_miniapp,primary,service@acme.example,CN,mini," => "mini-1,wechat_miniapp,primary,service@acme.example,CN,,");
     CountryContradicted at "acme/accounts.csv:7" mentions ["`wa-spare-1`", "`FR`", "`GB`"]: ("acme/accounts.csv", "+447400123499,GB" => "+447400123499,FR");
+    UnusedMapping at "acme/company.toml:7" mentions ["`GB`", "`DE`", "of the company", "only while"]: ("acme/company.toml", "IE = \"GB\"" => "GB = \"DE\"");
+    UnusedMapping at "acme/company.toml:7" mentions ["`NL`", "`DE`", "never used"]: ("acme/company.toml", "IE = \"GB\"" => "NL = \"DE\"");
+    UnservedOu at "acme/company.toml:9" mentions ["`acme`", "`sms`"]: ("channels.toml", "\n[channel.sms]\ndedicated_since = \"1.25.0\"" => "")
+        ("acme/accounts.csv", "wa-spare-1,whatsapp,secondary,+447400123499,GB,," => "sms-1,sms,,+447400123499,GB,,trader-2");
 };
 
 fn spoiled(fault: &Fault) -> Texts {

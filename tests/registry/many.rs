@@ -325,6 +325,9 @@ fn causes_are_the_syntax_first_and_then_one_of_each_code() {
     assert_eq!(codes.len(), 10, "{codes:?}");
     assert!(causes.iter().all(|it| it.code.severity() == Severity::Error));
 
+    // The first one is the first one that `check` prints.
+    assert_eq!(findings.iter().next(), causes.first().copied());
+
     // With few codes, each code has several findings. Warnings are shown only without errors.
     let mut texts = sound();
     replace(&mut texts, "acme/accounts.csv", ",5,active", ",5000,active");

@@ -1,5 +1,7 @@
 //! Ids, and the characters that ids and addresses must not have.
 
+use std::fmt;
+
 use unicode_general_category::{GeneralCategory, get_general_category};
 
 /// The maximum length of an id in bytes. The ids of users have their own limit, [`MAX_USER_ID_BYTES`].
@@ -41,13 +43,32 @@ pub fn is_user_id(text: &str) -> bool {
 }
 
 /// A character that no id and no address has, because a person does not see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("U+{:04X} at position {position}", u32::from(*.character))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvisibleChar {
     /// White space, a control character or a format character.
     pub character: char,
     /// The position in the text in characters, from 1.
     pub position: usize,
+}
+
+impl InvisibleChar {
+    /// Returns whether the character is a blank, which a person sees as a gap between letters.
+    pub fn is_blank(&self) -> bool {
+        self.character.is_whitespace() && !self.character.is_control()
+    }
+}
+
+/// Writes the character with its article and its position, such as `a blank at position 2`.
+impl fmt::Display for InvisibleChar {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InvisibleChar { character, position } = *self;
+        match character {
+            ' ' => out.write_str("a blank")?,
+            _ if self.is_blank() => write!(out, "the blank U+{:04X}", u32::from(character))?,
+            _ => write!(out, "the invisible character U+{:04X}", u32::from(character))?,
+        }
+        write!(out, " at position {position}")
+    }
 }
 
 /// Returns the first character of a text that is white space, a control character or a format character.
@@ -59,7 +80,7 @@ pub struct InvisibleChar {
 /// use switchboard_model::find_invisible;
 ///
 /// let found = find_invisible("ann\u{200b}@bank.example").unwrap();
-/// assert_eq!(found.to_string(), "U+200B at position 4");
+/// assert_eq!(found.to_string(), "the invisible character U+200B at position 4");
 /// ```
 pub fn find_invisible(text: &str) -> Option<InvisibleChar> {
     (1..).zip(text.chars()).find_map(|(position, character)| {
@@ -127,10 +148,13 @@ mod tests {
     #[test]
     fn invisible_characters_are_found_at_their_position() {
         for (text, found) in [
-            ("\u{200b}", "U+200B at position 1"),
-            ("@acme\u{200e}", "U+200E at position 6"),
-            ("äb\tc", "U+0009 at position 3"),
-            ("a\u{e0001}", "U+E0001 at position 2"),
+            ("\u{200b}", "the invisible character U+200B at position 1"),
+            ("@acme\u{200e}", "the invisible character U+200E at position 6"),
+            ("äb\tc", "the invisible character U+0009 at position 3"),
+            ("a\u{e0001}", "the invisible character U+E0001 at position 2"),
+            ("a b", "a blank at position 2"),
+            ("ä\u{a0}b", "the blank U+00A0 at position 2"),
+            ("\u{3000}", "the blank U+3000 at position 1"),
         ] {
             assert_eq!(find_invisible(text).map(|found| found.to_string()).as_deref(), Some(found));
         }

@@ -101,7 +101,6 @@ pub(super) fn read_checked(files: &Files, progress: &dyn Progress) -> (Registry,
     let (registry, mut findings) = registry::read(files);
     progress.report(BuildStage::Checking, 0, 0);
     registry::check(&registry, &mut findings);
-    findings.sort();
     (registry, findings)
 }
 
@@ -134,7 +133,7 @@ pub(super) fn build_checked(
         Ok(None) => {}
         Ok(Some(untested)) => {
             results = run_tests(&untested, &registry, now, mode, &mut findings);
-            findings.sort();
+            findings.sort_and_fold();
             if results.failed > 0 && mode != BuildMode::Inspect {
                 let TestResults { coverage, failed, .. } = results;
                 return Err(BuildFailure { findings, tests: coverage.tests, failed });

@@ -81,11 +81,11 @@ pub fn build_reload(
         let mut clock = StageClock::new();
         let (mut registry, mut findings) = read_checked(files, progress);
         clock.lap(LoadStage::Read);
-        copy(&failed_tests, &mut findings, |_| true);
+        findings.append(&failed_tests);
         let failure = |findings| Err(BuildFailure { findings, tests: 0, failed: 0 });
         let mut errors = findings.iter().filter(|finding| is_error(finding));
         // An empty folder is the guard's concern: the companies in it disappeared.
-        if errors.any(|finding| company_of(finding).is_none() && !is_empty_registry(finding)) {
+        if errors.any(|finding| finding.place.company().is_none() && !is_empty_registry(finding)) {
             return failure(findings);
         }
         let held_back = held_back(&registry, &findings, in_service, is_confirmed);
@@ -94,7 +94,7 @@ pub fn build_reload(
         let restored = match restore(&held_back, &registry, in_service) {
             Ok(restored) => restored,
             Err(mut faults) => {
-                copy(&findings, &mut faults, |_| true);
+                faults.append(&findings);
                 return failure(faults);
             }
         };
@@ -110,9 +110,9 @@ pub fn build_reload(
         }
         registry.companies.extend(restored);
         registry.companies.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut of_others = Findings::default();
-        copy(&findings, &mut of_others, |finding| {
-            !is_empty_registry(finding) && company_of(finding).is_none_or(|id| !is_held(id))
+        let of_others = findings.filtered(|company, code| match company {
+            Some(company) => !is_held(company),
+            None => code != Code::Empty,
         });
         match build_checked(registry, of_others, generation, now, BuildMode::Serve, progress, clock) {
             Ok(built) => {
@@ -121,12 +121,12 @@ pub fn build_reload(
             }
             Err(failed) => {
                 let mut errors = failed.findings.iter().filter(|finding| is_error(finding));
-                if !errors
-                    .all(|it| it.code == Code::FailedTest && company_of(it).is_some_and(|id| !is_held(id)))
-                {
+                if !errors.all(|it| {
+                    it.code == Code::FailedTest && it.place.company().is_some_and(|id| !is_held(id))
+                }) {
                     return Err(failed);
                 }
-                copy(&failed.findings, &mut failed_tests, is_error);
+                failed_tests.append(&failed.findings.filtered(|_, code| code.severity() == Severity::Error));
             }
         }
     }
@@ -139,14 +139,8 @@ fn held_back(
     in_service: &Snapshot,
     is_confirmed: bool,
 ) -> Vec<HeldBack> {
-    let mut broken: BTreeMap<&str, Findings> = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| is_error(finding)) {
-        if let Some(company) = company_of(finding) {
-            add(finding, broken.entry(company).or_default());
-        }
-    }
     let cause = |(company, own)| (company, HoldCause::Findings(own));
-    let mut causes: BTreeMap<&str, HoldCause> = broken.into_iter().map(cause).collect();
+    let mut causes: BTreeMap<&str, HoldCause> = findings.errors_by_company().into_iter().map(cause).collect();
     for company in in_service.companies() {
         if is_confirmed || causes.contains_key(company.id()) {
             continue;
@@ -240,23 +234,8 @@ fn has_same_channels(registry: &Registry, in_service: &Snapshot) -> bool {
     new.eq(in_service.channels().map(|channel| (channel.id(), channel.conversation_role())))
 }
 
-/// Copies findings without their labels.
-fn copy(from: &Findings, to: &mut Findings, is_copied: impl Fn(&Finding) -> bool) {
-    from.iter().filter(|finding| is_copied(finding)).for_each(|finding| add(finding, to));
-}
-
-fn add(finding: &Finding, to: &mut Findings) {
-    let Finding { place, code, message, help, span, .. } = finding;
-    to.add(place, *code, &**message, &**help).primary(span.clone());
-}
-
 fn is_error(finding: &Finding) -> bool {
     finding.code.severity() == Severity::Error
-}
-
-/// Returns the company whose folder has the finding.
-fn company_of(finding: &Finding) -> Option<&str> {
-    finding.place.file.split_once('/').map(|(company, _)| company)
 }
 
 fn is_empty_registry(finding: &Finding) -> bool {
@@ -267,9 +246,7 @@ fn is_empty_registry(finding: &Finding) -> bool {
 pub fn error_count(findings: &Findings) -> String {
     match findings.errors() {
         1 => "1 error".to_owned(),
-        // More than 100 errors of one kind are not all kept.
-        few @ ..=100 => format!("{few} errors"),
-        many => format!("at least {many} errors"),
+        many => format!("{many} errors"),
     }
 }
 

@@ -1,18 +1,20 @@
 //! Findings: the faults of a registry, each with its place, its code, a message and a remedy.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::redact::{is_confidential, redacted};
 
-/// A line in a file of the registry.
+/// A line in a file of the registry, or an entry of a registry that has no files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The path relative to the registry's folder, `/`-separated: `acme/company.toml`.
+    /// The path relative to the registry's folder, `/`-separated: `acme/company.toml`. Of an entry without a
+    /// file, its description: `account[company=acme,id=wa-1].country`.
     pub file: Arc<str>,
-    /// The number of the line, from 1. The number 0 stands for the file as a whole.
+    /// The number of the line, from 1. The number 0 stands for the file as a whole, and [`Place::NO_FILE`] for
+    /// an entry without a file.
     pub line: u32,
 }
 
@@ -77,7 +79,7 @@ pub struct Finding {
 /// The findings of one run.
 ///
 /// Keeps at most 500 findings of one code and file, because a finding takes more memory than the row that
-/// it concerns.
+/// it concerns. Counts all findings.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
@@ -85,6 +87,8 @@ pub struct Findings {
     /// kept.
     added_by_kind: HashMap<(Arc<str>, Code), usize>,
     added: usize,
+    /// The companies and codes of which the last kept finding has the number of the others in its message.
+    folded: HashSet<(String, Code)>,
 }
 
 /// A handle to the finding that was just added. Its methods set the span and add labels. They do nothing if
@@ -220,10 +224,33 @@ impl Code {
 }
 
 impl Place {
+    /// The line of an entry of a registry that has no files.
+    pub const NO_FILE: u32 = u32::MAX;
+
     /// Returns the place of a file as a whole.
     pub fn file(file: impl Into<Arc<str>>) -> Place {
         Place { file: file.into(), line: 0 }
     }
+
+    /// Returns the place of an entry without a file, such as `account[company=acme,id=wa-1].country`.
+    pub fn entry(entry: impl Into<Arc<str>>) -> Place {
+        Place { file: entry.into(), line: Place::NO_FILE }
+    }
+
+    /// Returns whether the place is an entry without a file.
+    pub fn has_no_file(&self) -> bool {
+        self.line == Place::NO_FILE
+    }
+
+    /// Returns the company whose folder has the file.
+    pub fn company(&self) -> Option<&str> {
+        company_of(&self.file)
+    }
+}
+
+/// Returns the company whose folder has a file. A path without a folder belongs to no company.
+fn company_of(path: &str) -> Option<&str> {
+    path.split_once('/').map(|(company, _)| company)
 }
 
 impl Span {
@@ -283,22 +310,90 @@ impl Findings {
         self.added
     }
 
-    /// Returns the number of kept findings with the severity error. [`check`](crate::check) keeps at most 101
-    /// of each code and company. A registry with errors is not compiled.
+    /// Returns the number of findings with the severity error. Includes findings that are not kept. A registry
+    /// with errors is not compiled.
     pub fn errors(&self) -> usize {
-        self.iter().filter(|finding| finding.code.severity() == Severity::Error).count()
+        self.count(Severity::Error)
     }
 
-    /// Returns the number of kept findings with the severity warning.
+    /// Returns the number of findings with the severity warning. Includes findings that are not kept.
     pub fn warnings(&self) -> usize {
-        self.len() - self.errors()
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        let kinds = self.added_by_kind.iter().filter(|((_, code), _)| code.severity() == severity);
+        kinds.map(|(_, count)| count).sum()
+    }
+
+    /// Returns the findings whose company and code are accepted, with their counts. The company is the folder
+    /// of the finding's file.
+    pub fn filtered(&self, is_accepted: impl Fn(Option<&str>, Code) -> bool) -> Findings {
+        let mut accepted = Findings::default();
+        let kept = self.iter().filter(|finding| is_accepted(finding.place.company(), finding.code));
+        accepted.kept.extend(kept.cloned());
+        for ((file, code), count) in &self.added_by_kind {
+            if is_accepted(company_of(file), *code) {
+                accepted.added_by_kind.insert((file.clone(), *code), *count);
+                accepted.added += count;
+            }
+        }
+        accepted.folded.clone_from(&self.folded);
+        accepted
+    }
+
+    /// Returns the errors of each company, with their counts.
+    pub fn errors_by_company(&self) -> BTreeMap<&str, Findings> {
+        let mut companies: BTreeMap<&str, Findings> = BTreeMap::new();
+        for ((file, code), count) in &self.added_by_kind {
+            let Some(company) = company_of(file).filter(|_| code.severity() == Severity::Error) else {
+                continue;
+            };
+            let own = companies.entry(company).or_default();
+            own.added_by_kind.insert((file.clone(), *code), *count);
+            own.added += count;
+        }
+        for finding in self.iter().filter(|finding| finding.code.severity() == Severity::Error) {
+            if let Some(own) = finding.place.company().and_then(|company| companies.get_mut(company)) {
+                own.kept.push(finding.clone());
+            }
+        }
+        for (company, code) in &self.folded {
+            if let Some(own) = companies.get_mut(company.as_str()) {
+                own.folded.insert((company.clone(), *code));
+            }
+        }
+        companies
+    }
+
+    /// Adds other findings, with their counts.
+    pub fn append(&mut self, other: &Findings) {
+        self.kept.extend_from_slice(&other.kept);
+        for (kind, count) in &other.added_by_kind {
+            *self.added_by_kind.entry(kind.clone()).or_default() += count;
+        }
+        self.added += other.added;
+        self.folded.extend(other.folded.iter().cloned());
+    }
+
+    /// Gives every kept finding and label another place. The new places have no part of a line.
+    pub fn relocate(&mut self, place_of: impl Fn(&Place, &Span) -> Place) {
+        for finding in &mut self.kept {
+            finding.place = place_of(&finding.place, &finding.span);
+            finding.span = Span::Line;
+            for label in &mut finding.labels {
+                label.place = place_of(&label.place, &label.span);
+                label.span = Span::Line;
+            }
+        }
     }
 
     /// Returns the findings for a short report, such as the log line of a rejected registry or `/status`: the
     /// first cause, then at most nine other findings.
     ///
-    /// If there are errors, returns only errors. Files that could not be read or parsed come first, then one
-    /// finding of each code, then the second one of each code, and so on.
+    /// If there are errors, returns only errors: first one finding of each code, then the second one of each
+    /// code, and so on. Of these, files that could not be read or parsed come first, and then the order is that
+    /// of the findings.
     pub fn causes(&self) -> Vec<&Finding> {
         let severity = if self.errors() > 0 { Severity::Error } else { Severity::Warning };
         let mut counts: HashMap<Code, usize> = HashMap::new();
@@ -306,7 +401,7 @@ impl Findings {
         for (at, finding) in self.iter().enumerate().filter(|(_, it)| it.code.severity() == severity) {
             let count = counts.entry(finding.code).or_default();
             if *count <= MAX_BESIDE_FIRST {
-                ranked.push(((*count, !finding.code.is_of_the_text(), finding.code, at), finding));
+                ranked.push(((*count, !finding.code.is_of_the_text(), at), finding));
             }
             *count += 1;
         }
@@ -314,26 +409,30 @@ impl Findings {
         ranked.into_iter().map(|(_, finding)| finding).take(1 + MAX_BESIDE_FIRST).collect()
     }
 
-    /// Sorts the findings by file, line and code.
+    /// Sorts the findings: first those about a file or a part of its text that could not be read, because others
+    /// may follow from them, and then by file, line and code.
     pub fn sort(&mut self) {
-        self.kept.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
+        let rank = |finding: &Finding| !finding.code.is_of_the_text();
+        self.kept.sort_by(|a, b| (rank(a), &a.place, a.code).cmp(&(rank(b), &b.place, b.code)));
     }
 
-    /// Keeps the first [`MAX_REPORTED`] findings of each code and company, and one more that has the number
-    /// of the rest.
-    pub(crate) fn fold(&mut self) {
-        let company = |file: &str| file.split_once('/').map_or("", |(company, _)| company).to_owned();
+    /// Sorts the findings. Keeps the first 100 findings of each code and company, and one more that has the
+    /// number of the rest.
+    pub fn sort_and_fold(&mut self) {
+        self.sort();
+        let company = |file: &str| company_of(file).unwrap_or_default().to_owned();
         let mut all: HashMap<(String, Code), usize> = HashMap::new();
         for ((file, code), count) in &self.added_by_kind {
             *all.entry((company(file), *code)).or_default() += count;
         }
         let mut seen: HashMap<(String, Code), usize> = HashMap::new();
+        let folded = &mut self.folded;
         self.kept.retain_mut(|finding| {
             let key = (company(&finding.place.file), finding.code);
             let more = all.get(&key).map_or(0, |all| all.saturating_sub(MAX_REPORTED + 1));
-            let seen = seen.entry(key).or_default();
+            let seen = seen.entry(key.clone()).or_default();
             *seen += 1;
-            if *seen == MAX_REPORTED + 1 && more > 0 {
+            if *seen == MAX_REPORTED + 1 && more > 0 && folded.insert(key) {
                 finding.message += &format!(" (and {more} more findings of this kind)");
             }
             *seen <= MAX_REPORTED + 1
@@ -390,9 +489,13 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Writes `file:line`. Writes line 1 for a file as a whole, because editors open only lines from 1.
+/// Writes `file:line`. Writes line 1 for a file as a whole, because editors open only lines from 1. Writes an
+/// entry without a file as its description alone.
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has_no_file() {
+            return out.write_str(&self.file);
+        }
         write!(out, "{}:{}", self.file, self.line.max(1))
     }
 }

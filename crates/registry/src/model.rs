@@ -80,13 +80,13 @@ pub struct Company {
 pub struct Unread {
     /// The unread part of the OUs.
     pub ous: UnreadPart,
-    /// The unread part of the pools.
-    pub pools: UnreadPart,
+    /// Whether a pool may be in text that could not be read.
+    pub pools: bool,
     /// The unread part of the accounts.
     pub accounts: UnreadPart,
 }
 
-/// The part of a company's OUs, pools or accounts that could not be read.
+/// The part of a company's OUs or accounts that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnreadPart {
     /// Text with these words could not be read. Without words, everything was read.
@@ -117,7 +117,9 @@ impl UnreadPart {
 
     /// Adds text that could not be read.
     pub(crate) fn add_text(&mut self, text: &str) {
-        for word in split_words(text) {
+        // A stray quote may divide a word.
+        let without_quotes = text.replace('"', "");
+        for word in split_words(text).chain(split_words(&without_quotes)) {
             match self {
                 UnreadPart::Words(words) if words.len() < MAX_UNREAD_WORDS => {
                     words.insert(word.into());
@@ -139,9 +141,10 @@ impl UnreadPart {
 /// The maximum number of words that are kept of unread text, which bounds the memory.
 const MAX_UNREAD_WORDS: usize = 10_000;
 
-/// Divides a text at white space, and at the signs that are around ids in TOML and CSV.
+/// Divides a text at white space, and at the signs that are around ids in CSV. An id is ASCII, so any other
+/// character is around one.
 fn split_words(text: &str) -> impl Iterator<Item = &str> {
-    let is_between = |letter: char| letter.is_whitespace() || ",;|\"'=[]{}".contains(letter);
+    let is_between = |letter: char| !letter.is_ascii_graphic() || ",;|\"'".contains(letter);
     text.split(is_between).filter(|word| !word.is_empty())
 }
 

@@ -74,18 +74,20 @@ fn check_addresses(index: &CompanyIndex<'_>, findings: &mut Findings) {
     }
 }
 
-/// Reports a phone number that is not valid, and a country that contradicts a valid one.
+/// Reports a phone number that is not valid, and a country that contradicts the number.
 fn check_number(account: &Account, findings: &mut Findings) {
     let Ok(number) = E164::parse(&account.address) else { return };
     let origin = number.origin();
+    let Some(region) = origin.region else { return };
+    let country = account.country.unwrap_or(region);
     if account.address.strip_prefix('+') != Some(number.digits()) {
         let message =
             format!("the phone number of account {} has a zero behind its calling code", quoted(&account.id));
         let help = format!("write the number without this zero: `+{}`", number.digits());
         findings.add(&account.place, Code::InvalidNumber, message, help).primary(Span::value("address"));
-    } else if let Some(region) = origin.region.filter(|_| origin.guessed) {
+    } else if origin.guessed {
         let message = format!(
-            "the phone number {} of account {} is not valid for `{region}`",
+            "the phone number {} of account {} is not valid for its country `{country}`",
             quoted(&account.address),
             quoted(&account.id)
         );
@@ -93,20 +95,29 @@ fn check_number(account: &Account, findings: &mut Findings) {
                     ignore this warning if the range of the number is new";
         findings.add(&account.place, Code::InvalidNumber, message, help).primary(Span::value("address"));
     }
-    let Some(country) = account.country else { return };
-    let Some(region) = origin.region.filter(|&region| region != country && !origin.guessed) else { return };
-    let message = format!(
-        "account {} has country `{country}`, but its phone number belongs to `{region}`",
-        quoted(&account.id)
-    );
+    // The region of a number that is not valid is a guess, but its calling code is not.
+    let code = number.calling_code();
+    let (belongs, label) = if !origin.guessed {
+        (format!("belongs to `{region}`"), format!("this number belongs to `{region}`"))
+    } else if country.calling_code() != Some(code) {
+        let has = format!("has the calling code {code} of `{region}`");
+        (has.clone(), format!("this number {has}"))
+    } else {
+        return;
+    };
+    if region == country {
+        return;
+    }
+    let message =
+        format!("account {} has country `{country}`, but its phone number {belongs}", quoted(&account.id));
     let help = format!(
-        "correct the country, or leave it empty to use the country of the number; ignore this warning if the \
-         account serves `{country}` on purpose"
+        "correct the country or the number, or leave the country empty to use the country of the number; ignore \
+         this warning if the account serves `{country}` on purpose"
     );
     findings
         .add(&account.place, Code::CountryContradicted, message, help)
         .primary(Span::value("country"))
-        .secondary(&account.place, Span::value("address"), format!("this number belongs to `{region}`"));
+        .secondary(&account.place, Span::value("address"), label);
 }
 
 fn check_dedicated(index: &CompanyIndex<'_>, findings: &mut Findings) {

@@ -10,6 +10,8 @@ mod ous_and_pools;
 
 use std::collections::HashMap;
 
+use switchboard_model::is_id;
+
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
 use crate::{Account, ChannelProfile, Code, Company, Findings, Holder, Ou, Place, Pool, Registry, Span};
@@ -45,8 +47,7 @@ pub fn check(registry: &Registry, findings: &mut Findings) {
         ous_and_pools::check_mappings(&index, findings);
         ous_and_pools::check_served_ous(&index, &tree, findings);
     }
-    findings.sort();
-    findings.fold();
+    findings.sort_and_fold();
 }
 
 /// A company with its index by id. Entries with an empty id are not in the index, because their id could not
@@ -61,6 +62,8 @@ struct CompanyIndex<'r> {
     channels: HashMap<&'r str, u16>,
     /// The positions of the accounts of each pool.
     members: Vec<Vec<usize>>,
+    /// Whether an OU has an id that could not be read. An unknown OU may be this one.
+    has_unread_ou: bool,
 }
 
 impl<'r> CompanyIndex<'r> {
@@ -80,7 +83,29 @@ impl<'r> CompanyIndex<'r> {
             pools,
             channels: (0..).zip(&registry.channels).map(|(at, channel)| (&*channel.id, at)).collect(),
             members,
+            has_unread_ou: company.ous.iter().any(|ou| !is_id(&ou.id)),
         }
+    }
+
+    /// Returns whether an OU with this id may exist, although its id could not be read.
+    fn may_be_unread_ou(&self, id: &str) -> bool {
+        self.has_unread_ou || self.company.unread.ous.may_contain(id)
+    }
+
+    /// Returns whether the pool that an account names may be one whose id could not be read. The pool then has
+    /// the channel of the account, or a channel that could not be read.
+    fn may_be_in_unread_pool(&self, account: &Account) -> bool {
+        let may_be_this = |pool: &Pool| {
+            let channel = self.channel(&pool.channel).map(|(at, _)| at);
+            !is_id(&pool.id) && (channel.is_none() || account.channel.is_none() || channel == account.channel)
+        };
+        self.company.unread.pools || self.company.pools.iter().any(may_be_this)
+    }
+
+    /// Returns whether the accounts of a pool are known: the id of the pool could be read, and no unread text
+    /// names the pool.
+    fn knows_members_of(&self, pool: &Pool) -> bool {
+        is_id(&pool.id) && !self.company.unread.accounts.may_contain(&pool.id)
     }
 
     /// Returns the OUs that references can reach, which are the first ones of each id.
@@ -166,8 +191,8 @@ fn check_references(index: &CompanyIndex<'_>, findings: &mut Findings) {
 fn check_ous_of_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
     for pool in &index.company.pools {
         let places = pool.ous_places.iter().map(Some).chain(std::iter::repeat(None));
-        let unread = &index.company.unread.ous;
-        let is_unknown = |ou: &str| !ou.is_empty() && !index.ous.contains_key(ou) && !unread.may_contain(ou);
+        let is_unknown =
+            |ou: &str| !ou.is_empty() && !index.ous.contains_key(ou) && !index.may_be_unread_ou(ou);
         for (ou, place) in pool.ous.iter().zip(places).filter(|(ou, _)| is_unknown(ou)) {
             let message =
                 format!("pool {} is allocated to OU {}, which does not exist", quoted(&pool.id), quoted(ou));
@@ -186,7 +211,7 @@ fn check_pools_of_accounts(index: &CompanyIndex<'_>, findings: &mut Findings) {
     let mut helps: HashMap<&str, String> = HashMap::new();
     for account in &index.company.accounts {
         let Holder::Pool(pool) = &account.holder else { continue };
-        if index.pools.contains_key(&**pool) || index.company.unread.pools.may_contain(pool) {
+        if index.pools.contains_key(&**pool) || index.may_be_in_unread_pool(account) {
             continue;
         }
         let help = helps.entry(pool).or_insert_with(|| {

@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use switchboard_model::{Condition, E164, Region, Role};
+use switchboard_model::{Condition, E164, Region, Role, is_id};
 
 use super::CompanyIndex;
 use crate::redact::{quoted, quoted_list};
 use crate::suggest::did_you_mean;
 use crate::{
-    Account, AddressKind, ChannelProfile, Code, Findings, Mapping, Ou, OuWithoutPool, Place, Pool, Span,
+    Account, AddressKind, ChannelProfile, Code, Findings, Holder, Mapping, Ou, OuWithoutPool, Place, Pool,
+    Span,
 };
 
 /// The maximum number of levels of a tree. A selection may visit all levels above an OU, so this limits its
@@ -80,7 +81,7 @@ fn find_parent(index: &CompanyIndex<'_>, ou: &Ou, findings: &mut Findings) -> Pa
     if let Some(&at) = index.ous.get(parent) {
         return Parent::Ou(at);
     }
-    if !parent.is_empty() && !index.company.unread.ous.may_contain(parent) {
+    if !parent.is_empty() && !index.may_be_unread_ou(parent) {
         let message = format!("OU {} names parent {}, which does not exist", quoted(&ou.id), quoted(parent));
         let help = did_you_mean(parent, index.ous.keys().copied().filter(|id| *id != &*ou.id), || {
             format!("add an OU {}, or remove the parent to make this OU a root", quoted(parent))
@@ -162,7 +163,7 @@ pub(super) fn check_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
             .add(&pool.place, Code::PoolWithoutOu, message, "list its OUs in `ous`")
             .primary(Span::value("ous"));
     }
-    for pool in index.first_pools().filter(|pool| !index.company.unread.accounts.may_contain(&pool.id)) {
+    for pool in index.first_pools().filter(|pool| index.knows_members_of(pool)) {
         let Some((_, profile)) = index.channel(&pool.channel) else { continue };
         let roles =
             [(profile.pool_roles.primary, Role::Primary), (profile.pool_roles.secondary, Role::Secondary)];
@@ -213,13 +214,19 @@ fn check_reachable(index: &CompanyIndex<'_>, pool: &Pool, findings: &mut Finding
     }
 }
 
-/// Reports OUs that no pool serves on a channel of which the company has pools.
+/// Reports OUs that no pool serves on a channel of which the company has pools or dedicated accounts.
 pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings: &mut Findings) {
-    if !index.company.unread.pools.is_empty() {
+    let company = index.company;
+    // A pool whose channel could not be read may serve any OU.
+    if company.unread.pools || company.pools.iter().any(|pool| pool.channel.is_empty()) {
         return;
     }
-    let channels = index.company.pools.iter().map(|pool| &*pool.channel);
-    let used: BTreeSet<&str> = channels.filter(|id| index.channel(id).is_some()).collect();
+    let of_pools = company.pools.iter().filter_map(|pool| index.channel(&pool.channel));
+    let dedicated = company.accounts.iter().filter(|account| matches!(account.holder, Holder::User(_)));
+    let numbers = of_pools.map(|(at, _)| at).chain(dedicated.filter_map(|account| account.channel));
+    let numbers: BTreeSet<u16> = numbers.collect();
+    let used: BTreeSet<&str> =
+        numbers.into_iter().filter_map(|at| index.profile(at)).map(|profile| &*profile.id).collect();
     let mut unserved: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for channel in used {
         let Some(served) = served_ous(index, tree, channel) else { continue };
@@ -235,7 +242,8 @@ pub(super) fn check_served_ous(index: &CompanyIndex<'_>, tree: &OuTree, findings
         OuWithoutPool::Error => "allocate a pool to this OU, or set `ou_without_pool` to \"inherit\"",
     };
     for (ou, channels) in unserved {
-        let Some(ou) = index.company.ous.get(ou) else { continue };
+        // The id of a pool's list may be meant for an OU whose id could not be read.
+        let Some(ou) = index.company.ous.get(ou).filter(|ou| is_id(&ou.id)) else { continue };
         let noun = if channels.len() == 1 { "channel" } else { "channels" };
         let message = format!("no pool serves OU {} on {noun} {}", quoted(&ou.id), quoted_list(channels));
         findings.add(&ou.place, Code::UnservedOu, message, help).primary(Span::value("id"));
@@ -273,7 +281,7 @@ pub(super) fn check_mappings(index: &CompanyIndex<'_>, findings: &mut Findings) 
         let Some((_, profile)) = index.channel(&pool.channel) else { continue };
         let countries = countries_of(index, pool, profile);
         check_pool_mapping(index, pool, &countries, findings);
-        served.push(countries);
+        served.push((pool, countries));
     }
     check_identity(company, "`geography` of the company", findings);
     check_company_mapping(index, &served, findings);
@@ -301,9 +309,7 @@ fn check_pool_mapping(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countri
     let company = &index.company.geography;
     let name = quoted(&pool.id);
     let is_active = |country: &Region| countries.get(country) == Some(&true);
-    // Accounts cannot refer to a pool whose id could not be read.
-    let members_known = !index.company.unread.accounts.may_contain(&pool.id) && !pool.id.is_empty();
-    let is_unserved = |to: &Region| members_known && !countries.contains_key(to);
+    let is_unserved = |to: &Region| index.knows_members_of(pool) && !countries.contains_key(to);
     for (from, (to, place)) in pool.geography.iter().filter(|(from, (to, _))| *from != to) {
         if is_active(from) {
             let message = format!(
@@ -345,16 +351,20 @@ fn check_pool_mapping(index: &CompanyIndex<'_>, pool: &Pool, countries: &Countri
     }
 }
 
-fn check_company_mapping(index: &CompanyIndex<'_>, served: &[Countries], findings: &mut Findings) {
+fn check_company_mapping(index: &CompanyIndex<'_>, served: &[(&Pool, Countries)], findings: &mut Findings) {
     let company = &index.company.geography;
     let unread = &index.company.unread;
-    let accounts_known = !served.is_empty() && unread.pools.is_empty() && unread.accounts.is_empty();
+    let pools_known = !unread.pools && served.len() == index.company.pools.len() && !served.is_empty();
+    let accounts_known = unread.accounts.is_empty() && served.iter().all(|(pool, _)| is_id(&pool.id));
     for (from, (to, place)) in company.iter().filter(|(from, (to, _))| *from != to) {
         if let Some(second) = second_hop(*from, *to, company) {
             let (message, help) = chain_texts("the company", *from, *to, second);
             report_chain_at_first_hop((*from, place), (*to, second), message, help, findings);
         }
-        if accounts_known && !served.iter().any(|countries| countries.contains_key(to)) {
+        if !pools_known || !accounts_known {
+            continue;
+        }
+        if !served.iter().any(|(_, countries)| countries.contains_key(to)) {
             let message = format!(
                 "the company maps `{from}` to `{to}`, but no pool has an account of `{to}` in the conversation \
                  role"
@@ -362,6 +372,29 @@ fn check_company_mapping(index: &CompanyIndex<'_>, served: &[Countries], finding
             let help =
                 format!("map `{from}` to the country of some account, or add an account of `{to}` to a pool");
             findings.add(place, Code::UnservedTarget, message, help).primary(entry_span(*from));
+            continue;
+        }
+        // The pools that the mapping is for.
+        let mut users = served
+            .iter()
+            .filter(|(pool, countries)| !pool.geography.contains_key(from) && countries.contains_key(to))
+            .peekable();
+        let is_for_none = users.peek().is_none();
+        if is_for_none {
+            let message = format!(
+                "the mapping `{from}` to `{to}` of the company is never used, because each pool maps `{from}` \
+                 itself or has no account of `{to}`"
+            );
+            let help = format!("remove the mapping, or the one of a pool with accounts of `{to}`");
+            findings.add(place, Code::UnusedMapping, message, help).primary(entry_span(*from));
+        } else if users.all(|(_, countries)| countries.get(from) == Some(&true)) {
+            let message = format!(
+                "the mapping `{from}` to `{to}` of the company is used only while no account of `{from}` is \
+                 available, because each pool that it is for has accounts of `{from}`"
+            );
+            findings
+                .add(place, Code::UnusedMapping, message, "keep the mapping as a fallback, or remove it")
+                .primary(entry_span(*from));
         }
     }
 }

@@ -186,7 +186,7 @@ fn report_address(id: &str, address: &str, profile: &ChannelProfile, place: &Pla
         spelling = phone_spelling(address);
     }
     let message = match (find_invisible(address).filter(|found| found.character != ' '), &spelling) {
-        (Some(found), _) => format!("{of_account} has the invisible character {found}"),
+        (Some(found), _) => format!("{of_account} has {found}"),
         (None, Some(it)) => format!("{of_account} is not a phone number in E.164, because it {}", it.fault),
         (None, None) => format!("{of_account} is not {wanted}"),
     };

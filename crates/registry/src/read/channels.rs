@@ -87,12 +87,12 @@ impl Channels {
 /// Reads the profiles of a file. Adds new profiles, and overrides the keys of known ones. Returns whether the
 /// whole file could be read.
 fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findings: &mut Findings) -> bool {
-    let Some(Recovered { text, lost }) = parse_recovering(file, findings) else { return false };
+    let Some(Recovered { text, is_complete }) = parse_recovering(file, findings) else { return false };
     let document = Document::parse(file, &text);
     let root = document.root();
     let meant = root.report_unknown_keys(&["channel"], findings);
     let table = root.table("channel", findings);
-    let complete = lost.is_empty() && meant.is_empty() && !matches!(table, Field::Faulty);
+    let complete = is_complete && meant.is_empty() && !matches!(table, Field::Faulty);
     let Some(table) = table.given() else { return complete };
     let mut places: HashMap<Box<str>, usize> =
         profiles.iter().enumerate().map(|(at, profile)| (profile.id.clone(), at)).collect();

@@ -67,7 +67,7 @@ pub(super) fn read_company(
     };
     if !settings_read {
         company.unread.ous = UnreadPart::Everything;
-        company.unread.pools = UnreadPart::Everything;
+        company.unread.pools = true;
     }
     if files.settings.is_none() && !files.settings_misnamed {
         let message = "the company has no file `company.toml`";
@@ -93,15 +93,11 @@ fn read_settings(
     company: &mut Company,
     findings: &mut Findings,
 ) -> bool {
-    let Some(Recovered { text, lost }) = parse_recovering(file, findings) else { return false };
-    for section in lost {
-        // A section without a known header may have been any of the two.
-        if !section.starts_with("[[pool") {
-            company.unread.ous.add_text(&section);
-        }
-        if !section.starts_with("[[ou") {
-            company.unread.pools.add_text(&section);
-        }
+    let Some(Recovered { text, is_complete }) = parse_recovering(file, findings) else { return false };
+    // The faulty text may have defined any OU and any pool.
+    if !is_complete {
+        company.unread.ous = UnreadPart::Everything;
+        company.unread.pools = true;
     }
     let document = Document::parse(file, &text);
     let root = document.root();
@@ -141,9 +137,7 @@ fn read_settings(
     }
     let (entries, is_list) = document.entries("pool", findings);
     company.pools = entries.iter().map(|keys| read_pool(keys, channels, findings)).collect();
-    if !is_list || meant.contains(&"pool") {
-        company.unread.pools = UnreadPart::Everything;
-    }
+    company.unread.pools |= !is_list || meant.contains(&"pool");
     true
 }
 

@@ -24,8 +24,8 @@ const MAX_TOML_BYTES: usize = 8 << 20;
 pub(super) struct Recovered<'f> {
     /// The text, with spaces in place of the faulty sections.
     pub(super) text: Cow<'f, str>,
-    /// The texts of the faulty sections.
-    pub(super) lost: Vec<String>,
+    /// Whether the text has no fault, so that nothing of it is left out.
+    pub(super) is_complete: bool,
 }
 
 /// Returns the text with every faulty section replaced by spaces, and reports these sections. Returns `None`
@@ -40,7 +40,9 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
         file.report_encoding(fault, "save the file as text in the encoding UTF-8", findings);
         return None;
     }
-    if let Some(fault) = find_not_utf8(file.text()) {
+    let not_utf8 = find_not_utf8(file.text());
+    let is_complete = not_utf8.is_none();
+    if let Some(fault) = not_utf8 {
         file.report_encoding(fault, "save the file in the encoding UTF-8", findings);
     }
     let text = readable_text(file.text());
@@ -53,7 +55,7 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
     }
     if faults(&text).is_empty() {
         drop(lines);
-        return Some(Recovered { text, lost: Vec::new() });
+        return Some(Recovered { text, is_complete });
     }
 
     let mut report = |span: Range<usize>, message: &str| {
@@ -61,8 +63,7 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
         let message = format!("the file is not valid TOML: {message}");
         findings.add(&place, Code::Syntax, message, TOML_HELP).primary(Span::Bytes(span));
     };
-    let mut lost = Vec::new();
-    let recovered = blank_faulty_sections(&text, &mut lost, &mut report)?;
+    let recovered = blank_faulty_sections(&text, &mut report)?;
     // Each remaining section is valid alone. A fault of the whole is therefore a duplicate, and the parser
     // keeps the first one.
     let mut last_line = 0;
@@ -73,7 +74,7 @@ pub(super) fn parse_recovering<'f>(file: SourceFile<'f>, findings: &mut Findings
         }
         last_line = line;
     }
-    Some(Recovered { text: Cow::Owned(recovered), lost })
+    Some(Recovered { text: Cow::Owned(recovered), is_complete: false })
 }
 
 /// Returns the bytes as text in which every character has its place: a question mark stands for each byte
@@ -108,11 +109,7 @@ fn find_lone_cr(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Replaces every faulty section by spaces, and reports its first fault.
-fn blank_faulty_sections(
-    text: &str,
-    lost: &mut Vec<String>,
-    report: &mut impl FnMut(Range<usize>, &str),
-) -> Option<String> {
+fn blank_faulty_sections(text: &str, report: &mut impl FnMut(Range<usize>, &str)) -> Option<String> {
     let mut recovered = text.as_bytes().to_vec();
     let mut last_lost: Option<&str> = None;
     for section in sections(text) {
@@ -126,7 +123,6 @@ fn blank_faulty_sections(
             last_lost = Some(if header.starts_with('[') { header } else { "" });
         }
         if orphaned || fault.is_some() {
-            lost.push(body.trim_start().to_owned());
             blank(recovered.get_mut(section)?);
         }
     }

@@ -243,6 +243,10 @@ impl<'f, const N: usize> Sheet<'f, N> {
                             let cells = self.cells(text, row.bytes.start);
                             read_row(cells.each_ref().map(|cell| &**cell), &place, findings);
                         }
+                        // A copy that ends too early ends within a row, and the rows behind it are lost too.
+                        None if row.width < self.widths.0 && row.bytes.end == data.len() => {
+                            unread = UnreadPart::Everything;
+                        }
                         None => {
                             unread.add_text(&String::from_utf8_lossy(bytes));
                             self.not_utf8.check(data, &row);

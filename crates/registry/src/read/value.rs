@@ -50,8 +50,12 @@ pub(super) fn require_user_id(text: &str, place: &Place, span: Span, findings: &
     }
     let (message, help) = match find_invisible(text) {
         Some(found) => {
-            let message = format!("user id {} has the invisible character {found}", quoted(text));
-            (message, "delete the character, or type the id again".to_owned())
+            let message = format!("user id {} has {found}", quoted(text));
+            let help = match found.is_blank() {
+                true => "remove the blank, because the id of a user has no white space",
+                false => "delete the character, or type the id again",
+            };
+            (message, help.to_owned())
         }
         None => {
             let message = format!("user id {} is longer than {MAX_USER_ID_BYTES} bytes", quoted(text));
