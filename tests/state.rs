@@ -109,6 +109,7 @@ fn restart_without_a_source_serves_the_last_snapshot_until_the_source_returns() 
     let warning = daemon.logged_at_start("serving the last snapshot from the state directory");
     assert_eq!((&warning["level"], &warning["file"]), (&json!("WARN"), &json!("current.swb")));
     assert!(warning["reason"].as_str().unwrap().contains("No such file"), "{warning}");
+    daemon.logged_at_start("source unreadable; the snapshot in service stays");
 
     // The content is that of the snapshot in service, so its generation stays.
     fs::rename(&away, registry).unwrap();
@@ -243,6 +244,7 @@ fn damaged_current_snapshot_is_replaced_by_the_previous_one() {
     let daemon = place.serve(&["--snapshot", source.to_str().unwrap()]);
     assert_eq!(daemon.admin("GET", "/readyz", "").0, 503);
     let problem = daemon.logged_at_start("the state directory has no snapshot to serve either");
+    assert!(problem["reason"].as_str().unwrap().contains("served.swb: No such file"), "{problem}");
     assert!(problem["problem"].as_str().unwrap().contains("current.swb: the checksum does not match"));
     drop(daemon);
     let required = Command::new(env!("CARGO_BIN_EXE_switchboard"))

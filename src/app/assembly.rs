@@ -213,7 +213,7 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     let limits = ConnectionLimits::for_process(&settings);
     let mut signals = Signals::new()?;
     let mut app = App::bind_within(settings, limits)?;
-    let reload = app.reload.clone();
+    let (reload, last_reload) = (app.reload.clone(), Arc::clone(&app.last_reload));
     // A slow source, or one that is still being copied, must not delay a stop.
     if let Some(first_poll) = app.first_poll.take()
         && signals.wait(&reload, first_poll).is_none()
@@ -224,7 +224,8 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     let running = app.start()?;
     if is_greeted {
         let (data, admin) = (running.data_addresses(), running.admin_addresses());
-        logs.push(greeting(&source, running.store(), data, admin).into_bytes());
+        let is_restored = last_reload.lock().from_state;
+        logs.push(greeting(&source, is_restored, running.store(), data, admin).into_bytes());
         logs.set_quiet(false);
     }
     signals.wait(&reload, std::future::pending::<()>());
@@ -277,7 +278,7 @@ impl App {
         let restorable = state.clone().filter(|_| source != SnapshotSource::Demo);
         let mut reloader = Reloader::new(source.clone(), store.clone(), observer, state.clone());
         reloader.set_read_limits(ReadLimits { max_file_bytes: settings.max_file_size });
-        let restore = restorable.map(|state| reloader.restore(state, store.clone()));
+        let restore = restorable.map(|state| reloader.restore_from(state, store.clone()));
         let last_reload = reloader.last_reload();
         let is_data_closed = watch::Sender::new(true);
         let context = admin::AdminContext {
@@ -307,7 +308,7 @@ impl App {
             }
         };
         let (settled, waiting) = channel();
-        if let Some(restore) = restore.clone() {
+        if let Some(restore) = restore {
             let (timeout, start) = (settings.start_timeout, start.clone());
             let run = move || restore_after(timeout, &waiting, &restore, start);
             thread::Builder::new().name("start".into()).spawn(run)?;
@@ -317,14 +318,12 @@ impl App {
             if watch_mode == WatchMode::Events {
                 reloader.watch(signal);
             }
-            reloader.poll_until_settled();
-            drop(settled);
-            if let Some(restore) = restore {
-                restore.run(None);
-            }
-            start();
-            // From now on the workers take precedence.
-            lower_priority();
+            reloader.read_first(move || {
+                drop(settled);
+                start();
+                // From now on the workers take precedence.
+                lower_priority();
+            });
             reloader.run(&receiver, poll_interval);
         })?;
         Ok(App {
@@ -489,7 +488,7 @@ impl RunningApp {
         }
         drop(self.admin.server);
         self.admin.shared.iter().for_each(ListenSocket::stop_steering);
-        tracing::info!(cut = force_closed, "stopped");
+        tracing::info!(force_closed, "stopped");
         force_closed
     }
 }
@@ -521,7 +520,7 @@ impl RunningAdmin {
 fn restore_after(timeout: Duration, settled: &Receiver<()>, restore: &Restore, start: impl FnOnce()) {
     if settled.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
         let reason = format!("the source has not answered within {timeout:?} (start_timeout)");
-        if restore.run(Some(&reason)) {
+        if restore.run(&reason) {
             start();
         }
     }

@@ -19,9 +19,11 @@ const MAX_TRIES: usize = 50_000;
 const MAX_COUNTRIES: usize = 10;
 const MAX_ACCOUNTS: u32 = 1_000;
 
-/// Returns the greeting: the version, the source, the addresses, a command to try, and the documents.
+/// Returns the greeting: the version, the source, the addresses, a command to try, and the documents. `is_restored`
+/// is whether the snapshot in service is from the state directory.
 pub(super) fn greeting(
     source: &SnapshotSource,
+    is_restored: bool,
     store: &Store,
     data: &[BoundAddress],
     admin: &[BoundAddress],
@@ -35,7 +37,7 @@ pub(super) fn greeting(
                 (generation.snapshot.generation(), counts.companies, counts.accounts);
             let served = format!(
                 "{} (companies: {companies}, accounts: {accounts}, generation: {number})",
-                origin(source)
+                origin(source, is_restored)
             );
             let attempt = match example_query(generation) {
                 Some(query) => curl(data, &format!("/v1/select?{query}")),
@@ -65,8 +67,11 @@ pub(super) fn greeting(
 }
 
 /// Returns the name of the source. The demo is named as such, because a person may expect a registry.
-fn origin(source: &SnapshotSource) -> String {
+fn origin(source: &SnapshotSource, is_restored: bool) -> String {
     match source {
+        _ if is_restored => {
+            format!("the last snapshot of the state directory, until {} is usable", source.describe())
+        }
         SnapshotSource::Demo => {
             "the demo registry that is part of the program; --registry DIR serves your own".to_owned()
         }
@@ -185,10 +190,18 @@ mod tests {
     }
 
     #[test]
+    fn snapshot_of_the_state_directory_is_named_as_such() {
+        let source = SnapshotSource::Registry("/srv/registry".into());
+        assert_eq!(origin(&source, false), "the registry /srv/registry");
+        let expected = "the last snapshot of the state directory, until the registry /srv/registry is usable";
+        assert_eq!(origin(&source, true), expected);
+    }
+
+    #[test]
     fn greeting_without_a_snapshot_says_what_the_daemon_waits_for() {
         let source = SnapshotSource::Registry("/no/such".into());
         let data = [BoundAddress::Tcp("127.0.0.1:7400".parse().unwrap())];
-        let text = greeting(&source, &Store::default(), &data, &data);
+        let text = greeting(&source, false, &Store::default(), &data, &data);
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("nothing yet: the daemon waits for the registry /no/such"), "{text}");
         assert!(text.contains("curl 'http://127.0.0.1:7400/readyz'"), "{text}");

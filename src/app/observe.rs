@@ -19,8 +19,9 @@ use crate::runtime::state::StateEvent;
 use crate::runtime::{HeldBackCompany, ReloadEvent, Store, first_errors, one_line};
 use crate::telemetry::{LogQueue, PublishedSnapshot, Telemetry};
 
-/// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`.
-const DEFAULT_LEVELS: &str = "info,notify=warn";
+/// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`, and at `warn` each watched folder that
+/// was removed.
+const DEFAULT_LEVELS: &str = "info,notify=error";
 
 /// Starts logging to standard error, through a queue that no thread waits for.
 ///
@@ -56,8 +57,9 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
 
 /// Returns these levels without the routine work of notify, unless they name it or are themselves stricter.
 fn without_routine_work(levels: &str) -> String {
-    let has_routine_work = ["info", "debug", "trace"].iter().any(|level| levels.eq_ignore_ascii_case(level));
-    if has_routine_work { format!("{levels},notify=warn") } else { levels.to_owned() }
+    let has_routine_work =
+        ["warn", "info", "debug", "trace"].iter().any(|level| levels.eq_ignore_ascii_case(level));
+    if has_routine_work { format!("{levels},notify=error") } else { levels.to_owned() }
 }
 
 /// Creates an observer that counts and logs the events of the reload thread.
@@ -159,8 +161,8 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
                  goes on polling the source"
             );
         }
-        ReloadEvent::NotRestored { problem } => {
-            tracing::warn!(problem, "the state directory has no snapshot to serve either");
+        ReloadEvent::NotRestored { problem, reason } => {
+            tracing::warn!(problem, reason, "the state directory has no snapshot to serve either");
         }
         ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {

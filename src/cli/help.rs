@@ -72,7 +72,7 @@ const SERVE_ENVIRONMENT: &[Entry] = &[
     (
         "RUST_LOG",
         "Log levels, if --log-level is not given: error, warn, info, debug or trace, for all modules or for \
-         single ones. Default: info,notify=warn.",
+         single ones. Default: info,notify=error.",
     ),
     (
         "LISTEN_FDS",

@@ -16,7 +16,7 @@ use switchboard_registry::{Files, Findings};
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
 use super::reload_event::{HeldBackCompany, ReloadEvent, Reporter};
-use super::state::{StateDir, body, built_at};
+use super::state::{Restore, StateDir, body, built_at};
 use super::store::{Generation, Store};
 use crate::telemetry::ReloadOutcome;
 
@@ -42,8 +42,12 @@ pub(super) struct Publisher {
     files_digest: Option<u128>,
     /// Digest of the files of which the guard refused a change, and the time of the refusal.
     refused: Option<(u128, Instant)>,
-    /// Digest of refused files that a request to reload has confirmed.
+    /// Digest of refused files that a request to reload has confirmed. Stays until other files are read.
     confirmed: Option<u128>,
+    /// Puts a kept snapshot in service if the source is not usable. `None` without a state directory.
+    restore: Option<Restore>,
+    /// Called once, when a snapshot is in service or the source has been read.
+    on_ready: Option<Box<dyn FnOnce() + Send>>,
     /// Replaced generations that a request or a worker may still hold.
     retired: Vec<Arc<Generation>>,
 }
@@ -67,7 +71,26 @@ impl Publisher {
             files_digest: None,
             refused: None,
             confirmed: None,
+            restore: None,
+            on_ready: None,
             retired: Vec::new(),
+        }
+    }
+
+    /// Sets what puts a kept snapshot in service if the source is not usable at the start.
+    pub(super) fn set_restore(&mut self, restore: Restore) {
+        self.restore = Some(restore);
+    }
+
+    /// Sets what [`ready`](Self::ready) calls.
+    pub(super) fn set_on_ready(&mut self, on_ready: impl FnOnce() + Send + 'static) {
+        self.on_ready = Some(Box::new(on_ready));
+    }
+
+    /// Announces that a snapshot is in service, or that the source has been read.
+    pub(super) fn ready(&mut self) {
+        if let Some(on_ready) = self.on_ready.take() {
+            on_ready();
         }
     }
 
@@ -76,7 +99,9 @@ impl Publisher {
     pub(super) fn reload_requested(&mut self, at: Instant) {
         self.last_rejection = None;
         self.last_read_error = None;
-        self.confirmed = self.refused.filter(|(_, refused_at)| at > *refused_at).map(|(digest, _)| digest);
+        if let Some((digest, _)) = self.refused.filter(|(_, refused_at)| at > *refused_at) {
+            self.confirmed = Some(digest);
+        }
     }
 
     /// Reports that the source has not changed since it matched the snapshot in service.
@@ -104,25 +129,23 @@ impl Publisher {
 
     fn apply_files(&mut self, files: &Files, change: impl Fn() -> Option<u64>) {
         let digest = files.digest();
-        let is_confirmed = self.confirmed.take() == Some(digest);
+        self.confirmed = self.confirmed.filter(|confirmed| *confirmed == digest);
         self.refused = None;
         if self.files_digest == Some(digest) {
             self.set_held_back(&[], false);
             return self.unchanged();
         }
         let now = UnixMillis::from(SystemTime::now());
-        let current = self.store.current();
-        let generation = self.next_generation(now);
-        let reload = match &current {
-            Some(current) => {
-                let in_service = &current.snapshot;
-                build_reload(files, in_service, is_confirmed, generation, now.to_seconds(), &NoProgress)
-            }
-            // At a start, a registry is served whole or not at all.
-            None => build::build_snapshot(files, generation, now.to_seconds(), BuildMode::Serve, &NoProgress)
-                .map(Reload::from),
-        };
-        drop(current);
+        let was_empty = self.store.current().is_none();
+        let mut reload = self.build(files, now);
+        if was_empty
+            && let Err(failure) = &reload
+            && self.restore(&self.rejection_of(failure))
+        {
+            self.ready();
+            // The same files, as a reload of the restored snapshot: one broken company must not stop the others.
+            reload = self.build(files, now);
+        }
         match reload {
             Ok(Reload { held_back, built: Some(built), .. }) => {
                 self.files_digest = held_back.is_empty().then_some(digest);
@@ -150,11 +173,34 @@ impl Publisher {
                 self.rejected(stage, reason, &findings, change());
                 self.remember_refusal(digest, &held_back);
             }
-            Err(BuildFailure { findings, .. }) => {
-                let reason = format!("{} has {}", self.source.describe(), error_count(&findings));
-                self.rejected(RejectionStage::Registry, reason, &findings, change());
+            Err(failure) => {
+                let reason = self.rejection_of(&failure);
+                self.rejected(RejectionStage::Registry, reason, &failure.findings, change());
             }
         }
+    }
+
+    /// Builds a snapshot of a registry's files. At a start, a registry is served whole or not at all.
+    fn build(&self, files: &Files, now: UnixMillis) -> Result<Reload, BuildFailure> {
+        let generation = self.next_generation(now);
+        match self.store.current() {
+            Some(current) => {
+                let (in_service, is_confirmed) = (&current.snapshot, self.confirmed.is_some());
+                build_reload(files, in_service, is_confirmed, generation, now.to_seconds(), &NoProgress)
+            }
+            None => build::build_snapshot(files, generation, now.to_seconds(), BuildMode::Serve, &NoProgress)
+                .map(Reload::from),
+        }
+    }
+
+    fn rejection_of(&self, failure: &BuildFailure) -> String {
+        format!("{} has {}", self.source.describe(), error_count(&failure.findings))
+    }
+
+    /// Puts a kept snapshot in service if there is none, because the source is not usable for this reason.
+    /// Returns whether a snapshot is in service.
+    fn restore(&self, reason: &str) -> bool {
+        self.restore.as_ref().is_some_and(|restore| restore.run(reason))
     }
 
     /// Returns the generation of a registry that is built now.
@@ -231,6 +277,7 @@ impl Publisher {
             }
             Err(Rejection { stage, reason }) => {
                 let reason = format!("{}: {reason}", self.source.describe());
+                self.restore(&reason);
                 self.rejected(stage, reason, &Findings::default(), change());
             }
         }
@@ -279,6 +326,7 @@ impl Publisher {
     /// Reports a read error. Repeated polls report the same error once.
     fn unreadable(&mut self, reason: String) {
         if self.last_read_error.as_ref() != Some(&reason) {
+            self.restore(&reason);
             self.record_outcome(ReloadOutcome::Unreadable, Some(reason.clone()), &Findings::default());
             self.reporter.report(&ReloadEvent::Unreadable { reason: &reason });
             self.last_read_error = Some(reason);
@@ -289,6 +337,7 @@ impl Publisher {
     pub(super) fn panicked(&mut self) {
         let reason =
             "a bug in Switchboard stopped this reload; report it with the source and the panic from the log";
+        self.restore(reason);
         self.record_outcome(ReloadOutcome::Unreadable, Some(reason.to_owned()), &Findings::default());
         self.reporter.report(&ReloadEvent::Unreadable { reason });
     }

@@ -57,6 +57,8 @@ pub enum ReloadEvent<'a> {
     NotRestored {
         /// Paths and errors.
         problem: &'a str,
+        /// Reason why the source was not usable.
+        reason: &'a str,
     },
     /// The source was read and matches the snapshot in service.
     Unchanged,

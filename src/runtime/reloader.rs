@@ -45,9 +45,12 @@ impl Reloader {
         Reloader { poller: SourcePoller::new(watched), publisher, reporter }
     }
 
-    /// Returns what puts a snapshot of the state directory in service.
-    pub fn restore(&self, state: StateDir, store: Store) -> Restore {
-        Restore::new(state, store, self.reporter.clone())
+    /// Puts a snapshot of the state directory in service if the source is not usable at the start. Returns
+    /// what does so, for a thread that does not wait for the source.
+    pub fn restore_from(&mut self, state: StateDir, store: Store) -> Restore {
+        let restore = Restore::new(state, store, self.reporter.clone());
+        self.publisher.set_restore(restore.clone());
+        restore
     }
 
     /// Returns the shared record of the last reload, which the reloader updates.
@@ -65,13 +68,16 @@ impl Reloader {
         self.poller.source.watch(signal);
     }
 
-    /// Polls the source until it has settled and was read.
-    pub fn poll_until_settled(&mut self) {
+    /// Polls the source until it has settled and was read. Calls `ready` on this thread when a snapshot is in
+    /// service, at the latest after the read.
+    pub fn read_first(&mut self, ready: impl FnOnce() + Send + 'static) {
+        self.publisher.set_on_ready(ready);
         self.poll();
         while self.poller.is_settling() {
             sleep(QUIET_PERIOD);
             self.poll();
         }
+        self.publisher.ready();
     }
 
     /// Polls the source after every signal and every `interval`. Returns after the signal to stop.

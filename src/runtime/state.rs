@@ -426,21 +426,21 @@ impl Restore {
     }
 
     /// Puts the kept snapshot in service, unless there is one in service already. `reason` says why the
-    /// source is not usable, if the last reload does not. Returns whether a snapshot is in service.
-    pub fn run(&self, reason: Option<&str>) -> bool {
+    /// source is not usable. Returns whether a snapshot is in service.
+    pub fn run(&self, reason: &str) -> bool {
         let mut is_tried = self.is_tried.lock();
         let is_needed = self.store.current().is_none() && !*is_tried;
         *is_tried = true;
         if is_needed {
             match self.state.open_kept() {
                 Ok(kept) => self.publish(kept, reason),
-                Err(problem) => self.reporter.report(&ReloadEvent::NotRestored { problem: &problem }),
+                Err(problem) => self.reporter.report(&ReloadEvent::NotRestored { problem: &problem, reason }),
             }
         }
         self.store.current().is_some()
     }
 
-    fn publish(&self, kept: KeptSnapshot, reason: Option<&str>) {
+    fn publish(&self, kept: KeptSnapshot, reason: &str) {
         let KeptSnapshot { snapshot, file, modified_at } = kept;
         let built_at = built_at(&snapshot, modified_at);
         let mut last = self.reporter.last.lock();
@@ -451,11 +451,10 @@ impl Restore {
         last.built_at = built_at;
         last.activated_at = SystemTime::now().into();
         last.from_state = true;
-        let reason = reason.map(str::to_owned).or_else(|| last.error.clone()).unwrap_or_default();
         drop(last);
         if let Some(generation) = self.store.current() {
             let snapshot = &generation.snapshot;
-            self.reporter.report(&ReloadEvent::Restored { snapshot, built_at, file, reason: &reason });
+            self.reporter.report(&ReloadEvent::Restored { snapshot, built_at, file, reason });
         }
     }
 }

@@ -78,7 +78,7 @@ impl DaemonProcess {
     }
 
     /// Waits for a log line, and returns the lines before it as well.
-    fn logs_until(&self, message: &str) -> (Vec<Value>, Value) {
+    pub(crate) fn logs_until(&self, message: &str) -> (Vec<Value>, Value) {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {

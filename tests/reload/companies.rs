@@ -1,7 +1,9 @@
 //! A registry of several companies: those that cannot be published are held back, and the others do not wait.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -35,8 +37,12 @@ impl Companies {
         Companies(Served::start(EVENTS, folder, "--registry", "registry"))
     }
 
-    fn registry(&self) -> std::path::PathBuf {
+    fn registry(&self) -> PathBuf {
         self.0.path("registry")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path(name)
     }
 
     fn write(&self, company: &str, accounts: usize, version: u32) {
@@ -110,6 +116,63 @@ fn broken_company_keeps_its_version_and_the_others_do_not_wait() {
     assert_eq!(served.held_back(), [""; 0]);
 }
 
+impl Companies {
+    /// Breaks the company `a`, which is held back alone: `b` is published, until `a` is repaired.
+    fn hold_back_alone(&self, version: u32, breaks: impl FnOnce(), repairs: impl FnOnce(), part: &str) {
+        self.0.reload_is("rejected", breaks);
+        assert_eq!(self.held_back(), ["a registry"], "{part}");
+        let status = self.0.daemon.status();
+        let finding = text(&status["held_back"][0]["findings"][0]);
+        assert!(finding.starts_with("a/") && finding.contains(part), "{finding}");
+        self.0.reload_is("published", || self.write("b", 12, version));
+        let before = format!("v{}", version - 1);
+        assert_eq!((self.version("a"), self.version("b")), (before, format!("v{version}")), "{part}");
+        self.0.reload_is("published", || {
+            repairs();
+            self.write("a", 12, version);
+        });
+        assert_eq!((self.version("a"), self.held_back()), (format!("v{version}"), Vec::new()), "{part}");
+    }
+}
+
+#[test]
+fn company_with_a_file_that_cannot_be_read_is_held_back_alone() {
+    let served = Companies::start(&["a", "b"]);
+    let sheet = served.registry().join("a/accounts.csv");
+    let link = || {
+        symlink("/no/such/file", served.path("link")).unwrap();
+        fs::rename(served.path("link"), &sheet).unwrap();
+    };
+    served.hold_back_alone(2, link, || fs::remove_file(&sheet).unwrap(), "a link without a target");
+    let folder = || {
+        fs::remove_file(&sheet).unwrap();
+        fs::create_dir(&sheet).unwrap();
+    };
+    served.hold_back_alone(3, folder, || fs::remove_dir(&sheet).unwrap(), "a folder");
+}
+
+/// Root may read every file, so that root serves as another user.
+#[test]
+fn company_with_a_file_without_permission_is_held_back_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(folder.path(), 0o755);
+    ["a", "b"].iter().for_each(|company| write(&folder.path().join("registry"), company, 12, 1));
+    let program = folder.path().join("switchboard");
+    fs::copy(env!("CARGO_BIN_EXE_switchboard"), &program).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = Command::new(if is_root { "setpriv".as_ref() } else { program.as_os_str() });
+    if is_root {
+        command.args(["--reuid", "54321", "--regid", "54321", "--clear-groups"]).arg(&program);
+    }
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--registry"]);
+    command.arg(folder.path().join("registry"));
+    let served = Companies(Served { daemon: DaemonProcess::launch(command), folder });
+    let [sheet, company] = ["a/accounts.csv", "a"].map(|name| served.registry().join(name));
+    served.hold_back_alone(2, || mode(&sheet, 0), || mode(&sheet, 0o644), "Permission denied");
+    served.hold_back_alone(3, || mode(&company, 0), || mode(&company, 0o755), "Permission denied");
+}
+
 #[test]
 fn company_held_back_by_a_published_reload_is_logged_with_its_cause() {
     let served = Companies::start(&["a", "b"]);
@@ -133,7 +196,10 @@ fn company_held_back_by_a_published_reload_is_logged_with_its_cause() {
 fn removed_company_stays_until_a_sighup_after_the_refusal() {
     let served = Companies::start(&["a", "b", "c"]);
     served.0.reload_is("rejected", || fs::remove_dir_all(served.registry().join("a")).unwrap());
-    assert_eq!(served.0.daemon.log("snapshot rejected")["stage"], "guard");
+    let (before, rejected) = served.0.daemon.logs_until("snapshot rejected");
+    assert_eq!(rejected["stage"], "guard");
+    let of_watcher = before.iter().find(|line| text(&line["message"]).contains("the path from the watches"));
+    assert_eq!(of_watcher, None, "the log is not for the texts of libraries");
     assert_eq!(served.held_back(), ["a guard"]);
     assert_eq!((served.version("a"), served.rejections("guard")), ("v1".into(), 1.0));
     served.0.reload_is("published", || served.write("b", 12, 2));
@@ -169,9 +235,12 @@ fn empty_registry_and_lost_accounts_are_refused() {
     });
     served.0.within("the guard refuses", || served.held_back() == ["a guard", "b guard"]);
     assert_eq!((served.version("a"), served.version("b")), ("v3".into(), "v1".into()));
-    served.0.reload_is("rejected", || served.0.daemon.signal(Signal::HUP));
-    served.0.within("an empty registry is refused", || served.rejections("registry") == 1.0);
-    assert_eq!(served.version("a"), "v3");
+    for times in 1..3 {
+        served.0.reload_is("rejected", || served.0.daemon.signal(Signal::HUP));
+        let times = f64::from(times);
+        served.0.within("an empty registry is refused", || served.rejections("registry") == times);
+        assert_eq!(served.version("a"), "v3");
+    }
 }
 
 /// One value without quotes makes the table of the pool unreadable. Every account of the pool would be a fault of
@@ -213,18 +282,71 @@ fn company_is_held_back_after_a_restart_from_the_state_directory() {
 
     let (registry, config) = (served.registry(), served.0.path("switchboard.toml"));
     let arguments = ["--registry", registry.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    let from_state = |served: &Companies| served.0.daemon.status()["snapshot"]["from_state"] == true;
     served.0.daemon = DaemonProcess::start(&arguments);
-    assert_eq!(served.0.daemon.status()["snapshot"]["from_state"], true);
-    assert_eq!(served.held_back(), [""; 0], "at a start nothing is held back");
+    served.0.counts("rejected", 1.0);
+    assert_eq!(served.held_back(), ["a registry"]);
     assert_eq!((served.version("a"), served.version("b")), ("v1".into(), "v1".into()));
-    served.0.reload_is("published", || served.write("b", 12, 2));
-    assert_eq!((served.version("a"), served.version("b")), ("v1".into(), "v2".into()));
-    assert_eq!(
-        (served.held_back(), served.0.daemon.status()["snapshot"]["from_state"].clone()),
-        (vec!["a registry".into()], false.into())
-    );
+    assert!(from_state(&served), "nothing of the source is served");
+    assert_eq!(served.rejections("registry"), 1.0);
+    let status = served.0.daemon.status();
+    let error = text(&status["last_reload"]["error"]);
+    assert!(error.contains("every change is held back: a (1 error)"), "{error}");
+
+    // What changes while no daemon runs is judged as at a reload, without a further change or a SIGHUP.
+    served.0.daemon.kill();
+    served.write("b", 12, 2);
+    served.0.daemon = DaemonProcess::start(&arguments);
+    served.0.counts("published", 1.0);
+    assert_eq!(served.held_back(), ["a registry"]);
+    let versions = (served.version("a"), served.version("b"), from_state(&served));
+    assert_eq!(versions, ("v1".into(), "v2".into(), false));
+    let floor = served.0.daemon.status()["snapshot"]["generation"].to_string();
+    served.0.within("the snapshot is kept", || {
+        fs::read_to_string(state.join("floor")).is_ok_and(|text| text.trim() == floor)
+    });
+    served.0.daemon.signal(Signal::TERM);
+    served.0.daemon.wait();
+    served.write("b", 4, 3);
+    served.0.daemon = DaemonProcess::start(&arguments);
+    served.0.counts("rejected", 1.0);
+    assert_eq!(served.held_back(), ["a registry", "b guard"]);
+    assert_eq!((served.version("b"), from_state(&served)), ("v2".into(), true));
+    served.0.reload_is("published", || served.0.daemon.signal(Signal::HUP));
+    assert_eq!((served.version("b"), from_state(&served)), ("v3".into(), false));
+    assert_eq!(served.held_back(), ["a registry"]);
     served.0.reload_is("published", || served.write("a", 12, 3));
     assert_eq!((served.version("a"), served.held_back()), ("v3".into(), Vec::new()));
+}
+
+#[test]
+fn confirmed_removal_is_published_although_the_other_company_is_held_back() {
+    let served = Companies::start(&["a", "b", "c"]);
+    served.0.reload_is("rejected", || served.break_company("a"));
+    served.0.reload_is("rejected", || fs::remove_dir_all(served.registry().join("b")).unwrap());
+    served.0.reload_is("rejected", || fs::remove_dir_all(served.registry().join("c")).unwrap());
+    assert_eq!(served.held_back(), ["a registry", "b guard", "c guard"]);
+    served.0.reload_is("published", || served.0.daemon.signal(Signal::HUP));
+    for _ in 0..3 {
+        let versions = ["a", "b", "c"].map(|company| served.version(company));
+        assert_eq!(versions, ["v1", "unknown_company", "unknown_company"]);
+        assert_eq!(served.held_back(), ["a registry"]);
+        served.0.reload_is("rejected", || served.0.daemon.signal(Signal::HUP));
+    }
+    // The company shrinks, and its tests fail. The tests run after the confirmation alone.
+    served.write("a", 4, 2);
+    served.0.within("the guard refuses", || served.held_back() == ["a guard"]);
+    let test = "[[test]]\nname = \"t\"\nquery = { channel = \"line\", ou = \"hq\", country = \"GB\" }\n\
+                expect = { error = \"no_pool\" }\n";
+    served.0.reload_is("rejected", || fs::write(served.registry().join("a/tests.toml"), test).unwrap());
+    for _ in 0..3 {
+        served.0.reload_is("rejected", || served.0.daemon.signal(Signal::HUP));
+        assert_eq!(served.held_back(), ["a registry"], "the tests fail");
+    }
+    served.0.reload_is("rejected", || fs::remove_file(served.registry().join("a/tests.toml")).unwrap());
+    assert_eq!(served.held_back(), ["a guard"], "other files than those that were confirmed");
+    served.0.reload_is("published", || served.0.daemon.signal(Signal::HUP));
+    assert_eq!((served.version("a"), served.held_back()), ("v2".into(), Vec::new()));
 }
 
 #[test]

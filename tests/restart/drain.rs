@@ -37,7 +37,7 @@ fn slow_body_is_answered_after_either_stop_signal() {
         let answer = slow.answer();
         assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
         assert!(slow.is_closed());
-        assert_eq!(daemon.log("stopped")["cut"], 0);
+        assert_eq!(daemon.log("stopped")["force_closed"], 0);
         assert_eq!(daemon.wait().code(), Some(0));
     }
 }
@@ -63,7 +63,7 @@ fn second_stop_signal_ends_the_drain_at_once() {
         daemon.log("draining");
         daemon.signal(second);
         daemon.log("second stop signal");
-        assert_eq!(daemon.log("stopped")["cut"], 1);
+        assert_eq!(daemon.log("stopped")["force_closed"], 1);
         assert_eq!(daemon.wait().code(), Some(0));
     }
 }

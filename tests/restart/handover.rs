@@ -27,7 +27,7 @@ fn hand_over_a_shared_address(restarts: usize) {
         let new = DaemonProcess::launch(share(&data, &admin));
         old.signal(Signal::TERM);
         let stopped = old.log("stopped");
-        assert_eq!((old.wait().code(), &stopped["cut"]), (Some(0), &0.into()));
+        assert_eq!((old.wait().code(), &stopped["force_closed"]), (Some(0), &0.into()));
         old = new;
     }
     let counted = load.stop();
@@ -50,7 +50,7 @@ fn readiness_probes_reach_the_process_that_stays() {
         assert_eq!(get(&new.admin, "/readyz").0, 200);
     }
     old.signal(Signal::TERM);
-    assert_eq!(old.log("stopped")["cut"], 1);
+    assert_eq!(old.log("stopped")["force_closed"], 1);
     assert_eq!(old.wait().code(), Some(0));
 }
 

@@ -54,7 +54,7 @@ fn hand_over_a_passed_socket(restarts: usize) {
         let next = (round % 2 == 0).then(|| DaemonProcess::launch(activated(&[("data", &socket)])));
         old.signal(Signal::TERM);
         let stopped = old.log("stopped");
-        assert_eq!((old.wait().code(), &stopped["cut"]), (Some(0), &0.into()));
+        assert_eq!((old.wait().code(), &stopped["force_closed"]), (Some(0), &0.into()));
         old = next.unwrap_or_else(|| DaemonProcess::launch(activated(&[("data", &socket)])));
     }
     let counted = load.stop();

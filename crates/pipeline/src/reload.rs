@@ -105,7 +105,11 @@ pub fn build_reload(
             }
             return failure(findings);
         }
-        if registry.companies.is_empty() && has_same_channels(&registry, in_service) {
+        // A confirmed removal is new although every other company is held back.
+        let is_nothing_new = registry.companies.is_empty()
+            && restored.len() == in_service.counts().companies
+            && has_same_channels(&registry, in_service);
+        if is_nothing_new {
             return Ok(Reload { held_back, built: None, findings });
         }
         registry.companies.extend(restored);
@@ -457,6 +461,49 @@ mod tests {
         let renamed = files(&[("a2", 3, 1), ("b", 3, 1)]);
         let both = vec!["a 3 v1".to_owned(), "a2 3 v1".into(), "b 3 v1".into()];
         assert_eq!(reload(&renamed, &in_service, false), (vec!["a guard".into()], Some(both)));
+    }
+
+    #[test]
+    fn confirmed_removal_is_built_although_every_other_company_is_held_back() {
+        let in_service = served(&files(&[("a", 3, 1), ("b", 3, 1), ("c", 3, 1), ("d", 12, 1)]));
+        let broken = |mut files: Files, companies: &[&str]| {
+            companies.iter().for_each(|id| files.insert(format!("{id}/accounts.csv"), BROKEN));
+            files
+        };
+        let all = ["a 3 v1", "b 3 v1", "c 3 v1", "d 12 v1"];
+        for (new, held, served_when_confirmed) in [
+            // One removed, the others broken.
+            (
+                broken(files(&[("a", 3, 1), ("b", 3, 1), ("d", 12, 1)]), &["a", "b", "d"]),
+                "abd",
+                vec![0, 1, 3],
+            ),
+            // Two removed.
+            (broken(files(&[("a", 3, 1), ("d", 12, 1)]), &["a", "d"]), "ad", vec![0, 3]),
+            // A new company that is broken too.
+            (broken(files(&[("a", 3, 1), ("d", 12, 1), ("e", 3, 1)]), &["a", "d", "e"]), "ade", vec![0, 3]),
+        ] {
+            let (_, unconfirmed) = reload(&new, &in_service, false);
+            assert_eq!(unconfirmed, None, "{held}");
+            let expected: Vec<String> = served_when_confirmed.iter().map(|at| all[*at].to_owned()).collect();
+            let held: Vec<String> = held.chars().map(|id| format!("{id} registry")).collect();
+            assert_eq!(reload(&new, &in_service, true), (held.clone(), Some(expected)));
+            // The same files again change nothing.
+            let published = build_reload(&new, &in_service, true, 2, NOW, &NoProgress).ok().unwrap();
+            let published = published.built.unwrap().snapshot;
+            for is_confirmed in [false, true] {
+                assert_eq!(reload(&new, &published, is_confirmed), (held.clone(), None));
+            }
+        }
+        // A company that shrinks is confirmed beside a removed one and a broken one.
+        let new = broken(files(&[("a", 3, 1), ("d", 2, 2)]), &["a"]);
+        let (held, built) = reload(&new, &in_service, false);
+        assert_eq!((held.join(", ").as_str(), built), ("a registry, b guard, c guard, d guard", None));
+        let (held, built) = reload(&new, &in_service, true);
+        assert_eq!(
+            (held.as_slice(), built.unwrap().as_slice()),
+            (["a registry".to_owned()].as_slice(), ["a 3 v1".to_owned(), "d 2 v2".to_owned()].as_slice())
+        );
     }
 
     #[test]
