@@ -167,8 +167,13 @@ fn one(finding: &Finding, snippets: &mut Snippets<'_>, root: &Path, width: usize
         Severity::Warning => (WARNING, Level::WARNING),
     };
     let file = root.join(&*place.file);
-    let (file, line, severity, code) = (file.display(), place.line.max(1), code.severity(), code.as_str());
-    let first = format!("{HEADING}{file}:{line}:{HEADING:#} {style}{severity}[{code}]{style:#}: {message}\n");
+    let at = if place.has_no_file() {
+        place.to_string()
+    } else {
+        format!("{}:{}", file.display(), place.line.max(1))
+    };
+    let (severity, code) = (code.severity(), code.as_str());
+    let first = format!("{HEADING}{at}:{HEADING:#} {style}{severity}[{code}]{style:#}: {message}\n");
     let Some(quote) = snippets.find(place, span, width) else {
         return format!("{first}  {HELP}help{HELP:#}: {help}\n");
     };
@@ -212,6 +217,11 @@ pub fn findings_json(findings: &Findings, files: &Files) -> Value {
             "message": message,
             "help": help,
         });
+        if let (true, Some(object)) = (place.has_no_file(), object.as_object_mut()) {
+            object.shift_remove("file");
+            object.shift_remove("line");
+            object.shift_insert(0, "entry".to_owned(), (&*place.file).into());
+        }
         // Columns refer to the line of the finding. Without a quote of this line alone, they are left out.
         if let (Some(quote), Some(object)) =
             (snippets.find(place, span, DEFAULT_WIDTH), object.as_object_mut())

@@ -5,17 +5,18 @@
 //! company's definition: lines of JSON, which are parsed when they are needed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::header::{Rejection, RejectionStage};
-use super::view::{Records, Snapshot, lines};
+use super::view::{ChannelRef, Records, Snapshot, lines};
 use crate::format::{ArchivedOu, ArchivedPool};
 use crate::{AccountIdx, CompanyIdx};
 use switchboard_model::Region;
 use switchboard_registry::{
-    Account, ChannelProfile, Company, DedicatedUnavailable, Holder, Mapping, Ou, OuWithoutPool, Place, Pool,
-    Registry, Unread, Version,
+    Account, ChannelProfile, Company, DedicatedUnavailable, Findings, Holder, Mapping, Ou, OuWithoutPool,
+    Place, Pool, Registry, RolePair, Severity, Span, Unread, Version, check,
 };
 
 /// One line of the definitions. The lines of a company begin with [`Line::Company`]. They are small, so that
@@ -374,6 +375,87 @@ impl<'s> Decompiler<'s> {
     }
 }
 
+/// Returns the warnings about the registry from which a snapshot was compiled.
+///
+/// A snapshot has no lines, so a finding names its entry in place of a line:
+/// `account[company=acme,id=wa-1].country`. Three kinds of warnings concern files alone and are never found:
+/// files that are not read, the spelling of header rows, and tests whose result changes with the time. Takes
+/// about as long as checking the registry.
+pub fn warnings(snapshot: &Snapshot) -> Findings {
+    let channels: Vec<ChannelProfile> = snapshot.channels().map(profile_of).collect();
+    let decompiler = Decompiler::new(snapshot);
+    let mut warnings = Findings::default();
+    // One company at a time needs less memory.
+    for idx in snapshot.companies().map(|company| company.idx()) {
+        let Ok(mut company) = decompiler.company(idx, &channels) else { continue };
+        number_entries(&mut company);
+        let registry = Registry { channels: channels.clone(), companies: vec![company] };
+        let mut found = Findings::default();
+        check(&registry, &mut found);
+        let mut found = found.filtered(|_, code| code.severity() == Severity::Warning);
+        for company in &registry.companies {
+            found.relocate(|place, span| Place::entry(describe_entry(company, place, span)));
+        }
+        warnings.append(&found);
+    }
+    warnings
+}
+
+/// Returns the profile of a channel, as far as a snapshot has it. The other parts matter only to errors, which
+/// a registry that was compiled does not have.
+fn profile_of(channel: ChannelRef<'_>) -> ChannelProfile {
+    ChannelProfile {
+        id: channel.id().into(),
+        conversation_role: channel.conversation_role(),
+        pool_roles: RolePair { primary: false, secondary: false },
+        address: channel.address_kind(),
+        dedicated_since: None,
+        place: Place::file("channels.toml"),
+    }
+}
+
+/// Gives every entry of a company a line of its own in a file for entries of its kind.
+fn number_entries(company: &mut Company) {
+    let id = company.id.clone();
+    let numbered = |kind: &str| {
+        let file: Arc<str> = format!("{id}/{kind}").into();
+        (1..).map(move |line| Place { file: file.clone(), line })
+    };
+    for (ou, place) in company.ous.iter_mut().zip(numbered("ou")) {
+        ou.place = place;
+    }
+    for (pool, place) in company.pools.iter_mut().zip(numbered("pool")) {
+        pool.ous_places.iter_mut().for_each(|it| *it = place.clone());
+        pool.default_place = pool.default_country.map(|_| place.clone());
+        pool.geography.values_mut().for_each(|(_, it)| *it = place.clone());
+        pool.place = place;
+    }
+    for (account, place) in company.accounts.iter_mut().zip(numbered("account")) {
+        account.place = place;
+    }
+}
+
+/// Describes the entry at a place that [`number_entries`] gave, with the faulty field.
+fn describe_entry(company: &Company, place: &Place, span: &Span) -> String {
+    let index = (place.line as usize).wrapping_sub(1);
+    let kind = place.file.rsplit('/').next().unwrap_or_default();
+    let id = match kind {
+        "ou" => company.ous.get(index).map(|ou| &ou.id),
+        "pool" => company.pools.get(index).map(|pool| &pool.id),
+        "account" => company.accounts.get(index).map(|account| &account.id),
+        _ => None,
+    };
+    let entry = match id {
+        Some(id) => format!("{kind}[company={},id={id}]", company.id),
+        None => format!("company[id={}]", company.id),
+    };
+    match span {
+        Span::Value(field) if &**field != "id" => format!("{entry}.{field}"),
+        Span::Entry(country) => format!("{entry}.geography.{country}"),
+        _ => entry,
+    }
+}
+
 fn countries(mapping: &Mapping) -> BTreeMap<Country, Country> {
     mapping.iter().map(|(from, (to, _))| (Country(*from), Country(*to))).collect()
 }
@@ -407,5 +489,66 @@ impl TryFrom<String> for Country {
 
     fn try_from(alpha2: String) -> Result<Country, String> {
         Region::from_alpha2(&alpha2).map(Country).ok_or_else(|| format!("{alpha2:?} is no country"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_registry::{Code, Files, read};
+
+    use super::*;
+    use crate::{NoProgress, compile};
+
+    const COMPANY: &str = "[geography]\nGB = \"DE\"\nFR = \"ES\"\n[[ou]]\nid = \"hq\"\n[[ou]]\nid = \"branch\"\nparent = \"hq\"\n\
+        [[pool]]\nid = \"sms\"\nchannel = \"sms\"\nous = [\"branch\"]\ndefault_country = \"IT\"\n\
+        geography = { NL = \"BE\", BE = \"DE\" }\n\
+        [[pool]]\nid = \"line\"\nchannel = \"line\"\n";
+    const ACCOUNTS: &str = "id,channel,role,address,country,pool,user\n\
+        a1,sms,primary,+447400123400,,sms,\n\
+        a2,sms,secondary,+447400123401,GB,sms,\n\
+        a3,sms,secondary,+4915123456701,FR,sms,\n\
+        a4,sms,secondary,+4474001234,DE,sms,\n\
+        a5,sms,secondary,+88213123456,,sms,\n\
+        a6,whatsapp,,+447400123402,,,ann\n\
+        l1,line,secondary,@acme,GB,line,\n";
+
+    #[test]
+    fn warnings_of_a_snapshot_are_those_of_its_registry() {
+        let mut files = Files::from_iter([("a/company.toml", COMPANY), ("a/accounts.csv", ACCOUNTS)]);
+        files.insert(
+            "b/company.toml".to_owned(),
+            COMPANY.replace("geography = {", "geography = { FR = \"FI\","),
+        );
+        files.insert("b/accounts.csv".to_owned(), ACCOUNTS);
+        let (registry, mut findings) = read(&files);
+        check(&registry, &mut findings);
+        let texts = |findings: &Findings| {
+            let mut texts: Vec<(Code, String, String)> =
+                findings.iter().map(|it| (it.code, it.message.clone(), it.help.clone())).collect();
+            texts.sort();
+            texts
+        };
+        let wanted = texts(&findings);
+        let mut codes: Vec<Code> = wanted.iter().map(|(code, ..)| *code).collect();
+        codes.dedup();
+        assert!(findings.errors() == 0 && codes.len() == 8, "{findings:?}");
+
+        let unsealed = compile(&registry, 1, &NoProgress).unwrap();
+        let snapshot = Snapshot::open(unsealed.with_no_tests()).unwrap();
+        let warnings = warnings(&snapshot);
+        assert_eq!(texts(&warnings), wanted);
+        assert_eq!(warnings.warnings(), findings.warnings());
+        let places: Vec<String> = warnings.iter().map(|it| it.place.to_string()).collect();
+        for place in [
+            "account[company=a,id=a3].country",
+            "account[company=b,id=a4].address",
+            "company[id=a].geography.GB",
+            "ou[company=a,id=hq]",
+            "pool[company=b,id=sms].geography.FR",
+            "pool[company=a,id=sms].default_country",
+            "pool[company=a,id=line].ous",
+        ] {
+            assert!(places.iter().any(|it| it == place), "{place} {places:#?}");
+        }
     }
 }

@@ -56,7 +56,7 @@ mod verify;
 pub mod view;
 
 pub use compile::{BuildStage, NoProgress, Progress, UnsealedSnapshot, compile};
-pub use decompile::{Decompiler, UnknownChannel};
+pub use decompile::{Decompiler, UnknownChannel, warnings};
 pub use file::Bytes;
 pub use header::{Digests, Header, Rejection, RejectionStage, Sha256Digest};
 pub use index_types::{

@@ -51,9 +51,10 @@ pub(super) fn require_user_id(text: &str, place: &Place, span: Span, findings: &
     let (message, help) = match find_invisible(text) {
         Some(found) => {
             let message = format!("user id {} has {found}", quoted(text));
-            let help = match found.is_blank() {
-                true => "remove the blank, because the id of a user has no white space",
-                false => "delete the character, or type the id again",
+            let help = if found.is_blank() {
+                "remove the blank, because the id of a user has no white space"
+            } else {
+                "delete the character, or type the id again"
             };
             (message, help.to_owned())
         }
