@@ -66,23 +66,19 @@ fn this_program() -> Result<PathBuf> {
     std::env::current_exe().map_err(Error::io("find", "this program"))
 }
 
-/// Returns a command that runs a program tied to this process. The caller adds the program's arguments.
-fn command(program: &Path, cores: &[u32]) -> Result<Command> {
-    let mut command = Command::new(this_program()?);
-    command.args(["tied", "--parent", &std::process::id().to_string()]);
-    if !cores.is_empty() {
-        let cores: Vec<_> = cores.iter().map(u32::to_string).collect();
-        command.args(["--cores", &cores.join(",")]);
-    }
-    command.arg("--").arg(program);
-    Ok(command)
-}
-
 /// A child that is killed when it is dropped.
 struct OwnedChild(Child);
 
 impl OwnedChild {
-    fn spawn(mut command: Command, program: &Path) -> Result<Self> {
+    /// Starts a program that is tied to this process. `prepare` adds its arguments and its output.
+    fn start(program: &Path, cores: &[u32], prepare: impl FnOnce(&mut Command)) -> Result<Self> {
+        let mut command = Command::new(this_program()?);
+        command.args(["tied", "--parent", &std::process::id().to_string()]).stdin(Stdio::null());
+        if !cores.is_empty() {
+            let cores: Vec<_> = cores.iter().map(u32::to_string).collect();
+            command.args(["--cores", &cores.join(",")]);
+        }
+        prepare(command.arg("--").arg(program));
         command.spawn().map(Self).map_err(Error::io("start", program))
     }
 }
@@ -125,9 +121,9 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a daemon and waits until it listens. No cores stand for all cores.
     pub(crate) fn start(program: &Path, arguments: &[OsString], cores: &[u32]) -> Result<Self> {
-        let mut command = command(program, cores)?;
-        command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = OwnedChild::spawn(command, program)?;
+        let mut child = OwnedChild::start(program, cores, |command| {
+            command.args(arguments).stderr(Stdio::piped());
+        })?;
         let stderr = child.0.stderr.take();
         let (pid, log) = (child.0.id(), Arc::new(Mutex::new(VecDeque::new())));
         let kept = Arc::clone(&log);
@@ -192,10 +188,9 @@ pub(crate) struct NullServer {
 impl NullServer {
     /// Starts a null server with answers of `bytes` bytes, and waits until it listens.
     pub(crate) fn start(bytes: usize, cores: &[u32]) -> Result<Self> {
-        let program = this_program()?;
-        let mut command = command(&program, cores)?;
-        command.args(["null", "--bytes", &bytes.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = OwnedChild::spawn(command, &program)?;
+        let mut child = OwnedChild::start(&this_program()?, cores, |command| {
+            command.args(["null", "--bytes", &bytes.to_string()]).stdout(Stdio::piped());
+        })?;
         let address = |line: &str| line.strip_prefix("listening on ")?.trim().parse().ok();
         match wait_for_line(child.0.stdout.take(), address) {
             Some(data) => Ok(Self { _child: child, data }),

@@ -12,14 +12,8 @@ pub(crate) fn pin_thread(cores: &[u32]) -> Result<()> {
         return Ok(());
     }
     let mut set = CpuSet::new();
-    for &core in cores {
-        if core as usize >= CpuSet::MAX_CPU {
-            return Err(Error::Usage(format!(
-                "core {core} does not exist: choose others with --pin, or --pin none"
-            )));
-        }
-        set.set(core as usize);
-    }
+    // Without a possible core, the set is empty, which the kernel refuses.
+    cores.iter().filter(|core| **core < CpuSet::MAX_CPU as u32).for_each(|core| set.set(*core as usize));
     sched_setaffinity(None, &set).map_err(|error| {
         Error::Refused(format!(
             "cannot run on cores {cores:?}: {error}; choose others with --pin, or --pin none"

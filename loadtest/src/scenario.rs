@@ -57,7 +57,6 @@ pub struct Scenario {
     pub timeout: HumanDuration,
     /// Largest p99 of the harness's lateness in microseconds. A run with a larger one is invalid. `None`
     /// stands for a tenth of the uncorrected median, but at least 1,000 and at most 10,000.
-    #[serde(default)]
     pub latest_us: Option<u64>,
     /// Duration of each of the ten runs that measure the highest rates of the daemon and of a null server.
     #[serde(default = "millis::<800>")]
@@ -72,16 +71,12 @@ pub struct Scenario {
     #[serde(default)]
     pub mix: Mix,
     /// Replaces the snapshot at an interval.
-    #[serde(default)]
     pub reload: Option<Reload>,
     /// Sets and clears standings of accounts.
-    #[serde(default)]
     pub standings: Option<StandingsChurn>,
     /// Adds clients that send and read only a few bytes at a time.
-    #[serde(default)]
     pub slow_clients: Option<SlowClients>,
     /// Raises the rate step by step, and ignores `rate` and `duration`.
-    #[serde(default)]
     pub sweep: Option<Sweep>,
     /// Limits of the figures. If a limit is not met, the command ends with exit code 1.
     #[serde(default)]

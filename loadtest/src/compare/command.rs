@@ -1,9 +1,6 @@
 //! The command `loadtest compare`: reads two reports and prints their comparison.
 
-use super::{
-    comparison::{FigureChange, ReportComparison},
-    verdict::{ChangeVerdict, LEVEL, MIN_CHANGE},
-};
+use super::comparison::{ChangeVerdict, FigureChange, LEVEL, MIN_CHANGE, ReportComparison};
 use crate::{
     error::{Error, Result},
     output,
@@ -11,7 +8,7 @@ use crate::{
         figures::Unit,
         files,
         model::Report,
-        summary::{BAD, DIM, GOOD, HEAD, WARNING},
+        summary::{BAD, DIM, GOOD, HEAD, WARNING, written},
         units::{count, per_second},
     },
 };
@@ -55,10 +52,7 @@ pub fn run(compare: &Compare) -> Result<()> {
     let comparison = ReportComparison::new(&a, &b);
     let text = match compare.format {
         ComparisonFormat::Text => {
-            let mut out = String::new();
-            // Writing to a String cannot fail.
-            let _ = write_table(&mut out, &comparison, (&compare.a, &a), (&compare.b, &b));
-            out
+            written(|out| write_table(out, &comparison, (&compare.a, &a), (&compare.b, &b)))
         }
         ComparisonFormat::Json => serde_json::to_string_pretty(&comparison)
             .map(|json| json + "\n")

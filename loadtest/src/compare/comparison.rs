@@ -1,21 +1,34 @@
-//! Two reports compared figure by figure. `--format json` writes this comparison, and the table shows it.
+//! Two reports compared: the differences between their setups, which may explain a change that the daemon did
+//! not cause, and each figure with a verdict. `--format json` writes this comparison, and the table shows it.
 
-use super::{
-    setup::{self, SetupDifference, is_same_rate},
-    verdict::ChangeVerdict,
-};
 use crate::{
     report::{
-        figures::{FIGURES, Figure, KNEE, NULL_RATIO, Unit},
+        figures::{Better, FIGURES, Figure, KNEE, NULL_RATIO, SetupRole, Unit, setup_rows},
         model::{RateStep, Report, ScenarioRun},
         units::per_second,
     },
-    statistics::median,
+    statistics::{median, min_rank_sum_p_value, range, rank_sum_p_value},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Version of the comparison's format. It increases when a field changes its meaning.
 const SCHEMA: u32 = 1;
+
+/// Largest share of unchanged figures that may be taken for changed.
+pub(super) const LEVEL: f64 = 0.01;
+pub(super) const MIN_CHANGE: f64 = 0.02;
+const MIN_RUNS: usize = 3;
+
+/// Keys of a scenario that do not matter, or are compared as rows of the setup.
+const ELSEWHERE: [&str; 4] = ["about", "registry", "connections", "timeout"];
+
+/// Two rates are the same if they differ by at most this share.
+const SAME_RATE: f64 = 0.01;
 
 /// Comparison of two reports, A and B.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,6 +72,19 @@ pub struct FigureChange {
     pub verdict: ChangeVerdict,
 }
 
+/// Difference between the setups of two reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetupDifference {
+    /// Name of the differing row of the setup, or of the differing key of the scenario.
+    pub what: Cow<'static, str>,
+    /// Value of this row in report A.
+    pub a: String,
+    /// Value of this row in report B.
+    pub b: String,
+    /// Whether the difference is the daemon or the harness itself, and not a condition of the comparison.
+    pub expected: bool,
+}
+
 impl ReportComparison {
     /// Compares report A with report B, figure by figure.
     pub fn new(a: &Report, b: &Report) -> Self {
@@ -91,7 +117,7 @@ impl ReportComparison {
         let invalid = |report: &Report| report.steps().filter(|(_, step)| step.invalid.is_some()).count();
         Self {
             schema: SCHEMA,
-            differences: setup::differences(a, b),
+            differences: differences(a, b),
             changes,
             only_a: rates(only_a),
             only_b: rates(only_b),
@@ -157,4 +183,111 @@ fn steps_by_rate<'a>(a: &'a Report, b: &'a Report, is_sweep: bool) -> Vec<StepsO
         }
     }
     groups
+}
+
+/// Verdict on the change of a figure.
+///
+/// Each rule takes at most one unchanged figure in a hundred for changed. `tests/compare/noise.rs` counts
+/// them.
+///
+/// - If there are enough runs to reach 1 %, such as 5 and 5, the exact rank-sum test decides at this level.
+/// - With fewer runs, the ranges must not overlap, and the distance of the medians must exceed the width of
+///   the larger range; with 3 runs on a side, twice the width.
+/// - With fewer than 3 runs, the noise is unknown.
+///
+/// The steps of a sweep share the 1 %. A change of less than 2 % is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeVerdict {
+    /// The figure is better beyond the noise.
+    Better,
+    /// The figure is worse beyond the noise.
+    Worse,
+    /// The noise explains the change, or the change is too small to matter.
+    None,
+    /// There are too few runs to know the noise.
+    Unknown,
+    /// The figure depends on the rate, and the rates differ.
+    NotComparable,
+}
+
+impl ChangeVerdict {
+    /// Judges a figure. `shares` figures share the level.
+    pub(super) fn new(a: &[f64], b: &[f64], better: Better, shares: usize) -> Self {
+        let (Some(from), Some(to)) = (median(a), median(b)) else { return Self::Unknown };
+        let level = LEVEL / shares.max(1) as f64;
+        let exact = min_rank_sum_p_value(a.len(), b.len()) <= level;
+        let runs = a.len().min(b.len());
+        if runs < MIN_RUNS || !exact && shares > 1 {
+            return Self::Unknown;
+        }
+        let change = (to - from).abs();
+        let beyond = if exact { rank_sum_p_value(a, b) <= level } else { are_apart(a, b, change, runs) };
+        let matters = change >= MIN_CHANGE * from.abs() && to != from;
+        match (beyond && matters, (to > from) == (better == Better::High)) {
+            (false, _) => Self::None,
+            (true, true) => Self::Better,
+            (true, false) => Self::Worse,
+        }
+    }
+}
+
+fn are_apart(a: &[f64], b: &[f64], change: f64, runs: usize) -> bool {
+    let [(low_a, high_a), (low_b, high_b)] = [a, b].map(|values| range(values.iter().copied()));
+    let widest = (high_a - low_a).max(high_b - low_b);
+    let times = if runs == MIN_RUNS { 2.0 } else { 1.0 };
+    (high_a < low_b || high_b < low_a) && change > times * widest
+}
+
+/// Returns the differences. The unexpected ones come first.
+fn differences(a: &Report, b: &Report) -> Vec<SetupDifference> {
+    let mut found = Vec::new();
+    let mut add = |what: Cow<'static, str>, a: String, b: String, expected: bool| {
+        if a != b {
+            found.push(SetupDifference { what, a, b, expected });
+        }
+    };
+    add("scenario".into(), a.scenario.clone(), b.scenario.clone(), false);
+    let keys = [a, b].map(scenario_keys);
+    for name in keys.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
+        let [a, b] = keys.each_ref().map(|keys| keys.get(name).map_or("absent".to_owned(), Value::to_string));
+        add(format!("scenario's {name}").into(), a, b, false);
+    }
+    for ((what, a, role), (_, b, _)) in setup_rows(a).into_iter().zip(setup_rows(b)) {
+        if role != SetupRole::Shown {
+            add(what.into(), a, b, role == SetupRole::Subject);
+        }
+    }
+    if !a.is_sweep() && !b.is_sweep() {
+        let [a, b] = [a, b].map(|report| median(report.steps().map(|(_, step)| step.rate)));
+        // A rate that is a share of the highest rate differs a little from report to report.
+        if !is_same_rate(a, b) {
+            let [a, b] = [a, b].map(|rate| rate.map_or("none".to_owned(), per_second));
+            add("rate".into(), a, b, false);
+        }
+    }
+    found.sort_by_key(|difference| difference.expected);
+    found
+}
+
+/// Returns whether two rates are the same. A rate that is missing differs from every rate.
+fn is_same_rate(a: Option<f64>, b: Option<f64>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= SAME_RATE * a.abs().max(b.abs()))
+}
+
+/// Returns the scenario's keys, such as `mix.phone`, with their values.
+fn scenario_keys(report: &Report) -> BTreeMap<String, Value> {
+    fn flatten(prefix: &str, keys: &Map<String, Value>, found: &mut BTreeMap<String, Value>) {
+        for (name, value) in keys {
+            match value {
+                Value::Object(keys) => flatten(&format!("{prefix}{name}."), keys, found),
+                value => drop(found.insert(format!("{prefix}{name}"), value.clone())),
+            }
+        }
+    }
+    let mut keys = report.setup.effective.clone();
+    keys.retain(|name, _| !ELSEWHERE.contains(&name.as_str()));
+    let mut found = BTreeMap::new();
+    flatten("", &keys, &mut found);
+    found
 }

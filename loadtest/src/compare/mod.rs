@@ -2,13 +2,9 @@
 
 mod command;
 mod comparison;
-mod setup;
-mod verdict;
 
 pub use self::{
     command::{Compare, run},
-    comparison::{FigureChange, ReportComparison},
-    setup::SetupDifference,
-    verdict::ChangeVerdict,
+    comparison::{ChangeVerdict, FigureChange, ReportComparison, SetupDifference},
 };
 pub use crate::report::figures::Unit;

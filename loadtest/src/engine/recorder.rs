@@ -154,9 +154,8 @@ impl LatencyRecorder {
         let seconds = *length as f64 / 1e9;
         // From the schedule, because a late sender has counted fewer.
         let due_in_it = self.schedule.due_between(*end - *length, *end).unwrap_or(*due);
-        let at = |quantile| {
-            if latencies.is_empty() { 0.0 } else { micros(latencies.value_at_quantile(quantile)) }
-        };
+        // 0 without a value.
+        let at = |quantile| micros(latencies.value_at_quantile(quantile));
         let interval = Interval {
             at: (*end - self.schedule.from) as f64 / 1e9,
             due: due_in_it as f64 / seconds,

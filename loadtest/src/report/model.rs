@@ -133,7 +133,7 @@ pub struct Ceiling {
 }
 
 /// One run of the scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Run")]
 pub struct ScenarioRun {
     /// Steps of constant rate: one step, or several in a sweep.

@@ -3,7 +3,7 @@
 use super::{
     figures::{describe_ceiling, setup_rows},
     model::{Failures, Latency, RateStep, Report},
-    units::{rate, time},
+    units::{per_second, rate, time},
 };
 use anstyle::{AnsiColor, Style};
 use std::fmt::{self, Write};
@@ -36,7 +36,7 @@ pub(crate) fn step(step: &RateStep) -> String {
     })
 }
 
-fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
+pub(crate) fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write(&mut out);
@@ -59,15 +59,11 @@ fn write_figures(out: &mut String, report: &Report) -> fmt::Result {
         if let Some(why) = &run.no_knee {
             writeln!(out, "{BAD}no knee was found: {why}{BAD:#}")?;
         }
-        if let Some(knee) = run.knee {
+        if let Some(knee) = run.knee.map(per_second) {
             match &run.at_least {
-                None => writeln!(
-                    out,
-                    "{HEAD}knee, the highest rate that kept the limit: {}/s{HEAD:#}",
-                    rate(knee)
-                )?,
+                None => writeln!(out, "{HEAD}knee, the highest rate that kept the limit: {knee}{HEAD:#}")?,
                 Some(why) => {
-                    writeln!(out, "{HEAD}knee: at least {}/s, which kept the limit{HEAD:#}", rate(knee))?;
+                    writeln!(out, "{HEAD}knee: at least {knee}, which kept the limit{HEAD:#}")?;
                     writeln!(out, "{WARNING}the next higher rate could not be measured: {why}{WARNING:#}")?;
                 }
             }
@@ -101,7 +97,7 @@ fn write_step(out: &mut String, step: &RateStep) -> fmt::Result {
         writeln!(out, "{DIM}{name:>11}{:21}{}{DIM:#}", "", figures(latency))?;
     }
     if let Some(selections) = step.selections {
-        writeln!(out, "{:>11}{:>10}/s", "selections", rate(selections))?;
+        writeln!(out, "{:>11}{:>12}", "selections", per_second(selections))?;
     }
     let percent = |percent: Option<f64>| percent.map_or("unknown".to_owned(), |it| format!("{it:.1} %"));
     let [daemon, harness] = [step.waited.daemon_percent, step.waited.harness_percent].map(percent);

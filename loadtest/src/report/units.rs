@@ -1,5 +1,7 @@
 //! Figures as text: three significant digits and a unit.
 
+use indicatif::HumanCount;
+
 /// Formats a number with three significant digits.
 pub fn number(value: f64) -> String {
     match value {
@@ -35,15 +37,7 @@ pub fn per_second(value: f64) -> String {
 
 /// Formats a number with separated thousands, as in `1,234,567`.
 pub fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut separated = String::with_capacity(digits.len() * 4 / 3);
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            separated.push(',');
-        }
-        separated.push(digit);
-    }
-    separated
+    HumanCount(count).to_string()
 }
 
 /// Formats a number with its noun, as in `1 run` and `2 runs`.

@@ -3,9 +3,9 @@
 
 use super::{
     admin::{self, AdminClient, Metrics},
-    context::{Context, CorruptReloads, StopFlag},
+    scratch,
     slow_clients::{SlowRequests, run_slow_client},
-    standings,
+    step::{Context, CorruptReloads, StopFlag},
     target::{FIRST_GENERATION, Instance, OwnDaemon, TestTarget},
 };
 use crate::{
@@ -184,7 +184,7 @@ impl Actors<'_> {
             }
             let suspended = restore.suspend(admin, &path);
             if suspended == Ok(200) {
-                self.suspensions.acknowledged(n, standings::CERTAIN);
+                self.suspensions.acknowledged(n, scratch::CERTAIN);
             }
             self.count_standing(suspended, 200, &path);
             due += interval;

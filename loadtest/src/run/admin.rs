@@ -9,7 +9,7 @@ use ureq::{
 };
 
 /// Exceeds the daemon's own limits.
-const TIMEOUT: Duration = Duration::from_secs(40);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A result whose error is the reason in the report.
 type Result<T> = std::result::Result<T, String>;

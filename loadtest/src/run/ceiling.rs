@@ -2,9 +2,8 @@
 //! closed loop.
 
 use super::{
-    context::Context,
     requests::Requests,
-    step::Stretch,
+    step::{Context, Stretch},
     target::{Instance, TestTarget},
 };
 use crate::{

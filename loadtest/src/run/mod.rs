@@ -4,14 +4,12 @@
 mod actors;
 mod admin;
 mod ceiling;
-mod context;
 pub mod machine;
 mod options;
 mod requests;
 mod runner;
 mod scratch;
 mod slow_clients;
-mod standings;
 mod step;
 mod sweep;
 mod target;
@@ -20,21 +18,20 @@ mod verdicts;
 
 pub(crate) use self::{
     actors::ActorCounts,
-    context::{Context, CorruptReloads},
     requests::Requests,
     scratch::Scratch,
-    step::Stretch,
+    step::{Context, CorruptReloads, Stretch},
     testbed::TestBed,
 };
 pub use self::{
     admin::{AdminClient, Metrics, standing_of},
-    context::StopFlag,
     options::Options,
     requests::Queries,
     runner::run,
+    scratch::{StandingsToRestore, without_standing},
     slow_clients::{SlowRequests, run_slow_client},
-    standings::{StandingsToRestore, without_standing},
-    sweep::{MeasuredRate, RateSearch, holds},
+    step::StopFlag,
+    sweep::{MeasuredRate, RateSearch, holds, sweep_rates},
     testbed::write_variant,
     verdicts::verdicts,
 };

@@ -2,14 +2,11 @@
 
 use super::{
     admin::Metrics,
-    ceiling,
-    context::{Context, CorruptReloads},
-    machine,
+    ceiling, machine,
     options::Options,
     requests::Requests,
-    scratch::Scratch,
-    standings::StandingsToRestore,
-    step::{Stretch, log_step},
+    scratch::{Scratch, StandingsToRestore},
+    step::{Context, CorruptReloads, Stretch, log_step},
     sweep,
     target::TestTarget,
     testbed::TestBed,
@@ -212,7 +209,7 @@ fn run_once(context: &Context<'_>, n: u32, mut requests: Requests, highest: f64)
             let name = format!("run {n}");
             context.step(&name, &instance, &mut requests, stretch).map(|(step, _)| {
                 log_step(&name, &step);
-                ScenarioRun { steps: vec![step], knee: None, no_knee: None, at_least: None, limit: None }
+                ScenarioRun { steps: vec![step], ..ScenarioRun::default() }
             })
         }
     };

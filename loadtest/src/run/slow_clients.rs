@@ -1,7 +1,7 @@
 //! Clients that send or read only a few bytes at a time. If the daemon closes a connection after its
 //! time-out, the client connects again at once.
 
-use super::context::StopFlag;
+use super::{admin::TIMEOUT, step::StopFlag};
 use crate::traffic::{get, post, post_batch};
 use std::{
     io::{self, Read, Write},
@@ -11,9 +11,6 @@ use std::{
 
 /// Number of lines of a batch. Its 400 kB of answers exceed the sockets' buffers.
 const BATCH_LINES: usize = 2_000;
-
-/// Exceeds the daemon's own limits.
-const TIMEOUT: Duration = Duration::from_secs(40);
 
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -1,9 +1,8 @@
 //! The sweep: searches the highest rate at which every limit holds, step by step.
 
 use super::{
-    context::Context,
     requests::Requests,
-    step::{Stretch, log_step},
+    step::{Context, Stretch, log_step},
     target::Instance,
 };
 use crate::{
@@ -141,54 +140,61 @@ pub(super) fn run(
     sweep: Sweep,
     highest: f64,
 ) -> Result<ScenarioRun> {
-    let mut search = RateSearch::new(sweep, sweep.start.per_second(highest));
-    let (mut rates, mut measured) = (Vec::<MeasuredRate>::new(), 0);
-    let (mut next, mut unmeasured) = (Some(search.next), Vec::new());
-    while let Some(rate) = next
-        && measured < MAX_STEPS
-        && rate <= MAX_RATE
-    {
+    sweep_rates(sweep, sweep.start.per_second(highest), |number, rate| {
         let stretch = Stretch { pace: Pace::Rate(rate), warm_up: sweep.settle.0, measure: sweep.step.0 };
-        measured += 1;
-        let (step, _) = context.step(&format!("step {measured}"), instance, requests, stretch)?;
+        let (step, _) = context.step(&format!("step {number}"), instance, requests, stretch)?;
         log_step("step", &step);
+        Ok((step, instance.ended().is_some()))
+    })
+}
+
+/// Searches the knee from the rate `start`. `measure` gets the number of a step and its rate, and returns the
+/// step, and whether the daemon has ended.
+///
+/// # Errors
+/// A step cannot be measured.
+pub fn sweep_rates(
+    sweep: Sweep,
+    start: f64,
+    mut measure: impl FnMut(usize, f64) -> Result<(RateStep, bool)>,
+) -> Result<ScenarioRun> {
+    let mut search = RateSearch::new(sweep, start);
+    let (mut rates, mut measured, mut has_ended) = (Vec::<MeasuredRate>::new(), 0, false);
+    let (mut next, mut unmeasured) = (Some(start), Vec::new());
+    while let Some(rate) = next.filter(|rate| !has_ended && measured < MAX_STEPS && *rate <= MAX_RATE) {
+        measured += 1;
+        let step;
+        (step, has_ended) = measure(measured, rate)?;
         unmeasured.extend(step.invalid.clone().map(|reason| (rate, reason)));
         let held = holds(&step, &sweep);
         match rates.iter_mut().find(|known| known.step.rate == rate) {
             Some(known) => known.replace(step, &sweep),
             None => rates.push(MeasuredRate::new(step)),
         }
-        if instance.ended().is_some() {
-            break;
+        if !has_ended {
+            next = search.next_rate(held);
         }
-        next = search.next_rate(held);
     }
-    let steps: Vec<RateStep> = rates.into_iter().map(MeasuredRate::into_step).collect();
-    let limit = Some(sweep.p99.micros());
     let knee = search.knee().filter(|_| next.is_none());
-    let Some(knee) = knee else {
-        let reason = if instance.ended().is_some() {
-            "the daemon ended"
-        } else if let Some((_, reason)) = unmeasured.last() {
-            reason
-        } else if search.bad.is_none() {
+    let no_knee = knee.is_none().then(|| match unmeasured.last() {
+        _ if has_ended => "the daemon ended",
+        Some((_, reason)) => reason,
+        None if search.bad.is_none() => {
             "no rate exceeded the limit within the largest number of steps: raise sweep.start or sweep.factor"
-        } else if next.is_some() {
+        }
+        None if next.is_some() => {
             "the sweep exceeds the largest number of steps: lower sweep.refine, or raise sweep.factor"
-        } else {
-            "no rate kept the limit: lower sweep.start, or raise sweep.p99"
-        };
-        return Ok(ScenarioRun {
-            steps,
-            knee: None,
-            no_knee: Some(reason.to_owned()),
-            at_least: None,
-            limit,
-        });
-    };
+        }
+        None => "no rate kept the limit: lower sweep.start, or raise sweep.p99",
+    });
     // If the bad rate is invalid, the limit may be the harness's instead of the daemon's. On two cores, this is
     // usual, because the harness has no more cores than the daemon.
-    let above = unmeasured.into_iter().find(|(rate, _)| Some(*rate) == search.bad);
-    let at_least = above.map(|(_, reason)| reason);
-    Ok(ScenarioRun { steps, knee: Some(knee), no_knee: None, at_least, limit })
+    let above = unmeasured.iter().find(|(rate, _)| knee.is_some() && Some(*rate) == search.bad);
+    Ok(ScenarioRun {
+        knee,
+        no_knee: no_knee.map(str::to_owned),
+        at_least: above.map(|(_, reason)| reason.clone()),
+        limit: Some(sweep.p99.micros()),
+        steps: rates.into_iter().map(MeasuredRate::into_step).collect(),
+    })
 }

@@ -3,8 +3,7 @@
 use super::{
     admin::AdminClient,
     options::Options,
-    scratch::Scratch,
-    standings,
+    scratch::{self, Scratch},
     target::{FIRST_GENERATION, OwnDaemon, TestTarget},
 };
 use crate::{
@@ -118,7 +117,7 @@ fn churned_accounts(scenario: &Scenario, seed: u64, testbed: &TestBed) -> Result
     let mut accounts = traffic::churnable(registry, most, seed)?;
     if let TestTarget::Running { admin: Some(admin), .. } = testbed.target {
         let found = accounts.len();
-        accounts = standings::without_standing(&AdminClient::new(admin), accounts)?;
+        accounts = scratch::without_standing(&AdminClient::new(admin), accounts)?;
         if accounts.len() < found {
             let held = found - accounts.len();
             output::log(&format!("standings   {held} accounts already have one, and are not changed"));

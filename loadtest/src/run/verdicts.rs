@@ -3,8 +3,8 @@
 use crate::{
     quantity::HumanDuration,
     report::{
-        model::{Ceiling, DemandVerdict, RateStep, ScenarioRun},
-        units,
+        model::{Ceiling, DemandVerdict, Latency, RateStep, ScenarioRun},
+        units::{per_second, time},
     },
     scenario::Demand,
     statistics::median,
@@ -20,54 +20,46 @@ pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>
         let is_at_knee = |step: &&RateStep| run.knee.is_none_or(|knee| knee == step.rate);
         run.steps.iter().filter(is_at_knee).all(|step| step.invalid.is_none())
     };
-    let mut limit = |name: &str, limit: Option<HumanDuration>, of: fn(&RateStep) -> f64| {
-        let Some(limit) = limit.filter(|_| !sweep) else { return };
-        let limit = limit.micros();
-        let measured = median(steps().map(of));
-        verdicts.push(DemandVerdict {
-            demand: format!("{name} at most {}", units::time(limit)),
-            measured: measured.map_or_else(not_measured, units::time),
-            holds: measured.is_some_and(|measured| measured <= limit),
-        });
+    let mut add = |demand, measured: Option<f64>, holds: &dyn Fn(f64) -> bool, shown: fn(f64) -> String| {
+        let holds = measured.is_some_and(holds);
+        let measured = measured.map_or_else(|| "not measured".to_owned(), shown);
+        verdicts.push(DemandVerdict { demand, measured, holds });
     };
-    limit("p50", demand.p50, |step| step.corrected.p50);
-    limit("p99", demand.p99, |step| step.corrected.p99);
-    limit("p99.9", demand.p999, |step| step.corrected.p999);
-    limit("max", demand.max, |step| step.corrected.max);
+    let limits: [(&str, Option<HumanDuration>, fn(&Latency) -> f64); 4] = [
+        ("p50", demand.p50, |latency| latency.p50),
+        ("p99", demand.p99, |latency| latency.p99),
+        ("p99.9", demand.p999, |latency| latency.p999),
+        ("max", demand.max, |latency| latency.max),
+    ];
+    for (name, limit, of) in limits {
+        let Some(limit) = limit.filter(|_| !sweep).map(HumanDuration::micros) else { continue };
+        let measured = median(steps().map(|step| of(&step.corrected)));
+        add(format!("{name} at most {}", time(limit)), measured, &|it| it <= limit, time);
+    }
     if !sweep {
         let share = |step: &RateStep| 100.0 * step.failed() as f64 / step.due.max(1) as f64;
         // The largest of all runs, because a median would hide a run that failed. An invalid run counts if it
         // has errors.
         let counts = |step: &&RateStep| step.invalid.is_none() || step.failed() > 0;
         let worst = runs.iter().flat_map(|run| &run.steps).filter(counts).map(share).reduce(f64::max);
-        verdicts.push(DemandVerdict {
-            demand: format!("errors at most {} %", demand.errors_percent),
-            measured: worst.map_or_else(not_measured, |worst| match worst {
-                0.0 => "none".to_owned(),
-                worst => format!("{worst:.4} %"),
-            }),
-            holds: worst.is_some_and(|worst| worst <= demand.errors_percent),
+        let most = demand.errors_percent;
+        add(format!("errors at most {most} %"), worst, &|it| it <= most, |worst| match worst {
+            0.0 => "none".to_owned(),
+            worst => format!("{worst:.4} %"),
         });
     }
-    let mut least = |name: &str, least: Option<f64>, measured: Option<f64>, shown: fn(f64) -> String| {
-        let Some(least) = least else { return };
-        verdicts.push(DemandVerdict {
-            demand: format!("{name} at least {}", shown(least)),
-            measured: measured.map_or_else(not_measured, shown),
-            holds: measured.is_some_and(|measured| measured >= least),
-        });
-    };
     let all = |values: Option<Vec<f64>>| values.and_then(median);
-    let knees = runs.iter().filter(is_valid).map(|run| run.knee);
-    let rate = |rate: f64| format!("{}/s", units::rate(rate));
-    least("share of the null server", demand.null_ratio, ceiling.map(|it| it.ratio), |ratio| {
-        format!("{ratio:.2}")
-    });
-    least("highest good rate", demand.knee, all(knees.collect()), rate);
-    least("selections", demand.selections, all(steps().map(|step| step.selections).collect()), rate);
+    let knee = all(runs.iter().filter(is_valid).map(|run| run.knee).collect());
+    let selections = all(steps().map(|step| step.selections).collect());
+    let ratio = ceiling.map(|it| it.ratio);
+    let limits: [(&str, Option<f64>, Option<f64>, fn(f64) -> String); 3] = [
+        ("share of the null server", demand.null_ratio, ratio, |ratio| format!("{ratio:.2}")),
+        ("highest good rate", demand.knee, knee, per_second),
+        ("selections", demand.selections, selections, per_second),
+    ];
+    for (name, limit, measured, shown) in limits {
+        let Some(limit) = limit else { continue };
+        add(format!("{name} at least {}", shown(limit)), measured, &|it| it >= limit, shown);
+    }
     verdicts
-}
-
-fn not_measured() -> String {
-    "not measured".to_owned()
 }
