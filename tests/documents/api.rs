@@ -151,6 +151,25 @@ fn limits_of_the_gateway_page_are_the_defaults() {
     }
 }
 
+/// The program in Python sends keyword arguments and has no list of the fields.
+#[test]
+fn query_types_of_the_example_programs_have_every_field() {
+    let page = Page::read("docs/integrating.md");
+    for (language, from, to) in [
+        ("Go", "type Query struct {", "\n}"),
+        ("TypeScript", "interface Query {", "\n}"),
+        ("Java", "record Query(", ") {}"),
+    ] {
+        let (_, rest) = page.text.split_once(from).unwrap_or_else(|| panic!("{language}: no {from}"));
+        let (fields, _) = rest.split_once(to).unwrap();
+        let names: BTreeSet<&str> =
+            fields.split(|it: char| !it.is_ascii_alphanumeric() && it != '_').collect();
+        for field in QueryField::ALL {
+            assert!(names.contains(field.as_str()), "{language}: no {}", field.as_str());
+        }
+    }
+}
+
 /// Writes a number with a comma before its last three digits.
 fn thousands(number: usize) -> String {
     match number {
