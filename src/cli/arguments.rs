@@ -157,8 +157,9 @@ pub struct CoverageArguments {
         verbatim_doc_comment
     )]
     pub format: CoverageFormat,
-    /// File to write instead of standard output; replaced atomically
-    #[arg(short, long, value_name = "FILE")]
+    /// File to write, replaced atomically, or - for standard output
+    /// [default: -]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
     pub output: Option<PathBuf>,
 }
 

@@ -19,6 +19,8 @@ pub(super) const HELP: Style = AnsiColor::Cyan.on_default();
 /// The style of parts that had no effect on the result.
 pub(super) const DIMMED: Style = Style::new().dimmed();
 
+/// The name of an output file that means standard output.
+pub(super) const STANDARD_OUTPUT: &str = "-";
 const BUFFER_BYTES: usize = 1 << 16;
 /// Time in milliseconds before a build shows its progress.
 const PROGRESS_DELAY_MS: u64 = 1_000;

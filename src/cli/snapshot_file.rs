@@ -12,12 +12,10 @@ use switchboard_snapshot::header::{self, VERSION};
 use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
 use super::arguments::{CompileArguments, FormatArguments, InspectArguments, OutputFormat};
-use super::output::{self, ProgressLine, SUCCESS, WARNING, count};
+use super::output::{self, ProgressLine, STANDARD_OUTPUT, SUCCESS, WARNING, count};
 use super::source::{findings_text, now, read_registry, read_snapshot, source_from_path};
 use super::{CommandError, Exit};
 
-/// The name of an output that means standard output.
-const STANDARD_OUTPUT: &str = "-";
 /// The greatest generation that `--generation` accepts.
 const MAX_GENERATION: u64 = i64::MAX as u64;
 

@@ -165,6 +165,22 @@ fn role_selects_the_rows() {
     assert_eq!(output.status.code(), Some(2));
     let table = coverage(&["--company", "acme", "--role", "all"]);
     assert!(table.contains("whatsapp (primary)") && table.contains("whatsapp  "), "{table}");
+    // A channel in two roles is one channel.
+    let pairs = rows(&["--company", "acme", "--ou", "london", "--role", "all"]).len() / Region::COUNT;
+    assert!(pairs > 7, "{pairs}");
+    let heading = format!(
+        "acme: 9 OUs, 7 channels, {pairs} pairs of channel and role, {} countries each\n",
+        Region::COUNT
+    );
+    assert!(table.starts_with(&heading), "{table}");
+    let one = coverage(&["--company", "acme", "--ou", "london", "--channel", "whatsapp", "--role", "all"]);
+    assert!(
+        one.starts_with("acme: 1 OU, 1 channel, 2 pairs of channel and role, 252 countries each\n"),
+        "{one}"
+    );
+    let one =
+        coverage(&["--company", "acme", "--ou", "london", "--channel", "whatsapp", "--role", "primary"]);
+    assert!(one.starts_with("acme: 1 OU, 1 channel, 252 countries each\n"), "{one}");
 }
 
 /// A unit without pools of its own is served by the rules of the unit above. Its line names these rules.
@@ -186,6 +202,25 @@ fn line_of_a_child_names_the_rules_behind_a_climb() {
     let climbed = rows.iter().filter(|row| row[5].parse::<u32>().is_ok_and(|levels| levels > 0)).count();
     assert!(climbed > 0 && of("default_region") + of("geography") > 0, "{table}");
     assert_eq!(cells[7], format!("({climbed})"), "{table}");
+}
+
+#[test]
+fn output_named_by_a_dash_is_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = demo();
+    for format in ["text", "csv", "json", "html"] {
+        let scope = ["--company", "acme", "--ou", "london", "--format", format];
+        for option in [&["-o", "-"][..], &["--output=-"], &["-o-"]] {
+            let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+                .args([&["coverage", demo.to_str().unwrap()], &scope[..], option].concat())
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(0), "{format}");
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), coverage(&scope), "{format}");
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is written");
 }
 
 #[test]

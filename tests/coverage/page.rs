@@ -119,6 +119,20 @@ fn page_names_the_rules_as_the_table_and_the_documents_do() {
     assert!(!page.contains("by default") && !page.contains("default region"), "one name for default_region");
 }
 
+/// The glossary's words are "OU" and "climbed". A level has a pool, so a climb counts OUs.
+#[test]
+fn page_and_table_have_one_word_for_an_ou() {
+    let page = page();
+    let (texts, _) = page.split_once("<script").unwrap();
+    let script = page.rsplit_once("<script>").unwrap().1;
+    for text in [texts, script, &coverage(&["--company", "acme", "--role", "all"])] {
+        for other in [" unit", "Unit", " level ", " levels"] {
+            let found = text.replace("organizational unit (OU)", "").replace("units of the map", "");
+            assert!(!found.contains(other), "{other}");
+        }
+    }
+}
+
 /// The page opens on the cell with the fewest countries without an account.
 #[test]
 fn page_opens_on_a_served_world() {

@@ -13,8 +13,9 @@ use switchboard_pipeline::analysis::{DecisionTable, Scope, Scoped};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CoverageArguments, CoverageFormat, ScopeArguments};
+use super::output::{self, STANDARD_OUTPUT};
 use super::source::{now, open_snapshot, source_from_path};
-use super::{CommandError, Exit, output};
+use super::{CommandError, Exit};
 
 const COLUMNS: [&str; 8] = ["company", "ou", "channel", "country", "rule", "climbed", "pool", "role"];
 
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
         Scope { companies, channels, ous, roles: role.map(Into::into).unwrap_or_default() }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
     let mut decisions = DecisionTable::new(&snapshot, now().to_seconds());
-    let path = output.as_deref();
+    let path = output.as_deref().filter(|path| *path != Path::new(STANDARD_OUTPUT));
     match (format, path) {
         (CoverageFormat::Text, None) => {
             output::print(&table::render(&mut decisions, &scope, *fold, output::terminal_width()))?;

@@ -92,8 +92,8 @@ pub(super) fn write(out: &mut dyn Write, table: &mut DecisionTable<'_>, scope: &
                         p.kind { "Switchboard coverage" }
                         h1 { "Which rule selects the account, for each country" }
                         p.about {
-                            "Each country shows the decision for a client of this country. Nothing else is known about the client. A "
-                            "decision is the rule, the number of levels climbed, the pool and its accounts."
+                            "Each country shows the decision for a client of this country whom an organizational unit (OU) invites. "
+                            "Nothing else is known about the client. A decision is the rule, the number of OUs climbed, the pool and its accounts."
                         }
                     }
                     (parts(table, scope, shown))
@@ -120,18 +120,18 @@ fn parts(table: &DecisionTable<'_>, scope: &[Scoped], shown: Option<Shown<'_>>) 
         section {
             h2 { "Overview: countries without an account" }
             p.about {
-                "One row for each organizational unit (OU), one column for each channel and role. The number is the number of "
+                "One row for each OU, one column for each channel and role. The number is the number of "
                 "countries, of " (Region::COUNT) ", whose clients get no account. The OUs with the most gaps are first. The bar has "
                 "the colors of the rules below. Choose a cell to see its countries."
             }
             form {
                 (choice("company", "Company", &company_ids(table, scope)))
-                label { span { "Find an organizational unit" } input type="search" name="find" autocomplete="off"; }
+                label { span { "Find an OU" } input type="search" name="find" autocomplete="off"; }
             }
             p #found.note role="status" {}
-            noscript { p.about { "This overview needs JavaScript. So does another organizational unit or channel below." } }
-            div.wide tabindex="0" role="region" aria-label="Overview" { table #units { thead {} tbody {} } }
-            button #more type="button" hidden="hidden" { "Show all units" }
+            noscript { p.about { "This overview needs JavaScript. So does another OU or channel below." } }
+            div.wide tabindex="0" role="region" aria-label="Overview" { table #ous { thead {} tbody {} } }
+            button #more type="button" hidden="hidden" { "Show all OUs" }
         }
         (one(table, shown))
     }
@@ -148,7 +148,7 @@ fn one(table: &DecisionTable<'_>, Shown { ou, channel, role, row, .. }: Shown<'_
     let (ou, channel) = (snapshot.ou(ou).id(), snapshot.channel(channel).id());
     html! {
         form.choose {
-            (choice("ou", "Organizational unit", &[ou]))
+            (choice("ou", "OU", &[ou]))
             (choice("channel", "Channel and role", &[channel]))
             (choice("country", "Country", &[]))
         }
@@ -299,7 +299,7 @@ struct PageData<'s> {
     first: Option<(usize, &'s str, (&'s str, &'static str))>,
 }
 
-/// The rule, the number of levels climbed, the pool, the OU of the level and the index in `groups`; or the code
+/// The rule, the number of OUs climbed, the pool, the OU of the level and the index in `groups`; or the code
 /// of the problem.
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 struct DecisionJson<'s>(&'static str, Option<u32>, Option<&'s str>, Option<&'s str>, Option<usize>);

@@ -1,6 +1,6 @@
 //! The coverage as text: a table for each company, with a line for each OU and channel, and totals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anstyle::Style;
@@ -52,12 +52,17 @@ pub(super) fn render(
         if !text.is_empty() {
             text.push('\n');
         }
+        let channels = scoped.channels.iter().map(|(channel, _)| channel).collect::<BTreeSet<_>>().len();
+        let pairs = match scoped.channels.len() {
+            pairs if pairs == channels => String::new(),
+            pairs => format!(", {pairs} pairs of channel and role"),
+        };
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "{HEADING}{company}{HEADING:#}: {}, {}, {} countries each",
+            "{HEADING}{company}{HEADING:#}: {}, {}{pairs}, {} countries each",
             count(scoped.ous.len(), "OU", "OUs"),
-            count(scoped.channels.len(), "channel", "channels"),
+            count(channels, "channel", "channels"),
             Region::COUNT,
         );
         match (scoped.ous.is_empty(), scoped.channels.is_empty()) {

@@ -1,11 +1,11 @@
 "use strict";
-// Fills the overview (units × channels), colors the map and fills the table of countries for the selected cell. The
+// Fills the overview (OUs × channels), colors the map and fills the table of countries for the selected cell. The
 // fragment of the address keeps the state, so that a link shows the same view.
 (() => {
   const $ = (selector) => document.querySelector(selector);
   const data = JSON.parse($("#data").textContent);
-  if (!$("#units")) return;
-  const UNITS = 60; // rows of the overview before "show all"
+  if (!$("#ous")) return;
+  const MAX_ROWS = 60; // OUs in the overview before "show all"
   const [WIDTH, HEIGHT, CLOSEST] = [10100, 6660, 300]; // units of the map
   const names = ["company", "find", "ou", "channel", "country"];
   const [company, find, ou, channel, country] = names.map((name) => $(`[name=${name}]`));
@@ -54,7 +54,7 @@
     fill(channel, chosen().channels.map((it) => [it.join(" "), title(it)]));
   }
 
-  function cell(unit, at, row) {
+  function cell(of, at, row) {
     const count = counts[row];
     let end = 0;
     const parts = RULES.map((rule) => `var(--${rule}) ${end}% ${(end += (count[rule] / lines.length) * 100)}%`);
@@ -63,10 +63,10 @@
     bar.style.background = `linear-gradient(to right, ${parts})`;
     const button = element("button", { type: "button", title: words }, String(count.none || "–"), bar);
     button.style.setProperty("--share", count.none / lines.length);
-    button.ariaLabel = `${unit}, ${title(chosen().channels[at])}: ${words}`;
-    button.ariaPressed = unit === ou.value && at === column();
+    button.ariaLabel = `${of}, ${title(chosen().channels[at])}: ${words}`;
+    button.ariaPressed = of === ou.value && at === column();
     button.addEventListener("click", () => {
-      [ou.value, channel.value] = [unit, chosen().channels[at].join(" ")];
+      [ou.value, channel.value] = [of, chosen().channels[at].join(" ")];
       choose();
       $("#place").scrollIntoView({ block: "nearest" });
     });
@@ -76,17 +76,17 @@
   function showOverview() {
     const gaps = (rows) => rows.reduce((sum, row) => sum + counts[row].none, 0);
     const text = find.value.trim().toLowerCase();
-    const units = chosen().ous.filter(([id]) => id.toLowerCase().includes(text));
-    units.sort(([a, x], [b, y]) => gaps(y) - gaps(x) || (a < b ? -1 : 1));
-    const shown = all ? units : units.slice(0, UNITS);
+    const ous = chosen().ous.filter(([id]) => id.toLowerCase().includes(text));
+    ous.sort(([a, x], [b, y]) => gaps(y) - gaps(x) || (a < b ? -1 : 1));
+    const shown = all ? ous : ous.slice(0, MAX_ROWS);
     const heads = chosen().channels.map(([id, role]) => element("th", { scope: "col" }, id, element("small", {}, role)));
-    const head = element("th", { scope: "col" }, "Organizational unit");
+    const head = element("th", { scope: "col" }, "OU");
     const rows = shown.map(([id, rows]) => element("tr", {}, element("th", { scope: "row", title: id }, id), ...rows.map((row, at) => cell(id, at, row))));
-    $("#units thead").replaceChildren(element("tr", {}, head, ...heads));
-    $("#units tbody").replaceChildren(...rows);
-    $("#found").textContent = `${units.length} of ${chosen().ous.length} units`;
-    more.hidden = shown.length === units.length;
-    more.textContent = `Show all ${units.length} units`;
+    $("#ous thead").replaceChildren(element("tr", {}, head, ...heads));
+    $("#ous tbody").replaceChildren(...rows);
+    $("#found").textContent = `${ous.length} of ${chosen().ous.length} OUs`;
+    more.hidden = shown.length === ous.length;
+    more.textContent = `Show all ${ous.length} OUs`;
   }
 
   function choose() {
@@ -141,8 +141,8 @@
     const decision = decided.get(code);
     const [rule, climbed, pool, level] = decision;
     const name = shows.get(code).find((it) => it.tagName === "TR").querySelector("td").textContent;
-    const height = climbed ? `, ${climbed} level${climbed > 1 ? "s" : ""} up at ${level}` : `, at ${level} itself`;
-    decisionText.textContent = `${name} (${code}): ${rule}${pool == null ? "" : `, from pool ${pool}${height}`}`;
+    const found = `, pool ${pool}, OU ${level}${climbed ? `, ${climbed} OU${climbed > 1 ? "s" : ""} up` : ""}`;
+    decisionText.textContent = `${name} (${code}): ${rule}${pool == null ? "" : found}`;
     if (pool != null) accountsText.textContent = `Accounts: ${accounts(decision, 20)}`;
   }
 
@@ -188,9 +188,9 @@
     const set = (select, value) => [...select.options].some((it) => it.value === value) && (select.value = value);
     set(company, state.get("company"));
     fillChoices();
-    const [unit, first] = [chosen().ous, chosen().channels].map((them) => them[0]);
+    const [firstOu, first] = [chosen().ous, chosen().channels].map((them) => them[0]);
     const known = companies.indexOf(chosen()) === data.first[0];
-    set(ou, state.get("ou") ?? (known ? data.first[1] : unit[0]));
+    set(ou, state.get("ou") ?? (known ? data.first[1] : firstOu[0]));
     const of = chosen().channels.find(([id, role]) => id === state.get("channel") && role === (state.get("role") ?? role));
     channel.value = (of ?? (known ? data.first[2] : first)).join(" ");
     country.value = "";
@@ -203,7 +203,6 @@
   }
 
   function pick(code) {
-    if (dragged) return;
     country.value = country.value === code ? "" : code;
     show();
   }
@@ -266,7 +265,8 @@
     dragged = false;
     from = { clientX, clientY, view };
   });
-  addEventListener("pointermove", ({ clientX, clientY }) => {
+  addEventListener("pointermove", ({ clientX, clientY, buttons }) => {
+    if (!buttons) from = null; // released outside the window
     if (!from || view[2] === WIDTH) return;
     const scale = view[2] / map.getBoundingClientRect().width;
     const [x, y] = [(from.clientX - clientX) * scale, (from.clientY - clientY) * scale];
@@ -274,6 +274,11 @@
     if (dragged) look(from.view[0] + x, from.view[1] + y, view[2]);
   });
   for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => (from = null));
+  // The click that ends a drag selects no country. Every other click does, also the next one of a keyboard or a script.
+  addEventListener("click", (event) => {
+    if (dragged && map.contains(event.target)) event.stopPropagation();
+    dragged = false;
+  }, true);
   for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
 
   fill(company, companies.map(({ id }) => [id, id]));
