@@ -101,14 +101,11 @@ impl Source for Traffic {
     ) -> Result<(), WrongAnswer> {
         let &Received { status, media, body, connection, sent, read } = answer;
         let Traffic { expected, requests, published, suspensions, titles, last_generations, .. } = self;
-        let Some(DrawnRequest { queries, is_batch, .. }) = requests.get(request) else {
-            return Err(WrongAnswer::Content("the request is unknown".to_owned()));
-        };
+        let unknown = || WrongAnswer::Content("the request is unknown".to_owned());
+        let DrawnRequest { queries, is_batch, .. } = requests.get(request).ok_or_else(unknown)?;
         let mut context = CheckContext { published, suspensions, titles, sent, read };
-        let mut check = |query: u32, status: Option<u16>, body: &[u8]| match expected.get_mut(query as usize)
-        {
-            Some(expected) => expected.check(status, body, &mut context),
-            None => Err(WrongAnswer::Content("the request is unknown".to_owned())),
+        let mut check = |query: u32, status: Option<u16>, body: &[u8]| {
+            expected.get_mut(query as usize).ok_or_else(unknown)?.check(status, body, &mut context)
         };
         if let ([query], false) = (&**queries, is_batch) {
             let (outcome, generation) = check(*query, Some(status), body)?;
