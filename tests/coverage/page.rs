@@ -126,7 +126,7 @@ fn page_and_table_have_one_word_for_an_ou() {
     let (texts, _) = page.split_once("<script").unwrap();
     let script = page.rsplit_once("<script>").unwrap().1;
     for text in [texts, script, &coverage(&["--company", "acme", "--role", "all"])] {
-        for other in [" unit", "Unit", " level ", " levels"] {
+        for other in [" unit", "Organizational", " level ", " levels"] {
             let found = text.replace("organizational unit (OU)", "").replace("units of the map", "");
             assert!(!found.contains(other), "{other}");
         }
