@@ -93,6 +93,7 @@ const FAULTS: &[Fault] = faults! {
     UnknownColumn at "acme/accounts.csv:1" mentions ["`rolle`", "`role`"]: ("acme/accounts.csv", "role" => "rolle");
     UnknownColumn at "acme/accounts.csv:3" mentions ["column 3", "no name"]:
         ("acme/accounts.csv", WHOLE => "id,channel,,address,country\nx,line,,@x,JP\ny,line,z,@y,JP\n");
+    RowInCell at "acme/ous.csv:2" mentions ["lines 2 to 3, and line 3 has as many cells"]: ("acme/ous.csv", WHOLE => "id,parent,name\nx,emea,\"A\nB,emea,C\"\n");
     ColumnCase at "acme/accounts.csv:1" mentions ["`ID`, `Channel`, ` role`", "`id`, `channel`, `role`"]: ("acme/accounts.csv", "id,channel,role" => "ID,Channel, role");
     UnknownColumn at "acme/accounts.csv:1" mentions ["`land`", "country"]: ("acme/accounts.csv", "country" => "land");
     UnknownColumn at "acme/accounts.csv:1" mentions ["`weight`", "twice"]: ("acme/accounts.csv", "state,av" => "weight,av");

@@ -96,21 +96,147 @@ fn stray_quotes_swallow_no_rows() {
     }
 }
 
-/// Two stray quotes make one cell of several rows, which RFC 4180 allows.
+/// Two stray quotes make one cell of several rows, which RFC 4180 allows. Whatever the rows contain, they do not
+/// disappear without a finding.
 #[test]
-fn cell_that_contains_rows_is_a_fault() {
+fn quoted_cell_with_a_line_like_a_row_is_a_warning() {
+    let header = "id,parent,name\n";
     for end in ["\n", "\r\n", "\r"] {
-        let ous =
-            "id,parent,name\nlondon,emea,\"London\nparis,emea,Paris\nzurich,emea,Zurich\"\nrome,emea,\n";
-        let (registry, findings) = run(&with("acme/ous.csv", ous.replace('\n', end)));
-        let at = |line: u32| (Code::Syntax, format!("acme/ous.csv:{line}"));
-        assert_eq!(found(&findings), [at(2), at(4)], "{}", printed(&findings));
-        assert_eq!(registry.companies[0].ous.len(), 4);
-        // A text of several lines is no row.
-        let ous = "id,parent,name\nlondon,emea,\"London,\nParis, Rome, and more\n,,\n\"\nrome,emea,\n";
-        let (registry, findings) = run(&with("acme/ous.csv", ous.replace('\n', end)));
-        assert!(findings.is_empty(), "{}", printed(&findings));
-        assert_eq!(registry.companies[0].ous.len(), 4);
+        for (rows, lines) in [
+            (
+                "london,emea,\"London\nparis,emea,Paris\nzurich,emea,Zurich\"\n",
+                "the lines 2 to 4, and line 3",
+            ),
+            ("u1,emea,\"A\nü2,acme,B\nu 3,acme,C\"\n", "the lines 2 to 4, and line 3"),
+            ("u1,emea,\"A\nu2,acme, B\"\n", "the lines 2 to 3, and line 3"),
+            ("u1,emea,\"A\n\nu2, acme, B\n\"\n", "the lines 2 to 5, and line 4"),
+            ("u1,emea,\"A\n,,C\"\n", "the lines 2 to 3, and line 3"),
+        ] {
+            let text = format!("{header}{rows}rome,emea,\n").replace('\n', end);
+            let (registry, findings) = run(&with("acme/ous.csv", text));
+            let wanted = [(Code::RowInCell, "acme/ous.csv:2".to_owned())];
+            assert_eq!(found(&findings), wanted, "{rows:?} {}", printed(&findings));
+            assert!(findings[0].message.contains(lines), "{}", findings[0]);
+            // The cell is read as RFC 4180 demands, and the rows behind it too.
+            assert_eq!(registry.companies[0].ous.len(), 4);
+        }
+        for rows in [
+            "u1,emea,\"London,\nParis\nand more\n,,\n\"\nrome,emea,\n",
+            "u1,emea,\"Call Bob\nBerlin,Germany\nlast\"\nrome,emea,\n",
+        ] {
+            let (registry, findings) =
+                run(&with("acme/ous.csv", (header.to_owned() + rows).replace('\n', end)));
+            assert!(findings.is_empty(), "{}", printed(&findings));
+            assert_eq!(registry.companies[0].ous.len(), 4);
+        }
+        // A comment may have any lines. The rest of the row behind a cell is no line of the cell.
+        for text in [
+            "id,parent,#note\nu1,emea,\"Call Bob\nBerlin,Germany,90\nlast\"\nrome,emea,\n",
+            "name,id,parent\n\"A\nB\",u1,emea\n,rome,emea\n",
+        ] {
+            let (_, findings) = run(&with("acme/ous.csv", text.replace('\n', end)));
+            assert!(findings.is_empty(), "{text:?} {}", printed(&findings));
+        }
+    }
+}
+
+#[test]
+fn text_behind_a_cell_of_several_lines_is_named_with_its_line() {
+    let (_, findings) = run(&with("acme/ous.csv", "id,parent,name\nu1,emea,\"A\nB\" x\n"));
+    assert_eq!(findings[0].place.to_string(), "acme/ous.csv:2");
+    assert!(findings[0].message.contains("the next quote, which is on line 3"), "{}", findings[0]);
+}
+
+/// The first line of the sheet names a separator that the header row does not have.
+#[test]
+fn wrong_separator_in_the_first_line_is_named() {
+    for (text, message) in [
+        (
+            "sep=;\nid,parent,name\nrome,emea,\n",
+            "names a semicolon as the separator, but the header row on line 2 has a comma",
+        ),
+        (
+            "sep=,\nid\tparent\nrome\temea\n",
+            "names a comma as the separator, but the header row on line 2 has a tab",
+        ),
+    ] {
+        let (_, findings) = run(&with("acme/ous.csv", text));
+        assert_eq!(found(&findings), [(Code::Syntax, "acme/ous.csv:1".to_owned())], "{}", printed(&findings));
+        assert!(findings[0].message.contains(message), "{}", findings[0]);
+    }
+    let ous = OUS.replace("Zürich, CH", "Zürich\0 CH").replace(',', ";").replace('\0', ",");
+    for first in ["sep=;", "sep=; ", "SEP=;;;", "\"sep=;\"", "\"sep=;\" "] {
+        assert_same_as_sound(&with("acme/ous.csv", format!("{first}\r\n{ous}")));
+    }
+}
+
+#[test]
+fn invisible_character_in_the_header_row_is_named() {
+    for (name, code_point) in [
+        ("\u{200b}id", "U+200B at position 1"),
+        ("\u{feff}\u{feff}id", "U+FEFF at position 1"),
+        ("i\u{ad}d", "U+00AD at position 2"),
+    ] {
+        let (_, findings) = run(&with("acme/ous.csv", OUS.replacen("id", name, 1)));
+        let message = format!("the name of column `id` has the invisible character {code_point}");
+        assert_eq!(
+            found(&findings),
+            [(Code::UnknownColumn, "acme/ous.csv:1".to_owned())],
+            "{}",
+            printed(&findings)
+        );
+        assert_eq!(findings[0].message, message);
+    }
+}
+
+#[test]
+fn meant_id_is_the_remedy_of_a_misspelled_one() {
+    for (id, message, help) in [
+        ("a3 ", "has a blank at position 3", "delete the character, and write `a3`"),
+        (" a3", "has a blank at position 1", "delete the character, and write `a3`"),
+        ("'a3", "has the character `'`, which no id has", "write `a3`,"),
+        (
+            "\u{200b}a3",
+            "has the invisible character U+200B at position 1",
+            "delete the character, and write `a3`",
+        ),
+        (
+            "a\u{200b}3",
+            "has the invisible character U+200B at position 2",
+            "delete the character, and write `a3`",
+        ),
+        ("a3\u{a0}", "has the blank U+00A0 at position 3", "delete the character, and write `a3`"),
+        ("a\u{3000}3", "has the blank U+3000 at position 2", "use 1 to 128"),
+        ("my bank", "has a blank at position 3", "use 1 to 128"),
+        ("a/3", "has the character `/`, which no id has", "use 1 to 128"),
+        ("zürich", "has the character `ü`, which no id has", "use 1 to 128"),
+    ] {
+        let (_, findings) = run(&with("acme/ous.csv", format!("{OUS}{id},emea,\n")));
+        assert_eq!(
+            found(&findings),
+            [(Code::InvalidId, format!("acme/ous.csv:{}", OUS.lines().count() + 1))]
+        );
+        assert!(
+            findings[0].message.ends_with(message) && findings[0].help.starts_with(help),
+            "{}",
+            findings[0]
+        );
+    }
+    let row = "ann-2,whatsapp,,+447400123477,,,USER,,,\n";
+    for (user, message, help) in [
+        ("a b", "has a blank at position 2", "delete the character"),
+        ("ann ", "has a blank at position 4", "delete the character, and write `ann`"),
+        ("a\u{3000}b", "has the blank U+3000 at position 2", "delete the character"),
+        (
+            "ann\u{200b}",
+            "has the invisible character U+200B at position 4",
+            "delete the character, and write `ann`",
+        ),
+    ] {
+        let (_, findings) =
+            run(&with("acme/accounts.csv", format!("{ACCOUNTS}{}", row.replace("USER", user))));
+        let finding = findings.iter().find(|it| it.code == Code::InvalidId).unwrap();
+        assert!(finding.message.ends_with(message) && finding.help.starts_with(help), "{finding}");
     }
 }
 
@@ -236,6 +362,10 @@ fn spellings_of_spreadsheets_have_their_own_remedies() {
         ),
         ("+447400123401", "00447400123401", Code::InvalidAddress, "write `+447400123401`"),
         ("+447400123401", "#######", Code::InvalidAddress, "too narrow"),
+        ("+447400123401", "+12", Code::InvalidAddress, "the whole number"),
+        ("+447400123401", "+999123456", Code::InvalidAddress, "which are the calling code"),
+        ("+447400123401", "\"447,400,123,401\"", Code::InvalidAddress, "write `+447400123401`, and format"),
+        ("+447400123401", "n/a", Code::InvalidAddress, "remove the row"),
         (",5,active", ",1.0,active", Code::InvalidValue, "write 1,"),
         (",5,active", ",\"1,5\",active", Code::InvalidValue, "no fraction"),
         (",5,active", ",5,TRUE", Code::InvalidValue, "`suspended`"),

@@ -195,6 +195,8 @@ codes! {
     DatedTest = "dated_test", Warning;
     /// A header row writes the name of a column in capital letters or with blanks.
     ColumnCase = "column_case", Warning;
+    /// A line of a quoted cell looks like a row, so that stray quotes may have joined rows.
+    RowInCell = "row_in_cell", Warning;
     /// A mapping or a default names a country without an account of the conversation role in the pool.
     UnservedTarget = "unserved_target", Warning;
     /// A mapping is used only while none of the pool's active accounts of the client's own country is available.

@@ -6,7 +6,8 @@ use super::channels::Channels;
 use super::layout::SourceFile;
 use super::sheet::Sheet;
 use super::value::{
-    cell_help, date_help, parse_country, phone_spelling, require_id, require_user_id, weight_help,
+    cell_help, date_help, meant_help, parse_country, phone_spelling, require_id, require_user_id,
+    weight_help, without_hidden,
 };
 use crate::redact::quoted;
 use crate::suggest::did_you_mean;
@@ -185,17 +186,22 @@ fn report_address(id: &str, address: &str, profile: &ChannelProfile, place: &Pla
     if profile.address == AddressKind::Phone {
         spelling = phone_spelling(address);
     }
-    let message = match (find_invisible(address).filter(|found| found.character != ' '), &spelling) {
-        (Some(found), _) => format!("{of_account} has {found}"),
-        (None, Some(it)) => format!("{of_account} is not a phone number in E.164, because it {}", it.fault),
+    let hidden = find_invisible(address);
+    // Blanks between the digits of a phone number are usual.
+    let is_invisible = hidden.is_some_and(|found| !found.character.is_whitespace());
+    let message = match (&hidden, &spelling) {
+        (Some(fault), _) if is_invisible => format!("{of_account} has {fault}"),
+        (_, Some(it)) => format!("{of_account} is not a phone number in E.164, because it {}", it.fault),
+        (Some(fault), None) => format!("{of_account} has {fault}"),
         (None, None) => format!("{of_account} is not {wanted}"),
     };
-    let help = match spelling {
-        Some(spelling) => spelling.help,
-        None if find_invisible(address).is_some_and(|found| found.character != ' ') => {
-            "delete the character, or type the address again".to_owned()
+    let help = match (spelling, without_hidden(address, |meant| profile.address.accepts(meant))) {
+        (Some(spelling), _) => spelling.help,
+        (None, Some(meant)) => meant_help(address, &meant),
+        (None, None) if hidden.is_some() => "delete the character, or type the address again".to_owned(),
+        (None, None) => {
+            format!("write {wanted}, because channel {} has addresses of this kind", quoted(&profile.id))
         }
-        None => format!("write {wanted}, because channel {} has addresses of this kind", quoted(&profile.id)),
     };
     findings.add(place, Code::InvalidAddress, message, help).primary(Span::value("address"));
 }

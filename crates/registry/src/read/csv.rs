@@ -13,8 +13,17 @@ use super::text::{count_line_ends, line_end, next_line};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
     pub(crate) separator: u8,
+    /// Where the separator was found.
+    origin: SeparatorOrigin,
     /// The offset of the first line that can be the header row.
     start: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SeparatorOrigin {
+    FirstLine,
+    HeaderRow,
+    Default,
 }
 
 impl Dialect {
@@ -22,27 +31,31 @@ impl Dialect {
     /// that appears first in the header row outside quotes, or else the comma.
     pub(crate) fn of(text: &[u8]) -> Dialect {
         let first_line = text.get(..line_end(text, 0)).unwrap_or_default();
-        // Excel accepts this line in quotes too.
-        let unquoted = first_line.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-        if let [s, e, p, b'=', separator] = unquoted.unwrap_or(first_line)
+        // Excel accepts this line in quotes too. A program that saved the sheet again may have added empty cells.
+        let unquoted = first_line.strip_prefix(b"\"").map(|rest| rest.trim_ascii_end());
+        let unquoted = unquoted.and_then(|rest| rest.strip_suffix(b"\""));
+        if let [s, e, p, b'=', separator, rest @ ..] = unquoted.unwrap_or(first_line)
             && [s, e, p].into_iter().zip(b"sep").all(|(letter, wanted)| letter.eq_ignore_ascii_case(wanted))
             && (*separator == b'\t' || (separator.is_ascii_punctuation() && *separator != b'"'))
+            && rest.iter().all(|byte| byte == separator || b" \t,;".contains(byte))
         {
             let start = next_line(text, 0).unwrap_or(text.len());
-            return Dialect { separator: *separator, start };
+            return Dialect { separator: *separator, origin: SeparatorOrigin::FirstLine, start };
         }
         let mut is_quoted = false;
         let mut is_row_empty = true;
         for &byte in text {
             match byte {
                 b'"' => is_quoted = !is_quoted,
-                b',' | b';' | b'\t' if !is_quoted => return Dialect { separator: byte, start: 0 },
+                b',' | b';' | b'\t' if !is_quoted => {
+                    return Dialect { separator: byte, origin: SeparatorOrigin::HeaderRow, start: 0 };
+                }
                 b'\r' | b'\n' if !is_quoted && !is_row_empty => break,
                 _ => {}
             }
             is_row_empty &= matches!(byte, b'\r' | b'\n');
         }
-        Dialect { separator: b',', start: 0 }
+        Dialect { separator: b',', origin: SeparatorOrigin::Default, start: 0 }
     }
 
     /// Returns the word for the separator in messages.
@@ -53,6 +66,16 @@ impl Dialect {
             b'\t' => "a tab",
             _ => "the separator",
         }
+    }
+
+    /// Returns the word for the separator if the first line names it.
+    pub(super) fn named_separator(self) -> Option<&'static str> {
+        (self.origin == SeparatorOrigin::FirstLine).then(|| self.separator_name())
+    }
+
+    /// Returns the word for the separator if the header row has it.
+    pub(super) fn found_separator(self) -> Option<&'static str> {
+        (self.origin == SeparatorOrigin::HeaderRow).then(|| self.separator_name())
     }
 }
 
@@ -97,8 +120,11 @@ pub(crate) enum QuoteFaultKind {
     InsideUnquoted,
     /// Something follows the closing quote of a cell on the same line.
     AfterClosing,
-    /// A quote is not closed before the end of the file, or only by a quote that belongs to a later row.
+    /// A quote is not closed before the end of the file.
     NotClosed,
+    /// A text follows the next quote, which is on a later line, at this offset. The next quote probably opens a
+    /// cell there.
+    ClosedBelow(usize),
 }
 
 impl<'t> Rows<'t> {
@@ -154,14 +180,6 @@ impl<'t> Rows<'t> {
         Some(Ok(Row { line, bytes: start..end, width, used }))
     }
 
-    /// Rejects the last row, because its quoted cell that begins at an offset probably has swallowed rows.
-    /// Continues at the line after the opening quote.
-    pub(crate) fn reject(&mut self, row: &Row, open: usize) -> QuoteFault {
-        (self.at, self.line) = (row.bytes.start, row.line);
-        let bytes = open..line_end(self.text, open);
-        self.recover(row.bytes.start, QuoteFaultKind::NotClosed, bytes)
-    }
-
     /// Moves to the line after the one that contains an offset.
     fn advance(&mut self, from: usize) {
         let next = next_line(self.text, from).unwrap_or(self.text.len());
@@ -201,9 +219,8 @@ impl<'t> Rows<'t> {
                 Some(b'"') => from = close + 2,
                 None | Some(b'\r' | b'\n') => return Ok(close + 1),
                 Some(byte) if byte == self.dialect.separator => return Ok(close + 1),
-                // A quote on a later line probably opens a cell there.
                 Some(_) if line_end(self.text, open) < close => {
-                    return Err((QuoteFaultKind::NotClosed, open..line_end(self.text, open)));
+                    return Err((QuoteFaultKind::ClosedBelow(close), open..line_end(self.text, open)));
                 }
                 Some(_) => return Err((QuoteFaultKind::AfterClosing, close + 1..line_end(self.text, close))),
             }
@@ -270,7 +287,7 @@ mod tests {
 
     #[test]
     fn each_faulty_quote_is_a_fault_of_its_own_line() {
-        use QuoteFaultKind::{AfterClosing, InsideUnquoted, NotClosed};
+        use QuoteFaultKind::{AfterClosing, ClosedBelow, InsideUnquoted, NotClosed};
         for end in ["\n", "\r\n", "\r"] {
             for last in ["", end] {
                 let text =
@@ -279,7 +296,7 @@ mod tests {
                     cells(1, &["a", "b"]),
                     (2, Err(InsideUnquoted)),
                     (3, Err(AfterClosing)),
-                    (4, Err(NotClosed)),
+                    (4, Err(ClosedBelow(text.join(end).find("\"z\" ").unwrap()))),
                     cells(5, &["4", "y"]),
                     (6, Err(AfterClosing)),
                     (7, Err(InsideUnquoted)),
@@ -307,6 +324,11 @@ mod tests {
             ("sep=;\nid,x;name", b';', 2),
             ("SEP=|\r\nid|name", b'|', 2),
             ("\"sep=\t\"\rid\tname", b'\t', 2),
+            ("sep=; \nid,x;name", b';', 2),
+            ("sep=;;;\nid,x;name", b';', 2),
+            ("\"sep=;\",,\nid,x;name", b',', 1),
+            ("\"sep=;\" \nid,x;name", b';', 2),
+            ("sep=;x\nid,name", b';', 1),
             ("sep=\nid,name", b',', 1),
             ("", b',', 1),
         ] {

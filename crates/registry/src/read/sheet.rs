@@ -1,9 +1,8 @@
 //! Reads sheets: CSV files with a header row and with columns in any order.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
-use switchboard_model::is_id;
+use switchboard_model::{find_invisible, is_invisible};
 
 use super::csv::{Dialect, QuoteFault, QuoteFaultKind, Row, Rows, cell_value};
 use super::layout::SourceFile;
@@ -35,6 +34,8 @@ pub(super) struct Sheet<'f, const N: usize> {
     widths: (usize, usize),
     /// The columns without a name. All their cells must be empty.
     unnamed: Vec<usize>,
+    /// The columns whose names begin with a hash. Their cells are comments.
+    comments: Vec<usize>,
     /// Whether the file has unknown columns. One of them may be the mistyped name of an absent column.
     has_unknown_columns: bool,
     not_utf8: NotUtf8,
@@ -78,6 +79,18 @@ impl<'f, const N: usize> Sheet<'f, N> {
             findings.add(&place, Code::UnknownColumn, message, "remove empty and unknown columns");
             return None;
         }
+        if let (1, Some(named)) = (header.width, dialect.named_separator())
+            && let Some(other) =
+                Dialect::of(data.get(header.bytes.clone()).unwrap_or_default()).found_separator()
+        {
+            let message = format!(
+                "the first line names {named} as the separator, but the header row on line {} has {other}",
+                header.line
+            );
+            let help = format!("remove the first line, or name {other} in it");
+            findings.add(&file.place(1), Code::Syntax, message, help);
+            return None;
+        }
         let mut not_utf8 = NotUtf8::default();
         not_utf8.check(data, &header);
         let cells = rows.cells().iter().map(|cell| data.get(cell.clone()).unwrap_or_default());
@@ -91,6 +104,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
             columns: [None; N],
             widths: (header.used, header.width),
             unnamed: Vec::new(),
+            comments: Vec::new(),
             has_unknown_columns: false,
             not_utf8,
         };
@@ -119,8 +133,8 @@ impl<'f, const N: usize> Sheet<'f, N> {
                 self.unnamed.push(index);
                 continue;
             }
-            // A comment for people.
             if trimmed.starts_with('#') {
+                self.comments.push(index);
                 continue;
             }
             let is_meant = |known: &str| known.eq_ignore_ascii_case(trimmed);
@@ -150,11 +164,20 @@ impl<'f, const N: usize> Sheet<'f, N> {
         let absent: Vec<_> = self.known.into_iter().filter(|name| !self.has_column(name)).collect();
         let mut missing: Vec<_> = required.iter().copied().filter(|name| absent.contains(name)).collect();
         for (index, name) in &unknown {
+            let visible: String = name.chars().filter(|&letter| !is_invisible(letter)).collect();
+            let meant = self.known.into_iter().find(|known| known.eq_ignore_ascii_case(&visible));
             // If a required column has another name, that is one fault, not two.
-            let renamed = closest(name, absent.iter().copied()).or_else(|| missing.first().copied());
+            let renamed =
+                meant.or_else(|| closest(name, absent.iter().copied())).or_else(|| missing.first().copied());
             missing.retain(|name| Some(*name) != renamed);
             // The name was not UTF-8, which is a finding already.
             if name.contains(char::REPLACEMENT_CHARACTER) {
+                continue;
+            }
+            if let (Some(meant), Some(found)) = (meant, find_invisible(name)) {
+                let message = format!("the name of column `{meant}` has {found}");
+                let help = "delete the character, or type the name again";
+                findings.add(place, Code::UnknownColumn, message, help).primary(Span::Cell(*index));
                 continue;
             }
             let help = match renamed {
@@ -206,12 +229,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
         }
         let mut place = self.file.place(0);
         let mut faulty_rows = 0;
-        while let Some(mut row) = self.rows.next() {
-            if let Ok(divided) = &row
-                && let Some(open) = self.swallowing_quote(divided)
-            {
-                row = Err(self.rows.reject(divided, open));
-            }
+        while let Some(row) = self.rows.next() {
             // Spreadsheet programs write rows of empty cells below a table.
             if row.as_ref().is_ok_and(|row| row.used == 0) {
                 continue;
@@ -236,6 +254,7 @@ impl<'f, const N: usize> Sheet<'f, N> {
                     report_quote(&self.file, self.dialect, fault, findings);
                 }
                 Ok(row) => {
+                    self.warn_of_a_row_in_a_cell(&row, findings);
                     let bytes = data.get(row.bytes.clone()).unwrap_or_default();
                     let text = str::from_utf8(bytes).ok().filter(|_| self.fits(&row, &place, findings));
                     match text {
@@ -260,30 +279,38 @@ impl<'f, const N: usize> Sheet<'f, N> {
         unread
     }
 
-    /// Returns the offset of a quote that opens a cell in which a line looks like a row of the sheet: it has as
-    /// many cells, and the first known column, which is the column of ids, has an id.
-    fn swallowing_quote(&self, row: &Row) -> Option<usize> {
+    /// Warns of a quoted cell with a line that has as many cells as a row. Such a cell is allowed, but two stray
+    /// quotes make one too, and the rows between them would disappear without a finding.
+    fn warn_of_a_row_in_a_cell(&self, row: &Row, findings: &mut Findings) {
         let data = self.file.text();
-        let first_end = line_end(data, row.bytes.start);
-        if first_end >= row.bytes.end {
-            return None;
+        if self.widths.1 < 2 || line_end(data, row.bytes.start) >= row.bytes.end {
+            return;
         }
-        let id_column = self.columns.first().copied().flatten()?;
-        let mut line = next_line(data, row.bytes.start)?;
-        while line < row.bytes.end {
-            let text = data.get(line..line_end(data, line)).unwrap_or_default();
-            let mut cells = text.split(|&byte| byte == self.dialect.separator);
-            let is_as_wide = (self.widths.0..=self.widths.1).contains(&cells.clone().count());
-            // A blank follows a comma in prose.
-            let is_prose = cells.clone().any(|cell| cell.starts_with(b" "));
-            let id = cells.nth(id_column).and_then(|cell| str::from_utf8(cell).ok());
-            if is_as_wide && !is_prose && self.widths.1 > 1 && id.is_some_and(is_id) {
-                let is_open = |cell: &&Range<usize>| cell.start < line && line < cell.end;
-                return self.rows.cells().iter().find(is_open).map(|cell| cell.start);
+        let line_at = |offset: usize| {
+            let before = data.get(row.bytes.start..offset).unwrap_or_default();
+            row.line.saturating_add(u32::try_from(count_line_ends(before)).unwrap_or(u32::MAX))
+        };
+        let quoted = self.rows.cells().iter().enumerate().filter(|(index, _)| !self.comments.contains(index));
+        for (_, cell) in quoted {
+            let mut next = next_line(data, cell.start);
+            while let Some(line) = next.filter(|&line| line < cell.end) {
+                let text = data.get(line..line_end(data, line).min(cell.end)).unwrap_or_default();
+                let mut cells = text.split(|&byte| byte == self.dialect.separator);
+                let is_as_wide = (self.widths.0.max(2)..=self.widths.1).contains(&cells.clone().count());
+                if is_as_wide && cells.any(|cell| !cell.trim_ascii().is_empty()) {
+                    let (first, at, last) = (line_at(cell.start), line_at(line), line_at(cell.end));
+                    let message = format!(
+                        "a quoted cell has the lines {first} to {last}, and line {at} has as many cells as a row"
+                    );
+                    let help = "if these lines are rows, remove the quotes around them; if not, write the cell on one \
+                                line";
+                    let span = Span::Bytes(cell.start..line_end(data, cell.start));
+                    findings.add(&self.file.place(first), Code::RowInCell, message, help).primary(span);
+                    return;
+                }
+                next = next_line(data, line);
             }
-            line = next_line(data, line)?;
         }
-        None
     }
 
     /// Returns the cells of a row in the order of the known columns.
@@ -325,22 +352,35 @@ fn report_quote(file: &SourceFile<'_>, dialect: Dialect, fault: QuoteFault, find
     let separator = dialect.separator_name();
     let (message, help) = match fault.kind {
         QuoteFaultKind::InsideUnquoted => (
-            "a quote is inside a cell that does not begin with a quote",
+            "a quote is inside a cell that does not begin with a quote".to_owned(),
             "put the whole cell in quotes, and write each quote inside it twice; or remove the quote"
                 .to_owned(),
         ),
         QuoteFaultKind::AfterClosing => (
-            "a text follows the closing quote of a cell",
+            "a text follows the closing quote of a cell".to_owned(),
             format!(
                 "remove the text, or write each quote inside the cell twice; behind the closing quote, only \
                  {separator} or the end of the line may follow"
             ),
         ),
         QuoteFaultKind::NotClosed => (
-            "a quote is opened on this line and not closed",
+            "a quote is opened on this line and not closed".to_owned(),
             "add the closing quote, or remove the opening one; write a quote inside a quoted cell twice"
                 .to_owned(),
         ),
+        QuoteFaultKind::ClosedBelow(close) => {
+            let between = file.text().get(fault.bytes.start..close).unwrap_or_default();
+            let line = fault.line.saturating_add(u32::try_from(count_line_ends(between)).unwrap_or(u32::MAX));
+            (
+                format!(
+                    "a quote is opened on this line, and a text follows the next quote, which is on line {line}"
+                ),
+                format!(
+                    "close the quote on this line, or remove it; if the cell ends on line {line}, remove the text \
+                     behind its closing quote"
+                ),
+            )
+        }
     };
     findings.add(&file.place(fault.line), Code::Syntax, message, help).primary(Span::Bytes(fault.bytes));
 }

@@ -13,6 +13,11 @@ use crate::{Code, Findings, Place, Span};
 const FORMULA_ERRORS: [&str; 11] = [
     "#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#ERROR!", "#SPILL!", "#CALC!", "#NV",
 ];
+/// The words that people write in a cell without a value. All are in lower case.
+const NO_VALUES: [&str; 14] =
+    ["n/a", "na", "n.a.", "none", "null", "nil", "nan", "-", "--", "?", "tbd", "tbc", "unknown", "#"];
+/// The words before an extension, the longest one first.
+const EXTENSIONS: [&str; 6] = ["extension", "extn", "ext", "x", "#", "w"];
 /// Beginnings of addresses that name the kind of the address.
 const SCHEMES: [&str; 6] = ["tel:", "sms:", "whatsapp:", "https://wa.me/", "wa.me/", "callto:"];
 /// The first digits of the scripts whose digits spreadsheets write.
@@ -35,11 +40,18 @@ pub(super) fn require_id(text: &str, what: &str, place: &Place, span: Span, find
         format!("{what} is empty")
     } else if text.len() > MAX_ID_BYTES {
         format!("{what} {} is longer than {MAX_ID_BYTES} bytes", quoted(text))
+    } else if let Some(fault) = find_invisible(text) {
+        format!("{what} {} has {fault}", quoted(text))
     } else {
-        format!("{what} {} has a character that is not allowed in ids", quoted(text))
+        let wrong = text.chars().find(|letter| !is_id(letter.encode_utf8(&mut [0; 4])));
+        format!("{what} {} has the character {}, which no id has", quoted(text), quoted_character(wrong))
     };
-    let help =
-        format!("use 1 to {MAX_ID_BYTES} printable ASCII characters without space, comma, slash or quote");
+    let help = match without_hidden(text, is_id) {
+        Some(meant) => meant_help(text, &meant),
+        None => {
+            format!("use 1 to {MAX_ID_BYTES} printable ASCII characters without space, comma, slash or quote")
+        }
+    };
     findings.add(place, Code::InvalidId, message, help).primary(span);
 }
 
@@ -48,22 +60,40 @@ pub(super) fn require_user_id(text: &str, place: &Place, span: Span, findings: &
     if is_user_id(text) {
         return;
     }
-    let (message, help) = match find_invisible(text) {
-        Some(found) => {
-            let message = format!("user id {} has {found}", quoted(text));
-            let help = if found.is_blank() {
-                "remove the blank, because the id of a user has no white space"
-            } else {
-                "delete the character, or type the id again"
-            };
-            (message, help.to_owned())
+    let (message, help) = match (find_invisible(text), without_hidden(text, is_user_id)) {
+        (Some(fault), Some(meant)) => {
+            (format!("user id {} has {fault}", quoted(text)), meant_help(text, &meant))
         }
-        None => {
-            let message = format!("user id {} is longer than {MAX_USER_ID_BYTES} bytes", quoted(text));
-            (message, format!("use 1 to {MAX_USER_ID_BYTES} bytes of UTF-8"))
-        }
+        (Some(fault), None) => (
+            format!("user id {} has {fault}", quoted(text)),
+            "delete the character, or type the id again".to_owned(),
+        ),
+        (None, _) => (
+            format!("user id {} is longer than {MAX_USER_ID_BYTES} bytes", quoted(text)),
+            format!("use 1 to {MAX_USER_ID_BYTES} bytes of UTF-8"),
+        ),
     };
     findings.add(place, Code::InvalidId, message, help).primary(span);
+}
+
+fn quoted_character(character: Option<char>) -> String {
+    quoted(&character.map(String::from).unwrap_or_default())
+}
+
+/// Returns the remedy for a text that is the meant one but for blanks, quotes and invisible characters.
+pub(super) fn meant_help(text: &str, meant: &str) -> String {
+    match find_invisible(text) {
+        Some(_) => format!("delete the character, and write {}", quoted(meant)),
+        None => format!("write {}, without other characters", quoted(meant)),
+    }
+}
+
+/// Returns the text without invisible characters, and without the blanks and quotes around it, if that makes
+/// the text valid. A blank inside may stand for any character, so it stays.
+pub(super) fn without_hidden(text: &str, is_valid: impl Fn(&str) -> bool) -> Option<String> {
+    let visible: String =
+        text.chars().filter(|&letter| letter.is_whitespace() || !is_invisible(letter)).collect();
+    without_surroundings(&visible, is_valid).map(str::to_owned)
 }
 
 /// Parses an assigned country code in upper or lower case. Reports any other text.
@@ -93,25 +123,33 @@ pub(super) fn parse_country(
 #[derive(Debug, PartialEq)]
 pub(super) struct Spelling {
     /// The fault, as the predicate of a sentence about the value.
-    pub(super) fault: &'static str,
+    pub(super) fault: String,
     pub(super) help: String,
 }
 
 /// Recognizes the misspelling of a phone number that is not in E.164.
 pub(super) fn phone_spelling(text: &str) -> Option<Spelling> {
+    fn found(fault: impl Into<String>, help: String) -> Option<Spelling> {
+        Some(Spelling { fault: fault.into(), help })
+    }
     if let Some(help) = cell_help(text) {
-        return Some(Spelling { fault: "is no number", help });
+        return found("is no number", help);
+    }
+    if NO_VALUES.contains(&&*text.trim().to_ascii_lowercase()) {
+        return found("is a word for a missing value", "write the number, or remove the row".to_owned());
     }
     if is_scientific(text) {
         let help = format!("{AS_TEXT}, and type the number again");
-        return Some(Spelling { fault: "is a rounded number, whose last digits are lost", help });
+        return found("is a rounded number, whose last digits are lost", help);
+    }
+    if let Some(digits) = text.strip_prefix('+').filter(|digits| is_digits(digits)) {
+        return Some(e164_spelling(digits));
     }
     let meant = meant_number(text);
     let write = |otherwise: &str| match &meant {
         Some(number) => format!("write `{number}`"),
         None => otherwise.to_owned(),
     };
-    let found = |fault: &'static str, help: String| Some(Spelling { fault, help });
     let in_e164 = "write the number with +, calling code and number, without other characters";
     if text.starts_with(['\'', '\u{2018}', '\u{2019}', '`']) {
         let help = format!("{}, and {AS_TEXT} instead", write(in_e164));
@@ -127,15 +165,42 @@ pub(super) fn phone_spelling(text: &str) -> Option<Spelling> {
     if SCHEMES.iter().any(|scheme| text.to_ascii_lowercase().starts_with(scheme)) {
         return found("has a text before the number", write(in_e164));
     }
+    if text.split([',', ';', '/', '|']).filter(|part| meant_number(part.trim()).is_some()).count() > 1 {
+        let help = "write one number; every account has a row of its own".to_owned();
+        return found("has more than one number", help);
+    }
+    if let Some(number) = without_extension(text).and_then(meant_number) {
+        return found(
+            "has an extension, which an account on a channel cannot have",
+            format!("write `{number}`"),
+        );
+    }
+    let digits = text.replace(['O', 'o'], "0").replace(['I', 'l'], "1");
+    if digits != text
+        && let Some(number) = meant_number(&digits)
+    {
+        let help = format!("write `{number}` if that is the number");
+        return found("has a letter in place of a digit", help);
+    }
     if text.chars().any(|letter| letter.is_ascii_alphabetic()) {
         return None;
     }
-    let only_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if text.starts_with("00") && only_digits {
+    if is_grouped(text) {
+        let help = format!("{}, and {AS_TEXT}", write("write + and the number without separators"));
+        return found("has separators of thousands, which a spreadsheet writes in numbers", help);
+    }
+    if text.starts_with("00") && is_digits(text) {
         let help = write("write + and the calling code in place of 00");
         return found("begins with 00 in place of +", help);
     }
-    if only_digits {
+    if text.starts_with("011")
+        && is_digits(text)
+        && let Some(number) = &meant
+    {
+        let fault = "begins with 011, which people dial in North America, in place of +";
+        return found(fault, format!("write `{number}`"));
+    }
+    if is_digits(text) {
         return match &meant {
             Some(number) => found(
                 "has no +, which a spreadsheet removes from a number",
@@ -164,7 +229,63 @@ pub(super) fn phone_spelling(text: &str) -> Option<Spelling> {
         };
         return found("has blanks or signs between or around its digits", help);
     }
+    if let Some(number) = &meant {
+        return found("has other characters than + and digits", format!("write `{number}`"));
+    }
     None
+}
+
+/// Names the fault of a `+` and digits that are no phone number in E.164.
+fn e164_spelling(digits: &str) -> Spelling {
+    let (fault, help) = match digits.len() {
+        few @ ..5 => (
+            format!("has {few} digits, but a phone number has 5 to 15"),
+            "write the whole number with its calling code".to_owned(),
+        ),
+        _ if digits.starts_with('0') => (
+            "has a 0 behind the +, and no calling code begins with 0".to_owned(),
+            match meant_number(&format!("+{digits}")) {
+                Some(number) => format!("write `{number}` if that is the number"),
+                None => "write + and the calling code in place of +0".to_owned(),
+            },
+        ),
+        many @ 16.. => (
+            format!("has {many} digits, but a phone number has 5 to 15"),
+            "remove the digits that do not belong to the number".to_owned(),
+        ),
+        _ => (
+            "begins with no calling code that is assigned".to_owned(),
+            "correct the digits behind the +, which are the calling code".to_owned(),
+        ),
+    };
+    Spelling { fault, help }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns whether the text is a number such as `447,400,123,456`, with a separator before every three digits.
+fn is_grouped(text: &str) -> bool {
+    [",", ".", "'", "\u{2019}"].into_iter().any(|separator| {
+        let mut groups = text.trim_start_matches('+').split(separator);
+        let is_first = groups.next().is_some_and(|first| is_digits(first) && first.len() <= 3);
+        let rest: Vec<&str> = groups.collect();
+        is_first && rest.len() > 1 && rest.iter().all(|group| is_digits(group) && group.len() == 3)
+    })
+}
+
+/// Returns the text before an extension such as `x12` or `ext. 12`.
+fn without_extension(text: &str) -> Option<&str> {
+    let rest = text.trim_end().trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let rest = rest.trim_end_matches([' ', '.', '=', ':']);
+    let has_digits = rest.len() < text.trim_end().len();
+    let before = EXTENSIONS.iter().find_map(|word| {
+        let at = rest.len().checked_sub(word.len())?;
+        rest.get(at..).filter(|end| end.eq_ignore_ascii_case(word)).and_then(|_| rest.get(..at))
+    })?;
+    let before = before.trim_end_matches([' ', ';', ',', '.']);
+    (has_digits && before.ends_with(|letter: char| letter.is_ascii_digit())).then_some(before)
 }
 
 /// Returns the remedy for a text that a spreadsheet writes in place of a value of any kind.
@@ -225,7 +346,6 @@ pub(super) fn weight_help(text: &str) -> String {
     if let Some(help) = cell_help(text) {
         return help;
     }
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_weight = |text: &str| is_digits(text) && matches!(text.parse(), Ok(1..=1000_u16));
     if let Some(inner) = without_surroundings(text, is_weight) {
         return format!("write {inner}, without other characters");
@@ -266,6 +386,13 @@ fn meant_number(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let text = SCHEMES.iter().find_map(|scheme| lower.strip_prefix(scheme)).unwrap_or(&lower);
     let text = text.trim_end_matches('0').strip_suffix(['.', ',']).unwrap_or(text);
+    let grouped;
+    let text = if is_grouped(text) {
+        grouped = text.replace([',', '.'], "");
+        &grouped
+    } else {
+        text
+    };
     let mut number = String::from("+");
     for letter in text.replace("(0)", "").chars() {
         let value = u32::from(letter);
@@ -278,11 +405,20 @@ fn meant_number(text: &str) -> Option<String> {
             _ => return None,
         }
     }
-    if let Some(rest) = number.strip_prefix("+00") {
-        number = format!("+{rest}");
+    let is_valid = |number: &str| {
+        let origin = E164::parse(number).map(|number| number.origin());
+        origin.is_ok_and(|origin| !origin.guessed && origin.region.is_some())
+    };
+    // The prefixes that people dial before a calling code, and a 0 that was put between + and the code.
+    let prefixes: &[&str] = if text.starts_with('+') { &["+00", "+0"] } else { &["+00", "+011"] };
+    for prefix in prefixes {
+        if let Some(rest) = number.strip_prefix(prefix).map(|rest| format!("+{rest}"))
+            && is_valid(&rest)
+        {
+            return Some(rest);
+        }
     }
-    let origin = E164::parse(&number).ok()?.origin();
-    (!origin.guessed && origin.region.is_some()).then_some(number)
+    is_valid(&number).then_some(number)
 }
 
 /// Returns the dates that a date in a local notation can mean: none, one, or the one with the day first and
@@ -338,6 +474,26 @@ mod tests {
             ("(+44) 7400/123456", "blanks", "write `+447400123456`"),
             ("0044 7400 123456", "blanks", "write `+447400123456`"),
             ("+1-202-555-01234567890", "blanks", "write + and the number"),
+            ("+12", "has 2 digits", "calling code"),
+            ("+1234567890123456", "has 16 digits", "remove the digits"),
+            ("+999123456", "no calling code that is assigned", "correct the digits"),
+            ("+2101234567", "no calling code that is assigned", "correct the digits"),
+            ("+0447400123456", "0 behind the +", "write `+447400123456` if"),
+            ("+01234567", "0 behind the +", "in place of +0"),
+            ("447,400,123,456", "thousands", "write `+447400123456`"),
+            ("447'400'123'456", "thousands", "write `+447400123456`"),
+            ("+447.400.123.456", "thousands", "write `+447400123456`"),
+            ("+44740012345O", "letter", "write `+447400123450`"),
+            ("+4474OOl23456", "letter", "write `+447400123456`"),
+            ("+447400123456x12", "extension", "write `+447400123456`"),
+            ("+44 7400 123456 ext. 12", "extension", "write `+447400123456`"),
+            ("+447400123456;ext=12", "extension", "write `+447400123456`"),
+            ("n/a", "missing value", "remove the row"),
+            ("-", "missing value", "remove the row"),
+            ("011447400123456", "North America", "write `+447400123456`"),
+            ("011 44 7400 123456", "blanks", "write `+447400123456`"),
+            ("+447400123456'", "other characters", "write `+447400123456`"),
+            ("+447400123456/+447400123457", "more than one", "every account has a row"),
             ("447400123456.0", "decimal", "write `+447400123456`"),
             ("447400123456,00", "decimal", "write `+447400123456`"),
             (
@@ -354,7 +510,7 @@ mod tests {
             let found = phone_spelling(text).unwrap_or_else(|| panic!("{text}"));
             assert!(found.fault.contains(fault) && found.help.contains(help), "{text}: {found:?}");
         }
-        for other in ["", "service@acme.example", "@acme", "n/a", "TRUE", "-", "+447400123456 or 57"] {
+        for other in ["", "service@acme.example", "@acme", "TRUE", "+447400123456 or 57"] {
             assert_eq!(phone_spelling(other), None, "{other}");
         }
     }
