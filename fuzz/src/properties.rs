@@ -21,15 +21,24 @@ use switchboard_snapshot::{NoProgress, Snapshot};
 const CONSTANT: u64 = 1 << 20;
 /// Factor of the input's size that most readers may take.
 const TWICE: u64 = 2;
-/// Factor of the input's size that a registry may take. The tree of a TOML document takes up to 230 times its
-/// text, and CSV rows of four bytes take 84 times. Valid files take 10 to 40 times.
-const REGISTRY: u64 = 256;
+/// Factor of the input's size that a small registry may take. The tree of a TOML document takes up to 230 times
+/// its text.
+const SMALL_REGISTRY: u64 = 256;
+/// Factor of the size that the files of a registry may take, or the bytes for each of their lines.
+const REGISTRY: u64 = 8;
+const REGISTRY_LINE: u64 = 512;
+/// Bytes that the tree of one TOML table may take in any registry.
+const TREE: u64 = 16 << 20;
 
 /// Runs a function, and checks that it allocates at most `times` the input plus [`CONSTANT`].
 fn bounded<T>(what: &str, times: u64, input: usize, run: impl FnOnce() -> T) -> (T, u64) {
+    bounded_by(what, times * input as u64 + CONSTANT, input, run)
+}
+
+/// Runs a function, and checks that it allocates at most this number of bytes.
+fn bounded_by<T>(what: &str, most: u64, input: usize, run: impl FnOnce() -> T) -> (T, u64) {
     let mut out = None;
     let used = allocation_counter::measure(|| out = Some(run())).bytes_max;
-    let most = times * input as u64 + CONSTANT;
     assert!(
         used <= most,
         "{what}: an input of {input} bytes took {used} bytes, but at most {most} are allowed"
@@ -156,7 +165,10 @@ pub fn registry(data: &[u8]) -> u64 {
             }
         }
     }
-    bounded("registry", REGISTRY, data.len(), || {
+    let bytes = data.len() as u64;
+    let lines = data.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
+    let most = u64::max(REGISTRY * bytes, REGISTRY_LINE * lines) + TREE;
+    bounded_by("registry", most.min(SMALL_REGISTRY * bytes) + CONSTANT, data.len(), || {
         let (read, mut findings) = registry::read(&files);
         registry::check(&read, &mut findings);
         for finding in &findings {

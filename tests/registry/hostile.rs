@@ -1,7 +1,7 @@
 //! Hostile files: nothing panics, and no number of a client gets into a finding.
 
 use proptest::prelude::*;
-use switchboard_registry::Findings;
+use switchboard_registry::{Code, Findings};
 
 use super::base::{CHANNELS, files, printed, read_and_check, sound};
 
@@ -106,4 +106,42 @@ fn deep_nesting_is_an_error_and_no_stack_overflow() {
     let mut texts = sound();
     texts.insert("channels.toml".to_owned(), format!("x{} = 1", ".x".repeat(100_000)).into_bytes());
     assert!(survives(&texts).errors() > 0);
+}
+
+/// Only the table itself is lost. A long list with its items on lines of their own is read, and a text that is no
+/// TOML is named as such.
+#[test]
+fn table_with_too_many_values_is_a_limit() {
+    let items = |separator: &str| vec!["\"acme\""; 100_000].join(separator);
+    let pool = |list: &str| {
+        format!("\n[[pool]]\nid = \"more\"\nchannel = \"line\"\nous = [{list}]\n\n[[ou]]\nid = \"last\"\n")
+    };
+    let with = |file: &str, text: String| {
+        let mut texts = sound();
+        texts.get_mut(file).unwrap().extend(text.into_bytes());
+        let (registry, findings) = read_and_check(&files(&texts));
+        let found: Vec<_> = findings.iter().map(|it| (it.code, it.to_string())).collect();
+        (registry.companies[0].ous.iter().any(|ou| &*ou.id == "last"), found)
+    };
+    let lines = String::from_utf8(sound()["acme/company.toml"].clone()).unwrap().lines().count();
+    let (is_rest_read, found) = with("acme/company.toml", pool(&items(", ")));
+    assert!(is_rest_read);
+    let [(Code::Limit, text)] = &found[..] else { panic!("{found:?}") };
+    assert!(
+        text.starts_with(&format!("acme/company.toml:{}: error[limit]: the table that begins", lines + 2)),
+        "{text}"
+    );
+
+    let (is_rest_read, found) = with("acme/company.toml", pool(&items(",\n")));
+    assert!(is_rest_read && found.iter().all(|(code, _)| *code != Code::Limit), "{:?}", found.first());
+
+    for file in ["channels.toml", "acme/company.toml", "acme/tests.toml"] {
+        let mut texts = sound();
+        texts.insert(file.to_owned(), "id,channel,address\n1,2,3\n".repeat(100_000).into_bytes());
+        let (_, findings) = read_and_check(&files(&texts));
+        let found: Vec<_> =
+            findings.iter().filter(|it| it.place.to_string() == format!("{file}:1")).collect();
+        assert!(found.iter().any(|it| it.code == Code::Syntax), "{}", printed(&findings));
+        assert!(!printed(&findings).contains("ous.csv"), "{}", printed(&findings));
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use switchboard_model::Role;
 
 use super::layout::SourceFile;
-use super::recover::{Recovered, parse_recovering};
+use super::recover::read_parts;
 use super::toml::{Document, Field, Table, report_unknown_word};
 use super::value::require_id;
 use crate::redact::{quoted, quoted_list};
@@ -87,19 +87,29 @@ impl Channels {
 /// Reads the profiles of a file. Adds new profiles, and overrides the keys of known ones. Returns whether the
 /// whole file could be read.
 fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findings: &mut Findings) -> bool {
-    let Some(Recovered { text, is_complete }) = parse_recovering(file, findings) else { return false };
-    let document = Document::parse(file, &text);
-    let root = document.root();
+    let mut complete = true;
+    let is_read =
+        read_parts(file, findings, |part, findings| complete &= read_profiles_of(part, profiles, findings));
+    complete && is_read
+}
+
+/// Reads the profiles in one part of a file. Returns whether the part has only readable profiles.
+fn read_profiles_of(
+    part: &Document<'_>,
+    profiles: &mut Vec<ChannelProfile>,
+    findings: &mut Findings,
+) -> bool {
+    let root = part.root();
     let meant = root.report_unknown_keys(&["channel"], findings);
     let table = root.table("channel", findings);
-    let complete = is_complete && meant.is_empty() && !matches!(table, Field::Faulty);
+    let complete = meant.is_empty() && !matches!(table, Field::Faulty);
     let Some(table) = table.given() else { return complete };
     let mut places: HashMap<Box<str>, usize> =
         profiles.iter().enumerate().map(|(at, profile)| (profile.id.clone(), at)).collect();
     for entry in table.entries() {
         let known = places.get(entry.key).copied();
         if known.is_none() {
-            require_id(entry.key, "channel id", &entry.place, Span::Bytes(entry.key_span), findings);
+            require_id(entry.key, "channel id", &entry.place, entry.key_span.clone(), findings);
         }
         let overridden = known.and_then(|at| profiles.get(at).cloned());
         let is_new = overridden.is_none();

@@ -10,9 +10,9 @@ use switchboard_model::{MAX_EXCLUDED, QueryField, Rule, SelectError};
 use super::accounts::read_accounts;
 use super::channels::Channels;
 use super::layout::{CompanyFiles, SourceFile};
-use super::recover::{Recovered, parse_recovering};
+use super::recover::read_parts;
 use super::sheet::Sheet;
-use super::toml::{Document, Field, Table, as_text};
+use super::toml::{Document, Field, Table};
 use super::value::{parse_country, require_id};
 use crate::redact::quoted;
 use crate::{
@@ -86,20 +86,24 @@ pub(super) fn read_company(
     company
 }
 
-/// Reads `company.toml`. A missing setting has its default. Returns whether the file could be read.
+/// Reads `company.toml`. A missing setting has its default. Returns whether the whole file could be read.
+/// Faulty text may have defined any OU and any pool.
 fn read_settings(
     file: SourceFile<'_>,
     channels: &Channels,
     company: &mut Company,
     findings: &mut Findings,
 ) -> bool {
-    let Some(Recovered { text, is_complete }) = parse_recovering(file, findings) else { return false };
-    // The faulty text may have defined any OU and any pool.
-    if !is_complete {
-        company.unread.ous = UnreadPart::Everything;
-        company.unread.pools = true;
-    }
-    let document = Document::parse(file, &text);
+    read_parts(file, findings, |part, findings| read_settings_of(part, channels, company, findings))
+}
+
+/// Reads the settings of one part of `company.toml`.
+fn read_settings_of(
+    document: &Document<'_>,
+    channels: &Channels,
+    company: &mut Company,
+    findings: &mut Findings,
+) {
     let root = document.root();
     let meant = root.report_unknown_keys(&COMPANY_KEYS, findings);
 
@@ -114,7 +118,7 @@ fn read_settings(
     if let Some(setting) = root.choice("dedicated_unavailable", &words, findings).given() {
         company.dedicated_unavailable = setting;
     }
-    company.platform_version = root
+    let version = root
         .text("platform_version", findings)
         .and_then(findings, |text, place, findings| {
             let version = Version::parse(text);
@@ -128,17 +132,26 @@ fn read_settings(
             version
         })
         .given();
-    company.geography = read_mapping(&root, findings);
+    company.platform_version = version.or(company.platform_version);
+    company.geography.append(&mut read_mapping(&root, findings));
 
     let (entries, is_list) = document.entries("ou", findings);
-    company.ous = entries.iter().map(|keys| read_ou(keys, findings)).collect();
+    entries.iter().for_each(|keys| push(&mut company.ous, read_ou(keys, findings)));
     if !is_list || meant.contains(&"ou") {
         company.unread.ous = UnreadPart::Everything;
     }
     let (entries, is_list) = document.entries("pool", findings);
-    company.pools = entries.iter().map(|keys| read_pool(keys, channels, findings)).collect();
+    entries.iter().for_each(|keys| push(&mut company.pools, read_pool(keys, channels, findings)));
     company.unread.pools |= !is_list || meant.contains(&"pool");
-    true
+}
+
+/// Adds an item to a list that grows by a quarter. Doubling would take three times the memory of the list while
+/// it grows.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 4 + 4);
+    }
+    list.push(item);
 }
 
 /// Reads one `[[ou]]`. A faulty id or parent becomes an empty id.
@@ -264,11 +277,11 @@ fn read_mapping(owner: &Table<'_>, findings: &mut Findings) -> Mapping {
     let Some(table) = owner.table("geography", findings).given() else { return mapping };
     let mut key_spans = BTreeMap::new();
     for entry in table.entries() {
-        let key_span = || Span::Bytes(entry.key_span.clone());
+        let key_span = || entry.key_span.clone();
         let from =
             parse_country("`geography`: the client's country", entry.key, &entry.place, key_span, findings);
-        let to = as_text(entry.key, entry.value, &entry.place, findings).and_then(|text| {
-            let value_span = || Span::Bytes(entry.value.span());
+        let to = table.as_text(entry.key, entry.value, &entry.place, findings).and_then(|text| {
+            let value_span = || entry.value_span.clone();
             parse_country("`geography`: the serving country", text, &entry.place, value_span, findings)
         });
         let (Some(from), Some(to)) = (from, to) else { continue };
@@ -293,11 +306,15 @@ fn read_mapping(owner: &Table<'_>, findings: &mut Findings) -> Mapping {
 
 /// Reads the tests of a company. Leaves out a faulty test, because its result would be meaningless.
 fn read_tests(company: &str, file: SourceFile<'_>, findings: &mut Findings) -> Vec<Test> {
-    let Some(Recovered { text, .. }) = parse_recovering(file, findings) else { return Vec::new() };
-    let document = Document::parse(file, &text);
-    document.root().report_unknown_keys(&["test"], findings);
-    let (entries, _) = document.entries("test", findings);
-    entries.iter().filter_map(|keys| read_test(company, keys, findings)).collect()
+    let mut tests = Vec::new();
+    read_parts(file, findings, |part, findings| {
+        part.root().report_unknown_keys(&["test"], findings);
+        let (entries, _) = part.entries("test", findings);
+        for test in entries.iter().filter_map(|keys| read_test(company, keys, findings)) {
+            push(&mut tests, test);
+        }
+    });
+    tests
 }
 
 fn read_test(company: &str, keys: &Table<'_>, findings: &mut Findings) -> Option<Test> {
@@ -343,7 +360,7 @@ fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> Stri
                 json.insert(key.to_owned(), list.iter().map(|(id, _)| Value::from(*id)).collect());
             }
             Some(QueryField::Company) => {
-                let named = as_text(key, entry.value, place, findings);
+                let named = table.as_text(key, entry.value, place, findings);
                 if named.is_some_and(|named| named != company) {
                     let message = format!(
                         "`company` differs from {}, the company that this file belongs to",
@@ -354,7 +371,7 @@ fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> Stri
                 }
             }
             Some(_) => {
-                if let Some(text) = as_text(key, entry.value, place, findings) {
+                if let Some(text) = table.as_text(key, entry.value, place, findings) {
                     json.insert(key.to_owned(), Value::from(text));
                 }
             }

@@ -29,11 +29,6 @@ impl<'f> SourceFile<'f> {
         self.content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(self.content)
     }
 
-    /// Returns the length of the file in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.content.len()
-    }
-
     pub(super) fn place(&self, line: u32) -> Place {
         Place { file: self.path.clone(), line }
     }

@@ -15,27 +15,76 @@ use crate::redact::quoted;
 use crate::suggest::{closest, did_you_mean};
 use crate::{Code, Findings, Place, Span};
 
-/// A parsed TOML file with its path and its lines.
+/// The pieces of a file that make the text of a part, in the order of the file.
+#[derive(Default)]
+pub(super) struct Pieces {
+    /// The offset of each piece in the part, and in the file.
+    starts: Vec<(usize, usize)>,
+    /// The length of all pieces in bytes.
+    len: usize,
+}
+
+impl Pieces {
+    /// Returns the only piece of a text that is the whole file.
+    pub(super) fn whole(len: usize) -> Pieces {
+        Pieces { starts: vec![(0, 0)], len }
+    }
+
+    /// Appends bytes of another part, which may be in several pieces.
+    pub(super) fn add(&mut self, part: &Pieces, bytes: Range<usize>) {
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let next = part.starts.partition_point(|&(start, _)| start <= at);
+            let end = part.starts.get(next).map_or(part.len, |&(start, _)| start).min(bytes.end);
+            self.starts.push((self.len, part.in_file(at)));
+            self.len += end.saturating_sub(at);
+            at = end.max(at + 1);
+        }
+    }
+
+    /// Returns the offset in the file of an offset in the part.
+    pub(super) fn in_file(&self, offset: usize) -> usize {
+        let piece = self.starts.partition_point(|&(start, _)| start <= offset).saturating_sub(1);
+        let (start, in_file) = self.starts.get(piece).copied().unwrap_or_default();
+        in_file + offset.saturating_sub(start)
+    }
+
+    /// Returns the bytes in the file of bytes in one piece of the part.
+    pub(super) fn range_in_file(&self, bytes: &Range<usize>) -> Range<usize> {
+        let start = self.in_file(bytes.start);
+        start..start + bytes.len()
+    }
+}
+
+/// A parsed part of a TOML file. Its places are those of the file.
 pub(super) struct Document<'t> {
-    path: Arc<str>,
-    lines: Lines<'t>,
+    path: &'t Arc<str>,
+    lines: &'t Lines<'t>,
+    pieces: &'t Pieces,
     root: DeTable<'t>,
 }
 
 impl<'t> Document<'t> {
-    /// Parses the text of a file. [`recover`](super::recover) has already reported and removed its faults.
-    pub(super) fn parse(file: SourceFile<'_>, text: &'t str) -> Document<'t> {
-        let (root, _) = DeTable::parse_recoverable(text);
-        Document { path: file.path.clone(), lines: Lines::new(text), root: root.into_inner() }
+    pub(super) fn new(
+        file: &SourceFile<'t>,
+        lines: &'t Lines<'t>,
+        pieces: &'t Pieces,
+        root: DeTable<'t>,
+    ) -> Document<'t> {
+        Document { path: file.path, lines, pieces, root }
     }
 
-    /// Returns the root table, with the keys that are outside any other table.
+    /// Returns the root table of the part. Together, the parts have every key of the file's root table.
     pub(super) fn root(&self) -> Table<'_> {
         self.table(&self.root, 0)
     }
 
     fn table<'d>(&'d self, keys: &'d DeTable<'d>, line: u32) -> Table<'d> {
-        Table { path: &self.path, lines: &self.lines, keys, line }
+        Table { path: self.path, lines: self.lines, pieces: self.pieces, keys, line }
+    }
+
+    fn line_at(&self, offset: usize) -> u32 {
+        self.lines.line_at(self.pieces.in_file(offset))
     }
 
     /// Returns the entries of `[[name]]`. The flag is false if the value is no list.
@@ -43,10 +92,11 @@ impl<'t> Document<'t> {
         let mut entries = Vec::new();
         let Some((key, value)) = self.root.get_key_value(name) else { return (entries, true) };
         let mut report = |span: Range<usize>| {
-            let place = Place { file: self.path.clone(), line: self.lines.line_at(span.start) };
+            let place = Place { file: self.path.clone(), line: self.line_at(span.start) };
             let message = format!("{} is not a list of tables", quoted(name));
             let help = format!("write each entry under its own `[[{name}]]`");
-            findings.add(&place, Code::InvalidValue, message, help).primary(Span::Bytes(span));
+            let span = Span::Bytes(self.pieces.range_in_file(&span));
+            findings.add(&place, Code::InvalidValue, message, help).primary(span);
         };
         let DeValue::Array(items) = value.get_ref() else {
             report(key.span());
@@ -54,9 +104,7 @@ impl<'t> Document<'t> {
         };
         for item in items {
             match item.get_ref() {
-                DeValue::Table(keys) => {
-                    entries.push(self.table(keys, self.lines.line_at(item.span().start)));
-                }
+                DeValue::Table(keys) => entries.push(self.table(keys, self.line_at(item.span().start))),
                 _ => report(item.span()),
             }
         }
@@ -104,6 +152,7 @@ impl<T> Field<T> {
 pub(super) struct Table<'d> {
     path: &'d Arc<str>,
     lines: &'d Lines<'d>,
+    pieces: &'d Pieces,
     keys: &'d DeTable<'d>,
     line: u32,
 }
@@ -114,8 +163,10 @@ pub(super) struct KeyValue<'d> {
     pub(super) value: &'d Spanned<DeValue<'d>>,
     /// The line that has the key.
     pub(super) place: Place,
-    /// The bytes of the key in the file.
-    pub(super) key_span: Range<usize>,
+    /// The part of the line that is the key.
+    pub(super) key_span: Span,
+    /// The part of the line that is the value.
+    pub(super) value_span: Span,
 }
 
 impl<'d> Table<'d> {
@@ -125,7 +176,11 @@ impl<'d> Table<'d> {
     }
 
     fn place_at(&self, offset: usize) -> Place {
-        Place { file: self.path.clone(), line: self.lines.line_at(offset) }
+        Place { file: self.path.clone(), line: self.lines.line_at(self.pieces.in_file(offset)) }
+    }
+
+    fn span(&self, bytes: &Range<usize>) -> Span {
+        Span::Bytes(self.pieces.range_in_file(bytes))
     }
 
     fn find(&self, key: &str) -> Option<(&'d Spanned<DeValue<'d>>, Place)> {
@@ -148,7 +203,7 @@ impl<'d> Table<'d> {
             let message = format!("key {} is unknown", quoted(key.get_ref()));
             findings
                 .add(&self.place_at(key.span().start), Code::UnknownKey, message, help)
-                .primary(Span::Bytes(key.span()));
+                .primary(self.span(&key.span()));
         }
         meant
     }
@@ -169,7 +224,8 @@ impl<'d> Table<'d> {
                 key: key.get_ref(),
                 value,
                 place: self.place_at(key.span().start),
-                key_span: key.span(),
+                key_span: self.span(&key.span()),
+                value_span: self.span(&value.span()),
             })
             .collect()
     }
@@ -190,7 +246,7 @@ impl<'d> Table<'d> {
         match value.get_ref() {
             DeValue::Table(keys) => Some(Table { keys, line: place.line, ..*self }),
             _ => {
-                report_wrong_type(key, value, "a table", place, findings);
+                self.report_wrong_type(key, value, "a table", place, findings);
                 None
             }
         }
@@ -198,7 +254,7 @@ impl<'d> Table<'d> {
 
     pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Field<&'d str> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
-        as_text(key, value, &place, findings).map_or(Field::Faulty, |text| Field::Given(text, place))
+        self.as_text(key, value, &place, findings).map_or(Field::Faulty, |text| Field::Given(text, place))
     }
 
     /// Reads a value that is `true` or `false`.
@@ -207,7 +263,7 @@ impl<'d> Table<'d> {
         match value.get_ref() {
             DeValue::Boolean(flag) => Field::Given(*flag, place),
             _ => {
-                report_wrong_type(key, value, "`true` or `false`", &place, findings);
+                self.report_wrong_type(key, value, "`true` or `false`", &place, findings);
                 Field::Faulty
             }
         }
@@ -217,7 +273,7 @@ impl<'d> Table<'d> {
     pub(super) fn integer(&self, key: &str, findings: &mut Findings) -> Field<i64> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         let DeValue::Integer(number) = value.get_ref() else {
-            report_wrong_type(key, value, "a whole number", &place, findings);
+            self.report_wrong_type(key, value, "a whole number", &place, findings);
             return Field::Faulty;
         };
         match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -226,7 +282,7 @@ impl<'d> Table<'d> {
                 let message = format!("{} does not fit into 64 bits", quoted(key));
                 findings
                     .add(&place, Code::InvalidValue, message, "use a smaller number")
-                    .primary(Span::Bytes(value.span()));
+                    .primary(self.span(&value.span()));
                 Field::Faulty
             }
         }
@@ -236,13 +292,13 @@ impl<'d> Table<'d> {
     pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Field<Vec<(&'d str, Place)>> {
         let Some((value, place)) = self.find(key) else { return Field::Absent };
         let DeValue::Array(items) = value.get_ref() else {
-            report_wrong_type(key, value, "a list of texts in brackets", &place, findings);
+            self.report_wrong_type(key, value, "a list of texts in brackets", &place, findings);
             return Field::Faulty;
         };
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             let item_place = self.place_at(item.span().start);
-            let Some(text) = as_text(key, item, &item_place, findings) else { return Field::Faulty };
+            let Some(text) = self.as_text(key, item, &item_place, findings) else { return Field::Faulty };
             texts.push((text, item_place));
         }
         Field::Given(texts, place)
@@ -271,6 +327,45 @@ impl<'d> Table<'d> {
             parse_country(key, text, place, || Span::value(key), findings)
         })
     }
+
+    /// Returns a value of this table as a text. Reports a value of another type.
+    pub(super) fn as_text(
+        &self,
+        key: &str,
+        value: &'d Spanned<DeValue<'d>>,
+        place: &Place,
+        findings: &mut Findings,
+    ) -> Option<&'d str> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => {
+                self.report_wrong_type(key, value, "a text in quotes", place, findings);
+                None
+            }
+        }
+    }
+
+    fn report_wrong_type(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        wanted: &str,
+        place: &Place,
+        findings: &mut Findings,
+    ) {
+        let found = match value.get_ref() {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "a truth value",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let message = format!("{} is {found}, not {wanted}", quoted(key));
+        let help = format!("write {wanted}");
+        findings.add(place, Code::InvalidValue, message, help).primary(self.span(&value.span()));
+    }
 }
 
 /// Reports a text that is not one of the expected words.
@@ -286,41 +381,4 @@ pub(super) fn report_unknown_word<'w>(
     let help = did_you_mean(text, words, || format!("write one of {all}"));
     let message = format!("{} is {}, which is not one of {all}", quoted(key), quoted(text));
     findings.add(place, Code::InvalidValue, message, help).primary(span);
-}
-
-/// Returns a value as a text. Reports a value of another type.
-pub(super) fn as_text<'d>(
-    key: &str,
-    value: &'d Spanned<DeValue<'d>>,
-    place: &Place,
-    findings: &mut Findings,
-) -> Option<&'d str> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(text),
-        _ => {
-            report_wrong_type(key, value, "a text in quotes", place, findings);
-            None
-        }
-    }
-}
-
-fn report_wrong_type(
-    key: &str,
-    value: &Spanned<DeValue<'_>>,
-    wanted: &str,
-    place: &Place,
-    findings: &mut Findings,
-) {
-    let found = match value.get_ref() {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a truth value",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    };
-    let message = format!("{} is {found}, not {wanted}", quoted(key));
-    let help = format!("write {wanted}");
-    findings.add(place, Code::InvalidValue, message, help).primary(Span::Bytes(value.span()));
 }
