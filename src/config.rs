@@ -2,26 +2,27 @@
 //! environment variables, the options of the command line. The layers have the same settings: the option
 //! `--poll-interval`, the variable `SWITCHBOARD_POLL_INTERVAL` and the key `poll_interval` are one setting.
 //! `config/switchboard.toml` lists every key with its default.
+//!
+//! Each layer is read as texts, and one parser, that of the options, turns the text of a setting into its value. A
+//! fault therefore has the same words in every layer, and one run reports all faults.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Command, FromArgMatches, ValueEnum, ValueHint};
-use serde::Deserialize;
-use serde::de::value::MapDeserializer;
-use serde::de::{Deserializer, Error as _};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, ValueHint};
 use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::{ReadLimits, did_you_mean};
 use switchboard_server::{ListenAddress, ServerSettings};
-use toml::de::{self, DeTable};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::runtime::WatchMode;
@@ -35,6 +36,8 @@ const VARIABLE_PREFIX: &str = "SWITCHBOARD_";
 const OTHER_VARIABLES: [&str; 2] = [CONFIG_VARIABLE, "SWITCHBOARD_TOKEN"];
 /// Variable that names the settings file.
 const CONFIG_VARIABLE: &str = "SWITCHBOARD_CONFIG";
+/// Maximum length of a value in a message, in characters.
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// All settings of the daemon. The fields are the keys of the settings file.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,126 +95,105 @@ pub struct Settings {
 }
 
 /// One layer of the settings. A field is `None` if the layer does not set it. The comments of the fields are
-/// help texts.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SettingsLayer {
+/// help texts. The name of a value (`DIR`, `N`) decides which TOML value the settings file has in its place.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+struct SettingsLayer {
     /// Registry folder to serve; compiled at start and after each change
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
-    #[serde(deserialize_with = "path")]
-    pub registry: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    registry: Option<PathBuf>,
     /// Snapshot file to serve; loaded at start and after each change
     #[arg(long, value_name = "FILE")]
-    #[serde(deserialize_with = "path")]
-    pub snapshot: Option<PathBuf>,
+    snapshot: Option<PathBuf>,
     /// Exit with code 3 if the source gives no snapshot at start, instead of waiting for one
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = parse_switch)]
-    pub require_snapshot: Option<bool>,
+    require_snapshot: Option<bool>,
     /// State directory, which keeps the last snapshots and live standings over restarts
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    #[serde(deserialize_with = "path")]
-    pub state: Option<PathBuf>,
+    state: Option<PathBuf>,
     /// Time that the source has to answer at start before the last snapshot of the state directory is served
     /// [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    #[serde(deserialize_with = "duration")]
-    pub start_timeout: Option<Duration>,
+    start_timeout: Option<Duration>,
     /// Journal file that keeps live standings over restarts; by default a file in the state directory
     #[arg(long, value_name = "FILE")]
-    #[serde(deserialize_with = "path")]
-    pub standings: Option<PathBuf>,
+    standings: Option<PathBuf>,
     /// Address of the data listener, which answers queries: IP:PORT, localhost:PORT, :PORT or unix:PATH; repeatable
     /// [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', verbatim_doc_comment)]
-    #[serde(deserialize_with = "addresses")]
-    pub listen: Option<Vec<ListenAddress>>,
+    listen: Option<Vec<ListenAddress>>,
     /// Address of the admin listener: metrics, probes, status, standings; forms as for --listen; repeatable
     /// [default: 127.0.0.1:7401]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', verbatim_doc_comment)]
-    #[serde(deserialize_with = "addresses")]
-    pub admin_listen: Option<Vec<ListenAddress>>,
+    admin_listen: Option<Vec<ListenAddress>>,
     /// Share the addresses with another process that also has this option, for a hand-over
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = parse_switch)]
-    pub reuse_port: Option<bool>,
+    reuse_port: Option<bool>,
     /// Number of threads that answer queries; 0 means one for each core
     /// [default: 0]
-    #[arg(long, value_name = "N", verbatim_doc_comment)]
-    pub workers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = parse_number::<0>, verbatim_doc_comment)]
+    workers: Option<usize>,
     /// Largest number of open connections to the data listener
     /// [default: 10000]
-    #[arg(long, value_name = "N", verbatim_doc_comment)]
-    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub max_connections: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = parse_number::<1>, verbatim_doc_comment)]
+    max_connections: Option<usize>,
     /// Largest number of open connections of one IPv4 address or IPv6 /64; 0 means no limit
     /// [default: 2500]
-    #[arg(long, value_name = "N", verbatim_doc_comment)]
-    pub max_connections_per_peer: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = parse_number::<0>, verbatim_doc_comment)]
+    max_connections_per_peer: Option<usize>,
     /// Memory in bytes for bodies that arrive and large answers that are not sent yet
     /// [default: 67108864]
-    #[arg(long, value_name = "BYTES", verbatim_doc_comment)]
-    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(MIN_MAX_BODY_BYTES as u64..))]
-    #[serde(deserialize_with = "at_least::<_, MIN_MAX_BODY_BYTES>")]
-    pub max_body_bytes: Option<usize>,
+    #[arg(long, value_name = "BYTES", value_parser = parse_number::<MIN_MAX_BODY_BYTES>, verbatim_doc_comment)]
+    max_body_bytes: Option<usize>,
     /// Largest file of a registry that is read, in bytes or with a unit, such as 64MiB
     /// [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, verbatim_doc_comment)]
-    #[serde(deserialize_with = "size")]
-    pub max_file_size: Option<u64>,
+    max_file_size: Option<u64>,
     /// Time from the first byte of a request to the end of its head
     /// [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    #[serde(deserialize_with = "duration")]
-    pub header_timeout: Option<Duration>,
+    header_timeout: Option<Duration>,
     /// Time from the end of a request's head to its answer
     /// [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    #[serde(deserialize_with = "duration")]
-    pub body_timeout: Option<Duration>,
+    body_timeout: Option<Duration>,
     /// Time that a connection may wait for its next request
     /// [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    #[serde(deserialize_with = "duration")]
-    pub idle_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
     /// Time that requests in flight have to finish after SIGTERM or SIGINT
     /// [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
-    #[serde(deserialize_with = "duration")]
-    pub drain_timeout: Option<Duration>,
+    drain_timeout: Option<Duration>,
     /// Time between two polls of the source, which find changes that no event reports
     /// [default: 1s]
     #[arg(long, value_name = "DURATION", value_parser = parse_interval, verbatim_doc_comment)]
-    #[serde(deserialize_with = "interval")]
-    pub poll_interval: Option<Duration>,
+    poll_interval: Option<Duration>,
     /// Way in which changes of the source are noticed
     /// [default: events]
     #[arg(long, value_name = "MODE", verbatim_doc_comment)]
-    pub watch: Option<WatchMode>,
+    watch: Option<WatchMode>,
     /// Log levels: error, warn, info, debug or trace, or in the form of RUST_LOG
     /// [default: RUST_LOG, else info]
     #[arg(long, value_name = "LEVEL", value_parser = parse_levels, verbatim_doc_comment)]
-    #[serde(deserialize_with = "levels")]
-    pub log_level: Option<String>,
+    log_level: Option<String>,
     /// Format of the logs on standard error
     /// [default: text]
     #[arg(long, value_name = "FORMAT", verbatim_doc_comment)]
-    pub log_format: Option<LogFormat>,
+    log_format: Option<LogFormat>,
     /// Colors in the text on standard error
     /// [default: auto]
     #[arg(long, value_name = "WHEN", verbatim_doc_comment)]
-    pub color: Option<Color>,
+    color: Option<Color>,
     /// Share of the requests that are logged, from 0 (none) to 1 (all)
     /// [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = parse_share, verbatim_doc_comment)]
-    #[serde(deserialize_with = "share")]
-    pub access_log: Option<f64>,
+    access_log: Option<f64>,
 }
 
 /// The format of the log lines. The comments of the variants are help texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
     /// One line of text for each event
     #[default]
@@ -221,8 +203,7 @@ pub enum LogFormat {
 }
 
 /// Where texts have colors. The comments of the variants are help texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
     /// Colors on a terminal, unless NO_COLOR is set
     #[default]
@@ -252,6 +233,14 @@ pub enum SettingsError {
         /// The line and the reason.
         fault: KeyFault,
     },
+    /// The value of an option is wrong.
+    #[error("{option}: {reason}")]
+    Option {
+        /// The option, such as `--workers`.
+        option: String,
+        /// The value that was found and the values that are expected.
+        reason: String,
+    },
     /// The value of an environment variable is wrong.
     #[error("environment variable {variable}: {reason}")]
     Variable {
@@ -267,6 +256,14 @@ pub enum SettingsError {
         one: String,
         /// The second setting.
         other: String,
+    },
+    /// A source is a URL. The URL is not kept, because it may contain a password.
+    #[error("{key}: {fault}")]
+    Url {
+        /// The key of the setting.
+        key: &'static str,
+        /// What this build cannot read, and the remedy.
+        fault: String,
     },
 }
 
@@ -380,29 +377,45 @@ impl Settings {
     /// become absolute.
     ///
     /// # Errors
-    /// Returns every fault of the variables and of the settings file.
+    /// Returns every fault of the options, of the variables and of the settings file.
     pub fn load(
-        options: SettingsLayer,
+        options: &SettingsOptions,
         config: Option<PathBuf>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Settings, SettingsErrors> {
+        let (settings, errors) = Settings::load_valid(options, config, variables);
+        if errors.is_empty() { Ok(settings) } else { Err(SettingsErrors(errors)) }
+    }
+
+    /// Merges as [`load`](Self::load) does, and leaves out the values that have a fault. Returns every fault.
+    pub fn load_valid(
+        options: &SettingsOptions,
+        config: Option<PathBuf>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> (Settings, Vec<SettingsError>) {
         let named = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         // Shells and manifests often set a variable to the empty text instead of unsetting it.
         let variables: BTreeMap<String, OsString> =
             named.filter(|(name, value)| name.starts_with(VARIABLE_PREFIX) && !value.is_empty()).collect();
+        let parser = SettingsParser::new();
         let mut errors = Vec::new();
-        let environment = SettingsLayer::from_variables(&variables, &mut errors);
+        let options = SettingsLayer::from_options(&parser, options, &mut errors);
+        let environment = SettingsLayer::from_variables(&parser, &variables, &mut errors);
         let config = config.or_else(|| variables.get(CONFIG_VARIABLE).map(PathBuf::from));
-        let file = config.map(|path| SettingsLayer::from_file(&path, &mut errors)).unwrap_or_default();
-        let mut settings = Settings::from(options.over(environment.over(file)));
+        let file = config.map(|path| SettingsLayer::from_file(&parser, &path, &mut errors));
+        let mut settings = Settings::from(options.over(environment.over(file.unwrap_or_default())));
         let Settings { registry, snapshot, state, standings, .. } = &mut settings;
+        for (key, path) in [("registry", &*registry), ("snapshot", &*snapshot)] {
+            let fault = path.as_deref().and_then(url_fault);
+            errors.extend(fault.map(|fault| SettingsError::Url { key, fault }));
+        }
         for path in [registry, snapshot, state, standings] {
             // An error means that the current folder is unknown. The relative path may work nevertheless.
             if let Some(absolute) = path.as_ref().and_then(|path| std::path::absolute(path).ok()) {
                 *path = Some(absolute);
             }
         }
-        if errors.is_empty() { Ok(settings) } else { Err(SettingsErrors(errors)) }
+        (settings, errors)
     }
 
     /// Reads the text of a settings file. Missing keys keep their defaults.
@@ -411,14 +424,13 @@ impl Settings {
     /// Returns every fault with its line, the key and the expected value.
     pub fn from_toml(text: &str) -> Result<Settings, Vec<KeyFault>> {
         let mut faults = Vec::new();
-        let layer = SettingsLayer::from_toml(text, &mut faults);
+        let layer = SettingsLayer::from_toml(&SettingsParser::new(), text, &mut faults);
         if faults.is_empty() { Ok(layer.into()) } else { Err(faults) }
     }
 
     /// Returns the keys of all settings, in the order of the help.
     pub fn keys() -> Vec<String> {
-        let command = SettingsLayer::augment_args(Command::new("keys"));
-        command.get_arguments().map(|argument| argument.get_id().to_string()).collect()
+        SettingsParser::new().keys().map(str::to_owned).collect()
     }
 
     /// Returns the path of the journal of standings: `standings`, or a file in the state directory.
@@ -464,42 +476,54 @@ impl SettingsLayer {
         self.or(lower)
     }
 
-    /// Reads the environment variables, each with the parser of its option.
+    /// Reads the options of the command line.
+    fn from_options(
+        parser: &SettingsParser,
+        options: &SettingsOptions,
+        errors: &mut Vec<SettingsError>,
+    ) -> SettingsLayer {
+        let mut layer = SettingsLayer::default();
+        for (key, values) in &options.0 {
+            if let Err(reason) = parser.parse(key, values, &mut layer) {
+                errors.push(SettingsError::Option { option: option_of(key), reason });
+            }
+        }
+        layer.report_two_sources(option_of, errors);
+        layer
+    }
+
+    /// Reads the environment variables. A variable of blanks alone counts as not set, unless it is a path.
     fn from_variables(
+        parser: &SettingsParser,
         variables: &BTreeMap<String, OsString>,
         errors: &mut Vec<SettingsError>,
     ) -> SettingsLayer {
-        let command = SettingsLayer::augment_args(Command::new("variables").no_binary_name(true));
-        let (mut layer, keys) = (SettingsLayer::default(), Settings::keys());
+        let mut layer = SettingsLayer::default();
         for (name, value) in variables.iter().filter(|(name, _)| !OTHER_VARIABLES.contains(&&***name)) {
             let key = name.trim_start_matches(VARIABLE_PREFIX).to_lowercase();
             let mut error = |reason| errors.push(SettingsError::Variable { variable: name.clone(), reason });
-            if !keys.contains(&key) {
+            let Some(argument) = parser.argument(&key) else {
                 // Other programs may use the prefix, and Kubernetes sets SWITCHBOARD_SERVICE_HOST for a
                 // service of this name. Only a variable that is nearly a setting is a mistake.
-                let near = did_you_mean(&key, keys.iter().map(String::as_str), String::new);
+                let near = did_you_mean(&key, parser.keys(), String::new);
                 if let Some(meant) = near.split('`').nth(1) {
                     error(format!("there is no such setting; did you mean {}?", variable_of(meant)));
                 }
                 continue;
-            }
-            let mut option = OsString::from(format!("--{}=", key.replace('_', "-")));
-            option.push(value);
-            let read = command.clone().try_get_matches_from([option]);
-            match read.and_then(|matches| SettingsLayer::from_arg_matches(&matches)) {
-                Ok(read) => layer = layer.or(read),
-                Err(fault) => error(format!("{:?} is not valid: {}", value.display(), reason_of(&fault))),
+            };
+            let value = without_blanks(argument, value);
+            if !value.is_empty()
+                && let Err(reason) = parser.parse(&key, &[value], &mut layer)
+            {
+                error(reason);
             }
         }
-        if layer.registry.is_some() && layer.snapshot.is_some() {
-            let [one, other] = ["registry", "snapshot"].map(variable_of);
-            errors.push(SettingsError::Exclusive { one, other });
-        }
+        layer.report_two_sources(variable_of, errors);
         layer
     }
 
     /// Reads a settings file.
-    fn from_file(path: &Path, errors: &mut Vec<SettingsError>) -> SettingsLayer {
+    fn from_file(parser: &SettingsParser, path: &Path, errors: &mut Vec<SettingsError>) -> SettingsLayer {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
@@ -509,50 +533,187 @@ impl SettingsLayer {
             }
         };
         let mut faults = Vec::new();
-        let layer = SettingsLayer::from_toml(&text, &mut faults);
+        let layer = SettingsLayer::from_toml(parser, &text, &mut faults);
         let faults = faults.into_iter();
         errors.extend(faults.map(|fault| SettingsError::Key { path: path.to_owned(), fault }));
-        if layer.registry.is_some() && layer.snapshot.is_some() {
-            let [one, other] = ["registry", "snapshot"].map(|key| format!("{}: {key}", path.display()));
-            errors.push(SettingsError::Exclusive { one, other });
-        }
+        layer.report_two_sources(|key| format!("{}: {key}", path.display()), errors);
         layer
     }
 
-    /// Reads the text of a settings file key by key, so that one run reports every fault.
-    fn from_toml(text: &str, faults: &mut Vec<KeyFault>) -> SettingsLayer {
-        let fault = |span: Option<Range<usize>>, reason: String| {
-            let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
-            KeyFault { line: 1 + before.matches('\n').count(), reason }
-        };
-        let table = match DeTable::parse(text) {
-            Ok(table) => table.into_inner(),
-            Err(error) => {
-                faults.push(fault(error.span(), error.message().to_owned()));
-                return SettingsLayer::default();
+    /// Reads the text of a settings file key by key. Leaves out lines that are not TOML.
+    fn from_toml(parser: &SettingsParser, text: &str, faults: &mut Vec<KeyFault>) -> SettingsLayer {
+        let line_of = |span: Range<usize>| 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let line = line_of(error.span().unwrap_or_default());
+            // The other lines of a message have the words of a grammar.
+            let message = error.message().lines().next().unwrap_or_default();
+            // One fault often leads to others on its line.
+            if !faults.iter().any(|known: &KeyFault| known.line == line) {
+                let reason = format!(
+                    "the line is not TOML ({message}): write KEY = VALUE, and write texts, durations and addresses in \
+                     quotes"
+                );
+                faults.push(KeyFault { line, reason });
             }
-        };
-        let (mut layer, keys) = (SettingsLayer::default(), Settings::keys());
-        for (name, value) in table {
-            let (key, span) = (name.get_ref().as_ref(), value.span());
-            if !keys.iter().any(|known| known == key) {
-                let known = keys.iter().map(String::as_str);
-                let help = did_you_mean(key, known, || format!("the keys are {}", keys.join(", ")));
-                faults.push(fault(Some(name.span()), format!("unknown key {key:?}: {help}")));
+        }
+        let broken: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
+        let mut layer = SettingsLayer::default();
+        for (name, value) in table.into_inner() {
+            let (key, line) = (name.get_ref().as_ref(), line_of(name.span()));
+            if broken.contains(&line) {
                 continue;
             }
-            let entry = MapDeserializer::new(iter::once((key, value)));
-            match SettingsLayer::deserialize(entry) {
-                Ok(read) => layer = layer.or(read),
-                Err(error) => {
-                    let error: de::Error = error;
-                    faults.push(fault(error.span().or(Some(span)), format!("{key}: {}", error.message())));
+            let Some(argument) = parser.argument(key) else {
+                let keys = || parser.keys().collect::<Vec<_>>().join(", ");
+                let help = did_you_mean(key, parser.keys(), || format!("the keys are {}", keys()));
+                faults.push(KeyFault { line, reason: format!("unknown key {key:?}: {help}") });
+                continue;
+            };
+            let mut fault = |at: &Spanned<DeValue<'_>>, reason: &str| {
+                let found = shown(text.get(at.span()).unwrap_or_default());
+                let reason = format!("{key}: {found} is not valid: {reason}");
+                faults.push(KeyFault { line: line_of(at.span()), reason });
+            };
+            let values = match value.get_ref() {
+                DeValue::Array(items) if takes_list(argument) && !items.is_empty() => items.iter().collect(),
+                _ => vec![&value],
+            };
+            let mut texts = Vec::new();
+            for value in values {
+                match text_of(argument, value.get_ref()) {
+                    None => fault(value, &expected_in_toml(argument)),
+                    Some(text) if text.is_empty() && may_be_empty(argument) => {}
+                    Some(text) => match parser.value(key, &[text.clone().into()]) {
+                        Ok(_) => texts.push(text.into()),
+                        Err((_, reason)) => fault(value, &reason),
+                    },
                 }
+            }
+            if !texts.is_empty() {
+                // Each text is valid, so that all of them are.
+                let _ = parser.parse(key, &texts, &mut layer);
             }
         }
         faults.sort_by_key(|fault| fault.line);
         layer
     }
+
+    /// Reports a layer that has both sources. `name` returns the spelling of a key in the layer.
+    fn report_two_sources(&self, name: impl Fn(&str) -> String, errors: &mut Vec<SettingsError>) {
+        if self.registry.is_some() && self.snapshot.is_some() {
+            errors.push(SettingsError::Exclusive { one: name("registry"), other: name("snapshot") });
+        }
+    }
+}
+
+/// The options of the command line that are settings, by key and as texts. [`Settings::load`] parses them together
+/// with the other layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsOptions(BTreeMap<String, Vec<OsString>>);
+
+impl Args for SettingsOptions {
+    fn augment_args(command: Command) -> Command {
+        let keys = Settings::keys();
+        SettingsLayer::augment_args(command).mut_args(|argument| {
+            if !keys.iter().any(|key| argument.get_id() == key) {
+                return argument;
+            }
+            let (values, hint) = (argument.get_possible_values(), argument.get_value_hint());
+            // A negative number is a wrong value, and not an unknown option.
+            argument.value_parser(Unparsed(values)).value_hint(hint).allow_negative_numbers(true)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        SettingsOptions::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingsOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<SettingsOptions, clap::Error> {
+        let mut options = SettingsOptions::default();
+        options.update_from_arg_matches(matches)?;
+        Ok(options)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for key in Settings::keys() {
+            if matches.value_source(&key) == Some(ValueSource::CommandLine) {
+                let values = matches.get_raw(&key).into_iter().flatten().map(OsStr::to_owned).collect();
+                self.0.insert(key, values);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Accepts every value of an option. The help and the completions keep the values that are possible.
+#[derive(Clone)]
+struct Unparsed(Vec<PossibleValue>);
+
+impl TypedValueParser for Unparsed {
+    type Value = OsString;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        (!self.0.is_empty()).then(|| Box::new(self.0.iter().cloned()) as Box<_>)
+    }
+}
+
+/// Parses the texts of a setting, whatever layer they come from.
+struct SettingsParser(Command);
+
+impl SettingsParser {
+    fn new() -> SettingsParser {
+        SettingsParser(SettingsLayer::augment_args(Command::new("settings").no_binary_name(true)))
+    }
+
+    /// Returns the keys of all settings, in the order of the help.
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.get_arguments().map(|argument| argument.get_id().as_str())
+    }
+
+    /// Returns the declaration of a setting, if there is one with this key.
+    fn argument(&self, key: &str) -> Option<&Arg> {
+        self.0.get_arguments().find(|argument| argument.get_id() == key)
+    }
+
+    /// Adds the value of a setting to a layer. Returns a message with the faulty text and what is expected.
+    fn parse(&self, key: &str, texts: &[OsString], layer: &mut SettingsLayer) -> Result<(), String> {
+        let read = self.value(key, texts);
+        let read =
+            read.map_err(|(text, reason)| format!("{} is not valid: {reason}", shown(&format!("{text:?}"))))?;
+        *layer = std::mem::take(layer).or(read);
+        Ok(())
+    }
+
+    /// Returns a layer with one setting. Otherwise returns the faulty text and what is expected.
+    fn value(&self, key: &str, texts: &[OsString]) -> Result<SettingsLayer, (String, String)> {
+        let options = texts.iter().map(|text| {
+            let mut option = OsString::from(format!("{}=", option_of(key)));
+            option.push(
+                self.argument(key).map_or_else(|| text.clone(), |argument| without_blanks(argument, text)),
+            );
+            option
+        });
+        let read = self.0.clone().try_get_matches_from(options);
+        read.and_then(|matches| SettingsLayer::from_arg_matches(&matches)).map_err(|fault| {
+            let text = match fault.get(ContextKind::InvalidValue) {
+                Some(ContextValue::String(text)) => text.clone(),
+                _ => texts.first().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default(),
+            };
+            (text, reason_of(&fault))
+        })
+    }
+}
+
+/// Returns the option of a setting.
+fn option_of(key: &str) -> String {
+    format!("--{}", key.replace('_', "-"))
 }
 
 /// Returns the environment variable of a setting.
@@ -560,14 +721,108 @@ fn variable_of(key: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", key.to_uppercase())
 }
 
-/// Returns the reason why clap rejects a value, without the name of the option.
+/// Returns the name of a setting's value, such as `DURATION`.
+fn value_name(argument: &Arg) -> &str {
+    argument.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str())
+}
+
+fn takes_list(argument: &Arg) -> bool {
+    argument.get_value_delimiter().is_some()
+}
+
+fn is_path(argument: &Arg) -> bool {
+    matches!(value_name(argument), "DIR" | "FILE")
+}
+
+/// Returns whether the empty text in a settings file means that the setting is not set.
+fn may_be_empty(argument: &Arg) -> bool {
+    is_path(argument) || value_name(argument) == "LEVEL"
+}
+
+/// Returns a value without the blanks around it and around the items of a list. A path is returned as it is.
+fn without_blanks(argument: &Arg, value: &OsStr) -> OsString {
+    match value.to_str() {
+        Some(text) if takes_list(argument) || value_name(argument) == "LEVEL" => {
+            text.split(',').map(str::trim).collect::<Vec<_>>().join(",").into()
+        }
+        Some(text) if !is_path(argument) => text.trim().into(),
+        _ => value.to_owned(),
+    }
+}
+
+/// Returns the text of a TOML value, in the form of the option. Returns `None` if the setting has no values of this
+/// type.
+fn text_of(argument: &Arg, value: &DeValue<'_>) -> Option<String> {
+    match (value_name(argument), value) {
+        ("N" | "BYTES" | "SIZE" | "SHARE", DeValue::Integer(number)) => {
+            // A number beyond 128 bits is a whole number as well, and too great for every setting.
+            let read = i128::from_str_radix(number.as_str(), number.radix());
+            Some(read.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
+        }
+        ("SHARE", DeValue::Float(number)) => Some(number.as_str().to_owned()),
+        ("BOOL", DeValue::Boolean(is_on)) => Some(is_on.to_string()),
+        ("N" | "BYTES" | "SHARE" | "BOOL", _) => None,
+        (_, DeValue::String(text)) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+/// Returns which TOML values a setting has.
+fn expected_in_toml(argument: &Arg) -> String {
+    let expected = match value_name(argument) {
+        "N" | "BYTES" => "expected a whole number, without quotes",
+        "SHARE" => "expected a number from 0 to 1, without quotes",
+        "BOOL" => "expected true or false, without quotes",
+        "SIZE" => "expected a number of bytes such as 67108864, or a text such as \"64MiB\"",
+        "DURATION" => "expected a text with a unit, such as \"30s\"",
+        "ADDRESS" => "expected a text such as \"127.0.0.1:7400\", or a list of such texts",
+        "DIR" | "FILE" => "expected a path in quotes",
+        "LEVEL" => "expected a text such as \"info\"",
+        _ => {
+            let values = argument.get_possible_values();
+            return expected_one_of(values.iter().map(|value| format!("{:?}", value.get_name())));
+        }
+    };
+    expected.to_owned()
+}
+
+/// Returns `expected a, b or c`.
+fn expected_one_of(values: impl Iterator<Item = String>) -> String {
+    let values: Vec<String> = values.collect();
+    match values.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("expected {} or {last}", others.join(", ")),
+        _ => format!("expected {}", values.concat()),
+    }
+}
+
+/// Returns a value for a message, shortened if it is long.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
+        None => value.to_owned(),
+    }
+}
+
+/// Returns why a path is no source, if it is a URL. The text does not repeat the URL, which may contain a password.
+pub(crate) fn url_fault(path: &Path) -> Option<String> {
+    let (scheme, _) = path.to_str()?.split_once("://")?;
+    let fault = match scheme {
+        "postgres" | "postgresql" => "this build cannot read a registry in PostgreSQL",
+        "nats" | "tls" => "this build cannot read the release of a fleet",
+        _ => "a source cannot be a URL",
+    };
+    Some(format!("{fault}: name the folder of a registry or a snapshot file"))
+}
+
+/// Returns what the parser of an option expects.
 fn reason_of(error: &clap::Error) -> String {
     if let Some(source) = std::error::Error::source(error) {
         return source.to_string();
     }
     match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),
-        _ => error.kind().to_string(),
+        Some(ContextValue::Strings(values)) if !values.is_empty() => expected_one_of(values.iter().cloned()),
+        // The parsers of this module have a reason. Those of clap refuse empty texts and other encodings.
+        _ => "expected a text that is not empty, in UTF-8".to_owned(),
     }
 }
 
@@ -578,13 +833,13 @@ fn reason_of(error: &clap::Error) -> String {
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     let bare = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let with_unit = || text.parse::<jiff::SignedDuration>().ok()?.try_into().ok();
-    bare.or_else(with_unit).ok_or_else(|| InvalidDuration(text.to_owned()))
+    bare.or_else(with_unit).ok_or(InvalidDuration)
 }
 
 /// The error for a text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration: expected one such as 500ms, 30s or 2m")]
-pub struct InvalidDuration(String);
+#[error("expected a duration such as 500ms, 30s or 2m")]
+pub struct InvalidDuration;
 
 /// Parses a duration of more than 0.
 fn parse_interval(text: &str) -> Result<Duration, String> {
@@ -612,10 +867,18 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let size = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     match size {
         Some(0) | None => {
-            Err(format!("{text:?} is not a size: expected bytes such as 67108864, or a unit as in 64MiB"))
+            Err("expected a number of bytes such as 67108864, or one with a unit such as 64MiB".to_owned())
         }
         Some(size) => Ok(size),
     }
+}
+
+/// Parses a whole number of at least `MIN`.
+fn parse_number<const MIN: usize>(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number >= MIN).ok_or_else(|| match MIN {
+        0 => "expected a whole number such as 4".to_owned(),
+        min => format!("expected a whole number of at least {min}"),
+    })
 }
 
 fn parse_switch(text: &str) -> Result<bool, String> {
@@ -627,16 +890,11 @@ fn parse_switch(text: &str) -> Result<bool, String> {
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| ()).and_then(valid_share).map_err(|()| EXPECTED_SHARE.to_owned())
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
-const EXPECTED_SHARE: &str = "expected a number from 0 to 1";
-
-fn valid_share(share: f64) -> Result<f64, ()> {
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(()) }
-}
-
-/// Checks levels in the form of `RUST_LOG`: `debug`, or `info,notify=debug`.
+/// Checks levels in the form of `RUST_LOG`: `debug`, or `info,notify=debug`. Returns them without blanks.
 pub(crate) fn parse_levels(text: &str) -> Result<String, String> {
     let is_level = |level: &str| {
         level.starts_with(|c: char| c.is_ascii_alphabetic()) && level.parse::<LevelFilter>().is_ok()
@@ -645,81 +903,29 @@ pub(crate) fn parse_levels(text: &str) -> Result<String, String> {
         Some((target, level)) => !target.is_empty() && is_level(level),
         None => is_level(part),
     };
-    if text.split(',').all(is_directive) {
-        return Ok(text.to_owned());
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    if parts.iter().all(|part| is_directive(part)) {
+        return Ok(parts.join(","));
     }
     Err("expected error, warn, info, debug, trace or off, alone or with modules as in info,notify=debug"
         .to_owned())
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_duration(&text).map(Some).map_err(D::Error::custom)
-}
-
-fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_interval(&text).map(Some).map_err(D::Error::custom)
-}
-
-/// Reads a path. An empty path becomes `None`.
-fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
-    let path = PathBuf::deserialize(deserializer)?;
-    Ok(Some(path).filter(|path| !path.as_os_str().is_empty()))
-}
-
-/// Reads levels. An empty text becomes `None`.
-fn levels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.is_empty() { Ok(None) } else { parse_levels(&text).map(Some).map_err(D::Error::custom) }
-}
-
-fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    valid_share(f64::deserialize(deserializer)?).map(Some).map_err(|()| D::Error::custom(EXPECTED_SHARE))
-}
-
-fn at_least<'de, D: Deserializer<'de>, const MIN: usize>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    let number = usize::deserialize(deserializer)?;
-    if number < MIN {
-        return Err(D::Error::custom(format!("expected at least {MIN}")));
+/// Reads the log levels of the variable `RUST_LOG`. Returns `None` if it is not set or empty.
+///
+/// # Errors
+/// Returns a message if the variable has other words. A filter would take such a word for the name of a module, and
+/// log nothing else.
+pub(crate) fn check_log_variable() -> Result<Option<String>, String> {
+    let Some(value) = std::env::var_os("RUST_LOG") else { return Ok(None) };
+    let value = value.to_string_lossy();
+    if value.trim().is_empty() {
+        return Ok(None);
     }
-    Ok(Some(number))
-}
-
-/// A number, or a text with a unit.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected bytes such as 67108864, or a text such as \"64MiB\"")]
-enum Size {
-    Bytes(u64),
-    Text(String),
-}
-
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let text = match Size::deserialize(deserializer)? {
-        Size::Bytes(bytes) => bytes.to_string(),
-        Size::Text(text) => text,
-    };
-    parse_size(&text).map(Some).map_err(D::Error::custom)
-}
-
-/// One address, or a list of addresses.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected an address such as \"127.0.0.1:7400\", or a list of addresses")]
-enum Addresses {
-    One(String),
-    Several(Vec<String>),
-}
-
-fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<ListenAddress>>, D::Error> {
-    let texts = match Addresses::deserialize(deserializer)? {
-        Addresses::One(text) => vec![text],
-        Addresses::Several(texts) => texts,
-    };
-    if texts.is_empty() {
-        return Err(D::Error::custom("expected at least one address"));
-    }
-    let read = |text: &String| text.parse().map_err(|error| D::Error::custom(format!("{text:?}: {error}")));
-    texts.iter().map(read).collect::<Result<_, _>>().map(Some)
+    let levels = parse_levels(&value);
+    levels.map(Some).map_err(|expected| {
+        format!("environment variable RUST_LOG: {} is not valid: {expected}", shown(&format!("{value:?}")))
+    })
 }
 
 #[cfg(test)]
@@ -731,11 +937,11 @@ mod tests {
         config: Option<&Path>,
         variables: &[(&str, &str)],
     ) -> Result<Settings, Vec<String>> {
-        let command = SettingsLayer::augment_args(Command::new("test").no_binary_name(true));
+        let command = SettingsOptions::augment_args(Command::new("test").no_binary_name(true));
         let matches = command.try_get_matches_from(options).unwrap();
-        let layer = SettingsLayer::from_arg_matches(&matches).unwrap();
+        let options = SettingsOptions::from_arg_matches(&matches).unwrap();
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        Settings::load(layer, config.map(Path::to_owned), variables)
+        Settings::load(&options, config.map(Path::to_owned), variables)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect())
     }
 
@@ -834,7 +1040,7 @@ mod tests {
     fn one_run_reports_every_fault_with_its_place() {
         let (_folder, path) = file(
             "workers = 2\nlisten_on = \"[::1]:1\"\npoll_interval = \"0s\"\nwatch = \"never\"\nlisten = [\"x\"]\n\
-             registry = \"a\"\nsnapshot = \"b\"\n",
+             registry = \"a\"\nsnapshot = \"b\"\nidle_timeout = 5s\nmax_connections = \"3\"\nadmin_listen = [\":1\",\n1]\n",
         );
         let variables = [
             ("SWITCHBOARD_MAX_CONNECTIONS", "0"),
@@ -843,17 +1049,28 @@ mod tests {
             ("SWITCHBOARD_SERVICE_HOST", "10.0.0.1"),
             ("SWITCHBOARD_PORT", "tcp://10.0.0.1:7400"),
         ];
-        let errors = load(&[], Some(&path), &variables).unwrap_err();
+        let options =
+            ["--access-log", "1.5", "--workers", "-1", "--color=x", "--listen=:1,y", "--standings="];
+        let errors = load(&options, Some(&path), &variables).unwrap_err();
         let place = path.display();
         let expected = [
+            "--access-log: \"1.5\" is not valid: expected a number from 0 to 1".to_owned(),
+            "--color: \"x\" is not valid: expected auto, always or never".to_owned(),
+            "--listen: \"y\" is not valid: the port is missing; expected IP:PORT".to_owned(),
+            "--standings: \"\" is not valid: expected a text that is not empty".to_owned(),
+            "--workers: \"-1\" is not valid: expected a whole number such as 4".to_owned(),
             "environment variable SWITCHBOARD_LISTENS: there is no such setting; did you mean SWITCHBOARD_LISTEN?"
                 .to_owned(),
-            "environment variable SWITCHBOARD_MAX_CONNECTIONS: \"0\" is not valid: 0 is not in".to_owned(),
+            "environment variable SWITCHBOARD_MAX_CONNECTIONS: \"0\" is not valid: expected a whole number of at least 1"
+                .to_owned(),
             "environment variable SWITCHBOARD_WATCH: \"soon\" is not valid: expected events or poll".to_owned(),
             format!("{place}:2: unknown key \"listen_on\": "),
-            format!("{place}:3: poll_interval: expected a duration greater than zero"),
-            format!("{place}:4: watch: unknown variant `never`, expected `events` or `poll`"),
-            format!("{place}:5: listen: \"x\": the port is missing"),
+            format!("{place}:3: poll_interval: \"0s\" is not valid: expected a duration greater than zero"),
+            format!("{place}:4: watch: \"never\" is not valid: expected events or poll"),
+            format!("{place}:5: listen: \"x\" is not valid: the port is missing"),
+            format!("{place}:8: the line is not TOML ("),
+            format!("{place}:9: max_connections: \"3\" is not valid: expected a whole number, without quotes"),
+            format!("{place}:11: admin_listen: 1 is not valid: expected a text such as"),
             format!("{place}: registry and {place}: snapshot exclude each other"),
         ];
         assert_eq!(errors.len(), expected.len(), "{errors:#?}");
@@ -885,6 +1102,78 @@ mod tests {
             "listen",
         ] {
             assert!(Settings::from_toml(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_values_are_ignored_except_in_paths() {
+        let variables = [
+            ("SWITCHBOARD_LISTEN", " 127.0.0.1:1 ,\t:2 "),
+            ("SWITCHBOARD_WORKERS", "3 "),
+            ("SWITCHBOARD_IDLE_TIMEOUT", " 7s\n"),
+            ("SWITCHBOARD_LOG_LEVEL", " info , notify=debug"),
+            ("SWITCHBOARD_COLOR", " never"),
+            ("SWITCHBOARD_MAX_FILE_SIZE", " 1 MiB "),
+            ("SWITCHBOARD_REUSE_PORT", " on "),
+            ("SWITCHBOARD_MAX_CONNECTIONS", "  "),
+            ("SWITCHBOARD_STANDINGS", "/a b "),
+        ];
+        let settings = load(&[], None, &variables).unwrap();
+        let listen: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["127.0.0.1:1", ":2"]);
+        assert_eq!((settings.workers, settings.idle_timeout), (3, Duration::from_secs(7)));
+        assert_eq!(settings.log_level.as_deref(), Some("info,notify=debug"));
+        assert_eq!((settings.color, settings.max_file_size), (Color::Never, 1 << 20));
+        assert!(settings.reuse_port);
+        assert_eq!(settings.max_connections, Settings::default().max_connections);
+        assert_eq!(settings.standings, Some("/a b ".into()));
+        // An item without a value is a mistake.
+        assert!(load(&[], None, &[("SWITCHBOARD_LISTEN", ":1,")]).is_err());
+        let options = load(&["--listen", ":1, :2", "--workers= 4 "], None, &[]).unwrap();
+        assert_eq!((options.listen.len(), options.workers), (2, 4));
+    }
+
+    #[test]
+    fn no_message_has_the_words_of_a_library() {
+        for argument in SettingsParser::new().0.get_arguments() {
+            let key = argument.get_id().as_str();
+            for value in [
+                "{}",
+                "[]",
+                "[1]",
+                "1979-05-27",
+                "1.5",
+                "-1",
+                "\"\\u0007\"",
+                "true",
+                "999999999999999999999999",
+            ] {
+                let faults = Settings::from_toml(&format!("{key} = {value}")).err().unwrap_or_default();
+                for KeyFault { reason, .. } in faults {
+                    let (start, expected) =
+                        reason.split_once(" is not valid: ").unwrap_or_else(|| panic!("{reason}"));
+                    assert!(start.starts_with(&format!("{key}: ")), "{reason}");
+                    let is_ours =
+                        ["expected ", "the port ", "write "].iter().any(|word| expected.starts_with(word));
+                    assert!(
+                        is_ours && !expected.contains("usize") && !expected.contains("wanted"),
+                        "{reason}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn url_of_a_source_is_not_repeated() {
+        for (option, url) in
+            [("--registry", "postgres://u:secret@db/r"), ("--snapshot", "nats://secret@broker")]
+        {
+            let errors = load(&[option, url], None, &[]).unwrap_err();
+            assert!(
+                matches!(&*errors, [one] if one.contains("this build") && !one.contains("secret")),
+                "{errors:?}"
+            );
         }
     }
 

@@ -1,8 +1,7 @@
-//! The entry point: parses the arguments, runs the command, and returns its exit code.
+//! The entry point: runs the command line, and returns its exit code.
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 
 fn main() -> ExitCode {
@@ -11,5 +10,5 @@ fn main() -> ExitCode {
     let mut file_too_large = SigSet::empty();
     file_too_large.add(Signal::SIGXFSZ);
     let _ = file_too_large.thread_block();
-    switchboard::cli::run(switchboard::cli::arguments::Arguments::parse())
+    switchboard::cli::main()
 }

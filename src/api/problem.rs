@@ -99,6 +99,11 @@ pub fn to_json(error: SelectError, generation: u64) -> Value {
     serde_json::from_slice(&json).expect("cannot fail: a problem is JSON")
 }
 
+/// Returns the reason of a failed selection with a remedy that is particular to the query, such as a similar id.
+pub(crate) fn with_help(error: SelectError, help: &str) -> String {
+    format!("{}: {help}", error.reason().trim_end_matches('.'))
+}
+
 /// Returns the problem for a malformed query.
 pub(super) fn malformed(bad: BadQuery) -> Problem {
     Problem::new(from_error(SelectError::BadRequest)).with_detail(bad.message)

@@ -2,7 +2,6 @@
 //! logged and counted. No data of a client is logged, because any field may contain a phone number, which is
 //! personal data.
 
-use std::env;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,7 +12,7 @@ use switchboard_registry::Findings;
 use tracing_subscriber::EnvFilter;
 
 use crate::api::access_log::TARGET as ACCESS_TARGET;
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
 use crate::runtime::{HeldBackCompany, ReloadEvent, Store, first_errors, one_line};
@@ -29,13 +28,15 @@ const DEFAULT_LEVELS: &str = "info,notify=error";
 /// Returns the error of the system if it refuses the thread of the queue.
 pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
     let queue = LogQueue::to_stderr()?;
-    let variable = env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty());
-    let chosen = settings.log_level.clone().or_else(|| variable.clone());
+    let (variable, mistake) = match check_log_variable() {
+        Ok(levels) => (levels, None),
+        Err(mistake) => (None, Some(mistake)),
+    };
+    let chosen = settings.log_level.clone().or(variable);
     let levels = chosen.map_or_else(|| DEFAULT_LEVELS.to_owned(), |levels| without_routine_work(&levels));
     // The access log has a switch of its own. A directive in the levels comes later and has precedence.
     let access = if settings.access_log > 0.0 { format!("{ACCESS_TARGET}=info,") } else { String::new() };
     let filter = EnvFilter::try_new(format!("{access}{levels}"));
-    let is_invalid = filter.is_err();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVELS)))
         .with_writer(queue.clone())
@@ -46,11 +47,8 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.with_ansi(has_colors).try_init(),
     };
-    if is_invalid {
-        tracing::warn!(
-            default = DEFAULT_LEVELS,
-            "RUST_LOG has no valid log levels, so the default applies; write, for example, RUST_LOG=debug"
-        );
+    if let Some(mistake) = mistake.filter(|_| settings.log_level.is_none()) {
+        tracing::warn!("{mistake}; the default {DEFAULT_LEVELS} applies");
     }
     Ok(queue)
 }

@@ -7,9 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use switchboard_model::{Condition, Role, UnixMillis, UnixSeconds};
 use switchboard_pipeline::analysis::Roles;
+use switchboard_registry::ReadLimits;
 
 use super::help;
-use crate::config::{SettingsLayer, parse_duration};
+use crate::config::{SettingsOptions, parse_duration, parse_size};
 
 const ABOUT: &str =
     "Selects the official account that talks to a client who is invited to a messaging channel";
@@ -73,10 +74,26 @@ pub enum Command {
 pub struct ServeArguments {
     /// The settings that options set.
     #[command(flatten)]
-    pub settings: SettingsLayer,
+    pub settings: SettingsOptions,
     /// Settings file in TOML; variables and options override its keys
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// The limits within which a command reads a source.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LimitArguments {
+    /// Largest file of a registry that is read, in bytes or with a unit, such as 64MiB
+    /// [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, verbatim_doc_comment)]
+    pub max_file_size: Option<u64>,
+}
+
+impl LimitArguments {
+    /// Returns the limits, with the defaults of `serve`.
+    pub fn limits(self) -> ReadLimits {
+        self.max_file_size.map_or_else(ReadLimits::default, |max_file_bytes| ReadLimits { max_file_bytes })
+    }
 }
 
 /// The arguments of `switchboard compile`.
@@ -93,6 +110,9 @@ pub struct CompileArguments {
     /// [default: Unix time in ms, or one more than that of the replaced file]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64), verbatim_doc_comment)]
     pub generation: Option<u64>,
+    /// The limits of the source.
+    #[command(flatten)]
+    pub limits: LimitArguments,
 }
 
 /// The arguments of `switchboard check`.
@@ -105,6 +125,9 @@ pub struct CheckArguments {
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
     #[arg(long, value_name = "PCT", value_parser = percent)]
     pub fail_under: Option<f64>,
+    /// The limits of the source.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// The format of the output.
     #[command(flatten)]
     pub output: FormatArguments,
@@ -122,6 +145,9 @@ pub struct QueryArguments {
     /// Data listener of a daemon that answers the query, such as http://127.0.0.1:7400
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub url: Option<String>,
+    /// The limits of the source.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// Fields of the query, such as channel=whatsapp; see the list of fields below
     #[arg(value_name = "FIELD=VALUE", required = true)]
     pub fields: Vec<String>,
@@ -141,9 +167,12 @@ pub struct CoverageArguments {
     #[command(flatten)]
     pub scope: ScopeArguments,
     /// Roles to show
-    /// [default: the conversation role of each channel]
+    /// [default: the channel's conversation role]
     #[arg(long, value_name = "ROLE", verbatim_doc_comment)]
     pub role: Option<RoleChoice>,
+    /// The limits of the source.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// Combine OUs that have the same decisions for every country into one line of the table
     #[arg(long)]
     pub fold: bool,
@@ -238,6 +267,9 @@ pub struct DiffArguments {
     /// Exit with code 1 if the comparison finds a change of this kind
     #[arg(long, value_name = "CHANGE")]
     pub fail_on: Option<FailOn>,
+    /// The limits of both sources.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// The format of the output.
     #[command(flatten)]
     pub output: FormatArguments,

@@ -8,7 +8,7 @@ use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::self_test::{CoveredSteps, TestCoverage, run_test};
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
 use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot, SnapshotSource, build_snapshot};
-use switchboard_registry::{Code, Files, Findings, Place, quoted};
+use switchboard_registry::{Code, Files, Findings, Place, ReadLimits, quoted};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, FormatArguments, OutputFormat};
@@ -40,11 +40,11 @@ struct Checked {
 
 /// Checks a registry or a snapshot, and runs its tests. Writes no file.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
-    let CheckArguments { source, fail_under, output: FormatArguments { format } } = arguments;
+    let CheckArguments { source, fail_under, limits, output: FormatArguments { format } } = arguments;
     let seconds = now().to_seconds();
     let checked = match source_from_path(source)? {
         SnapshotSource::Snapshot(path) => check_snapshot(&path)?,
-        SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source)?,
+        SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source, limits.limits())?,
     };
     let Checked { findings: all, files, root, tests, failed, passed } = &checked;
     let covered = passed.as_ref().map(|(snapshot, coverage)| coverage.covered_steps(snapshot));
@@ -99,8 +99,8 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     Ok(if passed.is_none() || too_low.is_some() { Exit::Failed } else { Exit::Success })
 }
 
-fn check_registry(folder: &Path) -> Result<Checked, CommandError> {
-    let files = read_registry(folder)?;
+fn check_registry(folder: &Path, limits: ReadLimits) -> Result<Checked, CommandError> {
+    let files = read_registry(folder, limits)?;
     let progress = ProgressLine::new();
     let now = now();
     let built = build_snapshot(&files, now.as_u64(), now.to_seconds(), BuildMode::Strict, &progress);

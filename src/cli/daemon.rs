@@ -1,9 +1,10 @@
 //! `switchboard status` and `switchboard standing`: ask a running daemon for its state, and change standings.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use hyper::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use switchboard_model::UnixMillis;
 
 use super::arguments::{
@@ -102,16 +103,29 @@ fn set(arguments: &SetArguments) -> Result<Exit, CommandError> {
 
 fn clear(arguments: &ClearArguments) -> Result<Exit, CommandError> {
     let ClearArguments { company, account, daemon, output: FormatArguments { format } } = arguments;
-    let reply = client(daemon)?.send(Method::DELETE, &standing_path(company, account), None)?;
+    let (client, path) = (client(daemon)?, standing_path(company, account));
+    // The answer to DELETE does not say whether there was a standing.
+    let before = client.send(Method::GET, &path, None)?;
+    let reply = client.send(Method::DELETE, &path, None)?;
     if let Some(exit) = refused(&reply, *format)? {
         return Ok(exit);
     }
+    let cleared = if before.status == 200 { before.json().ok() } else { None };
     match format {
-        // The answer has no body.
-        OutputFormat::Json => {}
+        OutputFormat::Json => {
+            let whole = json!({"company": company, "account": account, "cleared": cleared});
+            output::print(&format!("{whole}\n"))?;
+        }
         OutputFormat::Text => {
             let (company, account) = (printable(company), printable(account));
-            output::print(&format!("{HEADING}{company} {account}{HEADING:#}: no standing\n"))?;
+            let was = match cleared {
+                Some(cleared) => {
+                    let of = |name| text(&cleared, name).unwrap_or_default();
+                    format!("cleared; it was {}: {}", of("standing"), of("reason"))
+                }
+                None => "no standing to clear".to_owned(),
+            };
+            output::print(&format!("{HEADING}{company} {account}{HEADING:#}: {was}\n"))?;
         }
     }
     Ok(Exit::Success)
@@ -182,6 +196,8 @@ fn status_text(status: &Value, faults: &[String]) -> String {
     let mut line = |name: &str, words: &str| {
         let _ = writeln!(out, "{name:<10} {words}");
     };
+    // The findings of a company that is held back are often those of the last reload.
+    let mut shown = HashSet::new();
     let of = |name| text(status, name).unwrap_or_default();
     let uptime = status.get("uptime_seconds").and_then(Value::as_u64).unwrap_or(0);
     line("version", &format!("{}, up {}", of("version"), duration(uptime)));
@@ -197,11 +213,8 @@ fn status_text(status: &Value, faults: &[String]) -> String {
                 line("", &format!("built at {built}{}", ago(&built)));
             }
             let counts = snapshot.get("counts").and_then(Value::as_object);
-            let counts = counts
-                .into_iter()
-                .flatten()
-                .map(|(name, number)| format!("{number} {}", printable(name).replace("ous", "OUs")));
-            line("", &counts.collect::<Vec<_>>().join(", "));
+            let counts: Vec<String> = counts.into_iter().flatten().map(counted).collect();
+            line("", &counts.join(", "));
             for name in ["digest", "content"] {
                 if let Some(digest) = text(snapshot, name) {
                     line(name, &digest);
@@ -227,20 +240,21 @@ fn status_text(status: &Value, faults: &[String]) -> String {
             line("", &error);
         }
         for finding in findings(reload) {
-            line("", &finding);
+            finding.lines().for_each(|part| line("", part));
+            shown.insert(finding);
         }
     }
     for company in status.get("held_back").and_then(Value::as_array).into_iter().flatten() {
         let of = |name| text(company, name).unwrap_or_default();
         let since = text(company, "since").map_or(String::new(), |at| format!(" since {at}{}", ago(&at)));
         line("held back", &format!("{WARNING}{}{WARNING:#}{since}: {}", of("company"), of("reason")));
-        if let Some(cause) = text(company, "cause") {
-            line("", &cause);
-        }
         let findings = findings(company);
-        // The guard gives a cause, but no finding.
-        for finding in if findings.is_empty() { vec![of("cause")] } else { findings } {
-            line("", &finding);
+        if findings.is_empty() {
+            // The guard gives a cause, but no finding.
+            line("", &of("cause"));
+        }
+        for finding in findings.iter().filter(|finding| !shown.contains(*finding)) {
+            finding.lines().for_each(|part| line("", part));
         }
     }
     if let Some(state) = status.get("state").filter(|state| !state.is_null()) {
@@ -269,12 +283,28 @@ fn status_text(status: &Value, faults: &[String]) -> String {
     out
 }
 
-/// Returns the first findings of a rejection as text. A finding is a text, or an object with a place and a
-/// message.
+/// Returns a count of records with its noun, such as `1 company`.
+fn counted((name, number): (&String, &Value)) -> String {
+    const NOUNS: [(&str, &str, &str); 5] = [
+        ("companies", "company", "companies"),
+        ("ous", "OU", "OUs"),
+        ("pools", "pool", "pools"),
+        ("accounts", "account", "accounts"),
+        ("chains", "chain", "chains"),
+    ];
+    let number = number.as_u64().unwrap_or(0);
+    match NOUNS.into_iter().find(|(known, ..)| known == name) {
+        Some((_, singular, plural)) => count(usize::try_from(number).unwrap_or(usize::MAX), singular, plural),
+        None => format!("{number} {}", printable(name)),
+    }
+}
+
+/// Returns the first findings of a rejection as text. A finding is a text of several lines, or an object with a place
+/// and a message.
 fn findings(of: &Value) -> Vec<String> {
     let all = of.get("findings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let one = |finding: &Value| match finding.as_str() {
-        Some(finding) => printable(finding),
+        Some(finding) => finding.lines().map(printable).collect::<Vec<_>>().join("\n"),
         None => {
             let of = |name| text(finding, name).unwrap_or_default();
             let line = finding.get("line").and_then(Value::as_u64).unwrap_or(0);
@@ -371,6 +401,27 @@ mod tests {
     #[test]
     fn ids_in_a_path_are_encoded() {
         assert_eq!(standing_path("a&b", "wa%1?"), "/v1/standings/a%26b/wa%251%3F");
+    }
+
+    #[test]
+    fn finding_has_its_lines_and_is_shown_once() {
+        let finding =
+            "acme/accounts.csv:2: error[bad_phone]: the number has blanks\n  help: write it without";
+        let status = json!({
+            "version": "0", "source": "s",
+            "snapshot": {"generation": 1, "counts": {"companies": 1, "ous": 2, "pools": 1, "accounts": 0, "others": 3}},
+            "last_reload": {"outcome": "rejected", "error": "every change is held back: acme", "findings": [finding]},
+            "held_back": [
+                {"company": "acme", "reason": "registry", "cause": format!("1 error: {finding}"), "findings": [finding]},
+                {"company": "beta", "reason": "guard", "cause": "all accounts are gone", "findings": []},
+            ],
+        });
+        let shown = anstream::adapter::strip_str(&status_text(&status, &[])).to_string();
+        assert_eq!(shown.matches("the number has blanks").count(), 1, "{shown}");
+        assert_eq!(shown.matches("help: write it without").count(), 1, "{shown}");
+        assert_eq!(shown.matches("all accounts are gone").count(), 1, "{shown}");
+        assert!(shown.contains("1 company, 2 OUs, 1 pool, 0 accounts, 3 others\n"), "{shown}");
+        assert!(shown.contains("acme/accounts.csv:2: ") && !shown.contains('\u{fffd}'), "{shown}");
     }
 
     #[test]

@@ -42,6 +42,8 @@ const FAILURE: &str = "A check failed: a registry has errors, a test fails, or a
 const USAGE: &str = "The command line is wrong.";
 const SERVE_USAGE: &str = "The command line, an environment variable or the settings file is wrong.";
 const IO: &str = "A file cannot be read or written, or standard output cannot be written.";
+const QUERY_IO: &str = "A file cannot be read, standard output cannot be written, or a daemon cannot be reached or cannot answer.";
+const ANY_IO: &str = "A file cannot be read or written, standard output cannot be written, an address cannot be listened on, or a daemon cannot be reached.";
 const DAEMON_IO: &str = "The daemon cannot be reached, does not answer, or cannot do what it is asked.";
 const SERVE_IO: &str = "A file cannot be read or written, standard output cannot be written, or an address cannot be listened on.";
 
@@ -72,7 +74,7 @@ const SERVE_ENVIRONMENT: &[Entry] = &[
     (
         "RUST_LOG",
         "Log levels, if --log-level is not given: error, warn, info, debug or trace, for all modules or for \
-         single ones. Default: info,notify=error.",
+         single ones. Default: info,notify=error, also if the variable has another word.",
     ),
     (
         "LISTEN_FDS",
@@ -260,8 +262,9 @@ static COMMANDS: [CommandHelp; 18] = [
         fields: &[],
         notes: &[
             "The command takes the options of serve, and reads the same environment variables and the same \
-             settings file. It reports every fault of the settings in one run. It listens on no address, and \
-             does not check the content of the source: `switchboard check` does.",
+             settings file. It reports every fault of the values in one run, and also checks that the source can be read, and that \
+             the state directory and the journal can be used. It writes nothing, listens on no address, and does not \
+             check the content of the source: `switchboard check` does.",
         ],
         failure: None,
         signals: &[],
@@ -476,7 +479,10 @@ static COMMANDS: [CommandHelp; 18] = [
         name: "standing clear",
         examples: &[("Make an account active again", "switchboard standing clear acme wa-emea-gb-1")],
         fields: &[],
-        notes: &["An account without a standing stays as it is, and the command succeeds."],
+        notes: &[
+            "An account without a standing stays as it is, and the command succeeds. In the JSON, cleared is the \
+             standing that was cleared, or null if there was none.",
+        ],
         failure: Some("The company or the account is unknown."),
         signals: &[],
         environment: &[],
@@ -561,10 +567,12 @@ impl CommandHelp {
         // The program itself serves if no command is named.
         let serves = matches!(self.name, "" | "serve" | "check-config");
         let asks = self.name == "status" || self.name.starts_with("standing");
-        let (usage, io) = match (serves, asks) {
-            (true, _) => (SERVE_USAGE, SERVE_IO),
-            (false, true) => (USAGE, DAEMON_IO),
-            (false, false) => (USAGE, IO),
+        let (usage, io) = match self.name {
+            "" => (SERVE_USAGE, ANY_IO),
+            "select" | "explain" => (USAGE, QUERY_IO),
+            _ if serves => (SERVE_USAGE, SERVE_IO),
+            _ if asks => (USAGE, DAEMON_IO),
+            _ => (USAGE, IO),
         };
         let codes = [
             (Exit::Success, Some(SUCCESS)),

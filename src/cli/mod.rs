@@ -22,6 +22,7 @@ pub mod source;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
+use clap::Parser;
 
 /// The exit codes of the program. Scripts depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +52,18 @@ impl CommandError {
     }
 }
 
-/// Runs a command and returns the exit code of the process. Prints the error of a command that could not
-/// finish.
-pub fn run(arguments: Arguments) -> ExitCode {
+/// Parses the arguments of the process, runs the command, and returns the exit code of the process. Prints the
+/// error of a command that could not finish.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // The help and the version.
+        Err(text) if !text.use_stderr() => text.exit(),
+        Err(error) => {
+            output::print_at_start([error.render().ansi().to_string()]);
+            return ExitCode::from(Exit::Usage as u8);
+        }
+    };
     let result = match arguments.command {
         None => serve::run(arguments.serve),
         Some(Command::Serve(arguments)) => serve::run(arguments),

@@ -5,19 +5,23 @@ use hyper::Method;
 use serde_json::{Map, Value};
 use switchboard_model::{QueryField, SelectError};
 use switchboard_pipeline::SnapshotSource;
-use switchboard_pipeline::analysis::Scope;
+use switchboard_pipeline::analysis::UnknownId;
 use switchboard_select::{
     BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext, explanation, write_selection,
 };
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{FormatArguments, OutputFormat, QueryArguments};
-use super::client::Client;
+use super::client::{Client, RemoteProblem};
 use super::output::DIMMED;
 use super::source::{now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, explain_text, output};
 use crate::api::problem::{self, from_error, write_problem};
 
+const EXPLAIN: &str = "/v1/explain";
+/// The problems of a query that names an unknown id.
+const UNKNOWN_IDS: [SelectError; 3] =
+    [SelectError::UnknownCompany, SelectError::UnknownChannel, SelectError::UnknownOu];
 /// Multiplies the time into a number whose high bits change with every millisecond: 2^64 divided by the
 /// golden ratio.
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -42,34 +46,39 @@ pub(super) fn explain(arguments: &QueryArguments) -> Result<Exit, CommandError> 
 }
 
 fn answer(arguments: &QueryArguments, question: Question) -> Result<Exit, CommandError> {
-    let QueryArguments { registry, snapshot, url, fields, output: FormatArguments { format } } = arguments;
+    let QueryArguments { registry, snapshot, url, limits, fields, output: FormatArguments { format } } =
+        arguments;
     let client = url.as_deref().map(Client::from_url).transpose()?;
-    let query = match parse_query(fields)? {
+    let fields = pairs(fields)?;
+    let query = match parse_query(&fields) {
         Ok(query) => query,
-        Err(bad) => return print_problem(*format, SelectError::BadRequest, Some(&bad.to_string()), None),
+        Err(bad) => {
+            return print_problem(question, *format, SelectError::BadRequest, Some(&bad.to_string()), None);
+        }
     };
     if let Some(client) = client {
-        return ask(&client, question, fields, *format);
+        return ask(&client, question, &fields, *format);
     }
     let source = match registry.as_deref().or(snapshot.as_deref()) {
         Some(path) => source_from_path(path)?,
         None => SnapshotSource::Demo,
     };
-    let Some(snapshot) = open_snapshot(&source)? else { return Ok(Exit::Failed) };
-    let of_demo = if source == SnapshotSource::Demo { "the demo registry; " } else { "" };
+    let Some(snapshot) = open_snapshot(&source, limits.limits())? else { return Ok(Exit::Failed) };
     output::print_error(&format!(
-        "{DIMMED}note: answered offline, from {of_demo}live standings are not known; --url asks a running \
-         daemon{DIMMED:#}\n"
+        "{DIMMED}note: answered offline, from {}; live standings are not known; --url asks a running \
+         daemon{DIMMED:#}\n",
+        source.describe()
     ));
     match question {
-        Question::Select => select_offline(&snapshot, &query, *format),
-        Question::Explain => explain_offline(&snapshot, &query, *format),
+        Question::Select => select_offline(&snapshot, &query, &fields, *format),
+        Question::Explain => explain_offline(&snapshot, &query, &fields, *format),
     }
 }
 
 fn select_offline(
     snapshot: &Snapshot,
     query: &Query<'_>,
+    fields: &[(&str, &str)],
     format: OutputFormat,
 ) -> Result<Exit, CommandError> {
     match switchboard_select::select(snapshot, query, select_context()).result {
@@ -78,30 +87,34 @@ fn select_offline(
             write_selection(&mut json, snapshot, &selection);
             match format {
                 OutputFormat::Json => print_json(json)?,
-                OutputFormat::Text => output::print(&explain_text::render_selection(&parsed(&json)?))?,
+                OutputFormat::Text => {
+                    output::print(&explain_text::render_selection(&parsed(&json)?, current_of(fields)))?;
+                }
             }
             Ok(Exit::Success)
         }
-        Err(error) => print_failure(snapshot, query, error, format),
+        Err(error) => print_failure(Question::Select, snapshot, query, error, format),
     }
 }
 
 fn explain_offline(
     snapshot: &Snapshot,
     query: &Query<'_>,
+    fields: &[(&str, &str)],
     format: OutputFormat,
 ) -> Result<Exit, CommandError> {
     let (answer, trace) = switchboard_select::trace(snapshot, query, select_context());
     let trace = match trace {
         Ok(trace) => trace,
-        Err(error) => return print_failure(snapshot, query, error, format),
+        Err(error) => return print_failure(Question::Explain, snapshot, query, error, format),
     };
+    let problem = |error| problem::to_json(error, snapshot.generation());
+    let json = explanation(snapshot, &trace, problem);
     match format {
-        OutputFormat::Json => {
-            let problem = |error| problem::to_json(error, snapshot.generation());
-            print_json(explanation(snapshot, &trace, problem).to_string().into_bytes())?;
+        OutputFormat::Json => print_json(json.to_string().into_bytes())?,
+        OutputFormat::Text => {
+            output::print(&explain_text::render_trace(&json, fields, snapshot, &trace))?;
         }
-        OutputFormat::Text => output::print(&explain_text::render(snapshot, &trace))?,
     }
     Ok(if answer.result.is_ok() { Exit::Success } else { Exit::Failed })
 }
@@ -110,12 +123,12 @@ fn explain_offline(
 fn ask(
     client: &Client,
     question: Question,
-    fields: &[String],
+    fields: &[(&str, &str)],
     format: OutputFormat,
 ) -> Result<Exit, CommandError> {
     let path = match question {
         Question::Select => "/v1/select",
-        Question::Explain => "/v1/explain",
+        Question::Explain => EXPLAIN,
     };
     let reply = client.send(Method::POST, path, Some(&body(fields)))?;
     let problem = reply.problem()?;
@@ -127,30 +140,44 @@ fn ask(
     match (format, problem) {
         (OutputFormat::Json, _) => reply.print()?,
         (OutputFormat::Text, Some(problem)) if exit == Exit::Io => problem.print(),
-        (OutputFormat::Text, Some(problem)) => {
-            output::print(&explain_text::render_problem(&problem.code, &problem.title, &problem.detail))?;
+        (OutputFormat::Text, Some(mut problem)) => {
+            // Only explanations look for similar ids, because selections must be quick.
+            if question == Question::Select
+                && UNKNOWN_IDS.iter().any(|error| error.as_str() == problem.code)
+                && let Ok(explained) = client.send(Method::POST, EXPLAIN, Some(&body(fields)))
+                && let Ok(Some(explained)) = explained.problem()
+                && explained.code == problem.code
+            {
+                problem = explained;
+            }
+            let RemoteProblem { code, title, detail } = &problem;
+            output::print(&explain_text::render_problem(code, title, detail, question == Question::Select))?;
         }
         (OutputFormat::Text, None) => output::print(&match question {
-            Question::Select => explain_text::render_selection(&reply.json()?),
-            Question::Explain => explain_text::render_explanation(&reply.json()?),
+            Question::Select => explain_text::render_selection(&reply.json()?, current_of(fields)),
+            Question::Explain => explain_text::render_explanation(&reply.json()?, fields),
         })?,
     }
     Ok(exit)
 }
 
+/// Returns the value of `current`.
+fn current_of<'f>(fields: &[(&str, &'f str)]) -> Option<&'f str> {
+    fields.iter().find(|(name, _)| *name == QueryField::Current.as_str()).map(|(_, value)| *value)
+}
+
 /// Returns the fields of a query as a JSON object. A list is written with commas, as in a URL.
-fn body(fields: &[String]) -> Value {
-    let member = |field: &String| {
-        let (name, value) = field.split_once('=')?;
+fn body(fields: &[(&str, &str)]) -> Value {
+    let member = |&(name, value): &(&str, &str)| {
         let value = match QueryField::parse(name) {
             Some(QueryField::Exclude) => {
                 value.split(',').map(str::trim).filter(|id| !id.is_empty()).map(Value::from).collect()
             }
             _ => Value::from(value),
         };
-        Some((name.to_owned(), value))
+        (name.to_owned(), value)
     };
-    fields.iter().filter_map(member).collect::<Map<_, _>>().into()
+    fields.iter().map(member).collect::<Map<_, _>>().into()
 }
 
 fn parsed(json: &[u8]) -> Result<Value, CommandError> {
@@ -159,33 +186,18 @@ fn parsed(json: &[u8]) -> Result<Value, CommandError> {
 
 /// Prints the problem of a query that a snapshot cannot answer. For people, an unknown id comes with near ones.
 fn print_failure(
+    question: Question,
     snapshot: &Snapshot,
     query: &Query<'_>,
     error: SelectError,
     format: OutputFormat,
 ) -> Result<Exit, CommandError> {
-    let near = near_names(snapshot, query, error);
+    let unknown = UnknownId::of_query(snapshot, query, error);
+    let detail = unknown.map(|unknown| problem::with_help(error, unknown.help()));
     if let Some(companies) = companies(snapshot, query, error) {
         output::print_error(&companies);
     }
-    print_problem(format, error, near.as_deref(), Some(snapshot.generation()))
-}
-
-/// Returns a sentence about the unknown id of a query, with near or known ids.
-fn near_names(snapshot: &Snapshot, query: &Query<'_>, error: SelectError) -> Option<String> {
-    let one = |id: &str| vec![id.to_owned()];
-    let (mut companies, mut channels, mut ous) = (Vec::new(), Vec::new(), Vec::new());
-    match (error, &query.company) {
-        (SelectError::UnknownCompany, Some(company)) => companies = one(company),
-        (SelectError::UnknownChannel, _) => channels = one(&query.channel),
-        (SelectError::UnknownOu, company) => {
-            companies.extend(company.as_deref().map(str::to_owned));
-            ous = one(&query.ou);
-        }
-        _ => return None,
-    }
-    let scope = Scope { companies: &companies, channels: &channels, ous: &ous, ..Scope::default() };
-    scope.check(&[snapshot]).err().map(|unknown| unknown.to_string())
+    print_problem(question, format, error, detail.as_deref(), Some(snapshot.generation()))
 }
 
 /// Returns a line with the companies of a snapshot, if a query needs one and has none.
@@ -203,6 +215,7 @@ fn companies(snapshot: &Snapshot, query: &Query<'_>, error: SelectError) -> Opti
 }
 
 fn print_problem(
+    question: Question,
     format: OutputFormat,
     error: SelectError,
     detail: Option<&str>,
@@ -217,9 +230,9 @@ fn print_problem(
             print_json(json)?;
         }
         OutputFormat::Text => {
-            let detail = detail.unwrap_or(error.reason());
-            let title = from_error(error).title;
-            output::print(&explain_text::render_problem(error.as_str(), title, detail))?;
+            let kind = from_error(error);
+            let (detail, is_select) = (detail.unwrap_or(kind.detail), question == Question::Select);
+            output::print(&explain_text::render_problem(kind.code, kind.title, detail, is_select))?;
         }
     }
     Ok(Exit::Failed)
@@ -230,21 +243,25 @@ fn print_json(mut json: Vec<u8>) -> Result<(), CommandError> {
     output::print(&String::from_utf8_lossy(&json))
 }
 
-/// Returns the query of `field=value` arguments. An argument without `=` is wrong usage. An unknown field or
-/// an invalid value makes a malformed query.
-fn parse_query(arguments: &[String]) -> Result<Result<Query<'_>, BadQuery>, CommandError> {
+/// Returns the names and values of `field=value` arguments. An argument without `=` is wrong usage.
+fn pairs(arguments: &[String]) -> Result<Vec<(&str, &str)>, CommandError> {
+    let pairs = arguments.iter().map(|argument| {
+        argument.split_once('=').ok_or_else(|| {
+            CommandError::usage("expected FIELD=VALUE, such as channel=whatsapp; --help lists the fields")
+        })
+    });
+    pairs.collect()
+}
+
+/// Returns the query of these fields. An unknown field or an invalid value makes a malformed query.
+fn parse_query<'f>(fields: &[(&str, &'f str)]) -> Result<Query<'f>, BadQuery> {
     let mut query = Query::default();
-    let mut fields = QueryFields::new(&mut query);
-    for argument in arguments {
-        let Some((name, value)) = argument.split_once('=') else {
-            return Err(CommandError::usage(
-                "expected FIELD=VALUE, such as channel=whatsapp; --help lists the fields".to_owned(),
-            ));
-        };
-        fields.set(name, value.into());
+    let mut read = QueryFields::new(&mut query);
+    for &(name, value) in fields {
+        read.set(name, value.into());
     }
-    let read = fields.finish();
-    Ok(read.map(|()| query))
+    read.finish()?;
+    Ok(query)
 }
 
 /// Returns the context of a selection at the present time. The random number is derived from the clock.

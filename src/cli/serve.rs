@@ -1,23 +1,30 @@
 //! `switchboard serve`: runs the daemon with the settings of options, variables, settings file and defaults.
 //! `switchboard check-config` checks the same settings.
 
+use std::fs;
+use std::io;
 use std::path::Path;
-use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use switchboard_registry::ReadLimits;
 use switchboard_server::ListenAddress;
 
 use super::arguments::ServeArguments;
+use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
 use crate::app::{self, StartError};
-use crate::config::{Color, Settings, SettingsError};
-
-/// Time to write the log lines that are queued when the daemon stops.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
+use crate::runtime::standings::JournalContents;
 
 /// Runs the daemon until a signal stops it.
 pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
-    let settings = settings(arguments)?;
+    let settings = match Settings::load(&arguments.settings, arguments.config, std::env::vars_os()) {
+        Ok(settings) => settings,
+        Err(SettingsErrors(errors)) => {
+            output::print_at_start(errors.iter().map(|error| output::failure(&error.to_string())));
+            return Ok(exit_of(errors.iter().map(exit_of_setting)));
+        }
+    };
     match settings.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -36,24 +43,43 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
     Ok(exit)
 }
 
-/// Checks the settings, and whether the source can be read. Prints every fault.
+/// A fault that a start of the daemon would meet.
+struct Fault {
+    exit: Exit,
+    message: String,
+}
+
+/// Checks the settings, and whether the files that they name can be used. Prints every fault. Checks what does not
+/// depend on a faulty setting, too. Writes nothing.
 pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
-    let settings = settings(arguments)?;
-    let mut faults = Vec::new();
-    faults.extend(settings.check_addresses().err().map(|overlap| overlap.to_string()));
+    let (settings, errors) = Settings::load_valid(&arguments.settings, arguments.config, std::env::vars_os());
+    let usage = |message: String| Fault { exit: Exit::Usage, message };
+    let io = |message: String| Fault { exit: Exit::Io, message };
+    let has_url = errors.iter().any(|error| matches!(error, SettingsError::Url { .. }));
+    let mut faults: Vec<Fault> = errors
+        .iter()
+        .map(|error| Fault { exit: exit_of_setting(error), message: error.to_string() })
+        .collect();
+    if settings.log_level.is_none() {
+        faults.extend(check_log_variable().err().map(usage));
+    }
+    faults.extend(settings.check_addresses().err().map(|overlap| usage(overlap.to_string())));
     let limits = ReadLimits { max_file_bytes: settings.max_file_size };
-    if let Err(error) = settings.source().fetch(limits) {
-        faults.push(format!("the source cannot be read: {error}; check that it exists, and its permissions"));
+    if !has_url && let Err(error) = settings.source().fetch(limits) {
+        faults.push(io(format!(
+            "the source cannot be read: {error}; check that it exists, and its permissions"
+        )));
     }
-    if let Some(state) = settings.state.as_ref().filter(|state| state.exists() && !state.is_dir()) {
-        faults.push(format!("state: {} is not a folder", state.display()));
+    if let Some(state) = &settings.state {
+        faults.extend(check_state(state).err().map(io));
     }
-    if let Some(file) = settings.standings.as_ref().filter(|file| !file.parent().is_some_and(Path::is_dir)) {
-        faults.push(format!("standings: the folder of {} does not exist: create it", file.display()));
+    if let Some(journal) = settings.journal() {
+        let is_in_state = settings.standings.is_none();
+        faults.extend(check_journal(&journal, is_in_state).err().map(io));
     }
     if !faults.is_empty() {
-        faults.iter().for_each(|fault| output::print_failure(fault));
-        return Ok(Exit::Usage);
+        faults.iter().for_each(|fault| output::print_failure(&fault.message));
+        return Ok(exit_of(faults.iter().map(|fault| fault.exit)));
     }
     let list = |addresses: &[ListenAddress]| {
         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -67,30 +93,71 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Merges the options, the environment variables, the settings file and the defaults.
-fn settings(arguments: ServeArguments) -> Result<Settings, CommandError> {
-    let settings =
-        Settings::load(arguments.settings, arguments.config, std::env::vars_os()).map_err(|errors| {
-            let is_usage = |error: &SettingsError| !matches!(error, SettingsError::Unreadable { .. });
-            let message = errors.to_string();
-            if errors.0.iter().any(is_usage) {
-                CommandError::usage(message)
-            } else {
-                CommandError::io(message)
-            }
-        })?;
-    for (key, path) in [("registry", &settings.registry), ("snapshot", &settings.snapshot)] {
-        let text = path.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default();
-        // The path was made absolute, which removes one of the slashes.
-        let scheme =
-            ["/postgres:/", "/postgresql:/", "/nats:/"].into_iter().find(|scheme| text.contains(scheme));
-        if let Some(scheme) = scheme {
-            // The rest of a URL may contain a password.
-            return Err(CommandError::usage(format!(
-                "{key}: this build cannot read {}//…: name the folder of a registry or a snapshot file",
-                scheme.trim_matches('/')
-            )));
+/// Checks that the state directory can be written, or created.
+fn check_state(state: &Path) -> Result<(), String> {
+    let failed = |fault: &str| Err(format!("state: {}: {fault}", state.display()));
+    match fs::metadata(state) {
+        Ok(found) if !found.is_dir() => {
+            failed("this is not a folder; name a folder, or one that does not exist yet")
         }
+        Ok(_) => match access(state, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => Ok(()),
+            Err(error) => failed(&format!("{error}; give the user of the daemon read and write permission")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = state.ancestors().skip(1).find(|above| above.exists()).unwrap_or(state);
+            match access(above, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) if above.is_dir() => Ok(()),
+                Ok(()) => failed(&format!("{} is not a folder", above.display())),
+                Err(error) => {
+                    failed(&format!("the folder cannot be created in {}: {error}", above.display()))
+                }
+            }
+        }
+        Err(error) => failed(&error.to_string()),
     }
-    Ok(settings)
+}
+
+/// Checks that a journal can be read and written. The daemon creates the folder of a journal only if that is the
+/// state directory.
+fn check_journal(journal: &Path, is_in_state: bool) -> Result<(), String> {
+    let failed = |fault: &str| Err(format!("standings: {}: {fault}", journal.display()));
+    let folder = journal.parent().unwrap_or(journal);
+    if !folder.is_dir() {
+        // The check of the state directory reports what is wrong with this folder.
+        return if is_in_state {
+            Ok(())
+        } else {
+            failed("the folder of the journal does not exist: create it")
+        };
+    }
+    match fs::metadata(journal) {
+        // A pipe is not read, because reading may wait for ever.
+        Ok(found) if !found.is_file() => {
+            return failed("this is not a regular file; name a file for the journal");
+        }
+        Ok(_) => {
+            if let Err(error) = JournalContents::read(journal) {
+                return failed(&error.to_string());
+            }
+            if let Err(error) = access(journal, Access::WRITE_OK) {
+                return failed(&format!("{error}; give the user of the daemon write permission"));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return failed(&error.to_string()),
+    }
+    if !is_in_state && let Err(error) = access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        return failed(&format!("the folder of the journal cannot be written: {error}"));
+    }
+    Ok(())
+}
+
+fn exit_of_setting(error: &SettingsError) -> Exit {
+    if matches!(error, SettingsError::Unreadable { .. }) { Exit::Io } else { Exit::Usage }
+}
+
+/// Returns the exit code of several faults: that of an unreadable file only if every fault is one.
+fn exit_of(faults: impl IntoIterator<Item = Exit>) -> Exit {
+    if faults.into_iter().all(|exit| exit == Exit::Io) { Exit::Io } else { Exit::Usage }
 }

@@ -8,12 +8,15 @@ use std::path::Path;
 use serde_json::json;
 use switchboard_pipeline::build::open_tested;
 use switchboard_pipeline::{BuildMode, SnapshotSource, build_snapshot};
+use switchboard_registry::ReadLimits;
 use switchboard_snapshot::header::{self, VERSION};
 use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
 use super::arguments::{CompileArguments, FormatArguments, InspectArguments, OutputFormat};
 use super::output::{self, ProgressLine, STANDARD_OUTPUT, SUCCESS, WARNING, count};
-use super::source::{findings_text, now, read_registry, read_snapshot, source_from_path};
+use super::source::{
+    findings_text, now, read_registry, read_snapshot, reject_standard_input, source_from_path,
+};
 use super::{CommandError, Exit};
 
 /// The greatest generation that `--generation` accepts.
@@ -22,16 +25,23 @@ const MAX_GENERATION: u64 = i64::MAX as u64;
 /// Writes the snapshot of a registry, or a snapshot with a new generation. If the source has errors or fails a
 /// test, the old file stays.
 pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError> {
-    let CompileArguments { source, output, generation } = arguments;
+    let CompileArguments { source, output, generation, limits } = arguments;
     let output = Output::from_path(output)?;
     match source_from_path(source)? {
         SnapshotSource::Snapshot(path) => renumber(&path, &output, *generation),
-        SnapshotSource::Registry(_) | SnapshotSource::Demo => compile_registry(source, &output, *generation),
+        SnapshotSource::Registry(_) | SnapshotSource::Demo => {
+            compile_registry(source, limits.limits(), &output, *generation)
+        }
     }
 }
 
-fn compile_registry(folder: &Path, output: &Output<'_>, stated: Option<u64>) -> Result<Exit, CommandError> {
-    let files = read_registry(folder)?;
+fn compile_registry(
+    folder: &Path,
+    limits: ReadLimits,
+    output: &Output<'_>,
+    stated: Option<u64>,
+) -> Result<Exit, CommandError> {
+    let files = read_registry(folder, limits)?;
     let generation = output.generation(stated, 0)?;
     let progress = ProgressLine::new();
     let published = build_snapshot(&files, generation, now().to_seconds(), BuildMode::Strict, &progress);
@@ -167,6 +177,14 @@ impl fmt::Display for Output<'_> {
 /// Verifies a snapshot and prints its header and its record counts.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError> {
     let InspectArguments { snapshot: path, output: FormatArguments { format } } = arguments;
+    reject_standard_input(path)?;
+    if path.is_dir() {
+        let path = path.display();
+        return Err(CommandError::io(format!(
+            "{path} is a folder, and inspect shows a snapshot file: `switchboard compile {path} -o FILE` makes one, and \
+             `switchboard check {path}` checks a registry"
+        )));
+    }
     let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));
     let snapshot = Snapshot::open(read_snapshot(path)?).map_err(|rejection| failed(&rejection))?;
     let header = snapshot.header();

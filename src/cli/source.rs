@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::{BuildMode, OpenError, Opened, SnapshotSource, SourceError};
 use switchboard_registry::{
-    self as registry, Code, Files, Finding, Findings, Label, ReadError, Severity, Snippets,
+    self as registry, Code, Files, Finding, Findings, Label, ReadError, ReadLimits, Severity, Snippets,
 };
 use switchboard_snapshot::{Bytes, Snapshot, file};
 
 use super::CommandError;
 use super::output::{self, ERROR, HEADING, HELP, ProgressLine, WARNING, count, terminal_width};
+use crate::config::url_fault;
 
 /// Columns in front of a quoted line, for its number and a bar.
 const GUTTER: usize = 12;
@@ -29,16 +30,23 @@ const UNLIMITED_WIDTH: usize = 10_000;
 /// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot. A URL is wrong usage.
 /// The message does not repeat the URL, which may contain a password.
 pub(super) fn source_from_path(path: &Path) -> Result<SnapshotSource, CommandError> {
-    if let Some((scheme, _)) = path.to_str().and_then(|text| text.split_once("://")) {
-        let what = match scheme {
-            "postgres" | "postgresql" => "this build cannot read a registry in PostgreSQL",
-            "nats" | "tls" => "this build cannot read the release of a fleet",
-            _ => "a source cannot be a URL",
-        };
-        return Err(CommandError::usage(format!("{what}: name the folder of a registry or a snapshot file")));
+    if let Some(fault) = url_fault(path) {
+        return Err(CommandError::usage(fault));
     }
+    reject_standard_input(path)?;
     let path = path.to_owned();
     Ok(if path.is_dir() { SnapshotSource::Registry(path) } else { SnapshotSource::Snapshot(path) })
+}
+
+/// Rejects `-`, which other programs read as standard input.
+pub(super) fn reject_standard_input(path: &Path) -> Result<(), CommandError> {
+    if path.as_os_str() != "-" {
+        return Ok(());
+    }
+    Err(CommandError::usage(
+        "-: a source cannot be standard input: name the folder of a registry or a snapshot file; a file of this name \
+         is ./-",
+    ))
 }
 
 /// The tests of a registry that fail, although the registry has no errors.
@@ -70,8 +78,11 @@ impl FailedTests {
 
 /// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns
 /// `None`. Warns of failed tests, which do not stop the command, because its user may look for their cause.
-pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>, CommandError> {
-    let Some((snapshot, failed)) = open_with_failed_tests(source)? else { return Ok(None) };
+pub(super) fn open_snapshot(
+    source: &SnapshotSource,
+    limits: ReadLimits,
+) -> Result<Option<Snapshot>, CommandError> {
+    let Some((snapshot, failed)) = open_with_failed_tests(source, limits)? else { return Ok(None) };
     if let Some(FailedTests { number, root, .. }) = failed {
         let tests = count(number, "test fails", "tests fail");
         let root = root.display();
@@ -86,9 +97,10 @@ pub(super) fn open_snapshot(source: &SnapshotSource) -> Result<Option<Snapshot>,
 /// errors, prints its findings and returns `None`.
 pub(super) fn open_with_failed_tests(
     source: &SnapshotSource,
+    limits: ReadLimits,
 ) -> Result<Option<(Snapshot, Option<FailedTests>)>, CommandError> {
     let progress = ProgressLine::new();
-    let opened = source.open(now(), BuildMode::Inspect, &progress);
+    let opened = source.open(limits, now(), BuildMode::Inspect, &progress);
     drop(progress);
     let root = match source {
         SnapshotSource::Registry(folder) => folder.as_path(),
@@ -116,8 +128,8 @@ pub(super) fn open_with_failed_tests(
 }
 
 /// Reads all files of a registry folder.
-pub(super) fn read_registry(folder: &Path) -> Result<Files, CommandError> {
-    Files::read_dir(folder).map_err(|error| unreadable_registry(folder, &error))
+pub(super) fn read_registry(folder: &Path, limits: ReadLimits) -> Result<Files, CommandError> {
+    Files::read_dir_within(folder, limits).map_err(|error| unreadable_registry(folder, &error))
 }
 
 fn unreadable_registry(folder: &Path, error: &ReadError) -> CommandError {

@@ -34,14 +34,18 @@ client    FR
 ";
     let (text, error, exit) = run(&with_query(&["select"], &QUERY));
     assert_eq!((&*text, exit), (expected, 0));
-    assert!(error.contains("demo registry; live standings are not known; --url asks"), "{error}");
+    let note =
+        "note: answered offline, from the embedded demo registry; live standings are not known; --url asks";
+    assert!(error.contains(note), "{error}");
     let registry = acme();
     let source = registry.path().to_str().unwrap();
     for option in ["--registry", "--snapshot"] {
         // Each option takes a folder and a file.
         let (text, error, exit) = run(&with_query(&["select", option, source], &QUERY));
         assert_eq!((&*text, exit), (expected, 0), "{error}");
-        assert!(error.contains("live standings are not known"), "{error}");
+        let note =
+            format!("note: answered offline, from the registry {source}; live standings are not known; ");
+        assert!(error.contains(&note), "{error}");
     }
 }
 
@@ -59,7 +63,7 @@ fn unknown_ids_come_with_near_ids_and_without_a_urn() {
             assert_eq!(exit, 1, "{text}{error}");
             assert!(words.starts_with(&format!("answer none: {code} ")), "{text}");
             assert!(words.contains(help) && !text.contains("urn:"), "{text}");
-            // The wire has no near ids.
+            // The wire has no near ids in answers to selections.
             let (json, ..) = run(&with_query(&[command, "--format", "json", "country=CH"], &query));
             let problem: Value = serde_json::from_str(&json).unwrap();
             assert_eq!(problem["code"], code);
@@ -69,6 +73,140 @@ fn unknown_ids_come_with_near_ids_and_without_a_urn() {
     }
     let (_, error, exit) = run(&["select", "channel=whatsapp", "ou=zurich", "country=CH"]);
     assert!(exit == 1 && error.contains("the companies are acme, meridian\n"), "{error}");
+}
+
+#[test]
+fn unknown_ids_come_with_near_ids_from_a_daemon_too() {
+    let daemon = DaemonProcess::start(&[]);
+    let url = format!("http://{}", daemon.data);
+    for (query, code, help) in [
+        (["company=acme", "channel=whatsapp", "ou=zurch"], "unknown_ou", "did you mean `zurich`?"),
+        (["company=acme", "channel=whatsap", "ou=zurich"], "unknown_channel", "did you mean `whatsapp`?"),
+        (["company=acne", "channel=whatsapp", "ou=zurich"], "unknown_company", "did you mean `acme`?"),
+    ] {
+        for command in ["select", "explain"] {
+            let words = |arguments: &[&str]| {
+                let (text, error, exit) = run(&[arguments, &query, &["country=CH"]].concat());
+                assert_eq!(exit, 1, "{text}{error}");
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            };
+            let online = words(&[command, "--url", &url]);
+            assert!(online.starts_with(&format!("answer none: {code} ")), "{online}");
+            assert!(online.ends_with(help) && !online.contains("urn:"), "{online}");
+            assert_eq!(online, words(&[command]));
+        }
+        // An answer to a gateway has no near ids. An explanation has them in its detail alone.
+        let target = query.join("&") + "&country=CH";
+        assert!(!daemon.get(&format!("/v1/select?{target}")).1.contains("did you mean"));
+        let (status, explained) = daemon.get(&format!("/v1/explain?{target}"));
+        let problem: Value = serde_json::from_str(&explained).unwrap();
+        assert_eq!((status, problem["code"].as_str().unwrap()), (404, code));
+        assert!(problem["detail"].as_str().unwrap().ends_with(help), "{problem}");
+        assert!(!problem["detail"].as_str().unwrap().contains(['"', '\\']), "{problem}");
+    }
+    // Nothing is near.
+    let far = "/v1/explain?company=acme&channel=whatsapp&ou=xxxxxxxxx&country=CH";
+    assert!(daemon.get(far).1.contains("Check the id of the organizational unit.\""));
+}
+
+/// Returns the lines of an explanation without the fields of the query, which only an offline answer knows in full.
+fn explained(source: &[&str], query: &[&str]) -> Vec<String> {
+    let (text, error, exit) = run(&[&["explain"], source, query].concat());
+    assert!(exit < 2, "{query:?}: {error}");
+    let end = "end of the chain: ";
+    let lines = text
+        .lines()
+        .map(|line| line.split_once(end).map_or(line.to_owned(), |(start, _)| start.to_owned() + end));
+    // The rest of the sentence may be on a line of its own.
+    lines.filter(|line| !line.starts_with("query ") && !line.starts_with("      ")).collect()
+}
+
+#[test]
+fn explanation_has_the_same_words_offline_and_by_a_daemon() {
+    let daemon = DaemonProcess::start(&[]);
+    let url = format!("http://{}", daemon.data);
+    let company = ["company=acme", "channel=whatsapp"];
+    for fields in [
+        &["ou=zurich", "phone=+33612345678"][..],
+        &["ou=zurich", "country=FR", "fallback=none"],
+        &["ou=dach", "country=FR", "fallback=none"],
+        &["ou=emea", "country=IE", "client=x", "exclude=wa-emea-gb-1"],
+        &["ou=emea", "country=IE", "client=x"],
+        &["ou=americas", "country=CA", "client=x"],
+        &["ou=london", "country=ZA", "client=x"],
+        &["ou=emea", "country=DE", "client=x", "current=wa-emea-gb-1"],
+        &["ou=emea", "country=GB", "client=x", "current=sms-us-1"],
+        &["ou=emea", "country=GB", "client=x", "current=wa-none"],
+        &["ou=emea", "country=GB", "client=x", "current=wa-emea-gb-1", "exclude=wa-emea-gb-1"],
+        &["ou=emea", "country=GB", "client=x", "current=wa-emea-gb-1", "role=primary"],
+        &["ou=emea", "country=GB", "user=trader-1@acme.example"],
+        &["ou=emea", "country=GB", "user=trader-2@acme.example"],
+        &["ou=emea", "country=GB", "user=Trader-1@acme.example", "client=x"],
+        &["ou=emea", "country=GB", "user=trader-1@acme.example", "client=x", "role=primary"],
+        &["ou=emea", "bsuid=GB.1", "phone=+33612345678"],
+        &["ou=emea", "phone=+442079460"],
+        &["ou=research", "country=FR"],
+    ] {
+        let query = [&company, fields].concat();
+        let (online, offline) = (explained(&["--url", &url], &query), explained(&[], &query));
+        assert_eq!(online, offline, "{query:?}");
+        let (text, ..) = run(&[&["explain", "--url", &url], &query[..]].concat());
+        assert!(text.contains("(OU of the query)") && !text.contains("/v1/explain"), "{text}");
+    }
+    // Without a country, the wire does not list a level without a default region.
+    let query = [&company, &["ou=emea", "phone=+80012345678"][..]].concat();
+    let (text, ..) = run(&[&["explain", "--url", &url], &query[..]].concat());
+    assert!(text.contains("client    no country, because the phone number has none; only default"), "{text}");
+}
+
+#[test]
+fn reason_why_current_is_not_kept_is_a_sentence() {
+    let daemon = DaemonProcess::start(&[]);
+    let url = format!("http://{}", daemon.data);
+    for (current, words) in [
+        ("sms-us-1", "sms-us-1 is not kept: the account is of another channel"),
+        ("33612345678", "the named account is not kept: the company has no such account"),
+    ] {
+        let current = format!("current={current}");
+        for source in [&[][..], &["--url", &url]] {
+            let (text, _, exit) = run(&[&["select"], source, &QUERY, &[&current]].concat());
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(exit == 0 && text.ends_with(words) && !text.contains("33612345678"), "{text}");
+        }
+    }
+    // A problem does not have the reason, but the candidates do.
+    let (text, _, exit) = run(&[
+        "explain",
+        "--url",
+        &url,
+        "company=acme",
+        "channel=whatsapp",
+        "ou=zurich",
+        "country=CH",
+        "fallback=none",
+        "current=wa-dach-ch-1",
+        "exclude=wa-dach-ch-1",
+    ]);
+    assert!(
+        exit == 1 && text.contains("current: wa-dach-ch-1 is not kept: the query excludes the account"),
+        "{text}"
+    );
+}
+
+#[test]
+fn advice_names_the_command_and_not_the_route() {
+    let daemon = DaemonProcess::start(&[]);
+    let url = format!("http://{}", daemon.data);
+    let query = ["company=acme", "channel=whatsapp", "ou=research", "country=FR"];
+    for source in [&[][..], &["--url", &url]] {
+        let words = |command: &str| {
+            let (text, ..) = run(&[&[command], source, &query].concat());
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let (select, explain) = (words("select"), words("explain"));
+        assert!(select.ends_with("a default country. `switchboard explain` shows every step."), "{select}");
+        assert!(explain.contains("a default country. client FR") && !explain.contains("/v1/"), "{explain}");
+    }
 }
 
 #[test]
@@ -109,11 +247,10 @@ fn daemon_explains_its_standings() {
     let (text, _, exit) = run(&with_query(&["explain", "--url", &data], &QUERY));
     assert_eq!(exit, 0);
     assert!(text.starts_with("answer    wa-global-fr-1 "), "{text}");
-    assert!(text.contains("OU dach (1 OU up)\n├─ country FR in dach-vip-whatsapp: no account\n"), "{text}");
-    assert!(
-        text.contains("✘ wa-dach-ch-1  suspended") && text.contains("✔ wa-global-fr-1  CHOSEN"),
-        "{text}"
-    );
+    let level = "OU dach (1 OU up)\n├─ country FR in dach-vip-whatsapp, dach-whatsapp: no account\n";
+    assert!(text.contains(level), "{text}");
+    assert!(text.contains("✘ wa-dach-ch-1  suspended by a live standing: never selected\n"), "{text}");
+    assert!(text.contains("✔ wa-global-fr-1  CHOSEN"), "{text}");
     assert!(!text.contains("33612345678"), "{text}");
     // Offline, the command says that it does not know them.
     let (text, error, _) = run(&with_query(&["explain"], &QUERY));
@@ -168,10 +305,23 @@ fn standings_are_listed_set_and_cleared() {
     let listed: Value =
         serde_json::from_str(&standing(&["list", "--company=acme", "--format=json"]).0).unwrap();
     assert_eq!(listed["standings"].as_array().unwrap().len(), 2);
-    for account in ["wa-emea-gb-1", "wa-emea-gb-2", "wa-emea-gb-2"] {
+    for (account, was) in [
+        ("wa-emea-gb-1", "cleared; it was draining: moved"),
+        ("wa-emea-gb-1", "no standing to clear"),
+        ("wa-emea-de-1", "no standing to clear"),
+    ] {
         let (text, error, exit) = standing(&["clear", "acme", account]);
-        assert_eq!((text, exit), (format!("acme {account}: no standing\n"), 0), "{error}");
+        assert_eq!((text, exit), (format!("acme {account}: {was}\n"), 0), "{error}");
     }
+    for cleared in ["suspended".into(), Value::Null] {
+        let (json, error, exit) = standing(&["clear", "acme", "wa-emea-gb-2", "--format=json"]);
+        let json: Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{json}{error}"));
+        assert_eq!((&json["company"], &json["account"], exit), (&"acme".into(), &"wa-emea-gb-2".into(), 0));
+        assert_eq!(json["cleared"].get("standing").cloned().unwrap_or_default(), cleared);
+        assert!(json.get("cleared").is_some());
+    }
+    let (json, _, exit) = standing(&["clear", "acme", "wa-none", "--format=json"]);
+    assert!(exit == 1 && json.contains("unknown_account"), "{json}");
     assert_eq!(standing(&of_acme).0, "no standings\n");
     // A refusal has its code and its reason.
     let (_, error, exit) = standing(&["set", "acme", "wa/1 ?", "draining", "--reason=x"]);
@@ -198,7 +348,7 @@ fn status_fails_if_the_snapshot_is_stale() {
     assert_eq!(exit, 0, "{text}{error}");
     let generation = daemon.status()["snapshot"]["generation"].to_string();
     assert!(text.contains(&format!("snapshot   generation {generation}, in service since ")), "{text}");
-    assert!(text.contains("1 companies") && text.contains("ok: the daemon serves"), "{text}");
+    assert!(text.contains("1 company, ") && text.contains("ok: the daemon serves"), "{text}");
     let json: Value = serde_json::from_str(&run(&["status", "--url", &admin, "--format=json"]).0).unwrap();
     assert_eq!(json["snapshot"]["digest"], daemon.status()["snapshot"]["digest"]);
     edit(registry.path(), "acme/company.toml", "channel = \"line\"", "channel = \"lime\"");
@@ -206,6 +356,11 @@ fn status_fails_if_the_snapshot_is_stale() {
     let (text, error, exit) = run(&["status", "--url", &admin]);
     assert_eq!(exit, 1, "{text}{error}");
     assert!(text.contains("unknown_channel") && text.contains("error: the snapshot is stale"), "{text}");
+    // The lines of a finding stay lines.
+    assert!(
+        text.contains("\n             help: did you mean `line`?\n") && !text.contains('\u{fffd}'),
+        "{text}"
+    );
     assert_eq!(run(&["status", "--url", &admin, "--format=json"]).2, 1);
 }
 
@@ -328,13 +483,135 @@ fn check_config_reports_every_fault_of_the_settings() {
         "overlap",
         "the source cannot be read: ",
         "is not a folder",
-        "the folder of /nowhere/standings.journal",
+        "the folder of the journal does not exist",
     ] {
         assert!(error.contains(fault), "{fault}: {error}");
     }
+    // The exit code is that of an unreadable file only if nothing else is at fault.
+    let nowhere = registry.path().join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    for (arguments, fault) in [
+        (&["--registry", nowhere][..], "nowhere: No such file or directory"),
+        (&["--registry", file], "name it with --snapshot"),
+        (&["--snapshot", root], "name it with --registry"),
+        (&["--standings", root], "standings: "),
+        (&["--standings", file], "is not a journal of standings"),
+        (&["--standings", "/dev/null"], "is not a regular file"),
+        (&["--state", file], "is not a folder"),
+        (&["--state", "/dev/null/state"], "state: /dev/null/state: "),
+        (&["--config", nowhere], "cannot read the settings file"),
+    ] {
+        let (text, error, exit) = run(&[&["check-config"], arguments].concat());
+        assert_eq!((&*text, exit), ("", 3), "{arguments:?}: {error}");
+        assert!(error.starts_with("error: ") && error.contains(fault), "{arguments:?}: {error}");
+        assert!(!error.contains(": .:"), "{error}");
+    }
+    // Everything that does not depend on a faulty value is checked, and each fault has its mark.
+    let (_, error, exit) = run(&[
+        "check-config",
+        "--access-log",
+        "1.5",
+        "--color=x",
+        "--log-level",
+        "loud",
+        "--workers",
+        "-1",
+        "--registry",
+        nowhere,
+        "--listen=:1",
+        "--admin-listen=:1",
+        "--config",
+        file,
+        "--standings",
+        root,
+    ]);
+    assert_eq!(exit, 2, "{error}");
+    let faults = [
+        "--access-log: \"1.5\" is not valid: ",
+        "--color: ",
+        "--log-level: ",
+        "--workers: ",
+        "worker",
+        "poll_interval: ",
+        "overlap",
+        "the source cannot be read",
+        "standings: ",
+    ];
+    assert_eq!(error.matches("error: ").count(), faults.len(), "{error}");
+    for fault in faults {
+        assert!(error.contains(fault), "{fault}: {error}");
+    }
+    // A state directory that does not exist yet is created by a start, and not by this command.
+    let state = registry.path().join("new/state");
+    assert_eq!(run(&["check-config", "--state", state.to_str().unwrap()]).2, 0);
+    assert!(!state.parent().unwrap().exists());
     for command in ["check-config", "serve"] {
         let (_, error, exit) = run(&[command, "--registry", "postgres://reader:secret@db/registry"]);
         assert!(exit == 2 && error.contains("postgres://…") && !error.contains("secret"), "{error}");
     }
     assert_eq!(run(&["check-config", "--nonsense"]).2, 2);
+}
+
+#[test]
+fn check_config_reports_a_word_in_rust_log_that_is_no_level() {
+    let check = |value: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        let output = command.arg("check-config").args(arguments).env("RUST_LOG", value).output().unwrap();
+        (stderr(&output), output.status.code().unwrap())
+    };
+    for value in ["loud", "info,loud", "hyper", "foo=bar"] {
+        let (error, exit) = check(value, &[]);
+        let expected =
+            format!("environment variable RUST_LOG: \"{value}\" is not valid: expected error, warn");
+        assert!(exit == 2 && error.contains(&expected), "{error}");
+        assert_eq!(check(value, &["--log-level", "info"]).1, 0, "an option overrides the variable");
+    }
+    for value in ["", " ", "debug", "info, hyper=trace", "off"] {
+        assert_eq!(check(value, &[]).1, 0, "{value}");
+    }
+}
+
+#[test]
+fn every_command_that_reads_a_registry_has_a_limit_on_its_files() {
+    let registry = acme();
+    let root = registry.path().to_str().unwrap();
+    let snapshot = registry.path().join("a.swb");
+    let commands: [&[&str]; 6] = [
+        &["check", root],
+        &["compile", root, "-o", snapshot.to_str().unwrap()],
+        &["coverage", root],
+        &["diff", root, root],
+        &with_query(&["select", "--registry", root], &QUERY),
+        &with_query(&["explain", "--registry", root], &QUERY),
+    ];
+    for command in commands {
+        let (text, error, exit) = run(&[command, &["--max-file-size", "1KiB"]].concat());
+        let all = text + &error;
+        assert!(
+            exit == 1 && all.contains("[limit]") && all.contains("at most 1024 are read"),
+            "{command:?}: {all}"
+        );
+        let (_, error, exit) = run(&[command, &["--max-file-size=1GiB"]].concat());
+        assert_eq!(exit, 0, "{command:?}: {error}");
+        assert_eq!(run(&[command, &["--max-file-size=0"]].concat()).2, 2, "{command:?}");
+    }
+}
+
+#[test]
+fn source_that_is_no_source_says_what_to_name() {
+    let registry = acme();
+    let root = registry.path().to_str().unwrap();
+    let (_, error, exit) = run(&["inspect", root]);
+    assert!(exit == 3 && error.contains(" is a folder, and inspect shows a snapshot file"), "{error}");
+    assert!(error.contains(&format!("switchboard compile {root} -o FILE")), "{error}");
+    let query = with_query(&["select", "--snapshot", "-"], &QUERY);
+    for arguments in
+        [&["check", "-"][..], &["inspect", "-"], &["coverage", "-"], &["diff", "-", root], &query]
+    {
+        let (_, error, exit) = run(arguments);
+        assert!(
+            exit == 2 && error.contains("standard input") && error.contains("./-"),
+            "{arguments:?}: {error}"
+        );
+    }
 }

@@ -205,6 +205,23 @@ fn refused_start_ends_although_the_log_is_not_read() {
     let since = Instant::now();
     assert_eq!(command.stderr(stderr).status().unwrap().code(), Some(3));
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    // Wrong usage and wrong settings as well.
+    for wrong in [
+        &["serve", "--listen", "nonsense"][..],
+        &["serve", "--nonsense"],
+        &["serve", "--config", "/no/such/file"],
+        &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "nonsense", "--workers=x"],
+        &["nonsense"],
+        &["check"],
+        &["standing"],
+    ] {
+        let (_reader, stderr) = full_pipe();
+        let since = Instant::now();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        let code = command.args(wrong).stderr(stderr).status().unwrap().code();
+        assert!(matches!(code, Some(2 | 3)), "{wrong:?}: {code:?}");
+        assert!(since.elapsed() < Duration::from_secs(10), "{wrong:?}: {:?}", since.elapsed());
+    }
 }
 
 #[test]
@@ -249,7 +266,11 @@ fn log_level_of_the_settings_overrides_rust_log() {
     assert_eq!(levels(&[], "error"), [false, false, true]);
     assert_eq!(levels(&["--log-level=off"], "info"), [false, false, false]);
     assert_eq!(levels(&["--log-level", "info"], "off"), [true, false, true]);
-    assert_eq!(levels(&[], "no such=level"), [true, true, true]);
+    for mistake in ["no such=level", "loud", "info,loud", "hyper"] {
+        assert_eq!(levels(&[], mistake), [true, true, true], "{mistake}");
+    }
+    assert_eq!(levels(&[], " error "), [false, false, true]);
+    assert_eq!(levels(&["--log-level=error"], "loud"), [false, false, true]);
     let (code, text) = refused(serve(&["--log-level", "verbose"]));
     assert!(code == 2 && text.contains("expected error, warn, info"), "{text}");
 }

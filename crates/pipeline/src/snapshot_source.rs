@@ -72,7 +72,7 @@ pub struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The folder of a registry or a file in it cannot be read.
-    #[error("{root}: {error}", root = .root.display())]
+    #[error("{}", describe_registry(.root, .error))]
     Registry {
         /// The folder of the registry.
         root: PathBuf,
@@ -80,7 +80,7 @@ pub enum SourceError {
         error: ReadError,
     },
     /// The file of a snapshot cannot be read.
-    #[error("{path}: {error}", path = .path.display())]
+    #[error("{}", describe_snapshot(.path, .error))]
     Snapshot {
         /// The path of the snapshot file.
         path: PathBuf,
@@ -163,13 +163,15 @@ impl SnapshotSource {
         }
     }
 
-    /// Reads the source and opens its snapshot. Builds a snapshot of a registry as of `now`.
+    /// Reads the source and opens its snapshot. Builds a snapshot of a registry as of `now`. The limits hold for the
+    /// files of a registry.
     ///
     /// # Errors
     /// Fails if the source cannot be read, the file is not a snapshot, or the registry has errors. In
     /// [`BuildMode::Inspect`] a failed test is no error.
     pub fn open(
         &self,
+        limits: ReadLimits,
         now: UnixMillis,
         mode: BuildMode,
         progress: &dyn Progress,
@@ -177,7 +179,7 @@ impl SnapshotSource {
         let (files, generation) = match self {
             SnapshotSource::Demo => (demo_files(), DEMO_GENERATION),
             SnapshotSource::Registry(root) => {
-                let files = read_registry(root, ReadLimits::default()).map_err(OpenError::Source)?;
+                let files = read_registry(root, limits).map_err(OpenError::Source)?;
                 (files, now.as_u64())
             }
             SnapshotSource::Snapshot(path) => {
@@ -203,6 +205,27 @@ impl SnapshotSource {
             SnapshotSource::Snapshot(path) => format!("the snapshot {}", path.display()),
         }
     }
+}
+
+/// Describes why a registry cannot be read. The path `.` of an error is the folder of the registry.
+fn describe_registry(root: &Path, ReadError { path, error }: &ReadError) -> String {
+    match &**path {
+        "." if root.is_file() => format!(
+            "{}: {error}; a registry is a folder, and this is a file: if it is a snapshot, name it with --snapshot",
+            root.display()
+        ),
+        "." => format!("{}: {error}", root.display()),
+        path => format!("{}: {error}", root.join(path).display()),
+    }
+}
+
+/// Describes why the file of a snapshot cannot be read.
+fn describe_snapshot(path: &Path, error: &io::Error) -> String {
+    let hint = match path.is_dir() {
+        true => "; a snapshot is a file, and this is a folder: if it is a registry, name it with --registry",
+        false => "",
+    };
+    format!("{}: {error}{hint}", path.display())
 }
 
 fn read_registry(root: &Path, limits: ReadLimits) -> Result<Files, SourceError> {

@@ -9,6 +9,7 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 use switchboard_model::{SelectError, UnixSeconds};
+use switchboard_pipeline::analysis::UnknownId;
 use switchboard_select::{BadQuery, Query, SelectContext, explain as explain_query};
 use switchboard_server::failpoint::{self, failpoint};
 use switchboard_server::response::{BAD_REQUEST, INTERNAL, MAX_UNRESERVED_BYTES};
@@ -346,5 +347,14 @@ fn render(
     let select_context = SelectContext { now, random, standings: overlay };
     let problem = |error| problem::to_json(error, snapshot.generation());
     let (_, explanation) = explain_query(snapshot, &query, select_context, problem);
-    Ok(explanation.map_err(|error| from_select(error, snapshot.generation()))?.to_string())
+    let explanation = explanation.map_err(|error| {
+        let problem = from_select(error, snapshot.generation());
+        // Every caller may see every company here, so that a similar id reveals nothing.
+        let unknown = UnknownId::of_query(snapshot, &query, error);
+        match unknown.as_ref().and_then(UnknownId::near) {
+            Some(near) => problem.with_detail(problem::with_help(error, near)),
+            None => problem,
+        }
+    })?;
+    Ok(explanation.to_string())
 }

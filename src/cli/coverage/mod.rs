@@ -25,11 +25,13 @@ pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
         source,
         scope: ScopeArguments { companies, channels, ous },
         role,
+        limits,
         fold,
         format,
         output,
     } = arguments;
-    let Some(snapshot) = open_snapshot(&source_from_path(source)?)? else { return Ok(Exit::Failed) };
+    let opened = open_snapshot(&source_from_path(source)?, limits.limits())?;
+    let Some(snapshot) = opened else { return Ok(Exit::Failed) };
     let scope =
         Scope { companies, channels, ous, roles: role.map(Into::into).unwrap_or_default() }.find(&snapshot);
     let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;

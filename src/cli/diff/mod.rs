@@ -34,11 +34,13 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         role,
         queries,
         fail_on,
+        limits,
         output: FormatArguments { format },
     } = arguments;
     // Both are opened before the command fails, so that the findings of both are printed.
     let sources = [source_from_path(old)?, source_from_path(new)?];
-    let [old_opened, new_opened] = sources.each_ref().map(open_with_failed_tests);
+    let [old_opened, new_opened] =
+        sources.each_ref().map(|source| open_with_failed_tests(source, limits.limits()));
     let (Some((old_snapshot, old_failed)), Some((new_snapshot, new_failed))) = (old_opened?, new_opened?)
     else {
         return Ok(Exit::Failed);

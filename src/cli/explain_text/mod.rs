@@ -1,99 +1,125 @@
-//! The explanation of a query as text: the answer first, then every step of the chain, level by level.
+//! The answer and the explanation of a query as text: the answer first, then every step of the chain, level by level.
 //!
-//! This file draws the part before the chain: answer, rule, client, query, and the current and dedicated
-//! accounts. It also wraps the lines of the tree. `chain` draws the levels, steps and accounts, and `wire`
-//! renders the JSON of a daemon. The number of the client is never shown.
+//! `model` has the facts, from the JSON of the API and from a trace. This file draws them. The number of the client is
+//! never shown.
 
-mod chain;
-mod wire;
+mod model;
 
-use switchboard_model::{Condition, Role, Rule, SelectError};
-use switchboard_select::{
-    Availability, CountrySource, CurrentIgnored, CurrentOutcome, ResolvedQuery, Selection, Trace, TracedUser,
-};
+use serde_json::Value;
+use switchboard_model::{Region, Rule, SelectError};
+use switchboard_select::{Availability, CurrentIgnored, Trace};
 use switchboard_snapshot::Snapshot;
 
-use crate::api::problem::from_error;
-use crate::cli::output::{DIMMED, ERROR, HEADING, SUCCESS, WARNING, ous_up, printable, terminal_width};
-use chain::{account_id, reason};
-pub(super) use wire::{render_explanation, render_selection};
+use crate::cli::output::{
+    BRANCH, BRANCH_REST, CORNER, CORNER_REST, DIMMED, ERROR, HEADING, SUCCESS, Tree, WARNING, count, ous_up,
+    printable,
+};
+use model::{
+    Answer, CURRENT, Candidate, Current, CurrentFate, Explanation, Level, Selected, Step, Unlisted, User,
+};
 
 /// The beginning of a line without a label.
 const REST: &str = "          ";
-const DEFAULT_WIDTH: usize = 80;
-const MIN_WIDTH: usize = 40;
-const MAX_WIDTH: usize = 100;
+const ACCOUNT: &str = "│    ";
+const ACCOUNT_REST: &str = "│       ";
+/// Levels that are shown at the start of a chain, and around the level where the search ended. A chain may
+/// have 20,000.
+const LEVELS_AT_START: usize = 20;
+const LEVELS_BEFORE_END: usize = 5;
+const LEVELS_AFTER_END: usize = 5;
+/// Maximum number of accounts that a step shows. Further accounts are counted.
+const MAX_ACCOUNTS: usize = 12;
+/// Maximum width of the column of ids. Longer ids do not widen it.
+const MAX_ID_COLUMN: usize = 32;
+/// The advice of a problem that is wrong in an explanation.
+const EXPLAIN_ADVICE: &str = " Send the query to /v1/explain";
 
-/// The beginning of a branch, and of the further lines of a branch that is wrapped.
-const BRANCH: &str = "├─ ";
-const BRANCH_REST: &str = "│     ";
-/// The beginning of the last branch, and of the further lines of a last branch that is wrapped.
-const CORNER: &str = "└─ ";
-const CORNER_REST: &str = "      ";
-
-/// Renders the explanation of a query.
-pub(super) fn render(snapshot: &Snapshot, trace: &Trace) -> String {
-    let mut tree = Tree::new();
-    draw_query(&mut tree, snapshot, trace);
-    draw_preamble(&mut tree, snapshot, trace);
-    chain::draw(&mut tree, snapshot, trace);
-    tree.into_text()
+/// Renders the JSON of `/v1/explain`. `fields` are those of the query.
+pub(super) fn render_explanation(json: &Value, fields: &[(&str, &str)]) -> String {
+    draw(&Explanation::from_json(json, fields))
 }
 
-/// Renders the problem of a query that has no chain to explain.
-pub(super) fn render_problem(code: &str, title: &str, detail: &str) -> String {
-    let mut tree = Tree::new();
-    draw_problem(&mut tree, code, title, detail);
-    tree.into_text()
+/// Renders the JSON of `/v1/explain` together with the trace that it was made of.
+pub(super) fn render_trace(
+    json: &Value,
+    fields: &[(&str, &str)],
+    snapshot: &Snapshot,
+    trace: &Trace,
+) -> String {
+    let mut explanation = Explanation::from_json(json, fields);
+    explanation.add_trace(snapshot, trace);
+    draw(&explanation)
 }
 
-/// Draws the answer, the client and the query.
-fn draw_query(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
-    match &trace.answer.result {
-        Ok(selection) => draw_answer(tree, snapshot, selection),
-        Err(error) => draw_problem(tree, error.as_str(), from_error(*error).title, error.reason()),
+/// Renders the JSON of `/v1/select`. `current` is that of the query.
+pub(super) fn render_selection(json: &Value, current: Option<&str>) -> String {
+    let mut tree = Tree::new();
+    let selected = Selected::from_json(json);
+    draw_selected(&mut tree, &selected);
+    if let Some(country) = &selected.client_country {
+        tree.line("client    ", REST, country);
     }
-    tree.line("client    ", REST, &client_line(trace));
-    tree.line("query     ", REST, &query_line(snapshot, &trace.query));
+    if let Some(why) = &selected.current_ignored {
+        let is_unknown = why == CurrentIgnored::Unknown.as_str();
+        let name = current.filter(|_| !is_unknown).map_or_else(|| NAMED_ACCOUNT.to_owned(), printable);
+        tree.line(
+            "current   ",
+            REST,
+            &format!("{name} is {WARNING}not kept{WARNING:#}: {}", why_ignored(why)),
+        );
+    }
+    tree.into_text()
+}
+
+/// Renders the problem of a query that has no chain to explain. `advises_explain` is whether the command `explain`
+/// would help.
+pub(super) fn render_problem(code: &str, title: &str, detail: &str, advises_explain: bool) -> String {
+    let mut tree = Tree::new();
+    draw_problem(&mut tree, code, title, detail, advises_explain);
+    tree.into_text()
+}
+
+fn draw(explanation: &Explanation) -> String {
+    let mut tree = Tree::new();
+    match &explanation.answer {
+        Answer::Selected(selected) => draw_selected(&mut tree, selected),
+        Answer::Problem { code, title, detail } => draw_problem(&mut tree, code, title, detail, false),
+    }
+    tree.line("client    ", REST, &client_line(explanation));
+    tree.line("query     ", REST, &query_line(explanation));
     tree.empty_line();
+    draw_preamble(&mut tree, explanation);
+    Chain::new(explanation).draw(&mut tree);
+    tree.into_text()
 }
 
 /// Draws the problem of a query without an answer.
-fn draw_problem(tree: &mut Tree, code: &str, title: &str, detail: &str) {
+fn draw_problem(tree: &mut Tree, code: &str, title: &str, detail: &str, advises_explain: bool) {
     tree.line("answer    ", REST, &format!("{ERROR}none: {code}{ERROR:#}"));
-    tree.line(REST, REST, &format!("{title}: {detail}"));
+    // The advice is for programs. For people there is a command.
+    let (detail, advice) = match detail.split_once(EXPLAIN_ADVICE) {
+        Some((before, _)) if advises_explain => (before, " `switchboard explain` shows every step."),
+        Some((before, _)) => (before, ""),
+        None => (detail, ""),
+    };
+    tree.line(REST, REST, &format!("{title}: {detail}{advice}"));
 }
 
-fn draw_answer(tree: &mut Tree, snapshot: &Snapshot, selection: &Selection) {
-    let account = snapshot.account(selection.account);
-    let id = printable(account.id());
-    let address = printable(&address(snapshot, selection));
-    tree.line("answer    ", REST, &format!("{SUCCESS}{id}{SUCCESS:#}  {address}"));
-    let country = account.country().map_or(String::new(), |country| format!(", {country}"));
-    let role = account.role().map_or("dedicated", Role::as_str);
-    let channel = printable(snapshot.channel(account.channel()).id());
-    tree.line(REST, REST, &format!("{channel}, {role}{country}"));
-    let rule = selection.rule;
-    tree.line("rule      ", REST, &format!("{HEADING}{}{HEADING:#}: {}", rule.as_str(), meaning(rule)));
-    if let Some(location) = selection.location {
-        let far = match location.climbed {
+fn draw_selected(tree: &mut Tree, selected: &Selected) {
+    let Selected { account, address, channel, role, country, rule, pool, ou, climbed, .. } = selected;
+    tree.line("answer    ", REST, &format!("{SUCCESS}{account}{SUCCESS:#}  {address}"));
+    let facts = [Some(&**channel), Some(role.as_deref().unwrap_or("dedicated")), country.as_deref()];
+    tree.line(REST, REST, &facts.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    let known = Rule::ALL.into_iter().find(|known| known.as_str() == rule);
+    let why = known.map_or(String::new(), |rule| format!(": {}", meaning(rule)));
+    tree.line("rule      ", REST, &format!("{HEADING}{rule}{HEADING:#}{why}"));
+    if let (Some(pool), Some(ou)) = (pool, ou) {
+        let far = match climbed {
             0 => "the OU of the query".to_owned(),
-            climbed => ous_up(climbed),
+            climbed => ous_up(*climbed),
         };
-        let pool = printable(snapshot.pool(location.pool).id());
-        let ou = printable(snapshot.ou(location.ou).id());
         tree.line("found     ", REST, &format!("pool {pool}, OU {ou}, {far}"));
     }
-}
-
-/// Returns the address of the selected account. Snapshots hold it as a JSON string without its quotes.
-#[allow(
-    clippy::expect_used,
-    reason = "the compiler writes addresses as JSON, and tests of every text hold that"
-)]
-fn address(snapshot: &Snapshot, selection: &Selection) -> String {
-    let json = [b"\"", snapshot.account_pieces(selection.account_json).address, b"\""].concat();
-    serde_json::from_slice(&json).expect("cannot fail: an address is JSON")
 }
 
 fn meaning(rule: Rule) -> &'static str {
@@ -107,50 +133,48 @@ fn meaning(rule: Rule) -> &'static str {
     }
 }
 
-fn client_line(trace: &Trace) -> String {
-    let client = &trace.client;
-    let country = match client.country {
+fn client_line(explanation: &Explanation) -> String {
+    let Explanation { client, query, .. } = explanation;
+    let country = match &client.country {
         Some(country) => format!("{HEADING}{country}{HEADING:#}"),
         None => "no country".to_owned(),
     };
-    let source = match (client.source, client.country) {
-        (CountrySource::Query, _) => "given in the query",
-        (CountrySource::Bsuid, _) => "derived from the business-scoped user id",
-        (CountrySource::Phone, Some(_)) => "derived from the phone number",
-        (CountrySource::Phone, None) => "because the phone number has none; only default regions can match",
+    let source = match (&*client.source, &client.country) {
+        ("query", _) => ", given in the query",
+        ("bsuid", _) => ", derived from the business-scoped user id",
+        ("phone", Some(_)) => ", derived from the phone number",
+        ("phone", None) => ", because the phone number has none; only default regions can match",
+        _ => "",
     };
-    let mut line = format!("{country}, {source}");
-    if client.is_guessed() {
+    let mut line = format!("{country}{source}");
+    if client.is_guessed {
         line += &format!(" {WARNING}(guessed){WARNING:#}: the number is not valid");
     }
-    if client.has_conflict() {
-        let ignored = match (client.source, client.phone) {
-            (CountrySource::Query, Some(_)) => "phone number",
-            _ => "business-scoped user id",
+    if client.has_conflict {
+        let ignored = match client.source == "query" && query.has_phone {
+            true => "phone number",
+            false => "business-scoped user id",
         };
         line += &format!("; {WARNING}the {ignored} is of another country{WARNING:#}, which is ignored");
     }
     line
 }
 
-fn query_line(snapshot: &Snapshot, asked: &ResolvedQuery) -> String {
-    let company = printable(snapshot.company(asked.company).id());
-    let channel = snapshot.channel(asked.channel);
-    let ou = printable(snapshot.ou(asked.ou).id());
-    let role = asked.role.as_str();
-    let usual = if asked.role == channel.conversation_role() {
-        ""
-    } else {
-        ", not the conversation role of the channel"
-    };
+fn query_line(explanation: &Explanation) -> String {
+    let asked = &explanation.query;
+    let of_company = asked.company.as_ref().map_or(String::new(), |company| format!(" of {company}"));
+    let role = asked.role.as_ref().map_or(String::new(), |role| format!("; role {role}"));
+    let unusual =
+        if asked.is_usual_role == Some(false) { ", not the conversation role of the channel" } else { "" };
     let fallback = if asked.without_fallback { "; fallback none" } else { "" };
-    format!("{} for OU {ou} of {company}; role {role}{usual}{fallback}", printable(channel.id()))
+    format!("{} for OU {}{of_company}{role}{unusual}{fallback}", asked.channel, asked.ou)
 }
 
 /// Draws the accounts that are considered before the chain: the current account and the dedicated account.
-fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
-    let lines = [current_line(snapshot, trace), dedicated_line(snapshot, trace)];
-    let lines: Vec<String> = lines.into_iter().flatten().collect();
+fn draw_preamble(tree: &mut Tree, explanation: &Explanation) {
+    let current = explanation.current.as_ref().map(current_line);
+    let dedicated = explanation.user.as_ref().map(|user| dedicated_line(user, &explanation.answer));
+    let lines: Vec<String> = [current, dedicated].into_iter().flatten().collect();
     let Some(last) = lines.len().checked_sub(1) else { return };
     tree.line("", "", &format!("{HEADING}before the chain{HEADING:#}"));
     for (at, line) in lines.iter().enumerate() {
@@ -159,178 +183,406 @@ fn draw_preamble(tree: &mut Tree, snapshot: &Snapshot, trace: &Trace) {
     }
 }
 
-fn current_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
-    let current = trace.current?;
-    // An unknown id may be any text that a caller typed, such as a phone number, so it is not shown.
-    let name =
-        current.account.map_or("the named account".to_owned(), |account| account_id(snapshot, account));
-    Some(match current.outcome {
-        CurrentOutcome::Kept => {
-            let draining = current
-                .account
-                .is_some_and(|account| snapshot.account(account).condition() == Condition::Draining);
-            let draining = if draining { "; a draining account keeps its clients" } else { "" };
+/// The name of an account that the company does not have. Its id may be any text, such as a phone number.
+const NAMED_ACCOUNT: &str = "the named account";
+
+fn current_line(current: &Current) -> String {
+    let name = current.account.as_deref().unwrap_or(NAMED_ACCOUNT);
+    match &current.outcome {
+        CurrentFate::Kept { is_draining } => {
+            let draining = if *is_draining { "; a draining account keeps its clients" } else { "" };
             format!(
                 "{SUCCESS}✔ current: {name}  CHOSEN{SUCCESS:#}: the client already talks to this account{draining}"
             )
         }
-        CurrentOutcome::Ignored(why) => {
-            format!("{ERROR}✘{ERROR:#} current: {name} is not kept: {}", why_ignored(why))
+        CurrentFate::Ignored(why) => {
+            let why = why.as_ref().map_or(String::new(), |why| format!(": {}", why_ignored(why)));
+            format!("{ERROR}✘{ERROR:#} current: {name} is not kept{why}")
         }
-    })
+    }
 }
 
-fn why_ignored(why: CurrentIgnored) -> &'static str {
-    match why {
-        CurrentIgnored::Unknown => "the company has no such account",
-        CurrentIgnored::OtherChannel => "the account is of another channel",
-        CurrentIgnored::OtherRole => "the account has another role, or no role",
-        CurrentIgnored::Suspended => "the account is suspended",
-        CurrentIgnored::Excluded => "the query excludes the account",
-        CurrentIgnored::Resting => "the account is still resting",
-        CurrentIgnored::NotInChain => {
+/// Returns the meaning of a code in `current_ignored`. A newer daemon may have other codes.
+fn why_ignored(code: &str) -> &str {
+    match CurrentIgnored::ALL.into_iter().find(|known| known.as_str() == code) {
+        Some(CurrentIgnored::Unknown) => "the company has no such account",
+        Some(CurrentIgnored::OtherChannel) => "the account is of another channel",
+        Some(CurrentIgnored::OtherRole) => "the account has another role, or no role",
+        Some(CurrentIgnored::Suspended) => "the account is suspended",
+        Some(CurrentIgnored::Excluded) => "the query excludes the account",
+        Some(CurrentIgnored::Resting) => "the account is still resting",
+        Some(CurrentIgnored::NotInChain) => {
             "no step of the chain has the account, and it is not dedicated to the user"
         }
+        None => code,
     }
 }
 
-/// Describes a user who has no dedicated account on the channel, and names a user whose id is near.
-fn no_account_line(trace: &Trace) -> Option<String> {
-    let Some(TracedUser::None(near)) = &trace.user else { return None };
-    let near = near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
-    let near = near.unwrap_or_default();
-    Some(format!("{DIMMED}· dedicated: the user has no account{near}{DIMMED:#}"))
-}
-
-fn dedicated_line(snapshot: &Snapshot, trace: &Trace) -> Option<String> {
-    let Some((account, availability)) = trace.dedicated else { return no_account_line(trace) };
-    let name = account_id(snapshot, account);
-    let why = reason(snapshot, account, availability);
-    Some(match trace.answer.result {
-        Ok(selection) if selection.rule == Rule::Dedicated => {
+fn dedicated_line(user: &User, answer: &Answer) -> String {
+    let Some(candidate) = &user.account else {
+        let near = user.near.as_ref().map(|near| format!("; did you mean {near}?"));
+        let near = near.unwrap_or_default();
+        return format!("{DIMMED}· dedicated: the user has no account{near}{DIMMED:#}");
+    };
+    let (name, why) = (&candidate.account, reason(candidate));
+    let is_available = candidate.availability == Availability::Available.as_str();
+    let is_refused =
+        matches!(answer, Answer::Problem { code, .. } if code == SelectError::DedicatedUnavailable.as_str());
+    let failed =
+        |then: &str| format!("{ERROR}✘{ERROR:#} dedicated: the user's account {name} is {why}; {then}");
+    match user.has_fitting_role {
+        _ if answer.is_by(Rule::Dedicated) => {
             format!("{SUCCESS}✔ dedicated: {name}  CHOSEN{SUCCESS:#}: the account is dedicated to the user")
         }
-        Ok(selection) if selection.rule == Rule::Current && selection.account != account => {
-            let free = if availability == Availability::Available { "" } else { " (and not available)" };
-            format!("{DIMMED}· dedicated: the user's account {name} is not needed{free}{DIMMED:#}")
-        }
-        Ok(selection) if selection.rule == Rule::Current => {
+        _ if answer.is_by(Rule::Current) && candidate.is_chosen => {
             format!("{DIMMED}· dedicated: the current account is also dedicated to the user{DIMMED:#}")
         }
-        Err(SelectError::DedicatedUnavailable) => format!(
-            "{ERROR}✘{ERROR:#} dedicated: the user's account {name} is {why}; `dedicated_unavailable` of the company \
-             makes this an error"
-        ),
-        _ => format!(
-            "{ERROR}✘{ERROR:#} dedicated: the user's account {name} is {why}; `dedicated_unavailable` of the company \
-             lets the pools answer"
-        ),
-    })
-}
-
-/// The lines of an explanation: branches of a tree, wrapped at the width of the terminal.
-struct Tree {
-    text: String,
-    width: usize,
-}
-
-impl Tree {
-    fn new() -> Tree {
-        let width = terminal_width().unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
-        Tree { text: String::new(), width }
-    }
-
-    /// Adds a line that begins with `first`. Wraps a line that is too long at spaces and after hyphens;
-    /// further lines begin with `rest`. A word longer than the width stays whole.
-    fn line(&mut self, first: &str, rest: &str, words: &str) {
-        let mut line = first.to_owned();
-        let mut columns = columns_of(first);
-        let mut is_empty = true;
-        for part in parts(words) {
-            let word = part.trim_end_matches(' ');
-            if columns + columns_of(word) > self.width && !is_empty {
-                self.push(&line);
-                rest.clone_into(&mut line);
-                columns = columns_of(rest);
-            }
-            line.push_str(part);
-            columns += columns_of(part);
-            is_empty = false;
+        _ if is_refused => failed("`dedicated_unavailable` of the company makes this an error"),
+        _ if answer.is_by(Rule::Current) => {
+            let free = if is_available { "" } else { " (and not available)" };
+            format!("{DIMMED}· dedicated: the user's account {name} is not needed{free}{DIMMED:#}")
         }
-        self.push(&line);
-    }
-
-    fn empty_line(&mut self) {
-        self.text.push('\n');
-    }
-
-    fn into_text(self) -> String {
-        self.text
-    }
-
-    fn push(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        // An account that is available and was not selected has another role than the query.
+        Some(false) => other_role(name),
+        None if is_available => other_role(name),
+        _ => failed("`dedicated_unavailable` of the company lets the pools answer"),
     }
 }
 
-/// Splits a text where a line may be broken: after spaces, and after a hyphen between letters or digits.
-fn parts(words: &str) -> impl Iterator<Item = &str> {
-    let mut rest = words;
-    std::iter::from_fn(move || {
-        let mut before = [None, None];
-        let end = rest.char_indices().find(|&(_, letter)| {
-            let is_break = match before {
-                [_, Some(' ')] => letter != ' ',
-                [Some(first), Some('-')] => char::is_alphanumeric(first) && letter.is_alphanumeric(),
-                _ => false,
+fn other_role(name: &str) -> String {
+    format!(
+        "{DIMMED}· dedicated: the user's account {name} is not considered, because the query names another role than \
+         the conversation role{DIMMED:#}"
+    )
+}
+
+/// Returns the reason why an account is not available.
+fn reason(candidate: &Candidate) -> String {
+    let by = if candidate.by_standing { " by a live standing" } else { "" };
+    let availability = &candidate.availability;
+    match Availability::ALL.into_iter().find(|known| known.as_str() == availability) {
+        Some(Availability::Available) => "available".to_owned(),
+        Some(Availability::Draining) => format!("draining{by}: keeps its clients, gets no new clients"),
+        Some(Availability::Suspended) => format!("suspended{by}: never selected"),
+        Some(Availability::Excluded) => "excluded by the query".to_owned(),
+        Some(Availability::Resting) => match &candidate.rests_until {
+            Some(until) => format!("resting until {until}"),
+            None => "resting".to_owned(),
+        },
+        // A newer daemon may have other outcomes.
+        None => availability.clone(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LevelState {
+    /// The search continued after this level, or ended here without an account.
+    PassedOver,
+    /// The selected account is from this level.
+    Answered,
+    /// The search ended before this level.
+    NotReached,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StepState {
+    /// No account of the step is available.
+    PassedOver,
+    /// The selected account is from this step.
+    Chosen,
+    /// The search ended before this step.
+    NotNeeded,
+    /// The query's `fallback` leaves this step out.
+    NotTried,
+}
+
+/// The levels of an explanation, and the place where the search ended.
+struct Chain<'e> {
+    explanation: &'e Explanation,
+    /// Whether the search ended before the chain, so that no step was tried.
+    is_skipped: bool,
+    /// Level and step of the selected account.
+    chosen: Option<(usize, usize)>,
+}
+
+impl<'e> Chain<'e> {
+    fn new(explanation: &'e Explanation) -> Chain<'e> {
+        let is_skipped = match &explanation.answer {
+            Answer::Problem { code, .. } => code == SelectError::DedicatedUnavailable.as_str(),
+            answer => answer.is_by(Rule::Current) || answer.is_by(Rule::Dedicated),
+        };
+        let has_chosen = |step: &Step| step.candidates.iter().any(|candidate| candidate.is_chosen);
+        let mut levels = explanation.levels.iter().enumerate();
+        let chosen = levels.find_map(|(at, level)| Some((at, level.steps.iter().position(has_chosen)?)));
+        Chain { explanation, is_skipped, chosen }
+    }
+
+    /// Returns the level where the search ended: the level of the selected account, or the last level that was
+    /// searched.
+    fn end(&self) -> Option<usize> {
+        let without_fallback = self.explanation.query.without_fallback.then_some(0);
+        let last = self.explanation.levels.len().saturating_sub(1);
+        let end = self.chosen.map(|(level, _)| level).or(without_fallback).unwrap_or(last);
+        (!self.is_skipped).then_some(end)
+    }
+
+    /// Draws every level of the chain.
+    fn draw(&self, tree: &mut Tree) {
+        let levels = &self.explanation.levels;
+        if levels.is_empty() {
+            draw_heading(tree, &self.explanation.query.ou, 0, "");
+            let words = match self.explanation.has_all_levels {
+                true => "no pool of this channel here, and no pool to inherit from above",
+                false => "no step applies without a country",
             };
-            before = [before[1], Some(letter)];
-            is_break
-        });
-        let (part, next) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
-        rest = next;
-        (!part.is_empty()).then_some(part)
-    })
+            tree.line(CORNER, CORNER_REST, words);
+            return;
+        }
+        let end = self.end();
+        let pivot = end.unwrap_or(0);
+        let is_shown = |at: usize| {
+            at < LEVELS_AT_START.min(pivot + LEVELS_AFTER_END)
+                || (at + LEVELS_BEFORE_END >= pivot && at <= pivot + LEVELS_AFTER_END)
+        };
+        let mut folded = 0;
+        let mut previous = None;
+        for (at, level) in levels.iter().enumerate() {
+            if !is_shown(at) {
+                folded += 1;
+                previous = Some(level);
+                continue;
+            }
+            draw_folded(tree, &mut folded, end.is_some_and(|end| at <= end));
+            self.draw_ous_between(tree, previous, level);
+            let state = match end {
+                Some(end) if at < end => LevelState::PassedOver,
+                Some(end) if at == end && self.chosen.is_some() => LevelState::Answered,
+                Some(end) if at == end => LevelState::PassedOver,
+                _ => LevelState::NotReached,
+            };
+            let note = match state {
+                LevelState::NotReached if self.explanation.answer.selected().is_some() => ": not needed",
+                LevelState::NotReached => ": not tried",
+                _ => "",
+            };
+            draw_heading(tree, &level.ou, level.climbed, note);
+            self.draw_steps(tree, at, level);
+            tree.line(CORNER, CORNER_REST, &self.level_ending(level, state, at + 1 == levels.len()));
+            previous = Some(level);
+        }
+        draw_folded(tree, &mut folded, false);
+    }
+
+    /// Draws the OUs without a pool between the previous level and this one. Only the OU of the query is named.
+    fn draw_ous_between(&self, tree: &mut Tree, previous: Option<&Level>, level: &Level) {
+        let is_known = self.explanation.has_all_levels;
+        let below = match previous {
+            Some(previous) => previous.climbed,
+            None if level.climbed == 0 => return,
+            None => {
+                draw_heading(tree, &self.explanation.query.ou, 0, "");
+                let words = match is_known {
+                    true => "no pool of this channel: inherits from the OU above ↑",
+                    false => "no step applies without a country: continues at the OU above ↑",
+                };
+                tree.line(CORNER, CORNER_REST, words);
+                0
+            }
+        };
+        let without = level.climbed.saturating_sub(below).saturating_sub(1);
+        if without > 0 {
+            let ous = count(without as usize, "OU", "OUs");
+            let what = if is_known { "a pool of this channel" } else { "a step" };
+            tree.line("", "", &format!("{DIMMED}({ous} without {what} ↑){DIMMED:#}"));
+        }
+    }
+
+    /// Returns the reason why the search ended at a level or continued.
+    fn level_ending(&self, level: &Level, state: LevelState, is_last: bool) -> String {
+        let nothing = if level.steps.is_empty() { "no step applies without a country; " } else { "" };
+        let without_fallback = self.explanation.query.without_fallback;
+        let onward = match (is_last, level.is_root) {
+            _ if state == LevelState::Answered => "the account is found, so the search ends here",
+            _ if without_fallback && state == LevelState::PassedOver => {
+                "the search ends here, because the query has `fallback=none`"
+            }
+            (false, _) => "continues at the OU above, because a pool here has `fallback_upward` ↑",
+            (true, Some(true)) => "end of the chain: there is no OU above",
+            (true, _) => "end of the chain: no pool here has `fallback_upward`, or no OU above has a pool",
+        };
+        match state {
+            LevelState::NotReached => format!("{DIMMED}{nothing}{onward}{DIMMED:#}"),
+            _ => format!("{nothing}{onward}"),
+        }
+    }
+
+    /// Draws the steps of the level with this index.
+    fn draw_steps(&self, tree: &mut Tree, level_at: usize, level: &Level) {
+        let mut at = 0;
+        // Steps without accounts share a line if their rule and country are the same.
+        let is_alike = |a: &Step, b: &Step| {
+            a.len() == 0 && b.len() == 0 && (&a.rule, &a.country) == (&b.rule, &b.country)
+        };
+        for group in level.steps.chunk_by(is_alike) {
+            let Some(step) = group.first() else { continue };
+            let state = self.step_state((level_at, at), step);
+            tree.line(BRANCH, BRANCH_REST, &self.step_line(group, step, state));
+            if matches!(state, StepState::PassedOver | StepState::Chosen) {
+                self.draw_accounts(tree, step);
+            }
+            at += group.len();
+        }
+    }
+
+    fn step_state(&self, at: (usize, usize), step: &Step) -> StepState {
+        // `fallback=none` allows the country rule of the first level alone.
+        let is_allowed =
+            !self.explanation.query.without_fallback || (at.0 == 0 && step.rule == Rule::Country.as_str());
+        match self.chosen {
+            _ if self.is_skipped => StepState::NotNeeded,
+            Some(chosen) if chosen == at => StepState::Chosen,
+            _ if !is_allowed => StepState::NotTried,
+            Some(chosen) if chosen < at => StepState::NotNeeded,
+            _ => StepState::PassedOver,
+        }
+    }
+
+    fn step_line(&self, group: &[Step], step: &Step, state: StepState) -> String {
+        let pools: Vec<&str> = group.iter().map(|step| &*step.pool).collect();
+        let pools = pools.join(", ");
+        let target = self.step_target(step);
+        match (state, step.len()) {
+            (StepState::Chosen, _) => format!("{SUCCESS}{target}{SUCCESS:#} in {pools}"),
+            (StepState::PassedOver, 0) => format!("{target} in {pools}: no account"),
+            (StepState::PassedOver, _) => format!("{target} in {pools}: no account is available"),
+            (StepState::NotNeeded | StepState::NotTried, accounts) => {
+                let accounts = match accounts {
+                    0 => "no account".to_owned(),
+                    number => {
+                        let number = count(number, "account", "accounts");
+                        format!("{number} ({})", counts(step.candidates.iter(), &step.unlisted))
+                    }
+                };
+                let why = if state == StepState::NotTried { ", not tried" } else { "" };
+                format!("{DIMMED}{target} in {pools}: {accounts}{why}{DIMMED:#}")
+            }
+        }
+    }
+
+    fn step_target(&self, step: &Step) -> String {
+        let name = |country: &Option<String>| country.clone().unwrap_or_else(|| "—".to_owned());
+        let client = &self.explanation.client.country;
+        let country = name(&step.country);
+        match Rule::ALL.into_iter().find(|rule| rule.as_str() == step.rule) {
+            Some(Rule::CallingCode) => {
+                let region = client.as_deref().and_then(Region::from_alpha2);
+                match region.and_then(Region::calling_code) {
+                    Some(code) => format!("calling code {code}"),
+                    None => "calling code".to_owned(),
+                }
+            }
+            Some(Rule::Geography) => format!("geography: {} is mapped to {country}", name(client)),
+            Some(Rule::DefaultRegion) => format!("default region {country}"),
+            // A step never has the rules of the accounts before the chain.
+            Some(Rule::Country | Rule::Current | Rule::Dedicated) => format!("country {country}"),
+            None => format!("{} {country}", step.rule),
+        }
+    }
+
+    fn draw_accounts(&self, tree: &mut Tree, step: &Step) {
+        let shown = |(at, candidate): &(usize, &Candidate)| *at < first_shown(step) || candidate.is_chosen;
+        let (listed, hidden): (Vec<_>, Vec<_>) = step.candidates.iter().enumerate().partition(shown);
+        let lengths = listed.iter().map(|(_, candidate)| candidate.account.len());
+        let column = lengths.filter(|&len| len <= MAX_ID_COLUMN).max().unwrap_or(0);
+        for (_, candidate) in &listed {
+            let id = &candidate.account;
+            let weight = match candidate.weight {
+                None | Some(1) => String::new(),
+                Some(weight) => format!(" (weight {weight})"),
+            };
+            let line = if candidate.is_chosen {
+                format!("{SUCCESS}✔ {id:column$}  CHOSEN{SUCCESS:#}{}", self.how_picked(step, &weight))
+            } else if candidate.availability == Availability::Available.as_str() {
+                format!(
+                    "{DIMMED}·{DIMMED:#} {id:column$}  {DIMMED}available, but another account was picked{weight}{DIMMED:#}"
+                )
+            } else {
+                format!("{ERROR}✘{ERROR:#} {id:column$}  {}", reason(candidate))
+            };
+            tree.line(ACCOUNT, ACCOUNT_REST, &line);
+        }
+        let more = step.len() - listed.len();
+        if more > 0 {
+            let counts = counts(hidden.into_iter().map(|(_, candidate)| candidate), &step.unlisted);
+            tree.line(ACCOUNT, ACCOUNT_REST, &format!("{DIMMED}… and {more} more: {counts}{DIMMED:#}"));
+        }
+    }
+
+    /// Returns how the chosen account was picked among the available accounts.
+    fn how_picked(&self, step: &Step, weight: &str) -> String {
+        let is_available = |of: &str| of == Availability::Available.as_str();
+        let listed = step.candidates.iter().filter(|candidate| is_available(&candidate.availability)).count();
+        let (available, at_least) = match &step.unlisted {
+            Unlisted::ByAvailability(counts) => {
+                let unlisted = counts.iter().filter(|(of, _)| is_available(of)).map(|(_, number)| number);
+                (listed + unlisted.sum::<usize>(), "")
+            }
+            Unlisted::Counted(0) => (listed, ""),
+            Unlisted::Counted(_) => (listed, "at least "),
+        };
+        match (available, self.explanation.query.names_client) {
+            (0 | 1, _) => String::new(),
+            (_, true) => format!(" among {at_least}{available}{weight}: the same for this client each time"),
+            (_, false) => {
+                format!(" among {at_least}{available}{weight}, at random: the query has no `client`")
+            }
+        }
+    }
 }
 
-/// Counts the columns of a text: its characters without the escape sequences of styles.
-fn columns_of(text: &str) -> usize {
-    let mut in_escape = false;
-    let visible = text.chars().filter(|&letter| {
-        let was_in_escape = in_escape;
-        in_escape = letter == '\x1b' || in_escape && letter != 'm';
-        !was_in_escape && !in_escape
-    });
-    visible.count()
+/// Returns the number of accounts that a step shows from its beginning. A chosen account beyond them is shown, too.
+fn first_shown(step: &Step) -> usize {
+    let is_beyond = step.candidates.iter().skip(MAX_ACCOUNTS).any(|candidate| candidate.is_chosen);
+    MAX_ACCOUNTS - usize::from(is_beyond)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrapped(width: usize, words: &str) -> String {
-        let mut tree = Tree { text: String::new(), width };
-        tree.line("* ", "    ", words);
-        tree.into_text()
+/// Counts accounts by availability, such as `1 available, 2 draining`.
+fn counts<'c>(candidates: impl Iterator<Item = &'c Candidate> + Clone, unlisted: &Unlisted) -> String {
+    let of = |availability: &str| {
+        let listed = candidates.clone().filter(|candidate| candidate.availability == availability).count();
+        let unlisted = match unlisted {
+            Unlisted::ByAvailability(counts) => {
+                counts.iter().find(|(of, _)| *of == availability).map_or(0, |(_, number)| *number)
+            }
+            Unlisted::Counted(_) => 0,
+        };
+        listed + unlisted
+    };
+    let known = std::iter::once(CURRENT).chain(Availability::ALL.map(Availability::as_str));
+    let mut parts: Vec<String> = known
+        .map(|availability| (of(availability), availability))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, availability)| format!("{number} {availability}"))
+        .collect();
+    if let Unlisted::Counted(more @ 1..) = unlisted {
+        parts.push(format!("{more} not listed"));
     }
+    parts.join(", ")
+}
 
-    #[test]
-    fn long_line_is_broken_at_spaces_and_inner_hyphens() {
-        assert_eq!(wrapped(12, "a pool-of-emea x"), "* a pool-of-\n    emea x\n");
-        assert_eq!(wrapped(12, "abc def  ghi"), "* abc def\n    ghi\n");
-        assert_eq!(wrapped(12, "abcdefgh --flag"), "* abcdefgh\n    --flag\n");
+fn draw_folded(tree: &mut Tree, folded: &mut usize, passed: bool) {
+    if *folded > 0 {
+        let condition = if passed { " without an available account" } else { "" };
+        let levels = count(*folded, "more level", "more levels");
+        tree.line("", "", &format!("{DIMMED}… {levels}{condition}{DIMMED:#}"));
+        *folded = 0;
     }
+}
 
-    #[test]
-    fn word_longer_than_a_line_stays_whole() {
-        assert_eq!(wrapped(8, "abcdefghijkl m"), "* abcdefghijkl\n    m\n");
-    }
-
-    #[test]
-    fn styles_take_no_column() {
-        let words = "\x1b[1m\x1b[32mabcd\x1b[0m efgh";
-        assert_eq!(wrapped(11, words), format!("* {words}\n"));
-        assert_eq!(wrapped(10, words), "* \x1b[1m\x1b[32mabcd\x1b[0m\n    efgh\n");
-    }
+fn draw_heading(tree: &mut Tree, ou: &str, climbed: u32, note: &str) {
+    let far = match climbed {
+        0 => "OU of the query".to_owned(),
+        climbed => ous_up(climbed),
+    };
+    tree.line("", "  ", &format!("{HEADING}OU {ou}{HEADING:#} {DIMMED}({far}){note}{DIMMED:#}"));
 }

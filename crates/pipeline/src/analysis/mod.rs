@@ -13,4 +13,4 @@ pub mod replay;
 pub mod scope;
 
 pub use decision::{Decision, DecisionTable, Row, RuleCounts, ServingStep};
-pub use scope::{Roles, Scope, Scoped};
+pub use scope::{Roles, Scope, Scoped, UnknownId};

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use switchboard_model::Role;
+use switchboard_model::{Role, SelectError};
 use switchboard_registry::did_you_mean;
+use switchboard_select::Query;
 use switchboard_snapshot::{ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
 /// The ids that an analysis is restricted to. An empty list means all: for channels, all those that the
@@ -50,10 +51,41 @@ pub struct UnknownId {
     kind: &'static str,
     name: String,
     help: String,
+    is_near: bool,
 }
 
 /// Maximum number of ids that are listed if no id is similar to the unknown one.
 const MAX_LISTED_IDS: usize = 12;
+
+impl UnknownId {
+    /// Returns the similar id or the known ids, such as `did you mean `emea`?`.
+    pub fn help(&self) -> &str {
+        &self.help
+    }
+
+    /// Returns the help, if a known id is similar to the unknown one.
+    pub fn near(&self) -> Option<&str> {
+        self.is_near.then_some(&*self.help)
+    }
+
+    /// Returns the id that a query names and a snapshot does not have, if the selection failed with `error` because
+    /// of it.
+    pub fn of_query(snapshot: &Snapshot, query: &Query<'_>, error: SelectError) -> Option<UnknownId> {
+        let one = |id: &str| vec![id.to_owned()];
+        let (mut companies, mut channels, mut ous) = (Vec::new(), Vec::new(), Vec::new());
+        match (error, &query.company) {
+            (SelectError::UnknownCompany, Some(company)) => companies = one(company),
+            (SelectError::UnknownChannel, _) => channels = one(&query.channel),
+            (SelectError::UnknownOu, company) => {
+                companies.extend(company.as_deref().map(str::to_owned));
+                ous = one(&query.ou);
+            }
+            _ => return None,
+        }
+        let scope = Scope { companies: &companies, channels: &channels, ous: &ous, ..Scope::default() };
+        scope.check(&[snapshot]).err()
+    }
+}
 
 impl Scope<'_> {
     /// Checks that at least one of the snapshots has each id. An OU need exist in only one of the companies.
@@ -170,8 +202,10 @@ fn check<'k, I, K: Iterator<Item = (&'k str, I)>>(
         Some(name) => {
             // A set, because two snapshots have most ids in common.
             let known: BTreeSet<&str> = known().collect();
-            let help = did_you_mean(name, known.iter().copied(), || list_ids(&known));
-            Err(UnknownId { kind, name: name.clone(), help })
+            let near = did_you_mean(name, known.iter().copied(), String::new);
+            let is_near = !near.is_empty();
+            let help = if is_near { near } else { list_ids(&known) };
+            Err(UnknownId { kind, name: name.clone(), help, is_near })
         }
     }
 }

@@ -155,8 +155,7 @@ fn classify<'f>(
         Entry::File(content) => return (Some(SourceFile::new(path, content)), Some(same)),
         Entry::Oversized { bytes, max_bytes } => {
             let message = format!("the file has {bytes} bytes, but at most {max_bytes} are read");
-            let help = "check that it is the right file; the option `--max-file-size` of the daemon raises the \
-                        limit";
+            let help = "check that it is the right file; the option `--max-file-size` raises the limit";
             findings.add(&place, Code::Limit, message, help);
         }
         Entry::Unreadable { reason } => {
