@@ -41,12 +41,9 @@ impl E164 {
     /// # Errors
     /// Returns an error if the text has other characters, fewer than 5 or more than 15 digits, does not begin
     /// with an assigned calling code, or is a number without `+` that is not valid.
+    #[inline]
     pub fn parse(text: &str) -> Result<E164, InvalidE164> {
-        let number = E164::parse_lenient(text)?;
-        if !text.starts_with('+') && !number.is_valid() {
-            return Err(InvalidE164::NotValidWithoutPlus);
-        }
-        Ok(number)
+        E164::read(text, !text.starts_with('+'))
     }
 
     /// Parses like [`parse`](E164::parse). Accepts a number without `+` that is not valid, for a comparison
@@ -54,24 +51,41 @@ impl E164 {
     ///
     /// # Errors
     /// Returns the other errors of [`parse`](E164::parse).
+    #[inline]
     pub fn parse_lenient(text: &str) -> Result<E164, InvalidE164> {
+        E164::read(text, false)
+    }
+
+    #[inline]
+    fn read(text: &str, must_be_valid: bool) -> Result<E164, InvalidE164> {
         let text = text.strip_prefix('+').unwrap_or(text).as_bytes();
-        if !text.iter().all(u8::is_ascii_digit) {
+        let mut digits = [0; MAX_DIGITS];
+        let Some(front) = digits.get_mut(..text.len()) else {
+            let are_digits = text.iter().all(u8::is_ascii_digit);
+            return Err(if are_digits { InvalidE164::Length } else { InvalidE164::NotDigits });
+        };
+        front.copy_from_slice(text);
+        // Counts in the whole array, because a loop of constant length is compiled to a few vector instructions.
+        if digits.iter().filter(|byte| byte.is_ascii_digit()).count() != text.len() {
             return Err(InvalidE164::NotDigits);
         }
-        if !(MIN_DIGITS..=MAX_DIGITS).contains(&text.len()) {
+        if text.len() < MIN_DIGITS {
             return Err(InvalidE164::Length);
         }
         let code = CallingCode::at_front_of(text).ok_or(InvalidE164::UnassignedCallingCode)?;
-        let mut digits = [0; MAX_DIGITS];
-        digits.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-        let number = E164 { digits, length: text.len() as u8, code };
-        Ok(if text.get(code.length()) == Some(&b'0') { number.without_trunk_zero() } else { number })
+        let mut number = E164 { digits, length: text.len() as u8, code };
+        if text.get(code.length()) == Some(&b'0') {
+            number.remove_trunk_zero();
+        }
+        if must_be_valid && !number.is_valid() {
+            return Err(InvalidE164::NotValidWithoutPlus);
+        }
+        Ok(number)
     }
 
     /// Removes the zero behind the calling code, if the rest is a valid number that is written so.
     #[cold]
-    fn without_trunk_zero(mut self) -> E164 {
+    fn remove_trunk_zero(&mut self) {
         let rest = self.national().get(1..).unwrap_or_default();
         let trunk = self.code.entry().and_then(|entry| state(entry.trunk));
         if trunk.is_some_and(|trunk| is_valid_from(trunk, rest)) {
@@ -81,7 +95,6 @@ impl E164 {
             self.digits.iter_mut().skip(length - 1).for_each(|digit| *digit = 0);
             self.length -= 1;
         }
-        self
     }
 
     /// Returns the digits without `+`, calling code first.
