@@ -31,23 +31,32 @@ fn problem_of_a_line_has_its_number_in_the_batch() {
     // More lines than are answered together.
     let mut lines = vec![line("GB"); 20];
     lines[2] = "{".to_owned();
+    lines[4] = "[]".to_owned();
+    lines[5] = "null".to_owned();
+    lines[6] = "  7".to_owned();
     lines[9] = String::new();
     lines[16] = r#"{"channel":"whatsapp","ou":"uk","country":"GB","colour":1}"#.to_owned();
     lines[19] = r#"{"channel":"whatsapp"} x"#.to_owned();
     let answers = daemon.post("/v1/select/batch", lines.join("\n")).lines();
     for (at, detail) in [
         (2, "The fault is at line 3, column 1."),
-        (9, "The fault is at line 10, column 0."),
+        (4, "The fault is at line 5, column 1."),
+        (5, "The fault is at line 6, column 4."),
+        (6, "The fault is at line 7, column 3."),
+        (9, "The fault is at line 10, column 1."),
         (16, "Line 17: The field `colour` is unknown."),
         (19, "The fault is at line 20, column 24."),
     ] {
         let found = answers[at]["detail"].as_str().unwrap();
         assert!(found.contains(detail), "{found}");
     }
-    assert_eq!(answers.iter().filter(|answer| answer["account"] == "wa-gb-1").count(), 16);
+    assert_eq!(answers.iter().filter(|answer| answer["account"] == "wa-gb-1").count(), 13);
     // A single query is its own text.
-    let alone = daemon.post("/v1/select", "{\n").problem().1;
-    assert!(alone.contains("line 2, column 0"), "{alone}");
+    for (text, place) in [("{\n", "line 2, column 1"), ("", "line 1, column 1"), ("\n\n", "line 3, column 1")]
+    {
+        let alone = daemon.post("/v1/select", text).problem().1;
+        assert!(alone.contains(place), "{text:?}: {alone}");
+    }
 }
 
 #[test]

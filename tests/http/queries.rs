@@ -150,8 +150,25 @@ fn empty_texts_are_bad_requests_and_an_empty_exclude_is_none() {
     daemon
         .get("/v1/select?channel=whatsapp&ou=uk&country=GB&exclude=%20wa-gb-1%20,")
         .refuses(422, "no_account_available");
-    let none = r#"{"channel":"whatsapp","ou":"uk","country":"GB","exclude":[]}"#;
-    assert_eq!(daemon.post("/v1/select", none).account(), "wa-gb-1");
+    for exclude in ["[]", "\"\"", "null"] {
+        let none = format!(r#"{{"channel":"whatsapp","ou":"uk","country":"GB","exclude":{exclude}}}"#);
+        assert_eq!(daemon.post("/v1/select", &none).account(), "wa-gb-1", "{exclude}");
+        assert_eq!(daemon.post("/v1/select/batch", &none).lines()[0]["account"], "wa-gb-1", "{exclude}");
+        let explained = daemon.post("/v1/explain", &none).json();
+        assert_eq!(explained["selection"]["account"], "wa-gb-1", "{exclude}");
+    }
+    for (exclude, detail) in [
+        (r#"" ""#, "The field `exclude` must be a list of texts, but it is a text."),
+        (r#"",""#, "The field `exclude` must be a list of texts, but it is a text."),
+        (r#"[""]"#, "Item 1 of `exclude` is not the id of an account."),
+        (r#""","exclude":["wa-gb-1"]"#, "Send the field `exclude` once."),
+        (r#"["wa-gb-1"],"exclude":"""#, "Send the field `exclude` once."),
+    ] {
+        let query = format!(r#"{{"channel":"whatsapp","ou":"uk","country":"GB","exclude":{exclude}}}"#);
+        let answer = daemon.post("/v1/select", &query);
+        answer.refuses(400, "bad_request");
+        assert!(answer.problem().1.starts_with(detail), "{query}: {}", answer.problem().1);
+    }
 }
 
 #[test]

@@ -51,9 +51,8 @@ impl<'a> Query<'a> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         if let Err(error) = Object(&mut fields).deserialize(&mut json).and_then(|()| json.end()) {
             // serde_json's message may repeat the value, which may be personal data. Only the position is
-            // reported.
-            let (line, column) = (error.line(), error.column());
-            fields.add_json_fault(line, column);
+            // reported. serde_json has column 0 for a fault before the first byte.
+            fields.add_json_fault(error.line().max(1), error.column().max(1));
         }
         fields.finish()
     }
@@ -80,7 +79,8 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(name)) = map.next_key_seed(TextSeed)? {
             match map.next_value_seed(ValueSeed)? {
-                Value::Text(_) if name == "exclude" => self.0.set_other(&name, TEXT),
+                // An empty text excludes nothing, in a URL and here.
+                Value::Text(text) if name == "exclude" && !text.is_empty() => self.0.set_other(&name, TEXT),
                 Value::Text(text) => self.0.set(&name, text),
                 Value::List(list) => self.0.set_list(&name, &list),
                 Value::ListWithOther(item, got) => self.0.set_list_with_other(&name, item, got),
