@@ -48,7 +48,8 @@ impl<'a> AccountQuery<'a> {
                 return Err(format!("Send the field `{field}` once. The query has it twice."));
             }
             if value.is_empty() {
-                return Err(format!("The field `{field}` is empty. Send a value."));
+                let how = if *field == "company" { ", or leave the field out" } else { "" };
+                return Err(format!("The field `{field}` is empty. Send a value{how}."));
             }
             *slot = Some(value);
         }
@@ -201,12 +202,24 @@ mod tests {
             ("channel=&address=1", "The field `channel` is empty. Send a value."),
             ("channel=sms&address=", "The field `address` is empty. Send a value."),
             ("channel=sms&address", "The field `address` is empty. Send a value."),
-            ("company=&channel=sms&address=1", "The field `company` is empty. Send a value."),
+            (
+                "company=&channel=sms&address=1",
+                "The field `company` is empty. Send a value, or leave the field out.",
+            ),
             ("channel=sms&address=1&address=1", "Send the field `address` once. The query has it twice."),
             ("channel=sms&address=%zz", "Percent-encode `address` as UTF-8."),
             ("%zz=1", "Percent-encode the name of every field as UTF-8."),
             ("ou=a", "The field `ou` is unknown. The fields are company, channel, address."),
             ("447400123456=1", "A field is unknown. The fields are company, channel, address."),
+            (
+                "channel=sms&address[]=1",
+                "The field `address[]` is unknown. Send `address` once, without brackets.",
+            ),
+            (
+                "channel%5B0%5D=sms&address=1",
+                "The field `channel[]` is unknown. Send `channel` once, without brackets.",
+            ),
+            ("447400123456[]=1", "A field is unknown. The fields are company, channel, address."),
         ] {
             assert_eq!(AccountQuery::parse(text).err().as_deref(), Some(fault), "{text}");
         }

@@ -250,8 +250,9 @@ impl<'q, 'a> QueryFields<'q, 'a> {
         Ok(())
     }
 
-    /// Returns the field with this name, if it is set for the first time.
-    #[inline]
+    /// Returns the field with this name, if it is set for the first time. Without the attribute, the compiler
+    /// calls it, which takes 11 instructions more for each field.
+    #[inline(always)]
     fn first(&mut self, name: &str) -> Result<QueryField, FieldFault> {
         let field = QueryField::parse(name).ok_or_else(|| unknown(name))?;
         if self.seen & bit(field) != 0 {
@@ -388,21 +389,18 @@ fn few_enough(count: usize) -> Result<(), FieldFault> {
 
 #[cold]
 fn unknown(name: &str) -> FieldFault {
-    // Web frameworks write lists as `exclude[]=a` or `exclude[0]=a`.
-    if let Some(field) = name.split_once('[').and_then(|(name, _)| QueryField::parse(name)) {
-        let name = field.as_str();
-        let how = match field {
-            QueryField::Exclude => " Separate the ids by commas.",
-            _ => "",
-        };
-        return format!("The field `{name}[]` is unknown. Send `{name}` once, without brackets.{how}").into();
-    }
     unknown_field(name, &QueryField::ALL.map(QueryField::as_str)).into()
 }
 
-/// Returns the fault that a query has an unknown field. Repeats the name only if the name looks like one,
-/// because callers put phone numbers in wrong places.
+/// Returns the fault that a query has an unknown field. `fields` has the names of the known fields. Repeats
+/// the name only if the name looks like one, because callers put phone numbers in wrong places.
 pub fn unknown_field(name: &str, fields: &[&str]) -> String {
+    // Web frameworks write lists as `exclude[]=a` or `exclude[0]=a`.
+    let listed = name.split_once('[').and_then(|(name, _)| fields.iter().find(|field| **field == name));
+    if let Some(name) = listed {
+        let how = if *name == QueryField::Exclude.as_str() { " Separate the ids by commas." } else { "" };
+        return format!("The field `{name}[]` is unknown. Send `{name}` once, without brackets.{how}");
+    }
     let quotable = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let what =
         if quotable && !name.is_empty() { format!("The field `{name}`") } else { "A field".to_owned() };
