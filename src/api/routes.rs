@@ -108,6 +108,11 @@ pub(super) fn not_found(listener: ListenerKind, path: &str) -> Problem {
     let detail = if let Some(known) = other.known(path) {
         let (other, address) = (other.name(), other.default_address());
         format!("{known} is a route of the {other}, whose default address is {address}. This is the {name}.")
+    } else if let Some(known) = listener.known(path).filter(|known| known.contains('{')) {
+        format!(
+            "The {name} has the route {known}. Write each id as one segment, percent-encoded as UTF-8, \
+             without a slash at the end."
+        )
     } else if let Some(known) = listener.known(&near) {
         format!("The {name} has the route {known}. Write it in lower case and without a slash at the end.")
     } else {
@@ -192,6 +197,21 @@ mod tests {
                 Admin,
                 "/v1/select",
                 "/v1/select is a route of the data listener, whose default address is 127.0.0.1:7400.",
+            ),
+            (
+                Admin,
+                "/v1/standings/acme",
+                "The admin listener has the route /v1/standings/{company}/{account}. Write each id as one segment,",
+            ),
+            (
+                Admin,
+                "/v1/standings/",
+                "The admin listener has the route /v1/standings. Write it in lower case",
+            ),
+            (
+                Admin,
+                "/V1/standings/acme/a",
+                "The admin listener has the route /v1/standings/{company}/{account}. Write it in lower case",
             ),
             (Data, "/v1/select/", "The data listener has the route /v1/select."),
             (Data, "/V1/Select", "The data listener has the route /v1/select."),

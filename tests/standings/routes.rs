@@ -72,6 +72,8 @@ fn unknown_account_and_invalid_body_change_nothing() {
         ("GET", "/v1/standings?company=acme&company=acme", "", 400, "bad_request"),
         ("GET", "/v1/standings?ou=emea", "", 400, "bad_request"),
         ("GET", "/v1/standings?company=%zz", "", 400, "bad_request"),
+        ("GET", "/v1/standings?company=", "", 400, "bad_request"),
+        ("GET", "/v1/standings?company[]=acme", "", 400, "bad_request"),
         ("PUT", "/v1/standings/acme/wa-emea-de-1?x=1", &good, 400, "bad_request"),
         ("PUT", GERMAN_ACCOUNT, "", 400, "bad_request"),
         ("PUT", GERMAN_ACCOUNT, "draining", 400, "bad_request"),
@@ -102,6 +104,41 @@ fn unknown_account_and_invalid_body_change_nothing() {
     assert_eq!(std::fs::read(&journal).unwrap(), before);
     let (_, listed) = daemon.admin("GET", "/v1/standings?company=acme", "");
     assert_eq!(listed, r#"{"company":"acme","standings":[]}"#);
+}
+
+#[test]
+fn problem_of_a_path_below_standings_names_the_route() {
+    let registry = acme();
+    let daemon = serve(registry.path(), None);
+    let of_one =
+        "The admin listener has the route /v1/standings/{company}/{account}. Write each id as one segment,";
+    for (path, expected) in [
+        ("/v1/standings/", "The admin listener has the route /v1/standings. Write it"),
+        ("/v1/standings/acme", of_one),
+        ("/v1/standings/acme/", of_one),
+        ("/v1/standings//wa-emea-de-1", of_one),
+        ("/v1/standings/acme/wa-emea-de-1/", of_one),
+        ("/v1/standings/acme/wa-emea-de-1/x", of_one),
+        ("/v1/standings/%ff/wa-emea-de-1", of_one),
+        ("/v1/standings/acme/%zz", of_one),
+        (
+            "/v1/Standings/acme/wa-emea-de-1",
+            "The admin listener has the route /v1/standings/{company}/{account}.",
+        ),
+        ("/v1/standingsx", "The admin listener has no such route. GET / lists its routes."),
+        (GERMAN_ACCOUNT, "The account has no standing, so the registry alone decides its condition."),
+    ] {
+        for method in ["GET", "DELETE"] {
+            if (method, path) == ("DELETE", GERMAN_ACCOUNT) {
+                continue;
+            }
+            let (status, body) = daemon.admin(method, path, "");
+            let body: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{method} {path}");
+            let detail = body["detail"].as_str().unwrap();
+            assert!(detail.starts_with(expected), "{method} {path}: {detail}");
+        }
+    }
 }
 
 #[test]

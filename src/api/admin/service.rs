@@ -106,12 +106,11 @@ async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response
     let (head, body) = request.into_parts();
     let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
     let path = head.uri.path();
-    let below = path.strip_prefix(STANDINGS).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    if let Some(below) = below {
+    if path.strip_prefix(STANDINGS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         let request = (&head.method, &head.headers);
-        return match standings::answer(store, standings, request, below, query, body).await {
+        return match standings::answer(store, standings, request, path, query, body).await {
             // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read),
             Err(problem) => (problem.into_response(), body_state),

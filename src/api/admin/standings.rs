@@ -16,7 +16,7 @@ use switchboard_server::{Problem, Response, respond};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
-use crate::api::routes::{READ, check_media_type};
+use crate::api::routes::{self, ListenerKind, READ, STANDINGS, check_media_type};
 use crate::runtime::standings::{AccountKey, MAX_REASON_BYTES, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
@@ -26,23 +26,23 @@ const CHANGE: &str = "GET, HEAD, PUT, DELETE";
 /// Maximum number of bytes in a body. JSON may write each byte of a reason as six bytes.
 const MAX_BODY_BYTES: usize = 6 * MAX_REASON_BYTES + 2 * 1024;
 
-/// Answers a request for standings. `below` is the path after `/v1/standings`. `query` is the query string of
-/// the URL.
+/// Answers a request for standings. `path` begins with `/v1/standings`. `query` is the query string of the
+/// URL.
 pub(super) async fn answer(
     store: &Store,
     standings: &Standings,
     (method, headers): (&Method, &HeaderMap),
-    below: &str,
+    path: &str,
     query: &str,
     body: Incoming,
 ) -> Result<Response, Problem> {
-    if below.is_empty() {
+    if path == STANDINGS {
         return match *method {
             Method::GET | Method::HEAD => list(store, query),
             _ => Err(Problem::method_not_allowed(READ)),
         };
     }
-    let key = key(below).ok_or_else(|| Problem::new(&NOT_FOUND))?;
+    let key = key(path).ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
     let check_query = || match query {
         "" => Ok(()),
         _ => Err(bad_request("Send the URL of a standing without a query string.")),
@@ -117,7 +117,10 @@ fn get(store: &Store, key: &AccountKey) -> Result<Response, Problem> {
     store.check_account(key).map_err(refusal)?;
     match store.standing(key) {
         Some(standing) => Ok(respond(200, JSON, Value::from(stored(&standing)).to_string().into())),
-        None => Err(Problem::new(&NOT_FOUND).with_detail("The account has no standing.")),
+        None => Err(Problem::new(&NOT_FOUND).with_detail(
+            "The account has no standing, so the registry alone decides its condition. \
+            Set a standing with PUT.",
+        )),
     }
 }
 
@@ -169,9 +172,9 @@ fn refusal(refused: StandingError) -> Problem {
     }
 }
 
-/// Parses `/{company}/{account}` with percent-encoded ids. Returns `None` for another path.
-fn key(below: &str) -> Option<AccountKey> {
-    let (company, account) = below.strip_prefix('/')?.split_once('/')?;
+/// Parses `/v1/standings/{company}/{account}` with percent-encoded ids. Returns `None` for another path.
+fn key(path: &str) -> Option<AccountKey> {
+    let (company, account) = path.strip_prefix(STANDINGS)?.strip_prefix('/')?.split_once('/')?;
     if company.is_empty() || account.is_empty() || account.contains('/') {
         return None;
     }
@@ -186,6 +189,7 @@ fn company(query: &str) -> Result<Option<Cow<'_, str>>, Problem> {
     match field.map(|field| field.split_once('=').unwrap_or((field, ""))) {
         _ if more.is_some() => bad("Send only the field `company`, and send it once."),
         None => Ok(None),
+        Some(("company", "")) => bad("The field `company` is empty. Send a value, or leave the field out."),
         Some(("company", id)) => match decode(id) {
             Some(id) => Ok(Some(id)),
             None => bad("Percent-encode the field `company` as UTF-8."),
