@@ -2,12 +2,17 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::Method;
 use switchboard_server::{Peer, ProblemKind, Response};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 /// Target of the events, by which the log filter lets them pass at every level.
 pub const TARGET: &str = "switchboard::access";
@@ -71,7 +76,7 @@ impl AccessLog {
             status = request.status,
             code = request.code,
             bytes = request.bytes,
-            duration = request.duration.map(|duration| duration.as_secs_f64()),
+            duration = request.duration.map(|duration| tracing::field::display(Seconds(duration))),
             peer = %request.peer,
             "request"
         );
@@ -100,6 +105,47 @@ impl AccessLog {
     pub(super) fn log_refusal(&self, kind: &ProblemKind, bytes: usize, peer: Peer) {
         let (status, code) = (kind.status, Some(kind.code));
         self.log(&AnsweredRequest { method: None, route: OTHER, status, code, bytes, duration: None, peer });
+    }
+}
+
+/// A duration in seconds with nine decimals. A float of a few microseconds would be written with an exponent,
+/// which sort, awk and many log readers do not read as a number.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    }
+}
+
+/// The text before the duration in a JSON line, in which it is a text. It cannot occur in another field of the
+/// access log.
+const DURATION: &str = "\"duration\":\"";
+
+/// A JSON format of log lines that writes the duration of the access log as a number.
+pub struct JsonLines<F>(pub F);
+
+impl<S, N, F> FormatEvent<S, N> for JsonLines<F>
+where
+    S: Subscriber + for<'l> LookupSpan<'l>,
+    N: for<'w> FormatFields<'w> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if event.metadata().target() != TARGET {
+            return self.0.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        match line.split_once(DURATION).and_then(|(before, rest)| Some((before, rest.split_once('"')?))) {
+            Some((before, (seconds, after))) => write!(writer, "{before}\"duration\":{seconds}{after}"),
+            None => writer.write_str(&line),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use switchboard_model::UnixMillis;
 use switchboard_registry::Findings;
 use tracing_subscriber::EnvFilter;
 
-use crate::api::access_log::TARGET as ACCESS_TARGET;
+use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
@@ -44,7 +44,7 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
     let has_colors = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     // A second start in the same process fails and keeps the first logger.
     let _ = match settings.log_format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).map_event_format(JsonLines).try_init(),
         LogFormat::Text => builder.with_ansi(has_colors).try_init(),
     };
     if let Some(mistake) = mistake.filter(|_| settings.log_level.is_none()) {

@@ -197,6 +197,33 @@ fn access_log_ignores_the_log_level_and_is_off_by_default() {
 }
 
 #[test]
+fn access_log_writes_durations_in_fixed_decimals() {
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let format_option = format!("--log-format={format}");
+        let daemon = Unread::start(fs::File::create(&path).unwrap(), &["--access-log=1", &format_option]);
+        // The fast path answers in microseconds, which a float shows with an exponent.
+        for _ in 0..20 {
+            assert_eq!(get(&daemon.data, GERMAN).0, 200);
+        }
+        assert_eq!(daemon.stop().0, Some(0));
+        let text = fs::read_to_string(&path).unwrap();
+        let mark = if format == "json" { "\"duration\":" } else { "duration=" };
+        let durations: Vec<&str> = text
+            .split(mark)
+            .skip(1)
+            .map(|rest| &rest[..rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap()])
+            .collect();
+        assert_eq!(durations.len(), 20, "{text}");
+        for duration in durations {
+            let (seconds, decimals) = duration.split_once('.').unwrap();
+            assert_eq!((seconds, decimals.len()), ("0", 9), "{duration}");
+        }
+    }
+}
+
+#[test]
 fn refused_start_ends_although_the_log_is_not_read() {
     let (_reader, stderr) = full_pipe();
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
