@@ -87,7 +87,7 @@ pub fn read(path: &Path) -> Result<Report> {
 pub struct PageArguments {
     /// JSON file of the report
     report: PathBuf,
-    /// File to write; without it, the report's path with the extension .html
+    /// File to write, or - for standard output; without it, the report's path with the extension .html
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -97,7 +97,10 @@ pub struct PageArguments {
 /// # Errors
 /// The report cannot be read, or the page cannot be written.
 pub fn write_page(arguments: &PageArguments) -> Result<()> {
-    let report = read(&arguments.report)?;
+    let page = page::render(&read(&arguments.report)?);
     let path = arguments.output.clone().unwrap_or_else(|| arguments.report.with_extension("html"));
-    fs::write(&path, page::render(&report)).map_err(Error::io("write", &path))
+    match path.to_str() {
+        Some("-") => output::print(&page),
+        _ => fs::write(&path, page).map_err(Error::io("write", &path)),
+    }
 }

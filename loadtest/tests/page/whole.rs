@@ -1,6 +1,6 @@
 //! The page is one small, well-formed file that shows all figures of the report.
 
-use crate::fixtures::{NAMES, all, report, words, xml};
+use crate::fixtures::{NAMES, all, path, report, words, xml};
 use loadtest::report::{
     model::{Interval, Report},
     page::render,
@@ -215,4 +215,19 @@ fn lack_of_free_cores_is_a_warning_before_the_start() {
     };
     assert!(warned(1, 0.0, false) && warned(2, 1.0, false) && warned(2, 17.0, false) && warned(1, 3.0, true));
     assert!(!warned(2, 0.3, false) && !warned(4, 2.0, false) && !warned(1, 0.0, true));
+}
+
+#[test]
+fn page_named_by_a_dash_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .arg("page")
+        .arg(path("steady"))
+        .args(["-o", "-"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), render(&report("steady")));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file is written");
 }
