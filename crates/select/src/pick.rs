@@ -5,7 +5,7 @@
 //! draws of all other accounts stay the same.
 
 use switchboard_snapshot::AccountIdx;
-use switchboard_snapshot::rendezvous::{Draw, Seed, cell, may_share_pass, pass};
+use switchboard_snapshot::rendezvous::{Draw, Seed, cell, pass, same_pass_bound};
 use switchboard_snapshot::view::{Candidate, Candidates, CellDirectory, StepRef};
 
 /// Number of candidates whose hashes are computed in one loop.
@@ -85,7 +85,7 @@ fn leader(run: Candidates<'_>, seed: Seed) -> Option<Candidate<'_>> {
             *mixed = seed.mix(member.id_hash());
             highest = highest.max(*mixed);
         }
-        let least = may_share_pass(highest);
+        let least = same_pass_bound(highest);
         for (member, &mixed) in run.iter().zip(&mixed).filter(|(_, mixed)| **mixed >= least) {
             let wins = |(other, rival): (u64, Candidate<'_>)| {
                 other < least || draw_of(seed, member).beats(draw_of(seed, rival))
@@ -110,7 +110,7 @@ fn follow<'s>(
     available: &impl Fn(AccountIdx) -> bool,
     best: &mut Best<'s>,
 ) -> bool {
-    let zero = may_share_pass(u64::MAX);
+    let zero = same_pass_bound(u64::MAX);
     let mut winner = None;
     for (position, at) in seed.order(0).cells().enumerate() {
         for member in cells.candidates(at).iter() {

@@ -143,7 +143,7 @@ pub fn pass(hash: u64) -> u64 {
 /// 1/64 of `-ln(u)`, and `-ln(1 - 1/64)` exceeds 1/64 by 1/8127, which is far more than the error of
 /// [`pass`].
 #[inline]
-pub fn may_share_pass(hash: u64) -> u64 {
+pub fn same_pass_bound(hash: u64) -> u64 {
     hash.saturating_sub((hash >> 6) + 1)
 }
 
@@ -234,13 +234,13 @@ mod tests {
             hash = finalize(hash.wrapping_add(0x9e37_79b9_7f4a_7c15));
             for shift in [0, 3, 17, 40, 60] {
                 let h = hash >> shift;
-                if let Some(below) = may_share_pass(h).checked_sub(1) {
+                if let Some(below) = same_pass_bound(h).checked_sub(1) {
                     assert!(pass(below) > pass(h), "{h:#x}");
                     assert!(pass(below / 2) > pass(h), "{h:#x}");
                 }
             }
         }
-        assert!(pass(may_share_pass(u64::MAX) - 1) > 0);
+        assert!(pass(same_pass_bound(u64::MAX) - 1) > 0);
     }
 
     #[test]
