@@ -1,6 +1,6 @@
 //! Findings: the faults of a registry, each with its place, its code, a message and a remedy.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -85,10 +85,10 @@ pub struct Findings {
     kept: Vec<Finding>,
     /// The number of findings that were added, by file or folder and by code. Includes findings that were not
     /// kept.
-    added_by_kind: HashMap<(Arc<str>, Code), usize>,
+    added_by_kind: BTreeMap<(Arc<str>, Code), usize>,
     added: usize,
     /// The companies and codes of which the last kept finding has the number of the others in its message.
-    folded: HashSet<(String, Code)>,
+    folded: BTreeSet<(String, Code)>,
 }
 
 /// A handle to the finding that was just added. Its methods set the span and add labels. They do nothing if
