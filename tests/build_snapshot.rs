@@ -2,8 +2,10 @@
 //! whose result depends on the time.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use switchboard::cli::source::findings_text;
 use switchboard_model::UnixSeconds;
 use switchboard_pipeline::build::open_tested;
 use switchboard_pipeline::self_test::{TestCoverage, Timeline, run_at_all_times, run_test};
@@ -85,6 +87,40 @@ fn of_time(expect: &str) -> Files {
         ("bank/tests.toml", tests),
     ];
     texts.iter().map(|(path, text)| (*path, text.as_str())).collect()
+}
+
+/// A test that fails shows no value of a client: neither in its message nor in the quoted lines.
+#[test]
+fn failed_test_shows_no_value_of_a_client() {
+    for (field, value) in [
+        ("client", "jane.doe@x.com"),
+        ("client", "123456789"),
+        ("phone", "+4420794600"),
+        ("phone", "612345678"),
+        ("bsuid", "US.abcdefghij"),
+        ("bsuid", "US.13491208"),
+    ] {
+        let entry = format!("{field} = \"{value}\"");
+        for query in [
+            format!("query = {{ channel = \"line\", ou = \"london\", {entry} }} # {value}"),
+            format!("query = {{ {entry}, channel = \"line\", ou = \"london\" }}"),
+            format!("query.channel = \"line\"\nquery.{entry}\nquery.ou = \"london\""),
+            format!("query = {{ channel = \"line\", ou = \"london\", \"{field}\" = '{value}' }}"),
+        ] {
+            let mut files = of_time("rule = \"country\"");
+            let test = format!(
+                "[[test]]\nname = \"for {value}\"\n{query}\nexpect = {{ account = \"no-account\" }}\n"
+            );
+            files.insert("bank/tests.toml".to_owned(), test);
+            let built = build_snapshot(&files, GENERATION, at(DATES[0]), BuildMode::Strict, &NoProgress);
+            let findings = built.err().unwrap().findings;
+            assert_eq!(findings.iter().map(|it| it.code).collect::<Vec<_>>(), [Code::FailedTest]);
+            let text = findings_text(&findings, &files, Path::new(""));
+            let value = value.trim_start_matches('+');
+            assert!(text.contains("no-account") && text.contains("london"), "{text}");
+            assert!(!text.contains(value), "{value} {text}");
+        }
+    }
 }
 
 fn at(date: &str) -> UnixSeconds {

@@ -8,7 +8,7 @@ use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::self_test::{CoveredSteps, TestCoverage, run_test};
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
 use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot, SnapshotSource, build_snapshot};
-use switchboard_registry::{Code, Files, Findings, Place, ReadLimits, quoted};
+use switchboard_registry::{Code, Files, Findings, Place, ReadLimits, quoted_test};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, FormatArguments, OutputFormat};
@@ -127,7 +127,8 @@ fn check_snapshot(path: &Path) -> Result<Checked, CommandError> {
     for test in snapshot.tests() {
         // At `MAX` no account rests, as when the snapshot is served.
         if let Err(failure) = run_test(&snapshot, &test, UnixSeconds::MAX, &mut coverage) {
-            let message = format!("{}: test {} failed: {failure}", test.company, quoted(&test.name));
+            let name = quoted_test(&test.name, &test.query);
+            let message = format!("{}: test {name} failed: {failure}", test.company);
             let help = "compile the registry again; `switchboard explain` shows every step of a query";
             findings.add(&place, Code::FailedTest, message, help);
         }

@@ -1,7 +1,7 @@
 //! Hostile files: nothing panics, and no number of a client gets into a finding.
 
 use proptest::prelude::*;
-use switchboard_registry::{Code, Findings};
+use switchboard_registry::{Code, Findings, Snippets};
 
 use super::base::{CHANNELS, files, printed, read_and_check, sound};
 
@@ -87,6 +87,52 @@ proptest! {
         text.splice(at..end, form.bytes());
         let digits: String = printed(&survives(&texts)).chars().filter(|letter| !" -()".contains(*letter)).collect();
         prop_assert!(!digits.contains("2079460000") && !digits.contains("2079460"), "{digits}");
+    }
+}
+
+/// Values of clients that look like nothing in particular.
+const CLIENTS: &str = r#"[[test]]
+name = "London inherits"
+query = { channel = "whatsapp", ou = "london", phone = "612345678", client = "jane.doe@x.example" } # jane.doe
+expect = { rule = "country", climbed = 2 }
+
+[[test]]
+name = "Zurich"
+[test.query]
+bsuid = 'US.janedoe'
+client = """jane.doe"""
+ou = "zurich"
+[test.expect]
+climbed = -1
+"#;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No finding shows a value of a client, whatever breaks the file.
+    #[test]
+    fn values_of_clients_are_never_shown(
+        at in any::<prop::sample::Index>(),
+        removed in 0..6usize,
+        shard in prop::sample::select([&SHARDS[..], &["x", "\"a\"", "= 1", "climbed = -1"]].concat()),
+    ) {
+        let at = at.index(CLIENTS.len());
+        let end = (at + removed).min(CLIENTS.len());
+        let text = format!("{}{shard}{}", &CLIENTS[..at], &CLIENTS[end..]);
+        let mut texts = sound();
+        texts.insert("acme/tests.toml".to_owned(), text.clone().into_bytes());
+        let findings = survives(&texts);
+        let files = files(&texts);
+        let mut snippets = Snippets::new(&files);
+        for finding in &findings {
+            let snippet = snippets.find(&finding.place, &finding.span, 200).map(|it| it.text).unwrap_or_default();
+            let shown = format!("{finding}\n{snippet}");
+            for secret in ["12345", "34567", "jane", "doe", "ane.d", "example"] {
+                // A part of a value may become a key.
+                let is_key = finding.message.starts_with("key `");
+                prop_assert!(is_key || !shown.contains(secret), "{text}\n{shown}");
+            }
+        }
     }
 }
 

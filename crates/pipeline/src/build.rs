@@ -163,9 +163,9 @@ pub fn open_tested(bytes: impl Into<Bytes>) -> Result<(Snapshot, StageTimings), 
         // At `MAX` no account rests, so the result does not depend on the clock.
         let mut ignored = TestCoverage::default();
         self_test::run_test(&snapshot, &test, UnixSeconds::MAX, &mut ignored).map_err(|failure| {
-            let SnapshotTest { company, name, .. } = &test;
-            let reason = format!("{company}: test {} failed: {failure}", registry::quoted(name));
-            RejectionStage::Tests.rejection(registry::redacted(&reason))
+            let SnapshotTest { company, name, query, .. } = &test;
+            let name = registry::quoted_test(name, query);
+            RejectionStage::Tests.rejection(format!("{company}: test {name} failed: {failure}"))
         })?;
     }
     clock.lap(LoadStage::Tests);
@@ -218,7 +218,7 @@ fn report_test(
     mode: BuildMode,
     findings: &mut Findings,
 ) -> bool {
-    let name = registry::quoted(&test.name);
+    let name = registry::quoted_test(&test.name, &test.query);
     let mut add = |code: Code, message: String, help: &str| {
         findings.add(&test.place, code, message, help).primary(Span::value("expect"));
     };

@@ -35,7 +35,7 @@
 //!
 //! Begin with `model.rs`, which has the values of a registry, and `finding.rs`. Then read `files.rs`, the
 //! folder `read` (one file of code for each kind of file, over the readers of TOML and CSV) and the folder
-//! `check`. The smaller files help with messages: `redact.rs` quotes a value and hides numbers of clients,
+//! `check`. The smaller files help with messages: `redact.rs` quotes a value and hides data of clients,
 //! and `suggest.rs` guesses what a mistyped name was meant to be.
 
 mod check;
@@ -55,7 +55,7 @@ pub use model::{
     Pool, Registry, RolePair, Test, Unread, UnreadPart, Version,
 };
 pub use read::read;
-pub use redact::{quoted, redacted};
+pub use redact::{quoted, quoted_test, redacted};
 pub use snippet::{Snippet, Snippets};
 pub use suggest::did_you_mean;
 pub use switchboard_model::AddressKind;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use crate::read::{Dialect, Lines, Rows, cell_value, readable_text, sections};
-use crate::redact::{is_confidential, redact_in_place};
+use crate::redact::{hidden_in_tests, is_confidential, redact_in_place};
 use crate::{Files, Place, Span};
 
 /// The maximum number of lines of a snippet above the fault. A snippet begins at the finding's line, such as
@@ -19,8 +19,8 @@ const MAX_LINES_ABOVE: u32 = 6;
 /// The maximum number of columns of a sheet whose names are read. The reader of sheets accepts fewer.
 const MAX_CELLS: usize = 1000;
 
-/// Lines of a file with a part to underline. Long lines are shortened. In `tests.toml`, phone numbers are
-/// redacted, because they may be numbers of clients. The numbers in other files are official numbers.
+/// Lines of a file with a part to underline. Long lines are shortened. In `tests.toml`, comments and the values
+/// of clients are hidden, and so are other phone numbers. The numbers in other files are official numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
     /// The number of the first line, from 1.
@@ -44,8 +44,8 @@ pub struct Snippets<'f> {
 struct ParsedFile<'f> {
     lines: Lines<'f>,
     format: Format,
-    /// Whether phone numbers are redacted.
-    is_confidential: bool,
+    /// The parts that are not shown, in ascending order. `None` if the file has no data of clients.
+    hidden: Option<Vec<Range<usize>>>,
 }
 
 enum Format {
@@ -97,7 +97,8 @@ impl<'f> ParsedFile<'f> {
         } else {
             Format::Toml(sections(lines.text()))
         };
-        ParsedFile { lines, format, is_confidential: is_confidential(path) }
+        let hidden = is_confidential(path).then(|| hidden_in_tests(lines.text()));
+        ParsedFile { lines, format, hidden }
     }
 
     /// Returns the bytes of a span, up to the end of its first line and without surrounding white space.
@@ -176,7 +177,14 @@ impl<'f> ParsedFile<'f> {
         let count = |bytes: Range<usize>| Some(text.get(bytes)?.chars().count());
         let focus = count(start..fault.start)?..count(start..fault.end.min(end))?;
         let mut letters: Vec<char> = text.get(start..end)?.chars().collect();
-        if self.is_confidential {
+        if let Some(hidden) = &self.hidden {
+            let first = hidden.partition_point(|part| part.end <= start);
+            let parts = hidden.iter().skip(first).take_while(|part| part.start < end);
+            for part in parts {
+                let from = count(start..part.start.max(start))?;
+                let to = count(start..part.end.min(end))?;
+                letters.get_mut(from..to)?.fill('•');
+            }
             redact_in_place(&mut letters);
         }
         Some(cut(&letters, focus, width))
