@@ -244,9 +244,16 @@ impl Place {
         self.line == Place::NO_FILE
     }
 
-    /// Returns the company whose folder has the file.
+    /// Returns the company whose folder has the file, or to which the entry belongs.
     pub fn company(&self) -> Option<&str> {
-        company_of(&self.file)
+        if !self.has_no_file() {
+            return company_of(&self.file);
+        }
+        // An id has no comma, but may have brackets.
+        match self.file.strip_prefix("company[id=") {
+            Some(rest) => rest.rsplit_once(']').map(|(company, _)| company),
+            None => self.file.split_once("[company=")?.1.split(',').next(),
+        }
     }
 }
 
@@ -430,7 +437,7 @@ impl Findings {
         let mut seen: HashMap<(String, Code), usize> = HashMap::new();
         let folded = &mut self.folded;
         self.kept.retain_mut(|finding| {
-            let key = (company(&finding.place.file), finding.code);
+            let key = (finding.place.company().unwrap_or_default().to_owned(), finding.code);
             let more = all.get(&key).map_or(0, |all| all.saturating_sub(MAX_REPORTED + 1));
             let seen = seen.entry(key.clone()).or_default();
             *seen += 1;

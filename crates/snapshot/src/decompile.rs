@@ -538,6 +538,13 @@ mod tests {
         let warnings = warnings(&snapshot);
         assert_eq!(texts(&warnings), wanted);
         assert_eq!(warnings.warnings(), findings.warnings());
+        for company in ["a", "b"] {
+            let count = |findings: &Findings| {
+                let own = findings.filtered(|of, _| of == Some(company));
+                (own.warnings(), own.len())
+            };
+            assert_eq!(count(&warnings), count(&findings));
+        }
         let places: Vec<String> = warnings.iter().map(|it| it.place.to_string()).collect();
         for place in [
             "account[company=a,id=a3].country",
