@@ -8,7 +8,7 @@
 mod accounts;
 mod ous_and_pools;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use switchboard_model::is_id;
 
@@ -64,6 +64,8 @@ struct CompanyIndex<'r> {
     members: Vec<Vec<usize>>,
     /// Whether an OU has an id that could not be read. An unknown OU may be this one.
     has_unread_ou: bool,
+    /// The channels of the pools whose ids could not be read. `None` for a channel that is not known.
+    unread_pools: HashSet<Option<u16>>,
 }
 
 impl<'r> CompanyIndex<'r> {
@@ -76,12 +78,16 @@ impl<'r> CompanyIndex<'r> {
                 members.push(at);
             }
         }
+        let channels: HashMap<&str, u16> =
+            (0..).zip(&registry.channels).map(|(at, channel)| (&*channel.id, at)).collect();
+        let unread_pools = company.pools.iter().filter(|pool| !is_id(&pool.id));
         CompanyIndex {
             registry,
             company,
             ous: first_by_id(company.ous.iter().map(|ou| &*ou.id)),
             pools,
-            channels: (0..).zip(&registry.channels).map(|(at, channel)| (&*channel.id, at)).collect(),
+            unread_pools: unread_pools.map(|pool| channels.get(&*pool.channel).copied()).collect(),
+            channels,
             members,
             has_unread_ou: company.ous.iter().any(|ou| !is_id(&ou.id)),
         }
@@ -95,11 +101,10 @@ impl<'r> CompanyIndex<'r> {
     /// Returns whether the pool that an account names may be one whose id could not be read. The pool then has
     /// the channel of the account, or a channel that could not be read.
     fn may_be_in_unread_pool(&self, account: &Account) -> bool {
-        let may_be_this = |pool: &Pool| {
-            let channel = self.channel(&pool.channel).map(|(at, _)| at);
-            !is_id(&pool.id) && (channel.is_none() || account.channel.is_none() || channel == account.channel)
-        };
-        self.company.unread.pools || self.company.pools.iter().any(may_be_this)
+        self.company.unread.pools
+            || self.unread_pools.contains(&account.channel)
+            || self.unread_pools.contains(&None)
+            || account.channel.is_none() && !self.unread_pools.is_empty()
     }
 
     /// Returns whether the accounts of a pool are known: the id of the pool could be read, and no unread text
