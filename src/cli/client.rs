@@ -69,9 +69,8 @@ impl Client {
     pub(super) fn from_url(url: &str) -> Result<Client, CommandError> {
         let expected = "expected a URL such as http://127.0.0.1:7400, or unix:PATH";
         let fault = |fault: &str| CommandError::usage(format!("--url: {fault}: {expected}"));
-        match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("https") => return Err(fault("this build cannot connect with TLS")),
-            _ => {}
+        if url.split_once(':').is_some_and(|(scheme, _)| scheme == "https") {
+            return Err(fault("this build cannot connect with TLS"));
         }
         if let Some(path) = url.strip_prefix("unix:") {
             if path.is_empty() || path.ends_with('/') {

@@ -194,14 +194,14 @@ fn queries_before_the_first_snapshot_are_answered_no_snapshot() {
         (daemon.post("/v1/explain", broken), 400, "bad_request"),
         (daemon.post(&format!("/v1/select{query}"), QUERY), 400, "bad_request"),
         (daemon.post(&format!("/v1/select/batch{query}"), QUERY), 400, "bad_request"),
-        (daemon.post(&format!("/v1/select{query}"), &"x".repeat(70_000)), 413, "body_too_large"),
-        (daemon.post("/v1/select", &"x".repeat(70_000)), 413, "body_too_large"),
-        (daemon.post("/v1/select/batch", &"\n".repeat(10_001)), 413, "body_too_large"),
+        (daemon.post(&format!("/v1/select{query}"), "x".repeat(70_000)), 413, "body_too_large"),
+        (daemon.post("/v1/select", "x".repeat(70_000)), 413, "body_too_large"),
+        (daemon.post("/v1/select/batch", "\n".repeat(10_001)), 413, "body_too_large"),
     ] {
         answer.refuses(status, code);
         assert!(answer.json()["generation"].is_null(), "{}", answer.text());
     }
-    let answer = daemon.post("/v1/select/batch", &format!("{broken}\n\n"));
+    let answer = daemon.post("/v1/select/batch", format!("{broken}\n\n"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let lines: Vec<serde_json::Value> =
         answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

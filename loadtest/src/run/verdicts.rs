@@ -25,7 +25,8 @@ pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>
         let measured = measured.map_or_else(|| "not measured".to_owned(), shown);
         verdicts.push(DemandVerdict { demand, measured, holds });
     };
-    let limits: [(&str, Option<HumanDuration>, fn(&Latency) -> f64); 4] = [
+    type Quantile = fn(&Latency) -> f64;
+    let limits: [(&str, Option<HumanDuration>, Quantile); 4] = [
         ("p50", demand.p50, |latency| latency.p50),
         ("p99", demand.p99, |latency| latency.p99),
         ("p99.9", demand.p999, |latency| latency.p999),
@@ -52,7 +53,8 @@ pub fn verdicts(demand: &Demand, runs: &[ScenarioRun], ceiling: Option<&Ceiling>
     let knee = all(runs.iter().filter(is_valid).map(|run| run.knee).collect());
     let selections = all(steps().map(|step| step.selections).collect());
     let ratio = ceiling.map(|it| it.ratio);
-    let limits: [(&str, Option<f64>, Option<f64>, fn(f64) -> String); 3] = [
+    type Shown = fn(f64) -> String;
+    let limits: [(&str, Option<f64>, Option<f64>, Shown); 3] = [
         ("share of the null server", demand.null_ratio, ratio, |ratio| format!("{ratio:.2}")),
         ("highest good rate", demand.knee, knee, per_second),
         ("selections", demand.selections, selections, per_second),
