@@ -1,6 +1,7 @@
 //! The text of a file: its encoding and its lines. Findings, snippets and rows number lines alike.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// The number of lines between two lines whose offset is stored. Storing all offsets would take eight times
@@ -12,6 +13,8 @@ pub(crate) struct Lines<'t> {
     text: Cow<'t, str>,
     /// The offset of the first line, and then of every 64th line.
     marks: Vec<usize>,
+    /// The last line that was found, from 1, and its offset. The next one is usually near.
+    last: Cell<(usize, usize)>,
 }
 
 impl<'t> Lines<'t> {
@@ -26,7 +29,7 @@ impl<'t> Lines<'t> {
             }
             start = next;
         }
-        Lines { text, marks }
+        Lines { text, marks, last: Cell::new((1, 0)) }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -38,10 +41,15 @@ impl<'t> Lines<'t> {
         let mark = self.marks.partition_point(|&mark| mark <= offset).saturating_sub(1);
         let mut line = mark * STRIDE + 1;
         let mut start = self.marks.get(mark).copied().unwrap_or_default();
+        let (last_line, last_start) = self.last.get();
+        if (start..=offset).contains(&last_start) {
+            (line, start) = (last_line, last_start);
+        }
         while let Some(next) = next_line(self.text.as_bytes(), start).filter(|&next| next <= offset) {
             line += 1;
             start = next;
         }
+        self.last.set((line, start));
         u32::try_from(line).unwrap_or(u32::MAX)
     }
 
