@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,8 +40,9 @@ pub enum Entry {
     File(Vec<u8>),
     /// A folder in a place where only files are allowed.
     Folder,
-    /// A pipe, a socket, a device or a link without a target. It is never read, because reading may block.
-    Special,
+    /// A pipe, a socket, a device or a link without a target: the noun with its article. It is never read,
+    /// because reading may block.
+    Special(&'static str),
     /// A file of a company that cannot be read, or the settings of a company whose folder cannot be listed. It
     /// is a finding of that company, because the files of the other companies can be read.
     Unreadable {
@@ -140,7 +141,7 @@ impl Files {
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         match self.entries.get(path)? {
             Entry::File(content) => Some(content),
-            Entry::Folder | Entry::Special | Entry::Unreadable { .. } | Entry::Oversized { .. } => None,
+            Entry::Folder | Entry::Special(_) | Entry::Unreadable { .. } | Entry::Oversized { .. } => None,
         }
     }
 
@@ -157,7 +158,8 @@ impl Files {
             let size;
             let content: &[u8] = match entry {
                 Entry::File(content) => content,
-                Entry::Folder | Entry::Special => &[],
+                Entry::Folder => &[],
+                Entry::Special(kind) => kind.as_bytes(),
                 Entry::Unreadable { reason } => reason.as_bytes(),
                 Entry::Oversized { bytes, .. } => {
                     size = bytes.to_le_bytes();
@@ -188,8 +190,14 @@ impl Entry {
             Entry::File(Vec::new())
         } else if metadata.is_dir() {
             Entry::Folder
+        } else if metadata.file_type().is_fifo() {
+            Entry::Special("a pipe")
+        } else if metadata.file_type().is_socket() {
+            Entry::Special("a socket")
+        } else if metadata.is_symlink() {
+            Entry::Special("a link without a target")
         } else {
-            Entry::Special
+            Entry::Special("a device")
         }
     }
 
@@ -197,7 +205,7 @@ impl Entry {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Entry::Folder => "a folder",
-            Entry::Special => "a pipe, a socket, a device or a link without a target",
+            Entry::Special(kind) => kind,
             Entry::File(_) | Entry::Unreadable { .. } | Entry::Oversized { .. } => "a file",
         }
     }
@@ -207,7 +215,7 @@ impl Entry {
         match self {
             Entry::File(_) | Entry::Oversized { .. } => path.clone(),
             Entry::Folder => format!("{path}/").into(),
-            Entry::Special => format!("{path}|").into(),
+            Entry::Special(_) => format!("{path}|").into(),
             Entry::Unreadable { .. } => format!("{path}!").into(),
         }
     }
@@ -416,11 +424,22 @@ impl FoundFile {
                 Err(error) if is_lasting(&error) && is_of_company => Ok(self.unreadable(&error)),
                 Err(error) => failed(&error),
             },
-            None => Ok(self.metadata.as_ref().map_or(Entry::Special, Entry::without_content)),
+            None => Ok(self.without_content()),
             Some(error) if is_known && is_of_company && is_lasting(error) => Ok(self.unreadable(error)),
-            Some(_) if !is_known && is_of_company => Ok(Entry::Special),
-            Some(error) if !is_known && is_dangling(error) && self.metadata.is_some() => Ok(Entry::Special),
+            Some(_) if !is_known && is_of_company => Ok(self.without_content()),
+            Some(error) if !is_known && is_dangling(error) && self.metadata.is_some() => {
+                Ok(self.without_content())
+            }
             Some(error) => failed(error),
+        }
+    }
+
+    fn without_content(&self) -> Entry {
+        let unreadable = Entry::Special("a file that cannot be read");
+        match (&self.error, &self.metadata) {
+            (Some(error), _) if !is_dangling(error) => unreadable,
+            (_, Some(metadata)) => Entry::without_content(metadata),
+            (_, None) => unreadable,
         }
     }
 
@@ -540,6 +559,6 @@ mod tests {
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
         let entry = read_entry(&path, ReadLimits::default());
         fs::remove_file(&path).unwrap();
-        assert_eq!(entry.unwrap(), Entry::Special);
+        assert_eq!(entry.unwrap(), Entry::Special("a pipe"));
     }
 }

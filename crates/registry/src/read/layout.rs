@@ -162,7 +162,7 @@ fn classify<'f>(
             let help = "restore the file, or give this process permission to read it";
             findings.add(&place, Code::Unreadable, reason.clone(), help);
         }
-        Entry::Folder | Entry::Special => {
+        Entry::Folder | Entry::Special(_) => {
             let message = format!("{} is {}, but must be a regular file", quoted(same), entry.kind());
             let help = "move it away, and write a regular file with this name";
             findings.add(&place, Code::UnknownFile, message, help);
@@ -183,7 +183,7 @@ fn report_unknown(
     let here = known.join(", ");
     let Some(meant) = almost(name, known.iter().copied().chain(ALL_FILES)) else {
         let message = match entry {
-            Entry::Folder | Entry::Special => {
+            Entry::Folder | Entry::Special(_) => {
                 format!("{} is {}, which no registry has here, and is not read", quoted(name), entry.kind())
             }
             _ => format!("{} is not a file of a registry, and is not read", quoted(name)),
