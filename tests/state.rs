@@ -144,6 +144,30 @@ fn restart_with_a_broken_registry_serves_the_last_snapshot_whole() {
     wait_until("the source is read", || daemon.status()["snapshot"]["from_state"] == false);
 }
 
+/// The warnings of a compiled registry are found again from the snapshot. A number that is too short is one.
+#[test]
+fn warnings_of_a_snapshot_file_and_of_a_restored_snapshot_are_shown() {
+    let place = Place::new();
+    let file = place.compile(5, &place.accounts().replace("+447400123451,", "+44740012345,"));
+    let warnings = |daemon: &DaemonProcess| daemon.status()["snapshot"]["warnings"].clone();
+    let mut daemon = place.serve(&["--snapshot", file.to_str().unwrap()]);
+    let of_file = warnings(&daemon);
+    assert_eq!(of_file["count"], 1, "{of_file}");
+    let first = of_file["first"][0].as_str().unwrap();
+    assert!(first.contains("account[company=acme,id=sms-gb-1].address"), "{first}");
+    wait_until_kept(&place, &daemon);
+    daemon.kill();
+    fs::remove_file(&file).unwrap();
+    let mut daemon = place.serve(&["--snapshot", file.to_str().unwrap()]);
+    assert_eq!((warnings(&daemon), generation(&daemon)), (of_file.clone(), 5));
+    daemon.kill();
+    // The registry has the same number of warnings, with their lines.
+    let daemon = place.serve_registry();
+    let of_registry = warnings(&daemon);
+    assert_eq!(of_registry["count"], of_file["count"]);
+    assert!(of_registry["first"][0].as_str().unwrap().contains("acme/accounts.csv:"), "{of_registry}");
+}
+
 #[test]
 fn unchanged_registry_keeps_its_generation_over_restarts() {
     let place = Place::new();

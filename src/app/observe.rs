@@ -97,6 +97,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
         ReloadEvent::Rejected { stage, .. } => telemetry.count_rejection(*stage),
         ReloadEvent::Unreadable { .. } | ReloadEvent::NotRestored { .. } => {}
         ReloadEvent::HeldBack { companies, .. } => telemetry.set_companies_held_back(companies.len()),
+        ReloadEvent::Warned { .. } => {}
         ReloadEvent::Timed { timings } => {
             for (stage, duration) in timings.iter() {
                 telemetry.record_load_stage(*stage, *duration);
@@ -124,7 +125,7 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
                 ous = counts.ous,
                 pools = counts.pools,
                 accounts = counts.accounts,
-                warnings = findings.warnings(),
+                warnings = findings.map(Findings::warnings),
                 held_back,
                 "snapshot published"
             );
@@ -161,6 +162,15 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
         }
         ReloadEvent::NotRestored { problem, reason } => {
             tracing::warn!(problem, reason, "the state directory has no snapshot to serve either");
+        }
+        ReloadEvent::Warned { findings } => {
+            let warnings = findings.warnings();
+            if warnings > 0 {
+                tracing::info!(
+                    warnings,
+                    "the registry of the snapshot has warnings; /status lists the first"
+                );
+            }
         }
         ReloadEvent::Unchanged => tracing::info!("source unchanged"),
         ReloadEvent::Rejected { stage, reason, findings } => {

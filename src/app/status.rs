@@ -43,7 +43,7 @@ impl StatusSource for Status {
                     "accounts": counts.accounts,
                     "chains": counts.levels,
                 },
-                "warnings": {"count": last.warnings, "first": last.first_warnings},
+                "warnings": last.warnings.as_ref().map(|it| json!({"count": it.count, "first": it.first})),
             })
         });
         let reload = last.outcome.map(|outcome| {

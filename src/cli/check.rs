@@ -18,6 +18,9 @@ use super::{CommandError, Exit};
 
 /// The files of a snapshot, which has none.
 const NO_FILES: [(&str, &str); 0] = [];
+/// The line of the text about [`Checked::not_known`].
+const NOT_IN_A_SNAPSHOT: &str = "a snapshot has no files and no tests that hold only for some time: `switchboard check` of \
+    its registry also warns of stray files, header rows and dates\n";
 /// Maximum number of uncovered steps in the text.
 const MAX_LISTED_STEPS: usize = 20;
 /// Maximum number of countries of an uncovered step in the text.
@@ -36,6 +39,8 @@ struct Checked {
     failed: usize,
     /// The snapshot and the steps that its tests cover, if there are no errors.
     passed: Option<(Snapshot, TestCoverage)>,
+    /// The kinds of warnings that cannot be found, because a snapshot does not contain what they concern.
+    not_known: &'static [Code],
 }
 
 /// Checks a registry or a snapshot, and runs its tests. Writes no file.
@@ -43,10 +48,10 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let CheckArguments { source, fail_under, limits, output: FormatArguments { format } } = arguments;
     let seconds = now().to_seconds();
     let checked = match source_from_path(source)? {
-        SnapshotSource::Snapshot(path) => check_snapshot(&path)?,
+        SnapshotSource::Snapshot(path) => check_snapshot(&path, seconds)?,
         SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source, limits.limits())?,
     };
-    let Checked { findings: all, files, root, tests, failed, passed } = &checked;
+    let Checked { findings: all, files, root, tests, failed, passed, not_known } = &checked;
     let covered = passed.as_ref().map(|(snapshot, coverage)| coverage.covered_steps(snapshot));
     let too_low = covered.zip(*fail_under).filter(|(covered, least)| covered.percent() < *least);
     let uncovered = passed
@@ -61,13 +66,17 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             if let (Some((_, uncovered)), Some(Value::Object(coverage))) = (&uncovered, &mut coverage) {
                 coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
             }
-            let whole = json!({
+            let mut whole = json!({
                 "findings": findings_json(all, files),
                 "errors": all.errors(),
                 "warnings": all.warnings(),
                 "tests": {"run": tests, "failed": failed},
                 "coverage": coverage,
             });
+            if let (false, Value::Object(whole)) = (not_known.is_empty(), &mut whole) {
+                let codes = not_known.iter().map(|code| code.as_str()).collect::<Vec<_>>();
+                whole.insert("not_known".to_owned(), codes.into());
+            }
             output::print(&format!("{whole:#}\n"))?;
         }
         OutputFormat::Text => {
@@ -83,6 +92,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
             if let Some(covered) = covered {
                 let (CoveredSteps { steps, covered: reached }, percent) = (covered, covered.percent());
                 text.push_str(&format!("the tests cover {reached} of {steps} chain steps, {percent:.1} %\n"));
+            }
+            if !not_known.is_empty() {
+                text.push_str(NOT_IN_A_SNAPSHOT);
             }
             if let Some((snapshot, uncovered)) = uncovered.filter(|(_, uncovered)| !uncovered.is_empty()) {
                 text.push_str(&uncovered_text(&uncovered, snapshot, seconds));
@@ -109,34 +121,41 @@ fn check_registry(folder: &Path, limits: ReadLimits) -> Result<Checked, CommandE
     Ok(match built {
         Ok(BuiltSnapshot { snapshot, findings, coverage, .. }) => {
             let tests = coverage.tests;
-            Checked { findings, files, root, tests, failed: 0, passed: Some((snapshot, coverage)) }
+            let passed = Some((snapshot, coverage));
+            Checked { findings, files, root, tests, failed: 0, passed, not_known: &[] }
         }
         Err(BuildFailure { findings, tests, failed }) => {
-            Checked { findings, files, root, tests, failed, passed: None }
+            Checked { findings, files, root, tests, failed, passed: None, not_known: &[] }
         }
     })
 }
 
-/// Verifies a snapshot file, and runs the tests that it contains. Its warnings are not known.
-fn check_snapshot(path: &Path) -> Result<Checked, CommandError> {
+/// Verifies a snapshot file, finds the warnings about its registry, and runs the tests that it contains.
+fn check_snapshot(path: &Path, now: UnixSeconds) -> Result<Checked, CommandError> {
     let snapshot = Snapshot::open(read_snapshot(path)?)
         .map_err(|rejection| CommandError::io(format!("{}: {rejection}", path.display())))?;
-    let mut findings = Findings::default();
+    let mut findings = switchboard_snapshot::warnings(&snapshot);
     let mut coverage = TestCoverage::default();
+    let mut failed = 0;
     let place = Place::file(path.display().to_string());
     for test in snapshot.tests() {
-        // At `MAX` no account rests, as when the snapshot is served.
-        if let Err(failure) = run_test(&snapshot, &test, UnixSeconds::MAX, &mut coverage) {
+        // Now, as for a registry, and at `MAX`, where no account rests, as when the snapshot is served.
+        let failure = run_test(&snapshot, &test, now, &mut coverage)
+            .and_then(|()| run_test(&snapshot, &test, UnixSeconds::MAX, &mut TestCoverage::default()));
+        if let Err(failure) = failure {
+            failed += 1;
             let name = quoted_test(&test.name, &test.query);
             let message = format!("{}: test {name} failed: {failure}", test.company);
             let help = "compile the registry again; `switchboard explain` shows every step of a query";
             findings.add(&place, Code::FailedTest, message, help);
         }
     }
-    let (tests, failed) = (coverage.tests, findings.errors());
+    findings.sort_and_fold();
+    let tests = coverage.tests;
     let passed = (failed == 0).then_some((snapshot, coverage));
     let (files, root) = (Files::from_iter(NO_FILES), PathBuf::new());
-    Ok(Checked { findings, files, root, tests, failed, passed })
+    let not_known = &[Code::StrayFile, Code::ColumnCase, Code::DatedTest];
+    Ok(Checked { findings, files, root, tests, failed, passed, not_known })
 }
 
 /// Lists the first uncovered steps, and suggests a test that covers one of them at the time `now`.

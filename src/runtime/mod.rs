@@ -16,7 +16,7 @@ mod watch_path;
 
 pub use reload_event::{
     HeldBackCompany, LastReload, ReloadEvent, ReloadObserver, ReloadSignal, ReloadSignalReceiver,
-    WakeReasons, WatchMode, reload_signal,
+    ServedWarnings, WakeReasons, WatchMode, reload_signal,
 };
 pub(crate) use reload_event::{first_errors, one_line};
 pub use reloader::Reloader;

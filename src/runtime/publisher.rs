@@ -154,7 +154,7 @@ impl Publisher {
                 match self.with_kept_generation(built.snapshot) {
                     Some(snapshot) => {
                         let built_at = built_at(&snapshot, now);
-                        self.activate(snapshot, built_at, &built.findings);
+                        self.activate(snapshot, built_at, Some(&built.findings));
                     }
                     None => {
                         self.reporter.record_warnings(&built.findings);
@@ -273,7 +273,7 @@ impl Publisher {
             Ok(Some((snapshot, timings))) => {
                 self.reporter.report(&ReloadEvent::Timed { timings: &timings });
                 let built_at = built_at(&snapshot, modified_at);
-                self.activate(snapshot, built_at, &Findings::default());
+                self.activate(snapshot, built_at, None);
             }
             Err(Rejection { stage, reason }) => {
                 let reason = format!("{}: {reason}", self.source.describe());
@@ -283,20 +283,24 @@ impl Publisher {
         }
     }
 
-    fn activate(&mut self, snapshot: Snapshot, built_at: UnixMillis, findings: &Findings) {
+    /// Puts a snapshot in service. Without `findings`, its warnings are found when it is in service.
+    fn activate(&mut self, snapshot: Snapshot, built_at: UnixMillis, findings: Option<&Findings>) {
         let mut last = self.reporter.last.lock();
         last.built_at = built_at;
         last.activated_at = SystemTime::now().into();
         let held_back = last.held_back.len();
         let companies = snapshot.counts().companies;
+        last.warnings = None;
         // Swapped under the lock, so that `/status` shows each generation with its own times.
         let replaced = self.store.swap(snapshot);
         drop(last);
         let company_required =
             companies > 1 && replaced.as_ref().is_some_and(|it| it.snapshot.only_company().is_some());
         self.retired.extend(replaced);
-        self.record_outcome(ReloadOutcome::Published, None, findings);
-        self.reporter.record_warnings(findings);
+        self.record_outcome(ReloadOutcome::Published, None, &Findings::default());
+        if let Some(findings) = findings {
+            self.reporter.record_warnings(findings);
+        }
         if let Some(generation) = self.store.current() {
             if let Some(state) = &self.state {
                 state.keep(Arc::clone(&generation));
@@ -304,8 +308,11 @@ impl Publisher {
             let snapshot = &generation.snapshot;
             let event = ReloadEvent::Published { snapshot, built_at, findings, held_back, company_required };
             self.reporter.report(&event);
+            self.drop_retired();
+            if findings.is_none() {
+                self.reporter.find_warnings(snapshot, || true);
+            }
         }
-        self.drop_retired();
     }
 
     fn unchanged(&mut self) {

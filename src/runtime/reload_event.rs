@@ -24,13 +24,19 @@ pub enum ReloadEvent<'a> {
         snapshot: &'a Snapshot,
         /// Time at which the snapshot was built.
         built_at: UnixMillis,
-        /// The warnings about the registry, without those of companies that are held back.
-        findings: &'a Findings,
+        /// The warnings about the registry, without those of companies that are held back. `None` for a
+        /// compiled snapshot, whose warnings are [`Warned`](ReloadEvent::Warned) later.
+        findings: Option<&'a Findings>,
         /// Number of companies that are held back.
         held_back: usize,
         /// Whether the snapshot before had one company and this one has several. Queries without `company`
         /// fail from now on.
         company_required: bool,
+    },
+    /// The warnings about the registry of a compiled snapshot in service were found.
+    Warned {
+        /// The warnings.
+        findings: &'a Findings,
     },
     /// The companies that are held back were determined.
     HeldBack {
@@ -131,12 +137,19 @@ pub struct LastReload {
     pub activated_at: UnixMillis,
     /// Whether the snapshot in service is from the state directory, and no reload has confirmed it.
     pub from_state: bool,
-    /// Number of warnings about the registry in service.
-    pub warnings: usize,
-    /// The first warnings about the registry in service, at most 20.
-    pub first_warnings: Vec<String>,
+    /// The warnings about the registry in service. `None` while those of a compiled snapshot are searched.
+    pub warnings: Option<ServedWarnings>,
     /// Way in which changes of the source are noticed.
     pub watch_mode: WatchMode,
+}
+
+/// The warnings about the registry in service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedWarnings {
+    /// Number of all warnings.
+    pub count: usize,
+    /// The first warnings, at most 20.
+    pub first: Vec<String>,
 }
 
 /// A company whose newest files are not served. Its version in service stays.
@@ -152,6 +165,14 @@ pub struct HeldBackCompany {
     pub cause: String,
     /// The first errors of the company, at most ten.
     pub findings: Vec<String>,
+}
+
+impl ServedWarnings {
+    fn new(findings: &Findings) -> ServedWarnings {
+        let warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning);
+        let first = warnings.take(MAX_WARNINGS).map(ToString::to_string).collect();
+        ServedWarnings { count: findings.warnings(), first }
+    }
 }
 
 impl HeldBackCompany {
@@ -210,10 +231,20 @@ impl Reporter {
 
     /// Stores the warnings about the registry in service.
     pub(super) fn record_warnings(&self, findings: &Findings) {
-        let warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning);
+        self.last.lock().warnings = Some(ServedWarnings::new(findings));
+    }
+
+    /// Finds, stores and reports the warnings of a compiled snapshot that was put in service. Takes about as
+    /// long as the checks of its registry. `is_in_service` is called at the end, because another thread may
+    /// have replaced the snapshot meanwhile.
+    pub(super) fn find_warnings(&self, snapshot: &Snapshot, is_in_service: impl FnOnce() -> bool) {
+        let findings = switchboard_snapshot::warnings(snapshot);
         let mut last = self.last.lock();
-        last.warnings = findings.warnings();
-        last.first_warnings = warnings.take(MAX_WARNINGS).map(ToString::to_string).collect();
+        if is_in_service() {
+            last.warnings = Some(ServedWarnings::new(&findings));
+            drop(last);
+            self.report(&ReloadEvent::Warned { findings: &findings });
+        }
     }
 
     /// Stores the outcome of a reload for `/status`. Call it before the event is reported, because readers of

@@ -451,10 +451,13 @@ impl Restore {
         last.built_at = built_at;
         last.activated_at = SystemTime::now().into();
         last.from_state = true;
+        last.warnings = None;
         drop(last);
         if let Some(generation) = self.store.current() {
             let snapshot = &generation.snapshot;
             self.reporter.report(&ReloadEvent::Restored { snapshot, built_at, file, reason });
+            let is_in_service = || self.store.current().is_some_and(|now| Arc::ptr_eq(&now, &generation));
+            self.reporter.find_warnings(snapshot, is_in_service);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The findings that `switchboard check` prints: the quoted line, the underlined fault, the remedy.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -37,6 +38,44 @@ fn text_of_a_finding_is_exact() {
     assert!(compiled.contains(&parent), "{compiled}");
     let asked = stderr(&switchboard(&["select", "--registry", root, "channel=sms", "ou=emea", "country=GB"]));
     assert!(asked.contains(&parent), "{asked}");
+}
+
+/// A number that is too short is a warning.
+#[test]
+fn check_of_a_snapshot_agrees_with_that_of_its_registry() {
+    let registry = acme();
+    edit(registry.path(), "acme/accounts.csv", "+447400123451,", "+44740012345,");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo");
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = folder.path().join("x.swb");
+    let snapshot = snapshot.to_str().unwrap();
+    for (root, warnings) in [(registry.path(), 1), (&demo, 0)] {
+        let root = root.to_str().unwrap();
+        let compiled = switchboard(&["compile", root, "-o", snapshot]);
+        assert!(compiled.status.success(), "{}", stderr(&compiled));
+        let [of_registry, of_snapshot] = [root, snapshot].map(|source| {
+            let text = stdout(&switchboard(&["check", source, "--format", "json"]));
+            serde_json::from_str::<Value>(&text).unwrap()
+        });
+        assert_eq!((&of_registry["errors"], &of_registry["warnings"]), (&0.into(), &warnings.into()));
+        for member in ["errors", "warnings", "tests", "coverage"] {
+            assert_eq!(of_registry[member], of_snapshot[member], "{member} of {root}");
+        }
+        assert!(of_snapshot["tests"]["run"].as_u64().unwrap() > 1);
+        for (a, b) in of_registry["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(of_snapshot["findings"].as_array().unwrap())
+        {
+            assert_eq!((&a["code"], &a["message"]), (&b["code"], &b["message"]));
+            assert_eq!(b["entry"], "account[company=acme,id=sms-gb-1].address");
+        }
+        let not_known = serde_json::json!(["unknown_file", "column_case", "dated_test"]);
+        assert_eq!((&of_snapshot["not_known"], &of_registry["not_known"]), (&not_known, &Value::Null));
+        let text = stdout(&switchboard(&["check", snapshot]));
+        assert!(text.contains("a snapshot has no files and no tests that hold only for some time"), "{text}");
+    }
 }
 
 #[test]
