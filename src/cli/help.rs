@@ -239,6 +239,9 @@ static COMMANDS: [CommandHelp; 18] = [
         notes: &[
             "A finding begins with file:line: severity[code]: message. The next lines show the faulty line, \
              with the fault underlined, and then the remedy.",
+            "A finding about a snapshot file names its entry in place of file and line, such as \
+             account[company=acme,id=wa-1].country. A snapshot does not show stray files, header rows, and \
+             tests whose result changes with the time.",
             "With --fail-under, the command lists the steps that no test covers, and suggests a test for \
              one of them.",
         ],

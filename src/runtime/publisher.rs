@@ -146,6 +146,8 @@ impl Publisher {
             // The same files, as a reload of the restored snapshot: one broken company must not stop the others.
             reload = self.build(files, now);
         }
+        // Before anything is reported, because a request may follow a report at once.
+        let judged_at = Instant::now();
         match reload {
             Ok(Reload { held_back, built: Some(built), .. }) => {
                 self.files_digest = held_back.is_empty().then_some(digest);
@@ -161,7 +163,7 @@ impl Publisher {
                         self.unchanged();
                     }
                 }
-                self.remember_refusal(digest, &held_back);
+                self.remember_refusal(digest, judged_at, &held_back);
             }
             Ok(Reload { held_back, built: None, findings }) => {
                 let is_refused = |held: &HeldBack| held.cause.stage() == RejectionStage::Guard;
@@ -171,7 +173,7 @@ impl Publisher {
                 let reason = format!("{source}: every change is held back: {}", named(&held_back));
                 self.set_held_back(&held_back, false);
                 self.rejected(stage, reason, &findings, change());
-                self.remember_refusal(digest, &held_back);
+                self.remember_refusal(digest, judged_at, &held_back);
             }
             Err(failure) => {
                 let reason = self.rejection_of(&failure);
@@ -228,9 +230,9 @@ impl Publisher {
     }
 
     /// Remembers that the guard refused a change of these files, so that a request to reload can confirm it.
-    fn remember_refusal(&mut self, digest: u128, held_back: &[HeldBack]) {
+    fn remember_refusal(&mut self, digest: u128, judged_at: Instant, held_back: &[HeldBack]) {
         let is_refused = held_back.iter().any(|held| held.cause.stage() == RejectionStage::Guard);
-        self.refused = is_refused.then(|| (digest, Instant::now()));
+        self.refused = is_refused.then_some((digest, judged_at));
     }
 
     /// Records and reports the companies that are held back. `is_published` says whether others are published.
