@@ -61,6 +61,14 @@ pub struct Settings {
     pub admin_listen: Vec<ListenAddress>,
     /// Whether another process that also sets this may listen on the same addresses.
     pub reuse_port: bool,
+    /// File of the certificate chain of the TCP addresses, in PEM. Without it, they have no TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// File of the private key of the certificate, in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// File of the certificate authorities that verify the certificates of clients, in PEM.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether the admin listener has TLS too.
+    pub admin_tls: bool,
     /// Number of threads that answer queries. 0 is one for each core.
     pub workers: usize,
     /// Maximum number of connections to the data listener.
@@ -130,6 +138,19 @@ struct SettingsLayer {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = parse_switch)]
     reuse_port: Option<bool>,
+    /// Certificate chain in PEM for the TCP addresses of both listeners; watched; needs --tls-key
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate in PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Certificate authorities in PEM that verify the certificates of clients; watched
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<PathBuf>,
+    /// Whether the admin listener has TLS too: on or off
+    /// [default: true]
+    #[arg(long, value_name = "SWITCH", value_parser = parse_switch, verbatim_doc_comment)]
+    admin_tls: Option<bool>,
     /// Number of threads that answer queries; 0 means one for each core
     /// [default: 0]
     #[arg(long, value_name = "N", value_parser = parse_number::<0>, verbatim_doc_comment)]
@@ -320,6 +341,10 @@ impl Default for Settings {
             listen: http.listen,
             admin_listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7401)).into()],
             reuse_port: http.reuse_port,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            admin_tls: true,
             workers: 0,
             max_connections: http.max_connections,
             max_connections_per_peer: http.max_connections_per_peer,
@@ -365,8 +390,8 @@ macro_rules! for_every_setting {
 }
 
 for_every_setting! {
-    optional: registry snapshot state standings log_level;
-    with_default: require_snapshot start_timeout listen admin_listen reuse_port workers max_connections
+    optional: registry snapshot state standings tls_cert tls_key tls_client_ca log_level;
+    with_default: require_snapshot start_timeout listen admin_listen reuse_port admin_tls workers max_connections
         max_connections_per_peer max_body_bytes max_file_size header_timeout body_timeout idle_timeout
         drain_timeout poll_interval watch log_format color access_log
 }
@@ -404,12 +429,13 @@ impl Settings {
         let config = config.or_else(|| variables.get(CONFIG_VARIABLE).map(PathBuf::from));
         let file = config.map(|path| SettingsLayer::from_file(&parser, &path, &mut errors));
         let mut settings = Settings::from(options.over(environment.over(file.unwrap_or_default())));
-        let Settings { registry, snapshot, state, standings, .. } = &mut settings;
+        let Settings { registry, snapshot, state, standings, tls_cert, tls_key, tls_client_ca, .. } =
+            &mut settings;
         for (key, path) in [("registry", &*registry), ("snapshot", &*snapshot)] {
             let fault = path.as_deref().and_then(url_fault);
             errors.extend(fault.map(|fault| SettingsError::Url { key, fault }));
         }
-        for path in [registry, snapshot, state, standings] {
+        for path in [registry, snapshot, state, standings, tls_cert, tls_key, tls_client_ca] {
             // An error means that the current folder is unknown. The relative path may work nevertheless.
             if let Some(absolute) = path.as_ref().and_then(|path| std::path::absolute(path).ok()) {
                 *path = Some(absolute);
@@ -760,7 +786,7 @@ fn text_of(argument: &Arg, value: &DeValue<'_>) -> Option<String> {
             Some(read.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
         }
         ("SHARE", DeValue::Float(number)) => Some(number.as_str().to_owned()),
-        ("BOOL", DeValue::Boolean(is_on)) => Some(is_on.to_string()),
+        ("BOOL" | "SWITCH", DeValue::Boolean(is_on)) => Some(is_on.to_string()),
         ("N" | "BYTES" | "SHARE" | "BOOL", _) => None,
         (_, DeValue::String(text)) => Some(text.to_string()),
         _ => None,
@@ -773,6 +799,7 @@ fn expected_in_toml(argument: &Arg) -> String {
         "N" | "BYTES" => "expected a whole number, without quotes",
         "SHARE" => "expected a number from 0 to 1, without quotes",
         "BOOL" => "expected true or false, without quotes",
+        "SWITCH" => "expected true or false, or a text: \"on\" or \"off\"",
         "SIZE" => "expected a number of bytes such as 67108864, or a text such as \"64MiB\"",
         "DURATION" => "expected a text with a unit, such as \"30s\"",
         "ADDRESS" => "expected a text such as \"127.0.0.1:7400\", or a list of such texts",
@@ -991,6 +1018,10 @@ mod tests {
             ("listen", "localhost:1,unix:/run/s"),
             ("admin_listen", ":2,[::1]:3"),
             ("reuse_port", "1"),
+            ("tls_cert", "c"),
+            ("tls_key", "k"),
+            ("tls_client_ca", "a"),
+            ("admin_tls", "off"),
             ("workers", "1"),
             ("max_connections", "1"),
             ("max_connections_per_peer", "1"),

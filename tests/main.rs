@@ -45,4 +45,5 @@ mod schema;
 mod snapshot;
 mod standings;
 mod state;
+mod tls;
 mod writers;

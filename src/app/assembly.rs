@@ -13,17 +13,18 @@ use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::ReadLimits;
 use switchboard_server::{
     BindError, BoundAddress, ForceClose, ListenSocket, Listener, ServerSettings, ServerThreads, Takeover,
-    UnixBindFault,
+    Tls, UnixBindFault,
 };
 use tokio::sync::{oneshot, watch};
 
-use super::greeting::greeting;
+use super::greeting::{Listening, greeting};
 use super::observe;
 use super::process::{
     ConnectionLimits, ReloadTrigger, Signals, lower_priority, notify_ready, notify_stopping,
 };
 use super::sockets::{self, InheritedSockets, SocketError, holder_of};
 use super::status::Status;
+use super::tls::{TlsError, TlsFiles, WatchedTls};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{LogFormat, OverlapError, Settings};
@@ -39,6 +40,9 @@ pub enum StartError {
     /// A listener cannot be bound to its address.
     #[error(transparent)]
     Bind(#[from] ListenError),
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Two addresses to listen on overlap.
     #[error(transparent)]
     Overlap(#[from] OverlapError),
@@ -158,6 +162,7 @@ pub struct App {
     store: Store,
     standings: Standings,
     state: Option<StateDir>,
+    tls: Option<WatchedTls>,
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
@@ -171,6 +176,8 @@ pub struct RunningApp {
     telemetry: Arc<Telemetry>,
     standings: Standings,
     state: Option<StateDir>,
+    /// Watches the files of TLS as long as it exists.
+    tls: Option<WatchedTls>,
     reload: ReloadTrigger,
     data: ServerThreads,
     data_addresses: Vec<BoundAddress>,
@@ -209,7 +216,7 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     // A person reads the terminal: the greeting says more than the events of the start.
     let is_greeted = settings.log_format == LogFormat::Text && io::stderr().is_terminal();
     logs.set_quiet(is_greeted);
-    let (drain_timeout, source) = (settings.drain_timeout, settings.source());
+    let (drain_timeout, source, admin_tls) = (settings.drain_timeout, settings.source(), settings.admin_tls);
     let limits = ConnectionLimits::for_process(&settings);
     let mut signals = Signals::new()?;
     let mut app = App::bind_within(settings, limits)?;
@@ -223,8 +230,10 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     }
     let running = app.start()?;
     if is_greeted {
-        let (data, admin) = (running.data_addresses(), running.admin_addresses());
         let is_restored = last_reload.lock().from_state;
+        let data = Listening { addresses: running.data_addresses(), has_tls: running.tls.is_some() };
+        let admin =
+            Listening { addresses: running.admin_addresses(), has_tls: running.tls.is_some() && admin_tls };
         logs.push(greeting(&source, is_restored, running.store(), data, admin).into_bytes());
         logs.set_quiet(false);
     }
@@ -256,6 +265,11 @@ impl App {
         }
         settings.check_addresses()?;
         let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
+        let tls = TlsFiles::from_settings(&settings)?.map(|files| {
+            telemetry.add_tls(settings.admin_tls);
+            WatchedTls::start::<StartError>(files, settings.poll_interval, Arc::clone(&telemetry))
+        });
+        let tls = tls.transpose()?;
         let store = Store::default();
         // Creates the folder of the journal.
         let state = settings.state.clone().map(|path| open_state(path, &telemetry)).transpose()?;
@@ -292,10 +306,12 @@ impl App {
                 source,
                 standings: standings.clone(),
                 state: state.clone(),
+                tls: tls.as_ref().map(WatchedTls::status),
                 last_reload: Arc::clone(&last_reload),
             }),
         };
-        let admin = RunningAdmin::start(&settings, sockets.admin, context, limits.admin)?;
+        let admin_tls = tls.as_ref().filter(|_| settings.admin_tls).map(WatchedTls::tls);
+        let admin = RunningAdmin::start(&settings, sockets.admin, admin_tls, context, limits.admin)?;
 
         // The data listener is bound after the first poll, because a process that takes over an address from
         // another must not accept queries before it has a snapshot.
@@ -333,6 +349,7 @@ impl App {
             store,
             standings,
             state,
+            tls,
             last_reload,
             reload,
             first_poll: Some(first_poll),
@@ -367,6 +384,7 @@ impl App {
         let http = ServerSettings {
             listen: settings.listen,
             reuse_port: settings.reuse_port,
+            tls: self.tls.as_ref().map(WatchedTls::tls),
             workers: self.limits.workers,
             max_connections: self.limits.data,
             max_connections_per_peer: self.limits.peer,
@@ -397,6 +415,7 @@ impl App {
             source = source.describe(),
             data = join(&data_addresses),
             admin = join(&self.admin.addresses),
+            tls = self.tls.is_some(),
             passed = is_inherited,
             "listening"
         );
@@ -405,6 +424,7 @@ impl App {
             telemetry: self.telemetry,
             standings: self.standings,
             state: self.state,
+            tls: self.tls,
             reload: self.reload,
             data,
             data_addresses,
@@ -498,6 +518,7 @@ impl RunningAdmin {
     fn start(
         settings: &Settings,
         inherited: Vec<ListenSocket>,
+        tls: Option<Arc<Tls>>,
         context: admin::AdminContext,
         max_connections: usize,
     ) -> Result<RunningAdmin, StartError> {
@@ -511,7 +532,7 @@ impl RunningAdmin {
         let is_shared = settings.reuse_port && !is_inherited;
         let shared = if is_shared { listener.try_clone_sockets()? } else { Vec::new() };
         let (addresses, takeovers) = (listener.local_addrs()?, listener.take_over_later());
-        let server = listener.serve(context, max_connections)?;
+        let server = listener.serve(context, max_connections, tls)?;
         Ok(RunningAdmin { server, addresses, is_inherited, shared, takeovers })
     }
 }

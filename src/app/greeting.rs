@@ -19,16 +19,27 @@ const MAX_TRIES: usize = 50_000;
 const MAX_COUNTRIES: usize = 10;
 const MAX_ACCOUNTS: u32 = 1_000;
 
+/// The addresses of a listener.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listening<'a> {
+    pub(super) addresses: &'a [BoundAddress],
+    /// Whether its TCP addresses have TLS.
+    pub(super) has_tls: bool,
+}
+
 /// Returns the greeting: the version, the source, the addresses, a command to try, and the documents. `is_restored`
 /// is whether the snapshot in service is from the state directory.
 pub(super) fn greeting(
     source: &SnapshotSource,
     is_restored: bool,
     store: &Store,
-    data: &[BoundAddress],
-    admin: &[BoundAddress],
+    data: Listening<'_>,
+    admin: Listening<'_>,
 ) -> String {
-    let addresses = |addresses: &[BoundAddress]| addresses.iter().map(url).collect::<Vec<_>>().join(" ");
+    let addresses = |listening: Listening<'_>| {
+        let urls = listening.addresses.iter().map(|address| url(address, listening.has_tls));
+        urls.collect::<Vec<_>>().join(" ")
+    };
     let generation = store.current();
     let (served, attempt) = match &generation {
         Some(generation) => {
@@ -80,32 +91,33 @@ fn origin(source: &SnapshotSource, is_restored: bool) -> String {
 }
 
 /// Returns the URL of an address. A wildcard address becomes one that a client on this machine can use.
-fn url(address: &BoundAddress) -> String {
+fn url(address: &BoundAddress, has_tls: bool) -> String {
     let BoundAddress::Tcp(address) = address else { return address.to_string() };
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    let scheme = if has_tls { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// Returns a command that sends a request to the first address, to a TCP address if there is one.
-fn curl(addresses: &[BoundAddress], target: &str) -> String {
-    match preferred(addresses) {
+fn curl(listening: Listening<'_>, target: &str) -> String {
+    match preferred(listening.addresses) {
         Some(BoundAddress::Unix(path)) => {
             format!("curl --unix-socket '{}' 'http://localhost{target}'", path.display())
         }
-        Some(address) => format!("curl '{}{target}'", url(address)),
+        Some(address) => format!("curl '{}{target}'", url(address, listening.has_tls)),
         None => String::new(),
     }
 }
 
 /// Returns the place of the description of both listeners.
-fn openapi(admin: &[BoundAddress]) -> String {
-    match preferred(admin) {
+fn openapi(admin: Listening<'_>) -> String {
+    match preferred(admin.addresses) {
         Some(BoundAddress::Unix(path)) => format!("/openapi.json on unix:{}", path.display()),
-        Some(address) => format!("{}/openapi.json", url(address)),
+        Some(address) => format!("{}/openapi.json", url(address, admin.has_tls)),
         None => String::new(),
     }
 }
@@ -170,8 +182,9 @@ mod tests {
             ("[::]:2", "http://[::1]:2"),
             ("192.0.2.1:3", "http://192.0.2.1:3"),
         ] {
-            assert_eq!(url(&BoundAddress::Tcp(address.parse().unwrap())), expected);
+            assert_eq!(url(&BoundAddress::Tcp(address.parse().unwrap()), false), expected);
         }
+        assert_eq!(url(&BoundAddress::Tcp("127.0.0.1:1".parse().unwrap()), true), "https://127.0.0.1:1");
     }
 
     #[test]
@@ -179,8 +192,9 @@ mod tests {
         let unix = BoundAddress::Unix("/run/data.sock".into());
         let tcp = BoundAddress::Tcp("127.0.0.1:1".parse().unwrap());
         let unix_command = "curl --unix-socket '/run/data.sock' 'http://localhost/status'";
-        assert_eq!(curl(std::slice::from_ref(&unix), "/status"), unix_command);
-        assert_eq!(curl(&[unix, tcp], "/status"), "curl 'http://127.0.0.1:1/status'");
+        let curl = |addresses: &[BoundAddress]| curl(Listening { addresses, has_tls: false }, "/status");
+        assert_eq!(curl(std::slice::from_ref(&unix)), unix_command);
+        assert_eq!(curl(&[unix, tcp]), "curl 'http://127.0.0.1:1/status'");
     }
 
     #[test]
@@ -200,8 +214,9 @@ mod tests {
     #[test]
     fn greeting_without_a_snapshot_says_what_the_daemon_waits_for() {
         let source = SnapshotSource::Registry("/no/such".into());
-        let data = [BoundAddress::Tcp("127.0.0.1:7400".parse().unwrap())];
-        let text = greeting(&source, false, &Store::default(), &data, &data);
+        let addresses = [BoundAddress::Tcp("127.0.0.1:7400".parse().unwrap())];
+        let data = Listening { addresses: &addresses, has_tls: false };
+        let text = greeting(&source, false, &Store::default(), data, data);
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("nothing yet: the daemon waits for the registry /no/such"), "{text}");
         assert!(text.contains("curl 'http://127.0.0.1:7400/readyz'"), "{text}");

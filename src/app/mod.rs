@@ -7,7 +7,9 @@ mod observe;
 mod process;
 mod sockets;
 mod status;
+mod tls;
 
 pub use assembly::{App, ListenError, RunningApp, StartError, run};
 pub use observe::start_logs;
 pub use sockets::SocketError;
+pub use tls::{TlsError, TlsFiles};

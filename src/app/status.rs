@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::SnapshotSource;
 
+use super::tls::TlsStatus;
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::state::StateStatus;
@@ -19,6 +20,7 @@ pub(super) struct Status {
     pub(super) source: SnapshotSource,
     pub(super) standings: Standings,
     pub(super) state: Option<StateDir>,
+    pub(super) tls: Option<Arc<TlsStatus>>,
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
@@ -73,6 +75,9 @@ impl StatusSource for Status {
             && let Some(members) = status.as_object_mut()
         {
             members.shift_remove("state");
+        }
+        if let (Some(tls), Some(members)) = (&self.tls, status.as_object_mut()) {
+            members.insert("tls".to_owned(), tls.to_json());
         }
         status
     }

@@ -142,9 +142,12 @@ pub struct QueryArguments {
     /// Snapshot file or registry folder that the query is answered from
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "url")]
     pub snapshot: Option<PathBuf>,
-    /// Data listener of a daemon that answers the query, such as http://127.0.0.1:7400
+    /// Data listener of a daemon that answers the query, such as http://127.0.0.1:7400, https://… or unix:PATH
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub url: Option<String>,
+    /// Certificate authorities in PEM that sign the daemon's certificate; by default those of the system
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "url")]
+    pub ca: Option<PathBuf>,
     /// The limits of the source.
     #[command(flatten)]
     pub limits: LimitArguments,
@@ -320,6 +323,9 @@ pub struct DaemonArguments {
         verbatim_doc_comment
     )]
     pub url: String,
+    /// Certificate authorities in PEM that sign the daemon's certificate; by default those of the system
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
 }
 
 /// The commands of `switchboard standing`.

@@ -1,7 +1,8 @@
 //! A client of a running daemon: one request a connection, with time limits.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,15 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::output::{self, ERROR};
 use super::{CommandError, Exit};
@@ -36,10 +42,9 @@ pub(super) struct Client {
 }
 
 /// The place that a client connects to.
-#[derive(Debug, PartialEq, Eq)]
 enum Endpoint {
-    /// A host and a port.
-    Tcp(String),
+    /// A host and a port, with or without TLS.
+    Tcp { authority: String, tls: Option<(TlsConnector, ServerName<'static>)> },
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
@@ -65,13 +70,12 @@ pub(super) struct RemoteProblem {
 }
 
 impl Client {
-    /// Reads a URL such as `http://127.0.0.1:7400`, or `unix:` and the path of a Unix socket. No message repeats the URL, which may contain a password.
-    pub(super) fn from_url(url: &str) -> Result<Client, CommandError> {
-        let expected = "expected a URL such as http://127.0.0.1:7400, or unix:PATH";
+    /// Reads a URL such as `http://127.0.0.1:7400`, or `unix:` and the path of a Unix socket. No message repeats the
+    /// URL, which may contain a password.
+    /// `ca` is a file of the certificate authorities that are trusted, by default those of the system.
+    pub(super) fn from_url(url: &str, ca: Option<&Path>) -> Result<Client, CommandError> {
+        let expected = "expected a URL such as http://127.0.0.1:7400, https://localhost:7400 or unix:PATH";
         let fault = |fault: &str| CommandError::usage(format!("--url: {fault}: {expected}"));
-        if url.split_once(':').is_some_and(|(scheme, _)| scheme == "https") {
-            return Err(fault("this build cannot connect with TLS"));
-        }
         if let Some(path) = url.strip_prefix("unix:") {
             if path.is_empty() || path.ends_with('/') {
                 return Err(fault("the path of the Unix socket is missing"));
@@ -81,9 +85,10 @@ impl Client {
             return Ok(Client { url, endpoint, host: "localhost".to_owned(), prefix: String::new() });
         }
         let uri: Uri = url.parse().map_err(|_| fault("this is not a URL"))?;
-        let (Some("http"), Some(authority), Some(host)) = (uri.scheme_str(), uri.authority(), uri.host())
+        let (Some(scheme @ ("http" | "https")), Some(authority), Some(host)) =
+            (uri.scheme_str(), uri.authority(), uri.host())
         else {
-            return Err(fault("this is not a URL that begins with http://"));
+            return Err(fault("this is not a URL that begins with http:// or https://"));
         };
         if authority.as_str().contains('@') {
             return Err(fault("a URL cannot have a user or a password"));
@@ -95,10 +100,20 @@ impl Client {
         if authority.as_str() != host && uri.port_u16().is_none() {
             return Err(fault("the port of a URL is a number up to 65535"));
         }
-        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+        let has_tls = scheme == "https";
+        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(if has_tls { 443 } else { 80 }));
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        let url = format!("http://{authority}");
-        Ok(Client { url, endpoint: Endpoint::Tcp(authority.clone()), host: authority, prefix })
+        let tls = if has_tls {
+            let name = host.trim_matches(['[', ']']).to_owned();
+            let name =
+                ServerName::try_from(name).map_err(|_| fault("the host is no name of a certificate"))?;
+            Some((TlsConnector::from(Arc::new(trust(ca)?)), name))
+        } else {
+            None
+        };
+        let url = format!("{scheme}://{authority}");
+        let endpoint = Endpoint::Tcp { authority: authority.clone(), tls };
+        Ok(Client { url, endpoint, host: authority, prefix })
     }
 
     /// Sends a request and returns the whole answer. `path` begins with a slash.
@@ -164,6 +179,12 @@ impl Client {
 
     fn unreachable(&self, error: &str) -> CommandError {
         let url = &self.url;
+        if error.contains("certificate") {
+            return CommandError::io(format!(
+                "cannot trust {url}: {error}; name the authority of its certificate with --ca, and the host as the \
+                certificate does"
+            ));
+        }
         CommandError::io(format!(
             "cannot connect to {url}: {error}; start the daemon with `switchboard`, or name its address with --url"
         ))
@@ -173,10 +194,51 @@ impl Client {
 impl Endpoint {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         Ok(match self {
-            Endpoint::Tcp(authority) => Box::new(TcpStream::connect(authority).await?),
+            Endpoint::Tcp { authority, tls } => {
+                let stream = TcpStream::connect(authority).await?;
+                match tls {
+                    Some((connector, name)) => Box::new(connector.connect(name.clone(), stream).await?),
+                    None => Box::new(stream),
+                }
+            }
             Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
         })
     }
+}
+
+/// Returns a configuration that trusts the authorities in a file, or those of the system.
+fn trust(ca: Option<&Path>) -> Result<ClientConfig, CommandError> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            let fault = |exit: fn(String) -> CommandError, reason: String| {
+                exit(format!("--ca: {}: {reason}", path.display()))
+            };
+            let pem = std::fs::read(path).map_err(|error| {
+                fault(CommandError::io, format!("{error}; check that the file exists, and its permissions"))
+            })?;
+            let invalid = |reason: &str| {
+                fault(CommandError::usage, format!("{reason}; name a file with certificates in PEM"))
+            };
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let certificate = certificate.map_err(|_| invalid("the file is no PEM"))?;
+                roots.add(certificate).map_err(|_| invalid("a certificate is no certificate authority"))?;
+            }
+            if roots.is_empty() {
+                return Err(invalid("there is no certificate"));
+            }
+        }
+        None => {
+            // Certificates that cannot be read are left out. Without any, the handshake fails with its reason.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| CommandError::io(format!("cannot start TLS: {error}")))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 impl Reply {
@@ -235,27 +297,26 @@ mod tests {
 
     #[test]
     fn url_has_a_host_a_port_and_a_prefix() {
-        for (url, authority, prefix) in [
-            ("http://127.0.0.1:7400", "127.0.0.1:7400", ""),
-            ("http://[::1]:7400/", "[::1]:7400", ""),
-            ("http://gateway.example/switchboard/", "gateway.example:80", "/switchboard"),
+        for (url, expected, prefix, has_tls) in [
+            ("http://127.0.0.1:7400", "127.0.0.1:7400", "", false),
+            ("http://[::1]:7400/", "[::1]:7400", "", false),
+            ("http://gateway.example/switchboard/", "gateway.example:80", "/switchboard", false),
+            ("https://gateway.example", "gateway.example:443", "", true),
+            ("https://[::1]:7400", "[::1]:7400", "", true),
         ] {
-            let client = Client::from_url(url).unwrap();
-            let endpoint = Endpoint::Tcp(authority.to_owned());
-            assert_eq!(
-                (client.endpoint, &*client.host, &*client.prefix),
-                (endpoint, authority, prefix),
-                "{url}"
-            );
+            let client = Client::from_url(url, None).unwrap();
+            let Endpoint::Tcp { authority, tls } = client.endpoint else { panic!("{url}") };
+            assert_eq!((&*authority, tls.is_some()), (expected, has_tls), "{url}");
+            assert_eq!((&*client.host, &*client.prefix), (expected, prefix), "{url}");
         }
-        let client = Client::from_url("unix:/run/a:b.sock").unwrap();
-        assert_eq!((client.endpoint, &*client.prefix), (Endpoint::Unix("/run/a:b.sock".into()), ""));
+        let client = Client::from_url("unix:/run/a:b.sock", None).unwrap();
+        assert!(matches!(client.endpoint, Endpoint::Unix(path) if path == Path::new("/run/a:b.sock")));
     }
 
     #[test]
     fn other_urls_are_wrong_usage_and_are_not_repeated() {
         for (url, words) in [
-            ("https://secret:7400", "TLS"),
+            ("https://:7400", "expected a URL"),
             ("unix:", "Unix socket is missing"),
             ("unix:/secret/", "Unix socket is missing"),
             ("http://user:secret@host:7400", "password"),
@@ -265,7 +326,7 @@ mod tests {
             ("http://host:7400/?secret", "no query"),
             ("http://host:99999999", "http://"),
         ] {
-            let error = Client::from_url(url).err().unwrap_or_else(|| panic!("{url}"));
+            let error = Client::from_url(url, None).err().unwrap_or_else(|| panic!("{url}"));
             assert_eq!(error.exit, Exit::Usage);
             assert!(error.message.contains(words) && !error.message.contains("secret"), "{}", error.message);
         }

@@ -131,8 +131,8 @@ fn clear(arguments: &ClearArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-fn client(DaemonArguments { url }: &DaemonArguments) -> Result<Client, CommandError> {
-    Client::from_url(url)
+fn client(DaemonArguments { url, ca }: &DaemonArguments) -> Result<Client, CommandError> {
+    Client::from_url(url, ca.as_deref())
 }
 
 /// Prints the problem of an answer that has one, and returns the exit code of the command.

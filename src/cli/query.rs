@@ -46,9 +46,9 @@ pub(super) fn explain(arguments: &QueryArguments) -> Result<Exit, CommandError> 
 }
 
 fn answer(arguments: &QueryArguments, question: Question) -> Result<Exit, CommandError> {
-    let QueryArguments { registry, snapshot, url, limits, fields, output: FormatArguments { format } } =
+    let QueryArguments { registry, snapshot, url, ca, limits, fields, output: FormatArguments { format } } =
         arguments;
-    let client = url.as_deref().map(Client::from_url).transpose()?;
+    let client = url.as_deref().map(|url| Client::from_url(url, ca.as_deref())).transpose()?;
     let fields = pairs(fields)?;
     let query = match parse_query(&fields) {
         Ok(query) => query,

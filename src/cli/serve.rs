@@ -12,7 +12,7 @@ use switchboard_server::ListenAddress;
 use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
-use crate::app::{self, StartError};
+use crate::app::{self, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
 use crate::runtime::standings::JournalContents;
 
@@ -36,11 +36,19 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
         Err(error) => {
             // Through the queue of the logs, because a write to standard error may block.
             logs.push(output::failure(&error.to_string()).into_bytes());
-            if matches!(error, StartError::Overlap(_)) { Exit::Usage } else { Exit::Io }
+            if matches!(error, StartError::Overlap(_) | StartError::Tls(_)) { Exit::Usage } else { Exit::Io }
         }
     };
     logs.flush(FLUSH_TIMEOUT);
     Ok(exit)
+}
+
+/// Checks the files of TLS, and whether the certificate has expired.
+fn check_tls(settings: &Settings) -> Result<(), TlsError> {
+    match TlsFiles::from_settings(settings)? {
+        Some(files) => files.load().and_then(|config| files.check_expiry(config.expiry())),
+        None => Ok(()),
+    }
 }
 
 /// A fault that a start of the daemon would meet.
@@ -64,6 +72,7 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         faults.extend(check_log_variable().err().map(usage));
     }
     faults.extend(settings.check_addresses().err().map(|overlap| usage(overlap.to_string())));
+    faults.extend(check_tls(&settings).err().map(|error| usage(error.to_string())));
     let limits = ReadLimits { max_file_bytes: settings.max_file_size };
     if !has_url && let Err(error) = settings.source().fetch(limits) {
         faults.push(io(format!(

@@ -1,7 +1,7 @@
 //! All metrics in one struct, with a method for each event.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
@@ -9,14 +9,15 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use metrics_process::Collector;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
-use switchboard_model::UnixMillis;
+use switchboard_model::{UnixMillis, UnixSeconds};
 use switchboard_pipeline::build::LoadStage;
+use switchboard_server::{Expiry, HandshakeOutcome};
 use switchboard_snapshot::RejectionStage;
 use switchboard_snapshot::view::RecordCounts;
 
 use super::log_queue::dropped_lines;
 use super::names::{self, LOAD_BOUNDS, Metric};
-use super::names::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome};
+use super::names::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome, TlsListener};
 use super::worker_metrics::{self, WorkerMetrics};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
@@ -54,6 +55,7 @@ pub struct Telemetry {
     standings_suspended: Gauge,
     standings_writable: Gauge,
     log_lines_dropped: Counter,
+    tls_handshakes: OnceLock<Vec<(TlsListener, [Counter; HandshakeOutcome::ALL.len()])>>,
 }
 
 /// The measurements of a snapshot that goes into service.
@@ -125,6 +127,7 @@ impl Telemetry {
             standings_suspended: series.gauge(&names::STANDINGS, &[("standing", "suspended")]),
             standings_writable: series.gauge(&names::STANDINGS_WRITABLE, &[]),
             log_lines_dropped: series.counter(&names::LOG_LINES_DROPPED, &[]),
+            tls_handshakes: OnceLock::new(),
             recorder,
         };
         // Without a state directory, no write fails.
@@ -246,6 +249,41 @@ impl Telemetry {
     /// Sets whether standings can be changed.
     pub fn set_standings_writable(&self, writable: bool) {
         self.standings_writable.set(f64::from(u8::from(writable)));
+    }
+
+    /// Registers the series of TLS, for the data listener and, with `admin`, for the admin listener.
+    pub fn add_tls(&self, admin: bool) {
+        let series = Series(&self.recorder);
+        let counters = |listener: TlsListener| {
+            let counters = HandshakeOutcome::ALL.map(|outcome| {
+                let labels = [("listener", listener.as_str()), ("outcome", outcome.as_str())];
+                series.counter(&names::TLS_HANDSHAKES, &labels)
+            });
+            (listener, counters)
+        };
+        let listeners =
+            TlsListener::ALL.into_iter().filter(|listener| *listener == TlsListener::Data || admin);
+        self.tls_handshakes.get_or_init(|| listeners.map(counters).collect());
+    }
+
+    /// Counts a TLS handshake that ended.
+    pub fn count_tls_handshake(&self, listener: TlsListener, outcome: HandshakeOutcome) {
+        let counted = self.tls_handshakes.get().into_iter().flatten().find(|(of, _)| *of == listener);
+        if let Some((_, counters)) = counted {
+            increment(counters, outcome as usize);
+        }
+    }
+
+    /// Sets the times at which the certificates in force expire.
+    pub fn set_certificate_expiry(&self, expiry: Expiry) {
+        let series = Series(&self.recorder);
+        let set = |certificate, at: UnixSeconds| {
+            series.gauge(&names::TLS_EXPIRY, &[("certificate", certificate)]).set(at.0 as f64);
+        };
+        set("server", expiry.server);
+        if let Some(client_ca) = expiry.client_ca {
+            set("client_ca", client_ca);
+        }
     }
 
     /// Sorts new histogram samples into buckets. Call it about once a second, because the exporter keeps

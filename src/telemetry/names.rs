@@ -111,6 +111,14 @@ pub(super) const LOG_LINES_DROPPED: Metric = metric(
     "switchboard_log_lines_dropped_total",
     "Log lines that were dropped because standard error was not read fast enough.",
 );
+pub(super) const TLS_HANDSHAKES: Metric = metric(
+    "switchboard_tls_handshakes_total",
+    "TLS handshakes that ended, by listener and outcome. Absent without TLS.",
+);
+pub(super) const TLS_EXPIRY: Metric = metric(
+    "switchboard_tls_certificate_expiry_timestamp_seconds",
+    "Unix time from which a certificate in force is no longer valid; of several client CAs, the earliest. Absent without TLS.",
+);
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",
     "Always 1. The labels are the version and the commit of the running program.",
@@ -171,6 +179,17 @@ switchboard_model::text_enum! {
         /// The connection was force-closed because the drain timeout expired or a second stop signal arrived.
         /// Its label value is `cut`.
         ForceClosed => "cut",
+    }
+}
+
+switchboard_model::text_enum! {
+    /// A listener with TLS: label `listener` of `switchboard_tls_handshakes_total`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum TlsListener {
+        /// The data listener.
+        Data => "data",
+        /// The admin listener.
+        Admin => "admin",
     }
 }
 

@@ -13,6 +13,7 @@ use switchboard_server::ServerSettings;
 use super::page::{Page, quoted};
 use crate::expected;
 use crate::harness::{DaemonProcess, assert_generated};
+use crate::tls::certificates::Certificates;
 
 const PAGE: &str = "docs/api.md";
 
@@ -85,7 +86,10 @@ fn table_of_problems_has_every_code_with_its_status_and_title() {
 fn tables_of_standings_and_status_have_the_members_of_the_answers() {
     let page = Page::read(PAGE);
     let state = tempfile::tempdir().unwrap();
-    let daemon = DaemonProcess::start(&["--state", state.path().to_str().unwrap()]);
+    let certificates = Certificates::new();
+    let options = [certificates.options(), vec!["--admin-tls=off".to_owned()]].concat();
+    let state = ["--state", state.path().to_str().unwrap()];
+    let daemon = DaemonProcess::start(&options.iter().map(String::as_str).chain(state).collect::<Vec<_>>());
     let blocks = page.blocks();
     let put = blocks.iter().find(|block| block.text.contains("PUT")).unwrap();
     let body = put.text.split('\'').find(|text| text.starts_with('{')).unwrap();

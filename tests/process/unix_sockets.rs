@@ -132,28 +132,28 @@ fn socket_has_mode_0660_whatever_the_umask_and_is_removed_at_the_end() {
 #[test]
 fn socket_never_appears_with_another_mode_or_before_it_listens() {
     let sockets = Sockets::new();
-    let (path, is_running) = (sockets.path("data"), Arc::new(AtomicBool::new(true)));
-    let watcher = thread::spawn({
-        let is_running = Arc::clone(&is_running);
-        move || {
-            let mut seen = 0;
+    let path = sockets.path("data");
+    let (is_running, seen) = (AtomicBool::new(true), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
             while is_running.load(Ordering::SeqCst) {
                 let Ok(found) = fs::symlink_metadata(&path) else { continue };
                 assert_eq!(found.permissions().mode() & 0o7777, 0o660);
-                seen += 1;
                 // Not refused: the file may be gone, but it never leads to a socket that does not listen.
                 if let Err(error) = std::os::unix::net::UnixStream::connect(&path) {
                     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
                 }
+                seen.fetch_add(1, Ordering::SeqCst);
             }
-            seen
+        });
+        for _ in 0..3 {
+            let before = seen.load(Ordering::SeqCst);
+            let daemon = DaemonProcess::launch(with_umask("000", &sockets.serve(&[])));
+            wait_until("the socket is seen", || seen.load(Ordering::SeqCst) > before);
+            stop(daemon);
         }
+        is_running.store(false, Ordering::SeqCst);
     });
-    for _ in 0..3 {
-        stop(DaemonProcess::launch(with_umask("000", &sockets.serve(&[]))));
-    }
-    is_running.store(false, Ordering::SeqCst);
-    assert!(watcher.join().unwrap() > 0);
 }
 
 #[test]

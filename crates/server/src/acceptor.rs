@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -14,16 +15,17 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::connection::wait_for_drain;
-use super::connection_state::LINGER;
 use super::limits::PeerLimit;
+use super::response::LINGER;
 use super::socket::{AsyncListener, DetachedStream, HANDSHAKE_TIME};
 use super::worker::{ConnectionPermit, Worker};
 use super::{
-    BindError, BoundAddress, ConnectionInfo, ConnectionObserver, ListenSocket, Peer, ServerSettings,
-    ServerThreads, Service, Stream, response,
+    BindError, BoundAddress, ConnectionInfo, ConnectionObserver, Handshakes, ListenSocket, Peer,
+    ServerSettings, ServerThreads, Service, Stream, Tls, response,
 };
 
 /// Pause after an error such as EMFILE. Accepting again at once would fail again, and would keep a core busy.
@@ -104,6 +106,7 @@ impl Listener {
                 new_service: new_service.clone(),
                 observer: Arc::clone(&observer),
                 timeouts: self.settings.timeouts(),
+                tls: self.settings.tls.clone(),
                 drain: drain.clone(),
             };
             threads.spawn(&format!("worker-{number}"), || worker.run(queue))?;
@@ -115,6 +118,7 @@ impl Listener {
             open,
             max_connections: self.settings.max_connections,
             peers: PeerLimit::new(self.settings.max_connections_per_peer),
+            tls: self.settings.tls.clone().map(|tls| (tls, self.settings.header_timeout)),
             drain,
             is_bound_here: self.is_bound_here,
             is_shared: self.is_bound_here && self.settings.reuse_port,
@@ -195,6 +199,12 @@ struct WorkerHandle {
     connections: Arc<AtomicUsize>,
 }
 
+/// The connections that are being rejected with an answer.
+struct Rejections {
+    permits: Arc<Semaphore>,
+    handshakes: Option<Rc<Handshakes>>,
+}
+
 struct Acceptor {
     workers: Vec<WorkerHandle>,
     observer: Arc<dyn ConnectionObserver>,
@@ -202,6 +212,8 @@ struct Acceptor {
     open: Arc<AtomicUsize>,
     max_connections: usize,
     peers: Arc<PeerLimit>,
+    /// TLS of rejected connections, with the header timeout.
+    tls: Option<(Arc<Tls>, Duration)>,
     drain: watch::Receiver<bool>,
     is_bound_here: bool,
     /// Whether another process may listen on the same addresses.
@@ -221,7 +233,11 @@ impl Acceptor {
             }
         };
         let max_rejections = (self.max_connections / 8).clamp(2, MAX_REJECTIONS);
-        let rejections = Arc::new(Semaphore::new(max_rejections));
+        let handshakes = self.tls.clone().map(|(tls, timeout)| Handshakes::new(tls, timeout));
+        let rejections = Rejections {
+            permits: Arc::new(Semaphore::new(max_rejections)),
+            handshakes: handshakes.map(Rc::new),
+        };
         let mut drain = self.drain.clone();
         self.accept_until(wait_for_drain(&mut drain), &listeners, &rejections).await;
         if self.is_bound_here {
@@ -246,14 +262,14 @@ impl Acceptor {
         }
         drop((listeners, sockets));
         // Gives rejected peers time to read the reason.
-        let _ = timeout(LINGER, rejections.acquire_many(max_rejections as u32)).await;
+        let _ = timeout(LINGER, rejections.permits.acquire_many(max_rejections as u32)).await;
     }
 
     async fn accept_until(
         &self,
         end: impl Future<Output = ()>,
         listeners: &AcceptSet,
-        rejections: &Arc<Semaphore>,
+        rejections: &Rejections,
     ) {
         let mut end = pin!(end);
         loop {
@@ -279,15 +295,16 @@ impl Acceptor {
     }
 
     /// Hands a connection to a worker, or rejects the connection.
-    fn admit(&self, stream: DetachedStream, peer: Peer, rejections: &Arc<Semaphore>) {
+    fn admit(&self, stream: DetachedStream, peer: Peer, rejections: &Rejections) {
         let has_room = self.open.load(Ordering::Relaxed) < self.max_connections;
         let peer_permit = peer.ip().map(|address| has_room.then(|| self.peers.acquire(address)).flatten());
         if !has_room || matches!(peer_permit, Some(None)) {
             self.observer.connection_rejected();
-            if let Ok(permit) = Arc::clone(rejections).try_acquire_owned() {
-                tokio::spawn(async move {
+            if let Ok(permit) = Arc::clone(&rejections.permits).try_acquire_owned() {
+                let handshakes = rejections.handshakes.clone();
+                spawn_local(async move {
                     // A timeout is no error: the peer may not read the answer.
-                    let _ = timeout(LINGER, reject(stream)).await;
+                    let _ = timeout(LINGER, reject(stream, handshakes.as_deref())).await;
                     drop(permit);
                 });
             }
@@ -311,8 +328,13 @@ impl Acceptor {
 
 /// Answers `overloaded`, and waits until the peer closes. Closing first could reset the connection and
 /// discard the answer.
-async fn reject(stream: DetachedStream) -> io::Result<()> {
+async fn reject(stream: DetachedStream, handshakes: Option<&Handshakes>) -> io::Result<()> {
     let mut stream = stream.attach()?;
+    if let Some(handshakes) = handshakes {
+        // Not counted, because the connection is counted as rejected.
+        let established = handshakes.perform(stream).await;
+        stream = established.map_err(|_| io::ErrorKind::ConnectionAborted)?.stream;
+    }
     stream.write_all(&response::overloaded_response()).await?;
     stream.shutdown().await?;
     let mut discarded = [0; 1024];

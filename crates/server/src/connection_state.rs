@@ -13,9 +13,8 @@ use tokio::time::Instant;
 use super::Timeouts;
 use super::limits::HeldReservation;
 use super::request_head::HeadError;
+use super::response::LINGER;
 
-/// Time that a peer has to stop sending and to read its last answer.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// A deadline that is judged later than this shows that the process or its machine was paused.
 const MAX_LATENESS: Duration = Duration::from_millis(100);
 /// Time that a connection has to continue after a pause in which its deadline passed.

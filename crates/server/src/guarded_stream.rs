@@ -36,7 +36,7 @@ const MAX_KEPT_BYTES: usize = 4 * 1024;
 const INVALID_HEAD: &[u8] = b"\0\r\n\r\n";
 const NO_BODY: &[u8] = b"content-length: 0\r\n";
 
-/// A stream of bytes below hyper. It does not know the socket, so TLS would fit between the two.
+/// A stream of bytes below hyper. It does not know the socket, and TLS is between the two.
 pub(crate) struct GuardedStream<'s, T, S> {
     stream: T,
     service: &'s S,
@@ -49,6 +49,8 @@ pub(crate) struct GuardedStream<'s, T, S> {
     own_output: Vec<u8>,
     /// Number of bytes of `own_output` that are written.
     written: usize,
+    /// Whether bytes of `own_output` were written and the stream was not flushed. TLS keeps such bytes.
+    is_own_unflushed: bool,
     /// Whether hyper has written bytes and not flushed them.
     is_unflushed: bool,
     has_ended: bool,
@@ -70,6 +72,7 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
             replacement: None,
             own_output: Vec::new(),
             written: 0,
+            is_own_unflushed: false,
             is_unflushed: false,
             has_ended: false,
         }
@@ -82,6 +85,11 @@ impl<'s, T: AsyncRead + AsyncWrite + Unpin, S: Service> GuardedStream<'s, T, S> 
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 some => self.written += some,
             }
+            self.is_own_unflushed = true;
+        }
+        if self.is_own_unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_own_unflushed = false;
         }
         self.own_output.clear();
         self.own_output.shrink_to(MAX_KEPT_BYTES);
@@ -197,10 +205,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Service> AsyncWrite for GuardedStream
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.flush_own(cx))?;
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         // hyper flushes after it has written everything.
         this.is_unflushed = false;
         this.state.on_flush();
-        Pin::new(&mut this.stream).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

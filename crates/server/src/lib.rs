@@ -48,8 +48,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Begin to read with [`limits`] and [`service`]. Then [`listen`], [`socket`], [`acceptor`] and [`worker`] have the
-//! threads and sockets; [`connection`], `connection_state`, `guarded_stream`, `framing` and `request_head` have
+//! Begin to read with [`limits`] and [`service`]. Then [`listen`], [`socket`], [`tls`], [`acceptor`] and [`worker`]
+//! have the threads and sockets; [`connection`], `connection_state`, `guarded_stream`, `framing` and `request_head` have
 //! one connection; and `simple_request`, [`response`] and [`failpoint`] have what services use.
 
 pub mod acceptor;
@@ -65,14 +65,16 @@ pub mod response;
 pub mod service;
 mod simple_request;
 pub mod socket;
+pub mod tls;
 pub mod worker;
 
 pub use acceptor::{AcceptSet, Listener};
 pub use connection::serve_connection;
 pub use limits::{MemoryBudget, RequestClass, Reservation, ServerSettings, Timeouts};
-pub use listen::{BindError, InvalidAddress, ListenAddress, addresses_conflict};
+pub use listen::{InvalidAddress, ListenAddress, addresses_conflict};
 pub use response::{Clock, Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Service};
 pub use simple_request::SimpleRequest;
-pub use socket::{BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
+pub use socket::{BindError, BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
+pub use tls::{Established, Expiry, HandshakeOutcome, Handshakes, Tls, TlsConfig, TlsFault, TlsFile};
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

@@ -15,15 +15,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{ListenAddress, Response};
+use super::{ListenAddress, Response, Tls};
 
 /// The address, the threads and the limits of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// The addresses to listen on. Port 0 selects a free port.
     pub listen: Vec<ListenAddress>,
     /// Whether another process that also sets this may listen on the same addresses, for a hand-over.
     pub reuse_port: bool,
+    /// The TLS configuration of the TCP addresses, or `None` for plain connections. Unix sockets are plain.
+    pub tls: Option<Arc<Tls>>,
     /// Number of worker threads. Use one for each core, unless other programs need the cores.
     pub workers: usize,
     /// Maximum number of open connections. A further connection is answered `overloaded`. An idle connection
@@ -64,6 +66,7 @@ impl Default for ServerSettings {
         ServerSettings {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)).into()],
             reuse_port: false,
+            tls: None,
             workers: thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: 10_000,
             // A quarter of all connections: no single peer can take them all, and a proxy keeps far fewer.

@@ -12,11 +12,8 @@ use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket::{ListenSocket, MAX_PATH_BYTES, UnixBindFault};
+use super::socket::{BACKLOG, BindError, ListenSocket, MAX_PATH_BYTES};
 
-/// Number of connections that the kernel queues until they are accepted. The usual limit of the system is
-/// 4096.
-pub(crate) const BACKLOG: i32 = 1024;
 /// Number of attempts to find a port that is free on every address of a listener.
 const PORT_ATTEMPTS: usize = 16;
 /// Maximum number of symbolic links at the end of a path. Linux has the same limit.
@@ -51,27 +48,6 @@ pub enum ListenAddress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidAddress(String);
-
-/// The reason why an address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// A TCP address cannot be bound.
-    #[error("cannot listen on {address}: {error}")]
-    Tcp {
-        /// The address.
-        address: SocketAddr,
-        /// The error of the system.
-        error: io::Error,
-    },
-    /// A Unix socket cannot be bound.
-    #[error("cannot listen on {UNIX_PREFIX}{path}: {fault}", path = .path.display())]
-    Unix {
-        /// The path of the socket.
-        path: PathBuf,
-        /// The reason.
-        fault: UnixBindFault,
-    },
-}
 
 /// An address to bind, and whether a wildcard of IPv6 leaves IPv4 to another socket.
 #[derive(Debug, Clone, Copy)]

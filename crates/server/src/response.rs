@@ -22,6 +22,9 @@ pub type Response = hyper::Response<Full<Bytes>>;
 /// fast answer waits before each.
 pub const MAX_UNRESERVED_BYTES: usize = 16 * 1024;
 
+/// Time that a peer has to stop sending and to read its last answer.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
 /// Returns a response with `cache-control: no-store`, because the next answer may differ. hyper adds the
 /// length.
 pub fn respond(status: u16, content_type: &'static str, body: Bytes) -> Response {
@@ -263,11 +266,21 @@ pub fn write_problem(
 
 /// Returns the complete response for a connection that is rejected before its first request.
 pub(crate) fn overloaded_response() -> Vec<u8> {
+    closing_response(&OVERLOADED, None, "retry-after: 1\r\nconnection: close\r\n")
+}
+
+/// Returns the complete response for a request without TLS to a port that has TLS.
+pub(crate) fn plain_http_response() -> Vec<u8> {
+    let detail = "This port has TLS. Send the request with https.";
+    closing_response(&BAD_REQUEST, Some(detail), "connection: close\r\n")
+}
+
+/// Returns a complete response with a problem. `more` contains complete lines.
+fn closing_response(kind: &ProblemKind, detail: Option<&str>, more: &str) -> Vec<u8> {
     let mut body = Vec::with_capacity(512);
-    write_problem(&mut body, &OVERLOADED, None, None);
+    write_problem(&mut body, kind, detail, None);
     let mut out = Vec::with_capacity(512);
-    write_status_line(&mut out, OVERLOADED.status);
-    let more = "retry-after: 1\r\nconnection: close\r\n";
+    write_status_line(&mut out, kind.status);
     write_body_fields(&mut out, PROBLEM_CONTENT_TYPE, more, date_value().as_bytes(), body.len());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&body);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use super::{Peer, ProblemKind, Response};
+use super::{HandshakeOutcome, Peer, ProblemKind, Response};
 
 /// The connection that a request arrived on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,4 +88,8 @@ pub trait ConnectionObserver: Send + Sync {
     fn connection_force_closed(&self);
     /// Called when a panic was caught.
     fn panic_caught(&self);
+    /// Called when a TLS handshake ends.
+    fn tls_handshake(&self, outcome: HandshakeOutcome) {
+        let _ = outcome;
+    }
 }

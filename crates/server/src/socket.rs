@@ -34,10 +34,11 @@ use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener as AsyncTcpListener, TcpStream, UnixListener as AsyncUnixListener, UnixStream};
+use tokio_rustls::server::TlsStream;
 
-use super::BindError;
-use super::listen::BACKLOG;
-
+/// Number of connections that the kernel queues until they are accepted. The usual limit of the system is
+/// 4096.
+pub(crate) const BACKLOG: i32 = 1024;
 /// Maximum length of the path of a Unix socket in bytes. The kernel's limit is 108 with the NUL at the end.
 pub(crate) const MAX_PATH_BYTES: usize = 107;
 /// Mode of the file of a Unix socket: the user and the group of the process may connect.
@@ -81,6 +82,27 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// A process on this machine, through a Unix socket.
     Unix,
+}
+
+/// The reason why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A TCP address cannot be bound.
+    #[error("cannot listen on {address}: {error}")]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// A Unix socket cannot be bound.
+    #[error("cannot listen on unix:{path}: {fault}", path = .path.display())]
+    Unix {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The reason.
+        fault: UnixBindFault,
+    },
 }
 
 /// The reason why a Unix socket cannot be bound to its path.
@@ -490,6 +512,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A connection to a Unix socket.
     Unix(UnixStream),
+    /// A TCP connection with TLS. Bytes that were written may wait in the stream until it is flushed.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
@@ -501,12 +525,14 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.set_nodelay(true),
             Stream::Unix(_) => Ok(()),
+            Stream::Tls(stream) => stream.get_ref().0.set_nodelay(true),
         }
     }
 
-    /// Detaches the stream from the runtime of the calling thread.
+    /// Detaches a plain stream from the runtime of the calling thread.
     pub(crate) fn detach(self) -> io::Result<DetachedStream> {
         match self {
+            Stream::Tls(_) => Err(ErrorKind::Unsupported.into()),
             Stream::Tcp(stream) => stream.into_std().map(DetachedStream::Tcp),
             Stream::Unix(stream) => stream.into_std().map(DetachedStream::Unix),
         }
@@ -519,6 +545,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, into),
         }
     }
 }
@@ -529,6 +556,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -537,6 +565,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -544,6 +573,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

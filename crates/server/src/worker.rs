@@ -24,7 +24,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::connection::{ConnectionEnd, serve_connection};
 use super::limits::PeerPermit;
 use super::socket::DetachedStream;
-use super::{ConnectionInfo, ConnectionObserver, Service, Timeouts};
+use super::tls::Established;
+use super::{ConnectionInfo, ConnectionObserver, HandshakeOutcome, Handshakes, Service, Timeouts, Tls};
 
 /// Interval between two calls of a service's `tick`.
 const TICK: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub(crate) struct Worker<F> {
     pub(crate) new_service: F,
     pub(crate) observer: Arc<dyn ConnectionObserver>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) drain: watch::Receiver<bool>,
 }
 
@@ -46,6 +48,7 @@ impl<F> Worker<F> {
         F: Fn() -> S,
     {
         let service = Rc::new((self.new_service)());
+        let handshakes = self.tls.clone().map(|tls| Rc::new(Handshakes::new(tls, self.timeouts.header)));
         let mut connections = JoinSet::new();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,8 +60,10 @@ impl<F> Worker<F> {
                         let Some((stream, info, permit)) = received else { return false };
                         let (service, observer) = (Rc::clone(&service), Arc::clone(&self.observer));
                         let (timeouts, drain) = (self.timeouts, self.drain.clone());
+                        let handshakes = handshakes.clone();
                         connections.spawn_local(async move {
-                            serve(&*service, stream, info, timeouts, drain, &*observer).await;
+                            let handshakes = handshakes.as_deref();
+                            serve(&*service, stream, info, handshakes, timeouts, drain, &*observer).await;
                             drop(permit);
                         });
                     }
@@ -81,7 +86,8 @@ impl<F> Worker<F> {
 async fn serve<S: Service>(
     service: &S,
     stream: DetachedStream,
-    info: ConnectionInfo,
+    mut info: ConnectionInfo,
+    handshakes: Option<&Handshakes>,
     timeouts: Timeouts,
     drain: watch::Receiver<bool>,
     observer: &dyn ConnectionObserver,
@@ -90,7 +96,27 @@ async fn serve<S: Service>(
     let Ok(stream) = attached else {
         return observer.connection_failed();
     };
-    match catch_panic_async(serve_connection(stream, service, info, timeouts, drain)).await {
+    let connection = async {
+        let established = match handshakes {
+            Some(handshakes) => handshakes.perform(stream).await,
+            None => Ok(Established::plain(stream)),
+        };
+        let outcome =
+            established.as_ref().map_or_else(|outcome| *outcome, |established| established.handshake);
+        if let Some(outcome) = outcome {
+            observer.tls_handshake(outcome);
+        }
+        match established {
+            Ok(established) => {
+                info.client_certificate = established.client_certificate;
+                serve_connection(established.stream, service, info, timeouts, drain).await
+            }
+            Err(None) => ConnectionEnd::Closed,
+            Err(Some(HandshakeOutcome::TimedOut)) => ConnectionEnd::TimedOut,
+            Err(Some(_)) => ConnectionEnd::Failed,
+        }
+    };
+    match catch_panic_async(connection).await {
         // A panic ends only this connection.
         None => observer.panic_caught(),
         Some(ConnectionEnd::Closed) => {}

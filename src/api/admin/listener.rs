@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use switchboard_server::{
-    AcceptSet, BindError, BoundAddress, ConnectionInfo, ListenAddress, ListenSocket, Stream, Takeover,
-    Timeouts, catch_panic_async, serve_connection,
+    AcceptSet, BindError, BoundAddress, ConnectionInfo, Established, Handshakes, ListenAddress, ListenSocket,
+    Stream, Takeover, Timeouts, Tls, catch_panic_async, serve_connection,
 };
 use tokio::runtime;
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use tokio::task::{AbortHandle, JoinSet, LocalSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::service::{AdminContext, AdminService};
+use crate::telemetry::TlsListener;
 
 /// Timeouts of admin connections. They are short, because the listener accepts few connections.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -82,16 +84,23 @@ impl AdminListener {
         self.sockets.iter().map(ListenSocket::local_addr).collect()
     }
 
-    /// Starts to answer. Beyond `max_connections`, closes the connection that has been idle for the longest
+    /// Starts to answer, on TCP sockets with `tls` if it is given. Beyond `max_connections`, closes the connection that has been idle for the longest
     /// time.
     ///
     /// # Errors
     /// Returns the error of the system if the thread or its runtime cannot be created.
-    pub fn serve(self, context: AdminContext, max_connections: usize) -> io::Result<AdminServer> {
+    pub fn serve(
+        self,
+        context: AdminContext,
+        max_connections: usize,
+        tls: Option<Arc<Tls>>,
+    ) -> io::Result<AdminServer> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            LocalSet::new().block_on(&runtime, run(self.sockets, Rc::new(context), stopped, max_connections));
+            let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls, TIMEOUTS.header)));
+            let served = run(self.sockets, Rc::new(context), stopped, max_connections, handshakes);
+            LocalSet::new().block_on(&runtime, served);
         })?;
         Ok(AdminServer { stop, thread: Some(thread) })
     }
@@ -112,6 +121,7 @@ async fn run(
     context: Rc<AdminContext>,
     mut stopped: watch::Receiver<bool>,
     max_connections: usize,
+    handshakes: Option<Rc<Handshakes>>,
 ) {
     let listeners = match AcceptSet::new(sockets) {
         Ok(listeners) => listeners,
@@ -147,7 +157,7 @@ async fn run(
                     let service =
                         AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
                     let connection = ConnectionInfo { peer, client_certificate: None };
-                    let task = tasks.spawn_local(serve(service, stream, connection, drain.clone()));
+                    let task = tasks.spawn_local(serve(service, stream, connection, handshakes.clone(), drain.clone()));
                     open.push(Connection { last_request, task });
                     // The new connection must be served before many more are accepted.
                     yield_now().await;
@@ -183,12 +193,28 @@ fn evict(open: &mut Vec<Connection>) {
 async fn serve(
     service: AdminService,
     stream: Stream,
-    connection: ConnectionInfo,
+    mut connection: ConnectionInfo,
+    handshakes: Option<Rc<Handshakes>>,
     drain: watch::Receiver<bool>,
 ) {
     // An error of this option concerns only its peer.
     let _ = stream.set_nodelay();
-    if catch_panic_async(serve_connection(stream, &service, connection, TIMEOUTS, drain)).await.is_none() {
+    let telemetry = &service.context.telemetry;
+    let served = async {
+        let established = match handshakes {
+            Some(handshakes) => handshakes.perform(stream).await,
+            None => Ok(Established::plain(stream)),
+        };
+        let outcome =
+            established.as_ref().map_or_else(|outcome| *outcome, |established| established.handshake);
+        if let Some(outcome) = outcome {
+            telemetry.count_tls_handshake(TlsListener::Admin, outcome);
+        }
+        let Ok(established) = established else { return };
+        connection.client_certificate = established.client_certificate;
+        serve_connection(established.stream, &service, connection, TIMEOUTS, drain).await;
+    };
+    if catch_panic_async(served).await.is_none() {
         service.context.telemetry.count_panic();
     }
 }

@@ -14,8 +14,8 @@ use switchboard_select::{BadQuery, Query, SelectContext, explain as explain_quer
 use switchboard_server::failpoint::{self, failpoint};
 use switchboard_server::response::{BAD_REQUEST, INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{
-    BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Listener, Problem, ProblemKind, RequestClass,
-    Reservation, Response, ServerThreads, Service, catch_panic_async, respond,
+    BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, HandshakeOutcome, Listener, Problem,
+    ProblemKind, RequestClass, Reservation, Response, ServerThreads, Service, catch_panic_async, respond,
 };
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -29,7 +29,7 @@ use crate::api::access_log::OTHER;
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::api::routes::{self, DATA_PATHS, ListenerKind};
 use crate::runtime::{Generation, Store};
-use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry};
+use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry, TlsListener};
 
 /// The meaning of a method and a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +182,10 @@ impl ConnectionObserver for Telemetry {
 
     fn panic_caught(&self) {
         self.count_panic();
+    }
+
+    fn tls_handshake(&self, outcome: HandshakeOutcome) {
+        self.count_tls_handshake(TlsListener::Data, outcome);
     }
 }
 

@@ -1,0 +1,333 @@
+//! The files of TLS: read at the start, and read again after each change. A faulty file leaves the configuration
+//! in force. (`docs/decisions/0055-tls-under-the-connections.md`)
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use switchboard_model::{UnixMillis, UnixSeconds};
+use switchboard_server::{Expiry, Tls, TlsConfig, TlsFile};
+
+use crate::config::Settings;
+use crate::telemetry::Telemetry;
+
+/// Maximum size of a file. A chain has a few KiB; a bundle of all public authorities has 250 KiB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Longest time between two looks at the files. They are read when they did not change between two looks,
+/// because a certificate and its key are written one after the other.
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The paths of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+/// The reason why TLS cannot be used as it is set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// One of the settings needs another.
+    #[error("{given} needs {missing}: set {missing} too, or remove {given}")]
+    Incomplete {
+        /// The option that is set.
+        given: &'static str,
+        /// The option that is not set.
+        missing: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("{option}: cannot read {path}: {error}; check that it is a file, and its permissions", path = .path.display())]
+    Unreadable {
+        /// The option that names the file.
+        option: &'static str,
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the system.
+        error: String,
+    },
+    /// The content of a file cannot be used.
+    #[error("{option}: {path}: {reason}", path = .path.display())]
+    Invalid {
+        /// The option that names the file.
+        option: &'static str,
+        /// The path of the file.
+        path: PathBuf,
+        /// The fault and its remedy.
+        reason: String,
+    },
+}
+
+impl TlsFiles {
+    /// Returns the files of the settings, or `None` if TLS is not set.
+    ///
+    /// # Errors
+    /// Returns a setting that lacks another.
+    pub fn from_settings(settings: &Settings) -> Result<Option<TlsFiles>, TlsError> {
+        let Settings { tls_cert, tls_key, tls_client_ca, .. } = settings;
+        let incomplete = |given, missing| Err(TlsError::Incomplete { given, missing });
+        match (tls_cert, tls_key, tls_client_ca) {
+            (Some(certificate), Some(key), client_ca) => Ok(Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                client_ca: client_ca.clone(),
+            })),
+            (Some(_), None, _) => incomplete("--tls-cert", "--tls-key"),
+            (None, Some(_), _) => incomplete("--tls-key", "--tls-cert"),
+            (None, None, Some(_)) => incomplete("--tls-client-ca", "--tls-cert"),
+            (None, None, None) => Ok(None),
+        }
+    }
+
+    /// Reads the files. Does not judge whether the certificates have expired.
+    ///
+    /// # Errors
+    /// Returns the file that cannot be used, with the reason and the remedy.
+    pub fn load(&self) -> Result<TlsConfig, TlsError> {
+        self.read()?.parse(self)
+    }
+
+    /// Returns the error for a certificate that has expired.
+    ///
+    /// # Errors
+    /// Returns the error if there is one.
+    pub fn check_expiry(&self, expiry: Expiry) -> Result<(), TlsError> {
+        let now = UnixMillis::from(SystemTime::now()).to_seconds();
+        if expiry.server > now {
+            return Ok(());
+        }
+        let at = time(expiry.server).unwrap_or_default();
+        Err(self.invalid(TlsFile::Certificate, format!("the certificate expired at {at}; renew it")))
+    }
+
+    fn read(&self) -> Result<Contents, TlsError> {
+        let read = |file, path: &Path| {
+            read_bounded(path).map_err(|error| TlsError::Unreadable {
+                option: option(file),
+                path: path.to_owned(),
+                error: error.to_string(),
+            })
+        };
+        Ok(Contents {
+            certificate: read(TlsFile::Certificate, &self.certificate)?,
+            key: read(TlsFile::Key, &self.key)?,
+            client_ca: self.client_ca.as_deref().map(|path| read(TlsFile::ClientCa, path)).transpose()?,
+        })
+    }
+
+    fn invalid(&self, file: TlsFile, reason: String) -> TlsError {
+        let path = match file {
+            TlsFile::Certificate => &self.certificate,
+            TlsFile::Key => &self.key,
+            TlsFile::ClientCa => self.client_ca.as_ref().unwrap_or(&self.certificate),
+        };
+        TlsError::Invalid { option: option(file), path: path.clone(), reason }
+    }
+
+    /// Returns what shows that a file was replaced or written. Follows symbolic links.
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        let files = [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()];
+        let stamp = |path: &PathBuf| {
+            fs::metadata(path).ok().map(|found| Stamp {
+                inode: (found.dev(), found.ino()),
+                len: found.len(),
+                modified: (found.mtime(), found.mtime_nsec()),
+                changed: (found.ctime(), found.ctime_nsec()),
+            })
+        };
+        files.into_iter().flatten().map(stamp).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The contents of the files. Never printed, because one of them is a key.
+#[derive(Hash)]
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Contents {
+    fn parse(&self, files: &TlsFiles) -> Result<TlsConfig, TlsError> {
+        TlsConfig::from_pem(&self.certificate, &self.key, self.client_ca.as_deref())
+            .map_err(|fault| files.invalid(fault.file, fault.reason))
+    }
+}
+
+fn option(file: TlsFile) -> &'static str {
+    match file {
+        TlsFile::Certificate => "--tls-cert",
+        TlsFile::Key => "--tls-key",
+        TlsFile::ClientCa => "--tls-client-ca",
+    }
+}
+
+/// Reads a whole file. A pipe or a device in its place is an error, because it could block.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("the file has more than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(content)
+}
+
+/// The TLS configuration of the daemon, with the thread that watches its files.
+pub(super) struct WatchedTls {
+    tls: Arc<Tls>,
+    status: Arc<TlsStatus>,
+    /// Ends the thread when it is dropped.
+    _alive: Sender<()>,
+}
+
+/// The part of `/status` about TLS.
+pub(super) struct TlsStatus {
+    files: TlsFiles,
+    tls: Arc<Tls>,
+    /// The reason why the newest files are not in force.
+    error: Mutex<Option<String>>,
+}
+
+impl WatchedTls {
+    /// Reads the files, and starts to watch them.
+    ///
+    /// # Errors
+    /// Returns the file that cannot be used, or the error of the system if it refuses the thread.
+    pub(super) fn start<E: From<TlsError> + From<io::Error>>(
+        files: TlsFiles,
+        interval: Duration,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<WatchedTls, E> {
+        let stamps = files.stamps();
+        let contents = files.read()?;
+        let config = contents.parse(&files)?;
+        if let Err(expired) = files.check_expiry(config.expiry()) {
+            tracing::warn!(error = %expired, "the certificate is served all the same, but clients will refuse it");
+        }
+        telemetry.set_certificate_expiry(config.expiry());
+        let tls = Tls::new(config);
+        let status =
+            Arc::new(TlsStatus { files: files.clone(), tls: Arc::clone(&tls), error: Mutex::default() });
+        let (alive, ended) = channel();
+        let hasher = RandomState::new();
+        let watch = Watch {
+            files,
+            tls: Arc::clone(&tls),
+            status: Arc::clone(&status),
+            telemetry,
+            judged: stamps.clone(),
+            seen: stamps,
+            in_force: hasher.hash_one(&contents),
+            hasher,
+        };
+        drop(contents);
+        let interval = interval.min(MAX_INTERVAL);
+        thread::Builder::new().name("tls".into()).spawn(move || watch.run(interval, &ended))?;
+        Ok(WatchedTls { tls, status, _alive: alive })
+    }
+
+    pub(super) fn tls(&self) -> Arc<Tls> {
+        Arc::clone(&self.tls)
+    }
+
+    pub(super) fn status(&self) -> Arc<TlsStatus> {
+        Arc::clone(&self.status)
+    }
+}
+
+impl TlsStatus {
+    pub(super) fn to_json(&self) -> Value {
+        let Expiry { server, client_ca } = self.tls.expiry();
+        let mut status = json!({
+            "certificate": {"path": self.files.certificate, "expires": time(server)},
+            "error": *self.error.lock(),
+        });
+        if let (Some(path), Some(members)) = (&self.files.client_ca, status.as_object_mut()) {
+            let expires = client_ca.and_then(time);
+            members.insert("client_ca".to_owned(), json!({"path": path, "expires": expires}));
+        }
+        status
+    }
+}
+
+/// The state of the thread that watches the files.
+struct Watch {
+    files: TlsFiles,
+    tls: Arc<Tls>,
+    status: Arc<TlsStatus>,
+    telemetry: Arc<Telemetry>,
+    /// The files that were read last.
+    judged: Vec<Option<Stamp>>,
+    /// The files at the last look.
+    seen: Vec<Option<Stamp>>,
+    hasher: RandomState,
+    /// Hash of the contents in force.
+    in_force: u64,
+}
+
+impl Watch {
+    fn run(mut self, interval: Duration, ended: &Receiver<()>) {
+        while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+            let now = self.files.stamps();
+            let is_quiet = std::mem::replace(&mut self.seen, now.clone()) == now;
+            if is_quiet && now != self.judged {
+                self.judged = now;
+                self.replace();
+            }
+        }
+    }
+
+    /// Reads the files, and puts them in force if they are valid.
+    fn replace(&mut self) {
+        let read = self.files.read().and_then(|contents| {
+            let hash = self.hasher.hash_one(&contents);
+            // A file was touched, or a refused one was put back.
+            if hash == self.in_force {
+                return Ok(None);
+            }
+            let config = contents.parse(&self.files)?;
+            self.files.check_expiry(config.expiry())?;
+            Ok(Some((hash, config)))
+        });
+        match read {
+            Ok(None) => *self.status.error.lock() = None,
+            Ok(Some((hash, config))) => {
+                let Expiry { server, client_ca } = config.expiry();
+                self.telemetry.set_certificate_expiry(config.expiry());
+                self.tls.replace(config);
+                self.in_force = hash;
+                *self.status.error.lock() = None;
+                let (expires, client_ca) = (time(server), client_ca.and_then(time));
+                tracing::info!(expires, client_ca, "certificate replaced");
+            }
+            Err(error) => {
+                *self.status.error.lock() = Some(error.to_string());
+                tracing::error!(%error, "certificate refused; the one in force stays");
+            }
+        }
+    }
+}
+
+/// Formats a time in RFC 3339. Returns `None` for a time out of range.
+fn time(at: UnixSeconds) -> Option<String> {
+    jiff::Timestamp::from_second(at.0).ok().map(|at| at.to_string())
+}
