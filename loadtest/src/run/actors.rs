@@ -3,9 +3,9 @@
 
 use super::{
     admin::{self, AdminClient, Metrics},
+    context::{Context, CorruptReloads, StopFlag},
     scratch,
     slow_clients::{SlowRequests, run_slow_client},
-    step::{Context, CorruptReloads, StopFlag},
     target::{FIRST_GENERATION, Instance, OwnDaemon, TestTarget},
 };
 use crate::{

@@ -2,8 +2,9 @@
 //! closed loop.
 
 use super::{
+    context::Context,
     requests::Requests,
-    step::{Context, Stretch},
+    step::Stretch,
     target::{Instance, TestTarget},
 };
 use crate::{

@@ -4,6 +4,7 @@
 mod actors;
 mod admin;
 mod ceiling;
+mod context;
 pub mod machine;
 mod options;
 mod requests;
@@ -18,19 +19,20 @@ mod verdicts;
 
 pub(crate) use self::{
     actors::ActorCounts,
+    context::{Context, CorruptReloads},
     requests::Requests,
     scratch::Scratch,
-    step::{Context, CorruptReloads, Stretch},
+    step::Stretch,
     testbed::TestBed,
 };
 pub use self::{
     admin::{AdminClient, Metrics, standing_of},
+    context::StopFlag,
     options::Options,
     requests::Queries,
     runner::run,
     scratch::{StandingsToRestore, without_standing},
     slow_clients::{SlowRequests, run_slow_client},
-    step::StopFlag,
     sweep::{MeasuredRate, RateSearch, holds, sweep_rates},
     testbed::write_variant,
     verdicts::verdicts,

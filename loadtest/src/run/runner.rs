@@ -2,11 +2,13 @@
 
 use super::{
     admin::Metrics,
-    ceiling, machine,
+    ceiling,
+    context::{Context, CorruptReloads},
+    machine,
     options::Options,
     requests::Requests,
     scratch::{Scratch, StandingsToRestore},
-    step::{Context, CorruptReloads, Stretch, log_step},
+    step::{Stretch, log_step},
     sweep,
     target::TestTarget,
     testbed::TestBed,

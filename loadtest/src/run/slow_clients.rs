@@ -1,7 +1,7 @@
 //! Clients that send or read only a few bytes at a time. If the daemon closes a connection after its
 //! time-out, the client connects again at once.
 
-use super::{admin::TIMEOUT, step::StopFlag};
+use super::{admin::TIMEOUT, context::StopFlag};
 use crate::traffic::{get, post, post_batch};
 use std::{
     io::{self, Read, Write},

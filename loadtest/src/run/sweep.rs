@@ -1,8 +1,9 @@
 //! The sweep: searches the highest rate at which every limit holds, step by step.
 
 use super::{
+    context::Context,
     requests::Requests,
-    step::{Context, Stretch, log_step},
+    step::{Stretch, log_step},
     target::Instance,
 };
 use crate::{
