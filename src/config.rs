@@ -834,8 +834,8 @@ fn shown(value: &str) -> String {
 pub(crate) fn url_fault(path: &Path) -> Option<String> {
     let (scheme, _) = path.to_str()?.split_once("://")?;
     let fault = match scheme {
-        "postgres" | "postgresql" => "this build cannot read a registry in PostgreSQL",
-        "nats" | "tls" => "this build cannot read the release of a fleet",
+        "postgres" | "postgresql" => "this build cannot read a registry in PostgreSQL, postgres://…",
+        "nats" | "tls" => "this build cannot read the release of a fleet, nats://…",
         _ => "a source cannot be a URL",
     };
     Some(format!("{fault}: name the folder of a registry or a snapshot file"))

@@ -121,7 +121,7 @@ fn wrong_settings_exit_with_code_2_and_name_their_place() {
     assert_eq!(code, 2, "{text}");
     let place = config.display();
     for part in [
-        &format!("{place}:1: listen: \"nohost\": the port is missing"),
+        &format!("{place}:1: listen: \"nohost\" is not valid: the port is missing"),
         &format!("{place}:2: unknown key \"worker\": did you mean `workers`?"),
         "SWITCHBOARD_WATCH: \"never\" is not valid: expected events or poll",
     ] {
