@@ -131,13 +131,13 @@ fn openssl_gets_tls_1_2_and_1_3_with_http_1_1_and_nothing_older() {
     }
     for version in ["-tls1_1", "-tls1"] {
         let (done, text) = s_client(&daemon.data, &[version, "-cipher", "ALL:@SECLEVEL=0"], "");
-        assert!(!done && text.contains("alert protocol version"), "{text}");
+        assert!(!done && text.contains("SSL alert number"), "{text}");
     }
     let (done, text) = s_client(&daemon.data, &["-alpn", "h2"], "");
     assert!(!done && text.contains("alert no application protocol"), "{text}");
     // A client that asks for a new handshake on its connection gets none.
     let (done, text) = s_client(&daemon.data, &["-tls1_2"], "R\n");
-    assert!(!done && text.contains("RENEGOTIATING"), "{text}");
+    assert!(!done && text.contains("no renegotiation"), "{text}");
     // No early data.
     let session = certificates.path("early.session");
     let (_, text) = s_client(&daemon.data, &["-ign_eof", "-sess_out", session.to_str().unwrap()], request);
