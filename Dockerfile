@@ -23,4 +23,5 @@ EXPOSE 7400 7401
 # No HEALTHCHECK: there is no shell and no curl here. Ask /livez and /readyz on 7401 from outside.
 # Nothing is written but standings, where a journal is asked for: run it with a read-only root.
 ENTRYPOINT ["/usr/bin/switchboard"]
+# Without principals, the daemon refuses these addresses, unless SWITCHBOARD_ANONYMOUS=true states that they are guarded.
 CMD ["serve", "--listen", "0.0.0.0:7400", "--admin-listen", "0.0.0.0:7401", "--log-format", "json"]

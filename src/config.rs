@@ -55,6 +55,12 @@ pub struct Settings {
     pub start_timeout: Duration,
     /// File of the journal of standings. Without a journal, standings end with the process.
     pub standings: Option<PathBuf>,
+    /// File of the principals, who may call. Without it, every caller may do everything.
+    pub principals: Option<PathBuf>,
+    /// Whether the daemon may listen beyond this machine without principals.
+    pub anonymous: bool,
+    /// Host names of an admin listener without principals, besides IP addresses and localhost.
+    pub admin_host: Vec<String>,
     /// Addresses of the data listener. Port 0 lets the system choose.
     pub listen: Vec<ListenAddress>,
     /// Addresses of the admin listener. Port 0 lets the system choose.
@@ -126,6 +132,16 @@ struct SettingsLayer {
     /// Journal file that keeps live standings over restarts; by default a file in the state directory
     #[arg(long, value_name = "FILE")]
     standings: Option<PathBuf>,
+    /// File of the principals that may call, with their tokens, companies and permissions; watched
+    #[arg(long, value_name = "FILE")]
+    principals: Option<PathBuf>,
+    /// Allow listeners beyond this machine without principals, because something else guards them
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = parse_switch)]
+    anonymous: Option<bool>,
+    /// Host name by which browsers may reach the admin listener without principals; repeatable
+    #[arg(long, value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
+    admin_host: Option<Vec<String>>,
     /// Address of the data listener, which answers queries: IP:PORT, localhost:PORT, :PORT or unix:PATH; repeatable
     /// [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', verbatim_doc_comment)]
@@ -328,6 +344,14 @@ pub struct OverlapError {
     other: String,
 }
 
+/// A listener that other machines can reach, without principals.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} can be reached from other machines, and every caller may do everything: name the callers with --principals \
+     FILE, listen on 127.0.0.1, or state with --anonymous that something else guards the address"
+)]
+pub struct ExposedError(pub String);
+
 impl Default for Settings {
     fn default() -> Settings {
         let http = ServerSettings::default();
@@ -338,6 +362,9 @@ impl Default for Settings {
             state: None,
             start_timeout: Duration::from_secs(10),
             standings: None,
+            principals: None,
+            anonymous: false,
+            admin_host: Vec::new(),
             listen: http.listen,
             admin_listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7401)).into()],
             reuse_port: http.reuse_port,
@@ -390,8 +417,8 @@ macro_rules! for_every_setting {
 }
 
 for_every_setting! {
-    optional: registry snapshot state standings tls_cert tls_key tls_client_ca log_level;
-    with_default: require_snapshot start_timeout listen admin_listen reuse_port admin_tls workers max_connections
+    optional: registry snapshot state standings principals tls_cert tls_key tls_client_ca log_level;
+    with_default: require_snapshot start_timeout anonymous admin_host listen admin_listen reuse_port admin_tls workers max_connections
         max_connections_per_peer max_body_bytes max_file_size header_timeout body_timeout idle_timeout
         drain_timeout poll_interval watch log_format color access_log
 }
@@ -429,13 +456,22 @@ impl Settings {
         let config = config.or_else(|| variables.get(CONFIG_VARIABLE).map(PathBuf::from));
         let file = config.map(|path| SettingsLayer::from_file(&parser, &path, &mut errors));
         let mut settings = Settings::from(options.over(environment.over(file.unwrap_or_default())));
-        let Settings { registry, snapshot, state, standings, tls_cert, tls_key, tls_client_ca, .. } =
-            &mut settings;
+        let Settings {
+            registry,
+            snapshot,
+            state,
+            standings,
+            principals,
+            tls_cert,
+            tls_key,
+            tls_client_ca,
+            ..
+        } = &mut settings;
         for (key, path) in [("registry", &*registry), ("snapshot", &*snapshot)] {
             let fault = path.as_deref().and_then(url_fault);
             errors.extend(fault.map(|fault| SettingsError::Url { key, fault }));
         }
-        for path in [registry, snapshot, state, standings, tls_cert, tls_key, tls_client_ca] {
+        for path in [registry, snapshot, state, standings, principals, tls_cert, tls_key, tls_client_ca] {
             // An error means that the current folder is unknown. The relative path may work nevertheless.
             if let Some(absolute) = path.as_ref().and_then(|path| std::path::absolute(path).ok()) {
                 *path = Some(absolute);
@@ -490,6 +526,28 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    /// Returns the options with addresses that other machines can reach.
+    pub fn exposed_addresses(&self) -> Vec<String> {
+        let data = self.listen.iter().map(|address| ("--listen", address));
+        let all = data.chain(self.admin_listen.iter().map(|address| ("--admin-listen", address)));
+        all.filter(|(_, address)| !address.is_local())
+            .map(|(option, address)| format!("{option} {address}"))
+            .collect()
+    }
+
+    /// Checks that a daemon without principals listens on this machine only, unless `anonymous` is set.
+    ///
+    /// # Errors
+    /// Returns the first of these addresses otherwise.
+    pub fn check_exposed(&self, exposed: &[String]) -> Result<(), ExposedError> {
+        match exposed.first() {
+            Some(first) if self.principals.is_none() && !self.anonymous => Err(ExposedError(first.clone())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -762,7 +820,7 @@ fn is_path(argument: &Arg) -> bool {
 
 /// Returns whether the empty text in a settings file means that the setting is not set.
 fn may_be_empty(argument: &Arg) -> bool {
-    is_path(argument) || value_name(argument) == "LEVEL"
+    is_path(argument) || matches!(value_name(argument), "LEVEL" | "HOST")
 }
 
 /// Returns a value without the blanks around it and around the items of a list. A path is returned as it is.
@@ -803,6 +861,7 @@ fn expected_in_toml(argument: &Arg) -> String {
         "SIZE" => "expected a number of bytes such as 67108864, or a text such as \"64MiB\"",
         "DURATION" => "expected a text with a unit, such as \"30s\"",
         "ADDRESS" => "expected a text such as \"127.0.0.1:7400\", or a list of such texts",
+        "HOST" => "expected a host name in quotes, or a list of such texts",
         "DIR" | "FILE" => "expected a path in quotes",
         "LEVEL" => "expected a text such as \"info\"",
         _ => {
@@ -913,6 +972,16 @@ fn parse_switch(text: &str) -> Result<bool, String> {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("expected true or false".to_owned()),
+    }
+}
+
+/// Parses a host name, without a port. Returns it in lower case.
+fn parse_host(text: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_name) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("expected a host name without a port, such as switchboard.example".to_owned())
     }
 }
 

@@ -12,6 +12,7 @@
 //! * [`app`]: the assembly of the daemon: bind, start, drain.
 //! * [`config`]: the settings.
 //! * [`api`]: the routes of the data listener and the admin listener.
+//! * [`access`]: who may call: principals and tokens.
 //! * [`runtime`]: the snapshot in service, the reloads that replace it, and the standings.
 //! * [`telemetry`]: the metrics.
 //!
@@ -39,6 +40,7 @@
 //! # Ok::<(), switchboard_select::BadQuery>(())
 //! ```
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -102,6 +102,59 @@ fn registry_reader_withstands_random_bytes() {
     check_property(properties::registry, text(), CASES);
 }
 
+/// Draws lines of a principals file, whole and cut.
+fn principals() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "[[principal]]\n",
+        "[principal]\n",
+        "name = ",
+        "\"a\"",
+        "\"anonymous\"",
+        "token_sha256 = ",
+        "[\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]",
+        "[\"swb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"]",
+        "swb_AAAA",
+        "certificate = ",
+        "\"spiffe://a/b\"",
+        "companies = ",
+        "[\"*\"]",
+        "[\"acme\"]",
+        "allow = ",
+        "[\"select\"]",
+        "[]",
+        "expires = ",
+        "2027-06-30",
+        "\n",
+        "\n",
+        "\n",
+        "= ",
+        "\"",
+        "7",
+    ];
+    let word = prop_oneof![
+        12 => proptest::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec()),
+        1 => vec(any::<u8>(), 1..4),
+    ];
+    vec(word, 0..40).prop_map(|words| words.concat())
+}
+
+#[test]
+fn principals_file_reader_withstands_random_bytes() {
+    check_property(properties::principals, principals(), CASES);
+    check_property(properties::principals, text(), CASES);
+    for part in [
+        "[[principal]]\n",
+        "a = 1\n",
+        "[",
+        "\n",
+        "x",
+        "[[principal]]\nallow = [\"x\"]\n",
+        "[[principal]]\nname=7\n",
+    ] {
+        properties::principals(&repeated("", part));
+    }
+}
+
 #[test]
 fn snapshot_open_withstands_random_bytes() {
     check_property(properties::open, vec(any::<u8>(), 0..500), CASES);
@@ -118,6 +171,7 @@ fn all_readers_withstand_random_bytes_long() {
     check_property(properties::query, text(), 100 * CASES);
     check_property(properties::batch, text(), 100 * CASES);
     check_property(properties::registry, text(), 100 * CASES);
+    check_property(properties::principals, principals(), 100 * CASES);
     check_property(properties::open, vec(any::<u8>(), 0..500), 100 * CASES);
     check_property(properties::resealed, vec(any::<u8>(), 5..40), 100 * CASES);
 }

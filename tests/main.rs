@@ -18,6 +18,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod access;
 mod architecture;
 mod balancers;
 mod build_snapshot;

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! A stable compiler needs the variable and `--sanitizer none`. With a nightly compiler, leave both out. The
-//! targets are `open`, `resealed`, `registry`, `query` and `batch`.
+//! targets are `open`, `resealed`, `registry`, `query`, `batch` and
+//! `principals`.
 
 pub mod properties;

@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use rkyv::util::AlignedVec;
+use switchboard::access::PrincipalsFile;
 use switchboard::api::data::{query_string, select as lines};
 use switchboard::api::problem::{from_error, to_json, write_problem};
 use switchboard_model::UnixSeconds;
@@ -29,6 +30,10 @@ const REGISTRY: u64 = 8;
 const REGISTRY_LINE: u64 = 512;
 /// Bytes that the tree of one TOML table may take in any registry.
 const TREE: u64 = 16 << 20;
+
+/// Factor of the size of a principals file that may be taken. A tree of TOML takes up to 230 times its text, and the
+/// file has at most 1 MiB.
+const PRINCIPALS: u64 = 256;
 
 /// Runs a function, and checks that it allocates at most `times` the input plus [`CONSTANT`].
 fn bounded<T>(what: &str, times: u64, input: usize, run: impl FnOnce() -> T) -> (T, u64) {
@@ -202,4 +207,35 @@ pub fn batch(data: &[u8]) {
         assert_eq!(bytes + ends, data.len());
         assert_eq!(lines, ends + usize::from(!data.is_empty() && !data.ends_with(b"\n")));
     });
+}
+
+/// Reads any bytes as a principals file. No message repeats a token of the input, and a file that is used has
+/// principals with different names and hashes.
+pub fn principals(data: &[u8]) {
+    let (read, _) = bounded("principals", PRINCIPALS, data.len(), || PrincipalsFile::parse("p.toml", data));
+    match read {
+        Ok(file) => {
+            let mut names: Vec<&str> = file.principals.iter().map(|principal| &*principal.name).collect();
+            let mut hashes: Vec<[u8; 32]> =
+                file.principals.iter().flat_map(|it| it.tokens.iter().map(|token| token.sha256)).collect();
+            let (all_names, all_hashes) = (names.len(), hashes.len());
+            names.sort_unstable();
+            names.dedup();
+            hashes.sort_unstable();
+            hashes.dedup();
+            assert!(all_names > 0 && (names.len(), hashes.len()) == (all_names, all_hashes));
+        }
+        Err(faults) => {
+            assert!(faults.iter().next().is_some());
+            for fault in faults.iter() {
+                let place = fault.strip_prefix("p.toml:").and_then(|rest| rest.split(':').next());
+                assert!(
+                    place.is_some_and(|line| line.parse::<usize>().is_ok_and(|line| line > 0)),
+                    "{fault}"
+                );
+                let shown = fault.match_indices("swb_").map(|(at, _)| fault[at + 4..].chars().next());
+                assert!(shown.flatten().all(|next| next == '…' || !next.is_ascii_alphanumeric()), "{fault}");
+            }
+        }
+    }
 }

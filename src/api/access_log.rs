@@ -14,6 +14,8 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::access::Principal;
+
 /// Target of the events, by which the log filter lets them pass at every level.
 pub const TARGET: &str = "switchboard::access";
 /// The route of a path that has none, and of a request that is refused before its path is read.
@@ -42,6 +44,8 @@ pub(super) struct AnsweredRequest<'r> {
     /// Length of the body of the answer.
     pub(super) bytes: usize,
     pub(super) duration: Option<Duration>,
+    /// The principal that called, if there are principals and it is known.
+    pub(super) principal: Option<&'r Principal>,
     pub(super) peer: Peer,
 }
 
@@ -77,6 +81,7 @@ impl AccessLog {
             code = request.code,
             bytes = request.bytes,
             duration = request.duration.map(|duration| tracing::field::display(Seconds(duration))),
+            principal = request.principal.map(|principal| &*principal.name),
             peer = %request.peer,
             "request"
         );
@@ -89,6 +94,7 @@ impl AccessLog {
         route: &'static str,
         response: &Response,
         duration: Duration,
+        principal: Option<&Principal>,
         peer: Peer,
     ) {
         // The clone of a body shares its bytes, which are complete.
@@ -98,13 +104,23 @@ impl AccessLog {
         let code = code_in(status, &body);
         let code = code.as_deref();
         let method = Some(method_name(method));
-        self.log(&AnsweredRequest { method, route, status, code, bytes, duration: Some(duration), peer });
+        let duration = Some(duration);
+        self.log(&AnsweredRequest { method, route, status, code, bytes, duration, principal, peer });
     }
 
     /// Logs a request that the server refuses before it is read whole.
     pub(super) fn log_refusal(&self, kind: &ProblemKind, bytes: usize, peer: Peer) {
         let (status, code) = (kind.status, Some(kind.code));
-        self.log(&AnsweredRequest { method: None, route: OTHER, status, code, bytes, duration: None, peer });
+        self.log(&AnsweredRequest {
+            method: None,
+            route: OTHER,
+            status,
+            code,
+            bytes,
+            duration: None,
+            principal: None,
+            peer,
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod admin;
+mod authorization;
 pub mod data;
 pub mod problem;
 mod routes;

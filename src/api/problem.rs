@@ -29,9 +29,27 @@ pub const UNKNOWN_ACCOUNT: ProblemKind = ProblemKind {
     detail: "No account in the snapshot in service has this address on the channel. Check the address and the channel.",
 };
 
+/// The route needs a credential, and the request has none that is valid.
+pub const UNAUTHORIZED: ProblemKind = ProblemKind {
+    code: "unauthorized",
+    status: 401,
+    title: "Unauthorized",
+    detail: "Send the token of a principal as a Bearer token in the header Authorization.",
+};
+
+/// The caller does not have the permission for the route.
+pub const FORBIDDEN: ProblemKind = ProblemKind {
+    code: "forbidden",
+    status: 403,
+    title: "Forbidden",
+    detail: "The principal does not have the permission for this route. Ask the operator of the daemon for it.",
+};
+
 /// Returns all kinds of problems of both listeners, one for each code.
 pub fn all() -> impl Iterator<Item = &'static ProblemKind> {
     let others = [
+        &UNAUTHORIZED,
+        &FORBIDDEN,
         &UNKNOWN_ACCOUNT,
         &NOT_FOUND,
         &METHOD_NOT_ALLOWED,
@@ -128,7 +146,7 @@ mod tests {
     #[test]
     fn every_code_occurs_once() {
         let codes: BTreeSet<&str> = all().map(|kind| kind.code).collect();
-        assert_eq!((codes.len(), all().count()), (20, 20));
+        assert_eq!((codes.len(), all().count()), (22, 22));
     }
 
     #[test]

@@ -25,12 +25,13 @@ use super::process::{
 use super::sockets::{self, InheritedSockets, SocketError, holder_of};
 use super::status::Status;
 use super::tls::{TlsError, TlsFiles, WatchedTls};
+use crate::access::{Access, OpenError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
-use crate::config::{LogFormat, OverlapError, Settings};
+use crate::config::{ExposedError, LogFormat, OverlapError, Settings};
 use crate::runtime::state::Restore;
 use crate::runtime::{
-    LastReload, ReloadEvent, Reloader, Standings, StateDir, Store, WatchMode, reload_signal,
+    FileWatch, LastReload, ReloadEvent, Reloader, Standings, StateDir, Store, WatchMode, reload_signal,
 };
 use crate::telemetry::{LogQueue, Telemetry};
 
@@ -58,6 +59,12 @@ pub enum StartError {
         /// The error that the system returned.
         error: io::Error,
     },
+    /// A listener without principals can be reached from other machines.
+    #[error(transparent)]
+    Exposed(#[from] ExposedError),
+    /// The principals file cannot be read or has faults.
+    #[error(transparent)]
+    Principals(#[from] OpenError),
     /// A socket that the service manager passed cannot be used.
     #[error("cannot use a passed socket: {0}; see ListenStream= and FileDescriptorName= in its unit")]
     InheritedSocket(#[from] SocketError),
@@ -163,6 +170,8 @@ pub struct App {
     standings: Standings,
     state: Option<StateDir>,
     tls: Option<WatchedTls>,
+    access: Option<Access>,
+    principals_watch: Option<FileWatch>,
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
@@ -186,6 +195,8 @@ pub struct RunningApp {
     /// True before the data listener is open and from the drain on, for `/readyz`.
     is_data_closed: watch::Sender<bool>,
     admin: RunningAdmin,
+    /// Ends with the daemon.
+    _principals_watch: Option<FileWatch>,
 }
 
 /// The running admin listener with its sockets.
@@ -264,6 +275,19 @@ impl App {
             settings.admin_listen.clear();
         }
         settings.check_addresses()?;
+        let mut exposed = settings.exposed_addresses();
+        exposed.extend(sockets.exposed()?);
+        settings.check_exposed(&exposed)?;
+        let access = settings.principals.as_deref().map(Access::open).transpose()?;
+        let is_plain =
+            settings.tls_cert.is_none() || !(settings.admin_tls || settings.admin_listen.is_empty());
+        if access.is_some() && is_plain && !exposed.is_empty() {
+            let addresses = exposed.join(", ");
+            tracing::warn!(
+                addresses,
+                "tokens are accepted without TLS on addresses that other machines can reach"
+            );
+        }
         let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
         let tls = TlsFiles::from_settings(&settings)?.map(|files| {
             telemetry.add_tls(settings.admin_tls);
@@ -280,8 +304,16 @@ impl App {
         let observer = {
             let (observer, reload) =
                 (observe::reload_observer(Arc::clone(&telemetry), store.clone()), reload.clone());
+            let access = access.clone().zip(Some(observe::access_observer(Arc::clone(&telemetry))));
             Arc::new(move |event: &ReloadEvent<'_>| {
                 observer(event);
+                if let (
+                    Some((access, observer)),
+                    ReloadEvent::Published { snapshot, .. } | ReloadEvent::Restored { snapshot, .. },
+                ) = (&access, event)
+                {
+                    access.report_unknown_companies(snapshot, observer);
+                }
                 if event.outcome().is_some() {
                     reload.finish();
                 }
@@ -294,12 +326,18 @@ impl App {
         reloader.set_read_limits(ReadLimits { max_file_bytes: settings.max_file_size });
         let restore = restorable.map(|state| reloader.restore_from(state, store.clone()));
         let last_reload = reloader.last_reload();
+        let principals_watch = match &access {
+            Some(access) => Some(watch_principals(access, &settings, &telemetry, &store)?),
+            None => None,
+        };
         let is_data_closed = watch::Sender::new(true);
         let context = admin::AdminContext {
             telemetry: Arc::clone(&telemetry),
             store: store.clone(),
             standings: standings.clone(),
             closed: is_data_closed.subscribe(),
+            access: access.clone().map(|access| (access, telemetry.add_access())),
+            admin_hosts: settings.admin_host.clone(),
             access_log: AccessLog::new("admin", settings.access_log),
             status: Arc::new(Status {
                 started,
@@ -307,6 +345,7 @@ impl App {
                 standings: standings.clone(),
                 state: state.clone(),
                 tls: tls.as_ref().map(WatchedTls::status),
+                access: access.clone(),
                 last_reload: Arc::clone(&last_reload),
             }),
         };
@@ -350,6 +389,8 @@ impl App {
             standings,
             state,
             tls,
+            access,
+            principals_watch,
             last_reload,
             reload,
             first_poll: Some(first_poll),
@@ -407,8 +448,8 @@ impl App {
             takeover.complete().map_err(|error| ListenError::new("--admin-listen", error))?;
         }
         let (drain, draining) = watch::channel(false);
-        let data =
-            data::serve(listener, self.store, Arc::clone(&self.telemetry), settings.access_log, draining)?;
+        let telemetry = Arc::clone(&self.telemetry);
+        let data = data::serve(listener, self.store, telemetry, self.access, settings.access_log, draining)?;
         // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(
@@ -431,6 +472,7 @@ impl App {
             drain,
             is_data_closed: self.is_data_closed,
             admin: self.admin,
+            _principals_watch: self.principals_watch,
         })
     }
 
@@ -545,6 +587,26 @@ fn restore_after(timeout: Duration, settled: &Receiver<()>, restore: &Restore, s
             start();
         }
     }
+}
+
+/// Starts to watch the principals file.
+fn watch_principals(
+    access: &Access,
+    settings: &Settings,
+    telemetry: &Arc<Telemetry>,
+    store: &Store,
+) -> io::Result<FileWatch> {
+    let observer = observe::access_observer(Arc::clone(telemetry));
+    access.report_opened(&observer);
+    let path = settings.principals.clone().unwrap_or_default();
+    let (access, store) = (access.clone(), store.clone());
+    let (mode, interval) = (settings.watch, settings.poll_interval);
+    FileWatch::start("principals", path, MAX_FILE_BYTES, mode, interval, move |read| {
+        access.apply(read, &observer);
+        if let Some(generation) = store.current() {
+            access.report_unknown_companies(&generation.snapshot, &observer);
+        }
+    })
 }
 
 /// Opens the state directory and starts the thread that writes it.

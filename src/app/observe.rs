@@ -11,6 +11,7 @@ use switchboard_model::UnixMillis;
 use switchboard_registry::Findings;
 use tracing_subscriber::EnvFilter;
 
+use crate::access::AccessEvent;
 use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
@@ -209,6 +210,35 @@ fn consequence(is_serving: bool) -> &'static str {
 
 fn now() -> UnixMillis {
     SystemTime::now().into()
+}
+
+/// Creates an observer that counts and logs the events of the principals.
+pub(super) fn access_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AccessEvent<'_>) + Clone {
+    let warn = |warnings: &[String]| {
+        for warning in warnings {
+            tracing::warn!(warning, "principals file has a mistake");
+        }
+    };
+    move |event| match event {
+        AccessEvent::Opened { principals, warnings } => {
+            tracing::info!(principals, "principals in force");
+            warn(warnings);
+        }
+        AccessEvent::Replaced { principals, warnings } => {
+            tracing::info!(principals, "principals replaced");
+            warn(warnings);
+            telemetry.count_principals_reload(true);
+        }
+        AccessEvent::Unchanged => tracing::info!("principals file valid again; its content is in force"),
+        AccessEvent::Rejected { reason } => {
+            tracing::error!(reason, "principals file rejected; the principals in force stay");
+            telemetry.count_principals_reload(false);
+        }
+        AccessEvent::UnknownCompanies { companies } => {
+            let companies = companies.join(", ");
+            tracing::warn!(companies, "principals have companies that the snapshot in service lacks");
+        }
+    }
 }
 
 /// Creates an observer that counts and logs the events of the state directory.

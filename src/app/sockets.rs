@@ -46,6 +46,20 @@ pub enum SocketError {
 }
 
 impl InheritedSockets {
+    /// Returns the passed sockets that other machines can reach, with their addresses.
+    pub(super) fn exposed(&self) -> io::Result<Vec<String>> {
+        let mut exposed = Vec::new();
+        for (name, sockets) in [(DATA_NAME, &self.data), (ADMIN_NAME, &self.admin)] {
+            for socket in sockets {
+                let address = socket.local_addr()?;
+                if !address.is_local() {
+                    exposed.push(format!("the passed socket {address} ({name})"));
+                }
+            }
+        }
+        Ok(exposed)
+    }
+
     /// Takes ownership of the sockets that the environment names. A second call finds none.
     pub(super) fn from_env() -> Result<InheritedSockets, SocketError> {
         let mut passed = ListenFd::from_env();

@@ -1,7 +1,7 @@
 //! The content of `/status` as JSON.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use switchboard_model::UnixMillis;
 use switchboard_pipeline::SnapshotSource;
 
 use super::tls::TlsStatus;
+use crate::access::Access;
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::state::StateStatus;
@@ -21,6 +22,7 @@ pub(super) struct Status {
     pub(super) standings: Standings,
     pub(super) state: Option<StateDir>,
     pub(super) tls: Option<Arc<TlsStatus>>,
+    pub(super) access: Option<Access>,
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
@@ -71,10 +73,16 @@ impl StatusSource for Status {
             "last_reload": reload,
             "standings": self.standings(),
         });
-        if state.is_none()
-            && let Some(members) = status.as_object_mut()
-        {
-            members.shift_remove("state");
+        if let Some(members) = status.as_object_mut() {
+            if state.is_none() {
+                members.shift_remove("state");
+            }
+            if let Some(access) = &self.access {
+                let generation = self.standings.store().current();
+                let now = UnixMillis::from(SystemTime::now()).to_seconds();
+                let principals = access.status(generation.as_ref().map(|it| &it.snapshot), now);
+                members.insert("principals".to_owned(), principals);
+            }
         }
         if let (Some(tls), Some(members)) = (&self.tls, status.as_object_mut()) {
             members.insert("tls".to_owned(), tls.to_json());

@@ -60,6 +60,8 @@ pub enum Command {
     /// List, set and clear the live standings of accounts in a running daemon
     #[command(subcommand, after_help = help::of("standing").below_options())]
     Standing(StandingCommand),
+    /// Make a token for a principal, and print its lines for the principals file
+    Token(TokenArguments),
     /// Print a script that completes commands and options in a shell
     Completions(CompletionsArguments),
     /// Print the man page, or write a page for each command into a folder
@@ -148,6 +150,9 @@ pub struct QueryArguments {
     /// Certificate authorities in PEM that sign the daemon's certificate; by default those of the system
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "url")]
     pub ca: Option<PathBuf>,
+    /// The credential to show to the daemon.
+    #[command(flatten)]
+    pub credential: CredentialArguments,
     /// The limits of the source.
     #[command(flatten)]
     pub limits: LimitArguments,
@@ -326,6 +331,9 @@ pub struct DaemonArguments {
     /// Certificate authorities in PEM that sign the daemon's certificate; by default those of the system
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ca: Option<PathBuf>,
+    /// The credential to show.
+    #[command(flatten)]
+    pub credential: CredentialArguments,
 }
 
 /// The commands of `switchboard standing`.
@@ -442,6 +450,24 @@ fn parse_until(text: &str) -> Result<String, String> {
          7d"
             .to_owned()
     })
+}
+
+/// The credential that client commands show to a daemon.
+#[derive(Debug, Args)]
+pub struct CredentialArguments {
+    /// File with the token to send to the daemon
+    /// [default: the variable SWITCHBOARD_TOKEN]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    pub token_file: Option<PathBuf>,
+}
+
+/// The arguments of `switchboard token`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("token").below_options())]
+pub struct TokenArguments {
+    /// Name of the principal that the token is for
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// The arguments of `switchboard completions`.

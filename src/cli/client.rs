@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::ring;
@@ -39,6 +39,8 @@ pub(super) struct Client {
     host: String,
     /// The path that precedes every route, for a daemon behind a proxy. Does not end with a slash.
     prefix: String,
+    /// The header with the token, if there is one.
+    authorization: Option<HeaderValue>,
 }
 
 /// The place that a client connects to.
@@ -82,7 +84,13 @@ impl Client {
             }
             let endpoint = Endpoint::Unix(path.into());
             let url = output::printable(url);
-            return Ok(Client { url, endpoint, host: "localhost".to_owned(), prefix: String::new() });
+            return Ok(Client {
+                url,
+                endpoint,
+                host: "localhost".to_owned(),
+                prefix: String::new(),
+                authorization: None,
+            });
         }
         let uri: Uri = url.parse().map_err(|_| fault("this is not a URL"))?;
         let (Some(scheme @ ("http" | "https")), Some(authority), Some(host)) =
@@ -113,7 +121,12 @@ impl Client {
         };
         let url = format!("{scheme}://{authority}");
         let endpoint = Endpoint::Tcp { authority: authority.clone(), tls };
-        Ok(Client { url, endpoint, host: authority, prefix })
+        Ok(Client { url, endpoint, host: authority, prefix, authorization: None })
+    }
+
+    /// Makes every request send this header `Authorization`.
+    pub(super) fn with_authorization(self, authorization: Option<HeaderValue>) -> Client {
+        Client { authorization, ..self }
     }
 
     /// Sends a request and returns the whole answer. `path` begins with a slash.
@@ -157,6 +170,9 @@ impl Client {
             *request.method_mut() = method;
             *request.uri_mut() = format!("{}{path}", self.prefix).parse()?;
             request.headers_mut().insert(HOST, self.host.parse()?);
+            if let Some(authorization) = &self.authorization {
+                request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+            }
             if body.is_some() {
                 request.headers_mut().insert(CONTENT_TYPE, "application/json".parse()?);
             }

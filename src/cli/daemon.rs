@@ -14,7 +14,7 @@ use super::arguments::{
 use super::client::{Client, Reply};
 use super::output::{self, ERROR, HEADING, SUCCESS, WARNING, count, printable};
 use super::source::now;
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, token};
 
 /// Maximum number of findings that the state shows of one rejection.
 const MAX_FINDINGS: usize = 10;
@@ -131,8 +131,8 @@ fn clear(arguments: &ClearArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-fn client(DaemonArguments { url, ca }: &DaemonArguments) -> Result<Client, CommandError> {
-    Client::from_url(url, ca.as_deref())
+fn client(DaemonArguments { url, ca, credential }: &DaemonArguments) -> Result<Client, CommandError> {
+    Ok(Client::from_url(url, ca.as_deref())?.with_authorization(token::authorization(credential)?))
 }
 
 /// Prints the problem of an answer that has one, and returns the exit code of the command.

@@ -90,6 +90,9 @@ const SERVE_ENVIRONMENT: &[Entry] = &[
     ("NOTIFY_SOCKET", "Socket of the service manager for the states ready, reloading and stopping."),
 ];
 
+const CLIENT_ENVIRONMENT: &[Entry] =
+    &[("SWITCHBOARD_TOKEN", "Token to send to the daemon, if the option --token-file is not given.")];
+
 const SERVE_SIGNALS: &[Entry] = &[
     ("SIGHUP", "Reads the source again at once."),
     (
@@ -146,7 +149,7 @@ const QUERY_FAILURE: &str = "The query has no account or is malformed, or the re
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 18] = [
+static COMMANDS: [CommandHelp; 19] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -175,7 +178,7 @@ static COMMANDS: [CommandHelp; 18] = [
             ("Serve a registry", "switchboard serve --registry /etc/switchboard/registry"),
             (
                 "Serve a snapshot file to other machines",
-                "switchboard serve --snapshot /var/lib/switchboard/registry.swb \\\n    --listen 0.0.0.0:7400",
+                "switchboard serve --snapshot /var/lib/switchboard/registry.swb \\\n    --listen 0.0.0.0:7400 --principals principals.toml",
             ),
             ("Read the source again", "kill -HUP PID"),
             ("Finish the requests in flight, then exit", "kill -TERM PID"),
@@ -259,7 +262,7 @@ static COMMANDS: [CommandHelp; 18] = [
             ),
             (
                 "Check an option before a restart",
-                "switchboard check-config --registry registry --listen :7400",
+                "switchboard check-config --registry registry --listen 127.0.0.1:7500",
             ),
         ],
         fields: &[],
@@ -294,7 +297,7 @@ static COMMANDS: [CommandHelp; 18] = [
         notes: &[DEMO_NOTE, STANDINGS_NOTE, "The JSON equals the answer of /v1/select of the daemon."],
         failure: Some(QUERY_FAILURE),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[REGISTRY_FILES, SNAPSHOT_FILES],
     },
     CommandHelp {
@@ -321,7 +324,7 @@ static COMMANDS: [CommandHelp; 18] = [
         notes: &[DEMO_NOTE, STANDINGS_NOTE, "The JSON equals the answer of /v1/explain of the daemon."],
         failure: Some(QUERY_FAILURE),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[REGISTRY_FILES, SNAPSHOT_FILES],
     },
     CommandHelp {
@@ -422,7 +425,7 @@ static COMMANDS: [CommandHelp; 18] = [
              the source, or the snapshot came from the state directory.",
         ),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[],
     },
     CommandHelp {
@@ -439,7 +442,7 @@ static COMMANDS: [CommandHelp; 18] = [
         notes: &[STANDING_NOTE],
         failure: Some("The daemon refuses the request: for example, the account is unknown."),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[],
     },
     CommandHelp {
@@ -452,7 +455,7 @@ static COMMANDS: [CommandHelp; 18] = [
         notes: &["The JSON is the answer of /v1/standings of the admin listener."],
         failure: Some("The company is unknown."),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[],
     },
     CommandHelp {
@@ -475,7 +478,7 @@ static COMMANDS: [CommandHelp; 18] = [
         ],
         failure: Some("The company or the account is unknown, or the time has passed."),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[],
     },
     CommandHelp {
@@ -488,8 +491,30 @@ static COMMANDS: [CommandHelp; 18] = [
         ],
         failure: Some("The company or the account is unknown."),
         signals: &[],
-        environment: &[],
+        environment: CLIENT_ENVIRONMENT,
         files: &[],
+    },
+    CommandHelp {
+        name: "token",
+        examples: &[
+            ("Make a token, and show its lines for the principals file", "switchboard token gateway-eu"),
+            (
+                "Store the token in one file, and its lines in another",
+                "switchboard token gateway-eu > gateway-eu.token 2>> principals.toml",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "The token is printed to standard output, and the lines for the principals file to standard error. \
+             The file has the SHA-256 of the token, not the token. A token has 32 random bytes of the system.",
+        ],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[&[(
+            "principals.toml",
+            "Principals of a daemon: the file of --principals. The name is free.",
+        )]],
     },
     CommandHelp {
         name: "completions",

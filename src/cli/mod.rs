@@ -18,6 +18,7 @@ mod query;
 mod serve;
 mod snapshot_file;
 pub mod source;
+mod token;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Inspect(arguments)) => snapshot_file::inspect(&arguments),
         Some(Command::Status(arguments)) => daemon::status(&arguments),
         Some(Command::Standing(command)) => daemon::standing(&command),
+        Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

@@ -15,7 +15,7 @@ use super::arguments::{FormatArguments, OutputFormat, QueryArguments};
 use super::client::{Client, RemoteProblem};
 use super::output::DIMMED;
 use super::source::{now, open_snapshot, source_from_path};
-use super::{CommandError, Exit, explain_text, output};
+use super::{CommandError, Exit, explain_text, output, token};
 use crate::api::problem::{self, from_error, write_problem};
 
 const EXPLAIN: &str = "/v1/explain";
@@ -46,9 +46,22 @@ pub(super) fn explain(arguments: &QueryArguments) -> Result<Exit, CommandError> 
 }
 
 fn answer(arguments: &QueryArguments, question: Question) -> Result<Exit, CommandError> {
-    let QueryArguments { registry, snapshot, url, ca, limits, fields, output: FormatArguments { format } } =
-        arguments;
-    let client = url.as_deref().map(|url| Client::from_url(url, ca.as_deref())).transpose()?;
+    let QueryArguments {
+        registry,
+        snapshot,
+        url,
+        ca,
+        credential,
+        limits,
+        fields,
+        output: FormatArguments { format },
+    } = arguments;
+    let client = match url {
+        Some(url) => {
+            Some(Client::from_url(url, ca.as_deref())?.with_authorization(token::authorization(credential)?))
+        }
+        None => None,
+    };
     let fields = pairs(fields)?;
     let query = match parse_query(&fields) {
         Ok(query) => query,

@@ -12,6 +12,7 @@ use switchboard_server::ListenAddress;
 use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
+use crate::access::OpenError;
 use crate::app::{self, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
 use crate::runtime::standings::JournalContents;
@@ -36,7 +37,13 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
         Err(error) => {
             // Through the queue of the logs, because a write to standard error may block.
             logs.push(output::failure(&error.to_string()).into_bytes());
-            if matches!(error, StartError::Overlap(_) | StartError::Tls(_)) { Exit::Usage } else { Exit::Io }
+            match error {
+                StartError::Overlap(_)
+                | StartError::Tls(_)
+                | StartError::Exposed(_)
+                | StartError::Principals(OpenError::Faults(_)) => Exit::Usage,
+                _ => Exit::Io,
+            }
         }
     };
     logs.flush(FLUSH_TIMEOUT);
@@ -73,6 +80,13 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     }
     faults.extend(settings.check_addresses().err().map(|overlap| usage(overlap.to_string())));
     faults.extend(check_tls(&settings).err().map(|error| usage(error.to_string())));
+    let exposed = settings.check_exposed(&settings.exposed_addresses());
+    faults.extend(exposed.err().map(|exposed| usage(exposed.to_string())));
+    match settings.principals.as_deref().map(crate::access::Access::open) {
+        Some(Err(error @ OpenError::Faults(_))) => faults.push(usage(error.to_string())),
+        Some(Err(error)) => faults.push(io(error.to_string())),
+        Some(Ok(_)) | None => {}
+    }
     let limits = ReadLimits { max_file_bytes: settings.max_file_size };
     if !has_url && let Err(error) = settings.source().fetch(limits) {
         faults.push(io(format!(

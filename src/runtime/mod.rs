@@ -13,6 +13,7 @@ pub mod state;
 mod store;
 mod watch;
 mod watch_path;
+mod watched_file;
 
 pub use reload_event::{
     HeldBackCompany, LastReload, ReloadEvent, ReloadObserver, ReloadSignal, ReloadSignalReceiver,
@@ -23,3 +24,4 @@ pub use reloader::Reloader;
 pub use standings::Standings;
 pub use state::StateDir;
 pub use store::{Generation, Reader, Store};
+pub use watched_file::{FileWatch, read_bounded};

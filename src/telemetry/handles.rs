@@ -1,6 +1,8 @@
 //! All metrics in one struct, with a method for each event.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use switchboard_snapshot::view::RecordCounts;
 use super::log_queue::dropped_lines;
 use super::names::{self, LOAD_BOUNDS, Metric};
 use super::names::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome, TlsListener};
-use super::worker_metrics::{self, WorkerMetrics};
+use super::worker_metrics::{self, AuthCounters, WorkerMetrics};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
 
@@ -56,6 +58,17 @@ pub struct Telemetry {
     standings_writable: Gauge,
     log_lines_dropped: Counter,
     tls_handshakes: OnceLock<Vec<(TlsListener, [Counter; HandshakeOutcome::ALL.len()])>>,
+    access: AccessMetrics,
+}
+
+/// The metrics of the principals. Their series exist only if there are principals.
+#[derive(Default)]
+struct AccessMetrics {
+    is_configured: AtomicBool,
+    /// The decisions of the admin listener.
+    admin: Arc<AuthCounters>,
+    replaced: AtomicU64,
+    rejected: AtomicU64,
 }
 
 /// The measurements of a snapshot that goes into service.
@@ -128,6 +141,7 @@ impl Telemetry {
             standings_writable: series.gauge(&names::STANDINGS_WRITABLE, &[]),
             log_lines_dropped: series.counter(&names::LOG_LINES_DROPPED, &[]),
             tls_handshakes: OnceLock::new(),
+            access: AccessMetrics::default(),
             recorder,
         };
         // Without a state directory, no write fails.
@@ -145,6 +159,18 @@ impl Telemetry {
         let worker = Arc::<WorkerMetrics>::default();
         self.workers.lock().push(Arc::clone(&worker));
         worker
+    }
+
+    /// Adds the series of the principals. Returns the counters of the admin listener.
+    pub fn add_access(&self) -> Arc<AuthCounters> {
+        self.access.is_configured.store(true, Relaxed);
+        Arc::clone(&self.access.admin)
+    }
+
+    /// Counts a change of the principals file: replaced, or rejected.
+    pub fn count_principals_reload(&self, is_replaced: bool) {
+        let counter = if is_replaced { &self.access.replaced } else { &self.access.rejected };
+        counter.fetch_add(1, Relaxed);
     }
 
     /// Adds to the answered lines of batches.
@@ -299,6 +325,16 @@ impl Telemetry {
         let mut text = with_exact_cpu_time(self.exporter.render());
         let workers = self.workers.lock().clone();
         worker_metrics::render(&mut text, &workers, &self.channels.lock());
+        if self.access.is_configured.load(Relaxed) {
+            worker_metrics::render_auth(&mut text, &workers, &self.access.admin);
+            worker_metrics::write_head(&mut text, &names::PRINCIPALS_RELOADS, "counter");
+            for (outcome, counter) in
+                [("replaced", &self.access.replaced), ("rejected", &self.access.rejected)]
+            {
+                let (name, total) = (names::PRINCIPALS_RELOADS.name, counter.load(Relaxed));
+                let _ = writeln!(text, "{name}{{outcome=\"{outcome}\"}} {total}");
+            }
+        }
         text
     }
 }

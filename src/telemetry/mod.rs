@@ -11,5 +11,7 @@ mod worker_metrics;
 
 pub use handles::{PublishedSnapshot, Telemetry};
 pub use log_queue::LogQueue;
-pub use names::{ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome, TlsListener};
-pub use worker_metrics::{ChannelCounters, RequestTimings, SelectionCounters, WorkerMetrics};
+pub use names::{
+    AuthOutcome, ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome, TlsListener,
+};
+pub use worker_metrics::{AuthCounters, ChannelCounters, RequestTimings, SelectionCounters, WorkerMetrics};

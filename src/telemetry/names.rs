@@ -119,6 +119,14 @@ pub(super) const TLS_EXPIRY: Metric = metric(
     "switchboard_tls_certificate_expiry_timestamp_seconds",
     "Unix time from which a certificate in force is no longer valid; of several client CAs, the earliest. Absent without TLS.",
 );
+pub(super) const AUTH_REQUESTS: Metric = metric(
+    "switchboard_auth_requests_total",
+    "Requests to routes that need a permission, by listener and by the decision about the caller.",
+);
+pub(super) const PRINCIPALS_RELOADS: Metric = metric(
+    "switchboard_principals_reloads_total",
+    "Changes of the principals file after the start: replaced, or rejected because the file is broken or unreadable.",
+);
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",
     "Always 1. The labels are the version and the commit of the running program.",
@@ -210,8 +218,23 @@ switchboard_model::text_enum! {
     }
 }
 
+switchboard_model::text_enum! {
+    /// The decision about the caller of a request: label `outcome` of `switchboard_auth_requests_total`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum AuthOutcome {
+        /// A known caller has the permission.
+        Allowed => "allowed",
+        /// A caller without a credential may do what the principal `anonymous` may.
+        Anonymous => "anonymous",
+        /// The credential is missing, unknown or expired.
+        Unauthorized => "unauthorized",
+        /// A known caller does not have the permission.
+        Forbidden => "forbidden",
+    }
+}
+
 /// All HTTP statuses of the data listener: label `code` of `switchboard_http_requests_total`.
-pub const STATUSES: [u16; 10] = [200, 400, 404, 405, 413, 415, 422, 431, 500, 503];
+pub const STATUSES: [u16; 12] = [200, 400, 401, 403, 404, 405, 413, 415, 422, 431, 500, 503];
 
 /// The result of a query: label `outcome` of `switchboard_selections_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use switchboard_snapshot::ChannelIdx;
 
+use super::names::{AUTH_REQUESTS, AuthOutcome, LEVELS, Route, STATUSES, SelectionOutcome};
 use super::names::{
     CLIMBED, Metric, REQUEST_BOUNDS, REQUEST_DURATION, REQUESTS, SELECT_BOUNDS, SELECT_DURATION, SELECTIONS,
 };
-use super::names::{LEVELS, Route, STATUSES, SelectionOutcome};
 
 /// The counters of one worker. Only its thread adds to them. Scrapes read and sum the counters of all
 /// workers.
@@ -28,6 +28,34 @@ pub struct WorkerMetrics {
     pub timings: RequestTimings,
     /// Outcomes of the worker's queries.
     pub selections: SelectionCounters,
+    /// Decisions about the callers of the worker's requests.
+    pub auth: AuthCounters,
+}
+
+/// Decisions about the callers of requests. One thread adds to them.
+#[derive(Default)]
+pub struct AuthCounters([LocalCounter; AuthOutcome::ALL.len()]);
+
+impl AuthCounters {
+    /// Counts a decision. Only the thread that owns the counters may call this.
+    pub fn count(&self, outcome: AuthOutcome) {
+        if let Some(counter) = self.0.get(outcome as usize) {
+            counter.add(1);
+        }
+    }
+}
+
+/// Appends the decisions about callers, of all workers and of the admin listener.
+pub(super) fn render_auth(out: &mut String, workers: &[Arc<WorkerMetrics>], admin: &AuthCounters) {
+    write_head(out, &AUTH_REQUESTS, "counter");
+    for (at, outcome) in AuthOutcome::ALL.iter().enumerate() {
+        let get = |counters: &AuthCounters| counters.0.get(at).map_or(0, LocalCounter::get);
+        let data: u64 = workers.iter().map(|worker| get(&worker.auth)).sum();
+        for (listener, total) in [("data", data), ("admin", get(admin))] {
+            let (name, outcome) = (AUTH_REQUESTS.name, outcome.as_str());
+            let _ = writeln!(out, "{name}{{listener=\"{listener}\",outcome=\"{outcome}\"}} {total}");
+        }
+    }
 }
 
 /// Appends the sums over all workers in the text format. Every channel in `announced` has its series.
@@ -131,7 +159,7 @@ impl Total {
 }
 
 /// Appends the `HELP` and `TYPE` lines of a metric.
-fn write_head(out: &mut String, metric: &Metric, kind: &str) {
+pub(super) fn write_head(out: &mut String, metric: &Metric, kind: &str) {
     let _ = writeln!(out, "\n# HELP {} {}\n# TYPE {0} {kind}", metric.name, metric.help);
 }
 

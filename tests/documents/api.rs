@@ -88,8 +88,16 @@ fn tables_of_standings_and_status_have_the_members_of_the_answers() {
     let state = tempfile::tempdir().unwrap();
     let certificates = Certificates::new();
     let options = [certificates.options(), vec!["--admin-tls=off".to_owned()]].concat();
-    let state = ["--state", state.path().to_str().unwrap()];
-    let daemon = DaemonProcess::start(&options.iter().map(String::as_str).chain(state).collect::<Vec<_>>());
+    let principals = state.path().join("principals.toml");
+    let allow = r#"allow = ["read", "standings"]"#;
+    std::fs::write(
+        &principals,
+        format!("[[principal]]\nname = \"anonymous\"\ncompanies = [\"*\"]\n{allow}\n"),
+    )
+    .unwrap();
+    let [state, principals] = [state.path(), &principals].map(|path| path.to_str().unwrap());
+    let more = ["--state", state, "--principals", principals];
+    let daemon = DaemonProcess::start(&options.iter().map(String::as_str).chain(more).collect::<Vec<_>>());
     let blocks = page.blocks();
     let put = blocks.iter().find(|block| block.text.contains("PUT")).unwrap();
     let body = put.text.split('\'').find(|text| text.starts_with('{')).unwrap();

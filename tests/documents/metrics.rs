@@ -3,20 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use switchboard::config::Settings;
+
 use super::page::{Page, quoted};
 use crate::harness::{InProcessDaemon, one_worker};
 
 const PAGE: &str = "docs/metrics.md";
 /// The headings of the tables of metrics.
-const METRICS: [&str; 5] =
-    ["## Selections", "## Requests and connections", "## Snapshots", "## Standings", "## Process"];
+const METRICS: [&str; 6] = [
+    "## Selections",
+    "## Requests and connections",
+    "## Access",
+    "## Snapshots",
+    "## Standings",
+    "## Process",
+];
 /// The headings of the tables of label values, with the metric and the label.
-const VALUES: [(&str, &str, &str); 10] = [
+const VALUES: [(&str, &str, &str); 13] = [
     ("### Outcomes of selections", "switchboard_selections_total", "outcome"),
     ("### levels", "switchboard_climbed_total", "levels"),
     ("### route", "switchboard_http_requests_total", "route"),
     ("### code", "switchboard_http_requests_total", "code"),
     ("### Outcomes of connections", "switchboard_http_connections_total", "outcome"),
+    ("### listener", "switchboard_auth_requests_total", "listener"),
+    ("### Outcomes of access", "switchboard_auth_requests_total", "outcome"),
+    ("### Outcomes of principals", "switchboard_principals_reloads_total", "outcome"),
     ("### kind", "switchboard_snapshot_entries", "kind"),
     ("### Outcomes of reloads", "switchboard_snapshot_reloads_total", "outcome"),
     ("### Stages of rejections", "switchboard_snapshot_rejections_total", "stage"),
@@ -35,7 +46,10 @@ struct Metric {
 }
 
 fn scrape() -> BTreeMap<String, Metric> {
-    let daemon = InProcessDaemon::empty(one_worker());
+    let folder = tempfile::tempdir().unwrap();
+    let principals = folder.path().join("principals.toml");
+    fs::write(&principals, "[[principal]]\nname = \"anonymous\"\nallow = [\"metrics\"]\n").unwrap();
+    let daemon = InProcessDaemon::empty(Settings { principals: Some(principals), ..one_worker() });
     let text = daemon.admin("/metrics").text();
     let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

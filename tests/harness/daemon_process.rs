@@ -174,7 +174,7 @@ pub(crate) fn get(address: &str, target: &str) -> (u16, String) {
 /// incomplete.
 pub(crate) fn request(address: &str, method: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
     let length = body.len();
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
     match address.strip_prefix("unix:") {
         Some(path) => exchange(HttpClient::try_connect_unix(path)?, &request),

@@ -66,7 +66,7 @@ impl<S: Read + Write> HttpClient<S> {
 
     /// Sends a GET and returns its answer.
     pub(crate) fn get(&mut self, target: &str) -> HttpResponse {
-        self.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         self.answer()
     }
 
@@ -75,7 +75,7 @@ impl<S: Read + Write> HttpClient<S> {
         let body = body.as_ref();
         let length = body.len();
         let mut request =
-            format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n")
+            format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n")
                 .into_bytes();
         request.extend_from_slice(body);
         // The server may refuse the request and close the connection before a large body is sent.

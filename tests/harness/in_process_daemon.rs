@@ -111,7 +111,7 @@ impl InProcessDaemon {
 
     pub(crate) fn admin(&self, target: &str) -> HttpResponse {
         let mut client = HttpClient::connect(self.admin);
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         client.answer()
     }
 

@@ -214,7 +214,7 @@ fn standing_changes_the_condition_at_once() {
         let mut client = HttpClient::connect(daemon.admin);
         let length = body.len();
         client.send(format!(
-            "PUT /v1/standings/alpha/{account} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+            "PUT /v1/standings/alpha/{account} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
         ));
         assert_eq!(client.answer().status, 200);
     };

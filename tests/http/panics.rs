@@ -10,7 +10,7 @@ const LINE: &str = "{\"channel\":\"whatsapp\",\"ou\":\"uk\",\"country\":\"GB\"}\
 const COUNTER: &str = "switchboard_http_panics_total";
 
 fn get(client: &mut HttpClient, target: &str, place: &str) -> HttpResponse {
-    client.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: {place}\r\n\r\n"));
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Switchboard-Panic: {place}\r\n\r\n"));
     client.answer()
 }
 
@@ -58,7 +58,9 @@ fn panicking_connection_closes_and_others_go_on() {
     assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");
     for _ in 0..50 {
         let mut client = daemon.client();
-        client.send(format!("GET {TARGET} HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: connection\r\n\r\n"));
+        client.send(format!(
+            "GET {TARGET} HTTP/1.1\r\nHost: localhost\r\nX-Switchboard-Panic: connection\r\n\r\n"
+        ));
         assert!(client.is_closed());
         assert_eq!(get(&mut neighbour, TARGET, "").account(), "wa-gb-1");
     }
@@ -74,7 +76,7 @@ fn admin_thread_goes_on_after_panics() {
         get(&mut client, "/livez", "answer").refuses(500, "internal");
         assert_eq!(get(&mut client, "/livez", "").status, 200);
         let mut lost = HttpClient::connect(daemon.admin);
-        lost.send("GET /livez HTTP/1.1\r\nHost: x\r\nX-Switchboard-Panic: connection\r\n\r\n");
+        lost.send("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Switchboard-Panic: connection\r\n\r\n");
         assert!(lost.is_closed());
     }
     settles(&daemon, COUNTER, 10.0);

@@ -94,7 +94,9 @@ fn explain_says_whether_the_registry_or_a_standing_restricts_an_account() {
         let mut client = HttpClient::connect(daemon.admin);
         let length = body.len();
         let path = format!("/v1/standings/acme/{account}");
-        client.send(format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"));
+        client.send(format!(
+            "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
         assert_eq!(client.answer().status, 200);
     };
     assert_eq!(candidate("FR"), r#"{"account":"wa-fr-01","outcome":"suspended","by":"registry"}"#);

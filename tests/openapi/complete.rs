@@ -117,11 +117,11 @@ fn description_is_of_this_release_and_served_as_json() {
     assert_eq!(document.root["info"]["version"], env!("CARGO_PKG_VERSION"));
     assert!(document.root["openapi"].as_str().unwrap().starts_with("3.1."));
     let mut client = crate::harness::HttpClient::connect(&daemon.admin);
-    client.send("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send("GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = client.answer();
     assert_eq!(answer.header("content-type"), Some("application/json"));
     client.heads = true;
-    client.send("HEAD /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send("HEAD /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.answer();
     let length = answer.body.len().to_string();
     assert_eq!((head.status, head.header("content-length")), (200, Some(length.as_str())));

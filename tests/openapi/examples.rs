@@ -26,6 +26,13 @@ const VOLATILE: [&str; 8] = [
 fn every_example_is_the_daemons_answer() {
     let demo = DaemonProcess::start(&[]);
     let without = DaemonProcess::start(&["--registry", "missing"]);
+    let folder = tempfile::tempdir().unwrap();
+    let principals = folder.path().join("principals.toml");
+    // The SHA-256 of the token `example`.
+    let hash = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c";
+    let text = format!("[[principal]]\nname = \"a\"\ntoken_sha256 = [\"{hash}\"]\nallow = []\n");
+    fs::write(&principals, text).unwrap();
+    let guarded = DaemonProcess::start(&["--principals", principals.to_str().unwrap()]);
     let document = Document::of(&demo);
     let examples = document.examples();
     let mut asked = HashSet::new();
@@ -45,6 +52,7 @@ fn every_example_is_the_daemons_answer() {
                 request.ask(&document, &demo)
             }
             Some("no_snapshot") => request.ask(&document, &without),
+            Some("principals") => request.ask(&document, &guarded),
             Some("overloaded") => overloaded(&document, &request),
             Some("following") => following(&document, &request),
             Some("draining") => draining(&document, &request),

@@ -117,7 +117,7 @@ impl Request {
         let Request { method, target, headers, body } = self;
         let length =
             body.as_ref().map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: example\r\n{headers}{length}\r\n");
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}{length}\r\n");
         // The daemon may answer and close the connection before a large body is sent.
         let _ = client.try_send(format!("{head}{}", body.as_deref().unwrap_or_default()));
         client.answer()

@@ -38,7 +38,8 @@ fn every_address_of_a_listener_answers() {
 
 #[test]
 fn address_without_a_host_is_every_address_of_the_machine() {
-    let daemon = DaemonProcess::launch(serve(&["--listen", ":0", "--admin-listen", "127.0.0.1:0"]));
+    let daemon =
+        DaemonProcess::launch(serve(&["--listen", ":0", "--admin-listen", "127.0.0.1:0", "--anonymous"]));
     let data = split(&daemon.data);
     let port = data[0].rsplit_once(':').unwrap().1;
     assert_eq!(data[0], format!("0.0.0.0:{port}"));
@@ -82,7 +83,8 @@ fn address_in_use_is_refused_with_its_holder_and_the_remedy() {
     let holder = format!("process {} (", std::process::id());
     for (option, other) in [("--listen", "--admin-listen"), ("--admin-listen", "--listen")] {
         for refused_address in [address.to_string(), wildcard.clone()] {
-            let (code, text) = refused(serve(&[option, &refused_address, other, "127.0.0.1:0"]));
+            let (code, text) =
+                refused(serve(&[option, &refused_address, other, "127.0.0.1:0", "--anonymous"]));
             assert_eq!(code, 3, "{text}");
             let expected = [&*refused_address, &format!("({option})"), &holder, "--reuse-port"];
             assert!(expected.iter().all(|part| text.contains(part)), "{text}");

@@ -366,7 +366,7 @@ fn first_run_on_a_terminal_greets_with_five_lines() {
 fn command_of_the_greeting_works_on_every_source_and_address() {
     let registry = acme();
     let root = registry.path().to_str().unwrap();
-    let daemon = OnTerminal::start(&["--listen", ":0", "--registry", root]);
+    let daemon = OnTerminal::start(&["--listen", ":0", "--anonymous", "--registry", root]);
     let greeting: Vec<String> = (0..5).map(|_| daemon.line()).collect();
     assert!(
         greeting[1].starts_with(&format!("Serves   the registry {root} (companies: 1,")),

@@ -63,6 +63,21 @@ fn hand_over_a_passed_socket(restarts: usize) {
 }
 
 #[test]
+fn passed_socket_beyond_the_loopback_is_refused_without_principals() {
+    let [open, local] = ["0.0.0.0:0", "127.0.0.1:0"].map(|address| TcpListener::bind(address).unwrap());
+    for name in ["data", "admin"] {
+        let output = activated(&[(name, &open), ("data", &local)]).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("the passed socket 0.0.0.0:") && text.contains("--principals"), "{text}");
+    }
+    let mut command = activated(&[("data", &open)]);
+    command.arg("--anonymous");
+    let daemon = DaemonProcess::launch(command);
+    assert_eq!(daemon.get("/v1/select").0, 400);
+}
+
+#[test]
 fn both_listeners_take_passed_sockets_by_name() {
     let [data, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let daemon = DaemonProcess::launch(activated(&[("admin", &admin), ("data", &data)]));

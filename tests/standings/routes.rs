@@ -188,7 +188,7 @@ fn body_is_read_whatever_its_type_except_multipart_and_xml() {
         let mut client = crate::harness::HttpClient::connect(&daemon.admin);
         let length = body.len();
         client.send(format!(
-            "PUT {GERMAN_ACCOUNT} HTTP/1.1\r\nHost: x\r\n{content_type}Content-Length: {length}\r\n\r\n{body}"
+            "PUT {GERMAN_ACCOUNT} HTTP/1.1\r\nHost: localhost\r\n{content_type}Content-Length: {length}\r\n\r\n{body}"
         ));
         client.answer()
     };

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket::{BACKLOG, BindError, ListenSocket, MAX_PATH_BYTES};
+use super::socket::{BACKLOG, BindError, ListenSocket, MAX_PATH_BYTES, is_loopback};
 
 /// Number of attempts to find a port that is free on every address of a listener.
 const PORT_ATTEMPTS: usize = 16;
@@ -74,6 +74,11 @@ impl ListenAddress {
         }
         let others = other.endpoints();
         self.endpoints().iter().any(|own| others.iter().any(|other| own.overlaps(other)))
+    }
+
+    /// Returns whether only programs on this machine can connect.
+    pub fn is_local(&self) -> bool {
+        self.endpoints().iter().all(|endpoint| is_loopback(endpoint.address.ip()))
     }
 
     /// Returns the maximum number of sockets that [`bind`](Self::bind) opens.
@@ -442,6 +447,24 @@ mod tests {
         let port = held[0].local_addr().unwrap().as_tcp().unwrap().port();
         for text in [format!("0.0.0.0:{port}"), format!(":{port}"), format!("[::]:{port}")] {
             assert!(address(&text).bind(false).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn loopback_and_its_mapped_form_are_local() {
+        for (text, is_local) in [
+            ("127.0.0.1:1", true),
+            ("127.9.8.7:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("localhost:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            (":1", false),
+            ("10.0.0.1:1", false),
+            ("[::ffff:10.0.0.1]:1", false),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().is_local(), is_local, "{text}");
         }
     }
 }

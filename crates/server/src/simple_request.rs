@@ -21,6 +21,8 @@ pub struct SimpleRequest<'r> {
     pub body: &'r [u8],
     /// Length of the request in bytes, including its body.
     pub len: usize,
+    /// The value of the header field `Authorization`, if there is one.
+    pub authorization: Option<&'r [u8]>,
 }
 
 impl<'r> SimpleRequest<'r> {
@@ -42,16 +44,23 @@ impl<'r> SimpleRequest<'r> {
             "POST" => Some(media_type),
             _ => return None,
         };
-        let length = body_length(head.headers, media_type).filter(|length| *length <= max_body_bytes)?;
+        let (length, authorization) = read_fields(head.headers, media_type)?;
+        if length > max_body_bytes {
+            return None;
+        }
         let target = head.path.filter(|target| target.starts_with('/') && is_plain(target.as_bytes()))?;
         let len = end + length;
-        Some(SimpleRequest { target, body: bytes.get(end..len)?, len })
+        Some(SimpleRequest { target, body: bytes.get(end..len)?, len, authorization })
     }
 }
 
-/// Returns the length of the body. Returns `None` if a header field has a meaning that hyper must handle.
-fn body_length(fields: &[httparse::Header<'_>], media_type: Option<&str>) -> Option<usize> {
-    let (mut hosts, mut length) = (0, None);
+/// Returns the length of the body, and the value of `Authorization`. Returns `None` if a header field has a
+/// meaning that hyper must handle.
+fn read_fields<'r>(
+    fields: &[httparse::Header<'r>],
+    media_type: Option<&str>,
+) -> Option<(usize, Option<&'r [u8]>)> {
+    let (mut hosts, mut length, mut authorization) = (0, None, None);
     for field in fields {
         let (name, value) = (field.name, field.value);
         // Compares lengths first, because most names have another length.
@@ -68,6 +77,8 @@ fn body_length(fields: &[httparse::Header<'_>], media_type: Option<&str>) -> Opt
             12 if name.eq_ignore_ascii_case("content-type") => {
                 media_type.is_none_or(|taken| value.eq_ignore_ascii_case(taken.as_bytes()))
             }
+            // Two values are ambiguous.
+            13 if name.eq_ignore_ascii_case("authorization") => authorization.replace(value).is_none(),
             16 => !name.eq_ignore_ascii_case("content-encoding"),
             17 => !name.eq_ignore_ascii_case("transfer-encoding"),
             6 => !name.eq_ignore_ascii_case("expect"),
@@ -81,7 +92,7 @@ fn body_length(fields: &[httparse::Header<'_>], media_type: Option<&str>) -> Opt
             return None;
         }
     }
-    (hosts == 1).then_some(length.unwrap_or(0))
+    (hosts == 1).then_some((length.unwrap_or(0), authorization))
 }
 
 /// Returns whether all bytes of the target are allowed unescaped by RFC 3986. Has no branches, so that the
@@ -104,10 +115,14 @@ mod tests {
     #[test]
     fn target_and_body_are_found() {
         let get = b"GET /a?b=c%20d HTTP/1.1\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\nGET";
-        let request = SimpleRequest { target: "/a?b=c%20d", body: b"", len: get.len() - 3 };
+        let request =
+            SimpleRequest { target: "/a?b=c%20d", body: b"", len: get.len() - 3, authorization: None };
         assert_eq!(parse(get), Some(request));
         let post = b"POST /a HTTP/1.1\r\nhost: a\r\nContent-Length: 2\r\n\r\n{}GET";
-        assert_eq!(parse(post), Some(SimpleRequest { target: "/a", body: b"{}", len: post.len() - 3 }));
+        let request = SimpleRequest { target: "/a", body: b"{}", len: post.len() - 3, authorization: None };
+        assert_eq!(parse(post), Some(request));
+        let with = b"GET /a HTTP/1.1\r\nHost: a\r\nauthorization:  Bearer x \r\n\r\n";
+        assert_eq!(parse(with).and_then(|request| request.authorization), Some(&b"Bearer x"[..]));
     }
 
     #[test]
@@ -123,6 +138,7 @@ mod tests {
             "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
             "GET /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
             "GET /a HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nAuthorization: Bearer x\r\n\r\n",
             "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{",
             "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
             "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\n{}",

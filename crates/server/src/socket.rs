@@ -75,6 +75,21 @@ pub enum BoundAddress {
     Unix(PathBuf),
 }
 
+impl BoundAddress {
+    /// Returns whether only programs on this machine can connect.
+    pub fn is_local(&self) -> bool {
+        match self {
+            BoundAddress::Tcp(address) => is_loopback(address.ip()),
+            BoundAddress::Unix(_) => true,
+        }
+    }
+}
+
+/// Returns whether an address belongs to the loopback: 127.0.0.0/8, ::1, or their mapped forms.
+pub(crate) fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -82,6 +97,16 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// A process on this machine, through a Unix socket.
     Unix,
+}
+
+impl Peer {
+    /// Returns whether the peer is a program on this machine: on the loopback, or on a Unix socket.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Peer::Tcp(address) => is_loopback(address.ip()),
+            Peer::Unix => true,
+        }
+    }
 }
 
 /// The reason why an address cannot be listened on.

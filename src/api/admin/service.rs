@@ -1,27 +1,34 @@
 //! The service of the admin listener: routes and answers a request.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use hyper::Request;
 use hyper::body::{Body as _, Incoming};
+use hyper::http::request::Parts;
+use hyper::{Method, Request};
 use serde_json::Value;
+use switchboard_model::UnixMillis;
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::response::INTERNAL;
 use switchboard_server::{
-    BodyState, ConnectionInfo, Problem, ProblemKind, Response, Service, catch_panic_async, respond,
+    BodyState, ConnectionInfo, Peer, Problem, ProblemKind, Response, Service, catch_panic_async, respond,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::standings;
+use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::{AccessLog, OTHER};
+use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential};
+use crate::api::problem::FORBIDDEN;
 use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{AuthCounters, Telemetry};
 
 /// Media type of metrics. Without the version of the text format, scrapers would guess it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,6 +48,10 @@ pub struct AdminContext {
     pub closed: watch::Receiver<bool>,
     /// The source of `/status` and of the reason in `/readyz`.
     pub status: Arc<dyn StatusSource>,
+    /// The principals with the counters of decisions about callers, if there are principals.
+    pub access: Option<(Access, Arc<AuthCounters>)>,
+    /// Host names of the listener, besides IP addresses and localhost, if there are no principals.
+    pub admin_hosts: Vec<String>,
     /// The access log, if requests are logged.
     pub access_log: Option<AccessLog>,
 }
@@ -77,14 +88,15 @@ impl Service for AdminService {
         let logged =
             log.map(|log| (log, request.method().clone(), ListenerKind::Admin.known(request.uri().path())));
         let body_state = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
-        let answered = catch_panic_async(answer(&self.context, request)).await;
-        let (response, body_state) = answered.unwrap_or_else(|| {
+        let answered = catch_panic_async(answer(&self.context, connection, request)).await;
+        let (response, body_state, caller) = answered.unwrap_or_else(|| {
             self.context.telemetry.count_panic();
-            (Problem::new(&INTERNAL).into_response(), body_state)
+            (Problem::new(&INTERNAL).into_response(), body_state, None)
         });
         if let Some((log, method, route)) = logged {
-            log.log_response(&method, route.unwrap_or(OTHER), &response, started.elapsed(), connection.peer)
-                .await;
+            let (route, took) = (route.unwrap_or(OTHER), started.elapsed());
+            let principal = caller.as_ref().and_then(Caller::principal);
+            log.log_response(&method, route, &response, took, principal, connection.peer).await;
         }
         (response, body_state)
     }
@@ -96,39 +108,91 @@ impl Service for AdminService {
     }
 }
 
-/// Returns the methods of a path. Returns `None` if the path has no route.
-fn allow(path: &str) -> Option<&'static str> {
-    ADMIN_PATHS.iter().find(|(known, _)| *known == path).map(|(_, allow)| *allow)
+/// Returns the permission that a request needs.
+///
+/// # Errors
+/// Returns the problem of a path without a route, and of a method that the route does not have.
+fn need(method: &Method, path: &str) -> Result<Option<Need>, Problem> {
+    if is_of_standings(path) {
+        return standings::need(method, path).map(Some);
+    }
+    let route = ADMIN_PATHS.iter().find(|(known, _)| *known == path);
+    let (_, allow) = route.ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Err(Problem::method_not_allowed(allow));
+    }
+    Ok(match path {
+        "/metrics" => Some(Need::whole(Permission::Metrics)),
+        "/status" => Some(Need::whole(Permission::Read)),
+        _ => None,
+    })
 }
 
-async fn answer(context: &AdminContext, request: Request<Incoming>) -> (Response, BodyState) {
+/// Returns whether a path is `/v1/standings`, or below it.
+fn is_of_standings(path: &str) -> bool {
+    path.strip_prefix(STANDINGS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns the caller of a request, or `None` if its route needs no permission or there are no principals.
+fn authorized(context: &AdminContext, head: &Parts, need: Option<Need>) -> Result<Option<Caller>, Denied> {
+    let Some(((access, counters), need)) = context.access.as_ref().zip(need) else { return Ok(None) };
+    let now = UnixMillis::from(SystemTime::now()).to_seconds();
+    authorize(&access.current(), credential(&head.headers), need, now, counters).map(Some)
+}
+
+/// Returns the answer, the state of the body, and the caller, if it is known.
+async fn answer(
+    context: &AdminContext,
+    connection: &ConnectionInfo,
+    request: Request<Incoming>,
+) -> (Response, BodyState, Option<Caller>) {
     failpoint("answer");
     let (head, body) = request.into_parts();
     let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
+    // Pages in a browser reach an open listener through DNS. With principals they have no token.
+    let is_open_tcp = context.access.is_none() && !matches!(connection.peer, Peer::Unix);
+    let hosts = is_open_tcp.then_some(&*context.admin_hosts);
+    if let Err(problem) = check_origin(&head).and_then(|()| check_host(&head, hosts)) {
+        return (problem.into_response(), body_state, None);
+    }
     let path = head.uri.path();
-    if path.strip_prefix(STANDINGS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+    let need = match need(&head.method, path) {
+        Ok(need) => need,
+        Err(problem) => return (problem.into_response(), body_state, None),
+    };
+    let caller = match authorized(context, &head, need) {
+        Ok(caller) => caller,
+        Err(Denied { problem, caller }) => return (problem.into_response(), body_state, caller),
+    };
+    let is_change = need == Some(Need::of(Permission::Standings));
+    if context.access.is_none() && is_change && !connection.peer.is_local() {
+        let problem = Problem::new(&FORBIDDEN).with_detail(
+            "Without principals, standings can be changed only from the machine of the daemon. \
+             Send the request there, or start the daemon with the option --principals.",
+        );
+        return (problem.into_response(), body_state, None);
+    }
+    if is_of_standings(path) {
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         let request = (&head.method, &head.headers);
-        return match standings::answer(store, standings, request, path, query, body).await {
+        let scope = Caller::scope_of(caller.as_ref());
+        return match standings::answer(scope, store, standings, request, path, query, body).await {
             // A change is only made after the whole body was read.
-            Ok(response) => (response, BodyState::Read),
-            Err(problem) => (problem.into_response(), body_state),
+            Ok(response) => (response, BodyState::Read, caller),
+            Err(problem) => (problem.into_response(), body_state, caller),
         };
     }
-    let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
-    let response = match (path, allow(path)) {
-        (_, None) => routes::not_found(ListenerKind::Admin, path).into_response(),
-        (_, Some(allow)) if !is_read => Problem::method_not_allowed(allow).into_response(),
-        ("/", _) => routes::list(ListenerKind::Admin),
-        ("/metrics", _) => respond(200, METRICS, metrics(context).into()),
-        ("/livez", _) => respond(200, TEXT, "alive\n".into()),
-        ("/readyz", _) => readiness(context),
-        ("/status", _) => respond(200, JSON, context.status.status().to_string().into()),
-        ("/openapi.json", _) => respond(200, JSON, OPENAPI.into()),
+    let response = match path {
+        "/" => routes::list(ListenerKind::Admin),
+        "/metrics" => respond(200, METRICS, metrics(context).into()),
+        "/livez" => respond(200, TEXT, "alive\n".into()),
+        "/readyz" => readiness(context),
+        "/status" => respond(200, JSON, context.status.status().to_string().into()),
+        "/openapi.json" => respond(200, JSON, OPENAPI.into()),
         _ => routes::not_found(ListenerKind::Admin, path).into_response(),
     };
-    (response, body_state)
+    (response, body_state, caller)
 }
 
 fn metrics(context: &AdminContext) -> String {
@@ -140,15 +204,23 @@ fn metrics(context: &AdminContext) -> String {
 }
 
 /// Answers `/readyz`. The daemon is ready with a stale snapshot, but not without a snapshot, and not while
-/// the data listener is closed.
+/// the data listener is closed. With principals, the answer is one word, because a probe shows no credential.
 fn readiness(context: &AdminContext) -> Response {
-    if context.store.current().is_none() {
-        respond(503, TEXT, no_snapshot(context.status.last_failure()).into())
-    } else if *context.closed.borrow() {
-        respond(503, TEXT, "the data listener is closed: starting or draining\n".into())
+    let is_closed = *context.closed.borrow();
+    // The value has changed once when the data listener opened.
+    let was_open = context.closed.has_changed().unwrap_or(true);
+    let is_short = context.access.is_some();
+    let (status, text): (u16, Cow<'static, str>) = if context.store.current().is_none() {
+        let reason = || no_snapshot(context.status.last_failure());
+        (503, if is_short { "no snapshot\n".into() } else { reason().into() })
+    } else if is_closed {
+        let word = if was_open { "draining\n" } else { "starting\n" };
+        let text = "the data listener is closed: starting or draining\n";
+        (503, if is_short { word } else { text }.into())
     } else {
-        respond(200, TEXT, "ready\n".into())
-    }
+        (200, "ready\n".into())
+    };
+    respond(status, TEXT, text.into_owned().into())
 }
 
 fn no_snapshot(LastFailure { error, findings }: LastFailure) -> String {

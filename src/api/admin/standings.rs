@@ -13,6 +13,7 @@ use switchboard_model::SelectError;
 use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
 use switchboard_server::{Problem, Response, respond};
 
+use crate::access::{Need, Permission, Scope};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
@@ -26,9 +27,33 @@ const CHANGE: &str = "GET, HEAD, PUT, DELETE";
 /// Maximum number of bytes in a body. JSON may write each byte of a reason as six bytes.
 const MAX_BODY_BYTES: usize = 6 * MAX_REASON_BYTES + 2 * 1024;
 
-/// Answers a request for standings. `path` begins with `/v1/standings`. `query` is the query string of the
-/// URL.
+/// The id of no company. A request for a company that its caller may not name is answered as one for this
+/// company, so that both answers are equal.
+const NO_COMPANY: &str = "/";
+
+/// Returns the permission that a request for standings needs. `path` begins with `/v1/standings`.
+///
+/// # Errors
+/// Returns the problem of a path without a route, and of a method that the route does not have.
+pub(super) fn need(method: &Method, path: &str) -> Result<Need, Problem> {
+    let allow = if path == STANDINGS {
+        READ
+    } else if key(path).is_some() {
+        CHANGE
+    } else {
+        return Err(routes::not_found(ListenerKind::Admin, path));
+    };
+    match *method {
+        Method::GET | Method::HEAD => Ok(Need::of(Permission::Read)),
+        Method::PUT | Method::DELETE if allow == CHANGE => Ok(Need::of(Permission::Standings)),
+        _ => Err(Problem::method_not_allowed(allow)),
+    }
+}
+
+/// Answers a request for standings of companies that its caller may name. `path` begins with
+/// `/v1/standings`. `query` is the query string of the URL.
 pub(super) async fn answer(
+    scope: Scope<'_>,
     store: &Store,
     standings: &Standings,
     (method, headers): (&Method, &HeaderMap),
@@ -38,11 +63,14 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     if path == STANDINGS {
         return match *method {
-            Method::GET | Method::HEAD => list(store, query),
+            Method::GET | Method::HEAD => list(scope, store, query),
             _ => Err(Problem::method_not_allowed(READ)),
         };
     }
-    let key = key(path).ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
+    let mut key = key(path).ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
+    if !scope.contains(&key.company) {
+        key.company = NO_COMPANY.into();
+    }
     let check_query = || match query {
         "" => Ok(()),
         _ => Err(bad_request("Send the URL of a standing without a query string.")),
@@ -78,9 +106,9 @@ fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
 }
 
 /// Lists the standings of a company's accounts in the order of the account ids. Without a company, lists those
-/// of all companies, each with its company.
-fn list(store: &Store, query: &str) -> Result<Response, Problem> {
-    let company = company(query)?;
+/// of all companies that the caller may name, each with its company.
+fn list(scope: Scope<'_>, store: &Store, query: &str) -> Result<Response, Problem> {
+    let company = company(query)?.map(|id| if scope.contains(&id) { id } else { NO_COMPANY.into() });
     let generation = store.current().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let snapshot = &generation.snapshot;
     if company.as_ref().is_some_and(|id| snapshot.find_company(id).is_none()) {
@@ -89,7 +117,7 @@ fn list(store: &Store, query: &str) -> Result<Response, Problem> {
     let company = company.as_deref();
     let mut held = store.standings();
     held.retain(|(AccountKey { company: of, account }, _)| {
-        let is_listed = company.is_none_or(|company| **of == *company);
+        let is_listed = company.map_or_else(|| scope.contains(of), |company| **of == *company);
         is_listed && snapshot.find_company(of).is_some_and(|of| snapshot.find_account(of, account).is_some())
     });
     held.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));

@@ -7,11 +7,12 @@ use switchboard_select::{Overlay, unknown_field};
 use switchboard_server::Problem;
 use switchboard_server::response::BAD_REQUEST;
 use switchboard_snapshot::view::{AccountRef, AddressMatch};
-use switchboard_snapshot::{AccountIdx, Snapshot};
+use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, Snapshot};
 
 use super::context::WorkerContext;
 use super::query_string::{decode, pairs, restore_plus};
 use super::select::ResponseMeta;
+use crate::access::Scope;
 use crate::api::problem::{GENERATION, UNKNOWN_ACCOUNT, from_error};
 use crate::runtime::Generation;
 
@@ -61,20 +62,30 @@ impl<'a> AccountQuery<'a> {
         })
     }
 
-    /// Finds the account in a snapshot.
+    /// Finds the account in the companies of a snapshot that the caller may name.
     ///
     /// # Errors
-    /// Returns the problem if the snapshot has no such company, channel or account, or if several companies
-    /// have the address and the query names none of them.
-    pub fn find(&self, snapshot: &Snapshot) -> Result<AccountIdx, Problem> {
+    /// Returns the problem if the caller may name no such company, if the snapshot has no such company,
+    /// channel or account, or if several companies have the address and the query names none of them.
+    pub fn find(&self, snapshot: &Snapshot, scope: Scope<'_>) -> Result<AccountIdx, Problem> {
         let unknown = |error| Problem::new(from_error(error)).with_number(GENERATION, snapshot.generation());
-        let company = match &self.company {
-            Some(id) => Some(snapshot.find_company(id).ok_or_else(|| unknown(SelectError::UnknownCompany))?),
+        let company = match self.company.as_deref().or(scope.only()) {
+            Some(id) => {
+                let found = Some(id).filter(|id| scope.contains(id)).and_then(|id| snapshot.find_company(id));
+                Some(found.ok_or_else(|| unknown(SelectError::UnknownCompany))?)
+            }
             None => None,
         };
         let channel =
             snapshot.find_channel(&self.channel).ok_or_else(|| unknown(SelectError::UnknownChannel))?;
-        match snapshot.find_address(company, channel, &self.address) {
+        let found = match (company, scope) {
+            (None, Scope::Listed(ids)) => {
+                let companies = ids.iter().filter_map(|id| snapshot.find_company(id));
+                self.find_in(snapshot, companies, channel)
+            }
+            _ => snapshot.find_address(company, channel, &self.address),
+        };
+        match found {
             AddressMatch::Account(account) => Ok(account),
             AddressMatch::None => {
                 Err(Problem::new(&UNKNOWN_ACCOUNT).with_number(GENERATION, snapshot.generation()))
@@ -85,16 +96,41 @@ impl<'a> AccountQuery<'a> {
     }
 }
 
+impl AccountQuery<'_> {
+    /// Finds the address in several companies.
+    fn find_in(
+        &self,
+        snapshot: &Snapshot,
+        companies: impl Iterator<Item = CompanyIdx>,
+        channel: ChannelIdx,
+    ) -> AddressMatch {
+        let mut found = AddressMatch::None;
+        for company in companies {
+            match (snapshot.find_address(Some(company), channel, &self.address), &found) {
+                (AddressMatch::None, _) => {}
+                (one, AddressMatch::None) => found = one,
+                _ => return AddressMatch::SeveralCompanies,
+            }
+        }
+        found
+    }
+}
+
 /// Answers a query string from the snapshot in service: appends the account or the problem. Returns `None` if
 /// the query is well formed and there is no snapshot.
-pub(super) fn answer(context: &WorkerContext, text: &str, out: &mut Vec<u8>) -> Option<ResponseMeta> {
+pub(super) fn answer(
+    context: &WorkerContext,
+    scope: Scope<'_>,
+    text: &str,
+    out: &mut Vec<u8>,
+) -> Option<ResponseMeta> {
     // Also for malformed queries, because the header `date` uses the time that is read here.
     let now = context.clock.read();
     let found = match AccountQuery::parse(text) {
         Err(fault) => Err(Problem::new(&BAD_REQUEST).with_detail(fault)),
         Ok(query) => context.with_generation(|generation| {
             let Generation { snapshot, overlay } = &**generation;
-            let account = query.find(snapshot)?;
+            let account = query.find(snapshot, scope)?;
             write_account(out, snapshot, overlay, now, account);
             Ok(())
         })?,

@@ -12,7 +12,9 @@ use switchboard_server::{Clock, MemoryBudget};
 use switchboard_snapshot::Snapshot;
 use tokio::sync::Semaphore;
 
+use crate::access::Access;
 use crate::api::access_log::AccessLog;
+use crate::api::authorization::Authorizer;
 use crate::runtime::{Generation, Reader, Store};
 use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetrics};
 
@@ -28,6 +30,8 @@ pub(super) struct WorkerContext {
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shared: Shared,
     pub(super) clock: Clock,
+    /// Decides about callers, if there are principals.
+    pub(super) authorizer: Option<Authorizer>,
     /// The access log, if requests are logged.
     pub(super) access_log: Option<AccessLog>,
     /// Counters for the channels of one generation.
@@ -56,6 +60,7 @@ impl WorkerContext {
         store: &Store,
         telemetry: Arc<Telemetry>,
         shared: Shared,
+        access: Option<&Access>,
         access_log: f64,
     ) -> WorkerContext {
         let metrics = telemetry.add_worker();
@@ -63,6 +68,7 @@ impl WorkerContext {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
             clock: Clock::default(),
+            authorizer: access.map(Authorizer::new),
             access_log: AccessLog::new("data", access_log),
             channels: RefCell::new((None, Rc::new(metrics.selections.channels(&[])))),
             // Every `RandomState` has different keys, which the system seeds.

@@ -19,7 +19,9 @@ use super::body::BodyKind;
 use super::context::WorkerContext;
 use super::query_string;
 use super::select::{ResponseMeta, select_current};
+use crate::access::{Credential, Need, Permission, Principal, Scope};
 use crate::api::access_log::{AccessLog, AnsweredRequest, code_in};
+use crate::api::authorization::allowed;
 use crate::telemetry::Route;
 
 /// Answers the single selection or look-up at the start of these bytes. See [`Service::fast_path`].
@@ -32,7 +34,21 @@ pub(super) fn answer(
     out: &mut Vec<u8>,
 ) -> Option<FastAnswer> {
     let started = Instant::now();
-    let (text, len) = read(bytes)?;
+    let (text, len, authorization) = read(bytes)?;
+    let credential = authorization.map_or(Credential::None, Credential::Authorization);
+    let mut reader;
+    let principal: Option<&Principal> = match &context.authorizer {
+        None => None,
+        Some(authorizer) => {
+            reader = authorizer.reader();
+            let principals = reader.pin();
+            let need = Need::of(Permission::Select);
+            // A refused request is answered and counted behind hyper.
+            let at = principals.authorize(credential, need, context.clock.read()).ok()?;
+            Some(principals.get(at)?)
+        }
+    };
+    let scope = principal.map_or(Scope::All, Principal::scope);
     let mut body = context.scratch.borrow_mut();
     body.clear();
     let meta = catch_panic(|| {
@@ -41,9 +57,9 @@ pub(super) fn answer(
         let read = match text {
             QueryText::Url(text) => query_string::read(text, &mut query),
             QueryText::Body(json) => query.read_json(json),
-            QueryText::Account(text) => return account::answer(context, text, &mut body),
+            QueryText::Account(text) => return account::answer(context, scope, text, &mut body),
         };
-        select_current(context, read.map(|()| &query), &mut body)
+        select_current(context, scope, read.map(|()| &mut query), &mut body)
     });
     let panicked = meta.is_none();
     let meta = match meta {
@@ -63,8 +79,11 @@ pub(super) fn answer(
         context.metrics.timings.record_selection(took);
     }
     context.metrics.timings.record_request(route, meta.status, took);
+    if principal.is_some() {
+        context.metrics.auth.count(allowed(credential));
+    }
     if let Some(log) = &context.access_log {
-        log_answer(log, connection, bytes, meta.status, &body, took);
+        log_answer(log, principal, connection, bytes, meta.status, &body, took);
     }
     Some(FastAnswer { len, at })
 }
@@ -73,6 +92,7 @@ pub(super) fn answer(
 #[cold]
 fn log_answer(
     log: &AccessLog,
+    principal: Option<&Principal>,
     connection: &ConnectionInfo,
     request: &[u8],
     status: u16,
@@ -87,6 +107,7 @@ fn log_answer(
             code: code_in(status, body).as_deref(),
             bytes: body.len(),
             duration: Some(took),
+            principal,
             peer: connection.peer,
         });
     }
@@ -103,9 +124,11 @@ enum QueryText<'r> {
     Account(&'r str),
 }
 
-/// Returns the query of the single selection or look-up at the start of these bytes, and the length of its
-/// request in bytes.
-fn read(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
+/// The text of a query, the length of its request in bytes, and the value of its `Authorization`.
+type Request<'r> = (QueryText<'r>, usize, Option<&'r [u8]>);
+
+/// Returns the single selection or look-up at the start of these bytes.
+fn read(bytes: &[u8]) -> Option<Request<'_>> {
     // Checked before the head is parsed, so that other requests are parsed only once.
     let is_post = match (bytes.strip_prefix(b"GET /v1/select"), bytes.strip_prefix(b"POST /v1/select ")) {
         (Some(rest), _) if matches!(rest.first(), Some(b'?' | b' ')) => false,
@@ -114,19 +137,19 @@ fn read(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
     };
     let request = SimpleRequest::parse(bytes, BodyKind::Query.media_type(), MAX_QUERY_BYTES)?;
     if is_post {
-        return Some((QueryText::Body(request.body), request.len));
+        return Some((QueryText::Body(request.body), request.len, request.authorization));
     }
     let query = request.target.get("/v1/select".len()..)?;
     let query = query.strip_prefix('?').unwrap_or_default();
-    request.body.is_empty().then_some((QueryText::Url(query), request.len))
+    request.body.is_empty().then_some((QueryText::Url(query), request.len, request.authorization))
 }
 
-/// Returns the query of the look-up at the start of these bytes, and the length of its request in bytes.
-fn read_account(bytes: &[u8]) -> Option<(QueryText<'_>, usize)> {
+/// Returns the look-up at the start of these bytes.
+fn read_account(bytes: &[u8]) -> Option<Request<'_>> {
     bytes.strip_prefix(b"GET /v1/account?")?;
     let request = SimpleRequest::parse(bytes, BodyKind::Query.media_type(), MAX_QUERY_BYTES)?;
     let query = request.target.strip_prefix("/v1/account?")?;
-    request.body.is_empty().then_some((QueryText::Account(query), request.len))
+    request.body.is_empty().then_some((QueryText::Account(query), request.len, request.authorization))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use switchboard_server::{Problem, RequestClass, Response, catch_panic, respond};
 use switchboard_snapshot::Snapshot;
 
 use super::context::WorkerContext;
+use crate::access::{Caller, Scope};
 use crate::api::JSON;
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error, write_problem};
 use crate::runtime::Generation;
@@ -46,9 +47,10 @@ impl ResponseMeta {
 
 /// Selects from the snapshot in service, appends the selection or the problem, and counts it. Returns `None`
 /// without counting if the query is well formed and there is no snapshot.
-pub(super) fn select_current(
+pub(super) fn select_current<'q, 'p: 'q>(
     context: &WorkerContext,
-    query: Result<&Query<'_>, BadQuery>,
+    scope: Scope<'p>,
+    query: Result<&mut Query<'q>, BadQuery>,
     out: &mut Vec<u8>,
 ) -> Option<ResponseMeta> {
     context.with_current(|generation| {
@@ -60,8 +62,23 @@ pub(super) fn select_current(
         let channels = context.channel_counters(snapshot);
         // Also for malformed queries, because the header `date` uses the time that is read here.
         let select_context = context.select_context(generation);
-        let answer = query.map(|query| select(snapshot, query, select_context));
+        let answer = query.map(|query| match restrict(snapshot, scope, query) {
+            Ok(()) => select(snapshot, query, select_context),
+            Err(answer) => answer,
+        });
         Some(write_answer(context, snapshot, &channels, answer, out))
+    })
+}
+
+/// Restricts a query to the companies of its caller.
+///
+/// # Errors
+/// Returns the answer to a query that names another company: that of an unknown company.
+fn restrict<'q, 'p: 'q>(snapshot: &Snapshot, scope: Scope<'p>, query: &mut Query<'q>) -> Result<(), Answer> {
+    let only_company = || snapshot.only_company().map(|only| snapshot.company(only).id());
+    scope.restrict(query, only_company).map_err(|error| {
+        let channel = snapshot.find_channel(&query.channel);
+        Answer { channel, result: Err(error) }
     })
 }
 
@@ -107,8 +124,12 @@ pub(super) fn write_answer(
     ResponseMeta::problem(kind.status)
 }
 
-/// Answers the lines of a batch. Yields to other connections from time to time.
-pub(super) async fn answer_batch(context: &WorkerContext, body: &[u8]) -> Result<Response, Problem> {
+/// Answers the lines of a batch. Yields to other connections from time to time. All lines have the same caller.
+pub(super) async fn answer_batch(
+    context: &WorkerContext,
+    caller: Option<&Caller>,
+    body: &[u8],
+) -> Result<Response, Problem> {
     let ends = memchr::memchr_iter(b'\n', body).count();
     let lines = ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
     if lines > MAX_LINES {
@@ -126,7 +147,8 @@ pub(super) async fn answer_batch(context: &WorkerContext, body: &[u8]) -> Result
     if expected > MAX_UNRESERVED_BYTES && !reservation.grow(expected) {
         return Err(Problem::out_of_memory_budget());
     }
-    let batch = Batch { context, generation: &generation, channels: &channels, now };
+    let scope = Caller::scope_of(caller);
+    let batch = Batch { context, scope, generation: &generation, channels: &channels, now };
     let mut out = Vec::with_capacity(expected);
     let mut rest = body;
     let mut first = 1;
@@ -192,6 +214,7 @@ fn answer_malformed(context: &WorkerContext, body: &[u8]) -> Result<Response, Pr
 /// The state that the lines of one batch are answered from.
 struct Batch<'b> {
     context: &'b WorkerContext,
+    scope: Scope<'b>,
     generation: &'b Generation,
     channels: &'b ChannelCounters,
     now: UnixSeconds,
@@ -204,25 +227,27 @@ impl Batch<'_> {
         failpoint("line");
         let snapshot = &self.generation.snapshot;
         let mut queries: [Query<'_>; LANES] = from_fn(|_| Query::default());
-        let mut faults = [const { None }; LANES];
-        for ((query, fault), line) in queries.iter_mut().zip(&mut faults).zip(lines) {
-            *fault = query.read_json(line).err();
+        // The answers of lines that are not selected: malformed ones, and those of other companies.
+        let mut refused = [const { None }; LANES];
+        for ((number, (query, refused)), line) in
+            (first..).zip(queries.iter_mut().zip(&mut refused)).zip(lines)
+        {
+            *refused = match query.read_json(line) {
+                Ok(()) => restrict(snapshot, self.scope, query).err().map(Ok),
+                Err(bad) => Some(Err(in_batch(bad, number))),
+            };
         }
         let mut well_formed = [const { None }; LANES];
-        let read = queries.iter().zip(&faults).take(lines.len());
-        for (slot, (query, fault)) in well_formed.iter_mut().zip(read) {
-            if fault.is_none() {
+        let read = queries.iter().zip(&refused).take(lines.len());
+        for (slot, (query, refused)) in well_formed.iter_mut().zip(read) {
+            if refused.is_none() {
                 *slot = Some((query, self.select_context()));
             }
         }
         let answers = select_interleaved(snapshot, &well_formed);
-        for (number, (answer, fault)) in (first..).zip(answers.into_iter().zip(faults)) {
-            let answer = match (answer, fault) {
-                (Some(answer), _) => Ok(answer),
-                (None, Some(bad)) => Err(in_batch(bad, number)),
-                // There is no further line.
-                (None, None) => break,
-            };
+        for (answer, refused) in answers.into_iter().zip(refused) {
+            // Without either, there is no further line.
+            let Some(answer) = answer.map(Ok).or(refused) else { break };
             write_answer(self.context, snapshot, self.channels, answer, out);
             out.push(b'\n');
         }
@@ -236,7 +261,10 @@ impl Batch<'_> {
             failpoint("line");
             let mut query = Query::default();
             let read = query.read_json(line);
-            let answer = read.map(|()| select(snapshot, &query, self.select_context()));
+            let answer = read.map(|()| match restrict(snapshot, self.scope, &mut query) {
+                Ok(()) => select(snapshot, &query, self.select_context()),
+                Err(answer) => answer,
+            });
             let answer = answer.map_err(|bad| in_batch(bad, number));
             write_answer(self.context, snapshot, self.channels, answer, out);
         });

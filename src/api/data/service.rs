@@ -24,8 +24,10 @@ use super::body::BodyKind;
 use super::context::{Shared, WorkerContext};
 use super::select::{ResponseMeta, answer_batch, select_current};
 use super::{account, fast_path, query_string};
+use crate::access::{Access, Caller, Need, Permission, Scope};
 use crate::api::JSON;
 use crate::api::access_log::OTHER;
+use crate::api::authorization::{Denied, credential};
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::api::routes::{self, DATA_PATHS, ListenerKind};
 use crate::runtime::{Generation, Store};
@@ -73,6 +75,15 @@ fn target_of(method: &str, path: &str) -> Target {
 }
 
 impl Target {
+    /// Returns the permission that a caller needs.
+    fn permission(self) -> Option<Permission> {
+        match self {
+            Target::Url(Route::Explain) | Target::Body(Route::Explain) => Some(Permission::Explain),
+            Target::Url(_) | Target::Body(_) | Target::Batch | Target::Account => Some(Permission::Select),
+            Target::Routes | Target::OtherMethod(..) | Target::Unknown => None,
+        }
+    }
+
     /// Returns the route for the metrics.
     fn route(self) -> Route {
         match self {
@@ -85,8 +96,8 @@ impl Target {
 }
 
 /// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener
-/// stops accepting, and every connection ends after its current request. `access_log` is the share of the
-/// requests that are logged.
+/// stops accepting, and every connection ends after its current request. `access` has the principals, if there
+/// are any. `access_log` is the share of the requests that are logged.
 ///
 /// # Errors
 /// Returns the error of the system if a thread or a runtime cannot be created.
@@ -94,6 +105,7 @@ pub fn serve(
     listener: Listener,
     store: Store,
     telemetry: Arc<Telemetry>,
+    access: Option<Access>,
     access_log: f64,
     drain: watch::Receiver<bool>,
 ) -> io::Result<ServerThreads> {
@@ -101,7 +113,10 @@ pub fn serve(
     let shared = Shared::new(listener.settings().max_body_bytes);
     let observer: Arc<Telemetry> = Arc::clone(&telemetry);
     listener.serve(
-        move || WorkerContext::new(&store, Arc::clone(&telemetry), shared.clone(), access_log),
+        move || {
+            let telemetry = Arc::clone(&telemetry);
+            WorkerContext::new(&store, telemetry, shared.clone(), access.as_ref(), access_log)
+        },
         observer,
         drain,
     )
@@ -118,7 +133,14 @@ impl Service for WorkerContext {
         let (head, body) = request.into_parts();
         let target = target_of(head.method.as_str(), head.uri.path());
         let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
-        let answered = catch_panic_async(answer(self, target, &head, body)).await;
+        let (caller, denied) = match authorize(self, target, &head) {
+            Ok(caller) => (caller, None),
+            Err(Denied { problem, caller }) => (caller, Some(problem)),
+        };
+        let answered = match denied {
+            None => catch_panic_async(answer(self, caller.as_ref(), target, &head, body)).await,
+            Some(problem) => Some(Answered::new(Err(problem), body_state)),
+        };
         let Answered { response, body, is_selection } = answered.unwrap_or_else(|| {
             self.telemetry.count_panic();
             // It is unknown how much of the body was read before the panic.
@@ -132,7 +154,8 @@ impl Service for WorkerContext {
         self.metrics.timings.record_request(target.route(), response.status().as_u16(), took);
         if let Some(log) = self.access_log.as_ref().filter(|log| log.is_due()) {
             let route = ListenerKind::Data.known(head.uri.path()).unwrap_or(OTHER);
-            log.log_response(&head.method, route, &response, took, connection.peer).await;
+            let principal = caller.as_ref().and_then(Caller::principal);
+            log.log_response(&head.method, route, &response, took, principal, connection.peer).await;
         }
         (response, body)
     }
@@ -203,20 +226,39 @@ impl Answered {
     }
 }
 
-async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Incoming) -> Answered {
+/// Returns the caller of a request, or `None` if its route needs no permission or there are no principals.
+fn authorize(context: &WorkerContext, target: Target, head: &Parts) -> Result<Option<Caller>, Denied> {
+    let Some((authorizer, permission)) = context.authorizer.as_ref().zip(target.permission()) else {
+        return Ok(None);
+    };
+    let (need, counters) = (Need::of(permission), &context.metrics.auth);
+    let now = context.clock.read();
+    authorizer.authorize(credential(&head.headers), need, now, counters).map(Some)
+}
+
+async fn answer(
+    context: &WorkerContext,
+    caller: Option<&Caller>,
+    target: Target,
+    head: &Parts,
+    body: Incoming,
+) -> Answered {
     failpoint("answer");
     let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
     let query = || head.uri.query().unwrap_or_default();
+    let scope = Caller::scope_of(caller);
     match target {
         Target::Url(Route::Explain) => {
-            Answered::new(explain(context, OwnedQueryText::Url(query().to_owned())).await, body_state)
+            let query = OwnedQueryText::Url(query().to_owned());
+            Answered::new(explain(context, caller.cloned(), query).await, body_state)
         }
-        Target::Url(_) => select_one(context, query_string::parse(query()), body_state),
+        Target::Url(_) => select_one(context, scope, query_string::parse(query()), body_state),
         Target::Body(route) => match read_query_body(context, BodyKind::Query, head, body).await {
             Ok((body, _reservation)) if route == Route::Explain => {
-                Answered::new(explain(context, OwnedQueryText::Body(body)).await, BodyState::Read)
+                let query = OwnedQueryText::Body(body);
+                Answered::new(explain(context, caller.cloned(), query).await, BodyState::Read)
             }
-            Ok((body, _reservation)) => select_one(context, Query::from_json(&body), BodyState::Read),
+            Ok((body, _reservation)) => select_one(context, scope, Query::from_json(&body), BodyState::Read),
             Err(problem) => {
                 if route == Route::Select {
                     count_early(context, &problem);
@@ -225,11 +267,13 @@ async fn answer(context: &WorkerContext, target: Target, head: &Parts, body: Inc
             }
         },
         Target::Batch => match read_query_body(context, BodyKind::Batch, head, body).await {
-            Ok((body, _reservation)) => Answered::new(answer_batch(context, &body).await, BodyState::Read),
+            Ok((body, _reservation)) => {
+                Answered::new(answer_batch(context, caller, &body).await, BodyState::Read)
+            }
             Err(problem) => Answered::new(Err(problem), body_state),
         },
         Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), body_state),
-        Target::Account => Answered::new(find_account(context, query()), body_state),
+        Target::Account => Answered::new(find_account(context, scope, query()), body_state),
         Target::Routes => Answered::new(Ok(routes::list(ListenerKind::Data)), body_state),
         Target::Unknown => {
             Answered::new(Err(routes::not_found(ListenerKind::Data, head.uri.path())), body_state)
@@ -254,10 +298,15 @@ async fn read_query_body(
 }
 
 /// Answers a single query that came through hyper.
-fn select_one(context: &WorkerContext, query: Result<Query<'_>, BadQuery>, body: BodyState) -> Answered {
+fn select_one<'q, 'p: 'q>(
+    context: &WorkerContext,
+    scope: Scope<'p>,
+    mut query: Result<Query<'q>, BadQuery>,
+    body: BodyState,
+) -> Answered {
     let mut scratch = context.scratch.borrow_mut();
     scratch.clear();
-    match select_current(context, query.as_ref().map_err(BadQuery::clone), &mut scratch) {
+    match select_current(context, scope, query.as_mut().map_err(|bad| bad.clone()), &mut scratch) {
         None => {
             let problem = Problem::new(&NO_SNAPSHOT);
             count_early(context, &problem);
@@ -271,10 +320,10 @@ fn select_one(context: &WorkerContext, query: Result<Query<'_>, BadQuery>, body:
 }
 
 /// Answers a query for an account that came through hyper.
-fn find_account(context: &WorkerContext, query: &str) -> Result<Response, Problem> {
+fn find_account(context: &WorkerContext, scope: Scope<'_>, query: &str) -> Result<Response, Problem> {
     let mut scratch = context.scratch.borrow_mut();
     scratch.clear();
-    let meta = account::answer(context, query, &mut scratch);
+    let meta = account::answer(context, scope, query, &mut scratch);
     let ResponseMeta { status, content_type } = meta.ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     Ok(respond(status, content_type, Bytes::copy_from_slice(&scratch)))
 }
@@ -310,7 +359,11 @@ impl OwnedQueryText {
 /// Explanations are rendered one at a time on a blocking thread. For an OU with 20,000 levels above it, an
 /// explanation is 60 ms of work and 2 MB of text, and a worker could not answer other requests meanwhile.
 /// Explanations may wait for each other, because people request them, not gateways.
-async fn explain(context: &WorkerContext, query: OwnedQueryText) -> Result<Response, Problem> {
+async fn explain(
+    context: &WorkerContext,
+    caller: Option<Caller>,
+    query: OwnedQueryText,
+) -> Result<Response, Problem> {
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
     let Some(generation) = context.with_generation(Arc::clone) else {
@@ -321,7 +374,7 @@ async fn explain(context: &WorkerContext, query: OwnedQueryText) -> Result<Respo
     let panics = failpoint::is_named("explain");
     let rendered = spawn_blocking(move || {
         failpoint::panic_if(panics);
-        let text = render(&generation, &query, now, random);
+        let text = render(&generation, Caller::scope_of(caller.as_ref()), &query, now, random);
         // Held until here, even if the client has disconnected.
         drop(turn);
         text
@@ -342,19 +395,25 @@ async fn explain(context: &WorkerContext, query: OwnedQueryText) -> Result<Respo
 
 fn render(
     generation: &Generation,
+    scope: Scope<'_>,
     query: &OwnedQueryText,
     now: UnixSeconds,
     random: u64,
 ) -> Result<String, Problem> {
     let Generation { snapshot, overlay } = generation;
-    let query = query.parse().map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
+    let mut query =
+        query.parse().map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
+    let only_company = || snapshot.only_company().map(|only| snapshot.company(only).id());
+    let refused = |error| from_select(error, snapshot.generation());
+    scope.restrict(&mut query, only_company).map_err(refused)?;
     let select_context = SelectContext { now, random, standings: overlay };
     let problem = |error| problem::to_json(error, snapshot.generation());
     let (_, explanation) = explain_query(snapshot, &query, select_context, problem);
     let explanation = explanation.map_err(|error| {
         let problem = from_select(error, snapshot.generation());
-        // Every caller may see every company here, so that a similar id reveals nothing.
-        let unknown = UnknownId::of_query(snapshot, &query, error);
+        // A similar id of a company reveals nothing only to a caller that may see every company.
+        let is_hidden = error == SelectError::UnknownCompany && !matches!(scope, Scope::All);
+        let unknown = UnknownId::of_query(snapshot, &query, error).filter(|_| !is_hidden);
         match unknown.as_ref().and_then(UnknownId::near) {
             Some(near) => problem.with_detail(problem::with_help(error, near)),
             None => problem,

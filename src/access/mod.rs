@@ -1,0 +1,15 @@
+//! Who may call: the principals of the file `--principals`, their tokens, and the decision about one request.
+//! This layer knows no HTTP.
+//!
+//! [`file`] reads the file, [`principals`] decides about requests, and [`Access`] has the principals in force.
+
+pub mod file;
+mod in_force;
+mod principals;
+
+pub use file::{FileFaults, PrincipalsFile, is_principal_name};
+pub use in_force::{Access, AccessEvent, OpenError, Reader, Token};
+pub use principals::{
+    ANONYMOUS, Caller, Companies, Credential, Denial, Need, Permission, Principal, Principals, Scope,
+    TokenHash,
+};
