@@ -378,7 +378,7 @@ fn second_process_reads_and_takes_over_when_the_first_drains() {
     assert_eq!(generation(&second), generation(&first), "the same content");
     assert_eq!(second.admin("GET", STANDING, "").0, 200, "it follows the journal");
     let mut client = HttpClient::connect(&second.admin);
-    client.send(format!("DELETE {STANDING} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    client.send(format!("DELETE {STANDING} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     let refused = client.answer();
     refused.refuses(503, "overloaded");
     assert!(refused.header("retry-after").is_some());

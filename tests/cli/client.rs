@@ -481,7 +481,6 @@ fn check_config_reports_every_fault_of_the_settings() {
     assert_eq!(exit, 2, "{error}");
     for fault in [
         "overlap",
-        "can be reached from other machines",
         "the source cannot be read: ",
         "is not a folder",
         "the folder of the journal does not exist",
@@ -535,6 +534,7 @@ fn check_config_reports_every_fault_of_the_settings() {
         "worker",
         "poll_interval: ",
         "overlap",
+        "can be reached from other machines",
         "the source cannot be read",
         "standings: ",
     ];
