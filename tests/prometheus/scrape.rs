@@ -56,7 +56,8 @@ fn every_kind_was_served(prometheus: &Prometheus) {
     };
     let outcomes = SelectionOutcome::all().map(|outcome| outcome.as_str().to_owned()).collect();
     assert_eq!(all("sum by (outcome) (switchboard_selections_total) > 0", "outcome"), outcomes);
-    let statuses = STATUSES.into_iter().filter(|status| *status != 500);
+    // A bug causes 500, and only a daemon with principals answers 401 and 403.
+    let statuses = STATUSES.into_iter().filter(|status| ![401, 403, 500].contains(status));
     let statuses: BTreeSet<String> = statuses.map(|status| status.to_string()).collect();
     assert_eq!(all("sum by (code) (switchboard_http_requests_total) > 0", "code"), statuses);
     let routes = Route::ALL.map(|route| route.as_str().to_owned()).into();
