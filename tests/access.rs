@@ -1,9 +1,12 @@
 //! Principals: who may request which route, for which company. Requests go over real sockets.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use rcgen::SanType;
 use serde_json::{Value, json};
 use switchboard::access::Token;
 use switchboard::config::Settings;
@@ -14,6 +17,7 @@ use tempfile::TempDir;
 use crate::cli::{stdout, switchboard};
 use crate::expected::compiled;
 use crate::harness::{DaemonProcess, HttpClient, HttpResponse, InProcessDaemon, one_worker, wait_until};
+use crate::tls::certificates::{Certificates, Pair, connect_with};
 
 const EVERYTHING: &str = r#"["select", "explain", "read", "standings", "metrics"]"#;
 
@@ -70,6 +74,14 @@ impl File {
             &format!("[[principal]]\nname = \"anonymous\"\ncompanies = {companies}\nallow = {allow}\n");
     }
 
+    /// Adds a principal of all companies that has a certificate and no token.
+    fn add_certificate(&mut self, name: &str, certificate: &str, allow: &str, more: &str) {
+        self.text += &format!(
+            "[[principal]]\nname = \"{name}\"\ncertificate = \"{certificate}\"\ncompanies = [\"*\"]\n\
+             allow = {allow}\n{more}\n"
+        );
+    }
+
     fn write(&self) -> PathBuf {
         fs::write(self.path(), &self.text).unwrap();
         self.path()
@@ -80,12 +92,39 @@ impl File {
         daemon.store.swap(compiled(&registry(companies), 9));
         daemon
     }
+
+    /// Serves the company `acme` over TLS on both listeners.
+    fn serve_tls(&self, certificates: &Certificates) -> InProcessDaemon {
+        let daemon = InProcessDaemon::empty(Settings {
+            principals: Some(self.write()),
+            tls_cert: Some(certificates.path("server.pem")),
+            tls_key: Some(certificates.path("server.key")),
+            tls_client_ca: Some(certificates.path("ca.pem")),
+            ..one_worker()
+        });
+        daemon.store.swap(compiled(&registry(&["acme"]), 9));
+        daemon
+    }
 }
 
 /// Sends a request with these header lines to the listener that has its path.
 fn ask(daemon: &InProcessDaemon, method: &str, target: &str, headers: &str, body: &str) -> HttpResponse {
+    ask_on(HttpClient::connect(address_of(daemon, target)), method, target, headers, body)
+}
+
+/// Returns the address of the listener that has the path.
+fn address_of(daemon: &InProcessDaemon, target: &str) -> SocketAddr {
     let is_data = ["/v1/select", "/v1/account", "/v1/explain"].iter().any(|path| target.starts_with(path));
-    let mut client = HttpClient::connect(if is_data { daemon.data } else { daemon.admin });
+    if is_data { daemon.data } else { daemon.admin }
+}
+
+fn ask_on<S: Read + Write>(
+    mut client: HttpClient<S>,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> HttpResponse {
     client.heads = method == "HEAD";
     let length = body.len();
     client.send(format!(
@@ -248,6 +287,122 @@ fn every_route_answers_every_credential_for_every_company() {
     }
     assert!(cells > 500, "{cells}");
     assert!(daemon.store.standings().is_empty());
+}
+
+fn uri(name: &str) -> SanType {
+    SanType::URI(name.try_into().unwrap())
+}
+
+fn dns(name: &str) -> SanType {
+    SanType::DnsName(name.try_into().unwrap())
+}
+
+fn email(name: &str) -> SanType {
+    SanType::Rfc822Name(name.try_into().unwrap())
+}
+
+/// 2999-01-01 as a Unix time.
+const FAR_FUTURE: u64 = 32_472_144_000;
+
+/// Every cell of (certificate and header) × (route) has its status, over TLS on both listeners.
+#[test]
+fn certificate_identifies_a_caller_without_authorization() {
+    const GATEWAY: &str = "spiffe://acme.example/gateway";
+    let certificates = Certificates::new();
+    let mut file = File::new();
+    file.add_certificate("gateway", GATEWAY, EVERYTHING, "");
+    file.add_certificate("host", "Host.acme.example", EVERYTHING, "expires = 2999-01-01");
+    file.add_certificate("ops", "Ops@acme.example", EVERYTHING, "");
+    file.add_certificate("idle", "idle.acme.example", "[]", "");
+    file.add_certificate("ended", "ended.acme.example", EVERYTHING, "expires = 2020-01-01");
+    let right = file.add("token", "[\"*\"]", EVERYTHING, "");
+    let powerless = file.add("powerless", "[\"*\"]", "[]", "");
+    let old = file.add("old", "[\"*\"]", EVERYTHING, "expires = 2020-01-01");
+    let wrong = format!("Authorization: Bearer swb_{}\r\n", "A".repeat(43));
+    let twice = format!("{right}{right}");
+    let with = |names: &[SanType]| Some(certificates.client_with(names, FAR_FUTURE));
+    let gateway = with(&[uri(GATEWAY)]);
+    let rows: [(&str, Option<Pair>, &str, u16); 20] = [
+        ("no certificate", None, "", 401),
+        ("URI", gateway.clone(), "", 200),
+        ("DNS name", with(&[dns("hOST.ACME.example")]), "", 200),
+        ("e-mail", with(&[email("Ops@ACME.example")]), "", 200),
+        ("one of several names", with(&[dns("other.example"), email("x@y.example"), uri(GATEWAY)]), "", 200),
+        ("another name", with(&[uri("spiffe://acme.example/other")]), "", 401),
+        ("part of the name", with(&[uri("spiffe://acme.example/gateway/1"), dns("acme.example")]), "", 401),
+        ("another user", with(&[email("ops@acme.example")]), "", 401),
+        ("no name", with(&[]), "", 401),
+        ("names of two principals", with(&[uri(GATEWAY), dns("host.acme.example")]), "", 401),
+        ("expired principal", with(&[dns("ended.acme.example")]), "", 401),
+        ("no permission", with(&[dns("idle.acme.example")]), "", 403),
+        ("wrong token", gateway.clone(), &wrong, 401),
+        ("expired token", gateway.clone(), &old, 401),
+        ("two headers", gateway.clone(), &twice, 401),
+        ("another scheme", gateway.clone(), "Authorization: Basic x\r\n", 401),
+        ("empty header", gateway.clone(), "Authorization: \r\n", 401),
+        ("token of another principal", gateway, &powerless, 403),
+        ("token and unknown certificate", with(&[dns("other.example")]), &right, 200),
+        ("token alone", None, &right, 200),
+    ];
+    let daemon = file.serve_tls(&certificates);
+    for (name, certificate, headers, status) in &rows {
+        // The connections of one configuration also resume sessions.
+        let config = certificates.client_config(certificate.as_ref());
+        for route in &ROUTES {
+            let fill = |text: &str| text.replace("COMPANY", "acme");
+            let (target, body) = (fill(route.target), fill(route.body));
+            let client = connect_with(&config, &address_of(&daemon, &target).to_string());
+            let answer = ask_on(client, route.method, &target, headers, &body);
+            let is_answered = route.permission.is_none() || *status == 200;
+            let expected = if is_answered { route.status } else { *status };
+            assert_eq!(answer.status, expected, "{name}: {} {target}: {}", route.method, answer.text());
+            if answer.status == 401 {
+                assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{name}: {target}");
+            }
+        }
+    }
+    assert!(daemon.metric(r#"switchboard_tls_handshakes_total{listener="data",outcome="resumed"}"#) > 0.0);
+}
+
+#[test]
+fn anonymous_does_not_stand_for_a_certificate_that_is_unknown() {
+    let certificates = Certificates::new();
+    let mut file = File::new();
+    file.add_anonymous("[\"*\"]", EVERYTHING);
+    let daemon = file.serve_tls(&certificates);
+    let unknown = certificates.client();
+    for (certificate, status) in [(None, 200), (Some(&unknown), 401)] {
+        let config = certificates.client_config(certificate);
+        for target in ["/v1/select?company=acme&channel=sms&ou=root&country=GB", "/status"] {
+            let client = connect_with(&config, &address_of(&daemon, target).to_string());
+            assert_eq!(ask_on(client, "GET", target, "", "").status, status, "{target}");
+        }
+    }
+}
+
+#[test]
+fn certificate_that_expires_during_its_connection_is_refused() {
+    let certificates = Certificates::new();
+    let mut file = File::new();
+    file.add_certificate("gateway", "gateway.example", EVERYTHING, "");
+    let daemon = file.serve_tls(&certificates);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let brief = certificates.client_with(&[dns("gateway.example")], now + 3);
+    let config = certificates.client_config(Some(&brief));
+    // The fast path, hyper, and the admin listener.
+    let targets = [
+        "/v1/select?company=acme&channel=sms&ou=root&country=GB",
+        "/v1/explain?company=acme&channel=sms&ou=root&country=GB",
+        "/status",
+    ];
+    let mut clients =
+        targets.map(|target| (connect_with(&config, &address_of(&daemon, target).to_string()), target));
+    for (client, target) in &mut clients {
+        assert_eq!(client.get(target).status, 200, "{target}");
+    }
+    for (client, target) in &mut clients {
+        wait_until("the certificate is refused", || client.get(target).status == 401);
+    }
 }
 
 #[test]

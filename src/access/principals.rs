@@ -199,8 +199,15 @@ pub enum Credential<'r> {
     Authorization(&'r [u8]),
     /// Several headers `Authorization`.
     Several,
-    /// The subject alternative names of a verified client certificate: URIs, DNS names and e-mail addresses.
-    Certificate(&'r [&'r str]),
+    /// A verified client certificate, of a caller without a header `Authorization`.
+    Certificate {
+        /// Its subject alternative names: URIs, DNS names and e-mail addresses.
+        names: &'r [Box<str>],
+        /// The first second in which it is valid.
+        not_before: UnixSeconds,
+        /// The last second in which it is valid.
+        not_after: UnixSeconds,
+    },
 }
 
 /// The reason why a request is refused.
@@ -291,7 +298,11 @@ impl Principals {
         let (at, token) = match credential {
             Credential::None => (self.anonymous.ok_or(Denial::NoCredential)?, None),
             Credential::Several => return Err(Denial::UnknownCredential),
-            Credential::Certificate(names) => {
+            // Looked at for each request, because a connection may outlive its certificate.
+            Credential::Certificate { not_before, not_after, .. } if now < not_before || now > not_after => {
+                return Err(Denial::Expired);
+            }
+            Credential::Certificate { names, .. } => {
                 (self.find_certificate(names).ok_or(Denial::UnknownCredential)?, None)
             }
             Credential::Authorization(value) => {
@@ -318,7 +329,7 @@ impl Principals {
     }
 
     /// Returns the only principal that one of these names belongs to.
-    fn find_certificate(&self, names: &[&str]) -> Option<usize> {
+    fn find_certificate(&self, names: &[Box<str>]) -> Option<usize> {
         let mut found = names.iter().filter_map(|name| self.by_certificate.get(&*normal_name(name)).copied());
         let first = found.next()?;
         found.all(|other| other == first).then_some(first)
@@ -352,10 +363,11 @@ pub(super) fn normal_name(name: &str) -> Cow<'_, str> {
     if name.contains("://") || name.starts_with("urn:") {
         return Cow::Borrowed(name);
     }
-    match name.rsplit_once('@') {
-        Some((local, domain)) => Cow::Owned(format!("{local}@{}", domain.to_ascii_lowercase())),
-        None => Cow::Owned(name.to_ascii_lowercase()),
+    let (local, domain) = name.split_at(name.rfind('@').unwrap_or(0));
+    if !domain.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
     }
+    Cow::Owned(local.to_owned() + &domain.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -426,7 +438,10 @@ mod tests {
     fn caller_is_found_by_the_names_of_its_certificate() {
         let principals = principals();
         let ask = |names: &[&str]| {
-            principals.authorize(Credential::Certificate(names), Need::of(Permission::Select), NOW)
+            let names: Vec<Box<str>> = names.iter().map(|name| (*name).into()).collect();
+            let (not_before, not_after) = (UnixSeconds(NOW.0 - 10), UnixSeconds(NOW.0 + 10));
+            let credential = Credential::Certificate { names: &names, not_before, not_after };
+            principals.authorize(credential, Need::of(Permission::Select), NOW)
         };
         assert_eq!(ask(&["spiffe://acme.example/gateway"]), Ok(0));
         assert_eq!(ask(&["x.example", "Ops@ACME.example"]), Ok(1));
@@ -440,6 +455,23 @@ mod tests {
             assert_eq!(ask(names), Err(Denial::UnknownCredential), "{names:?}");
         }
         assert_eq!(ask(&["OLD.example"]), Err(Denial::Expired));
+    }
+
+    #[test]
+    fn certificate_is_refused_outside_the_time_of_its_validity() {
+        let principals = principals();
+        let names: [Box<str>; 1] = ["spiffe://acme.example/gateway".into()];
+        let (not_before, not_after) = (UnixSeconds(NOW.0 - 10), UnixSeconds(NOW.0 + 10));
+        let credential = Credential::Certificate { names: &names, not_before, not_after };
+        let ask = |offset| {
+            principals.authorize(credential, Need::of(Permission::Select), UnixSeconds(NOW.0 + offset))
+        };
+        for offset in [-10, 0, 10] {
+            assert_eq!(ask(offset), Ok(0), "{offset}");
+        }
+        for offset in [-11, 11] {
+            assert_eq!(ask(offset), Err(Denial::Expired), "{offset}");
+        }
     }
 
     #[test]

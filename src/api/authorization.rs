@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use switchboard_model::UnixSeconds;
-use switchboard_server::Problem;
+use switchboard_server::{ClientCertificate, ConnectionInfo, Problem};
 
 use super::problem::{FORBIDDEN, UNAUTHORIZED};
 use crate::access::{Access, Caller, Credential, Denial, Need, Principals, Reader};
@@ -81,13 +81,23 @@ pub(super) fn allowed(credential: Credential<'_>) -> AuthOutcome {
     }
 }
 
-/// Returns the credential in the headers of a request.
-pub(super) fn credential(headers: &HeaderMap) -> Credential<'_> {
+/// Returns the credential of a request: its `Authorization`, or else the certificate of its connection.
+pub(super) fn credential<'r>(connection: &'r ConnectionInfo, headers: &'r HeaderMap) -> Credential<'r> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
-        (None, _) => Credential::None,
+        (None, _) => credential_of(connection),
         (Some(value), None) => Credential::Authorization(value.as_bytes()),
         (Some(_), Some(_)) => Credential::Several,
+    }
+}
+
+/// Returns the credential of a request without `Authorization`.
+pub(super) fn credential_of(connection: &ConnectionInfo) -> Credential<'_> {
+    match connection.client_certificate.as_deref() {
+        None => Credential::None,
+        Some(ClientCertificate { names, not_before, not_after }) => {
+            Credential::Certificate { names, not_before: *not_before, not_after: *not_after }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
     date_time_ymd,
 };
 use rustls::crypto::ring;
@@ -66,12 +66,26 @@ impl Certificates {
         self.issue(ExtendedKeyUsagePurpose::ServerAuth, 2020)
     }
 
+    /// Returns a certificate of a client with these names, whose validity ends at a Unix time in seconds.
+    pub(crate) fn client_with(&self, names: &[SanType], not_after: u64) -> Pair {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names.to_vec();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(not_after);
+        self.sign(&params)
+    }
+
     fn issue(&self, usage: ExtendedKeyUsagePurpose, last_year: i32) -> Pair {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "localhost");
         params.extended_key_usages = vec![usage];
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(last_year, 12, 31);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.authority).unwrap().pem();
         Pair { certificate, key: key.serialize_pem() }

@@ -76,5 +76,7 @@ pub use response::{Clock, Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Service};
 pub use simple_request::SimpleRequest;
 pub use socket::{BindError, BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
-pub use tls::{Established, Expiry, HandshakeOutcome, Handshakes, Tls, TlsConfig, TlsFault, TlsFile};
+pub use tls::{
+    ClientCertificate, Established, Expiry, HandshakeOutcome, Handshakes, Tls, TlsConfig, TlsFault, TlsFile,
+};
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

@@ -8,16 +8,16 @@ use std::time::Instant;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use super::{HandshakeOutcome, Peer, ProblemKind, Response};
+use super::{ClientCertificate, HandshakeOutcome, Peer, ProblemKind, Response};
 
 /// The connection that a request arrived on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
     /// The other end of the connection.
     pub peer: Peer,
-    /// The verified certificate of the client in DER, if it showed one. It may have expired after the
-    /// connection began.
-    pub client_certificate: Option<Arc<[u8]>>,
+    /// The verified certificate of the client, if it showed one. It may have expired after the connection
+    /// began.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Answers the requests of one worker's connections, on the worker's thread. The crate's documentation has an

@@ -23,6 +23,9 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::time::Time;
 
 use super::response::{LINGER, plain_http_response};
 use super::socket::Stream;
@@ -151,8 +154,7 @@ fn read_certificates(
         let der = read.map_err(|error| fault(pem_fault(&error)))?;
         let parsed = Certificate::from_der(&der)
             .map_err(|_| fault(format!("certificate {} of the file is damaged; copy it again", at + 1)))?;
-        let expiry = parsed.tbs_certificate.validity.not_after.to_unix_duration().as_secs();
-        certificates.push((der, UnixSeconds(i64::try_from(expiry).unwrap_or(i64::MAX))));
+        certificates.push((der, seconds(parsed.tbs_certificate.validity.not_after)));
     }
     if certificates.is_empty() {
         return Err(fault(
@@ -160,6 +162,10 @@ fn read_certificates(
         ));
     }
     Ok(certificates)
+}
+
+fn seconds(time: Time) -> UnixSeconds {
+    UnixSeconds(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
 }
 
 fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFault> {
@@ -251,8 +257,43 @@ pub struct Established {
     pub stream: Stream,
     /// The outcome of the handshake, `Completed` or `Resumed`. `None` for a plain stream.
     pub handshake: Option<HandshakeOutcome>,
-    /// The verified certificate of the client in DER, if it showed one.
-    pub client_certificate: Option<Arc<[u8]>>,
+    /// The verified certificate of the client, if it showed one.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// The part of a verified client certificate that identifies a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The subject alternative names that are URIs, DNS names or e-mail addresses, as the certificate has them.
+    pub names: Vec<Box<str>>,
+    /// The first second in which the certificate is valid.
+    pub not_before: UnixSeconds,
+    /// The last second in which the certificate is valid.
+    pub not_after: UnixSeconds,
+}
+
+impl ClientCertificate {
+    /// Reads a certificate in DER. A certificate that cannot be read has no name, and is never valid.
+    fn read(der: &[u8]) -> ClientCertificate {
+        let Ok(Certificate { tbs_certificate, .. }) = Certificate::from_der(der) else {
+            let (not_before, not_after) = (UnixSeconds(i64::MAX), UnixSeconds(i64::MIN));
+            return ClientCertificate { names: Vec::new(), not_before, not_after };
+        };
+        let (_, SubjectAltName(names)) =
+            tbs_certificate.get().ok().flatten().unwrap_or((false, SubjectAltName(Vec::new())));
+        let names = names.iter().filter_map(|name| match name {
+            GeneralName::UniformResourceIdentifier(name)
+            | GeneralName::DnsName(name)
+            | GeneralName::Rfc822Name(name) => Some(name.to_string().into()),
+            _ => None,
+        });
+        let validity = tbs_certificate.validity;
+        ClientCertificate {
+            names: names.collect(),
+            not_before: seconds(validity.not_before),
+            not_after: seconds(validity.not_after),
+        }
+    }
 }
 
 impl Established {
@@ -286,7 +327,8 @@ impl Handshakes {
         let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let outcome = if is_resumed { HandshakeOutcome::Resumed } else { HandshakeOutcome::Completed };
         let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let client_certificate = certificate.map(|certificate| Arc::from(certificate.as_ref()));
+        let client_certificate =
+            certificate.map(|certificate| Arc::new(ClientCertificate::read(certificate)));
         Ok(Established {
             stream: Stream::Tls(Box::new(stream)),
             handshake: Some(outcome),

@@ -134,10 +134,15 @@ fn is_of_standings(path: &str) -> bool {
 }
 
 /// Returns the caller of a request, or `None` if its route needs no permission or there are no principals.
-fn authorized(context: &AdminContext, head: &Parts, need: Option<Need>) -> Result<Option<Caller>, Denied> {
+fn authorized(
+    context: &AdminContext,
+    connection: &ConnectionInfo,
+    head: &Parts,
+    need: Option<Need>,
+) -> Result<Option<Caller>, Denied> {
     let Some(((access, counters), need)) = context.access.as_ref().zip(need) else { return Ok(None) };
     let now = UnixMillis::from(SystemTime::now()).to_seconds();
-    authorize(&access.current(), credential(&head.headers), need, now, counters).map(Some)
+    authorize(&access.current(), credential(connection, &head.headers), need, now, counters).map(Some)
 }
 
 /// Returns the answer, the state of the body, and the caller, if it is known.
@@ -160,7 +165,7 @@ async fn answer(
         Ok(need) => need,
         Err(problem) => return (problem.into_response(), body_state, None),
     };
-    let caller = match authorized(context, &head, need) {
+    let caller = match authorized(context, connection, &head, need) {
         Ok(caller) => caller,
         Err(Denied { problem, caller }) => return (problem.into_response(), body_state, caller),
     };

@@ -21,7 +21,7 @@ use super::query_string;
 use super::select::{ResponseMeta, select_current};
 use crate::access::{Credential, Need, Permission, Principal, Scope};
 use crate::api::access_log::{AccessLog, AnsweredRequest, code_in};
-use crate::api::authorization::allowed;
+use crate::api::authorization::{allowed, credential_of};
 use crate::telemetry::Route;
 
 /// Answers the single selection or look-up at the start of these bytes. See [`Service::fast_path`].
@@ -35,7 +35,7 @@ pub(super) fn answer(
 ) -> Option<FastAnswer> {
     let started = Instant::now();
     let (text, len, authorization) = read(bytes)?;
-    let credential = authorization.map_or(Credential::None, Credential::Authorization);
+    let credential = authorization.map_or_else(|| credential_of(connection), Credential::Authorization);
     let mut reader;
     let principal: Option<&Principal> = match &context.authorizer {
         None => None,

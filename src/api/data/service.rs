@@ -133,7 +133,7 @@ impl Service for WorkerContext {
         let (head, body) = request.into_parts();
         let target = target_of(head.method.as_str(), head.uri.path());
         let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
-        let (caller, denied) = match authorize(self, target, &head) {
+        let (caller, denied) = match authorize(self, connection, target, &head) {
             Ok(caller) => (caller, None),
             Err(Denied { problem, caller }) => (caller, Some(problem)),
         };
@@ -227,13 +227,18 @@ impl Answered {
 }
 
 /// Returns the caller of a request, or `None` if its route needs no permission or there are no principals.
-fn authorize(context: &WorkerContext, target: Target, head: &Parts) -> Result<Option<Caller>, Denied> {
+fn authorize(
+    context: &WorkerContext,
+    connection: &ConnectionInfo,
+    target: Target,
+    head: &Parts,
+) -> Result<Option<Caller>, Denied> {
     let Some((authorizer, permission)) = context.authorizer.as_ref().zip(target.permission()) else {
         return Ok(None);
     };
     let (need, counters) = (Need::of(permission), &context.metrics.auth);
     let now = context.clock.read();
-    authorizer.authorize(credential(&head.headers), need, now, counters).map(Some)
+    authorizer.authorize(credential(connection, &head.headers), need, now, counters).map(Some)
 }
 
 async fn answer(
