@@ -491,6 +491,8 @@ fn list_of_standings_has_the_companies_of_the_caller() {
         let answer = ask(&daemon, "PUT", &format!("/v1/standings/{company}/one"), &all, STANDING);
         assert_eq!(answer.status, 200);
     }
+    let stored = ask(&daemon, "GET", "/v1/standings/globex/one", &all, "").json();
+    assert_eq!(stored["by"], "all");
     let listed = |headers: &str| {
         let json = ask(&daemon, "GET", "/v1/standings", headers, "").json();
         let of = |standing: &Value| standing["company"].as_str().unwrap().to_owned();

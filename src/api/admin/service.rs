@@ -181,8 +181,7 @@ async fn answer(
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         let request = (&head.method, &head.headers);
-        let scope = Caller::scope_of(caller.as_ref());
-        return match standings::answer(scope, store, standings, request, path, query, body).await {
+        return match standings::answer(caller.as_ref(), store, standings, request, path, query, body).await {
             // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read, caller),
             Err(problem) => (problem.into_response(), body_state, caller),

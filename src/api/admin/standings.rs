@@ -13,7 +13,7 @@ use switchboard_model::SelectError;
 use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
 use switchboard_server::{Problem, Response, respond};
 
-use crate::access::{Need, Permission, Scope};
+use crate::access::{Caller, Need, Permission, Principal, Scope};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
@@ -53,7 +53,7 @@ pub(super) fn need(method: &Method, path: &str) -> Result<Need, Problem> {
 /// Answers a request for standings of companies that its caller may name. `path` begins with
 /// `/v1/standings`. `query` is the query string of the URL.
 pub(super) async fn answer(
-    scope: Scope<'_>,
+    caller: Option<&Caller>,
     store: &Store,
     standings: &Standings,
     (method, headers): (&Method, &HeaderMap),
@@ -61,6 +61,7 @@ pub(super) async fn answer(
     query: &str,
     body: Incoming,
 ) -> Result<Response, Problem> {
+    let scope = Caller::scope_of(caller);
     if path == STANDINGS {
         return match *method {
             Method::GET | Method::HEAD => list(scope, store, query),
@@ -85,6 +86,8 @@ pub(super) async fn answer(
             let body = read(body).await?;
             check_query()?;
             let standing = Standing::from_json(&body).map_err(|error| bad_request(error.to_string()))?;
+            let by = caller.and_then(Caller::principal).map(|Principal { name, .. }| name.clone());
+            let standing = Standing { by, ..standing };
             let stored = Value::from(standing.fields());
             change(standings, key, Some(standing)).await?;
             Ok(respond(200, JSON, stored.to_string().into()))
@@ -152,11 +155,13 @@ fn get(store: &Store, key: &AccountKey) -> Result<Response, Problem> {
     }
 }
 
-/// Returns the fields of a standing with the time at which it was set, if that is known.
+/// Returns the fields of a standing with the time at which it was set and the principal that set it, if they
+/// are known.
 fn stored(standing: &Standing) -> Map<String, Value> {
     let mut fields = standing.fields();
     let since = standing.since.and_then(|since| jiff::Timestamp::from_millisecond(since.0).ok());
     fields.extend(since.map(|since| ("since".to_owned(), since.to_string().into())));
+    fields.extend(standing.by.as_deref().map(|by| ("by".to_owned(), by.into())));
     fields
 }
 

@@ -5,7 +5,7 @@
 //! journal until it gets the lock.
 //!
 //! A record is one line: a checksum, a space, a JSON object. The line before it may be a comment with the time
-//! at which the standing was set. The format is text, so that operators can read the journal with `less`.
+//! at which the standing was set, and with the principal that set it. The format is text, so that operators can read the journal with `less`.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -26,6 +26,8 @@ const MAGIC: &[u8] = b"switchboard standings 1\n";
 /// The comment before a record, up to the time at which the standing was set. A comment instead of a field,
 /// because earlier versions reject records with other fields, and a downgrade must not lose a suspension.
 const SINCE: &[u8] = b"# since ";
+/// The text between the time and the principal in the comment.
+const BY: &str = " by ";
 /// The largest file in the place of the journal that is copied before it is replaced.
 const MAX_COPIED_BYTES: u64 = 64 << 20;
 /// A journal is rewritten when its obsolete records outnumber its current standings by more than this.
@@ -226,7 +228,7 @@ impl JournalContents {
         };
         let mut contents = JournalContents { len: bytes.len() as u64, ..JournalContents::default() };
         let mut unreadable = Vec::new();
-        let mut since = None;
+        let mut set = None;
         let mut line_number = 1;
         while !rest.is_empty() {
             line_number += 1;
@@ -240,15 +242,16 @@ impl JournalContents {
                     contents.records += 1;
                     match standing {
                         Some(standing) => {
-                            let standing = Standing { since: since.take(), ..standing };
+                            let (since, by) = set.take().unzip();
+                            let standing = Standing { since, by: by.flatten(), ..standing };
                             contents.standings.insert(key, standing);
                         }
                         None => drop(contents.standings.remove(&key)),
                     }
                 }
                 None => {
-                    since = read_since(line);
-                    if since.is_none() {
+                    set = read_set(line);
+                    if set.is_none() {
                         unreadable.push(line_number);
                     }
                     contents.torn += line.len();
@@ -256,7 +259,7 @@ impl JournalContents {
                     continue;
                 }
             }
-            since = None;
+            set = None;
             rest = after;
         }
         Ok(contents)
@@ -264,12 +267,14 @@ impl JournalContents {
 }
 
 /// Appends the record of a change, which is one line of the journal, and a line before it with the time of the
-/// change if that is known.
+/// change and the principal that made it, if they are known.
 pub fn write_record(out: &mut Vec<u8>, key: &AccountKey, standing: Option<&Standing>) {
     let since = standing.and_then(|standing| standing.since);
     if let Some(since) = since.and_then(|since| jiff::Timestamp::from_millisecond(since.0).ok()) {
         out.extend_from_slice(SINCE);
-        out.extend_from_slice(format!("{since}\n").as_bytes());
+        let by = standing.and_then(|standing| standing.by.as_deref());
+        let by = by.map(|by| format!("{BY}{by}")).unwrap_or_default();
+        out.extend_from_slice(format!("{since}{by}\n").as_bytes());
     }
     let AccountKey { company, account } = key;
     let json = json!({"company": company, "account": account, "standing": standing.map(Standing::fields)});
@@ -298,10 +303,11 @@ fn read_record(line: &[u8]) -> Option<StandingChange> {
     Some(StandingChange { key: AccountKey { company, account }, standing })
 }
 
-/// Reads a comment with the time at which a standing was set.
-fn read_since(line: &[u8]) -> Option<UnixMillis> {
-    let time = line.strip_suffix(b"\n")?.strip_prefix(SINCE)?;
-    UnixMillis::from_rfc3339(str::from_utf8(time).ok()?)
+/// Reads a comment with the time at which a standing was set, and the principal that set it.
+fn read_set(line: &[u8]) -> Option<(UnixMillis, Option<Box<str>>)> {
+    let text = str::from_utf8(line.strip_suffix(b"\n")?.strip_prefix(SINCE)?).ok()?;
+    let (time, by) = text.split_once(BY).map_or((text, None), |(time, by)| (time, Some(by.into())));
+    Some((UnixMillis::from_rfc3339(time)?, by))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -326,7 +332,8 @@ mod tests {
         let since = UnixMillis::from_rfc3339("2026-11-28T20:00:00.125Z");
         let key = |account: &str| AccountKey { company: "c".into(), account: account.into() };
         let mut bytes = MAGIC.to_vec();
-        write_record(&mut bytes, &key("a"), Some(&Standing { since, ..standing.clone() }));
+        let by: Option<Box<str>> = Some("ops-1".into());
+        write_record(&mut bytes, &key("a"), Some(&Standing { since, by: by.clone(), ..standing.clone() }));
         write_record(&mut bytes, &key("b"), Some(&standing));
         let whole = bytes.len();
         write_record(&mut bytes, &key("b"), Some(&Standing { since, ..standing.clone() }));
@@ -337,12 +344,15 @@ mod tests {
             (since("a"), since("b"), contents.torn, contents.damaged)
         };
         assert_eq!(read(&bytes), (Some(since), Some(since), 0, vec![]));
+        let standings = JournalContents::read(&path).unwrap().standings;
+        let set_by = |account| standings.get(&key(account)).unwrap().by.clone();
+        assert_eq!((set_by("a"), set_by("b")), (by, None));
         for end in whole..bytes.len() {
             assert_eq!(read(&bytes[..end]), (Some(since), Some(None), end - whole, vec![]), "{end}");
         }
         // A comment belongs to the record that follows at once.
         let text = String::from_utf8(bytes.clone()).unwrap();
-        let spoiled = text.replacen("Z\n", "Z\ngarbage\n", 1);
+        let spoiled = text.replacen("ops-1\n", "ops-1\ngarbage\n", 1);
         assert_eq!(read(spoiled.as_bytes()), (Some(None), Some(since), 0, vec![3]));
         let spoiled = text.replacen("# since 2", "# since x", 1);
         assert_eq!(read(spoiled.as_bytes()), (Some(None), Some(since), 0, vec![2]));

@@ -32,6 +32,8 @@ pub struct Standing {
     pub until: Option<Until>,
     /// Time at which the standing was set. `None` if it is unknown, as for records of earlier versions.
     pub since: Option<UnixMillis>,
+    /// Name of the principal that set the standing. `None` if it is unknown, and without principals.
+    pub by: Option<Box<str>>,
 }
 
 /// The time at which a standing expires.
@@ -133,7 +135,9 @@ pub enum InvalidStanding {
     #[error("Send a JSON object with the fields `standing` and `reason`, and optionally `until`.")]
     Body,
     /// The object has a field that is none of a standing.
-    #[error("Send only the fields `standing`, `reason` and `until`. The daemon sets `since` itself.")]
+    #[error(
+        "Send only the fields `standing`, `reason` and `until`. The daemon sets `since` and `by` itself."
+    )]
     UnknownField,
     /// The object has this field twice.
     #[error("Send the field `{0}` only once.")]
@@ -188,10 +192,10 @@ impl Standing {
             None => None,
             some => Some(text(&some).and_then(Until::parse).ok_or(InvalidStanding::Until)?),
         };
-        Ok(Standing { condition, reason: reason.into(), until, since: None })
+        Ok(Standing { condition, reason: reason.into(), until, since: None, by: None })
     }
 
-    /// Returns the standing as JSON fields, without `since`. The inverse of [`from_json`](Self::from_json).
+    /// Returns the standing as JSON fields, without `since` and `by`. The inverse of [`from_json`](Self::from_json).
     pub fn fields(&self) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("standing".into(), self.condition.as_str().into());
@@ -265,7 +269,8 @@ mod tests {
             (r#"{"standing":"draining","reason":"x","until":"447400123456"}"#, "as `until`"),
             (r#"{"standing":"draining","reason":"x","until":1}"#, "as `until`"),
             (r#"{"standing":"draining","reason":"x","447400123456":1}"#, "only the fields `standing`"),
-            (r#"{"standing":"draining","reason":"x","since":"2026-01-01"}"#, "sets `since` itself"),
+            (r#"{"standing":"draining","reason":"x","since":"2026-01-01"}"#, "sets `since` and `by` itself"),
+            (r#"{"standing":"draining","reason":"x","by":"ops"}"#, "sets `since` and `by` itself"),
             (r#"{"standing":"draining","reason":"x","reason":"y"}"#, "the field `reason` only once"),
             (
                 r#"{"standing":"draining","standing":"draining","reason":"x"}"#,
