@@ -5,7 +5,8 @@ use std::env;
 use std::path::PathBuf;
 
 /// Optional programs. Each sets the cfg `has_<name>`, with `_` instead of `-`.
-const PROGRAMS: [&str; 6] = ["chromium", "haproxy", "man", "nginx", "prometheus", "systemd-socket-activate"];
+const PROGRAMS: [&str; 7] =
+    ["chromium", "haproxy", "man", "nginx", "openssl", "prometheus", "systemd-socket-activate"];
 
 pub(crate) fn set_cfgs() {
     println!("cargo::rerun-if-env-changed=CI");

@@ -108,6 +108,7 @@ fn admin_listener_has_tls_unless_it_is_turned_off() {
 }
 
 #[test]
+#[cfg_attr(not(has_openssl), ignore = "needs openssl: apt-get install openssl")]
 fn openssl_gets_tls_1_2_and_1_3_with_http_1_1_and_nothing_older() {
     let certificates = Certificates::new();
     let daemon = start(&certificates, &[]);
@@ -145,6 +146,7 @@ fn openssl_gets_tls_1_2_and_1_3_with_http_1_1_and_nothing_older() {
 }
 
 #[test]
+#[cfg_attr(not(has_openssl), ignore = "needs openssl: apt-get install openssl")]
 fn session_is_resumed_until_the_certificate_is_replaced() {
     let certificates = Certificates::new();
     let daemon = start(&certificates, &[]);
@@ -237,6 +239,7 @@ fn cut_handshakes_leave_nothing_behind() {
 }
 
 #[test]
+#[cfg_attr(not(has_openssl), ignore = "needs openssl: apt-get install openssl")]
 fn certificates_are_replaced_under_load() {
     let certificates = Certificates::new();
     let daemon = start(&certificates, &[]);
