@@ -302,8 +302,9 @@ impl App {
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
         let observer = {
-            let (observer, reload) =
-                (observe::reload_observer(Arc::clone(&telemetry), store.clone()), reload.clone());
+            let waits = !settings.require_snapshot;
+            let observer = observe::reload_observer(Arc::clone(&telemetry), store.clone(), waits);
+            let reload = reload.clone();
             let access = access.clone().zip(Some(observe::access_observer(Arc::clone(&telemetry))));
             Arc::new(move |event: &ReloadEvent<'_>| {
                 observer(event);

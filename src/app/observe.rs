@@ -61,11 +61,16 @@ fn without_routine_work(levels: &str) -> String {
     if has_routine_work { format!("{levels},notify=error") } else { levels.to_owned() }
 }
 
-/// Creates an observer that counts and logs the events of the reload thread.
-pub(super) fn reload_observer(telemetry: Arc<Telemetry>, store: Store) -> impl Fn(&ReloadEvent<'_>) {
+/// Creates an observer that counts and logs the events of the reload thread. `waits` is whether the daemon waits for
+/// a first snapshot instead of stopping without one.
+pub(super) fn reload_observer(
+    telemetry: Arc<Telemetry>,
+    store: Store,
+    waits: bool,
+) -> impl Fn(&ReloadEvent<'_>) {
     move |event| {
         count_reload(&telemetry, event);
-        log_reload(event, store.current().is_some());
+        log_reload(event, consequence(store.current().is_some(), waits));
     }
 }
 
@@ -113,8 +118,8 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
     }
 }
 
-/// Logs an event of the reload thread. `is_serving` is whether a snapshot is in service.
-fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
+/// Logs an event of the reload thread. `consequence` says what a rejected or unreadable source means for queries.
+fn log_reload(event: &ReloadEvent<'_>, consequence: &str) {
     match event {
         ReloadEvent::Published { snapshot, findings, held_back, company_required, .. } => {
             let counts = snapshot.counts();
@@ -181,12 +186,11 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
                 reason,
                 cause,
                 findings,
-                "snapshot rejected; {}",
-                consequence(is_serving)
+                "snapshot rejected; {consequence}"
             );
         }
         ReloadEvent::Unreadable { reason } => {
-            tracing::error!(reason, "source unreadable; {}", consequence(is_serving));
+            tracing::error!(reason, "source unreadable; {consequence}");
         }
         ReloadEvent::Watching { down: None } => tracing::info!("file-system watch active"),
         ReloadEvent::Watching { down: Some(reason) } => {
@@ -200,9 +204,11 @@ fn log_reload(event: &ReloadEvent<'_>, is_serving: bool) {
 }
 
 /// Returns what a rejected or unreadable source means for queries.
-fn consequence(is_serving: bool) -> &'static str {
+fn consequence(is_serving: bool, waits: bool) -> &'static str {
     if is_serving {
         "the snapshot in service stays"
+    } else if !waits {
+        "there is no snapshot"
     } else {
         "there is no snapshot, so queries get 503 no_snapshot; the daemon waits until the source is valid"
     }

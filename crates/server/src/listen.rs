@@ -268,6 +268,12 @@ impl FromStr for ListenAddress {
             return read_path(path).map(ListenAddress::Unix);
         }
         if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            // `::1:7400` is an IPv6 address. It was meant as `::1` and a port, if the last part looks like one.
+            if let (IpAddr::V6(_), Some((host, port))) = (ip, text.rsplit_once(':'))
+                && let (Ok(host), Ok(port @ 1000..)) = (host.parse::<Ipv6Addr>(), port.parse::<u16>())
+            {
+                return invalid(format!("an IPv6 address needs brackets; write [{host}]:{port}"));
+            }
             let example = SocketAddr::new(ip, 7400);
             return invalid(format!("the port is missing; write {example}, for example"));
         }
@@ -328,7 +334,8 @@ mod tests {
             ("localhost", "the port is missing"),
             ("127.0.0.1", "write 127.0.0.1:7400"),
             ("[::1]", "write [::1]:7400"),
-            ("::1:7400", "write [::1:7400]:7400"),
+            ("::1:7400", "needs brackets; write [::1]:7400"),
+            ("::1:740", "write [::1:740]:7400"),
             ("fe80::1:2:3:4:5:6:7400", "write [fe80::1:2:3:4:5:6]:7400"),
             ("localhost:http", "\"http\" is not a number"),
             ("localhost:65536", "\"65536\" is not a number"),
