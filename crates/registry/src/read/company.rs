@@ -137,11 +137,16 @@ fn read_settings_of(
 
     let (entries, is_list) = document.entries("ou", findings);
     entries.iter().for_each(|keys| push(&mut company.ous, read_ou(keys, findings)));
+    // An `[[ou]]` with a key of pools alone may be a pool, and the reverse.
+    company.unread.pools |= entries.iter().any(|keys| keys.has_any(&POOL_KEYS, &OU_KEYS));
     if !is_list || meant.contains(&"ou") {
         company.unread.ous = UnreadPart::Everything;
     }
     let (entries, is_list) = document.entries("pool", findings);
     entries.iter().for_each(|keys| push(&mut company.pools, read_pool(keys, channels, findings)));
+    if entries.iter().any(|keys| keys.has_any(&OU_KEYS, &POOL_KEYS)) {
+        company.unread.ous = UnreadPart::Everything;
+    }
     company.unread.pools |= !is_list || meant.contains(&"pool");
 }
 

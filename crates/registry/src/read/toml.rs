@@ -188,6 +188,11 @@ impl<'d> Table<'d> {
         Some((value, self.place_at(key.span().start)))
     }
 
+    /// Returns whether the table has one of the keys that is none of the `others`.
+    pub(super) fn has_any(&self, keys: &[&str], others: &[&str]) -> bool {
+        keys.iter().any(|key| !others.contains(key) && self.keys.contains_key(*key))
+    }
+
     /// Reports every unknown key. Returns the known keys that were probably meant.
     pub(super) fn report_unknown_keys(
         &self,

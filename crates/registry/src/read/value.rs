@@ -326,17 +326,34 @@ pub(super) fn date_help(text: &str) -> String {
     }
     let whole = text.split(['.', ',']).next().unwrap_or_default();
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
-    // The days of the years 1927 to 2119.
+    // The days of the years 1927 to 2119. The fraction of a day is a time.
     if let Ok(day @ 10_000..=80_000) = whole.parse::<i64>()
         && is_number
         && whole.len() == 5
     {
-        let date = UnixSeconds((day - EXCEL_DAY_OF_1970) * SECONDS_PER_DAY);
+        let fraction = text.get(whole.len()..).unwrap_or_default().replace(',', ".");
+        let fraction: f64 = format!("0{fraction}").parse().unwrap_or(0.0);
+        let seconds = (fraction * SECONDS_PER_DAY as f64).round() as i64;
+        let date = UnixSeconds((day - EXCEL_DAY_OF_1970) * SECONDS_PER_DAY + seconds);
         return format!("write {date} if the number is a day of Excel's calendar, and {AS_TEXT}");
     }
-    match meant_dates(text).as_slice() {
-        [date] => format!("write {date}, and {AS_TEXT}"),
-        [day_first, month_first] => format!("write {day_first} or {month_first}, and {AS_TEXT}"),
+    let (date, time) = match text.trim().split_once([' ', 'T', 't']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text.trim(), None),
+    };
+    let mut dates = meant_dates(date);
+    let mut reason = AS_TEXT;
+    if let Some(time) = time {
+        let Some((time, has_offset)) = meant_time(time) else { return DATE_HELP.to_owned() };
+        dates = dates.into_iter().map(|date| format!("{date}T{time}")).collect();
+        dates.retain(|date| UnixSeconds::from_rfc3339(date).is_some());
+        if !has_offset {
+            reason = "replace Z with the UTC offset of the place, such as +01:00";
+        }
+    }
+    match dates.as_slice() {
+        [date] => format!("write {date}, and {reason}"),
+        [day_first, month_first] => format!("write {day_first} or {month_first}, and {reason}"),
         _ => DATE_HELP.to_owned(),
     }
 }
@@ -424,8 +441,7 @@ fn meant_number(text: &str) -> Option<String> {
 /// Returns the dates that a date in a local notation can mean: none, one, or the one with the day first and
 /// the one with the month first.
 fn meant_dates(text: &str) -> Vec<String> {
-    let date = text.trim().split([' ', 'T']).next().unwrap_or_default();
-    let parts: Vec<&str> = date.split(['/', '.', '-']).collect();
+    let parts: Vec<&str> = text.split(['/', '.', '-']).collect();
     let [first, second, third] = parts[..] else { return Vec::new() };
     if parts
         .iter()
@@ -445,6 +461,22 @@ fn meant_dates(text: &str) -> Vec<String> {
         [written(third, second, first), written(third, first, second)].into_iter().flatten().collect();
     dates.dedup();
     dates
+}
+
+/// Returns the time of a day that a text can mean, with seconds and an offset, and whether the text has an offset.
+/// Without one, the offset is `Z`.
+fn meant_time(text: &str) -> Option<(String, bool)> {
+    let clock_end = text.find(|it: char| !it.is_ascii_digit() && it != ':').unwrap_or(text.len());
+    let (clock, offset) = text.split_at(clock_end);
+    let offset = offset.trim();
+    let parts: Vec<&str> = clock.split(':').collect();
+    if !matches!(parts.len(), 2 | 3) || parts.iter().any(|part| !matches!(part.len(), 1 | 2)) {
+        return None;
+    }
+    let seconds = parts.get(2).copied().unwrap_or("00");
+    let time = format!("{:0>2}:{:0>2}:{seconds:0>2}", parts.first()?, parts.get(1)?);
+    let written = format!("{time}{}", if offset.is_empty() { "Z" } else { offset });
+    UnixSeconds::from_rfc3339(&format!("2026-01-01T{written}")).map(|_| (written, !offset.is_empty()))
 }
 
 #[cfg(test)]
@@ -526,10 +558,17 @@ mod tests {
             ("1/1/2026", "write 2026-01-01, and"),
             ("2026/12/31", "write 2026-12-31, and"),
             ("2026-1-5", "write 2026-01-05, and"),
-            ("2026-12-31 08:00", "write 2026-12-31, and"),
+            ("2026-12-31 08:00", "write 2026-12-31T08:00:00Z, and replace Z"),
+            ("2027-01-01T18:30:00", "write 2027-01-01T18:30:00Z, and replace Z"),
+            ("2027-01-01T18:30Z", "write 2027-01-01T18:30:00Z, and"),
+            ("2027-01-01 8:30 +02:00", "write 2027-01-01T08:30:00+02:00, and"),
+            ("03/04/2026 8:30", "write 2026-04-03T08:30:00Z or 2026-03-04T08:30:00Z, and replace Z"),
+            ("2027-01-01T24:00:00Z", DATE_HELP),
+            ("2027-01-01T18:30:00+25:00", DATE_HELP),
+            ("31/12/2026 6 PM", DATE_HELP),
             ("46387", "write 2026-12-31 if"),
-            ("46387.5", "write 2026-12-31 if"),
-            ("46387,25", "write 2026-12-31 if"),
+            ("46387.5", "write 2026-12-31T12:00:00Z if"),
+            ("46387,25", "write 2026-12-31T06:00:00Z if"),
             ("#####", "too narrow"),
             ("#NAME?", "formula"),
             ("'2026-12-31", "write 2026-12-31, without"),
