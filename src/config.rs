@@ -971,7 +971,7 @@ fn parse_switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err("expected true or false".to_owned()),
+        _ => Err("expected true or false, or on or off".to_owned()),
     }
 }
 

@@ -96,7 +96,8 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    fn new(option: &'static str, error: BindError) -> ListenError {
+    /// Adds the option of the address, and the process that listens there.
+    pub(crate) fn new(option: &'static str, error: BindError) -> ListenError {
         let holder = match &error {
             BindError::Tcp { address, error } if error.kind() == ErrorKind::AddrInUse => holder_of(*address),
             BindError::Unix { fault: UnixBindFault::InUse { holder }, .. } => {

@@ -13,7 +13,7 @@ use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
 use crate::access::OpenError;
-use crate::app::{self, StartError, TlsError, TlsFiles};
+use crate::app::{self, ListenError, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
 use crate::runtime::standings::JournalContents;
 
@@ -38,6 +38,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
             // Through the queue of the logs, because a write to standard error may block.
             logs.push(output::failure(&error.to_string()).into_bytes());
             match error {
+                StartError::Tls(TlsError::Unreadable { .. }) => Exit::Io,
                 StartError::Overlap(_)
                 | StartError::Tls(_)
                 | StartError::Exposed(_)
@@ -79,7 +80,15 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         faults.extend(check_log_variable().err().map(usage));
     }
     faults.extend(settings.check_addresses().err().map(|overlap| usage(overlap.to_string())));
-    faults.extend(check_tls(&settings).err().map(|error| usage(error.to_string())));
+    for (option, addresses) in [("--listen", &settings.listen), ("--admin-listen", &settings.admin_listen)] {
+        let failed = addresses.iter().filter_map(|address| address.check_path().err());
+        faults.extend(failed.map(|error| io(ListenError::new(option, error).to_string())));
+    }
+    match check_tls(&settings) {
+        Err(error @ TlsError::Unreadable { .. }) => faults.push(io(error.to_string())),
+        Err(error) => faults.push(usage(error.to_string())),
+        Ok(()) => {}
+    }
     let exposed = settings.check_exposed(&settings.exposed_addresses());
     faults.extend(exposed.err().map(|exposed| usage(exposed.to_string())));
     match settings.principals.as_deref().map(crate::access::Access::open) {

@@ -460,6 +460,14 @@ fn check_config_reports_every_fault_of_the_settings() {
         "{text}"
     );
     assert_eq!(run(&["check-config"]).2, 0, "the demo registry");
+    // The path of a Unix socket is checked as a start does it.
+    for (path, words) in [("nosuch/socket", "create the folder of the socket"), ("acme", "and no socket")] {
+        let address = format!("unix:{root}/{path}");
+        let (_, error, exit) = run(&["check-config", "--listen", &address, "--admin-listen", &address]);
+        assert!(exit == 2 && error.contains("--listen") && error.contains(words), "{error}");
+        let (_, error, exit) = run(&["check-config", "--admin-listen", &address]);
+        assert!(exit == 3 && error.contains("(--admin-listen)") && error.contains(words), "{error}");
+    }
     let settings = registry.path().join("settings.toml");
     fs::write(&settings, "worker = 2\npoll_interval = \"0s\"\n").unwrap();
     let (_, error, exit) = run(&["check-config", "--config", settings.to_str().unwrap()]);

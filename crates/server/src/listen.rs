@@ -131,6 +131,20 @@ impl ListenAddress {
         }
     }
 
+    /// Checks that the path of a Unix socket can be bound, as far as files tell: its folder can be written, and no
+    /// other file is at the path. Writes nothing.
+    ///
+    /// # Errors
+    /// Returns the path, with the reason why it cannot be bound.
+    pub fn check_path(&self) -> Result<(), BindError> {
+        match self {
+            ListenAddress::Unix(path) => {
+                ListenSocket::check_path(path).map_err(|fault| BindError::Unix { path: path.clone(), fault })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn try_bind(&self, reuse_port: bool) -> Result<Vec<TcpListener>, BindError> {
         let (mut port, mut sockets, mut missing) = (self.port().unwrap_or(0), Vec::new(), None);
         let endpoints = self.endpoints();

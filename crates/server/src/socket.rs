@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use nix::libc::{sock_filter, sock_fprog};
 use nix::sys::socket::sockopt::{AttachReusePortCbpf, PeerCredentials};
 use nix::sys::socket::{getsockopt, setsockopt};
-use rustix::fs::{CWD, FlockOperation, Mode, RenameFlags, fchmod, flock, renameat_with};
+use rustix::fs::{Access, CWD, FlockOperation, Mode, RenameFlags, access, fchmod, flock, renameat_with};
 use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -184,6 +184,20 @@ impl ListenSocket {
         }
         let file = Some(SocketFile { path: path.to_owned(), identity });
         Ok(ListenSocket { socket: Listening::Unix(socket.into()), file, takeover })
+    }
+
+    /// Checks that a Unix socket can be bound to a path, as far as files tell. Does not look whether a process
+    /// listens there. Writes nothing.
+    pub(crate) fn check_path(path: &Path) -> Result<(), UnixBindFault> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(UnixBindFault::NotASocket(kind_of(found.file_type())));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+        let folder = path.parent().unwrap_or(path);
+        access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| io::Error::from(error).into())
     }
 
     /// Returns the step that takes a path over from another process, if there is one. Until then, connections
