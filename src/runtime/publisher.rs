@@ -25,6 +25,9 @@ const MAX_NAMED: usize = 10;
 
 /// A file that has not grown for this time is no longer being copied.
 const MAX_COPY_PAUSE: Duration = Duration::from_secs(10);
+/// Time from the start with a restored snapshot until its source is judged again, as a reload. At a start, a
+/// registry is served whole or not at all, and a client should see that it was the kept one.
+const JUDGED_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Puts snapshots of one source in service. No other code may swap the snapshot of the store.
 pub(super) struct Publisher {
@@ -46,6 +49,8 @@ pub(super) struct Publisher {
     confirmed: Option<u128>,
     /// Puts a kept snapshot in service if the source is not usable. `None` without a state directory.
     restore: Option<Restore>,
+    /// The time from which the source of a restored snapshot is judged again, as a reload.
+    judge_again_at: Option<Instant>,
     /// Called once, when a snapshot is in service or the source has been read.
     on_ready: Option<Box<dyn FnOnce() + Send>>,
     /// Replaced generations that a request or a worker may still hold.
@@ -72,6 +77,7 @@ impl Publisher {
             refused: None,
             confirmed: None,
             restore: None,
+            judge_again_at: None,
             on_ready: None,
             retired: Vec::new(),
         }
@@ -92,6 +98,11 @@ impl Publisher {
         if let Some(on_ready) = self.on_ready.take() {
             on_ready();
         }
+    }
+
+    /// Returns how long it takes until the source of a restored snapshot is judged again. Returns `None` if it is not.
+    pub(super) fn judged_again_in(&self) -> Option<Duration> {
+        self.judge_again_at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Prepares a reload that was requested at this time. The same failure is reported again. A request after
@@ -130,21 +141,20 @@ impl Publisher {
     fn apply_files(&mut self, files: &Files, change: impl Fn() -> Option<u64>) {
         let digest = files.digest();
         self.confirmed = self.confirmed.filter(|confirmed| *confirmed == digest);
-        self.refused = None;
+        (self.refused, self.judge_again_at) = (None, None);
         if self.files_digest == Some(digest) {
             self.set_held_back(&[], false);
             return self.unchanged();
         }
         let now = UnixMillis::from(SystemTime::now());
         let was_empty = self.store.current().is_none();
-        let mut reload = self.build(files, now);
+        let reload = self.build(files, now);
         if was_empty
             && let Err(failure) = &reload
             && self.restore(&self.rejection_of(failure))
         {
             self.ready();
-            // The same files, as a reload of the restored snapshot: one broken company must not stop the others.
-            reload = self.build(files, now);
+            self.judge_again_at = Some(Instant::now() + JUDGED_AGAIN_AFTER);
         }
         // Before anything is reported, because a request may follow a report at once.
         let judged_at = Instant::now();

@@ -96,16 +96,21 @@ impl Reloader {
             } else {
                 interval.saturating_sub(polled_at.elapsed())
             };
-            let reasons = signal.wait(timeout);
+            let judged_again_in = self.publisher.judged_again_in();
+            let reasons = signal.wait(judged_again_in.map_or(timeout, |it| it.min(timeout)));
             if reasons.stop {
                 return;
+            }
+            let is_judged_again = self.publisher.judged_again_in().is_some_and(|it| it.is_zero());
+            if is_judged_again {
+                self.poller.forget_last_read();
             }
             if let Some(requested_at) = reasons.reload {
                 self.poller.forget_last_read();
                 self.publisher.reload_requested(requested_at);
             }
-            if is_due_soon || reasons.fs_event || reasons.reload.is_some() || polled_at.elapsed() >= interval
-            {
+            let is_due = polled_at.elapsed() >= interval || is_judged_again;
+            if is_due_soon || is_due || reasons.fs_event || reasons.reload.is_some() {
                 self.poll();
                 polled_at = Instant::now();
             }

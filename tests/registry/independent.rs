@@ -150,6 +150,8 @@ fn pools_of_faulty_rows_and_channels_lack_nothing() {
     for (file, from, to) in [
         (ACCOUNTS, "primary,+447400123400,GB,whats", "primary,+447400123400,GB,wh\"ats"),
         (ACCOUNTS, "primary,+447400123400,GB,whats", "primary,+447400123400,GB,\"whats\"x"),
+        (ACCOUNTS, "wa-primary,whatsapp,primary", "wa-primary,whatsapp,Primary"),
+        (ACCOUNTS, "wa-primary,whatsapp,primary", "wa-primary,whatsapp,"),
         (COMPANY, "channel = \"whatsapp\"", "channel = 5"),
         ("channels.toml", "[channel.viber]", "[channel.viber\n"),
         ("channels.toml", "[channel.viber]", "[channel.sms]\n[channel.viber]"),
@@ -158,6 +160,32 @@ fn pools_of_faulty_rows_and_channels_lack_nothing() {
         replace(&mut texts, file, from, to);
         let (_, findings) = run(&texts);
         assert_eq!(places(&findings).len(), 1, "{to}\n{}", printed(&findings));
+    }
+}
+
+/// Addresses of a channel are not at fault if their kind could not be read.
+#[test]
+fn accounts_of_faulty_channels_are_no_findings() {
+    for (from, to) in [
+        ("address = \"handle\"", "address = \"fone\""),
+        ("address = \"handle\"", "address = 5"),
+        ("address = \"handle\"", "adress = \"handle\""),
+        ("address = \"handle\"", ""),
+        ("[channel.viber]", "[viber]"),
+        ("[channel.viber]", "[[channel.viber]]"),
+        ("[channel.viber]", "[channels.viber]"),
+    ] {
+        let mut texts = sound();
+        for at in 0..50 {
+            let row =
+                format!("viber-{at},viber,,ann{at},,,,,,\nviber-m-{at},viber,,+44740012{at:04},,,,,,\n");
+            texts.get_mut(ACCOUNTS).unwrap().extend(row.bytes());
+        }
+        replace(&mut texts, "channels.toml", from, to);
+        let (_, findings) = run(&texts);
+        let is_cause = |it: &&Finding| &*it.place.file == "channels.toml";
+        let errors = || findings.iter().filter(|it| it.code.severity() == Severity::Error);
+        assert!(errors().count() > 0 && errors().all(|it| is_cause(&it)), "{to}\n{}", printed(&findings));
     }
 }
 

@@ -285,10 +285,13 @@ fn company_is_held_back_after_a_restart_from_the_state_directory() {
     let from_state = |served: &Companies| served.0.daemon.status()["snapshot"]["from_state"] == true;
     served.0.daemon = DaemonProcess::start(&arguments);
     served.0.counts("rejected", 1.0);
-    assert_eq!(served.held_back(), ["a registry"]);
-    assert_eq!((served.version("a"), served.version("b")), ("v1".into(), "v1".into()));
-    assert!(from_state(&served), "nothing of the source is served");
-    assert_eq!(served.rejections("registry"), 1.0);
+    let is_whole = |served: &Companies| {
+        assert_eq!((served.version("a"), served.version("b")), ("v1".into(), "v1".into()));
+        assert!(from_state(served), "nothing of the source is served");
+    };
+    is_whole(&served);
+    served.0.within("the source is judged as a reload", || served.held_back() == ["a registry"]);
+    is_whole(&served);
     let status = served.0.daemon.status();
     let error = text(&status["last_reload"]["error"]);
     assert!(error.contains("every change is held back: a (1 error)"), "{error}");
@@ -297,6 +300,7 @@ fn company_is_held_back_after_a_restart_from_the_state_directory() {
     served.0.daemon.kill();
     served.write("b", 12, 2);
     served.0.daemon = DaemonProcess::start(&arguments);
+    is_whole(&served);
     served.0.counts("published", 1.0);
     assert_eq!(served.held_back(), ["a registry"]);
     let versions = (served.version("a"), served.version("b"), from_state(&served));
@@ -309,8 +313,7 @@ fn company_is_held_back_after_a_restart_from_the_state_directory() {
     served.0.daemon.wait();
     served.write("b", 4, 3);
     served.0.daemon = DaemonProcess::start(&arguments);
-    served.0.counts("rejected", 1.0);
-    assert_eq!(served.held_back(), ["a registry", "b guard"]);
+    served.0.within("the guard refuses", || served.held_back() == ["a registry", "b guard"]);
     assert_eq!((served.version("b"), from_state(&served)), ("v2".into(), true));
     served.0.reload_is("published", || served.0.daemon.signal(Signal::HUP));
     assert_eq!((served.version("b"), from_state(&served)), ("v3".into(), false));

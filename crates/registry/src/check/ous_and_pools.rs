@@ -168,7 +168,8 @@ pub(super) fn check_pools(index: &CompanyIndex<'_>, findings: &mut Findings) {
         let roles =
             [(profile.pool_roles.primary, Role::Primary), (profile.pool_roles.secondary, Role::Secondary)];
         for (_, role) in roles.into_iter().filter(|&(is_required, _)| is_required) {
-            if index.members_of(pool).any(|account| account.role == Some(role)) {
+            // An account of a pool without a role has one that could not be read. It may be this one.
+            if index.members_of(pool).any(|account| account.role.is_none_or(|it| it == role)) {
                 continue;
             }
             let role = role.as_str();

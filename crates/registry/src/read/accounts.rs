@@ -67,14 +67,15 @@ impl AccountReader<'_> {
         require_id(id, "account id", place, Span::value("id"), findings);
 
         let profile = self.channels.find(channel);
+        let kind = profile.and_then(|(_, profile)| self.channels.address_kind(profile));
         match profile {
-            Some((_, profile)) if !profile.address.accepts(address) => {
-                report_address(id, address, profile, place, findings);
+            Some((_, profile)) => {
+                if kind.is_some_and(|kind| !kind.accepts(address)) {
+                    report_address(id, address, profile, place, findings);
+                }
             }
-            Some(_) => {}
             None => self.channels.report_unknown(channel, place, findings),
         }
-        let kind = profile.map(|(_, profile)| profile.address);
         Account {
             id: id.into(),
             channel: profile.map(|(at, _)| at),

@@ -1,7 +1,7 @@
 //! Reads `channels.toml`: the built-in channel profiles, and the profiles of a registry that override and
 //! extend them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use switchboard_model::Role;
@@ -32,16 +32,19 @@ pub(super) struct Channels {
     index: HashMap<Box<str>, u16>,
     /// Whether a part of the file could not be read. An unknown channel may be in that part.
     incomplete: bool,
+    /// The channels whose kind of address could not be read.
+    unknown_kinds: HashSet<Box<str>>,
 }
 
 impl Channels {
     /// Reads the built-in profiles and the profiles of the registry. `misnamed` says that the registry seems
     /// to have the file under another name.
     pub(super) fn read(own: Option<SourceFile<'_>>, misnamed: bool, findings: &mut Findings) -> Channels {
-        let mut profiles = Vec::new();
+        let (mut profiles, mut unknown_kinds) = (Vec::new(), HashSet::new());
         let path = Arc::from(BUILT_IN_PATH);
-        read_profiles(SourceFile::new(&path, BUILT_IN.as_bytes()), &mut profiles, findings);
-        let complete = own.is_none_or(|own| read_profiles(own, &mut profiles, findings));
+        let built_in = SourceFile::new(&path, BUILT_IN.as_bytes());
+        read_profiles(built_in, &mut profiles, &mut unknown_kinds, findings);
+        let complete = own.is_none_or(|own| read_profiles(own, &mut profiles, &mut unknown_kinds, findings));
         profiles.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some(first_beyond) = profiles.get(MAX_CHANNELS) {
             let message = format!(
@@ -53,13 +56,19 @@ impl Channels {
             profiles.truncate(MAX_CHANNELS);
         }
         let index = (0..).zip(&profiles).map(|(at, profile)| (profile.id.clone(), at)).collect();
-        Channels { profiles, index, incomplete: misnamed || !complete }
+        Channels { profiles, index, incomplete: misnamed || !complete, unknown_kinds }
     }
 
     /// Finds a channel by its id. Returns its index and its profile.
     pub(super) fn find(&self, id: &str) -> Option<(u16, &ChannelProfile)> {
         let at = *self.index.get(id)?;
         Some((at, self.profiles.get(usize::from(at))?))
+    }
+
+    /// Returns the kind of address that accounts of a channel have. Returns `None` if it could not be read, because
+    /// the addresses are then not at fault.
+    pub(super) fn address_kind(&self, profile: &ChannelProfile) -> Option<AddressKind> {
+        (!self.unknown_kinds.contains(&profile.id)).then_some(profile.address)
     }
 
     /// Reports a channel id that has no profile.
@@ -86,10 +95,16 @@ impl Channels {
 
 /// Reads the profiles of a file. Adds new profiles, and overrides the keys of known ones. Returns whether the
 /// whole file could be read.
-fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findings: &mut Findings) -> bool {
+fn read_profiles(
+    file: SourceFile<'_>,
+    profiles: &mut Vec<ChannelProfile>,
+    unknown_kinds: &mut HashSet<Box<str>>,
+    findings: &mut Findings,
+) -> bool {
     let mut complete = true;
-    let is_read =
-        read_parts(file, findings, |part, findings| complete &= read_profiles_of(part, profiles, findings));
+    let is_read = read_parts(file, findings, |part, findings| {
+        complete &= read_profiles_of(part, profiles, unknown_kinds, findings);
+    });
     complete && is_read
 }
 
@@ -97,12 +112,16 @@ fn read_profiles(file: SourceFile<'_>, profiles: &mut Vec<ChannelProfile>, findi
 fn read_profiles_of(
     part: &Document<'_>,
     profiles: &mut Vec<ChannelProfile>,
+    unknown_kinds: &mut HashSet<Box<str>>,
     findings: &mut Findings,
 ) -> bool {
     let root = part.root();
-    let meant = root.report_unknown_keys(&["channel"], findings);
+    let reported = findings.added();
+    root.report_unknown_keys(&["channel"], findings);
+    // Any unknown key may be meant as a channel, such as `[fax]` instead of `[channel.fax]`.
+    let has_unknown_key = findings.added() > reported;
     let table = root.table("channel", findings);
-    let complete = meant.is_empty() && !matches!(table, Field::Faulty);
+    let complete = !has_unknown_key && !matches!(table, Field::Faulty);
     let Some(table) = table.given() else { return complete };
     let mut places: HashMap<Box<str>, usize> =
         profiles.iter().enumerate().map(|(at, profile)| (profile.id.clone(), at)).collect();
@@ -123,7 +142,11 @@ fn read_profiles_of(
         });
         if let Some(keys) = table.as_table(entry.key, entry.value, &entry.place, findings) {
             profile.place = entry.place;
-            override_profile(&keys, &mut profile, is_new, findings);
+            if !override_profile(&keys, &mut profile, is_new, findings) {
+                unknown_kinds.insert(profile.id.clone());
+            }
+        } else if is_new {
+            unknown_kinds.insert(profile.id.clone());
         }
         // A faulty profile is kept, because references to its channel are not faults.
         match known.and_then(|at| profiles.get_mut(at)) {
@@ -137,7 +160,13 @@ fn read_profiles_of(
     complete
 }
 
-fn override_profile(keys: &Table<'_>, profile: &mut ChannelProfile, is_new: bool, findings: &mut Findings) {
+/// Sets the given keys of a profile. Returns whether the kind of address is known.
+fn override_profile(
+    keys: &Table<'_>,
+    profile: &mut ChannelProfile,
+    is_new: bool,
+    findings: &mut Findings,
+) -> bool {
     let meant = keys.report_unknown_keys(&KEYS, findings);
     let what = format!("channel {}", quoted(&profile.id));
     let require = |absent: bool, key: &'static str, findings: &mut Findings| {
@@ -151,6 +180,11 @@ fn override_profile(keys: &Table<'_>, profile: &mut ChannelProfile, is_new: bool
     require(matches!(roles, Field::Absent), "pool_must_hold", findings);
     let address = keys.choice("address", &ADDRESSES, findings);
     require(matches!(address, Field::Absent), "address", findings);
+    let has_kind = match &address {
+        Field::Given(..) => true,
+        Field::Absent => !is_new && !meant.contains(&"address"),
+        Field::Faulty => false,
+    };
 
     profile.conversation_role = role.given().unwrap_or(profile.conversation_role);
     profile.address = address.given().unwrap_or(profile.address);
@@ -172,6 +206,7 @@ fn override_profile(keys: &Table<'_>, profile: &mut ChannelProfile, is_new: bool
     if let Some(since) = since.given() {
         profile.dedicated_since = since;
     }
+    has_kind
 }
 
 fn role_pair(roles: &[(&str, Place)], findings: &mut Findings) -> RolePair {
