@@ -105,7 +105,7 @@ fn references_to_a_settings_file_with_a_fault_are_no_findings() {
         whole.replacen("[[pool]]", "[[pool]", 1),
         whole.replacen("[[ou]]", "[ou]", 1),
         whole.replacen("[[pool]]", "[[ou]]", 1),
-        whole.replacen("[[ou]]", "[[pool]]", 1),
+        whole.replacen("[[ou]]\nid = \"emea\"", "[[pool]]\nid = \"emea\"", 1),
     ] {
         let mut texts = sound();
         texts.insert(COMPANY.to_owned(), text.clone().into_bytes());
