@@ -10,10 +10,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -154,11 +157,10 @@ impl Client {
     ) -> Result<Reply, CommandError> {
         let url = &self.url;
         let stream = match timeout(CONNECT_TIMEOUT, self.endpoint.connect()).await {
-            Ok(connected) => connected.map_err(|error| self.unreachable(&error.to_string()))?,
+            Ok(connected) => connected.map_err(|error| self.unreachable(&error))?,
             Err(_) => {
-                return Err(
-                    self.unreachable(&format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))
-                );
+                let reason = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
+                return Err(self.unreachable(&io::Error::other(reason)));
             }
         };
         let exchange = async {
@@ -193,9 +195,10 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, error: &str) -> CommandError {
+    fn unreachable(&self, error: &io::Error) -> CommandError {
         let url = &self.url;
-        if error.contains("certificate") {
+        let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if matches!(of_tls, Some(rustls::Error::InvalidCertificate(_))) {
             return CommandError::io(format!(
                 "cannot trust {url}: {error}; name the authority of its certificate with --ca, and the host as the \
                 certificate does"
@@ -224,7 +227,7 @@ impl Endpoint {
 
 /// Returns a configuration that trusts the authorities in a file, or those of the system.
 fn trust(ca: Option<&Path>) -> Result<ClientConfig, CommandError> {
-    let mut roots = RootCertStore::empty();
+    let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
     match ca {
         Some(path) => {
             let fault = |exit: fn(String) -> CommandError, reason: String| {
@@ -238,7 +241,9 @@ fn trust(ca: Option<&Path>) -> Result<ClientConfig, CommandError> {
             };
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|_| invalid("the file is no PEM"))?;
-                roots.add(certificate).map_err(|_| invalid("a certificate is no certificate authority"))?;
+                let added = roots.add(certificate.clone());
+                added.map_err(|_| invalid("a certificate is no certificate authority"))?;
+                named.push(certificate);
             }
             if roots.is_empty() {
                 return Err(invalid("there is no certificate"));
@@ -249,12 +254,73 @@ fn trust(ca: Option<&Path>) -> Result<ClientConfig, CommandError> {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| CommandError::io(format!("cannot start TLS: {error}")))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let failed = |error: &dyn std::fmt::Display| CommandError::io(format!("cannot start TLS: {error}"));
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| failed(&error))?;
+    let mut config = if named.is_empty() {
+        builder.with_root_certificates(roots).with_no_client_auth()
+    } else {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let inner = verifier.map_err(|error| failed(&error))?;
+        let verifier = Arc::new(NamedVerifier { inner, named });
+        builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Verifies the certificate of a daemon by the authorities of `--ca`. Also accepts a certificate that is itself in
+/// the file, with its own name and within its time: a certificate that `openssl req -x509` makes is one of an
+/// authority, and the inner verifier refuses those for a server.
+#[derive(Debug)]
+struct NamedVerifier {
+    inner: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for NamedVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.inner.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+            // The time is checked before the kind of the certificate.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.named.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 impl Reply {

@@ -76,6 +76,16 @@ impl Certificates {
         self.sign(&params)
     }
 
+    /// Returns a certificate that signs itself, as `openssl req -x509` makes it: with the rights of an authority.
+    pub(crate) fn self_signed(name: &str, last_year: i32) -> Pair {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(last_year, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        Pair { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    }
+
     fn issue(&self, usage: ExtendedKeyUsagePurpose, last_year: i32) -> Pair {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "localhost");

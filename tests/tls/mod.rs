@@ -453,3 +453,27 @@ fn commands_ask_a_daemon_over_tls() {
     let (code, text) = ask(&["--ca", certificates.path("server.key").to_str().unwrap()]);
     assert!(code == 2 && text.contains("there is no certificate"), "{text}");
 }
+
+/// The usual certificate for a first try has the rights of an authority, and names itself in `--ca`.
+#[test]
+fn commands_trust_a_certificate_that_signs_itself() {
+    for (name, last_year, is_trusted) in
+        [("localhost", 2999, true), ("other.example", 2999, false), ("localhost", 2020, false)]
+    {
+        let certificates = Certificates::new();
+        certificates.install(&Certificates::self_signed(name, last_year));
+        let daemon = start(&certificates, &[]);
+        let url = format!("https://localhost:{}", daemon.data.rsplit_once(':').unwrap().1);
+        let query = ["company=acme", "channel=whatsapp", "ou=zurich", "country=FR"];
+        let ask = |ca: &str| {
+            let ca = certificates.path(ca);
+            let options = ["select", "--url", &url, "--ca", ca.to_str().unwrap()];
+            switchboard(&[&options[..], &query[..]].concat())
+        };
+        let (code, text) = ask("server.pem");
+        assert_eq!(code, if is_trusted { 0 } else { 3 }, "{name} {last_year}: {text}");
+        assert_eq!(text.contains("cannot trust"), !is_trusted, "{text}");
+        let (code, text) = ask("ca.pem");
+        assert!(code == 3 && text.contains("cannot trust"), "{text}");
+    }
+}
