@@ -8,7 +8,7 @@ use std::hint::black_box;
 use benches::kinds::{Kind, query};
 use benches::{CONTEXT, QUERIES, Rounds, SEED, context, large, overlay, shapes};
 use criterion::{Criterion, criterion_group, criterion_main};
-use switchboard::access::Scope;
+use switchboard::access::CompanyScope;
 use switchboard::api::data::account::{AccountQuery, write_account};
 use switchboard_select::{Query, select};
 use switchboard_snapshot::Snapshot;
@@ -71,7 +71,7 @@ fn addresses(c: &mut Criterion) {
             b.iter(|| {
                 out.clear();
                 let query = AccountQuery::parse(black_box(rounds.next())).ok();
-                let found = query.and_then(|query| query.find(&snapshot, Scope::All).ok());
+                let found = query.and_then(|query| query.find(&snapshot, CompanyScope::All).ok());
                 if let Some(account) = found {
                     write_account(&mut out, &snapshot, &overlay, CONTEXT.now, account);
                 }

@@ -70,7 +70,7 @@ impl PrincipalsFile {
     /// # Errors
     /// Returns the faults. The file is used as a whole or not at all.
     pub fn parse(path: &str, content: &[u8]) -> Result<PrincipalsFile, FileFaults> {
-        let mut reader = Reader { path, text: "", faults: FileFaults::default(), warnings: Vec::new() };
+        let mut reader = FileReader { path, text: "", faults: FileFaults::default(), warnings: Vec::new() };
         let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
         if content.len() > MAX_FILE_BYTES {
             let size = format!("the file has more than {MAX_FILE_BYTES} bytes; remove principals");
@@ -96,7 +96,7 @@ impl PrincipalsFile {
 }
 
 /// The state of reading one file.
-struct Reader<'t> {
+struct FileReader<'t> {
     path: &'t str,
     text: &'t str,
     faults: FileFaults,
@@ -112,13 +112,13 @@ struct Section<'d> {
 
 /// The offsets at which names, hashes and certificates first occur.
 #[derive(Default)]
-struct Seen {
+struct SeenKeys {
     names: HashMap<String, usize>,
     hashes: HashMap<[u8; 32], usize>,
     certificates: HashMap<String, usize>,
 }
 
-impl Reader<'_> {
+impl FileReader<'_> {
     fn line(&self, at: usize) -> usize {
         1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
@@ -172,7 +172,7 @@ impl Reader<'_> {
         if items.is_empty() {
             self.fault(value.span().start, "the file has no principal; add one under `[[principal]]`");
         }
-        let mut seen = Seen::default();
+        let mut seen = SeenKeys::default();
         let mut principals = Vec::new();
         for item in items {
             match item.get_ref() {
@@ -184,7 +184,7 @@ impl Reader<'_> {
     }
 
     /// Reads one principal. The result is used only if the file has no fault.
-    fn principal(&mut self, keys: &DeTable<'_>, at: usize, seen: &mut Seen) -> Principal {
+    fn principal(&mut self, keys: &DeTable<'_>, at: usize, seen: &mut SeenKeys) -> Principal {
         let mut section = Section { keys, at, label: "the principal".to_owned() };
         let name = self.name(&mut section, seen);
         let label = section.label.clone();
@@ -226,7 +226,7 @@ impl Reader<'_> {
     }
 
     /// Reads the name. Returns an empty text if it is missing or faulty.
-    fn name(&mut self, section: &mut Section<'_>, seen: &mut Seen) -> String {
+    fn name(&mut self, section: &mut Section<'_>, seen: &mut SeenKeys) -> String {
         let Some((name, at)) = self.text_of(section, "name") else {
             if !section.keys.contains_key("name") {
                 self.fault(section.at, "the principal has no `name`; add one, such as name = \"gateway-eu\"");
@@ -255,7 +255,7 @@ impl Reader<'_> {
         name
     }
 
-    fn tokens(&mut self, section: &Section<'_>, seen: &mut Seen) -> Vec<TokenHash> {
+    fn tokens(&mut self, section: &Section<'_>, seen: &mut SeenKeys) -> Vec<TokenHash> {
         let label = &section.label;
         let mut tokens = Vec::new();
         for (text, at) in self.texts_of(section, "token_sha256").unwrap_or_default() {
@@ -289,7 +289,7 @@ impl Reader<'_> {
         tokens
     }
 
-    fn certificate(&mut self, section: &Section<'_>, seen: &mut Seen) -> Option<Box<str>> {
+    fn certificate(&mut self, section: &Section<'_>, seen: &mut SeenKeys) -> Option<Box<str>> {
         let (name, at) = self.text_of(section, "certificate")?;
         let label = &section.label;
         let is_name = (1..=MAX_CERTIFICATE_BYTES).contains(&name.len())

@@ -26,18 +26,18 @@ const SHOWN_DIGITS: usize = 8;
 /// state.
 #[derive(Clone)]
 pub struct Access {
-    shared: Arc<Shared>,
+    shared: Arc<InForce>,
 }
 
-struct Shared {
+struct InForce {
     path: PathBuf,
     /// Shared with the caches of the readers.
     cell: Arc<ArcSwap<Principals>>,
-    state: Mutex<State>,
+    state: Mutex<LastLoad>,
 }
 
 /// The state of the file, for `/status` and for the comparison with its next content.
-struct State {
+struct LastLoad {
     sha256: [u8; 32],
     loaded_at: UnixMillis,
     warnings: Vec<String>,
@@ -49,7 +49,7 @@ struct State {
 
 /// The reason why the principals file cannot be used at a start.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum PrincipalsError {
     /// The file cannot be read.
     #[error("cannot read the principals {path}: {error}; see --principals", path = .path.display())]
     Unreadable {
@@ -99,12 +99,12 @@ impl Access {
     ///
     /// # Errors
     /// Fails if the file cannot be read or has faults.
-    pub fn open(path: &Path) -> Result<Access, OpenError> {
-        let unreadable = |error| OpenError::Unreadable { path: path.to_owned(), error };
+    pub fn open(path: &Path) -> Result<Access, PrincipalsError> {
+        let unreadable = |error| PrincipalsError::Unreadable { path: path.to_owned(), error };
         let content = read_bounded(path, MAX_FILE_BYTES).map_err(unreadable)?;
         let PrincipalsFile { principals, warnings } =
             PrincipalsFile::parse(&path.to_string_lossy(), &content)?;
-        let state = State {
+        let state = LastLoad {
             sha256: Sha256::digest(&content).into(),
             loaded_at: SystemTime::now().into(),
             warnings,
@@ -112,7 +112,7 @@ impl Access {
             unknown: Vec::new(),
         };
         let cell = Arc::new(ArcSwap::from_pointee(Principals::new(principals)));
-        let shared = Shared { path: path.to_owned(), cell, state: Mutex::new(state) };
+        let shared = InForce { path: path.to_owned(), cell, state: Mutex::new(state) };
         Ok(Access { shared: Arc::new(shared) })
     }
 
@@ -122,8 +122,8 @@ impl Access {
     }
 
     /// Creates a reader for one worker.
-    pub fn reader(&self) -> Reader {
-        Reader { cache: Cache::new(Arc::clone(&self.shared.cell)) }
+    pub fn reader(&self) -> AccessReader {
+        AccessReader { cache: Cache::new(Arc::clone(&self.shared.cell)) }
     }
 
     /// Puts the content of the file in force, or keeps the last good one. `read` is the content, or the path
@@ -151,7 +151,7 @@ impl Access {
                 self.shared.cell.store(Arc::new(principals));
                 let loaded_at = SystemTime::now().into();
                 let unknown = std::mem::take(&mut state.unknown);
-                *state = State { sha256, loaded_at, warnings, error: None, unknown };
+                *state = LastLoad { sha256, loaded_at, warnings, error: None, unknown };
                 observer(&AccessEvent::Replaced { principals: count, warnings: &state.warnings });
             }
             Err(reason) if state.error.as_ref() == Some(&reason) => {}
@@ -253,11 +253,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// One worker's access to the principals in force. Detects a change by one load.
-pub struct Reader {
+pub struct AccessReader {
     cache: Cache<Arc<ArcSwap<Principals>>, Arc<Principals>>,
 }
 
-impl Reader {
+impl AccessReader {
     /// Returns the principals in force. Use them for one whole request.
     #[inline]
     pub fn pin(&mut self) -> &Arc<Principals> {
@@ -367,9 +367,9 @@ mod tests {
     fn unreadable_and_broken_files_are_different_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("principals.toml");
-        assert!(matches!(Access::open(&path), Err(OpenError::Unreadable { .. })));
-        assert!(matches!(Access::open(folder.path()), Err(OpenError::Unreadable { .. })));
+        assert!(matches!(Access::open(&path), Err(PrincipalsError::Unreadable { .. })));
+        assert!(matches!(Access::open(folder.path()), Err(PrincipalsError::Unreadable { .. })));
         fs::write(&path, "").unwrap();
-        assert!(matches!(Access::open(&path), Err(OpenError::Faults(_))));
+        assert!(matches!(Access::open(&path), Err(PrincipalsError::Faults(_))));
     }
 }

@@ -8,8 +8,8 @@ mod in_force;
 mod principals;
 
 pub use file::{FileFaults, PrincipalsFile, is_principal_name};
-pub use in_force::{Access, AccessEvent, OpenError, Reader, Token};
+pub use in_force::{Access, AccessEvent, AccessReader, PrincipalsError, Token};
 pub use principals::{
-    ANONYMOUS, Caller, Companies, Credential, Denial, Need, Permission, Principal, Principals, Scope,
+    ANONYMOUS, Caller, Companies, CompanyScope, Credential, Denial, Need, Permission, Principal, Principals,
     TokenHash,
 };

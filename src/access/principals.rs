@@ -117,11 +117,11 @@ impl Principal {
     }
 
     /// Returns the companies that its requests may name.
-    pub fn scope(&self) -> Scope<'_> {
+    pub fn scope(&self) -> CompanyScope<'_> {
         match &self.companies {
-            Companies::All => Scope::All,
-            Companies::Listed(ids) => Scope::Listed(ids),
-            Companies::None => Scope::Listed(&[]),
+            Companies::All => CompanyScope::All,
+            Companies::Listed(ids) => CompanyScope::Listed(ids),
+            Companies::None => CompanyScope::Listed(&[]),
         }
     }
 
@@ -134,26 +134,26 @@ impl Principal {
 /// The companies that a request may name. Requests for other companies are answered as requests for unknown
 /// ones.
 #[derive(Debug, Clone, Copy)]
-pub enum Scope<'p> {
+pub enum CompanyScope<'p> {
     /// Every company.
     All,
     /// The companies with these ids.
     Listed(&'p [Box<str>]),
 }
 
-impl<'p> Scope<'p> {
+impl<'p> CompanyScope<'p> {
     /// Returns whether a request may name this company.
     pub fn contains(self, company: &str) -> bool {
         match self {
-            Scope::All => true,
-            Scope::Listed(ids) => ids.iter().any(|id| **id == *company),
+            CompanyScope::All => true,
+            CompanyScope::Listed(ids) => ids.iter().any(|id| **id == *company),
         }
     }
 
     /// Returns the company of a request that names none, if the caller has exactly one.
     pub fn only(self) -> Option<&'p str> {
         match self {
-            Scope::Listed([only]) => Some(only),
+            CompanyScope::Listed([only]) => Some(only),
             _ => None,
         }
     }
@@ -172,7 +172,7 @@ impl<'p> Scope<'p> {
     where
         'p: 'q,
     {
-        if matches!(self, Scope::All) {
+        if matches!(self, CompanyScope::All) {
             return Ok(());
         }
         match &query.company {
@@ -237,10 +237,10 @@ impl Caller {
     }
 
     /// Returns the companies that a request may name. A request without a caller may name every company.
-    pub fn scope_of(caller: Option<&Caller>) -> Scope<'_> {
+    pub fn scope_of(caller: Option<&Caller>) -> CompanyScope<'_> {
         match caller {
-            None => Scope::All,
-            Some(caller) => caller.principal().map_or(Scope::Listed(&[]), Principal::scope),
+            None => CompanyScope::All,
+            Some(caller) => caller.principal().map_or(CompanyScope::Listed(&[]), Principal::scope),
         }
     }
 }
@@ -522,21 +522,22 @@ mod tests {
     fn query_is_restricted_to_the_companies_of_the_caller() {
         let one: Vec<Box<str>> = vec!["acme".into()];
         let two: Vec<Box<str>> = vec!["acme".into(), "globex".into()];
-        let restrict = |scope: Scope<'_>, company: Option<&'static str>, only: Option<&'static str>| {
-            let mut query = Query { company: company.map(Cow::Borrowed), ..Query::default() };
-            let result = scope.restrict(&mut query, || only);
-            result.map(|()| query.company.map(Cow::into_owned))
-        };
+        let restrict =
+            |scope: CompanyScope<'_>, company: Option<&'static str>, only: Option<&'static str>| {
+                let mut query = Query { company: company.map(Cow::Borrowed), ..Query::default() };
+                let result = scope.restrict(&mut query, || only);
+                result.map(|()| query.company.map(Cow::into_owned))
+            };
         let named = |id: &str| Ok(Some(id.to_owned()));
-        assert_eq!(restrict(Scope::All, Some("x"), None), named("x"));
-        assert_eq!(restrict(Scope::All, None, None), Ok(None));
-        assert_eq!(restrict(Scope::Listed(&one), Some("acme"), None), named("acme"));
-        assert_eq!(restrict(Scope::Listed(&one), Some("x"), None), Err(SelectError::UnknownCompany));
-        assert_eq!(restrict(Scope::Listed(&one), None, Some("x")), named("acme"));
-        assert_eq!(restrict(Scope::Listed(&two), None, Some("globex")), Ok(None));
-        assert_eq!(restrict(Scope::Listed(&two), None, Some("x")), Err(SelectError::BadRequest));
-        assert_eq!(restrict(Scope::Listed(&two), None, None), Err(SelectError::BadRequest));
-        assert_eq!(restrict(Scope::Listed(&[]), Some("acme"), None), Err(SelectError::UnknownCompany));
+        assert_eq!(restrict(CompanyScope::All, Some("x"), None), named("x"));
+        assert_eq!(restrict(CompanyScope::All, None, None), Ok(None));
+        assert_eq!(restrict(CompanyScope::Listed(&one), Some("acme"), None), named("acme"));
+        assert_eq!(restrict(CompanyScope::Listed(&one), Some("x"), None), Err(SelectError::UnknownCompany));
+        assert_eq!(restrict(CompanyScope::Listed(&one), None, Some("x")), named("acme"));
+        assert_eq!(restrict(CompanyScope::Listed(&two), None, Some("globex")), Ok(None));
+        assert_eq!(restrict(CompanyScope::Listed(&two), None, Some("x")), Err(SelectError::BadRequest));
+        assert_eq!(restrict(CompanyScope::Listed(&two), None, None), Err(SelectError::BadRequest));
+        assert_eq!(restrict(CompanyScope::Listed(&[]), Some("acme"), None), Err(SelectError::UnknownCompany));
     }
 
     #[test]

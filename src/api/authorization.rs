@@ -11,12 +11,12 @@ use switchboard_model::UnixSeconds;
 use switchboard_server::{ClientCertificate, ConnectionInfo, Problem};
 
 use super::problem::{FORBIDDEN, UNAUTHORIZED};
-use crate::access::{Access, Caller, Credential, Denial, Need, Principals, Reader};
+use crate::access::{Access, AccessReader, Caller, Credential, Denial, Need, Principals};
 use crate::telemetry::{AuthCounters, AuthOutcome};
 
 /// Decides about the callers of one thread's requests, by the principals in force.
 pub(super) struct Authorizer {
-    reader: RefCell<Reader>,
+    reader: RefCell<AccessReader>,
 }
 
 /// The refusal of a request.
@@ -32,7 +32,7 @@ impl Authorizer {
     }
 
     /// Returns the reader of the principals in force, for a decision that needs no [`Caller`].
-    pub(super) fn reader(&self) -> RefMut<'_, Reader> {
+    pub(super) fn reader(&self) -> RefMut<'_, AccessReader> {
         self.reader.borrow_mut()
     }
 

@@ -17,7 +17,7 @@ use switchboard_server::{
 };
 use tokio::sync::{oneshot, watch};
 
-use super::greeting::{Listening, greeting};
+use super::greeting::{ListenerAddresses, greeting};
 use super::observe;
 use super::process::{
     ConnectionLimits, ReloadTrigger, Signals, lower_priority, notify_ready, notify_stopping,
@@ -25,7 +25,7 @@ use super::process::{
 use super::sockets::{self, InheritedSockets, SocketError, holder_of};
 use super::status::Status;
 use super::tls::{TlsError, TlsFiles, WatchedTls};
-use crate::access::{Access, OpenError, file::MAX_FILE_BYTES};
+use crate::access::{Access, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{ExposedError, LogFormat, OverlapError, Settings};
@@ -64,7 +64,7 @@ pub enum StartError {
     Exposed(#[from] ExposedError),
     /// The principals file cannot be read or has faults.
     #[error(transparent)]
-    Principals(#[from] OpenError),
+    Principals(#[from] PrincipalsError),
     /// A socket that the service manager passed cannot be used.
     #[error("cannot use a passed socket: {0}; see ListenStream= and FileDescriptorName= in its unit")]
     InheritedSocket(#[from] SocketError),
@@ -243,9 +243,11 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     let running = app.start()?;
     if is_greeted {
         let is_restored = last_reload.lock().from_state;
-        let data = Listening { addresses: running.data_addresses(), has_tls: running.tls.is_some() };
-        let admin =
-            Listening { addresses: running.admin_addresses(), has_tls: running.tls.is_some() && admin_tls };
+        let data = ListenerAddresses { addresses: running.data_addresses(), has_tls: running.tls.is_some() };
+        let admin = ListenerAddresses {
+            addresses: running.admin_addresses(),
+            has_tls: running.tls.is_some() && admin_tls,
+        };
         logs.push(greeting(&source, is_restored, running.store(), data, admin).into_bytes());
         logs.set_quiet(false);
     }

@@ -21,7 +21,7 @@ const MAX_ACCOUNTS: u32 = 1_000;
 
 /// The addresses of a listener.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listening<'a> {
+pub(super) struct ListenerAddresses<'a> {
     pub(super) addresses: &'a [BoundAddress],
     /// Whether its TCP addresses have TLS.
     pub(super) has_tls: bool,
@@ -33,10 +33,10 @@ pub(super) fn greeting(
     source: &SnapshotSource,
     is_restored: bool,
     store: &Store,
-    data: Listening<'_>,
-    admin: Listening<'_>,
+    data: ListenerAddresses<'_>,
+    admin: ListenerAddresses<'_>,
 ) -> String {
-    let addresses = |listening: Listening<'_>| {
+    let addresses = |listening: ListenerAddresses<'_>| {
         let urls = listening.addresses.iter().map(|address| url(address, listening.has_tls));
         urls.collect::<Vec<_>>().join(" ")
     };
@@ -103,7 +103,7 @@ fn url(address: &BoundAddress, has_tls: bool) -> String {
 }
 
 /// Returns a command that sends a request to the first address, to a TCP address if there is one.
-fn curl(listening: Listening<'_>, target: &str) -> String {
+fn curl(listening: ListenerAddresses<'_>, target: &str) -> String {
     match preferred(listening.addresses) {
         Some(BoundAddress::Unix(path)) => {
             format!("curl --unix-socket '{}' 'http://localhost{target}'", path.display())
@@ -114,7 +114,7 @@ fn curl(listening: Listening<'_>, target: &str) -> String {
 }
 
 /// Returns the place of the description of both listeners.
-fn openapi(admin: Listening<'_>) -> String {
+fn openapi(admin: ListenerAddresses<'_>) -> String {
     match preferred(admin.addresses) {
         Some(BoundAddress::Unix(path)) => format!("/openapi.json on unix:{}", path.display()),
         Some(address) => format!("{}/openapi.json", url(address, admin.has_tls)),
@@ -192,7 +192,8 @@ mod tests {
         let unix = BoundAddress::Unix("/run/data.sock".into());
         let tcp = BoundAddress::Tcp("127.0.0.1:1".parse().unwrap());
         let unix_command = "curl --unix-socket '/run/data.sock' 'http://localhost/status'";
-        let curl = |addresses: &[BoundAddress]| curl(Listening { addresses, has_tls: false }, "/status");
+        let curl =
+            |addresses: &[BoundAddress]| curl(ListenerAddresses { addresses, has_tls: false }, "/status");
         assert_eq!(curl(std::slice::from_ref(&unix)), unix_command);
         assert_eq!(curl(&[unix, tcp]), "curl 'http://127.0.0.1:1/status'");
     }
@@ -215,7 +216,7 @@ mod tests {
     fn greeting_without_a_snapshot_says_what_the_daemon_waits_for() {
         let source = SnapshotSource::Registry("/no/such".into());
         let addresses = [BoundAddress::Tcp("127.0.0.1:7400".parse().unwrap())];
-        let data = Listening { addresses: &addresses, has_tls: false };
+        let data = ListenerAddresses { addresses: &addresses, has_tls: false };
         let text = greeting(&source, false, &Store::default(), data, data);
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("nothing yet: the daemon waits for the registry /no/such"), "{text}");

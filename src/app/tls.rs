@@ -133,10 +133,10 @@ impl TlsFiles {
     }
 
     /// Returns what shows that a file was replaced or written. Follows symbolic links.
-    fn stamps(&self) -> Vec<Option<Stamp>> {
+    fn stamps(&self) -> Vec<Option<TlsStamp>> {
         let files = [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()];
         let stamp = |path: &PathBuf| {
-            fs::metadata(path).ok().map(|found| Stamp {
+            fs::metadata(path).ok().map(|found| TlsStamp {
                 inode: (found.dev(), found.ino()),
                 len: found.len(),
                 modified: (found.mtime(), found.mtime_nsec()),
@@ -148,7 +148,7 @@ impl TlsFiles {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct TlsStamp {
     inode: (u64, u64),
     len: u64,
     modified: (i64, i64),
@@ -276,9 +276,9 @@ struct Watch {
     status: Arc<TlsStatus>,
     telemetry: Arc<Telemetry>,
     /// The files that were read last.
-    judged: Vec<Option<Stamp>>,
+    judged: Vec<Option<TlsStamp>>,
     /// The files at the last look.
-    seen: Vec<Option<Stamp>>,
+    seen: Vec<Option<TlsStamp>>,
     hasher: RandomState,
     /// Hash of the contents in force.
     in_force: u64,

@@ -37,7 +37,7 @@ const PROBLEM: &str = "application/problem+json";
 pub(super) struct Client {
     /// The URL without a path, for messages.
     url: String,
-    endpoint: Endpoint,
+    endpoint: DaemonAddress,
     /// The value of the header `Host`.
     host: String,
     /// The path that precedes every route, for a daemon behind a proxy. Does not end with a slash.
@@ -47,7 +47,7 @@ pub(super) struct Client {
 }
 
 /// The place that a client connects to.
-enum Endpoint {
+enum DaemonAddress {
     /// A host and a port, with or without TLS.
     Tcp { authority: String, tls: Option<(TlsConnector, ServerName<'static>)> },
     /// The path of a Unix socket.
@@ -55,9 +55,9 @@ enum Endpoint {
 }
 
 /// A connection of any kind.
-trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+trait DaemonStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> DaemonStream for T {}
 
 /// An answer of a daemon.
 pub(super) struct Reply {
@@ -85,7 +85,7 @@ impl Client {
             if path.is_empty() || path.ends_with('/') {
                 return Err(fault("the path of the Unix socket is missing"));
             }
-            let endpoint = Endpoint::Unix(path.into());
+            let endpoint = DaemonAddress::Unix(path.into());
             let url = output::printable(url);
             return Ok(Client {
                 url,
@@ -123,7 +123,7 @@ impl Client {
             None
         };
         let url = format!("{scheme}://{authority}");
-        let endpoint = Endpoint::Tcp { authority: authority.clone(), tls };
+        let endpoint = DaemonAddress::Tcp { authority: authority.clone(), tls };
         Ok(Client { url, endpoint, host: authority, prefix, authorization: None })
     }
 
@@ -210,17 +210,17 @@ impl Client {
     }
 }
 
-impl Endpoint {
-    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+impl DaemonAddress {
+    async fn connect(&self) -> io::Result<Box<dyn DaemonStream>> {
         Ok(match self {
-            Endpoint::Tcp { authority, tls } => {
+            DaemonAddress::Tcp { authority, tls } => {
                 let stream = TcpStream::connect(authority).await?;
                 match tls {
                     Some((connector, name)) => Box::new(connector.connect(name.clone(), stream).await?),
                     None => Box::new(stream),
                 }
             }
-            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            DaemonAddress::Unix(path) => Box::new(UnixStream::connect(path).await?),
         })
     }
 }
@@ -387,12 +387,12 @@ mod tests {
             ("https://[::1]:7400", "[::1]:7400", "", true),
         ] {
             let client = Client::from_url(url, None).unwrap();
-            let Endpoint::Tcp { authority, tls } = client.endpoint else { panic!("{url}") };
+            let DaemonAddress::Tcp { authority, tls } = client.endpoint else { panic!("{url}") };
             assert_eq!((&*authority, tls.is_some()), (expected, has_tls), "{url}");
             assert_eq!((&*client.host, &*client.prefix), (expected, prefix), "{url}");
         }
         let client = Client::from_url("unix:/run/a:b.sock", None).unwrap();
-        assert!(matches!(client.endpoint, Endpoint::Unix(path) if path == Path::new("/run/a:b.sock")));
+        assert!(matches!(client.endpoint, DaemonAddress::Unix(path) if path == Path::new("/run/a:b.sock")));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use switchboard_server::ListenAddress;
 use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
-use crate::access::OpenError;
+use crate::access::PrincipalsError;
 use crate::app::{self, ListenError, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
 use crate::runtime::standings::JournalContents;
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
                 StartError::Overlap(_)
                 | StartError::Tls(_)
                 | StartError::Exposed(_)
-                | StartError::Principals(OpenError::Faults(_)) => Exit::Usage,
+                | StartError::Principals(PrincipalsError::Faults(_)) => Exit::Usage,
                 _ => Exit::Io,
             }
         }
@@ -92,7 +92,7 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     let exposed = settings.check_exposed(&settings.exposed_addresses());
     faults.extend(exposed.err().map(|exposed| usage(exposed.to_string())));
     match settings.principals.as_deref().map(crate::access::Access::open) {
-        Some(Err(error @ OpenError::Faults(_))) => faults.push(usage(error.to_string())),
+        Some(Err(error @ PrincipalsError::Faults(_))) => faults.push(usage(error.to_string())),
         Some(Err(error)) => faults.push(io(error.to_string())),
         Some(Ok(_)) | None => {}
     }

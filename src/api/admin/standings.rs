@@ -13,7 +13,7 @@ use switchboard_model::SelectError;
 use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
 use switchboard_server::{Problem, Response, respond};
 
-use crate::access::{Caller, Need, Permission, Principal, Scope};
+use crate::access::{Caller, CompanyScope, Need, Permission, Principal};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
@@ -110,7 +110,7 @@ fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
 
 /// Lists the standings of a company's accounts in the order of the account ids. Without a company, lists those
 /// of all companies that the caller may name, each with its company.
-fn list(scope: Scope<'_>, store: &Store, query: &str) -> Result<Response, Problem> {
+fn list(scope: CompanyScope<'_>, store: &Store, query: &str) -> Result<Response, Problem> {
     let company = company(query)?.map(|id| if scope.contains(&id) { id } else { NO_COMPANY.into() });
     let generation = store.current().ok_or_else(|| Problem::new(&NO_SNAPSHOT))?;
     let snapshot = &generation.snapshot;

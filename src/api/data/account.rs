@@ -12,7 +12,7 @@ use switchboard_snapshot::{AccountIdx, ChannelIdx, CompanyIdx, Snapshot};
 use super::context::WorkerContext;
 use super::query_string::{decode, pairs, restore_plus};
 use super::select::ResponseMeta;
-use crate::access::Scope;
+use crate::access::CompanyScope;
 use crate::api::problem::{GENERATION, UNKNOWN_ACCOUNT, from_error};
 use crate::runtime::Generation;
 
@@ -67,7 +67,7 @@ impl<'a> AccountQuery<'a> {
     /// # Errors
     /// Returns the problem if the caller may name no such company, if the snapshot has no such company,
     /// channel or account, or if several companies have the address and the query names none of them.
-    pub fn find(&self, snapshot: &Snapshot, scope: Scope<'_>) -> Result<AccountIdx, Problem> {
+    pub fn find(&self, snapshot: &Snapshot, scope: CompanyScope<'_>) -> Result<AccountIdx, Problem> {
         let unknown = |error| Problem::new(from_error(error)).with_number(GENERATION, snapshot.generation());
         let company = match self.company.as_deref().or(scope.only()) {
             Some(id) => {
@@ -79,7 +79,7 @@ impl<'a> AccountQuery<'a> {
         let channel =
             snapshot.find_channel(&self.channel).ok_or_else(|| unknown(SelectError::UnknownChannel))?;
         let found = match (company, scope) {
-            (None, Scope::Listed(ids)) => {
+            (None, CompanyScope::Listed(ids)) => {
                 let companies = ids.iter().filter_map(|id| snapshot.find_company(id));
                 self.find_in(snapshot, companies, channel)
             }
@@ -120,7 +120,7 @@ impl AccountQuery<'_> {
 /// the query is well formed and there is no snapshot.
 pub(super) fn answer(
     context: &WorkerContext,
-    scope: Scope<'_>,
+    scope: CompanyScope<'_>,
     text: &str,
     out: &mut Vec<u8>,
 ) -> Option<ResponseMeta> {

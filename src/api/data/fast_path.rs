@@ -19,7 +19,7 @@ use super::body::BodyKind;
 use super::context::WorkerContext;
 use super::query_string;
 use super::select::{ResponseMeta, select_current};
-use crate::access::{Credential, Need, Permission, Principal, Scope};
+use crate::access::{CompanyScope, Credential, Need, Permission, Principal};
 use crate::api::access_log::{AccessLog, AnsweredRequest, code_in};
 use crate::api::authorization::{allowed, credential_of};
 use crate::telemetry::Route;
@@ -48,7 +48,7 @@ pub(super) fn answer(
             Some(principals.get(at)?)
         }
     };
-    let scope = principal.map_or(Scope::All, Principal::scope);
+    let scope = principal.map_or(CompanyScope::All, Principal::scope);
     let mut body = context.scratch.borrow_mut();
     body.clear();
     let meta = catch_panic(|| {

@@ -16,7 +16,7 @@ use switchboard_server::{Problem, RequestClass, Response, catch_panic, respond};
 use switchboard_snapshot::Snapshot;
 
 use super::context::WorkerContext;
-use crate::access::{Caller, Scope};
+use crate::access::{Caller, CompanyScope};
 use crate::api::JSON;
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, from_error, write_problem};
 use crate::runtime::Generation;
@@ -49,7 +49,7 @@ impl ResponseMeta {
 /// without counting if the query is well formed and there is no snapshot.
 pub(super) fn select_current<'q, 'p: 'q>(
     context: &WorkerContext,
-    scope: Scope<'p>,
+    scope: CompanyScope<'p>,
     query: Result<&mut Query<'q>, BadQuery>,
     out: &mut Vec<u8>,
 ) -> Option<ResponseMeta> {
@@ -74,7 +74,11 @@ pub(super) fn select_current<'q, 'p: 'q>(
 ///
 /// # Errors
 /// Returns the answer to a query that names another company: that of an unknown company.
-fn restrict<'q, 'p: 'q>(snapshot: &Snapshot, scope: Scope<'p>, query: &mut Query<'q>) -> Result<(), Answer> {
+fn restrict<'q, 'p: 'q>(
+    snapshot: &Snapshot,
+    scope: CompanyScope<'p>,
+    query: &mut Query<'q>,
+) -> Result<(), Answer> {
     let only_company = || snapshot.only_company().map(|only| snapshot.company(only).id());
     scope.restrict(query, only_company).map_err(|error| {
         let channel = snapshot.find_channel(&query.channel);
@@ -214,7 +218,7 @@ fn answer_malformed(context: &WorkerContext, body: &[u8]) -> Result<Response, Pr
 /// The state that the lines of one batch are answered from.
 struct Batch<'b> {
     context: &'b WorkerContext,
-    scope: Scope<'b>,
+    scope: CompanyScope<'b>,
     generation: &'b Generation,
     channels: &'b ChannelCounters,
     now: UnixSeconds,

@@ -24,7 +24,7 @@ use super::body::BodyKind;
 use super::context::{Shared, WorkerContext};
 use super::select::{ResponseMeta, answer_batch, select_current};
 use super::{account, fast_path, query_string};
-use crate::access::{Access, Caller, Need, Permission, Scope};
+use crate::access::{Access, Caller, CompanyScope, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::OTHER;
 use crate::api::authorization::{Denied, credential};
@@ -305,7 +305,7 @@ async fn read_query_body(
 /// Answers a single query that came through hyper.
 fn select_one<'q, 'p: 'q>(
     context: &WorkerContext,
-    scope: Scope<'p>,
+    scope: CompanyScope<'p>,
     mut query: Result<Query<'q>, BadQuery>,
     body: BodyState,
 ) -> Answered {
@@ -325,7 +325,7 @@ fn select_one<'q, 'p: 'q>(
 }
 
 /// Answers a query for an account that came through hyper.
-fn find_account(context: &WorkerContext, scope: Scope<'_>, query: &str) -> Result<Response, Problem> {
+fn find_account(context: &WorkerContext, scope: CompanyScope<'_>, query: &str) -> Result<Response, Problem> {
     let mut scratch = context.scratch.borrow_mut();
     scratch.clear();
     let meta = account::answer(context, scope, query, &mut scratch);
@@ -400,7 +400,7 @@ async fn explain(
 
 fn render(
     generation: &Generation,
-    scope: Scope<'_>,
+    scope: CompanyScope<'_>,
     query: &OwnedQueryText,
     now: UnixSeconds,
     random: u64,
@@ -417,7 +417,7 @@ fn render(
     let explanation = explanation.map_err(|error| {
         let problem = from_select(error, snapshot.generation());
         // A similar id of a company reveals nothing only to a caller that may see every company.
-        let is_hidden = error == SelectError::UnknownCompany && !matches!(scope, Scope::All);
+        let is_hidden = error == SelectError::UnknownCompany && !matches!(scope, CompanyScope::All);
         let unknown = UnknownId::of_query(snapshot, &query, error).filter(|_| !is_hidden);
         match unknown.as_ref().and_then(UnknownId::near) {
             Some(near) => problem.with_detail(problem::with_help(error, near)),

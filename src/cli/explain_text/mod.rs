@@ -15,7 +15,8 @@ use crate::cli::output::{
     printable,
 };
 use model::{
-    Answer, CURRENT, Candidate, Current, CurrentFate, Explanation, Level, Selected, Step, Unlisted, User,
+    CURRENT, Current, CurrentFate, ExplainedAnswer, ExplainedCandidate, Explanation, Level, Selected, Step,
+    Unlisted, User,
 };
 
 /// The beginning of a line without a label.
@@ -82,8 +83,10 @@ pub(super) fn render_problem(code: &str, title: &str, detail: &str, advises_expl
 fn draw(explanation: &Explanation) -> String {
     let mut tree = Tree::new();
     match &explanation.answer {
-        Answer::Selected(selected) => draw_selected(&mut tree, selected),
-        Answer::Problem { code, title, detail } => draw_problem(&mut tree, code, title, detail, false),
+        ExplainedAnswer::Selected(selected) => draw_selected(&mut tree, selected),
+        ExplainedAnswer::Problem { code, title, detail } => {
+            draw_problem(&mut tree, code, title, detail, false)
+        }
     }
     tree.line("client    ", REST, &client_line(explanation));
     tree.line("query     ", REST, &query_line(explanation));
@@ -218,7 +221,7 @@ fn why_ignored(code: &str) -> &str {
     }
 }
 
-fn dedicated_line(user: &User, answer: &Answer) -> String {
+fn dedicated_line(user: &User, answer: &ExplainedAnswer) -> String {
     let Some(candidate) = &user.account else {
         let near = user.near.as_ref().map(|near| format!("; did you mean {near}?"));
         let near = near.unwrap_or_default();
@@ -226,8 +229,7 @@ fn dedicated_line(user: &User, answer: &Answer) -> String {
     };
     let (name, why) = (&candidate.account, reason(candidate));
     let is_available = candidate.availability == Availability::Available.as_str();
-    let is_refused =
-        matches!(answer, Answer::Problem { code, .. } if code == SelectError::DedicatedUnavailable.as_str());
+    let is_refused = matches!(answer, ExplainedAnswer::Problem { code, .. } if code == SelectError::DedicatedUnavailable.as_str());
     let failed =
         |then: &str| format!("{ERROR}✘{ERROR:#} dedicated: the user's account {name} is {why}; {then}");
     match user.has_fitting_role {
@@ -257,7 +259,7 @@ fn other_role(name: &str) -> String {
 }
 
 /// Returns the reason why an account is not available.
-fn reason(candidate: &Candidate) -> String {
+fn reason(candidate: &ExplainedCandidate) -> String {
     let by = if candidate.by_standing { " by a live standing" } else { "" };
     let availability = &candidate.availability;
     match Availability::ALL.into_iter().find(|known| known.as_str() == availability) {
@@ -308,7 +310,7 @@ struct Chain<'e> {
 impl<'e> Chain<'e> {
     fn new(explanation: &'e Explanation) -> Chain<'e> {
         let is_skipped = match &explanation.answer {
-            Answer::Problem { code, .. } => code == SelectError::DedicatedUnavailable.as_str(),
+            ExplainedAnswer::Problem { code, .. } => code == SelectError::DedicatedUnavailable.as_str(),
             answer => answer.is_by(Rule::Current) || answer.is_by(Rule::Dedicated),
         };
         let has_chosen = |step: &Step| step.candidates.iter().any(|candidate| candidate.is_chosen);
@@ -490,7 +492,8 @@ impl<'e> Chain<'e> {
     }
 
     fn draw_accounts(&self, tree: &mut Tree, step: &Step) {
-        let shown = |(at, candidate): &(usize, &Candidate)| *at < first_shown(step) || candidate.is_chosen;
+        let shown =
+            |(at, candidate): &(usize, &ExplainedCandidate)| *at < first_shown(step) || candidate.is_chosen;
         let (listed, hidden): (Vec<_>, Vec<_>) = step.candidates.iter().enumerate().partition(shown);
         let lengths = listed.iter().map(|(_, candidate)| candidate.account.len());
         let column = lengths.filter(|&len| len <= MAX_ID_COLUMN).max().unwrap_or(0);
@@ -547,7 +550,10 @@ fn first_shown(step: &Step) -> usize {
 }
 
 /// Counts accounts by availability, such as `1 available, 2 draining`.
-fn counts<'c>(candidates: impl Iterator<Item = &'c Candidate> + Clone, unlisted: &Unlisted) -> String {
+fn counts<'c>(
+    candidates: impl Iterator<Item = &'c ExplainedCandidate> + Clone,
+    unlisted: &Unlisted,
+) -> String {
     let of = |availability: &str| {
         let listed = candidates.clone().filter(|candidate| candidate.availability == availability).count();
         let unlisted = match unlisted {

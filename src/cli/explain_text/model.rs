@@ -18,8 +18,8 @@ pub(super) const CURRENT: &str = "current";
 
 /// An explanation. Its texts are printable.
 pub(super) struct Explanation {
-    pub(super) answer: Answer,
-    pub(super) client: Client,
+    pub(super) answer: ExplainedAnswer,
+    pub(super) client: ExplainedClient,
     pub(super) query: Asked,
     pub(super) current: Option<Current>,
     pub(super) user: Option<User>,
@@ -28,7 +28,7 @@ pub(super) struct Explanation {
     pub(super) has_all_levels: bool,
 }
 
-pub(super) enum Answer {
+pub(super) enum ExplainedAnswer {
     Selected(Selected),
     Problem { code: String, title: String, detail: String },
 }
@@ -49,7 +49,7 @@ pub(super) struct Selected {
 }
 
 /// The client's country.
-pub(super) struct Client {
+pub(super) struct ExplainedClient {
     pub(super) country: Option<String>,
     /// The field that the country comes from.
     pub(super) source: String,
@@ -89,7 +89,7 @@ pub(super) enum CurrentFate {
 /// The user of the query.
 pub(super) struct User {
     /// The dedicated account, if the user has one on the channel.
-    pub(super) account: Option<Candidate>,
+    pub(super) account: Option<ExplainedCandidate>,
     /// A user with a similar id.
     pub(super) near: Option<String>,
     /// Whether the role of the query is that of dedicated accounts.
@@ -108,7 +108,7 @@ pub(super) struct Step {
     pub(super) rule: String,
     pub(super) pool: String,
     pub(super) country: Option<String>,
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<ExplainedCandidate>,
     /// The other candidates by their availability, if it is known.
     pub(super) unlisted: Unlisted,
 }
@@ -120,7 +120,7 @@ pub(super) enum Unlisted {
 }
 
 /// An account with its availability.
-pub(super) struct Candidate {
+pub(super) struct ExplainedCandidate {
     pub(super) account: String,
     pub(super) is_chosen: bool,
     /// `available`, `draining`, `suspended`, `excluded` or `resting`; [`CURRENT`] for an account that is kept.
@@ -138,14 +138,14 @@ impl Explanation {
             fields.iter().find(|(name, _)| *name == of.as_str()).map(|(_, value)| printable(value))
         };
         let answer = match (json.get("selection"), json.get("problem")) {
-            (Some(selection), _) => Answer::Selected(Selected::from_json(selection)),
+            (Some(selection), _) => ExplainedAnswer::Selected(Selected::from_json(selection)),
             (None, problem) => {
                 let of = |name| problem.and_then(|problem| text(problem, name)).unwrap_or_default();
-                Answer::Problem { code: of("code"), title: of("title"), detail: of("detail") }
+                ExplainedAnswer::Problem { code: of("code"), title: of("title"), detail: of("detail") }
             }
         };
         let client = json.get("client").unwrap_or(&Value::Null);
-        let client = Client {
+        let client = ExplainedClient {
             country: text(client, "country"),
             source: text(client, "source").unwrap_or_default(),
             is_guessed: is(client, "guessed"),
@@ -176,7 +176,7 @@ impl Explanation {
         };
         let current = field(QueryField::Current).map(|id| Current::new(id, &answer, &levels));
         let user = json.get("user").map(|user| User {
-            account: user.get("account").map(|_| Candidate::from_json(user)),
+            account: user.get("account").map(|_| ExplainedCandidate::from_json(user)),
             near: text(user, "near"),
             has_fitting_role: query.is_usual_role,
         });
@@ -230,11 +230,11 @@ impl Explanation {
     }
 }
 
-impl Answer {
+impl ExplainedAnswer {
     pub(super) fn selected(&self) -> Option<&Selected> {
         match self {
-            Answer::Selected(selected) => Some(selected),
-            Answer::Problem { .. } => None,
+            ExplainedAnswer::Selected(selected) => Some(selected),
+            ExplainedAnswer::Problem { .. } => None,
         }
     }
 
@@ -266,13 +266,15 @@ impl Selected {
 
 impl Current {
     /// Derives the outcome of the account with this id. A problem has no reason, but the candidates may have one.
-    fn new(id: String, answer: &Answer, levels: &[Level]) -> Current {
+    fn new(id: String, answer: &ExplainedAnswer, levels: &[Level]) -> Current {
         let candidates = levels.iter().flat_map(|level| &level.steps).flat_map(|step| &step.candidates);
         let found = || candidates.clone().find(|candidate| candidate.account == id);
         let outcome = match answer {
             _ if answer.is_by(Rule::Current) => CurrentFate::Kept { is_draining: false },
-            Answer::Selected(selected) => CurrentFate::Ignored(selected.current_ignored.clone()),
-            Answer::Problem { .. } => CurrentFate::Ignored(found().map(|found| found.availability.clone())),
+            ExplainedAnswer::Selected(selected) => CurrentFate::Ignored(selected.current_ignored.clone()),
+            ExplainedAnswer::Problem { .. } => {
+                CurrentFate::Ignored(found().map(|found| found.availability.clone()))
+            }
         };
         let is_unknown = match &outcome {
             CurrentFate::Ignored(Some(why)) => why == CurrentIgnored::Unknown.as_str(),
@@ -290,7 +292,7 @@ impl Step {
             rule: text(json, "rule").unwrap_or_default(),
             pool: text(json, "pool").unwrap_or_default(),
             country: text(json, "country"),
-            candidates: candidates.into_iter().flatten().map(Candidate::from_json).collect(),
+            candidates: candidates.into_iter().flatten().map(ExplainedCandidate::from_json).collect(),
             unlisted: Unlisted::Counted(number(json, "more") as usize),
         }
     }
@@ -324,11 +326,11 @@ impl Unlisted {
     }
 }
 
-impl Candidate {
-    fn from_json(json: &Value) -> Candidate {
+impl ExplainedCandidate {
+    fn from_json(json: &Value) -> ExplainedCandidate {
         let outcome = text(json, "outcome").unwrap_or_default();
         let is_chosen = outcome == CHOSEN;
-        Candidate {
+        ExplainedCandidate {
             account: text(json, "account").unwrap_or_default(),
             is_chosen,
             availability: if is_chosen { Availability::Available.as_str().to_owned() } else { outcome },
