@@ -8,7 +8,7 @@
 //!
 //! Each module imports only from the modules that follow it:
 //!
-//! * [`cli`]: the commands. Start reading at [`cli::run`].
+//! * [`cli`]: the commands. Start reading at [`cli::main`].
 //! * [`app`]: the assembly of the daemon: bind, start, drain.
 //! * [`config`]: the settings.
 //! * [`api`]: the routes of the data listener and the admin listener.

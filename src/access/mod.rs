@@ -1,7 +1,7 @@
 //! Who may call: the principals of the file `--principals`, their tokens, and the decision about one request.
 //! This layer knows no HTTP.
 //!
-//! [`file`] reads the file, [`principals`] decides about requests, and [`Access`] has the principals in force.
+//! `file` reads the file, `principals` decides about requests, and [`Access`] has the principals in force.
 
 pub mod file;
 mod in_force;
