@@ -30,8 +30,9 @@ fn scenario(folder: &Path, accounts: u32, more: &str) -> String {
 fn ask_admin(admin: &str, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(admin.strip_prefix("http://").unwrap()).unwrap();
     let length = body.len();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}"
+    );
     write!(stream, "{head}\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
