@@ -78,5 +78,6 @@ pub use simple_request::SimpleRequest;
 pub use socket::{BindError, BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
 pub use tls::{
     ClientCertificate, Established, Expiry, HandshakeOutcome, Handshakes, Tls, TlsConfig, TlsFault, TlsFile,
+    establish,
 };
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

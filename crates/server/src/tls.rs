@@ -296,9 +296,30 @@ impl ClientCertificate {
     }
 }
 
+/// Makes a connection ready for its first request. With `handshakes`, performs the handshake and passes its outcome
+/// to `count`. Without them, leaves the connection plain.
+///
+/// # Errors
+/// Returns the outcome of a handshake that was not completed, or `None` if the peer closed without a byte.
+pub async fn establish(
+    handshakes: Option<&Handshakes>,
+    stream: Stream,
+    count: impl FnOnce(HandshakeOutcome),
+) -> Result<Established, Option<HandshakeOutcome>> {
+    let established = match handshakes {
+        Some(handshakes) => handshakes.perform(stream).await,
+        None => Ok(Established::plain(stream)),
+    };
+    let outcome = established.as_ref().map_or_else(|outcome| *outcome, |established| established.handshake);
+    if let Some(outcome) = outcome {
+        count(outcome);
+    }
+    established
+}
+
 impl Established {
     /// Takes a plain stream.
-    pub fn plain(stream: Stream) -> Established {
+    fn plain(stream: Stream) -> Established {
         Established { stream, handshake: None, client_certificate: None }
     }
 }
@@ -319,7 +340,7 @@ impl Handshakes {
     ///
     /// # Errors
     /// Returns the outcome of a handshake that was not completed, or `None` if the peer closed without a byte.
-    pub async fn perform(&self, stream: Stream) -> Result<Established, Option<HandshakeOutcome>> {
+    pub(crate) async fn perform(&self, stream: Stream) -> Result<Established, Option<HandshakeOutcome>> {
         let Stream::Tcp(stream) = stream else { return Ok(Established::plain(stream)) };
         let attempted = timeout(self.header_timeout, self.attempt(stream)).await;
         let stream = attempted.unwrap_or(Err(Some(HandshakeOutcome::TimedOut)))?;

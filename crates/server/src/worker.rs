@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::connection::{ConnectionEnd, serve_connection};
 use super::limits::PeerPermit;
 use super::socket::DetachedStream;
-use super::tls::Established;
+use super::tls::establish;
 use super::{ConnectionInfo, ConnectionObserver, HandshakeOutcome, Handshakes, Service, Timeouts, Tls};
 
 /// Interval between two calls of a service's `tick`.
@@ -97,15 +97,8 @@ async fn serve<S: Service>(
         return observer.connection_failed();
     };
     let connection = async {
-        let established = match handshakes {
-            Some(handshakes) => handshakes.perform(stream).await,
-            None => Ok(Established::plain(stream)),
-        };
-        let outcome =
-            established.as_ref().map_or_else(|outcome| *outcome, |established| established.handshake);
-        if let Some(outcome) = outcome {
-            observer.tls_handshake(outcome);
-        }
+        let count = |outcome| observer.tls_handshake(outcome);
+        let established = establish(handshakes, stream, count).await;
         match established {
             Ok(established) => {
                 info.client_certificate = established.client_certificate;

@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use switchboard_server::{
-    AcceptSet, BindError, BoundAddress, ConnectionInfo, Established, Handshakes, ListenAddress, ListenSocket,
-    Stream, Takeover, Timeouts, Tls, catch_panic_async, serve_connection,
+    AcceptSet, BindError, BoundAddress, ConnectionInfo, Handshakes, ListenAddress, ListenSocket, Stream,
+    Takeover, Timeouts, Tls, catch_panic_async, establish, serve_connection,
 };
 use tokio::runtime;
 use tokio::sync::watch;
@@ -201,15 +201,8 @@ async fn serve(
     let _ = stream.set_nodelay();
     let telemetry = &service.context.telemetry;
     let served = async {
-        let established = match handshakes {
-            Some(handshakes) => handshakes.perform(stream).await,
-            None => Ok(Established::plain(stream)),
-        };
-        let outcome =
-            established.as_ref().map_or_else(|outcome| *outcome, |established| established.handshake);
-        if let Some(outcome) = outcome {
-            telemetry.count_tls_handshake(TlsListener::Admin, outcome);
-        }
+        let count = |outcome| telemetry.count_tls_handshake(TlsListener::Admin, outcome);
+        let established = establish(handshakes.as_deref(), stream, count).await;
         let Ok(established) = established else { return };
         connection.client_certificate = established.client_certificate;
         serve_connection(established.stream, &service, connection, TIMEOUTS, drain).await;
