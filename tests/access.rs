@@ -600,6 +600,7 @@ fn file_is_replaced_under_load_and_broken_ones_are_refused() {
     let base = file.text.clone();
     let rejected = "switchboard_principals_reloads_total{outcome=\"rejected\"}";
     let replaced = "switchboard_principals_reloads_total{outcome=\"replaced\"}";
+    let in_force = "switchboard_access_file_in_force{file=\"principals\"}";
     let metric = |series: &str| -> f64 {
         let text = send(&daemon.admin, "/metrics", &kept).text();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -619,6 +620,7 @@ fn file_is_replaced_under_load_and_broken_ones_are_refused() {
             assert_eq!(send(&daemon.data, query, &kept).status, 200, "round {round}");
             send(&daemon.data, query, &other).status == 200
         });
+        wait_until("the new file is in force", || metric(in_force) == 1.0);
         let broken = format!("{}\n[[principal]]\nname = \"{secret}\"\ntoken = \"{secret}\"\n", next.text);
         replace(&broken);
         wait_until("the broken file is refused", || {
@@ -626,6 +628,7 @@ fn file_is_replaced_under_load_and_broken_ones_are_refused() {
             metric(rejected) == f64::from(round)
         });
         assert_eq!(send(&daemon.data, query, &other).status, 200, "the last good principals stay");
+        assert_eq!(metric(in_force), 0.0);
         let status = send(&daemon.admin, "/status", &kept).json();
         let error = status["principals"]["error"].as_str().unwrap().to_owned();
         assert!(error.contains("principals.toml:") && error.contains("; "), "{error}");
@@ -639,6 +642,7 @@ fn file_is_replaced_under_load_and_broken_ones_are_refused() {
     replace(&base);
     let line = daemon.log("principals replaced");
     assert_eq!(line["principals"], 1);
+    wait_until("the file is in force", || metric(in_force) == 1.0);
     assert_eq!(send(&daemon.data, query, &kept).status, 200);
     let log = daemon.log("request");
     assert!(!log.to_string().contains(&secret), "{log}");
@@ -673,6 +677,25 @@ fn access_log_and_status_name_the_principal_and_no_secret() {
     assert_eq!(send(&daemon.admin, "/readyz", "").text(), "ready\n");
     let command = fs::read(format!("/proc/{}/cmdline", daemon.pid())).unwrap();
     assert!(!String::from_utf8_lossy(&command).contains(&secret));
+}
+
+#[test]
+fn metrics_have_the_next_end_of_a_credential() {
+    const SERIES: &str = "switchboard_principals_next_expiry_timestamp_seconds";
+    let mut file = File::new();
+    file.add_anonymous("[\"*\"]", EVERYTHING);
+    let lasting = file.text.clone();
+    for (name, expires) in [("later", "2999-01-01"), ("next", "2998-01-01"), ("ended", "2020-01-01")] {
+        file.add(name, "[\"*\"]", "[\"select\"]", &format!("expires = {expires}"));
+    }
+    let daemon = serve_process(&file.write(), &[]);
+    assert_eq!(daemon.metric(SERIES), 32_440_608_000.0);
+    file.text = lasting;
+    file.write();
+    wait_until("no credential ends", || daemon.metric(SERIES) == 0.0);
+    let without = DaemonProcess::start(&[]);
+    let text = send(&without.admin, "/metrics", "").text();
+    assert!(!text.contains(SERIES) && !text.contains("switchboard_access_file"), "{text}");
 }
 
 #[test]

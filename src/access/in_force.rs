@@ -72,6 +72,8 @@ pub enum AccessEvent<'a> {
         principals: usize,
         /// Mistakes in the file that do not keep it from being used.
         warnings: &'a [String],
+        /// The times at which credentials end.
+        expiries: Vec<UnixSeconds>,
     },
     /// New content of the file is in force.
     Replaced {
@@ -79,6 +81,8 @@ pub enum AccessEvent<'a> {
         principals: usize,
         /// Mistakes in the file that do not keep it from being used.
         warnings: &'a [String],
+        /// The times at which credentials end.
+        expiries: Vec<UnixSeconds>,
     },
     /// The file has the content in force again.
     Unchanged,
@@ -148,11 +152,12 @@ impl Access {
                 let mut principals = Principals::new(principals);
                 principals.keep_last_uses(&self.current());
                 let count = principals.iter().len();
+                let expiries = expiries(&principals);
                 self.shared.cell.store(Arc::new(principals));
                 let loaded_at = SystemTime::now().into();
                 let unknown = std::mem::take(&mut state.unknown);
                 *state = LastLoad { sha256, loaded_at, warnings, error: None, unknown };
-                observer(&AccessEvent::Replaced { principals: count, warnings: &state.warnings });
+                observer(&AccessEvent::Replaced { principals: count, warnings: &state.warnings, expiries });
             }
             Err(reason) if state.error.as_ref() == Some(&reason) => {}
             Err(reason) => {
@@ -164,8 +169,10 @@ impl Access {
 
     /// Reports the file that was read at the start, with its warnings.
     pub fn report_opened(&self, observer: impl Fn(&AccessEvent<'_>)) {
-        let principals = self.current().iter().len();
-        observer(&AccessEvent::Opened { principals, warnings: &self.shared.state.lock().warnings });
+        let current = self.current();
+        let warnings = &self.shared.state.lock().warnings;
+        let (principals, expiries) = (current.iter().len(), expiries(&current));
+        observer(&AccessEvent::Opened { principals, warnings, expiries });
     }
 
     /// Reports the companies of principals that the snapshot lacks, if they have changed since the last call.
@@ -225,6 +232,10 @@ fn status_of(principal: &Principal, snapshot: Option<&Snapshot>, now: UnixSecond
     });
     part.insert("tokens".into(), tokens.collect());
     part.into()
+}
+
+fn expiries(principals: &Principals) -> Vec<UnixSeconds> {
+    principals.iter().filter_map(|principal| principal.expires.map(|(_, at)| at)).collect()
 }
 
 /// Returns the companies of principals that a snapshot lacks, each with its principal.
@@ -352,7 +363,7 @@ mod tests {
         assert_eq!(apply(Ok(&good)), ["Unchanged"]);
         assert!(access.status(None, UnixSeconds(9))["error"].is_null());
 
-        assert_eq!(apply(Ok(&text("b", &token))), ["Replaced { principals: 1, warnings: [] }"]);
+        assert_eq!(apply(Ok(&text("b", &token))), ["Replaced { principals: 1, warnings: [], expiries: [] }"]);
         assert_eq!(name(), "b");
         let status = access.status(None, UnixSeconds(9));
         let shown = &status["list"][0]["tokens"][0];

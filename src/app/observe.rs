@@ -17,7 +17,7 @@ use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
 use crate::runtime::{HeldBackCompany, ReloadEvent, Store, first_errors, one_line};
-use crate::telemetry::{LogQueue, PublishedSnapshot, Telemetry};
+use crate::telemetry::{AccessFile, LogQueue, PublishedSnapshot, Telemetry};
 
 /// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`, and at `warn` each watched folder that
 /// was removed.
@@ -226,18 +226,26 @@ pub(super) fn access_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AccessEvent
         }
     };
     move |event| match event {
-        AccessEvent::Opened { principals, warnings } => {
+        AccessEvent::Opened { principals, warnings, expiries } => {
             tracing::info!(principals, "principals in force");
             warn(warnings);
+            telemetry.set_principals_expiries(expiries.clone());
+            telemetry.set_file_in_force(AccessFile::Principals, true);
         }
-        AccessEvent::Replaced { principals, warnings } => {
+        AccessEvent::Replaced { principals, warnings, expiries } => {
             tracing::info!(principals, "principals replaced");
             warn(warnings);
+            telemetry.set_principals_expiries(expiries.clone());
+            telemetry.set_file_in_force(AccessFile::Principals, true);
             telemetry.count_principals_reload(true);
         }
-        AccessEvent::Unchanged => tracing::info!("principals file valid again; its content is in force"),
+        AccessEvent::Unchanged => {
+            tracing::info!("principals file valid again; its content is in force");
+            telemetry.set_file_in_force(AccessFile::Principals, true);
+        }
         AccessEvent::Rejected { reason } => {
             tracing::error!(reason, "principals file rejected; the principals in force stay");
+            telemetry.set_file_in_force(AccessFile::Principals, false);
             telemetry.count_principals_reload(false);
         }
         AccessEvent::UnknownCompanies { companies } => {

@@ -17,7 +17,7 @@ use switchboard_model::{UnixMillis, UnixSeconds};
 use switchboard_server::{Expiry, Tls, TlsConfig, TlsFile};
 
 use crate::config::Settings;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{AccessFile, Telemetry};
 
 /// Maximum size of a file. A chain has a few KiB; a bundle of all public authorities has 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -309,18 +309,25 @@ impl Watch {
             Ok(Some((hash, config)))
         });
         match read {
-            Ok(None) => *self.status.error.lock() = None,
+            Ok(None) => {
+                *self.status.error.lock() = None;
+                self.telemetry.set_file_in_force(AccessFile::Tls, true);
+            }
             Ok(Some((hash, config))) => {
                 let Expiry { server, client_ca } = config.expiry();
                 self.telemetry.set_certificate_expiry(config.expiry());
                 self.tls.replace(config);
                 self.in_force = hash;
                 *self.status.error.lock() = None;
+                self.telemetry.count_tls_reload(true);
+                self.telemetry.set_file_in_force(AccessFile::Tls, true);
                 let (expires, client_ca) = (time(server), client_ca.and_then(time));
                 tracing::info!(expires, client_ca, "certificate replaced");
             }
             Err(error) => {
                 *self.status.error.lock() = Some(error.to_string());
+                self.telemetry.count_tls_reload(false);
+                self.telemetry.set_file_in_force(AccessFile::Tls, false);
                 tracing::error!(%error, "certificate refused; the one in force stays");
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -19,7 +19,9 @@ use switchboard_snapshot::view::RecordCounts;
 
 use super::log_queue::dropped_lines;
 use super::names::{self, LOAD_BOUNDS, Metric};
-use super::names::{ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome, TlsListener};
+use super::names::{
+    AccessFile, ConnectionEvent, LOAD_STAGES, REJECTION_STAGES, RecordKind, ReloadOutcome, TlsListener,
+};
 use super::worker_metrics::{self, AuthCounters, WorkerMetrics};
 
 const METADATA: Metadata<'static> = Metadata::new("switchboard", Level::INFO, None);
@@ -58,6 +60,7 @@ pub struct Telemetry {
     standings_writable: Gauge,
     log_lines_dropped: Counter,
     tls_handshakes: OnceLock<Vec<(TlsListener, [Counter; HandshakeOutcome::ALL.len()])>>,
+    tls_reloads: OnceLock<[Counter; 2]>,
     access: AccessMetrics,
 }
 
@@ -69,6 +72,8 @@ struct AccessMetrics {
     admin: Arc<AuthCounters>,
     replaced: AtomicU64,
     rejected: AtomicU64,
+    /// The ends of credentials, in ascending order.
+    expiries: Mutex<Vec<UnixSeconds>>,
 }
 
 /// The measurements of a snapshot that goes into service.
@@ -141,6 +146,7 @@ impl Telemetry {
             standings_writable: series.gauge(&names::STANDINGS_WRITABLE, &[]),
             log_lines_dropped: series.counter(&names::LOG_LINES_DROPPED, &[]),
             tls_handshakes: OnceLock::new(),
+            tls_reloads: OnceLock::new(),
             access: AccessMetrics::default(),
             recorder,
         };
@@ -171,6 +177,18 @@ impl Telemetry {
     pub fn count_principals_reload(&self, is_replaced: bool) {
         let counter = if is_replaced { &self.access.replaced } else { &self.access.rejected };
         counter.fetch_add(1, Relaxed);
+    }
+
+    /// Sets the times at which credentials of the principals in force end.
+    pub fn set_principals_expiries(&self, mut expiries: Vec<UnixSeconds>) {
+        expiries.sort_unstable();
+        *self.access.expiries.lock() = expiries;
+    }
+
+    /// Sets whether the newest content of a file of access control is in force.
+    pub fn set_file_in_force(&self, file: AccessFile, in_force: bool) {
+        let series = Series(&self.recorder);
+        series.gauge(&names::FILE_IN_FORCE, &[("file", file.as_str())]).set(f64::from(u8::from(in_force)));
     }
 
     /// Adds to the answered lines of batches.
@@ -290,6 +308,18 @@ impl Telemetry {
         let listeners =
             TlsListener::ALL.into_iter().filter(|listener| *listener == TlsListener::Data || admin);
         self.tls_handshakes.get_or_init(|| listeners.map(counters).collect());
+        self.tls_reloads.get_or_init(|| {
+            ["replaced", "rejected"]
+                .map(|outcome| series.counter(&names::TLS_RELOADS, &[("outcome", outcome)]))
+        });
+        self.set_file_in_force(AccessFile::Tls, true);
+    }
+
+    /// Counts a change of the files of TLS: replaced, or rejected.
+    pub fn count_tls_reload(&self, is_replaced: bool) {
+        if let Some([replaced, rejected]) = self.tls_reloads.get() {
+            if is_replaced { replaced } else { rejected }.increment(1);
+        }
     }
 
     /// Counts a TLS handshake that ended.
@@ -334,6 +364,10 @@ impl Telemetry {
                 let (name, total) = (names::PRINCIPALS_RELOADS.name, counter.load(Relaxed));
                 let _ = writeln!(text, "{name}{{outcome=\"{outcome}\"}} {total}");
             }
+            let now = UnixMillis::from(SystemTime::now()).to_seconds();
+            let next = self.access.expiries.lock().iter().find(|at| **at > now).map_or(0, |at| at.0);
+            worker_metrics::write_head(&mut text, &names::PRINCIPALS_EXPIRY, "gauge");
+            let _ = writeln!(text, "{} {next}", names::PRINCIPALS_EXPIRY.name);
         }
         text
     }

@@ -12,6 +12,6 @@ mod worker_metrics;
 pub use handles::{PublishedSnapshot, Telemetry};
 pub use log_queue::LogQueue;
 pub use names::{
-    AuthOutcome, ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome, TlsListener,
+    AccessFile, AuthOutcome, ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome, TlsListener,
 };
 pub use worker_metrics::{AuthCounters, ChannelCounters, RequestTimings, SelectionCounters, WorkerMetrics};

@@ -127,6 +127,18 @@ pub(super) const PRINCIPALS_RELOADS: Metric = metric(
     "switchboard_principals_reloads_total",
     "Changes of the principals file after the start: replaced, or rejected because the file is broken or unreadable.",
 );
+pub(super) const PRINCIPALS_EXPIRY: Metric = metric(
+    "switchboard_principals_next_expiry_timestamp_seconds",
+    "Unix time of the next end of a principal's credentials; 0 if none ends. Absent without principals.",
+);
+pub(super) const TLS_RELOADS: Metric = metric(
+    "switchboard_tls_reloads_total",
+    "Changes of the files of TLS after the start: replaced, or rejected because a file is faulty or unreadable. Absent without TLS.",
+);
+pub(super) const FILE_IN_FORCE: Metric = metric(
+    "switchboard_access_file_in_force",
+    "1 if the newest content of a file of access control is in force, 0 if it was rejected and the last good content stays. A file that is not set has no series.",
+);
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",
     "Always 1. The labels are the version and the commit of the running program.",
@@ -198,6 +210,17 @@ switchboard_model::text_enum! {
         Data => "data",
         /// The admin listener.
         Admin => "admin",
+    }
+}
+
+switchboard_model::text_enum! {
+    /// A watched file of access control: label `file` of `switchboard_access_file_in_force`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum AccessFile {
+        /// The principals file.
+        Principals => "principals",
+        /// The files of TLS: certificate, key and client CA.
+        Tls => "tls",
     }
 }
 

@@ -7,6 +7,7 @@ use switchboard::config::Settings;
 
 use super::page::{Page, quoted};
 use crate::harness::{InProcessDaemon, one_worker};
+use crate::tls::certificates::Certificates;
 
 const PAGE: &str = "docs/metrics.md";
 /// The headings of the tables of metrics.
@@ -19,7 +20,7 @@ const METRICS: [&str; 6] = [
     "## Process",
 ];
 /// The headings of the tables of label values, with the metric and the label.
-const VALUES: [(&str, &str, &str); 13] = [
+const VALUES: [(&str, &str, &str); 18] = [
     ("### Outcomes of selections", "switchboard_selections_total", "outcome"),
     ("### levels", "switchboard_climbed_total", "levels"),
     ("### route", "switchboard_http_requests_total", "route"),
@@ -27,7 +28,12 @@ const VALUES: [(&str, &str, &str); 13] = [
     ("### Outcomes of connections", "switchboard_http_connections_total", "outcome"),
     ("### listener", "switchboard_auth_requests_total", "listener"),
     ("### Outcomes of access", "switchboard_auth_requests_total", "outcome"),
-    ("### Outcomes of principals", "switchboard_principals_reloads_total", "outcome"),
+    ("### Outcomes of file changes", "switchboard_principals_reloads_total", "outcome"),
+    ("### Outcomes of file changes", "switchboard_tls_reloads_total", "outcome"),
+    ("### file", "switchboard_access_file_in_force", "file"),
+    ("### listener", "switchboard_tls_handshakes_total", "listener"),
+    ("### Outcomes of handshakes", "switchboard_tls_handshakes_total", "outcome"),
+    ("### certificate", "switchboard_tls_certificate_expiry_timestamp_seconds", "certificate"),
     ("### kind", "switchboard_snapshot_entries", "kind"),
     ("### Outcomes of reloads", "switchboard_snapshot_reloads_total", "outcome"),
     ("### Stages of rejections", "switchboard_snapshot_rejections_total", "stage"),
@@ -49,8 +55,15 @@ fn scrape() -> BTreeMap<String, Metric> {
     let folder = tempfile::tempdir().unwrap();
     let principals = folder.path().join("principals.toml");
     fs::write(&principals, "[[principal]]\nname = \"anonymous\"\nallow = [\"metrics\"]\n").unwrap();
-    let daemon = InProcessDaemon::empty(Settings { principals: Some(principals), ..one_worker() });
-    let text = daemon.admin("/metrics").text();
+    let certificates = Certificates::new();
+    let daemon = InProcessDaemon::empty(Settings {
+        principals: Some(principals),
+        tls_cert: Some(certificates.path("server.pem")),
+        tls_key: Some(certificates.path("server.key")),
+        tls_client_ca: Some(certificates.path("ca.pem")),
+        ..one_worker()
+    });
+    let text = certificates.connect(&daemon.admin.to_string()).get("/metrics").text();
     let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();

@@ -2,26 +2,58 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::expected::{acme, of};
-use crate::harness::{DaemonProcess, request, wait_until};
+use crate::harness::{DaemonProcess, HttpClient, request, wait_until};
+use crate::tls::certificates::Certificates;
+
+/// A principal whose token is `swb_idle`, and callers without a token.
+const PRINCIPALS: &str = r#"
+[[principal]]
+name = "idle"
+token_sha256 = ["50a1725cad2a6207d6c6df03d0f83931f0d647b96344e3f77556ec381db58a65"]
+companies = ["acme"]
+allow = []
+expires = 2999-01-01
+
+[[principal]]
+name = "anonymous"
+companies = ["*"]
+allow = ["select", "explain", "read", "standings", "metrics"]
+"#;
 
 pub(super) struct Served {
     pub(super) daemon: DaemonProcess,
+    /// The address of the data listener without TLS.
+    pub(super) data: String,
     _folder: TempDir,
+    _certificates: Certificates,
 }
 
-/// Starts a daemon and sends every kind of query: before the first snapshot, and after a snapshot was
-/// published, unchanged, rejected and corrected.
+/// Starts a daemon with everything that has series of its own, and sends every kind of query: before the first
+/// snapshot, and after a snapshot was published, unchanged, rejected and corrected.
 pub(super) fn everything() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let registry = folder.path().join("registry");
-    let daemon = DaemonProcess::start(&["--registry", registry.to_str().unwrap()]);
-    daemon.get("/v1/select?channel=whatsapp&ou=emea&country=GB");
+    let principals = folder.path().join("principals.toml");
+    fs::write(&principals, PRINCIPALS).unwrap();
+    let data = format!("unix:{}", folder.path().join("data.sock").display());
+    let certificates = Certificates::new();
+    let path = |name: &str| certificates.path(name).to_str().unwrap().to_owned();
+    let daemon = DaemonProcess::start(&[
+        &format!("--registry={}", registry.display()),
+        &format!("--state={}", folder.path().join("state").display()),
+        &format!("--listen={data}"),
+        &format!("--principals={}", principals.display()),
+        &format!("--tls-cert={}", path("server.pem")),
+        &format!("--tls-key={}", path("server.key")),
+        &format!("--tls-client-ca={}", path("ca.pem")),
+        "--admin-tls=off",
+    ]);
+    request(&data, "GET", "/v1/select?channel=whatsapp&ou=emea&country=GB", "").unwrap();
     let prepared = acme();
     fs::rename(prepared.path(), &registry).unwrap();
     outcome(&daemon, "published", 1.0);
@@ -37,8 +69,12 @@ pub(super) fn everything() -> Served {
         let body = format!(r#"{{"standing":"{standing}","reason":"test"}}"#);
         assert_eq!(daemon.admin("PUT", &format!("/v1/standings/acme/{account}"), &body).0, 200);
     }
-    ask(&daemon);
-    Served { daemon, _folder: folder }
+    ask(&data);
+    for token in ["unknown", "swb_idle"] {
+        let head = format!("GET /v1/select HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+        send(&data, &head);
+    }
+    Served { daemon, data, _folder: folder, _certificates: certificates }
 }
 
 fn outcome(daemon: &DaemonProcess, outcome: &str, least: f64) {
@@ -47,10 +83,11 @@ fn outcome(daemon: &DaemonProcess, outcome: &str, least: f64) {
 }
 
 /// Sends queries that end in each rule, code and route.
-pub(super) fn ask(daemon: &DaemonProcess) {
+pub(super) fn ask(data: &str) {
+    let get = |target: &str| request(data, "GET", target, "").unwrap();
     for expected in of("acme") {
         let fields = expected.query.iter().map(|(field, value)| format!("&{field}={}", encoded(value)));
-        daemon.get(&format!("/v1/select?company=acme{}", fields.collect::<String>()));
+        get(&format!("/v1/select?company=acme{}", fields.collect::<String>()));
     }
     for target in [
         "/v1/select?company=nobody&channel=whatsapp&ou=emea&country=GB",
@@ -60,22 +97,29 @@ pub(super) fn ask(daemon: &DaemonProcess) {
         "/v1/account?company=acme&channel=whatsapp&address=%2B447400123401",
         "/nowhere",
     ] {
-        daemon.get(target);
+        get(target);
     }
     let line = "{\"channel\":\"whatsapp\",\"ou\":\"emea\",\"country\":\"GB\"}\n".repeat(20);
-    assert_eq!(request(&daemon.data, "POST", "/v1/select/batch", &line).unwrap().0, 200);
+    assert_eq!(request(data, "POST", "/v1/select/batch", &line).unwrap().0, 200);
     for head in [
-        "DELETE /v1/select HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
-        "POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 2\r\n\r\n{}"
-            .to_owned(),
-        "POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: 90000000\r\n\r\n".to_owned(),
-        format!("GET /v1/select HTTP/1.1\r\nHost: x\r\nLong: {}\r\n\r\n", "x".repeat(100_000)),
+        "DELETE /v1/select HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1/select HTTP/1.1\r\nHost: x\r\nContent-Length: 90000000\r\n\r\n",
+        &format!("GET /v1/select HTTP/1.1\r\nHost: x\r\nLong: {}\r\n\r\n", "x".repeat(100_000)),
     ] {
-        let mut stream = TcpStream::connect(&daemon.data).unwrap();
-        // The daemon may reject the request before it has read all of it.
-        let _ = stream.write_all(head.as_bytes());
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let _ = stream.read_to_end(&mut Vec::new());
+        send(data, head);
+    }
+}
+
+/// Sends a request and reads its answer. The daemon may reject the request before it has read all of it.
+fn send(data: &str, head: &str) {
+    fn exchange<S: Read + Write>(mut client: HttpClient<S>, head: &str) {
+        let _ = client.try_send(head);
+        let _ = client.try_answer();
+    }
+    match data.strip_prefix("unix:") {
+        Some(path) => exchange(HttpClient::try_connect_unix(path).unwrap(), head),
+        None => exchange(HttpClient::connect(data), head),
     }
 }
 

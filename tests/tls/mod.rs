@@ -262,6 +262,7 @@ fn certificates_are_replaced_under_load() {
                 })
             })
             .collect();
+        let in_force = "switchboard_access_file_in_force{file=\"tls\"}";
         let good = certificates.server();
         let other_key = certificates.server().key;
         for round in 0..10_u64 {
@@ -294,11 +295,13 @@ fn certificates_are_replaced_under_load() {
                 "{error}"
             );
             assert_eq!(daemon.status()["tls"]["error"], error);
+            assert_eq!(daemon.metric(in_force), 0.0);
             certificates.install(&certificates.server());
             // The next line of this kind: each faulty pair is refused once.
             let replaced = daemon.log("certificate ");
             assert_eq!(replaced["message"], "certificate replaced");
             assert_eq!(daemon.status()["tls"]["error"], Value::Null);
+            assert_eq!(daemon.metric(in_force), 1.0);
             wait_until("answers", || answered.load(Ordering::SeqCst) > round);
         }
         is_running.store(false, Ordering::SeqCst);
@@ -311,6 +314,9 @@ fn certificates_are_replaced_under_load() {
         s_client(&daemon.data, &["-verify_return_error", "-CAfile", shown.to_str().unwrap()], "");
     assert!(done, "{text}");
     assert_eq!(handshakes(&daemon, "failed"), 0.0);
+    for outcome in ["replaced", "rejected"] {
+        assert_eq!(daemon.metric(&format!("switchboard_tls_reloads_total{{outcome=\"{outcome}\"}}")), 10.0);
+    }
 }
 
 #[test]
