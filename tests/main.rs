@@ -42,6 +42,7 @@ mod prometheus;
 mod registry;
 mod reload;
 mod restart;
+mod rotation;
 mod schema;
 mod snapshot;
 mod standings;
