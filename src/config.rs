@@ -53,6 +53,10 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Time that the source has to answer at a start before a snapshot of the state directory is served.
     pub start_timeout: Duration,
+    /// Size in bytes at which the audit log begins a new file.
+    pub audit_max_bytes: u64,
+    /// Number of older files of the audit log that are kept. 0 keeps all.
+    pub audit_keep: usize,
     /// File of the journal of standings. Without a journal, standings end with the process.
     pub standings: Option<PathBuf>,
     /// File of the principals, who may call. Without it, every caller may do everything.
@@ -129,6 +133,14 @@ struct SettingsLayer {
     /// [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
     start_timeout: Option<Duration>,
+    /// Size at which the audit log in the state directory begins a new file, in bytes or with a unit
+    /// [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, verbatim_doc_comment)]
+    audit_max_bytes: Option<u64>,
+    /// Number of older files of the audit log that are kept; 0 keeps all
+    /// [default: 16]
+    #[arg(long, value_name = "N", verbatim_doc_comment)]
+    audit_keep: Option<usize>,
     /// Journal file that keeps live standings over restarts; by default a file in the state directory
     #[arg(long, value_name = "FILE")]
     standings: Option<PathBuf>,
@@ -361,6 +373,8 @@ impl Default for Settings {
             require_snapshot: false,
             state: None,
             start_timeout: Duration::from_secs(10),
+            audit_max_bytes: 64 << 20,
+            audit_keep: 16,
             standings: None,
             principals: None,
             anonymous: false,
@@ -418,7 +432,7 @@ macro_rules! for_every_setting {
 
 for_every_setting! {
     optional: registry snapshot state standings principals tls_cert tls_key tls_client_ca log_level;
-    with_default: require_snapshot start_timeout anonymous admin_host listen admin_listen reuse_port admin_tls workers max_connections
+    with_default: require_snapshot start_timeout audit_max_bytes audit_keep anonymous admin_host listen admin_listen reuse_port admin_tls workers max_connections
         max_connections_per_peer max_body_bytes max_file_size header_timeout body_timeout idle_timeout
         drain_timeout poll_interval watch log_format color access_log
 }
@@ -1083,6 +1097,8 @@ mod tests {
             ("require_snapshot", "yes"),
             ("state", "d"),
             ("start_timeout", "1s"),
+            ("audit_max_bytes", "1MiB"),
+            ("audit_keep", "3"),
             ("standings", "s"),
             ("principals", "p"),
             ("anonymous", "true"),

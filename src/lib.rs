@@ -12,7 +12,7 @@
 //! * [`app`]: the assembly of the daemon: bind, start, drain.
 //! * [`config`]: the settings.
 //! * [`api`]: the routes of the data listener and the admin listener.
-//! * [`access`]: who may call: principals and tokens.
+//! * [`access`]: who may call: principals and tokens; the audit log.
 //! * [`runtime`]: the snapshot in service, the reloads that replace it, and the standings.
 //! * [`telemetry`]: the metrics.
 //!

@@ -42,7 +42,6 @@ mod prometheus;
 mod registry;
 mod reload;
 mod restart;
-mod rotation;
 mod schema;
 mod snapshot;
 mod standings;

@@ -2,7 +2,10 @@
 //! This layer knows no HTTP.
 //!
 //! `file` reads the file, `principals` decides about requests, and [`Access`] has the principals in force.
+//! [`audit`] is the log of changes and of denied requests.
 
+pub mod audit;
+mod audit_chain;
 pub mod file;
 mod in_force;
 mod principals;

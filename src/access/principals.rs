@@ -18,7 +18,7 @@ const BEARER: &[u8] = b"bearer ";
 
 switchboard_model::text_enum! {
     /// A permission of a principal.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub enum Permission {
         /// Selections, batches and look-ups of an address.
         Select => "select",
@@ -217,8 +217,8 @@ pub enum Denial {
     NoCredential,
     /// The credential is not that of exactly one principal.
     UnknownCredential,
-    /// The credential has expired.
-    Expired,
+    /// The credential has expired. The index is that of its principal, unless only its certificate has expired.
+    Expired(Option<usize>),
     /// The principal with this index does not have the permission.
     Forbidden(usize),
 }
@@ -300,7 +300,7 @@ impl Principals {
             Credential::Several => return Err(Denial::UnknownCredential),
             // Looked at for each request, because a connection may outlive its certificate.
             Credential::Certificate { not_before, not_after, .. } if now < not_before || now > not_after => {
-                return Err(Denial::Expired);
+                return Err(Denial::Expired(None));
             }
             Credential::Certificate { names, .. } => {
                 (self.find_certificate(names).ok_or(Denial::UnknownCredential)?, None)
@@ -315,7 +315,7 @@ impl Principals {
         let principal = self.all.get(at).ok_or(Denial::UnknownCredential)?;
         if principal.has_expired(now) {
             let is_anonymous = matches!(credential, Credential::None);
-            return Err(if is_anonymous { Denial::NoCredential } else { Denial::Expired });
+            return Err(if is_anonymous { Denial::NoCredential } else { Denial::Expired(Some(at)) });
         }
         if let Some(token) = token.and_then(|hash| principal.tokens.iter().find(|it| it.sha256 == hash)) {
             token.record_use(now);
@@ -429,7 +429,7 @@ mod tests {
         ] {
             assert_eq!(ask(bad), Err(Denial::UnknownCredential), "{bad}");
         }
-        assert_eq!(ask("Bearer old-token"), Err(Denial::Expired));
+        assert_eq!(ask("Bearer old-token"), Err(Denial::Expired(Some(2))));
         let long = format!("Bearer {}", "x".repeat(MAX_TOKEN_BYTES + 1));
         assert_eq!(ask(&long), Err(Denial::UnknownCredential));
     }
@@ -454,7 +454,7 @@ mod tests {
         ] {
             assert_eq!(ask(names), Err(Denial::UnknownCredential), "{names:?}");
         }
-        assert_eq!(ask(&["OLD.example"]), Err(Denial::Expired));
+        assert_eq!(ask(&["OLD.example"]), Err(Denial::Expired(Some(2))));
     }
 
     #[test]
@@ -470,7 +470,7 @@ mod tests {
             assert_eq!(ask(offset), Ok(0), "{offset}");
         }
         for offset in [-11, 11] {
-            assert_eq!(ask(offset), Err(Denial::Expired), "{offset}");
+            assert_eq!(ask(offset), Err(Denial::Expired(None)), "{offset}");
         }
     }
 
@@ -501,7 +501,7 @@ mod tests {
             principals.authorize(credential, Need::of(Permission::Select), now)
         };
         assert_eq!(ask(UnixSeconds(NOW.0 - 1)), Ok(0));
-        assert_eq!(ask(NOW), Err(Denial::Expired));
+        assert_eq!(ask(NOW), Err(Denial::Expired(Some(0))));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use switchboard_model::UnixSeconds;
-use switchboard_server::{ClientCertificate, ConnectionInfo, Problem};
+use switchboard_server::{ClientCertificate, ConnectionInfo, Peer, Problem};
 
 use super::problem::{FORBIDDEN, UNAUTHORIZED};
-use crate::access::{Access, AccessReader, Caller, Credential, Denial, Need, Principals};
+use crate::access::audit::{AuditLog, DenialReason};
+use crate::access::{Access, AccessReader, Caller, Credential, Denial, Need, Permission, Principals};
 use crate::telemetry::{AuthCounters, AuthOutcome};
 
 /// Decides about the callers of one thread's requests, by the principals in force.
@@ -22,8 +23,9 @@ pub(super) struct Authorizer {
 /// The refusal of a request.
 pub(super) struct Denied {
     pub(super) problem: Problem,
-    /// The caller, if it is known and lacks the permission.
+    /// The caller, if it is known: its credential has expired, or it lacks the permission.
     pub(super) caller: Option<Caller>,
+    pub(super) reason: DenialReason,
 }
 
 impl Authorizer {
@@ -65,10 +67,11 @@ pub(super) fn authorize(
         Err(denial) => {
             let (outcome, caller) = match denial {
                 Denial::Forbidden(at) => (AuthOutcome::Forbidden, Some(principals.caller(at))),
+                Denial::Expired(at) => (AuthOutcome::Unauthorized, at.map(|at| principals.caller(at))),
                 _ => (AuthOutcome::Unauthorized, None),
             };
             counters.count(outcome);
-            Err(Denied { problem: problem(denial), caller })
+            Err(Denied { problem: problem(denial), caller, reason: reason(denial) })
         }
     }
 }
@@ -101,6 +104,29 @@ pub(super) fn credential_of(connection: &ConnectionInfo) -> Credential<'_> {
     }
 }
 
+/// Records a denied request in the audit log, if there is one.
+pub(super) fn record_denial(
+    audit: Option<&AuditLog>,
+    caller: Option<&Caller>,
+    permission: Option<Permission>,
+    reason: DenialReason,
+    peer: Peer,
+) {
+    if let Some(audit) = audit {
+        let principal = caller.and_then(Caller::principal).map(|principal| &*principal.name);
+        audit.deny(principal, permission, reason, peer);
+    }
+}
+
+fn reason(denial: Denial) -> DenialReason {
+    match denial {
+        Denial::NoCredential => DenialReason::NoCredential,
+        Denial::UnknownCredential => DenialReason::UnknownCredential,
+        Denial::Expired(_) => DenialReason::ExpiredCredential,
+        Denial::Forbidden(_) => DenialReason::NoPermission,
+    }
+}
+
 fn problem(denial: Denial) -> Problem {
     let unauthorized = || Problem::new(&UNAUTHORIZED).with_header(WWW_AUTHENTICATE, "Bearer");
     match denial {
@@ -109,7 +135,7 @@ fn problem(denial: Denial) -> Problem {
             "The credential is not that of exactly one principal. \
              Send one header Authorization with Bearer and the token of a principal.",
         ),
-        Denial::Expired => unauthorized().with_detail(
+        Denial::Expired(_) => unauthorized().with_detail(
             "The credential of the principal has expired. Ask the operator of the daemon for a new one.",
         ),
         Denial::Forbidden(_) => Problem::new(&FORBIDDEN),
@@ -118,7 +144,7 @@ fn problem(denial: Denial) -> Problem {
 
 /// Checks that a request of a page in a browser comes from a page of this listener: an `Origin` must name the
 /// host and the port of `Host`.
-pub(super) fn check_origin(head: &Parts) -> Result<(), Problem> {
+pub(super) fn check_origin(head: &Parts) -> Result<(), Denied> {
     let mut origins = head.headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(()) };
     let own = host(head).filter(|_| origins.next().is_none());
@@ -138,15 +164,16 @@ pub(super) fn check_origin(head: &Parts) -> Result<(), Problem> {
     if is_own {
         return Ok(());
     }
-    Err(Problem::new(&FORBIDDEN).with_detail(
+    let problem = Problem::new(&FORBIDDEN).with_detail(
         "The header Origin names another host or port than the header Host. \
          Pages of other sites may not send requests to this listener.",
-    ))
+    );
+    Err(Denied { problem, caller: None, reason: DenialReason::OtherOrigin })
 }
 
 /// Checks that the `Host` of a request is an IP address, `localhost` or one of these names. Without names,
 /// accepts every host.
-pub(super) fn check_host(head: &Parts, hosts: Option<&[String]>) -> Result<(), Problem> {
+pub(super) fn check_host(head: &Parts, hosts: Option<&[String]>) -> Result<(), Denied> {
     let Some((hosts, own)) = hosts.zip(host(head)) else { return Ok(()) };
     let (name, _) = split_port(own);
     let address = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
@@ -157,10 +184,11 @@ pub(super) fn check_host(head: &Parts, hosts: Option<&[String]>) -> Result<(), P
     if address || is_own("localhost") || hosts.iter().any(|known| is_own(known)) {
         return Ok(());
     }
-    Err(Problem::new(&FORBIDDEN).with_detail(
+    let problem = Problem::new(&FORBIDDEN).with_detail(
         "The header Host is neither an IP address nor localhost, and a daemon without principals refuses other names. \
          Use the address, or add the name with the option --admin-host.",
-    ))
+    );
+    Err(Denied { problem, caller: None, reason: DenialReason::UnknownHost })
 }
 
 /// Returns the host of a request: that of an absolute target, else the header. HTTP/1.0 may have neither.

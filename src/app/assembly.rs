@@ -25,11 +25,13 @@ use super::process::{
 use super::sockets::{self, InheritedSockets, SocketError, holder_of};
 use super::status::Status;
 use super::tls::{TlsError, TlsFiles, WatchedTls};
-use crate::access::{Access, PrincipalsError, file::MAX_FILE_BYTES};
+use crate::access::audit::{AuditEvent, AuditLog, AuditRecord, AuditSettings};
+use crate::access::{Access, AccessEvent, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{ExposedError, LogFormat, OverlapError, Settings};
-use crate::runtime::state::Restore;
+use crate::runtime::standings::ChangeLog;
+use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
     FileWatch, LastReload, ReloadEvent, Reloader, Standings, StateDir, Store, WatchMode, reload_signal,
 };
@@ -172,6 +174,7 @@ pub struct App {
     state: Option<StateDir>,
     tls: Option<WatchedTls>,
     access: Option<Access>,
+    audit: Option<AuditLog>,
     principals_watch: Option<FileWatch>,
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
@@ -292,25 +295,36 @@ impl App {
             );
         }
         let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"), env!("SWITCHBOARD_COMMIT"));
+        if access.is_some() && settings.state.is_none() {
+            tracing::warn!(
+                "there are principals and no audit log, because there is no state directory; see --state"
+            );
+        }
+        let audit = open_audit(&settings, &telemetry)?;
         let tls = TlsFiles::from_settings(&settings)?.map(|files| {
             telemetry.add_tls(settings.admin_tls);
-            WatchedTls::start::<StartError>(files, settings.poll_interval, Arc::clone(&telemetry))
+            let interval = settings.poll_interval;
+            WatchedTls::start::<StartError>(files, interval, Arc::clone(&telemetry), audit.clone())
         });
         let tls = tls.transpose()?;
         let store = Store::default();
         // Creates the folder of the journal.
-        let state = settings.state.clone().map(|path| open_state(path, &telemetry)).transpose()?;
+        let open = |path| open_state(path, &telemetry, audit.clone(), &store);
+        let state = settings.state.clone().map(open).transpose()?;
         // Before the first snapshot, so that no snapshot is in service without its standings.
-        let standings = open_standings(&store, &settings)?;
+        let standings = open_standings(&store, &settings, audit.clone())?;
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
         let observer = {
             let waits = !settings.require_snapshot;
             let observer = observe::reload_observer(Arc::clone(&telemetry), store.clone(), waits);
-            let reload = reload.clone();
+            let (reload, audit) = (reload.clone(), audit.clone());
             let access = access.clone().zip(Some(observe::access_observer(Arc::clone(&telemetry))));
             Arc::new(move |event: &ReloadEvent<'_>| {
                 observer(event);
+                if let (Some(audit), Some(record)) = (&audit, observe::audit_record(event)) {
+                    audit.push(record);
+                }
                 if let (
                     Some((access, observer)),
                     ReloadEvent::Published { snapshot, .. } | ReloadEvent::Restored { snapshot, .. },
@@ -331,7 +345,7 @@ impl App {
         let restore = restorable.map(|state| reloader.restore_from(state, store.clone()));
         let last_reload = reloader.last_reload();
         let principals_watch = match &access {
-            Some(access) => Some(watch_principals(access, &settings, &telemetry, &store)?),
+            Some(access) => Some(watch_principals(access, &settings, &telemetry, &store, audit.clone())?),
             None => None,
         };
         let is_data_closed = watch::Sender::new(true);
@@ -342,6 +356,7 @@ impl App {
             closed: is_data_closed.subscribe(),
             access: access.clone().map(|access| (access, telemetry.add_access())),
             admin_hosts: settings.admin_host.clone(),
+            audit: audit.clone(),
             access_log: AccessLog::new("admin", settings.access_log),
             status: Arc::new(Status {
                 started,
@@ -350,6 +365,7 @@ impl App {
                 state: state.clone(),
                 tls: tls.as_ref().map(WatchedTls::status),
                 access: access.clone(),
+                audit: audit.clone(),
                 last_reload: Arc::clone(&last_reload),
             }),
         };
@@ -394,6 +410,7 @@ impl App {
             state,
             tls,
             access,
+            audit,
             principals_watch,
             last_reload,
             reload,
@@ -453,7 +470,9 @@ impl App {
         }
         let (drain, draining) = watch::channel(false);
         let telemetry = Arc::clone(&self.telemetry);
-        let data = data::serve(listener, self.store, telemetry, self.access, settings.access_log, draining)?;
+        let callers =
+            data::Callers { access: self.access, audit: self.audit, access_log: settings.access_log };
+        let data = data::serve(listener, self.store, telemetry, callers, draining)?;
         // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
         tracing::info!(
@@ -483,11 +502,11 @@ impl App {
     /// Stops the daemon before the data listener was bound.
     fn stop(self) {
         self.reload.stop();
-        self.standings.hand_over();
-        if let Some(state) = &self.state {
-            state.hand_over();
-        }
+        hand_over(&self.standings, self.state.as_ref());
         notify_stopping();
+        if let Some(state) = &self.state {
+            state.wait_until_handed_over(STATE_TIMEOUT);
+        }
         tracing::info!("stopped by a signal before the first read of the source ended");
     }
 }
@@ -524,10 +543,7 @@ impl RunningApp {
         if self.is_data_closed.send_replace(true) {
             return;
         }
-        self.standings.hand_over();
-        if let Some(state) = &self.state {
-            state.hand_over();
-        }
+        hand_over(&self.standings, self.state.as_ref());
         // If another process listens on the same admin address, probes must reach that one from now on.
         self.admin.shared.iter().for_each(ListenSocket::steer_to_newer_socket);
         self.drain.send_replace(true);
@@ -599,6 +615,7 @@ fn watch_principals(
     settings: &Settings,
     telemetry: &Arc<Telemetry>,
     store: &Store,
+    audit: Option<AuditLog>,
 ) -> io::Result<FileWatch> {
     let observer = observe::access_observer(Arc::clone(telemetry));
     access.report_opened(&observer);
@@ -606,19 +623,65 @@ fn watch_principals(
     let (access, store) = (access.clone(), store.clone());
     let (mode, interval) = (settings.watch, settings.poll_interval);
     FileWatch::start("principals", path, MAX_FILE_BYTES, mode, interval, move |read| {
-        access.apply(read, &observer);
+        let content = read.as_ref().ok().copied().unwrap_or_default();
+        access.apply(read, |event| {
+            observer(event);
+            if let (AccessEvent::Replaced { .. }, Some(audit)) = (event, &audit) {
+                audit.push(AuditRecord::of_file(AuditEvent::PrincipalsReplaced, content));
+            }
+        });
         if let Some(generation) = store.current() {
             access.report_unknown_companies(&generation.snapshot, &observer);
         }
     })
 }
 
+/// Releases the journal and then the state directory, so that the changes which wait are still recorded.
+fn hand_over(standings: &Standings, state: Option<&StateDir>) {
+    let state = state.cloned();
+    standings.hand_over(move || {
+        if let Some(state) = state {
+            state.hand_over();
+        }
+    });
+}
+
 /// Opens the state directory and starts the thread that writes it.
-fn open_state(path: PathBuf, telemetry: &Arc<Telemetry>) -> Result<StateDir, StartError> {
-    let observer = Arc::new(observe::state_observer(Arc::clone(telemetry)));
+fn open_state(
+    path: PathBuf,
+    telemetry: &Arc<Telemetry>,
+    audit: Option<AuditLog>,
+    store: &Store,
+) -> Result<StateDir, StartError> {
+    let (observe, store) = (observe::state_observer(Arc::clone(telemetry)), store.clone());
+    let record = move |event| match store.current() {
+        Some(current) => AuditRecord::of_snapshot(event, &current.snapshot),
+        None => AuditRecord::new(event),
+    };
+    let observer = Arc::new(move |event: &StateEvent<'_>| {
+        observe(event);
+        match (event, &audit) {
+            (StateEvent::Locked, Some(audit)) => audit.open(record(AuditEvent::Start)),
+            (StateEvent::Unwritable { error }, Some(audit)) => audit.set_unusable(Some(error)),
+            (StateEvent::Writable, Some(audit)) => audit.set_unusable(None),
+            (StateEvent::Releasing, Some(audit)) => audit.close(record(AuditEvent::Stop)),
+            _ => {}
+        }
+    });
     let (state, writer) = StateDir::open(path, observer);
     thread::Builder::new().name("state".into()).spawn(move || writer.run())?;
     Ok(state)
+}
+
+/// Creates the audit log, if there is a state directory, and starts the thread that writes it.
+fn open_audit(settings: &Settings, telemetry: &Arc<Telemetry>) -> Result<Option<AuditLog>, StartError> {
+    let Some(folder) = settings.state.clone() else { return Ok(None) };
+    let (max_bytes, keep) = (settings.audit_max_bytes, settings.audit_keep);
+    telemetry.add_audit();
+    let observer = Arc::new(observe::audit_observer(Arc::clone(telemetry)));
+    let (audit, writer) = AuditLog::new(AuditSettings { folder, max_bytes, keep }, observer);
+    thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
+    Ok(Some(audit))
 }
 
 /// Returns the addresses with commas between them.
@@ -627,12 +690,22 @@ fn join(addresses: &[BoundAddress]) -> String {
 }
 
 /// Opens the standings and starts the writer and the expirer thread.
-fn open_standings(store: &Store, settings: &Settings) -> Result<Standings, StartError> {
+fn open_standings(
+    store: &Store,
+    settings: &Settings,
+    audit: Option<AuditLog>,
+) -> Result<Standings, StartError> {
     let observer = Arc::new(observe::observe_standings);
     let path = settings.journal();
     // The state directory may be unusable without an effect on what is served.
     let is_required = settings.standings.is_some();
-    let opened = Standings::open(store.clone(), path.clone(), is_required, observer);
+    let opened = Standings::open(
+        store.clone(),
+        path.clone(),
+        is_required,
+        observer,
+        audit.map(|audit| Arc::new(audit) as Arc<dyn ChangeLog>),
+    );
     let (standings, writer, expirer) = opened.map_err(|error| match path {
         Some(path) => StartError::Standings { path, error },
         None => StartError::System(error),

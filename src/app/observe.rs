@@ -12,6 +12,7 @@ use switchboard_registry::Findings;
 use tracing_subscriber::EnvFilter;
 
 use crate::access::AccessEvent;
+use crate::access::audit::{AuditEvent, AuditLogEvent, AuditRecord, ChainFault};
 use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
@@ -259,6 +260,7 @@ pub(super) fn access_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AccessEvent
 pub(super) fn state_observer(telemetry: Arc<Telemetry>) -> impl Fn(&StateEvent<'_>) {
     move |event| match event {
         StateEvent::Locked => tracing::info!("state directory locked; this process writes it"),
+        StateEvent::Releasing => {}
         StateEvent::Waiting => {
             tracing::info!(
                 "another process writes the state directory; this process writes nothing there until that one drains"
@@ -289,6 +291,62 @@ pub(super) fn state_observer(telemetry: Arc<Telemetry>) -> impl Fn(&StateEvent<'
     }
 }
 
+/// Returns the record of an event of the reload thread for the audit log, if the event has one.
+pub(super) fn audit_record(event: &ReloadEvent<'_>) -> Option<AuditRecord> {
+    let published = AuditEvent::SnapshotPublished;
+    match event {
+        ReloadEvent::Published { snapshot, .. } => Some(AuditRecord::of_snapshot(published, snapshot)),
+        ReloadEvent::Restored { snapshot, reason, .. } => {
+            let reason = format!("from the state directory: {reason}");
+            Some(AuditRecord::of_snapshot(published, snapshot).with_reason(reason))
+        }
+        ReloadEvent::Rejected { stage, reason, .. } => {
+            let reason = format!("{}: {reason}", stage.as_str());
+            Some(AuditRecord::new(AuditEvent::SnapshotRejected).with_reason(reason))
+        }
+        _ => None,
+    }
+}
+
+/// Creates an observer that counts and logs the events of the audit log.
+pub(super) fn audit_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AuditLogEvent<'_>) {
+    move |event| match event {
+        AuditLogEvent::Opened(seq) => tracing::info!(seq, "audit log opened"),
+        AuditLogEvent::Written(records) => telemetry.count_audit_records(*records),
+        AuditLogEvent::Unwritable(error) => {
+            telemetry.set_audit_writable(false);
+            tracing::error!(
+                error,
+                "cannot write the audit log; standings cannot be changed until the disk or the file is repaired"
+            );
+        }
+        AuditLogEvent::Writable(dropped) => {
+            telemetry.set_audit_writable(true);
+            tracing::info!(dropped, "audit log writable again");
+        }
+        AuditLogEvent::Fault(ChainFault::Torn(bytes)) => {
+            tracing::warn!(bytes, "removed an incomplete last record from the audit log");
+        }
+        AuditLogEvent::Fault(ChainFault::Changed(change)) => {
+            tracing::error!(
+                change,
+                "another program changed the audit log; exclude the file from log rotation and from other writers"
+            );
+        }
+        AuditLogEvent::Fault(ChainFault::SetAside { path }) => {
+            let kept = path.display();
+            tracing::error!(
+                %kept,
+                "the audit log did not end with its last record; the file was kept under another name, and the chain \
+                 goes on in a new file: verify both with switchboard audit verify"
+            );
+        }
+        AuditLogEvent::Fault(ChainFault::NotRemoved(error)) => {
+            tracing::warn!(error, "cannot remove an old file of the audit log; see audit_keep");
+        }
+    }
+}
+
 /// Logs an event of the standings. Reasons are not logged, because they are free text and may contain
 /// personal data.
 pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
@@ -300,11 +358,18 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
                 account = &*key.account,
                 standing = standing.condition.as_str(),
                 until,
+                principal = standing.by.as_deref(),
                 "standing set"
             );
         }
-        StandingsEvent::Removed { key, expired: ended } => {
-            tracing::info!(company = &*key.company, account = &*key.account, ended, "standing removed");
+        StandingsEvent::Removed { key, expired: ended, author } => {
+            tracing::info!(
+                company = &*key.company,
+                account = &*key.account,
+                ended,
+                principal = author.and_then(|author| author.principal.as_deref()),
+                "standing removed"
+            );
         }
         StandingsEvent::Opened { standings, torn, damaged, damaged_copy } => {
             tracing::info!(standings, "journal of standings opened");

@@ -10,6 +10,7 @@ use switchboard_pipeline::SnapshotSource;
 
 use super::tls::TlsStatus;
 use crate::access::Access;
+use crate::access::audit::{AuditLog, AuditStatus};
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::state::StateStatus;
@@ -23,6 +24,7 @@ pub(super) struct Status {
     pub(super) state: Option<StateDir>,
     pub(super) tls: Option<Arc<TlsStatus>>,
     pub(super) access: Option<Access>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
@@ -62,6 +64,11 @@ impl StatusSource for Status {
             let StateStatus { has_lock, error } = state.status();
             json!({"path": state.path(), "writable": error.is_none(), "lock": has_lock, "error": error})
         });
+        let audit = self.audit.as_ref().map(|audit| {
+            let AuditStatus { newest, error } = audit.status();
+            let (seq, hash) = newest.map(|newest| (newest.seq, newest.hash)).unzip();
+            json!({"path": audit.path(), "writable": error.is_none(), "seq": seq, "hash": hash, "error": error})
+        });
         let mut status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
@@ -76,6 +83,9 @@ impl StatusSource for Status {
         if let Some(members) = status.as_object_mut() {
             if state.is_none() {
                 members.shift_remove("state");
+            }
+            if let Some(audit) = audit {
+                members.insert("audit".to_owned(), audit);
             }
             if let Some(access) = &self.access {
                 let generation = self.standings.store().current();

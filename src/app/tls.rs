@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use switchboard_model::{UnixMillis, UnixSeconds};
 use switchboard_server::{Expiry, Tls, TlsConfig, TlsFile};
 
+use crate::access::audit::{AuditEvent, AuditLog, AuditRecord};
 use crate::config::Settings;
 use crate::telemetry::{AccessFile, Telemetry};
 
@@ -216,6 +217,7 @@ impl WatchedTls {
         files: TlsFiles,
         interval: Duration,
         telemetry: Arc<Telemetry>,
+        audit: Option<AuditLog>,
     ) -> Result<WatchedTls, E> {
         let stamps = files.stamps();
         let contents = files.read()?;
@@ -234,6 +236,7 @@ impl WatchedTls {
             tls: Arc::clone(&tls),
             status: Arc::clone(&status),
             telemetry,
+            audit,
             judged: stamps.clone(),
             seen: stamps,
             in_force: hasher.hash_one(&contents),
@@ -275,6 +278,7 @@ struct Watch {
     tls: Arc<Tls>,
     status: Arc<TlsStatus>,
     telemetry: Arc<Telemetry>,
+    audit: Option<AuditLog>,
     /// The files that were read last.
     judged: Vec<Option<TlsStamp>>,
     /// The files at the last look.
@@ -306,14 +310,15 @@ impl Watch {
             }
             let config = contents.parse(&self.files)?;
             self.files.check_expiry(config.expiry())?;
-            Ok(Some((hash, config)))
+            let record = AuditRecord::of_file(AuditEvent::CertificateReplaced, &contents.certificate);
+            Ok(Some((hash, config, record)))
         });
         match read {
             Ok(None) => {
                 *self.status.error.lock() = None;
                 self.telemetry.set_file_in_force(AccessFile::Tls, true);
             }
-            Ok(Some((hash, config))) => {
+            Ok(Some((hash, config, record))) => {
                 let Expiry { server, client_ca } = config.expiry();
                 self.telemetry.set_certificate_expiry(config.expiry());
                 self.tls.replace(config);
@@ -321,6 +326,9 @@ impl Watch {
                 *self.status.error.lock() = None;
                 self.telemetry.count_tls_reload(true);
                 self.telemetry.set_file_in_force(AccessFile::Tls, true);
+                if let Some(audit) = &self.audit {
+                    audit.push(record);
+                }
                 let (expires, client_ca) = (time(server), client_ca.and_then(time));
                 tracing::info!(expires, client_ca, "certificate replaced");
             }

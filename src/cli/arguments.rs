@@ -62,6 +62,9 @@ pub enum Command {
     Standing(StandingCommand),
     /// Make a token for a principal, and print its lines for the principals file
     Token(TokenArguments),
+    /// Verify the audit log of a daemon
+    #[command(subcommand, after_help = help::of("audit").below_options())]
+    Audit(AuditCommand),
     /// Print a script that completes commands and options in a shell
     Completions(CompletionsArguments),
     /// Print the man page, or write a page for each command into a folder
@@ -334,6 +337,25 @@ pub struct DaemonArguments {
     /// The credential to show.
     #[command(flatten)]
     pub credential: CredentialArguments,
+}
+
+/// The commands of `switchboard audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Verify that no record of an audit log was changed or removed
+    Verify(VerifyArguments),
+}
+
+/// The arguments of `switchboard audit verify`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("audit verify").below_options())]
+pub struct VerifyArguments {
+    /// Files of the audit log, in any order
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// The format of the result
+    #[command(flatten)]
+    pub output: FormatArguments,
 }
 
 /// The commands of `switchboard standing`.

@@ -139,6 +139,8 @@ const FIELDS: &[Entry] = &[
     (QueryField::Fallback.as_str(), "all: try every rule; none: try only the rule country [default: all]"),
 ];
 
+const AUDIT_NOTE: &str = "Each record has the hash of the record before it. A log that was rewritten as a whole has a \
+    valid chain: compare the hash of the newest record with a copy elsewhere, such as from /status.";
 const DEMO_NOTE: &str = "Without --registry, --snapshot and --url, the command queries the demo registry that is part of the program.";
 const STANDINGS_NOTE: &str = "Only a running daemon knows the live standings: --url asks one. Without --url, the command ignores them. A registry whose tests fail is queried all the same, with a warning.";
 
@@ -149,7 +151,7 @@ const QUERY_FAILURE: &str = "The query has no account or is malformed, or the re
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 19] = [
+static COMMANDS: [CommandHelp; 21] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -426,6 +428,32 @@ static COMMANDS: [CommandHelp; 19] = [
         ),
         signals: &[],
         environment: CLIENT_ENVIRONMENT,
+        files: &[],
+    },
+    CommandHelp {
+        name: "audit",
+        examples: &[(
+            "Verify the audit log with its older files",
+            "switchboard audit verify /var/lib/switchboard/audit*.ndjson",
+        )],
+        fields: &[],
+        notes: &[AUDIT_NOTE],
+        failure: Some("A record was changed or removed."),
+        signals: &[],
+        environment: &[],
+        files: &[],
+    },
+    CommandHelp {
+        name: "audit verify",
+        examples: &[(
+            "Verify the audit log with its older files",
+            "switchboard audit verify /var/lib/switchboard/audit*.ndjson",
+        )],
+        fields: &[],
+        notes: &[AUDIT_NOTE],
+        failure: Some("A record was changed or removed. The message names the first one."),
+        signals: &[],
+        environment: &[],
         files: &[],
     },
     CommandHelp {

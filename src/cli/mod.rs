@@ -5,6 +5,7 @@
 //! to the standard streams. Every other file or folder holds commands.
 
 pub mod arguments;
+mod audit;
 mod check;
 mod client;
 mod coverage;
@@ -22,7 +23,7 @@ mod token;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, AuditCommand, Command};
 use clap::Parser;
 
 /// The exit codes of the program. Scripts depend on them.
@@ -79,6 +80,7 @@ pub fn main() -> ExitCode {
         Some(Command::Status(arguments)) => daemon::status(&arguments),
         Some(Command::Standing(command)) => daemon::standing(&command),
         Some(Command::Token(arguments)) => token::run(&arguments),
+        Some(Command::Audit(AuditCommand::Verify(arguments))) => audit::verify(&arguments),
         Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

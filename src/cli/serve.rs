@@ -12,7 +12,7 @@ use switchboard_server::ListenAddress;
 use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
-use crate::access::PrincipalsError;
+use crate::access::{PrincipalsError, audit};
 use crate::app::{self, ListenError, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
 use crate::runtime::standings::JournalContents;
@@ -104,6 +104,7 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     }
     if let Some(state) = &settings.state {
         faults.extend(check_state(state).err().map(io));
+        faults.extend(check_audit(&state.join(audit::FILE)).err().map(io));
     }
     if let Some(journal) = settings.journal() {
         let is_in_state = settings.standings.is_none();
@@ -147,6 +148,22 @@ fn check_state(state: &Path) -> Result<(), String> {
             }
         }
         Err(error) => failed(&error.to_string()),
+    }
+}
+
+/// Checks that the audit log can be written, if there is one.
+fn check_audit(log: &Path) -> Result<(), String> {
+    let failed = |fault: &str| Err(format!("state: {}: {fault}", log.display()));
+    match fs::metadata(log) {
+        Ok(found) if !found.is_file() => {
+            failed("this is not a regular file; move it away, because the audit log has this name")
+        }
+        Ok(_) => match access(log, Access::READ_OK | Access::WRITE_OK) {
+            Ok(()) => Ok(()),
+            Err(error) => failed(&format!("{error}; give the user of the daemon read and write permission")),
+        },
+        // The check of the state directory reports what is wrong with the folder.
+        Err(_) => Ok(()),
     }
 }
 

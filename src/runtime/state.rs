@@ -47,6 +47,9 @@ pub struct StateStatus {
 pub enum StateEvent<'a> {
     /// This process got the lock.
     Locked,
+    /// This process is about to release the lock. What else writes the directory must stop before the
+    /// observer returns.
+    Releasing,
     /// Another process holds the lock. This process writes nothing.
     Waiting,
     /// The directory or a file in it cannot be written.
@@ -307,6 +310,9 @@ impl StateWriter {
                 }
             }
             if hand_over {
+                if self.lock.is_some() {
+                    (shared.observer)(&StateEvent::Releasing);
+                }
                 self.lock = None;
                 shared.status.lock().has_lock = false;
                 shared.work.lock().is_handed_over = true;

@@ -44,6 +44,8 @@ pub struct Telemetry {
     content_hash: Gauge,
     from_state: Gauge,
     state_writable: Gauge,
+    /// Records of the audit log, and whether it can be written. Unset without a state directory.
+    audit: OnceLock<(Counter, Gauge)>,
     built: Gauge,
     activated: Gauge,
     confirmed: Gauge,
@@ -127,6 +129,7 @@ impl Telemetry {
             content_hash: series.gauge(&names::CONTENT_HASH, &[]),
             from_state: series.gauge(&names::FROM_STATE, &[]),
             state_writable: series.gauge(&names::STATE_WRITABLE, &[]),
+            audit: OnceLock::new(),
             built: series.gauge(&names::BUILT, &[]),
             activated: series.gauge(&names::ACTIVATED, &[]),
             confirmed: series.gauge(&names::CONFIRMED, &[]),
@@ -245,6 +248,29 @@ impl Telemetry {
     /// Sets whether the last write to the state directory succeeded.
     pub fn set_state_writable(&self, writable: bool) {
         self.state_writable.set(f64::from(u8::from(writable)));
+    }
+
+    /// Registers the series of the audit log.
+    pub fn add_audit(&self) {
+        let series = Series(&self.recorder);
+        let (records, writable) =
+            (series.counter(&names::AUDIT_RECORDS, &[]), series.gauge(&names::AUDIT_WRITABLE, &[]));
+        writable.set(1.0);
+        let _ = self.audit.set((records, writable));
+    }
+
+    /// Counts records that were written to the audit log.
+    pub fn count_audit_records(&self, count: usize) {
+        if let Some((records, _)) = self.audit.get() {
+            records.increment(count as u64);
+        }
+    }
+
+    /// Sets whether the last write to the audit log succeeded.
+    pub fn set_audit_writable(&self, writable: bool) {
+        if let Some((_, gauge)) = self.audit.get() {
+            gauge.set(f64::from(u8::from(writable)));
+        }
     }
 
     /// Sets the time at which the source was last confirmed to match the snapshot in service.

@@ -63,6 +63,14 @@ pub(super) const STATE_WRITABLE: Metric = metric(
     "switchboard_state_writable",
     "1 if the last write to the state directory succeeded, or if there is no state directory; 0 if it failed.",
 );
+pub(super) const AUDIT_RECORDS: Metric = metric(
+    "switchboard_audit_records_total",
+    "Records that this process wrote to the audit log. Absent without a state directory.",
+);
+pub(super) const AUDIT_WRITABLE: Metric = metric(
+    "switchboard_audit_writable",
+    "1 if the last write to the audit log succeeded; 0 if it failed, so that standings cannot be changed. Absent without a state directory.",
+);
 pub(super) const BUILT: Metric = metric(
     "switchboard_snapshot_built_timestamp_seconds",
     "Unix time at which the snapshot in service was built, or the modification time of its file if the snapshot contains no build time. 0 before the first.",

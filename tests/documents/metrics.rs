@@ -11,11 +11,12 @@ use crate::tls::certificates::Certificates;
 
 const PAGE: &str = "docs/metrics.md";
 /// The headings of the tables of metrics.
-const METRICS: [&str; 6] = [
+const METRICS: [&str; 7] = [
     "## Selections",
     "## Requests and connections",
     "## Access",
     "## Snapshots",
+    "## Audit log",
     "## Standings",
     "## Process",
 ];
@@ -58,6 +59,7 @@ fn scrape() -> BTreeMap<String, Metric> {
     let certificates = Certificates::new();
     let daemon = InProcessDaemon::empty(Settings {
         principals: Some(principals),
+        state: Some(folder.path().join("state")),
         tls_cert: Some(certificates.path("server.pem")),
         tls_key: Some(certificates.path("server.key")),
         tls_client_ca: Some(certificates.path("ca.pem")),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use switchboard::runtime::standings::{AccountKey, Standing, StandingsEvent};
+use switchboard::runtime::standings::{AccountKey, Author, Standing, StandingsEvent};
 use switchboard::runtime::{Reader, Standings, Store};
 use switchboard_model::Condition;
 use switchboard_registry::Files;
@@ -124,13 +124,13 @@ fn change_is_on_disk_and_visible_before_its_reply() {
     let store = Store::default();
     store.swap(compiled(&files, 1));
     let (standings, writer, _) =
-        Standings::open(store.clone(), Some(journal.clone()), true, Arc::new(|_| {})).unwrap();
+        Standings::open(store.clone(), Some(journal.clone()), true, Arc::new(|_| {}), None).unwrap();
     let writing = std::thread::spawn(move || writer.run());
     let (to, replies) = channel();
     for (standing, wanted) in [(Some(suspended()), Condition::Suspended), (None, Condition::Active)] {
         let (store, to, journal) = (store.clone(), to.clone(), journal.clone());
         let before = std::fs::metadata(&journal).unwrap().len();
-        standings.change(key("wa-emea-de-1"), standing.clone(), move |result| {
+        standings.change(key("wa-emea-de-1"), standing.clone(), Author::default(), move |result| {
             // The reply runs on the writer's thread, which does nothing else meanwhile.
             let longer = std::fs::metadata(&journal).unwrap().len() > before;
             let stored = store.standing(&key("wa-emea-de-1"));
@@ -152,18 +152,19 @@ fn standing_is_removed_at_its_end_while_the_writer_waits() {
     store.swap(compiled(&files, 1));
     let (to, removed) = channel();
     let observer = move |event: &StandingsEvent<'_>| {
-        if let StandingsEvent::Removed { key, expired: true } = event {
+        if let StandingsEvent::Removed { key, expired: true, .. } = event {
             let _ = to.send((*key).clone());
         }
     };
     let (standings, writer, expirer) =
-        Standings::open(store.clone(), None, false, Arc::new(observer)).unwrap();
+        Standings::open(store.clone(), None, false, Arc::new(observer), None).unwrap();
     let threads = [std::thread::spawn(move || writer.run()), std::thread::spawn(move || expirer.run())];
     let until = from_now(300);
     let body = format!(r#"{{"standing":"suspended","reason":"for a moment","until":"{until}"}}"#);
-    standings.change(key("wa-emea-de-1"), Some(Standing::from_json(body.as_bytes()).unwrap()), |_| {});
+    let standing = Standing::from_json(body.as_bytes()).unwrap();
+    standings.change(key("wa-emea-de-1"), Some(standing), Author::default(), |_| {});
     let (release, held) = channel::<()>();
-    standings.change(key("sms-gb-1"), Some(suspended()), move |_| {
+    standings.change(key("sms-gb-1"), Some(suspended()), Author::default(), move |_| {
         // The reply runs on the writer's thread.
         let _ = held.recv();
     });

@@ -20,10 +20,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::standings;
+use crate::access::audit::{AuditLog, DenialReason};
 use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::{AccessLog, OTHER};
-use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential};
+use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential, record_denial};
 use crate::api::problem::FORBIDDEN;
 use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::runtime::standings::{JournalState, StandingCounts};
@@ -52,6 +53,8 @@ pub struct AdminContext {
     pub access: Option<(Access, Arc<AuthCounters>)>,
     /// Host names of the listener, besides IP addresses and localhost, if there are no principals.
     pub admin_hosts: Vec<String>,
+    /// The audit log, if there is a state directory.
+    pub audit: Option<AuditLog>,
     /// The access log, if requests are logged.
     pub access_log: Option<AccessLog>,
 }
@@ -157,8 +160,13 @@ async fn answer(
     // Pages in a browser reach an open listener through DNS. With principals they have no token.
     let is_open_tcp = context.access.is_none() && !matches!(connection.peer, Peer::Unix);
     let hosts = is_open_tcp.then_some(&*context.admin_hosts);
-    if let Err(problem) = check_origin(&head).and_then(|()| check_host(&head, hosts)) {
-        return (problem.into_response(), body_state, None);
+    let denied = |Denied { problem, caller, reason }, need: Option<Need>| {
+        let permission = need.map(|need| need.permission);
+        record_denial(context.audit.as_ref(), caller.as_ref(), permission, reason, connection.peer);
+        (problem.into_response(), body_state, caller)
+    };
+    if let Err(refusal) = check_origin(&head).and_then(|()| check_host(&head, hosts)) {
+        return denied(refusal, None);
     }
     let path = head.uri.path();
     let need = match need(&head.method, path) {
@@ -167,7 +175,7 @@ async fn answer(
     };
     let caller = match authorized(context, connection, &head, need) {
         Ok(caller) => caller,
-        Err(Denied { problem, caller }) => return (problem.into_response(), body_state, caller),
+        Err(refusal) => return denied(refusal, need),
     };
     let is_change = need == Some(Need::of(Permission::Standings));
     if context.access.is_none() && is_change && !connection.peer.is_local() {
@@ -175,13 +183,16 @@ async fn answer(
             "Without principals, standings can be changed only from the machine of the daemon. \
              Send the request there, or start the daemon with the option --principals.",
         );
-        return (problem.into_response(), body_state, None);
+        return denied(Denied { problem, caller: None, reason: DenialReason::NotLocal }, need);
     }
     if is_of_standings(path) {
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         let request = (&head.method, &head.headers);
-        return match standings::answer(caller.as_ref(), store, standings, request, path, query, body).await {
+        let peer = connection.peer;
+        return match standings::answer(caller.as_ref(), peer, store, standings, request, path, query, body)
+            .await
+        {
             // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read, caller),
             Err(problem) => (problem.into_response(), body_state, caller),

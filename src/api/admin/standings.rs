@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 
 use switchboard_model::SelectError;
 use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
-use switchboard_server::{Problem, Response, respond};
+use switchboard_server::{Peer, Problem, Response, respond};
 
 use crate::access::{Caller, CompanyScope, Need, Permission, Principal};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
 use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
 use crate::api::routes::{self, ListenerKind, READ, STANDINGS, check_media_type};
-use crate::runtime::standings::{AccountKey, MAX_REASON_BYTES, Standing, StandingError};
+use crate::runtime::standings::{AccountKey, Author, MAX_REASON_BYTES, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
 /// Methods of the standing of one account, as in the header `Allow`.
@@ -54,6 +54,7 @@ pub(super) fn need(method: &Method, path: &str) -> Result<Need, Problem> {
 /// `/v1/standings`. `query` is the query string of the URL.
 pub(super) async fn answer(
     caller: Option<&Caller>,
+    peer: Peer,
     store: &Store,
     standings: &Standings,
     (method, headers): (&Method, &HeaderMap),
@@ -72,6 +73,10 @@ pub(super) async fn answer(
     if !scope.contains(&key.company) {
         key.company = NO_COMPANY.into();
     }
+    let author = Author {
+        principal: caller.and_then(Caller::principal).map(|Principal { name, .. }| name.clone()),
+        peer: Some(peer.to_string().into()),
+    };
     let check_query = || match query {
         "" => Ok(()),
         _ => Err(bad_request("Send the URL of a standing without a query string.")),
@@ -86,15 +91,14 @@ pub(super) async fn answer(
             let body = read(body).await?;
             check_query()?;
             let standing = Standing::from_json(&body).map_err(|error| bad_request(error.to_string()))?;
-            let by = caller.and_then(Caller::principal).map(|Principal { name, .. }| name.clone());
-            let standing = Standing { by, ..standing };
+            let standing = Standing { by: author.principal.clone(), ..standing };
             let stored = Value::from(standing.fields());
-            change(standings, key, Some(standing)).await?;
+            change(standings, key, Some(standing), author).await?;
             Ok(respond(200, JSON, stored.to_string().into()))
         }
         Method::DELETE => {
             check_query()?;
-            change(standings, key, None).await?;
+            change(standings, key, None, author).await?;
             let mut response = respond(204, JSON, Bytes::new());
             // A 204 has no type and no length (RFC 9110, 8.6).
             response.headers_mut().clear();
@@ -166,9 +170,14 @@ fn stored(standing: &Standing) -> Map<String, Value> {
 }
 
 /// Sets or removes a standing. Returns when the change is in force and on the disk.
-async fn change(standings: &Standings, key: AccountKey, standing: Option<Standing>) -> Result<(), Problem> {
+async fn change(
+    standings: &Standings,
+    key: AccountKey,
+    standing: Option<Standing>,
+    author: Author,
+) -> Result<(), Problem> {
     let (reply, done) = oneshot::channel();
-    standings.change(key, standing, move |result| {
+    standings.change(key, standing, author, move |result| {
         // The client may have disconnected. The change stays in force.
         let _ = reply.send(result);
     });
@@ -195,6 +204,13 @@ fn refusal(refused: StandingError) -> Problem {
             "Another process writes the journal of standings. \
             Send the request to that process, or retry when this one has taken over.",
         ),
+        StandingError::ChangeLog(error) => {
+            let detail = format!(
+                "The audit log cannot be written, so nothing was changed: {error}. \
+                Repair the disk, then send the request again."
+            );
+            Problem::new(&INTERNAL).with_detail(detail)
+        }
         StandingError::Journal(error) => {
             let detail = format!(
                 "The journal cannot be written, so nothing was changed: {error}. \

@@ -13,10 +13,22 @@ use switchboard_snapshot::Snapshot;
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
+use crate::access::audit::AuditLog;
 use crate::api::access_log::AccessLog;
 use crate::api::authorization::Authorizer;
 use crate::runtime::{Generation, Reader, Store};
 use crate::telemetry::{ChannelCounters, SelectionOutcome, Telemetry, WorkerMetrics};
+
+/// The callers of a listener: who may call, and what is recorded of their requests.
+#[derive(Clone, Default)]
+pub struct Callers {
+    /// The principals, if there are any.
+    pub access: Option<Access>,
+    /// The audit log of denied requests, if there is a state directory.
+    pub audit: Option<AuditLog>,
+    /// The share of the requests that are logged, from 0 to 1.
+    pub access_log: f64,
+}
 
 /// The state that one worker answers from. Only its thread uses it, so that answering a query needs no shared
 /// state.
@@ -32,6 +44,8 @@ pub(super) struct WorkerContext {
     pub(super) clock: Clock,
     /// Decides about callers, if there are principals.
     pub(super) authorizer: Option<Authorizer>,
+    /// The audit log, if there is a state directory.
+    pub(super) audit: Option<AuditLog>,
     /// The access log, if requests are logged.
     pub(super) access_log: Option<AccessLog>,
     /// Counters for the channels of one generation.
@@ -55,21 +69,20 @@ impl Shared {
 }
 
 impl WorkerContext {
-    /// `access_log` is the share of the requests that are logged.
     pub(super) fn new(
         store: &Store,
         telemetry: Arc<Telemetry>,
         shared: Shared,
-        access: Option<&Access>,
-        access_log: f64,
+        callers: &Callers,
     ) -> WorkerContext {
         let metrics = telemetry.add_worker();
         WorkerContext {
             reader: RefCell::new(store.reader()),
             scratch: RefCell::default(),
             clock: Clock::default(),
-            authorizer: access.map(Authorizer::new),
-            access_log: AccessLog::new("data", access_log),
+            authorizer: callers.access.as_ref().map(Authorizer::new),
+            audit: callers.audit.clone(),
+            access_log: AccessLog::new("data", callers.access_log),
             channels: RefCell::new((None, Rc::new(metrics.selections.channels(&[])))),
             // Every `RandomState` has different keys, which the system seeds.
             random: Cell::new(RandomState::new().hash_one(0)),

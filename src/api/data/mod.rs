@@ -9,6 +9,7 @@ pub mod query_string;
 pub mod select;
 mod service;
 
+pub use context::Callers;
 pub use service::serve;
 
 /// All paths of the data listener with their methods, as in the header `Allow`.

@@ -21,13 +21,13 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::body::BodyKind;
-use super::context::{Shared, WorkerContext};
+use super::context::{Callers, Shared, WorkerContext};
 use super::select::{ResponseMeta, answer_batch, select_current};
 use super::{account, fast_path, query_string};
-use crate::access::{Access, Caller, CompanyScope, Need, Permission};
+use crate::access::{Caller, CompanyScope, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::OTHER;
-use crate::api::authorization::{Denied, credential};
+use crate::api::authorization::{Denied, credential, record_denial};
 use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
 use crate::api::routes::{self, DATA_PATHS, ListenerKind};
 use crate::runtime::{Generation, Store};
@@ -96,8 +96,7 @@ impl Target {
 }
 
 /// Starts to answer queries on a listener. When `drain` becomes true or its sender is dropped, the listener
-/// stops accepting, and every connection ends after its current request. `access` has the principals, if there
-/// are any. `access_log` is the share of the requests that are logged.
+/// stops accepting, and every connection ends after its current request.
 ///
 /// # Errors
 /// Returns the error of the system if a thread or a runtime cannot be created.
@@ -105,8 +104,7 @@ pub fn serve(
     listener: Listener,
     store: Store,
     telemetry: Arc<Telemetry>,
-    access: Option<Access>,
-    access_log: f64,
+    callers: Callers,
     drain: watch::Receiver<bool>,
 ) -> io::Result<ServerThreads> {
     telemetry.set_connections_limit(listener.settings().max_connections);
@@ -115,7 +113,7 @@ pub fn serve(
     listener.serve(
         move || {
             let telemetry = Arc::clone(&telemetry);
-            WorkerContext::new(&store, telemetry, shared.clone(), access.as_ref(), access_log)
+            WorkerContext::new(&store, telemetry, shared.clone(), &callers)
         },
         observer,
         drain,
@@ -135,7 +133,11 @@ impl Service for WorkerContext {
         let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let (caller, denied) = match authorize(self, connection, target, &head) {
             Ok(caller) => (caller, None),
-            Err(Denied { problem, caller }) => (caller, Some(problem)),
+            Err(Denied { problem, caller, reason }) => {
+                let audit = self.audit.as_ref();
+                record_denial(audit, caller.as_ref(), target.permission(), reason, connection.peer);
+                (caller, Some(problem))
+            }
         };
         let answered = match denied {
             None => catch_panic_async(answer(self, caller.as_ref(), target, &head, body)).await,

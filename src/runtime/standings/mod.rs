@@ -10,7 +10,9 @@ mod writer;
 
 pub use journal::{JournalContents, write_record};
 pub use standing::{
-    AccountKey, InvalidStanding, MAX_REASON_BYTES, Standing, StandingCounts, StandingError, StandingsEvent,
-    StandingsObserver, Until,
+    AccountKey, Author, InvalidStanding, MAX_REASON_BYTES, Standing, StandingCounts, StandingError,
+    StandingsEvent, StandingsObserver, Until,
 };
-pub use writer::{Expirer, JournalState, Standings, StandingsWriter};
+pub use writer::{
+    ChangeLog, ChangeLogError, Expirer, JournalState, LoggedChange, Standings, StandingsWriter,
+};

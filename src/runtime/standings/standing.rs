@@ -78,6 +78,18 @@ pub enum StandingError {
     /// The journal cannot be written. The text is the error of the system.
     #[error("{0}")]
     Journal(String),
+    /// The change log cannot be written. The text is its path and the error of the system.
+    #[error("{0}")]
+    ChangeLog(String),
+}
+
+/// The author of a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Author {
+    /// The name of the principal that made the request, if there are principals.
+    pub principal: Option<Box<str>>,
+    /// The address of the client.
+    pub peer: Option<Box<str>>,
 }
 
 /// An event of the standings.
@@ -96,6 +108,8 @@ pub enum StandingsEvent<'a> {
         key: &'a AccountKey,
         /// Whether the standing expired by itself.
         expired: bool,
+        /// The author of the request that removed the standing.
+        author: Option<&'a Author>,
     },
     /// The journal was opened for writing.
     Opened {

@@ -15,7 +15,7 @@ use switchboard_model::UnixMillis;
 use switchboard_registry::Stamp;
 
 use super::journal::{Journal, JournalContents, OpenedJournal, StandingChange};
-use super::standing::{AccountKey, Standing, StandingError, StandingsEvent, StandingsObserver};
+use super::standing::{AccountKey, Author, Standing, StandingError, StandingsEvent, StandingsObserver};
 use crate::runtime::state::is_missing;
 use crate::runtime::store::Store;
 
@@ -39,9 +39,46 @@ pub enum JournalState {
     Failed(String),
 }
 
+/// A change that a request makes.
+#[derive(Debug)]
+pub struct LoggedChange<'c> {
+    /// The account of the standing.
+    pub key: &'c AccountKey,
+    /// The author of the change.
+    pub author: &'c Author,
+    /// The standing before the change.
+    pub before: Option<Standing>,
+    /// The standing after the change.
+    pub after: Option<Standing>,
+    /// Generation of the snapshot that has the account.
+    pub generation: Option<u64>,
+}
+
+/// Records changes with their authors before they are made.
+pub trait ChangeLog: Send + Sync {
+    /// Writes changes to the disk. A change that is not written is not made.
+    ///
+    /// # Errors
+    /// Returns the reason why the changes are not on the disk.
+    fn record(&self, changes: &[LoggedChange<'_>]) -> Result<(), ChangeLogError>;
+
+    /// Writes later that recorded changes were not made, because of this error.
+    fn failed(&self, changes: &[LoggedChange<'_>], error: &str);
+}
+
+/// The reason why a change is not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeLogError {
+    /// Another process writes the log.
+    Closed,
+    /// The log cannot be written. The text is the path and the error of the system.
+    Failed(String),
+}
+
 enum Request {
-    Change(StandingChange, Reply),
-    HandOver,
+    Change(StandingChange, Author, Reply),
+    /// Calls the function after the journal is released.
+    HandOver(Box<dyn FnOnce() + Send>),
 }
 
 type Reply = Box<dyn FnOnce(Result<(), StandingError>) + Send>;
@@ -70,6 +107,8 @@ pub struct StandingsWriter {
     is_handed_over: bool,
     state: Arc<Mutex<JournalState>>,
     observer: StandingsObserver,
+    /// `None` without an audit log.
+    change_log: Option<Arc<dyn ChangeLog>>,
     last_look: Instant,
     /// Sends the ends of standings to the expirer, which stops when this sender is dropped.
     ends: Sender<UnixMillis>,
@@ -88,6 +127,7 @@ impl Standings {
         path: Option<PathBuf>,
         is_required: bool,
         observer: StandingsObserver,
+        change_log: Option<Arc<dyn ChangeLog>>,
     ) -> io::Result<(Standings, StandingsWriter, Expirer)> {
         let (to_writer, requests) = channel();
         let (to_expirer, ends) = channel();
@@ -110,6 +150,7 @@ impl Standings {
             is_handed_over: false,
             state,
             observer,
+            change_log,
             last_look: Instant::now(),
             ends: to_expirer,
         };
@@ -133,14 +174,16 @@ impl Standings {
         &self,
         key: AccountKey,
         standing: Option<Standing>,
+        author: Author,
         reply: impl FnOnce(Result<(), StandingError>) + Send + 'static,
     ) {
-        let _ = self.requests.send(Request::Change(StandingChange { key, standing }, Box::new(reply)));
+        let _ =
+            self.requests.send(Request::Change(StandingChange { key, standing }, author, Box::new(reply)));
     }
 
-    /// Releases the journal, so that another process can take it over.
-    pub fn hand_over(&self) {
-        let _ = self.requests.send(Request::HandOver);
+    /// Releases the journal, so that another process can take it over. Then calls `then` on the writer's thread.
+    pub fn hand_over(&self, then: impl FnOnce() + Send + 'static) {
+        let _ = self.requests.send(Request::HandOver(Box::new(then)));
     }
 }
 
@@ -177,13 +220,13 @@ impl StandingsWriter {
     /// Serves all pending requests, with one write to the disk for all changes.
     fn serve(&mut self, first: Request) {
         let mut changes = Vec::new();
-        let mut replies = Vec::new();
+        let (mut authors, mut replies) = (Vec::new(), Vec::new());
         let more: Vec<Request> = self.requests.try_iter().take(MAX_BATCH).collect();
-        let mut hand_over = false;
+        let mut hand_over = None;
         for request in std::iter::once(first).chain(more) {
             match request {
-                Request::HandOver => hand_over = true,
-                Request::Change(mut change, reply) => match self.check(&change) {
+                Request::HandOver(then) => hand_over = Some(then),
+                Request::Change(mut change, author, reply) => match self.check(&change) {
                     Err(error) => reply(Err(error)),
                     Ok(()) if change.standing.is_none() && !self.has_standing(&change.key, &changes) => {
                         reply(Ok(()));
@@ -193,25 +236,27 @@ impl StandingsWriter {
                             standing.since = Some(SystemTime::now().into());
                         }
                         changes.push(change);
+                        authors.push(author);
                         replies.push(reply);
                     }
                 },
             }
         }
-        let written = self.write(&changes);
+        let written = self.record_and_write(&changes, &authors);
         if written.is_ok() {
-            for change in changes {
-                self.apply(change);
+            for (change, author) in changes.into_iter().zip(&authors) {
+                self.apply(change, author);
             }
         }
         for reply in replies {
             reply(written.clone());
         }
-        if hand_over {
+        if let Some(then) = hand_over {
             self.check_journal();
             self.journal = None;
             self.is_handed_over = true;
             self.set_state(JournalState::Following);
+            then();
         }
     }
 
@@ -265,6 +310,35 @@ impl StandingsWriter {
         }
     }
 
+    /// Records changes in the change log, and then writes them to the journal.
+    fn record_and_write(
+        &mut self,
+        changes: &[StandingChange],
+        authors: &[Author],
+    ) -> Result<(), StandingError> {
+        let Some(log) = self.change_log.clone().filter(|_| !changes.is_empty()) else {
+            return self.write(changes);
+        };
+        let generation = self.store.current().map(|current| current.snapshot.generation());
+        let logged = changes.iter().zip(authors).enumerate().map(|(at, (change, author))| {
+            let StandingChange { key, standing } = change;
+            // Of several changes of one account, each begins with the result of the one before.
+            let earlier = changes.iter().take(at).rfind(|earlier| earlier.key == *key);
+            let before = earlier.map_or_else(|| self.store.standing(key), |earlier| earlier.standing.clone());
+            LoggedChange { key, author, before, after: standing.clone(), generation }
+        });
+        let logged: Vec<LoggedChange<'_>> = logged.collect();
+        log.record(&logged).map_err(|error| match error {
+            ChangeLogError::Closed => StandingError::Following,
+            ChangeLogError::Failed(error) => StandingError::ChangeLog(error),
+        })?;
+        let written = self.write(changes);
+        if let Err(error) = &written {
+            log.failed(&logged, &error.to_string());
+        }
+        written
+    }
+
     /// Writes changes to the journal, if there is one.
     fn write(&mut self, changes: &[StandingChange]) -> Result<(), StandingError> {
         if changes.is_empty() || self.journal.is_none() {
@@ -287,12 +361,12 @@ impl StandingsWriter {
     }
 
     /// Makes a change that is in the journal visible to the workers.
-    fn apply(&self, StandingChange { key, standing }: StandingChange) {
+    fn apply(&self, StandingChange { key, standing }: StandingChange, author: &Author) {
         self.store.set_standing(key.clone(), standing.clone());
         self.announce_end(nearest_end(standing.iter()));
         (self.observer)(&match &standing {
             Some(standing) => StandingsEvent::Set { key: &key, standing },
-            None => StandingsEvent::Removed { key: &key, expired: false },
+            None => StandingsEvent::Removed { key: &key, expired: false, author: Some(author) },
         });
     }
 
@@ -404,7 +478,7 @@ impl Expirer {
             let now = UnixMillis::from(SystemTime::now());
             if nearest.is_some_and(|end| end <= now) {
                 for key in self.store.expire(now) {
-                    (self.observer)(&StandingsEvent::Removed { key: &key, expired: true });
+                    (self.observer)(&StandingsEvent::Removed { key: &key, expired: true, author: None });
                 }
                 nearest = self.store.next_expiry();
             }
@@ -429,7 +503,7 @@ mod tests {
         let (ends, receiver) = channel();
         let (to, removed) = channel();
         let observer = Arc::new(move |event: &StandingsEvent<'_>| {
-            if let StandingsEvent::Removed { key, expired: true } = event {
+            if let StandingsEvent::Removed { key, expired: true, .. } = event {
                 to.send(key.account.to_string()).unwrap();
             }
         });
