@@ -1,19 +1,11 @@
 //! `switchboard token`: makes a token. Reads the token that client commands send.
 
-use std::env;
-use std::io;
-
 use hyper::header::HeaderValue;
+use switchboard_client::{ClientError, Token};
 
 use super::arguments::{CredentialArguments, TokenArguments};
 use super::{CommandError, Exit, output};
-use crate::access::{ANONYMOUS, Token, is_principal_name};
-use crate::runtime::read_bounded;
-
-/// Variable with the token of the client commands.
-const VARIABLE: &str = "SWITCHBOARD_TOKEN";
-/// Maximum size of a file with a token.
-const MAX_TOKEN_FILE_BYTES: usize = 4096;
+use crate::access::{self, ANONYMOUS, is_principal_name};
 
 /// Prints a new token to standard output, and its section of the principals file to standard error.
 pub(super) fn run(arguments: &TokenArguments) -> Result<Exit, CommandError> {
@@ -30,7 +22,7 @@ pub(super) fn run(arguments: &TokenArguments) -> Result<Exit, CommandError> {
              and quote, such as gateway-eu",
         ));
     }
-    let token = Token::random()
+    let token = access::Token::random()
         .map_err(|error| CommandError::io(format!("the system has no random bytes: {error}; try again")))?;
     output::print(&format!("{}\n", token.as_str()))?;
     // The name is valid TOML between quotes, because it has no quote; a backslash is escaped.
@@ -51,26 +43,13 @@ pub(super) fn run(arguments: &TokenArguments) -> Result<Exit, CommandError> {
 /// Returns the header `Authorization` of client commands: with the token in the named file, else in the
 /// variable `SWITCHBOARD_TOKEN`. No message repeats the token.
 pub(super) fn authorization(arguments: &CredentialArguments) -> Result<Option<HeaderValue>, CommandError> {
-    let (text, place) = match &arguments.token_file {
-        Some(path) => {
-            let content = read_bounded(path, MAX_TOKEN_FILE_BYTES).map_err(|error: io::Error| {
-                CommandError::io(format!("cannot read {}: {error}; see --token-file", path.display()))
-            })?;
-            (String::from_utf8_lossy(&content).into_owned(), path.display().to_string())
-        }
-        None => match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-            Some(value) => (value.to_string_lossy().into_owned(), VARIABLE.to_owned()),
-            None => return Ok(None),
-        },
-    };
-    let token = text.trim();
-    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    let header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token);
-    let mut header = header.ok_or_else(|| {
-        CommandError::usage(format!(
-            "{place} has no token: expected the line that `switchboard token` printed"
-        ))
+    let token = Token::read(arguments.token_file.as_deref()).map_err(|error| match error {
+        ClientError::Usage(reason) => CommandError::usage(reason),
+        ClientError::Io(reason) => CommandError::io(reason),
     })?;
-    header.set_sensitive(true);
-    Ok(Some(header))
+    let header = token.map(|token| HeaderValue::from_str(&token.authorization())).transpose();
+    // The characters of a token are allowed in a header.
+    let mut header = header.map_err(|error| CommandError::usage(error.to_string()))?;
+    header.iter_mut().for_each(|header| header.set_sensitive(true));
+    Ok(header)
 }
