@@ -25,6 +25,9 @@ pub enum Error {
         /// Expected content and remedy.
         reason: String,
     },
+    /// Something cannot be read, written or reached. Exit code 3.
+    #[error("{0}")]
+    Io(String),
     /// The work itself failed, for example because a country has too few valid phone numbers. Exit code 1.
     #[error("{0}")]
     Refused(String),
@@ -42,7 +45,7 @@ impl Error {
         match self {
             Error::Refused(_) => 1,
             Error::Usage(_) => 2,
-            Error::File(_) | Error::Content { .. } => 3,
+            Error::File(_) | Error::Content { .. } | Error::Io(_) => 3,
         }
     }
 }

@@ -16,6 +16,7 @@ mod rng;
 mod self_tests;
 mod text_file;
 mod tree;
+mod variant;
 
 pub use self::{
     demo_bank::{BankArguments, generate_bank},
@@ -23,4 +24,5 @@ pub use self::{
     phone_numbers::ClientNumbers,
     registry::{RegistryArguments, generate_registry},
     rng::SeededRng,
+    variant::write_variant,
 };

@@ -114,8 +114,9 @@ pub(crate) struct Daemon {
     child: Mutex<OwnedChild>,
     pub(crate) pid: u32,
     log: Arc<Mutex<VecDeque<String>>>,
-    pub(crate) data: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    /// Addresses of the listeners as the daemon logs them.
+    pub(crate) data: String,
+    pub(crate) admin: String,
 }
 
 impl Daemon {
@@ -173,9 +174,9 @@ impl Daemon {
 }
 
 /// Returns the addresses of the data and the admin listener if the log line has both fields.
-fn listen_addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+fn listen_addresses(line: &str) -> Option<(String, String)> {
     let line: Value = serde_json::from_str(line).ok()?;
-    let address = |name| line.get(name)?.as_str()?.parse().ok();
+    let address = |name| line.get(name)?.as_str().map(str::to_owned);
     Some((address("data")?, address("admin")?))
 }
 

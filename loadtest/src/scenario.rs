@@ -7,11 +7,11 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{fs, num::NonZero, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, num::NonZero, path::Path, time::Duration};
 use toml::de::{DeTable, DeValue};
 
 /// Name and text of each built-in scenario.
-pub const BUILTIN: [(&str, &str); 7] = [
+pub const BUILTIN: [(&str, &str); 9] = [
     ("steady", include_str!("../scenarios/steady.toml")),
     ("ramp", include_str!("../scenarios/ramp.toml")),
     ("mixed", include_str!("../scenarios/mixed.toml")),
@@ -19,6 +19,8 @@ pub const BUILTIN: [(&str, &str); 7] = [
     ("reload-storm", include_str!("../scenarios/reload-storm.toml")),
     ("standings-churn", include_str!("../scenarios/standings-churn.toml")),
     ("slow-clients", include_str!("../scenarios/slow-clients.toml")),
+    ("new-connections", include_str!("../scenarios/new-connections.toml")),
+    ("resumed-connections", include_str!("../scenarios/resumed-connections.toml")),
 ];
 
 /// The scenario of `loadtest soak`, which `loadtest run` does not offer.
@@ -64,6 +66,9 @@ pub struct Scenario {
     /// Number of the daemon's worker threads.
     #[serde(default = "count::<1>")]
     pub workers: NonZero<u32>,
+    /// How clients reach the daemon that the load test starts.
+    #[serde(default)]
+    pub access: BTreeSet<Access>,
     /// Size of the generated registry.
     #[serde(default)]
     pub registry: RegistrySize,
@@ -76,11 +81,25 @@ pub struct Scenario {
     pub standings: Option<StandingsChurn>,
     /// Adds clients that send and read only a few bytes at a time.
     pub slow_clients: Option<SlowClients>,
+    /// Adds clients that open a connection for each request.
+    pub new_connections: Option<NewConnections>,
     /// Raises the rate step by step, and ignores `rate` and `duration`.
     pub sweep: Option<Sweep>,
     /// Limits of the figures. If a limit is not met, the command ends with exit code 1.
     #[serde(default)]
     pub demand: Demand,
+}
+
+/// A way in which clients reach a daemon. Without any, on a TCP port in plain text, and without a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Over TLS, on both listeners, with a certificate of ECDSA P-256.
+    Tls,
+    /// On a Unix socket, to the data listener.
+    Unix,
+    /// With the token of a principal.
+    Token,
 }
 
 /// The size of a generated registry.
@@ -135,6 +154,17 @@ pub struct StandingsChurn {
 pub struct SlowClients {
     /// Number of slow clients. A client whose connection is closed connects again at once.
     pub count: NonZero<u32>,
+}
+
+/// Adds clients that open a connection for each request.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewConnections {
+    /// Number of connections per second.
+    pub rate: f64,
+    /// Whether clients resume the TLS session of an earlier connection.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 /// Raises the rate until the p99 exceeds a limit, and then approaches the highest rate within the limit.
@@ -269,6 +299,10 @@ impl Scenario {
         unless(is_right, "standings.rate", "must be at least 0.01 and at most 10,000 per second")?;
         let is_right = self.reload.is_none_or(|it| it.every.0 >= Duration::from_millis(100));
         unless(is_right, "reload.every", "must be 100ms or more")?;
+        let is_right = self.new_connections.is_none_or(|it| (0.1..=2_000.0).contains(&it.rate));
+        unless(is_right, "new_connections.rate", "must be at least 0.1 and at most 2,000 per second")?;
+        let is_right = !(self.access.contains(&Access::Tls) && self.access.contains(&Access::Unix));
+        unless(is_right, "access", "cannot have tls and unix, because Unix sockets are plain")?;
         self.mix.check()
     }
 }

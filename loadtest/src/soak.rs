@@ -170,7 +170,7 @@ impl SoakReport<'_> {
     }
 
     fn table(&self) -> String {
-        let ActorCounts { published, corrupted, standings, slow_connections } = self.counts;
+        let ActorCounts { published, corrupted, standings, slow_connections, .. } = self.counts;
         let [in_place, rejected] = match self.reloads {
             Some(reloads) => reloads.map(|count| count.to_string()),
             None => ["–", "–"].map(str::to_owned),

@@ -13,7 +13,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{Address, ClientError, Place, Token};
+use super::{Address, ClientError, Head, Place, Token};
 
 /// Longest wait for each address of a host with several.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -69,11 +69,6 @@ impl Endpoint {
         &self.url
     }
 
-    /// Returns the value of the header `Host`.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
     /// Returns the header `Authorization` with the end of its line, or an empty text without a token.
     pub fn authorization(&self) -> String {
         self.token
@@ -108,6 +103,33 @@ impl Endpoint {
             session.complete_io(socket)?;
         }
         Ok(connection)
+    }
+
+    /// Sends a request with a body of JSON on a connection of its own. Returns the status and the body of the answer.
+    ///
+    /// # Errors
+    /// Returns the error of the connection, or an error for bytes that are no whole answer.
+    pub fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> io::Result<(u16, String)> {
+        let (host, authorization) = (&self.host, self.authorization());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{authorization}content-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let mut connection = self.connect(timeout)?;
+        connection.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        let head = Head::parse(answer.as_bytes()).map_err(io::Error::other)?;
+        let head = head.ok_or(io::Error::other("closed without an answer"))?;
+        let body = answer.get(head.head_bytes..).filter(|body| body.len() == head.body_bytes);
+        Ok((head.status, body.ok_or(io::Error::other("closed within an answer"))?.to_owned()))
     }
 
     /// Starts to open a connection that never waits. [`Connection::is_connected`] reports when the socket is

@@ -1,5 +1,5 @@
 //! How a client reaches a listener of a daemon: [`Address`] reads the URL of `--url`, [`trust`] the file of
-//! `--ca`, [`Token`] the file of `--token-file`, and [`Endpoint`] connects. The commands of the daemon and the
+//! `--ca`, [`Token`] the file of `--token-file`, and [`Endpoint`] connects. [`PartialAnswer`] reads answers. The commands of the daemon and the
 //! load test share this crate, so that their options mean the same.
 //!
 //! ```
@@ -12,11 +12,13 @@
 //! ```
 
 mod address;
+mod answer;
 mod connection;
 mod token;
 mod trust;
 
 pub use self::address::{Address, Place};
+pub use self::answer::{Head, Media, PartialAnswer};
 pub use self::connection::{Connection, Endpoint};
 pub use self::token::Token;
 pub use self::trust::trust;

@@ -53,6 +53,11 @@ impl Token {
     pub fn authorization(&self) -> String {
         format!("Bearer {}", self.0)
     }
+
+    /// Returns the header `Authorization` with the end of its line.
+    pub fn header(&self) -> String {
+        format!("authorization: {}\r\n", self.authorization())
+    }
 }
 
 impl fmt::Debug for Token {

@@ -1,18 +1,14 @@
 //! A connection slot: its socket, its request in flight, and the answer as far as it has arrived.
 
-use super::source::Media;
 use crate::error::{Error, Result as CommandResult};
-use httparse::{EMPTY_HEADER, Response, Status};
-use mio::{Interest, Poll, Registry, Token, net::TcpStream};
+use mio::{Interest, Poll, Registry, Token, unix::SourceFd};
 use rustix::io::Errno;
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{self, SocketAddr},
+    os::fd::AsRawFd,
     time::Duration,
 };
-
-/// The daemon, or a proxy before it, sends fewer headers.
-const MAX_HEADERS: usize = 48;
+use switchboard_client::{Connection, Endpoint, Head, PartialAnswer};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -38,7 +34,7 @@ pub(super) struct Flight {
 
 #[derive(Default)]
 pub(super) struct ClientConnection {
-    pub(super) stream: Option<TcpStream>,
+    pub(super) stream: Option<Connection>,
     /// Number of sockets that this slot had before.
     pub(super) replaced: u64,
     /// Whether the socket has had an answer.
@@ -60,75 +56,27 @@ pub(super) enum Arrival {
     Malformed(String),
 }
 
-/// The fields of an answer's head that the sender needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// HTTP status of the answer.
-    pub status: u16,
-    /// Media type of the body.
-    pub media: Media,
-    /// Number of bytes before the body.
-    pub head_bytes: usize,
-    /// Number of bytes of the body.
-    pub body_bytes: usize,
-    /// Whether the server closes the connection after this answer.
-    pub last: bool,
-}
-
-impl Head {
-    /// Parses the head of an answer. Returns `None` if the head is incomplete, and an error if it is not
-    /// the head of an HTTP/1.1 answer with a `Content-Length`.
-    pub fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
-        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-        let mut response = Response::new(&mut headers);
-        let head_bytes = match response.parse(bytes) {
-            Ok(Status::Complete(length)) => length,
-            Ok(Status::Partial) => return Ok(None),
-            Err(error) => return Err(format!("the answer is not HTTP/1.1: {error}")),
-        };
-        let status = response.code.unwrap_or_default();
-        let (mut length, mut last, mut media) = (None, response.version == Some(0), Media::Other);
-        for header in response.headers.iter() {
-            if header.name.eq_ignore_ascii_case("content-length") {
-                length = std::str::from_utf8(header.value).ok().and_then(|value| value.trim().parse().ok());
-            } else if header.name.eq_ignore_ascii_case("content-type") {
-                media = Media::from_header(header.value);
-            } else if header.name.eq_ignore_ascii_case("connection") {
-                last |= header.value.eq_ignore_ascii_case(b"close");
-            } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                return Err("the answer is chunked, but must have a Content-Length".to_owned());
-            }
-        }
-        let body_bytes = match (status, length) {
-            (204 | 304, _) => 0,
-            (_, Some(length)) => length,
-            (_, None) => return Err("the answer has no Content-Length".to_owned()),
-        };
-        Ok(Some(Head { status, media, head_bytes, body_bytes, last }))
-    }
-}
-
 impl ClientConnection {
     /// Opens a connection and waits until it is open. For the start of a measurement.
-    pub(super) fn open(poll: &Poll, target: SocketAddr, slot: usize) -> CommandResult<Self> {
+    pub(super) fn open(poll: &Poll, target: &Endpoint, slot: usize) -> CommandResult<Self> {
         let opened = || {
-            let stream = net::TcpStream::connect_timeout(&target, CONNECT_TIMEOUT)?;
-            stream.set_nonblocking(true)?;
-            register(poll.registry(), TcpStream::from_std(stream), slot)
+            let stream = target.connect(CONNECT_TIMEOUT)?;
+            stream.set_nonblocking()?;
+            register(poll.registry(), stream, slot)
         };
         let stream = opened().map_err(|error| {
             let advice = match Errno::from_io_error(&error) {
                 Some(Errno::MFILE) => "raise the limit with ulimit -n, or choose fewer connections",
                 _ => "start the daemon",
             };
-            Error::Refused(format!("cannot connect to {target}: {error}; {advice}"))
+            Error::Refused(format!("cannot connect to {target:?}: {error}; {advice}"))
         })?;
         Ok(Self { stream: Some(stream), ..Self::default() })
     }
 
     /// Starts to open another socket. The poll reports when the socket is connected.
-    pub(super) fn reopen(&mut self, registry: &Registry, target: SocketAddr, slot: usize) -> io::Result<()> {
-        self.stream = Some(register(registry, TcpStream::connect(target)?, slot)?);
+    pub(super) fn reopen(&mut self, registry: &Registry, target: &Endpoint, slot: usize) -> io::Result<()> {
+        self.stream = Some(register(registry, target.start()?, slot)?);
         self.replaced += 1;
         self.reused = false;
         Ok(())
@@ -136,22 +84,13 @@ impl ClientConnection {
 
     /// Returns whether a socket that is being opened is connected.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let Some(stream) = &self.stream else { return Ok(false) };
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        match stream.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.stream.as_ref().map_or(Ok(false), Connection::is_connected)
     }
 
     pub(super) fn clear(&mut self) {
         self.state = ConnectionPhase::Idle;
         self.written = 0;
-        self.answer.held.clear();
-        self.answer.head = None;
+        self.answer.clear();
     }
 
     /// Writes the rest of the request, or as much as the socket accepts.
@@ -167,16 +106,12 @@ impl ClientConnection {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        stream.flush()
     }
 
     /// Returns whether the server has closed the connection.
     pub(super) fn is_closed(&self) -> bool {
-        match self.stream.as_ref().map(|stream| stream.peek(&mut [0])) {
-            Some(Ok(read)) => read == 0,
-            Some(Err(error)) => error.kind() != ErrorKind::WouldBlock,
-            None => true,
-        }
+        self.stream.as_ref().is_none_or(Connection::is_closed)
     }
 
     /// Returns whether the whole request is written. A server may answer before, and not read the rest.
@@ -193,7 +128,7 @@ impl ClientConnection {
         loop {
             let read = match stream.read(buffer) {
                 Ok(0) => {
-                    let error = stream.take_error().ok().flatten();
+                    let error = stream.take_error();
                     return self.closed(error);
                 }
                 Ok(read) => read,
@@ -201,7 +136,7 @@ impl ClientConnection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return self.closed(Some(error)),
             };
-            let emptied = read < buffer.len() && !to_end;
+            let emptied = read < buffer.len() && !to_end && !stream.has_tls();
             let arrived = buffer.get(..read).unwrap_or_default();
             match self.answer.append(arrived) {
                 Ok(Some(head)) => return Arrival::Whole(head),
@@ -214,7 +149,7 @@ impl ClientConnection {
 
     /// Describes a connection that the server closed. `error` is the socket's error, if there is one.
     pub(super) fn closed(&self, error: Option<io::Error>) -> Arrival {
-        let reason = match (&error, self.answer.held.len()) {
+        let reason = match (&error, self.answer.held().len()) {
             (Some(error), _) => error.to_string(),
             (None, 0) => "closed without an answer".to_owned(),
             (None, held) => format!("closed after {held} bytes of an answer"),
@@ -222,7 +157,7 @@ impl ClientConnection {
         // The kernel of a server resets a connection only if the server closed it with unread bytes.
         let is_reset =
             |error: io::Error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
-        match error.is_some_and(is_reset) && self.answer.held.is_empty() {
+        match error.is_some_and(is_reset) && self.answer.held().is_empty() {
             true => Arrival::Unread(reason),
             false => Arrival::Closed(reason),
         }
@@ -230,50 +165,18 @@ impl ClientConnection {
 
     /// Returns the body of a whole answer. It is in the buffer if the answer arrived in one piece.
     pub(super) fn body<'a>(&'a self, buffer: &'a [u8], head: Head) -> &'a [u8] {
-        let held = &self.answer.held;
+        let held = self.answer.held();
         let bytes = if held.is_empty() { buffer } else { held };
         bytes.get(head.head_bytes..head.head_bytes + head.body_bytes).unwrap_or_default()
     }
 }
 
 /// Registers a socket with the poll, edge-triggered, for its whole life.
-fn register(registry: &Registry, mut stream: TcpStream, slot: usize) -> io::Result<TcpStream> {
-    stream.set_nodelay(true)?;
-    registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
+fn register(registry: &Registry, stream: Connection, slot: usize) -> io::Result<Connection> {
+    registry.register(
+        &mut SourceFd(&stream.as_raw_fd()),
+        Token(slot),
+        Interest::READABLE | Interest::WRITABLE,
+    )?;
     Ok(stream)
-}
-
-/// An answer as far as it has arrived.
-#[derive(Default)]
-pub struct PartialAnswer {
-    /// First bytes of an answer that arrives in pieces.
-    held: Vec<u8>,
-    head: Option<Head>,
-}
-
-impl PartialAnswer {
-    /// Returns the head if the bytes that arrived complete the answer. Else keeps the bytes. Returns an error if
-    /// the head is malformed, or if bytes follow the answer.
-    pub fn append(&mut self, arrived: &[u8]) -> Result<Option<Head>, String> {
-        let in_one = self.held.is_empty();
-        if !in_one {
-            self.held.extend_from_slice(arrived);
-        }
-        let bytes = if in_one { arrived } else { &self.held };
-        if self.head.is_none() {
-            self.head = Head::parse(bytes)?;
-        }
-        if let Some(head) = self.head {
-            let whole = head.head_bytes + head.body_bytes;
-            match bytes.len().checked_sub(whole) {
-                Some(0) => return Ok(Some(head)),
-                Some(more) => return Err(format!("{more} bytes after the answer")),
-                None => {}
-            }
-        }
-        if in_one {
-            self.held.extend_from_slice(arrived);
-        }
-        Ok(None)
-    }
 }

@@ -11,9 +11,9 @@ mod sender;
 mod source;
 mod validity;
 
-pub use connection::{Head, PartialAnswer};
 pub use plan::{Pace, Plan, Schedule};
 pub use recorder::{Measured, histogram, latency};
 pub use sender::measure;
-pub use source::{FailureKind, Media, OutcomeCounts, Received, Source, Unchecked, WrongAnswer};
+pub use source::{FailureKind, OutcomeCounts, Received, Source, Unchecked, WrongAnswer};
+pub use switchboard_client::{Head, Media, PartialAnswer};
 pub use validity::judge;

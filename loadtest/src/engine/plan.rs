@@ -1,6 +1,7 @@
 //! The plan of a measurement, and the times at which requests are due.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
+use switchboard_client::Endpoint;
 
 /// The rule by which requests are due.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,8 +18,8 @@ pub enum Pace {
 /// A measurement at one pace.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Address of the server under test.
-    pub target: SocketAddr,
+    /// Listener of the server under test.
+    pub target: Endpoint,
     /// Number of connections. Each has at most one request in flight.
     pub connections: usize,
     /// Rule by which requests are due.

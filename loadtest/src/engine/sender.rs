@@ -2,7 +2,7 @@
 //! most until the next request is due.
 
 use super::{
-    connection::{Arrival, ClientConnection, ConnectionPhase, Flight, Head},
+    connection::{Arrival, ClientConnection, ConnectionPhase, Flight},
     plan::{Plan, Schedule, nanos},
     recorder::{LatencyRecorder, Measured},
     source::{FailureKind, OutcomeCounts, Received, Source},
@@ -17,6 +17,7 @@ use std::{
     io, mem,
     time::{Duration, Instant},
 };
+use switchboard_client::Head;
 
 /// Holds every answer to a single selection. Answers to batches take several reads.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -37,7 +38,7 @@ pub fn measure(plan: &Plan, source: &mut dyn Source, show: &mut dyn FnMut(&Inter
     let poll = Poll::new().map_err(failed)?;
     let mut events = Events::with_capacity(1_024);
     let schedule = Schedule::new(plan);
-    let slots = (0..plan.connections).map(|slot| ClientConnection::open(&poll, plan.target, slot));
+    let slots = (0..plan.connections).map(|slot| ClientConnection::open(&poll, &plan.target, slot));
     let mut sender = Sender {
         plan,
         source,
@@ -208,7 +209,7 @@ impl Sender<'_> {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         connection.clear();
         connection.state = ConnectionPhase::Connecting;
-        if let Err(error) = connection.reopen(self.poll.registry(), self.plan.target, slot) {
+        if let Err(error) = connection.reopen(self.poll.registry(), &self.plan.target, slot) {
             self.fail(slot, self.now(), FailureKind::Connect, || error.to_string());
         }
     }

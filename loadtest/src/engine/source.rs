@@ -1,6 +1,7 @@
 //! The interface between the sender and the source of requests, which also checks the answers.
 
 use std::{collections::BTreeMap, time::Instant};
+use switchboard_client::Media;
 
 /// An answer of the server, with its times.
 #[derive(Debug, Clone, Copy)]
@@ -17,38 +18,6 @@ pub struct Received<'a> {
     pub sent: Instant,
     /// Time at which the answer had been read to its end.
     pub read: Instant,
-}
-
-/// A media type of answers and requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Media {
-    /// The type `application/json` of a query or a selection.
-    Json,
-    /// The type `application/problem+json` of a problem.
-    Problem,
-    /// The type `application/x-ndjson` of a batch.
-    Lines,
-    /// Any other type, or a missing one.
-    Other,
-}
-
-impl Media {
-    /// Reads a `Content-Type` without its parameters.
-    pub(crate) fn from_header(value: &[u8]) -> Media {
-        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let known = [Media::Json, Media::Problem, Media::Lines];
-        let named = known.into_iter().find(|media| essence.eq_ignore_ascii_case(media.as_str().as_bytes()));
-        named.unwrap_or(Media::Other)
-    }
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Media::Json => "application/json",
-            Media::Problem => "application/problem+json",
-            Media::Lines => "application/x-ndjson",
-            Media::Other => "another",
-        }
-    }
 }
 
 switchboard_model::text_enum! {
@@ -107,6 +76,9 @@ pub trait Source {
     /// Returns the bytes of a request with head and body.
     fn bytes(&self, request: usize) -> &[u8];
 
+    /// Adds a header, with the end of its line, to every request.
+    fn add_header(&mut self, header: &str);
+
     /// Returns the number of selections of each request: 1, or the number of lines of a batch.
     fn selections(&self) -> u64 {
         1
@@ -134,6 +106,10 @@ impl<S: Source + ?Sized> Source for Unchecked<'_, S> {
 
     fn bytes(&self, request: usize) -> &[u8] {
         self.0.bytes(request)
+    }
+
+    fn add_header(&mut self, header: &str) {
+        self.0.add_header(header);
     }
 
     fn check(&mut self, _: usize, _: &Received<'_>, _: &mut OutcomeCounts) -> Result<(), WrongAnswer> {

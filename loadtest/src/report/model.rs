@@ -174,9 +174,9 @@ pub struct RateStep {
     /// Influences that do not make the figures invalid.
     pub warnings: Vec<String>,
     /// Failures by kind. In the distributions: `timeout`, `connect`, `closed`, `malformed`,
-    /// `unexpected_status`, `wrong_answer`. Of reloads, standings, slow clients and the daemon, not in the
+    /// `unexpected_status`, `wrong_answer`. Of reloads, standings, other clients and the daemon, not in the
     /// distributions: `reload_not_written`, `reload_not_seen`, `metrics`, `daemon_ended`, `standing_refused`,
-    /// `standing_not_lifted`, `slow_client`, `pin`.
+    /// `standing_not_lifted`, `slow_client`, `new_connection`, `pin`.
     pub errors: BTreeMap<String, Failures>,
     /// Number of right answers, or of right lines of batches, by rule or problem code.
     pub outcomes: BTreeMap<String, u64>,
@@ -184,7 +184,7 @@ pub struct RateStep {
     pub selections: Option<f64>,
     /// Measurements of consecutive intervals, each a second long or shorter.
     pub timeline: Vec<Interval>,
-    /// Reloads, standings and slow clients during the step.
+    /// Reloads, standings, slow clients and new connections during the step.
     pub events: Vec<Event>,
     /// Processor time and memory of the daemon; `null` with `--target`.
     pub process: Option<Process>,
@@ -252,7 +252,7 @@ pub struct Interval {
 pub struct Event {
     /// Time of the event, in seconds from the start of the step.
     pub at: f64,
-    /// Kind of the event: `reload`, `standing` or `slow_clients`.
+    /// Kind of the event: `reload`, `standing`, `slow_clients` or `new_connections`.
     pub kind: String,
     /// Description of the event for people.
     pub text: String,

@@ -2,7 +2,7 @@
 //! daemon answers.
 
 use super::{
-    admin::{self, AdminClient, Metrics},
+    admin::{self, AdminClient, Metrics, TIMEOUT},
     context::{Context, CorruptReloads, StopFlag},
     scratch,
     slow_clients::{SlowRequests, run_slow_client},
@@ -15,11 +15,14 @@ use crate::{
     traffic::{PublishedGenerations, Suspensions},
 };
 use parking_lot::Mutex;
+use rustls::client::Resumption;
 use std::{
     collections::BTreeMap,
+    io::{self, Read, Write},
     thread::{Builder, Scope},
     time::{Duration, Instant},
 };
+use switchboard_client::Endpoint;
 
 /// Longest wait for a reload. Without file-system events, the daemon polls once a second. A loaded machine
 /// takes longer.
@@ -27,6 +30,9 @@ const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Age from which a snapshot that is not served at the end of a run is an error.
 const LAST_RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Number of threads that open new connections. Each waits for its handshake.
+const CONNECTING_THREADS: u32 = 8;
 
 /// Long, because the rendering of the metrics takes time from the core that answers.
 const METRICS_INTERVAL: Duration = Duration::from_millis(50);
@@ -42,6 +48,10 @@ pub(crate) struct ActorCounts {
     pub(crate) standings: u64,
     /// Number of connections of slow clients.
     pub(crate) slow_connections: u64,
+    /// Number of connections of clients that open one for each request.
+    pub(crate) new_connections: u64,
+    /// Number of those connections that resumed a TLS session.
+    pub(crate) resumed: u64,
 }
 
 #[derive(Default)]
@@ -76,6 +86,17 @@ impl Actors<'_> {
         if let (Some(standings), Some(admin)) = (scenario.standings, admin) {
             scope.spawn(move || self.on_cores(|| self.change_standings(admin, standings)));
         }
+        if let Some(new) = scenario.new_connections {
+            let target = self.instance.data.clone().with_config(|config| {
+                if !new.resume {
+                    config.resumption = Resumption::disabled();
+                }
+            });
+            for number in 0..CONNECTING_THREADS {
+                let target = target.clone();
+                scope.spawn(move || self.on_cores(|| self.connect_anew(&target, new.rate, number)));
+            }
+        }
         for number in 0..scenario.slow_clients.map_or(0, |it| it.count.get()) {
             let client = move || self.on_cores(|| self.run_slow_client(number));
             if let Err(error) = Builder::new().spawn_scoped(scope, client) {
@@ -85,6 +106,11 @@ impl Actors<'_> {
     }
 
     pub(super) fn finish(self) -> ActorLog {
+        if self.context.scenario.new_connections.is_some() {
+            let ActorCounts { new_connections, resumed, .. } = self.log.lock().counts;
+            let text = format!("{new_connections} new connections, {resumed} of them with a resumed session");
+            self.event(self.recording_from, "new_connections", text);
+        }
         if let Some(slow_clients) = self.context.scenario.slow_clients {
             let (count, connections) = (slow_clients.count, self.log.lock().counts.slow_connections);
             let text = format!("{count} slow clients from before the start, over {connections} connections");
@@ -209,12 +235,41 @@ impl Actors<'_> {
         }
     }
 
+    /// Opens connections at a share of the rate, with one request each, until the stop.
+    fn connect_anew(&self, target: &Endpoint, rate: f64, number: u32) {
+        let gap = Duration::from_secs_f64(f64::from(CONNECTING_THREADS) / rate);
+        let mut due = Instant::now() + gap * number / CONNECTING_THREADS;
+        let exchange = || -> io::Result<bool> {
+            let mut connection = target.connect(TIMEOUT)?;
+            connection.write_all(self.slow_requests.first())?;
+            let mut answer = [0; 1 << 12];
+            let read = connection.read(&mut answer)?;
+            match answer.get(..read).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 200 ")) {
+                true => Ok(connection.is_resumed()),
+                false => Err(io::Error::other(String::from_utf8_lossy(&answer[..read.min(12)]))),
+            }
+        };
+        loop {
+            self.stop.sleep_until(due);
+            due += gap;
+            match exchange() {
+                _ if self.stop.is_set() => return,
+                Ok(resumed) => {
+                    let counts = &mut self.log.lock().counts;
+                    counts.new_connections += 1;
+                    counts.resumed += u64::from(resumed);
+                }
+                Err(error) => self.failed("new_connection", error.to_string()),
+            }
+        }
+    }
+
     fn run_slow_client(&self, number: u32) {
         let report = |connected| match connected {
             Ok(()) => self.log.lock().counts.slow_connections += 1,
             Err(reason) => self.failed("slow_client", reason),
         };
-        run_slow_client(&self.stop, self.instance.data, &self.slow_requests, number, &report);
+        run_slow_client(&self.stop, &self.instance.data, &self.slow_requests, number, &report);
     }
 
     fn event(&self, at: Instant, kind: &str, text: String) {

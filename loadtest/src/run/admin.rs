@@ -2,11 +2,8 @@
 
 use crate::traffic::encode;
 use serde_json::Value;
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
-use ureq::{
-    Agent, Body,
-    http::{Response, header::CONTENT_TYPE},
-};
+use std::{collections::BTreeSet, time::Duration};
+use switchboard_client::Endpoint;
 
 /// Exceeds the daemon's own limits.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(40);
@@ -14,32 +11,29 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(40);
 /// A result whose error is the reason in the report.
 type Result<T> = std::result::Result<T, String>;
 
-/// A client of an admin listener.
+/// A client of an admin listener. Each request has its own connection.
 #[derive(Debug, Clone)]
 pub struct AdminClient {
-    agent: Agent,
-    pub(super) address: SocketAddr,
+    endpoint: Endpoint,
 }
 
 impl AdminClient {
-    /// Creates a client of the admin listener at this address.
-    pub fn new(address: SocketAddr) -> Self {
-        let config = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .build();
-        Self { agent: config.into(), address }
+    /// Creates a client of this admin listener.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint }
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+    /// Returns the URL of the listener.
+    pub(super) fn url(&self) -> &str {
+        self.endpoint.url()
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+        self.endpoint.exchange(method, path, body, TIMEOUT).map_err(|error| error.to_string())
     }
 
     fn get(&self, path: &str) -> Result<String> {
-        let response = self.agent.get(self.url(path)).call();
-        match read(response)? {
+        match self.send("GET", path, "")? {
             (200, body) => Ok(body),
             (status, _) => Err(format!("status {status}")),
         }
@@ -60,20 +54,12 @@ impl AdminClient {
 
     /// Sends a standing in JSON, and returns the status of the answer.
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<u16> {
-        let request = self.agent.put(self.url(path)).header(CONTENT_TYPE, "application/json");
-        read(request.send(body.to_string())).map(|(status, _)| status)
+        self.send("PUT", path, &body.to_string()).map(|(status, _)| status)
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<u16> {
-        read(self.agent.delete(self.url(path)).call()).map(|(status, _)| status)
+        self.send("DELETE", path, "").map(|(status, _)| status)
     }
-}
-
-/// Reads the whole answer, because only then its connection can be used again.
-fn read(response: std::result::Result<Response<Body>, ureq::Error>) -> Result<(u16, String)> {
-    let mut response = response.map_err(|error| error.to_string())?;
-    let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
-    Ok((response.status().as_u16(), body))
 }
 
 /// Returns the path of an account's standing.

@@ -28,7 +28,10 @@ pub(super) fn measure(
     let measure = context.scenario.ceiling.0;
     let stretch = Stretch { pace: Pace::AsAnswered, warm_up: measure / 4, measure };
     // The null server has one thread on the cores of an own daemon. Other daemons are not comparable.
-    let is_comparable = matches!(&context.testbed.target, TestTarget::Own(own) if own.workers == 1);
+    let is_comparable = match &context.testbed.target {
+        TestTarget::Own(own) => own.workers == 1 && own.access.is_plain_tcp(),
+        TestTarget::Running { .. } => false,
+    };
     let mut null_server = None;
     let (mut null, mut daemon, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let (mut null_idle, mut daemon_idle) = (Vec::new(), Vec::new());
@@ -45,7 +48,7 @@ pub(super) fn measure(
             Some(server) => server,
             none => none.insert(NullServer::start(by_daemon.body_bytes, cores)?),
         };
-        let server = Instance { daemon: None, data: server.data, admin: None };
+        let server = Instance { daemon: None, data: server.data.into(), admin: None };
         let mut unchecked = Unchecked(&mut *requests.source);
         let by_null = context.measure("null server", &server, &mut unchecked, stretch, || ())?;
         check("the null server", &by_null)?;

@@ -34,6 +34,5 @@ pub use self::{
     scratch::{StandingsToRestore, without_standing},
     slow_clients::{SlowRequests, run_slow_client},
     sweep::{MeasuredRate, RateSearch, holds, sweep_rates},
-    testbed::write_variant,
     verdicts::verdicts,
 };

@@ -3,15 +3,11 @@
 use crate::{
     error::{Error, Result},
     quantity::{HumanDuration, Rate, parse_duration},
-    scenario::{RegistrySize, Scenario},
+    scenario::{Access, RegistrySize, Scenario},
 };
 use clap::Args;
-use std::{
-    net::{SocketAddr, ToSocketAddrs},
-    num::NonZero,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeSet, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
+use switchboard_client::{Address, ClientError, Endpoint, Token, trust};
 
 /// The arguments of `loadtest run`.
 #[derive(Args, Default, Debug, Clone)]
@@ -19,14 +15,23 @@ pub struct Options {
     /// Names of built-in scenarios, or files that end in .toml
     #[arg(value_name = "SCENARIO|FILE.toml", default_value = "steady")]
     pub scenarios: Vec<String>,
-    /// Data listener of a running daemon, for example http://127.0.0.1:7400; without this option, a daemon is
-    /// started
+    /// Data listener of a running daemon: http://127.0.0.1:7400, https://localhost:7400 or unix:PATH; without
+    /// this option, a daemon is started
     #[arg(long, value_name = "URL", value_parser = address)]
-    pub target: Option<SocketAddr>,
+    pub target: Option<Address>,
     /// Admin listener of the --target, for example http://127.0.0.1:7401, which has the facts about the
     /// daemon; scenarios with standings need this option
     #[arg(long, value_name = "URL", value_parser = address, requires = "target")]
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<Address>,
+    /// File with the certificate authorities to trust in place of those of the system, in PEM
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub ca: Option<PathBuf>,
+    /// File with the token to send to the --target; without this option, SWITCHBOARD_TOKEN has the token
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub token_file: Option<PathBuf>,
+    /// How clients reach the daemon that is started: a list of tls, unix and token
+    #[arg(long, value_name = "WAYS", value_delimiter = ',', conflicts_with = "target")]
+    pub access: Option<Vec<Access>>,
     /// Registry to serve. With --target: the registry of the running daemon, for checking answers
     #[arg(long, value_name = "DIR")]
     pub registry: Option<PathBuf>,
@@ -81,8 +86,24 @@ impl Options {
             connections: self.connections.unwrap_or(scenario.connections),
             repeat: self.repeat.unwrap_or(scenario.repeat),
             registry: self.size.unwrap_or(scenario.registry),
+            access: self.access.clone().map_or(scenario.access, BTreeSet::from_iter),
             ..scenario
         }
+    }
+
+    /// Returns the data and the admin listener of `--target`, with the credential of its clients.
+    pub(super) fn running(&self) -> Result<Option<(Endpoint, Option<Endpoint>)>> {
+        let Some(target) = &self.target else { return Ok(None) };
+        let token = Token::read(self.token_file.as_deref()).map_err(|error| client_error("", error))?;
+        let has_tls = target.has_tls() || self.admin.as_ref().is_some_and(Address::has_tls);
+        let config = has_tls.then(|| trust(self.ca.as_deref()).map(Arc::new)).transpose();
+        let config = config.map_err(|error| client_error("--ca: ", error))?;
+        let endpoint = |option, address| {
+            let endpoint = Endpoint::new(address, config.clone(), token.clone());
+            endpoint.map_err(|error| client_error(option, error))
+        };
+        let admin = self.admin.as_ref().map(|admin| endpoint("--admin: ", admin)).transpose()?;
+        Ok(Some((endpoint("--target: ", target)?, admin)))
     }
 
     /// Checks that the options contain what the scenario needs.
@@ -111,17 +132,23 @@ impl Options {
     }
 }
 
-/// Reads the address `http://host:port` or `host:port`.
-fn address(text: &str) -> std::result::Result<SocketAddr, String> {
-    if text.starts_with("https://") {
-        return Err(
-            "the load test uses plain HTTP: name the daemon itself, not the proxy that terminates TLS"
-                .to_owned(),
-        );
+/// Reads a URL. Without a scheme, it is plain HTTP.
+fn address(text: &str) -> std::result::Result<Address, String> {
+    let has_scheme = text.contains("://") || text.starts_with("unix:");
+    let url = if has_scheme { text.to_owned() } else { format!("http://{text}") };
+    let address = Address::from_url(&url).map_err(|error| error.to_string())?;
+    match address.prefix.as_str() {
+        "" => Ok(address),
+        _ => Err("the URL has a path: name the listener of a daemon, as in http://127.0.0.1:7400".to_owned()),
     }
-    let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let found = host.to_socket_addrs().map_err(|error| format!("{error}; write http://HOST:PORT"))?;
-    found.into_iter().next().ok_or_else(|| "the host has no address; write http://HOST:PORT".to_owned())
+}
+
+/// Returns the error of a client, with the option that it belongs to.
+pub(super) fn client_error(option: &str, error: ClientError) -> Error {
+    match error {
+        ClientError::Usage(reason) => Error::Usage(format!("{option}{reason}")),
+        ClientError::Io(reason) => Error::Io(format!("{option}{reason}")),
+    }
 }
 
 fn size(text: &str) -> std::result::Result<RegistrySize, String> {

@@ -5,7 +5,9 @@ use crate::{
     engine::{OutcomeCounts, Received, Source, WrongAnswer},
     error::{Error, Result},
     scenario::Scenario,
-    traffic::{PublishedGenerations, Suspensions, Traffic, TrafficConfig, check_media, get, post},
+    traffic::{
+        PublishedGenerations, Suspensions, Traffic, TrafficConfig, add_header, check_media, get, post,
+    },
 };
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -25,10 +27,14 @@ impl Requests {
     /// Draws the requests of a run, or reads them from a file. Each run needs new ones, because the right
     /// answers depend on the published generations.
     pub(crate) fn new(scenario: &Scenario, options: &Options, testbed: &TestBed) -> Result<Self> {
-        if let Some(queries) = &options.queries {
-            return Queries::read(queries).map(Self::from);
-        }
-        Self::draw(scenario, options, testbed).map(Self::from)
+        let mut requests = match &options.queries {
+            Some(queries) => Self::from(Queries::read(queries)?),
+            None => Self::from(Self::draw(scenario, options, testbed)?),
+        };
+        let authorization = testbed.target.authorization();
+        requests.source.add_header(&authorization);
+        requests.slow.add_header(&authorization);
+        Ok(requests)
     }
 
     /// Draws the requests of a run.
@@ -119,6 +125,10 @@ impl Source for Queries {
 
     fn bytes(&self, request: usize) -> &[u8] {
         self.requests.get(request).map_or(&[], Vec::as_slice)
+    }
+
+    fn add_header(&mut self, header: &str) {
+        self.requests.iter_mut().for_each(|request| add_header(request, header));
     }
 
     fn check(

@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Returns the probable cause of wrong answers of a running daemon: it serves another registry.
 fn other_registry(options: &Options, report: &Report) -> Option<String> {
-    let (Some(registry), Some(_)) = (&options.registry, options.target) else { return None };
+    let (Some(registry), Some(_)) = (&options.registry, &options.target) else { return None };
     let mut steps = report.runs.iter().flat_map(|run| &run.steps);
     steps.any(|step| step.errors.contains_key(FailureKind::WrongAnswer.as_str())).then(|| {
         format!(
@@ -97,7 +97,7 @@ fn run_scenario(scenario: &Scenario, options: &Options, scratch: &Scratch) -> Re
     output::log(&format!("\n{}: {}", scenario.name, scenario.about));
     let workers = usize::try_from(scenario.workers.get()).unwrap_or(1);
     let mut pinning = Pinning::from_option(&options.pin, &cpu_affinity::usable_cores(), workers)?;
-    if let (Some(pinning), Some(_)) = (&mut pinning, options.target) {
+    if let (Some(pinning), Some(_)) = (&mut pinning, &options.target) {
         // A running daemon is not pinned.
         pinning.daemon.clear();
     }

@@ -10,10 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde_json::json;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     io,
-    net::SocketAddr,
     path::Path,
     process,
     sync::{Arc, mpsc},
@@ -81,12 +80,14 @@ impl Scratch {
 /// The status of an answer, or the reason why none arrived.
 type StandingAnswer = std::result::Result<u16, String>;
 
-/// The standings that are set, as admin listener and path. Clones share the state.
+/// The standings that are set, by the URL of the admin listener and the path. Clones share the state.
 ///
 /// A change holds the lock until its answer arrives. Therefore [`StandingsToRestore::restore_all`] includes
 /// it.
 #[derive(Debug, Default, Clone)]
-pub struct StandingsToRestore(Arc<Mutex<BTreeSet<(SocketAddr, String)>>>);
+pub struct StandingsToRestore(Arc<Mutex<SetStandings>>);
+
+type SetStandings = BTreeMap<(String, String), AdminClient>;
 
 impl StandingsToRestore {
     /// Suspends an account for a minute, and remembers the standing unless the daemon refuses it.
@@ -95,10 +96,11 @@ impl StandingsToRestore {
         let body = json!({"standing": "suspended", "reason": "load test", "until": until.to_string()});
         let mut set = self.0.lock();
         // Before the request, because the daemon may set the standing even if no answer arrives.
-        set.insert((admin.address, path.to_owned()));
+        let key = (admin.url().to_owned(), path.to_owned());
+        set.insert(key.clone(), admin.clone());
         let answer = admin.put(path, &body);
         if answer.as_ref().is_ok_and(|status| (400..500).contains(status)) {
-            set.remove(&(admin.address, path.to_owned()));
+            set.remove(&key);
         }
         answer
     }
@@ -108,7 +110,7 @@ impl StandingsToRestore {
         let mut set = self.0.lock();
         let answer = admin.delete(path);
         if matches!(answer, Ok(204)) {
-            set.remove(&(admin.address, path.to_owned()));
+            set.remove(&(admin.url().to_owned(), path.to_owned()));
         }
         answer
     }
@@ -138,10 +140,10 @@ impl StandingsToRestore {
     }
 }
 
-fn restore_each(set: &mut BTreeSet<(SocketAddr, String)>) -> Vec<String> {
+fn restore_each(set: &mut SetStandings) -> Vec<String> {
     let mut failed = Vec::new();
-    set.retain(|(address, path)| {
-        let reason = match AdminClient::new(*address).delete(path) {
+    set.retain(|(_, path), admin| {
+        let reason = match admin.delete(path) {
             Ok(204) => return false,
             Ok(status) => format!("status {status}"),
             Err(reason) => reason,
@@ -161,7 +163,7 @@ pub fn without_standing(
     let companies: BTreeSet<String> = accounts.iter().map(|(company, _)| company.clone()).collect();
     for company in companies {
         let held = admin.accounts_with_standing(&company).map_err(|reason| {
-            let (path, address) = (admin::standings_of(&company), admin.address);
+            let (path, address) = (admin::standings_of(&company), admin.url());
             Error::Refused(format!(
                 "GET {path} from {address}: {reason}; check that this is the admin listener, and that the daemon serves the \
                  registry of --registry"

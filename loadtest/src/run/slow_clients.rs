@@ -2,12 +2,12 @@
 //! time-out, the client connects again at once.
 
 use super::{admin::TIMEOUT, context::StopFlag};
-use crate::traffic::{get, post, post_batch};
+use crate::traffic::{add_header, get, post, post_batch};
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
+use switchboard_client::{Connection, Endpoint};
 
 /// Number of lines of a batch. Its 400 kB of answers exceed the sockets' buffers.
 const BATCH_LINES: usize = 2_000;
@@ -41,13 +41,26 @@ impl SlowRequests {
         });
         Self([head, body, batch].into_iter().flatten().collect())
     }
+
+    /// Adds a header to each request.
+    pub(super) fn add_header(&mut self, header: &str) {
+        for request in &mut self.0 {
+            add_header(&mut request.bytes, header);
+            request.sent_at_once += if request.sent_at_once > 0 { header.len() } else { 0 };
+        }
+    }
+
+    /// Returns the bytes of the first request.
+    pub(super) fn first(&self) -> &[u8] {
+        self.0.first().map_or(&[], |request| &request.bytes)
+    }
 }
 
 /// Runs the slow client of this number until the stop. Reports each connection, or the reason why it was
 /// refused.
 pub fn run_slow_client(
     stop: &StopFlag,
-    target: SocketAddr,
+    target: &Endpoint,
     requests: &SlowRequests,
     number: u32,
     report: &dyn Fn(Result<(), String>),
@@ -55,7 +68,7 @@ pub fn run_slow_client(
     let Some(request) = requests.0.get(number as usize % requests.0.len().max(1)) else { return };
     while !stop.is_set() {
         // The daemon may end the connection in any way but a 503.
-        let reason = match connect(target).map(|stream| exchange(stop, stream, request)) {
+        let reason = match target.connect(TIMEOUT).map(|stream| exchange(stop, stream, request)) {
             Err(error) => format!("cannot connect: {error}"),
             Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 503 ") => "refused with 503".to_owned(),
             Ok(_) => {
@@ -68,15 +81,7 @@ pub fn run_slow_client(
     }
 }
 
-fn connect(target: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    Ok(stream)
-}
-
-fn exchange(stop: &StopFlag, mut stream: TcpStream, request: &SlowRequest) -> io::Result<Vec<u8>> {
+fn exchange(stop: &StopFlag, mut stream: Connection, request: &SlowRequest) -> io::Result<Vec<u8>> {
     let (at_once, rest) = request.bytes.split_at(request.sent_at_once.min(request.bytes.len()));
     stream.write_all(at_once)?;
     for byte in rest.chunks(1) {
@@ -98,7 +103,7 @@ fn exchange(stop: &StopFlag, mut stream: TcpStream, request: &SlowRequest) -> io
     Ok(first)
 }
 
-fn read_piece(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+fn read_piece(stream: &mut Connection) -> io::Result<Vec<u8>> {
     let mut piece = [0; 1024];
     let length = stream.read(&mut piece)?;
     Ok(piece.get(..length).unwrap_or_default().to_vec())

@@ -87,7 +87,7 @@ impl Context<'_> {
         mut recording: impl FnMut(),
     ) -> Result<Measured> {
         let plan = Plan {
-            target: instance.data,
+            target: instance.data.clone(),
             connections: usize::try_from(self.scenario.connections.get()).unwrap_or(1),
             pace: stretch.pace,
             warm_up: stretch.warm_up,

@@ -2,20 +2,25 @@
 
 use super::{
     admin::{AdminClient, Metrics},
-    options::Options,
+    options::{Options, client_error},
 };
 use crate::{
     child::Daemon,
     error::{Error, Result},
     report::model::RegistryFacts,
+    scenario::Access,
 };
+use rcgen::CertifiedKey;
+use rustls::ClientConfig;
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
-    process::ExitStatus,
+    process::{Command, ExitStatus},
+    sync::Arc,
 };
+use switchboard_client::{Address, Endpoint, Token, trust};
 use switchboard_snapshot::{Header, header};
 
 /// Even, because the first of two registries has the even generations.
@@ -23,7 +28,7 @@ pub(crate) const FIRST_GENERATION: u64 = 2;
 
 pub(crate) enum TestTarget {
     Own(OwnDaemon),
-    Running { data: SocketAddr, admin: Option<SocketAddr> },
+    Running { data: Endpoint, admin: Option<AdminClient> },
 }
 
 pub(crate) struct OwnDaemon {
@@ -35,13 +40,78 @@ pub(crate) struct OwnDaemon {
     pub(super) workers: usize,
     pub(super) cores: Vec<u32>,
     pub(super) has_journal: bool,
+    pub(super) access: OwnAccess,
+}
+
+/// How clients reach an own daemon: the options of the daemon, and the trust and the credential of clients.
+#[derive(Default)]
+pub(super) struct OwnAccess {
+    /// Option and file.
+    options: Vec<(&'static str, PathBuf)>,
+    socket: Option<PathBuf>,
+    config: Option<Arc<ClientConfig>>,
+    token: Option<Token>,
+}
+
+impl OwnAccess {
+    /// Makes a certificate and a token as the scenario needs them, and writes their files to the folder.
+    pub(super) fn prepare(program: &Path, folder: &Path, ways: &BTreeSet<Access>) -> Result<Self> {
+        let mut access = Self::default();
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(Error::io("write", &path)).map(|()| path)
+        };
+        for way in ways {
+            match way {
+                Access::Unix => access.socket = Some(folder.join("data.sock")),
+                Access::Tls => {
+                    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+                    let failed = |error| Error::Refused(format!("no certificate: {error}"));
+                    let CertifiedKey { cert, signing_key } =
+                        rcgen::generate_simple_self_signed(names).map_err(failed)?;
+                    let certificate = write("server.pem", &cert.pem())?;
+                    let config = trust(Some(&certificate)).map_err(|error| client_error("", error))?;
+                    access.config = Some(Arc::new(config));
+                    let key = write("server.key", &signing_key.serialize_pem())?;
+                    access.options.extend([("--tls-cert", certificate), ("--tls-key", key)]);
+                }
+                Access::Token => {
+                    let made = Command::new(program).args(["token", "loadtest"]).output();
+                    let made = made.map_err(Error::io("run", program))?;
+                    let token = write("token", &String::from_utf8_lossy(&made.stdout))?;
+                    access.token = Token::read(Some(&token)).map_err(|error| client_error("", error))?;
+                    let everything = r#"["select", "explain", "read", "standings", "metrics"]"#;
+                    let lines = String::from_utf8_lossy(&made.stderr).replace(r#"["select"]"#, everything);
+                    access.options.push(("--principals", write("principals.toml", &lines)?));
+                }
+            }
+        }
+        Ok(access)
+    }
+
+    /// Returns whether clients connect as they do to the null server.
+    pub(super) fn is_plain_tcp(&self) -> bool {
+        self.socket.is_none() && self.config.is_none()
+    }
+
+    /// Returns the endpoint of a listener, by the address that the daemon logs.
+    fn endpoint(&self, address: &str) -> Result<Endpoint> {
+        let scheme = match &self.config {
+            _ if address.starts_with("unix:") => "",
+            Some(_) => "https://",
+            None => "http://",
+        };
+        let address = Address::from_url(&format!("{scheme}{address}"));
+        let endpoint = address.and_then(|it| Endpoint::new(&it, self.config.clone(), self.token.clone()));
+        endpoint.map_err(|error| client_error("", error))
+    }
 }
 
 /// A daemon that is listening.
 pub(crate) struct Instance {
     /// The process, if the load test has started it.
     pub(super) daemon: Option<Daemon>,
-    pub(crate) data: SocketAddr,
+    pub(crate) data: Endpoint,
     pub(crate) admin: Option<AdminClient>,
 }
 
@@ -59,10 +129,15 @@ impl OwnDaemon {
     /// Returns the arguments of the daemon. The system chooses its ports.
     fn arguments(&self, snapshot: &Path, journal: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> =
-            ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"]
+            ["serve", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--listen"]
                 .map(OsString::from)
                 .into();
+        arguments.push(match &self.access.socket {
+            Some(path) => format!("unix:{}", path.display()).into(),
+            None => "127.0.0.1:0".into(),
+        });
         arguments.extend(["--snapshot".into(), snapshot.into()]);
+        arguments.extend(self.access.options.iter().flat_map(|(name, file)| [(*name).into(), file.into()]));
         if self.has_journal {
             arguments.extend(["--standings".into(), journal.into()]);
         }
@@ -110,11 +185,19 @@ impl OwnDaemon {
 }
 
 impl TestTarget {
+    /// Returns the header `Authorization` of the clients, or an empty text.
+    pub(super) fn authorization(&self) -> String {
+        match self {
+            TestTarget::Own(own) => own.access.token.as_ref().map_or_else(String::new, Token::header),
+            TestTarget::Running { data, .. } => data.authorization(),
+        }
+    }
+
     /// Starts an own daemon with the first snapshot and without standings, or returns the running daemon.
     pub(crate) fn start(&self) -> Result<Instance> {
         match self {
-            &TestTarget::Running { data, admin } => {
-                Ok(Instance { daemon: None, data, admin: admin.map(AdminClient::new) })
+            TestTarget::Running { data, admin } => {
+                Ok(Instance { daemon: None, data: data.clone(), admin: admin.clone() })
             }
             TestTarget::Own(own) => {
                 let journal = own.folder.join("standings");
@@ -122,7 +205,8 @@ impl TestTarget {
                 own.serve(FIRST_GENERATION)?;
                 let arguments = own.arguments(&own.served(), &journal);
                 let daemon = Daemon::start(&own.program, &arguments, &own.cores)?;
-                let (data, admin) = (daemon.data, Some(AdminClient::new(daemon.admin)));
+                let data = own.access.endpoint(&daemon.data)?;
+                let admin = Some(AdminClient::new(own.access.endpoint(&daemon.admin)?));
                 Ok(Instance { daemon: Some(daemon), data, admin })
             }
         }

@@ -4,7 +4,7 @@ use super::{
     admin::AdminClient,
     options::Options,
     scratch::{self, Scratch},
-    target::{FIRST_GENERATION, OwnDaemon, TestTarget},
+    target::{FIRST_GENERATION, OwnAccess, OwnDaemon, TestTarget},
 };
 use crate::{
     child,
@@ -13,17 +13,13 @@ use crate::{
     scenario::Scenario,
     traffic,
 };
-use csv::{Reader, StringRecord, Writer};
-use generator::{RegistryArguments, generate_registry};
+use generator::{RegistryArguments, generate_registry, write_variant};
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
-
-/// In the second registry, one of this number of shared accounts is suspended.
-const SUSPENDED_INTERVAL: usize = 10;
 
 /// The daemon under test, and the registries that it serves.
 pub(crate) struct TestBed {
@@ -43,9 +39,9 @@ impl TestBed {
         cores: &[u32],
         scratch: &Scratch,
     ) -> Result<TestBed> {
-        let mut testbed = match options.target {
-            Some(data) => TestBed {
-                target: TestTarget::Running { data, admin: options.admin },
+        let mut testbed = match options.running()? {
+            Some((data, admin)) => TestBed {
+                target: TestTarget::Running { data, admin: admin.map(AdminClient::new) },
                 registries: options.registry.iter().cloned().collect(),
                 source: String::new(),
                 churned: Vec::new(),
@@ -87,12 +83,13 @@ impl TestBed {
             compiled.push(snapshot);
         }
         let own = OwnDaemon {
-            program,
-            folder,
             compiled,
             workers: usize::try_from(scenario.workers.get()).unwrap_or(1),
             cores: cores.to_vec(),
             has_journal: scenario.standings.is_some(),
+            access: OwnAccess::prepare(&program, &folder, &scenario.access)?,
+            program,
+            folder,
         };
         Ok(TestBed { target: TestTarget::Own(own), registries, source, churned: Vec::new() })
     }
@@ -115,9 +112,9 @@ fn churned_accounts(scenario: &Scenario, seed: u64, testbed: &TestBed) -> Result
     let Some(registry) = testbed.registries.first() else { return Ok(Vec::new()) };
     let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
     let mut accounts = traffic::churnable(registry, most, seed)?;
-    if let TestTarget::Running { admin: Some(admin), .. } = testbed.target {
+    if let TestTarget::Running { admin: Some(admin), .. } = &testbed.target {
         let found = accounts.len();
-        accounts = scratch::without_standing(&AdminClient::new(admin), accounts)?;
+        accounts = scratch::without_standing(admin, accounts)?;
         if accounts.len() < found {
             let held = found - accounts.len();
             output::log(&format!("standings   {held} accounts already have one, and are not changed"));
@@ -172,54 +169,4 @@ fn compile(program: &Path, registry: &Path, snapshot: &Path) -> Result<()> {
     }
     let reason = String::from_utf8_lossy(&done.stderr);
     Err(Error::Refused(format!("{} does not compile:\n{reason}", registry.display())))
-}
-
-/// Writes a second registry in which some accounts are suspended. Its answers therefore differ from those of
-/// the first. Leaves out the registry's tests, because some would fail.
-/// Returns an error if a file cannot be read or written.
-pub fn write_variant(first: &Path, second: &Path) -> Result<()> {
-    for entry in fs::read_dir(first).map_err(Error::io("list", first))? {
-        let entry = entry.map_err(Error::io("list", first))?.path();
-        let to = second.join(entry.file_name().unwrap_or_default());
-        if entry.is_dir() {
-            write_variant(&entry, &to)?;
-            continue;
-        }
-        create_dir(second)?;
-        match entry.file_name().and_then(|name| name.to_str()) {
-            Some("tests.toml") => {}
-            Some("accounts.csv") => suspend_some(&entry, &to).map_err(|error| {
-                Error::io("copy with other states", &entry)(io::Error::other(error.to_string()))
-            })?,
-            _ => drop(fs::copy(&entry, &to).map_err(Error::io("copy", &entry))?),
-        }
-    }
-    Ok(())
-}
-
-fn suspend_some(from: &Path, to: &Path) -> std::result::Result<(), csv::Error> {
-    let (mut reader, mut writer) = (Reader::from_path(from)?, Writer::from_path(to)?);
-    let mut headers = reader.headers()?.clone();
-    let column = |headers: &StringRecord, name: &str| headers.iter().position(|header| header == name);
-    let pool = column(&headers, "pool");
-    let state = column(&headers, "state").unwrap_or_else(|| {
-        headers.push_field("state");
-        headers.len() - 1
-    });
-    writer.write_record(&headers)?;
-    let mut shared = 0_usize;
-    for row in reader.into_records() {
-        let row = row?;
-        let is_shared = pool.and_then(|pool| row.get(pool)).is_some_and(|pool| !pool.is_empty());
-        shared += usize::from(is_shared);
-        let suspends = is_shared
-            && shared % SUSPENDED_INTERVAL == 1
-            && matches!(row.get(state), None | Some("" | "active"));
-        let fields = (0..headers.len()).map(|n| match row.get(n) {
-            _ if suspends && n == state => "suspended",
-            field => field.unwrap_or_default(),
-        });
-        writer.write_record(fields)?;
-    }
-    Ok(writer.flush()?)
 }

@@ -13,7 +13,7 @@ mod registries;
 mod request;
 mod serving_state;
 
-pub(crate) use self::request::{encode, get, post, post_batch};
+pub(crate) use self::request::{add_header, encode, get, post, post_batch};
 pub use self::{
     draw::Share,
     mix::Mix,
@@ -87,6 +87,10 @@ impl Source for Traffic {
 
     fn bytes(&self, request: usize) -> &[u8] {
         self.requests.get(request).map_or(&[], |request| &request.bytes)
+    }
+
+    fn add_header(&mut self, header: &str) {
+        self.requests.iter_mut().for_each(|request| add_header(&mut request.bytes, header));
     }
 
     fn selections(&self) -> u64 {

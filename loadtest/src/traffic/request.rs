@@ -33,6 +33,12 @@ fn post_to(target: &str, media: Media, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Adds a header, with the end of its line, to a request.
+pub(crate) fn add_header(request: &mut Vec<u8>, header: &str) {
+    let first_line = memchr::memchr(b'\n', request).map_or(0, |end| end + 1);
+    request.splice(first_line..first_line, header.bytes());
+}
+
 /// Makes a query malformed by a field that no query has.
 pub(super) fn garble(query: &mut Query) {
     let mut fields = query.fields();

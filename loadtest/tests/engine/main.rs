@@ -30,6 +30,8 @@ impl Source for ExpectYes {
         b"GET / HTTP/1.1\r\nhost: stub\r\n\r\n"
     }
 
+    fn add_header(&mut self, _: &str) {}
+
     fn check(
         &mut self,
         _: usize,
@@ -56,7 +58,7 @@ fn lock_cores() -> MutexGuard<'static, ()> {
 
 fn plan(target: SocketAddr, rate: f64, measure: Duration) -> Plan {
     Plan {
-        target,
+        target: target.into(),
         connections: 4,
         pace: Pace::Rate(rate),
         warm_up: Duration::from_millis(100),

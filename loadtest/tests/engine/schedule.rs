@@ -1,12 +1,12 @@
 //! The times at which requests are due.
 
 use loadtest::engine::{Pace, Plan, Schedule};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 #[test]
 fn due_times_have_no_drift() {
     let plan = Plan {
-        target: ([127, 0, 0, 1], 1).into(),
+        target: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         connections: 1,
         pace: Pace::Rate(3.0),
         warm_up: Duration::from_secs(1),

@@ -22,6 +22,8 @@ impl Source for SlowCheck {
         ExpectYes.bytes(request)
     }
 
+    fn add_header(&mut self, _: &str) {}
+
     fn check(
         &mut self,
         request: usize,

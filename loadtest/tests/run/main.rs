@@ -4,6 +4,7 @@
 //! not.
 #![cfg(test)]
 
+mod access;
 mod crash;
 mod interrupted;
 mod machine;

@@ -35,7 +35,7 @@ fn serve(answer: impl Fn(&str, &str) -> (u16, &'static str) + Send + 'static) ->
             reader.get_mut().write_all((head + text).as_bytes()).unwrap();
         }
     });
-    AdminClient::new(address)
+    AdminClient::new(address.into())
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn refused_standing_is_not_kept_and_a_failed_one_is_reported() {
     assert_eq!(standings.suspend(&admin, "/v1/standings/acme/a"), Ok(400));
     assert!(standings.restore_before_exit().is_empty());
     let standings = StandingsToRestore::default();
-    let admin = AdminClient::new(gone.local_addr().unwrap());
+    let admin = AdminClient::new(gone.local_addr().unwrap().into());
     drop(gone);
     assert!(standings.suspend(&admin, "/v1/standings/acme/a").is_err());
     let failed = standings.restore_before_exit();

@@ -116,3 +116,17 @@ fn slow_clients_records_its_connections() {
     let all = |text: &&str| text.starts_with("200 slow clients from before the start, over ");
     assert_eq!(texts.iter().filter(|text| all(text)).count(), 2, "{texts:?}");
 }
+
+#[test]
+fn new_connections_are_opened_beside_normal_clients() {
+    for (name, resumes) in [("new-connections", false), ("resumed-connections", true)] {
+        let report = shortened(name, set_low_rate);
+        for text in events(&report, "new_connections") {
+            let numbers: Vec<u64> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
+            let [opened, resumed] = numbers[..] else { panic!("{text}") };
+            // The first connection has no session to resume.
+            assert!(opened >= 20 && (resumed > 0) == resumes && resumed < opened, "{name}: {text}");
+        }
+        assert_eq!(events(&report, "new_connections").len(), 2, "{name}");
+    }
+}

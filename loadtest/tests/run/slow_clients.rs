@@ -28,7 +28,7 @@ fn body_is_sent_byte_by_byte_and_a_503_is_reported() {
     let (stop, requests) = (StopFlag::default(), SlowRequests::new(None, Some("{}")));
     let (report, reports) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(|| run_slow_client(&stop, target, &requests, 0, &|it| drop(report.send(it))));
+        scope.spawn(|| run_slow_client(&stop, &target.into(), &requests, 0, &|it| drop(report.send(it))));
         assert_eq!(reports.recv().unwrap(), Err("refused with 503".to_owned()));
         stop.set();
     });

@@ -1,14 +1,14 @@
 //! Standings of a running daemon: a load test clears its own, and does not change others.
 
 use crate::{
-    output_text, run,
+    daemon, output_text, run,
     target::{Running, registry},
 };
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
@@ -73,13 +73,42 @@ fn interrupt_and_hang_up_remove_the_standings() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path(), 1);
     let running = Running::serve(&registry);
-    for signal in ["-INT", "-HUP"] {
+    // Under nohup the signal is ignored, also by the programs that a test starts.
+    let signals = if is_hang_up_ignored() { &["-INT"][..] } else { &["-INT", "-HUP"] };
+    for signal in signals {
         let mut child = start_suspending(folder.path(), &running, &registry);
-        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        let killed = Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap();
         assert!(killed.success());
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
         assert_eq!(accounts_with_standing(&running.admin), BTreeSet::new(), "{signal}");
     }
+}
+
+fn is_hang_up_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+    u64::from_str_radix(ignored, 16).unwrap() & 1 == 1
+}
+
+#[test]
+fn hang_up_that_is_ignored_at_the_start_stays_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = scenario(folder.path(), 5, "duration = '1s'\n[standings]\nrate = 5");
+    let mut child = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_loadtest"), "run", &file])
+        .args(["--pin", "none", "--size", "small", "--switchboard", daemon().to_str().unwrap(), "--out"])
+        .arg(folder.path().join("out"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // The signals are set up before this line.
+    assert!(lines.any(|line| line.starts_with("snapshot")));
+    let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let said: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said:#?}");
 }
 
 #[test]

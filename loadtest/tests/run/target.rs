@@ -18,16 +18,16 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn serve(registry: &Path) -> Running {
+        Running::serve_with(registry, &[])
+    }
+
+    /// Serves with more options, on the first `--listen` among them.
+    pub(crate) fn serve_with(registry: &Path, more: &[&str]) -> Running {
+        let listen = if more.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"][..] };
         let mut child = Command::new(daemon())
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-                "--log-format",
-                "json",
-            ])
+            .args(["serve", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(listen)
+            .args(more)
             .arg("--registry")
             .arg(registry)
             .stderr(Stdio::piped())
@@ -38,7 +38,11 @@ impl Running {
         let listening = logs.find(|log| log["message"] == "listening").unwrap();
         // A full pipe would stop the daemon.
         std::thread::spawn(move || logs.for_each(drop));
-        let url = |name| format!("http://{}", listening[name].as_str().unwrap());
+        let scheme = if more.contains(&"--tls-cert") { "https" } else { "http" };
+        let url = |name| match listening[name].as_str().unwrap() {
+            unix if unix.starts_with("unix:") => unix.to_owned(),
+            address => format!("{scheme}://{address}"),
+        };
         Running { data: url("data"), admin: url("admin"), child }
     }
 }
@@ -163,8 +167,23 @@ fn missing_or_wrong_arguments_are_refused_with_the_reason() {
         (&["--size", "5000/500"], 2, "write small"),
         (&["--size", "5000/x/500/200"], 2, "write small"),
         (&["--size", "tiny"], 2, "write small"),
-        (&["--target", "https://127.0.0.1:7400"], 2, "plain HTTP"),
-        (&["--target", "127.0.0.1"], 2, "write http://HOST:PORT"),
+        (&["--target", "ftp://127.0.0.1"], 2, "expected a URL such as http://127.0.0.1:7400"),
+        (&["--target", "http://127.0.0.1:7400/api"], 2, "the URL has a path"),
+        (
+            &["--target", "https://127.0.0.1:1", "--ca", "none.pem", "--registry", "r"],
+            3,
+            "--ca: none.pem: No such",
+        ),
+        (
+            &["--target", "https://127.0.0.1:1", "--ca", "Cargo.toml", "--registry", "r"],
+            2,
+            "there is no certificate",
+        ),
+        (&["--target", "127.0.0.1:1", "--token-file", "none", "--registry", "r"], 3, "cannot read none"),
+        (&["--token-file", "none"], 2, "--target"),
+        (&["--access", "tls", "--target", "http://127.0.0.1:1"], 2, "--target"),
+        (&["--access", "tls,unix"], 2, "access cannot have tls and unix"),
+        (&["--access", "quic"], 2, "possible values: tls, unix, token"),
         (&["unsteady"], 2, "choose one of steady, ramp"),
         (&["none.toml"], 3, "cannot read none.toml"),
         (&["--pin", "all"], 2, ""),

@@ -1,6 +1,6 @@
 //! The second registry of a scenario with reloads.
 
-use loadtest::run::write_variant;
+use generator::write_variant;
 use std::fs;
 
 #[test]
