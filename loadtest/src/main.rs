@@ -13,11 +13,13 @@ Examples:
   loadtest run                                     the scenario steady
   loadtest run ramp mixed reload-storm
   loadtest run steady --rate 20000 --duration 60s --size large
+  loadtest run steady --access tls,token
   loadtest run mine.toml --target http://127.0.0.1:7400 \\
     --admin http://127.0.0.1:7401 --registry registry
 
 Built-in scenarios: steady, ramp, mixed, batch, reload-storm, standings-churn,
-slow-clients. Their files in loadtest/scenarios show every key.
+slow-clients, new-connections, resumed-connections. Their files in
+loadtest/scenarios show every key.
 docs/loadtest.md describes the measurement.";
 
 /// Puts load on a Switchboard daemon, and reports latencies and errors as its clients see them; without a

@@ -99,6 +99,15 @@ fn running_daemon_is_reached_with_the_options_of_the_client_commands() {
     let ran = base(&over_tls, &["--token-file", &token]);
     let text = output_text(&ran);
     assert!(ran.status.code() == Some(1) && text.contains("invalid peer certificate"), "{text}");
+    let (only_data, out) = (tempfile::tempdir_in(path).unwrap(), path.join("out"));
+    let without_standings = self::scenario(only_data.path(), "");
+    let target = [&without_standings, "--target", &over_tls.data, "--registry", registry.to_str().unwrap()];
+    let text = output_text(&run(&out, &target));
+    assert!(text.contains("cannot connect to https://") && text.contains("with --ca"), "{text}");
+    // With the certificate and no token, every request is refused.
+    let ran = run(&out, &[&target[..], &["--ca", &ca]].concat());
+    let text = output_text(&ran);
+    assert!(ran.status.code() == Some(1) && text.contains("401"), "{text}");
     // Without the token, the admin listener refuses to list the standings.
     let ran = base(&over_tls, &["--ca", &ca]);
     let text = output_text(&ran);
