@@ -67,7 +67,9 @@ impl ClientConnection {
         let stream = opened().map_err(|error| {
             let advice = match Errno::from_io_error(&error) {
                 Some(Errno::MFILE) => "raise the limit with ulimit -n, or choose fewer connections",
-                _ if error.kind() == ErrorKind::InvalidData => "name the authority of its certificate with --ca",
+                _ if error.kind() == ErrorKind::InvalidData => {
+                    "name the authority of its certificate with --ca"
+                }
                 _ => "start the daemon",
             };
             Error::Refused(format!("cannot connect to {target:?}: {error}; {advice}"))
