@@ -65,6 +65,10 @@ pub enum Command {
     /// Verify the audit log of a daemon
     #[command(subcommand, after_help = help::of("audit").below_options())]
     Audit(AuditCommand),
+    /// Make a pair of keys: a private key to sign snapshots, and a public key to verify signatures
+    Keygen(KeygenArguments),
+    /// Sign a snapshot file, so that daemons can verify who published it
+    Sign(SignArguments),
     /// Print a script that completes commands and options in a shell
     Completions(CompletionsArguments),
     /// Print the man page, or write a page for each command into a folder
@@ -490,6 +494,37 @@ pub struct TokenArguments {
     /// Name of the principal that the token is for
     #[arg(value_name = "NAME")]
     pub name: String,
+}
+
+/// The arguments of `switchboard keygen`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("keygen").below_options())]
+pub struct KeygenArguments {
+    /// Name of the files to write: NAME.key and NAME.pub, which must not exist
+    #[arg(short, long, value_name = "NAME", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+}
+
+/// The arguments of `switchboard sign`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("sign").below_options())]
+pub struct SignArguments {
+    /// Snapshot file to sign; the signature is written beside it, to FILE.release
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub snapshot: PathBuf,
+    /// Private key: the .key file of keygen, or an Ed25519 key of OpenSSL in PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: PathBuf,
+    /// Time after which the release counts as stale, which is reported and stops nothing: a date, a date-time, or a
+    /// duration such as 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
+    pub expires: Option<String>,
+    /// Name of the publisher, for people
+    #[arg(long, value_name = "TEXT")]
+    pub publisher: Option<String>,
+    /// Text about the release, for people
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
 }
 
 /// The arguments of `switchboard completions`.

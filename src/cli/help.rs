@@ -545,6 +545,44 @@ static COMMANDS: [CommandHelp; 21] = [
         )]],
     },
     CommandHelp {
+        name: "keygen",
+        examples: &[("Make a pair of keys: release.key and release.pub", "switchboard keygen -o release")],
+        fields: &[],
+        notes: &[
+            "NAME.key is the private key (Ed25519, PKCS#8, PEM), with the mode 0600. Keep it only where snapshots are \
+             signed. NAME.pub has the public key, as a [[key]] section for the file of --trusted-keys.",
+            "The command replaces no file.",
+        ],
+        failure: None,
+        signals: &[],
+        environment: &[],
+        files: &[&[("NAME.key", "Private key."), ("NAME.pub", "Public key.")]],
+    },
+    CommandHelp {
+        name: "sign",
+        examples: &[
+            (
+                "Sign a compiled snapshot",
+                "switchboard compile registry -o registry.swb\n    switchboard sign registry.swb --key release.key",
+            ),
+            (
+                "State a time after which the release counts as stale",
+                "switchboard sign registry.swb --key release.key --expires 30d",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "FILE.release is a DSSE envelope. Its payload is a manifest in JSON, which names the snapshot by its \
+             digest. If FILE.release names this snapshot, the command adds a signature. If it names another one, \
+             because FILE was compiled again, a new manifest replaces it.",
+            "The command verifies the snapshot and runs its tests first. Copy FILE.release to the daemon before FILE.",
+        ],
+        failure: Some("The snapshot fails a test that it carries."),
+        signals: &[],
+        environment: &[],
+        files: &[SNAPSHOT_FILES, &[("FILE.release", "Manifest of the snapshot, with its signatures.")]],
+    },
+    CommandHelp {
         name: "completions",
         examples: &[
             ("Install for bash", "switchboard completions bash \\\n    > /etc/bash_completion.d/switchboard"),

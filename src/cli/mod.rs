@@ -17,6 +17,7 @@ mod help;
 mod output;
 mod query;
 mod serve;
+mod sign;
 mod snapshot_file;
 pub mod source;
 mod token;
@@ -81,6 +82,8 @@ pub fn main() -> ExitCode {
         Some(Command::Standing(command)) => daemon::standing(&command),
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Audit(AuditCommand::Verify(arguments))) => audit::verify(&arguments),
+        Some(Command::Keygen(arguments)) => sign::keygen(&arguments),
+        Some(Command::Sign(arguments)) => sign::sign(&arguments),
         Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

@@ -264,7 +264,7 @@ pub fn checksum(header: &[u8], body: &[u8]) -> u128 {
 
 /// Returns the digest of the names, fields and types of all records, and of all regions, because records
 /// store the index of a region.
-fn schema_digest() -> u64 {
+pub fn schema_digest() -> u64 {
     static DIGEST: LazyLock<u64> = LazyLock::new(|| {
         let mut schema = SCHEMA.to_owned();
         schema.extend(Region::all().map(Region::alpha2));
