@@ -61,6 +61,8 @@ pub struct Settings {
     pub standings: Option<PathBuf>,
     /// File of the principals, who may call. Without it, every caller may do everything.
     pub principals: Option<PathBuf>,
+    /// File of the keys that must have signed a snapshot file. Without it, no signatures are required.
+    pub trusted_keys: Option<PathBuf>,
     /// Whether the daemon may listen beyond this machine without principals.
     pub anonymous: bool,
     /// Host names of an admin listener without principals, besides IP addresses and localhost.
@@ -147,6 +149,9 @@ struct SettingsLayer {
     /// File of the principals that may call, with their tokens, companies and permissions; watched
     #[arg(long, value_name = "FILE")]
     principals: Option<PathBuf>,
+    /// File of the public keys that must have signed a snapshot file before it is served; watched
+    #[arg(long, value_name = "FILE")]
+    trusted_keys: Option<PathBuf>,
     /// Allow listeners beyond this machine without principals, because something else guards them
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = parse_switch)]
@@ -377,6 +382,7 @@ impl Default for Settings {
             audit_keep: 16,
             standings: None,
             principals: None,
+            trusted_keys: None,
             anonymous: false,
             admin_host: Vec::new(),
             listen: http.listen,
@@ -431,7 +437,7 @@ macro_rules! for_every_setting {
 }
 
 for_every_setting! {
-    optional: registry snapshot state standings principals tls_cert tls_key tls_client_ca log_level;
+    optional: registry snapshot state standings principals trusted_keys tls_cert tls_key tls_client_ca log_level;
     with_default: require_snapshot start_timeout audit_max_bytes audit_keep anonymous admin_host listen admin_listen reuse_port admin_tls workers max_connections
         max_connections_per_peer max_body_bytes max_file_size header_timeout body_timeout idle_timeout
         drain_timeout poll_interval watch log_format color access_log
@@ -476,6 +482,7 @@ impl Settings {
             state,
             standings,
             principals,
+            trusted_keys,
             tls_cert,
             tls_key,
             tls_client_ca,
@@ -485,7 +492,9 @@ impl Settings {
             let fault = path.as_deref().and_then(url_fault);
             errors.extend(fault.map(|fault| SettingsError::Url { key, fault }));
         }
-        for path in [registry, snapshot, state, standings, principals, tls_cert, tls_key, tls_client_ca] {
+        for path in
+            [registry, snapshot, state, standings, principals, trusted_keys, tls_cert, tls_key, tls_client_ca]
+        {
             // An error means that the current folder is unknown. The relative path may work nevertheless.
             if let Some(absolute) = path.as_ref().and_then(|path| std::path::absolute(path).ok()) {
                 *path = Some(absolute);
@@ -1101,6 +1110,7 @@ mod tests {
             ("audit_keep", "3"),
             ("standings", "s"),
             ("principals", "p"),
+            ("trusted_keys", "k"),
             ("anonymous", "true"),
             ("admin_host", "ops.example, Console.example"),
             ("listen", "localhost:1,unix:/run/s"),

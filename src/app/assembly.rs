@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::ReadLimits;
+use switchboard_release::MAX_KEY_FILE_BYTES;
 use switchboard_server::{
     BindError, BoundAddress, ForceClose, ListenSocket, Listener, ServerSettings, ServerThreads, Takeover,
     Tls, UnixBindFault,
@@ -33,7 +34,8 @@ use crate::config::{ExposedError, LogFormat, OverlapError, Settings};
 use crate::runtime::standings::ChangeLog;
 use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
-    FileWatch, LastReload, ReloadEvent, Reloader, Standings, StateDir, Store, WatchMode, reload_signal,
+    FileWatch, KeysError, KeysInForce, LastReload, ReloadEvent, ReloadSignal, Reloader, Standings, StateDir,
+    Store, WatchMode, reload_signal,
 };
 use crate::telemetry::{LogQueue, Telemetry};
 
@@ -67,6 +69,9 @@ pub enum StartError {
     /// The principals file cannot be read or has faults.
     #[error(transparent)]
     Principals(#[from] PrincipalsError),
+    /// The file of the trusted keys cannot be read or has faults.
+    #[error(transparent)]
+    TrustedKeys(#[from] KeysError),
     /// A socket that the service manager passed cannot be used.
     #[error("cannot use a passed socket: {0}; see ListenStream= and FileDescriptorName= in its unit")]
     InheritedSocket(#[from] SocketError),
@@ -175,7 +180,8 @@ pub struct App {
     tls: Option<WatchedTls>,
     access: Option<Access>,
     audit: Option<AuditLog>,
-    principals_watch: Option<FileWatch>,
+    /// The watches of the principals and of the trusted keys.
+    file_watches: Vec<FileWatch>,
     last_reload: Arc<Mutex<LastReload>>,
     reload: ReloadTrigger,
     first_poll: Option<oneshot::Receiver<()>>,
@@ -199,8 +205,8 @@ pub struct RunningApp {
     /// True before the data listener is open and from the drain on, for `/readyz`.
     is_data_closed: watch::Sender<bool>,
     admin: RunningAdmin,
-    /// Ends with the daemon.
-    _principals_watch: Option<FileWatch>,
+    /// End with the daemon.
+    _file_watches: Vec<FileWatch>,
 }
 
 /// The running admin listener with its sockets.
@@ -285,6 +291,7 @@ impl App {
         exposed.extend(sockets.exposed()?);
         settings.check_exposed(&exposed)?;
         let access = settings.principals.as_deref().map(Access::open).transpose()?;
+        let trusted_keys = settings.trusted_keys.as_deref().map(KeysInForce::open).transpose()?;
         let is_plain =
             settings.tls_cert.is_none() || !(settings.admin_tls || settings.admin_listen.is_empty());
         if access.is_some() && is_plain && !exposed.is_empty() {
@@ -344,10 +351,14 @@ impl App {
         reloader.set_read_limits(ReadLimits { max_file_bytes: settings.max_file_size });
         let restore = restorable.map(|state| reloader.restore_from(state, store.clone()));
         let last_reload = reloader.last_reload();
-        let principals_watch = match &access {
-            Some(access) => Some(watch_principals(access, &settings, &telemetry, &store, audit.clone())?),
-            None => None,
-        };
+        let mut file_watches = Vec::new();
+        if let Some(access) = &access {
+            file_watches.push(watch_principals(access, &settings, &telemetry, &store, audit.clone())?);
+        }
+        if let Some(keys) = &trusted_keys {
+            file_watches.push(watch_trusted_keys(keys, &settings, &telemetry, signal.clone())?);
+            reloader.set_trusted_keys(keys.clone());
+        }
         let is_data_closed = watch::Sender::new(true);
         let context = admin::AdminContext {
             telemetry: Arc::clone(&telemetry),
@@ -366,6 +377,7 @@ impl App {
                 tls: tls.as_ref().map(WatchedTls::status),
                 access: access.clone(),
                 audit: audit.clone(),
+                trusted_keys: trusted_keys.clone(),
                 last_reload: Arc::clone(&last_reload),
             }),
         };
@@ -411,7 +423,7 @@ impl App {
             tls,
             access,
             audit,
-            principals_watch,
+            file_watches,
             last_reload,
             reload,
             first_poll: Some(first_poll),
@@ -495,7 +507,7 @@ impl App {
             drain,
             is_data_closed: self.is_data_closed,
             admin: self.admin,
-            _principals_watch: self.principals_watch,
+            _file_watches: self.file_watches,
         })
     }
 
@@ -644,6 +656,30 @@ fn hand_over(standings: &Standings, state: Option<&StateDir>) {
             state.hand_over();
         }
     });
+}
+
+/// Starts to watch the file of the trusted keys.
+fn watch_trusted_keys(
+    keys: &KeysInForce,
+    settings: &Settings,
+    telemetry: &Arc<Telemetry>,
+    reload: ReloadSignal,
+) -> io::Result<FileWatch> {
+    telemetry.add_trusted_keys();
+    let observer = observe::keys_observer(Arc::clone(telemetry));
+    keys.report_opened(&observer);
+    if !matches!(settings.source(), SnapshotSource::Snapshot(_)) {
+        let source = settings.source().describe();
+        tracing::warn!(source, "trusted keys are not used, because the daemon compiles this source itself");
+    }
+    let path = settings.trusted_keys.clone().unwrap_or_default();
+    let keys = keys.clone();
+    let (mode, interval) = (settings.watch, settings.poll_interval);
+    FileWatch::start("keys", path, MAX_KEY_FILE_BYTES, mode, interval, move |read| {
+        if keys.apply(read, &observer) {
+            reload.reload();
+        }
+    })
 }
 
 /// Opens the state directory and starts the thread that writes it.

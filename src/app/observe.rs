@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anstream::{AutoStream, ColorChoice};
+use jiff::Timestamp;
 use switchboard_model::UnixMillis;
 use switchboard_registry::Findings;
+use switchboard_release::Verified;
 use tracing_subscriber::EnvFilter;
 
 use crate::access::AccessEvent;
@@ -17,7 +19,7 @@ use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
-use crate::runtime::{HeldBackCompany, ReloadEvent, Store, first_errors, one_line};
+use crate::runtime::{HeldBackCompany, KeysEvent, ReloadEvent, Store, first_errors, one_line};
 use crate::telemetry::{AccessFile, LogQueue, PublishedSnapshot, Telemetry};
 
 /// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`, and at `warn` each watched folder that
@@ -93,6 +95,9 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
             telemetry.set_content_hash(snapshot.digests().content.first_48_bits());
             let is_restored = matches!(event, ReloadEvent::Restored { .. });
             telemetry.set_from_state(is_restored);
+            if is_restored {
+                telemetry.set_release_expiry(None);
+            }
             if !is_restored {
                 telemetry.set_confirmed(now);
             }
@@ -101,6 +106,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
             telemetry.set_from_state(false);
             telemetry.set_confirmed(now());
         }
+        ReloadEvent::Verified { verified } => telemetry.set_release_expiry(verified.manifest.expires),
         ReloadEvent::Rejected { stage, .. } => telemetry.count_rejection(*stage),
         ReloadEvent::Unreadable { .. } | ReloadEvent::NotRestored { .. } => {}
         ReloadEvent::HeldBack { companies, .. } => telemetry.set_companies_held_back(companies.len()),
@@ -141,6 +147,20 @@ fn log_reload(event: &ReloadEvent<'_>, consequence: &str) {
                     companies = counts.companies,
                     "the snapshot has several companies instead of one; queries without `company` fail from now on"
                 );
+            }
+        }
+        ReloadEvent::Verified { verified: Verified { manifest, keys } } => {
+            let (keys, generation) = (keys.join(", "), manifest.generation);
+            let expires = manifest.expires.map(|time| time.to_string());
+            if manifest.expires.is_some_and(|time| time <= Timestamp::now()) {
+                tracing::warn!(
+                    generation,
+                    keys,
+                    expires,
+                    "signatures verified, but the release has expired; it is served all the same: publish a new one"
+                );
+            } else {
+                tracing::info!(generation, keys, expires, "signatures verified");
             }
         }
         ReloadEvent::HeldBack { new, released, .. } => {
@@ -252,6 +272,24 @@ pub(super) fn access_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AccessEvent
         AccessEvent::UnknownCompanies { companies } => {
             let companies = companies.join(", ");
             tracing::warn!(companies, "principals have companies that the snapshot in service lacks");
+        }
+    }
+}
+
+/// Creates an observer that counts and logs the events of the trusted keys.
+pub(super) fn keys_observer(telemetry: Arc<Telemetry>) -> impl Fn(&KeysEvent<'_>) + Clone {
+    move |event| match event {
+        KeysEvent::Opened { keys, threshold } => tracing::info!(keys, threshold, "trusted keys in force"),
+        KeysEvent::Replaced { keys, threshold } => {
+            tracing::info!(keys, threshold, "trusted keys replaced");
+            telemetry.count_trusted_keys_reload(true);
+        }
+        KeysEvent::Unchanged => {
+            tracing::info!("file of the trusted keys valid again; its content is in force");
+        }
+        KeysEvent::Rejected { reason } => {
+            tracing::error!(reason, "file of the trusted keys rejected; the keys in force stay");
+            telemetry.count_trusted_keys_reload(false);
         }
     }
 }

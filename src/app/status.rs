@@ -14,7 +14,7 @@ use crate::access::audit::{AuditLog, AuditStatus};
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::state::StateStatus;
-use crate::runtime::{HeldBackCompany, LastReload, Standings, StateDir};
+use crate::runtime::{HeldBackCompany, KeysInForce, LastReload, Standings, StateDir};
 
 /// The sources of the content of `/status`.
 pub(super) struct Status {
@@ -25,6 +25,7 @@ pub(super) struct Status {
     pub(super) tls: Option<Arc<TlsStatus>>,
     pub(super) access: Option<Access>,
     pub(super) audit: Option<AuditLog>,
+    pub(super) trusted_keys: Option<KeysInForce>,
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
@@ -93,6 +94,9 @@ impl StatusSource for Status {
                 let principals = access.status(generation.as_ref().map(|it| &it.snapshot), now);
                 members.insert("principals".to_owned(), principals);
             }
+        }
+        if let (Some(keys), Some(members)) = (&self.trusted_keys, status.as_object_mut()) {
+            members.insert("trusted_keys".to_owned(), keys.status());
         }
         if let (Some(tls), Some(members)) = (&self.tls, status.as_object_mut()) {
             members.insert("tls".to_owned(), tls.to_json());

@@ -16,6 +16,7 @@ use crate::access::{PrincipalsError, audit};
 use crate::app::{self, ListenError, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
 use crate::runtime::standings::JournalContents;
+use crate::runtime::{KeysError, KeysInForce};
 
 /// Runs the daemon until a signal stops it.
 pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
@@ -42,7 +43,8 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
                 StartError::Overlap(_)
                 | StartError::Tls(_)
                 | StartError::Exposed(_)
-                | StartError::Principals(PrincipalsError::Faults(_)) => Exit::Usage,
+                | StartError::Principals(PrincipalsError::Faults(_))
+                | StartError::TrustedKeys(KeysError::Faults(_)) => Exit::Usage,
                 _ => Exit::Io,
             }
         }
@@ -93,6 +95,11 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     faults.extend(exposed.err().map(|exposed| usage(exposed.to_string())));
     match settings.principals.as_deref().map(crate::access::Access::open) {
         Some(Err(error @ PrincipalsError::Faults(_))) => faults.push(usage(error.to_string())),
+        Some(Err(error)) => faults.push(io(error.to_string())),
+        Some(Ok(_)) | None => {}
+    }
+    match settings.trusted_keys.as_deref().map(KeysInForce::open) {
+        Some(Err(error @ KeysError::Faults(_))) => faults.push(usage(error.to_string())),
         Some(Err(error)) => faults.push(io(error.to_string())),
         Some(Ok(_)) | None => {}
     }

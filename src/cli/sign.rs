@@ -132,10 +132,10 @@ fn check_same(there: &Manifest, own: &Manifest, arguments: &SignArguments) -> Re
                     the file, and sign again"
             .to_owned());
     }
-    let has_options = [&arguments.expires, &arguments.publisher, &arguments.comment].iter().any(|it| it.is_some());
-    let is_asked = there.expires == own.expires
-        && there.publisher == own.publisher
-        && there.comment == own.comment;
+    let has_options =
+        [&arguments.expires, &arguments.publisher, &arguments.comment].iter().any(|it| it.is_some());
+    let is_asked =
+        there.expires == own.expires && there.publisher == own.publisher && there.comment == own.comment;
     if has_options && !is_asked {
         return Err("the manifest is already signed, and --expires, --publisher and --comment would change it: leave \
                     the options out to add a signature, or remove the file to sign anew"
@@ -204,24 +204,24 @@ fn read_key(path: &Path) -> Result<SigningKey, CommandError> {
 }
 
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), CommandError> {
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        if mode == PRIVATE_MODE {
-            // The umask may have removed the permissions of the owner.
-            file.set_permissions(Permissions::from_mode(mode))?;
-        }
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all())
-    };
-    write().map_err(|error| {
+    let failed = |error: io::Error| {
         let remedy = match error.kind() {
             ErrorKind::AlreadyExists => "a key is never replaced: choose another name, or remove the file",
             ErrorKind::NotFound => "create the folder first",
             _ => "correct the cause, or choose another folder",
         };
-        if error.kind() != ErrorKind::AlreadyExists {
-            let _ = fs::remove_file(path);
-        }
         CommandError::io(format!("cannot write {}: {error}; {remedy}", path.display()))
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    let written = match mode {
+        // The umask may have removed the permissions of the owner.
+        PRIVATE_MODE => file.set_permissions(Permissions::from_mode(mode)),
+        _ => Ok(()),
+    };
+    let written = written.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        let _ = fs::remove_file(path);
+        failed(error)
     })
 }
 

@@ -1,7 +1,8 @@
 //! Polls a source: reads it when its stamp has changed and the source has settled.
 //!
 //! A source is read 50 ms after its last change, and after 1 s at the latest. While a file is open for writing,
-//! the poller waits until it is closed, has not changed for 1 s, or 10 s have passed.
+//! the poller waits until it is closed, has not changed for 1 s, or 10 s have passed. A source may ask for a
+//! longer time without a change.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 /// A source that is open for writing is read when its stamp has not changed for this time, because its writer
 /// has stalled.
 const MAX_STALL: Duration = Duration::from_secs(1);
-/// Maximum wait for a source in which some file is always being written.
+/// Maximum wait for a source in which some file is always being written, or which asks for a longer time without
+/// a change.
 const MAX_WAIT_WHILE_WRITTEN: Duration = Duration::from_secs(10);
 
 /// A source with its file-system watch and a clock. Tests replace all three.
@@ -32,6 +34,11 @@ pub(super) trait PolledSource {
     fn fetch(&self) -> Result<Fetched, SourceError>;
 
     fn now(&self) -> Instant;
+
+    /// Returns the time without a change after which the source is read, at least [`QUIET_PERIOD`].
+    fn quiet_period(&self) -> Duration {
+        QUIET_PERIOD
+    }
 }
 
 /// The result of a poll.
@@ -99,7 +106,10 @@ impl<S: PolledSource> SourcePoller<S> {
         }
         let now = self.source.now();
         let is_being_written = self.source.is_being_written();
-        let mut debounce = self.debounce.take().unwrap_or_else(|| Debounce::new(stamp.clone(), now));
+        let mut debounce = self
+            .debounce
+            .take()
+            .unwrap_or_else(|| Debounce::new(stamp.clone(), now, self.source.quiet_period()));
         debounce.observe(stamp, now, is_being_written);
         if !debounce.is_due(now) {
             self.debounce = Some(debounce);
@@ -135,11 +145,12 @@ pub(super) struct Debounce {
     changing_since: Instant,
     unchanged_since: Instant,
     last_written: Option<Instant>,
+    quiet_period: Duration,
 }
 
 impl Debounce {
-    pub(super) fn new(stamp: SourceStamp, now: Instant) -> Debounce {
-        Debounce { stamp, changing_since: now, unchanged_since: now, last_written: None }
+    pub(super) fn new(stamp: SourceStamp, now: Instant, quiet_period: Duration) -> Debounce {
+        Debounce { stamp, changing_since: now, unchanged_since: now, last_written: None, quiet_period }
     }
 
     /// Records the stamp of the source at `now`, and whether one of its files is open for writing.
@@ -168,14 +179,19 @@ impl Debounce {
             || if is_being_written {
                 unchanged_for >= MAX_STALL
             } else {
-                unchanged_for >= QUIET_PERIOD || now - closed_since >= MAX_WAIT
+                unchanged_for >= self.quiet_period || now - closed_since >= self.max_wait()
             }
     }
 
     /// Returns whether the source should be read although it is still changing.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
         let changing_for = now - self.changing_since;
-        changing_for >= MAX_WAIT_WHILE_WRITTEN || (self.last_written.is_none() && changing_for >= MAX_WAIT)
+        changing_for >= MAX_WAIT_WHILE_WRITTEN
+            || (self.last_written.is_none() && changing_for >= self.max_wait())
+    }
+
+    fn max_wait(&self) -> Duration {
+        if self.quiet_period > QUIET_PERIOD { MAX_WAIT_WHILE_WRITTEN } else { MAX_WAIT }
     }
 
     /// Returns whether the stamp is old enough that every later write changes it.
@@ -204,6 +220,7 @@ mod tests {
         is_being_written: Cell<bool>,
         reads: Cell<usize>,
         followed: usize,
+        quiet_period: Duration,
     }
 
     impl PolledSource for FakeSource {
@@ -228,7 +245,7 @@ mod tests {
                 Some(content) => {
                     let mut bytes = AlignedVec::new();
                     bytes.extend_from_slice(content.as_bytes());
-                    Ok(Fetched::Bytes { bytes: bytes.into(), modified_at: UnixMillis(0) })
+                    Ok(Fetched::Bytes { bytes: bytes.into(), modified_at: UnixMillis(0), release: None })
                 }
                 None => Err(SourceError::Snapshot { path: "file".into(), error: io::Error::other("gone") }),
             }
@@ -236,6 +253,10 @@ mod tests {
 
         fn now(&self) -> Instant {
             self.now.get()
+        }
+
+        fn quiet_period(&self) -> Duration {
+            self.quiet_period
         }
     }
 
@@ -248,6 +269,7 @@ mod tests {
             is_being_written: Cell::default(),
             reads: Cell::default(),
             followed: 0,
+            quiet_period: QUIET_PERIOD,
         })
     }
 
@@ -288,6 +310,30 @@ mod tests {
         assert!(matches!(poller.poll(), Polled::Unchanged));
         assert_eq!(poller.source.reads.get(), 2);
         assert_eq!(poller.source.followed, 2, "the path is followed again with each change");
+    }
+
+    #[test]
+    fn source_of_two_files_is_read_one_second_after_the_last_change() {
+        let mut poller = poller();
+        poller.source.quiet_period = Duration::from_secs(1);
+        assert_eq!(poller.poll_until_settled(), (1000, Some("one".to_owned())));
+        // The second file arrives 900 ms after the first.
+        poller.change(2, Some("half"));
+        for _ in 0..18 {
+            assert!(matches!(poller.poll(), Polled::Settling));
+            poller.advance(50);
+        }
+        poller.change(3, Some("both"));
+        assert_eq!(poller.poll_until_settled(), (1000, Some("both".to_owned())));
+        assert_eq!(poller.source.reads.get(), 2);
+        // Replaced again and again: read after 10 s.
+        let (start, mut stamp) = (poller.source.now(), 3);
+        while !matches!(poller.poll(), Polled::Fetched(Ok(_))) {
+            poller.advance(500);
+            stamp += 1;
+            poller.change(stamp, Some("both"));
+        }
+        assert_eq!(poller.source.now() - start, MAX_WAIT_WHILE_WRITTEN);
     }
 
     #[test]
@@ -358,7 +404,7 @@ mod tests {
     /// Observes a source every 10 ms. Returns the time in milliseconds after which it is read.
     fn read_after(stamp_at: impl Fn(u64) -> u64, is_written_at: impl Fn(u64) -> bool) -> u64 {
         let start = Instant::now();
-        let mut debounce = Debounce::new(stamp(stamp_at(0)), start);
+        let mut debounce = Debounce::new(stamp(stamp_at(0)), start, QUIET_PERIOD);
         (1..2_000)
             .map(|step| step * 10)
             .find(|&ms| {

@@ -13,11 +13,14 @@ use switchboard_pipeline::{
     build_reload, error_count,
 };
 use switchboard_registry::{Files, Findings};
+use switchboard_release::{Verified, release_path};
+use switchboard_snapshot::header::Digests;
 use switchboard_snapshot::{Bytes, NoProgress, Rejection, RejectionStage, Snapshot};
 
 use super::reload_event::{HeldBackCompany, ReloadEvent, Reporter};
 use super::state::{Restore, StateDir, body, built_at};
 use super::store::{Generation, Store};
+use super::trusted_keys::KeysInForce;
 use crate::telemetry::ReloadOutcome;
 
 /// Maximum number of companies that the reason of a rejection names.
@@ -36,6 +39,8 @@ pub(super) struct Publisher {
     reporter: Reporter,
     /// Keeps what is put in service. `None` without a state directory, and for the demo.
     state: Option<StateDir>,
+    /// The keys that must have signed a snapshot file. `None` if no signatures are required.
+    trusted_keys: Option<KeysInForce>,
     last_rejection: Option<RejectionDedup>,
     /// Error of the last read, if it failed.
     last_read_error: Option<String>,
@@ -70,6 +75,7 @@ impl Publisher {
             store,
             reporter,
             state,
+            trusted_keys: None,
             last_rejection: None,
             last_read_error: None,
             is_current: false,
@@ -86,6 +92,11 @@ impl Publisher {
     /// Sets what puts a kept snapshot in service if the source is not usable at the start.
     pub(super) fn set_restore(&mut self, restore: Restore) {
         self.restore = Some(restore);
+    }
+
+    /// Sets the keys that must have signed a snapshot file.
+    pub(super) fn set_trusted_keys(&mut self, keys: KeysInForce) {
+        self.trusted_keys = Some(keys);
     }
 
     /// Sets what [`ready`](Self::ready) calls.
@@ -132,7 +143,9 @@ impl Publisher {
                 self.last_read_error = None;
                 match content {
                     Fetched::Files(files) => self.apply_files(&files, change),
-                    Fetched::Bytes { bytes, modified_at } => self.apply_bytes(bytes, modified_at, change),
+                    Fetched::Bytes { bytes, modified_at, release } => {
+                        self.apply_bytes(bytes, modified_at, release, change);
+                    }
                 }
             }
         }
@@ -275,14 +288,32 @@ impl Publisher {
         });
     }
 
-    fn apply_bytes(&mut self, bytes: Bytes, modified_at: UnixMillis, change: impl Fn() -> Option<u64>) {
-        let opened = build::open_tested(bytes).and_then(|(snapshot, timings)| {
+    fn apply_bytes(
+        &mut self,
+        bytes: Bytes,
+        modified_at: UnixMillis,
+        release: Option<Result<Vec<u8>, String>>,
+        change: impl Fn() -> Option<u64>,
+    ) {
+        // The signatures come first, because nothing of a file that is not signed is parsed.
+        let opened = self.verify(&bytes, release).and_then(|verified| {
+            let (snapshot, timings) = build::open_tested(bytes)?;
+            if let Some(verified) = &verified {
+                self.check_generation(verified, &snapshot)?;
+            }
             let is_newer = is_newer(&snapshot, self.store.current().as_deref(), self.state.as_ref())?;
-            Ok(is_newer.then_some((snapshot, timings)))
+            Ok((verified, is_newer.then_some((snapshot, timings))))
         });
+        if let Some(keys) = &self.trusted_keys {
+            let is_refused = |rejection: &Rejection| rejection.stage == RejectionStage::Signature;
+            keys.set_refused(opened.as_ref().is_err_and(is_refused));
+        }
+        if let Ok((Some(verified), _)) = &opened {
+            self.reporter.report(&ReloadEvent::Verified { verified });
+        }
         match opened {
-            Ok(None) => self.unchanged(),
-            Ok(Some((snapshot, timings))) => {
+            Ok((_, None)) => self.unchanged(),
+            Ok((_, Some((snapshot, timings)))) => {
                 self.reporter.report(&ReloadEvent::Timed { timings: &timings });
                 let built_at = built_at(&snapshot, modified_at);
                 self.activate(snapshot, built_at, None);
@@ -293,6 +324,48 @@ impl Publisher {
                 self.rejected(stage, reason, &Findings::default(), change());
             }
         }
+    }
+
+    /// Verifies the signatures of a snapshot file. Returns `None` if none are required, and for the snapshot in
+    /// service, which needs none.
+    ///
+    /// # Errors
+    /// Rejects a file without a manifest that names it and that enough keys signed.
+    fn verify(
+        &self,
+        bytes: &Bytes,
+        release: Option<Result<Vec<u8>, String>>,
+    ) -> Result<Option<Verified>, Rejection> {
+        let Some(keys) = &self.trusted_keys else { return Ok(None) };
+        let digest = Digests::of(bytes).file.to_string();
+        let release = release.unwrap_or_else(|| Err("the file was not read".to_owned()));
+        match keys.verify(&release, &digest) {
+            Ok(verified) => Ok(Some(verified)),
+            // The manifest may be that of the next snapshot, because it is written first.
+            Err(_) if self.store.current().is_some_and(|it| it.snapshot.digest() == digest) => Ok(None),
+            Err(reason) => Err(self.signature_rejection(&reason)),
+        }
+    }
+
+    /// Checks that a manifest states the generation of its snapshot.
+    fn check_generation(&self, verified: &Verified, snapshot: &Snapshot) -> Result<(), Rejection> {
+        let (stated, actual) = (verified.manifest.generation, snapshot.generation());
+        if stated == actual {
+            return Ok(());
+        }
+        let reason = format!(
+            "it states generation {stated}, but the snapshot has generation {actual}; sign the snapshot with \
+             `switchboard sign`"
+        );
+        Err(self.signature_rejection(&reason))
+    }
+
+    fn signature_rejection(&self, reason: &str) -> Rejection {
+        let release = match &self.source {
+            SnapshotSource::Snapshot(path) => release_path(path).display().to_string(),
+            SnapshotSource::Demo | SnapshotSource::Registry(_) => String::new(),
+        };
+        RejectionStage::Signature.rejection(format!("{release}: {reason}"))
     }
 
     /// Puts a snapshot in service. Without `findings`, its warnings are found when it is in service.
@@ -436,7 +509,8 @@ pub(super) struct RejectionDedup {
     /// Number of the source's last change. `None` without file-system events.
     change: Option<u64>,
     file: Option<FileState>,
-    /// Whether the file had another length than its header announces.
+    /// Whether the file may be incomplete: it had another length than its header announces, or its signatures
+    /// were rejected.
     is_torn: bool,
     at: Instant,
 }
@@ -459,7 +533,9 @@ impl RejectionDedup {
             identity: (metadata.dev(), metadata.ino(), metadata.created().ok()),
             len: metadata.len(),
         });
-        RejectionDedup { change, file, is_torn: stage == RejectionStage::Length, at: Instant::now() }
+        // With trusted keys, a file that is still being copied has another digest than its manifest.
+        let is_torn = matches!(stage, RejectionStage::Length | RejectionStage::Signature);
+        RejectionDedup { change, file, is_torn, at: Instant::now() }
     }
 
     /// Returns whether this rejection concerns the same bad file as an earlier one.
@@ -519,7 +595,7 @@ mod tests {
         fn apply(&mut self, bytes: &[u8], change: u64) {
             let mut aligned = AlignedVec::new();
             aligned.extend_from_slice(bytes);
-            let fetched = Fetched::Bytes { bytes: aligned.into(), modified_at: UnixMillis(0) };
+            let fetched = Fetched::Bytes { bytes: aligned.into(), modified_at: UnixMillis(0), release: None };
             self.publisher.apply(Ok(fetched), || Some(change));
         }
 

@@ -8,6 +8,7 @@ use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::StageTimings;
 use switchboard_pipeline::{HeldBack, HoldCause};
 use switchboard_registry::{Finding, Findings, Severity};
+use switchboard_release::Verified;
 use switchboard_snapshot::{RejectionStage, Snapshot};
 
 use crate::telemetry::ReloadOutcome;
@@ -32,6 +33,11 @@ pub enum ReloadEvent<'a> {
         /// Whether the snapshot before had one company and this one has several. Queries without `company`
         /// fail from now on.
         company_required: bool,
+    },
+    /// The signatures of a snapshot were verified. The snapshot is in service, or goes into service now.
+    Verified {
+        /// The manifest, and the names of the keys that signed it.
+        verified: &'a Verified,
     },
     /// The warnings about the registry of a compiled snapshot in service were found.
     Warned {

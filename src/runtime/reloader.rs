@@ -15,6 +15,7 @@ use super::publisher::Publisher;
 use super::reload_event::{LastReload, ReloadObserver, ReloadSignal, ReloadSignalReceiver, Reporter};
 use super::state::{Restore, StateDir};
 use super::store::Store;
+use super::trusted_keys::KeysInForce;
 use super::watch::WatchedSource;
 
 /// Maximum poll interval while the file-system watch is down. Each poll retries the watch.
@@ -61,6 +62,12 @@ impl Reloader {
     /// Sets the limits within which the files of a registry are read.
     pub fn set_read_limits(&mut self, limits: ReadLimits) {
         self.poller.source.set_limits(limits);
+    }
+
+    /// Accepts a snapshot file only with the signatures of these keys. Has no effect on other sources.
+    pub fn set_trusted_keys(&mut self, keys: KeysInForce) {
+        self.poller.source.require_release();
+        self.publisher.set_trusted_keys(keys);
     }
 
     /// Starts a file-system watch with the next poll. Without this call the source is only polled.

@@ -8,22 +8,30 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use switchboard_pipeline::{Fetched, SnapshotSource, SourceError, SourceStamp};
 use switchboard_registry::{ReadLimits, is_passed_over};
+use switchboard_release::{MAX_ENVELOPE_BYTES, release_path};
 
-use super::poller::PolledSource;
+use super::poller::{PolledSource, QUIET_PERIOD};
 use super::reload_event::{ReloadEvent, ReloadSignal, Reporter, WatchMode};
 use super::watch_path::WatchedDirs;
+use super::watched_file::read_bounded;
+
+/// Time without a change after which a snapshot file and its signed manifest are read, because one is written
+/// after the other.
+const SIGNED_QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 /// A source with a file-system watch on the folders of its path.
 pub(super) struct WatchedSource {
     source: SnapshotSource,
     limits: ReadLimits,
+    /// The file with the signed manifest beside a snapshot file. `None` if no signatures are required.
+    release: Option<PathBuf>,
     watch: Option<DirWatch>,
     state: WatchState,
     reporter: Reporter,
@@ -63,7 +71,14 @@ struct SeenEvents {
 impl WatchedSource {
     pub(super) fn new(source: SnapshotSource, reporter: Reporter) -> WatchedSource {
         let limits = ReadLimits::default();
-        WatchedSource { source, limits, watch: None, state: WatchState::Untried, reporter }
+        WatchedSource { source, limits, release: None, watch: None, state: WatchState::Untried, reporter }
+    }
+
+    /// Reads and watches the file with the signed manifest, too, if the source is a snapshot file.
+    pub(super) fn require_release(&mut self) {
+        if let SnapshotSource::Snapshot(path) = &self.source {
+            self.release = Some(release_path(path));
+        }
     }
 
     pub(super) fn set_limits(&mut self, limits: ReadLimits) {
@@ -88,7 +103,7 @@ impl WatchedSource {
 impl PolledSource for WatchedSource {
     fn renew_watch(&mut self, follow_path: bool) {
         let Some(watch) = &mut self.watch else { return };
-        let state = match watch.renew(&self.source, follow_path) {
+        let state = match watch.renew(&self.source, self.release.as_deref(), follow_path) {
             Ok(()) => WatchState::Active,
             Err(error) => WatchState::Down(error.to_string()),
         };
@@ -109,11 +124,26 @@ impl PolledSource for WatchedSource {
     }
 
     fn stamp(&self) -> SourceStamp {
-        self.source.stamp()
+        match (self.source.stamp(), &self.release) {
+            (SourceStamp::File(mut stamp), Some(release)) => {
+                stamp.add_file(release);
+                SourceStamp::File(stamp)
+            }
+            (stamp, _) => stamp,
+        }
     }
 
     fn fetch(&self) -> Result<Fetched, SourceError> {
-        self.source.fetch(self.limits)
+        let manifest = self.release.as_deref().map(read_release).transpose()?;
+        let mut fetched = self.source.fetch(self.limits)?;
+        if let Fetched::Bytes { release, .. } = &mut fetched {
+            *release = manifest;
+        }
+        Ok(fetched)
+    }
+
+    fn quiet_period(&self) -> Duration {
+        if self.release.is_some() { SIGNED_QUIET_PERIOD } else { QUIET_PERIOD }
     }
 
     fn now(&self) -> Instant {
@@ -127,13 +157,21 @@ impl DirWatch {
     ///
     /// # Errors
     /// Fails if a folder cannot be watched. Then no folder is watched until the next call succeeds.
-    fn renew(&mut self, source: &SnapshotSource, follow_path: bool) -> notify::Result<()> {
+    fn renew(
+        &mut self,
+        source: &SnapshotSource,
+        release: Option<&Path>,
+        follow_path: bool,
+    ) -> notify::Result<()> {
         let mut seen = self.seen.lock();
         if self.watcher.is_some() && !seen.is_path_stale && !seen.is_watch_stale && !follow_path {
             return Ok(());
         }
         seen.is_path_stale = false;
-        let dirs = WatchedDirs::from_source(source);
+        let mut dirs = WatchedDirs::from_source(source);
+        if let Some(release) = release {
+            dirs.add_file(release);
+        }
         let is_same = self.watcher.is_some() && !seen.is_watch_stale && seen.dirs.folders == dirs.folders;
         seen.dirs = dirs;
         if is_same {
@@ -251,6 +289,25 @@ impl SeenEvents {
             }
         }
         true
+    }
+}
+
+/// Reads the file with a signed manifest. Returns the reason if there is no such file or it is too large.
+///
+/// # Errors
+/// Returns an error that may end without a change of the file, such as a lack of file descriptors.
+fn read_release(path: &Path) -> Result<Result<Vec<u8>, String>, SourceError> {
+    match read_bounded(path, MAX_ENVELOPE_BYTES) {
+        Ok(content) => Ok(Ok(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(
+            "the file does not exist; sign the snapshot with `switchboard sign`, and copy the signed manifest before \
+             the snapshot"
+                .to_owned(),
+        )),
+        Err(error) if error.raw_os_error().is_none() || error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(Err(format!("{error}; expected the file that `switchboard sign` writes")))
+        }
+        Err(error) => Err(SourceError::Snapshot { path: path.to_owned(), error }),
     }
 }
 

@@ -54,6 +54,11 @@ impl WatchedDirs {
         dirs
     }
 
+    /// Adds the path of one more file.
+    pub(super) fn add_file(&mut self, path: &Path) {
+        self.follow(std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")), path);
+    }
+
     /// Follows a path from a folder. Returns the physical path of the target, or `None` if an entry does not
     /// exist.
     fn follow(&mut self, mut at: PathBuf, path: &Path) -> Option<PathBuf> {

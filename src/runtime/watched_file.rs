@@ -98,7 +98,7 @@ impl PolledSource for BoundedFile {
     fn fetch(&self) -> Result<Fetched, SourceError> {
         let read = read_bounded(&self.path, self.max_bytes).and_then(|content| {
             let bytes = Bytes::read(&content, io::empty(), content.len().max(1))?;
-            Ok(Fetched::Bytes { bytes, modified_at: SystemTime::now().into() })
+            Ok(Fetched::Bytes { bytes, modified_at: SystemTime::now().into(), release: None })
         });
         read.map_err(|error| SourceError::Snapshot { path: self.path.clone(), error })
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
@@ -64,6 +65,14 @@ pub struct Telemetry {
     tls_handshakes: OnceLock<Vec<(TlsListener, [Counter; HandshakeOutcome::ALL.len()])>>,
     tls_reloads: OnceLock<[Counter; 2]>,
     access: AccessMetrics,
+    trusted_keys: OnceLock<TrustedKeysMetrics>,
+}
+
+/// The metrics of the trusted keys. Their series exist only if there are trusted keys.
+struct TrustedKeysMetrics {
+    replaced: Counter,
+    rejected: Counter,
+    release_expiry: Gauge,
 }
 
 /// The metrics of the principals. Their series exist only if there are principals.
@@ -151,6 +160,7 @@ impl Telemetry {
             tls_handshakes: OnceLock::new(),
             tls_reloads: OnceLock::new(),
             access: AccessMetrics::default(),
+            trusted_keys: OnceLock::new(),
             recorder,
         };
         // Without a state directory, no write fails.
@@ -365,6 +375,32 @@ impl Telemetry {
         set("server", expiry.server);
         if let Some(client_ca) = expiry.client_ca {
             set("client_ca", client_ca);
+        }
+    }
+
+    /// Registers the series of the trusted keys.
+    pub fn add_trusted_keys(&self) {
+        let series = Series(&self.recorder);
+        let reloads = |outcome| series.counter(&names::TRUSTED_KEYS_RELOADS, &[("outcome", outcome)]);
+        self.trusted_keys.get_or_init(|| TrustedKeysMetrics {
+            replaced: reloads("replaced"),
+            rejected: reloads("rejected"),
+            release_expiry: series.gauge(&names::RELEASE_EXPIRY, &[]),
+        });
+    }
+
+    /// Counts a change of the file of the trusted keys: replaced, or rejected.
+    pub fn count_trusted_keys_reload(&self, is_replaced: bool) {
+        if let Some(keys) = self.trusted_keys.get() {
+            let counter = if is_replaced { &keys.replaced } else { &keys.rejected };
+            counter.increment(1);
+        }
+    }
+
+    /// Sets the time from which the release in service counts as stale. `None` is no such time.
+    pub fn set_release_expiry(&self, at: Option<Timestamp>) {
+        if let Some(keys) = self.trusted_keys.get() {
+            keys.release_expiry.set(at.map_or(0.0, |at| at.as_second() as f64));
         }
     }
 

@@ -147,6 +147,14 @@ pub(super) const FILE_IN_FORCE: Metric = metric(
     "switchboard_access_file_in_force",
     "1 if the newest content of a file of access control is in force, 0 if it was rejected and the last good content stays. A file that is not set has no series.",
 );
+pub(super) const TRUSTED_KEYS_RELOADS: Metric = metric(
+    "switchboard_trusted_keys_reloads_total",
+    "Changes of the file of the trusted keys after the start: replaced, or rejected because the file is broken or unreadable. Absent without trusted keys.",
+);
+pub(super) const RELEASE_EXPIRY: Metric = metric(
+    "switchboard_release_expires_timestamp_seconds",
+    "Unix time from which the release of the snapshot in service counts as stale. 0 if its manifest states none, or if the snapshot is from the state directory. Absent without trusted keys.",
+);
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",
     "Always 1. The labels are the version and the commit of the running program.",

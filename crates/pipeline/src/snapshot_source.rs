@@ -52,6 +52,9 @@ pub enum Fetched {
         bytes: Bytes,
         /// Time of the last change of the file.
         modified_at: UnixMillis,
+        /// Content of the file with the signed manifest, or the reason why it cannot be read. `None` if no
+        /// signatures are required.
+        release: Option<Result<Vec<u8>, String>>,
     },
 }
 
@@ -127,7 +130,14 @@ impl Fetched {
     pub fn digest(&self) -> u128 {
         match self {
             Fetched::Files(files) => files.digest(),
-            Fetched::Bytes { bytes, .. } => xxhash_rust::xxh3::xxh3_128(bytes),
+            Fetched::Bytes { bytes, release, .. } => {
+                let digest = xxhash_rust::xxh3::xxh3_128(bytes);
+                match release {
+                    None => digest,
+                    Some(Ok(content)) => digest ^ xxhash_rust::xxh3::xxh3_128_with_seed(content, 1),
+                    Some(Err(reason)) => digest ^ xxhash_rust::xxh3::xxh3_128_with_seed(reason.as_bytes(), 2),
+                }
+            }
         }
     }
 }
@@ -158,7 +168,7 @@ impl SnapshotSource {
             SnapshotSource::Registry(root) => Ok(Fetched::Files(read_registry(root, limits)?)),
             SnapshotSource::Snapshot(path) => {
                 let (bytes, modified_at) = read_snapshot(path)?;
-                Ok(Fetched::Bytes { bytes, modified_at })
+                Ok(Fetched::Bytes { bytes, modified_at, release: None })
             }
         }
     }

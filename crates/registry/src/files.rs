@@ -254,6 +254,12 @@ impl Stamp {
         let name = path.to_string_lossy();
         Ok(Stamp(vec![FileStamp::new(Arc::from(&*name), Some(&fs::metadata(path)?))]))
     }
+
+    /// Adds the stamp of one more file, which may be missing. Does not open the file.
+    pub fn add_file(&mut self, path: &Path) {
+        let name = path.to_string_lossy();
+        self.0.push(FileStamp::new(Arc::from(&*name), fs::metadata(path).ok().as_ref()));
+    }
 }
 
 impl FileStamp {

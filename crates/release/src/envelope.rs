@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode::Indifferent;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{PublicKey, SigningKey, TrustedKeys};
@@ -18,8 +18,14 @@ const MAX_SIGNATURES: usize = 64;
 
 /// Readers of base64. DSSE allows both alphabets, and does not ask for padding.
 const READERS: [GeneralPurpose; 2] = [
-    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent)),
-    GeneralPurpose::new(&alphabet::URL_SAFE, GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent)),
+    GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent),
+    ),
+    GeneralPurpose::new(
+        &alphabet::URL_SAFE,
+        GeneralPurposeConfig::new().with_decode_padding_mode(Indifferent),
+    ),
 ];
 
 /// A manifest as it was signed, with its signatures. The manifest is not parsed before it is verified.

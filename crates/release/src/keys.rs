@@ -117,7 +117,9 @@ impl SigningKey {
     /// Returns an error if the system has no random bytes.
     pub fn generate() -> Result<SigningKey, InvalidKey> {
         let mut seed = [0; KEY_BYTES];
-        SystemRandom::new().fill(&mut seed).map_err(|_| InvalidKey("the system has no random bytes; try again"))?;
+        SystemRandom::new()
+            .fill(&mut seed)
+            .map_err(|_| InvalidKey("the system has no random bytes; try again"))?;
         SigningKey::from_seed(seed)
     }
 
@@ -193,7 +195,11 @@ impl PublicKey {
     /// Returns the section of this key in a file of trusted keys.
     pub fn to_toml(&self, name: &str) -> String {
         // A name has no quote, so that only a backslash is escaped.
-        format!("[[key]]\nname = \"{}\"\ned25519 = \"{}\"\n", name.replace('\\', "\\\\"), STANDARD.encode(self.0))
+        format!(
+            "[[key]]\nname = \"{}\"\ned25519 = \"{}\"\n",
+            name.replace('\\', "\\\\"),
+            STANDARD.encode(self.0)
+        )
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -305,9 +311,15 @@ impl FileReader<'_> {
             return read;
         }
         if keys == 0 {
-            self.fault(0, "the file has no key; add the `[[key]]` section of a .pub file of `switchboard keygen`");
+            self.fault(
+                0,
+                "the file has no key; add the `[[key]]` section of a .pub file of `switchboard keygen`",
+            );
         } else if keys > MAX_KEYS {
-            self.fault(0, format!("the file has {keys} keys, but at most {MAX_KEYS} are allowed; remove keys"));
+            self.fault(
+                0,
+                format!("the file has {keys} keys, but at most {MAX_KEYS} are allowed; remove keys"),
+            );
         } else if threshold > keys {
             let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
             let message = format!(
@@ -325,7 +337,8 @@ impl FileReader<'_> {
             _ => None,
         };
         number.filter(|number| *number > 0).unwrap_or_else(|| {
-            let message = "`threshold` is not a number of keys; write a whole number of at least 1, without quotes";
+            let message =
+                "`threshold` is not a number of keys; write a whole number of at least 1, without quotes";
             self.fault(value.span().start, message);
             1
         })
@@ -376,7 +389,10 @@ impl FileReader<'_> {
                 let help = did_you_mean(name, ["name", "ed25519"].into_iter(), || {
                     "the keys are `name` and `ed25519`".to_owned()
                 });
-                self.fault(member.span().start, format!("the section has the unknown key {}; {help}", quoted(name)));
+                self.fault(
+                    member.span().start,
+                    format!("the section has the unknown key {}; {help}", quoted(name)),
+                );
             }
         }
         let name = match members.get("name") {
@@ -396,7 +412,10 @@ impl FileReader<'_> {
         };
         let key = match members.get("ed25519") {
             None => {
-                self.fault(at, "the key has no `ed25519`; copy the line from the .pub file of `switchboard keygen`");
+                self.fault(
+                    at,
+                    "the key has no `ed25519`; copy the line from the .pub file of `switchboard keygen`",
+                );
                 None
             }
             Some(value) => {
@@ -404,7 +423,8 @@ impl FileReader<'_> {
                     DeValue::String(text) => public_key(text),
                     _ => Err("`ed25519` is not a text".to_owned()),
                 };
-                let copy = "copy the line from the .pub file of `switchboard keygen`, 44 characters of base64";
+                let copy =
+                    "copy the line from the .pub file of `switchboard keygen`, 44 characters of base64";
                 read.map_err(|what| self.fault(value.span().start, format!("{what}; {copy}"))).ok()
             }
         };
@@ -417,7 +437,8 @@ fn public_key(text: &str) -> Result<PublicKey, String> {
     let bytes = STANDARD.decode(text).map_err(|_| "`ed25519` is not base64".to_owned())?;
     let length = bytes.len();
     let bytes = <[u8; KEY_BYTES]>::try_from(bytes);
-    let key = bytes.map_err(|_| format!("`ed25519` has {length} bytes, but an Ed25519 key has {KEY_BYTES}"))?;
+    let key =
+        bytes.map_err(|_| format!("`ed25519` has {length} bytes, but an Ed25519 key has {KEY_BYTES}"))?;
     let key = PublicKey(key);
     if key.is_weak() {
         return Err("`ed25519` is a weak key, for which anybody can make signatures".to_owned());
@@ -426,7 +447,9 @@ fn public_key(text: &str) -> Result<PublicKey, String> {
 }
 
 /// Returns the entries of a table in the order of the file.
-fn in_order<'t, 'd>(table: &'t DeTable<'d>) -> Vec<(&'t Spanned<std::borrow::Cow<'d, str>>, &'t Spanned<DeValue<'d>>)> {
+fn in_order<'t, 'd>(
+    table: &'t DeTable<'d>,
+) -> Vec<(&'t Spanned<std::borrow::Cow<'d, str>>, &'t Spanned<DeValue<'d>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
@@ -441,7 +464,8 @@ mod tests {
     const OPENSSL_PUBLIC: &str = "DIYWqzcmj9cmxYpG5ZRs1Ix69uuneebaKJsRSC2bbPY=";
 
     fn parse(text: &str) -> Result<TrustedKeys, Vec<String>> {
-        TrustedKeys::parse("k.toml", text.as_bytes()).map_err(|faults| faults.iter().map(str::to_owned).collect())
+        TrustedKeys::parse("k.toml", text.as_bytes())
+            .map_err(|faults| faults.iter().map(str::to_owned).collect())
     }
 
     #[test]
@@ -559,16 +583,23 @@ mod tests {
                 bytes[31] |= sign;
                 let key = PublicKey(bytes);
                 let text = key.to_toml("a");
-                assert!(parse(&text).unwrap_err()[0].starts_with("k.toml:3: `ed25519` is a weak key"), "{text}");
+                assert!(
+                    parse(&text).unwrap_err()[0].starts_with("k.toml:3: `ed25519` is a weak key"),
+                    "{text}"
+                );
                 let forgery = |point: [u8; 32], message: u8| {
                     let signature = [point, [0; 32]].concat();
                     key.verifies(&[message], &signature)
                 };
-                let points = || WEAK.iter().flat_map(|point| [0, 0x80].map(|sign| {
-                    let mut point = *point;
-                    point[31] |= sign;
-                    point
-                }));
+                let points = || {
+                    WEAK.iter().flat_map(|point| {
+                        [0, 0x80].map(|sign| {
+                            let mut point = *point;
+                            point[31] |= sign;
+                            point
+                        })
+                    })
+                };
                 forged += usize::from(points().any(|point| (0..64).any(|message| forgery(point, message))));
             }
         }

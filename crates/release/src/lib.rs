@@ -30,7 +30,8 @@ use serde::{Deserialize, Serialize};
 
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PAYLOAD_TYPE, Verified};
 pub use keys::{
-    InvalidKey, KeyFileFaults, MAX_KEY_FILE_BYTES, PublicKey, SigningKey, TrustedKey, TrustedKeys, is_key_name,
+    InvalidKey, KeyFileFaults, MAX_KEY_FILE_BYTES, PublicKey, SigningKey, TrustedKey, TrustedKeys,
+    is_key_name,
 };
 
 /// The version of the manifest's format.

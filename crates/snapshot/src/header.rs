@@ -89,6 +89,8 @@ switchboard_model::text_enum! {
     /// that counts rejections has the stage as its label.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum RejectionStage {
+        /// The file has no manifest that enough trusted keys signed, or that names the file.
+        Signature => "signature",
         /// The header has other magic bytes, another format version or another schema digest.
         Header => "header",
         /// The file has fewer or more bytes than its header announces.
