@@ -43,6 +43,7 @@ mod registry;
 mod reload;
 mod restart;
 mod schema;
+mod signatures;
 mod snapshot;
 mod standings;
 mod state;

@@ -9,6 +9,7 @@ use serde_json::json;
 use switchboard_pipeline::build::open_tested;
 use switchboard_pipeline::{BuildMode, SnapshotSource, build_snapshot};
 use switchboard_registry::ReadLimits;
+use switchboard_release::{Envelope, MAX_ENVELOPE_BYTES, release_path};
 use switchboard_snapshot::header::{self, VERSION};
 use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
@@ -18,6 +19,7 @@ use super::source::{
     findings_text, now, read_registry, read_snapshot, reject_standard_input, source_from_path,
 };
 use super::{CommandError, Exit};
+use crate::runtime::read_bounded;
 
 /// The greatest generation that `--generation` accepts.
 const MAX_GENERATION: u64 = i64::MAX as u64;
@@ -159,6 +161,15 @@ impl<'a> Output<'a> {
                          daemon that serves it rejects this one; without --generation, the new one is the greater\n",
                     ));
                 }
+                let release = release_path(path);
+                if release.exists() {
+                    let release = release.display();
+                    output::print_error(&format!(
+                        "{WARNING}warning{WARNING:#}: {release} is the signed manifest of the file before: run \
+                         `switchboard sign {self} --key FILE`, because daemons with --trusted-keys reject the new file \
+                         until then\n",
+                    ));
+                }
                 Ok(())
             }
         }
@@ -206,6 +217,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
         header.built_at_ms().and_then(|ms| jiff::Timestamp::from_millisecond(ms.try_into().ok()?).ok());
     let built_at = built_at.map(|at| at.to_string());
     let bytes = snapshot.bytes().len();
+    let release = Release::beside(path, &snapshot);
     let per_account = bytes as f64 / records.accounts.max(1) as f64;
     let text = match format {
         OutputFormat::Json => {
@@ -220,6 +232,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
                 "bytes": {"file": bytes, "contents": header.contents_len, "text": records.text_bytes,
                           "definitions": header.definitions_len, "tests": header.tests_len},
                 "counts": counts,
+                "release": release.to_json(),
             });
             format!("{whole:#}\n")
         }
@@ -240,9 +253,69 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
             for (name, count) in counts {
                 text.push_str(&format!("{name:<15} {count}\n"));
             }
+            text.push_str(&format!("{:<15} {release}\n", "release"));
             text
         }
     };
     output::print(&text)?;
     Ok(Exit::Success)
+}
+
+/// The signed manifest beside a snapshot file. No signature is verified.
+enum Release {
+    Missing,
+    /// The file is not the signed manifest of this snapshot. The text is the reason.
+    Unusable(String),
+    Signed {
+        signatures: usize,
+        created: String,
+        expires: Option<String>,
+    },
+}
+
+impl Release {
+    fn beside(path: &Path, snapshot: &Snapshot) -> Release {
+        let content = match read_bounded(&release_path(path), MAX_ENVELOPE_BYTES) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Release::Missing,
+            Err(error) => return Release::Unusable(error.to_string()),
+        };
+        let read = Envelope::from_json(&content).and_then(|it| Ok((it.signatures(), it.unverified()?)));
+        match read {
+            Err(error) => Release::Unusable(error.to_string()),
+            Ok((_, manifest)) if !manifest.names(&snapshot.digest()) => Release::Unusable(format!(
+                "it names another snapshot, of generation {}; sign this one with `switchboard sign`",
+                manifest.generation
+            )),
+            Ok((signatures, manifest)) => Release::Signed {
+                signatures,
+                created: manifest.created.to_string(),
+                expires: manifest.expires.map(|time| time.to_string()),
+            },
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        match self {
+            Release::Missing => serde_json::Value::Null,
+            Release::Unusable(reason) => json!({"error": reason}),
+            Release::Signed { signatures, created, expires } => {
+                json!({"signatures": signatures, "created": created, "expires": expires})
+            }
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Release::Missing => out.write_str("none"),
+            Release::Unusable(reason) => write!(out, "not usable: {reason}"),
+            Release::Signed { signatures, created, expires } => {
+                write!(out, "{} of {created}", count(*signatures, "signature", "signatures"))?;
+                expires.as_ref().map_or(Ok(()), |expires| write!(out, ", expires {expires}"))?;
+                out.write_str(" (not verified)")
+            }
+        }
+    }
 }
