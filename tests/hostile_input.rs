@@ -155,6 +155,96 @@ fn principals_file_reader_withstands_random_bytes() {
     }
 }
 
+/// Draws lines of a file of trusted keys, whole and cut.
+fn trusted_keys() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "[[key]]\n",
+        "[key]\n",
+        "threshold = ",
+        "name = ",
+        "\"a\"",
+        "\"b\"",
+        "ed25519 = ",
+        "\"DIYWqzcmj9cmxYpG5ZRs1Ix69uuneebaKJsRSC2bbPY=\"",
+        "\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+        "1",
+        "2",
+        "-1",
+        "\n",
+        "\n",
+        "[[key]]\nname = \"a\"\ned25519 = \"DIYWqzcmj9cmxYpG5ZRs1Ix69uuneebaKJsRSC2bbPY=\"\n",
+        "[[key]]\nname = \"b\"\ned25519 = \"MCa8gCBgsMdSU4BUQZbZzp/NlIZMqDkUZPWpxKMOJ/c=\"\n",
+    ];
+    let word = prop_oneof![
+        12 => proptest::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec()),
+        1 => vec(any::<u8>(), 1..4),
+    ];
+    vec(word, 0..20).prop_map(|words| words.concat())
+}
+
+#[test]
+fn trusted_keys_reader_withstands_random_bytes() {
+    check_property(properties::trusted_keys, trusted_keys(), CASES);
+    check_property(properties::trusted_keys, text(), CASES);
+    for part in ["[[key]]\n", "a = 1\n", "[", "\n", "x", "key = [", "[[key]]\nname=7\n"] {
+        properties::trusted_keys(&repeated_to(60_000, "", part));
+        properties::trusted_keys(&repeated("", part));
+    }
+}
+
+/// Draws parts of an envelope and of a manifest.
+fn envelope() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\"payload\":",
+        "\"payloadType\":\"application/vnd.switchboard.release+json\"",
+        "\"signatures\":",
+        "\"keyid\":",
+        "\"sig\":",
+        "\"e30=\"",
+        "\"\"",
+        "null",
+        "{\"payload\":\"e30=\",\"payloadType\":\"application/vnd.switchboard.release+json\",\"signatures\":[",
+        "{\"sig\":\"AAAA\"}",
+        "]}",
+        "\"format\":1",
+        "\"generation\":7",
+        "\"created\":\"2026-01-01T00:00:00Z\"",
+        "\"variants\":[]",
+        "\"expires\":",
+        "{\"format\":1,\"generation\":7,\"created\":\"2026-01-01T00:00:00Z\",\"variants\":[",
+    ];
+    let word = prop_oneof![
+        12 => proptest::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec()),
+        1 => vec(any::<u8>(), 1..4),
+    ];
+    vec(word, 0..12).prop_map(|words| words.concat())
+}
+
+#[test]
+fn envelope_reader_withstands_random_bytes() {
+    check_property(properties::envelope, envelope(), CASES);
+    check_property(properties::envelope, text(), CASES);
+    let begin =
+        "{\"payload\":\"\",\"payloadType\":\"application/vnd.switchboard.release+json\",\"signatures\":[";
+    for (begin, part) in [
+        ("", "["),
+        ("", "{\"a\":"),
+        (begin, "{\"sig\":\"\"},"),
+        (begin, "["),
+        ("{\"payload\":\"", "AAAA"),
+        ("{\"", "x"),
+    ] {
+        for size in [30_000, 60_000, LARGE] {
+            properties::envelope(&repeated_to(size, begin, part));
+        }
+    }
+}
+
 #[test]
 fn snapshot_open_withstands_random_bytes() {
     check_property(properties::open, vec(any::<u8>(), 0..500), CASES);
@@ -172,6 +262,8 @@ fn all_readers_withstand_random_bytes_long() {
     check_property(properties::batch, text(), 100 * CASES);
     check_property(properties::registry, text(), 100 * CASES);
     check_property(properties::principals, principals(), 100 * CASES);
+    check_property(properties::trusted_keys, trusted_keys(), 100 * CASES);
+    check_property(properties::envelope, envelope(), 20 * CASES);
     check_property(properties::open, vec(any::<u8>(), 0..500), 100 * CASES);
     check_property(properties::resealed, vec(any::<u8>(), 5..40), 100 * CASES);
 }

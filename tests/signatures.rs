@@ -564,7 +564,7 @@ fn rotate_keys_under_load(turns: usize) {
     let place = Place::new();
     place.trust(1, &["a"]);
     place.release(1, &["a"]);
-    let daemon = place.serve(&[]);
+    let daemon = place.serve(&["--state", &place.path("state")]);
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..2)
         .map(|_| {
@@ -603,6 +603,11 @@ fn rotate_keys_under_load(turns: usize) {
         (turns as f64, 2.0 * turns as f64)
     );
     assert_eq!((generation(&daemon), daemon.metric(REJECTED)), (next, 0.0));
+    let recorded = || {
+        let log = fs::read_to_string(place.file("state/audit.ndjson")).unwrap_or_default();
+        log.lines().filter(|line| line.contains("\"event\":\"keys_replaced\"")).count()
+    };
+    wait_until("each replacement is in the audit log", || recorded() == 2 * turns);
     stop.store(true, Ordering::SeqCst);
     let answered: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
     println!("{turns} rotations, {answered} answers, 0 failed");
@@ -614,9 +619,9 @@ fn keys_are_replaced_under_load_without_a_failed_request() {
 }
 
 #[test]
-#[ignore = "long: 50 rotations, in each of which a bad file and two good ones arrive"]
+#[ignore = "long: 100 rotations, in each of which a bad file and two good ones arrive"]
 fn keys_are_replaced_a_hundred_times_under_load_long() {
-    rotate_keys_under_load(50);
+    rotate_keys_under_load(100);
 }
 
 #[test]

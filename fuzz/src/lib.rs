@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A stable compiler needs the variable and `--sanitizer none`. With a nightly compiler, leave both out. The
-//! targets are `open`, `resealed`, `registry`, `query`, `batch` and
-//! `principals`.
+//! targets are `open`, `resealed`, `registry`, `query`, `batch`, `principals`,
+//! `trusted_keys` and `envelope`.
 
 pub mod properties;

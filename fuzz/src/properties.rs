@@ -13,6 +13,7 @@ use switchboard::api::problem::{from_error, to_json, write_problem};
 use switchboard_model::UnixSeconds;
 use switchboard_pipeline::{BuildMode, build_snapshot};
 use switchboard_registry::{self as registry, Files};
+use switchboard_release::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, SigningKey, TrustedKeys};
 use switchboard_select::{NO_STANDINGS, Query, SelectContext, explain, select, write_selection};
 use switchboard_snapshot::header::{self, Header};
 use switchboard_snapshot::{NoProgress, Snapshot};
@@ -34,6 +35,10 @@ const TREE: u64 = 16 << 20;
 /// Factor of the size of a principals file that may be taken. A tree of TOML takes up to 230 times its text, and the
 /// file has at most 1 MiB.
 const PRINCIPALS: u64 = 256;
+
+/// Factor of the size of an envelope that may be taken. A signature of 11 bytes takes up to 150 bytes, because lists
+/// grow by doubling.
+const ENVELOPE: u64 = 24;
 
 /// Runs a function, and checks that it allocates at most `times` the input plus [`CONSTANT`].
 fn bounded<T>(what: &str, times: u64, input: usize, run: impl FnOnce() -> T) -> (T, u64) {
@@ -237,5 +242,56 @@ pub fn principals(data: &[u8]) {
                 assert!(shown.flatten().all(|next| next == '…' || !next.is_ascii_alphanumeric()), "{fault}");
             }
         }
+    }
+}
+
+/// Reads any bytes as a file of trusted keys. A file that is used has different keys, and enough of them.
+pub fn trusted_keys(data: &[u8]) {
+    let (read, _) = bounded("keys", PRINCIPALS, data.len(), || TrustedKeys::parse("k.toml", data));
+    match read {
+        Ok(keys) => {
+            let all = keys.keys();
+            assert!((1..=all.len()).contains(&keys.threshold()));
+            for (at, key) in all.iter().enumerate() {
+                let mut others = all.iter().skip(at + 1);
+                assert!(others.all(|other| other.name != key.name && other.key != key.key));
+            }
+        }
+        Err(faults) => {
+            assert!(faults.iter().next().is_some());
+            for fault in faults.iter() {
+                let place = fault.strip_prefix("k.toml:").and_then(|rest| rest.split(':').next());
+                let line = place.and_then(|line| line.parse::<usize>().ok());
+                assert!(line.is_some_and(|line| line > 0), "{fault}");
+            }
+        }
+    }
+}
+
+/// The key of [`envelope`], and the file that trusts it.
+static SIGNED: LazyLock<(SigningKey, TrustedKeys)> = LazyLock::new(|| {
+    let key = SigningKey::generate().unwrap();
+    let trusted = TrustedKeys::parse("k", key.public().to_toml("a").as_bytes()).unwrap();
+    (key, trusted)
+});
+
+/// Reads any bytes as an envelope, and as the payload of one that a trusted key signed. Without a signature nothing
+/// is accepted, and an envelope that is read is written and read again as the same.
+pub fn envelope(data: &[u8]) {
+    let (key, trusted) = &*SIGNED;
+    let (read, _) = bounded("envelope", ENVELOPE, data.len(), || Envelope::from_json(data));
+    if let Ok(envelope) = read {
+        assert!(envelope.verify(trusted).is_err());
+        // A payload in base64 with padding, and an id of each signature, may make the envelope longer than the limit.
+        if let Ok(again) = Envelope::from_json(&envelope.to_json()) {
+            assert_eq!(again, envelope);
+        }
+    }
+    if data.len() <= MAX_ENVELOPE_BYTES / 2 {
+        let mut signed = Envelope::from_payload(data.to_vec());
+        signed.sign(key);
+        let read = Envelope::from_json(&signed.to_json()).unwrap();
+        let (verified, _) = bounded("manifest", ENVELOPE, data.len(), || read.verify(trusted));
+        assert!(!matches!(verified, Err(EnvelopeError::Signatures { .. })));
     }
 }

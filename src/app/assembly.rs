@@ -34,8 +34,8 @@ use crate::config::{ExposedError, LogFormat, OverlapError, Settings};
 use crate::runtime::standings::ChangeLog;
 use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
-    FileWatch, KeysError, KeysInForce, LastReload, ReloadEvent, ReloadSignal, Reloader, Standings, StateDir,
-    Store, WatchMode, reload_signal,
+    FileWatch, KeysError, KeysEvent, KeysInForce, LastReload, ReloadEvent, ReloadSignal, Reloader, Standings,
+    StateDir, Store, WatchMode, reload_signal,
 };
 use crate::telemetry::{LogQueue, Telemetry};
 
@@ -356,7 +356,13 @@ impl App {
             file_watches.push(watch_principals(access, &settings, &telemetry, &store, audit.clone())?);
         }
         if let Some(keys) = &trusted_keys {
-            file_watches.push(watch_trusted_keys(keys, &settings, &telemetry, signal.clone())?);
+            file_watches.push(watch_trusted_keys(
+                keys,
+                &settings,
+                &telemetry,
+                signal.clone(),
+                audit.clone(),
+            )?);
             reloader.set_trusted_keys(keys.clone());
         }
         let is_data_closed = watch::Sender::new(true);
@@ -664,6 +670,7 @@ fn watch_trusted_keys(
     settings: &Settings,
     telemetry: &Arc<Telemetry>,
     reload: ReloadSignal,
+    audit: Option<AuditLog>,
 ) -> io::Result<FileWatch> {
     telemetry.add_trusted_keys();
     let observer = observe::keys_observer(Arc::clone(telemetry));
@@ -676,7 +683,14 @@ fn watch_trusted_keys(
     let keys = keys.clone();
     let (mode, interval) = (settings.watch, settings.poll_interval);
     FileWatch::start("keys", path, MAX_KEY_FILE_BYTES, mode, interval, move |read| {
-        if keys.apply(read, &observer) {
+        let content = read.as_ref().ok().copied().unwrap_or_default();
+        let must_judge_again = keys.apply(read, |event| {
+            observer(event);
+            if let (KeysEvent::Replaced { .. }, Some(audit)) = (event, &audit) {
+                audit.push(AuditRecord::of_file(AuditEvent::KeysReplaced, content));
+            }
+        });
+        if must_judge_again {
             reload.reload();
         }
     })

@@ -278,18 +278,22 @@ pub(super) fn access_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AccessEvent
 
 /// Creates an observer that counts and logs the events of the trusted keys.
 pub(super) fn keys_observer(telemetry: Arc<Telemetry>) -> impl Fn(&KeysEvent<'_>) + Clone {
-    move |event| match event {
-        KeysEvent::Opened { keys, threshold } => tracing::info!(keys, threshold, "trusted keys in force"),
-        KeysEvent::Replaced { keys, threshold } => {
-            tracing::info!(keys, threshold, "trusted keys replaced");
-            telemetry.count_trusted_keys_reload(true);
-        }
-        KeysEvent::Unchanged => {
-            tracing::info!("file of the trusted keys valid again; its content is in force");
-        }
-        KeysEvent::Rejected { reason } => {
-            tracing::error!(reason, "file of the trusted keys rejected; the keys in force stay");
-            telemetry.count_trusted_keys_reload(false);
+    move |event| {
+        let in_force = !matches!(event, KeysEvent::Rejected { .. });
+        telemetry.set_file_in_force(AccessFile::TrustedKeys, in_force);
+        match event {
+            KeysEvent::Opened { keys, threshold } => tracing::info!(keys, threshold, "trusted keys in force"),
+            KeysEvent::Replaced { keys, threshold } => {
+                tracing::info!(keys, threshold, "trusted keys replaced");
+                telemetry.count_trusted_keys_reload(true);
+            }
+            KeysEvent::Unchanged => {
+                tracing::info!("file of the trusted keys valid again; its content is in force");
+            }
+            KeysEvent::Rejected { reason } => {
+                tracing::error!(reason, "file of the trusted keys rejected; the keys in force stay");
+                telemetry.count_trusted_keys_reload(false);
+            }
         }
     }
 }

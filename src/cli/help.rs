@@ -151,7 +151,7 @@ const QUERY_FAILURE: &str = "The query has no account or is malformed, or the re
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 21] = [
+static COMMANDS: [CommandHelp; 23] = [
     CommandHelp {
         name: "",
         examples: &[

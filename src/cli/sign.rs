@@ -29,6 +29,8 @@ const MAX_KEY_BYTES: usize = 16 * 1024;
 pub(super) fn keygen(arguments: &KeygenArguments) -> Result<Exit, CommandError> {
     let KeygenArguments { output: name } = arguments;
     let label = name.file_name().and_then(|name| name.to_str()).filter(|name| is_key_name(name));
+    // A folder with a slash behind it has a last part, but the files would be in it, without a name.
+    let label = label.filter(|label| name.as_os_str().as_encoded_bytes().ends_with(label.as_bytes()));
     let label = label.ok_or_else(|| {
         CommandError::usage(
             "-o: the last part of the path is not the name of a key: write 1 to 128 letters, digits and signs without \

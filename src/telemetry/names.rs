@@ -237,6 +237,8 @@ switchboard_model::text_enum! {
         Principals => "principals",
         /// The files of TLS: certificate, key and client CA.
         Tls => "tls",
+        /// The file of the trusted keys.
+        TrustedKeys => "trusted_keys",
     }
 }
 

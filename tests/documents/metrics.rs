@@ -21,7 +21,7 @@ const METRICS: [&str; 7] = [
     "## Process",
 ];
 /// The headings of the tables of label values, with the metric and the label.
-const VALUES: [(&str, &str, &str); 18] = [
+const VALUES: [(&str, &str, &str); 19] = [
     ("### Outcomes of selections", "switchboard_selections_total", "outcome"),
     ("### levels", "switchboard_climbed_total", "levels"),
     ("### route", "switchboard_http_requests_total", "route"),
@@ -31,6 +31,7 @@ const VALUES: [(&str, &str, &str); 18] = [
     ("### Outcomes of access", "switchboard_auth_requests_total", "outcome"),
     ("### Outcomes of file changes", "switchboard_principals_reloads_total", "outcome"),
     ("### Outcomes of file changes", "switchboard_tls_reloads_total", "outcome"),
+    ("### Outcomes of file changes", "switchboard_trusted_keys_reloads_total", "outcome"),
     ("### file", "switchboard_access_file_in_force", "file"),
     ("### listener", "switchboard_tls_handshakes_total", "listener"),
     ("### Outcomes of handshakes", "switchboard_tls_handshakes_total", "outcome"),
@@ -56,6 +57,9 @@ fn scrape() -> BTreeMap<String, Metric> {
     let folder = tempfile::tempdir().unwrap();
     let principals = folder.path().join("principals.toml");
     fs::write(&principals, "[[principal]]\nname = \"anonymous\"\nallow = [\"metrics\"]\n").unwrap();
+    let keys = folder.path().join("keys.toml");
+    let key = switchboard_release::SigningKey::generate().unwrap().public();
+    fs::write(&keys, key.to_toml("a")).unwrap();
     let certificates = Certificates::new();
     let daemon = InProcessDaemon::empty(Settings {
         principals: Some(principals),
@@ -63,6 +67,7 @@ fn scrape() -> BTreeMap<String, Metric> {
         tls_cert: Some(certificates.path("server.pem")),
         tls_key: Some(certificates.path("server.key")),
         tls_client_ca: Some(certificates.path("ca.pem")),
+        trusted_keys: Some(keys),
         ..one_worker()
     });
     let text = certificates.connect(&daemon.admin.to_string()).get("/metrics").text();

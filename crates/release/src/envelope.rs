@@ -101,7 +101,12 @@ impl Envelope {
     /// Creates an envelope without signatures.
     pub fn new(manifest: &Manifest) -> Envelope {
         // Cannot fail, because a manifest has only texts and numbers.
-        Envelope { payload: serde_json::to_vec(manifest).unwrap_or_default(), signatures: Vec::new() }
+        Envelope::from_payload(serde_json::to_vec(manifest).unwrap_or_default())
+    }
+
+    /// Creates an envelope without signatures around any bytes.
+    pub fn from_payload(payload: Vec<u8>) -> Envelope {
+        Envelope { payload, signatures: Vec::new() }
     }
 
     /// Reads an envelope. Verifies nothing.
