@@ -20,6 +20,7 @@
 
 mod access;
 mod architecture;
+mod audit;
 mod balancers;
 mod build_snapshot;
 mod cli;

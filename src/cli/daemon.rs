@@ -263,6 +263,15 @@ fn status_text(status: &Value, faults: &[String]) -> String {
         let locked = if is("lock") { "" } else { ", which another process writes" };
         line("state", &format!("{}{writable}{locked}", text(state, "path").unwrap_or_default()));
     }
+    if let Some(audit) = status.get("audit") {
+        let newest = audit.get("seq").and_then(Value::as_u64).zip(text(audit, "hash"));
+        if let Some((seq, hash)) = newest {
+            line("audit log", &format!("record {seq}, hash {hash}"));
+        }
+        if let Some(error) = text(audit, "error") {
+            line("audit log", &format!("{WARNING}cannot be written{WARNING:#}: {error}"));
+        }
+    }
     if let Some(standings) = status.get("standings") {
         let number = |name| standings.get(name).and_then(Value::as_u64).unwrap_or(0);
         let kept = text(standings, "kept").map_or(String::new(), |kept| format!("; kept {kept}"));

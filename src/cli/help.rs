@@ -113,6 +113,12 @@ const REGISTRY_FILES: &[Entry] = &[
 const SNAPSHOT_FILES: &[Entry] =
     &[("FILE.swb", "Snapshot: a registry that was compiled to one file. The name is free.")];
 
+const AUDIT_FILES: &[Entry] = &[
+    ("audit.ndjson", "In the state directory of a daemon: the newest records."),
+    ("audit-N.ndjson", "Older records, of which the first has the number N."),
+    ("audit-damaged-K.ndjson", "A file that did not end with a sound record."),
+];
+
 const SERVE_FILES: &[Entry] = &[
     (
         "/etc/switchboard/switchboard.toml",
@@ -441,7 +447,7 @@ static COMMANDS: [CommandHelp; 23] = [
         failure: Some("A record was changed or removed."),
         signals: &[],
         environment: &[],
-        files: &[],
+        files: &[AUDIT_FILES],
     },
     CommandHelp {
         name: "audit verify",
@@ -454,7 +460,7 @@ static COMMANDS: [CommandHelp; 23] = [
         failure: Some("A record was changed or removed. The message names the first one."),
         signals: &[],
         environment: &[],
-        files: &[],
+        files: &[AUDIT_FILES],
     },
     CommandHelp {
         name: "standing",

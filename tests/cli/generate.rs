@@ -181,6 +181,7 @@ fn man_writes_a_page_for_the_program_and_each_command() {
         .map(|command| format!("switchboard-{command}.1"))
         .chain(["switchboard.1".to_owned()])
         .chain(["list", "set", "clear"].map(|command| format!("switchboard-standing-{command}.1")))
+        .chain(["switchboard-audit-verify.1".to_owned()])
         .collect();
     expected.sort();
     assert_eq!(pages().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), expected);
@@ -204,7 +205,8 @@ fn every_page_has_its_sections_and_the_serving_pages_have_signals() {
 
 /// Returns whether the command of a page has an option with a closed list of values.
 fn name_has_values(page: &str) -> bool {
-    let others = ["compile", "standing", "man", "token"].map(|command| format!("switchboard-{command}.1"));
+    let others =
+        ["compile", "standing", "audit", "man", "token"].map(|command| format!("switchboard-{command}.1"));
     !others.contains(&page.to_owned())
 }
 
