@@ -141,7 +141,7 @@ struct SettingsLayer {
     audit_max_bytes: Option<u64>,
     /// Number of older files of the audit log that are kept; 0 keeps all
     /// [default: 16]
-    #[arg(long, value_name = "N", verbatim_doc_comment)]
+    #[arg(long, value_name = "N", value_parser = parse_number::<0>, verbatim_doc_comment)]
     audit_keep: Option<usize>,
     /// Journal file that keeps live standings over restarts; by default a file in the state directory
     #[arg(long, value_name = "FILE")]

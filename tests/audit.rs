@@ -445,6 +445,32 @@ fn certificate_that_is_replaced_has_a_record() {
 }
 
 #[test]
+fn keys_that_are_replaced_have_a_record() {
+    let place = Place::new();
+    let keys = place.path("keys.toml");
+    let section = |name: &str| {
+        let made = switchboard(&["keygen", "-o", place.path(name).to_str().unwrap()]);
+        assert!(made.status.success(), "{}", stderr(&made));
+        fs::read_to_string(place.path(&format!("{name}.pub"))).unwrap()
+    };
+    fs::write(&keys, section("first")).unwrap();
+    let _daemon = place.serve(&[
+        "--trusted-keys",
+        keys.to_str().unwrap(),
+        "--watch",
+        "poll",
+        "--poll-interval",
+        "50ms",
+    ]);
+    let other = section("other");
+    fs::write(place.path("new"), &other).unwrap();
+    fs::rename(place.path("new"), &keys).unwrap();
+    let sum = Command::new("sha256sum").arg(&keys).output().unwrap();
+    assert_eq!(place.wait_for("keys_replaced")["digest"], stdout(&sum)[..64].to_owned());
+    assert!(!fs::read_to_string(place.log()).unwrap().contains(other.lines().last().unwrap()));
+}
+
+#[test]
 fn without_a_state_directory_there_is_no_audit_log() {
     let registry = acme();
     let folder = tempfile::tempdir().unwrap();
