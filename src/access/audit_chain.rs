@@ -536,6 +536,8 @@ pub fn verify(files: &[PathBuf]) -> Result<VerifiedChain, VerifyError> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[derive(Serialize)]
@@ -587,9 +589,9 @@ mod tests {
             let mut chain = append(&settings(folder.path()), 2);
             let removed = if start == 1 { vec![] } else { vec![ChainFault::Torn(torn.len() as u64)] };
             assert_eq!(chain.take_faults(), removed);
-            assert_eq!(verified(&[path.clone()]), (1, 2 * start));
+            assert_eq!(verified(slice::from_ref(&path)), (1, 2 * start));
             OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
-            assert_eq!(verify(&[path.clone()]).unwrap().torn, torn.len());
+            assert_eq!(verify(slice::from_ref(&path)).unwrap().torn, torn.len());
         }
         let text = fs::read_to_string(&path).unwrap();
         let (body, hash) = text.lines().next().unwrap().split_once(BEFORE_HASH).unwrap();
@@ -609,7 +611,10 @@ mod tests {
             fs::write(&path, &sound[..len]).unwrap();
             append(&settings(folder.path()), 1);
             let last = if len < first_line { 1 } else { 2 };
-            assert_eq!((verified(&[path.clone()]), names(folder.path())), ((1, last), vec![FILE.to_owned()]));
+            assert_eq!(
+                (verified(slice::from_ref(&path)), names(folder.path())),
+                ((1, last), vec![FILE.to_owned()])
+            );
         }
     }
 
@@ -625,7 +630,7 @@ mod tests {
                 changed[at] ^= 1 << bit;
                 fs::write(&path, &changed).unwrap();
                 let line = sound[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-                let error = broken(&[path.clone()]);
+                let error = broken(slice::from_ref(&path));
                 assert!(error.contains(&format!("{FILE}:{line}: record ")), "byte {at}, bit {bit}: {error}");
             }
         }
@@ -643,16 +648,16 @@ mod tests {
             (vec![lines[0], b"{\"seq\":2", lines[1]], ":2: record 2: its hash"),
         ] {
             fs::write(&path, order.concat()).unwrap();
-            let error = broken(&[path.clone()]);
+            let error = broken(slice::from_ref(&path));
             assert!(error.contains(place), "{place}: {error}");
         }
         // A chain may begin later. A last record that is missing is found only by a copy of its hash.
         fs::write(&path, lines[1..3].concat()).unwrap();
-        assert_eq!(verified(&[path.clone()]), (2, 3));
+        assert_eq!(verified(slice::from_ref(&path)), (2, 3));
         fs::write(&path, vec![b'x'; MAX_LINE_BYTES + 9]).unwrap();
-        assert!(broken(&[path.clone()]).contains(":1: record ?: the line has 65536 bytes or more"));
+        assert!(broken(slice::from_ref(&path)).contains(":1: record ?: the line has 65536 bytes or more"));
         fs::write(&path, "").unwrap();
-        assert!(matches!(verify(&[path.clone()]), Err(VerifyError::Empty)));
+        assert!(matches!(verify(slice::from_ref(&path)), Err(VerifyError::Empty)));
         for unreadable in [folder.path().to_owned(), folder.path().join("none")] {
             assert!(matches!(verify(&[unreadable]), Err(VerifyError::Unreadable { .. })));
         }
@@ -735,15 +740,15 @@ mod tests {
             let aside = folder.path().join("audit-damaged-1.ndjson");
             assert_eq!(chain.take_faults(), [ChainFault::SetAside { path: aside.clone() }]);
             assert_eq!(
-                (fs::read(&aside).unwrap(), verified(&[path.clone()])),
+                (fs::read(&aside).unwrap(), verified(slice::from_ref(&path))),
                 (bytes.to_vec(), (next, next))
             );
             // A start after that continues, whether or not the new file has a record already.
             append(&settings(folder.path()), 1);
-            assert_eq!(verified(&[path.clone()]), (next, next + 1));
+            assert_eq!(verified(slice::from_ref(&path)), (next, next + 1));
             fs::remove_file(&path).unwrap();
             append(&settings(folder.path()), 1);
-            assert_eq!(verified(&[path.clone()]), (next, next));
+            assert_eq!(verified(slice::from_ref(&path)), (next, next));
         }
     }
 

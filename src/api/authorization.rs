@@ -22,7 +22,6 @@ pub(super) struct Authorizer {
 
 /// The refusal of a request.
 pub(super) struct Denied {
-    pub(super) problem: Problem,
     /// The caller, if it is known: its credential has expired, or it lacks the permission.
     pub(super) caller: Option<Caller>,
     pub(super) reason: DenialReason,
@@ -71,7 +70,7 @@ pub(super) fn authorize(
                 _ => (AuthOutcome::Unauthorized, None),
             };
             counters.count(outcome);
-            Err(Denied { problem: problem(denial), caller, reason: reason(denial) })
+            Err(Denied { caller, reason: reason(denial) })
         }
     }
 }
@@ -107,14 +106,13 @@ pub(super) fn credential_of(connection: &ConnectionInfo) -> Credential<'_> {
 /// Records a denied request in the audit log, if there is one.
 pub(super) fn record_denial(
     audit: Option<&AuditLog>,
-    caller: Option<&Caller>,
+    Denied { caller, reason }: &Denied,
     permission: Option<Permission>,
-    reason: DenialReason,
     peer: Peer,
 ) {
     if let Some(audit) = audit {
-        let principal = caller.and_then(Caller::principal).map(|principal| &*principal.name);
-        audit.deny(principal, permission, reason, peer);
+        let principal = caller.as_ref().and_then(Caller::principal).map(|principal| &*principal.name);
+        audit.deny(principal, permission, *reason, peer);
     }
 }
 
@@ -127,18 +125,38 @@ fn reason(denial: Denial) -> DenialReason {
     }
 }
 
-fn problem(denial: Denial) -> Problem {
-    let unauthorized = || Problem::new(&UNAUTHORIZED).with_header(WWW_AUTHENTICATE, "Bearer");
-    match denial {
-        Denial::NoCredential => unauthorized(),
-        Denial::UnknownCredential => unauthorized().with_detail(
-            "The credential is not that of exactly one principal. \
-             Send one header Authorization with Bearer and the token of a principal.",
-        ),
-        Denial::Expired(_) => unauthorized().with_detail(
-            "The credential of the principal has expired. Ask the operator of the daemon for a new one.",
-        ),
-        Denial::Forbidden(_) => Problem::new(&FORBIDDEN),
+impl Denied {
+    /// Refuses a request of an unknown caller.
+    pub(super) fn anonymous(reason: DenialReason) -> Denied {
+        Denied { caller: None, reason }
+    }
+
+    /// Returns the answer to the request.
+    pub(super) fn problem(&self) -> Problem {
+        let unauthorized = || Problem::new(&UNAUTHORIZED).with_header(WWW_AUTHENTICATE, "Bearer");
+        match self.reason {
+            DenialReason::NoCredential => unauthorized(),
+            DenialReason::UnknownCredential => unauthorized().with_detail(
+                "The credential is not that of exactly one principal. \
+                 Send one header Authorization with Bearer and the token of a principal.",
+            ),
+            DenialReason::ExpiredCredential => unauthorized().with_detail(
+                "The credential of the principal has expired. Ask the operator of the daemon for a new one.",
+            ),
+            DenialReason::NoPermission => Problem::new(&FORBIDDEN),
+            DenialReason::OtherOrigin => Problem::new(&FORBIDDEN).with_detail(
+                "The header Origin names another host or port than the header Host. \
+                 Pages of other sites may not send requests to this listener.",
+            ),
+            DenialReason::UnknownHost => Problem::new(&FORBIDDEN).with_detail(
+                "The header Host is neither an IP address nor localhost, and a daemon without principals refuses \
+                 other names. Use the address, or add the name with the option --admin-host.",
+            ),
+            DenialReason::NotLocal => Problem::new(&FORBIDDEN).with_detail(
+                "Without principals, standings can be changed only from the machine of the daemon. \
+                 Send the request there, or start the daemon with the option --principals.",
+            ),
+        }
     }
 }
 
@@ -164,11 +182,7 @@ pub(super) fn check_origin(head: &Parts) -> Result<(), Denied> {
     if is_own {
         return Ok(());
     }
-    let problem = Problem::new(&FORBIDDEN).with_detail(
-        "The header Origin names another host or port than the header Host. \
-         Pages of other sites may not send requests to this listener.",
-    );
-    Err(Denied { problem, caller: None, reason: DenialReason::OtherOrigin })
+    Err(Denied::anonymous(DenialReason::OtherOrigin))
 }
 
 /// Checks that the `Host` of a request is an IP address, `localhost` or one of these names. Without names,
@@ -184,11 +198,7 @@ pub(super) fn check_host(head: &Parts, hosts: Option<&[String]>) -> Result<(), D
     if address || is_own("localhost") || hosts.iter().any(|known| is_own(known)) {
         return Ok(());
     }
-    let problem = Problem::new(&FORBIDDEN).with_detail(
-        "The header Host is neither an IP address nor localhost, and a daemon without principals refuses other names. \
-         Use the address, or add the name with the option --admin-host.",
-    );
-    Err(Denied { problem, caller: None, reason: DenialReason::UnknownHost })
+    Err(Denied::anonymous(DenialReason::UnknownHost))
 }
 
 /// Returns the host of a request: that of an absolute target, else the header. HTTP/1.0 may have neither.

@@ -25,7 +25,6 @@ use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::{AccessLog, OTHER};
 use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential, record_denial};
-use crate::api::problem::FORBIDDEN;
 use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Standings, Store};
@@ -160,13 +159,12 @@ async fn answer(
     // Pages in a browser reach an open listener through DNS. With principals they have no token.
     let is_open_tcp = context.access.is_none() && !matches!(connection.peer, Peer::Unix);
     let hosts = is_open_tcp.then_some(&*context.admin_hosts);
-    let denied = |Denied { problem, caller, reason }, need: Option<Need>| {
-        let permission = need.map(|need| need.permission);
-        record_denial(context.audit.as_ref(), caller.as_ref(), permission, reason, connection.peer);
-        (problem.into_response(), body_state, caller)
+    let refuse = |denied: Denied, need: Option<Need>| {
+        record_denial(context.audit.as_ref(), &denied, need.map(|need| need.permission), connection.peer);
+        (denied.problem().into_response(), body_state, denied.caller)
     };
-    if let Err(refusal) = check_origin(&head).and_then(|()| check_host(&head, hosts)) {
-        return denied(refusal, None);
+    if let Err(denied) = check_origin(&head).and_then(|()| check_host(&head, hosts)) {
+        return refuse(denied, None);
     }
     let path = head.uri.path();
     let need = match need(&head.method, path) {
@@ -175,24 +173,18 @@ async fn answer(
     };
     let caller = match authorized(context, connection, &head, need) {
         Ok(caller) => caller,
-        Err(refusal) => return denied(refusal, need),
+        Err(denied) => return refuse(denied, need),
     };
     let is_change = need == Some(Need::of(Permission::Standings));
     if context.access.is_none() && is_change && !connection.peer.is_local() {
-        let problem = Problem::new(&FORBIDDEN).with_detail(
-            "Without principals, standings can be changed only from the machine of the daemon. \
-             Send the request there, or start the daemon with the option --principals.",
-        );
-        return denied(Denied { problem, caller: None, reason: DenialReason::NotLocal }, need);
+        return refuse(Denied::anonymous(DenialReason::NotLocal), need);
     }
     if is_of_standings(path) {
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         let request = (&head.method, &head.headers);
-        let peer = connection.peer;
-        return match standings::answer(caller.as_ref(), peer, store, standings, request, path, query, body)
-            .await
-        {
+        let caller_and_peer = (caller.as_ref(), connection.peer);
+        return match standings::answer(caller_and_peer, store, standings, request, path, query, body).await {
             // A change is only made after the whole body was read.
             Ok(response) => (response, BodyState::Read, caller),
             Err(problem) => (problem.into_response(), body_state, caller),

@@ -53,8 +53,7 @@ pub(super) fn need(method: &Method, path: &str) -> Result<Need, Problem> {
 /// Answers a request for standings of companies that its caller may name. `path` begins with
 /// `/v1/standings`. `query` is the query string of the URL.
 pub(super) async fn answer(
-    caller: Option<&Caller>,
-    peer: Peer,
+    (caller, peer): (Option<&Caller>, Peer),
     store: &Store,
     standings: &Standings,
     (method, headers): (&Method, &HeaderMap),

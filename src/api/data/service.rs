@@ -133,10 +133,10 @@ impl Service for WorkerContext {
         let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let (caller, denied) = match authorize(self, connection, target, &head) {
             Ok(caller) => (caller, None),
-            Err(Denied { problem, caller, reason }) => {
-                let audit = self.audit.as_ref();
-                record_denial(audit, caller.as_ref(), target.permission(), reason, connection.peer);
-                (caller, Some(problem))
+            Err(denied) => {
+                record_denial(self.audit.as_ref(), &denied, target.permission(), connection.peer);
+                let problem = denied.problem();
+                (denied.caller, Some(problem))
             }
         };
         let answered = match denied {
