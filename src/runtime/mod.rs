@@ -26,4 +26,5 @@ pub use standings::Standings;
 pub use state::StateDir;
 pub use store::{Generation, Reader, Store};
 pub use trusted_keys::{KeysError, KeysEvent, KeysInForce};
-pub use watched_file::{FileWatch, read_bounded};
+pub use watch_path::read_bounded;
+pub use watched_file::FileWatch;

@@ -15,7 +15,7 @@ use switchboard_release::{
     Envelope, KeyFileFaults, MAX_KEY_FILE_BYTES, Manifest, PublicKey, TrustedKeys, Verified,
 };
 
-use super::watched_file::read_bounded;
+use super::watch_path::read_bounded;
 
 /// The keys in force, with the file that they come from. Clones share their state.
 #[derive(Clone)]

@@ -19,8 +19,7 @@ use switchboard_release::{MAX_ENVELOPE_BYTES, release_path};
 
 use super::poller::{PolledSource, QUIET_PERIOD};
 use super::reload_event::{ReloadEvent, ReloadSignal, Reporter, WatchMode};
-use super::watch_path::WatchedDirs;
-use super::watched_file::read_bounded;
+use super::watch_path::{WatchedDirs, read_bounded};
 
 /// Time without a change after which a snapshot file and its signed manifest are read, because one is written
 /// after the other.

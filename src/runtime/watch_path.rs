@@ -1,10 +1,12 @@
 //! The folders to watch for a source: every folder on its path, including the targets of symbolic links. An
-//! entry of one of these folders changes when a file, a link or a folder on the path is replaced.
+//! entry of one of these folders changes when a file, a link or a folder on the path is replaced. Reads a file
+//! on such a path up to a limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use switchboard_pipeline::SnapshotSource;
@@ -142,6 +144,24 @@ impl WatchedDirs {
 fn push(rest: &mut Vec<OsString>, path: &Path) {
     let parts: Vec<&OsStr> = path.components().map(|part| part.as_os_str()).collect();
     rest.extend(parts.into_iter().rev().map(OsStr::to_owned));
+}
+
+/// Reads a whole file of at most `max_bytes`. A pipe in the place of the file does not block.
+///
+/// # Errors
+/// Returns the error of the system, or an error for a larger file and for something other than a file.
+pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut content = Vec::new();
+    file.take(max_bytes as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > max_bytes {
+        return Err(io::Error::other(format!("the file has more than {max_bytes} bytes")));
+    }
+    Ok(content)
 }
 
 #[cfg(test)]

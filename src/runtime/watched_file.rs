@@ -1,10 +1,8 @@
 //! Watches one file other than the source, such as the principals, with the watch and the debounce of the
 //! source.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,6 +13,7 @@ use switchboard_snapshot::Bytes;
 use super::poller::{Polled, PolledSource, QUIET_PERIOD, SourcePoller};
 use super::reload_event::{ReloadSignal, ReloadSignalReceiver, Reporter, WatchMode, reload_signal};
 use super::watch::WatchedSource;
+use super::watch_path::read_bounded;
 
 /// The running watch of a file. Dropping it ends the thread of the watch.
 pub struct FileWatch {
@@ -55,24 +54,6 @@ impl Drop for FileWatch {
     fn drop(&mut self) {
         self.signal.stop();
     }
-}
-
-/// Reads a whole file of at most `max_bytes`. A pipe in the place of the file does not block.
-///
-/// # Errors
-/// Returns the error of the system, or an error for a larger file and for something other than a file.
-pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
-    const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut content = Vec::new();
-    file.take(max_bytes as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > max_bytes {
-        return Err(io::Error::other(format!("the file has more than {max_bytes} bytes")));
-    }
-    Ok(content)
 }
 
 /// A file that is read up to a limit.

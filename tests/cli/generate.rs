@@ -205,8 +205,8 @@ fn every_page_has_its_sections_and_the_serving_pages_have_signals() {
 
 /// Returns whether the command of a page has an option with a closed list of values.
 fn name_has_values(page: &str) -> bool {
-    let others =
-        ["compile", "standing", "audit", "man", "token"].map(|command| format!("switchboard-{command}.1"));
+    let others = ["compile", "standing", "audit", "keygen", "man", "sign", "token"]
+        .map(|command| format!("switchboard-{command}.1"));
     !others.contains(&page.to_owned())
 }
 

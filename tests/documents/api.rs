@@ -11,6 +11,7 @@ use switchboard_select::{
 use switchboard_server::ServerSettings;
 
 use super::page::{Page, quoted};
+use crate::cli::switchboard;
 use crate::expected;
 use crate::harness::{DaemonProcess, assert_generated};
 use crate::tls::certificates::Certificates;
@@ -95,8 +96,12 @@ fn tables_of_standings_and_status_have_the_members_of_the_answers() {
         format!("[[principal]]\nname = \"anonymous\"\ncompanies = [\"*\"]\n{allow}\n"),
     )
     .unwrap();
-    let [state, principals] = [state.path(), &principals].map(|path| path.to_str().unwrap());
-    let more = ["--state", state, "--principals", principals];
+    let keys = state.path().join("keys");
+    let made = switchboard(&["keygen", "-o", keys.to_str().unwrap()]);
+    assert!(made.status.success(), "{made:?}");
+    let keys = keys.with_extension("pub");
+    let [state, principals, keys] = [state.path(), &principals, &keys].map(|path| path.to_str().unwrap());
+    let more = ["--state", state, "--principals", principals, "--trusted-keys", keys];
     let daemon = DaemonProcess::start(&options.iter().map(String::as_str).chain(more).collect::<Vec<_>>());
     let blocks = page.blocks();
     let put = blocks.iter().find(|block| block.text.contains("PUT")).unwrap();
