@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -468,10 +467,12 @@ fn restart_serves_the_state_directory_whatever_the_keys_are() {
     place.trust(1, &["a"]);
     place.release(1, &["a"]);
     let state = place.path("state");
-    let daemon = place.serve(&["--state", &state]);
+    let mut daemon = place.serve(&["--state", &state]);
     let answer = daemon.select(GERMAN);
-    daemon.signal(Signal::TERM);
-    drop(daemon);
+    let digest = daemon.status()["snapshot"]["digest"].as_str().unwrap().to_owned();
+    let current = place.file("state/current.swb");
+    wait_until("the snapshot is kept", || current.exists() && sha256(&current) == digest);
+    daemon.kill();
     place.trust(1, &["b"]);
     place.change("+4915123456701", "+4915123456702");
     place.release(2, &["a"]);
