@@ -437,32 +437,6 @@ static COMMANDS: [CommandHelp; 23] = [
         files: &[],
     },
     CommandHelp {
-        name: "audit",
-        examples: &[(
-            "Verify the audit log with its older files",
-            "switchboard audit verify /var/lib/switchboard/audit*.ndjson",
-        )],
-        fields: &[],
-        notes: &[AUDIT_NOTE],
-        failure: Some("A record was changed or removed."),
-        signals: &[],
-        environment: &[],
-        files: &[AUDIT_FILES],
-    },
-    CommandHelp {
-        name: "audit verify",
-        examples: &[(
-            "Verify the audit log with its older files",
-            "switchboard audit verify /var/lib/switchboard/audit*.ndjson",
-        )],
-        fields: &[],
-        notes: &[AUDIT_NOTE],
-        failure: Some("A record was changed or removed. The message names the first one."),
-        signals: &[],
-        environment: &[],
-        files: &[AUDIT_FILES],
-    },
-    CommandHelp {
         name: "standing",
         examples: &[
             ("List the standings in force", "switchboard standing list"),
@@ -549,6 +523,32 @@ static COMMANDS: [CommandHelp; 23] = [
             "principals.toml",
             "Principals of a daemon: the file of --principals. The name is free.",
         )]],
+    },
+    CommandHelp {
+        name: "audit",
+        examples: &[(
+            "Verify the audit log with its older files",
+            "switchboard audit verify /var/lib/switchboard/audit*.ndjson",
+        )],
+        fields: &[],
+        notes: &[AUDIT_NOTE],
+        failure: Some("A record was changed or removed."),
+        signals: &[],
+        environment: &[],
+        files: &[AUDIT_FILES],
+    },
+    CommandHelp {
+        name: "audit verify",
+        examples: &[(
+            "Verify the audit log with its older files",
+            "switchboard audit verify /var/lib/switchboard/audit*.ndjson",
+        )],
+        fields: &[],
+        notes: &[AUDIT_NOTE],
+        failure: Some("A record was changed or removed. The message names the first one."),
+        signals: &[],
+        environment: &[],
+        files: &[AUDIT_FILES],
     },
     CommandHelp {
         name: "keygen",

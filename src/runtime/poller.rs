@@ -327,7 +327,8 @@ mod tests {
         assert_eq!(poller.poll_until_settled(), (1000, Some("both".to_owned())));
         assert_eq!(poller.source.reads.get(), 2);
         // Replaced again and again: read after 10 s.
-        let (start, mut stamp) = (poller.source.now(), 3);
+        let (start, mut stamp) = (poller.source.now(), 4);
+        poller.change(stamp, Some("both"));
         while !matches!(poller.poll(), Polled::Fetched(Ok(_))) {
             poller.advance(500);
             stamp += 1;

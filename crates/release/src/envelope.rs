@@ -375,7 +375,7 @@ mod tests {
             let read = Envelope::from_json(text.replace(standard, url).as_bytes()).unwrap();
             assert_eq!(read, envelope);
         }
-        for wrong in ["+/-__g==", "+/+//h==", "+/+//g== ", "+/+//g="] {
+        for wrong in ["+/-__g==", "+/+//h==", "+/+//g== ", "+/+//g==="] {
             let read = Envelope::from_json(text.replace("+/+//g==", wrong).as_bytes());
             assert!(read.is_err(), "{wrong}");
         }

@@ -346,13 +346,19 @@ impl FileReader<'_> {
 
     fn keys(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<TrustedKey> {
         let DeValue::Array(sections) = value.get_ref() else {
-            self.fault(value.span().start, "write each key under `[[key]]`, in two brackets");
+            self.fault(
+                value.span().start,
+                "`key` is no list of sections; write each key under `[[key]]`, in two brackets",
+            );
             return Vec::new();
         };
         let mut found = Vec::<(TrustedKey, usize)>::new();
         for section in sections {
             let DeValue::Table(members) = section.get_ref() else {
-                self.fault(section.span().start, "write each key under its own `[[key]]`");
+                self.fault(
+                    section.span().start,
+                    "an item of `key` is no section; write each key under its own `[[key]]`",
+                );
                 continue;
             };
             let at = section.span().start;
