@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rcgen::SanType;
@@ -588,10 +590,20 @@ fn send(address: &str, target: &str, headers: &str) -> HttpResponse {
     client.answer()
 }
 
-/// Good and broken files in turn: no request of the kept principal fails, each broken one is refused once, and
-/// no secret is shown.
 #[test]
 fn file_is_replaced_under_load_and_broken_ones_are_refused() {
+    replace_file_under_load(10);
+}
+
+#[test]
+#[ignore = "long: 100 replacements"]
+fn file_is_replaced_under_load_long() {
+    replace_file_under_load(100);
+}
+
+/// Puts good and broken files in place in turn: no request of the kept principal fails, each broken one is refused
+/// once, and no secret is shown.
+fn replace_file_under_load(rounds: u32) {
     let mut file = File::new();
     let kept = file.add("kept", "[\"*\"]", EVERYTHING, "");
     let secret = kept.trim_start_matches("Authorization: Bearer ").trim().to_owned();
@@ -612,33 +624,47 @@ fn file_is_replaced_under_load_and_broken_ones_are_refused() {
         fs::write(&new, text).unwrap();
         fs::rename(new, &path).unwrap();
     };
-    for round in 1..=10 {
-        let mut next = File { folder: tempfile::tempdir().unwrap(), text: base.clone() };
-        let other = next.add("other", "[\"acme\"]", "[\"select\"]", "");
-        replace(&next.text);
-        wait_until("the new principal may call", || {
-            assert_eq!(send(&daemon.data, query, &kept).status, 200, "round {round}");
-            send(&daemon.data, query, &other).status == 200
+    let is_running = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let (mut client, mut answers) = (HttpClient::connect(&daemon.data), 0_u64);
+            while is_running.load(Ordering::SeqCst) {
+                client.send(format!("GET {query} HTTP/1.1\r\nHost: localhost\r\n{kept}\r\n"));
+                assert_eq!(client.answer().status, 200, "after {answers} answers");
+                answers += 1;
+            }
+            answers
         });
-        wait_until("the new file is in force", || metric(in_force) == 1.0);
-        let broken = format!("{}\n[[principal]]\nname = \"{secret}\"\ntoken = \"{secret}\"\n", next.text);
-        replace(&broken);
-        wait_until("the broken file is refused", || {
-            assert_eq!(send(&daemon.data, query, &kept).status, 200, "round {round}");
-            metric(rejected) == f64::from(round)
-        });
-        assert_eq!(send(&daemon.data, query, &other).status, 200, "the last good principals stay");
-        assert_eq!(metric(in_force), 0.0);
-        let status = send(&daemon.admin, "/status", &kept).json();
-        let error = status["principals"]["error"].as_str().unwrap().to_owned();
-        assert!(error.contains("principals.toml:") && error.contains("; "), "{error}");
-        let logged = daemon.log("principals file rejected");
-        for text in [error, logged.to_string(), status.to_string()] {
-            assert!(!text.contains(&secret), "{text}");
+        for round in 1..=rounds {
+            let mut next = File { folder: tempfile::tempdir().unwrap(), text: base.clone() };
+            let other = next.add("other", "[\"acme\"]", "[\"select\"]", "");
+            replace(&next.text);
+            wait_until("the new principal may call", || {
+                assert_eq!(send(&daemon.data, query, &kept).status, 200, "round {round}");
+                send(&daemon.data, query, &other).status == 200
+            });
+            wait_until("the new file is in force", || metric(in_force) == 1.0);
+            let broken = format!("{}\n[[principal]]\nname = \"{secret}\"\ntoken = \"{secret}\"\n", next.text);
+            replace(&broken);
+            wait_until("the broken file is refused", || {
+                assert_eq!(send(&daemon.data, query, &kept).status, 200, "round {round}");
+                metric(rejected) == f64::from(round)
+            });
+            assert_eq!(send(&daemon.data, query, &other).status, 200, "the last good principals stay");
+            assert_eq!(metric(in_force), 0.0);
+            let status = send(&daemon.admin, "/status", &kept).json();
+            let error = status["principals"]["error"].as_str().unwrap().to_owned();
+            assert!(error.contains("principals.toml:") && error.contains("; "), "{error}");
+            let logged = daemon.log("principals file rejected");
+            for text in [error, logged.to_string(), status.to_string()] {
+                assert!(!text.contains(&secret), "{text}");
+            }
         }
-    }
-    assert_eq!(metric(rejected), 10.0);
-    assert_eq!(metric(replaced), 10.0);
+        is_running.store(false, Ordering::SeqCst);
+        assert!(client.join().unwrap() > u64::from(rounds));
+    });
+    assert_eq!(metric(rejected), f64::from(rounds));
+    assert_eq!(metric(replaced), f64::from(rounds));
     replace(&base);
     let line = daemon.log("principals replaced");
     assert_eq!(line["principals"], 1);
@@ -646,6 +672,49 @@ fn file_is_replaced_under_load_and_broken_ones_are_refused() {
     assert_eq!(send(&daemon.data, query, &kept).status, 200);
     let log = daemon.log("request");
     assert!(!log.to_string().contains(&secret), "{log}");
+}
+
+/// A connection remembers its last token, but not beyond a change of the file, an expiry or another token.
+#[test]
+fn token_of_a_connection_is_judged_by_the_principals_in_force() {
+    let mut file = File::new();
+    let first = file.add("first", "[\"*\"]", EVERYTHING, "");
+    let second = file.add("second", "[\"acme\"]", "[\"select\"]", "");
+    let forbidden = file.add("third", "[\"acme\"]", "[\"explain\"]", "");
+    let path = file.write();
+    let daemon = serve_process(&path, &[]);
+    let mut client = HttpClient::connect(&daemon.data);
+    let query = "/v1/select?company=acme&channel=whatsapp&ou=london&country=GB";
+    let mut ask = |header: &str| {
+        client.send(format!("GET {query} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n"));
+        client.answer().status
+    };
+    let wrong = first.replacen("swb_", "swb-", 1);
+    for (header, status) in [
+        (&*first, 200),
+        (&*first, 200),
+        (&*wrong, 401),
+        (&*first, 200),
+        (&*second, 200),
+        (&*forbidden, 403),
+        (&*forbidden, 403),
+        (&*second, 200),
+        ("", 401),
+        (&*first, 200),
+    ] {
+        assert_eq!(ask(header), status, "{header}");
+    }
+    // The sections change places, so that a remembered place is that of another principal.
+    let sections: Vec<&str> = file.text.split_inclusive("\n\n").collect();
+    let [.., last] = &sections[..] else { panic!("{}", file.text) };
+    let replaced =
+        format!("{}{}", last, sections[1].replace("[[principal]]", "[[principal]]\nexpires = 2020-01-01"));
+    fs::write(path.with_extension("new"), replaced).unwrap();
+    fs::rename(path.with_extension("new"), &path).unwrap();
+    daemon.log("principals replaced");
+    for (header, status) in [(&first, 401), (&second, 401), (&forbidden, 403), (&first, 401)] {
+        assert_eq!(ask(header), status, "{header}");
+    }
 }
 
 #[test]

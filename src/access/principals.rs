@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use sha2::{Digest, Sha256};
 use switchboard_model::{SelectError, UnixSeconds};
@@ -197,6 +197,8 @@ pub enum Credential<'r> {
     None,
     /// The value of the only header `Authorization`.
     Authorization(&'r [u8]),
+    /// A token that [`Principals::find_token`] has found: the index of its principal, and its own there.
+    Token(usize, usize),
     /// Several headers `Authorization`.
     Several,
     /// A verified client certificate, of a caller without a header `Authorization`.
@@ -248,8 +250,11 @@ impl Caller {
 /// One version of the principals. Never changes, except for the times of last use.
 #[derive(Debug, Default)]
 pub struct Principals {
+    /// Differs from that of every other version in this process. 0 without principals.
+    version: u64,
     all: Vec<Principal>,
-    by_token: HashMap<[u8; 32], usize>,
+    /// Index of the principal, and of the token among those of the principal.
+    by_token: HashMap<[u8; 32], (usize, usize)>,
     by_certificate: HashMap<Box<str>, usize>,
     anonymous: Option<usize>,
 }
@@ -257,9 +262,11 @@ pub struct Principals {
 impl Principals {
     /// Indexes principals whose names, hashes and certificates differ.
     pub fn new(all: Vec<Principal>) -> Principals {
-        let mut principals = Principals::default();
+        static VERSIONS: AtomicU64 = AtomicU64::new(1);
+        let mut principals = Principals { version: VERSIONS.fetch_add(1, Relaxed), ..Principals::default() };
         for (at, principal) in all.iter().enumerate() {
-            principals.by_token.extend(principal.tokens.iter().map(|token| (token.sha256, at)));
+            let tokens = principal.tokens.iter().zip(0..);
+            principals.by_token.extend(tokens.map(|(token, number)| (token.sha256, (at, number))));
             let certificate = principal.certificate.as_deref().map(normal_name);
             principals.by_certificate.extend(certificate.map(|name| (name.into(), at)));
             if *principal.name == *ANONYMOUS {
@@ -284,8 +291,7 @@ impl Principals {
         self.anonymous.is_some()
     }
 
-    /// Returns the index of the principal that calls, if it may do what the route needs. The time it takes
-    /// does not depend on how much of a wrong token is right, because the token is hashed.
+    /// Returns the index of the principal that calls, if it may do what the route needs.
     ///
     /// # Errors
     /// Returns the reason of the refusal.
@@ -297,6 +303,7 @@ impl Principals {
     ) -> Result<usize, Denial> {
         let (at, token) = match credential {
             Credential::None => (self.anonymous.ok_or(Denial::NoCredential)?, None),
+            Credential::Token(at, number) => (at, Some(number)),
             Credential::Several => return Err(Denial::UnknownCredential),
             // Looked at for each request, because a connection may outlive its certificate.
             Credential::Certificate { not_before, not_after, .. } if now < not_before || now > not_after => {
@@ -306,10 +313,8 @@ impl Principals {
                 (self.find_certificate(names).ok_or(Denial::UnknownCredential)?, None)
             }
             Credential::Authorization(value) => {
-                let sha256 = bearer(value).map(|token| <[u8; 32]>::from(Sha256::digest(token)));
-                let sha256 = sha256.ok_or(Denial::UnknownCredential)?;
-                let at = self.by_token.get(&sha256).copied().ok_or(Denial::UnknownCredential)?;
-                (at, Some(sha256))
+                let (at, number) = self.find_token(value).ok_or(Denial::UnknownCredential)?;
+                (at, Some(number))
             }
         };
         let principal = self.all.get(at).ok_or(Denial::UnknownCredential)?;
@@ -317,10 +322,22 @@ impl Principals {
             let is_anonymous = matches!(credential, Credential::None);
             return Err(if is_anonymous { Denial::NoCredential } else { Denial::Expired(Some(at)) });
         }
-        if let Some(token) = token.and_then(|hash| principal.tokens.iter().find(|it| it.sha256 == hash)) {
+        if let Some(token) = token.and_then(|number| principal.tokens.get(number)) {
             token.record_use(now);
         }
         if principal.meets(need) { Ok(at) } else { Err(Denial::Forbidden(at)) }
+    }
+
+    /// Returns the number of this version.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns the index of the principal whose token a header `Authorization` has, and of the token there. The time
+    /// it takes does not depend on how much of a wrong token is right, because the token is hashed.
+    pub fn find_token(&self, authorization: &[u8]) -> Option<(usize, usize)> {
+        let sha256 = <[u8; 32]>::from(Sha256::digest(bearer(authorization)?));
+        self.by_token.get(&sha256).copied()
     }
 
     /// Returns the caller with an index, which holds this version of the principals.
@@ -338,8 +355,8 @@ impl Principals {
     /// Takes over the times of last use of tokens that an earlier version has too.
     pub(super) fn keep_last_uses(&mut self, earlier: &Principals) {
         for token in self.all.iter_mut().flat_map(|principal| &mut principal.tokens) {
-            let at = earlier.by_token.get(&token.sha256).and_then(|at| earlier.all.get(*at));
-            let known = at.and_then(|it| it.tokens.iter().find(|known| known.sha256 == token.sha256));
+            let known = earlier.by_token.get(&token.sha256);
+            let known = known.and_then(|(at, number)| earlier.all.get(*at)?.tokens.get(*number));
             if let Some(known) = known {
                 token.last_use = Arc::clone(&known.last_use);
             }

@@ -161,6 +161,21 @@ pub(crate) fn client_hello(config: &Arc<ClientConfig>) -> Vec<u8> {
     hello
 }
 
+/// Begins a handshake. Returns the stream, and the client's last bytes of the handshake, which are not sent.
+pub(crate) fn unfinished(config: &Arc<ClientConfig>, address: &str) -> (TcpStream, Vec<u8>) {
+    let (mut stream, mut session) = (TcpStream::connect(address).unwrap(), session(config));
+    session.write_tls(&mut stream).unwrap();
+    while session.is_handshaking() {
+        assert_ne!(session.read_tls(&mut stream).unwrap(), 0, "closed during the handshake");
+        session.process_new_packets().unwrap();
+    }
+    let mut last = Vec::new();
+    while session.wants_write() {
+        session.write_tls(&mut last).unwrap();
+    }
+    (stream, last)
+}
+
 fn session(config: &Arc<ClientConfig>) -> ClientConnection {
     ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost").unwrap()).unwrap()
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use self::certificates::{Certificates, client_hello, connect_with};
+use self::certificates::{Certificates, client_hello, connect_with, unfinished};
 use crate::harness::{DaemonProcess, HttpClient, get, wait_until};
 
 const QUERY: &str = "/v1/select?company=acme&channel=whatsapp&ou=zurich&country=FR";
@@ -211,6 +211,18 @@ fn stalled_handshakes_delay_no_other_connection() {
 
 #[test]
 fn cut_handshakes_leave_nothing_behind() {
+    cut_handshakes(1_000);
+}
+
+#[test]
+#[ignore = "long: 10,000 handshakes"]
+fn cut_handshakes_leave_nothing_behind_long() {
+    cut_handshakes(10_000);
+}
+
+/// Cuts handshakes before every byte that the client sends, over and over. No connection waits for them, and the memory
+/// does not grow.
+fn cut_handshakes(count: usize) {
     let certificates = Certificates::new();
     let daemon = start(&certificates, &[]);
     let config = certificates.client_config(None);
@@ -221,21 +233,28 @@ fn cut_handshakes_leave_nothing_behind() {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
     let mut honest = connect_with(&config, &daemon.data);
+    assert_eq!(honest.get(QUERY).status, 200);
+    let bytes = hello.len() + unfinished(&config, &daemon.data).1.len();
     let mut before = None;
-    for at in 0..1_000 {
-        let mut stream = TcpStream::connect(&daemon.data).unwrap();
-        stream.write_all(&hello[..at % (hello.len() + 1)]).unwrap();
-        drop(stream);
+    for at in 0..count {
+        let cut = at % bytes;
+        if cut <= hello.len() {
+            TcpStream::connect(&daemon.data).unwrap().write_all(&hello[..cut]).unwrap();
+        } else {
+            let (mut stream, last) = unfinished(&config, &daemon.data);
+            stream.write_all(&last[..cut - hello.len()]).unwrap();
+        }
         if at % 50 == 0 {
             assert_eq!(honest.get(QUERY).status, 200);
         }
-        if at == 500 {
+        if at == count / 2 {
             before = Some(memory());
         }
     }
     // A connection without a byte is no handshake. The last ones may still wait to be accepted.
-    let empty = (0..1_000).step_by(hello.len() + 1).count();
-    let expected = 1_000.0 - empty as f64;
+    // The one that counted the bytes was cut as well.
+    let empty = (0..count).step_by(bytes).count();
+    let expected = (count - empty + 1) as f64;
     wait_until("every cut handshake is counted", || handshakes(&daemon, "failed") >= expected);
     wait_until("every cut connection is closed", || daemon.metric("switchboard_http_connections") == 1.0);
     assert_eq!(handshakes(&daemon, "failed"), expected);
@@ -245,6 +264,17 @@ fn cut_handshakes_leave_nothing_behind() {
 #[test]
 #[cfg_attr(not(has_openssl), ignore = "needs openssl: apt-get install openssl")]
 fn certificates_are_replaced_under_load() {
+    replace_certificates_under_load(10);
+}
+
+#[test]
+#[ignore = "long: 100 replacements; needs openssl"]
+fn certificates_are_replaced_under_load_long() {
+    replace_certificates_under_load(100);
+}
+
+/// Puts faulty and good pairs in place in turn: no request fails, and each faulty pair is refused once and named.
+fn replace_certificates_under_load(rounds: u64) {
     let certificates = Certificates::new();
     let daemon = start(&certificates, &[]);
     let (is_running, answered) = (AtomicBool::new(true), AtomicU64::new(0));
@@ -265,7 +295,7 @@ fn certificates_are_replaced_under_load() {
         let in_force = "switchboard_access_file_in_force{file=\"tls\"}";
         let good = certificates.server();
         let other_key = certificates.server().key;
-        for round in 0..10_u64 {
+        for round in 0..rounds {
             let bad = match round % 5 {
                 0 => (
                     good.certificate.clone(),

@@ -322,7 +322,7 @@ impl Acceptor {
             ConnectionPermit::new([&self.open, &worker.connections], peer_permit.flatten(), &self.observer);
         // If the worker ends now, the stream and the permit are dropped. That closes and uncounts the
         // connection.
-        let _ = worker.sender.send((stream, ConnectionInfo { peer, client_certificate: None }, permit));
+        let _ = worker.sender.send((stream, ConnectionInfo::new(peer), permit));
     }
 }
 

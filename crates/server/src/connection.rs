@@ -191,7 +191,6 @@ mod tests {
         idle: Duration::from_secs(60),
         drain_grace: Duration::from_secs(2),
     };
-    const PEER: ConnectionInfo = ConnectionInfo { peer: Peer::Unix, client_certificate: None };
     const FAST: &[u8] = b"FAST\r\n";
 
     /// A service that reads the body of each request and answers `ok`. Its fast path answers [`FAST`].
@@ -228,7 +227,14 @@ mod tests {
         let drain = watch::Sender::new(false);
         let started = Instant::now();
         let server = async {
-            let end = serve_connection(stream, service, PEER, TIMEOUTS, drain.subscribe()).await;
+            let end = serve_connection(
+                stream,
+                service,
+                ConnectionInfo::new(Peer::Unix),
+                TIMEOUTS,
+                drain.subscribe(),
+            )
+            .await;
             (end, started.elapsed())
         };
         let ((end, took), output) = tokio::join!(server, client(peer, drain.clone()));

@@ -1,6 +1,8 @@
 //! The traits that a user of the server implements: a service that answers requests, and an observer of
 //! connections.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +20,66 @@ pub struct ConnectionInfo {
     /// The verified certificate of the client, if it showed one. It may have expired after the connection
     /// began.
     pub client_certificate: Option<Arc<ClientCertificate>>,
+    /// The credential that the service looked up last on this connection.
+    pub credential: CredentialMemory,
+}
+
+impl ConnectionInfo {
+    /// Creates the facts about a new connection, without a certificate.
+    pub fn new(peer: Peer) -> ConnectionInfo {
+        ConnectionInfo { peer, client_certificate: None, credential: CredentialMemory::default() }
+    }
+}
+
+/// Maximum length of a remembered credential. `Bearer` and a token have 54 bytes.
+const MAX_REMEMBERED_BYTES: usize = 64;
+
+/// The memory of a connection for one header `Authorization`, with the result of its look-up in one version of the
+/// service's credentials. The `Debug` form does not show the header.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CredentialMemory(RefCell<Remembered>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Remembered {
+    header: [u8; MAX_REMEMBERED_BYTES],
+    len: usize,
+    version: u64,
+    found: (usize, usize),
+}
+
+impl Default for Remembered {
+    fn default() -> Remembered {
+        Remembered { header: [0; MAX_REMEMBERED_BYTES], len: 0, version: 0, found: (0, 0) }
+    }
+}
+
+impl CredentialMemory {
+    /// Returns the result for the same header in the same version. The comparison takes the same time for all
+    /// headers of a length, because a proxy may send the requests of several callers over one connection.
+    #[inline]
+    pub fn recall(&self, header: &[u8], version: u64) -> Option<(usize, usize)> {
+        let known = self.0.borrow();
+        if known.len != header.len() || known.len == 0 || known.version != version {
+            return None;
+        }
+        let differing = known.header.iter().zip(header).fold(0, |all, (a, b)| all | (a ^ b));
+        (std::hint::black_box(differing) == 0).then_some(known.found)
+    }
+
+    /// Remembers the result for a header. Ignores a header that is longer than a usual token.
+    pub fn remember(&self, header: &[u8], version: u64, found: (usize, usize)) {
+        let mut known = self.0.borrow_mut();
+        if let Some(place) = known.header.get_mut(..header.len()) {
+            place.copy_from_slice(header);
+            (known.len, known.version, known.found) = (header.len(), version, found);
+        }
+    }
+}
+
+impl fmt::Debug for CredentialMemory {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("CredentialMemory(…)")
+    }
 }
 
 /// Answers the requests of one worker's connections, on the worker's thread. The crate's documentation has an
@@ -91,5 +153,31 @@ pub trait ConnectionObserver: Send + Sync {
     /// Called when a TLS handshake ends.
     fn tls_handshake(&self, outcome: HandshakeOutcome) {
         let _ = outcome;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credential_is_recalled_for_the_same_header_and_version() {
+        let memory = CredentialMemory::default();
+        assert_eq!(memory.recall(b"", 0), None);
+        memory.remember(b"Bearer abc", 7, (1, 2));
+        assert_eq!(memory.recall(b"Bearer abc", 7), Some((1, 2)));
+        for (header, version) in
+            [("Bearer abc", 8), ("Bearer abd", 7), ("Bearer ab", 7), ("Bearer abcd", 7), ("", 7)]
+        {
+            assert_eq!(memory.recall(header.as_bytes(), version), None, "{header} {version}");
+        }
+        memory.remember(b"Bearer x", 8, (0, 0));
+        assert_eq!(memory.recall(b"Bearer x", 8), Some((0, 0)));
+        assert_eq!(memory.recall(b"Bearer abc", 7), None);
+        // A header that does not fit leaves the memory as it was.
+        memory.remember(&[b'x'; MAX_REMEMBERED_BYTES + 1], 8, (5, 5));
+        assert_eq!(memory.recall(&[b'x'; MAX_REMEMBERED_BYTES + 1], 8), None);
+        assert_eq!(memory.recall(b"Bearer x", 8), Some((0, 0)));
+        assert!(!format!("{memory:?}").contains("Bearer"));
     }
 }

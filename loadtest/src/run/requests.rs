@@ -139,7 +139,7 @@ impl Source for Queries {
     ) -> std::result::Result<(), WrongAnswer> {
         let Received { status, body, media, .. } = *answer;
         let text = || String::from_utf8_lossy(body);
-        if !matches!(status, 200 | 400..=422) {
+        if !matches!(status, 200 | 400 | 404 | 422) {
             return Err(WrongAnswer::Status(format!("{status}: {}", text())));
         }
         check_media(media, status)?;

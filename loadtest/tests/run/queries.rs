@@ -26,7 +26,10 @@ fn queries_are_sent_in_turn_and_the_form_of_answers_is_checked() {
     assert_eq!(check(200, r#"{"account":"a","rule":"country"}"#), Ok(()));
     assert_eq!(check(404, r#"{"code":"unknown_ou"}"#), Ok(()));
     assert_eq!(check(200, "hello"), Err(FailureKind::WrongAnswer));
-    assert_eq!(check(503, r#"{"code":"overloaded"}"#), Err(FailureKind::UnexpectedStatus));
+    for (status, code) in [(401, "unauthorized"), (403, "forbidden"), (503, "overloaded")] {
+        let body = format!("{{\"code\":\"{code}\"}}");
+        assert_eq!(check(status, &body), Err(FailureKind::UnexpectedStatus), "{code}");
+    }
     for malformed in ["[]", "/v1/select?ou=a b", "ou=a"] {
         fs::write(file.path(), malformed).unwrap();
         assert!(Queries::read(file.path()).is_err(), "{malformed}");

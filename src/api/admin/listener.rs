@@ -156,7 +156,7 @@ async fn run(
                     let last_request = Rc::new(Cell::new(Instant::now()));
                     let service =
                         AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
-                    let connection = ConnectionInfo { peer, client_certificate: None };
+                    let connection = ConnectionInfo::new(peer);
                     let task = tasks.spawn_local(serve(service, stream, connection, handshakes.clone(), drain.clone()));
                     open.push(Connection { last_request, task });
                     // The new connection must be served before many more are accepted.

@@ -19,7 +19,7 @@ use super::body::BodyKind;
 use super::context::WorkerContext;
 use super::query_string;
 use super::select::{ResponseMeta, select_current};
-use crate::access::{CompanyScope, Credential, Need, Permission, Principal};
+use crate::access::{CompanyScope, Credential, Need, Permission, Principal, Principals};
 use crate::api::access_log::{AccessLog, AnsweredRequest, code_in};
 use crate::api::authorization::{allowed, credential_of};
 use crate::telemetry::Route;
@@ -35,13 +35,17 @@ pub(super) fn answer(
 ) -> Option<FastAnswer> {
     let started = Instant::now();
     let (text, len, authorization) = read(bytes)?;
-    let credential = authorization.map_or_else(|| credential_of(connection), Credential::Authorization);
+    let mut credential = authorization.map_or_else(|| credential_of(connection), Credential::Authorization);
     let mut reader;
     let principal: Option<&Principal> = match &context.authorizer {
         None => None,
         Some(authorizer) => {
             reader = authorizer.reader();
             let principals = reader.pin();
+            if let Credential::Authorization(value) = credential {
+                let (at, token) = find_token(principals, connection, value)?;
+                credential = Credential::Token(at, token);
+            }
             let need = Need::of(Permission::Select);
             // A refused request is answered and counted behind hyper.
             let at = principals.authorize(credential, need, context.clock.read()).ok()?;
@@ -86,6 +90,19 @@ pub(super) fn answer(
         log_answer(log, principal, connection, bytes, meta.status, &body, took);
     }
     Some(FastAnswer { len, at })
+}
+
+/// Returns the principal and the token of a header `Authorization`. Hashes the token of a connection only once in a
+/// version of the principals, because the hash takes longer than all other checks.
+#[inline]
+fn find_token(principals: &Principals, connection: &ConnectionInfo, value: &[u8]) -> Option<(usize, usize)> {
+    let version = principals.version();
+    if let Some(found) = connection.credential.recall(value, version) {
+        return Some(found);
+    }
+    let found = principals.find_token(value)?;
+    connection.credential.remember(value, version, found);
+    Some(found)
 }
 
 /// Logs an answer of the fast path if it is due.
