@@ -23,7 +23,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Endpoint {
     url: String,
     host: String,
-    address: SockAddr,
+    /// Boxed, because it is large.
+    address: Box<SockAddr>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     token: Option<Token>,
 }
@@ -61,7 +62,7 @@ impl Endpoint {
             return Err(ClientError::Usage("the address needs TLS".to_owned()));
         }
         let (url, host) = (address.url.clone(), address.host.clone());
-        Ok(Endpoint { url, host, address: found, tls, token })
+        Ok(Endpoint { url, host, address: Box::new(found), tls, token })
     }
 
     /// Returns the URL without a path.
@@ -172,7 +173,7 @@ impl From<SocketAddr> for Endpoint {
     /// Returns the endpoint of plain HTTP at this address.
     fn from(address: SocketAddr) -> Endpoint {
         let (url, host) = (format!("http://{address}"), address.to_string());
-        Endpoint { url, host, address: address.into(), tls: None, token: None }
+        Endpoint { url, host, address: Box::new(address.into()), tls: None, token: None }
     }
 }
 
