@@ -147,11 +147,11 @@ fn outcome(answer: &HttpResponse) -> (u16, String) {
 
 /// A route with a request for it: the method, the target, the body, the permission, and the answer to a
 /// request for a company of the caller.
-struct Route {
-    method: &'static str,
-    target: &'static str,
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) target: &'static str,
     body: &'static str,
-    permission: Option<&'static str>,
+    pub(crate) permission: Option<&'static str>,
     status: u16,
     /// Whether the answer is for one company, `COMPANY` in target or body.
     of_company: bool,
@@ -175,7 +175,7 @@ const QUERY: &str = r#"{"company":"COMPANY","channel":"sms","ou":"root","country
 const STANDING: &str = r#"{"standing":"draining","reason":"test"}"#;
 
 /// Every route of both listeners.
-const ROUTES: [Route; 16] = [
+pub(crate) const ROUTES: [Route; 16] = [
     route("GET", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("HEAD", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("POST", "/v1/select", QUERY, Some("select"), 200),
@@ -746,6 +746,52 @@ fn access_log_and_status_name_the_principal_and_no_secret() {
     assert_eq!(send(&daemon.admin, "/readyz", "").text(), "ready\n");
     let command = fs::read(format!("/proc/{}/cmdline", daemon.pid())).unwrap();
     assert!(!String::from_utf8_lossy(&command).contains(&secret));
+}
+
+/// `by` and `since` come from the journal, also after it was written as a whole, and when the principal is gone.
+#[test]
+fn author_of_a_standing_outlives_restarts_and_a_rewritten_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("standings.journal");
+    let options = ["--standings", journal.to_str().unwrap()];
+    let mut file = File::new();
+    let authors = ["ops-1", "ops-2"].map(|name| file.add(name, "[\"*\"]", EVERYTHING, ""));
+    file.add_anonymous("[\"*\"]", EVERYTHING);
+    let path = file.write();
+    let mut daemon = serve_process(&path, &options);
+    let put = |daemon: &DaemonProcess, account: &str, headers: &str| {
+        let target = format!("/v1/standings/acme/{account}");
+        let answer = ask_on(HttpClient::connect(&daemon.admin), "PUT", &target, headers, STANDING);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    put(&daemon, "wa-emea-gb-1", &authors[0]);
+    put(&daemon, "wa-emea-gb-2", &authors[0]);
+    put(&daemon, "wa-emea-gb-2", &authors[1]);
+    put(&daemon, "wa-emea-gb-3", "");
+    let listed = |daemon: &DaemonProcess, headers: &str| -> Vec<Value> {
+        let list = send(&daemon.admin, "/v1/standings?company=acme", headers).json();
+        list["standings"].as_array().unwrap().clone()
+    };
+    let standings = listed(&daemon, "");
+    let by = |standings: &[Value]| standings.iter().map(|one| one["by"].clone()).collect::<Vec<_>>();
+    assert_eq!(by(&standings), ["ops-1", "ops-2", "anonymous"]);
+
+    daemon.kill();
+    daemon = serve_process(&path, &options);
+    assert_eq!(listed(&daemon, ""), standings);
+    fs::write(&journal, "").unwrap();
+    daemon.log("another program changed the journal of standings");
+    daemon.kill();
+    daemon = serve_process(&path, &options);
+    assert_eq!(listed(&daemon, ""), standings);
+    daemon.kill();
+
+    // Without principals, the authors are still known, and a new standing has none.
+    daemon = DaemonProcess::start(&options);
+    put(&daemon, "wa-emea-gb-1", "");
+    let after = listed(&daemon, "");
+    assert_eq!(by(&after), [Value::Null, json!("ops-2"), json!("anonymous")]);
+    assert_eq!(after[1..], standings[1..]);
 }
 
 #[test]

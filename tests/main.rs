@@ -43,6 +43,7 @@ mod prometheus;
 mod registry;
 mod reload;
 mod restart;
+mod rotation;
 mod schema;
 mod signatures;
 mod snapshot;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use switchboard::api::{admin, data, problem};
 use switchboard_model::Rule;
 use switchboard_model::{MAX_CLIENT_BYTES, MAX_EXCLUDED, MAX_QUERY_BYTES, QueryField};
@@ -10,6 +10,7 @@ use switchboard_select::MAX_LISTED_CANDIDATES;
 use switchboard_select::{Availability, CurrentIgnored};
 
 use super::document::{Document, members};
+use crate::access;
 use crate::harness::DaemonProcess;
 
 fn document() -> Document {
@@ -37,6 +38,46 @@ fn every_route_and_method_is_described_and_no_other() {
         }
     }
     assert_eq!(described, routed);
+}
+
+/// Every operation names the permission that the daemon demands, as the role of each security scheme.
+#[test]
+fn every_operation_has_its_permission_and_its_denials() {
+    let document = document();
+    for (path, method, operation) in document.operations() {
+        let what = format!("{method} {path}");
+        let route = access::ROUTES.iter().find(|route| {
+            let target = route.target.split('?').next().unwrap();
+            let target = target.replace("COMPANY", "{company}").replace("/one", "/{account}");
+            target == path
+                && (route.method == method.to_uppercase() || method == "head" && route.method == "GET")
+        });
+        let permission = route.and_then(|route| route.permission);
+        // The routes of the data listener are listed for everyone.
+        assert!(route.is_some() || path == "/", "{what}: not in the matrix of tests/access.rs");
+        let responses = &operation["responses"];
+        let Some(permission) = permission else {
+            assert_eq!((&operation["security"], &responses["401"]), (&json!([]), &Value::Null), "{what}");
+            continue;
+        };
+        let security = json!([{}, { "token": [permission] }, { "certificate": [permission] }]);
+        assert_eq!(operation["security"], security, "{what}");
+        let denied = document.follow(&responses["401"]);
+        let challenge = document.follow(&denied["headers"]["WWW-Authenticate"]);
+        assert_eq!(challenge["schema"]["const"], "Bearer", "{what}");
+        for (status, code) in [("401", "unauthorized"), ("403", "forbidden")] {
+            let content = &document.follow(&responses[status])["content"]["application/problem+json"];
+            assert!(
+                members(&content["examples"]).all(|(_, example)| example["value"]["code"] == code),
+                "{what}"
+            );
+            assert!(members(&content["examples"]).count() > 0, "{what}");
+        }
+    }
+    let schemes = &document.root["components"]["securitySchemes"];
+    let schemes: Vec<_> =
+        members(schemes).map(|(name, scheme)| (name, scheme["type"].as_str().unwrap())).collect();
+    assert_eq!(schemes, [("token", "http"), ("certificate", "mutualTLS")]);
 }
 
 #[test]
