@@ -110,6 +110,8 @@ fn clear(arguments: &ClearArguments) -> Result<Exit, CommandError> {
     if let Some(exit) = refused(&reply, *format)? {
         return Ok(exit);
     }
+    // A caller may lack the permission to read the standing.
+    let was_none = before.status == 404;
     let cleared = if before.status == 200 { before.json().ok() } else { None };
     match format {
         OutputFormat::Json => {
@@ -123,7 +125,8 @@ fn clear(arguments: &ClearArguments) -> Result<Exit, CommandError> {
                     let of = |name| text(&cleared, name).unwrap_or_default();
                     format!("cleared; it was {}: {}", of("standing"), of("reason"))
                 }
-                None => "no standing to clear".to_owned(),
+                None if was_none => "no standing to clear".to_owned(),
+                None => "no standing any more".to_owned(),
             };
             output::print(&format!("{HEADING}{company} {account}{HEADING:#}: {was}\n"))?;
         }
