@@ -278,6 +278,9 @@ impl FromStr for ListenAddress {
         if let Ok(address) = text.parse() {
             return Ok(ListenAddress::Ip(address));
         }
+        if text.is_empty() {
+            return invalid(format!("the address is empty; {FORMS}"));
+        }
         if let Some(path) = text.strip_prefix(UNIX_PREFIX) {
             return read_path(path).map(ListenAddress::Unix);
         }
@@ -343,7 +346,7 @@ mod tests {
     #[test]
     fn text_that_is_no_address_is_rejected_with_its_remedy() {
         for (text, remedy) in [
-            ("", "the port is missing"),
+            ("", "the address is empty"),
             ("7400", "the port is missing"),
             ("localhost", "the port is missing"),
             ("127.0.0.1", "write 127.0.0.1:7400"),
