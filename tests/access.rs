@@ -748,6 +748,41 @@ fn access_log_and_status_name_the_principal_and_no_secret() {
     assert!(!String::from_utf8_lossy(&command).contains(&secret));
 }
 
+#[test]
+fn status_command_shows_the_state_of_access() {
+    let certificates = Certificates::new();
+    let mut file = File::new();
+    file.add_anonymous("[\"*\"]", EVERYTHING);
+    let options = certificates.options();
+    let client_ca = format!("--tls-client-ca={}", certificates.path("ca.pem").display());
+    let state = format!("--state={}", file.folder.path().join("state").display());
+    let options: Vec<&str> = options.iter().map(String::as_str).chain([&*client_ca, &*state]).collect();
+    let daemon = serve_process(&file.write(), &options);
+    let url = format!("https://localhost:{}", daemon.admin.rsplit_once(':').unwrap().1);
+    let ca = certificates.path("ca.pem");
+    let status = || {
+        let output = switchboard(&["status", "--url", &url, "--ca", ca.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        stdout(&output)
+    };
+    let text = status();
+    assert!(text.contains("\nprincipals 1 in force\n"), "{text}");
+    assert!(text.contains("\ntls        certificate until 2999-12-31T00:00:00Z, client CA until "), "{text}");
+    assert!(text.contains("\naudit log  record ") && text.contains(", hash "), "{text}");
+    file.text += "[[principal]]\n";
+    file.write();
+    daemon.log("principals file rejected");
+    certificates.write("server.key", "no key");
+    daemon.log("certificate refused");
+    wait_until("both are shown", || {
+        let text = status();
+        let principals = text.split("\nprincipals 1 in force; the newest file is rejected:\n").nth(1);
+        let tls = text.split("; the newest files are rejected:\n").nth(1);
+        principals.is_some_and(|rest| rest.lines().next().unwrap().contains("principals.toml:5: "))
+            && tls.is_some_and(|rest| rest.lines().next().unwrap().contains("server.key: "))
+    });
+}
+
 /// `by` and `since` come from the journal, also after it was written as a whole, and when the principal is gone.
 #[test]
 fn author_of_a_standing_outlives_restarts_and_a_rewritten_journal() {

@@ -172,6 +172,24 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
+/// Returns the line about the principals or about TLS.
+fn access_text(member: &str, part: &Value) -> String {
+    match member {
+        "principals" => {
+            let number = part.get("list").and_then(Value::as_array).map_or(0, Vec::len);
+            let rejected = if text(part, "error").is_some() { "; the newest file is rejected:" } else { "" };
+            format!("{number} in force{rejected}")
+        }
+        _ => {
+            let until = |name| part.get(name).and_then(|part| text(part, "expires"));
+            let client_ca = until("client_ca").map_or(String::new(), |at| format!(", client CA until {at}"));
+            let rejected =
+                if text(part, "error").is_some() { "; the newest files are rejected:" } else { "" };
+            format!("certificate until {}{client_ca}{rejected}", until("certificate").unwrap_or_default())
+        }
+    }
+}
+
 /// Returns the reasons why a daemon does not serve what its source has.
 fn faults(status: &Value) -> Vec<String> {
     let mut faults = Vec::new();
@@ -273,6 +291,13 @@ fn status_text(status: &Value, faults: &[String]) -> String {
         }
         if let Some(error) = text(audit, "error") {
             line("audit log", &format!("{WARNING}cannot be written{WARNING:#}: {error}"));
+        }
+    }
+    for member in ["principals", "tls"] {
+        let Some(part) = status.get(member).filter(|part| !part.is_null()) else { continue };
+        line(member, &access_text(member, part));
+        if let Some(error) = text(part, "error") {
+            line("", &format!("{ERROR}{error}{ERROR:#}"));
         }
     }
     if let Some(standings) = status.get("standings") {
