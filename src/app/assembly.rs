@@ -482,10 +482,6 @@ impl App {
             Listener::from_inherited(self.inherited_data_sockets, &http)?
         };
         let data_addresses = listener.local_addrs()?;
-        // Not earlier: until now, probes on the path reach the process that answers queries.
-        for takeover in self.admin.takeovers.drain(..) {
-            takeover.complete().map_err(|error| ListenError::new("--admin-listen", error))?;
-        }
         let (drain, draining) = watch::channel(false);
         let telemetry = Arc::clone(&self.telemetry);
         let callers =
@@ -493,6 +489,10 @@ impl App {
         let data = data::serve(listener, self.store, telemetry, callers, draining)?;
         // The data listener is open, so that a client that waits for `/readyz` can connect.
         self.is_data_closed.send_replace(false);
+        // Not earlier: until now, probes on the path reach the other process, which is ready.
+        for takeover in self.admin.takeovers.drain(..) {
+            takeover.complete().map_err(|error| ListenError::new("--admin-listen", error))?;
+        }
         tracing::info!(
             source = source.describe(),
             data = join(&data_addresses),

@@ -88,39 +88,42 @@ impl TlsFiles {
         }
     }
 
-    /// Reads the files. Does not judge whether the certificates have expired.
-    ///
-    /// # Errors
-    /// Returns the file that cannot be used, with the reason and the remedy.
-    pub fn load(&self) -> Result<TlsConfig, TlsError> {
-        self.read()?.parse(self)
+    /// Returns every fault of the settings and of the files, for a report. Checks each file that is named, also
+    /// where another one is missing.
+    pub fn faults(settings: &Settings) -> Vec<TlsError> {
+        let files = match TlsFiles::from_settings(settings) {
+            Ok(None) => return Vec::new(),
+            Ok(Some(files)) => Ok(files),
+            Err(incomplete) => Err(incomplete),
+        };
+        let Settings { tls_cert, tls_key, tls_client_ca, .. } = settings;
+        let named =
+            [(TlsFile::Certificate, tls_cert), (TlsFile::Key, tls_key), (TlsFile::ClientCa, tls_client_ca)];
+        let named = named.into_iter().filter_map(|(file, path)| Some((file, path.as_deref()?)));
+        let mut faults: Vec<TlsError> =
+            named.filter_map(|(file, path)| check_file(file, path).err()).collect();
+        match files {
+            Err(incomplete) => faults.insert(0, incomplete),
+            // A fault of the files together, such as the key of another certificate.
+            Ok(files) if faults.is_empty() => {
+                faults.extend(files.read().and_then(|contents| contents.parse(&files)).err());
+            }
+            Ok(_) => {}
+        }
+        faults
     }
 
     /// Returns the error for a certificate that has expired.
-    ///
-    /// # Errors
-    /// Returns the error if there is one.
-    pub fn check_expiry(&self, expiry: Expiry) -> Result<(), TlsError> {
-        let now = UnixMillis::from(SystemTime::now()).to_seconds();
-        if expiry.server > now {
-            return Ok(());
-        }
-        let at = time(expiry.server).unwrap_or_default();
-        Err(self.invalid(TlsFile::Certificate, format!("the certificate expired at {at}; renew it")))
+    fn check_expiry(&self, expiry: Expiry) -> Result<(), TlsError> {
+        check_expiry(&self.certificate, expiry.server)
     }
 
     fn read(&self) -> Result<Contents, TlsError> {
-        let read = |file, path: &Path| {
-            read_bounded(path).map_err(|error| TlsError::Unreadable {
-                option: option(file),
-                path: path.to_owned(),
-                error: error.to_string(),
-            })
-        };
+        let client_ca = self.client_ca.as_deref();
         Ok(Contents {
-            certificate: read(TlsFile::Certificate, &self.certificate)?,
-            key: read(TlsFile::Key, &self.key)?,
-            client_ca: self.client_ca.as_deref().map(|path| read(TlsFile::ClientCa, path)).transpose()?,
+            certificate: read_file(TlsFile::Certificate, &self.certificate)?,
+            key: read_file(TlsFile::Key, &self.key)?,
+            client_ca: client_ca.map(|path| read_file(TlsFile::ClientCa, path)).transpose()?,
         })
     }
 
@@ -130,7 +133,7 @@ impl TlsFiles {
             TlsFile::Key => &self.key,
             TlsFile::ClientCa => self.client_ca.as_ref().unwrap_or(&self.certificate),
         };
-        TlsError::Invalid { option: option(file), path: path.clone(), reason }
+        invalid(file, path, reason)
     }
 
     /// Returns what shows that a file was replaced or written. Follows symbolic links.
@@ -177,6 +180,33 @@ fn option(file: TlsFile) -> &'static str {
         TlsFile::Key => "--tls-key",
         TlsFile::ClientCa => "--tls-client-ca",
     }
+}
+
+fn invalid(file: TlsFile, path: &Path, reason: String) -> TlsError {
+    TlsError::Invalid { option: option(file), path: path.to_owned(), reason }
+}
+
+fn read_file(file: TlsFile, path: &Path) -> Result<Vec<u8>, TlsError> {
+    read_bounded(path).map_err(|error| TlsError::Unreadable {
+        option: option(file),
+        path: path.to_owned(),
+        error: error.to_string(),
+    })
+}
+
+/// Checks a file alone.
+fn check_file(file: TlsFile, path: &Path) -> Result<(), TlsError> {
+    let expiry = file.check(&read_file(file, path)?).map_err(|fault| invalid(file, path, fault.reason))?;
+    expiry.map_or(Ok(()), |expiry| check_expiry(path, expiry))
+}
+
+/// Checks that the certificate of a file has not expired.
+fn check_expiry(path: &Path, expiry: UnixSeconds) -> Result<(), TlsError> {
+    if expiry > UnixMillis::from(SystemTime::now()).to_seconds() {
+        return Ok(());
+    }
+    let at = time(expiry).unwrap_or_default();
+    Err(invalid(TlsFile::Certificate, path, format!("the certificate expired at {at}; renew it")))
 }
 
 /// Reads a whole file. A pipe or a device in its place is an error, because it could block.

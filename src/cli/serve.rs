@@ -53,14 +53,6 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
     Ok(exit)
 }
 
-/// Checks the files of TLS, and whether the certificate has expired.
-fn check_tls(settings: &Settings) -> Result<(), TlsError> {
-    match TlsFiles::from_settings(settings)? {
-        Some(files) => files.load().and_then(|config| files.check_expiry(config.expiry())),
-        None => Ok(()),
-    }
-}
-
 /// A fault that a start of the daemon would meet.
 struct Fault {
     exit: Exit,
@@ -86,11 +78,10 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         let failed = addresses.iter().filter_map(|address| address.check_path().err());
         faults.extend(failed.map(|error| io(ListenError::new(option, error).to_string())));
     }
-    match check_tls(&settings) {
-        Err(error @ TlsError::Unreadable { .. }) => faults.push(io(error.to_string())),
-        Err(error) => faults.push(usage(error.to_string())),
-        Ok(()) => {}
-    }
+    faults.extend(TlsFiles::faults(&settings).into_iter().map(|error| match error {
+        TlsError::Unreadable { .. } => io(error.to_string()),
+        _ => usage(error.to_string()),
+    }));
     let exposed = settings.check_exposed(&settings.exposed_addresses());
     faults.extend(exposed.err().map(|exposed| usage(exposed.to_string())));
     match settings.principals.as_deref().map(crate::access::Access::open) {

@@ -322,18 +322,19 @@ fn hand_over_of_a_path_loses_no_request() {
     let sockets = Sockets::new();
     let mut old = DaemonProcess::launch(sockets.serve(&["--reuse-port"]));
     let (is_running, answered) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
-    let clients: Vec<_> = (0..3)
-        .map(|_| {
+    let clients: Vec<_> = [("data", QUERY), ("data", QUERY), ("admin", "/readyz")]
+        .map(|(listener, target)| {
             let (path, is_running, answered) =
-                (sockets.unix("data"), Arc::clone(&is_running), Arc::clone(&answered));
+                (sockets.unix(listener), Arc::clone(&is_running), Arc::clone(&answered));
             thread::spawn(move || {
                 while is_running.load(Ordering::SeqCst) {
-                    assert_eq!(request(&path, "GET", QUERY, "").unwrap().0, 200);
+                    let answer = request(&path, "GET", target, "").unwrap();
+                    assert_eq!(answer.0, 200, "{target}: {}", answer.1);
                     answered.fetch_add(1, Ordering::SeqCst);
                 }
             })
         })
-        .collect();
+        .into();
     for round in 1..=5 {
         let new = DaemonProcess::launch(sockets.serve(&["--reuse-port"]));
         stop(std::mem::replace(&mut old, new));

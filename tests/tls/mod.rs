@@ -431,8 +431,16 @@ fn faulty_files_stop_a_start_and_are_named() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
     let not_ca = certificates.write("client.pem", &format!("{}{}", good.key, "garbage"));
+    let traditional = certificates.write(
+        "traditional.key",
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
+         -----END EC PRIVATE KEY-----\n",
+    );
+    let leaf_second = format!("{}{}", certificates.server().certificate, good.certificate);
+    let leaf_second = certificates.write("leaf-second.pem", &leaf_second);
+    let good_key = certificates.write("good.key", &good.key);
     let folder = certificates.path("").to_str().unwrap().to_owned();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--tls-cert", certificate], "--tls-cert needs --tls-key"),
         (&["--tls-key", key], "--tls-key needs --tls-cert"),
         (&["--tls-client-ca", certificate], "--tls-client-ca needs --tls-cert"),
@@ -447,6 +455,14 @@ fn faulty_files_stop_a_start_and_are_named() {
             &["--tls-cert", certificate, "--tls-key", &encrypted],
             "encrypted.key: the private key is encrypted",
         ),
+        (
+            &["--tls-cert", certificate, "--tls-key", &traditional],
+            "traditional.key: the private key is encrypted",
+        ),
+        (
+            &["--tls-cert", &leaf_second, "--tls-key", &good_key],
+            "leaf-second.pem: the key belongs to certificate 2 of the file; write this certificate first",
+        ),
         (&["--tls-cert", certificate, "--tls-key", key, "--tls-client-ca", &not_ca], "--tls-client-ca: "),
     ];
     for (arguments, words) in cases {
@@ -456,9 +472,23 @@ fn faulty_files_stop_a_start_and_are_named() {
             let is_unreadable = words.contains("cannot read") || words.contains("not a regular file");
             let expected = if is_unreadable { 3 } else { 2 };
             assert!(code == expected && text.contains(words), "{arguments:?}: {code} {text}");
-            assert!(!text.contains("BEGIN ENCRYPTED"), "{text}");
+            assert!(!text.contains("-----BEGIN"), "{text}");
         }
     }
+    // All faults in one run, also of files beside one that is missing.
+    let (code, text) = switchboard(&[
+        "check-config",
+        "--tls-cert=/no/such.pem",
+        &format!("--tls-key={encrypted}"),
+        &format!("--tls-client-ca={not_ca}"),
+    ]);
+    assert_eq!(code, 2, "{text}");
+    for words in ["cannot read /no/such.pem", "the private key is encrypted", "--tls-client-ca: "] {
+        assert!(text.contains(words), "{text}");
+    }
+    let (code, text) = switchboard(&["check-config", &format!("--tls-key={encrypted}")]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("--tls-key needs --tls-cert") && text.contains("is encrypted"), "{text}");
     let (code, text) = switchboard(&["check-config", "--tls-cert", certificate, "--tls-key", key]);
     assert_eq!(code, 0, "{text}");
     // An expired certificate is served, because clients of the plain listeners need the daemon.

@@ -13,6 +13,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{Acceptor, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, version};
 use switchboard_model::UnixSeconds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -92,18 +93,8 @@ impl TlsConfig {
         let chain: Vec<CertificateDer<'static>> = chain.into_iter().map(|(der, _)| der).collect();
         let key = read_key(key)?;
         let provider = Arc::new(ring::default_provider());
-        let (mut roots, mut client_expiry) = (RootCertStore::empty(), None::<UnixSeconds>);
-        for (authority, expiry) in
-            client_ca.map(|pem| read_certificates(TlsFile::ClientCa, pem)).transpose()?.unwrap_or_default()
-        {
-            roots.add(authority).map_err(|error| TlsFault {
-                file: TlsFile::ClientCa,
-                reason: format!(
-                    "a certificate is no certificate authority: {error}; write the CA's own certificate"
-                ),
-            })?;
-            client_expiry = Some(client_expiry.map_or(expiry, |earliest| earliest.min(expiry)));
-        }
+        let (roots, client_expiry) =
+            client_ca.map_or_else(|| Ok((RootCertStore::empty(), None)), read_authorities)?;
         let fault = |file, reason: String| TlsFault { file, reason };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
@@ -118,16 +109,15 @@ impl TlsConfig {
         } else {
             builder.with_no_client_auth()
         };
-        let mut server = builder.with_single_cert(chain, key).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => fault(
-                TlsFile::Key,
-                "the key does not belong to the certificate; write the key with which the certificate was requested"
-                    .to_owned(),
-            ),
+        let others: Vec<_> = chain.iter().skip(1).cloned().collect();
+        let mut server = builder.with_single_cert(chain, key.clone_key()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => wrong_key(&others, &key),
             rustls::Error::InvalidCertificate(_) => {
                 fault(TlsFile::Certificate, format!("the first certificate cannot be used: {error}"))
             }
-            error => fault(TlsFile::Key, format!("{error}; write an ECDSA (P-256, P-384), Ed25519 or RSA key")),
+            error => {
+                fault(TlsFile::Key, format!("{error}; write an ECDSA (P-256, P-384), Ed25519 or RSA key"))
+            }
         })?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A new configuration has a new key for tickets, and a new memory of sessions. So the tickets of
@@ -141,6 +131,63 @@ impl TlsConfig {
     /// Returns the times of expiry.
     pub fn expiry(&self) -> Expiry {
         self.expiry
+    }
+}
+
+impl TlsFile {
+    /// Checks the content of this file alone. Returns the time from which the server's certificate is not valid.
+    ///
+    /// # Errors
+    /// Returns the reason why the file cannot be used.
+    pub fn check(self, pem: &[u8]) -> Result<Option<UnixSeconds>, TlsFault> {
+        match self {
+            TlsFile::Certificate => {
+                let chain = read_certificates(self, pem)?;
+                Ok(chain.first().map(|(_, expiry)| *expiry))
+            }
+            TlsFile::Key => read_key(pem).map(|_| None),
+            TlsFile::ClientCa => read_authorities(pem).map(|_| None),
+        }
+    }
+}
+
+/// Reads the authorities of client certificates. Returns the earliest expiry of one, too.
+fn read_authorities(pem: &[u8]) -> Result<(RootCertStore, Option<UnixSeconds>), TlsFault> {
+    let (mut roots, mut earliest) = (RootCertStore::empty(), None::<UnixSeconds>);
+    for (authority, expiry) in read_certificates(TlsFile::ClientCa, pem)? {
+        roots.add(authority).map_err(|error| TlsFault {
+            file: TlsFile::ClientCa,
+            reason: format!(
+                "a certificate is no certificate authority: {error}; write the CA's own certificate"
+            ),
+        })?;
+        earliest = Some(earliest.map_or(expiry, |earliest| earliest.min(expiry)));
+    }
+    Ok((roots, earliest))
+}
+
+/// Returns the fault of a key that does not belong to the first certificate of the chain.
+fn wrong_key(others: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>) -> TlsFault {
+    let provider = ring::default_provider();
+    let belongs_to = |certificate: &CertificateDer<'static>| {
+        CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &provider).is_ok()
+    };
+    match others.iter().position(belongs_to) {
+        Some(at) => TlsFault {
+            file: TlsFile::Certificate,
+            reason: format!(
+                "the key belongs to certificate {} of the file; write this certificate first, then those of its \
+                issuers",
+                at + 2
+            ),
+        },
+        None => TlsFault {
+            file: TlsFile::Key,
+            reason:
+                "the key does not belong to the certificate; write the key with which the certificate was \
+                requested"
+                    .to_owned(),
+        },
     }
 }
 
@@ -170,9 +217,10 @@ fn seconds(time: Time) -> UnixSeconds {
 
 fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFault> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        // In the name of the section, or in the header of the traditional form.
         let is_encrypted = memchr::memmem::find(pem, b"ENCRYPTED").is_some();
         let reason = match error {
-            pem::Error::NoItemsFound if is_encrypted => {
+            pem::Error::NoItemsFound | pem::Error::Base64Decode(_) if is_encrypted => {
                 "the private key is encrypted; write it without a password, as openssl pkey does".to_owned()
             }
             pem::Error::NoItemsFound => {
