@@ -533,45 +533,64 @@ impl Settings {
         }
     }
 
-    /// Checks that no two addresses of the listeners would take the same connections.
-    ///
-    /// # Errors
-    /// Returns the first two that would.
-    pub fn check_addresses(&self) -> Result<(), OverlapError> {
-        let data = self.listen.iter().map(|address| ("--listen", address));
-        let all: Vec<_> =
-            data.chain(self.admin_listen.iter().map(|address| ("--admin-listen", address))).collect();
-        for (at, (option, address)) in all.iter().enumerate() {
-            if let Some((other, second)) = all.iter().skip(at + 1).find(|(_, other)| address.overlaps(other))
-            {
-                let one = format!("{option} {address}");
-                return Err(OverlapError { one, other: format!("{other} {second}") });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Settings {
-    /// Returns the options with addresses that other machines can reach.
-    pub fn exposed_addresses(&self) -> Vec<String> {
-        let data = self.listen.iter().map(|address| ("--listen", address));
-        let all = data.chain(self.admin_listen.iter().map(|address| ("--admin-listen", address)));
-        all.filter(|(_, address)| !address.is_local())
-            .map(|(option, address)| format!("{option} {address}"))
-            .collect()
+    /// Returns the addresses of the listeners, with their options.
+    pub fn addresses(&self) -> Vec<NamedAddress> {
+        let named = |is_admin, option, addresses: &[ListenAddress]| {
+            let name = move |address: &ListenAddress| NamedAddress {
+                name: format!("{option} {address}"),
+                address: address.clone(),
+                is_admin,
+            };
+            addresses.iter().map(name).collect::<Vec<_>>()
+        };
+        let data = named(false, "--listen", &self.listen);
+        data.into_iter().chain(named(true, "--admin-listen", &self.admin_listen)).collect()
     }
 
     /// Checks that a daemon without principals listens on this machine only, unless `anonymous` is set.
     ///
     /// # Errors
-    /// Returns the first of these addresses otherwise.
-    pub fn check_exposed(&self, exposed: &[String]) -> Result<(), ExposedError> {
-        match exposed.first() {
-            Some(first) if self.principals.is_none() && !self.anonymous => Err(ExposedError(first.clone())),
-            _ => Ok(()),
+    /// Returns the other addresses otherwise.
+    pub fn check_exposed(&self, addresses: &[NamedAddress]) -> Result<(), ExposedError> {
+        let exposed = addresses.iter().filter(|named| !named.address.is_local());
+        let exposed: Vec<&str> = exposed.map(|named| named.name.as_str()).collect();
+        if exposed.is_empty() || self.principals.is_some() || self.anonymous {
+            return Ok(());
+        }
+        Err(ExposedError(exposed.join(", ")))
+    }
+
+    /// Returns those addresses that other machines can reach without TLS.
+    pub fn plain_addresses<'a>(&self, addresses: &'a [NamedAddress]) -> Vec<&'a str> {
+        let is_plain = |named: &&NamedAddress| self.tls_cert.is_none() || (named.is_admin && !self.admin_tls);
+        let plain = addresses.iter().filter(is_plain).filter(|named| !named.address.is_local());
+        plain.map(|named| named.name.as_str()).collect()
+    }
+}
+
+/// An address of a listener, with the setting or the passed socket that it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedAddress {
+    /// The option with its value, or the passed socket.
+    pub name: String,
+    /// The address.
+    pub address: ListenAddress,
+    /// Whether it belongs to the admin listener.
+    pub is_admin: bool,
+}
+
+/// Checks that no two addresses of the listeners would take the same connections.
+///
+/// # Errors
+/// Returns the first two that would.
+pub fn check_overlap(addresses: &[NamedAddress]) -> Result<(), OverlapError> {
+    for (at, one) in addresses.iter().enumerate() {
+        if let Some(other) = addresses.iter().skip(at + 1).find(|other| one.address.overlaps(&other.address))
+        {
+            return Err(OverlapError { one: one.name.clone(), other: other.name.clone() });
         }
     }
+    Ok(())
 }
 
 impl SettingsLayer {
@@ -1318,7 +1337,7 @@ mod tests {
 
     #[test]
     fn overlapping_addresses_are_found_in_and_between_the_listeners() {
-        let check = |options: &[&str]| load(options, None, &[]).unwrap().check_addresses();
+        let check = |options: &[&str]| check_overlap(&load(options, None, &[]).unwrap().addresses());
         assert_eq!(check(&[]), Ok(()));
         assert_eq!(check(&["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]), Ok(()));
         let error = check(&["--listen=:7401"]).unwrap_err().to_string();

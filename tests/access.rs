@@ -324,7 +324,7 @@ fn certificate_identifies_a_caller_without_authorization() {
     let twice = format!("{right}{right}");
     let with = |names: &[SanType]| Some(certificates.client_with(names, FAR_FUTURE));
     let gateway = with(&[uri(GATEWAY)]);
-    let rows: [(&str, Option<Pair>, &str, u16); 20] = [
+    let rows: [(&str, Option<Pair>, &str, u16); 22] = [
         ("no certificate", None, "", 401),
         ("URI", gateway.clone(), "", 200),
         ("DNS name", with(&[dns("hOST.ACME.example")]), "", 200),
@@ -333,6 +333,8 @@ fn certificate_identifies_a_caller_without_authorization() {
         ("another name", with(&[uri("spiffe://acme.example/other")]), "", 401),
         ("part of the name", with(&[uri("spiffe://acme.example/gateway/1"), dns("acme.example")]), "", 401),
         ("another user", with(&[email("ops@acme.example")]), "", 401),
+        ("URI with the text of a DNS name", with(&[uri("host.acme.example")]), "", 401),
+        ("DNS name with the text of an e-mail", with(&[uri("Ops@acme.example")]), "", 401),
         ("no name", with(&[]), "", 401),
         ("names of two principals", with(&[uri(GATEWAY), dns("host.acme.example")]), "", 401),
         ("expired principal", with(&[dns("ended.acme.example")]), "", 401),
@@ -846,6 +848,28 @@ fn metrics_have_the_next_end_of_a_credential() {
     let without = DaemonProcess::start(&[]);
     let text = send(&without.admin, "/metrics", "").text();
     assert!(!text.contains(SERIES) && !text.contains("switchboard_access_file"), "{text}");
+}
+
+#[test]
+fn mistakes_that_stop_no_start_are_warnings_of_check_config() {
+    let mut file = File::new();
+    file.add("gone", "[\"nosuch\"]", "[\"select\"]", "");
+    file.add("past", "[\"*\"]", "[\"select\"]", "expires = 2020-01-01");
+    file.add("metrics", "[\"demo\"]", "[\"metrics\"]", "");
+    file.add_certificate("certificate", "gateway.example", "[]", "");
+    let output =
+        switchboard(&["check-config", "--anonymous", "--principals", file.write().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for words in [
+        "principals have companies that the source lacks: gone: nosuch",
+        "principal `past` has expired on 2020-01-01",
+        "principal `metrics` cannot read the metrics",
+        "set --tls-client-ca",
+        "--anonymous has no effect beside --principals",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }
 
 #[test]

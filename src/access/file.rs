@@ -6,13 +6,13 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::ops::Range;
 
-use jiff::tz::TimeZone;
 use switchboard_model::{UnixSeconds, is_id};
 use switchboard_registry::{did_you_mean, quoted};
+use switchboard_server::NameKind;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::principals::{ANONYMOUS, Companies, Permission, Principal, TokenHash, normal_name};
+use super::principals::{ANONYMOUS, Companies, Permission, Principal, TokenHash, kind_of, normal_name};
 
 /// Maximum size of the file in bytes, which is enough for 4,000 principals. The limit bounds the memory of the
 /// parser.
@@ -58,6 +58,12 @@ impl fmt::Display for FileFaults {
 }
 
 impl std::error::Error for FileFaults {}
+
+/// Returns whether a name of a certificate can be a DNS name. An IP address and a distinguished name cannot.
+fn can_be_host(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte))
+        && name.parse::<std::net::IpAddr>().is_err()
+}
 
 /// Returns whether a text can be the name of a principal: an id that is no token.
 pub fn is_principal_name(text: &str) -> bool {
@@ -130,6 +136,10 @@ impl FileReader<'_> {
         } else {
             self.faults.more += 1;
         }
+    }
+
+    fn warn(&mut self, at: usize, message: &str) {
+        self.warnings.push(format!("{}:{}: {}", self.path, self.line(at), without_tokens(message)));
     }
 
     fn read(&mut self) -> Vec<Principal> {
@@ -219,7 +229,7 @@ impl FileReader<'_> {
                 "{label} cannot read the metrics, because they cover all companies; write `companies = [\"*\"]`, or \
                  make a principal with `allow = [\"metrics\"]` and without `companies`"
             );
-            self.warnings.push(format!("{}:{}: {}", self.path, self.line(at), without_tokens(&warning)));
+            self.warn(at, &warning);
         }
         let expires = self.expires(&section);
         Principal { name: name.into(), tokens, certificate, companies, allow, expires }
@@ -303,6 +313,14 @@ impl FileReader<'_> {
         match seen.certificates.entry(normal_name(&name).into_owned()) {
             Entry::Vacant(entry) => {
                 entry.insert(at.start);
+                if kind_of(&name) == NameKind::Dns && !can_be_host(&name) {
+                    let help = "write a URI, a DNS name or an e-mail address of the certificate";
+                    let name = quoted(&name);
+                    self.warn(
+                        at.start,
+                        &format!("{label} never calls, because {name} is no name that a certificate is found by; {help}"),
+                    );
+                }
                 Some(name.into())
             }
             Entry::Occupied(first) => {
@@ -364,16 +382,19 @@ impl FileReader<'_> {
         }
         let mut ids: Vec<Box<str>> = Vec::new();
         for (text, at) in texts {
-            if !is_id(&text) {
+            // An administrator may write the token itself here, and ids of companies are shown.
+            if !is_id(&text) || text.starts_with(TOKEN_PREFIX) {
                 let message = format!(
                     "`companies` of {label} has {}, which cannot be the id of a company; {help}",
                     quoted(&text)
                 );
                 self.fault(at.start, message);
-            } else if !ids.iter().any(|known| **known == *text) {
+            } else {
                 ids.push(text.into());
             }
         }
+        ids.sort_unstable();
+        ids.dedup();
         Companies::Listed(ids)
     }
 
@@ -387,10 +408,9 @@ impl FileReader<'_> {
             let (year, month) = (i16::try_from(date.year).ok()?, i8::try_from(date.month).ok()?);
             jiff::civil::Date::new(year, month, i8::try_from(date.day).ok()?).ok()
         });
-        let start = date.and_then(|date| {
-            let start = date.to_zoned(TimeZone::UTC).ok()?;
-            Some((date, UnixSeconds(start.timestamp().as_second())))
-        });
+        // Not through a timestamp, because those end a day before 9999-12-31.
+        let epoch = jiff::civil::Date::constant(1970, 1, 1);
+        let start = date.map(|date| (date, UnixSeconds(date.duration_since(epoch).as_secs())));
         if start.is_none() {
             let message = format!(
                 "`expires` of {} is not a date; write one without quotes and without a time, such as expires = 2027-06-30",
@@ -641,6 +661,7 @@ mod tests {
             good.replace("\"a\"", &format!("\"{secret}\"")),
             good.replace("[]", &format!("[\"{secret}\"]")),
             good.replace("\"*\"", &format!("\"{secret} \"")),
+            good.replace("\"*\"", &format!("\"acme\", \"{secret}\"")),
             format!("{good}{secret} = 1\n"),
             format!("{good}certificate = \"{secret}\"\n"),
             format!("{good}expires = \"{secret}\"\n"),
@@ -659,6 +680,37 @@ mod tests {
         );
         let file = parse(&text).unwrap();
         assert!(file.warnings[0].starts_with("p.toml:1: principal `a` cannot read the metrics"), "{file:?}");
+    }
+
+    #[test]
+    fn certificate_that_no_client_can_have_is_a_warning() {
+        let warnings = |name: &str| {
+            let text = format!(
+                "[[principal]]\nname = \"a\"\ncertificate = \"{name}\"\ncompanies = [\"acme\"]\nallow = []\n"
+            );
+            parse(&text).unwrap().warnings
+        };
+        for name in ["CN=gateway,O=Acme", "192.0.2.1", "a/b"] {
+            assert!(warnings(name)[0].contains("never calls"), "{name}");
+        }
+        for name in ["gw.acme.example", "spiffe://acme.example/gw", "urn:x:y", "ops@acme.example", "a_b-1"] {
+            assert_eq!(warnings(name), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn companies_are_sorted_and_last_day_of_the_calendar_is_a_date() {
+        let text = format!(
+            "[[principal]]\nname = \"a\"\ntoken_sha256 = [\"{HASH}\"]\ncompanies = [\"b\", \"a\", \"b\"]\nallow = []\n\
+             expires = 9999-12-31\n"
+        );
+        let principal = &parse(&text).unwrap().principals[0];
+        assert_eq!(principal.companies, Companies::Listed(vec!["a".into(), "b".into()]));
+        assert!(
+            ["a", "b"].into_iter().all(|id| principal.scope().contains(id))
+                && !principal.scope().contains("c")
+        );
+        assert_eq!(principal.expires.unwrap().1, UnixSeconds(253_402_214_400));
     }
 
     #[test]

@@ -19,6 +19,8 @@ use super::file::{FileFaults, MAX_FILE_BYTES, PrincipalsFile, TOKEN_PREFIX};
 use super::principals::{Companies, Permission, Principal, Principals};
 use crate::runtime::read_bounded;
 
+/// Maximum number of items in a message.
+const MAX_SHOWN: usize = 9;
 /// Number of hexadecimal digits by which `/status` names a token.
 const SHOWN_DIGITS: usize = 8;
 
@@ -43,6 +45,8 @@ struct LastLoad {
     warnings: Vec<String>,
     /// The reason why the newest content is not in force.
     error: Option<String>,
+    /// Digest of the content that was refused last, if it could be read.
+    refused: Option<[u8; 32]>,
     /// The companies of principals that the snapshot lacked when they were last reported.
     unknown: Vec<String>,
 }
@@ -113,6 +117,7 @@ impl Access {
             loaded_at: SystemTime::now().into(),
             warnings,
             error: None,
+            refused: None,
             unknown: Vec::new(),
         };
         let cell = Arc::new(ArcSwap::from_pointee(Principals::new(principals)));
@@ -125,6 +130,28 @@ impl Access {
         self.shared.cell.load_full()
     }
 
+    /// Returns whether a principal is known by a client certificate.
+    pub fn has_certificates(&self) -> bool {
+        self.current().iter().any(|principal| principal.certificate.is_some())
+    }
+
+    /// Returns the mistakes that do not keep the file from being used. `snapshot` is what the daemon serves, if that
+    /// is known.
+    pub fn warnings(&self, snapshot: Option<&Snapshot>, now: UnixSeconds) -> Vec<String> {
+        let current = self.current();
+        let mut warnings = self.shared.state.lock().warnings.clone();
+        let expired = current.iter().filter(|principal| principal.has_expired(now));
+        warnings.extend(expired.map(|principal| {
+            let date = principal.expires.map(|(date, _)| date.to_string()).unwrap_or_default();
+            format!("principal `{}` has expired on {date}: its requests are refused", principal.name)
+        }));
+        let unknown = snapshot.map(|snapshot| unknown_companies(&current, snapshot)).unwrap_or_default();
+        if !unknown.is_empty() {
+            warnings.push(format!("principals have companies that the source lacks: {}", first_of(&unknown)));
+        }
+        warnings
+    }
+
     /// Creates a reader for one worker.
     pub fn reader(&self) -> AccessReader {
         AccessReader { cache: Cache::new(Arc::clone(&self.shared.cell)) }
@@ -134,8 +161,10 @@ impl Access {
     /// with the error of the system.
     pub fn apply(&self, read: Result<&[u8], String>, observer: impl Fn(&AccessEvent<'_>)) {
         let mut state = self.shared.state.lock();
+        let mut refused = None;
         let parsed = read.and_then(|content| {
             let sha256 = <[u8; 32]>::from(Sha256::digest(content));
+            refused = Some(sha256);
             if sha256 == state.sha256 {
                 return Ok(None);
             }
@@ -156,11 +185,13 @@ impl Access {
                 self.shared.cell.store(Arc::new(principals));
                 let loaded_at = SystemTime::now().into();
                 let unknown = std::mem::take(&mut state.unknown);
-                *state = LastLoad { sha256, loaded_at, warnings, error: None, unknown };
+                *state = LastLoad { sha256, loaded_at, warnings, error: None, refused: None, unknown };
                 observer(&AccessEvent::Replaced { principals: count, warnings: &state.warnings, expiries });
             }
-            Err(reason) if state.error.as_ref() == Some(&reason) => {}
+            // The same content is refused once.
+            Err(reason) if state.refused == refused && state.error.as_ref() == Some(&reason) => {}
             Err(reason) => {
+                state.refused = refused;
                 observer(&AccessEvent::Rejected { reason: &reason });
                 state.error = Some(reason);
             }
@@ -236,6 +267,14 @@ fn status_of(principal: &Principal, snapshot: Option<&Snapshot>, now: UnixSecond
 
 fn expiries(principals: &Principals) -> Vec<UnixSeconds> {
     principals.iter().filter_map(|principal| principal.expires.map(|(_, at)| at)).collect()
+}
+
+/// Returns the first of a list, and the number of the others. A line of a log has a bounded length.
+pub fn first_of(list: &[String]) -> String {
+    let shown: Vec<&str> = list.iter().take(MAX_SHOWN).map(String::as_str).collect();
+    let more = list.len().saturating_sub(MAX_SHOWN);
+    let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+    shown.join(", ") + &rest
 }
 
 /// Returns the companies of principals that a snapshot lacks, each with its principal.

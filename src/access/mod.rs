@@ -11,7 +11,7 @@ mod in_force;
 mod principals;
 
 pub use file::{FileFaults, PrincipalsFile, is_principal_name};
-pub use in_force::{Access, AccessEvent, AccessReader, PrincipalsError, Token};
+pub use in_force::{Access, AccessEvent, AccessReader, PrincipalsError, Token, first_of};
 pub use principals::{
     ANONYMOUS, Caller, Companies, CompanyScope, Credential, Denial, Need, Permission, Principal, Principals,
     TokenHash,

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use sha2::{Digest, Sha256};
 use switchboard_model::{SelectError, UnixSeconds};
 use switchboard_select::Query;
+use switchboard_server::{NameKind, SubjectName};
 
 /// Name of the principal that stands for callers without a credential.
 pub const ANONYMOUS: &str = "anonymous";
-/// Maximum length of a token. A longer one is not hashed, because a head may have 32 KiB.
-const MAX_TOKEN_BYTES: usize = 1024;
 /// The scheme of the header `Authorization`, with the blank after it.
 const BEARER: &[u8] = b"bearer ";
 
@@ -59,7 +58,7 @@ impl Need {
 pub enum Companies {
     /// Every company: `["*"]`.
     All,
-    /// The listed companies, at least one.
+    /// The listed companies, at least one, sorted.
     Listed(Vec<Box<str>>),
     /// No company, for a principal that may at most read metrics.
     None,
@@ -137,7 +136,7 @@ impl Principal {
 pub enum CompanyScope<'p> {
     /// Every company.
     All,
-    /// The companies with these ids.
+    /// The companies with these ids, which are sorted.
     Listed(&'p [Box<str>]),
 }
 
@@ -146,7 +145,7 @@ impl<'p> CompanyScope<'p> {
     pub fn contains(self, company: &str) -> bool {
         match self {
             CompanyScope::All => true,
-            CompanyScope::Listed(ids) => ids.iter().any(|id| **id == *company),
+            CompanyScope::Listed(ids) => ids.binary_search_by(|id| (**id).cmp(company)).is_ok(),
         }
     }
 
@@ -204,7 +203,7 @@ pub enum Credential<'r> {
     /// A verified client certificate, of a caller without a header `Authorization`.
     Certificate {
         /// Its subject alternative names: URIs, DNS names and e-mail addresses.
-        names: &'r [Box<str>],
+        names: &'r [SubjectName],
         /// The first second in which it is valid.
         not_before: UnixSeconds,
         /// The last second in which it is valid.
@@ -346,8 +345,12 @@ impl Principals {
     }
 
     /// Returns the only principal that one of these names belongs to.
-    fn find_certificate(&self, names: &[Box<str>]) -> Option<usize> {
-        let mut found = names.iter().filter_map(|name| self.by_certificate.get(&*normal_name(name)).copied());
+    fn find_certificate(&self, names: &[SubjectName]) -> Option<usize> {
+        let mut found = names
+            .iter()
+            // A URI with the text of a DNS name is another name.
+            .filter(|name| kind_of(&name.text) == name.kind)
+            .filter_map(|name| self.by_certificate.get(&*normal_name(&name.text)).copied());
         let first = found.next()?;
         found.all(|other| other == first).then_some(first)
     }
@@ -368,16 +371,26 @@ impl Principals {
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(BEARER.len())?;
     let token = token.trim_ascii();
-    let is_token = scheme.eq_ignore_ascii_case(BEARER)
-        && (1..=MAX_TOKEN_BYTES).contains(&token.len())
-        && token.iter().all(u8::is_ascii_graphic);
+    let is_token =
+        scheme.eq_ignore_ascii_case(BEARER) && !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
     is_token.then_some(token)
+}
+
+/// Returns the kind of name that a text of the principals file is. A URI has a colon, and no other name has one.
+pub(super) fn kind_of(name: &str) -> NameKind {
+    if name.contains(':') {
+        NameKind::Uri
+    } else if name.contains('@') {
+        NameKind::Email
+    } else {
+        NameKind::Dns
+    }
 }
 
 /// Returns a name of a certificate in the form in which names are compared: DNS names and the domains of
 /// e-mail addresses without case, URIs as written.
 pub(super) fn normal_name(name: &str) -> Cow<'_, str> {
-    if name.contains("://") || name.starts_with("urn:") {
+    if kind_of(name) == NameKind::Uri {
         return Cow::Borrowed(name);
     }
     let (local, domain) = name.split_at(name.rfind('@').unwrap_or(0));
@@ -403,6 +416,10 @@ mod tests {
             allow: vec![Permission::Select],
             expires: None,
         }
+    }
+
+    fn subject_name(kind: NameKind, text: &str) -> SubjectName {
+        SubjectName { kind, text: text.into() }
     }
 
     fn principals() -> Principals {
@@ -447,15 +464,19 @@ mod tests {
             assert_eq!(ask(bad), Err(Denial::UnknownCredential), "{bad}");
         }
         assert_eq!(ask("Bearer old-token"), Err(Denial::Expired(Some(2))));
-        let long = format!("Bearer {}", "x".repeat(MAX_TOKEN_BYTES + 1));
-        assert_eq!(ask(&long), Err(Denial::UnknownCredential));
+        let long = "x".repeat(5_000);
+        let known = Principals::new(vec![principal("long", Some(&long), None)]);
+        let header = format!("Bearer {long}");
+        let credential = Credential::Authorization(header.as_bytes());
+        assert_eq!(known.authorize(credential, Need::of(Permission::Select), NOW), Ok(0));
     }
 
     #[test]
     fn caller_is_found_by_the_names_of_its_certificate() {
         let principals = principals();
         let ask = |names: &[&str]| {
-            let names: Vec<Box<str>> = names.iter().map(|name| (*name).into()).collect();
+            let names: Vec<SubjectName> =
+                names.iter().map(|name| subject_name(kind_of(name), name)).collect();
             let (not_before, not_after) = (UnixSeconds(NOW.0 - 10), UnixSeconds(NOW.0 + 10));
             let credential = Credential::Certificate { names: &names, not_before, not_after };
             principals.authorize(credential, Need::of(Permission::Select), NOW)
@@ -475,9 +496,32 @@ mod tests {
     }
 
     #[test]
+    fn name_of_a_certificate_counts_as_its_kind_alone() {
+        let principals = Principals::new(vec![
+            principal("host", None, Some("gw.acme.example")),
+            principal("tag", None, Some("tag:Acme.example,2026:gw")),
+            principal("user", None, Some("ops@acme.example")),
+        ]);
+        let ask = |kind, text| principals.find_certificate(&[subject_name(kind, text)]);
+        for (text, expected) in [
+            ("gw.acme.example", NameKind::Dns),
+            ("tag:Acme.example,2026:gw", NameKind::Uri),
+            ("ops@acme.example", NameKind::Email),
+        ] {
+            for kind in [NameKind::Dns, NameKind::Uri, NameKind::Email] {
+                assert_eq!(ask(kind, text).is_some(), kind == expected, "{kind:?} {text}");
+            }
+        }
+        // Only DNS names and domains are compared without case.
+        assert_eq!(ask(NameKind::Uri, "tag:acme.example,2026:gw"), None);
+        assert_eq!(ask(NameKind::Dns, "GW.acme.example"), Some(0));
+        assert_eq!(ask(NameKind::Email, "ops@ACME.example"), Some(2));
+    }
+
+    #[test]
     fn certificate_is_refused_outside_the_time_of_its_validity() {
         let principals = principals();
-        let names: [Box<str>; 1] = ["spiffe://acme.example/gateway".into()];
+        let names = [subject_name(NameKind::Uri, "spiffe://acme.example/gateway")];
         let (not_before, not_after) = (UnixSeconds(NOW.0 - 10), UnixSeconds(NOW.0 + 10));
         let credential = Credential::Certificate { names: &names, not_before, not_after };
         let ask = |offset| {

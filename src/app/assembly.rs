@@ -30,7 +30,7 @@ use crate::access::audit::{AuditEvent, AuditLog, AuditRecord, AuditSettings};
 use crate::access::{Access, AccessEvent, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
-use crate::config::{ExposedError, LogFormat, OverlapError, Settings};
+use crate::config::{ExposedError, LogFormat, OverlapError, Settings, check_overlap};
 use crate::runtime::standings::ChangeLog;
 use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
@@ -286,16 +286,18 @@ impl App {
         if !sockets.admin.is_empty() {
             settings.admin_listen.clear();
         }
-        settings.check_addresses()?;
-        let mut exposed = settings.exposed_addresses();
-        exposed.extend(sockets.exposed()?);
-        settings.check_exposed(&exposed)?;
+        let mut addresses = settings.addresses();
+        addresses.extend(sockets.addresses()?);
+        check_overlap(&addresses)?;
+        settings.check_exposed(&addresses)?;
         let access = settings.principals.as_deref().map(Access::open).transpose()?;
         let trusted_keys = settings.trusted_keys.as_deref().map(KeysInForce::open).transpose()?;
-        let is_plain =
-            settings.tls_cert.is_none() || !(settings.admin_tls || settings.admin_listen.is_empty());
-        if access.is_some() && is_plain && !exposed.is_empty() {
-            let addresses = exposed.join(", ");
+        for warning in unused_access(&settings, access.as_ref()) {
+            tracing::warn!("{warning}");
+        }
+        let plain = settings.plain_addresses(&addresses);
+        if access.is_some() && !plain.is_empty() {
+            let addresses = plain.join(", ");
             tracing::warn!(
                 addresses,
                 "tokens are accepted without TLS on addresses that other machines can reach"
@@ -615,6 +617,23 @@ impl RunningAdmin {
         let server = listener.serve(context, max_connections, tls)?;
         Ok(RunningAdmin { server, addresses, is_inherited, shared, takeovers })
     }
+}
+
+/// Returns the settings of access that have no effect, with the remedy.
+pub fn unused_access(settings: &Settings, access: Option<&Access>) -> Vec<&'static str> {
+    let mut unused = Vec::new();
+    if access.is_some_and(Access::has_certificates) && settings.tls_client_ca.is_none() {
+        unused.push(
+            "principals have a `certificate`, but no client can show one: set --tls-client-ca with --tls-cert and \
+             --tls-key",
+        );
+    }
+    if access.is_some() && settings.anonymous {
+        unused.push(
+            "--anonymous has no effect beside --principals: callers without a credential are the principal `anonymous`",
+        );
+    }
+    unused
 }
 
 /// Serves a kept snapshot if the source has not answered after `timeout`. `settled` is closed when it has.

@@ -13,8 +13,8 @@ use switchboard_registry::Findings;
 use switchboard_release::Verified;
 use tracing_subscriber::EnvFilter;
 
-use crate::access::AccessEvent;
 use crate::access::audit::{AuditEvent, AuditLogEvent, AuditRecord, ChainFault};
+use crate::access::{AccessEvent, first_of};
 use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::standings::StandingsEvent;
@@ -270,7 +270,7 @@ pub(super) fn access_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AccessEvent
             telemetry.count_principals_reload(false);
         }
         AccessEvent::UnknownCompanies { companies } => {
-            let companies = companies.join(", ");
+            let companies = first_of(companies);
             tracing::warn!(companies, "principals have companies that the snapshot in service lacks");
         }
     }

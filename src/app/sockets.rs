@@ -14,7 +14,9 @@ use listenfd::ListenFd;
 use procfs::net::{TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process, all_processes};
 use socket2::SockRef;
-use switchboard_server::{ListenSocket, addresses_conflict};
+use switchboard_server::{BoundAddress, ListenAddress, ListenSocket, addresses_conflict};
+
+use crate::config::NamedAddress;
 
 /// Value of `FileDescriptorName=` for the socket of the data listener.
 const DATA_NAME: &str = "data";
@@ -46,18 +48,21 @@ pub enum SocketError {
 }
 
 impl InheritedSockets {
-    /// Returns the passed sockets that other machines can reach, with their addresses.
-    pub(super) fn exposed(&self) -> io::Result<Vec<String>> {
-        let mut exposed = Vec::new();
-        for (name, sockets) in [(DATA_NAME, &self.data), (ADMIN_NAME, &self.admin)] {
+    /// Returns the addresses of the passed sockets.
+    pub(super) fn addresses(&self) -> io::Result<Vec<NamedAddress>> {
+        let mut addresses = Vec::new();
+        for (listener, sockets) in [(DATA_NAME, &self.data), (ADMIN_NAME, &self.admin)] {
             for socket in sockets {
-                let address = socket.local_addr()?;
-                if !address.is_local() {
-                    exposed.push(format!("the passed socket {address} ({name})"));
-                }
+                let bound = socket.local_addr()?;
+                let name = format!("the passed socket {bound} ({listener})");
+                let address = match bound {
+                    BoundAddress::Tcp(address) => ListenAddress::Ip(address),
+                    BoundAddress::Unix(path) => ListenAddress::Unix(path),
+                };
+                addresses.push(NamedAddress { name, address, is_admin: listener == ADMIN_NAME });
             }
         }
-        Ok(exposed)
+        Ok(addresses)
     }
 
     /// Takes ownership of the sockets that the environment names. A second call finds none.
@@ -150,10 +155,8 @@ mod tests {
     use std::net::TcpListener;
     use std::os::unix::net::UnixListener;
 
-    use socket2::{Domain, Socket, Type};
-    use switchboard_server::BoundAddress;
-
     use super::*;
+    use socket2::{Domain, Socket, Type};
 
     fn listening() -> (u16, TcpListener) {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use switchboard_model::{UnixMillis, UnixSeconds};
-use switchboard_server::{Expiry, Tls, TlsConfig, TlsFile};
+use switchboard_server::{Expiry, Tls, TlsConfig, TlsFile, Validity};
 
 use crate::access::audit::{AuditEvent, AuditLog, AuditRecord};
 use crate::config::Settings;
@@ -113,9 +113,9 @@ impl TlsFiles {
         faults
     }
 
-    /// Returns the error for a certificate that has expired.
-    fn check_expiry(&self, expiry: Expiry) -> Result<(), TlsError> {
-        check_expiry(&self.certificate, expiry.server)
+    /// Checks that the server's certificate is valid now.
+    fn check_validity(&self, expiry: Expiry) -> Result<(), TlsError> {
+        check_validity(&self.certificate, expiry.server)
     }
 
     fn read(&self) -> Result<Contents, TlsError> {
@@ -196,17 +196,24 @@ fn read_file(file: TlsFile, path: &Path) -> Result<Vec<u8>, TlsError> {
 
 /// Checks a file alone.
 fn check_file(file: TlsFile, path: &Path) -> Result<(), TlsError> {
-    let expiry = file.check(&read_file(file, path)?).map_err(|fault| invalid(file, path, fault.reason))?;
-    expiry.map_or(Ok(()), |expiry| check_expiry(path, expiry))
+    let validity = file.check(&read_file(file, path)?).map_err(|fault| invalid(file, path, fault.reason))?;
+    validity.map_or(Ok(()), |validity| check_validity(path, validity))
 }
 
-/// Checks that the certificate of a file has not expired.
-fn check_expiry(path: &Path, expiry: UnixSeconds) -> Result<(), TlsError> {
-    if expiry > UnixMillis::from(SystemTime::now()).to_seconds() {
+/// Checks that the certificate of a file is valid now.
+fn check_validity(path: &Path, Validity { from, until }: Validity) -> Result<(), TlsError> {
+    let now = UnixMillis::from(SystemTime::now()).to_seconds();
+    let reason = if until <= now {
+        format!("the certificate expired at {}; renew it", time(until).unwrap_or_default())
+    } else if from > now {
+        let from = time(from).unwrap_or_default();
+        format!(
+            "the certificate is not valid before {from}; check the clock, or keep the earlier one until then"
+        )
+    } else {
         return Ok(());
-    }
-    let at = time(expiry).unwrap_or_default();
-    Err(invalid(TlsFile::Certificate, path, format!("the certificate expired at {at}; renew it")))
+    };
+    Err(invalid(TlsFile::Certificate, path, reason))
 }
 
 /// Reads a whole file. A pipe or a device in its place is an error, because it could block.
@@ -252,8 +259,8 @@ impl WatchedTls {
         let stamps = files.stamps();
         let contents = files.read()?;
         let config = contents.parse(&files)?;
-        if let Err(expired) = files.check_expiry(config.expiry()) {
-            tracing::warn!(error = %expired, "the certificate is served all the same, but clients will refuse it");
+        if let Err(error) = files.check_validity(config.expiry()) {
+            tracing::warn!(%error, "the certificate is served all the same, but clients will refuse it");
         }
         telemetry.set_certificate_expiry(config.expiry());
         let tls = Tls::new(config);
@@ -270,6 +277,7 @@ impl WatchedTls {
             judged: stamps.clone(),
             seen: stamps,
             in_force: hasher.hash_one(&contents),
+            valid_from: None,
             hasher,
         };
         drop(contents);
@@ -291,7 +299,7 @@ impl TlsStatus {
     pub(super) fn to_json(&self) -> Value {
         let Expiry { server, client_ca } = self.tls.expiry();
         let mut status = json!({
-            "certificate": {"path": self.files.certificate, "expires": time(server)},
+            "certificate": {"path": self.files.certificate, "expires": time(server.until)},
             "error": *self.error.lock(),
         });
         if let (Some(path), Some(members)) = (&self.files.client_ca, status.as_object_mut()) {
@@ -316,6 +324,8 @@ struct Watch {
     hasher: RandomState,
     /// Hash of the contents in force.
     in_force: u64,
+    /// The time at which a refused certificate becomes valid. Then it is judged again.
+    valid_from: Option<UnixSeconds>,
 }
 
 impl Watch {
@@ -323,7 +333,9 @@ impl Watch {
         while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
             let now = self.files.stamps();
             let is_quiet = std::mem::replace(&mut self.seen, now.clone()) == now;
-            if is_quiet && now != self.judged {
+            let is_valid_now =
+                self.valid_from.is_some_and(|from| from <= UnixMillis::from(SystemTime::now()).to_seconds());
+            if is_quiet && (now != self.judged || is_valid_now) {
                 self.judged = now;
                 self.replace();
             }
@@ -332,6 +344,7 @@ impl Watch {
 
     /// Reads the files, and puts them in force if they are valid.
     fn replace(&mut self) {
+        self.valid_from = None;
         let read = self.files.read().and_then(|contents| {
             let hash = self.hasher.hash_one(&contents);
             // A file was touched, or a refused one was put back.
@@ -339,7 +352,9 @@ impl Watch {
                 return Ok(None);
             }
             let config = contents.parse(&self.files)?;
-            self.files.check_expiry(config.expiry())?;
+            let Validity { from, .. } = config.expiry().server;
+            self.valid_from = (from > UnixMillis::from(SystemTime::now()).to_seconds()).then_some(from);
+            self.files.check_validity(config.expiry())?;
             let record = AuditRecord::of_file(AuditEvent::CertificateReplaced, &contents.certificate);
             Ok(Some((hash, config, record)))
         });
@@ -359,7 +374,7 @@ impl Watch {
                 if let Some(audit) = &self.audit {
                     audit.push(record);
                 }
-                let (expires, client_ca) = (time(server), client_ca.and_then(time));
+                let (expires, client_ca) = (time(server.until), client_ca.and_then(time));
                 tracing::info!(expires, client_ca, "certificate replaced");
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! A client of a running daemon: one request a connection, with time limits.
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use switchboard_client::{Address, ClientError, Place, trust};
@@ -130,7 +132,16 @@ impl Client {
             if body.is_some() {
                 request.headers_mut().insert(CONTENT_TYPE, "application/json".parse()?);
             }
-            let response = sender.send_request(request).await?;
+            let response = sender.send_request(request).await.map_err(|error| -> Box<dyn Error + Send + Sync> {
+                if error.is_canceled() {
+                    // A daemon over its limit answers and closes before it reads.
+                    "it closed the connection before the request was sent; it may have reached max_connections, so try \
+                    again"
+                        .into()
+                } else {
+                    error.into()
+                }
+            })?;
             let status = response.status().as_u16();
             let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
             let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await?.to_bytes();
@@ -142,7 +153,7 @@ impl Client {
             ))
         };
         match timeout(ANSWER_TIMEOUT, exchange).await {
-            Ok(reply) => reply.map_err(|error: Box<dyn std::error::Error + Send + Sync>| failed(&error)),
+            Ok(reply) => reply.map_err(|error: Box<dyn Error + Send + Sync>| failed(&error)),
             Err(_) => Err(failed(&format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
         }
     }
@@ -163,10 +174,26 @@ impl Client {
     fn unreachable(&self, error: &io::Error) -> CommandError {
         let url = &self.url;
         let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if matches!(of_tls, Some(rustls::Error::InvalidCertificate(_))) {
+        if let Some(rustls::Error::InvalidCertificate(fault)) = of_tls {
+            use CertificateError::{
+                Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+                NotValidYetContext,
+            };
+            let remedy = match fault {
+                Expired | ExpiredContext { .. } => "renew the certificate of the daemon, or set the clock",
+                NotValidYet | NotValidYetContext { .. } => {
+                    "set the clock, or wait until the certificate is valid"
+                }
+                NotValidForName | NotValidForNameContext { .. } => {
+                    "name the host in --url as the certificate does"
+                }
+                _ => "name the authority of its certificate with --ca",
+            };
+            return CommandError::io(format!("cannot trust {url}: {error}; {remedy}"));
+        }
+        if matches!(of_tls, Some(rustls::Error::InvalidMessage(_))) {
             return CommandError::io(format!(
-                "cannot trust {url}: {error}; name the authority of its certificate with --ca, and the host as the \
-                certificate does"
+                "cannot connect to {url}: the port does not answer with TLS; write http:// in --url, or check the port"
             ));
         }
         CommandError::io(format!(
@@ -230,5 +257,10 @@ impl RemoteProblem {
     pub(super) fn print(&self) {
         let RemoteProblem { code, title, detail } = self;
         output::print_error(&format!("{ERROR}error[{code}]{ERROR:#}: {title}: {detail}\n"));
+        if code == "unauthorized" {
+            output::print_error(
+                "  the token of this command is in the file of --token-file, or in SWITCHBOARD_TOKEN\n",
+            );
+        }
     }
 }

@@ -85,6 +85,11 @@ pub(super) fn print_failure(message: &str) {
     print_error(&failure(message));
 }
 
+/// Writes `warning: …` to standard error.
+pub(super) fn print_warning(message: &str) {
+    print_error(&format!("{WARNING}warning{WARNING:#}: {message}\n"));
+}
+
 /// Writes texts to standard error before the program ends without having started anything. Waits at most
 /// [`FLUSH_TIMEOUT`] for a reader that has stalled, because a service manager waits for the end.
 pub(super) fn print_at_start(texts: impl IntoIterator<Item = String>) {

@@ -4,17 +4,21 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access as AccessMode, access};
+use switchboard_model::UnixMillis;
+use switchboard_pipeline::BuildMode;
 use switchboard_registry::ReadLimits;
 use switchboard_server::ListenAddress;
+use switchboard_snapshot::NoProgress;
 
 use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
-use crate::access::{PrincipalsError, audit};
+use crate::access::{Access, PrincipalsError, audit};
 use crate::app::{self, ListenError, StartError, TlsError, TlsFiles};
-use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable};
+use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable, check_overlap};
 use crate::runtime::standings::JournalContents;
 use crate::runtime::{KeysError, KeysInForce};
 
@@ -73,7 +77,7 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     if settings.log_level.is_none() {
         faults.extend(check_log_variable().err().map(usage));
     }
-    faults.extend(settings.check_addresses().err().map(|overlap| usage(overlap.to_string())));
+    faults.extend(check_overlap(&settings.addresses()).err().map(|overlap| usage(overlap.to_string())));
     for (option, addresses) in [("--listen", &settings.listen), ("--admin-listen", &settings.admin_listen)] {
         let failed = addresses.iter().filter_map(|address| address.check_path().err());
         faults.extend(failed.map(|error| io(ListenError::new(option, error).to_string())));
@@ -82,13 +86,20 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         TlsError::Unreadable { .. } => io(error.to_string()),
         _ => usage(error.to_string()),
     }));
-    let exposed = settings.check_exposed(&settings.exposed_addresses());
+    let exposed = settings.check_exposed(&settings.addresses());
     faults.extend(exposed.err().map(|exposed| usage(exposed.to_string())));
-    match settings.principals.as_deref().map(crate::access::Access::open) {
-        Some(Err(error @ PrincipalsError::Faults(_))) => faults.push(usage(error.to_string())),
-        Some(Err(error)) => faults.push(io(error.to_string())),
-        Some(Ok(_)) | None => {}
-    }
+    let access = match settings.principals.as_deref().map(Access::open) {
+        None => None,
+        Some(Ok(access)) => Some(access),
+        Some(Err(error @ PrincipalsError::Faults(_))) => {
+            faults.push(usage(error.to_string()));
+            None
+        }
+        Some(Err(error)) => {
+            faults.push(io(error.to_string()));
+            None
+        }
+    };
     match settings.trusted_keys.as_deref().map(KeysInForce::open) {
         Some(Err(error @ KeysError::Faults(_))) => faults.push(usage(error.to_string())),
         Some(Err(error)) => faults.push(io(error.to_string())),
@@ -112,6 +123,8 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         faults.iter().for_each(|fault| output::print_failure(&fault.message));
         return Ok(exit_of(faults.iter().map(|fault| fault.exit)));
     }
+    let warnings = access.map(|access| access_warnings(&access, &settings, limits)).unwrap_or_default();
+    warnings.iter().for_each(|warning| output::print_warning(warning));
     let list = |addresses: &[ListenAddress]| {
         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
@@ -124,6 +137,17 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
+/// Returns the mistakes of principals that do not keep the daemon from a start.
+fn access_warnings(access: &Access, settings: &Settings, limits: ReadLimits) -> Vec<String> {
+    let now = UnixMillis::from(SystemTime::now());
+    // What the source lacks is known only if it is valid. Its own faults are those of `switchboard check`.
+    let opened = settings.source().open(limits, now, BuildMode::Inspect, &NoProgress);
+    let snapshot = opened.as_ref().ok().map(|opened| &opened.snapshot);
+    let mut warnings = access.warnings(snapshot, now.to_seconds());
+    warnings.extend(app::unused_access(settings, Some(access)).into_iter().map(str::to_owned));
+    warnings
+}
+
 /// Checks that the state directory can be written, or created.
 fn check_state(state: &Path) -> Result<(), String> {
     let failed = |fault: &str| Err(format!("state: {}: {fault}", state.display()));
@@ -131,13 +155,13 @@ fn check_state(state: &Path) -> Result<(), String> {
         Ok(found) if !found.is_dir() => {
             failed("this is not a folder; name a folder, or one that does not exist yet")
         }
-        Ok(_) => match access(state, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(_) => match access(state, AccessMode::READ_OK | AccessMode::WRITE_OK | AccessMode::EXEC_OK) {
             Ok(()) => Ok(()),
             Err(error) => failed(&format!("{error}; give the user of the daemon read and write permission")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let above = state.ancestors().skip(1).find(|above| above.exists()).unwrap_or(state);
-            match access(above, Access::WRITE_OK | Access::EXEC_OK) {
+            match access(above, AccessMode::WRITE_OK | AccessMode::EXEC_OK) {
                 Ok(()) if above.is_dir() => Ok(()),
                 Ok(()) => failed(&format!("{} is not a folder", above.display())),
                 Err(error) => {
@@ -156,7 +180,7 @@ fn check_audit(log: &Path) -> Result<(), String> {
         Ok(found) if !found.is_file() => {
             failed("this is not a regular file; move it away, because the audit log has this name")
         }
-        Ok(_) => match access(log, Access::READ_OK | Access::WRITE_OK) {
+        Ok(_) => match access(log, AccessMode::READ_OK | AccessMode::WRITE_OK) {
             Ok(()) => Ok(()),
             Err(error) => failed(&format!("{error}; give the user of the daemon read and write permission")),
         },
@@ -187,14 +211,14 @@ fn check_journal(journal: &Path, is_in_state: bool) -> Result<(), String> {
             if let Err(error) = JournalContents::read(journal) {
                 return failed(&error.to_string());
             }
-            if let Err(error) = access(journal, Access::WRITE_OK) {
+            if let Err(error) = access(journal, AccessMode::WRITE_OK) {
                 return failed(&format!("{error}; give the user of the daemon write permission"));
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return failed(&error.to_string()),
     }
-    if !is_in_state && let Err(error) = access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+    if !is_in_state && let Err(error) = access(folder, AccessMode::WRITE_OK | AccessMode::EXEC_OK) {
         return failed(&format!("the folder of the journal cannot be written: {error}"));
     }
     Ok(())

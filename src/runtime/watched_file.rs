@@ -99,6 +99,11 @@ fn run(
         let polled_at = Instant::now();
         match poller.poll() {
             Polled::Fetched(Ok(Fetched::Bytes { bytes, .. })) => changed(Ok(&bytes)),
+            // The hints of the source are about registries and snapshots.
+            Polled::Fetched(Err(SourceError::Snapshot { path, error })) => {
+                let path = path.display();
+                changed(Err(format!("{path}: {error}; put the file back, or check its permissions")));
+            }
             Polled::Fetched(Err(error)) => changed(Err(error.to_string())),
             Polled::Fetched(Ok(Fetched::Files(_)))
             | Polled::Unchanged

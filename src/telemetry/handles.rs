@@ -372,7 +372,7 @@ impl Telemetry {
         let set = |certificate, at: UnixSeconds| {
             series.gauge(&names::TLS_EXPIRY, &[("certificate", certificate)]).set(at.0 as f64);
         };
-        set("server", expiry.server);
+        set("server", expiry.server.until);
         if let Some(client_ca) = expiry.client_ca {
             set("client_ca", client_ca);
         }

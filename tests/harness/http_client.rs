@@ -147,6 +147,12 @@ impl<S: Read + Write> HttpClient<S> {
             })
     }
 
+    /// Returns whether the daemon closed the connection in order, over TLS with a notice.
+    pub(crate) fn is_closed_in_order(&mut self) -> bool {
+        self.unread.is_empty()
+            && self.read_more().is_err_and(|error| error.to_string().starts_with("closed after 0 bytes"))
+    }
+
     fn read_more(&mut self) -> io::Result<()> {
         let mut bytes = [0; 16 * 1024];
         loop {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::expected::acme;
+use crate::harness::HttpClient;
 
 fn problem(answer: (u16, String)) -> (u16, String) {
     let body: Value = serde_json::from_str(&answer.1).unwrap();
@@ -185,7 +186,7 @@ fn body_is_read_whatever_its_type_except_multipart_and_xml() {
     let daemon = serve(registry.path(), None);
     let body = standing("draining").to_string();
     let put = |content_type: &str| {
-        let mut client = crate::harness::HttpClient::connect(&daemon.admin);
+        let mut client = HttpClient::connect(&daemon.admin);
         let length = body.len();
         client.send(format!(
             "PUT {GERMAN_ACCOUNT} HTTP/1.1\r\nHost: localhost\r\n{content_type}Content-Length: {length}\r\n\r\n{body}"
@@ -212,6 +213,13 @@ fn no_account_is_known_before_the_first_snapshot() {
     assert_eq!(problem(daemon.admin("GET", "/v1/standings", "")), (503, "no_snapshot".to_owned()));
     // A malformed request does not need a snapshot.
     let ended = r#"{"standing":"suspended","reason":"x","until":"2020-01-01T00:00:00Z"}"#;
+    // The announced length suffices: the body is not asked for.
+    let mut client = HttpClient::connect(&daemon.admin);
+    client.send(format!(
+        "PUT {GERMAN_ACCOUNT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
+    ));
+    assert_eq!(client.answer().status, 413);
     let with_query = format!("{GERMAN_ACCOUNT}?a=b");
     for (method, target, body, status, code) in [
         ("PUT", GERMAN_ACCOUNT, "{", 400, "bad_request"),

@@ -205,8 +205,58 @@ fn stalled_handshakes_delay_no_other_connection() {
         assert_eq!(certificates.connect(&daemon.data).get(QUERY).status, 200);
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
-    assert!(handshakes(&daemon, "evicted") >= 68.0);
+    wait_until("stalled handshakes make room", || handshakes(&daemon, "evicted") >= 68.0);
     drop(stalled);
+}
+
+/// The newest handshake is served first, so its time does not grow with the number of those that wait.
+#[test]
+fn many_stalled_handshakes_delay_an_honest_one_no_longer_than_few() {
+    let certificates = Certificates::new();
+    let daemon = start(&certificates, &["--workers=1", "--header-timeout=30s"]);
+    let hello = client_hello(&certificates.client_config(None));
+    let stalled: Vec<TcpStream> = (0..1_000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&daemon.data).unwrap();
+            stream.write_all(&hello).unwrap();
+            stream
+        })
+        .collect();
+    // In the order of arrival, the first of these would wait for about 8 s.
+    let began = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(certificates.connect(&daemon.data).get(QUERY).status, 200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    drop(stalled);
+}
+
+#[test]
+fn drain_does_not_wait_for_handshakes() {
+    let certificates = Certificates::new();
+    let daemon = start(&certificates, &["--header-timeout=60s", "--drain-timeout=60s"]);
+    let hello = client_hello(&certificates.client_config(None));
+    let mut silent = TcpStream::connect(&daemon.data).unwrap();
+    let mut stalled = TcpStream::connect(&daemon.data).unwrap();
+    stalled.write_all(&hello).unwrap();
+    wait_until("both are open", || daemon.metric("switchboard_http_connections") == 2.0);
+    let began = Instant::now();
+    daemon.signal(Signal::TERM);
+    for stream in [&mut silent, &mut stalled] {
+        stream.set_read_timeout(Some(Duration::from_secs(50))).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn idle_connection_is_closed_with_a_notice() {
+    let certificates = Certificates::new();
+    let daemon = start(&certificates, &["--idle-timeout=200ms"]);
+    let mut idle = certificates.connect(&daemon.data);
+    assert_eq!(idle.get(QUERY).status, 200);
+    // Without the notice, the read would be an error.
+    assert!(idle.is_closed_in_order());
 }
 
 #[test]

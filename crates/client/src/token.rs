@@ -1,21 +1,18 @@
 //! The token that a client sends.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use super::ClientError;
 
 /// Variable with the token of a client.
 const VARIABLE: &str = "SWITCHBOARD_TOKEN";
 /// Maximum size of a file with a token.
-const MAX_FILE_BYTES: u64 = 4096;
-/// Opens a pipe in the place of the file without waiting for its writer.
-const O_NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
+const MAX_FILE_BYTES: u64 = 32 * 1024;
+/// The start of every token that `switchboard token` makes.
+const TOKEN_PREFIX: &[u8] = b"swb_";
 
 /// A token of a principal. Its `Debug` form does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,6 +25,13 @@ impl Token {
     /// Returns the reason why the file or the variable has no token.
     pub fn read(file: Option<&Path>) -> Result<Option<Token>, ClientError> {
         let (text, place) = match file {
+            Some(path) if path.as_os_str().as_encoded_bytes().starts_with(TOKEN_PREFIX) => {
+                return Err(ClientError::Usage(
+                    "--token-file has a token: write the token to a file, and name the file; replace the token, because \
+                     every user of the machine could see it"
+                        .to_owned(),
+                ));
+            }
             Some(path) => {
                 let shown = path.display().to_string();
                 let text = read_file(path).map_err(|error| {
@@ -40,7 +44,7 @@ impl Token {
                 None => return Ok(None),
             },
         };
-        let token = text.trim();
+        let token = text.trim_start_matches('\u{feff}').trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ClientError::Usage(format!(
                 "{place} has no token: expected the line that `switchboard token` printed"
@@ -66,13 +70,10 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Reads the file. It may be a pipe, so that the token is on no disk.
 fn read_file(path: &Path) -> io::Result<String> {
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     let mut content = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
     if content.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("the file has more than {MAX_FILE_BYTES} bytes")));
     }

@@ -148,6 +148,9 @@ where
             late_polls = 0;
             if state.deadline() <= now && !state.extend_after_pause(now) {
                 let has_lingered = state.waits_for() == WaitsFor::Close;
+                // A client over TLS would take the end without a notice for an attack.
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.as_mut().poll(cx);
                 return Poll::Ready(if has_lingered {
                     ConnectionEnd::Closed
                 } else {

@@ -77,7 +77,7 @@ pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Ser
 pub use simple_request::SimpleRequest;
 pub use socket::{BindError, BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
 pub use tls::{
-    ClientCertificate, Established, Expiry, HandshakeOutcome, Handshakes, Tls, TlsConfig, TlsFault, TlsFile,
-    establish,
+    ClientCertificate, Established, Expiry, HandshakeOutcome, Handshakes, NameKind, SubjectName, Tls,
+    TlsConfig, TlsFault, TlsFile, Validity, establish,
 };
 pub use worker::{ForceClose, ServerThreads, catch_panic, catch_panic_async};

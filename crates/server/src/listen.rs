@@ -300,7 +300,8 @@ impl FromStr for ListenAddress {
         let Some((host, port)) = text.rsplit_once(':') else {
             return invalid(format!("the port is missing; {FORMS}"));
         };
-        let Ok(port) = port.parse() else {
+        // A sign is no digit, although a number may have one.
+        let Some(port) = port.parse().ok().filter(|_| !port.starts_with('+')) else {
             return invalid(format!("the port {port:?} is not a number from 0 to 65535; {FORMS}"));
         };
         match host {

@@ -1,10 +1,10 @@
 //! TLS: the certificate in force and its replacement, and handshakes with their limits. Above this module, a
 //! TLS stream is a stream like any other. (`docs/decisions/0055-tls-under-the-connections.md`)
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use rustls::{HandshakeKind, RootCertStore, ServerConfig, version};
 use switchboard_model::UnixSeconds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -45,11 +45,20 @@ pub struct TlsConfig {
     expiry: Expiry,
 }
 
-/// The times from which certificates are no longer valid.
+/// The first and the last second in which a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// The first second.
+    pub from: UnixSeconds,
+    /// The last second.
+    pub until: UnixSeconds,
+}
+
+/// The times at which certificates expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry {
-    /// Expiry of the server's certificate.
-    pub server: UnixSeconds,
+    /// Validity of the server's certificate.
+    pub server: Validity,
     /// Earliest expiry of a certificate authority of clients, if there are any.
     pub client_ca: Option<UnixSeconds>,
 }
@@ -89,7 +98,7 @@ impl TlsConfig {
     /// Returns the file that cannot be used, and the reason.
     pub fn from_pem(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<TlsConfig, TlsFault> {
         let chain = read_certificates(TlsFile::Certificate, certificate)?;
-        let expiry = chain.iter().map(|certificate| certificate.1).next();
+        let validity = chain.iter().map(|certificate| certificate.1).next();
         let chain: Vec<CertificateDer<'static>> = chain.into_iter().map(|(der, _)| der).collect();
         let key = read_key(key)?;
         let provider = Arc::new(ring::default_provider());
@@ -124,7 +133,8 @@ impl TlsConfig {
         // earlier certificates and authorities are discarded with them.
         server.ticketer = ring::Ticketer::new()
             .map_err(|error| fault(TlsFile::Key, format!("no random numbers: {error}")))?;
-        let expiry = Expiry { server: expiry.unwrap_or(UnixSeconds(0)), client_ca: client_expiry };
+        let server_validity = validity.unwrap_or(Validity { from: UnixSeconds(0), until: UnixSeconds(0) });
+        let expiry = Expiry { server: server_validity, client_ca: client_expiry };
         Ok(TlsConfig { server: Arc::new(server), expiry })
     }
 
@@ -135,15 +145,15 @@ impl TlsConfig {
 }
 
 impl TlsFile {
-    /// Checks the content of this file alone. Returns the time from which the server's certificate is not valid.
+    /// Checks the content of this file alone. Returns the validity of the server's certificate.
     ///
     /// # Errors
     /// Returns the reason why the file cannot be used.
-    pub fn check(self, pem: &[u8]) -> Result<Option<UnixSeconds>, TlsFault> {
+    pub fn check(self, pem: &[u8]) -> Result<Option<Validity>, TlsFault> {
         match self {
             TlsFile::Certificate => {
                 let chain = read_certificates(self, pem)?;
-                Ok(chain.first().map(|(_, expiry)| *expiry))
+                Ok(chain.first().map(|(_, validity)| *validity))
             }
             TlsFile::Key => read_key(pem).map(|_| None),
             TlsFile::ClientCa => read_authorities(pem).map(|_| None),
@@ -154,7 +164,7 @@ impl TlsFile {
 /// Reads the authorities of client certificates. Returns the earliest expiry of one, too.
 fn read_authorities(pem: &[u8]) -> Result<(RootCertStore, Option<UnixSeconds>), TlsFault> {
     let (mut roots, mut earliest) = (RootCertStore::empty(), None::<UnixSeconds>);
-    for (authority, expiry) in read_certificates(TlsFile::ClientCa, pem)? {
+    for (authority, Validity { until: expiry, .. }) in read_certificates(TlsFile::ClientCa, pem)? {
         roots.add(authority).map_err(|error| TlsFault {
             file: TlsFile::ClientCa,
             reason: format!(
@@ -194,14 +204,14 @@ fn wrong_key(others: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>) -
 fn read_certificates(
     file: TlsFile,
     pem: &[u8],
-) -> Result<Vec<(CertificateDer<'static>, UnixSeconds)>, TlsFault> {
+) -> Result<Vec<(CertificateDer<'static>, Validity)>, TlsFault> {
     let fault = |reason| TlsFault { file, reason };
     let mut certificates = Vec::new();
     for (at, read) in CertificateDer::pem_slice_iter(pem).enumerate() {
         let der = read.map_err(|error| fault(pem_fault(&error)))?;
         let parsed = Certificate::from_der(&der)
             .map_err(|_| fault(format!("certificate {} of the file is damaged; copy it again", at + 1)))?;
-        certificates.push((der, seconds(parsed.tbs_certificate.validity.not_after)));
+        certificates.push((der, validity(&parsed)));
     }
     if certificates.is_empty() {
         return Err(fault(
@@ -209,6 +219,11 @@ fn read_certificates(
         ));
     }
     Ok(certificates)
+}
+
+fn validity(certificate: &Certificate) -> Validity {
+    let validity = certificate.tbs_certificate.validity;
+    Validity { from: seconds(validity.not_before), until: seconds(validity.not_after) }
 }
 
 fn seconds(time: Time) -> UnixSeconds {
@@ -292,9 +307,7 @@ impl fmt::Debug for Tls {
 pub struct Handshakes {
     tls: Arc<Tls>,
     header_timeout: Duration,
-    slots: Semaphore,
-    /// Number of handshakes that wait for a slot.
-    waiting: Cell<usize>,
+    slots: Rc<Slots>,
     /// Wakes the handshake that has been under way for longest.
     asked: Notify,
 }
@@ -313,11 +326,31 @@ pub struct Established {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The subject alternative names that are URIs, DNS names or e-mail addresses, as the certificate has them.
-    pub names: Vec<Box<str>>,
+    pub names: Vec<SubjectName>,
     /// The first second in which the certificate is valid.
     pub not_before: UnixSeconds,
     /// The last second in which the certificate is valid.
     pub not_after: UnixSeconds,
+}
+
+/// A subject alternative name of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectName {
+    /// The kind of the name. Equal texts of different kinds are different names.
+    pub kind: NameKind,
+    /// The name as the certificate has it.
+    pub text: Box<str>,
+}
+
+/// A kind of subject alternative names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A URI.
+    Uri,
+    /// The name of a host.
+    Dns,
+    /// An e-mail address.
+    Email,
 }
 
 impl ClientCertificate {
@@ -329,11 +362,14 @@ impl ClientCertificate {
         };
         let (_, SubjectAltName(names)) =
             tbs_certificate.get().ok().flatten().unwrap_or((false, SubjectAltName(Vec::new())));
-        let names = names.iter().filter_map(|name| match name {
-            GeneralName::UniformResourceIdentifier(name)
-            | GeneralName::DnsName(name)
-            | GeneralName::Rfc822Name(name) => Some(name.to_string().into()),
-            _ => None,
+        let names = names.iter().filter_map(|name| {
+            let (kind, text) = match name {
+                GeneralName::UniformResourceIdentifier(name) => (NameKind::Uri, name.to_string()),
+                GeneralName::DnsName(name) => (NameKind::Dns, name.to_string()),
+                GeneralName::Rfc822Name(name) => (NameKind::Email, name.to_string()),
+                _ => return None,
+            };
+            Some(SubjectName { kind, text: text.into() })
         });
         let validity = tbs_certificate.validity;
         ClientCertificate {
@@ -375,13 +411,7 @@ impl Established {
 impl Handshakes {
     /// Creates the handshakes of a thread, each of which has the header timeout.
     pub fn new(tls: Arc<Tls>, header_timeout: Duration) -> Handshakes {
-        Handshakes {
-            tls,
-            header_timeout,
-            slots: Semaphore::new(MAX_HANDSHAKES),
-            waiting: Cell::new(0),
-            asked: Notify::new(),
-        }
+        Handshakes { tls, header_timeout, slots: Slots::new(MAX_HANDSHAKES), asked: Notify::new() }
     }
 
     /// Performs the handshake of a new TCP connection. Leaves a Unix socket plain.
@@ -435,16 +465,18 @@ impl Handshakes {
 
     /// Waits for a slot. Asks old handshakes to make room meanwhile, because clients that stall would otherwise
     /// keep every slot until their timeout.
-    async fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(slot) = self.slots.try_acquire() {
-            return Some(slot);
-        }
-        let _waiting = Waiting::new(&self.waiting);
-        let mut slot = pin!(self.slots.acquire());
+    async fn slot(&self) -> Slot {
+        let mut freed = match self.slots.take() {
+            Ok(slot) => return slot,
+            Err(freed) => freed,
+        };
         loop {
             self.asked.notify_one();
-            if let Ok(slot) = timeout(ASK_INTERVAL, slot.as_mut()).await {
-                return slot.ok();
+            match timeout(ASK_INTERVAL, &mut freed).await {
+                Ok(Ok(slot)) => return slot,
+                // Cannot happen, because the sender exists until it sends. The header timeout ends this handshake.
+                Ok(Err(_)) => return std::future::pending().await,
+                Err(_) => {}
             }
         }
     }
@@ -455,26 +487,61 @@ impl Handshakes {
         loop {
             self.asked.notified().await;
             // The request may be of a handshake that has a slot by now.
-            if self.waiting.get() > 0 {
+            if self.slots.is_awaited() {
                 return;
             }
         }
     }
 }
 
-/// Counts a waiting handshake until this value is dropped.
-struct Waiting<'h>(&'h Cell<usize>);
+/// The handshakes that a thread may have under way. A free slot goes to the handshake that has waited for the
+/// shortest time: many clients that stall fill the queue, and would let an honest client wait behind them.
+struct Slots {
+    free: Cell<usize>,
+    waiting: RefCell<Vec<oneshot::Sender<Slot>>>,
+}
 
-impl Waiting<'_> {
-    fn new(waiting: &Cell<usize>) -> Waiting<'_> {
-        waiting.set(waiting.get() + 1);
-        Waiting(waiting)
+/// The right to have a handshake under way, until it is dropped.
+struct Slot(Rc<Slots>);
+
+impl Slots {
+    fn new(free: usize) -> Rc<Slots> {
+        Rc::new(Slots { free: Cell::new(free), waiting: RefCell::default() })
+    }
+
+    /// Returns a slot, or the receiver of one that becomes free.
+    fn take(self: &Rc<Slots>) -> Result<Slot, oneshot::Receiver<Slot>> {
+        if let Some(left) = self.free.get().checked_sub(1) {
+            self.free.set(left);
+            return Ok(Slot(Rc::clone(self)));
+        }
+        let (sender, freed) = oneshot::channel();
+        let mut waiting = self.waiting.borrow_mut();
+        // Those that were closed or timed out.
+        if waiting.len() == waiting.capacity() {
+            waiting.retain(|sender| !sender.is_closed());
+        }
+        waiting.push(sender);
+        Err(freed)
+    }
+
+    /// Returns whether a handshake waits for a slot.
+    fn is_awaited(&self) -> bool {
+        self.waiting.borrow().iter().any(|sender| !sender.is_closed())
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        let newest = {
+            let mut waiting = self.0.waiting.borrow_mut();
+            std::iter::from_fn(|| waiting.pop()).find(|sender| !sender.is_closed())
+        };
+        match newest {
+            // It is not closed, and this is its thread, so it arrives.
+            Some(newest) => drop(newest.send(Slot(Rc::clone(&self.0)))),
+            None => self.0.free.set(self.0.free.get() + 1),
+        }
     }
 }
 

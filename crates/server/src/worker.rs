@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::connection::{ConnectionEnd, serve_connection};
 use super::limits::PeerPermit;
@@ -98,7 +98,12 @@ async fn serve<S: Service>(
     };
     let connection = async {
         let count = |outcome| observer.tls_handshake(outcome);
-        let established = establish(handshakes, stream, count).await;
+        let established = tokio::select! {
+            biased;
+            established = establish(handshakes, stream, count) => established,
+            // A handshake has no request that could be lost.
+            () = drain_grace_ended(drain.clone(), timeouts.drain_grace), if handshakes.is_some() => Err(None),
+        };
         match established {
             Ok(established) => {
                 info.client_certificate = established.client_certificate;
@@ -243,6 +248,13 @@ impl ServerThreads {
         self.threads.push(thread);
         Ok(())
     }
+}
+
+/// Returns when a drain has begun and its grace has passed.
+async fn drain_grace_ended(mut drain: watch::Receiver<bool>, grace: Duration) {
+    // An error means that the server is being dropped.
+    let _ = drain.wait_for(|is_draining| *is_draining).await;
+    sleep(grace).await;
 }
 
 /// Returns the future's output. Returns `None` if the future panicked.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
@@ -247,12 +247,17 @@ fn company(query: &str) -> Result<Option<Cow<'_, str>>, Problem> {
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("Send a standing of at most {MAX_BODY_BYTES} bytes.");
+        Problem::new(&BODY_TOO_LARGE).with_detail(detail)
+    };
+    // Before the body is asked for, if its length is announced.
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("Send a standing of at most {MAX_BODY_BYTES} bytes.");
-            Err(Problem::new(&BODY_TOO_LARGE).with_detail(detail))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(bad_request(
             "The body is shorter than announced, or its chunks are malformed. Send the request again.",
         )),
