@@ -127,13 +127,14 @@ fn docs_have_each_key_of_a_scenario() {
             keys.insert((table.clone(), key.to_owned()));
         }
     }
-    for table in ["", "mix", "registry", "reload", "standings", "slow_clients", "sweep", "demand"] {
+    let tables =
+        ["mix", "registry", "reload", "standings", "slow_clients", "new_connections", "sweep", "demand"];
+    for table in [""].into_iter().chain(tables) {
         let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let text = format!("about = 'a'\n{head}unknown_key = 1");
         let why = toml::from_str::<loadtest::scenario::Scenario>(&text).unwrap_err().to_string();
         let expected = why.split("expected").nth(1).unwrap_or_else(|| panic!("{why}"));
         let expected: BTreeSet<_> = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        let tables = ["mix", "registry", "reload", "standings", "slow_clients", "sweep", "demand"];
         let own = expected.into_iter().filter(|key| !table.is_empty() || !tables.contains(&key.as_str()));
         let documented = keys.iter().filter(|(of, _)| of == table).map(|(_, key)| key.clone());
         assert_eq!(documented.collect::<BTreeSet<_>>(), own.collect(), "[{table}]");
