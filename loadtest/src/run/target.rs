@@ -28,7 +28,7 @@ pub(crate) const FIRST_GENERATION: u64 = 2;
 
 pub(crate) enum TestTarget {
     Own(OwnDaemon),
-    Running { data: Endpoint, admin: Option<AdminClient> },
+    Running { data: Box<Endpoint>, admin: Box<Option<AdminClient>> },
 }
 
 pub(crate) struct OwnDaemon {
@@ -197,7 +197,7 @@ impl TestTarget {
     pub(crate) fn start(&self) -> Result<Instance> {
         match self {
             TestTarget::Running { data, admin } => {
-                Ok(Instance { daemon: None, data: data.clone(), admin: admin.clone() })
+                Ok(Instance { daemon: None, data: (**data).clone(), admin: (**admin).clone() })
             }
             TestTarget::Own(own) => {
                 let journal = own.folder.join("standings");

@@ -41,7 +41,10 @@ impl TestBed {
     ) -> Result<TestBed> {
         let mut testbed = match options.running()? {
             Some((data, admin)) => TestBed {
-                target: TestTarget::Running { data, admin: admin.map(AdminClient::new) },
+                target: TestTarget::Running {
+                    data: Box::new(data),
+                    admin: Box::new(admin.map(AdminClient::new)),
+                },
                 registries: options.registry.iter().cloned().collect(),
                 source: String::new(),
                 churned: Vec::new(),
@@ -112,7 +115,9 @@ fn churned_accounts(scenario: &Scenario, seed: u64, testbed: &TestBed) -> Result
     let Some(registry) = testbed.registries.first() else { return Ok(Vec::new()) };
     let most = usize::try_from(standings.accounts.get()).unwrap_or(1);
     let mut accounts = traffic::churnable(registry, most, seed)?;
-    if let TestTarget::Running { admin: Some(admin), .. } = &testbed.target {
+    if let TestTarget::Running { admin, .. } = &testbed.target
+        && let Some(admin) = admin.as_ref()
+    {
         let found = accounts.len();
         accounts = scratch::without_standing(admin, accounts)?;
         if accounts.len() < found {
