@@ -26,7 +26,7 @@ use switchboard_select::{Query, select};
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 /// Number of requests that are measured together, so that work done once a second hardly counts.
-const REQUESTS: usize = 1_000;
+const REQUESTS: usize = 4_000;
 
 #[test]
 fn neither_a_selection_nor_its_request_allocates() {

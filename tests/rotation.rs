@@ -223,7 +223,7 @@ fn token_is_replaced_by_the_commands_of_the_page() {
 
 #[test]
 fn principals_are_introduced_by_the_commands_of_the_page() {
-    let [check, add] = commands("## Introduce principals");
+    let [check, add, install] = commands("## Introduce principals");
     let [anonymous] = blocks("## Introduce principals", "toml").try_into().unwrap();
     let site = Site::new("");
     let operator = site.read("principals.toml");
@@ -235,6 +235,12 @@ fn principals_are_introduced_by_the_commands_of_the_page() {
     site.replace_principals(&format!("{anonymous}{operator}"));
     wait_until("the operator may call", || ask(&daemon.admin, "/status", &site.operator).status == 200);
     run(site.folder.path(), &add);
+    let added = site.read("principals.new");
+    let (before, printed) = added.split_at(added.rfind("[[principal]]").unwrap());
+    let restricted = printed.replace("companies = [\"*\"]", "companies = [\"acme\"]");
+    assert_ne!(restricted, printed, "the page says that the lines allow all companies");
+    site.write("principals.new", &format!("{before}{restricted}"));
+    run(site.folder.path(), &install);
     let all = site.read("principals.toml");
     let token = bearer(&site.read("gateway-eu.token"));
     wait_until("the gateway may call", || ask(&daemon.data, QUERY, &token).status == 200);
