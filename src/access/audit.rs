@@ -116,10 +116,7 @@ pub struct AuditRecord {
 impl AuditRecord {
     /// Creates a record of an event that happens now.
     pub fn new(event: AuditEvent) -> AuditRecord {
-        AuditRecord::at(SystemTime::now().into(), event)
-    }
-
-    fn at(time: UnixMillis, event: AuditEvent) -> AuditRecord {
+        let time = UnixMillis::from(SystemTime::now());
         AuditRecord {
             time: jiff::Timestamp::from_millisecond(time.0).map(|time| time.to_string()).unwrap_or_default(),
             event: event.as_str(),
@@ -435,14 +432,14 @@ impl AuditWriter {
         if !denials.is_empty() {
             self.denials_at = Some(Instant::now());
         }
-        for ((principal, permission, reason), DeniedRequests { since, peer, count }) in denials {
+        for ((principal, permission, reason), DeniedRequests { peer, count, .. }) in denials {
             self.wait_for_disk(AuditRecord {
                 principal,
                 peer: Some(peer),
                 reason: Some(reason.as_str().to_owned()),
                 permission: permission.map(Permission::as_str),
                 count: Some(count),
-                ..AuditRecord::at(since, AuditEvent::RequestDenied)
+                ..AuditRecord::new(AuditEvent::RequestDenied)
             });
         }
     }

@@ -191,7 +191,7 @@ impl Chain {
         }
         let (mut lines, mut end) = (String::new(), self.end.clone());
         for record in records {
-            end.seq += 1;
+            end.seq = end.seq.checked_add(1).ok_or_else(|| io::Error::other("there is no higher number"))?;
             let mut line =
                 serde_json::to_string(&Line { seq: end.seq, record: *record, previous: &end.hash })?;
             line.pop();
@@ -216,7 +216,7 @@ impl Chain {
 
     /// Compares the file at the path with the file that this process wrote.
     fn foreign_change(&self) -> io::Result<Option<String>> {
-        let Some(file) = self.file.as_ref().filter(|_| !self.is_uncertain) else { return Ok(None) };
+        let Some(file) = self.file.as_ref() else { return Ok(None) };
         let open = file.metadata()?;
         Ok(match fs::metadata(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Some("removed".to_owned()),
@@ -224,7 +224,7 @@ impl Chain {
             Ok(found) if (found.dev(), found.ino()) != (open.dev(), open.ino()) => {
                 Some("replaced by another file".to_owned())
             }
-            Ok(found) if found.len() != self.len => {
+            Ok(found) if found.len() != self.len && !self.is_uncertain => {
                 Some(format!("{} bytes long instead of {}", found.len(), self.len))
             }
             Ok(_) => None,
@@ -275,11 +275,10 @@ impl OlderFiles {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix("audit-")?.strip_suffix(".ndjson"));
-            let number = number.unwrap_or_default();
-            if number.starts_with("damaged-") {
+            let is_damaged = name.as_encoded_bytes().starts_with(b"audit-damaged-");
+            if is_damaged && name.as_encoded_bytes().ends_with(b".ndjson") {
                 files.damaged.push(entry.path());
-            } else if let Ok(first) = number.split('-').next().unwrap_or_default().parse() {
+            } else if let Some(first) = seq_of_name(&entry.path()) {
                 files.rotated.push((first, entry.path()));
             }
         }
@@ -297,23 +296,31 @@ struct Tail {
     torn: u64,
     /// The last record, without regard to whether its hash is right. Lines behind it that are no records count.
     end: Option<ChainEnd>,
-    /// Whether the first and the last line are sound records, and the bytes behind them the beginning of one.
+    /// Whether the first and the last line are sound records, and the bytes behind them not more than one.
     is_sound: bool,
 }
 
 impl Tail {
     fn read(file: &File) -> io::Result<Tail> {
         let len = file.metadata()?.len();
-        let read = |start: u64| {
-            let bytes = (len - start).min(MAX_LINE_BYTES as u64);
+        let read = |start: u64, end: u64| {
+            let bytes = (end - start).min(MAX_LINE_BYTES as u64);
             let mut bytes = vec![0; usize::try_from(bytes).unwrap_or_default()];
             file.read_exact_at(&mut bytes, start).map(|()| bytes)
         };
-        let head = read(0)?;
-        let start = len.saturating_sub(MAX_LINE_BYTES as u64);
-        let bytes = read(start)?;
-        let end = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
-        let (whole, torn) = bytes.split_at(end);
+        let head = read(0, len)?;
+        // After a power failure, a file may end with many bytes that nobody wrote.
+        let mut whole_len = len;
+        while whole_len > 0 {
+            let start = whole_len.saturating_sub(MAX_LINE_BYTES as u64);
+            if let Some(at) = memchr::memrchr(b'\n', &read(start, whole_len)?) {
+                whole_len = start + at as u64 + 1;
+                break;
+            }
+            whole_len = start;
+        }
+        let torn = read(whole_len, len)?;
+        let whole = read(whole_len.saturating_sub(MAX_LINE_BYTES as u64), whole_len)?;
         let mut last = None;
         for (later, line) in whole.split(|byte| *byte == b'\n').rev().skip(1).enumerate() {
             if let Ok(link) = serde_json::from_slice::<Link>(line) {
@@ -326,20 +333,35 @@ impl Tail {
             whole.get(memchr::memrchr(b'\n', whole).map_or(0, |at| at + 1)..).unwrap_or_default()
         });
         let (first_seq, is_sound) = match last_line {
-            None => (None, start == 0),
+            None => (None, true),
             Some(last) => {
                 let first = Link::parse(first);
                 (first.as_ref().ok().map(|link| link.seq), first.is_ok() && Link::parse(last).is_ok())
             }
         };
-        let is_sound = is_sound && is_beginning(torn);
-        Ok(Tail { first_seq, whole: start + end as u64, torn: torn.len() as u64, end: last, is_sound })
+        let is_sound = is_sound && !has_text_behind_hash(&torn);
+        Ok(Tail { first_seq, whole: whole_len, torn: len - whole_len, end: last, is_sound })
     }
 }
 
-/// Returns whether bytes without a line feed can be the beginning of a record.
-fn is_beginning(bytes: &[u8]) -> bool {
-    bytes.starts_with(START) || START.starts_with(bytes)
+/// Returns whether bytes without a line feed are more than a whole record. Then the line feed of an answered record
+/// was changed. Any other bytes at the end of a file were never answered.
+fn has_text_behind_hash(bytes: &[u8]) -> bool {
+    let hash = memchr::memmem::rfind(bytes, BEFORE_HASH.as_bytes());
+    hash.is_some_and(|at| bytes.len() - at > HASH_BYTES)
+}
+
+/// Returns the number that a line states, whether or not it is a sound record.
+fn stated_seq(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(START)?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+}
+
+/// Returns the number of the first record by the name of a file, such as `audit-7.ndjson`.
+fn seq_of_name(path: &Path) -> Option<u64> {
+    let number = path.file_name()?.to_str()?.strip_prefix("audit-")?.strip_suffix(".ndjson")?;
+    number.split('-').next()?.parse().ok()
 }
 
 /// The members of a record that connect it with its neighbors.
@@ -435,17 +457,19 @@ impl<'p> Lines<'p> {
         Ok((Lines { path, reader: BufReader::new(file), number: 0, line: Vec::new() }, inode))
     }
 
-    /// Reads the next line with its line feed. Returns whether there is one.
-    fn next(&mut self) -> Result<bool, VerifyError> {
+    /// Reads the next line with its line feed. Returns whether there is one. `expected` is the number of its record,
+    /// for messages.
+    fn next(&mut self, expected: Option<u64>) -> Result<bool, VerifyError> {
         self.line.clear();
         self.number += 1;
         let mut bounded = self.reader.by_ref().take(MAX_LINE_BYTES as u64);
         let read = bounded.read_until(b'\n', &mut self.line);
         let read = read.map_err(|error| VerifyError::Unreadable { path: self.path.to_owned(), error })?;
         if read == MAX_LINE_BYTES {
-            return Err(
-                self.broken(None, format!("the line has {MAX_LINE_BYTES} bytes or more, and no record has"))
-            );
+            return Err(self.broken(
+                expected,
+                format!("the line has {MAX_LINE_BYTES} bytes or more, and no record has"),
+            ));
         }
         Ok(read > 0)
     }
@@ -460,16 +484,9 @@ impl<'p> Lines<'p> {
         match self.line.strip_suffix(b"\n") {
             Some(line) => Link::parse(line).map(Some).map_err(|reason| self.broken(expected, reason)),
             // A whole record without its line feed was not answered either.
-            None if is_beginning(&self.line) && !self.has_text_behind_hash() => Ok(None),
-            None => Err(self
-                .broken(expected, "the line has no line feed, and is no beginning of a record".to_owned())),
+            None if !has_text_behind_hash(&self.line) => Ok(None),
+            None => Err(self.broken(expected, "its line feed was changed".to_owned())),
         }
-    }
-
-    /// Returns whether the line is longer than a whole record.
-    fn has_text_behind_hash(&self) -> bool {
-        let hash = memchr::memmem::rfind(&self.line, BEFORE_HASH.as_bytes());
-        hash.is_some_and(|at| self.line.len() - at > HASH_BYTES)
     }
 }
 
@@ -486,22 +503,33 @@ pub fn verify(files: &[PathBuf]) -> Result<VerifiedChain, VerifyError> {
             continue;
         }
         inodes.push(inode);
-        if lines.next()? {
-            // A first record that was changed has no place in the order.
-            let first = lines.record(None)?.map(|link| link.seq);
-            ordered.push((first.unwrap_or(u64::MAX), path));
+        match lines.next(None) {
+            Ok(false) => continue,
+            Err(error @ VerifyError::Unreadable { .. }) => return Err(error),
+            Ok(true) | Err(_) => {}
         }
+        // A first record that was changed may state another number than it had.
+        let sound = lines.record(None).ok().flatten().map(|link| link.seq);
+        let first = sound.or_else(|| seq_of_name(path)).or_else(|| stated_seq(&lines.line));
+        ordered.push((first.unwrap_or(u64::MAX), path));
     }
     ordered.sort_by_key(|(first, _)| *first);
-    let mut chain: Option<VerifiedChain> = None;
-    for (_, path) in ordered {
+    let (mut chain, mut torn): (Option<VerifiedChain>, Option<VerifyError>) = (None, None);
+    for (first, path) in ordered {
         let (mut lines, _) = Lines::open(path)?;
-        while lines.next()? {
-            let expected = chain.as_ref().map(|chain| chain.end.seq + 1);
-            if chain.as_ref().is_some_and(|chain| chain.torn > 0) {
-                return Err(lines.broken(expected, "an incomplete record is before it".to_owned()));
+        loop {
+            let expected = match &chain {
+                Some(chain) => chain.end.seq.checked_add(1),
+                None => Some(if first == u64::MAX { 1 } else { first }),
+            };
+            if !lines.next(expected)? {
+                break;
+            }
+            if let Some(torn) = torn.take() {
+                return Err(torn);
             }
             let Some(link) = lines.record(expected)? else {
+                torn = Some(lines.broken(expected, "it is incomplete, and records follow it".to_owned()));
                 match &mut chain {
                     Some(chain) => chain.torn = lines.line.len(),
                     None => return Err(VerifyError::Empty),
@@ -511,7 +539,7 @@ pub fn verify(files: &[PathBuf]) -> Result<VerifiedChain, VerifyError> {
             let broken = |reason| Err(lines.broken(Some(link.seq), reason));
             let Link { seq, previous, hash } = &link;
             match &chain {
-                Some(chain) if *seq > chain.end.seq + 1 => {
+                Some(chain) if *seq > chain.end.seq.saturating_add(1) => {
                     let (from, to) = (chain.end.seq + 1, seq - 1);
                     return broken(format!("records {from} to {to} are missing before it"));
                 }
@@ -522,6 +550,7 @@ pub fn verify(files: &[PathBuf]) -> Result<VerifiedChain, VerifyError> {
                 Some(chain) if chain.end.hash != *previous => {
                     return broken("its `previous` is not the hash of the record before it".to_owned());
                 }
+                None if *seq == 0 => return broken("the number of a first record is 1".to_owned()),
                 None if *seq == 1 && previous != NO_HASH => {
                     return broken("it is the first record, but its `previous` is not 64 zeros".to_owned());
                 }
@@ -601,6 +630,84 @@ mod tests {
     }
 
     #[test]
+    fn bytes_behind_the_last_line_feed_are_removed_whatever_they_are() {
+        let zeros = vec![0; MAX_LINE_BYTES + 100];
+        for torn in [&b"{\"torn"[..], b"half a line", &zeros[..100], &zeros] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(FILE);
+            append(&settings(folder.path()), 3);
+            OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
+            let mut chain = append(&settings(folder.path()), 1);
+            assert_eq!(chain.take_faults(), [ChainFault::Torn(torn.len() as u64)]);
+            assert_eq!(
+                (verified(slice::from_ref(&path)), names(folder.path())),
+                ((1, 4), vec![FILE.to_owned()])
+            );
+        }
+        // The line feed of the last record was changed. The record was answered, so it is not removed.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        append(&settings(folder.path()), 3);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() = b'x';
+        fs::write(&path, bytes).unwrap();
+        append(&settings(folder.path()), 1);
+        assert!(broken(&all(folder.path())).contains("line feed was changed"), "{:?}", names(folder.path()));
+    }
+
+    #[test]
+    fn first_of_several_broken_records_is_named_with_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        append(&settings(folder.path()), 9);
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let files = |flipped: &[usize]| {
+            let mut files = Vec::new();
+            for (name, numbers) in [("c", 7..10), ("a", 1..4), ("b", 4..7)] {
+                let line = |number: usize| {
+                    let event = if flipped.contains(&number) { "stARt" } else { "start" };
+                    lines[number - 1].replace("start", event) + "\n"
+                };
+                let path = folder.path().join(name);
+                fs::write(&path, numbers.map(line).collect::<String>()).unwrap();
+                files.push(path);
+            }
+            files
+        };
+        assert_eq!(verified(&files(&[])), (1, 9));
+        for (flipped, named) in [
+            (&[2, 4][..], "a:2: record 2: "),
+            (&[4], "b:1: record 4: "),
+            (&[1, 4, 7], "a:1: record 1: "),
+            (&[7], "c:1: record 7: "),
+        ] {
+            let error = broken(&files(flipped));
+            assert!(error.contains(named), "{flipped:?}: {error}");
+        }
+        let intact = files(&[]);
+        fs::write(&intact[1], lines[..3].join("\n") + "\n" + "{\"torn").unwrap();
+        assert!(broken(&intact).contains("a:4: record 4: it is incomplete"), "{}", broken(&intact));
+    }
+
+    #[test]
+    fn highest_number_ends_a_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let record = |previous: &str| {
+            let text = format!("{{\"seq\":{},\"event\":\"start\",\"previous\":\"{previous}\"", u64::MAX);
+            let hash = sha256(text.as_bytes());
+            (format!("{text}{BEFORE_HASH}{hash}\"}}\n"), hash)
+        };
+        let (first, hash) = record(NO_HASH);
+        fs::write(&path, &first).unwrap();
+        assert_eq!(verified(slice::from_ref(&path)), (u64::MAX, u64::MAX));
+        let mut chain = Chain::open(settings(folder.path())).unwrap();
+        assert!(chain.append(&[&EVENT]).is_err());
+        fs::write(&path, first + &record(&hash).0).unwrap();
+        assert!(broken(slice::from_ref(&path)).contains(":2: record "));
+    }
+
+    #[test]
     fn log_that_is_cut_at_any_byte_goes_on_and_verifies() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
@@ -655,7 +762,7 @@ mod tests {
         fs::write(&path, lines[1..3].concat()).unwrap();
         assert_eq!(verified(slice::from_ref(&path)), (2, 3));
         fs::write(&path, vec![b'x'; MAX_LINE_BYTES + 9]).unwrap();
-        assert!(broken(slice::from_ref(&path)).contains(":1: record ?: the line has 65536 bytes or more"));
+        assert!(broken(slice::from_ref(&path)).contains(":1: record 1: the line has 65536 bytes or more"));
         fs::write(&path, "").unwrap();
         assert!(matches!(verify(slice::from_ref(&path)), Err(VerifyError::Empty)));
         for unreadable in [folder.path().to_owned(), folder.path().join("none")] {
@@ -725,12 +832,8 @@ mod tests {
         let last = sound.len() - 90;
         let mut changed = sound.clone();
         changed[last] ^= 1;
-        let damaged_ends: [(&[u8], u64); 4] = [
-            (&changed, 4),
-            (&[&*sound, b"one line\n"].concat(), 5),
-            (&[&*sound, b"no record"].concat(), 4),
-            (&[b"x", &*sound].concat(), 4),
-        ];
+        let damaged_ends: [(&[u8], u64); 3] =
+            [(&changed, 4), (&[&*sound, b"one line\n"].concat(), 5), (&[b"x", &*sound].concat(), 4)];
         for (bytes, next) in damaged_ends {
             for aside in names(folder.path()) {
                 fs::remove_file(folder.path().join(aside)).unwrap();

@@ -12,7 +12,8 @@ pub(super) fn verify(arguments: &VerifyArguments) -> Result<Exit, CommandError> 
     let VerifyArguments { files, output: FormatArguments { format } } = arguments;
     let verified = match audit::verify(files) {
         Err(error @ VerifyError::Unreadable { .. }) => {
-            let remedy = "name the files of an audit log that this user may read";
+            let remedy = "name files of an audit log that this user may read; the output of a program must be in a file first, \
+                          because each file is read twice";
             return Err(CommandError::io(format!("{error}; {remedy}")));
         }
         verified => verified,
@@ -26,7 +27,8 @@ pub(super) fn verify(arguments: &VerifyArguments) -> Result<Exit, CommandError> 
 }
 
 fn text(VerifiedChain { first, end: ChainEnd { seq, hash }, torn }: &VerifiedChain) -> String {
-    let records = count(usize::try_from(seq - first + 1).unwrap_or(usize::MAX), "record", "records");
+    let records =
+        count(usize::try_from((seq - first).saturating_add(1)).unwrap_or(usize::MAX), "record", "records");
     let mut text =
         format!("{SUCCESS}{records} verified{SUCCESS:#}: {first} to {seq}\nhash of record {seq}: {hash}\n");
     if *first > 1 {
