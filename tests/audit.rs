@@ -431,17 +431,30 @@ fn certificate_that_is_replaced_has_a_record() {
     let place = Place::new();
     let certificates = Certificates::new();
     let options = certificates.options();
+    let client_ca =
+        certificates.write("clients.pem", &fs::read_to_string(certificates.path("ca.pem")).unwrap());
     let daemon = place.serve(
         &options
             .iter()
             .map(String::as_str)
-            .chain(["--poll-interval", "50ms", "--admin-tls", "off"])
+            .chain(["--poll-interval", "50ms", "--admin-tls", "off", "--tls-client-ca", &client_ca])
             .collect::<Vec<_>>(),
     );
     certificates.install(&certificates.server());
     daemon.log("certificate replaced");
     let sum = Command::new("sha256sum").arg(certificates.path("server.pem")).output().unwrap();
     assert_eq!(place.wait_for("certificate_replaced")["digest"], stdout(&sum)[..64].to_owned());
+    // The client CA alone: its own digest.
+    let other = Certificates::new();
+    certificates.write("clients.pem", &fs::read_to_string(other.path("ca.pem")).unwrap());
+    daemon.log("certificate replaced");
+    let sum = Command::new("sha256sum").arg(&client_ca).output().unwrap();
+    let digest = stdout(&sum)[..64].to_owned();
+    wait_until("the record of the client CA", || {
+        let log = fs::read_to_string(place.log()).unwrap();
+        log.lines().any(|line| line.contains(&digest) && line.contains("client CA"))
+    });
+    assert_eq!(fs::read_to_string(place.log()).unwrap().matches("certificate_replaced").count(), 2);
 }
 
 #[test]

@@ -406,7 +406,7 @@ impl AuditWriter {
         }
         let retry = self.failed_at.map(|at| at + RETRY_INTERVAL);
         let denials = self.denials_at.map(|at| at + DENIAL_INTERVAL);
-        let denials = denials.filter(|_| !self.denials.lock().is_empty());
+        let denials = denials.filter(|_| self.failed_at.is_none() && !self.denials.lock().is_empty());
         retry.into_iter().chain(denials).min()
     }
 
@@ -424,7 +424,9 @@ impl AuditWriter {
     /// Moves the denied requests to the records that wait, if the interval has passed.
     fn take_denials(&mut self, is_last: bool) {
         let is_due = self.denials_at.is_none_or(|at| at.elapsed() >= DENIAL_INTERVAL) || is_last;
-        if !self.is_open || !is_due {
+        // While the log cannot be written, they are counted, and do not push out the records of changes.
+        let is_failing = self.failed_at.is_some() && !is_last;
+        if !self.is_open || !is_due || is_failing {
             return;
         }
         let mut denials: Vec<_> = std::mem::take(&mut *self.denials.lock()).into_iter().collect();

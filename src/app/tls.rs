@@ -160,7 +160,6 @@ struct TlsStamp {
 }
 
 /// The contents of the files. Never printed, because one of them is a key.
-#[derive(Hash)]
 struct Contents {
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -168,6 +167,11 @@ struct Contents {
 }
 
 impl Contents {
+    /// Returns the hash of the certificate with its key, and that of the client CA.
+    fn hashes(&self, hasher: &RandomState) -> [u64; 2] {
+        [hasher.hash_one((&self.certificate, &self.key)), hasher.hash_one(&self.client_ca)]
+    }
+
     fn parse(&self, files: &TlsFiles) -> Result<TlsConfig, TlsError> {
         TlsConfig::from_pem(&self.certificate, &self.key, self.client_ca.as_deref())
             .map_err(|fault| files.invalid(fault.file, fault.reason))
@@ -276,7 +280,7 @@ impl WatchedTls {
             audit,
             judged: stamps.clone(),
             seen: stamps,
-            in_force: hasher.hash_one(&contents),
+            in_force: contents.hashes(&hasher),
             valid_from: None,
             hasher,
         };
@@ -322,8 +326,8 @@ struct Watch {
     /// The files at the last look.
     seen: Vec<Option<TlsStamp>>,
     hasher: RandomState,
-    /// Hash of the contents in force.
-    in_force: u64,
+    /// Hashes of the contents in force.
+    in_force: [u64; 2],
     /// The time at which a refused certificate becomes valid. Then it is judged again.
     valid_from: Option<UnixSeconds>,
 }
@@ -346,7 +350,7 @@ impl Watch {
     fn replace(&mut self) {
         self.valid_from = None;
         let read = self.files.read().and_then(|contents| {
-            let hash = self.hasher.hash_one(&contents);
+            let hash = contents.hashes(&self.hasher);
             // A file was touched, or a refused one was put back.
             if hash == self.in_force {
                 return Ok(None);
@@ -355,15 +359,19 @@ impl Watch {
             let Validity { from, .. } = config.expiry().server;
             self.valid_from = (from > UnixMillis::from(SystemTime::now()).to_seconds()).then_some(from);
             self.files.check_validity(config.expiry())?;
-            let record = AuditRecord::of_file(AuditEvent::CertificateReplaced, &contents.certificate);
-            Ok(Some((hash, config, record)))
+            let [pair, client_ca] = [0, 1].map(|at| hash.get(at) != self.in_force.get(at));
+            let record = |content: &[u8]| AuditRecord::of_file(AuditEvent::CertificateReplaced, content);
+            let of_pair = pair.then(|| record(&contents.certificate));
+            let of_ca = contents.client_ca.as_deref().filter(|_| client_ca);
+            let of_ca = of_ca.map(|content| record(content).with_reason("client CA".to_owned()));
+            Ok(Some((hash, config, of_pair.into_iter().chain(of_ca))))
         });
         match read {
             Ok(None) => {
                 *self.status.error.lock() = None;
                 self.telemetry.set_file_in_force(AccessFile::Tls, true);
             }
-            Ok(Some((hash, config, record))) => {
+            Ok(Some((hash, config, mut records))) => {
                 let Expiry { server, client_ca } = config.expiry();
                 self.telemetry.set_certificate_expiry(config.expiry());
                 self.tls.replace(config);
@@ -372,7 +380,7 @@ impl Watch {
                 self.telemetry.count_tls_reload(true);
                 self.telemetry.set_file_in_force(AccessFile::Tls, true);
                 if let Some(audit) = &self.audit {
-                    audit.push(record);
+                    records.by_ref().for_each(|record| audit.push(record));
                 }
                 let (expires, client_ca) = (time(server.until), client_ca.and_then(time));
                 tracing::info!(expires, client_ca, "certificate replaced");
