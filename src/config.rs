@@ -181,7 +181,7 @@ struct SettingsLayer {
     #[arg(long, value_name = "FILE")]
     tls_client_ca: Option<PathBuf>,
     /// Whether the admin listener has TLS too: on or off
-    /// [default: true]
+    /// [default: on]
     #[arg(long, value_name = "SWITCH", value_parser = parse_switch, verbatim_doc_comment)]
     admin_tls: Option<bool>,
     /// Number of threads that answer queries; 0 means one for each core

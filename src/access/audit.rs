@@ -195,6 +195,8 @@ pub enum AuditLogEvent<'a> {
     Unwritable(&'a str),
     /// A write succeeded after one that failed. The number is that of the records that were dropped meanwhile.
     Writable(usize),
+    /// The log was closed while it could not be written. This number of records is lost.
+    Lost(usize),
     /// The files of the log have a fault.
     Fault(&'a ChainFault),
 }
@@ -392,8 +394,12 @@ impl AuditWriter {
             if let Some((last, reply)) = closing {
                 self.wait_for_disk(last);
                 self.write(Vec::new());
+                let is_open = self.is_open;
                 (self.is_open, self.is_closed, self.chain) = (false, true, None);
-                self.waiting.clear();
+                let lost = std::mem::take(&mut self.waiting).len() + std::mem::take(&mut self.dropped);
+                if is_open && lost > 0 {
+                    (self.observer)(&AuditLogEvent::Lost(lost));
+                }
                 let _ = reply.send(());
             }
         }

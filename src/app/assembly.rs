@@ -238,6 +238,7 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     let is_greeted = settings.log_format == LogFormat::Text && io::stderr().is_terminal();
     logs.set_quiet(is_greeted);
     let (drain_timeout, source, admin_tls) = (settings.drain_timeout, settings.source(), settings.admin_tls);
+    let has_principals = settings.principals.is_some();
     let limits = ConnectionLimits::for_process(&settings);
     let mut signals = Signals::new()?;
     let mut app = App::bind_within(settings, limits)?;
@@ -252,10 +253,15 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     let running = app.start()?;
     if is_greeted {
         let is_restored = last_reload.lock().from_state;
-        let data = ListenerAddresses { addresses: running.data_addresses(), has_tls: running.tls.is_some() };
+        let data = ListenerAddresses {
+            addresses: running.data_addresses(),
+            has_tls: running.tls.is_some(),
+            has_principals,
+        };
         let admin = ListenerAddresses {
             addresses: running.admin_addresses(),
             has_tls: running.tls.is_some() && admin_tls,
+            has_principals,
         };
         logs.push(greeting(&source, is_restored, running.store(), data, admin).into_bytes());
         logs.set_quiet(false);

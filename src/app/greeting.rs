@@ -25,6 +25,8 @@ pub(super) struct ListenerAddresses<'a> {
     pub(super) addresses: &'a [BoundAddress],
     /// Whether its TCP addresses have TLS.
     pub(super) has_tls: bool,
+    /// Whether callers need a credential.
+    pub(super) has_principals: bool,
 }
 
 /// Returns the greeting: the version, the source, the addresses, a command to try, and the documents. `is_restored`
@@ -104,11 +106,15 @@ fn url(address: &BoundAddress, has_tls: bool) -> String {
 
 /// Returns a command that sends a request to the first address, to a TCP address if there is one.
 fn curl(listening: ListenerAddresses<'_>, target: &str) -> String {
+    let token = if listening.has_principals { "-H 'Authorization: Bearer TOKEN' " } else { "" };
     match preferred(listening.addresses) {
         Some(BoundAddress::Unix(path)) => {
-            format!("curl --unix-socket '{}' 'http://localhost{target}'", path.display())
+            format!("curl {token}--unix-socket '{}' 'http://localhost{target}'", path.display())
         }
-        Some(address) => format!("curl '{}{target}'", url(address, listening.has_tls)),
+        Some(address) => {
+            let authority = if listening.has_tls { "--cacert CA.pem " } else { "" };
+            format!("curl {token}{authority}'{}{target}'", url(address, listening.has_tls))
+        }
         None => String::new(),
     }
 }
@@ -192,10 +198,14 @@ mod tests {
         let unix = BoundAddress::Unix("/run/data.sock".into());
         let tcp = BoundAddress::Tcp("127.0.0.1:1".parse().unwrap());
         let unix_command = "curl --unix-socket '/run/data.sock' 'http://localhost/status'";
-        let curl =
-            |addresses: &[BoundAddress]| curl(ListenerAddresses { addresses, has_tls: false }, "/status");
+        let curl = |addresses: &[BoundAddress]| {
+            curl(ListenerAddresses { addresses, has_tls: false, has_principals: false }, "/status")
+        };
         assert_eq!(curl(std::slice::from_ref(&unix)), unix_command);
-        assert_eq!(curl(&[unix, tcp]), "curl 'http://127.0.0.1:1/status'");
+        assert_eq!(curl(&[unix, tcp.clone()]), "curl 'http://127.0.0.1:1/status'");
+        let guarded = ListenerAddresses { addresses: &[tcp], has_tls: true, has_principals: true };
+        let command = "curl -H 'Authorization: Bearer TOKEN' --cacert CA.pem 'https://127.0.0.1:1/status'";
+        assert_eq!(super::curl(guarded, "/status"), command);
     }
 
     #[test]
@@ -216,7 +226,7 @@ mod tests {
     fn greeting_without_a_snapshot_says_what_the_daemon_waits_for() {
         let source = SnapshotSource::Registry("/no/such".into());
         let addresses = [BoundAddress::Tcp("127.0.0.1:7400".parse().unwrap())];
-        let data = ListenerAddresses { addresses: &addresses, has_tls: false };
+        let data = ListenerAddresses { addresses: &addresses, has_tls: false, has_principals: false };
         let text = greeting(&source, false, &Store::default(), data, data);
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.contains("nothing yet: the daemon waits for the registry /no/such"), "{text}");

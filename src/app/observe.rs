@@ -366,6 +366,12 @@ pub(super) fn audit_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AuditLogEven
             telemetry.set_audit_writable(true);
             tracing::info!(dropped, "audit log writable again");
         }
+        AuditLogEvent::Lost(records) => {
+            tracing::error!(
+                records,
+                "the daemon stops while its audit log cannot be written; these records are lost"
+            );
+        }
         AuditLogEvent::Fault(ChainFault::Torn(bytes)) => {
             tracing::warn!(bytes, "removed an incomplete last record from the audit log");
         }
