@@ -950,7 +950,7 @@ fn client_commands_send_the_token_of_a_file_or_of_the_variable() {
         assert_eq!(with.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&with.stderr));
         let without = switchboard(&arguments);
         let error = String::from_utf8_lossy(&[without.stdout, without.stderr].concat()).into_owned();
-        assert!(without.status.code() == Some(1) && error.contains("unauthorized"), "{arguments:?}: {error}");
+        assert!(without.status.code() == Some(3) && error.contains("unauthorized"), "{arguments:?}: {error}");
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"));
         let output = command.args(&arguments).env("SWITCHBOARD_TOKEN", &token).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");

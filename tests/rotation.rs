@@ -205,7 +205,7 @@ fn token_is_replaced_by_the_commands_of_the_page() {
     );
     load.goes_on();
     assert!(shown()[0].1.is_string() && shown()[1].1.is_null(), "{:?}", shown());
-    *header.lock().unwrap() = bearer(&site.read("gateway-eu.token"));
+    *header.lock().unwrap() = bearer(&site.read("gateway-eu.new-token"));
     load.goes_on();
     let last_use = shown()[0].1.clone();
     load.goes_on();

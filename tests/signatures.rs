@@ -184,7 +184,7 @@ fn signed_manifest_describes_the_snapshot_and_gets_more_signatures() {
     let text = stdout(&sign("b.key", &[]));
     assert!(text.contains("added a signature to ") && text.contains("2 signatures"), "{text}");
     let text = stdout(&sign("b.key", &[]));
-    assert!(text.contains("2 signatures"), "a key signs once: {text}");
+    assert!(text.contains("already signed with this key") && text.contains("2 signatures"), "{text}");
     assert_eq!(payload(&place.read("next.swb.release")).0, manifest);
     let changed = sign("c.key", &["--comment", "x"]);
     assert_eq!(changed.status.code(), Some(2));
@@ -211,13 +211,29 @@ fn signed_manifest_describes_the_snapshot_and_gets_more_signatures() {
 
     // A manifest that names this snapshot but describes it otherwise is not signed.
     let mut envelope: Value = serde_json::from_slice(&place.read("next.swb.release")).unwrap();
-    let mut wrong = manifest;
-    wrong["generation"] = json!(9);
-    envelope["payload"] = STANDARD.encode(wrong.to_string()).into();
-    fs::write(place.file("next.swb.release"), envelope.to_string()).unwrap();
-    let refused = sign("b.key", &[]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("another generation"), "{refused:?}");
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut changed = manifest.clone();
+        change(&mut changed);
+        changed
+    };
+    let unseen = json!({"schema": "x", "size": 1, "digest": "0".repeat(64), "content": ""});
+    for (stated, words) in [
+        (with(&|it| it["generation"] = json!(9)), "another generation"),
+        (with(&|it| it["counts"]["accounts"] = json!(1_000)), "other counts"),
+        (
+            with(&|it| it["variants"].as_array_mut().unwrap().push(unseen.clone())),
+            "names other snapshots too",
+        ),
+        (with(&|it| it["more"] = json!(1)), "what this version does not know"),
+        (with(&|it| it["variants"][0]["more"] = json!(1)), "what this version does not know"),
+    ] {
+        envelope["payload"] = STANDARD.encode(stated.to_string()).into();
+        fs::write(place.file("next.swb.release"), envelope.to_string()).unwrap();
+        let refused = sign("b.key", &[]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(words), "{words}: {refused:?}");
+        assert_eq!(place.read("next.swb.release"), envelope.to_string().as_bytes());
+    }
 }
 
 #[test]
@@ -483,6 +499,28 @@ fn restart_serves_the_state_directory_whatever_the_keys_are() {
     place.release(3, &["b"]);
     daemon.log("snapshot published");
     assert_eq!(daemon.select(GERMAN)["address"], "+4915123456702");
+
+    // A signed release that is rejected is not the last manifest of its key.
+    let last = |daemon: &DaemonProcess| {
+        daemon.status()["trusted_keys"]["list"][0]["last_manifest"]["generation"].clone()
+    };
+    assert_eq!(last(&daemon), 3);
+    place.release(2, &["b"]);
+    assert_eq!(daemon.log("snapshot rejected")["stage"], "generation");
+    assert_eq!(last(&daemon), 3);
+    place.release(4, &["b"]);
+    daemon.log("snapshot published");
+
+    // The snapshot that the state directory has needs no signatures, also if its file is the source.
+    let digest = sha256(&place.file("served.swb"));
+    wait_until("the snapshot is kept", || sha256(&current) == digest);
+    let mut daemon = daemon;
+    daemon.kill();
+    fs::remove_file(place.file("served.swb.release")).unwrap();
+    let daemon = place.serve(&["--state", &state]);
+    wait_until("the file is that in service", || daemon.status()["last_reload"]["outcome"] == "unchanged");
+    assert_eq!(daemon.metric("switchboard_snapshot_from_state"), 0.0);
+    assert_eq!(generation(&daemon), 4);
 }
 
 #[test]

@@ -118,7 +118,10 @@ impl AuditRecord {
     pub fn new(event: AuditEvent) -> AuditRecord {
         let time = UnixMillis::from(SystemTime::now());
         AuditRecord {
-            time: jiff::Timestamp::from_millisecond(time.0).map(|time| time.to_string()).unwrap_or_default(),
+            // Always three digits of milliseconds, so that the texts sort by time.
+            time: jiff::Timestamp::from_millisecond(time.0)
+                .map(|time| format!("{time:.3}"))
+                .unwrap_or_default(),
             event: event.as_str(),
             principal: None,
             peer: None,

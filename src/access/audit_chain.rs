@@ -541,7 +541,10 @@ pub fn verify(files: &[PathBuf]) -> Result<VerifiedChain, VerifyError> {
             match &chain {
                 Some(chain) if *seq > chain.end.seq.saturating_add(1) => {
                     let (from, to) = (chain.end.seq + 1, seq - 1);
-                    return broken(format!("records {from} to {to} are missing before it"));
+                    return broken(match from == to {
+                        true => format!("record {from} is missing before it"),
+                        false => format!("records {from} to {to} are missing before it"),
+                    });
                 }
                 Some(chain) if *seq <= chain.end.seq => {
                     let end = chain.end.seq;
@@ -745,9 +748,9 @@ mod tests {
         let mut forged = lines[1].to_vec();
         forged.splice(7..8, *b"3");
         for (order, place) in [
-            (vec![lines[0], lines[2], lines[3]], ":2: record 3: records 2 to 2 are missing before it"),
+            (vec![lines[0], lines[2], lines[3]], ":2: record 3: record 2 is missing before it"),
             (vec![lines[0], lines[3]], ":2: record 4: records 2 to 3 are missing before it"),
-            (vec![lines[0], lines[2], lines[1], lines[3]], ":2: record 3: records 2 to 2 are missing"),
+            (vec![lines[0], lines[2], lines[1], lines[3]], ":2: record 3: record 2 is missing"),
             (vec![lines[0], lines[1], lines[1], lines[2]], ":3: record 2: it follows record 2; "),
             (vec![lines[0], &forged, lines[1]], ":2: record 2: its hash is not that of its bytes"),
             (vec![lines[0], b"\n", lines[1]], ":2: record 2: its hash"),

@@ -153,8 +153,8 @@ impl Denied {
                  other names. Use the address, or add the name with the option --admin-host.",
             ),
             DenialReason::NotLocal => Problem::new(&FORBIDDEN).with_detail(
-                "Without principals, standings can be changed only from the machine of the daemon. \
-                 Send the request there, or start the daemon with the option --principals.",
+                "Without principals, standings can be changed only through the loopback, such as 127.0.0.1, and \
+                 Unix sockets. Send the request to such an address of the daemon, or start the daemon with the option --principals.",
             ),
         }
     }

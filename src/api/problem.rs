@@ -42,7 +42,8 @@ pub const FORBIDDEN: ProblemKind = ProblemKind {
     code: "forbidden",
     status: 403,
     title: "Forbidden",
-    detail: "The principal does not have the permission for this route. Ask the operator of the daemon for it.",
+    detail: "The principal does not have the permission for this route, or not for all companies where the route \
+             covers them. Ask the operator of the daemon for it.",
 };
 
 /// Returns all kinds of problems of both listeners, one for each code.

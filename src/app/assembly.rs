@@ -628,6 +628,9 @@ impl RunningAdmin {
 /// Returns the settings of access that have no effect, with the remedy.
 pub fn unused_access(settings: &Settings, access: Option<&Access>) -> Vec<&'static str> {
     let mut unused = Vec::new();
+    if settings.trusted_keys.is_some() && !matches!(settings.source(), SnapshotSource::Snapshot(_)) {
+        unused.push("trusted keys are not used, because the daemon compiles its source itself");
+    }
     if access.is_some_and(Access::has_certificates) && settings.tls_client_ca.is_none() {
         unused.push(
             "principals have a `certificate`, but no client can show one: set --tls-client-ca with --tls-cert and \
@@ -700,10 +703,6 @@ fn watch_trusted_keys(
     telemetry.add_trusted_keys();
     let observer = observe::keys_observer(Arc::clone(telemetry));
     keys.report_opened(&observer);
-    if !matches!(settings.source(), SnapshotSource::Snapshot(_)) {
-        let source = settings.source().describe();
-        tracing::warn!(source, "trusted keys are not used, because the daemon compiles this source itself");
-    }
     let path = settings.trusted_keys.clone().unwrap_or_default();
     let keys = keys.clone();
     let (mode, interval) = (settings.watch, settings.poll_interval);

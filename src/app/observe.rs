@@ -384,7 +384,7 @@ pub(super) fn audit_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AuditLogEven
         AuditLogEvent::Fault(ChainFault::SetAside { path }) => {
             let kept = path.display();
             tracing::error!(
-                %kept,
+                kept = kept.to_string(),
                 "the audit log did not end with its last record; the file was kept under another name, and the chain \
                  goes on in a new file: verify both with switchboard audit verify"
             );
@@ -428,8 +428,8 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
             if let Some(kept) = damaged_copy {
                 let (lines, kept) = (format!("{damaged:?}"), kept.display());
                 tracing::error!(
-                    %lines,
-                    %kept,
+                    lines,
+                    kept = kept.to_string(),
                     "journal of standings was damaged: the listed lines were ignored; compare the kept copy, and set \
                      missing standings again"
                 );
@@ -452,7 +452,7 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
         }
         StandingsEvent::Failed { error } => {
             tracing::error!(
-                %error,
+                error = error.to_string(),
                 "cannot read or write the journal of standings; standings cannot be changed until the disk or the \
                  file is repaired"
             );

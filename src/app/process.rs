@@ -111,7 +111,7 @@ fn open_descriptors() -> usize {
 pub(super) fn lower_priority() {
     // On Linux, `None` is the calling thread alone. A thread may always lower its own priority.
     if let Err(error) = setpriority_process(None, LOWER_NICE) {
-        tracing::warn!(%error, "cannot lower the priority of the reload thread");
+        tracing::warn!(error = error.to_string(), "cannot lower the priority of the reload thread");
     }
 }
 
@@ -218,7 +218,7 @@ pub(super) fn notify_stopping() {
 /// Sends a notification. Does nothing without a service manager.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "cannot notify the service manager");
+        tracing::warn!(error = error.to_string(), "cannot notify the service manager");
     }
 }
 

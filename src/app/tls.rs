@@ -264,7 +264,10 @@ impl WatchedTls {
         let contents = files.read()?;
         let config = contents.parse(&files)?;
         if let Err(error) = files.check_validity(config.expiry()) {
-            tracing::warn!(%error, "the certificate is served all the same, but clients will refuse it");
+            tracing::warn!(
+                error = error.to_string(),
+                "the certificate is served all the same, but clients will refuse it"
+            );
         }
         telemetry.set_certificate_expiry(config.expiry());
         let tls = Tls::new(config);
@@ -368,7 +371,9 @@ impl Watch {
         });
         match read {
             Ok(None) => {
-                *self.status.error.lock() = None;
+                if self.status.error.lock().take().is_some() {
+                    tracing::info!("certificate valid again; its files have the content in force");
+                }
                 self.telemetry.set_file_in_force(AccessFile::Tls, true);
             }
             Ok(Some((hash, config, mut records))) => {
@@ -386,10 +391,11 @@ impl Watch {
                 tracing::info!(expires, client_ca, "certificate replaced");
             }
             Err(error) => {
-                *self.status.error.lock() = Some(error.to_string());
+                let error = error.to_string();
+                *self.status.error.lock() = Some(error.clone());
                 self.telemetry.count_tls_reload(false);
                 self.telemetry.set_file_in_force(AccessFile::Tls, false);
-                tracing::error!(%error, "certificate refused; the one in force stays");
+                tracing::error!(error, "certificate refused; the one in force stays");
             }
         }
     }

@@ -239,9 +239,9 @@ impl Reply {
     }
 
     /// Returns the exit code of a problem: that of a failed check, or of an input or output error where the
-    /// daemon itself has failed.
+    /// daemon has failed or does not let this caller in.
     pub(super) fn exit_of_problem(&self) -> Exit {
-        if self.status >= 500 { Exit::Io } else { Exit::Failed }
+        if self.status >= 500 || matches!(self.status, 401 | 403) { Exit::Io } else { Exit::Failed }
     }
 
     /// Prints the body as it was received, and ends its line.

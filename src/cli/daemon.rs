@@ -172,10 +172,10 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// Returns the line about the principals or about TLS.
+/// Returns the line about the principals, the trusted keys or TLS.
 fn access_text(member: &str, part: &Value) -> String {
     match member {
-        "principals" => {
+        "principals" | "trusted_keys" => {
             let number = part.get("list").and_then(Value::as_array).map_or(0, Vec::len);
             let rejected = if text(part, "error").is_some() { "; the newest file is rejected:" } else { "" };
             format!("{number} in force{rejected}")
@@ -293,9 +293,9 @@ fn status_text(status: &Value, faults: &[String]) -> String {
             line("audit log", &format!("{WARNING}cannot be written{WARNING:#}: {error}"));
         }
     }
-    for member in ["principals", "tls"] {
+    for (name, member) in [("principals", "principals"), ("tls", "tls"), ("keys", "trusted_keys")] {
         let Some(part) = status.get(member).filter(|part| !part.is_null()) else { continue };
-        line(member, &access_text(member, part));
+        line(name, &access_text(member, part));
         if let Some(error) = text(part, "error") {
             line("", &format!("{ERROR}{error}{ERROR:#}"));
         }

@@ -276,8 +276,8 @@ static COMMANDS: [CommandHelp; 23] = [
         fields: &[],
         notes: &[
             "The command takes the options of serve, and reads the same environment variables and the same \
-             settings file. It reports every fault of the values in one run, and also checks that the source can be read, and that \
-             the state directory and the journal can be used. It writes nothing, listens on no address, and does not \
+             settings file. It reports every fault of the values, the principals, the certificates and the trusted keys in one \
+             run, and also checks that the source can be read, and that the state directory and the journal can be used. It writes nothing, listens on no address, and does not \
              check the content of the source: `switchboard check` does.",
         ],
         failure: None,
@@ -508,7 +508,7 @@ static COMMANDS: [CommandHelp; 23] = [
             ("Make a token, and show its lines for the principals file", "switchboard token gateway-eu"),
             (
                 "Store the token in one file, and its lines in another",
-                "switchboard token gateway-eu > gateway-eu.token 2>> principals.toml",
+                "(umask 077; switchboard token gateway-eu > gateway-eu.token 2> gateway-eu.toml)",
             ),
         ],
         fields: &[],
@@ -567,10 +567,7 @@ static COMMANDS: [CommandHelp; 23] = [
     CommandHelp {
         name: "sign",
         examples: &[
-            (
-                "Sign a compiled snapshot",
-                "switchboard compile registry -o registry.swb\n    switchboard sign registry.swb --key release.key",
-            ),
+            ("Sign a compiled snapshot", "switchboard sign registry.swb --key release.key"),
             (
                 "State a time after which the release counts as stale",
                 "switchboard sign registry.swb --key release.key --expires 30d",

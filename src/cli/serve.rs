@@ -123,7 +123,7 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         faults.iter().for_each(|fault| output::print_failure(&fault.message));
         return Ok(exit_of(faults.iter().map(|fault| fault.exit)));
     }
-    let warnings = access.map(|access| access_warnings(&access, &settings, limits)).unwrap_or_default();
+    let warnings = access_warnings(access.as_ref(), &settings, limits);
     warnings.iter().for_each(|warning| output::print_warning(warning));
     let list = |addresses: &[ListenAddress]| {
         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -137,14 +137,16 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Returns the mistakes of principals that do not keep the daemon from a start.
-fn access_warnings(access: &Access, settings: &Settings, limits: ReadLimits) -> Vec<String> {
+/// Returns the mistakes of principals and keys that do not keep the daemon from a start.
+fn access_warnings(access: Option<&Access>, settings: &Settings, limits: ReadLimits) -> Vec<String> {
+    let unused = app::unused_access(settings, access).into_iter().map(str::to_owned);
+    let Some(access) = access else { return unused.collect() };
     let now = UnixMillis::from(SystemTime::now());
     // What the source lacks is known only if it is valid. Its own faults are those of `switchboard check`.
     let opened = settings.source().open(limits, now, BuildMode::Inspect, &NoProgress);
     let snapshot = opened.as_ref().ok().map(|opened| &opened.snapshot);
     let mut warnings = access.warnings(snapshot, now.to_seconds());
-    warnings.extend(app::unused_access(settings, Some(access)).into_iter().map(str::to_owned));
+    warnings.extend(unused);
     warnings
 }
 

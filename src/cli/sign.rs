@@ -15,7 +15,7 @@ use switchboard_snapshot::{RejectionStage, Snapshot, file, header};
 
 use super::arguments::{KeygenArguments, SignArguments};
 use super::output::{self, SUCCESS, WARNING, count};
-use super::source::{now, read_snapshot, reject_standard_input};
+use super::source::{now, reject_standard_input};
 use super::{CommandError, Exit};
 use crate::runtime::read_bounded;
 
@@ -59,7 +59,7 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<Exit, CommandError> {
     let SignArguments { snapshot: path, key, .. } = arguments;
     reject_standard_input(path)?;
     let key = read_key(key)?;
-    let snapshot = match open_tested(read_snapshot(path)?) {
+    let snapshot = match open_tested(read_signed(path)?) {
         Ok((snapshot, _)) => snapshot,
         Err(rejection) => {
             let message = format!("{}: {rejection}; nothing was signed", path.display());
@@ -74,7 +74,7 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<Exit, CommandError> {
     let wanted = manifest_of(&snapshot, arguments)?;
     let (mut envelope, manifest, what) = match read_envelope(&release)? {
         Some((envelope, manifest)) if manifest.names(&snapshot.digest()) => {
-            check_same(&manifest, &wanted, arguments)
+            check_same(&envelope, &manifest, &wanted, arguments)
                 .map_err(|fault| CommandError::usage(format!("{}: {fault}", release.display())))?;
             (envelope, manifest, "added a signature to")
         }
@@ -82,7 +82,11 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<Exit, CommandError> {
         Some(_) => (Envelope::new(&wanted), wanted, "replaced the manifest of another snapshot in"),
         None => (Envelope::new(&wanted), wanted, "wrote"),
     };
+    let signed = envelope.signatures();
     envelope.sign(&key);
+    // The key may have signed this manifest before. A key counts once.
+    let what =
+        if signed > 0 && envelope.signatures() == signed { "already signed with this key:" } else { what };
     let json = envelope.to_json();
     // Reads it as a daemon does, which limits the length and the number of signatures.
     if json.len() > MAX_ENVELOPE_BYTES || Envelope::from_json(&json).is_err() {
@@ -114,6 +118,15 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
+fn read_signed(path: &Path) -> Result<switchboard_snapshot::Bytes, CommandError> {
+    file::read(path).map_err(|error| {
+        let path = path.display();
+        CommandError::io(format!(
+            "cannot read {path}: {error}; expected a snapshot file, as `switchboard compile` writes it"
+        ))
+    })
+}
+
 /// Returns what the signature states besides the snapshot, a line each.
 fn described(manifest: &Manifest) -> String {
     let expires = manifest.expires.map(|time| time.to_string());
@@ -125,14 +138,31 @@ fn described(manifest: &Manifest) -> String {
 
 /// Checks that a manifest, which others may have signed, describes a snapshot as this program does. A signature
 /// confirms every statement of the manifest.
-fn check_same(there: &Manifest, own: &Manifest, arguments: &SignArguments) -> Result<(), String> {
-    let is_same = there.generation == own.generation
-        && there.counts == own.counts
-        && own.variants.iter().all(|variant| there.variants.contains(variant));
-    if !is_same {
+fn check_same(
+    envelope: &Envelope,
+    there: &Manifest,
+    own: &Manifest,
+    arguments: &SignArguments,
+) -> Result<(), String> {
+    let is_same = there.generation == own.generation && there.counts == own.counts;
+    if !(is_same && own.variants.iter().all(|variant| there.variants.contains(variant))) {
         return Err("the manifest names this snapshot with another generation, size, content or other counts: remove \
                     the file, and sign again"
             .to_owned());
+    }
+    if there.variants != own.variants {
+        return Err(
+            "the manifest names other snapshots too, which this command does not see: remove the file, and \
+                    sign again"
+                .to_owned(),
+        );
+    }
+    if !envelope.has_only_known_members(there) {
+        return Err(
+            "the manifest states what this version does not know: sign with the version that wrote it, or \
+                    remove the file, and sign again"
+                .to_owned(),
+        );
     }
     let has_options =
         [&arguments.expires, &arguments.publisher, &arguments.comment].iter().any(|it| it.is_some());

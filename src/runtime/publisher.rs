@@ -295,8 +295,10 @@ impl Publisher {
         release: Option<Result<Vec<u8>, String>>,
         change: impl Fn() -> Option<u64>,
     ) {
+        let digest = self.trusted_keys.is_some().then(|| Digests::of(&bytes).file.to_string());
+        let digest = digest.unwrap_or_default();
         // The signatures come first, because nothing of a file that is not signed is parsed.
-        let opened = self.verify(&bytes, release).and_then(|verified| {
+        let opened = self.verify(&digest, release).and_then(|verified| {
             let (snapshot, timings) = build::open_tested(bytes)?;
             if let Some(verified) = &verified {
                 self.check_generation(verified, &snapshot)?;
@@ -308,7 +310,8 @@ impl Publisher {
             let is_refused = |rejection: &Rejection| rejection.stage == RejectionStage::Signature;
             keys.set_refused(opened.as_ref().is_err_and(is_refused));
         }
-        if let Ok((Some(verified), _)) = &opened {
+        if let (Some(keys), Ok((Some(verified), _))) = (&self.trusted_keys, &opened) {
+            keys.record(verified, &digest);
             self.reporter.report(&ReloadEvent::Verified { verified });
         }
         match opened {
@@ -321,9 +324,17 @@ impl Publisher {
             Err(Rejection { stage, reason }) => {
                 let reason = format!("{}: {reason}", self.source.describe());
                 self.restore(&reason);
+                // The restored snapshot is this file, so that no signatures are needed for it.
+                if stage == RejectionStage::Signature && self.is_in_service(&digest) {
+                    return self.unchanged();
+                }
                 self.rejected(stage, reason, &Findings::default(), change());
             }
         }
+    }
+
+    fn is_in_service(&self, digest: &str) -> bool {
+        self.store.current().is_some_and(|current| current.snapshot.digest() == digest)
     }
 
     /// Verifies the signatures of a snapshot file. Returns `None` if none are required, and for the snapshot in
@@ -333,16 +344,15 @@ impl Publisher {
     /// Rejects a file without a manifest that names it and that enough keys signed.
     fn verify(
         &self,
-        bytes: &Bytes,
+        digest: &str,
         release: Option<Result<Vec<u8>, String>>,
     ) -> Result<Option<Verified>, Rejection> {
         let Some(keys) = &self.trusted_keys else { return Ok(None) };
-        let digest = Digests::of(bytes).file.to_string();
         let release = release.unwrap_or_else(|| Err("the file was not read".to_owned()));
-        match keys.verify(&release, &digest) {
+        match keys.verify(&release, digest) {
             Ok(verified) => Ok(Some(verified)),
             // The manifest may be that of the next snapshot, because it is written first.
-            Err(_) if self.store.current().is_some_and(|it| it.snapshot.digest() == digest) => Ok(None),
+            Err(_) if self.is_in_service(digest) => Ok(None),
             Err(reason) => Err(self.signature_rejection(&reason)),
         }
     }

@@ -159,7 +159,7 @@ impl KeysInForce {
     /// Returns the reason, with a remedy.
     pub(super) fn verify(&self, release: &Result<Vec<u8>, String>, digest: &str) -> Result<Verified, String> {
         let content = release.as_ref().map_err(Clone::clone)?;
-        let mut state = self.shared.state.lock();
+        let state = self.shared.state.lock();
         let verified = Envelope::from_json(content).and_then(|envelope| envelope.verify(&state.keys));
         let verified = verified.map_err(|error| error.to_string())?;
         if !verified.manifest.names(digest) {
@@ -169,6 +169,12 @@ impl KeysInForce {
                 verified.manifest.generation
             ));
         }
+        Ok(verified)
+    }
+
+    /// Records a manifest whose snapshot was accepted, as the last one of the keys that signed it.
+    pub(super) fn record(&self, verified: &Verified, digest: &str) {
+        let mut state = self.shared.state.lock();
         let verified_at = SystemTime::now().into();
         let signed = |trusted: &&switchboard_release::TrustedKey| verified.keys.contains(&trusted.name);
         let keys: Vec<PublicKey> = state.keys.keys().iter().filter(signed).map(|it| it.key).collect();
@@ -177,7 +183,6 @@ impl KeysInForce {
             let (manifest, digest) = (verified.manifest.clone(), digest.to_owned());
             (key, LastManifest { manifest, digest, verified_at })
         }));
-        Ok(verified)
     }
 
     /// Sets whether the newest content of the source was rejected because of its signatures.
@@ -258,7 +263,10 @@ mod tests {
             let again = keys.apply(read, |event| events.borrow_mut().push(format!("{event:?}")));
             (events.take(), again)
         };
-        assert_eq!(keys.verify(&signed(&[&a]), DIGEST).unwrap().keys, ["a"]);
+        let verified = keys.verify(&signed(&[&a]), DIGEST).unwrap();
+        assert_eq!(verified.keys, ["a"]);
+        assert_eq!(keys.status()["list"][0]["last_manifest"], json!(null), "nothing is accepted yet");
+        keys.record(&verified, DIGEST);
         let last = &keys.status()["list"][0]["last_manifest"];
         assert_eq!(
             (&last["generation"], &last["digest"], &last["expires"]),

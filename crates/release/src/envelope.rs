@@ -5,6 +5,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode::Indifferent;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::keys::{PublicKey, SigningKey, TrustedKeys};
 use super::{FORMAT, Manifest};
@@ -180,6 +181,13 @@ impl Envelope {
         serde_json::from_slice(&self.payload).map_err(read)
     }
 
+    /// Returns whether every member of the payload is one that a [`Manifest`] has.
+    pub fn has_only_known_members(&self, manifest: &Manifest) -> bool {
+        let payload = serde_json::from_slice(&self.payload);
+        let known = serde_json::to_value(manifest);
+        payload.is_ok_and(|payload| known.is_ok_and(|known| are_members_of(&payload, &known)))
+    }
+
     /// Verifies the signatures, and then parses the manifest.
     ///
     /// # Errors
@@ -207,6 +215,20 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 fn pre_authentication_encoding(payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {PAYLOAD_TYPE} {} ", PAYLOAD_TYPE.len(), payload.len());
     [head.as_bytes(), payload].concat()
+}
+
+/// Returns whether each member of a value is a member of another one, at every depth.
+fn are_members_of(value: &Value, known: &Value) -> bool {
+    match (value, known) {
+        (Value::Object(members), Value::Object(known)) => members
+            .iter()
+            .all(|(name, value)| known.get(name).is_some_and(|known| are_members_of(value, known))),
+        (Value::Array(values), Value::Array(known)) => {
+            values.len() == known.len()
+                && values.iter().zip(known).all(|(value, known)| are_members_of(value, known))
+        }
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -359,6 +381,9 @@ mod tests {
         let text = String::from_utf8(envelope.to_json()).unwrap().replacen('{', "{\"new\":1,", 1);
         let verified = Envelope::from_json(text.as_bytes()).unwrap().verify(&trusted(1, &[&key])).unwrap();
         assert_eq!((verified.manifest.counts.companies, verified.manifest.expires), (2, None));
+        assert!(!envelope.has_only_known_members(&verified.manifest));
+        let known = Envelope::new(&verified.manifest);
+        assert!(known.has_only_known_members(&verified.manifest));
     }
 
     #[test]

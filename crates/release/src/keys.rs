@@ -392,9 +392,12 @@ impl FileReader<'_> {
         for (member, _) in in_order(members) {
             let name = &**member.get_ref();
             if !["name", "ed25519"].contains(&name) {
-                let help = did_you_mean(name, ["name", "ed25519"].into_iter(), || {
-                    "the keys are `name` and `ed25519`".to_owned()
-                });
+                let help = match name {
+                    "threshold" => "write it above the first [[key]]".to_owned(),
+                    _ => did_you_mean(name, ["name", "ed25519"].into_iter(), || {
+                        "the keys are `name` and `ed25519`".to_owned()
+                    }),
+                };
                 self.fault(
                     member.span().start,
                     format!("the section has the unknown key {}; {help}", quoted(name)),
@@ -542,6 +545,7 @@ mod tests {
             (format!("{one}{}", a.to_toml("b")), 4, "this key is also on line 1"),
             (format!("{one}{}", b.to_toml("a")), 4, "the name `a` is also that of the key on line 1"),
             (format!("{one}comment = 1\n"), 4, "unknown key `comment`"),
+            (format!("{one}threshold = 1\n"), 4, "write it above the first [[key]]"),
             (format!("{one}nam = 1\n"), 4, "did you mean `name`?"),
             (format!("tresholt = 1\n{one}"), 1, "did you mean `threshold`?"),
             ("\n[key]\nname = \"a\"\n".to_owned(), 2, "in two brackets"),

@@ -127,7 +127,7 @@ async fn run(
         Ok(listeners) => listeners,
         Err(error) => {
             return tracing::error!(
-                %error,
+                error = error.to_string(),
                 "cannot poll the admin listener: metrics, probes and standings are not answered; restart the daemon"
             );
         }
@@ -139,7 +139,7 @@ async fn run(
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let failed = |error: &io::Error| {
         tracing::warn!(
-            %error,
+            error = error.to_string(),
             "cannot accept an admin connection; retrying in 50 ms; if this continues, raise the limit on open files"
         );
     };
