@@ -798,9 +798,7 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         append(&AuditSettings { folder: other.path().to_owned(), ..small }, 1);
         fs::copy(other.path().join(FILE), folder.path().join("audit-1.ndjson")).unwrap();
-        assert!(
-            broken(&all(folder.path())).contains("audit-3.ndjson:1: record 3: records 2 to 2 are missing")
-        );
+        assert!(broken(&all(folder.path())).contains("audit-3.ndjson:1: record 3: record 2 is missing"));
     }
 
     #[test]
