@@ -5,8 +5,16 @@ use std::env;
 use std::path::PathBuf;
 
 /// Optional programs. Each sets the cfg `has_<name>`, with `_` instead of `-`.
-const PROGRAMS: [&str; 7] =
-    ["chromium", "haproxy", "man", "nginx", "openssl", "prometheus", "systemd-socket-activate"];
+const PROGRAMS: [&str; 8] = [
+    "chromium",
+    "haproxy",
+    "man",
+    "nats-server",
+    "nginx",
+    "openssl",
+    "prometheus",
+    "systemd-socket-activate",
+];
 
 pub(crate) fn set_cfgs() {
     println!("cargo::rerun-if-env-changed=CI");
