@@ -14,6 +14,8 @@
 //! * [`status::report`] writes the status of a replica. [`status::fleet_status`] reads the status of all.
 //! * [`standings::Account`] merges the standing of an account. It is pure: `tests/fleet/merge.rs` runs it in every
 //!   order of events within a bound.
+//! * [`shared::SharedStandings`] holds the standings of all accounts, and [`shared::exchange`] exchanges them with the
+//!   broker.
 //!
 //! # Example: the wave of a replica
 //!
@@ -30,6 +32,7 @@ pub mod bus;
 mod digest;
 pub mod fetch;
 pub mod release;
+pub mod shared;
 pub mod standings;
 pub mod status;
 pub mod watch;

@@ -40,7 +40,8 @@ pub struct Standing {
 }
 
 /// A value of the bucket of the standings.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "ValueJson", try_from = "ValueJson")]
 pub struct Value {
     /// The id of the write.
     pub id: WriteId,
@@ -131,18 +132,8 @@ impl Value {
 
     /// Returns the JSON of the bucket.
     pub fn to_json(&self) -> Vec<u8> {
-        let standing = self.standing.as_ref();
-        let json = ValueJson {
-            id: self.id.clone(),
-            standing: standing.map(|standing| standing.condition.as_str().to_owned()),
-            reason: standing.map(|standing| standing.reason.clone()),
-            until: standing.and_then(|standing| standing.until.as_ref().map(|(text, _)| text.clone())),
-            since: self.since.clone(),
-            by: self.by.clone(),
-            replaces: self.replaces.clone(),
-        };
         // Texts and null alone, so that the JSON cannot fail.
-        serde_json::to_vec(&json).unwrap_or_default()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// Reads the JSON of the bucket. Ignores members with other names, which a later version may write.
@@ -155,6 +146,27 @@ impl Value {
         }
         let read: ValueJson =
             serde_json::from_slice(json).map_err(|_| UnreadableValue("not the JSON of a standing"))?;
+        read.try_into()
+    }
+}
+
+impl From<Value> for ValueJson {
+    fn from(value: Value) -> ValueJson {
+        let Value { id, standing, since, by, replaces } = value;
+        let (condition, reason, until) = match standing {
+            None => (None, None, None),
+            Some(Standing { condition, reason, until }) => {
+                (Some(condition.as_str().to_owned()), Some(reason), until.map(|(text, _)| text))
+            }
+        };
+        ValueJson { id, standing: condition, reason, until, since, by, replaces }
+    }
+}
+
+impl TryFrom<ValueJson> for Value {
+    type Error = UnreadableValue;
+
+    fn try_from(read: ValueJson) -> Result<Value, UnreadableValue> {
         let texts = [Some(&read.id.0), Some(&read.since), read.by.as_ref(), read.until.as_ref()];
         let ids_are_long = texts.into_iter().flatten().any(|text| text.len() > MAX_TEXT_BYTES);
         if read.id.0.is_empty() || ids_are_long {
@@ -204,11 +216,11 @@ struct ValueJson {
 }
 
 impl Account {
-    /// Restores an account from the journal: the last value of the broker with its revision, and the pending
-    /// value with the revision that it is based on.
-    pub fn restore(known: Option<(u64, Value)>, pending: Option<(u64, Value)>) -> Account {
+    /// Restores an account from the journal: the last revision of the broker, its last value that could be read, and
+    /// the pending value with the revision that it is based on.
+    pub fn restore(revision: u64, value: Option<Value>, pending: Option<(u64, Value)>) -> Account {
         Account {
-            known: known.map(|(revision, value)| Known { revision, value: Some(value) }),
+            known: (revision > 0).then_some(Known { revision, value }),
             pending: pending.map(|(base, value)| Pending { value, base }),
         }
     }
@@ -234,9 +246,9 @@ impl Account {
         self.pending.as_ref().map(|pending| (pending.base, &pending.value))
     }
 
-    /// Returns the broker's last value that could be read, with the last revision, for the journal.
-    pub fn known(&self) -> Option<(u64, &Value)> {
-        self.known.as_ref().and_then(|known| Some((known.revision, known.value.as_ref()?)))
+    /// Returns the broker's last value that could be read.
+    pub fn known(&self) -> Option<&Value> {
+        self.known.as_ref().and_then(|known| known.value.as_ref())
     }
 
     /// Returns the last revision of the broker. 0 for a key without a value.
@@ -466,7 +478,8 @@ mod tests {
         account.arrived(5, Some(cleared("a")));
         assert_eq!(account.change(&mut suspended("b"), now), Course::LocalFirst);
         let restored = Account::restore(
-            account.known().map(|(revision, value)| (revision, value.clone())),
+            account.revision(),
+            account.known().cloned(),
             account.pending().map(|(base, value)| (base, value.clone())),
         );
         assert_eq!(restored, account);

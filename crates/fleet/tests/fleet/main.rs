@@ -16,5 +16,6 @@ mod broker;
 mod bus;
 mod fetch;
 mod merge;
+mod shared;
 mod status;
 mod watch;

@@ -322,7 +322,7 @@ impl State {
                     replica.flights.push(Flight { write, answer: None, awaited: true });
                 }
                 // A request that saw the pending value has replaced it.
-                let known = replica.account.known().and_then(|(_, value)| value.replaces.clone());
+                let known = replica.account.known().and_then(|value| value.replaces.clone());
                 return (known.is_some() && known == pending).then_some(at);
             }
             Step::Cut(at) => {

@@ -1,0 +1,523 @@
+//! The standings of several replicas: random orders of everything that may happen, and a real broker.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use switchboard_fleet::bus::{Bucket, Bus, Entry, Memory, Unreachable, random_id, standing_key};
+use switchboard_fleet::shared::{
+    BusWrite, Changes, Key, MAX_OVERRULED, Outcome, PUT_BACK_SPREAD, Record, Reply, Request, SharedEvent,
+    SharedStandings, Ticket, exchange,
+};
+use switchboard_fleet::standings::{Standing, Value, WriteId};
+use switchboard_fleet::watch::{Position, WatchEvent};
+use switchboard_model::{Condition, UnixMillis};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::broker::{Broker, programs};
+
+const NOW: UnixMillis = UnixMillis(0);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn key(account: usize) -> Key {
+    Key { company: "acme".to_owned(), account: format!("wa.{account}") }
+}
+
+fn request(account: usize, condition: Option<Condition>, id: &str) -> Request {
+    let standing = condition.map(|condition| Standing { condition, reason: "test".to_owned(), until: None });
+    Request {
+        key: key(account),
+        standing,
+        since: "2026-11-29T00:00:00Z".to_owned(),
+        by: None,
+        id: WriteId(id.to_owned()),
+    }
+}
+
+fn rank(value: Option<&Value>) -> u8 {
+    value.and_then(|value| value.standing.as_ref()).map_or(0, |standing| standing.condition as u8)
+}
+
+/// A broker of some lines.
+#[derive(Default)]
+struct Model {
+    life: u64,
+    log: Vec<(Key, Value)>,
+    replicas: Vec<Replica>,
+    ids: u64,
+}
+
+#[derive(Default)]
+struct Replica {
+    standings: SharedStandings,
+    connected: bool,
+    life: u64,
+    seen: u64,
+    writes: Vec<BusWrite>,
+    /// What the thread of the standings knows from the changes alone.
+    in_force: HashMap<Key, Value>,
+    /// What is on the disk.
+    journal: BTreeMap<Key, Record>,
+    position: Option<Position>,
+    unanswered: Vec<Ticket>,
+}
+
+impl Model {
+    fn memory(&self) -> Memory {
+        Memory { epoch: self.life.to_string(), created: String::new() }
+    }
+
+    fn last(&self, key: &Key) -> (u64, Option<&Value>) {
+        let found = self.log.iter().enumerate().rev().find(|(_, (written, _))| written == key);
+        found.map_or((0, None), |(at, (_, value))| (at as u64 + 1, Some(value)))
+    }
+
+    /// Does what the thread of the standings does.
+    fn carry_out(&mut self, at: usize, changes: Changes) {
+        let replica = &mut self.replicas[at];
+        for change in changes.in_force {
+            match change.value {
+                Some(value) => replica.in_force.insert(change.key, value),
+                None => replica.in_force.remove(&change.key),
+            };
+        }
+        for write in changes.writes {
+            let same = replica.writes.iter().find(|other| other.key == write.key);
+            assert!(same.is_none(), "two writes of one account are under way: {same:?}, {write:?}");
+            replica.writes.push(write);
+        }
+        for (ticket, _) in changes.replies {
+            let at = replica.unanswered.iter().position(|waiting| *waiting == ticket);
+            replica.unanswered.remove(at.expect("each request is answered once"));
+        }
+        let held: HashMap<Key, Value> =
+            replica.standings.all_in_force(NOW).map(|(key, value)| (key.clone(), value.clone())).collect();
+        assert_eq!(replica.in_force, held, "the changes are not what changed");
+    }
+
+    fn request(&mut self, at: usize, account: usize, condition: Option<Condition>) {
+        self.ids += 1;
+        let request = request(account, condition, &self.ids.to_string());
+        let replica = &mut self.replicas[at];
+        let begun = replica.standings.request(request.clone(), NOW, Instant::now());
+        // A disk that fails: nothing has happened.
+        let begun = if begun.record.is_some() && fastrand::u8(..10) == 0 {
+            let ticket = begun.ticket;
+            replica.standings.undo(begun);
+            let held = replica.standings.all_in_force(NOW).count();
+            assert_eq!(replica.in_force.len(), held);
+            let again = replica.standings.request(request, NOW, Instant::now());
+            assert!(again.ticket > ticket);
+            again
+        } else {
+            begun
+        };
+        replica.unanswered.push(begun.ticket);
+        if let Some(record) = begun.record {
+            let json = serde_json::to_string(&record).unwrap();
+            let record: Record = serde_json::from_str(&json).unwrap();
+            replica.journal.insert(record.key.clone(), record);
+        }
+        self.carry_out(at, begun.changes);
+    }
+
+    /// Lets the broker receive a write, or loses the write or its answer.
+    fn deliver(&mut self, at: usize, write: usize, arrives: bool, is_answered: bool) {
+        let write = self.replicas[at].writes.remove(write);
+        let mut outcome = Outcome::Failed("lost".to_owned());
+        let (last, _) = self.last(&write.key);
+        if arrives && (last == write.expected || (write.repeats && last > write.expected)) {
+            self.log.push((write.key.clone(), write.value));
+            if is_answered {
+                outcome = Outcome::Written(self.log.len() as u64);
+            }
+        }
+        let replica = &mut self.replicas[at];
+        let changes = replica.standings.written(&write.key, write.ticket, &outcome, NOW);
+        self.carry_out(at, changes);
+    }
+
+    fn watch(&mut self, at: usize, event: WatchEvent) {
+        // What is put back is due at once.
+        let late = Instant::now() + PUT_BACK_SPREAD;
+        let replica = &mut self.replicas[at];
+        let changes = replica.standings.watched(event, NOW, late);
+        self.carry_out(at, changes);
+    }
+
+    /// Reports the next entries, as many as there are or one alone.
+    fn report(&mut self, at: usize) {
+        let replica = &mut self.replicas[at];
+        if !replica.connected {
+            return;
+        }
+        if replica.seen < self.log.len() as u64 {
+            replica.seen += 1;
+            let revision = replica.seen;
+            let (key, value) = &self.log[usize::try_from(revision).unwrap() - 1];
+            let key = standing_key(&key.company, &key.account);
+            let value = Some(value.to_json().into());
+            self.watch(at, WatchEvent::Entry(Entry { key, value, revision, time_millis: 0 }));
+        }
+        if self.replicas[at].seen == self.log.len() as u64 {
+            let revision = self.log.len() as u64;
+            self.watch(at, WatchEvent::Current(Position { memory: self.memory(), revision }));
+            let replica = &mut self.replicas[at];
+            let due = replica.standings.next_due();
+            let changes = due.map(|due| replica.standings.tick(NOW, due));
+            self.carry_out(at, changes.unwrap_or_default());
+        }
+    }
+
+    fn cut(&mut self, at: usize) {
+        self.replicas[at].connected = false;
+        self.watch(at, WatchEvent::Lost(switchboard_fleet::bus::BusError::Disconnected));
+        while !self.replicas[at].writes.is_empty() {
+            self.deliver(at, 0, fastrand::bool(), false);
+        }
+    }
+
+    fn connect(&mut self, at: usize) {
+        let (memory, last) = (self.memory(), self.log.len() as u64);
+        let replica = &mut self.replicas[at];
+        if replica.connected {
+            return;
+        }
+        replica.connected = true;
+        let known = replica.standings.position().cloned();
+        let event = match known {
+            Some(known) if known.memory == memory && known.revision <= last => {
+                replica.seen = known.revision;
+                WatchEvent::Reached(memory)
+            }
+            None => {
+                replica.seen = 0;
+                WatchEvent::Reached(memory)
+            }
+            Some(_) => {
+                replica.seen = 0;
+                WatchEvent::MemoryLost(memory)
+            }
+        };
+        replica.life = self.life;
+        self.watch(at, event);
+    }
+
+    fn save(&mut self, at: usize) {
+        let replica = &mut self.replicas[at];
+        let unsaved = replica.standings.take_unsaved();
+        if fastrand::u8(..5) == 0 {
+            replica.standings.keep_unsaved(unsaved);
+            return;
+        }
+        replica.position = unsaved.position;
+        replica.journal.extend(unsaved.records.into_iter().map(|record| (record.key.clone(), record)));
+    }
+
+    /// Kills a replica, and starts it again from its journal.
+    fn restart(&mut self, at: usize) {
+        let old = std::mem::take(&mut self.replicas[at]);
+        let standings = SharedStandings::restore(old.journal.values().cloned(), old.position.clone());
+        let held = standings.all_in_force(NOW).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let (journal, position) = (old.journal, old.position);
+        self.replicas[at] = Replica { standings, in_force: held, journal, position, ..Replica::default() };
+    }
+
+    fn lose_memory(&mut self) {
+        for at in 0..self.replicas.len() {
+            self.cut(at);
+        }
+        self.life += 1;
+        self.log.clear();
+    }
+
+    /// Lets everything go on without faults until nothing changes, and compares.
+    fn settle(&mut self) {
+        for round in 0..200 {
+            for at in 0..self.replicas.len() {
+                self.connect(at);
+                while !self.replicas[at].writes.is_empty() {
+                    self.deliver(at, 0, true, true);
+                }
+                self.report(at);
+            }
+            let is_settled = self.replicas.iter().all(|replica| {
+                replica.writes.is_empty()
+                    && replica.seen == self.log.len() as u64
+                    && replica.standings.pending().len() == 0
+            });
+            if is_settled && round > 2 {
+                break;
+            }
+            let states: Vec<_> =
+                self.replicas.iter().map(|replica| (replica.seen, &replica.standings)).collect();
+            assert!(round < 199, "the replicas do not settle: {} {states:#?}", self.log.len());
+        }
+        for replica in &self.replicas {
+            assert!(replica.unanswered.is_empty(), "{:?}", replica.unanswered);
+            for account in 0..2 {
+                let (_, value) = self.last(&key(account));
+                let held = replica.standings.in_force(&key(account), NOW);
+                assert_eq!(rank(held), rank(value), "{account}: {held:?}, {value:?}");
+            }
+        }
+    }
+}
+
+/// Runs a random order of events. Returns the highest standing that the users asked for last.
+fn run(seed: u64, steps: usize) {
+    fastrand::seed(seed);
+    let mut model = Model { replicas: (0..3).map(|_| Replica::default()).collect(), ..Model::default() };
+    let conditions = [Some(Condition::Draining), Some(Condition::Suspended), None];
+    let faults = fastrand::u32(..30);
+    for _ in 0..steps {
+        let at = fastrand::usize(..3);
+        let writes = model.replicas[at].writes.len();
+        match fastrand::u32(..100) {
+            0..20 => {
+                let condition = conditions[fastrand::usize(..3)];
+                model.request(at, fastrand::usize(..2), condition);
+            }
+            20..50 if writes > 0 => {
+                let fails = fastrand::u32(..100) < faults;
+                model.deliver(at, fastrand::usize(..writes), !fails || fastrand::bool(), !fails);
+            }
+            50..80 => model.report(at),
+            80..88 => model.connect(at),
+            88..93 => model.save(at),
+            93..96 if faults > 5 => model.cut(at),
+            96..98 if faults > 10 => model.restart(at),
+            98 if faults > 20 && fastrand::u8(..10) == 0 => model.lose_memory(),
+            _ => {}
+        }
+    }
+    model.settle();
+    // Suspended everywhere, and nothing takes this away but a request.
+    model.request(0, 0, Some(Condition::Suspended));
+    model.settle();
+    for _ in 0..3 {
+        for at in 0..3 {
+            model.cut(at);
+            assert_eq!(rank(model.replicas[at].standings.in_force(&key(0), NOW)), 2);
+        }
+        model.lose_memory();
+        model.settle();
+        assert_eq!(rank(model.last(&key(0)).1), 2);
+    }
+    model.request(1, 0, None);
+    model.settle();
+    assert_eq!(rank(model.last(&key(0)).1), 0);
+}
+
+#[test]
+fn replicas_agree_after_random_orders_of_everything() {
+    for seed in 0..2_000 {
+        if let Err(panic) = std::panic::catch_unwind(|| run(seed, 200)) {
+            eprintln!("seed {seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn overruled_standings_are_the_last_hundred() {
+    let mut standings = SharedStandings::default();
+    let memory = Memory { epoch: "e".to_owned(), created: String::new() };
+    for account in 0..150 {
+        let begun = standings.request(
+            request(account, Some(Condition::Draining), &account.to_string()),
+            NOW,
+            Instant::now(),
+        );
+        let write = &begun.changes.writes[0];
+        let changes =
+            standings.written(&write.key, write.ticket, &Outcome::Failed("no broker".to_owned()), NOW);
+        assert_eq!(changes.replies, [(begun.ticket, Reply::Replica("no broker".to_owned()))]);
+        let value = request(account, Some(Condition::Suspended), "other");
+        let value =
+            Value { id: value.id, standing: value.standing, since: value.since, by: None, replaces: None };
+        let entry = Entry {
+            key: standing_key("acme", &key(account).account),
+            value: Some(value.to_json().into()),
+            revision: account as u64 + 1,
+            time_millis: 0,
+        };
+        standings.watched(WatchEvent::Entry(entry), NOW, Instant::now());
+    }
+    assert_eq!(standings.pending().len(), 150);
+    let current = WatchEvent::Current(Position { memory, revision: 150 });
+    let changes = standings.watched(current, NOW, Instant::now());
+    assert_eq!((changes.overruled.len(), changes.writes.len()), (150, 0));
+    assert_eq!(changes.in_force, []);
+    let (last, total) = standings.overruled();
+    let last: Vec<_> = last.collect();
+    assert_eq!(
+        (last.len(), total, &last[99].key),
+        (MAX_OVERRULED, 150, changes.overruled.last().map(|o| &o.key).unwrap())
+    );
+    assert_eq!(last[0].values.lost.standing.as_ref().unwrap().condition, Condition::Draining);
+}
+
+#[test]
+fn later_request_waits_for_the_write_that_is_under_way() {
+    let mut standings = SharedStandings::default();
+    let at = Instant::now();
+    let first = standings.request(request(0, Some(Condition::Draining), "1"), NOW, at);
+    let second = standings.request(request(0, Some(Condition::Suspended), "2"), NOW, at);
+    // The second is in force, and its write waits.
+    assert_eq!(rank(second.changes.in_force[0].value.as_ref()), 2);
+    assert!(second.changes.writes.is_empty() && second.changes.replies.is_empty());
+    let write = &first.changes.writes[0];
+    let changes = standings.written(&write.key, write.ticket, &Outcome::Written(5), NOW);
+    assert_eq!(changes.replies, [(first.ticket, Reply::Fleet)]);
+    assert_eq!((changes.in_force.len(), changes.writes.len(), changes.writes[0].expected), (0, 1, 5));
+    let write = &changes.writes[0];
+    let changes = standings.written(&write.key, write.ticket, &Outcome::Written(6), NOW);
+    assert_eq!(changes.replies, [(second.ticket, Reply::Fleet)]);
+    assert_eq!(standings.pending().len(), 0);
+    // Clearing needs the broker.
+    let clear = standings.request(request(0, None, "3"), NOW, at);
+    assert!(clear.record.is_none() && clear.changes.in_force.is_empty());
+    let write = &clear.changes.writes[0];
+    let changes = standings.written(&write.key, write.ticket, &Outcome::Failed("away".to_owned()), NOW);
+    assert_eq!(changes.replies, [(clear.ticket, Reply::NoBroker("away".to_owned()))]);
+    assert_eq!(rank(standings.in_force(&key(0), NOW)), 2);
+}
+
+/// A replica with a thread of the standings that is a task here.
+struct Live {
+    standings: SharedStandings,
+    writes: UnboundedSender<BusWrite>,
+    events: UnboundedReceiver<SharedEvent>,
+}
+
+impl Live {
+    fn start(bus: &Bus) -> Live {
+        let (writes, to_write) = unbounded_channel();
+        let (report, events) = unbounded_channel();
+        tokio::spawn(exchange(bus.clone(), None, to_write, move |event| drop(report.send(event))));
+        Live { standings: SharedStandings::default(), writes, events }
+    }
+
+    fn now() -> UnixMillis {
+        UnixMillis::from(std::time::SystemTime::now())
+    }
+
+    /// Carries out changes, and returns the answers.
+    fn carry_out(&self, changes: Changes) -> Vec<(Ticket, Reply)> {
+        for write in changes.writes {
+            self.writes.send(write).unwrap();
+        }
+        changes.replies
+    }
+
+    /// Works until a condition holds.
+    async fn until(&mut self, what: &str, is_done: impl Fn(&SharedStandings) -> bool) {
+        let started = Instant::now();
+        while !is_done(&self.standings) {
+            assert!(started.elapsed() < PATIENCE, "{what}: {:?}", self.standings);
+            self.step().await;
+        }
+    }
+
+    async fn step(&mut self) -> Vec<(Ticket, Reply)> {
+        let due = self.standings.next_due().unwrap_or_else(|| Instant::now() + PATIENCE);
+        let changes = tokio::select! {
+            event = self.events.recv() => match event.expect("the exchange goes on") {
+                SharedEvent::Watched(event) => self.standings.watched(event, Live::now(), Instant::now()),
+                SharedEvent::Written(key, ticket, outcome) => {
+                    self.standings.written(&key, ticket, &outcome, Live::now())
+                }
+            },
+            () = tokio::time::sleep_until(due.into()) => self.standings.tick(Live::now(), Instant::now()),
+        };
+        self.carry_out(changes)
+    }
+
+    /// Makes a request, and waits for the answer.
+    async fn request(&mut self, account: usize, condition: Option<Condition>) -> (Reply, Duration) {
+        let request = request(account, condition, &random_id().unwrap());
+        let started = Instant::now();
+        let begun = self.standings.request(request, Live::now(), Instant::now());
+        let mut replies = self.carry_out(begun.changes);
+        loop {
+            if let Some((_, reply)) = replies.into_iter().find(|(ticket, _)| *ticket == begun.ticket) {
+                return (reply, started.elapsed());
+            }
+            replies = self.step().await;
+        }
+    }
+}
+
+#[tokio::test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+async fn standings_reach_every_replica_over_faults_of_the_broker() {
+    let holds =
+        |rank_of: u8| move |standings: &SharedStandings| rank(standings.in_force(&key(0), NOW)) == rank_of;
+    for program in programs() {
+        let mut broker = Broker::start(&program);
+        let (bus_a, bus_b) = (broker.initialized().await, broker.bus().await);
+        let (mut a, mut b) = (Live::start(&bus_a), Live::start(&bus_b));
+        let (reply, took) = a.request(0, Some(Condition::Draining)).await;
+        assert_eq!(reply, Reply::Fleet);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        b.until("draining arrives", holds(1)).await;
+        assert_eq!(b.request(0, Some(Condition::Suspended)).await.0, Reply::Fleet);
+        a.until("suspended arrives", holds(2)).await;
+        assert_eq!(a.request(0, None).await.0, Reply::Fleet);
+        b.until("the clearing arrives", holds(0)).await;
+        // Many at once.
+        for account in 10..510 {
+            let id = random_id().unwrap();
+            let begun = a.standings.request(
+                request(account, Some(Condition::Suspended), &id),
+                Live::now(),
+                Instant::now(),
+            );
+            a.carry_out(begun.changes);
+        }
+        a.until("all are acknowledged", |standings| standings.pending().len() == 0).await;
+        b.until("all arrive", |standings| standings.all_in_force(NOW).count() == 500).await;
+
+        // Without the broker: restrictions are in force here, and nothing is cleared.
+        assert_eq!(a.request(1, Some(Condition::Draining)).await.0, Reply::Fleet);
+        broker.freeze();
+        let (reply, took) = a.request(0, Some(Condition::Suspended)).await;
+        assert!(matches!(reply, Reply::Replica(_)), "{reply:?}");
+        assert!(took < Duration::from_millis(1_500), "{took:?}");
+        let (reply, _) = a.request(1, None).await;
+        assert!(matches!(reply, Reply::NoBroker(_)), "{reply:?}");
+        broker.thaw();
+        broker.kill();
+        let mut link = bus_a.link();
+        link.wait_for(|link| !link.connected).await.unwrap();
+        let (reply, took) = a.request(2, Some(Condition::Suspended)).await;
+        assert!(
+            matches!(reply, Reply::Replica(_)) && took < Duration::from_millis(200),
+            "{reply:?}, {took:?}"
+        );
+        // A pending one of this replica alone can be cleared, and is set again.
+        assert_eq!(a.request(2, None).await.0, Reply::Fleet);
+        a.request(2, Some(Condition::Suspended)).await;
+
+        // The broker comes back without its memory.
+        broker.lose_memory();
+        broker.restart();
+        broker.initialized().await;
+        a.until("all is put back", |standings| {
+            standings.pending().len() == 0 && standings.position().is_some()
+        })
+        .await;
+        let suspended = |account: usize| {
+            move |standings: &SharedStandings| rank(standings.in_force(&key(account), NOW)) == 2
+        };
+        b.until("what was pending arrives", suspended(2)).await;
+        b.until("what was pending arrives", holds(2)).await;
+        let listed = bus_b.list(Bucket::Standings).await.unwrap();
+        assert!(listed.len() >= 502, "{}", listed.len());
+        assert_eq!(b.standings.all_in_force(NOW).count(), a.standings.all_in_force(NOW).count());
+        // A replica without a broker begins alone.
+        let nowhere = Bus::connect(&broker.settings(), Unreachable::Wait).await.unwrap();
+        let mut late = Live::start(&nowhere);
+        late.until("a new replica reads all", |standings| standings.all_in_force(NOW).count() >= 502).await;
+    }
+}
