@@ -254,6 +254,7 @@ fn faults_of_sign_name_the_file_and_the_remedy_and_write_nothing() {
         ("next.swb", "a.pub", &[], 3, "this is the public key"),
         ("next.swb", "a.key", &["--expires", "2020-01-01"], 2, "the time has passed"),
         ("next.swb", "a.key", &["--expires", "soon"], 2, "expected a date"),
+        ("next.swb", "a.key", &["--expires", "9999-12-31"], 2, "the time is too late"),
         ("next.swb", "a.key", &["--comment", &"x".repeat(60_000)], 2, "shorten --comment"),
     ] {
         let output = sign(file, key, more);

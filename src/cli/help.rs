@@ -278,7 +278,7 @@ static COMMANDS: [CommandHelp; 23] = [
             "The command takes the options of serve, and reads the same environment variables and the same \
              settings file. It reports every fault of the values, the principals, the certificates and the trusted keys in one \
              run, and also checks that the source can be read, and that the state directory and the journal can be used. It writes nothing, listens on no address, and does not \
-             check the content of the source: `switchboard check` does.",
+             check the content and the signatures of the source: `switchboard check` checks the content.",
         ],
         failure: None,
         signals: &[],
@@ -508,7 +508,7 @@ static COMMANDS: [CommandHelp; 23] = [
             ("Make a token, and show its lines for the principals file", "switchboard token gateway-eu"),
             (
                 "Store the token in one file, and its lines in another",
-                "(umask 077; switchboard token gateway-eu > gateway-eu.token 2> gateway-eu.toml)",
+                "(umask 077; switchboard token gw > gw.token 2> gw.toml)",
             ),
         ],
         fields: &[],

@@ -180,8 +180,11 @@ fn manifest_of(snapshot: &Snapshot, arguments: &SignArguments) -> Result<Manifes
     let SignArguments { expires, publisher, comment, .. } = arguments;
     let expires = expires.as_deref().map(|text| {
         let time = UnixSeconds::from_rfc3339(text).filter(|time| *time > now().to_seconds());
-        let time = time.and_then(|time| Timestamp::from_second(time.0).ok());
-        time.ok_or_else(|| CommandError::usage("--expires: the time has passed: name a time in the future"))
+        let time = time.ok_or("the time has passed: name a time in the future");
+        let time = time.and_then(|time| {
+            Timestamp::from_second(time.0).map_err(|_| "the time is too late: name one before 9999-12-30")
+        });
+        time.map_err(|fault| CommandError::usage(format!("--expires: {fault}")))
     });
     let records = snapshot.counts();
     let created = Timestamp::from_millisecond(now().0).unwrap_or_default();

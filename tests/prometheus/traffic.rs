@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 
 use rustix::process::Signal;
+use switchboard_release::SigningKey;
 use tempfile::TempDir;
 
 use crate::expected::{acme, of};
@@ -40,6 +41,8 @@ pub(super) fn everything() -> Served {
     let registry = folder.path().join("registry");
     let principals = folder.path().join("principals.toml");
     fs::write(&principals, PRINCIPALS).unwrap();
+    let keys = folder.path().join("keys.toml");
+    fs::write(&keys, SigningKey::generate().unwrap().public().to_toml("release")).unwrap();
     let data = format!("unix:{}", folder.path().join("data.sock").display());
     let certificates = Certificates::new();
     let path = |name: &str| certificates.path(name).to_str().unwrap().to_owned();
@@ -48,6 +51,8 @@ pub(super) fn everything() -> Served {
         &format!("--state={}", folder.path().join("state").display()),
         &format!("--listen={data}"),
         &format!("--principals={}", principals.display()),
+        // They are not used for a registry, and have their series all the same.
+        &format!("--trusted-keys={}", keys.display()),
         &format!("--tls-cert={}", path("server.pem")),
         &format!("--tls-key={}", path("server.key")),
         &format!("--tls-client-ca={}", path("ca.pem")),

@@ -72,8 +72,8 @@ pub enum EnvelopeError {
         /// The number of keys that are required.
         threshold: usize,
     },
-    /// The payload is signed, but is not a manifest that this program reads.
-    #[error("its signatures are valid, but this program cannot read its manifest: {0}")]
+    /// The payload is not a manifest that this program reads.
+    #[error("this program cannot read its manifest: {0}")]
     Manifest(String),
 }
 
