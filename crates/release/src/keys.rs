@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use curve25519_dalek::edwards::CompressedEdwardsY;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use switchboard_model::is_id;
@@ -25,32 +26,6 @@ const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const PEM_END: &str = "-----END PRIVATE KEY-----";
 /// The number of bytes of the hint to a key.
 const ID_BYTES: usize = 8;
-/// The encodings of the points of small order, without the sign in the highest bit. One signature of such a key is
-/// valid for many messages, and ring accepts it.
-const WEAK: [[u8; KEY_BYTES]; 7] = [
-    number(0x00, 0x00, 0x00),
-    number(0x01, 0x00, 0x00),
-    [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
-        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-    ],
-    [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
-        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-    ],
-    number(0xec, 0xff, 0x7f),
-    number(0xed, 0xff, 0x7f),
-    number(0xee, 0xff, 0x7f),
-];
-
-/// Returns a number of this lowest byte, these bytes between, and this highest byte.
-const fn number(low: u8, between: u8, high: u8) -> [u8; KEY_BYTES] {
-    let mut bytes = [between; KEY_BYTES];
-    let [first, .., last] = &mut bytes;
-    (*first, *last) = (low, high);
-    bytes
-}
-
 /// A private Ed25519 key.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
@@ -206,11 +181,15 @@ impl PublicKey {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
     }
 
-    fn is_weak(&self) -> bool {
-        let mut bytes = self.0;
-        let [.., last] = &mut bytes;
-        *last &= 0x7f;
-        WEAK.contains(&bytes)
+    /// Returns what is wrong with a key. ring finds it at the first signature, or not at all.
+    fn fault(&self) -> Option<&'static str> {
+        match CompressedEdwardsY(self.0).decompress() {
+            None => Some("`ed25519` is not an Ed25519 key; copy the line from the .pub file again"),
+            Some(point) if point.is_small_order() => Some(
+                "`ed25519` is a weak key, for which anybody can make signatures; make a key with `switchboard keygen`",
+            ),
+            Some(_) => None,
+        }
     }
 }
 
@@ -449,10 +428,7 @@ fn public_key(text: &str) -> Result<PublicKey, String> {
     let key =
         bytes.map_err(|_| format!("`ed25519` has {length} bytes, but an Ed25519 key has {KEY_BYTES}"))?;
     let key = PublicKey(key);
-    if key.is_weak() {
-        return Err("`ed25519` is a weak key, for which anybody can make signatures".to_owned());
-    }
-    Ok(key)
+    key.fault().map_or(Ok(key), |fault| Err(fault.to_owned()))
 }
 
 /// Returns the entries of a table in the order of the file.
@@ -467,6 +443,32 @@ fn in_order<'t, 'd>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The encodings of the points of small order, without the sign in the highest bit. One signature of such a key is
+    /// valid for many messages, and ring accepts it.
+    const WEAK: [[u8; KEY_BYTES]; 7] = [
+        number(0x00, 0x00, 0x00),
+        number(0x01, 0x00, 0x00),
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+            0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+            0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+        number(0xec, 0xff, 0x7f),
+        number(0xed, 0xff, 0x7f),
+        number(0xee, 0xff, 0x7f),
+    ];
+
+    /// Returns a number of this lowest byte, these bytes between, and this highest byte.
+    const fn number(low: u8, between: u8, high: u8) -> [u8; KEY_BYTES] {
+        let mut bytes = [between; KEY_BYTES];
+        let [first, .., last] = &mut bytes;
+        (*first, *last) = (low, high);
+        bytes
+    }
 
     /// Made by OpenSSL: `openssl genpkey -algorithm ed25519`, and its public key.
     const OPENSSL: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIMDY84xxkFbVzAfZNkUyCoairB/W6kh7fvWuNKYidaiY\n-----END PRIVATE KEY-----\n";
@@ -562,6 +564,7 @@ mod tests {
             (with_key("!"), 3, "is not base64"),
             (with_key(STANDARD.encode([7; 32]).trim_end_matches('=')), 3, "is not base64"),
             (with_key(&format!(" {}", STANDARD.encode([7; 32]))), 3, "is not base64"),
+            (with_key(&STANDARD.encode([[2].as_slice(), &[0; 31]].concat())), 3, "is not an Ed25519 key"),
             (with_key("").replace("\"\"", "7"), 3, "is not a text"),
             ("[[key]\n".to_owned(), 1, "not valid TOML"),
             (format!("{one}name = \"b\"\n"), 4, "not valid TOML"),
