@@ -383,6 +383,33 @@ fn later_request_waits_for_the_write_that_is_under_way() {
     assert_eq!(rank(standings.in_force(&key(0), NOW)), 2);
 }
 
+#[test]
+fn acknowledgement_of_an_earlier_life_does_not_count() {
+    let mut standings = SharedStandings::default();
+    let at = Instant::now();
+    let memory = |epoch: &str| Memory { epoch: epoch.to_owned(), created: String::new() };
+    standings.watched(WatchEvent::Reached(memory("1")), NOW, at);
+    let begun = standings.request(request(0, Some(Condition::Draining), "1"), NOW, at);
+    standings.watched(WatchEvent::MemoryLost(memory("2")), NOW, at);
+    let write = &begun.changes.writes[0];
+    let changes = standings.written(&write.key, write.ticket, &Outcome::Written(50), NOW);
+    assert!(matches!(changes.replies[..], [(ticket, Reply::Replica(_))] if ticket == begun.ticket));
+    assert_eq!(standings.pending().len(), 1);
+    assert_eq!(standings.take_unsaved().records[0].revision, 0);
+    // An entry of the new life is not older.
+    let standing = request(0, Some(Condition::Suspended), "2").standing;
+    let value =
+        Value { id: WriteId("2".to_owned()), standing, since: String::new(), by: None, replaces: None };
+    let entry = Entry {
+        key: standing_key("acme", "wa.0"),
+        value: Some(value.to_json().into()),
+        revision: 1,
+        time_millis: 0,
+    };
+    let changes = standings.watched(WatchEvent::Entry(entry), NOW, at);
+    assert_eq!(rank(changes.in_force[0].value.as_ref()), 2);
+}
+
 /// A replica with a thread of the standings that is a task here.
 struct Live {
     standings: SharedStandings,

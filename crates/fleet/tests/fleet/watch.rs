@@ -215,3 +215,23 @@ async fn slow_reader_gets_every_entry() {
         assert_eq!((values.len(), losses), (12_000, 0));
     }
 }
+
+#[tokio::test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+async fn slow_reader_loses_nothing_at_a_reconnection() {
+    for program in programs() {
+        let mut broker = Broker::start(&program);
+        let bus = broker.initialized().await;
+        let mut watch = Watch::start(&bus, Bucket::Standings, None);
+        read_to(&mut watch, 0).await;
+        // The queue of the watch is full, and its next entry waits, when the connection ends.
+        let last = write(&bus, 10_000, 0..2_000).await;
+        let mut link = bus.link();
+        broker.kill();
+        link.wait_for(|link| !link.connected).await.unwrap();
+        broker.restart();
+        link.wait_for(|link| link.connections >= 2).await.unwrap();
+        let (values, losses, _) = read_to(&mut watch, last).await;
+        assert_eq!((values.len(), losses), (2_000, 0));
+    }
+}
